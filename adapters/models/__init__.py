@@ -1,0 +1,14 @@
+from adapters.models.engines import BaseModel, Engine, Placement
+from adapters.models.styles import Selection, Style
+from adapters.models.versions import AdapterVersion, Status, VersionStep
+
+__all__ = [
+    "AdapterVersion",
+    "BaseModel",
+    "Engine",
+    "Placement",
+    "Selection",
+    "Status",
+    "Style",
+    "VersionStep",
+]

@@ -1,0 +1,77 @@
+"""Base models, the engines that serve them, and which adapter version is placed on which engine."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from adapters.models.versions import AdapterVersion  # noqa: F401
+
+
+class BaseModel(models.Model):
+    """The shared model under all adapters. Its shapes and norms are what uploads are checked against."""
+
+    name = models.CharField(max_length=100, unique=True, help_text="The name that the engine serves it under.")
+    config = models.JSONField(help_text="Its config.json.")
+    modules = models.JSONField(
+        help_text="Per linear module, e.g. model.layers.0.self_attn.q_proj: "
+        '{"out": rows, "in": columns, "norm": Frobenius norm of the weight}.'
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EngineQuerySet(models.QuerySet["Engine"]):
+    def of(self, base_model: BaseModel) -> "EngineQuerySet":
+        """Return the engines on which adapters of a base model are to be placed."""
+        return self.filter(base_model=base_model, is_draining=False).order_by("name")
+
+
+class Engine(models.Model):
+    """One vLLM server. A worker beside it serves the queue `engine.<name>`."""
+
+    class Device(models.TextChoices):
+        CPU = "cpu", "CPU"
+        CUDA = "cuda", "CUDA"
+
+    name = models.SlugField(max_length=60, primary_key=True)
+    url = models.URLField(help_text="On a private network; the engine has no defence of its own.")
+    base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="engines")
+    device = models.CharField(max_length=8, choices=Device)
+    max_loras = models.PositiveIntegerField(help_text="Adapter slots in one batch.")
+    max_cpu_loras = models.PositiveIntegerField(help_text="Adapters kept in memory.")
+    max_lora_rank = models.PositiveIntegerField()
+    max_model_len = models.PositiveIntegerField(help_text="Tokens of prompt and answer together.")
+    is_draining = models.BooleanField(default=False, help_text="Takes no new adapters.")
+    is_healthy = models.BooleanField(default=False, editable=False)
+    note = models.CharField(max_length=200, blank=True, editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
+
+    objects = EngineQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def queue(self) -> str:
+        """The Celery queue of the worker that stands beside this engine."""
+        return f"engine.{self.name}"
+
+
+class Placement(models.Model):
+    """One adapter version wanted on one engine, and whether the engine has it."""
+
+    engine = models.ForeignKey(Engine, on_delete=models.CASCADE, related_name="placements")
+    version = models.ForeignKey("adapters.AdapterVersion", on_delete=models.CASCADE, related_name="placements")
+    is_wanted = models.BooleanField(default=True)
+    loaded_at = models.DateTimeField(null=True, blank=True, help_text="None: not in the engine's list.")
+    loads = models.PositiveIntegerField(default=0, help_text="How often it was loaded; engines forget.")
+    note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint("engine", "version", name="one_placement")]
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.engine_id}"

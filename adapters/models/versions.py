@@ -1,0 +1,104 @@
+"""Adapter versions: immutable weights with a life of their own.
+
+    UPLOADING → UPLOADED → VALID → PUSHING → SERVING → RETIRED
+                        ↘ REJECTED       ↘ FAILED (may be pushed again)
+"""
+
+from datetime import datetime
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models, transaction
+
+from adapters.models.styles import Style
+
+
+class Status(models.TextChoices):
+    UPLOADING = "uploading"
+    UPLOADED = "uploaded"
+    VALID = "valid"
+    REJECTED = "rejected"
+    PUSHING = "pushing"
+    SERVING = "serving"
+    FAILED = "failed"
+    RETIRED = "retired"
+
+
+FINAL = (Status.REJECTED, Status.SERVING, Status.FAILED, Status.RETIRED)
+IN_WORK = (Status.UPLOADED, Status.VALID, Status.PUSHING)
+
+
+class AdapterVersionQuerySet(models.QuerySet["AdapterVersion"]):
+    def in_work(self) -> "AdapterVersionQuerySet":
+        """Return versions whose next step is ours to take, oldest first."""
+        return self.filter(status__in=IN_WORK).order_by("created_at")
+
+    def abandoned(self, before: datetime) -> "AdapterVersionQuerySet":
+        """Return uploads that were begun before a moment and never finished."""
+        return self.filter(status=Status.UPLOADING, created_at__lt=before)
+
+
+class AdapterVersion(models.Model):
+    """One uploaded LoRA adapter. Never overwritten: a change is a new version with a new engine name."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=12, choices=Status, default=Status.UPLOADING, db_index=True)
+    files = models.JSONField(default=dict, help_text="File name → size in bytes, as announced.")
+    size_bytes = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_model.safetensors.")
+    rank = models.PositiveIntegerField(null=True)
+    alpha = models.FloatField(null=True)
+    target_modules = models.JSONField(default=list)
+    findings = models.JSONField(default=list, help_text="Validation report: code, sentence, fix, tensor.")
+    note = models.CharField(max_length=300, blank=True, help_text="What the present step waits for.")
+    failure = models.CharField(max_length=500, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = AdapterVersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("style", "number", name="one_number_a_style")]
+
+    def __str__(self) -> str:
+        return f"{self.style}@{self.number}"
+
+    @property
+    def engine_name(self) -> str:
+        """The name under which engines know it: opaque, so that no tenant's text reaches an engine."""
+        return f"v_{self.id.hex}"
+
+    @property
+    def is_final(self) -> bool:
+        """True when nothing more happens by itself."""
+        return self.status in FINAL
+
+    def move(self, *, before: Status, after: Status, **changes: object) -> bool:
+        """Change status in one UPDATE and log the step; return False if another worker was first."""
+        with transaction.atomic():
+            moved = AdapterVersion.objects.filter(pk=self.pk, status=before).update(
+                status=after, note="", **changes
+            )
+            if moved:
+                self.history.create(status=after)
+        if moved:
+            self.status, self.note = after, ""
+            for name, value in changes.items():
+                setattr(self, name, value)
+        return bool(moved)
+
+
+class VersionStep(models.Model):
+    """When a version reached a status: its history, append-only."""
+
+    version = models.ForeignKey(AdapterVersion, on_delete=models.CASCADE, related_name="history")
+    status = models.CharField(max_length=12, choices=Status)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.status}"

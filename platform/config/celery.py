@@ -1,0 +1,11 @@
+"""Celery is only the bell: rows are the queue. See docs/architecture.md."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("polyscribe")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

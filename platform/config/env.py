@@ -1,0 +1,67 @@
+"""Every environment variable the project reads, with its default, in one table.
+
+`docs/settings.md` is written from it (a test compares). `None` as default: the variable is required.
+"""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: default (None: required) and what it means."""
+
+    default: str | None
+    meaning: str
+
+
+VARIABLES: dict[str, Variable] = {
+    "DJANGO_SECRET_KEY": Variable(None, "Signs sessions and forms. Any long random text."),
+    "DJANGO_DEBUG": Variable("0", "1 shows tracebacks in the browser. Never in production."),
+    "DJANGO_ALLOWED_HOSTS": Variable("localhost,127.0.0.1", "Host names that the site answers to."),
+    "SITE_URL": Variable("http://127.0.0.1:8000", "The site's public address, without a slash at the end."),
+    "DATABASE_URL": Variable(None, "PostgreSQL: postgres://user:password@host:port/name."),
+    "VALKEY_URL": Variable(None, "Valkey or Redis for limits and usage: redis://:password@host:port/0."),
+    "CELERY_BROKER_URL": Variable(None, "Valkey or Redis for Celery; another database than VALKEY_URL."),
+    "S3_ENDPOINT_URL": Variable("", "S3 as the servers reach it. Empty: AWS itself."),
+    "S3_PUBLIC_ENDPOINT_URL": Variable("", "S3 as browsers reach it, for uploads. Empty: S3_ENDPOINT_URL."),
+    "S3_BUCKET": Variable("polyscribe", "The bucket of all adapters. Private."),
+    "S3_REGION": Variable("us-east-1", "The bucket's region."),
+    "AWS_ACCESS_KEY_ID": Variable("", "S3 credentials."),
+    "AWS_SECRET_ACCESS_KEY": Variable("", "S3 credentials."),
+    "API_KEY_PEPPERS": Variable(None, "Peppers of API keys, `1:hex,2:hex`; the highest number is current."),
+    "CACHE_SALT_SECRET": Variable(None, "Separates the tenants' prefix caches in the engine. Hex."),
+    "ENGINE_NAME": Variable("local", "The engine's name; its worker serves the queue engine.NAME."),
+    "ENGINE_URL": Variable("http://127.0.0.1:8001", "vLLM's address. Private network only."),
+    "ENGINE_API_KEY": Variable("", "vLLM's VLLM_API_KEY."),
+    "ENGINE_DEVICE": Variable("cpu", "cpu or cuda: what vLLM runs on."),
+    "ENGINE_ADAPTERS_DIR": Variable("var/adapters", "Where the engine's worker lays adapters for vLLM."),
+    "ENGINE_MAX_LORAS": Variable("8", "vLLM's --max-loras."),
+    "ENGINE_MAX_CPU_LORAS": Variable("64", "vLLM's --max-cpu-loras."),
+    "ENGINE_MAX_LORA_RANK": Variable("16", "vLLM's --max-lora-rank; uploads above it are rejected."),
+    "ENGINE_MAX_MODEL_LEN": Variable("2048", "vLLM's --max-model-len, in tokens."),
+    "BASE_MODEL": Variable("SmolLM2-135M-Instruct", "The base model's name; vLLM serves it under this."),
+    "BASE_MODEL_DIR": Variable(
+        "var/models/SmolLM2-135M-Instruct", "The base model's files: config, tokenizer, weights."
+    ),
+    "EMAIL_URL": Variable("", "SMTP server, smtp://user:password@host:port. Empty: mail goes to the log."),
+}
+
+
+def read(name: str) -> str:
+    """Return one variable's value. Raises SystemExit naming it when it is required and missing."""
+    variable = VARIABLES[name]
+    value = os.environ.get(name, variable.default)
+    if value is None:
+        raise SystemExit(f"{name} is not set. {variable.meaning} (`make demo` sets all of them.)")
+    return value
+
+
+def flag(name: str) -> bool:
+    """Return True when the variable is 1."""
+    return read(name) == "1"
+
+
+def items(name: str) -> list[str]:
+    """Return a comma-separated variable as a list without empty items."""
+    return [item.strip() for item in read(name).split(",") if item.strip()]

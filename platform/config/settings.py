@@ -1,0 +1,200 @@
+"""The project's one settings file. The environment decides; `config/env.py` lists its variables."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.utils.csp import CSP
+
+from config import env
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+SECRET_KEY = env.read("DJANGO_SECRET_KEY")
+DEBUG = env.flag("DJANGO_DEBUG")
+ALLOWED_HOSTS = env.items("DJANGO_ALLOWED_HOSTS")
+SITE_URL = env.read("SITE_URL").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+SECURE = SITE_URL.startswith("https://")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "lucide",
+    "rest_framework",
+    "tenants",
+    "adapters",
+    "inference",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tenants.context.tenant",
+            ],
+        },
+    }
+]
+
+_db = urlsplit(env.read("DATABASE_URL"))
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": _db.hostname,
+        "PORT": _db.port,
+        "USER": unquote(_db.username or ""),
+        "PASSWORD": unquote(_db.password or ""),
+        "NAME": _db.path.lstrip("/"),
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}, "connect_timeout": 5},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_SIGNUP_FORM_CLASS = "tenants.forms.SignupForm"
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Polyscribe: "
+LOGIN_REDIRECT_URL = "adapters:catalogue"
+ACCOUNT_LOGOUT_REDIRECT_URL = "home"
+LOGIN_URL = "account_login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # the demo and the tests serve without a collectstatic step
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing is uploaded through Django
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if (STATIC_ROOT / "staticfiles.json").exists()
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+VALKEY_URL = env.read("VALKEY_URL")
+CELERY_BROKER_URL = env.read("CELERY_BROKER_URL")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
+    "sweep-holds": {"task": "inference.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "advance-versions": {"task": "adapters.tasks.advance_all", "schedule": 5.0, "options": {"expires": 5}},
+    "reconcile-engines": {"task": "adapters.tasks.reconcile_all", "schedule": 5.0, "options": {"expires": 5}},
+    "republish": {"task": "adapters.tasks.republish_stale", "schedule": 5.0, "options": {"expires": 5}},
+}
+
+S3_ENDPOINT_URL = env.read("S3_ENDPOINT_URL") or None
+S3_PUBLIC_ENDPOINT_URL = env.read("S3_PUBLIC_ENDPOINT_URL") or S3_ENDPOINT_URL
+S3_BUCKET = env.read("S3_BUCKET")
+S3_REGION = env.read("S3_REGION")
+S3_ACCESS_KEY_ID = env.read("AWS_ACCESS_KEY_ID") or None
+S3_SECRET_ACCESS_KEY = env.read("AWS_SECRET_ACCESS_KEY") or None
+
+API_KEY_PEPPERS = {
+    int(number): bytes.fromhex(pepper)
+    for number, pepper in (item.split(":", 1) for item in env.items("API_KEY_PEPPERS"))
+}
+CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
+
+ENGINE_NAME = env.read("ENGINE_NAME")
+ENGINE_URL = env.read("ENGINE_URL").rstrip("/")
+ENGINE_API_KEY = env.read("ENGINE_API_KEY")
+ENGINE_DEVICE = env.read("ENGINE_DEVICE")
+ENGINE_ADAPTERS_DIR = Path(env.read("ENGINE_ADAPTERS_DIR")).absolute()
+ENGINE_MAX_LORAS = int(env.read("ENGINE_MAX_LORAS"))
+ENGINE_MAX_CPU_LORAS = int(env.read("ENGINE_MAX_CPU_LORAS"))
+ENGINE_MAX_LORA_RANK = int(env.read("ENGINE_MAX_LORA_RANK"))
+ENGINE_MAX_MODEL_LEN = int(env.read("ENGINE_MAX_MODEL_LEN"))
+BASE_MODEL = env.read("BASE_MODEL")
+BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
+
+_upload_origin = ["{0.scheme}://{0.netloc}".format(urlsplit(S3_PUBLIC_ENDPOINT_URL))] if S3_PUBLIC_ENDPOINT_URL else []
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "connect-src": [CSP.SELF, *_upload_origin],
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+_mail = urlsplit(env.read("EMAIL_URL"))
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.hostname else 'console'}.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = _mail.hostname or "", _mail.port or 587
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")
+EMAIL_USE_TLS = bool(_mail.hostname)
+DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"aiohttp": {"level": "WARNING"}, "botocore": {"level": "WARNING"}},
+}
+
+UNFOLD = {"SITE_TITLE": "Polyscribe console", "SITE_HEADER": "Polyscribe", "SHOW_VIEW_ON_SITE": False}
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [], "DEFAULT_PERMISSION_CLASSES": []}

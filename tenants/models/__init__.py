@@ -1,0 +1,19 @@
+from tenants.models.keys import ApiKey
+from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent
+from tenants.models.people import Membership, Tenant, User
+from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
+
+__all__ = [
+    "ApiKey",
+    "LedgerEntry",
+    "Membership",
+    "Plan",
+    "PlanVersion",
+    "Price",
+    "PriceBook",
+    "Subscription",
+    "Tenant",
+    "UsageDaily",
+    "UsageEvent",
+    "User",
+]

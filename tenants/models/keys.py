@@ -1,0 +1,55 @@
+"""API keys. The secret itself is never stored."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from tenants.models.people import Tenant, User
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def live(self, now: datetime) -> "ApiKeyQuerySet":
+        """Return keys that are neither revoked nor expired at a moment."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+    def shown(self) -> "ApiKeyQuerySet":
+        """Return the keys that people issued, newest first; the studio's own key is not shown."""
+        return self.exclude(digest=None).order_by("-created_at")
+
+
+class ApiKey(models.Model):
+    """What a program shows to write on a tenant's account."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
+    name = models.CharField(max_length=60)
+    digest = models.CharField(
+        max_length=64, unique=True, null=True, editable=False,
+        help_text="HMAC-SHA256 of the secret in hex; none for the studio's own key, which has no secret.",
+    )  # fmt: skip
+    pepper = models.PositiveSmallIntegerField(default=1, editable=False)
+    prefix = models.CharField(max_length=16, blank=True, editable=False)
+    last4 = models.CharField(max_length=4, blank=True, editable=False)
+    styles = ArrayField(
+        models.UUIDField(), null=True, blank=True, help_text="Only these styles. Empty: all that the tenant may use."
+    )
+    monthly_tokens = models.BigIntegerField(null=True, blank=True, help_text="This key's own cap a month.")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        constraints = [
+            models.UniqueConstraint("tenant", condition=Q(digest=None), name="one_studio_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…{self.last4})" if self.digest else self.name

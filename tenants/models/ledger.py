@@ -1,0 +1,104 @@
+"""What was used and what it cost. Every number on a page is derived from these rows."""
+
+from django.db import models
+from django.db.models import Q
+
+from tenants.models.keys import ApiKey
+from tenants.models.people import Tenant
+
+
+class UsageEvent(models.Model):
+    """One served request, once: `request_id` is unique. Token counts are the engine's own."""
+
+    class Outcome(models.TextChoices):
+        COMPLETE = "complete"
+        CLIENT_DISCONNECT = "client_disconnect", "client hung up"
+        UPSTREAM_ERROR = "upstream_error", "engine failed"
+        SWEPT = "swept", "swept after a crash"
+
+    request_id = models.CharField(max_length=40, unique=True)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="usage_events")
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="usage_events")
+    style = models.UUIDField(null=True, help_text="None: the base model.")
+    style_name = models.CharField(max_length=100)
+    version_number = models.PositiveIntegerField(null=True)
+    adapter_sha256 = models.CharField(max_length=64, blank=True)
+    base_model = models.CharField(max_length=100)
+    engine = models.CharField(max_length=60)
+    period = models.CharField(max_length=7, help_text="Month of admission in UTC, 2026-11.")
+    admitted_at = models.DateTimeField()
+    prompt_tokens = models.PositiveIntegerField()
+    cached_tokens = models.PositiveIntegerField(default=0, help_text="Those of the prompt that were cached.")
+    completion_tokens = models.PositiveIntegerField()
+    finish_reason = models.CharField(max_length=30, blank=True)
+    outcome = models.CharField(max_length=20, choices=Outcome)
+    input_nanousd = models.BigIntegerField(help_text="Price used, a token.")
+    cached_input_nanousd = models.BigIntegerField()
+    output_nanousd = models.BigIntegerField()
+    cost_nanousd = models.BigIntegerField()
+    recorded_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index("tenant", "-admitted_at", name="usage_latest")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(cached_tokens__lte=models.F("prompt_tokens")), name="cached_within_prompt"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class LedgerEntry(models.Model):
+    """Append-only: a database trigger refuses UPDATE and DELETE. A correction is a new entry."""
+
+    class Kind(models.TextChoices):
+        USAGE = "usage"
+        FEE = "fee"
+        HOSTING = "hosting"
+        GRANT = "grant"
+        PAYMENT = "payment"
+        ADJUSTMENT = "adjustment"
+        WRITEOFF = "writeoff"
+        ROUNDING = "rounding"
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="ledger_entries")
+    kind = models.CharField(max_length=12, choices=Kind)
+    source_id = models.CharField(max_length=80, help_text="For usage: the request id.")
+    period = models.CharField(max_length=7)
+    amount_nanousd = models.BigIntegerField(help_text="Positive: the tenant owes it.")
+    tokens = models.BigIntegerField(default=0)
+    actor = models.CharField(max_length=80, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("kind", "source_id", name="one_entry_a_source")]
+        indexes = [models.Index("tenant", "period", name="ledger_period")]
+        verbose_name_plural = "ledger entries"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.source_id}"
+
+
+class UsageDaily(models.Model):
+    """Derived from usage events, and rebuildable: tenant × key × style × day in UTC. Pages read this."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="usage_days")
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage_days")
+    style_name = models.CharField(max_length=100)
+    day = models.DateField()
+    requests = models.BigIntegerField(default=0)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    cost_nanousd = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", "day", "style_name", "key", name="one_row_a_day"),
+        ]
+        verbose_name_plural = "usage by day"
+
+    def __str__(self) -> str:
+        return f"{self.style_name} on {self.day}"

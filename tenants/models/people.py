@@ -1,0 +1,91 @@
+"""Users, tenants and who belongs to which."""
+
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class UserManager(BaseUserManager["User"]):
+    """Users are known by e-mail address; there are no user names."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Return a new saved user."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Return a new saved operator with every right."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractUser):
+    """A person who logs in."""
+
+    username = None  # type: ignore[assignment]
+    email = models.EmailField("e-mail", unique=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects = UserManager()  # type: ignore[misc, assignment]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="one_user_per_address")]
+
+
+class TenantQuerySet(models.QuerySet["Tenant"]):
+    def of(self, user: User) -> "TenantQuerySet":
+        """Return the tenants that a user belongs to, oldest first."""
+        return self.filter(memberships__user=user).order_by("created_at")
+
+    def stale(self) -> "TenantQuerySet":
+        """Return tenants whose limits, keys or styles changed since they were last published."""
+        return self.filter(gate_changes__gt=models.F("gate_published"))
+
+
+class Tenant(models.Model):
+    """A customer: one writer or one team. Owns styles, keys, usage and invoices."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    slug = models.SlugField(max_length=40, unique=True, help_text="Names its styles: acme/brand-voice.")
+    name = models.CharField(max_length=80)
+    is_house = models.BooleanField(default=False, help_text="Owns the public styles, named without an owner.")
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    # Counted up in the same transaction as any change that the gate (Valkey) must know.
+    gate_changes = models.PositiveBigIntegerField(default=1, editable=False)
+    gate_published = models.PositiveBigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("is_house", condition=models.Q(is_house=True), name="one_house"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A user's place in a tenant."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        MEMBER = "member"
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "user", name="one_membership")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.tenant}"

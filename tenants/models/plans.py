@@ -1,0 +1,97 @@
+"""Plans, prices and subscriptions. Versions are immutable: a change is a new version."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from tenants.models.people import Tenant
+
+
+class Plan(models.Model):
+    """A plan that tenants can be on."""
+
+    code = models.SlugField(max_length=40, primary_key=True)
+    name = models.CharField(max_length=60)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlanVersion(models.Model):
+    """One immutable edition of a plan: limits, and the fee in nano-USD a month."""
+
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    monthly_fee_nanousd = models.BigIntegerField(default=0)
+    included_tokens = models.BigIntegerField(default=0)
+    monthly_tokens = models.BigIntegerField(help_text="Hard cap of tokens a month.")
+    requests_per_minute = models.PositiveIntegerField()
+    tokens_per_minute = models.PositiveIntegerField()
+    parallel_requests = models.PositiveIntegerField()
+    max_output_tokens = models.PositiveIntegerField()
+    private_styles = models.PositiveIntegerField()
+    overage_allowed = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("plan", "number", name="one_plan_version")]
+
+    def __str__(self) -> str:
+        return f"{self.plan} v{self.number}"
+
+
+class PriceBook(models.Model):
+    """One edition of all prices, valid from a moment on until the next one."""
+
+    effective_from = models.DateTimeField(unique=True)
+
+    def __str__(self) -> str:
+        return f"Prices from {self.effective_from:%Y-%m-%d}"
+
+
+class Price(models.Model):
+    """Integer nano-USD a token. Without a style: the price of every style that has none of its own."""
+
+    book = models.ForeignKey(PriceBook, on_delete=models.PROTECT, related_name="prices")
+    style = models.UUIDField(null=True, blank=True)
+    input_nanousd = models.BigIntegerField()
+    cached_input_nanousd = models.BigIntegerField()
+    output_nanousd = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("book", "style", name="one_price_a_style", nulls_distinct=False),
+            models.CheckConstraint(
+                condition=Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),
+                name="prices_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.book}: {self.style or 'every style'}"
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def at(self, moment: datetime) -> "SubscriptionQuerySet":
+        """Return subscriptions in force at a moment."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=moment), starts_at__lte=moment)
+
+
+class Subscription(models.Model):
+    """Which plan version a tenant is on, over a half-open span of time."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="subscriptions")
+    plan_version = models.ForeignKey(PlanVersion, on_delete=models.PROTECT)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", condition=Q(ends_at=None), name="one_open_subscription"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant} on {self.plan_version}"
