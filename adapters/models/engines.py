@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 class BaseModel(models.Model):
     """The shared model under all adapters. Its shapes and norms are what uploads are checked against."""
 
-    name = models.CharField(max_length=100, unique=True, help_text="The name that the engine serves it under.")
+    name = models.CharField(
+        max_length=100, unique=True, help_text="The name that the engine serves it under."
+    )
     config = models.JSONField(help_text="Its config.json.")
     modules = models.JSONField(
         help_text="Per linear module, e.g. model.layers.0.self_attn.q_proj: "
@@ -64,9 +66,14 @@ class Placement(models.Model):
     """One adapter version wanted on one engine, and whether the engine has it."""
 
     engine = models.ForeignKey(Engine, on_delete=models.CASCADE, related_name="placements")
-    version = models.ForeignKey("adapters.AdapterVersion", on_delete=models.CASCADE, related_name="placements")
+    version = models.ForeignKey(
+        "adapters.AdapterVersion", on_delete=models.CASCADE, related_name="placements"
+    )
     is_wanted = models.BooleanField(default=True)
     loaded_at = models.DateTimeField(null=True, blank=True, help_text="None: not in the engine's list.")
+    loaded_as = models.CharField(
+        max_length=200, blank=True, help_text="Its name in the engine: our own, or a static module's."
+    )
     loads = models.PositiveIntegerField(default=0, help_text="How often it was loaded; engines forget.")
     note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
 

@@ -1,7 +1,7 @@
 """Adapter versions: immutable weights with a life of their own.
 
-    UPLOADING → UPLOADED → VALID → PUSHING → SERVING → RETIRED
-                        ↘ REJECTED       ↘ FAILED (may be pushed again)
+UPLOADING → UPLOADED → VALID → PUSHING → SERVING → RETIRED
+                    ↘ REJECTED       ↘ FAILED (may be pushed again)
 """
 
 from datetime import datetime
@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import Q
 
 from adapters.models.styles import Style
 
@@ -31,11 +32,12 @@ IN_WORK = (Status.UPLOADED, Status.VALID, Status.PUSHING)
 class AdapterVersionQuerySet(models.QuerySet["AdapterVersion"]):
     def in_work(self) -> "AdapterVersionQuerySet":
         """Return versions whose next step is ours to take, oldest first."""
-        return self.filter(status__in=IN_WORK).order_by("created_at")
+        handed_in = Q(status=Status.UPLOADING, handed_in_at__isnull=False)
+        return self.filter(handed_in | Q(status__in=IN_WORK)).order_by("created_at")
 
     def abandoned(self, before: datetime) -> "AdapterVersionQuerySet":
-        """Return uploads that were begun before a moment and never finished."""
-        return self.filter(status=Status.UPLOADING, created_at__lt=before)
+        """Return uploads that were begun before a moment and never handed in."""
+        return self.filter(status=Status.UPLOADING, handed_in_at=None, created_at__lt=before)
 
 
 class AdapterVersion(models.Model):
@@ -48,12 +50,16 @@ class AdapterVersion(models.Model):
     files = models.JSONField(default=dict, help_text="File name → size in bytes, as announced.")
     size_bytes = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_model.safetensors.")
+    config_sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_config.json.")
     rank = models.PositiveIntegerField(null=True)
     alpha = models.FloatField(null=True)
     target_modules = models.JSONField(default=list)
     findings = models.JSONField(default=list, help_text="Validation report: code, sentence, fix, tensor.")
     note = models.CharField(max_length=300, blank=True, help_text="What the present step waits for.")
     failure = models.CharField(max_length=500, blank=True)
+    handed_in_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its uploader said that both files are there."
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -74,6 +80,11 @@ class AdapterVersion(models.Model):
     def is_final(self) -> bool:
         """True when nothing more happens by itself."""
         return self.status in FINAL
+
+    def wait(self, note: str) -> None:
+        """Write down what the present step waits for; a version that has moved on meanwhile is left alone."""
+        if AdapterVersion.objects.filter(pk=self.pk, status=self.status).exclude(note=note).update(note=note):
+            self.note = note
 
     def move(self, *, before: Status, after: Status, **changes: object) -> bool:
         """Change status in one UPDATE and log the step; return False if another worker was first."""

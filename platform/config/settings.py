@@ -126,7 +126,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
@@ -162,7 +166,9 @@ ENGINE_MAX_MODEL_LEN = int(env.read("ENGINE_MAX_MODEL_LEN"))
 BASE_MODEL = env.read("BASE_MODEL")
 BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
 
-_upload_origin = ["{0.scheme}://{0.netloc}".format(urlsplit(S3_PUBLIC_ENDPOINT_URL))] if S3_PUBLIC_ENDPOINT_URL else []
+_upload_origin = (
+    ["{0.scheme}://{0.netloc}".format(urlsplit(S3_PUBLIC_ENDPOINT_URL))] if S3_PUBLIC_ENDPOINT_URL else []
+)
 SECURE_CSP = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF],

@@ -1,4 +1,4 @@
-"""The tree of errors that deeds raise. HTTP status lives in `inference/presenting.py` and in views, never here."""
+"""The tree of errors that deeds raise. How each looks over HTTP is not decided here."""
 
 
 class DomainError(Exception):

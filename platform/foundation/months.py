@@ -8,6 +8,11 @@ def period_of(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m}"
 
 
+def current() -> str:
+    """Return the name of the present month."""
+    return period_of(datetime.now(UTC))
+
+
 def bounds(period: str) -> tuple[datetime, datetime]:
     """Return (start, end) of a period, end exclusive. Raises ValueError for a malformed name."""
     start = datetime.strptime(period, "%Y-%m").replace(tzinfo=UTC)

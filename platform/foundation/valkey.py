@@ -14,9 +14,13 @@ from django.conf import settings
 SHARDS = 16
 
 
+def _tag(number: int) -> str:
+    return f"{{s{number}}}"
+
+
 def shard(tenant_id: UUID | str) -> str:
     """Return the hash tag of a tenant, `{s0}` … `{s15}`."""
-    return "{s%d}" % (zlib.crc32(str(tenant_id).encode()) % SHARDS)
+    return _tag(zlib.crc32(str(tenant_id).encode()) % SHARDS)
 
 
 def limits_key(tenant_id: UUID | str) -> str:
@@ -30,13 +34,38 @@ def styles_key(tenant_id: UUID | str) -> str:
 
 
 def key_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
-    """Hash: one API key's state (`live`, `expires_at`, `styles`, own limits)."""
+    """Hash: one API key: `state` (live, revoked), `expires_at`, `styles`, `monthly_tokens`."""
     return f"{shard(tenant_id)}:{tenant_id}:key:{key_id}"
 
 
 def used_key(tenant_id: UUID | str, period: str) -> str:
-    """Hash: `tokens`, `nanousd` charged in the period, by tenant and by key (`tokens:<key>`)."""
+    """Hash: `tokens`, `nanousd` charged in the period, and `tokens:<key>`. Absent means: rebuild first."""
     return f"{shard(tenant_id)}:{tenant_id}:used:{period}"
+
+
+def held_key(tenant_id: UUID | str, period: str) -> str:
+    """Hash: `tokens` and `tokens:<key>` that open requests hold against the period's cap."""
+    return f"{shard(tenant_id)}:{tenant_id}:held:{period}"
+
+
+def bucket_key(tenant_id: UUID | str) -> str:
+    """Hash: levels of the minute buckets `requests` and `tokens`, and `at` (milliseconds)."""
+    return f"{shard(tenant_id)}:{tenant_id}:bucket"
+
+
+def open_key(tenant_id: UUID | str) -> str:
+    """Sorted set: open request ids by the end of their lease (milliseconds)."""
+    return f"{shard(tenant_id)}:{tenant_id}:open"
+
+
+def hold_key(tenant_id: UUID | str, request_id: str) -> str:
+    """Hash: one open request's hold, prices and running usage. It exists until settled, once."""
+    return f"{shard(tenant_id)}:{tenant_id}:hold:{request_id}"
+
+
+def leases_key(tag: str) -> str:
+    """Sorted set of one shard: `<tenant> <request id>` by the end of the lease; the sweeper reads it."""
+    return f"{tag}:leases"
 
 
 def owner_key(digest: str) -> str:
@@ -49,9 +78,9 @@ def stream_of(tag: str) -> str:
     return f"{tag}:usage"
 
 
-def streams() -> list[str]:
-    """Return the names of all usage streams."""
-    return [stream_of("{s%d}" % number) for number in range(SHARDS)]
+def tags() -> list[str]:
+    """Return all hash tags."""
+    return [_tag(number) for number in range(SHARDS)]
 
 
 @cache

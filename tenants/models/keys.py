@@ -6,6 +6,7 @@ from uuid import uuid4
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from tenants.models.people import Tenant, User
 
@@ -26,7 +27,7 @@ class ApiKey(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     name = models.CharField(max_length=60)
-    digest = models.CharField(
+    digest = models.CharField(  # noqa: DJ001
         max_length=64, unique=True, null=True, editable=False,
         help_text="HMAC-SHA256 of the secret in hex; none for the studio's own key, which has no secret.",
     )  # fmt: skip
@@ -34,7 +35,7 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=16, blank=True, editable=False)
     last4 = models.CharField(max_length=4, blank=True, editable=False)
     styles = ArrayField(
-        models.UUIDField(), null=True, blank=True, help_text="Only these styles. Empty: all that the tenant may use."
+        models.UUIDField(), null=True, blank=True, help_text="Only these styles. Empty: all it may use."
     )
     monthly_tokens = models.BigIntegerField(null=True, blank=True, help_text="This key's own cap a month.")
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -53,3 +54,8 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…{self.last4})" if self.digest else self.name
+
+    @property
+    def is_expired(self) -> bool:
+        """True when its time has run out."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()

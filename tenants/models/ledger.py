@@ -83,7 +83,7 @@ class LedgerEntry(models.Model):
 
 
 class UsageDaily(models.Model):
-    """Derived from usage events, and rebuildable: tenant × key × style × day in UTC. Pages read this."""
+    """Derived from usage events, and rebuildable: by tenant, key, style and day in UTC. Pages read this."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="usage_days")
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage_days")

@@ -1,0 +1,40 @@
+# Every target makes its environments first; `make help` tells what there is.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check smoke styles clean
+
+# The first Python that really runs: one that is found on PATH may be a version manager's stub.
+CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
+	/usr/bin/python3.14 /usr/bin/python3.13 /usr/bin/python3.12 python3.11 /usr/bin/python3.11
+BOOTSTRAP = @for python in $(CANDIDATES); do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then exec "$$python" -I stack/bootstrap.py $(1); fi; done; \
+	echo 'No Python 3.11 or newer runs here: install python3 (3.12 or newer is best), or set PYTHON=PATH.' >&2; exit 1
+STACK = .venv/bin/python -m stack
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: ## The whole of Polyscribe on this machine; prints the address and a login (VAR=, PORT=, ENGINE_URL=, BASE_MODEL=)
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) demo $(if $(VAR),--var '$(VAR)')
+
+test: ## Every test, against real services and a real vLLM
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) test
+
+check: ## Style, types, layers, migrations, templates, the compose file
+	$(call BOOTSTRAP)
+	@$(STACK) check
+
+smoke: ## The whole stack once: an upload, two styles answering, usage rows
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) smoke
+
+styles: ## Train the shipped styles again (about five minutes each)
+	$(call BOOTSTRAP,--engine)
+	@.venv-engine/bin/python engine/train.py
+
+clean: ## Remove the environments and all data of the demo
+	rm -rf .venv .venv-engine var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

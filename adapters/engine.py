@@ -1,0 +1,114 @@
+"""vLLM's control interface: what is loaded, load, unload. Registries are memory only and empty after a restart."""
+
+import json
+import re
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from adapters.errors import EngineRefused, EngineUnavailable
+from adapters.models import Engine
+
+ASK_S, LOAD_S = 10, 180
+REASON_CHARACTERS = 300
+# A bad adapter is answered with 500 too: only this text tells it from a broken engine.
+BAD_ADAPTER = re.compile(r"Call to add_lora method failed: (?P<reason>.+)", re.DOTALL)
+PASSING = re.compile(r"out of memory|No free", re.IGNORECASE)
+ALREADY_LOADED = "has already been loaded"
+PATHS = re.compile(r"(?:[\w.-]*/)[\w./~+-]+")
+NAMES = re.compile(r"'?\bv_[0-9a-f]{32}\b'?")
+
+
+def loaded(engine: Engine) -> dict[str, str]:
+    """Return what an engine serves beside the base model: name → path. Raises EngineUnavailable."""
+    _ask(engine, "GET", "/health")  # the list alone is also answered by an engine whose core is dead
+    models = json.loads(_ask(engine, "GET", "/v1/models"))["data"]
+    return {model["id"]: model.get("root") or "" for model in models if model.get("parent")}
+
+
+def load(engine: Engine, name: str, path: str) -> None:
+    """Make an engine serve an adapter under a name. Loading it again from the same path is no fault.
+
+    Raises EngineUnavailable when it may work later, EngineRefused (with a reason that people may read) when not.
+    """
+    status, text = _post(engine, "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path})
+    if status == 200:
+        return
+    if status == 400 and ALREADY_LOADED in text:
+        if loaded(engine).get(name) == path:
+            return
+        unload(engine, name)
+        raise EngineUnavailable("The engine had another adapter under this name; it is loaded again.")
+    raise _failure(status, text)
+
+
+def unload(engine: Engine, name: str) -> None:
+    """Make an engine forget a name; one that it does not know is no fault. Raises EngineUnavailable.
+
+    The files must stay: requests that are still running may need them.
+    """
+    status, text = _post(engine, "/v1/unload_lora_adapter", {"lora_name": name})
+    if status not in (200, 404):
+        raise EngineUnavailable(_sentence(status, text))
+
+
+def clean(text: str) -> str:
+    """Return an engine's reason without paths and internal names, on one line of bounded length."""
+    line = " ".join(NAMES.sub("the adapter", PATHS.sub("the file", text)).split())
+    return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
+
+
+def _failure(status: int, text: str) -> EngineRefused | EngineUnavailable:
+    bad = BAD_ADAPTER.search(text)
+    if bad and not PASSING.search(text):
+        return EngineRefused(reason=clean(bad["reason"]))
+    if status == 404:
+        return EngineUnavailable("The engine can't see the files that were laid for it; check ENGINE_ADAPTERS_DIR.")
+    return EngineUnavailable(_sentence(status, text))
+
+
+def _sentence(status: int, text: str) -> str:
+    if status == 401:
+        return "The engine does not take our key; check ENGINE_API_KEY."
+    return f"The engine answers with error {status}: {clean(text)}" if text else f"The engine answers {status}."
+
+
+def _ask(engine: Engine, method: str, path: str) -> str:
+    status, text = _send(engine, method, path, timeout_s=ASK_S)
+    if status != 200:
+        raise EngineUnavailable(_sentence(status, text))
+    return text
+
+
+def _post(engine: Engine, path: str, body: Mapping[str, str]) -> tuple[int, str]:
+    status, text = _send(engine, "POST", path, body, timeout_s=LOAD_S)
+    return status, text if status == 200 else _message(text)
+
+
+def _send(
+    engine: Engine, method: str, path: str, body: Mapping[str, str] | None = None, *, timeout_s: float
+) -> tuple[int, str]:
+    url = urlsplit(engine.url)
+    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {settings.ENGINE_API_KEY}"}
+    connection = kind(url.hostname or "", url.port, timeout=timeout_s)
+    try:
+        connection.request(method, url.path.rstrip("/") + path, json.dumps(body) if body else None, headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+    except (OSError, HTTPException) as error:
+        raise EngineUnavailable from error
+    finally:
+        connection.close()
+
+
+def _message(text: str) -> str:
+    """Return the message in an error body of vLLM, or the text itself."""
+    try:
+        body: Any = json.loads(text)
+        return str(body["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return text

@@ -1,0 +1,76 @@
+"""The all-zero adapter through which CPU engines serve the base model.
+
+vLLM's CPU kernels answer a base request that shares a batch with adapters with the last slot's adapter;
+through an adapter that changes nothing, every request has a slot of its own.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+from safetensors.numpy import save
+
+from adapters.errors import DiskUnavailable
+from adapters.models import BaseModel
+
+NAME = "identity"
+PREFERRED = "q_proj"
+
+
+def write(base_model: BaseModel, folder: Path) -> Path:
+    """Return the absolute folder of a base model's identity adapter, written when it isn't there yet.
+
+    Raises DiskUnavailable.
+    """
+    files = {"adapter_config.json": _config(base_model), "adapter_model.safetensors": _weights(base_model)}
+    digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
+    path = folder.absolute() / f"{NAME}-{digest}"
+    try:
+        if not path.is_dir():
+            _write(path, files)
+    except OSError as error:
+        raise DiskUnavailable from error
+    return path
+
+
+def _write(path: Path, files: dict[str, bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f"{path.name}.tmp-", dir=path.parent))
+    new.chmod(0o755)
+    for name, content in files.items():
+        (new / name).write_bytes(content)
+    os.rename(new, path)
+
+
+def _config(base_model: BaseModel) -> bytes:
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_model.name,
+        "r": 1,
+        "lora_alpha": 1,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": [_module_type(base_model)],
+    }
+    return json.dumps(config, indent=2).encode()
+
+
+def _weights(base_model: BaseModel) -> bytes:
+    kind = _module_type(base_model)
+    tensors = {}
+    for module, shape in sorted(base_model.modules.items()):
+        if module.rsplit(".", 1)[-1] == kind:
+            stem = f"base_model.model.{module}"
+            tensors[f"{stem}.lora_A.weight"] = np.zeros((1, shape["in"]), ml_dtypes.bfloat16)
+            tensors[f"{stem}.lora_B.weight"] = np.zeros((shape["out"], 1), ml_dtypes.bfloat16)
+    return save(tensors)
+
+
+def _module_type(base_model: BaseModel) -> str:
+    kinds = sorted({module.rsplit(".", 1)[-1] for module in base_model.modules})
+    return PREFERRED if PREFERRED in kinds else kinds[0]

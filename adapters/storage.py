@@ -1,0 +1,178 @@
+"""Adapters in S3.
+
+Browsers post files to `uploads/<version>/`. What is checked and served is the sealed copy under
+`adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from adapters.errors import DiskUnavailable, NotStored, NotTheCheckedFile, StorageUnavailable
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+UPLOAD_VALID_S = 3600
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Where and how a browser posts one file: the form's fields come before the file itself."""
+
+    file: str
+    url: str
+    fields: dict[str, str]
+
+
+def upload_key(version_id: UUID, file: str) -> str:
+    """Return the key that a browser posts one file to."""
+    return f"uploads/{version_id}/{file}"
+
+
+def sealed_key(version_id: UUID, file: str) -> str:
+    """Return the key of one file's copy that nobody outside can write."""
+    return f"adapters/{version_id}/{file}"
+
+
+def presign(version_id: UUID, file: str, size: int) -> Upload:
+    """Return a POST form for exactly this key and this many bytes. Asks nobody."""
+    form = _presigner().generate_presigned_post(
+        settings.S3_BUCKET,
+        upload_key(version_id, file),
+        Conditions=[["content-length-range", size, size]],
+        ExpiresIn=UPLOAD_VALID_S,
+    )
+    return Upload(file=file, url=form["url"], fields=form["fields"])
+
+
+def uploaded_size(version_id: UUID, file: str) -> int | None:
+    """Return how many bytes of a file were posted, or None. Raises StorageUnavailable."""
+    found = _head(upload_key(version_id, file))
+    return found[0] if found else None
+
+
+def seal(version_id: UUID, files: dict[str, int]) -> None:
+    """Copy the posted files to where nobody outside can write; the first copy stays.
+
+    Raises StorageUnavailable, and NotStored for a file that is missing or has another size.
+    """
+    for file, size in files.items():
+        if _head(sealed_key(version_id, file)) is None:
+            _seal(version_id, file, size)
+
+
+def download(version_id: UUID, file: str, to: Path, *, expect_sha256: str = "") -> str:
+    """Write a sealed file to a path and return its SHA-256 in hex; it is on the disk when this returns.
+
+    Raises StorageUnavailable, NotStored, DiskUnavailable, and NotTheCheckedFile for another SHA-256.
+    """
+    try:
+        with to.open("wb") as out, _reaching(file) as client:
+            body = client.get_object(Bucket=settings.S3_BUCKET, Key=sealed_key(version_id, file))["Body"]
+            digest = hashlib.sha256()
+            for chunk in body.iter_chunks(CHUNK_BYTES):
+                digest.update(chunk)
+                out.write(chunk)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise DiskUnavailable from error
+    if expect_sha256 and digest.hexdigest() != expect_sha256:
+        raise NotTheCheckedFile(file=file)
+    return digest.hexdigest()
+
+
+def discard_uploads(version_id: UUID, files: dict[str, int]) -> None:
+    """Delete what was posted for a version. Raises StorageUnavailable."""
+    _delete([upload_key(version_id, file) for file in files])
+
+
+def discard_sealed(version_id: UUID, files: dict[str, int]) -> None:
+    """Delete the sealed copies of a version that will never serve. Raises StorageUnavailable."""
+    _delete([sealed_key(version_id, file) for file in files])
+
+
+def _seal(version_id: UUID, file: str, size: int) -> None:
+    found = _head(upload_key(version_id, file))
+    if found is None or found[0] != size:
+        raise NotStored(file=file)
+    with _reaching(file) as client:  # another POST may come between: then the copy is refused, and made again later
+        client.copy_object(
+            Bucket=settings.S3_BUCKET,
+            Key=sealed_key(version_id, file),
+            CopySource={"Bucket": settings.S3_BUCKET, "Key": upload_key(version_id, file)},
+            CopySourceIfMatch=found[1],
+        )
+
+
+def _head(key: str) -> tuple[int, str] | None:
+    """Return (size in bytes, ETag) of an object, or None."""
+    try:
+        with _reaching(key) as client:
+            head = client.head_object(Bucket=settings.S3_BUCKET, Key=key)
+    except NotStored:
+        return None
+    return head["ContentLength"], head["ETag"]
+
+
+def _delete(keys: list[str]) -> None:
+    for key in keys:  # one by one: the many-at-once call wants a checksum that not every S3 server takes
+        with _reaching(key) as client:
+            client.delete_object(Bucket=settings.S3_BUCKET, Key=key)
+
+
+@contextmanager
+def _reaching(file: str) -> Iterator["S3Client"]:
+    """Yield the client; what it raises inside becomes NotStored or StorageUnavailable."""
+    try:
+        yield _client()
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+            raise NotStored(file=file) from error
+        raise StorageUnavailable from error
+    except BotoCoreError as error:
+        raise StorageUnavailable from error
+
+
+@cache
+def _client() -> "S3Client":
+    return _connected(settings.S3_ENDPOINT_URL)
+
+
+@cache
+def _presigner() -> "S3Client":
+    """Return a client that only signs, for the address that browsers reach."""
+    return _connected(settings.S3_PUBLIC_ENDPOINT_URL)
+
+
+def _connected(endpoint_url: str | None) -> "S3Client":
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=settings.S3_REGION,
+        aws_access_key_id=settings.S3_ACCESS_KEY_ID,
+        aws_secret_access_key=settings.S3_SECRET_ACCESS_KEY,
+        config=Config(
+            signature_version="s3v4",
+            connect_timeout=2,
+            read_timeout=30,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )

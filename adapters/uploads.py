@@ -1,0 +1,196 @@
+"""Uploads: a row and presigned POSTs first, then the browser sends the files straight to S3."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from adapters import storage
+from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused
+from adapters.models import AdapterVersion, BaseModel, Status, Style
+from adapters.storage import Upload
+from tenants.public import Tenant, User, limits_of
+
+MIB = 1024 * 1024
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+LIMITS_BYTES = {CONFIG: 64 * 1024, WEIGHTS: 512 * MIB}
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+RESERVED = frozenset({"base", "identity"})
+ABANDONED_AFTER = timedelta(hours=24)
+
+type Errors = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class About:
+    """What people read about a style."""
+
+    slug: str
+    name: str = ""
+    description: str = ""
+    sample_prompt: str = ""
+    sample: str = ""
+
+
+def begin(
+    tenant: Tenant, user: User | None, about: About, files: dict[str, int]
+) -> tuple[AdapterVersion, list[Upload]]:
+    """Return a new version, of a new style or of the tenant's own by that slug, and a POST form for each file.
+
+    `files` is file name → size in bytes. Raises UploadRefused with every fault, or NoBaseModel.
+    """
+    base_model = BaseModel.objects.filter(name=settings.BASE_MODEL).first()
+    if base_model is None:
+        raise NoBaseModel
+    with transaction.atomic():
+        Tenant.objects.select_for_update().get(pk=tenant.pk)  # numbers and the plan's count are taken in turn
+        own = Style.objects.filter(owner=tenant, slug=about.slug).first()
+        if errors := _faults(tenant, own, about, files):
+            raise UploadRefused(errors)
+        style = _restyled(own, about) if own else _new_style(tenant, base_model, about)
+        version = style.versions.create(
+            number=(style.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
+            files=files,
+            size_bytes=files[WEIGHTS],
+            created_by=user,
+        )
+        version.history.create(status=Status.UPLOADING)
+    return version, [storage.presign(version.pk, file, size) for file, size in files.items()]
+
+
+def finish(version: AdapterVersion) -> None:
+    """Hand a version in once its files are uploaded. Handing in twice does nothing.
+
+    When the storage does not answer, this is noted and done later. Raises NotUploaded naming what is missing.
+    """
+    if version.status != Status.UPLOADING:
+        return
+    waiting = AdapterVersion.objects.filter(pk=version.pk, status=Status.UPLOADING)
+    waiting.filter(handed_in_at=None).update(handed_in_at=timezone.now())
+    try:
+        missing = [file for file, size in version.files.items() if storage.uploaded_size(version.pk, file) != size]
+    except StorageUnavailable as error:
+        version.wait(error.message)
+        return
+    if missing:
+        error = NotUploaded(files=" and ".join(missing))
+        waiting.update(handed_in_at=None, note=error.message)
+        raise error
+    version.move(before=Status.UPLOADING, after=Status.UPLOADED)
+
+
+def abandon_old() -> int:
+    """Reject uploads that were begun a day ago and never handed in; return how many."""
+    old = AdapterVersion.objects.abandoned(timezone.now() - ABANDONED_AFTER)
+    finding = {
+        "code": "abandoned",
+        "sentence": "The upload was begun more than 24 hours ago and never completed.",
+        "fix": "Upload the adapter again.",
+        "tensor": None,
+    }
+    return sum(
+        version.move(before=Status.UPLOADING, after=Status.REJECTED, findings=[finding]) for version in old
+    )
+
+
+def _new_style(tenant: Tenant, base_model: BaseModel, about: About) -> Style:
+    return Style.objects.create(
+        owner=tenant,
+        slug=about.slug,
+        name=about.name,
+        description=about.description,
+        sample_prompt=about.sample_prompt,
+        sample=about.sample,
+        base_model=base_model,
+    )
+
+
+def _restyled(style: Style, about: About) -> Style:
+    """Return an own style with those texts that were given anew; a retired one comes back."""
+    given = {field: getattr(about, field) for field in ("name", "description", "sample_prompt", "sample")}
+    given = {field: text for field, text in given.items() if text}
+    Style.objects.filter(pk=style.pk).update(retired_at=None, **given)
+    style.refresh_from_db()
+    return style
+
+
+def _faults(tenant: Tenant, own: Style | None, about: About, files: dict[str, int]) -> Errors:
+    errors = {"slug": _slug_faults(tenant, own, about.slug), "files": file_faults(files)}
+    for field, text in _texts(about, own).items():
+        errors[field] = text
+    if own is None and not errors["slug"]:
+        errors["slug"] = _plan_faults(tenant)
+    return {field: sentences for field, sentences in errors.items() if sentences}
+
+
+def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
+    if not slug:
+        return ["Give the style a short name: programs write it in `model=`. For example brand-voice."]
+    if not SLUG.fullmatch(slug):
+        return ["Use at most 40 small letters, digits and hyphens, for example brand-voice."]
+    taken_by_house = own is None and Style.objects.filter(owner__is_house=True, slug=slug).exists()
+    if slug in RESERVED or (taken_by_house and not tenant.is_house):
+        return [f"“{slug}” is taken by Polyscribe itself. Choose another name, for example my-{slug}."[:200]]
+    return []
+
+
+def _texts(about: About, own: Style | None) -> Errors:
+    errors: Errors = {} if about.name or own else {"name": ["Give the style a name, for example Brand voice."]}
+    for field in ("name", "description", "sample_prompt", "sample"):
+        limit = Style._meta.get_field(field).max_length or 0
+        if len(getattr(about, field)) > limit:
+            errors[field] = [f"At most {limit} characters; this has {len(getattr(about, field))}."]
+    return errors
+
+
+def _plan_faults(tenant: Tenant) -> list[str]:
+    if tenant.is_house:
+        return []
+    limits = limits_of(tenant, timezone.now())
+    own = Style.objects.filter(owner=tenant, is_public=False, retired_at=None).count()
+    if own < limits.private_styles:
+        return []
+    return [
+        f"Your plan holds {limits.private_styles} private styles and you have {own}. "
+        "Upload a new version of one of them, or change the plan."
+    ]
+
+
+def file_faults(files: dict[str, int]) -> list[str]:
+    """Return what is wrong with the names and sizes of an adapter's files, a sentence a fault."""
+    faults = [_name_fault(file) for file in files if file not in LIMITS_BYTES]
+    faults += [_size_fault(file, files[file]) for file in LIMITS_BYTES if file in files]
+    missing = [file for file in LIMITS_BYTES if file not in files]
+    if missing:
+        faults.append(f"{' and '.join(missing)} missing: choose exactly {CONFIG} and {WEIGHTS}.")
+    return [fault for fault in faults if fault]
+
+
+def _name_fault(file: str) -> str:
+    shown = file[:80]
+    if PurePosixPath(file).suffix.lower() in PICKLES:
+        return (
+            f"{shown} is a pickle file, which can run code when it is opened. "
+            f"Save the adapter with save_pretrained(…, safe_serialization=True) and choose {WEIGHTS}."
+        )
+    return f"{shown} is not taken. Choose exactly {CONFIG} and {WEIGHTS}."
+
+
+def _size_fault(file: str, size: int) -> str:
+    limit = LIMITS_BYTES[file]
+    if size <= 0:
+        return f"{file} is empty. Save the adapter again and choose the new file."
+    if size > limit:
+        return f"{file} has {_amount(size)}; at most {_amount(limit)} are taken. Train with a smaller rank."
+    return ""
+
+
+def _amount(size: int) -> str:
+    return f"{size / MIB:,.1f} MiB" if size >= MIB else f"{size / 1024:,.1f} KiB"

@@ -1,0 +1,32 @@
+"""Validation: what an adapter must be before an engine sees a byte of it. See docs/adapters.md.
+
+Everything here is pure and reads only: nothing is unpickled, nothing is imported from an upload, and memory
+stays below 64 MB whatever the upload's size.
+"""
+
+from adapters.validation.examining import Report, examine
+from adapters.validation.files import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE, WEIGHTS_LIMIT, examine_folder
+from adapters.validation.findings import PROBLEMS, Finding
+from adapters.validation.shapes import BaseShape, Linear
+from adapters.validation.sources import LocalFile, Shortened, Source
+from adapters.validation.weights import BOUND, Strength
+
+__all__ = [
+    "BOUND",
+    "CONFIG_FILE",
+    "CONFIG_LIMIT",
+    "PICKLES",
+    "PROBLEMS",
+    "WEIGHTS_FILE",
+    "WEIGHTS_LIMIT",
+    "BaseShape",
+    "Finding",
+    "Linear",
+    "LocalFile",
+    "Report",
+    "Shortened",
+    "Source",
+    "Strength",
+    "examine",
+    "examine_folder",
+]

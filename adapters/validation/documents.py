@@ -1,0 +1,46 @@
+"""JSON from strangers: no duplicate keys, no NaN, no half characters, nothing deep."""
+
+import json
+from typing import Any
+
+
+class NotJson(ValueError):
+    """The bytes are not JSON that every reader understands alike."""
+
+
+class DuplicateKey(ValueError):
+    """A key stands twice in one object; readers disagree on which one counts."""
+
+
+def load(data: bytes) -> Any:
+    """Return what the UTF-8 bytes say. Raises NotJson or DuplicateKey (its argument is the key)."""
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse)
+    except DuplicateKey:
+        raise
+    except UnicodeDecodeError as error:
+        raise NotJson("it is not UTF-8 text") from error
+    except RecursionError as error:
+        raise NotJson("it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
+    except ValueError as error:  # a number with thousands of digits
+        raise NotJson(str(error).split(";")[0]) from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise DuplicateKey(key)
+        result[key] = value
+    return result
+
+
+def _refuse(constant: str) -> None:
+    raise NotJson(f"{constant} is not a number in JSON")
+
+
+def is_text(value: object) -> bool:
+    """True for a string of whole characters (JSON can smuggle half a surrogate pair)."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)

@@ -1,0 +1,68 @@
+"""In which state a model's weights are: full precision or quantised, and how."""
+
+import re
+from collections.abc import Mapping
+
+STATES = {  # as names of models spell it → as we say it
+    "bnb": "bitsandbytes 4-bit",
+    "nf4": "bitsandbytes 4-bit",
+    "4bit": "bitsandbytes 4-bit",
+    "8bit": "bitsandbytes 8-bit",
+    "int4": "4-bit integers",
+    "w4a16": "4-bit integers",
+    "int8": "8-bit integers",
+    "w8a8": "8-bit integers",
+    "w8a16": "8-bit integers",
+    "fp8": "FP8",
+    "fp4": "FP4",
+    "nvfp4": "FP4",
+    "mxfp4": "FP4",
+    "awq": "AWQ",
+    "gptq": "GPTQ",
+    "hqq": "HQQ",
+    "exl2": "EXL2",
+    "gguf": "GGUF",
+}
+BESIDE = {"unsloth", "mlx", "dynamic", "quantized"}  # words that stand beside such a suffix
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return a model's name without its quantisation suffix, and the state that the suffix means (or "").
+
+    `Llama-3.1-8B-bnb-4bit` → (`Llama-3.1-8B`, `bitsandbytes 4-bit`).
+    """
+    words = re.split(r"([-_.])", re.sub(r"(?i)\b([48])-bit\b", r"\1bit", name))
+    suffix = set()
+    while len(words) > 2 and words[-1].lower() in STATES.keys() | BESIDE:
+        suffix.add(words.pop().lower())
+        words.pop()
+    states = [state for word, state in STATES.items() if word in suffix]
+    if not states:
+        return name, ""
+    if "awq" in suffix or "gptq" in suffix:  # `AWQ-INT4`: the method decides, not the width
+        return "".join(words), "AWQ" if "awq" in suffix else "GPTQ"
+    if "8bit" in suffix:
+        return "".join(words), STATES["8bit"]
+    return "".join(words), states[0]
+
+
+def state_of_config(config: object) -> str:
+    """Return the state that a `quantization_config` describes, or "" for none."""
+    if not isinstance(config, Mapping) or not config:
+        return ""
+    method = str(config.get("quant_method") or "")
+    if config.get("load_in_8bit"):
+        return STATES["8bit"]
+    if config.get("load_in_4bit") or method == "bitsandbytes":
+        return STATES["4bit"]
+    return STATES.get(method.lower(), method or "an unnamed method")
+
+
+def state_of_words(words: str) -> str:
+    """Return the state that a person's words mean (`4-bit`, `QLoRA`, `none`); unknown words stay as they are."""
+    plain = words.strip().lower()
+    if plain in ("", "none", "no", "full", "bf16", "bfloat16", "fp16", "float16", "fp32", "float32"):
+        return ""
+    if plain == "qlora":
+        return STATES["4bit"]
+    return split(f"base-{plain}")[1] or words.strip()

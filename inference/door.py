@@ -1,0 +1,164 @@
+"""The door of the data plane: a plain ASGI app for `/v1/…`, beside Django, without its middleware."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from inference import presenting
+from inference.errors import DomainError, TooLarge, UnknownKey, UnknownPath
+from inference.gateway import Gateway
+from inference.listing import models_of
+from inference.relay import Answer, new_request_id, relay
+from inference.schemas import Kind, parse
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+BODY_MAX_BYTES = 4 * 1024 * 1024
+KINDS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "text"}
+STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+JSON_HEADERS = {"content-type": "application/json"}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Exchange:
+    """One request and how far its answer is."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    request_id: str = field(default_factory=new_request_id)
+    began_s: float = field(default_factory=time.perf_counter)
+    started: bool = False
+
+    async def start(self, status: int, headers: dict[str, str]) -> None:
+        """Send the status line and headers, with those that every answer carries."""
+        self.started = True
+        elapsed_ms = int((time.perf_counter() - self.began_s) * 1000)
+        every = {"x-request-id": self.request_id, "openai-processing-ms": str(elapsed_ms)}
+        pairs = [(name.encode(), value.encode()) for name, value in (headers | every).items()]
+        await self.send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    async def write(self, data: bytes, *, more: bool) -> None:
+        """Send a part of the body."""
+        await self.send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def whole(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+        """Send an answer in one piece."""
+        await self.start(status, JSON_HEADERS | {"content-length": str(len(data))} | headers)
+        await self.write(data, more=False)
+
+    async def body(self) -> bytes:
+        """Return the request's body. Raises TooLarge before reading it all."""
+        parts, size = [], 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionAbortedError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > BODY_MAX_BYTES:
+                raise TooLarge(limit_bytes=BODY_MAX_BYTES)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+async def door(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one HTTP request; every failure becomes an error in OpenAI's form."""
+    exchange = Exchange(scope, receive, send)
+    gateway: Gateway = scope["state"]["gateway"]
+    try:
+        await _answer(gateway, exchange)
+    except ConnectionAbortedError:
+        return
+    except DomainError as error:
+        await _refuse(exchange, error)
+    except Exception:
+        logger.exception("request %s failed", exchange.request_id)
+        if exchange.started:
+            raise
+        await _refuse(exchange, DomainError("Something went wrong on our side; nothing was billed."))
+
+
+async def _answer(gateway: Gateway, exchange: Exchange) -> None:
+    path, method = exchange.scope["path"].rstrip("/"), exchange.scope["method"]
+    if path in KINDS and method == "POST":
+        caller = await gateway.caller(_secret(exchange.scope))
+        asked = parse(KINDS[path], await exchange.body())
+        await _pass_on(await relay(gateway, caller, asked, exchange.request_id), exchange)
+    elif path.startswith("/v1/models") and method == "GET":
+        caller = await gateway.caller(_secret(exchange.scope))
+        listing = await models_of(gateway, caller, path.removeprefix("/v1/models").removeprefix("/"))
+        await exchange.whole(200, json.dumps(listing).encode(), {})
+    else:
+        raise UnknownPath
+
+
+def _secret(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, secret = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer":
+                return str(secret.strip())
+    raise UnknownKey
+
+
+async def _pass_on(answer: Answer, exchange: Exchange) -> None:
+    headers = presenting.rate_headers(answer.grant.rates) | presenting.provenance(answer.grant.route)
+    if not answer.stream:
+        return await exchange.whole(200, await anext(answer.body), headers)
+    await exchange.start(200, STREAM_HEADERS | headers)
+    hang_up = asyncio.create_task(_until_disconnect(exchange.receive))
+    try:
+        await _write_until(hang_up, answer, exchange)
+    finally:
+        hang_up.cancel()
+        await answer.body.aclose()
+    return None
+
+
+async def _write_until(hang_up: asyncio.Task[None], answer: Answer, exchange: Exchange) -> None:
+    while not hang_up.done():
+        coming = asyncio.ensure_future(anext(answer.body, None))
+        await asyncio.wait({coming, hang_up}, return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+            return
+        chunk = coming.result()
+        if chunk is None:
+            return await exchange.write(b"", more=False)
+        await exchange.write(chunk, more=True)
+    return None
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _refuse(exchange: Exchange, error: DomainError) -> None:
+    rates = error.facts.get("rates")
+    headers = presenting.headers(error) | presenting.rate_headers(rates if isinstance(rates, dict) else {})
+    await exchange.whole(presenting.status_and_type(error)[0], presenting.body(error), headers)
+
+
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hold the gateway open as long as the web process lives."""
+    await receive()
+    async with Gateway() as gateway:
+        scope["state"]["gateway"] = gateway
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    await send({"type": "lifespan.shutdown.complete"})

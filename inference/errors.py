@@ -1,0 +1,96 @@
+"""What the data plane refuses, and why. `presenting.py` says how each looks over HTTP."""
+
+from foundation.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, Unavailable
+
+__all__ = ["Conflict", "DomainError", "Invalid", "NotAllowed", "NotFound", "Unavailable"]
+
+
+class BadRequest(Invalid):
+    """The request body is not valid."""
+
+
+class TooLarge(Invalid):
+    """The request body is larger than {limit_bytes} bytes; send less text."""
+
+
+class ContextTooLong(Invalid):
+    """The prompt and the answer asked for do not fit the model's context of {max_model_len} tokens."""
+
+    code = "context_length_exceeded"
+
+
+class UnknownPath(NotFound):
+    """There is no such endpoint; see GET /v1/models, POST /v1/chat/completions and /v1/completions."""
+
+    code = "unknown_url"
+
+
+class UnknownKey(NotAllowed):
+    """The API key is missing, malformed, expired or revoked. Create one on the page "API keys"."""
+
+    code = "invalid_api_key"
+
+
+class ExpiredKey(UnknownKey):
+    """The API key has expired. Create a new one on the page "API keys"."""
+
+
+class RevokedKey(UnknownKey):
+    """The API key was revoked. Create a new one on the page "API keys"."""
+
+
+class Suspended(NotAllowed):
+    """This workspace is suspended; please write to support."""
+
+    code = "workspace_suspended"
+
+
+class UnknownModel(NotFound):
+    """The model `{model}` does not exist or you have no access to it. GET /v1/models lists yours; public
+    styles are selected in the catalogue first."""
+
+    code = "model_not_found"
+
+
+class Limited(DomainError):
+    """A limit is reached."""
+
+    code = "rate_limit_exceeded"
+
+
+class RateLimited(Limited):
+    """Rate limit reached for {limit}: {allowed} allowed, {left} left. Try again in {retry_s} s."""
+
+
+class TooLargeForLimit(Limited):
+    """This request may need {hold} tokens, more than the {allowed} tokens a minute of the plan. Send a
+    shorter prompt or ask for fewer tokens."""
+
+
+class InFlightFull(Limited):
+    """Requests in flight hold the rest of the month's tokens ({left} of {allowed}). Try again shortly."""
+
+
+class QuotaExhausted(Limited):
+    """The month's {allowed} tokens do not allow this request: {left} are left and it may need {hold}. They
+    reset on {resets_on}; a larger plan raises the cap at once."""
+
+    code = "insufficient_quota"
+
+
+class StyleLoading(Unavailable):
+    """The style `{model}` is being prepared and not served yet. Try again shortly."""
+
+    code = "server_is_overloaded"
+
+
+class EngineUnavailable(Unavailable):
+    """The model server does not answer at the moment. Nothing was billed; try again shortly."""
+
+    code = "server_is_overloaded"
+
+
+class GateUnavailable(Unavailable):
+    """The service can't check limits at the moment, so it serves nothing. Try again shortly."""
+
+    code = "server_is_overloaded"

@@ -1,0 +1,82 @@
+"""The one table from errors to HTTP, in OpenAI's form (as its official Python client reads it)."""
+
+import json
+from collections.abc import Mapping
+
+from foundation.errors import DomainError
+from inference import errors
+
+# The first row that fits counts: (error, status, type).
+TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
+    (errors.TooLarge, 413, "invalid_request_error"),
+    (errors.Invalid, 400, "invalid_request_error"),
+    (errors.UnknownKey, 401, "invalid_request_error"),
+    (errors.NotAllowed, 403, "permission_error"),
+    (errors.NotFound, 404, "invalid_request_error"),
+    (errors.Conflict, 409, "invalid_request_error"),
+    (errors.QuotaExhausted, 429, "insufficient_quota"),
+    (errors.TooLargeForLimit, 429, "tokens"),
+    (errors.Limited, 429, "requests"),
+    (errors.Unavailable, 503, "service_unavailable_error"),
+)
+WITHOUT_CODE = (errors.BadRequest, errors.TooLarge)
+
+
+def status_and_type(error: DomainError) -> tuple[int, str]:
+    """Return the HTTP status and OpenAI's error type."""
+    for kind, status, name in TABLE:
+        if isinstance(error, kind):
+            limit_type = error.facts.get("type")
+            return status, limit_type if isinstance(limit_type, str) else name
+    return 500, "server_error"
+
+
+def body(error: DomainError) -> bytes:
+    """Return `{"error": {...}}` with the four keys that clients expect."""
+    code = None if isinstance(error, WITHOUT_CODE) else error.code
+    kind = status_and_type(error)[1]
+    param = error.facts.get("param")
+    return json.dumps(
+        {"error": {"message": error.message, "type": kind, "param": param, "code": code}}
+    ).encode()
+
+
+def headers(error: DomainError) -> dict[str, str]:
+    """Return the headers that tell a client whether and when to try again."""
+    retry_s = error.facts.get("retry_s")
+    if isinstance(error, errors.QuotaExhausted | errors.TooLargeForLimit):
+        return {"x-should-retry": "false"}
+    if isinstance(error, errors.Limited | errors.Unavailable):
+        return {"retry-after": str(retry_s or 2)}
+    return {}
+
+
+def duration(milliseconds: float) -> str:
+    """Return a duration as OpenAI writes it: `12ms`, `1.5s`, `6m0s`."""
+    if milliseconds < 1000:
+        return f"{int(milliseconds)}ms"
+    minutes, seconds = divmod(milliseconds / 1000, 60)
+    return f"{int(minutes)}m{int(seconds)}s" if minutes else f"{seconds:g}s"
+
+
+def rate_headers(rates: Mapping[str, int]) -> dict[str, str]:
+    """Return the six `x-ratelimit-*` headers from the numbers that admission gave."""
+    if not rates:
+        return {}
+    return {
+        "x-ratelimit-limit-requests": str(rates["requests_limit"]),
+        "x-ratelimit-remaining-requests": str(max(0, rates["requests_left"])),
+        "x-ratelimit-reset-requests": duration(rates["requests_reset_ms"]),
+        "x-ratelimit-limit-tokens": str(rates["tokens_limit"]),
+        "x-ratelimit-remaining-tokens": str(max(0, rates["tokens_left"])),
+        "x-ratelimit-reset-tokens": duration(rates["tokens_reset_ms"]),
+    }
+
+
+def provenance(route: Mapping[str, object]) -> dict[str, str]:
+    """Return headers that say exactly what answered: style, version, adapter, base model, engine."""
+    facts = {
+        "style": route["name"], "style-version": route.get("version"), "adapter-sha256": route.get("sha256"),
+        "base-model": route["base_model"], "engine": route["engine"],
+    }  # fmt: skip
+    return {f"x-polyscribe-{name}": str(value) for name, value in facts.items() if value}

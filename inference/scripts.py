@@ -1,0 +1,8 @@
+"""The data plane's Lua scripts."""
+
+from pathlib import Path
+
+ADMISSION, SETTLEMENT, EXTENSION, REBUILDING = (
+    (Path(__file__).parent / f"{name}.lua").read_text()
+    for name in ("admission", "settlement", "extension", "rebuilding")
+)

@@ -1,0 +1,19 @@
+import os
+import socket
+
+from celery import shared_task
+
+from foundation import valkey
+from inference import metering
+
+
+@shared_task
+def drain() -> None:
+    """Move usage events into the ledger. Safe to repeat."""
+    metering.drain(valkey.client(), f"{socket.gethostname()}-{os.getpid()}")
+
+
+@shared_task
+def sweep() -> None:
+    """Settle requests whose process died. Safe to repeat."""
+    metering.sweep(valkey.client())

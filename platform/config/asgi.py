@@ -1,0 +1,30 @@
+"""The site's front: `/v1/…` goes to the thin data plane, everything else to Django."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402
+
+from inference.door import door, lifespan  # noqa: E402
+
+pages = ASGIHandler()
+
+
+async def application(
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[dict[str, Any]]],
+    send: Callable[[dict[str, Any]], Awaitable[None]],
+) -> None:
+    """Answer HTTP; refuse what is neither HTTP nor the server's own lifespan."""
+    if scope["type"] == "lifespan":
+        await lifespan(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        await door(scope, receive, send)
+    elif scope["type"] == "http":
+        await pages(scope, receive, send)

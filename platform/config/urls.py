@@ -1,0 +1,14 @@
+from django.contrib import admin
+from django.urls import include, path
+
+from config import pages
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("healthz", pages.healthz, name="healthz"),
+    path("accounts/", include("allauth.account.urls")),
+    path("console/", admin.site.urls),
+    path("styles/", include("adapters.urls")),
+    path("playground/", include("inference.urls")),
+    path("", include("tenants.urls")),
+]

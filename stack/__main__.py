@@ -1,0 +1,61 @@
+"""`python -m stack demo | smoke | test | check | run`: see docs/running.md."""
+
+import argparse
+import importlib
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from stack.errors import Interrupted, StackError
+
+
+def main() -> int:
+    options = vars(_parser().parse_args())
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    # only the deed that was asked for is imported: an S3 and an OpenAI client take a second to load
+    module, function = options.pop("deed")
+    try:
+        return int(getattr(importlib.import_module(module), function)(**options))
+    except Interrupted:
+        return 130
+    except StackError as error:
+        print(f"\n✗ {error}", file=sys.stderr)
+        return 1
+
+
+def _interrupt(signum: int, _frame: FrameType | None) -> None:
+    raise Interrupted(f"stopped by {signal.Signals(signum).name}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stack", description="The embedded stack.")
+    deeds = parser.add_subparsers(required=True, metavar="DEED")
+
+    demo = deeds.add_parser("demo", help="start everything and keep it up until Ctrl-C")
+    demo.add_argument("--var", type=Path, help="the data folder (default: var)")
+    demo.set_defaults(deed=("stack.demo", "demo"))
+
+    smoke = deeds.add_parser("smoke", help="try the whole stack once in a temporary folder")
+    smoke.set_defaults(deed=("stack.smoke", "smoke"))
+
+    check = deeds.add_parser("check", help="style, types, layers, migrations, templates, the compose file")
+    check.set_defaults(deed=("stack.checking", "check"))
+
+    test = deeds.add_parser("test", help="all tests; options after -- go to pytest")
+    test.add_argument("options", nargs=argparse.REMAINDER)
+    test.set_defaults(deed=("stack.testing", "test"))
+
+    run = deeds.add_parser("run", help="run a command beside the services or the whole stack")
+    which = run.add_mutually_exclusive_group()
+    which.add_argument("--services", dest="whole", action="store_false", help="the three services only")
+    which.add_argument("--all", dest="whole", action="store_true", help="vLLM and the seeded site too")
+    run.add_argument("--var", type=Path, help="keep the data in this folder (default: a temporary one)")
+    run.add_argument("command", nargs=argparse.REMAINDER)
+    run.set_defaults(deed=("stack.run", "run"), whole=False)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

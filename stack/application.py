@@ -1,0 +1,79 @@
+"""The site's own processes and its one-off commands."""
+
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack.folders import Folders
+from stack.processes import Program
+
+LAYER = 2
+READY_WITHIN_S = 60.0
+WORKER_QUEUES = "default,engine.{engine}"
+
+
+def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:
+    """Return web, worker and beat; one worker serves the site's queue and the local engine's."""
+    celery = [sys.executable, "-m", "celery", "-A", "config"]
+    queues = WORKER_QUEUES.format(engine=variables["ENGINE_NAME"])
+    level = ["--loglevel", "INFO"]
+    web = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "config.asgi:application",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    return [
+        Program(
+            name="web",
+            title="web server",
+            argv=[*web, "--loop", "uvloop", "--http", "httptools", "--no-server-header", "--no-access-log"],
+            env=variables,
+            layer=LAYER,
+        ),
+        Program(
+            name="worker",
+            title="worker",
+            argv=[*celery, "worker", "-Q", queues, "--concurrency", "2", "--hostname", "worker@%h", *level],
+            env=variables,
+            layer=LAYER,
+        ),
+        Program(
+            name="beat",
+            title="beat",
+            argv=[*celery, "beat", "--schedule", str(folders.var / "beat"), "--pidfile=", *level],
+            env=variables,
+            layer=LAYER,
+        ),
+    ]
+
+
+def manage(command: str, *options: str, variables: Mapping[str, str], title: str) -> Program:
+    """Return one management command as a program that ends."""
+    return Program(
+        name=command,
+        title=title,
+        argv=[sys.executable, "manage.py", command, *options],
+        env={**variables, "PYTHONUNBUFFERED": "1"},
+        layer=LAYER,
+        errors_apart=True,
+    )
+
+
+def ready(address: str) -> bool:
+    """Return True once the first page comes back whole: Django, its settings and its templates work."""
+    try:
+        with urllib.request.urlopen(f"{address}/", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def works(log: Path) -> bool:
+    """Return True once the worker's log tells that it takes tasks."""
+    return log.exists() and " ready." in log.read_text(errors="replace")

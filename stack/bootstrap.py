@@ -1,0 +1,177 @@
+"""Make the environments: `python -I stack/bootstrap.py [--engine]`; any Python ≥ 3.11, standard library only.
+
+Finds or installs uv, then fills `.venv` from uv.lock and, with --engine, `.venv-engine`. The second time it
+sees that nothing changed and is done in well under a second. Output of the tools goes to var/log/.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "var" / "log"
+UV_HOME = ROOT / "var" / "uv"
+UV_REQUIREMENT = "uv>=0.9"
+WEB = ROOT / ".venv"
+STAMP = WEB / "stack.sha256"
+NEEDED = (3, 12)
+
+
+class Stop(SystemExit):
+    """The environments cannot be made; the message is one line that says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"\n✗ {message}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--engine", action="store_true", help="also make .venv-engine, the environment of vLLM"
+    )
+    options = parser.parse_args()
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    _require_linux()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    _step("web environment", sync)
+    engine_elsewhere = os.environ.get("ENGINE_URL") and os.environ.get("BASE_MODEL_DIR")
+    if options.engine and not engine_elsewhere:  # the base model is prepared in the engine's environment
+        _step("engine environment (vLLM)", engine)
+
+
+def sync() -> bool:
+    """Make .venv equal to uv.lock; return False if it already is."""
+    wanted = fingerprint()
+    if STAMP.exists() and STAMP.read_text() == wanted and runs(str(WEB / "bin" / "python")):
+        return False
+    command, log = [find_uv(), "sync", "--frozen"], LOGS / "web-environment.log"
+    for downloads in ("never", "automatic"):  # an interpreter that is here is quicker than one to fetch
+        if _logged(command, log, {"UV_PYTHON_DOWNLOADS": downloads, "VIRTUAL_ENV": ""}):
+            STAMP.write_text(wanted)
+            return True
+        if "No interpreter found" not in log.read_text():
+            break
+    raise Stop(_reason(log))
+
+
+def engine() -> bool:
+    """Make .venv-engine; return False if it already is as required."""
+    log = LOGS / "engine-environment.log"
+    script = ROOT / "engine" / "install.py"
+    command = [str(WEB / "bin" / "python"), str(script), "--uv", find_uv(), "--root", str(ROOT)]
+    if not _logged(command, log, {}):
+        raise Stop(f"The engine environment was not made: {_last(log)} Log: {_shown(log)}")
+    return "up to date" not in log.read_text()
+
+
+def fingerprint() -> str:
+    """Return the hash of what decides the web environment."""
+    digest = hashlib.sha256(str(WEB).encode())
+    for name in ("pyproject.toml", "uv.lock"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def find_uv() -> str:
+    """Return a uv that runs, installed into var/uv if this machine has none. Raises Stop."""
+    own = str(UV_HOME / "bin" / "uv")
+    for candidate in (os.environ.get("UV", ""), shutil.which("uv") or "", own):
+        if candidate and runs(candidate):
+            return candidate
+    _install_uv()
+    return own
+
+
+def runs(program: str) -> bool:
+    """Return True if the program starts: a version manager's stub may be found and yet not run."""
+    try:
+        return subprocess.run([program, "--version"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def _install_uv() -> None:
+    log = LOGS / "uv.log"
+    shutil.rmtree(UV_HOME, ignore_errors=True)
+    if not _logged([sys.executable, "-m", "venv", str(UV_HOME)], log, {}) and not _venv_by_pip(log):
+        raise Stop(
+            f"{sys.executable} cannot make a virtual environment: install its venv module "
+            "(on Debian and Ubuntu: apt-get install python3-venv), or install uv, then run this again."
+        )
+    python = str(UV_HOME / "bin" / "python")
+    if not _logged([python, "-m", "pip", "install", UV_REQUIREMENT], log, {}):
+        raise Stop(f"uv was not installed: {_last(log)} Check the network, or install uv. Log: {_shown(log)}")
+
+
+def _venv_by_pip(log: Path) -> bool:
+    """Make the environment where Python has pip but no ensurepip, as on Debian; return whether it worked."""
+    shutil.rmtree(UV_HOME, ignore_errors=True)
+    bare = [sys.executable, "-m", "venv", "--without-pip", str(UV_HOME)]
+    install = [sys.executable, "-m", "pip", "--python", str(UV_HOME / "bin" / "python"), "install", "pip"]
+    return _logged(bare, log, {}) and _logged(install, log, {})
+
+
+def _logged(command: list[str], log: Path, variables: dict[str, str]) -> bool:
+    """Run a command with its output in the log; return whether it succeeded."""
+    with log.open("w") as out:
+        out.write(f"$ {' '.join(command)}\n")
+        out.flush()
+        environment = {name: value for name, value in {**os.environ, **variables}.items() if value}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+        )
+    return done.returncode == 0
+
+
+def _reason(log: Path) -> str:
+    """Return the one line for a failed sync."""
+    text = log.read_text()
+    if "No interpreter found" in text:
+        needed = ".".join(map(str, NEEDED))
+        return f"Python {needed} or newer was not found and not fetched: install one. Log: {_shown(log)}"
+    if "No space left" in text:
+        return "The disk is full: free 2 GB, then run this again."
+    cause = _cause(text)
+    return f"The web environment was not made: {cause} Check the network and try again. Log: {_shown(log)}"
+
+
+def _cause(text: str) -> str:
+    """Return the deepest cause that uv names."""
+    lines = [re.sub(r"^\W+", "", line) for line in text.splitlines() if line.strip()]
+    causes = [line for line in lines if line.lower().startswith(("error:", "cause:", "caused by:", "failed"))]
+    return (causes or lines or ["no reason given."])[-1][:200]
+
+
+def _last(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:300]
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _step(title: str, deed: Callable[[], bool]) -> None:
+    began = time.monotonic()
+    note = "" if deed() else "  (unchanged)"
+    print(f"  ✓ {title:<30}{time.monotonic() - began:6.1f} s{note}", flush=True)
+
+
+def _require_linux() -> None:
+    if sys.platform != "linux":
+        raise Stop(
+            "The embedded stack runs on Linux only: use docker-compose.yml, or a Linux machine or container."
+        )
+
+
+if __name__ == "__main__":
+    main()

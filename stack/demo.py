@@ -1,0 +1,42 @@
+"""`make demo`: the whole of Polyscribe on this machine, until Ctrl-C."""
+
+from pathlib import Path
+
+from stack import services
+from stack.folders import ROOT, Folders, shown
+from stack.processes import POLL_S
+from stack.services import Stack
+from stack.steps import Steps
+from stack.whole import Seeded, bring_up
+
+
+def demo(var: Path | None) -> int:
+    """Start everything, tell where it is, keep it up. Ends by the exception of Ctrl-C, or ServiceFailed."""
+    steps = Steps()
+    with services.opened(Folders((var or ROOT / "var").absolute()), steps) as stack:
+        seeded = bring_up(stack)
+        steps.say(announcement(stack, seeded))
+        while True:
+            stack.supervisor.revive()
+            stack.supervisor.stopping.wait(POLL_S * 5)
+
+
+def announcement(stack: Stack, seeded: Seeded) -> str:
+    """Return the text that tells a newcomer where everything is, with a curl that works as pasted."""
+    site = stack.addresses.site
+    return f"""
+Polyscribe is ready after {stack.steps.elapsed_s:.0f} s.
+
+  Open      {site}
+  Log in    {seeded.login}   {seeded.password}
+  API key   {seeded.api_key}
+  Logs      {shown(stack.folders.logs)}/
+
+Ask for a poem:
+
+  curl {site}/v1/chat/completions \\
+    -H 'Authorization: Bearer {seeded.api_key}' -H 'Content-Type: application/json' \\
+    -d '{{"model": "poetry", "messages": [{{"role": "user", "content": "Describe the rain."}}]}}'
+
+Ctrl-C stops everything; the data stays in {shown(stack.folders.var)}/ for the next time.
+"""

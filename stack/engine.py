@@ -1,0 +1,85 @@
+"""The engine of this machine: its base model, its identity adapter and vLLM, in their own environment."""
+
+import http.client
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack.environment import base_model, base_model_folder
+from stack.errors import MissingPrerequisite, ServiceFailed
+from stack.folders import ROOT
+from stack.processes import Program
+
+PYTHON = ROOT / ".venv-engine" / "bin" / "python"
+READY_WITHIN_S = 600.0  # a large model on a slow disk takes minutes
+LAYER = 1
+
+
+def is_elsewhere() -> bool:
+    """Return True when ENGINE_URL names a vLLM that already runs."""
+    return bool(os.environ.get("ENGINE_URL"))
+
+
+def preparations(variables: Mapping[str, str]) -> list[Program]:
+    """Return what is still to be made: the base model and, for a CPU engine, the identity adapter.
+
+    Raises MissingPrerequisite when $BASE_MODEL_DIR is given and holds no model.
+    """
+    base, todo = base_model_folder(), []
+    if not os.environ.get("BASE_MODEL_DIR"):
+        options = ["--model", base_model()[0], "--out", str(base)]
+        todo.append(_script("prepare", *options, variables=variables, title="base model"))
+    elif not (base / "config.json").exists():
+        raise MissingPrerequisite(f"BASE_MODEL_DIR={base} has no config.json: name a model's folder.")
+    identity = Path(variables["ENGINE_ADAPTERS_DIR"]) / "identity"
+    if variables["ENGINE_DEVICE"] == "cpu" and not (identity / "adapter_config.json").exists():
+        options = ["--base", str(base), "--out", str(identity)]
+        todo.append(_script("identity", *options, variables=variables, title="identity adapter"))
+    return todo
+
+
+def program(variables: Mapping[str, str]) -> Program:
+    return Program(
+        name="engine",
+        title="vLLM",
+        argv=[str(PYTHON), str(ROOT / "engine" / "serve.py")],
+        env=variables,
+        stop_signal=signal.SIGTERM,
+        stop_within_s=15,
+        layer=LAYER,
+    )
+
+
+def ready(url: str, api_key: str) -> bool:
+    """Return True once vLLM is healthy and lists its models to our key."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
+            if answer.status != 200:
+                return False
+        request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {api_key}"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return bool(json.load(answer)["data"])
+    except urllib.error.HTTPError as error:
+        if error.code == 401:
+            raise ServiceFailed(
+                f"The engine at {url} refuses the key: set ENGINE_API_KEY to its own."
+            ) from None
+        return False
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return False
+
+
+def _script(name: str, *options: str, variables: Mapping[str, str], title: str) -> Program:
+    if not PYTHON.exists():
+        raise MissingPrerequisite("The engine's environment is missing: start through make, which makes it.")
+    return Program(
+        name=f"engine-{name}",
+        title=title,
+        argv=[str(PYTHON), str(ROOT / "engine" / f"{name}.py"), *options],
+        env=variables,
+        layer=LAYER,
+    )

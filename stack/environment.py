@@ -1,0 +1,101 @@
+"""The environment variables that the site's processes get: the same names that docker-compose.yml sets."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack import postgres, seaweed
+from stack.credentials import Credentials
+from stack.folders import MODELS, Folders
+
+DEFAULT_BASE_MODEL = "SmolLM2-135M-Instruct"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Ports of this stack's parts on loopback; `engine_url` may lead to another machine."""
+
+    postgres: int
+    valkey: int
+    s3: int
+    web: int
+    engine_port: int
+    engine_url: str
+
+    @property
+    def site(self) -> str:
+        return f"http://127.0.0.1:{self.web}"
+
+    @property
+    def storage(self) -> str:
+        return f"http://127.0.0.1:{self.s3}"
+
+
+def base_model() -> tuple[str, str]:
+    """Return what to prepare ($BASE_MODEL: a name, a hub id or a folder) and its name in the engine."""
+    wanted = os.environ.get("BASE_MODEL") or DEFAULT_BASE_MODEL
+    return wanted, Path(wanted).resolve().name if Path(wanted).is_dir() else wanted
+
+
+def base_model_folder() -> Path:
+    """Return where the base model's files are: $BASE_MODEL_DIR, or the folder that the stack fills."""
+    given = os.environ.get("BASE_MODEL_DIR")
+    return Path(given).absolute() if given else MODELS / base_model()[1].replace("/", "--")
+
+
+def device() -> str:
+    """Return what the engine runs on, where $ENGINE_DEVICE does not say: elsewhere, that is a GPU."""
+    if os.environ.get("ENGINE_URL"):
+        return "cuda"
+    smi = shutil.which("nvidia-smi")
+    return "cuda" if smi and subprocess.run([smi, "-L"], capture_output=True).returncode == 0 else "cpu"
+
+
+def site_variables(folders: Folders, addresses: Addresses, credentials: Credentials) -> dict[str, str]:
+    """Return every variable of `platform/config/env.py` that a stack decides."""
+    cache = f"redis://:{credentials.valkey_password}@127.0.0.1:{addresses.valkey}"
+    account = f"{postgres.USER}:{credentials.postgres_password}"
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_SECRET_KEY": credentials.django_secret_key,
+        "DJANGO_DEBUG": os.environ.get("DJANGO_DEBUG", "0"),
+        "DJANGO_ALLOWED_HOSTS": os.environ.get("DJANGO_ALLOWED_HOSTS", "localhost,127.0.0.1"),
+        "SITE_URL": addresses.site,
+        "DATABASE_URL": f"postgres://{account}@127.0.0.1:{addresses.postgres}/{postgres.DATABASE}",
+        "VALKEY_URL": f"{cache}/0",
+        "CELERY_BROKER_URL": f"{cache}/1",
+        "S3_ENDPOINT_URL": addresses.storage,
+        "S3_PUBLIC_ENDPOINT_URL": addresses.storage,
+        "S3_BUCKET": seaweed.BUCKET,
+        "S3_REGION": seaweed.REGION,
+        "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
+        "API_KEY_PEPPERS": f"1:{credentials.api_key_pepper}",
+        "CACHE_SALT_SECRET": credentials.cache_salt,
+        "DEMO_SECRETS_FILE": str(folders.var / "demo.json"),
+        **engine_variables(folders, addresses, credentials),
+    }
+
+
+def engine_variables(folders: Folders, addresses: Addresses, credentials: Credentials) -> dict[str, str]:
+    """Return what the site and the engine must agree on; a person's own values win."""
+    defaults = {
+        "ENGINE_NAME": "local",
+        "ENGINE_DEVICE": device(),
+        "ENGINE_MAX_LORAS": "8",
+        "ENGINE_MAX_CPU_LORAS": "64",
+        "ENGINE_MAX_LORA_RANK": "16",
+        "ENGINE_MAX_MODEL_LEN": "2048",
+        "ENGINE_DTYPE": "bfloat16",
+        "ENGINE_API_KEY": credentials.engine_api_key,
+        "ENGINE_ADAPTERS_DIR": str(folders.adapters),
+    }
+    return {
+        **{name: os.environ.get(name) or default for name, default in defaults.items()},
+        "ENGINE_URL": addresses.engine_url,
+        "ENGINE_PORT": str(addresses.engine_port),
+        "BASE_MODEL": base_model()[1],
+        "BASE_MODEL_DIR": str(base_model_folder()),
+    }

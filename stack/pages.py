@@ -1,0 +1,64 @@
+"""The site's pages as a browser without JavaScript sees them, for the smoke run."""
+
+import html
+import re
+
+import httpx2
+
+from stack.errors import Miss
+
+Session = httpx2.Client
+
+
+def signed_in(site: str, *, login: str, password: str) -> Session:
+    """Return a session that logged in through the form. Raises Miss."""
+    session = Session(base_url=site, follow_redirects=True, timeout=30)
+    page = fetched(session, "/accounts/login/")
+    form = {"csrfmiddlewaretoken": token(page), "login": login, "password": password}
+    answer = session.post("/accounts/login/", data=form, headers={"Referer": f"{site}/accounts/login/"})
+    if answer.status_code != 200 or answer.url.path.startswith("/accounts/login"):
+        raise Miss(f"Logging in as {login} did not work (status {answer.status_code}).")
+    return session
+
+
+def fetched(session: Session, path: str) -> str:
+    """Return a page's HTML. Raises Miss unless it is there."""
+    answer = session.get(path)
+    if answer.status_code != 200:
+        raise Miss(f"{answer.url} answered {answer.status_code}.")
+    return answer.text
+
+
+def posted(session: Session, path: str, *, body: object, csrf: str) -> dict[str, object]:
+    """Return the JSON that a POST of JSON brought, as static/js/post.js sends it. Raises Miss."""
+    headers = {"X-CSRFToken": csrf, "Accept": "application/json", "Referer": str(session.base_url)}
+    answer = session.post(path, json=body, headers=headers)
+    if not answer.is_success:
+        raise Miss(f"{answer.url} answered {answer.status_code}: {answer.text[:300]}")
+    return dict(answer.json())
+
+
+def token(page: str) -> str:
+    """Return the page's CSRF token."""
+    return attribute(page, r'<input[^>]*name="csrfmiddlewaretoken"[^>]*>', "value")
+
+
+def attribute(page: str, tag: str, name: str) -> str:
+    """Return one attribute of the first tag that the pattern finds. Raises Miss."""
+    found = re.search(tag, page)
+    value = found and re.search(rf'\b{name}="([^"]*)"', found.group())
+    if not value:
+        raise Miss(f"The page has no {name} on {tag}.")
+    return html.unescape(value.group(1))
+
+
+def link(page: str, key: str) -> str:
+    """Return where the navigation's link of a keyboard letter leads."""
+    return attribute(page, rf'<a\b[^>]*data-go="{key}"[^>]*>', "href")
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the text of each table row's cells."""
+    found = re.findall(r"<tr\b.*?</tr>", page, re.DOTALL)
+    cells = [re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in found]
+    return [[" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in row] for row in cells]

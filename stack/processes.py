@@ -1,0 +1,272 @@
+"""The stack's processes: started in groups of their own, watched, restarted, stopped in reverse order."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from stack.errors import Interrupted, ServiceFailed
+from stack.folders import ROOT, Folders, shown
+
+LEASH = Path(__file__).with_name("leash.py")
+POLL_S = 0.1
+SETTLED_S = 60.0  # a process that lived this long starts with a clean record
+RESTARTS = 5
+TAG = "POLYSCRIBE_STACK_VAR"  # in each child's environment: whose it is
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run. `wrapper` is put before everything else; a higher `layer` is stopped earlier."""
+
+    name: str
+    title: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    wrapper: Sequence[str] = ()
+    user: int | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_within_s: float = 10.0
+    layer: int = 0
+    errors_apart: bool = False  # standard error goes to a log of its own, so that the rest can be shown
+
+
+@dataclass
+class Child:
+    """One running program and how often it had to be started again."""
+
+    program: Program
+    process: subprocess.Popen[bytes]
+    began_s: float
+    restarts: int = 0
+
+
+class Supervisor:
+    """Starts programs, keeps them up and stops them.
+
+    Children are started by the main thread only: the kernel sends the parent-death signal when the *thread*
+    that started a child ends.
+    """
+
+    def __init__(self, folders: Folders, say: Callable[[str], None]) -> None:
+        self._folders = folders
+        self._say = say
+        self._children: dict[str, Child] = {}
+        self.stopping = threading.Event()
+
+    def start(self, program: Program) -> None:
+        log = self._log(program.name)
+        if log.exists():
+            log.replace(log.with_suffix(".log.old"))
+        self._children[program.name] = Child(program, self._spawn(program), time.monotonic())
+
+    def pid(self, name: str) -> int:
+        return self._children[name].process.pid
+
+    def await_ready(self, name: str, check: Callable[[], bool], *, within_s: float) -> None:
+        """Block until `check` is true. Raises ServiceFailed if the process ends or the time is over."""
+        child = self._children[name]
+        until = time.monotonic() + within_s
+        while not check():
+            if self.stopping.is_set():
+                raise Interrupted("stopped")
+            if child.process.poll() is not None:
+                raise self._failure(child, f"stopped while it started (exit {child.process.returncode})")
+            if time.monotonic() > until:
+                raise self._failure(child, f"was not ready within {within_s:.0f} s")
+            time.sleep(POLL_S / 2)
+
+    def once(self, program: Program, *, show: Callable[[str], None] | None = None) -> None:
+        """Run a program to its end and show its lines, keeping the others up. Raises ServiceFailed."""
+        self.start(program)
+        child = self._children[program.name]
+        with self._log(program.name).open(errors="replace") as lines:
+            while (code := child.process.poll()) is None:
+                self.revive(besides=program.name)
+                _show_whole_lines(lines, show)
+                self.stopping.wait(POLL_S)
+            _show_whole_lines(lines, show)
+        del self._children[program.name]
+        self._record(program.name).unlink()
+        if code:
+            raise self._failure(child, f"failed (exit {code})")
+
+    def revive(self, *, besides: str = "") -> None:
+        """Start again what has died. Raises ServiceFailed for a program that keeps dying."""
+        for child in self._children.values():
+            if child.program.name == besides or (code := child.process.poll()) is None:
+                continue
+            lived_s = time.monotonic() - child.began_s
+            child.restarts = 1 if lived_s > SETTLED_S else child.restarts + 1
+            if child.restarts > RESTARTS:
+                raise self._failure(child, f"stopped {child.restarts} times in a row (exit {code})")
+            log = shown(self._log(child.program.name))
+            self._say(f"  ! {child.program.title} stopped (exit {code}): starting it again. Log: {log}")
+            _signal_group(child.process.pid, signal.SIGKILL)
+            self.stopping.wait(0.5 * (child.restarts - 1))
+            child.process, child.began_s = self._spawn(child.program), time.monotonic()
+
+    def stop(self) -> None:
+        """Stop everything, the last started layer first; a process that does not go in time is killed."""
+        self.stopping.set()
+        children = list(self._children.values())
+        for layer in sorted({child.program.layer for child in children}, reverse=True):
+            _stop_all([child for child in children if child.program.layer == layer])
+        for child in children:
+            self._record(child.program.name).unlink(missing_ok=True)
+        self._children.clear()
+
+    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+        leash = [sys.executable, "-I", "-S", str(LEASH), str(int(program.stop_signal)), str(os.getpid())]
+        errors_log = self._log(f"{program.name}-errors" if program.errors_apart else program.name)
+        with self._log(program.name).open("ab") as log, errors_log.open("ab") as errors:
+            process = subprocess.Popen(
+                [*program.wrapper, *leash, *program.argv],
+                env={**program.env, TAG: str(self._folders.var)},
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=errors,
+                start_new_session=True,
+                user=program.user,
+                group=program.user,
+                extra_groups=None if program.user is None else [],
+            )
+        fact = {"pid": process.pid, "ticks": _started_ticks(process.pid), "executable": program.argv[0]}
+        self._record(program.name).write_text(json.dumps(fact))
+        return process
+
+    def _log(self, name: str) -> Path:
+        return self._folders.logs / f"{name}.log"
+
+    def _record(self, name: str) -> Path:
+        return self._folders.pids / f"{name}.json"
+
+    def _failure(self, child: Child, what: str) -> ServiceFailed:
+        name = child.program.name
+        log = self._log(f"{name}-errors" if child.program.errors_apart else name)
+        return ServiceFailed(f"{child.program.title} {what}: {last_line(log)} Log: {shown(log)}")
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that is not empty, cut to 200 characters."""
+    lines = (
+        [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        if log.exists()
+        else []
+    )
+    return lines[-1].strip()[:200] if lines else "its log is empty."
+
+
+def _show_whole_lines(lines: TextIO, show: Callable[[str], None] | None) -> None:
+    """Show each line that is complete by now; a half-written one waits for the next call."""
+    while True:
+        at = lines.tell()
+        line = lines.readline()
+        if not line.endswith("\n"):
+            lines.seek(at)
+            return
+        if show:
+            show(line.rstrip("\n"))
+
+
+def _stop_all(children: list[Child]) -> None:
+    for child in children:
+        if child.process.poll() is None:
+            child.process.send_signal(child.program.stop_signal)
+    began = time.monotonic()
+    for child in children:
+        left_s = began + child.program.stop_within_s - time.monotonic()
+        with suppress(subprocess.TimeoutExpired):
+            child.process.wait(timeout=max(left_s, 0.1))
+        _signal_group(child.process.pid, signal.SIGKILL)
+        child.process.wait()
+
+
+def sweep(folders: Folders) -> int:
+    """End what a crashed stack left running in this folder; return how many processes that were.
+
+    The folder must be held. A process is ended only if it is proved to be ours: the recorded process with its
+    recorded start time and executable, or a member of its group that carries this folder's tag.
+    """
+    ours: set[int] = set()
+    for record in folders.pids.glob("*.json"):
+        ours |= _leftovers(json.loads(record.read_text()), folders.var)
+        record.unlink()
+    for signum, patience_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for pid in ours:
+            _signal(pid, signum)
+        until = time.monotonic() + patience_s
+        while any(map(_exists, ours)) and time.monotonic() < until:
+            time.sleep(POLL_S / 2)
+    return len(ours)
+
+
+def _leftovers(record: dict[str, object], var: Path) -> set[int]:
+    leader = record["pid"]
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        pid = int(folder.name)
+        if pid == leader:
+            same = _started_ticks(pid) == record["ticks"] and str(record["executable"]) in _words(
+                pid, "cmdline"
+            )
+        else:
+            same = _group(pid) == leader and f"{TAG}={var}" in _words(pid, "environ")
+        if same:
+            found.add(pid)
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat after the command's name: state, parent, group, …"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _started_ticks(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
+
+
+def _group(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[2]) if fields else 0
+
+
+def _exists(pid: int) -> bool:
+    fields = _stat(pid)
+    return bool(fields) and fields[0] != "Z"
+
+
+def _words(pid: int, file: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/{file}").read_bytes().decode(errors="replace").split("\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return []
+
+
+def _signal(pid: int, signum: int) -> None:
+    try:
+        os.kill(pid, signum)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _signal_group(pid: int, signum: int) -> None:
+    try:
+        os.killpg(pid, signum)
+    except (ProcessLookupError, PermissionError):
+        return

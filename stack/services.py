@@ -1,0 +1,112 @@
+"""PostgreSQL, Valkey and SeaweedFS started together."""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from stack import postgres, seaweed, valkey
+from stack.credentials import Credentials
+from stack.environment import Addresses, site_variables
+from stack.errors import StackError
+from stack.folders import Folders, held
+from stack.ports import Ports
+from stack.processes import Supervisor, sweep
+from stack.steps import Steps, Waiting
+
+SERVICE_WITHIN_S = 60.0
+
+
+@dataclass
+class Stack:
+    """One running stack: its folder, secrets, addresses, processes, and who waits for what."""
+
+    folders: Folders
+    credentials: Credentials
+    addresses: Addresses
+    seaweed_ports: seaweed.SeaweedPorts
+    supervisor: Supervisor
+    steps: Steps
+    waiting: Waiting
+    variables: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.variables = {**os.environ, **site_variables(self.folders, self.addresses, self.credentials)}
+
+
+@contextmanager
+def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
+    """Hold the data folder, end what a crash left, choose ports; stop every process at the end."""
+    with held(folders):
+        if count := sweep(folders):
+            steps.say(f"  ! ended {count} processes that a crash had left")
+        ports = Ports(folders.var / "ports.json")
+        seaweed_ports = seaweed.SeaweedPorts.taken(ports)
+        supervisor, waiting = Supervisor(folders, steps.say), Waiting(steps)
+        try:
+            yield Stack(
+                folders=folders,
+                credentials=Credentials.of(folders.var),
+                addresses=_addresses(ports, s3=seaweed_ports.s3),
+                seaweed_ports=seaweed_ports,
+                supervisor=supervisor,
+                steps=steps,
+                waiting=waiting,
+            )
+        finally:
+            supervisor.stop()
+            waiting.close()
+            seaweed_ports.clear_sockets()
+            ports.release()
+
+
+def start(stack: Stack) -> list[Future[None]]:
+    """Start the three services and return their readiness, which comes within seconds."""
+    began_s = time.monotonic()
+    folders, credentials, addresses, up = stack.folders, stack.credentials, stack.addresses, stack.supervisor
+    up.start(seaweed.program(folders, stack.seaweed_ports, credentials))
+    up.start(valkey.program(folders, addresses.valkey, credentials.valkey_password))
+    way = postgres.initialise(folders, credentials.postgres_password)
+    up.start(postgres.program(folders, addresses.postgres, way))
+    storage = seaweed.client(addresses.storage, credentials)
+    checks = {
+        "postgres": partial(postgres.ready, addresses.postgres, credentials.postgres_password),
+        "valkey": partial(valkey.ready, addresses.valkey, credentials.valkey_password),
+        "seaweed": partial(seaweed.ready, storage, origins(addresses)),
+    }
+    titles = {"postgres": "PostgreSQL", "valkey": "Valkey", "seaweed": "SeaweedFS (S3)"}
+    return [
+        stack.waiting.watch(
+            titles[name], partial(up.await_ready, name, check, within_s=SERVICE_WITHIN_S), since_s=began_s
+        )
+        for name, check in checks.items()
+    ]
+
+
+def origins(addresses: Addresses) -> list[str]:
+    """Return the origins whose pages may upload: the site by both of its names."""
+    return [addresses.site, addresses.site.replace("127.0.0.1", "localhost")]
+
+
+def _addresses(ports: Ports, *, s3: int) -> Addresses:
+    engine_port = ports.take("engine")
+    return Addresses(
+        postgres=ports.take("postgres"),
+        valkey=ports.take("valkey"),
+        s3=s3,
+        web=_web_port(ports),
+        engine_port=engine_port,
+        engine_url=os.environ.get("ENGINE_URL") or f"http://127.0.0.1:{engine_port}",
+    )
+
+
+def _web_port(ports: Ports) -> int:
+    wanted = os.environ.get("PORT")
+    if not wanted:
+        return ports.take("web")
+    if not wanted.isdigit() or not 0 < int(wanted) < 65536:
+        raise StackError(f"PORT={wanted} is no port: give a number from 1 to 65535.")
+    return ports.take_exactly(int(wanted), variable="PORT")

@@ -1,0 +1,38 @@
+"""`make test`: the rooms' tests beside the services, then the journeys beside the whole stack."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from stack.errors import Interrupted, StackError
+from stack.run import after_dashes, run
+from stack.steps import Steps
+
+JOURNEYS = "tests/journeys"
+PYTEST = [sys.executable, "-m", "pytest"]
+
+
+def test(options: Sequence[str]) -> int:
+    """Run both halves, the second also when the first failed; return 0 only if both passed."""
+    options, steps = after_dashes(options), Steps(sys.stderr)
+    rooms = _half(steps, "rooms", [*PYTEST, "tests", f"--ignore={JOURNEYS}", *options], whole=False)
+    os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: an answer must equal PEFT's text
+    journeys = _half(steps, "journeys", [*PYTEST, JOURNEYS, *options], whole=True)
+    for line in (rooms, journeys):
+        steps.say(line[1])
+    return rooms[0] or journeys[0]
+
+
+def _half(steps: Steps, title: str, command: list[str], *, whole: bool) -> tuple[int, str]:
+    began = time.monotonic()
+    steps.say(f"\n{title}: {' '.join(command[2:])}")
+    try:
+        code = run(command, whole=whole, var=None)
+        reason = "" if code == 0 else f" (exit {code})"
+    except Interrupted:
+        raise
+    except StackError as error:
+        code, reason = 1, f" ({error})"
+    mark = "✗" if code else "✓"
+    return code, f"  {mark} {title:<30}{time.monotonic() - began:6.1f} s{reason}"

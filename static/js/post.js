@@ -1,0 +1,20 @@
+// POST JSON to the studio. Throws {errors: {field: [sentences]}}, also when it cannot be reached.
+export async function post(form, url, body) {
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
+  let response;
+  try {
+    response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), redirect: "manual" });
+  } catch {
+    throw { errors: { __all__: ["The studio could not be reached. Check your connection, then go on."] } };
+  }
+  if (response.type === "opaqueredirect") throw { errors: { __all__: [sentence(403)] } }; // to the log-in page
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  throw { errors: answer.errors ?? { __all__: [sentence(response.status)] } };
+}
+
+function sentence(status) {
+  if (status === 403) return "You were logged out, or this page is too old. Log in in another tab, reload this page, and choose the files again.";
+  if (status === 503) return "Storage does not answer just now. Wait a moment, then go on.";
+  return `The studio answered with error ${status}. Nothing is lost; wait a moment, then go on.`;
+}

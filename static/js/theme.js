@@ -1,0 +1,30 @@
+// A classic script in <head>, not a module: it must run before the first paint, or the page flashes.
+(() => {
+  const root = document.documentElement;
+  const read = () => {
+    try { return localStorage.getItem("theme") || "system"; } catch { return "system"; }
+  };
+  const keep = (theme) => {
+    try { localStorage.setItem("theme", theme); } catch { /* private mode: the choice lasts for this page */ }
+  };
+  const apply = (theme) => {
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+  };
+  const mark = (theme) => {
+    for (const button of document.querySelectorAll("[data-theme-choice]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));
+    }
+  };
+
+  apply(read());
+  document.addEventListener("DOMContentLoaded", () => mark(read()));
+  document.addEventListener("click", (event) => {
+    const theme = event.target.closest("[data-theme-choice]")?.dataset.themeChoice;
+    if (!theme) return;
+    keep(theme);
+    apply(theme);
+    mark(theme);
+  });
+  addEventListener("storage", () => { apply(read()); mark(read()); });
+})();

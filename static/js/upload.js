@@ -1,0 +1,141 @@
+// Sends a style: create the version, post each file straight to storage, then finish. Every failure leaves
+// what was typed, chosen and already sent in place, so that the same button goes on from there.
+import { forget } from "./draft.js";
+import { post } from "./post.js";
+import { size, store } from "./store.js";
+
+const form = document.querySelector("[data-upload]");
+const picker = form.querySelector("[type=file]");
+const drop = form.querySelector("[data-drop]");
+const button = form.querySelector("[data-send]");
+const status = form.querySelector("[data-status]");
+const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
+const files = new Map();
+const sent = new Set();
+let version = null;
+let busy = false;
+
+function mark(name, state, words) {
+  const row = rows.get(name);
+  row.dataset.state = state;
+  row.querySelector(".state").textContent = words;
+  row.querySelector("progress").hidden = state !== "sending";
+  row.querySelector(".field-error").hidden = true;
+}
+
+function fault(name, sentence) {
+  mark(name, "failed", "not sent");
+  const line = rows.get(name).querySelector(".field-error");
+  line.textContent = sentence;
+  line.hidden = false;
+}
+
+function say(field, sentences) {
+  const place = form.querySelector(`[data-error-for="${CSS.escape(field)}"]`) ?? form.querySelector("[data-error-for=__all__]");
+  place.replaceChildren(...sentences.map((sentence) => {
+    const line = document.createElement("p");
+    if (place.dataset.errorFor !== "__all__") line.className = "field-error";
+    line.textContent = sentence;
+    return line;
+  }));
+  if (place.dataset.errorFor === "__all__") place.hidden = !sentences.length;
+  form.elements[field]?.setAttribute?.("aria-invalid", String(sentences.length > 0));
+}
+
+function clear() {
+  for (const place of form.querySelectorAll("[data-error-for]")) say(place.dataset.errorFor, []);
+}
+
+function choose(chosen) {
+  say("files", []);
+  const strangers = chosen.filter((file) => !rows.has(file.name)).map((file) => file.name);
+  for (const file of chosen.filter((one) => rows.has(one.name))) {
+    files.set(file.name, file);
+    version = null; // other bytes are another version
+    mark(file.name, "here", size(file.size));
+  }
+  if (strangers.length) say("files", [`${strangers.join(", ")} is not one of the two files. Rename it, or choose ${[...rows.keys()].join(" and ")}.`]);
+}
+
+function complete() {
+  clear();
+  for (const field of form.querySelectorAll("[data-draft]")) {
+    if (!field.validity.valid) {
+      const slugLike = field.validity.patternMismatch;
+      say(field.name, [slugLike ? "Use small letters, digits and single hyphens, for example noir-detective." : "Fill this in."]);
+    }
+  }
+  const missing = [...rows.keys()].filter((name) => !files.has(name));
+  if (missing.length) say("files", [`Still missing: ${missing.join(" and ")}.`]);
+  const bytes = [...files.values()].reduce((sum, file) => sum + file.size, 0);
+  const most = Number(form.dataset.maxBytes);
+  if (most && bytes > most) say("files", [`Together the files are ${size(bytes)}; at most ${size(most)} are taken. Train with a smaller rank or save in bfloat16.`]);
+  return focusFirstError();
+}
+
+function focusFirstError() {
+  const wrong = form.querySelector("[aria-invalid=true]") ?? (form.querySelector("#files_error:not(:empty)") ? picker : null);
+  wrong?.focus();
+  return !wrong;
+}
+
+async function create() {
+  const fields = Object.fromEntries([...form.querySelectorAll("[data-draft]")].map((field) => [field.name, field.value.trim()]));
+  fields.files = [...files.values()].map((file) => ({ name: file.name, size: file.size }));
+  version = await post(form, form.action, fields);
+  sent.clear();
+}
+
+async function deliver(upload) {
+  const { file: name } = upload;
+  mark(name, "sending", "0 kB");
+  try {
+    await store(upload, files.get(name), (loaded, total) => {
+      rows.get(name).querySelector("progress").value = (100 * loaded) / total;
+      rows.get(name).querySelector(".state").textContent = `${size(loaded)} of ${size(total)}`;
+    });
+  } catch (refusal) {
+    if (refusal.expired) version = null; // the next press asks for a new permission
+    fault(name, refusal.message);
+    throw refusal;
+  }
+  sent.add(name);
+  mark(name, "sent", `${size(files.get(name).size)}, sent`);
+}
+
+async function send() {
+  if (!version) await create();
+  for (const upload of version.uploads.filter(({ file }) => !sent.has(file))) {
+    status.textContent = `Sending ${upload.file}`;
+    await deliver(upload);
+  }
+  status.textContent = "Asking for the check";
+  await post(form, version.finish, {});
+  busy = false;
+  forget();
+  location.assign(version.page);
+}
+
+async function submit(event) {
+  event.preventDefault();
+  if (busy || !complete()) return;
+  busy = true;
+  button.disabled = true;
+  status.textContent = "Preparing";
+  try {
+    await send();
+  } catch (error) {
+    for (const [field, sentences] of Object.entries(error.errors ?? {})) say(field, [sentences].flat());
+    button.textContent = "Go on";
+    status.textContent = "Stopped. Nothing you typed or sent is lost.";
+    button.disabled = busy = false;
+    focusFirstError();
+  }
+}
+
+form.addEventListener("submit", submit);
+picker.addEventListener("change", () => choose([...picker.files]));
+for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.dataset.over = ""; });
+for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => delete drop.dataset.over);
+drop.addEventListener("drop", (event) => { event.preventDefault(); choose([...event.dataTransfer.files]); });
+addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });

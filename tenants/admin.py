@@ -1,0 +1,230 @@
+"""Operators' view of tenants, in the console. What is immutable or booked can only be read."""
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from foundation.money import usd
+from tenants import gate, keys, members
+from tenants.models import (
+    ApiKey,
+    LedgerEntry,
+    Membership,
+    Plan,
+    PlanVersion,
+    Price,
+    PriceBook,
+    Subscription,
+    Tenant,
+    UsageDaily,
+    UsageEvent,
+    User,
+)
+
+
+class Lasting:
+    """Rows that stay."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class Immutable(Lasting):
+    """Rows that are added and never edited."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ReadOnly(Immutable):
+    """Rows that only the system writes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class MembershipInline(TabularInline):
+    model = Membership
+    autocomplete_fields = ["user"]
+    extra = 0
+
+
+@admin.register(Tenant)
+class TenantAdmin(Lasting, ModelAdmin):
+    list_display = ["name", "slug", "is_house", "suspended_at", "created_at"]
+    list_filter = ["suspended_at", "is_house"]
+    search_fields = ["name", "slug", "memberships__user__email"]
+    fields = ["name", "slug", "is_house", "suspended_at", "created_at"]
+    readonly_fields = ["slug", "is_house", "suspended_at", "created_at"]
+    inlines = [MembershipInline]
+    actions = ["suspend", "resume"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # tenants are founded, with a plan and a studio key
+
+    @admin.action(description="Suspend: stop serving from the next request on", permissions=["change"])
+    def suspend(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
+        for tenant in tenants:
+            members.suspend(tenant)
+
+    @admin.action(description="Resume: serve again", permissions=["change"])
+    def resume(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
+        for tenant in tenants:
+            members.resume(tenant)
+
+
+class NewUserForm(UserCreationForm):
+    class Meta:
+        model = User
+        fields = ["email"]
+
+
+class ChangedUserForm(UserChangeForm):
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    form = ChangedUserForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["email", "is_staff", "is_active", "last_login", "date_joined"]
+    list_filter = ["is_staff", "is_superuser", "is_active"]
+    search_fields = ["email", "first_name", "last_name"]
+    ordering = ["email"]
+    readonly_fields = ["last_login", "date_joined"]
+    fieldsets = [
+        (None, {"fields": ["email", "password", "first_name", "last_name"]}),
+        ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
+        ("Dates", {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["email", "usable_password", "password1", "password2"]})]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnly, ModelAdmin):
+    list_display = ["name", "tenant", "shown", "created_at", "last_used_at", "expires_at", "revoked_at"]
+    list_filter = ["revoked_at"]
+    list_select_related = ["tenant"]
+    search_fields = ["name", "tenant__name", "tenant__slug", "last4"]
+    exclude = ["digest"]
+    actions = ["revoke"]
+
+    @admin.display(description="key")
+    def shown(self, key: ApiKey) -> str:
+        return f"{key.prefix}…{key.last4}" if key.digest else "none"
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tenants.change_apikey")
+
+    @admin.action(description="Revoke, from the next request on", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
+        for key in chosen.exclude(digest=None):
+            keys.revoke(key)
+
+
+@admin.register(Plan)
+class PlanAdmin(Lasting, ModelAdmin):
+    list_display = ["code", "name"]
+    search_fields = ["code", "name"]
+
+
+@admin.register(PlanVersion)
+class PlanVersionAdmin(Immutable, ModelAdmin):
+    list_display = ["plan", "number", "fee", "monthly_tokens", "requests_per_minute", "tokens_per_minute"]
+    list_filter = ["plan"]
+    list_select_related = ["plan"]
+    search_fields = ["plan__code", "plan__name"]
+
+    @admin.display(description="fee a month")
+    def fee(self, version: PlanVersion) -> str:
+        return usd(version.monthly_fee_nanousd)
+
+
+@admin.register(PriceBook)
+class PriceBookAdmin(Immutable, ModelAdmin):
+    list_display = ["effective_from"]
+    search_fields = ["effective_from"]
+
+
+@admin.register(Price)
+class PriceAdmin(Immutable, ModelAdmin):
+    list_display = ["book", "style", "input_nanousd", "cached_input_nanousd", "output_nanousd"]
+    list_select_related = ["book"]
+
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        gate.all_changed()
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(Immutable, ModelAdmin):
+    list_display = ["tenant", "plan_version", "starts_at", "ends_at"]
+    list_select_related = ["tenant", "plan_version__plan"]
+    search_fields = ["tenant__name", "tenant__slug"]
+    autocomplete_fields = ["tenant", "plan_version"]
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Ask only for tenant and plan when adding: a new subscription begins now and ends the one before."""
+        return ["tenant", "plan_version", *(["starts_at", "ends_at"] if obj else [])]
+
+    def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
+        saved = members.subscribe(obj.tenant, obj.plan_version)
+        obj.pk, obj.starts_at = saved.pk, saved.starts_at
+
+
+@admin.register(UsageEvent)
+class UsageEventAdmin(ReadOnly, ModelAdmin):
+    list_display = [
+        "request_id", "tenant", "style_name", "version_number", "prompt_tokens", "completion_tokens",
+        "outcome", "cost", "admitted_at",
+    ]  # fmt: skip
+    list_filter = ["outcome", "period", "engine"]
+    list_select_related = ["tenant"]
+    search_fields = ["=request_id", "tenant__slug", "style_name"]
+    ordering = ["-admitted_at"]
+    show_full_result_count = False
+
+    @admin.display(description="cost")
+    def cost(self, event: UsageEvent) -> str:
+        return usd(event.cost_nanousd)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnly, ModelAdmin):
+    list_display = ["created_at", "tenant", "kind", "amount", "tokens", "period", "source_id", "reason"]
+    list_filter = ["kind", "period"]
+    list_select_related = ["tenant"]
+    search_fields = ["=source_id", "tenant__slug"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+
+    @admin.display(description="amount")
+    def amount(self, entry: LedgerEntry) -> str:
+        return usd(entry.amount_nanousd)
+
+
+@admin.register(UsageDaily)
+class UsageDailyAdmin(ReadOnly, ModelAdmin):
+    list_display = [
+        "day", "tenant", "key", "style_name", "requests", "prompt_tokens", "completion_tokens", "cost",
+    ]  # fmt: skip
+    list_filter = ["day"]
+    list_select_related = ["tenant", "key"]
+    search_fields = ["tenant__slug", "style_name"]
+    ordering = ["-day"]
+    show_full_result_count = False
+
+    @admin.display(description="cost")
+    def cost(self, row: UsageDaily) -> str:
+        return usd(row.cost_nanousd)

@@ -1,0 +1,104 @@
+"""What the gate (the data plane, in Valkey) must know of a tenant: limits, prices, state and keys.
+
+PostgreSQL is the truth and Valkey the copy. Whoever changes something that the gate must know calls
+`changed` in the same transaction; what gets lost between commit and publishing, beat publishes again
+(`Tenant.objects.stale()`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+from redis.typing import EncodableT, FieldT
+
+from foundation import valkey
+from tenants import plans
+from tenants.models import ApiKey, Tenant
+
+LIMITS = (
+    "requests_per_minute",
+    "tokens_per_minute",
+    "parallel_requests",
+    "max_output_tokens",
+    "monthly_tokens",
+    "input_nanousd",
+    "cached_input_nanousd",
+    "output_nanousd",
+)
+
+type Hash = dict[FieldT, EncodableT]
+
+
+def changed(tenant_id: UUID) -> None:
+    """Count a change that the gate must know, and publish it when the transaction commits."""
+    Tenant.objects.filter(pk=tenant_id).update(gate_changes=F("gate_changes") + 1)
+    transaction.on_commit(partial(publish, tenant_id), robust=True)
+
+
+def all_changed() -> None:
+    """Count a change for every tenant, new prices for instance; beat publishes them."""
+    Tenant.objects.update(gate_changes=F("gate_changes") + 1)
+
+
+def publish(tenant_id: UUID) -> None:
+    """Write one tenant's limits and keys to Valkey, all or nothing. Safe to repeat.
+
+    Raises Tenant.DoesNotExist, and redis.RedisError when Valkey does not answer.
+    """
+    with transaction.atomic():
+        _one_at_a_time(tenant_id)
+        _write(Tenant.objects.get(pk=tenant_id))
+
+
+def find_owner(digest: str) -> tuple[UUID, UUID] | None:
+    """Return (tenant id, key id) of a secret's digest from PostgreSQL, also of revoked keys, or None."""
+    return ApiKey.objects.filter(digest=digest).values_list("tenant_id", "pk").first()
+
+
+def _one_at_a_time(tenant_id: UUID) -> None:
+    # Without the lock a slow publisher that read before a revoke could write "live" after it.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"gate {tenant_id}"])
+
+
+def _write(tenant: Tenant) -> None:
+    now = timezone.now()
+    change = plans.next_change(tenant, now)
+    limits_key = valkey.limits_key(tenant.pk)
+    pipeline = valkey.client().pipeline(transaction=True)
+    pipeline.hset(limits_key, mapping=_limits(tenant, plans.limits_of(tenant, now)))
+    if change is None:
+        pipeline.persist(limits_key)
+    else:  # absent limits are published again before anybody is served: so a change to come is met in time
+        pipeline.pexpireat(limits_key, change)
+    for key in _keys(tenant):
+        pipeline.hset(valkey.key_key(tenant.pk, key.pk), mapping=_key(key))
+        if key.digest:
+            pipeline.set(valkey.owner_key(key.digest), f"{tenant.pk}:{key.pk}")
+    pipeline.execute()
+
+
+def _keys(tenant: Tenant) -> Iterable[ApiKey]:
+    return ApiKey.objects.filter(tenant=tenant).iterator()
+
+
+def _limits(tenant: Tenant, limits: plans.Limits) -> Hash:
+    values = asdict(limits)
+    return {
+        **{name: values[name] for name in LIMITS},
+        "state": "suspended" if tenant.suspended_at else "live",
+        "slug": tenant.slug,
+    }
+
+
+def _key(key: ApiKey) -> Hash:
+    return {
+        "state": "revoked" if key.revoked_at else "live",
+        "expires_at": int(key.expires_at.timestamp()) if key.expires_at else "",
+        "styles": ",".join(map(str, key.styles or [])),
+        "monthly_tokens": "" if key.monthly_tokens is None else key.monthly_tokens,
+    }

@@ -1,0 +1,137 @@
+"""Tenants: founding them, finding a person's own, their plan, suspending them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain
+from secrets import token_hex
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from foundation.errors import Conflict, Invalid, NotFound
+from tenants import gate, keys, plans
+from tenants.models import Membership, PlanVersion, Subscription, Tenant, User
+
+# Words that would read as something else in an address or in `model=`.
+RESERVED = frozenset({"base", "console", "new", "polyscribe", "styles", "v1", "versions"})
+HOUSE_NAME, HOUSE_SLUG = "Polyscribe", "polyscribe"
+
+
+class NoTenant(NotFound):
+    """You don't belong to a workspace yet; found one first."""
+
+    code = "no_tenant"
+
+
+class SlugTaken(Conflict):
+    """The name "{slug}" is taken; choose another one."""
+
+    code = "slug_taken"
+
+
+class BadSlug(Invalid):
+    """The name "{slug}" can't be used: take small letters, digits and hyphens, and no reserved word."""
+
+    code = "bad_slug"
+
+
+def found_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
+    """Return a new tenant on the free plan that a user owns. Without a slug, one is made from the name.
+
+    Raises SlugTaken or BadSlug for a given slug.
+    """
+    with transaction.atomic():
+        tenant = _with_slug(name, slug) if slug else _with_slug_of(name)
+        Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
+        _furnish(tenant, plans.FREE)
+    return tenant
+
+
+def tenant_of(user: User) -> Tenant:
+    """Return the tenant that a user belongs to, the oldest if there are several. Raises NoTenant."""
+    tenant = Tenant.objects.of(user).first()
+    if tenant is None:
+        raise NoTenant
+    return tenant
+
+
+def house() -> Tenant:
+    """Return the house, the tenant that owns the public styles; made when it isn't there yet."""
+    with transaction.atomic():
+        tenant, created = Tenant.objects.get_or_create(
+            is_house=True, defaults={"name": HOUSE_NAME, "slug": HOUSE_SLUG}
+        )
+        if created:
+            _furnish(tenant, plans.STUDIO)
+    return tenant
+
+
+def subscribe(tenant: Tenant, version: PlanVersion, *, at: datetime | None = None) -> Subscription:
+    """Return a new open subscription from a moment on (now); the one before ends there.
+
+    Raises Conflict when the present one began later than that.
+    """
+    at = at or timezone.now()
+    with transaction.atomic():
+        before = Subscription.objects.select_for_update().filter(tenant=tenant, ends_at=None).first()
+        if before and before.starts_at > at:
+            raise Conflict("The present subscription begins later than that; choose a later moment.")
+        if before:
+            Subscription.objects.filter(pk=before.pk).update(ends_at=at)
+        subscription = Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=at)
+        gate.changed(tenant.pk)
+    return subscription
+
+
+def suspend(tenant: Tenant) -> None:
+    """Stop serving a tenant from the next request on; its data stays."""
+    _suspended(tenant, timezone.now())
+
+
+def resume(tenant: Tenant) -> None:
+    """Serve a suspended tenant again."""
+    _suspended(tenant, None)
+
+
+def _suspended(tenant: Tenant, since: datetime | None) -> None:
+    with transaction.atomic():
+        Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None).update(suspended_at=since)
+        gate.changed(tenant.pk)
+    tenant.refresh_from_db(fields=["suspended_at"])
+
+
+def _furnish(tenant: Tenant, plan: str) -> None:
+    subscribe(tenant, plans.newest(plan))
+    keys.studio_key(tenant)
+
+
+def _with_slug(name: str, slug: str) -> Tenant:
+    if slug != slugify(slug) or slug in RESERVED:
+        raise BadSlug(slug=slug)
+    tenant = _create(name, slug)
+    if tenant is None:
+        raise SlugTaken(slug=slug)
+    return tenant
+
+
+def _with_slug_of(name: str) -> Tenant:
+    tries = (_create(name, slug) for slug in _slugs(name) if slug not in RESERVED)
+    tenant = next((tenant for tenant in tries if tenant is not None), None)
+    if tenant is None:
+        raise SlugTaken(slug=slugify(name))
+    return tenant
+
+
+def _slugs(name: str) -> Iterator[str]:
+    stem = slugify(name)[:30].strip("-") or "workspace"
+    numbered = (f"{stem}-{number}" for number in range(2, 10))
+    return chain([stem], numbered, (f"{stem}-{token_hex(4)}" for _ in range(5)))
+
+
+def _create(name: str, slug: str) -> Tenant | None:
+    try:
+        with transaction.atomic():
+            return Tenant.objects.create(name=name, slug=slug)
+    except IntegrityError:
+        return None

@@ -1,0 +1,71 @@
+"""What a tenant may use, and at which price, at a moment."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tenants.models import PlanVersion, Price, PriceBook, Subscription, Tenant
+
+FREE = "free"
+STUDIO = "studio"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """One tenant's limits and prices (nano-USD a token), as they are at a moment."""
+
+    requests_per_minute: int
+    tokens_per_minute: int
+    parallel_requests: int
+    max_output_tokens: int
+    monthly_tokens: int
+    input_nanousd: int
+    cached_input_nanousd: int
+    output_nanousd: int
+    private_styles: int
+    plan: str
+
+
+def newest(code: str) -> PlanVersion:
+    """Return the newest version of a plan. Raises PlanVersion.DoesNotExist for an unknown plan."""
+    return PlanVersion.objects.filter(plan=code).latest("number")
+
+
+def limits_of(tenant: Tenant, at: datetime) -> Limits:
+    """Return a tenant's limits at a moment. Who has no subscription is on the free plan.
+
+    Raises Price.DoesNotExist when no price book is in force yet at that moment.
+    """
+    version, price = _version(tenant, at), _price(at)
+    return Limits(
+        requests_per_minute=version.requests_per_minute,
+        tokens_per_minute=version.tokens_per_minute,
+        parallel_requests=version.parallel_requests,
+        max_output_tokens=version.max_output_tokens,
+        monthly_tokens=version.monthly_tokens,
+        input_nanousd=price.input_nanousd,
+        cached_input_nanousd=price.cached_input_nanousd,
+        output_nanousd=price.output_nanousd,
+        private_styles=version.private_styles,
+        plan=version.plan_id,
+    )
+
+
+def next_change(tenant: Tenant, after: datetime) -> datetime | None:
+    """Return when limits or prices that are known today will change by themselves, or None."""
+    moments = [
+        *PriceBook.objects.filter(effective_from__gt=after).values_list("effective_from", flat=True),
+        *tenant.subscriptions.filter(starts_at__gt=after).values_list("starts_at", flat=True),
+        *tenant.subscriptions.filter(ends_at__gt=after).values_list("ends_at", flat=True),
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _version(tenant: Tenant, at: datetime) -> PlanVersion:
+    subscriptions = Subscription.objects.filter(tenant=tenant).at(at).select_related("plan_version")
+    subscription = subscriptions.order_by("starts_at").last()
+    return subscription.plan_version if subscription else newest(FREE)
+
+
+def _price(at: datetime) -> Price:
+    prices = Price.objects.filter(style=None, book__effective_from__lte=at)
+    return prices.latest("book__effective_from")

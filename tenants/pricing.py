@@ -1,0 +1,28 @@
+"""What tokens cost. Pure integer arithmetic in nano-USD: nothing is ever rounded here."""
+
+from typing import Protocol
+
+
+class Prices(Protocol):
+    """Anything that carries the three prices, in nano-USD a token."""
+
+    @property
+    def input_nanousd(self) -> int: ...
+    @property
+    def cached_input_nanousd(self) -> int: ...
+    @property
+    def output_nanousd(self) -> int: ...
+
+
+def cost_nanousd(prices: Prices, prompt: int, cached: int, completion: int) -> int:
+    """Return the exact cost of one request. `cached` counts those of the prompt's tokens that were cached.
+
+    Raises ValueError when a count is negative or more was cached than the prompt holds.
+    """
+    if not 0 <= cached <= prompt or completion < 0:
+        raise ValueError(f"impossible token counts: {prompt=} {cached=} {completion=}")
+    return (
+        (prompt - cached) * prices.input_nanousd
+        + cached * prices.cached_input_nanousd
+        + completion * prices.output_nanousd
+    )

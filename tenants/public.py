@@ -1,0 +1,37 @@
+"""What other floors may use of this one."""
+
+from tenants.access import MemberRequest, member_required
+from tenants.gate import changed as gate_changed
+from tenants.gate import find_owner
+from tenants.gate import publish as gate_publish
+from tenants.keys import digests, is_well_formed, issue, studio_key
+from tenants.members import NoTenant, found_tenant, house, subscribe, tenant_of
+from tenants.models import Tenant
+from tenants.plans import Limits, limits_of
+from tenants.pricing import cost_nanousd
+from tenants.usage import Event, Used, record, used
+
+__all__ = [
+    "Event",
+    "Limits",
+    "MemberRequest",
+    "NoTenant",
+    "Tenant",
+    "Used",
+    "cost_nanousd",
+    "digests",
+    "find_owner",
+    "found_tenant",
+    "gate_changed",
+    "gate_publish",
+    "house",
+    "is_well_formed",
+    "issue",
+    "limits_of",
+    "member_required",
+    "record",
+    "studio_key",
+    "subscribe",
+    "tenant_of",
+    "used",
+]

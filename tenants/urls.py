@@ -1,0 +1,15 @@
+"""Addresses of the tenants' pages."""
+
+from django.urls import path
+
+from tenants import views
+
+app_name = "tenants"
+
+urlpatterns = [
+    path("keys/", views.keys, name="keys"),
+    path("keys/issue/", views.issue_key, name="issue_key"),
+    path("keys/<uuid:key_id>/revoke/", views.revoke_key, name="revoke_key"),
+    path("usage/", views.usage, name="usage"),
+    path("found/", views.found, name="found"),
+]

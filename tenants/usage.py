@@ -1,0 +1,139 @@
+"""Recording what was served, exactly once each, and what a period has used."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from tenants.models import ApiKey, LedgerEntry
+
+
+@dataclass(frozen=True)
+class Event:
+    """One served request. Prices are those that were used, in nano-USD a token."""
+
+    request_id: str
+    tenant_id: UUID
+    key_id: UUID
+    style: UUID | None
+    style_name: str
+    version_number: int | None
+    adapter_sha256: str
+    base_model: str
+    engine: str
+    period: str
+    admitted_at: datetime
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    finish_reason: str
+    outcome: str
+    input_nanousd: int
+    cached_input_nanousd: int
+    output_nanousd: int
+    cost_nanousd: int
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a tenant has used in a period, as the ledger says."""
+
+    tokens: int
+    nanousd: int
+    tokens_by_key: dict[UUID, int]
+
+
+COLUMNS = ", ".join(field.name for field in fields(Event))
+
+# Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
+# Rows go in by request id, so that two recorders of the same batch can't wait for each other.
+INSERT_NEW = f"""
+    INSERT INTO tenants_usageevent ({COLUMNS}, recorded_at)
+    SELECT {COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb)
+    ORDER BY request_id
+    ON CONFLICT (request_id) DO NOTHING
+    RETURNING request_id
+"""
+
+ADD_TO_LEDGER = """
+    INSERT INTO tenants_ledgerentry
+        (tenant_id, kind, source_id, period, amount_nanousd, tokens, actor, reason, created_at)
+    SELECT tenant_id, 'usage', request_id, period, cost_nanousd,
+           prompt_tokens::bigint + completion_tokens, '', '', now()
+    FROM tenants_usageevent WHERE request_id = ANY(%s)
+    ORDER BY request_id
+"""
+
+ADD_TO_DAYS = """
+    INSERT INTO tenants_usagedaily AS daily
+        (tenant_id, key_id, style_name, day, requests, prompt_tokens, completion_tokens, cost_nanousd)
+    SELECT tenant_id, key_id, style_name, (admitted_at AT TIME ZONE 'UTC')::date AS day,
+           count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_nanousd)
+    FROM tenants_usageevent WHERE request_id = ANY(%s)
+    GROUP BY tenant_id, key_id, style_name, day
+    ORDER BY tenant_id, day, style_name, key_id
+    ON CONFLICT (tenant_id, day, style_name, key_id) DO UPDATE SET
+        requests = daily.requests + excluded.requests,
+        prompt_tokens = daily.prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = daily.completion_tokens + excluded.completion_tokens,
+        cost_nanousd = daily.cost_nanousd + excluded.cost_nanousd
+"""
+
+MARK_KEYS_USED = """
+    UPDATE tenants_apikey SET last_used_at = greatest(last_used_at, new.at)
+    FROM (
+        SELECT key_id, max(admitted_at) AS at
+        FROM tenants_usageevent WHERE request_id = ANY(%s)
+        GROUP BY key_id
+    ) AS new
+    WHERE tenants_apikey.id = new.key_id
+"""
+
+SUM_BY_KEY = """
+    SELECT event.key_id, sum(entry.tokens)::bigint, sum(entry.amount_nanousd)::bigint
+    FROM tenants_ledgerentry AS entry
+    JOIN tenants_usageevent AS event ON event.request_id = entry.source_id
+    WHERE entry.tenant_id = %s AND entry.period = %s AND entry.kind = %s
+    GROUP BY event.key_id
+"""
+
+
+def record(events: Iterable[Event]) -> int:
+    """Record events in one transaction, each request id once for ever; return how many were new.
+
+    Safe to repeat, and safe from several processes at once. Raises IntegrityError, and records nothing of
+    the batch, when an event names a tenant or key that is not there or impossible counts.
+    """
+    batch = {event.request_id: asdict(event) for event in reversed(list(events))}
+    if not batch:
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(INSERT_NEW, [json.dumps(list(batch.values()), default=str)])
+        new = [request_id for (request_id,) in cursor.fetchall()]
+        if new:
+            cursor.execute(ADD_TO_LEDGER, [new])
+            cursor.execute(ADD_TO_DAYS, [new])
+            _lock_keys({batch[request_id]["key_id"] for request_id in new})
+            cursor.execute(MARK_KEYS_USED, [new])
+    return len(new)
+
+
+def used(tenant_id: UUID, period: str) -> Used:
+    """Return what a tenant has used in a period, summed from the ledger."""
+    with connection.cursor() as cursor:
+        cursor.execute(SUM_BY_KEY, [tenant_id, period, LedgerEntry.Kind.USAGE])
+        rows = cursor.fetchall()
+    return Used(
+        tokens=sum(tokens for _, tokens, _ in rows),
+        nanousd=sum(nanousd for _, _, nanousd in rows),
+        tokens_by_key={key: tokens for key, tokens, _ in rows},
+    )
+
+
+def _lock_keys(key_ids: set[UUID]) -> None:
+    # In one order, so that two recorders with the same keys can't wait for each other.
+    keys = ApiKey.objects.filter(pk__in=key_ids).order_by("pk")
+    list(keys.select_for_update(no_key=True).values_list("pk"))

@@ -1,0 +1,90 @@
+"""Pages of the studio: API keys, usage, and founding a tenant."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from tenants import keys as api_keys
+from tenants import members, report
+from tenants.access import MemberRequest, member_required
+from tenants.forms import FoundForm, KeyForm
+from tenants.models import ApiKey, Tenant, User
+
+
+@require_GET
+@member_required
+def keys(request: MemberRequest) -> HttpResponse:
+    """Show the tenant's API keys."""
+    return _keys_page(request, KeyForm(tenant=request.tenant))
+
+
+@require_POST
+@never_cache
+@member_required
+def issue_key(request: MemberRequest) -> HttpResponse:
+    """Make a key and show its secret, this once."""
+    form = KeyForm(request.POST, tenant=request.tenant)
+    if not form.is_valid():
+        return _keys_page(request, form, status=400)
+    key, secret = api_keys.issue(
+        request.tenant,
+        name=form.cleaned_data["name"],
+        by=request.user,
+        expires_at=form.expires_at(),
+        monthly_tokens=form.cleaned_data["monthly_tokens"],
+    )
+    return _keys_page(request, KeyForm(tenant=request.tenant), issued_key=key, secret=secret)
+
+
+@require_POST
+@member_required
+def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+    """End a key when its name was typed."""
+    key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
+    if request.POST.get("name", "").strip() != key.name:
+        error = {"key_id": key.pk, "sentence": f"That is not its name. Type {key.name} to revoke it."}
+        return _keys_page(request, KeyForm(tenant=request.tenant), status=400, revoke_error=error)
+    api_keys.revoke(key)
+    messages.success(request, f"“{key.name}” is revoked.")
+    return redirect("tenants:keys")
+
+
+@require_GET
+@member_required
+def usage(request: MemberRequest) -> HttpResponse:
+    """Show what this month has used."""
+    return render(request, "tenants/usage.html", report.month(request.tenant, timezone.now()))
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def found(request: HttpRequest) -> HttpResponse:
+    """Let somebody who has no tenant found one."""
+    user = request.user
+    if not isinstance(user, User) or Tenant.objects.of(user).exists():
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    form = FoundForm(request.POST or None)
+    if not form.is_valid():
+        return render(request, "tenants/found.html", {"form": form}, status=400 if form.is_bound else 200)
+    members.found_tenant(user, name=form.cleaned_data["workspace"])
+    return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+def _keys_page(request: MemberRequest, form: KeyForm, *, status: int = 200, **more: Any) -> HttpResponse:
+    own = ApiKey.objects.shown().filter(tenant=request.tenant)
+    context = {
+        "keys": own,
+        "active_count": own.live(timezone.now()).count(),
+        "form": form,
+        "api_base": f"{settings.SITE_URL}/v1",
+        **more,
+    }
+    return render(request, "tenants/keys.html", context, status=status)
