@@ -60,7 +60,7 @@ async def admit(
     output: int,
     choices: int,
 ) -> Grant:
-    """Return a grant. Raises Cold, or the error that says which limit, how much is left and when it resets."""
+    """Return a grant. Raises Cold, or the error that says which limit, what is left and when it resets."""
     period = months.current()
     tenant, key = caller.tenant_id, caller.key_id
     keys = [
@@ -105,9 +105,13 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
 def _limit_reached(answer: list[Any], period: str) -> errors.Limited:
     limit, retry_ms, allowed, left = answer[1], int(answer[2]), int(answer[3]), int(answer[4])
     facts: dict[str, Any] = {
-        "allowed": allowed, "left": left, "retry_s": max(1, -(-retry_ms // 1000)), "rates": _rates(answer[5:11]),
-        "hold": int(answer[11]), "resets_on": f"{months.bounds(period)[1]:%Y-%m-%d} (UTC)",
-    }  # fmt: skip
+        "allowed": allowed,
+        "left": left,
+        "retry_s": max(1, -(-retry_ms // 1000)),
+        "rates": _rates(answer[5:11]),
+        "hold": int(answer[11]),
+        "resets_on": f"{months.bounds(period)[1]:%Y-%m-%d} (UTC)",
+    }
     match limit:
         case "month" | "key_month":
             return errors.QuotaExhausted(**facts)

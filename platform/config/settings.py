@@ -187,10 +187,20 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 _mail = urlsplit(env.read("EMAIL_URL"))
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.hostname else 'console'}.EmailBackend"
-EMAIL_HOST, EMAIL_PORT = _mail.hostname or "", _mail.port or 587
-EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")
-EMAIL_USE_TLS = bool(_mail.hostname)
+MAILERS = {
+    "default": {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": _mail.hostname,
+            "port": _mail.port or 587,
+            "username": unquote(_mail.username or ""),
+            "password": unquote(_mail.password or ""),
+            "use_tls": True,
+        },
+    }
+    if _mail.hostname
+    else {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
+}
 DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 
 LOGGING = {

@@ -1,0 +1,81 @@
+"""An engine that behaves like vLLM's OpenAI server: one word a token, the running usage in every chunk."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+
+class FakeEngine:
+    """Answers with `words`; `pace_s` a word; can refuse, break off, or be told that an adapter is unknown."""
+
+    def __init__(self) -> None:
+        self.words = ["Roses ", "are ", 'red, "dear" ', "usage: "]
+        self.pace_s = 0.0
+        self.breaks_after: int | None = None
+        self.refuses: tuple[int, str] | None = None
+        self.asked: list[dict] = []
+        self.written = 0
+        self.hung_up = asyncio.Event()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self.answer)
+        server = TestServer(app)
+        await server.start_server()
+        try:
+            yield str(server.make_url("")).rstrip("/")
+        finally:
+            await server.close()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.asked.append(body)
+        if self.refuses:
+            status, message = self.refuses
+            return web.json_response(
+                {"error": {"message": message, "type": "x", "code": status}}, status=status
+            )
+        if not body["stream"]:
+            await asyncio.sleep(self.pace_s * len(self.words))
+            return web.json_response(self.chunk(body, "".join(self.words), len(self.words), "message"))
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            for count, word in enumerate(self.words, start=1):
+                if self.breaks_after is not None and count > self.breaks_after:
+                    request.transport.abort()
+                    return response
+                await response.write(self.frame(self.chunk(body, word, count, "delta")))
+                self.written = count
+                await asyncio.sleep(self.pace_s)
+            closing = self.chunk(body, "", len(self.words), "delta") | {"choices": []}
+            await response.write(self.frame(closing) + b"data: [DONE]\n\n")
+        except (ConnectionError, asyncio.CancelledError):
+            self.hung_up.set()
+            raise
+        return response
+
+    def chunk(self, body: dict, text: str, count: int, part: str) -> dict:
+        last = "stop" if count == len(self.words) else None
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": body["model"],
+            "choices": [{"index": 0, part: {"role": "assistant", "content": text}, "finish_reason": last}],
+            "usage": {
+                "prompt_tokens": 10,
+                "total_tokens": 10 + count,
+                "completion_tokens": count,
+                "prompt_tokens_details": {"cached_tokens": 4},
+            },
+        }
+
+    @staticmethod
+    def frame(chunk: dict) -> bytes:
+        return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"

@@ -1,0 +1,127 @@
+import asyncio
+
+import pytest
+
+from foundation import valkey
+from inference.admission import Cold, admit
+from inference.errors import (
+    InFlightFull,
+    QuotaExhausted,
+    RateLimited,
+    RevokedKey,
+    StyleLoading,
+    TooLargeForLimit,
+    UnknownModel,
+)  # fmt: skip
+from inference.metering import Usage, settle
+
+
+@pytest.fixture
+def ask(gateway, account):
+    number = iter(range(1000))
+
+    async def ask(*, model="poetry", prompt=10, output=20, choices=1):
+        return await admit(
+            gateway.admission, account.caller, request_id=f"r{next(number)}", model=model,
+            prompt=prompt, output=output, choices=choices,
+        )  # fmt: skip
+
+    return ask
+
+
+async def test_a_grant_holds_the_worst_case_and_settling_charges_what_was_used(gateway, account, ask):
+    grant = await ask(prompt=10, output=20, choices=2)
+    assert (grant.hold_tokens, account.held()) == (50, 50)
+    await settle(gateway.settlement, grant, Usage(prompt=7, completion=5, cached=2), "complete")
+    assert (account.held(), account.used()) == (0, 12)
+    [event] = account.events()
+    assert event["cost_nanousd"] == 5 * 100 + 2 * 25 + 5 * 400
+
+
+async def test_settling_twice_charges_once(gateway, account, ask):
+    grant = await ask()
+    for _ in range(2):
+        await settle(gateway.settlement, grant, Usage(prompt=7, completion=5), "complete")
+    assert account.used() == 12
+    assert account.held() == 0
+
+
+async def test_the_plan_clamps_the_output(account, ask):
+    assert (await ask(output=9_999)).output_tokens == 50
+    assert (await ask(output=0)).output_tokens == 50
+
+
+@pytest.mark.parametrize(
+    ("limits", "error", "left"),
+    [
+        ({"monthly_tokens": 29}, QuotaExhausted, 29),
+        ({"requests_per_minute": 0.5}, RateLimited, 0),
+        ({"tokens_per_minute": 29}, TooLargeForLimit, 29),
+        ({"parallel_requests": 0}, RateLimited, 0),
+    ],
+)
+async def test_a_refusal_says_what_is_left_and_burns_nothing(account, ask, limits, error, left):
+    account.limit(**limits)
+    before = {name: account.store.dump(name) for name in account.store.keys("*")}
+    with pytest.raises(error) as refused:
+        await ask()
+    assert refused.value.facts["left"] == left
+    assert {name: account.store.dump(name) for name in account.store.keys("*")} == before
+
+
+async def test_in_flight_is_full_is_another_error_than_exhausted(gateway, account, ask):
+    account.limit(monthly_tokens=50)
+    grant = await ask()
+    with pytest.raises(InFlightFull):
+        await ask()
+    await settle(gateway.settlement, grant, Usage(), "upstream_error")
+    await ask()
+
+
+async def test_parallel_requests_never_pass_the_cap(account, ask):
+    account.limit(monthly_tokens=30 * 7, parallel_requests=100)
+    answers = await asyncio.gather(*(ask() for _ in range(40)), return_exceptions=True)
+    refused = [a for a in answers if isinstance(a, Exception)]
+    assert len(answers) - len(refused) == 7
+    assert all(isinstance(r, InFlightFull) for r in refused)
+    assert account.held() == 30 * 7
+
+
+async def test_tokens_a_minute_come_back_when_less_was_used(gateway, account, ask):
+    account.limit(tokens_per_minute=60)
+    grants = [await ask(), await ask()]
+    with pytest.raises(RateLimited) as refused:
+        await ask()
+    assert refused.value.facts["limit"] == "tokens a minute"
+    await settle(gateway.settlement, grants[0], Usage(prompt=1), "complete")
+    with pytest.raises(RateLimited):
+        await ask(prompt=20)
+    await ask(prompt=5)
+
+
+async def test_what_a_key_may_not_use_does_not_exist(account, ask):
+    account.offer("legal")
+    account.store.hset(valkey.key_key(account.tenant, account.key), "styles", "0,1")
+    with pytest.raises(UnknownModel):
+        await ask(model="poetry")
+    with pytest.raises(UnknownModel):
+        await ask(model="nobody/nothing")
+
+
+async def test_state_counts_from_the_next_request_on(account, ask):
+    await ask()
+    account.store.hset(valkey.key_key(account.tenant, account.key), "state", "revoked")
+    with pytest.raises(RevokedKey):
+        await ask()
+
+
+async def test_a_style_that_is_not_served_yet_is_no_404(account, ask):
+    account.offer("fresh", state="loading")
+    with pytest.raises(StyleLoading):
+        await ask(model="fresh")
+
+
+async def test_a_flushed_valkey_admits_nobody(account, ask):
+    account.store.flushdb()
+    with pytest.raises(Cold):
+        await ask()

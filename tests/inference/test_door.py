@@ -1,0 +1,179 @@
+import asyncio
+import json
+
+import pytest
+
+from foundation import valkey
+from inference import relay as relaying
+from inference.door import door
+from tenants.keys import new_secret
+from tenants.public import digests
+
+
+@pytest.fixture
+def secret(account):
+    secret = new_secret()
+    account.store.set(valkey.owner_key(digests(secret)[0]), f"{account.tenant}:{account.key}")
+    return secret
+
+
+class Client:
+    """Speaks ASGI to the door; hangs up after `hang_up_after` body parts."""
+
+    def __init__(self, gateway, secret):
+        self.gateway, self.secret = gateway, secret
+
+    async def ask(self, body, *, path="/v1/chat/completions", hang_up_after=None, secret=None, method="POST"):
+        sent, gone = [], asyncio.Event()
+        incoming = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
+
+        async def receive():
+            for message in incoming:
+                return message
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+            if hang_up_after is not None and len(sent) > hang_up_after:
+                gone.set()
+
+        bearer = f"Bearer {secret or self.secret}".encode()
+        scope = {
+            "type": "http", "path": path, "method": method, "headers": [(b"authorization", bearer)],
+            "state": {"gateway": self.gateway},
+        }  # fmt: skip
+        await door(scope, receive, send)
+        head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return sent[0]["status"], head, b"".join(m.get("body", b"") for m in sent[1:])
+
+
+@pytest.fixture
+def client(gateway, secret):
+    return Client(gateway, secret)
+
+
+def chat(**more):
+    return {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], **more}
+
+
+def chunks(body):
+    return [json.loads(line[6:]) for line in body.decode().split("\n\n") if line and line != "data: [DONE]"]
+
+
+async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, account):
+    status, head, body = await client.ask(chat(evil="x", priority=1))
+    answer = json.loads(body)
+    assert (status, answer["model"]) == (200, "poetry")
+    assert b"v_secret" not in body
+    assert head["x-polyscribe-style-version"] == "3"
+    assert head["x-ratelimit-remaining-requests"] == "99"
+    assert engine.asked[0]["model"] == "v_secret"
+    assert not {"evil", "priority"} & engine.asked[0].keys()
+    [event] = account.events()
+    assert event["request_id"] == head["x-request-id"]
+    assert (event["prompt_tokens"], event["cached_tokens"], event["completion_tokens"]) == (10, 4, 4)
+    assert (event["outcome"], event["finish_reason"]) == ("complete", "stop")
+
+
+@pytest.mark.parametrize("include_usage", [False, True])
+async def test_a_stream_ends_settled_and_carries_usage_only_if_asked(client, engine, account, include_usage):
+    _, head, body = await client.ask(chat(stream=True, stream_options={"include_usage": include_usage}))
+    assert head["content-type"].startswith("text/event-stream")
+    assert body.endswith(b"data: [DONE]\n\n")
+    assert b"v_secret" not in body
+    read = chunks(body)
+    text = "".join(c["choices"][0]["delta"]["content"] for c in read if c["choices"])
+    assert text == "".join(engine.words)
+    assert [bool(c.get("usage")) for c in read] == [False] * 4 + [True] * include_usage
+    assert account.used() == 14
+    assert account.held() == 0
+
+
+async def test_a_hang_up_stops_the_engine_and_is_billed_what_was_made(client, engine, account):
+    engine.words, engine.pace_s = ["word "] * 200, 0.02
+    await client.ask(chat(stream=True), hang_up_after=3)
+    await asyncio.wait_for(engine.hung_up.wait(), 5)
+    [event] = account.events()
+    assert event["outcome"] == "client_disconnect"
+    assert 2 <= event["completion_tokens"] <= engine.written
+    assert account.used() == 10 + event["completion_tokens"]
+    assert account.held() == 0
+
+
+async def test_an_engine_that_breaks_off_is_told_in_the_stream(client, engine, account):
+    engine.breaks_after = 2
+    _, _, body = await client.ask(chat(stream=True))
+    assert chunks(body)[-1]["error"]["code"] == "server_is_overloaded"
+    assert b"[DONE]" not in body
+    assert account.events()[0]["outcome"] == "upstream_error"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_failure_before_the_first_token_bills_nothing(client, engine, account, stream):
+    engine.refuses = (500, "LoRA /srv/adapters/v_secret is broken")
+    status, head, body = await client.ask(chat(stream=stream))
+    assert status == 503
+    assert head["retry-after"]
+    assert b"srv" not in body
+    assert account.events() == []
+    assert (account.used(), account.held()) == (0, 0)
+
+
+async def test_an_engine_that_is_down_is_a_503(client, account):
+    status, _, body = await client.ask(chat())
+    assert (status, json.loads(body)["error"]["code"]) == (503, "server_is_overloaded")
+    assert account.held() == 0
+
+
+async def test_what_the_engine_refuses_names_the_style_not_the_engine(client, engine):
+    engine.refuses = (400, "This model's maximum context length is 2048 tokens for v_secret.")
+    status, _, body = await client.ask(chat())
+    assert (status, json.loads(body)["error"]["code"]) == (400, "context_length_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "status", "code"),
+    [
+        ({"model": "charlie/private"}, "/v1/chat/completions", 404, "model_not_found"),
+        ({"model": 3}, "/v1/chat/completions", 400, None),
+        ({"messages": []}, "/v1/chat/completions", 400, None),
+        ({"n": 99}, "/v1/chat/completions", 400, None),
+        ({}, "/v1/embeddings", 404, "unknown_url"),
+    ],
+)
+async def test_bad_requests_get_openais_errors(client, change, path, status, code):
+    got, head, body = await client.ask(chat() | change, path=path)
+    error = json.loads(body)["error"]
+    assert (got, error["code"]) == (status, code)
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert head["x-request-id"]
+
+
+async def test_a_key_with_a_wrong_checksum_needs_no_look_up(client, account, monkeypatch):
+    monkeypatch.setattr(client.gateway, "_find", None)
+    status, _, body = await client.ask(chat(), secret="sk-ps-" + "a" * 30 + "000000")
+    assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
+
+
+async def test_models_lists_what_the_key_may_use(client, account):
+    account.offer("legal")
+    account.offer("fresh", state="loading", lora=None)
+    _, _, body = await client.ask({}, path="/v1/models", method="GET")
+    assert [m["id"] for m in json.loads(body)["data"]] == ["legal", "poetry"]
+    assert b"v_secret" not in body
+
+
+async def test_an_answer_never_goes_out_unmetered(client, engine, account, monkeypatch):
+    real, calls = relaying.metering.settle, []
+
+    async def flaky(*args):
+        calls.append(args)
+        if len(calls) < 3:
+            raise ConnectionResetError
+        await real(*args)
+
+    monkeypatch.setattr(relaying.metering, "settle", flaky)
+    status, _, _ = await client.ask(chat())
+    assert status == 200
+    assert len(account.events()) == 1
