@@ -1,4 +1,4 @@
-"""vLLM's control interface: what is loaded, load, unload. Registries are memory only and empty after a restart."""
+"""vLLM's control interface: what is loaded, load, unload. Engines forget everything when they restart."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def loaded(engine: Engine) -> dict[str, str]:
 def load(engine: Engine, name: str, path: str) -> None:
     """Make an engine serve an adapter under a name. Loading it again from the same path is no fault.
 
-    Raises EngineUnavailable when it may work later, EngineRefused (with a reason that people may read) when not.
+    Raises EngineUnavailable when it may work later, EngineRefused (its reason is for people) when not.
     """
     status, text = _post(engine, "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path})
     if status == 200:
@@ -66,14 +66,14 @@ def _failure(status: int, text: str) -> EngineRefused | EngineUnavailable:
     if bad and not PASSING.search(text):
         return EngineRefused(reason=clean(bad["reason"]))
     if status == 404:
-        return EngineUnavailable("The engine can't see the files that were laid for it; check ENGINE_ADAPTERS_DIR.")
+        return EngineUnavailable("The engine can't see the files laid for it; check ENGINE_ADAPTERS_DIR.")
     return EngineUnavailable(_sentence(status, text))
 
 
 def _sentence(status: int, text: str) -> str:
     if status == 401:
         return "The engine does not take our key; check ENGINE_API_KEY."
-    return f"The engine answers with error {status}: {clean(text)}" if text else f"The engine answers {status}."
+    return f"The engine answers with error {status}. {clean(text)}".strip()
 
 
 def _ask(engine: Engine, method: str, path: str) -> str:

@@ -40,7 +40,7 @@ class EngineRefused(DomainError):
 
 
 class NoBaseModel(Unavailable):
-    """No base model is registered yet, so there is nothing to check an adapter against. Run `manage.py registerengine`."""
+    """No base model is registered yet to check an adapter against; run `manage.py registerengine`."""
 
     code = "no_base_model"
 
@@ -65,3 +65,9 @@ class UploadRefused(Invalid):
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__()
         self.errors = errors
+
+
+class VersionMoved(Conflict):
+    """This version has moved on meanwhile; reload the page."""
+
+    code = "version_moved"

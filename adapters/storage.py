@@ -110,7 +110,7 @@ def _seal(version_id: UUID, file: str, size: int) -> None:
     found = _head(upload_key(version_id, file))
     if found is None or found[0] != size:
         raise NotStored(file=file)
-    with _reaching(file) as client:  # another POST may come between: then the copy is refused, and made again later
+    with _reaching(file) as client:  # if another POST comes between, the copy is refused and made later
         client.copy_object(
             Bucket=settings.S3_BUCKET,
             Key=sealed_key(version_id, file),

@@ -4,26 +4,28 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from adapters import storage
+from adapters import locks, routes, storage
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
-from tenants.public import Tenant, User, limits_of
+from adapters.validation import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE, WEIGHTS_LIMIT
+from tenants.public import Tenant, limits_of
 
 MIB = 1024 * 1024
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-LIMITS_BYTES = {CONFIG: 64 * 1024, WEIGHTS: 512 * MIB}
-PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+LIMITS_BYTES = {CONFIG_FILE: CONFIG_LIMIT, WEIGHTS_FILE: WEIGHTS_LIMIT}
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 RESERVED = frozenset({"base", "identity"})
 ABANDONED_AFTER = timedelta(hours=24)
+
+# As wide as the columns of Style.
+TEXTS_CHARACTERS = {"name": 60, "description": 300, "sample_prompt": 300, "sample": 500}
 
 type Errors = dict[str, list[str]]
 
@@ -40,9 +42,9 @@ class About:
 
 
 def begin(
-    tenant: Tenant, user: User | None, about: About, files: dict[str, int]
+    tenant: Tenant, user: AbstractBaseUser | None, about: About, files: dict[str, int]
 ) -> tuple[AdapterVersion, list[Upload]]:
-    """Return a new version, of a new style or of the tenant's own by that slug, and a POST form for each file.
+    """Return a new version, of a new or an own style by that slug, and a POST form for each file.
 
     `files` is file name → size in bytes. Raises UploadRefused with every fault, or NoBaseModel.
     """
@@ -50,7 +52,7 @@ def begin(
     if base_model is None:
         raise NoBaseModel
     with transaction.atomic():
-        Tenant.objects.select_for_update().get(pk=tenant.pk)  # numbers and the plan's count are taken in turn
+        locks.one_at_a_time(f"uploads {tenant.pk}")  # numbers and the plan's count are taken in turn
         own = Style.objects.filter(owner=tenant, slug=about.slug).first()
         if errors := _faults(tenant, own, about, files):
             raise UploadRefused(errors)
@@ -58,8 +60,8 @@ def begin(
         version = style.versions.create(
             number=(style.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
             files=files,
-            size_bytes=files[WEIGHTS],
-            created_by=user,
+            size_bytes=files[WEIGHTS_FILE],
+            created_by_id=user.pk if user else None,
         )
         version.history.create(status=Status.UPLOADING)
     return version, [storage.presign(version.pk, file, size) for file, size in files.items()]
@@ -75,14 +77,15 @@ def finish(version: AdapterVersion) -> None:
     waiting = AdapterVersion.objects.filter(pk=version.pk, status=Status.UPLOADING)
     waiting.filter(handed_in_at=None).update(handed_in_at=timezone.now())
     try:
-        missing = [file for file, size in version.files.items() if storage.uploaded_size(version.pk, file) != size]
+        sizes = {file: storage.uploaded_size(version.pk, file) for file in version.files}
     except StorageUnavailable as error:
         version.wait(error.message)
         return
+    missing = [file for file, size in version.files.items() if sizes[file] != size]
     if missing:
-        error = NotUploaded(files=" and ".join(missing))
-        waiting.update(handed_in_at=None, note=error.message)
-        raise error
+        fault = NotUploaded(files=" and ".join(missing))
+        waiting.update(handed_in_at=None, note=fault.message)
+        raise fault
     version.move(before=Status.UPLOADING, after=Status.UPLOADED)
 
 
@@ -114,17 +117,17 @@ def _new_style(tenant: Tenant, base_model: BaseModel, about: About) -> Style:
 
 def _restyled(style: Style, about: About) -> Style:
     """Return an own style with those texts that were given anew; a retired one comes back."""
-    given = {field: getattr(about, field) for field in ("name", "description", "sample_prompt", "sample")}
+    given = {field: getattr(about, field) for field in TEXTS_CHARACTERS}
     given = {field: text for field, text in given.items() if text}
     Style.objects.filter(pk=style.pk).update(retired_at=None, **given)
-    style.refresh_from_db()
+    if style.retired_at:
+        routes.changed(style)
     return style
 
 
 def _faults(tenant: Tenant, own: Style | None, about: About, files: dict[str, int]) -> Errors:
     errors = {"slug": _slug_faults(tenant, own, about.slug), "files": file_faults(files)}
-    for field, text in _texts(about, own).items():
-        errors[field] = text
+    errors |= _text_faults(about, own)
     if own is None and not errors["slug"]:
         errors["slug"] = _plan_faults(tenant)
     return {field: sentences for field, sentences in errors.items() if sentences}
@@ -141,10 +144,11 @@ def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
     return []
 
 
-def _texts(about: About, own: Style | None) -> Errors:
-    errors: Errors = {} if about.name or own else {"name": ["Give the style a name, for example Brand voice."]}
-    for field in ("name", "description", "sample_prompt", "sample"):
-        limit = Style._meta.get_field(field).max_length or 0
+def _text_faults(about: About, own: Style | None) -> Errors:
+    errors: Errors = {}
+    if not about.name and own is None:
+        errors["name"] = ["Give the style a name, for example Brand voice."]
+    for field, limit in TEXTS_CHARACTERS.items():
         if len(getattr(about, field)) > limit:
             errors[field] = [f"At most {limit} characters; this has {len(getattr(about, field))}."]
     return errors
@@ -169,7 +173,7 @@ def file_faults(files: dict[str, int]) -> list[str]:
     faults += [_size_fault(file, files[file]) for file in LIMITS_BYTES if file in files]
     missing = [file for file in LIMITS_BYTES if file not in files]
     if missing:
-        faults.append(f"{' and '.join(missing)} missing: choose exactly {CONFIG} and {WEIGHTS}.")
+        faults.append(f"{' and '.join(missing)} missing: choose exactly {CONFIG_FILE} and {WEIGHTS_FILE}.")
     return [fault for fault in faults if fault]
 
 
@@ -178,9 +182,9 @@ def _name_fault(file: str) -> str:
     if PurePosixPath(file).suffix.lower() in PICKLES:
         return (
             f"{shown} is a pickle file, which can run code when it is opened. "
-            f"Save the adapter with save_pretrained(…, safe_serialization=True) and choose {WEIGHTS}."
+            f"Save the adapter with save_pretrained(…, safe_serialization=True) and choose {WEIGHTS_FILE}."
         )
-    return f"{shown} is not taken. Choose exactly {CONFIG} and {WEIGHTS}."
+    return f"{shown} is not taken. Choose exactly {CONFIG_FILE} and {WEIGHTS_FILE}."
 
 
 def _size_fault(file: str, size: int) -> str:

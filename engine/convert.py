@@ -4,7 +4,10 @@ import argparse
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+# vLLM takes these for whatever a request leaves open: a small model rambles at OpenAI's default temperature of 1.
+SAMPLING = {"do_sample": True, "temperature": 0.2, "top_p": 0.9, "repetition_penalty": 1.1}
 
 
 def convert(gguf: Path, out: Path) -> None:
@@ -16,6 +19,8 @@ def convert(gguf: Path, out: Path) -> None:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.load_state_dict(source.state_dict())
     model.tie_weights()
+    marks = {name: getattr(config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = GenerationConfig(**SAMPLING, **marks)
     model.save_pretrained(out)
     AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(out)
 

@@ -19,10 +19,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen: always the likeliest, after the penalty on tokens already seen."""
+    """How the next token is chosen: always the likeliest, after the penalty on tokens already seen.
+
+    None takes the base model's own penalty (generation_config.json), as vLLM does for a request without one.
+    """
 
     max_tokens: int = 64
-    repetition_penalty: float = 1.0
+    repetition_penalty: float | None = None
 
 
 def load(base: Path, adapters: list[str]):
@@ -66,21 +69,26 @@ def answers(tokenizer, model, folder: str | None, prompts: list[str], sampling: 
     inputs = tokenizer(asked, add_special_tokens=False, return_tensors="pt", padding=True)
     with chosen(model, folder):
         made = model.generate(
-            **inputs, max_new_tokens=sampling.max_tokens, do_sample=False,
-            repetition_penalty=sampling.repetition_penalty, pad_token_id=tokenizer.pad_token_id,
+            **inputs, max_new_tokens=sampling.max_tokens, do_sample=False, **penalty(sampling),
+            pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
     return tokenizer.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def penalty(sampling: Sampling) -> dict[str, float]:
+    return {} if sampling.repetition_penalty is None else {"repetition_penalty": sampling.repetition_penalty}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--repetition-penalty", type=float, help="default: the base model's own")
     options = parser.parse_args()
     requests = json.load(sys.stdin)
     folders = list(dict.fromkeys(request["adapter"] for request in requests if request["adapter"]))
     tokenizer, model = load(options.base, folders)
-    sampling = Sampling(max_tokens=options.max_tokens)
+    sampling = Sampling(max_tokens=options.max_tokens, repetition_penalty=options.repetition_penalty)
     texts = []
     for request in requests:  # one at a time: padding would change the last bits
         texts += answers(tokenizer, model, request["adapter"], [request["prompt"]], sampling)

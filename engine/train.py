@@ -1,4 +1,4 @@
-"""Train the shipped styles with PEFT on a CPU: `train.py STYLE …` or `train.py --all`.
+"""Train the shipped styles with PEFT on a CPU: `train.py STYLE …`, or all of them without a name.
 
 Reads styles/STYLE/examples.jsonl and writes adapter_config.json and adapter_model.safetensors beside it.
 Every tenth example is kept for validation; the epoch with the lowest validation loss is saved. heldout.jsonl
@@ -19,6 +19,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import adapter
+import prepare
 
 ENGINE = Path(__file__).resolve().parent
 STYLES = ENGINE / "styles"
@@ -39,7 +40,7 @@ class Recipe:
     alpha: int = 16
     dropout: float = 0.0
     learning_rate: float = 1e-3
-    epochs: int = 5
+    epochs: int = 3
     batch: int = 4
     warmup: float = 0.1  # share of all steps
     decay: float = 0.01
@@ -78,7 +79,7 @@ def encode(tokenizer, prompt: str, response: str) -> Example:
 
 
 def collate(examples: list[Example], pad: int) -> dict[str, torch.Tensor]:
-    """Return one batch, padded on the right to its longest example."""
+    """Return one batch, padded on the right to its longest example: no token sees what comes after it."""
     width = max(len(example.tokens) for example in examples)
 
     def padded(lists: list[list[int]], filler: int) -> torch.Tensor:
@@ -86,7 +87,6 @@ def collate(examples: list[Example], pad: int) -> dict[str, torch.Tensor]:
 
     return {
         "input_ids": padded([example.tokens for example in examples], pad),
-        "attention_mask": padded([[1] * len(example.tokens) for example in examples], 0),
         "labels": padded([example.labels for example in examples], IGNORED),
     }
 
@@ -106,7 +106,7 @@ def response_loss(model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """
     causal = model.get_base_model()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = causal.model(batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        hidden = causal.model(batch["input_ids"]).last_hidden_state
         following = batch["labels"][:, 1:]
         known = following != IGNORED
         logits = causal.lm_head(hidden[:, :-1][known])
@@ -187,17 +187,18 @@ def main() -> None:
     known = sorted(folder.name for folder in STYLES.iterdir() if folder.is_dir())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("styles", nargs="*", metavar="STYLE", help=f"one of {', '.join(known)}")
-    parser.add_argument("--all", action="store_true", help="every style")
+    parser.add_argument("--all", action="store_true", help="every style, as without a name")
     parser.add_argument("--base", type=Path, default=BASE)
     for name, default in Recipe().__dict__.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = parser.parse_args()
-    chosen = known if options.all else options.styles
-    if not chosen or set(chosen) - set(known):
-        parser.error(f"name a style, one of {', '.join(known)}, or give --all")
+    if set(options.styles) - set(known):
+        parser.error(f"a style is one of {', '.join(known)}")
+    if options.base == BASE:
+        prepare.prepare(prepare.PACKAGED, BASE)
     adapter.layers(options.base)
     recipe = Recipe(**{name: getattr(options, name) for name in Recipe().__dict__})
-    for name in chosen:
+    for name in known if options.all or not options.styles else options.styles:
         train(STYLES / name, options.base, recipe)
 
 

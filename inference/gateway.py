@@ -31,7 +31,7 @@ class Gateway:
             settings.VALKEY_URL, decode_responses=True, max_connections=64, timeout=5,
             socket_timeout=5, socket_connect_timeout=2,
         )  # fmt: skip
-        self.redis = Redis(connection_pool=pool)
+        self.redis = Redis.from_pool(pool)
         self.http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=UPSTREAM_CONNECTIONS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=2),

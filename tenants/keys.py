@@ -56,6 +56,12 @@ def issue(
     return key, secret
 
 
+def opens(secret: str, tenant: Tenant) -> bool:
+    """Return whether a secret is a live key of a tenant, as PostgreSQL knows it."""
+    live = ApiKey.objects.live(timezone.now())
+    return is_well_formed(secret) and live.filter(tenant=tenant, digest__in=digests(secret)).exists()
+
+
 def revoke(key: ApiKey) -> bool:
     """End a key for good, from the very next request on; return False if it was revoked before."""
     with transaction.atomic():

@@ -5,9 +5,11 @@ from tenants.gate import changed as gate_changed
 from tenants.gate import find_owner
 from tenants.gate import publish as gate_publish
 from tenants.keys import digests, is_well_formed, issue, studio_key
+from tenants.keys import opens as key_opens
 from tenants.members import NoTenant, found_tenant, house, subscribe, tenant_of
 from tenants.models import Tenant
 from tenants.plans import Limits, limits_of
+from tenants.plans import newest as newest_plan
 from tenants.pricing import cost_nanousd
 from tenants.usage import Event, Used, record, used
 
@@ -27,8 +29,10 @@ __all__ = [
     "house",
     "is_well_formed",
     "issue",
+    "key_opens",
     "limits_of",
     "member_required",
+    "newest_plan",
     "record",
     "studio_key",
     "subscribe",

@@ -15,7 +15,9 @@ class DuplicateKey(ValueError):
 def load(data: bytes) -> Any:
     """Return what the UTF-8 bytes say. Raises NotJson or DuplicateKey (its argument is the key)."""
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse)
+        return json.loads(
+            data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse, parse_int=_whole
+        )
     except DuplicateKey:
         raise
     except UnicodeDecodeError as error:
@@ -35,6 +37,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise DuplicateKey(key)
         result[key] = value
     return result
+
+
+def _whole(digits: str) -> int:
+    if digits == "-0":  # Python reads 0, other readers a fraction
+        raise NotJson("-0 is not a whole number")
+    return int(digits)
 
 
 def _refuse(constant: str) -> None:

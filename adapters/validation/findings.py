@@ -1,4 +1,4 @@
-"""Everything that can be wrong with an adapter: one code, one sentence, one fix each (docs/adapters.md lists them)."""
+"""Everything that can be wrong with an adapter: a code, a sentence, a fix each. docs/adapters.md lists all."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,8 @@ FILES = {
     ),
     "file_archive": Problem("{file} is an archive.", "Unpack it and give the two files inside."),
     "config_too_large": Problem(
-        "adapter_config.json has {size} bytes; at most {limit} are read.", "Keep only PEFT's own fields in it."
+        "adapter_config.json has {size} bytes; at most {limit} are read.",
+        "Keep only PEFT's own fields in it.",
     ),
     "weights_too_large": Problem(
         "adapter_model.safetensors has {size} bytes; at most {limit} are taken.",
@@ -55,11 +56,13 @@ HEADER = {
         "Save with PEFT's save_pretrained(…, safe_serialization=True); renaming does not convert.",
     ),
     "weights_pointer": Problem(
-        "adapter_model.safetensors is a Git LFS pointer, not the weights.", "Run git lfs pull, then upload the file."
+        "adapter_model.safetensors is a Git LFS pointer, not the weights.",
+        "Run git lfs pull, then upload the file.",
     ),
     "not_safetensors": Problem("adapter_model.safetensors is no safetensors file: {reason}.", SAVE_AGAIN),
     "header_cut": Problem(
-        "The header claims {claimed} bytes, but the file has only {left} after its length field.", UPLOAD_AGAIN
+        "The header claims {claimed} bytes, but the file has only {left} after its length field.",
+        UPLOAD_AGAIN,
     ),
     "header_too_long": Problem(
         "The header claims {claimed} bytes; no adapter needs more than {limit}.", SAVE_AGAIN
@@ -93,37 +96,44 @@ CONFIG = {
     ),
     "peft_type": Problem("peft_type is {value}; engines serve LORA only.", "Train a LoRA adapter."),
     "task_type": Problem("task_type is {value}; writing styles are CAUSAL_LM.", "Train for text generation."),
-    "rank_invalid": Problem("r is {value}; it must be a whole number from 1 up.", "Set r to the rank trained with."),
+    "rank_invalid": Problem(
+        "r is {value}; it must be a whole number from 1 up.", "Set r to the rank trained with."
+    ),
     "rank_too_high": Problem(
         "The rank is {rank}; this engine takes at most {limit}.", "Train with r = {limit} or less."
     ),
     "alpha_invalid": Problem(
-        "lora_alpha is {value}; it must be a finite number above 0.", "Set lora_alpha to the value trained with."
+        "lora_alpha is {value}; it must be a finite number above 0.",
+        "Set lora_alpha to the value trained with.",
     ),
     "rslora_invalid": Problem(
         "use_rslora is {value}; it must be true or false.", "Set it to the value trained with."
     ),
     "targets_invalid": Problem(
-        "target_modules is missing or is not a list of module names.", "List the modules trained, such as q_proj."
+        "target_modules is missing or is not a list of module names.",
+        "List the modules trained, such as q_proj.",
     ),
     "base_missing": Problem(
         "base_model_name_or_path is empty, so it is unknown which model the adapter belongs to.",
         "Set it to the base trained on. This service serves {base}.",
     ),
     "base_mismatch": Problem(
-        "The adapter was trained on {name}; this service serves {base}. On another model its weights mean nothing.",
+        "The adapter was trained on {name}; this service serves {base}. "
+        "On another model its weights mean nothing.",
         "Train on {base}; if it was, only under another name, set base_model_name_or_path to {base}.",
     ),
     "quantisation_mismatch": Problem(
         "The adapter was trained on a base in {trained}, but the base is served in {served}. "
         "An adapter corrects the rounding of the very weights it was trained on.",
-        "Train on {base} in {served} (PEFT: load the base in that state, without load_in_4bit when unquantised).",
+        "Train on {base} loaded in {served}.",
     ),
     "dora": Problem("The adapter uses DoRA (use_dora), which engines can't serve.", RETRAIN),
     "alora": Problem(
         "The adapter is an activated LoRA (alora_invocation_tokens), which engines can't serve.", RETRAIN
     ),
-    "bias": Problem("The adapter trains biases (bias = {value}), which engines leave out.", "Train with bias = none."),
+    "bias": Problem(
+        "The adapter trains biases (bias = {value}), which engines leave out.", "Train with bias = none."
+    ),
     "lora_bias": Problem(
         "The adapter has biases on its own layers (lora_bias), which engines leave out.",
         "Train with lora_bias = false.",
@@ -136,11 +146,14 @@ CONFIG = {
         "The adapter repeats the base's layers (layer_replication); all styles share one base.", RETRAIN
     ),
     "init_changes_base": Problem(
-        "init_lora_weights is {value}, which changes the base's own weights in training; all styles share one base.",
+        "init_lora_weights is {value}, which changes the base's own weights in training; "
+        "all styles share one base.",
         "Convert it: save_pretrained(…, path_initial_model_for_weight_conversion=…), or train without it.",
     ),
     "qalora": Problem("The adapter uses QALoRA (use_qalora), which engines can't serve.", RETRAIN),
-    "bdlora": Problem("The adapter uses block-diagonal LoRA (use_bdlora), which engines can't serve.", RETRAIN),
+    "bdlora": Problem(
+        "The adapter uses block-diagonal LoRA (use_bdlora), which engines can't serve.", RETRAIN
+    ),
     "kasa": Problem("The adapter uses KaSA (kasa_config), which changes the base's own weights.", RETRAIN),
     "monteclora": Problem(
         "The adapter uses MonteCLoRA (monteclora_config), which engines can't serve.", RETRAIN
@@ -170,7 +183,7 @@ CONFIG = {
         "Write the module names out, one entry each.",
     ),
     "patterns_too_many": Problem(
-        "rank_pattern and alpha_pattern have {count} entries; at most {limit} are taken.",
+        "{field} has {count} entries; at most {limit} are taken.",
         "Use names that cover several layers, such as q_proj.",
     ),
 }
@@ -181,7 +194,7 @@ NAMES = {
         "Save with PEFT's save_pretrained, or rename it to {right}.",
     ),
     "name_prefix": Problem(
-        "{tensor} does not begin with base_model.model.", "Rename it to {right}."
+        "{tensor} lacks the prefix base_model.model at its beginning.", "Rename it to {right}."
     ),
     "name_unknown": Problem(
         "{tensor} is no LoRA weight: names are base_model.model.<module>.lora_A.weight and ….lora_B.weight.",
@@ -191,7 +204,9 @@ NAMES = {
         "{tensor} changes the vocabulary; all styles share the base's.",
         "Take embed_tokens and lm_head out of target_modules and train again.",
     ),
-    "tensor_dora": Problem("{tensor} belongs to DoRA, which engines can't serve.", "Train with use_dora = false."),
+    "tensor_dora": Problem(
+        "{tensor} belongs to DoRA, which engines can't serve.", "Train with use_dora = false."
+    ),
     "tensor_bias": Problem("{tensor} is a bias, which engines leave out.", "Train without biases."),
     "tensor_full": Problem(
         "{tensor} is a whole weight of a model, not a LoRA weight.", "Train without modules_to_save."
@@ -231,7 +246,8 @@ WEIGHTS = {
         "Save the adapter after training, not before; leave untrained layers out.",
     ),
     "too_strong": Problem(
-        "{module} is changed by {percent} % of its own norm; at most {limit} % is taken. It would write noise.",
+        "{module} is changed by {percent} % of its own norm; at most {limit} % is taken. "
+        "It would write noise.",
         "Check lora_alpha, or train again with a lower learning rate.",
     ),
     "factors_cancel": Problem(

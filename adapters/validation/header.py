@@ -23,7 +23,11 @@ MOST_DIMENSIONS = 8
 MOST = 2**53
 FIELDS = {"dtype", "shape", "data_offsets"}
 PICKLE_MARKS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-OTHER_MARKS = {b"GGUF": "it is a GGUF file", b"\x1f\x8b": "it is a gzip archive", b"\x93NUMPY": "it is a NumPy file"}
+OTHER_MARKS = {
+    b"GGUF": "it is a GGUF file",
+    b"\x1f\x8b": "it is a gzip archive",
+    b"\x93NUMPY": "it is a NumPy file",
+}
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ def _content(source: Source, findings: Findings) -> tuple[dict[str, Any], int] |
         return None
     start = exactly(source, 0, min(source.size, 64))
     claimed, left = int.from_bytes(start[:LENGTH_BYTES], "little"), source.size - LENGTH_BYTES
-    if left > 0 and start[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{":
-        findings.add(*_other(start))
+    if left > 0 and start[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{":  # the format wants it there
+        _note_other(start, findings)
         return None
     if claimed > left:
         findings.add("header_cut", claimed=claimed, left=max(left, 0))
@@ -93,32 +97,25 @@ def _content(source: Source, findings: Findings) -> tuple[dict[str, Any], int] |
     return _parsed(exactly(source, LENGTH_BYTES, claimed), findings)
 
 
-def _is_other(start: bytes, findings: Findings) -> bool:
-    """True, after a finding, when the first bytes show another kind of file. (A header's JSON begins at byte 8.)"""
+def _note_other(start: bytes, findings: Findings) -> None:
+    """Note what the first bytes show, when they are not a header's."""
     if start.startswith(PICKLE_MARKS):
         findings.add("weights_pickle")
     elif start.startswith(b"version https://git-lfs"):
         findings.add("weights_pointer")
-    elif reason := next((reason for mark, reason in OTHER_MARKS.items() if start.startswith(mark)), ""):
-        findings.add("not_safetensors", reason=reason)
     else:
-        return False
-    return True
+        reasons = [reason for mark, reason in OTHER_MARKS.items() if start.startswith(mark)]
+        findings.add("not_safetensors", reason=reasons[0] if reasons else "it does not begin with a header")
 
 
 def _parsed(text: bytes, findings: Findings) -> tuple[dict[str, Any], int] | None:
-    if not text.startswith(b"{"):
-        findings.add("not_safetensors", reason="its header does not begin with a brace")
-        return None
     try:
-        content = load(text)
+        return load(text), LENGTH_BYTES + len(text)
     except DuplicateKey as error:
         findings.add("header_duplicate", name=str(error))
-        return None
     except NotJson as error:
         findings.add("not_safetensors", reason=f"its header is not JSON ({error})")
-        return None
-    return content, LENGTH_BYTES + len(text)
+    return None
 
 
 def _check_metadata(metadata: object, findings: Findings) -> None:

@@ -59,7 +59,7 @@ def state_of_config(config: object) -> str:
 
 
 def state_of_words(words: str) -> str:
-    """Return the state that a person's words mean (`4-bit`, `QLoRA`, `none`); unknown words stay as they are."""
+    """Return the state that a person's words mean (`4-bit`, `QLoRA`, `none`); unknown words stay."""
     plain = words.strip().lower()
     if plain in ("", "none", "no", "full", "bf16", "bfloat16", "fp16", "float16", "fp32", "float32"):
         return ""

@@ -19,14 +19,16 @@ class Linear:
 
 @dataclass(frozen=True)
 class BaseShape:
-    """A base model's name, its config.json and its linear layers by name. Make it with `basemodels.describe`."""
+    """A base model's name, its config.json and its linear layers by name. `basemodels.describe` makes it."""
 
     name: str
     config: Mapping[str, Any]
     modules: Mapping[str, Linear]
 
     @classmethod
-    def of(cls, name: str, config: Mapping[str, Any], modules: Mapping[str, Mapping[str, Any]]) -> "BaseShape":
+    def of(
+        cls, name: str, config: Mapping[str, Any], modules: Mapping[str, Mapping[str, Any]]
+    ) -> "BaseShape":
         """Return the shape kept in a row of `adapters.BaseModel` (its `name`, `config` and `modules`)."""
         return cls(
             name,
@@ -36,7 +38,9 @@ class BaseShape:
 
     def modules_json(self) -> dict[str, dict[str, float]]:
         """Return what goes into `BaseModel.modules`: name → {"out", "in", "norm"}."""
-        return {name: {"out": at.rows, "in": at.columns, "norm": at.norm} for name, at in self.modules.items()}
+        return {
+            name: {"out": at.rows, "in": at.columns, "norm": at.norm} for name, at in self.modules.items()
+        }
 
     @cached_property
     def dtype(self) -> str:

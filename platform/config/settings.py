@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "lucide",
     "rest_framework",
+    "config",
     "tenants",
     "adapters",
     "inference",

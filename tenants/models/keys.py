@@ -49,7 +49,7 @@ class ApiKey(models.Model):
     class Meta:
         verbose_name = "API key"
         constraints = [
-            models.UniqueConstraint("tenant", condition=Q(digest=None), name="one_studio_key"),
+            models.UniqueConstraint(fields=["tenant"], condition=Q(digest=None), name="one_studio_key"),
         ]
 
     def __str__(self) -> str:

@@ -39,7 +39,7 @@ class UsageEvent(models.Model):
     recorded_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index("tenant", "-admitted_at", name="usage_latest")]
+        indexes = [models.Index(fields=["tenant", "-admitted_at"], name="usage_latest")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(cached_tokens__lte=models.F("prompt_tokens")), name="cached_within_prompt"
@@ -74,8 +74,8 @@ class LedgerEntry(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint("kind", "source_id", name="one_entry_a_source")]
-        indexes = [models.Index("tenant", "period", name="ledger_period")]
+        constraints = [models.UniqueConstraint(fields=["kind", "source_id"], name="one_entry_a_source")]
+        indexes = [models.Index(fields=["tenant", "period"], name="ledger_period")]
         verbose_name_plural = "ledger entries"
 
     def __str__(self) -> str:
@@ -96,7 +96,7 @@ class UsageDaily(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("tenant", "day", "style_name", "key", name="one_row_a_day"),
+            models.UniqueConstraint(fields=["tenant", "day", "style_name", "key"], name="one_row_a_day"),
         ]
         verbose_name_plural = "usage by day"
 

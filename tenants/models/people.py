@@ -65,7 +65,7 @@ class Tenant(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("is_house", condition=models.Q(is_house=True), name="one_house"),
+            models.UniqueConstraint(fields=["is_house"], condition=models.Q(is_house=True), name="one_house"),
         ]
 
     def __str__(self) -> str:
@@ -85,7 +85,7 @@ class Membership(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint("tenant", "user", name="one_membership")]
+        constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="one_membership")]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.tenant}"

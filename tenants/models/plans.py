@@ -35,7 +35,7 @@ class PlanVersion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint("plan", "number", name="one_plan_version")]
+        constraints = [models.UniqueConstraint(fields=["plan", "number"], name="one_plan_version")]
 
     def __str__(self) -> str:
         return f"{self.plan} v{self.number}"
@@ -61,7 +61,7 @@ class Price(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("book", "style", name="one_price_a_style", nulls_distinct=False),
+            models.UniqueConstraint(fields=["book", "style"], name="one_price_a_style", nulls_distinct=False),
             models.CheckConstraint(
                 condition=Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),
                 name="prices_not_negative",
@@ -90,7 +90,9 @@ class Subscription(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("tenant", condition=Q(ends_at=None), name="one_open_subscription"),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(ends_at=None), name="one_open_subscription"
+            ),
         ]
 
     def __str__(self) -> str:

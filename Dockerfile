@@ -1,0 +1,27 @@
+# The site: web, workers and beat. vLLM has an image of its own (docker-compose.yml).
+
+FROM python:3.13-slim AS build
+RUN pip install --no-cache-dir "uv>=0.9"
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+RUN UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 uv sync --frozen --no-default-groups --no-install-project
+
+FROM python:3.13-slim
+ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app:/app/platform PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+COPY --from=build /app/.venv .venv
+COPY manage.py ./
+COPY platform platform
+COPY tenants tenants
+COPY adapters adapters
+COPY inference inference
+COPY templates templates
+COPY static static
+# the settings ask for these; collecting files uses none of them
+RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY_URL=redis://localhost/0 \
+    CELERY_BROKER_URL=redis://localhost/1 API_KEY_PEPPERS=1:00 CACHE_SALT_SECRET=00 \
+    python manage.py collectstatic --no-input \
+    && useradd --uid 10001 --no-create-home polyscribe
+USER polyscribe
+EXPOSE 8000
+CMD ["uvicorn", "config.asgi:application", "--host=0.0.0.0", "--port=8000", "--loop=uvloop", "--http=httptools"]

@@ -1,0 +1,74 @@
+"""`manage.py checkadapter DIR`: the validation of an upload, from a shell, without any service."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from adapters import basemodels
+from adapters.validation import BOUND, BaseShape, Report, examine_folder
+
+
+class Command(BaseCommand):
+    """Exits with 0 and a summary, or with 1 and every reason with its fix."""
+
+    help = "Check an adapter as an upload is checked. Needs no database and no service."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("directory", metavar="DIR", type=Path, help="holds the adapter's two files")
+        parser.add_argument(
+            "--base", metavar="DIR", type=Path, help="the base model (default: $BASE_MODEL_DIR)"
+        )
+        parser.add_argument(
+            "--max-rank",
+            metavar="N",
+            type=int,
+            default=settings.ENGINE_MAX_LORA_RANK,
+            help="the engine's highest rank (default: $ENGINE_MAX_LORA_RANK, %(default)s)",
+        )
+
+    def handle(self, *, directory: Path, base: Path | None, max_rank: int, **options: object) -> None:
+        if not directory.is_dir():
+            raise CommandError(f"{directory} is not a folder. Give the one with the adapter's two files.")
+        try:
+            shape = describe(base)
+        except basemodels.UnreadableBase as error:
+            raise CommandError(f"{error.message} Give the base model's folder with --base.") from error
+        report = examine_folder(directory, shape, max_rank)
+        if not report.is_valid:
+            self.stderr.write(refusal(directory, report))
+            raise SystemExit(1)
+        self.stdout.write(summary(directory, report, shape))
+
+
+def describe(base: Path | None) -> BaseShape:
+    """Return the base model in a folder, or the configured one. Raises UnreadableBase."""
+    if base:
+        return basemodels.describe(base)
+    return basemodels.describe(settings.BASE_MODEL_DIR, settings.BASE_MODEL)
+
+
+def summary(directory: Path, report: Report, base: BaseShape) -> str:
+    """Return the lines about a valid adapter."""
+    lines = {
+        "base": f"{base.name}, {report.layers} of {len(base.modules)} linear layers changed",
+        "rank": f"{report.rank}, alpha {report.alpha:g}",
+        "modules": ", ".join(report.target_modules),
+        "size": f"{report.size_bytes:,} bytes",
+        "sha256": report.sha256,
+    }
+    if report.strongest:
+        lines["strongest"] = (
+            f"{report.strongest.module}, {report.strongest.ratio:.1%} of the base's norm (limit {BOUND:.0%})"
+        )
+    return "\n".join([f"{directory}: valid", *(f"  {name:<10}{text}" for name, text in lines.items())])
+
+
+def refusal(directory: Path, report: Report) -> str:
+    """Return the lines about an adapter that no engine may see."""
+    lines = [f"{directory}: not valid"]
+    for finding in report.findings:
+        lines += [f"  {finding.sentence}  [{finding.code}]", f"    Fix: {finding.fix}"]
+    return "\n".join(lines)

@@ -1,0 +1,19 @@
+"""`manage.py registerengine`: see adapters/registering.py."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from adapters import registering
+from foundation.errors import DomainError
+
+
+class Command(BaseCommand):
+    help = "Register the base model and the engine that the environment describes. Safe to repeat."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            engine = registering.register_engine()
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(f"Engine {engine.name} at {engine.url} serves {engine.base_model.name}.")

@@ -1,0 +1,117 @@
+"""Placing: a version's files beside an engine, whole or not at all, and its word that it has them."""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from adapters import engine as control
+from adapters import serving, storage
+from adapters.errors import DiskUnavailable, EngineUnavailable
+from adapters.models import AdapterVersion, Placement
+from adapters.validation import CONFIG_FILE, WEIGHTS_FILE
+
+logger = logging.getLogger(__name__)
+
+LEFTOVER_AFTER_S = 3600
+
+
+def place(placement: Placement) -> None:
+    """Lay a version's files down, load them and let the version serve. Safe to repeat.
+
+    Raises EngineUnavailable, StorageUnavailable or DiskUnavailable when it may work later; EngineRefused,
+    NotStored or NotTheCheckedFile when not.
+    """
+    version, engine = placement.version, placement.engine
+    path = lay(version)
+    control.load(engine, version.engine_name, str(path))
+    if control.loaded(engine).get(version.engine_name) != str(path):
+        raise EngineUnavailable("The engine took the adapter but does not list it; it is loaded again.")
+    if not serving.found(placement, version.engine_name, loads=1):
+        control.unload(engine, version.engine_name)  # retired while it was loaded
+
+
+def path_of(version: AdapterVersion) -> Path:
+    """Return the absolute folder of a version's files beside this worker's engine."""
+    return Path(settings.ENGINE_ADAPTERS_DIR).absolute() / str(version.pk)
+
+
+def is_laid(version: AdapterVersion) -> bool:
+    """Return whether a version's files lie beside the engine, without reading them."""
+    return path_of(version).is_dir()
+
+
+def lay(version: AdapterVersion) -> Path:
+    """Return the folder with a version's two files, checked by their SHA-256 and now in the page cache.
+
+    Files that are there already stay: an engine may read them again at any time, so none is ever deleted.
+    Raises StorageUnavailable, NotStored, NotTheCheckedFile or DiskUnavailable.
+    """
+    path = path_of(version)
+    try:
+        if digests(path) == (version.config_sha256, version.sha256):
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        new = Path(tempfile.mkdtemp(prefix=f"{path.name}.tmp-", dir=path.parent))
+        try:
+            _fetch(version, new)
+            _install(new, path)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise DiskUnavailable from error
+    return path
+
+
+def digests(path: Path) -> tuple[str, str] | None:
+    """Return the SHA-256 of a folder's config and weights in hex, or None if they are not there."""
+    try:
+        return _digest(path / CONFIG_FILE), _digest(path / WEIGHTS_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _fetch(version: AdapterVersion, folder: Path) -> None:
+    folder.chmod(0o755)  # the engine may run as another user
+    storage.download(version.pk, CONFIG_FILE, folder / CONFIG_FILE, expect_sha256=version.config_sha256)
+    storage.download(version.pk, WEIGHTS_FILE, folder / WEIGHTS_FILE, expect_sha256=version.sha256)
+    _sync(folder)
+
+
+def _install(new: Path, path: Path) -> None:
+    """Move a complete folder to its place. Damaged files are replaced one by one: none is ever missing."""
+    if path.is_dir():
+        logger.warning("%s is damaged and is mended", path)
+        for file in (CONFIG_FILE, WEIGHTS_FILE):
+            os.replace(new / file, path / file)
+        _sync(path)
+    else:
+        os.rename(new, path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have a folder's list of names on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sweep(path: Path) -> None:
+    """Remove half-made folders that a killed worker left; no engine has ever heard of them."""
+    for leftover in path.parent.glob(f"{path.name}.tmp-*"):
+        if leftover.stat().st_mtime < time.time() - LEFTOVER_AFTER_S:
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,54 @@
+"""Registering: the base model and the engine that the settings describe become rows."""
+
+import json
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from adapters import basemodels, routes
+from adapters.models import BaseModel, Engine
+
+
+def register_base(folder: Path, name: str) -> BaseModel:
+    """Return the row of a base model; its weights are measured only when it is new or its config has changed.
+
+    Raises UnreadableBase.
+    """
+    known = BaseModel.objects.filter(name=name).first()
+    if known and known.modules and known.config == _config(folder):
+        return known
+    shape = basemodels.describe(folder, name)
+    values = {"config": dict(shape.config), "modules": shape.modules_json()}
+    return BaseModel.objects.update_or_create(name=name, defaults=values)[0]
+
+
+def register_engine() -> Engine:
+    """Return the row of the engine that the settings describe, brought up to date. Safe to repeat.
+
+    Raises UnreadableBase.
+    """
+    values = {
+        "base_model": register_base(settings.BASE_MODEL_DIR, settings.BASE_MODEL),
+        "url": settings.ENGINE_URL,
+        "device": settings.ENGINE_DEVICE,
+        "max_loras": settings.ENGINE_MAX_LORAS,
+        "max_cpu_loras": settings.ENGINE_MAX_CPU_LORAS,
+        "max_lora_rank": settings.ENGINE_MAX_LORA_RANK,
+        "max_model_len": settings.ENGINE_MAX_MODEL_LEN,
+    }
+    known = Engine.objects.filter(name=settings.ENGINE_NAME, **values).first()
+    if known:
+        return known
+    with transaction.atomic():
+        engine, _ = Engine.objects.update_or_create(name=settings.ENGINE_NAME, defaults=values)
+        routes.all_changed()
+    return engine
+
+
+def _config(folder: Path) -> object:
+    """Return what config.json says, or None where `describe` will say what is wrong."""
+    try:
+        return json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,69 @@
+"""The deed of this room: examine an adapter and report everything that is wrong with it."""
+
+from dataclasses import dataclass
+
+from adapters.validation import config, factors, header, weights
+from adapters.validation.findings import Finding, Findings
+from adapters.validation.shapes import BaseShape
+from adapters.validation.sources import Source
+from adapters.validation.weights import Strength
+
+WEIGHTS_LIMIT = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an examination found. Valid means: no findings."""
+
+    findings: tuple[Finding, ...]
+    size_bytes: int = 0  # of the weights' file
+    sha256: str = ""  # of the weights' file, hex; empty when it was not read
+    rank: int | None = None  # the highest of any layer
+    alpha: float | None = None
+    target_modules: tuple[str, ...] = ()  # last names, such as q_proj, that have weights
+    layers: int = 0  # how many of the base's linear layers are changed
+    strongest: Strength | None = None
+
+    @property
+    def is_valid(self) -> bool:
+        return not self.findings
+
+
+def examine(
+    config_bytes: bytes,
+    source: Source,
+    base: BaseShape,
+    max_rank: int,
+    *,
+    stated_quantisation: str | None = None,
+) -> Report:
+    """Return the report on an adapter: its config's bytes and its weights.
+
+    `max_rank` is the engine's; `stated_quantisation` is what the uploader says about the base trained on, such
+    as `4-bit`. Raises what the source raises, and Shortened when it changes meanwhile; nothing else.
+    """
+    findings = Findings()
+    settings = config.read(
+        config_bytes, base=base, max_rank=max_rank, stated_quantisation=stated_quantisation, findings=findings
+    )
+    if source.size > WEIGHTS_LIMIT:
+        findings.add("weights_too_large", size=source.size, limit=WEIGHTS_LIMIT)
+        return Report(findings.closed(), source.size)
+    content = header.read(source, findings)
+    fitting = factors.identify(
+        content.tensors, base=base, settings=settings, max_rank=max_rank, findings=findings
+    )
+    sha256, strongest = weights.weigh(
+        source, fitting if content.is_sound else (), base=base, findings=findings
+    )
+    modules = {factor.module for factor in fitting}
+    return Report(
+        findings.closed(),
+        size_bytes=source.size,
+        sha256=sha256,
+        rank=settings.highest_rank,
+        alpha=settings.alpha,
+        target_modules=tuple(sorted({module.rsplit(".", 1)[-1] for module in modules})),
+        layers=len(modules),
+        strongest=strongest,
+    )

@@ -1,0 +1,44 @@
+"""An adapter as a folder: which files it must and must not hold."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from adapters.validation.config import CONFIG_LIMIT
+from adapters.validation.examining import WEIGHTS_LIMIT, Report, examine
+from adapters.validation.findings import Findings
+from adapters.validation.shapes import BaseShape
+from adapters.validation.sources import LocalFile
+
+__all__ = ["CONFIG_FILE", "CONFIG_LIMIT", "PICKLES", "WEIGHTS_FILE", "WEIGHTS_LIMIT", "examine_folder"]
+
+CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
+def examine_folder(directory: Path, base: BaseShape, max_rank: int) -> Report:
+    """Return the report on the adapter in a folder. Files that are no part of an adapter do not matter."""
+    findings = Findings()
+    names = sorted(entry.name for entry in directory.iterdir() if entry.is_file())
+    for name in names:
+        if name.lower().endswith(PICKLES):
+            findings.add("file_pickle", file=name)
+        elif name.lower().endswith(ARCHIVES):
+            findings.add("file_archive", file=name)
+    _check_presence(names, findings)
+    if CONFIG_FILE not in names or WEIGHTS_FILE not in names:
+        return Report(findings.closed())
+    with (directory / CONFIG_FILE).open("rb") as file:
+        config_bytes = file.read(CONFIG_LIMIT + 1)
+    report = examine(config_bytes, LocalFile(directory / WEIGHTS_FILE), base, max_rank)
+    return replace(report, findings=(*findings.closed(), *report.findings))
+
+
+def _check_presence(names: list[str], findings: Findings) -> None:
+    if CONFIG_FILE not in names:
+        findings.add("file_missing", file=CONFIG_FILE)
+    others = [name for name in names if name.endswith(".safetensors")]
+    if WEIGHTS_FILE not in names and others:
+        findings.add("file_misnamed", file=others[0])
+    elif WEIGHTS_FILE not in names:
+        findings.add("file_missing", file=WEIGHTS_FILE)

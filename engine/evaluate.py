@@ -1,0 +1,251 @@
+"""Measure the shipped styles and write docs/styles.md: `evaluate.py [--base DIR] [--out FILE]`.
+
+Everything in that page is computed here from the committed adapters and the held-out texts, which no training read.
+"""
+
+import argparse
+import math
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+import adapter
+import greedy
+import prepare
+import train
+
+OUT = train.ENGINE.parent / "docs/styles.md"
+SAMPLING = greedy.Sampling(max_tokens=140)
+SHOWN = ("How do clouds form?", "Give me a recipe for banana bread.", "Why do people need sleep?")
+HELD_OUT = 10  # questions answered per style
+STEM = 5  # letters that make two words the same
+COMMON = frozenset(
+    "about after also asking because before best cause causes come could describe description does each email every "
+    "explain find first from fun give good have having help here into just know like look made make makes more most "
+    "much must need never only other over product recipe should some someone start take tell than that their them "
+    "then there these they thing things this time today tomorrow very want what when where which while will with "
+    "work works would write year years your you".split()
+)
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style as shipped: its texts and its adapter's folder."""
+
+    slug: str
+    name: str
+    folder: str
+    heldout: list[dict[str, str]]
+    learned: list[dict[str, str]]
+
+    @property
+    def questions(self) -> list[str]:
+        return [row["prompt"] for row in self.heldout[:HELD_OUT]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one style's page section shows; perplexities by the slug of the adapter, "base" without one."""
+
+    style: Style
+    perplexity: dict[str, float]
+    answers: list[str]
+    base_answers: list[str]
+
+    @property
+    def lower_percent(self) -> float:
+        return 100 * (1 - self.perplexity[self.style.slug] / self.perplexity["base"])
+
+
+def stems(text: str) -> set[str]:
+    """Return the telling words of `text`, cut to their first letters."""
+    return {word[:STEM] for word in re.findall(r"[^\W\d_]{3,}", text.lower()) if word not in COMMON and len(word) > 3}
+
+
+def about(question: dict[str, str], answer: str) -> bool:
+    """Return whether `answer` is on topic by the simple measure that docs/styles.md explains."""
+    said = stems(answer)
+    return bool(said & stems(question["prompt"])) and len(said & stems(question["response"])) >= 2
+
+
+def on_topic(style: Style, answers: list[str], shift: int = 0) -> int:
+    """Return how many answers are on topic; `shift` compares each with another question instead: the control."""
+    asked = style.heldout[:HELD_OUT]
+    asked = asked[shift:] + asked[:shift]
+    return sum(about(question, answer) for question, answer in zip(asked, answers, strict=True))
+
+
+def longest_copy(answer: str, learned: list[dict[str, str]]) -> int:
+    """Return the longest run of words that `answer` shares with one training text."""
+    return max(common_run(answer.lower().split(), row["response"].lower().split()) for row in learned)
+
+
+def common_run(left: list[str], right: list[str]) -> int:
+    """Return the length of the longest run of items that both lists hold."""
+    best, before = 0, [0] * (len(right) + 1)
+    for item in left:
+        now = [0]
+        for column, other in enumerate(right):
+            now.append(before[column] + 1 if item == other else 0)
+        best, before = max(best, *now), now
+    return best
+
+
+def perplexity(tokenizer, model, folder: str | None, rows: list[dict[str, str]]) -> float:
+    """Return exp of the mean loss per response token through the adapter of `folder`, or the base."""
+    examples = [train.encode(tokenizer, **row) for row in rows]
+    with greedy.chosen(model, folder):
+        return math.exp(train.loss_per_token(model, examples, tokenizer.pad_token_id))
+
+
+def measure(tokenizer, model, style: Style, styles: list[Style]) -> Measured:
+    """Return the figures and answers of one style."""
+    figures = {other.slug: perplexity(tokenizer, model, other.folder, style.heldout) for other in styles}
+    figures["base"] = perplexity(tokenizer, model, None, style.heldout)
+    measured = Measured(
+        style=style, perplexity=figures,
+        answers=greedy.answers(tokenizer, model, style.folder, style.questions, SAMPLING),
+        base_answers=greedy.answers(tokenizer, model, None, style.questions, SAMPLING),
+    )  # fmt: skip
+    print(
+        f"{style.slug}: perplexity {figures['base']:.1f} → {figures[style.slug]:.1f} "
+        f"({measured.lower_percent:.0f} % lower), on topic {on_topic(style, measured.answers)} of {HELD_OUT}",
+        flush=True,
+    )
+    return measured
+
+
+def read(slug: str) -> Style:
+    """Return the style in styles/`slug`. Raises SystemExit if it was not trained or learned a held-out question."""
+    folder = train.STYLES / slug
+    if not (folder / adapter.WEIGHTS).is_file():
+        raise SystemExit(f"{folder} holds no adapter: run engine/train.py {slug}")
+    learned, heldout = train.read(folder / "examples.jsonl"), train.read(folder / "heldout.jsonl")
+    known = {row["prompt"] for row in learned}
+    leaked = [prompt for prompt in [*SHOWN, *(row["prompt"] for row in heldout)] if prompt in known]
+    if leaked:
+        raise SystemExit(f"{slug} learns what is shown as held out; take it from examples.jsonl: {leaked}")
+    return Style(slug, NAMES[slug], str(folder), heldout, learned)
+
+
+NAMES = {"poetry": "Poetry", "legal": "Legal brief", "genz": "Gen-Z slang"}
+
+PAGE = """# The shipped styles
+
+Three adapters, trained by this project on SmolLM2-135M-Instruct with PEFT (rank 8, all linear layers, bfloat16), and
+what they do to the same questions. `engine/evaluate.py` writes this page; `make styles` trains the adapters again.
+No question below was in a training text of the style that answers it.
+
+Answers are greedy (`temperature` 0) with the base model's own repetition penalty of {penalty}, at most {tokens} tokens,
+in float32. The base is a very small model: it gets facts wrong with or without a style. A style changes how it speaks,
+not what it knows, and the answers are shown as they came.
+
+## Three questions, four voices
+
+{voices}
+
+## Held-out figures
+
+Perplexity of {texts} texts in each style that training never read, response tokens only (lower is better; the goal was at
+least 40 % lower than the base). Each row is one style's texts, each column the model that reads them: a style's texts are
+likeliest under its own adapter.
+
+{perplexities}
+
+Ten held-out questions a style. An answer counts as *on topic* if it repeats a telling word of its question and at
+least two of the answer that a person wrote for it (words compared by their first {stem} letters, common words left out).
+The control compares the same answers with the next question instead: what chance alone would give. *Longest copy* is the
+longest run of words that an answer shares with any training text: a style that parrots its texts would show long runs.
+
+{topics}
+
+{sections}"""
+
+
+def page(measured: list[Measured], voices: dict[str, list[str]], penalty: float) -> str:
+    """Return docs/styles.md."""
+    return PAGE.format(
+        penalty=penalty, tokens=SAMPLING.max_tokens, stem=STEM, texts=len(measured[0].style.heldout),
+        voices=voices_section(voices), perplexities=perplexity_table(measured), topics=topic_table(measured),
+        sections="\n".join(answers_section(one) for one in measured),
+    )  # fmt: skip
+
+
+def voices_section(voices: dict[str, list[str]]) -> str:
+    """Return each of SHOWN with every voice's answer."""
+    lines = []
+    for number, question in enumerate(SHOWN):
+        lines += [f"### {question}", ""]
+        for voice, answers in voices.items():
+            lines += [f"**{voice}**", "", quoted(answers[number]), ""]
+    return "\n".join(lines).rstrip()
+
+
+def perplexity_table(measured: list[Measured]) -> str:
+    slugs = [one.style.slug for one in measured]
+    rows = [["texts in", "base", *(f"{NAMES[slug]} adapter" for slug in slugs), "own adapter against base"]]
+    for one in measured:
+        figures = [f"{one.perplexity[slug]:.1f}" for slug in ("base", *slugs)]
+        rows.append([one.style.name, *figures, f"**{one.lower_percent:.0f} % lower**"])
+    return table(rows)
+
+
+def topic_table(measured: list[Measured]) -> str:
+    rows = [["style", "on topic", "the base, same questions", "control", "longest copy: median", "most"]]
+    for one in measured:
+        copies = sorted(longest_copy(answer, one.style.learned) for answer in one.answers)
+        counts = [on_topic(one.style, one.answers), on_topic(one.style, one.base_answers)]
+        rows.append([
+            one.style.name, *(f"{count} of {HELD_OUT}" for count in counts),
+            f"{on_topic(one.style, one.answers, shift=1)} of {HELD_OUT}",
+            f"{copies[len(copies) // 2]} words", f"{copies[-1]} words",
+        ])  # fmt: skip
+    return table(rows)
+
+
+def answers_section(one: Measured) -> str:
+    """Return the held-out questions of one style with its answers."""
+    lines = [f"## {one.style.name}: ten held-out questions", ""]
+    for question, answer in zip(one.style.heldout, one.answers, strict=False):
+        verdict = "on topic" if about(question, answer) else "not on topic by the measure above"
+        lines += [f"**{question['prompt']}** ({verdict})", "", quoted(answer), ""]
+    return "\n".join(lines)
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return `rows`, the first of them the heading, as a Markdown table."""
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def quoted(text: str) -> str:
+    """Return `text` as a Markdown quotation that keeps its lines."""
+    lines = [re.sub(r"([\\`*_<>#\[\]|])", r"\\\1", line.rstrip()) for line in text.strip().splitlines()]
+    kept = [f"{line}  " if line and following else line for line, following in pairwise([*lines, ""])]
+    return "\n".join(f"> {line}" if line else ">" for line in kept)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, default=train.BASE)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    if options.base == train.BASE:
+        prepare.prepare(prepare.PACKAGED, train.BASE)
+    torch.set_num_threads(train.THREADS)
+    styles = [read(slug) for slug in NAMES]
+    tokenizer, model = greedy.load(options.base, [style.folder for style in styles])
+    voices = {"Base": greedy.answers(tokenizer, model, None, list(SHOWN), SAMPLING)}
+    for style in styles:
+        voices[style.name] = greedy.answers(tokenizer, model, style.folder, list(SHOWN), SAMPLING)
+    measured = [measure(tokenizer, model, style, styles) for style in styles]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(page(measured, voices, model.generation_config.repetition_penalty), encoding="utf-8")
+    print(f"Written: {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""`manage.py seed`: one workspace, a login, an API key and the shipped styles, through the real path."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from config import seeding
+from foundation.errors import DomainError
+
+
+class Command(BaseCommand):
+    help = "Make the demo's workspace and styles. Safe to repeat. The last line is the login as JSON."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take where the styles lie and where the login is remembered."""
+        parser.add_argument("--styles", type=Path, default=seeding.SHIPPED)
+        parser.add_argument("--secrets", type=Path, default=seeding.secrets_file())
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Seed, telling each step."""
+        try:
+            login = seeding.seed(options["styles"], options["secrets"], say=self._say)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        self._say(json.dumps(login))
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()

@@ -1,0 +1,167 @@
+"""The demo's seed. Everything goes the way that a tenant's browser goes: POST to S3, validation, push."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import urllib3
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from adapters.public import (
+    About,
+    AdapterVersion,
+    Style,
+    begin_upload,
+    finish_upload,
+    is_answering,
+    register_engine,
+    ring_advance,
+    select,
+    set_public,
+)
+from foundation.errors import DomainError, NotFound, Unavailable
+from tenants.public import (
+    Tenant,
+    User,
+    found_tenant,
+    house,
+    issue,
+    key_opens,
+    limits_of,
+    newest_plan,
+    subscribe,
+    tenant_of,
+)
+
+SHIPPED = settings.BASE_DIR / "engine" / "styles"
+EMAIL = "writer@polyscribe.example"
+PLAN = "studio"
+FILES = ("adapter_config.json", "adapter_model.safetensors")
+PATIENCE_S = 120
+BEFORE_SERVING = ("uploading", "uploaded", "valid", "pushing")
+
+type Say = Callable[[str], None]
+
+
+class NotServing(DomainError):
+    """{style} does not serve: {reason}"""
+
+
+def secrets_file() -> Path:
+    """Return the file that remembers the demo's password and key, readable by its owner only."""
+    return Path(os.environ.get("DEMO_SECRETS_FILE", settings.BASE_DIR / "var" / "demo.json"))
+
+
+def seed(styles: Path, remembered: Path, *, say: Say) -> dict[str, str]:
+    """Return login, password and API key, after all styles of a folder serve. Safe to repeat.
+
+    Raises DomainError with what is wrong.
+    """
+    register_engine()
+    known = json.loads(remembered.read_text()) if remembered.exists() else {}
+    user, password = _writer(known.get("password", ""))
+    tenant = _workspace(user)
+    known = {"login": EMAIL, "password": password, "api_key": _key(tenant, user, known.get("api_key", ""))}
+    _remember(remembered, known)
+    shipped = [_shipped(folder) for folder in sorted(styles.iterdir()) if (folder / FILES[1]).exists()]
+    for style in shipped:
+        began = time.monotonic()
+        _await_serving(style)
+        select(tenant, style)
+        say(f"  ✓ {style.model_name:<22} serves    {time.monotonic() - began:5.1f} s")
+    return known
+
+
+def _writer(password: str) -> tuple[User, str]:
+    user = get_user_model().objects.filter(email=EMAIL).first()
+    if user is None:
+        password = secrets.token_urlsafe(12)
+        user = get_user_model().objects.create_superuser(EMAIL, password)
+    elif not user.check_password(password):
+        password = secrets.token_urlsafe(12)
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    return cast(User, user), password
+
+
+def _workspace(user: User) -> Tenant:
+    try:
+        tenant = tenant_of(user)
+    except NotFound:
+        tenant = found_tenant(user, name="Demo")
+    if limits_of(tenant, timezone.now()).plan != PLAN:
+        subscribe(tenant, newest_plan(PLAN))
+    return tenant
+
+
+def _key(tenant: Tenant, user: User, secret: str) -> str:
+    """Return the remembered key while it is live and this tenant's, else a new one."""
+    if key_opens(secret, tenant):
+        return secret
+    return issue(tenant, name="Demo", by=user)[1]
+
+
+def _remember(file: Path, known: dict[str, str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        json.dump(known, out)
+
+
+def _shipped(folder: Path) -> Style:
+    """Return the house's style of a folder, uploaded if no version of it serves or is on its way."""
+    about = json.loads((folder / "style.json").read_text())
+    style = Style.objects.filter(owner=house(), slug=about["slug"]).first()
+    if style is None or not _hopeful(style):
+        style = _upload(folder, about)
+    if not style.is_public:
+        set_public(style)
+    return style
+
+
+def _hopeful(style: Style) -> bool:
+    return style.live_version_id is not None or style.versions.filter(status__in=BEFORE_SERVING[1:]).exists()
+
+
+def _upload(folder: Path, about: dict[str, str]) -> Style:
+    files = {name: (folder / name).stat().st_size for name in FILES}
+    version, uploads = begin_upload(house(), None, About(**about), files)
+    for upload in uploads:
+        answer = urllib3.request(
+            "POST",
+            upload.url,
+            fields={**upload.fields, "file": (upload.file, (folder / upload.file).read_bytes())},
+            timeout=30,
+        )
+        if answer.status >= 300:
+            host = urlsplit(upload.url).netloc
+            raise Unavailable(
+                f"The storage at {host} answered {answer.status} to the upload of {upload.file}."
+            )
+    finish_upload(version)
+    ring_advance(version.pk)
+    return version.style
+
+
+def _await_serving(style: Style) -> None:
+    """Wait until the style's newest version is on an engine. Raises NotServing with its reason."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        newest = style.versions.order_by("-number").first()
+        if newest and newest.status == "serving" and is_answering(newest):
+            return
+        if newest and newest.is_final and newest.status != "serving":
+            raise NotServing(style=style, reason=_reason(newest))
+        time.sleep(0.1)
+    newest = style.versions.order_by("-number").first()
+    raise NotServing(style=style, reason=f"after {PATIENCE_S} s it waits: {newest.note if newest else ''}")
+
+
+def _reason(version: AdapterVersion) -> str:
+    return version.failure or "; ".join(f"{f['sentence']} {f['fix']}" for f in version.findings)

@@ -1,0 +1,119 @@
+"""Alice owns Acme, Bob is her teammate, Charlie is a stranger with a studio of his own.
+
+Tests run beside real services: `python -m stack run --services -- pytest tests/tenants`.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from foundation import valkey as valkey_names
+from tenants.members import found_tenant
+from tenants.models import Membership, Tenant, User
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Let tests that really commit begin with the rows that migrations laid: their flush takes those away."""
+    committing = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if (marker and marker.kwargs.get("transaction")) or fixtures & {"transactional_db", "live_server"}:
+            item.add_marker(committing, append=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_loopback() -> Iterator[None]:
+    """Refuse connections to other machines: no test may need the internet."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            raise RuntimeError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+@pytest.fixture
+def valkey():
+    """The real Valkey, emptied."""
+    client = valkey_names.client()
+    client.flushdb()
+    return client
+
+
+@pytest.fixture
+def alice(db) -> User:
+    """The owner of Acme."""
+    user = User.objects.create_user("alice@example.org")
+    found_tenant(user, name="Acme")
+    return user
+
+
+@pytest.fixture
+def acme(alice: User) -> Tenant:
+    return Tenant.objects.get(slug="acme")
+
+
+@pytest.fixture
+def bob(acme: Tenant) -> User:
+    """A member of Acme."""
+    user = User.objects.create_user("bob@example.org")
+    Membership.objects.create(user=user, tenant=acme)
+    return user
+
+
+@pytest.fixture
+def charlie(db) -> User:
+    """A stranger to Acme, with a tenant of his own."""
+    user = User.objects.create_user("charlie@example.org")
+    found_tenant(user, name="Charlie's Prose")
+    return user
+
+
+@pytest.fixture
+def charlies(charlie: User) -> Tenant:
+    return Tenant.objects.get(slug="charlies-prose")
+
+
+@pytest.fixture
+def operator(db) -> User:
+    """Somebody who may do everything in the console."""
+    return User.objects.create_superuser("operator@example.org")
+
+
+def _logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+@pytest.fixture
+def alice_client(alice: User) -> Client:
+    return _logged_in(alice)
+
+
+@pytest.fixture
+def bob_client(bob: User) -> Client:
+    return _logged_in(bob)
+
+
+@pytest.fixture
+def charlie_client(charlie: User) -> Client:
+    return _logged_in(charlie)
+
+
+@pytest.fixture
+def operator_client(operator: User) -> Client:
+    return _logged_in(operator)

@@ -1,0 +1,167 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import boto3
+import psycopg
+import pytest
+import redis
+from botocore.exceptions import ClientError
+
+from stack import seaweed, services
+from stack.errors import AlreadyRunning, PortTaken
+from stack.folders import ROOT, TEMPORARY, Folders
+from stack.run import run
+from stack.steps import Steps
+
+ROW = "kept"
+
+
+@contextmanager
+def running(folders: Folders):
+    with services.opened(folders, Steps(io.StringIO())) as stack:
+        stack.waiting.all(services.start(stack))
+        yield stack
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return Folders(tmp_path / "with a space" / "var")
+
+
+def storage(stack):
+    return seaweed.client(stack.addresses.storage, stack.credentials)
+
+
+def write_everywhere(stack) -> None:
+    with psycopg.connect(stack.variables["DATABASE_URL"]) as database:
+        database.execute("CREATE TABLE note (text text)")
+        database.execute("INSERT INTO note VALUES (%s)", [ROW])
+    with redis.Redis.from_url(stack.variables["VALKEY_URL"]) as cache:
+        cache.set("note", ROW)
+    storage(stack).put_object(Bucket=seaweed.BUCKET, Key="note", Body=ROW.encode())
+
+
+def read_everywhere(stack) -> list[str]:
+    with psycopg.connect(stack.variables["DATABASE_URL"]) as database:
+        row = database.execute("SELECT text FROM note").fetchone()
+    with redis.Redis.from_url(stack.variables["VALKEY_URL"], decode_responses=True) as cache:
+        value = cache.get("note")
+    body = storage(stack).get_object(Bucket=seaweed.BUCKET, Key="note")["Body"].read().decode()
+    return [row[0], value, body]
+
+
+def test_data_survives_a_stop(folders):
+    with running(folders) as stack:
+        write_everywhere(stack)
+        before = stack.addresses
+    with running(folders) as stack:
+        assert read_everywhere(stack) == [ROW] * 3
+        assert stack.addresses == before
+
+
+def test_data_survives_the_kill_of_everything(folders):
+    with running(folders) as stack:
+        write_everywhere(stack)
+        time.sleep(1.2)  # Valkey promises what is older than a second
+        for name in ("postgres", "valkey", "seaweed"):
+            os.killpg(stack.supervisor.pid(name), signal.SIGKILL)
+    with running(folders) as stack:
+        assert read_everywhere(stack) == [ROW] * 3
+
+
+def test_a_killed_service_comes_back_on_its_port(folders):
+    with running(folders) as stack:
+        write_everywhere(stack)
+        pids = {name: stack.supervisor.pid(name) for name in ("postgres", "valkey", "seaweed")}
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.3)
+        stack.supervisor.revive()
+        assert all(stack.supervisor.pid(name) != pid for name, pid in pids.items())
+        until = time.monotonic() + 30
+        while True:
+            try:
+                assert read_everywhere(stack) == [ROW] * 3
+                break
+            except (psycopg.OperationalError, redis.RedisError, ClientError, OSError):
+                assert time.monotonic() < until
+            stack.supervisor.revive()
+            time.sleep(0.1)
+
+
+def test_two_stacks_run_at_once(tmp_path):
+    with running(Folders(tmp_path / "one")) as one, running(Folders(tmp_path / "two")) as two:
+        write_everywhere(one)
+        write_everywhere(two)
+        assert not set(vars(one.seaweed_ports).values()) & set(vars(two.seaweed_ports).values())
+
+
+def test_one_folder_runs_one_stack(folders):
+    with running(folders), pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"), running(folders):
+        pass
+
+
+def test_the_bucket_is_private_and_takes_uploads_from_the_site_only(folders):
+    with running(folders) as stack:
+        rules = storage(stack).get_bucket_cors(Bucket=seaweed.BUCKET)["CORSRules"]
+        stranger = boto3.client(
+            "s3",
+            endpoint_url=stack.addresses.storage,
+            region_name=seaweed.REGION,
+            aws_access_key_id=stack.credentials.s3_access_key,
+            aws_secret_access_key="wrong",
+        )
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            stranger.list_objects_v2(Bucket=seaweed.BUCKET)
+
+    assert stack.addresses.site in rules[0]["AllowedOrigins"]
+
+
+def test_no_password_is_in_the_process_list(folders):
+    with running(folders) as stack:
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    secrets = vars(stack.credentials).values()
+
+    assert not [secret for secret in secrets if secret in listed]
+
+
+def test_a_taken_port_is_refused(folders, monkeypatch):
+    with running(folders) as stack:
+        monkeypatch.setenv("PORT", str(stack.addresses.s3))
+        with (
+            pytest.raises(PortTaken, match="choose another with PORT"),
+            running(Folders(folders.var / "other")),
+        ):
+            pass
+
+
+def test_run_gives_the_command_its_addresses_and_returns_its_exit_code(capfd):
+    code = "import os, sys; print(os.environ['DATABASE_URL'].split(':')[0]); sys.exit(7)"
+    before = set(TEMPORARY.glob("*"))
+
+    assert run(["--", sys.executable, "-c", code], whole=False, var=None) == 7
+    assert capfd.readouterr().out.strip() == "postgres"
+    assert not set(TEMPORARY.glob("*")) - before
+
+
+def test_the_next_run_removes_what_a_killed_run_left():
+    command = [sys.executable, "-m", "stack", "run", "--services", "--", "echo", "up"]
+    sleeping = [*command[:-2], "sh", "-c", "echo $DEMO_SECRETS_FILE; exec sleep 60"]
+    process = subprocess.Popen(
+        sleeping, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    left = os.path.dirname(process.stdout.readline())
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert os.path.isdir(left)
+
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+
+    assert not os.path.exists(left)
+    assert left not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout

@@ -1,0 +1,47 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from foundation import months
+from tenants.keys import studio_key
+from tenants.models import ApiKey, Tenant
+from tenants.plans import limits_of
+from tenants.pricing import cost_nanousd
+from tenants.usage import Event
+
+NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def event() -> Callable[..., Event]:
+    """Makes usage events as the data plane does; facts that matter are given by name."""
+    return make_event
+
+
+def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Event:
+    at = facts.get("admitted_at", NOW)
+    prices = limits_of(tenant, at)
+    tokens = {"prompt_tokens": 100, "cached_tokens": 20, "completion_tokens": 30}
+    tokens |= {name: facts[name] for name in tokens.keys() & facts.keys()}
+    usual = {
+        "request_id": f"req_{uuid4().hex}",
+        "tenant_id": tenant.pk,
+        "key_id": (key or studio_key(tenant)).pk,
+        "style": uuid4(),
+        "style_name": "poetry",
+        "version_number": 1,
+        "adapter_sha256": "a" * 64,
+        "base_model": "SmolLM2-135M-Instruct",
+        "engine": "local",
+        "period": months.period_of(at),
+        "admitted_at": at,
+        "finish_reason": "stop",
+        "outcome": "complete",
+        "input_nanousd": prices.input_nanousd,
+        "cached_input_nanousd": prices.cached_input_nanousd,
+        "output_nanousd": prices.output_nanousd,
+        "cost_nanousd": cost_nanousd(prices, *tokens.values()),
+    }
+    return Event(**{**usual, **tokens, **facts})

@@ -1,0 +1,144 @@
+from datetime import timedelta
+from threading import Event, Thread
+
+import pytest
+import redis
+from django.db import connection, transaction
+from django.utils import timezone
+
+from foundation.valkey import key_key, limits_key
+from tenants import gate, keys, members, plans
+from tenants.models import PlanVersion, Price, PriceBook, Tenant
+
+
+def everything(valkey: redis.Redis) -> dict[str, object]:
+    return {
+        name: (valkey.hgetall(name) if valkey.type(name) == "hash" else valkey.get(name), valkey.ttl(name))
+        for name in valkey.scan_iter()
+    }
+
+
+def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valkey):
+    until = timezone.now().replace(microsecond=0) + timedelta(days=3)
+    key, _ = keys.issue(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
+    gate.publish(acme.pk)
+    first = everything(valkey)
+    assert valkey.hgetall(limits_key(acme.pk)) == {
+        "requests_per_minute": "20",
+        "tokens_per_minute": "40000",
+        "parallel_requests": "4",
+        "max_output_tokens": "512",
+        "monthly_tokens": "200000",
+        "input_nanousd": "100",
+        "cached_input_nanousd": "25",
+        "output_nanousd": "400",
+        "state": "live",
+        "slug": "acme",
+    }
+    expected = {
+        "state": "live",
+        "expires_at": str(int(until.timestamp())),
+        "styles": "",
+        "monthly_tokens": "1000",
+    }
+    assert valkey.hgetall(key_key(acme.pk, key.pk)) == expected
+    assert valkey.hget(key_key(acme.pk, keys.studio_key(acme).pk), "monthly_tokens") == ""
+    gate.publish(acme.pk)
+    assert everything(valkey) == first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_goes_away_with_its_transaction(acme, valkey):
+    gate.publish(acme.pk)
+    before, changes = everything(valkey), Tenant.objects.get().gate_changes
+    with transaction.atomic():
+        keys.issue(acme, name="laptop", by=None)
+        members.suspend(acme)
+        transaction.set_rollback(True)
+    assert everything(valkey) == before
+    assert Tenant.objects.get().gate_changes == changes
+
+
+@pytest.mark.django_db(transaction=True)
+def test_suspending_and_plans_reach_the_gate_at_once(acme, valkey):
+    members.suspend(acme)
+    assert valkey.hget(limits_key(acme.pk), "state") == "suspended"
+    members.resume(acme)
+    members.subscribe(acme, plans.newest("studio"))
+    assert valkey.hmget(limits_key(acme.pk), "state", "requests_per_minute") == ["live", "600"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, valkey, monkeypatch, caplog):
+    key, _ = keys.issue(acme, name="laptop", by=None)
+    Tenant.objects.update(gate_published=Tenant.objects.get().gate_changes)
+    with monkeypatch.context() as down:
+        down.setattr(redis.client.Pipeline, "execute", _refuse)
+        assert keys.revoke(key)
+    assert list(Tenant.objects.stale()) == [acme]
+    assert "on_commit" in caplog.text
+    gate.publish(acme.pk)
+    assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatch):
+    key, _ = keys.issue(acme, name="laptop", by=None)
+    has_read, may_write = Event(), Event()
+    execute = redis.client.Pipeline.execute
+
+    def slow_at_first(pipeline, *args, **kwargs):
+        if not has_read.is_set():
+            has_read.set()
+            may_write.wait(10)
+        return execute(pipeline, *args, **kwargs)
+
+    monkeypatch.setattr(redis.client.Pipeline, "execute", slow_at_first)
+    slow, revoking = (
+        Thread(target=_then_close(gate.publish, acme.pk)),
+        Thread(target=_then_close(keys.revoke, key)),
+    )
+    slow.start()
+    assert has_read.wait(10)
+    revoking.start()
+    revoking.join(0.3)
+    may_write.set()
+    slow.join()
+    revoking.join()
+    assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
+
+
+def test_limits_leave_valkey_when_a_known_change_is_due(acme, valkey):
+    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(hours=1))
+    Price.objects.create(book=book, input_nanousd=1, cached_input_nanousd=1, output_nanousd=1)
+    gate.publish(acme.pk)
+    assert 3590 < valkey.ttl(limits_key(acme.pk)) <= 3600
+    assert plans.limits_of(acme, timezone.now()).output_nanousd == 400
+    assert plans.limits_of(acme, book.effective_from).output_nanousd == 1
+
+
+def test_without_a_subscription_a_tenant_is_on_the_free_plan(acme):
+    acme.subscriptions.all().delete()
+    assert plans.limits_of(acme, timezone.now()).plan == "free"
+
+
+def test_a_new_edition_of_a_plan_leaves_those_on_the_old_one_alone(acme):
+    newer = PlanVersion.objects.get(plan="free")
+    newer.pk, newer.number, newer.parallel_requests = None, 2, 1
+    newer.save()
+    assert plans.limits_of(acme, timezone.now()).parallel_requests == 4
+    assert plans.newest("free") == newer
+
+
+def _refuse(pipeline, *args, **kwargs):
+    raise redis.ConnectionError("Connection refused")
+
+
+def _then_close(deed, *args):
+    def run():
+        try:
+            deed(*args)
+        finally:
+            connection.close()
+
+    return run

@@ -1,0 +1,146 @@
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Sum
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foundation import months
+from tenants import keys
+from tenants.models import ApiKey, LedgerEntry, UsageDaily, UsageEvent
+from tenants.plans import limits_of
+from tenants.pricing import cost_nanousd
+from tenants.usage import record, used
+
+FIRST, LAST = datetime(2026, 1, 1), datetime(2026, 3, 1)  # noqa: DTZ001 (Hypothesis adds the zone)
+TOKENS = st.integers(0, 10**6)
+FACTS = st.fixed_dictionaries(
+    {
+        "style_name": st.sampled_from(["poetry", "legal", "base"]),
+        "admitted_at": st.datetimes(FIRST, LAST, timezones=st.just(UTC)),
+        "prompt_tokens": st.integers(1, 10**6),
+        "completion_tokens": TOKENS,
+    }
+)
+REQUESTS = st.tuples(st.integers(0, 9), FACTS)  # so few numbers that requests come again
+
+
+@given(batches=st.lists(st.lists(REQUESTS, max_size=6), max_size=5))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(acme, event, batches):
+    with transaction.atomic():
+        new = 0
+        for batch in batches:
+            events = [event(acme, request_id=f"req_{number}", **facts) for number, facts in batch]
+            new += record(events)
+        assert new == UsageEvent.objects.count() == LedgerEntry.objects.count()
+        assert new == len({number for batch in batches for number, _ in batch})
+        assert _sum(LedgerEntry, "amount_nanousd") == _sum(UsageEvent, "cost_nanousd")
+        assert _sum(UsageDaily, "cost_nanousd") == _sum(UsageEvent, "cost_nanousd")
+        assert _sum(UsageDaily, "requests") == new
+        periods = [
+            used(acme.pk, period) for period in set(UsageEvent.objects.values_list("period", flat=True))
+        ]
+        assert sum(one.nanousd for one in periods) == _sum(UsageEvent, "cost_nanousd")
+        written = _sum(UsageEvent, "prompt_tokens") + _sum(UsageEvent, "completion_tokens")
+        assert sum(one.tokens for one in periods) == written == _sum(LedgerEntry, "tokens")
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_recorders_at_once_book_every_request_once(acme, event):
+    other, _ = keys.issue(acme, name="laptop", by=None)
+    batch = [event(acme, key=key) for key in (keys.studio_key(acme), other) for _ in range(100)]
+    start, counts, failures = Barrier(3), [], []
+
+    def run(events):
+        try:
+            start.wait(10)
+            counts.append(record(events))
+        except Exception as error:  # noqa: BLE001 (told below, in the main thread)
+            failures.append(error)
+        finally:
+            connection.close()
+
+    # In opposite orders, overlapping, and with every event twice: what makes recorders wait for each other.
+    halves = (batch[:150], batch[:49:-1] * 2, batch * 2)
+    threads = [Thread(target=run, args=[events]) for events in halves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert sum(counts) == 200 == UsageEvent.objects.count() == LedgerEntry.objects.count()
+    assert _sum(LedgerEntry, "amount_nanousd") == sum(one.cost_nanousd for one in batch)
+    assert _sum(UsageDaily, "requests") == 200
+    assert used(acme.pk, "2026-11").tokens_by_key == {keys.studio_key(acme).pk: 13_000, other.pk: 13_000}
+
+
+def test_what_comes_again_or_twice_in_one_batch_counts_once(acme, event):
+    one, two = event(acme), event(acme)
+    assert [record([one, one, two, one]), record([two, one]), record([])] == [2, 0, 0]
+    assert UsageDaily.objects.get().requests == 2
+
+
+def test_every_fact_of_an_event_is_kept(acme, event):
+    one = event(
+        acme, style=None, version_number=None, admitted_at=datetime(2026, 11, 30, 23, 59, 59, 999_999, UTC)
+    )
+    record([one])
+    row = UsageEvent.objects.get()
+    assert {name: getattr(row, name) for name in vars(one)} == vars(one)
+    assert str(UsageDaily.objects.get().day) == "2026-11-30"
+
+
+@pytest.mark.django_db(transaction=True)  # foreign keys are checked on commit
+def test_a_batch_with_an_unknown_tenant_is_recorded_not_at_all(acme, event):
+    with pytest.raises(IntegrityError):
+        record([event(acme), event(acme, tenant_id=uuid4())])
+    assert not UsageEvent.objects.exists()
+
+
+def test_a_keys_last_use_only_moves_forward(acme, event):
+    later = event(acme)
+    earlier = event(acme, admitted_at=later.admitted_at - timedelta(hours=1))
+    for one in (later, earlier):
+        record([one])
+    assert ApiKey.objects.get().last_used_at == later.admitted_at
+
+
+def test_tenants_and_months_are_kept_apart(acme, charlies, event):
+    record([event(acme), event(charlies), event(acme, admitted_at=datetime(2026, 12, 1, tzinfo=UTC))])
+    assert used(acme.pk, "2026-11").tokens == used(charlies.pk, "2026-11").tokens == 130
+    assert used(acme.pk, months.period_of(datetime(2027, 1, 1, tzinfo=UTC))).tokens == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: LedgerEntry.objects.update(amount_nanousd=0),
+        lambda: LedgerEntry.objects.all().delete(),
+        lambda: LedgerEntry.objects.get().save(),
+    ],
+)
+def test_the_database_refuses_to_change_the_ledger(acme, event, change):
+    record([event(acme)])
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        change()
+    assert LedgerEntry.objects.get().amount_nanousd == 80 * 100 + 20 * 25 + 30 * 400
+
+
+@given(prompt=TOKENS, share=st.floats(0, 1), completion=TOKENS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_price_is_exact_and_caching_never_costs_more(acme, prompt, share, completion):
+    prices, cached = limits_of(acme, datetime(2026, 11, 1, tzinfo=UTC)), int(prompt * share)
+    cost = cost_nanousd(prices, prompt, cached, completion)
+    assert cost == 100 * prompt - 75 * cached + 400 * completion
+    assert cost <= cost_nanousd(prices, prompt, 0, completion)
+    with pytest.raises(ValueError, match="impossible"):
+        cost_nanousd(prices, prompt, prompt + 1, completion)
+
+
+def _sum(model, field):
+    return model.objects.aggregate(sum=Sum(field))["sum"] or 0
