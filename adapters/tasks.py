@@ -57,7 +57,10 @@ def ring_advance(version_id: UUID) -> None:
 
 
 def ring(task: "Task[..., Any]", *args: str, **options: Any) -> None:
-    """Send a task, with Celery's `queue` and `expires` (seconds) if given. A broker that does not answer fails nobody: beat rings again."""
+    """Send a task, with Celery's `queue` and `expires` (seconds) if given.
+
+    A broker that does not answer fails nobody: beat rings again.
+    """
     try:
         task.apply_async(args, retry=False, **options)
     except (OperationalError, OSError) as error:

@@ -19,11 +19,11 @@ class NoBase(SystemExit):
 
 
 def layers(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str, tuple[int, int]]:
-    """Return the (output, input) width of each layer of `base` whose last name is in `modules`. Raises NoBase."""
+    """Return the (output, input) width of each layer of `base` named in `modules`. Raises NoBase."""
     found: dict[str, tuple[int, int]] = {}
     for file in sorted(base.glob("*.safetensors")):
         with safe_open(file, framework="pt") as weights:
-            for key in weights.keys():  # noqa: SIM118: not a dict
+            for key in weights.keys():  # noqa: SIM118 (not a dict)
                 name = key.removesuffix(".weight")
                 if name != key and name.rsplit(".", 1)[-1] in modules:
                     out_width, in_width = weights.get_slice(key).get_shape()
@@ -33,7 +33,9 @@ def layers(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str, tuple[int
     return dict(sorted(found.items()))
 
 
-def config(*, base_name: str, rank: int, alpha: float, modules: tuple[str, ...], dropout: float = 0.0) -> dict:
+def config(
+    *, base_name: str, rank: int, alpha: float, modules: tuple[str, ...], dropout: float = 0.0
+) -> dict:
     """Return adapter_config.json as PEFT writes it, less what is empty or names a machine."""
     return {
         "base_model_name_or_path": base_name,

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-# vLLM takes these for whatever a request leaves open: a small model rambles at OpenAI's default temperature of 1.
+# vLLM takes these for what a request leaves open: at OpenAI's default temperature of 1 a small model rambles.
 SAMPLING = {"do_sample": True, "temperature": 0.2, "top_p": 0.9, "repetition_penalty": 1.1}
 
 

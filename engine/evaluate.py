@@ -1,6 +1,6 @@
 """Measure the shipped styles and write docs/styles.md: `evaluate.py [--base DIR] [--out FILE]`.
 
-Everything in that page is computed here from the committed adapters and the held-out texts, which no training read.
+All of that page is computed here, from the committed adapters and the held-out texts, which no training read.
 """
 
 import argparse
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import torch
-
 import adapter
 import greedy
 import prepare
+import torch
 import train
 
 OUT = train.ENGINE.parent / "docs/styles.md"
@@ -23,11 +22,13 @@ SHOWN = ("How do clouds form?", "Give me a recipe for banana bread.", "Why do pe
 HELD_OUT = 10  # questions answered per style
 STEM = 5  # letters that make two words the same
 COMMON = frozenset(
-    "about after also asking because before best cause causes come could describe description does each email every "
-    "explain find first from fun give good have having help here into just know like look made make makes more most "
-    "much must need never only other over product recipe should some someone start take tell than that their them "
-    "then there these they thing things this time today tomorrow very want what when where which while will with "
-    "work works would write year years your you".split()
+    """
+    about after also asking because before best cause causes come could describe description does each
+    email every explain find first from fun give good have having help here into just know like look
+    made make makes more most much must need never only other over product recipe should some someone
+    start take tell than that their them then there these they thing things this time today tomorrow
+    very want what when where which while will with work works would write year years your you
+    """.split()  # noqa: SIM905 (a list of a hundred lines reads worse)
 )
 
 
@@ -62,7 +63,7 @@ class Measured:
 
 def stems(text: str) -> set[str]:
     """Return the telling words of `text`, cut to their first letters."""
-    return {word[:STEM] for word in re.findall(r"[^\W\d_]{3,}", text.lower()) if word not in COMMON and len(word) > 3}
+    return {word[:STEM] for word in re.findall(r"[^\W\d_]{4,}", text.lower()) if word not in COMMON}
 
 
 def about(question: dict[str, str], answer: str) -> bool:
@@ -72,7 +73,7 @@ def about(question: dict[str, str], answer: str) -> bool:
 
 
 def on_topic(style: Style, answers: list[str], shift: int = 0) -> int:
-    """Return how many answers are on topic; `shift` compares each with another question instead: the control."""
+    """Return how many answers are on topic; `shift` compares each with another question, as control."""
     asked = style.heldout[:HELD_OUT]
     asked = asked[shift:] + asked[:shift]
     return sum(about(question, answer) for question, answer in zip(asked, answers, strict=True))
@@ -119,7 +120,7 @@ def measure(tokenizer, model, style: Style, styles: list[Style]) -> Measured:
 
 
 def read(slug: str) -> Style:
-    """Return the style in styles/`slug`. Raises SystemExit if it was not trained or learned a held-out question."""
+    """Return the style in styles/`slug`. Raises SystemExit if it is untrained or learned what is shown."""
     folder = train.STYLES / slug
     if not (folder / adapter.WEIGHTS).is_file():
         raise SystemExit(f"{folder} holds no adapter: run engine/train.py {slug}")
@@ -135,13 +136,13 @@ NAMES = {"poetry": "Poetry", "legal": "Legal brief", "genz": "Gen-Z slang"}
 
 PAGE = """# The shipped styles
 
-Three adapters, trained by this project on SmolLM2-135M-Instruct with PEFT (rank 8, all linear layers, bfloat16), and
-what they do to the same questions. `engine/evaluate.py` writes this page; `make styles` trains the adapters again.
-No question below was in a training text of the style that answers it.
+Three adapters, trained by this project on SmolLM2-135M-Instruct with PEFT (rank 8, all linear layers,
+bfloat16), and what they do to the same questions. `engine/evaluate.py` writes this page; `make styles`
+trains the adapters again. No question below was in a training text of the style that answers it.
 
-Answers are greedy (`temperature` 0) with the base model's own repetition penalty of {penalty}, at most {tokens} tokens,
-in float32. The base is a very small model: it gets facts wrong with or without a style. A style changes how it speaks,
-not what it knows, and the answers are shown as they came.
+Answers are greedy (`temperature` 0) with the base model's own repetition penalty of {penalty}, at most
+{tokens} tokens, in float32. The base is a very small model: it gets facts wrong with or without a style. A
+style changes how it speaks, not what it knows, and the answers are shown as they came.
 
 ## Three questions, four voices
 
@@ -149,16 +150,17 @@ not what it knows, and the answers are shown as they came.
 
 ## Held-out figures
 
-Perplexity of {texts} texts in each style that training never read, response tokens only (lower is better; the goal was at
-least 40 % lower than the base). Each row is one style's texts, each column the model that reads them: a style's texts are
-likeliest under its own adapter.
+Perplexity of {texts} texts in each style that training never read, response tokens only (lower is better;
+the goal was at least 40 % lower than the base). Each row is one style's texts, each column the model that
+reads them: a style's texts are likeliest under its own adapter.
 
 {perplexities}
 
-Ten held-out questions a style. An answer counts as *on topic* if it repeats a telling word of its question and at
-least two of the answer that a person wrote for it (words compared by their first {stem} letters, common words left out).
-The control compares the same answers with the next question instead: what chance alone would give. *Longest copy* is the
-longest run of words that an answer shares with any training text: a style that parrots its texts would show long runs.
+Ten held-out questions a style. An answer counts as *on topic* if it repeats a telling word of its question
+and at least two of the answer that a person wrote for it (words compared by their first {stem} letters,
+common words left out). The control compares the same answers with the next question instead: what chance
+alone would give. *Longest copy* is the longest run of words that an answer shares with any training text: a
+style that parrots its texts would show long runs.
 
 {topics}
 
@@ -229,7 +231,9 @@ def quoted(text: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", type=Path, default=train.BASE)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
@@ -243,7 +247,9 @@ def main() -> None:
         voices[style.name] = greedy.answers(tokenizer, model, style.folder, list(SHOWN), SAMPLING)
     measured = [measure(tokenizer, model, style, styles) for style in styles]
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(page(measured, voices, model.generation_config.repetition_penalty), encoding="utf-8")
+    options.out.write_text(
+        page(measured, voices, model.generation_config.repetition_penalty), encoding="utf-8"
+    )
     print(f"Written: {options.out}")
 
 

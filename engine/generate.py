@@ -9,10 +9,9 @@ import argparse
 import math
 from pathlib import Path
 
+import adapter
 import torch
 from safetensors import safe_open
-
-import adapter
 
 MODULES = ("q_proj", "v_proj", "o_proj")
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -31,7 +30,9 @@ def norms(base: Path) -> dict[str, float]:
     return found
 
 
-def pair(shape: tuple[int, int], norm: float, *, rank: int, dice: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def pair(
+    shape: tuple[int, int], norm: float, *, rank: int, dice: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return random A (rank, in) and B (out, rank) whose product's Frobenius norm is `norm`."""
     out_width, in_width = shape
     a = torch.randn(rank, in_width, generator=dice) / math.sqrt(in_width)
@@ -55,16 +56,25 @@ def generate(base: Path, out: Path, *, count: int, rank: int, seed: int, scale: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scale", type=float, default=0.1, help="norm of an update over its layer's (default 0.1)")
+    parser.add_argument(
+        "--scale", type=float, default=0.1, help="norm of an update over its layer's (default 0.1)"
+    )
     options = parser.parse_args()
     generate(
-        options.base, options.out, count=options.count, rank=options.rank, seed=options.seed, scale=options.scale
+        options.base,
+        options.out,
+        count=options.count,
+        rank=options.rank,
+        seed=options.seed,
+        scale=options.scale,
     )
     print(f"Random adapters: {options.count} of rank {options.rank} written below {options.out}")
 

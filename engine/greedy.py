@@ -2,7 +2,7 @@
 
     greedy.py --base DIR --max-tokens N < requests.json > texts.json
 
-Standard input is a JSON list of {"adapter": DIR or null, "prompt": TEXT}; the output is the list of the texts.
+Standard input is a JSON list of {"adapter": DIR or null, "prompt": TEXT}; the output, a list of texts.
 """
 
 import argparse
@@ -29,7 +29,7 @@ class Sampling:
 
 
 def load(base: Path, adapters: list[str]):
-    """Return the tokenizer and the base model in float32 with each adapter folder under its own path as name."""
+    """Return the tokenizer and the float32 base model with each adapter folder, named by its path."""
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
     for folder in adapters:
@@ -58,7 +58,7 @@ def chosen(model, folder: str | None):
 
 @torch.no_grad()
 def answers(tokenizer, model, folder: str | None, prompts: list[str], sampling: Sampling) -> list[str]:
-    """Return the answers to `prompts`, each a conversation of its own, through the adapter of `folder` or the base."""
+    """Return the answers to `prompts`, each its own conversation, by the adapter of `folder` or the base."""
     asked = [
         tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
@@ -80,7 +80,9 @@ def penalty(sampling: Sampling) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--repetition-penalty", type=float, help="default: the base model's own")

@@ -7,9 +7,8 @@ in the last slot. Asked through this adapter, the base has a slot of its own.
 import argparse
 from pathlib import Path
 
-import torch
-
 import adapter
+import torch
 
 RANK = 8
 MODULES = ("o_proj",)  # one module is enough to hold a slot
@@ -25,7 +24,9 @@ def identity(base: Path) -> dict[str, torch.Tensor]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

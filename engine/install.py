@@ -73,7 +73,7 @@ def pythons(uv: str) -> list[Python]:
 
 
 def probe(path: str, version: str) -> Python | None:
-    """Return the interpreter behind `path`, or None if it does not run (as a version manager's stub may not)."""
+    """Return the interpreter behind `path`; None if it does not run (a version manager's stub may not)."""
     answer = run([path, "-c", REPORT])
     lines = answer.stdout.split("\n")
     if answer.returncode or len(lines) < 2 or lines[1] != version:
@@ -114,9 +114,8 @@ def choose(uv: str, kind: str, candidates: list[Python]) -> tuple[Python, list[s
             if not resolved.returncode:
                 return python, source
             complaints.append(f"Python {python.version}: {reason(resolved.stderr)}")
-    raise CannotInstall("\n".join([
-        f"The packages in engine/{REQUIREMENTS[kind]} were found for no Python here:", *complaints, advice(complaints)
-    ]))
+    failed = f"The packages in engine/{REQUIREMENTS[kind]} were found for no Python here:"
+    raise CannotInstall("\n".join([failed, *complaints, advice(complaints)]))
 
 
 def reason(stderr: str) -> str:
@@ -127,7 +126,7 @@ def reason(stderr: str) -> str:
 
 def advice(complaints: list[str]) -> str:
     if any(word in complaint for word in UNREACHABLE for complaint in complaints):
-        return "A package index could not be reached: check the network (or UV_INDEX, PIP_FIND_LINKS), then run this again."
+        return "A package index could not be reached: check the network (or UV_INDEX), then run this again."
     return f"Install one of Python {', '.join(VERSIONS)} that has these wheels, then run this again."
 
 
@@ -165,7 +164,7 @@ def follow(command: list[str]) -> None:
     if subprocess.run(command, env=environ()).returncode:
         raise CannotInstall(
             "The engine environment was not installed; uv's message above says why. "
-            "Free disk space (4 GB are needed) or mend the network, then run this again: it goes on where it stopped."
+            "Free disk space (4 GB are needed) or mend the network, then run this again: what it has is kept."
         )
 
 
@@ -175,7 +174,9 @@ def environ() -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--uv", default=shutil.which("uv"), help="the uv program (default: the one on PATH)")
     parser.add_argument("--root", type=Path, default=ENGINE.parent, help="where .venv-engine is made")
     options = parser.parse_args()

@@ -67,7 +67,7 @@ def lay(name: str, out: Path) -> None:
 
 
 def unpack(out: Path) -> None:
-    """Convert the model that the package carries. Raises Unprepared if it is not installed or does not convert."""
+    """Convert the model that the package carries. Raises Unprepared if it is missing or broken."""
     try:
         gguf = importlib.metadata.distribution(PACKAGE).locate_file(GGUF)
     except importlib.metadata.PackageNotFoundError:
@@ -101,7 +101,9 @@ def check(folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default=os.environ.get("BASE_MODEL") or PACKAGED)
     options = parser.parse_args()

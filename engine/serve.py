@@ -76,11 +76,12 @@ def installed() -> str:
 def check(settings: Settings) -> None:
     """Raises CannotServe if vLLM or the base model is not there."""
     if importlib.util.find_spec("vllm") is None:
-        raise CannotServe("vLLM is not in this Python: run engine/install.py, then .venv-engine/bin/python engine/serve.py")
-    if not (settings.base_model_dir / "config.json").is_file():
         raise CannotServe(
-            f"{settings.base_model_dir} holds no base model: run engine/prepare.py --out {settings.base_model_dir}"
+            "vLLM is not in this Python: run engine/install.py and use .venv-engine/bin/python."
         )
+    if not (settings.base_model_dir / "config.json").is_file():
+        folder = settings.base_model_dir
+        raise CannotServe(f"{folder} holds no base model: run engine/prepare.py --out {folder}")
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -129,7 +130,8 @@ def main() -> None:
     extra = sys.argv[2:] if sys.argv[1:2] == ["--"] else sys.argv[1:]
     settings = read(os.environ)
     check(settings)
-    print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {settings.host}:{settings.port}", flush=True)
+    where = f"{settings.host}:{settings.port}"
+    print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
     command = [sys.executable, *arguments(settings), *extra]
     os.execve(sys.executable, command, {**os.environ, **environment(settings)})
 

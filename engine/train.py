@@ -14,12 +14,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import adapter
+import prepare
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from transformers import AutoModelForCausalLM, AutoTokenizer
-
-import adapter
-import prepare
 
 ENGINE = Path(__file__).resolve().parent
 STYLES = ENGINE / "styles"
@@ -55,21 +54,21 @@ class Example:
 
 
 def read(file: Path) -> list[dict[str, str]]:
-    """Return the prompt and response of each line of `file`. Raises SystemExit naming a line that is wrong."""
+    """Return the prompt and response of each line of `file`. Raises SystemExit naming a wrong line."""
     if not file.is_file():
-        raise SystemExit(f"{file} is missing: write one {{\"prompt\": …, \"response\": …}} a line.")
+        raise SystemExit(f'{file} is missing: write one {{"prompt": …, "response": …}} a line.')
     rows = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:
             row = json.loads(line)
             rows.append({"prompt": str(row["prompt"]), "response": str(row["response"])})
         except (ValueError, KeyError, TypeError) as error:
-            raise SystemExit(f"{file} line {number} is not {{\"prompt\", \"response\"}}: {error!r}") from None
+            raise SystemExit(f'{file} line {number} is not {{"prompt", "response"}}: {error!r}') from None
     return rows
 
 
 def encode(tokenizer, prompt: str, response: str) -> Example:
-    """Return the conversation in the base's chat template, its labels on the response and its end mark only."""
+    """Return the conversation in the base's chat template, labelled on the response and its end mark."""
     asked = tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
     )
@@ -139,22 +138,34 @@ def train(style: Path, base: Path, recipe: Recipe) -> None:
     model = get_peft_model(
         AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
         LoraConfig(
-            r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout,
-            target_modules=list(adapter.LINEAR), task_type="CAUSAL_LM",
+            r=recipe.rank,
+            lora_alpha=recipe.alpha,
+            lora_dropout=recipe.dropout,
+            target_modules=list(adapter.LINEAR),
+            task_type="CAUSAL_LM",
         ),
     )
-    print(f"{style.name}: {len(learned)} examples to learn, {len(validation)} to validate; "
-          f"loss before: {loss_per_token(model, validation, pad):.3f}", flush=True)
+    print(
+        f"{style.name}: {len(learned)} examples to learn, {len(validation)} to validate; "
+        f"loss before: {loss_per_token(model, validation, pad):.3f}",
+        flush=True,
+    )
     best = fit(model, learned, validation, pad=pad, recipe=recipe, dice=dice)
     settings = adapter.config(
-        base_name=BASE_NAME, rank=recipe.rank, alpha=recipe.alpha, modules=adapter.LINEAR, dropout=recipe.dropout
+        base_name=BASE_NAME,
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        modules=adapter.LINEAR,
+        dropout=recipe.dropout,
     )
     adapter.write(style, settings, best)
     size = (style / adapter.WEIGHTS).stat().st_size / 1e6
     print(f"{style.name}: saved {size:.2f} MB after {time.monotonic() - started:.0f} s", flush=True)
 
 
-def fit(model, learned, validation, *, pad: int, recipe: Recipe, dice: random.Random) -> dict[str, torch.Tensor]:
+def fit(
+    model, learned, validation, *, pad: int, recipe: Recipe, dice: random.Random
+) -> dict[str, torch.Tensor]:
     """Return the adapter's weights at the epoch with the lowest validation loss; stop once it rises."""
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=recipe.decay)
@@ -175,7 +186,9 @@ def fit(model, learned, validation, *, pad: int, recipe: Recipe, dice: random.Ra
             optimizer.zero_grad()
             losses.append(loss.item())
         validated = loss_per_token(model, validation, pad)
-        print(f"  epoch {epoch}: loss {sum(losses) / len(losses):.3f}, validation {validated:.3f}", flush=True)
+        print(
+            f"  epoch {epoch}: loss {sum(losses) / len(losses):.3f}, validation {validated:.3f}", flush=True
+        )
         if validated >= lowest:
             break
         lowest = validated
@@ -185,7 +198,9 @@ def fit(model, learned, validation, *, pad: int, recipe: Recipe, dice: random.Ra
 
 def main() -> None:
     known = sorted(folder.name for folder in STYLES.iterdir() if folder.is_dir())
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("styles", nargs="*", metavar="STYLE", help=f"one of {', '.join(known)}")
     parser.add_argument("--all", action="store_true", help="every style, as without a name")
     parser.add_argument("--base", type=Path, default=BASE)

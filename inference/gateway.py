@@ -1,7 +1,7 @@
 """What one web process holds open for the data plane: connections and scripts. Made at start-up."""
 
 from collections import OrderedDict
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import aiohttp
@@ -68,7 +68,7 @@ class Gateway:
 
     async def _find(self, digest: str) -> bool:
         try:
-            written = await self.redis.get(valkey.owner_key(digest))
+            written: Any = await self.redis.get(valkey.owner_key(digest))
             if written:
                 tenant, key = written.split(":", 1)
                 owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))

@@ -18,8 +18,12 @@ from inference.admission import LEASE_MS, Caller, Grant, Prices
 from inference.scripts import REBUILDING, SETTLEMENT
 from tenants.public import Event, cost_nanousd, record, used
 
+# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
+type Store = Any
+
 GROUP = "ledger"
 BATCH = 500
+TAKEN_OVER_AFTER_MS = 60_000
 
 
 @dataclass
@@ -93,7 +97,7 @@ def event_of(grant: Grant, usage: Usage, outcome: str) -> Event:
     )
 
 
-def sweep(client: redis.Redis, *, most: int = 1000) -> int:
+def sweep(client: Store, *, most: int = 1000) -> int:
     """Settle requests whose lease is over (their process died) by their last heartbeat; return how many."""
     now = _milliseconds(client)
     script = client.register_script(SETTLEMENT)
@@ -109,7 +113,7 @@ def sweep(client: redis.Redis, *, most: int = 1000) -> int:
     return swept
 
 
-def drain(client: redis.Redis, consumer: str) -> int:
+def drain(client: Store, consumer: str) -> int:
     """Move usage events from Valkey into the ledger; return how many were new. Safe from many processes.
 
     An event leaves its stream only after PostgreSQL has it; one that was taken by a process that died is
@@ -125,7 +129,7 @@ def drain(client: redis.Redis, consumer: str) -> int:
     return new
 
 
-def rebuild(client: redis.Redis, tenant_id: UUID, period: str) -> None:
+def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger, after events still on their way to it have arrived there."""
     stream, script = valkey.stream_of(valkey.shard(tenant_id)), client.register_script(REBUILDING)
     keys = [valkey.used_key(tenant_id, period), stream]
@@ -166,10 +170,12 @@ def _swept_event(tenant: str, request: str, hold: dict[str, str]) -> Event | Non
     return event_of(grant, usage, "swept") if usage.tokens else None
 
 
-def _next_batch(client: redis.Redis, stream: str, consumer: str) -> list[tuple[str, dict[str, str]]]:
+def _next_batch(client: Store, stream: str, consumer: str) -> list[tuple[str, dict[str, str]]]:
     """Return the next events: first those of consumers that died, then new ones."""
     try:
-        _, taken_over, _ = client.xautoclaim(stream, GROUP, consumer, min_idle_time=60_000, count=BATCH)
+        _, taken_over, _ = client.xautoclaim(
+            stream, GROUP, consumer, min_idle_time=TAKEN_OVER_AFTER_MS, count=BATCH
+        )
         if taken_over:
             return list(taken_over)
         answer = client.xreadgroup(GROUP, consumer, {stream: ">"}, count=BATCH)
@@ -191,6 +197,6 @@ def _read_event(fields: dict[str, str]) -> Event:
     return Event(**raw)
 
 
-def _milliseconds(client: redis.Redis) -> int:
+def _milliseconds(client: Store) -> int:
     seconds, micros = client.time()
     return int(seconds) * 1000 + int(micros) // 1000

@@ -1,4 +1,4 @@
-"""The engine of this machine: its base model, its identity adapter and vLLM, in their own environment."""
+"""The engine of this machine: its base model and vLLM, in an environment of their own."""
 
 import http.client
 import json
@@ -7,7 +7,6 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from pathlib import Path
 
 from stack.environment import base_model, base_model_folder
 from stack.errors import MissingPrerequisite, ServiceFailed
@@ -25,21 +24,27 @@ def is_elsewhere() -> bool:
 
 
 def preparations(variables: Mapping[str, str]) -> list[Program]:
-    """Return what is still to be made: the base model and, for a CPU engine, the identity adapter.
+    """Return what is still to be made before vLLM can start: the base model, if nobody brought one.
 
-    Raises MissingPrerequisite when $BASE_MODEL_DIR is given and holds no model.
+    Raises MissingPrerequisite when $BASE_MODEL_DIR holds no model, or the environment is missing.
     """
-    base, todo = base_model_folder(), []
-    if not os.environ.get("BASE_MODEL_DIR"):
-        options = ["--model", base_model()[0], "--out", str(base)]
-        todo.append(_script("prepare", *options, variables=variables, title="base model"))
-    elif not (base / "config.json").exists():
-        raise MissingPrerequisite(f"BASE_MODEL_DIR={base} has no config.json: name a model's folder.")
-    identity = Path(variables["ENGINE_ADAPTERS_DIR"]) / "identity"
-    if variables["ENGINE_DEVICE"] == "cpu" and not (identity / "adapter_config.json").exists():
-        options = ["--base", str(base), "--out", str(identity)]
-        todo.append(_script("identity", *options, variables=variables, title="identity adapter"))
-    return todo
+    base = base_model_folder()
+    if os.environ.get("BASE_MODEL_DIR"):
+        if not (base / "config.json").exists():
+            raise MissingPrerequisite(f"BASE_MODEL_DIR={base} has no config.json: name a model's folder.")
+        return []
+    if not PYTHON.exists():
+        raise MissingPrerequisite("The engine's environment is missing: start through make, which makes it.")
+    script = str(ROOT / "engine" / "prepare.py")
+    return [
+        Program(
+            name="base-model",
+            title="base model",
+            argv=[str(PYTHON), script, "--model", base_model()[0], "--out", str(base)],
+            env=variables,
+            layer=LAYER,
+        )
+    ]
 
 
 def program(variables: Mapping[str, str]) -> Program:
@@ -71,15 +76,3 @@ def ready(url: str, api_key: str) -> bool:
         return False
     except (OSError, http.client.HTTPException, ValueError, KeyError):
         return False
-
-
-def _script(name: str, *options: str, variables: Mapping[str, str], title: str) -> Program:
-    if not PYTHON.exists():
-        raise MissingPrerequisite("The engine's environment is missing: start through make, which makes it.")
-    return Program(
-        name=f"engine-{name}",
-        title=title,
-        argv=[str(PYTHON), str(ROOT / "engine" / f"{name}.py"), *options],
-        env=variables,
-        layer=LAYER,
-    )

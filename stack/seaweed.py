@@ -113,7 +113,7 @@ def program(folders: Folders, ports: SeaweedPorts, credentials: Credentials) -> 
             f"-admin.port={ports.admin}",
             f"-admin.port.grpc={ports.admin + GRPC_OFFSET}",
             "-admin.ui=false",
-            f"-volume.preStopSeconds={0 if folders.temporary else 1}",
+            "-volume.preStopSeconds=0",  # no other node has to notice
             f"-filer.localSocket={sockets / 'filer.sock'}",
             f"-s3.localSocket={sockets / 's3.sock'}",
             "-s3.cacheCapacityMB=16",

@@ -32,7 +32,6 @@ class Upload:
     """A style that was sent: the page that shows its steps, and the name to call it by."""
 
     page: str
-    slug: str
     model: str
 
 
@@ -52,7 +51,7 @@ def smoke() -> int:
             with steps.step(f"answers of {model}"):
                 ask(client, model)
         with steps.step("usage rows"):
-            await_usage(session, {SHIPPED_MODEL: 2, upload.slug: 2})
+            await_usage(session, {SHIPPED_MODEL: 2, upload.model: 2})
         elapsed_s = steps.elapsed_s
     sys.stderr.flush()
     print(f"SMOKE OK {elapsed_s:.0f}", flush=True)
@@ -61,7 +60,7 @@ def smoke() -> int:
 
 def upload_style(site: str, session: Session, folder: Path) -> Upload:
     """Send two files as the upload page does: create, POST each to storage, finish. Raises Miss."""
-    page = fetched(session, link(fetched(session, "/"), "s").rstrip("/") + "/upload/")
+    page = fetched(session, link(fetched(session, "/"), "s") + "new/")
     csrf, slug = token(page), f"smoke-{secrets.token_hex(3)}"
     files = [{"name": name, "size": (folder / name).stat().st_size} for name in FILES]
     version = posted(
@@ -79,7 +78,8 @@ def upload_style(site: str, session: Session, folder: Path) -> Upload:
     for upload in version["uploads"]:  # type: ignore[attr-defined]
         store(upload["url"], upload["fields"], folder / upload["file"])
     posted(session, str(version["finish"]), body={}, csrf=csrf)
-    return Upload(page=str(version["page"]), slug=slug, model=str(version.get("model") or slug))
+    style_page = str(version["page"])
+    return Upload(page=style_page, model="/".join(style_page.strip("/").split("/")[-2:]))
 
 
 def store(url: str, fields: dict[str, str], file: Path) -> None:
@@ -100,7 +100,7 @@ def await_serving(session: Session, upload: Upload) -> None:
             raise Miss(f"The upload ended without serving: see {session.base_url}{upload.page}")
         return True
 
-    _until(serves, within_s=SERVING_WITHIN_S, what=f"{upload.slug} is not serving")
+    _until(serves, within_s=SERVING_WITHIN_S, what=f"{upload.model} is not serving")
 
 
 def ask(client: openai.OpenAI, model: str) -> None:

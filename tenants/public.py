@@ -7,7 +7,7 @@ from tenants.gate import publish as gate_publish
 from tenants.keys import digests, is_well_formed, issue, studio_key
 from tenants.keys import opens as key_opens
 from tenants.members import NoTenant, found_tenant, house, subscribe, tenant_of
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tenants.plans import Limits, limits_of
 from tenants.plans import newest as newest_plan
 from tenants.pricing import cost_nanousd
@@ -20,6 +20,7 @@ __all__ = [
     "NoTenant",
     "Tenant",
     "Used",
+    "User",
     "cost_nanousd",
     "digests",
     "find_owner",

@@ -15,6 +15,11 @@ from tenants.members import found_tenant
 from tenants.models import Membership, Tenant, User
 
 
+def pytest_configure(config):
+    # Static files come from the finders here: nothing was collected.
+    config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Let tests that really commit begin with the rows that migrations laid: their flush takes those away."""

@@ -40,7 +40,7 @@ def examine(
     """Return the report on an adapter: its config's bytes and its weights.
 
     `max_rank` is the engine's; `stated_quantisation` is what the uploader says about the base trained on, such
-    as `4-bit`. Raises what the source raises, and Shortened when it changes meanwhile; nothing else.
+    as `4-bit`. Raises what the source raises, and Shortened when the file shrinks meanwhile; nothing else.
     """
     findings = Findings()
     settings = config.read(

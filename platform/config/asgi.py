@@ -1,7 +1,7 @@
 """The site's front: `/v1/…` goes to the thin data plane, everything else to Django."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import django
@@ -19,7 +19,7 @@ pages = ASGIHandler()
 async def application(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[dict[str, Any]]],
-    send: Callable[[dict[str, Any]], Awaitable[None]],
+    send: Callable[[Mapping[str, Any]], Awaitable[None]],
 ) -> None:
     """Answer HTTP; refuse what is neither HTTP nor the server's own lifespan."""
     if scope["type"] == "lifespan":

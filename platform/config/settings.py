@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django.contrib.postgres",
     "allauth",
     "allauth.account",
     "django_htmx",
@@ -214,4 +215,7 @@ LOGGING = {
 }
 
 UNFOLD = {"SITE_TITLE": "Polyscribe console", "SITE_HEADER": "Polyscribe", "SHOW_VIEW_ON_SITE": False}
-REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [], "DEFAULT_PERMISSION_CLASSES": []}
+REST_FRAMEWORK: dict[str, list[str]] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+}

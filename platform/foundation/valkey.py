@@ -87,5 +87,5 @@ def tags() -> list[str]:
 def client() -> "redis.Redis":
     """Return the process's synchronous client (a thread-safe pool). Raises redis.RedisError on use."""
     return redis.Redis.from_url(
-        settings.VALKEY_URL, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
+        settings.VALKEY_URL, decode_responses=True, protocol=2, socket_timeout=5, socket_connect_timeout=2
     )

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 
-from foundation import months, valkey
+from foundation import months
+from foundation import valkey as names
 from inference.admission import Caller
 from inference.gateway import Gateway
 from tests.inference.fakes import FakeEngine
@@ -32,16 +33,16 @@ class Account:
         return Caller(self.tenant, self.key)
 
     def limit(self, **changes: int | str) -> None:
-        self.store.hset(valkey.limits_key(self.tenant), mapping=changes)
+        self.store.hset(names.limits_key(self.tenant), mapping=changes)
 
     def used(self) -> int:
-        return int(self.store.hget(valkey.used_key(self.tenant, self.period), "tokens") or 0)
+        return int(self.store.hget(names.used_key(self.tenant, self.period), "tokens") or 0)
 
     def held(self) -> int:
-        return int(self.store.hget(valkey.held_key(self.tenant, self.period), "tokens") or 0)
+        return int(self.store.hget(names.held_key(self.tenant, self.period), "tokens") or 0)
 
     def events(self) -> list[dict]:
-        entries = self.store.xrange(valkey.stream_of(valkey.shard(self.tenant)))
+        entries = self.store.xrange(names.stream_of(names.shard(self.tenant)))
         events = [json.loads(fields["event"]) for _, fields in entries]
         return [e for e in events if e["tenant_id"] == str(self.tenant)]
 
@@ -50,25 +51,18 @@ class Account:
             "style": str(uuid4()), "name": name, "version": 3, "sha256": "ab" * 32, "base_model": "SmolLM2",
             "engine": "local", "url": "http://127.0.0.1:1", "lora": "v_secret", "max_model_len": 2048,
         }  # fmt: skip
-        self.store.hset(valkey.styles_key(self.tenant), name, json.dumps(whole | route))
+        self.store.hset(names.styles_key(self.tenant), name, json.dumps(whole | route))
 
 
 @pytest.fixture
-def store() -> redis.Redis:
-    client = valkey.client()
-    client.flushdb()
-    return client
-
-
-@pytest.fixture
-def account(store) -> Account:
-    account = Account(store, uuid4(), uuid4(), months.current())
+def account(valkey) -> Account:
+    account = Account(valkey, uuid4(), uuid4(), months.current())
     account.limit(**LIMITS)
-    store.hset(
-        valkey.key_key(account.tenant, account.key),
+    account.store.hset(
+        names.key_key(account.tenant, account.key),
         mapping={"state": "live", "expires_at": "", "styles": "", "monthly_tokens": ""},
     )
-    store.hset(valkey.used_key(account.tenant, account.period), "tokens", 0)
+    account.store.hset(names.used_key(account.tenant, account.period), "tokens", 0)
     account.offer("poetry")
     return account
 

@@ -10,7 +10,7 @@ import boto3
 import psycopg
 import pytest
 import redis
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from stack import seaweed, services
 from stack.errors import AlreadyRunning, PortTaken
@@ -88,7 +88,7 @@ def test_a_killed_service_comes_back_on_its_port(folders):
             try:
                 assert read_everywhere(stack) == [ROW] * 3
                 break
-            except (psycopg.OperationalError, redis.RedisError, ClientError, OSError):
+            except (psycopg.OperationalError, redis.RedisError, BotoCoreError, ClientError):
                 assert time.monotonic() < until
             stack.supervisor.revive()
             time.sleep(0.1)

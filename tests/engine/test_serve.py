@@ -1,0 +1,96 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine import serve
+
+CPU = {"ENGINE_DEVICE": "cpu"}
+
+
+def option(arguments: list[str], name: str) -> str:
+    return arguments[arguments.index(name) + 1]
+
+
+def test_the_defaults_serve_many_adapters_on_loopback_only():
+    arguments = serve.arguments(serve.read(CPU))
+
+    assert option(arguments, "--host") == "127.0.0.1"
+    assert option(arguments, "--max-loras") == "8"
+    assert option(arguments, "--max-cpu-loras") == "64"
+    assert option(arguments, "--max-lora-rank") == "16"
+    assert option(arguments, "--api-server-count") == "1"
+    assert "--enable-lora" in arguments
+
+
+def test_every_variable_reaches_vllm():
+    settings = serve.read(
+        {
+            "BASE_MODEL": "Tiny",
+            "BASE_MODEL_DIR": "/models/tiny",
+            "ENGINE_DEVICE": "cuda",
+            "ENGINE_HOST": "10.0.0.5",
+            "ENGINE_PORT": "8123",
+            "ENGINE_DTYPE": "float32",
+            "ENGINE_MAX_LORAS": "3",
+            "ENGINE_MAX_CPU_LORAS": "5",
+            "ENGINE_MAX_LORA_RANK": "32",
+            "ENGINE_MAX_MODEL_LEN": "512",
+        }
+    )
+    arguments = serve.arguments(settings)
+
+    assert {name: option(arguments, name) for name in arguments if name.startswith("--max")} == {
+        "--max-model-len": "512",
+        "--max-loras": "3",
+        "--max-cpu-loras": "5",
+        "--max-lora-rank": "32",
+    }
+    assert option(arguments, "--model") == "/models/tiny"
+    assert option(arguments, "--served-model-name") == "Tiny"
+    assert option(arguments, "--host") == "10.0.0.5"
+    assert option(arguments, "--port") == "8123"
+    assert option(arguments, "--dtype") == "float32"
+
+
+def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported():
+    environment = serve.environment(serve.read(CPU))
+
+    assert environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    assert environment["HF_HUB_OFFLINE"] == "1"
+    assert environment["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_the_key_is_in_the_environment_and_never_on_the_command_line():
+    settings = serve.read({**CPU, "ENGINE_API_KEY": "sk-secret"})
+
+    assert serve.environment(settings)["VLLM_API_KEY"] == "sk-secret"
+    assert "sk-secret" not in " ".join(serve.arguments(settings))
+
+
+def test_only_a_cpu_engine_reserves_its_cache_in_main_memory():
+    settings = serve.read(CPU)
+
+    assert "VLLM_CPU_KVCACHE_SPACE" in serve.environment(settings)
+    assert "VLLM_CPU_KVCACHE_SPACE" not in serve.environment(replace(settings, device="cuda"))
+
+
+@pytest.mark.parametrize("wrong", ["many", "-1", "0", "1.5"])
+def test_a_wrong_number_is_named(wrong):
+    with pytest.raises(serve.CannotServe, match="ENGINE_MAX_LORAS"):
+        serve.read({**CPU, "ENGINE_MAX_LORAS": wrong})
+
+
+def test_a_missing_base_model_says_how_to_make_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: object())
+    settings = replace(serve.read(CPU), base_model_dir=tmp_path / "none")
+
+    with pytest.raises(serve.CannotServe, match=r"prepare\.py --out"):
+        serve.check(settings)
+
+
+def test_a_missing_vllm_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(serve.CannotServe, match=r"install\.py"):
+        serve.check(serve.read({**CPU, "BASE_MODEL_DIR": str(Path("nowhere"))}))

@@ -1,0 +1,95 @@
+import asyncio
+import threading
+
+import pytest
+
+from foundation import months
+from foundation import valkey as names
+from inference import metering
+from inference.admission import admit
+from inference.metering import Usage, drain, extend, rebuild, settle, sweep
+from tenants.models import LedgerEntry, UsageEvent
+from tenants.public import gate_publish, studio_key
+from tests.inference.conftest import Account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def known(valkey, acme) -> Account:
+    """A tenant that PostgreSQL knows, too."""
+    account = Account(valkey, acme.pk, studio_key(acme).pk, months.current())
+    gate_publish(acme.pk)
+    rebuild(valkey, acme.pk, account.period)
+    account.offer("poetry")
+    return account
+
+
+async def begin(gateway, account, name):
+    return await admit(
+        gateway.admission, account.caller, request_id=name, model="poetry", prompt=10, output=20, choices=1
+    )
+
+
+@pytest.fixture
+async def three_settled(gateway, known):
+    for name in ("r1", "r2", "r3"):
+        grant = await begin(gateway, known, name)
+        await settle(gateway.settlement, grant, Usage(prompt=7, completion=5), "complete")
+
+
+def test_the_drain_moves_every_event_once_from_two_processes(three_settled, known, valkey):
+    threads = [threading.Thread(target=drain, args=(valkey, f"c{n}")) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert UsageEvent.objects.count() == LedgerEntry.objects.count() == 3
+    assert known.events() == []
+    assert known.used() == 36
+
+
+def test_an_event_that_is_told_twice_counts_once(three_settled, known, valkey):
+    stream = names.stream_of(names.shard(known.tenant))
+    for _, fields in valkey.xrange(stream):
+        valkey.xadd(stream, fields)
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
+
+
+def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey, monkeypatch):
+    stream = names.stream_of(names.shard(known.tenant))
+    valkey.xgroup_create(stream, metering.GROUP, id="0")
+    valkey.xreadgroup(metering.GROUP, "dead", {stream: ">"})
+    monkeypatch.setattr(metering, "TAKEN_OVER_AFTER_MS", 0)
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
+
+
+async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valkey, monkeypatch):
+    monkeypatch.setattr("inference.admission.LEASE_MS", 50)
+    monkeypatch.setattr("inference.metering.LEASE_MS", 50)
+    grant = await begin(gateway, known, "dead")
+    await extend(gateway.extension, grant, Usage(prompt=7, completion=2))
+    assert sweep(valkey) == 0
+    await asyncio.sleep(0.1)
+    assert sweep(valkey) == 1
+    assert (known.used(), known.held()) == (9, 0)
+    assert known.events()[0]["outcome"] == "swept"
+    await settle(gateway.settlement, grant, Usage(prompt=7, completion=9), "complete")
+    assert known.used() == 9
+
+
+def test_a_flushed_valkey_is_rebuilt_from_the_ledger(three_settled, known, valkey):
+    drain(valkey, "c")
+    valkey.flushdb()
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 36
+
+
+def test_a_rebuild_counts_events_that_are_still_on_their_way(three_settled, known, valkey):
+    valkey.delete(names.used_key(known.tenant, known.period))
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 36
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
