@@ -11,18 +11,19 @@ BOOTSTRAP = @for python in $(CANDIDATES); do \
 	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then exec "$$python" -I stack/bootstrap.py $(1); fi; done; \
 	echo 'No Python 3.11 or newer runs here: install python3 (3.12 or newer is best), or set PYTHON=PATH.' >&2; exit 1
+SMALL = SmolLM2-135M-Instruct
 STACK = .venv/bin/python -m stack
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
-demo: ## The whole of Polyscribe on this machine; prints the address and a login (VAR=, PORT=, ENGINE_URL=, BASE_MODEL=)
+demo: ## Everything on this machine, until Ctrl-C; VAR=, PORT=, ENGINE_URL=, BASE_MODEL= change it
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) demo $(if $(VAR),--var '$(VAR)')
 
 test: ## Every test, against real services and a real vLLM
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) test
+	@$(STACK) test -- $(ARGS)
 
 check: ## Style, types, layers, migrations, templates, the compose file
 	$(call BOOTSTRAP)
@@ -34,7 +35,8 @@ smoke: ## The whole stack once: an upload, two styles answering, usage rows
 
 styles: ## Train the shipped styles again (about five minutes each)
 	$(call BOOTSTRAP,--engine)
-	@.venv-engine/bin/python engine/train.py
+	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
+	@.venv-engine/bin/python engine/train.py --all --base var/models/$(SMALL)
 
 clean: ## Remove the environments and all data of the demo
 	rm -rf .venv .venv-engine var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -8,6 +8,7 @@ from uuid import UUID
 from celery import Task, shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from kombu.pools import producers
 
 from adapters import reconciling, routes, steps, uploads
 from adapters.models import AdapterVersion, Engine
@@ -15,6 +16,8 @@ from adapters.models import AdapterVersion, Engine
 logger = logging.getLogger(__name__)
 
 SWEPT_EVERY_S = 5  # a bell that beat rings again is worthless after that
+# Somebody waits while a view rings; kombu's own patience is six seconds even with retry=False.
+PATIENCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 
 
 @shared_task
@@ -61,7 +64,10 @@ def ring(task: "Task[..., Any]", *args: str, **options: Any) -> None:
 
     A broker that does not answer fails nobody: beat rings again.
     """
+    connection = task.app.connection_for_write()
+    connection.transport_options = {**connection.transport_options, **PATIENCE}
     try:
-        task.apply_async(args, retry=False, **options)
+        with producers[connection].acquire(block=True) as producer:
+            task.apply_async(args, producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:
         logger.warning("The broker does not answer; beat rings again for %s: %s", task.name, error)

@@ -162,6 +162,8 @@ def _shown(path: Path) -> str:
 
 def _step(title: str, deed: Callable[[], bool]) -> None:
     began = time.monotonic()
+    if sys.stdout.isatty():
+        print(f"  … {title}", end="\r", flush=True)
     note = "" if deed() else "  (unchanged)"
     print(f"  ✓ {title:<30}{time.monotonic() - began:6.1f} s{note}", flush=True)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stack import services
+from stack.errors import Interrupted
 from stack.folders import ROOT, Folders, shown
 from stack.processes import POLL_S
 from stack.services import Stack
@@ -11,14 +12,18 @@ from stack.whole import Seeded, bring_up
 
 
 def demo(var: Path | None) -> int:
-    """Start everything, tell where it is, keep it up. Ends by the exception of Ctrl-C, or ServiceFailed."""
+    """Start everything, tell where it is, keep it up until Ctrl-C; return 0. Raises StackError."""
     steps = Steps()
-    with services.opened(Folders((var or ROOT / "var").absolute()), steps) as stack:
-        seeded = bring_up(stack)
-        steps.say(announcement(stack, seeded))
-        while True:
-            stack.supervisor.revive()
-            stack.supervisor.stopping.wait(POLL_S * 5)
+    try:
+        with services.opened(Folders((var or ROOT / "var").absolute()), steps) as stack:
+            seeded = bring_up(stack)
+            steps.say(announcement(stack, seeded))
+            while True:
+                stack.supervisor.revive()
+                stack.supervisor.stopping.wait(POLL_S * 5)
+    except Interrupted:
+        steps.say("Everything is stopped.")
+        return 0
 
 
 def announcement(stack: Stack, seeded: Seeded) -> str:

@@ -54,7 +54,7 @@ def program(variables: Mapping[str, str]) -> Program:
         argv=[str(PYTHON), str(ROOT / "engine" / "serve.py")],
         env=variables,
         stop_signal=signal.SIGTERM,
-        stop_within_s=15,
+        stop_within_s=6,  # nothing is lost: the engine has no state
         layer=LAYER,
     )
 

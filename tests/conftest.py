@@ -16,8 +16,10 @@ from tenants.models import Membership, Tenant, User
 
 
 def pytest_configure(config):
-    # Static files come from the finders here: nothing was collected.
+    # WhiteNoise: static files come from the finders here: nothing was collected.
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+    # django-unfold 0.110 has yet to take up a signature of Django 6.1.
+    config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -166,7 +166,7 @@ def _check_features(config: dict[str, Any], *, base: BaseShape, findings: Findin
     for name, code in UNSUPPORTED.items():
         if config.get(name):
             findings.add(code, value=config[name], base=base.name)
-    if config.get("bias", "none") not in ("none", None, False):
+    if config.get("bias", "none") != "none":  # vLLM refuses null and false as well
         findings.add("bias", value=config["bias"])
     init = config.get("init_lora_weights")
     if not (init is None or isinstance(init, bool) or str(init).lower() in PLAIN_INITS):

@@ -39,8 +39,8 @@ def examine(
 ) -> Report:
     """Return the report on an adapter: its config's bytes and its weights.
 
-    `max_rank` is the engine's; `stated_quantisation` is what the uploader says about the base trained on, such
-    as `4-bit`. Raises what the source raises, and Shortened when the file shrinks meanwhile; nothing else.
+    `max_rank` is the engine's; `stated_quantisation` is what the uploader says of the base trained on, like
+    `4-bit`. Raises what the source raises, and Shortened when the file shrinks meanwhile; nothing else.
     """
     findings = Findings()
     settings = config.read(
@@ -50,9 +50,7 @@ def examine(
         findings.add("weights_too_large", size=source.size, limit=WEIGHTS_LIMIT)
         return Report(findings.closed(), source.size)
     content = header.read(source, findings)
-    fitting = factors.identify(
-        content.tensors, base=base, settings=settings, max_rank=max_rank, findings=findings
-    )
+    fitting = factors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
     sha256, strongest = weights.weigh(
         source, fitting if content.is_sound else (), base=base, findings=findings
     )

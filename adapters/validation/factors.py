@@ -2,12 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adapters.validation.config import LAYER, Settings
 from adapters.validation.findings import Findings
-from adapters.validation.header import Tensor
+from adapters.validation.header import Header, Tensor
 from adapters.validation.shapes import BaseShape
 
 LORA = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
@@ -29,12 +28,12 @@ class Factor:
 
 
 def identify(
-    tensors: Iterable[Tensor], *, base: BaseShape, settings: Settings, max_rank: int, findings: Findings
+    content: Header, *, base: BaseShape, settings: Settings, max_rank: int, findings: Findings
 ) -> list[Factor]:
     """Return the tensors that fit the base and the config, in their order; the rest goes to `findings`."""
     factors: list[Factor] = []
     sides: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for tensor in tensors:
+    for tensor in content.tensors:
         match = LORA.fullmatch(tensor.name)
         if match is None or match["module"] not in base.modules:
             _note_stranger(tensor.name, match["module"] if match else None, base=base, findings=findings)
@@ -44,7 +43,7 @@ def identify(
         if _fits(factor, base=base, settings=settings, findings=findings) and _rank(factor) <= max_rank:
             factors.append(factor)
     for found in sides.values():
-        if len(found) == 1:
+        if len(found) == 1 and content.is_sound:  # else the partner may be among the malformed
             ((side, name),) = found.items()
             findings.add("pair_incomplete", tensor=name, side="B" if side == "A" else "A")
     return factors

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with an adapter: a code, a sentence, a fix each. docs/adapters.md lists all."""
+"""Everything that can be wrong with an adapter: code, sentence, fix. docs/adapters.md lists all."""
 
 from dataclasses import dataclass
 

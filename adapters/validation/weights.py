@@ -25,6 +25,9 @@ BOUND = 0.5
 # Engines fold the scale into B and compute in 16 bits; float16 ends at 65,504, and sums need room.
 VALUE_LIMIT = 1000.0
 
+# How much larger than their product two factors may be. Cancelling in 16 bits then leaves noise of 2 % of W.
+SLACK = 10
+
 BLOCK = 4 * 1024 * 1024  # bytes a read
 CHUNK = 1024 * 1024  # bytes of a tensor at a time
 HELD = 16 * 1024 * 1024  # a larger float32 factor is held in 16 bits, which is close enough for its norm
@@ -129,7 +132,7 @@ class Held:
     def is_sane(self, smallest: float, findings: Findings) -> bool:
         """True when all values are finite, none is huge and not all vanish; else a finding says which."""
         name = self._factor.tensor.name
-        scale = (self._factor.scale or 1.0) if self._factor.side == "B" else 1.0
+        scale = 1.0 if self._factor.scale is None or self._factor.side == "A" else self._factor.scale
         if not math.isfinite(self._largest):
             findings.add("not_finite", tensor=name)
         elif self._largest * max(scale, 1.0) > VALUE_LIMIT:
@@ -186,7 +189,8 @@ class Pairs:
         norm, rank = self._base.modules[factor.module].norm, len(gram)
         ratio = _ratio(factor.scale * math.sqrt(max(0.0, float((gram * other).sum()))), norm)
         # For factors that do not cancel, ‖A‖·‖B‖ is about √rank times ‖B·A‖.
-        excess = _ratio(factor.scale * math.sqrt(float(gram.trace() * other.trace()) / rank), norm) / BOUND
+        excess = _ratio(factor.scale * math.sqrt(float(gram.trace() * other.trace()) / rank), norm)
+        excess /= BOUND * SLACK
         if ratio > BOUND:
             self._findings.add(
                 "too_strong", module=factor.module, percent=_percent(ratio), limit=_percent(BOUND)
@@ -202,4 +206,4 @@ def _ratio(change: float, norm: float) -> float:
 
 
 def _percent(ratio: float) -> str:
-    return f"{ratio * 100:,.0f}" if ratio < 1e6 else f"{ratio * 100:.1e}"
+    return f"{ratio * 100:.4g}"

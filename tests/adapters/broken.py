@@ -1,4 +1,4 @@
-"""Makes adapters, whole and broken in every way that is known, on any base; writes safetensors by hand, so it can lie.
+"""Makes adapters, whole and broken in every way that is known, on any base; its own writer can lie.
 
 `make(kind, folder, base)` writes one of KINDS into a folder; `CODES[kind]` is the finding it must lead to.
 """
@@ -17,7 +17,8 @@ from adapters.validation import BaseShape, Linear
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
-NAMES = {np.dtype("f4"): "F32", np.dtype("f2"): "F16", np.dtype(ml_dtypes.bfloat16): "BF16", np.dtype("f8"): "F64"}
+NAMES = {np.dtype(kind): name for kind, name in (("f8", "F64"), ("f4", "F32"), ("f2", "F16"))}
+NAMES[np.dtype(ml_dtypes.bfloat16)] = "BF16"
 LAYERS, HIDDEN, INNER = 3, 32, 48
 WIDTHS = {
     "self_attn.q_proj": (HIDDEN, HIDDEN),
@@ -378,7 +379,7 @@ def torch_pickle(adapter: Adapter, base: BaseShape) -> bytes:
 
 @kind("weights_pickle")
 def bare_pickle(adapter: Adapter, base: BaseShape) -> bytes:
-    return b"\x80\x04\x95\x20\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94." + bytes(500)
+    return b"\x80\x04\x95\x20" + bytes(7) + b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94." + bytes(500)
 
 
 @kind("weights_pointer")
@@ -507,6 +508,8 @@ def cancelling(adapter: Adapter, base: BaseShape) -> None:
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "alora": ("alora", {"alora_invocation_tokens": [1, 2]}),
     "bias_all": ("bias", {"bias": "all"}),
+    "bias_null": ("bias", {"bias": None}),
+    "alpha_vanishing": ("all_zero", {"lora_alpha": 5e-324}),
     "lora_bias": ("lora_bias", {"lora_bias": True}),
     "layer_replication": ("layer_replication", {"layer_replication": [[0, 2], [1, 3]]}),
     "pissa": ("init_changes_base", {"init_lora_weights": "pissa_niter_16"}),

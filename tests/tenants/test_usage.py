@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 from uuid import uuid4
@@ -16,6 +17,7 @@ from tenants.pricing import cost_nanousd
 from tenants.usage import record, used
 
 FIRST, LAST = datetime(2026, 1, 1), datetime(2026, 3, 1)  # noqa: DTZ001 (Hypothesis adds the zone)
+MANY = 2000
 TOKENS = st.integers(0, 10**6)
 FACTS = st.fixed_dictionaries(
     {
@@ -53,7 +55,8 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
 @pytest.mark.django_db(transaction=True)
 def test_two_recorders_at_once_book_every_request_once(acme, event):
     other, _ = keys.issue(acme, name="laptop", by=None)
-    batch = [event(acme, key=key) for key in (keys.studio_key(acme), other) for _ in range(100)]
+    patterns = [event(acme), event(acme, key=other)]
+    batch = [replace(patterns[number % 2], request_id=f"req_{number:05}") for number in range(MANY)]
     start, counts, failures = Barrier(3), [], []
 
     def run(events):
@@ -65,18 +68,19 @@ def test_two_recorders_at_once_book_every_request_once(acme, event):
         finally:
             connection.close()
 
-    # In opposite orders, overlapping, and with every event twice: what makes recorders wait for each other.
-    halves = (batch[:150], batch[:49:-1] * 2, batch * 2)
+    # Overlapping, in opposite orders, and each event twice: what makes recorders wait for each other.
+    halves = (batch[: MANY * 3 // 4], batch[: MANY // 4 : -1] * 2, batch * 2)
     threads = [Thread(target=run, args=[events]) for events in halves]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert not failures
-    assert sum(counts) == 200 == UsageEvent.objects.count() == LedgerEntry.objects.count()
+    assert sum(counts) == MANY == UsageEvent.objects.count() == LedgerEntry.objects.count()
     assert _sum(LedgerEntry, "amount_nanousd") == sum(one.cost_nanousd for one in batch)
-    assert _sum(UsageDaily, "requests") == 200
-    assert used(acme.pk, "2026-11").tokens_by_key == {keys.studio_key(acme).pk: 13_000, other.pk: 13_000}
+    assert _sum(UsageDaily, "requests") == MANY
+    each = MANY // 2 * 130
+    assert used(acme.pk, "2026-11").tokens_by_key == {patterns[0].key_id: each, other.pk: each}
 
 
 def test_what_comes_again_or_twice_in_one_batch_counts_once(acme, event):

@@ -1,0 +1,176 @@
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from kombu import Connection
+from safetensors.numpy import save
+
+from adapters import catalogue, reconciling, serving, steps, storage, uploads
+from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
+from adapters.storage import Upload
+from adapters.uploads import About
+from config.celery import app
+from tenants.public import Tenant, house
+from tests.adapters.fakes import BASE, FakeEngine
+
+WIDTH, LAYERS = 64, 2
+CLOSED = "http://127.0.0.1:9"  # nothing listens on the discard port
+
+type Files = dict[str, bytes]
+
+
+def module_names() -> list[str]:
+    kinds = ("q_proj", "v_proj")
+    return [f"model.layers.{layer}.self_attn.{kind}" for layer in range(LAYERS) for kind in kinds]
+
+
+def adapter_files(*, rank: int = 4, seed: int = 0, base: str = BASE) -> Files:
+    """Return a small sane adapter for the tests' base model, another one for each seed."""
+    random = np.random.default_rng(seed)
+    tensors = {}
+    for module in module_names():
+        stem = f"base_model.model.{module}"
+        tensors[f"{stem}.lora_A.weight"] = random.normal(0, 0.1, (rank, WIDTH)).astype(np.float32)
+        tensors[f"{stem}.lora_B.weight"] = random.normal(0, 0.01, (WIDTH, rank)).astype(np.float32)
+    facts = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": rank,
+        "lora_alpha": rank,
+        "target_modules": ["q_proj", "v_proj"],
+    }
+    return {"adapter_config.json": json.dumps(facts).encode(), "adapter_model.safetensors": save(tensors)}
+
+
+def post(upload: Upload, content: bytes) -> int:
+    """Post a file as a browser does and return the storage's status."""
+    boundary = uuid4().hex
+    opening = f"--{boundary}\r\nContent-Disposition: form-data; name="
+    fields = [f'{opening}"{name}"\r\n\r\n{value}\r\n' for name, value in upload.fields.items()]
+    head = "".join(fields) + f'{opening}"file"; filename="f"\r\n\r\n'
+    body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(upload.url, body, headers)) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+@pytest.fixture
+def base_model(db, settings) -> BaseModel:
+    settings.BASE_MODEL = BASE
+    config = {"model_type": "llama", "num_hidden_layers": LAYERS, "torch_dtype": "bfloat16"}
+    modules = {name: {"out": WIDTH, "in": WIDTH, "norm": 8.0} for name in module_names()}
+    return BaseModel.objects.create(name=settings.BASE_MODEL, config=config, modules=modules)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings) -> Path:
+    """Where the engine's worker lays adapters."""
+    settings.ENGINE_ADAPTERS_DIR = tmp_path / "adapters"
+    return settings.ENGINE_ADAPTERS_DIR
+
+
+@pytest.fixture
+def vllm(settings) -> Iterator[FakeEngine]:
+    settings.ENGINE_API_KEY = "engine-key"
+    engine = FakeEngine(api_key="engine-key")
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def engine(base_model: BaseModel, vllm: FakeEngine, folder: Path) -> Engine:
+    return Engine.objects.create(
+        name="local",
+        url=vllm.url,
+        base_model=base_model,
+        device=Engine.Device.CPU,
+        max_loras=8,
+        max_cpu_loras=64,
+        max_lora_rank=16,
+        max_model_len=2048,
+    )
+
+
+@contextmanager
+def storage_down() -> Iterator[None]:
+    """Take the storage away for a while."""
+    lost = storage._connected(CLOSED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "_client", lambda: lost)
+        yield
+
+
+@contextmanager
+def answered_bells() -> Iterator[None]:
+    """Answer bells at once, in this process, as if all workers were there."""
+    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    yield
+    app.conf.update(task_always_eager=False, task_eager_propagates=False)
+
+
+@pytest.fixture
+def broker_down(monkeypatch):
+    """Celery whose broker is not there."""
+    options = app.conf.broker_transport_options
+    gone = Connection("redis://127.0.0.1:9/0", transport_options=options)
+    monkeypatch.setattr(app, "connection_for_write", lambda: gone)
+
+
+def begin(tenant: Tenant, slug: str, files: Files) -> tuple[AdapterVersion, list[Upload]]:
+    about = About(slug=slug, name=slug.title(), sample_prompt="Describe a morning.")
+    return uploads.begin(tenant, None, about, {name: len(content) for name, content in files.items()})
+
+
+def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> AdapterVersion:
+    """Return a version whose files were posted and handed in."""
+    files = files or adapter_files()
+    version, forms = begin(tenant, slug, files)
+    assert [post(form, files[form.file]) for form in forms] == [204, 204]
+    uploads.finish(version)
+    return version
+
+
+def served(tenant: Tenant, slug: str, engine: Engine, files: Files | None = None) -> AdapterVersion:
+    """Return a version that went the whole way."""
+    version = uploaded(tenant, slug, files)
+    steps.advance(version)
+    reconciling.reconcile(Engine.objects.get(pk=engine.pk))
+    version.refresh_from_db()
+    assert version.status == Status.SERVING, (version.note, version.findings, version.failure)
+    return version
+
+
+def known(tenant: Tenant, slug: str, engine: Engine, *, status: Status = Status.SERVING) -> AdapterVersion:
+    """Return a version as a row only, for tests of pages and routes: no file, no engine."""
+    style = Style.objects.create(owner=tenant, slug=slug, name=slug.title(), base_model=engine.base_model)
+    version = style.versions.create(number=1, sha256="a" * 64, status=status)
+    version.history.create(status=status)
+    placement = Placement.objects.create(engine=engine, version=version)
+    if status == Status.SERVING:
+        serving.found(placement, version.engine_name)
+    return version
+
+
+@pytest.fixture
+def polyscribe(db) -> Tenant:
+    return house()
+
+
+@pytest.fixture
+def poetry(polyscribe: Tenant, engine: Engine) -> Style:
+    """A public style of the house that serves."""
+    style = known(polyscribe, "poetry", engine).style
+    catalogue.set_public(style)
+    style.refresh_from_db()
+    return style

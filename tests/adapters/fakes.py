@@ -1,0 +1,108 @@
+"""An engine that behaves like vLLM's control side: its texts, forgetful, at times not there."""
+
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+BASE = "SmolLM2-135M-Instruct"
+FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+class FakeEngine:
+    """Keeps name → path in memory. `refuses_with` may name {name} and {path}."""
+
+    def __init__(self, *, api_key: str = "", max_rank: int = 16) -> None:
+        self.loaded: dict[str, str] = {}
+        self.loads: list[str] = []
+        self.refuses_with = ""
+        self.before_load: Callable[[str], None] = lambda name: None
+        self.core_is_dead = False
+        self._api_key, self._max_rank = api_key, max_rank
+        self._server: ThreadingHTTPServer | None = None
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Be there, with nothing loaded: what an engine knows, it knows in memory only."""
+        self.loaded = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
+        self._server.daemon_threads = False  # so that closing waits for them
+        self.port = self._server.server_port
+        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def answer(self, method: str, path: str, key: str, body: dict[str, str]) -> tuple[int, object]:
+        if path == "/health":
+            return (503, "") if self.core_is_dead else (200, "")
+        if key != f"Bearer {self._api_key}":
+            return 401, {"error": "Unauthorized"}
+        if path == "/v1/models":
+            adapters = [{"id": name, "root": root, "parent": BASE} for name, root in self.loaded.items()]
+            return 200, {"data": [{"id": BASE, "root": "/models/base", "parent": None}, *adapters]}
+        deed = {"/v1/load_lora_adapter": self._load, "/v1/unload_lora_adapter": self._unload}[path]
+        return deed(body["lora_name"], body.get("lora_path", ""))
+
+    def _load(self, name: str, path: str) -> tuple[int, object]:
+        self.before_load(name)
+        if name in self.loaded:
+            return _error(400, "InvalidUserInput", f"The lora adapter '{name}' has already been loaded. If …")
+        if not all(Path(path, file).exists() for file in FILES):
+            return _error(404, "NotFoundError", f"Loading lora {name} failed: No adapter found for {path}")
+        if reason := self.refuses_with.format(name=name, path=path) or self._faults(path):
+            return _error(500, "InternalServerError", f"Call to add_lora method failed: {reason}")
+        self.loaded[name] = path
+        self.loads.append(name)
+        return 200, f"Success: LoRA adapter '{name}' added successfully."
+
+    def _unload(self, name: str, _path: str) -> tuple[int, object]:
+        if self.loaded.pop(name, None) is None:
+            return _error(404, "NotFoundError", f"The lora adapter '{name}' cannot be found.")
+        return 200, f"Success: LoRA adapter '{name}' removed successfully."
+
+    def _faults(self, path: str) -> str:
+        rank = json.loads(Path(path, "adapter_config.json").read_text())["r"]
+        too_high = f"LoRA rank {rank} is greater than max_lora_rank {self._max_rank}."
+        return too_high if rank > self._max_rank else ""
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        engine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._reply("GET", {})
+
+            def do_POST(self) -> None:
+                self._reply("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def _reply(self, method: str, body: dict[str, str]) -> None:
+                key = self.headers.get("Authorization", "")
+                status, answer = engine.answer(method, self.path, key, body)
+                content = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *args: object) -> None:
+                """Stay quiet."""
+
+        return Handler
+
+
+def _error(status: int, kind: str, message: str) -> tuple[int, object]:
+    return status, {"error": {"message": message, "type": kind, "param": None, "code": status}}

@@ -1,0 +1,122 @@
+"""`manage.py checkadapter`: the report on a shell, with nothing set up."""
+
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+
+from adapters import basemodels
+from adapters.validation import BaseShape
+from tests.adapters import broken
+
+ROOT = Path(__file__).parents[2]
+STYLES = sorted((ROOT / "engine" / "styles").glob("*/adapter_model.safetensors"))
+
+
+@pytest.fixture
+def base_folder(tmp_path: Path) -> Path:
+    """A base model on disk, small and real."""
+    folder, dice = tmp_path / "Tiny-Instruct", np.random.default_rng(4)
+    weights = {
+        f"{name}.weight": dice.normal(size=(linear.rows, linear.columns)).astype(ml_dtypes.bfloat16)
+        for name, linear in broken.tiny_base().modules.items()
+    }
+    folder.mkdir()
+    (folder / "config.json").write_text('{"dtype": "bfloat16", "vocab_size": 1000}')
+    (folder / "model.safetensors").write_bytes(broken.safetensors(weights))
+    return folder
+
+
+@pytest.fixture
+def base(base_folder: Path) -> BaseShape:
+    return basemodels.describe(base_folder)
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    """Return exit status and what was written to stdout and stderr."""
+    out, err = StringIO(), StringIO()
+    try:
+        call_command("checkadapter", *map(str, arguments), stdout=out, stderr=err)
+    except SystemExit as stop:
+        return int(stop.code), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+def test_a_valid_adapter_is_summed_up(base, base_folder, tmp_path):
+    broken.whole(base).write(tmp_path / "mine")
+    status, out, err = run(tmp_path / "mine", "--base", base_folder)
+    assert (status, err) == (0, "")
+    for part in (
+        "valid",
+        "12 of 12 linear layers",
+        "8, alpha 16",
+        "down_proj",
+        "bytes",
+        "sha256",
+        "limit 50%",
+    ):
+        assert part in out
+
+
+def test_every_reason_comes_with_its_fix(base, base_folder, tmp_path):
+    adapter = broken.whole(base)
+    adapter.config["use_dora"] = True
+    broken.KINDS["nan"](adapter, base)
+    adapter.write(tmp_path / "mine")
+    status, out, err = run(tmp_path / "mine", "--base", base_folder)
+    assert (status, out) == (1, "")
+    assert "DoRA" in err
+    assert "contains NaN" in err
+    assert err.count("Fix: ") == 2
+
+
+def test_the_highest_rank_can_be_given(base, base_folder, tmp_path):
+    broken.whole(base).write(tmp_path / "mine")
+    status, _, err = run(tmp_path / "mine", "--base", base_folder, "--max-rank", 4)
+    assert status == 1
+    assert "Train with r = 4 or less." in err
+
+
+def test_a_folder_of_pickles_is_told_so(base_folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "adapter_model.bin").write_bytes(b"\x80\x04.")
+    status, _, err = run(tmp_path / "mine", "--base", base_folder)
+    assert status == 1
+    assert "adapter_model.bin is a pickle" in err
+    assert "adapter_config.json is missing" in err
+
+
+def test_missing_folders_are_named(base_folder, tmp_path):
+    with pytest.raises(CommandError, match="absent is not a folder"):
+        run(tmp_path / "absent", "--base", base_folder)
+    with pytest.raises(CommandError, match="with --base"):
+        run(tmp_path, "--base", tmp_path / "absent")
+
+
+def test_it_runs_in_a_bare_shell(base, base_folder, tmp_path):
+    broken.whole(base).write(tmp_path / "mine")
+    done = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "checkadapter", tmp_path / "mine", "--base", base_folder],
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mine: valid" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("weights", STYLES, ids=lambda path: path.parent.name)
+def test_shipped_styles_are_valid(weights, settings):
+    if not (settings.BASE_MODEL_DIR / "config.json").exists():
+        pytest.skip("the base model is not prepared: make demo does it")
+    status, out, err = run(weights.parent)
+    assert (status, err) == (0, "")
+    assert "210 of 210 linear layers changed" in out

@@ -1,0 +1,255 @@
+"""From two files to a version that serves, on real services; the engine is a fake that behaves."""
+
+import json
+import time
+from datetime import timedelta
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters import reconciling, serving, steps, storage, tasks, uploads
+from adapters.errors import NotUploaded, StorageUnavailable
+from adapters.models import AdapterVersion, Engine, Placement, Status, Style
+from foundation import valkey as keys
+from tenants.public import Tenant
+from tests.adapters.conftest import adapter_files, answered_bells, begin, post, served, storage_down, uploaded
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def history(version):
+    return list(version.history.values_list("status", flat=True))
+
+
+def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vllm, folder):
+    files, acme = adapter_files(), Tenant.objects.get(slug="acme")
+    about = {"slug": "noir", "name": "Noir", "description": "Rain.", "sample_prompt": "Describe a morning."}
+    body = {**about, "files": [{"name": name, "size": len(content)} for name, content in files.items()]}
+    answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
+    assert answer.status_code == 201
+    for form in answer.json()["uploads"]:
+        assert post(storage.Upload(**form), files[form["file"]]) == 204
+    assert alice_client.post(answer.json()["finish"], {}, content_type="application/json").status_code == 200
+
+    version = AdapterVersion.objects.get(pk=answer.json()["version"])
+    assert steps.advance(version) == [engine]
+    reconciling.reconcile(engine)
+
+    version.refresh_from_db()
+    assert history(version) == ["uploading", "uploaded", "valid", "pushing", "serving"]
+    assert (version.rank, version.target_modules) == (4, ["q_proj", "v_proj"])
+    assert vllm.loaded[version.engine_name] == str(folder / str(version.pk))
+    assert {name: (folder / str(version.pk) / name).read_bytes() for name in files} == files
+    route = json.loads(valkey.hget(keys.styles_key(acme.pk), "acme/noir"))
+    assert (route["lora"], route["url"], route["version"]) == (version.engine_name, vllm.url, 1)
+    page = alice_client.get(answer.json()["page"])
+    assert "serves" in page.text
+    assert storage.uploaded_size(version.pk, "adapter_config.json") is None  # what is not needed is not kept
+
+
+def test_the_newest_serving_version_answers_and_the_one_before_returns(acme, engine, vllm):
+    first = served(acme, "noir", engine)
+    second = uploaded(acme, "noir", adapter_files(seed=1))
+    assert Style.objects.get().live_version == first
+    steps.advance(second)
+    reconciling.reconcile(engine)
+    assert Style.objects.get().live_version == second
+    serving.retire(second)
+    assert Style.objects.get().live_version == first
+    reconciling.reconcile(engine)
+    assert set(vllm.loaded) == {"identity", first.engine_name}
+
+
+def test_s3_itself_refuses_another_size_and_another_key(acme, base_model):
+    files = adapter_files()
+    version, forms = begin(acme, "noir", files)
+    config, weights = forms
+    assert post(weights, files[weights.file] + b"x") in (400, 403, 413)
+    assert post(weights, b"") in (400, 403)
+    elsewhere = {**config.fields, "key": storage.sealed_key(version.pk, config.file)}
+    assert post(storage.Upload(config.file, config.url, elsewhere), files[config.file]) == 403
+    with pytest.raises(NotUploaded, match="has not arrived"):
+        uploads.finish(version)
+    assert AdapterVersion.objects.get().status == Status.UPLOADING
+
+
+def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch):
+    files, others = adapter_files(), adapter_files(seed=9)
+    version, forms = begin(acme, "noir", files)
+    for form in forms:
+        post(form, files[form.file])
+    uploads.finish(version)
+    real = steps.examine
+
+    def examine_while_another_posts(*args):
+        for form in forms:
+            assert post(form, others[form.file]) == 204
+        return real(*args)
+
+    monkeypatch.setattr(steps, "examine", examine_while_another_posts)
+    steps.advance(version)
+    for form in forms:
+        post(form, others[form.file])
+    reconciling.reconcile(engine)
+    laid = folder / str(version.pk)
+    assert {name: (laid / name).read_bytes() for name in files} == files
+
+
+def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme, engine, vllm):
+    version = uploaded(acme)
+    steps.advance(version)
+    client = storage._client()
+    for file, content in adapter_files(seed=9).items():
+        client.put_object(Bucket="polyscribe", Key=storage.sealed_key(version.pk, file), Body=content)
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert version.status == Status.FAILED
+    assert "upload the adapter again" in version.failure
+    assert version.engine_name not in vllm.loaded
+
+
+def test_a_broken_adapter_is_rejected_with_every_reason_and_its_files_go(acme, engine):
+    version = uploaded(acme, files=adapter_files(rank=32, base="Llama-3.1-8B"))
+    steps.advance(version)
+    assert version.status == Status.REJECTED
+    assert {finding["code"] for finding in version.findings} >= {"rank_too_high", "base_mismatch"}
+    assert all(finding["sentence"] and finding["fix"] for finding in version.findings)
+    assert storage._head(storage.sealed_key(version.pk, "adapter_model.safetensors")) is None
+
+
+def test_what_is_not_there_is_waited_for(acme, engine, vllm):
+    files = adapter_files()
+    version, forms = begin(acme, "noir", files)
+    for form in forms:
+        post(form, files[form.file])
+
+    with storage_down():
+        uploads.finish(version)  # handed in, although nobody can look now
+        assert steps.advance(version) == []
+    version.refresh_from_db()
+    assert (version.status, version.note) == (Status.UPLOADING, StorageUnavailable().message)
+    assert version in AdapterVersion.objects.in_work()
+    steps.advance(version)
+    assert version.status == Status.PUSHING
+
+    vllm.stop()
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.note) == (
+        Status.PUSHING,
+        "The engine does not answer; this goes on by itself when it is back.",
+    )
+    assert not Engine.objects.get().is_healthy
+    vllm.start()
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.note) == (Status.SERVING, "")
+
+
+def test_a_lost_storage_holds_up_only_what_is_not_laid_yet(acme, engine, vllm):
+    laid = served(acme, "noir", engine)
+    new = uploaded(acme, "odes")
+    steps.advance(new)
+    vllm.restart()
+    with storage_down():
+        reconciling.reconcile(engine)
+    new.refresh_from_db()
+    assert set(vllm.loaded) == {"identity", laid.engine_name}
+    assert new.note == StorageUnavailable().message
+    assert Engine.objects.get().is_healthy
+
+
+def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, broker_down):
+    files = adapter_files()
+    version, forms = begin(acme, "noir", files)
+    for form in forms:
+        post(form, files[form.file])
+    began = time.monotonic()
+    answer = alice_client.post(reverse("adapters:finish", args=[version.pk]))
+    assert answer.status_code == 200
+    assert time.monotonic() - began < 2
+    version.refresh_from_db()
+    assert version.status == Status.UPLOADED
+
+    with answered_bells():
+        tasks.advance_all()
+    version.refresh_from_db()
+    assert version.status == Status.SERVING
+
+
+def test_two_workers_take_each_step_once(acme, engine):
+    version = uploaded(acme)
+    start, faults = Barrier(2), []
+
+    def work():
+        try:
+            start.wait()
+            for _ in range(3):
+                steps.advance(AdapterVersion.objects.get(pk=version.pk))
+                reconciling.reconcile(Engine.objects.get())
+        except Exception as error:  # noqa: BLE001
+            faults.append(error)
+        finally:
+            connection.close()
+
+    workers = [Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not faults
+    assert history(version) == ["uploading", "uploaded", "valid", "pushing", "serving"]
+    assert Placement.objects.get().loads == 1
+
+
+def test_a_version_retired_while_it_is_loaded_does_not_serve(acme, engine, vllm):
+    version = uploaded(acme)
+    steps.advance(version)
+
+    def retire(name):
+        if name == version.engine_name:
+            serving.retire(AdapterVersion.objects.get(pk=version.pk))
+            connection.close()
+
+    vllm.before_load = retire
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert version.status == Status.RETIRED
+    assert version.engine_name not in vllm.loaded
+    assert Style.objects.get().live_version is None
+
+
+def test_an_upload_left_half_way_is_rejected_after_a_day(acme, base_model):
+    old, _ = begin(acme, "noir", adapter_files())
+    begin(acme, "odes", adapter_files())
+    AdapterVersion.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(hours=25))
+    tasks.advance_all()
+    old.refresh_from_db()
+    assert (old.status, old.findings[0]["code"]) == (Status.REJECTED, "abandoned")
+    assert AdapterVersion.objects.filter(status=Status.UPLOADING).count() == 1
+
+
+def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(acme, base_model, engine, vllm):
+    engine.delete()
+    version = uploaded(acme)
+    assert steps.advance(version) == []
+    assert (version.status, version.note[:9]) == (Status.VALID, "No engine")
+    Engine.objects.create(
+        name="late", url=vllm.url, base_model=base_model, device="cuda",
+        max_loras=8, max_cpu_loras=64, max_lora_rank=16, max_model_len=2048,
+    )  # fmt: skip
+    steps.advance(version)
+    assert version.status == Status.PUSHING
+    assert "does not report" in version.note
+
+
+def test_a_fault_of_ours_is_said_and_raised(acme, engine, monkeypatch):
+    version = uploaded(acme)
+    monkeypatch.setattr(steps, "examine", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        steps.advance(version)
+    version.refresh_from_db()
+    assert (version.status, version.note) == (Status.UPLOADED, steps.OUR_FAULT)

@@ -1,0 +1,137 @@
+"""Journeys run beside the whole stack, real engine included: `make test`, or
+
+python -m stack run --all -- pytest tests/journeys
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import openai
+import pytest
+
+from stack.folders import ROOT
+from stack.pages import Session, attribute, fetched, link, token
+from stack.smoke import Upload, await_serving, upload_style
+
+ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
+PASSWORD = "correct horse battery staple"
+
+
+def eventually(check: Callable[[], bool], *, within_s: float, what: str) -> None:
+    """Wait until a check holds; fail with what did not come."""
+    until = time.monotonic() + within_s
+    while not check():
+        if time.monotonic() > until:
+            pytest.fail(f"after {within_s:.0f} s: {what}")
+        time.sleep(0.3)
+
+
+@dataclass
+class Writer:
+    """A tenant's member: a browser session without JavaScript, and a key for programs."""
+
+    site: str
+    session: Session
+    api_key: str
+
+    def client(self, **options: object) -> openai.OpenAI:
+        return openai.OpenAI(
+            base_url=f"{self.site}/v1", api_key=self.api_key, max_retries=0, timeout=120, **options
+        )
+
+    def say(self, model: str, prompt: str, **options: object) -> str:
+        answer = self.client().chat.completions.create(
+            model=model, messages=[{"role": "user", "content": prompt}], **options
+        )
+        return answer.choices[0].message.content or ""
+
+    def upload(self, folder: Path) -> Upload:
+        """Upload an adapter and wait until it serves."""
+        upload = upload_style(self.site, self.session, folder)
+        await_serving(self.session, upload)
+        return upload
+
+    def post(self, path: str, **form: str) -> str:
+        """Send a form of a page that is found at the path's parent; return the page that follows."""
+        page = fetched(self.session, link(fetched(self.session, "/"), "k"))
+        form = {"csrfmiddlewaretoken": token(page), **form}
+        answer = self.session.post(path, data=form, headers={"Referer": self.site})
+        assert answer.status_code == 200, (path, answer.status_code)
+        return answer.text
+
+
+@pytest.fixture(scope="session")
+def site() -> str:
+    return os.environ["SITE_URL"]
+
+
+@pytest.fixture(scope="session")
+def demo(site) -> Writer:
+    """The seeded writer, on the studio plan."""
+    from stack.pages import signed_in  # noqa: PLC0415
+
+    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    session = signed_in(site, login=known["login"], password=known["password"])
+    return Writer(site, session, known["api_key"])
+
+
+@pytest.fixture
+def stranger(site) -> Writer:
+    """Somebody who has just signed up, on the free plan, with a key of their own."""
+    name = f"stranger-{uuid4().hex[:8]}"
+    session = Session(base_url=site, follow_redirects=True, timeout=30)
+    page = fetched(session, "/accounts/signup/")
+    form = {
+        "csrfmiddlewaretoken": token(page), "workspace": name, "email": f"{name}@example.org",
+        "password1": PASSWORD,
+    }  # fmt: skip
+    answer = session.post("/accounts/signup/", data=form, headers={"Referer": f"{site}/accounts/signup/"})
+    assert answer.status_code == 200
+    assert "signup" not in answer.url.path, answer.text
+    writer = Writer(site, session, "")
+    issued = writer.post("/keys/issue/", name="journey", lifetime_days="", monthly_tokens="")
+    writer.api_key = (
+        attribute(issued, r'<[^>]*id="secret"[^>]*>', "data-text") if 'id="secret"' in issued else ""
+    )
+    return writer
+
+
+@pytest.fixture(scope="session")
+def random_adapters(tmp_path_factory) -> list[Path]:
+    """Ten small random adapters, each with greedy texts of its own."""
+    folder = tmp_path_factory.mktemp("adapters")
+    run_engine_script(
+        "generate.py", "--base", os.environ["BASE_MODEL_DIR"], "--out", str(folder), "--count", "10"
+    )
+    return sorted(folder.iterdir())
+
+
+def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
+    """Run one of engine/'s scripts in the engine's own environment; return what it prints."""
+    done = subprocess.run(
+        [ENGINE_PYTHON, ROOT / "engine" / name, *options],
+        input=stdin, capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def processes_of(words: str) -> Iterator[int]:
+    """Yield the ids of this stack's processes whose command line holds some words."""
+    mine = os.environ["ENGINE_PORT"]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            ours = f"ENGINE_PORT={mine}\0".encode() in environment + b"\0"
+            if words in command and ours and int(entry.name) != os.getpid():
+                yield int(entry.name)

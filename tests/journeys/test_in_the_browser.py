@@ -1,0 +1,111 @@
+"""A writer's first hour, in a real Chromium."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import openai
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from stack.folders import ROOT
+from tests.journeys.conftest import PASSWORD
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+STYLE = ROOT / "engine" / "styles" / "legal"
+
+
+@pytest.fixture
+def page(site):
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(base_url=site, viewport={"width": 1280, "height": 900})
+        faults: list[str] = []
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        yield page
+        browser.close()
+        assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
+
+
+def look(page: Page, name: str) -> None:
+    """Keep a picture of the page when SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+@pytest.mark.timeout(300)
+def test_sign_up_upload_write_key_usage(page, site):
+    name = f"noir-{uuid4().hex[:6]}"
+    page.goto("/")
+    look(page, "home")
+    page.goto("/accounts/signup/")
+    look(page, "signup")
+    page.get_by_label("Studio's name").fill(name)
+    page.get_by_label("E-mail").fill(f"{name}@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page).to_have_url(re.compile(r"/styles/$"))
+
+    card = page.locator("article, li").filter(has_text="Poetry").first
+    card.get_by_role("button", name=re.compile("Select")).click()
+    expect(card.get_by_role("button", name=re.compile("Unselect|Remove"))).to_be_visible()
+    look(page, "catalogue")
+
+    page.goto("/styles/upload/")
+    page.get_by_label("Name", exact=True).fill("Noir")
+    page.get_by_label("Model name").fill("noir")
+    page.locator("input[type=file]").set_input_files(
+        [STYLE / "adapter_config.json", STYLE / "adapter_model.safetensors"]
+    )
+    look(page, "upload")
+    page.get_by_role("button", name="Upload").click()
+    expect(page).to_have_url(re.compile(r"/styles/[\w-]+/noir/"), timeout=60_000)
+    expect(page.get_by_text(re.compile("Serving"))).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-status=serving]")).to_be_visible(timeout=60_000)
+    look(page, "style")
+
+    page.goto("/playground/")
+    page.get_by_label("Style").select_option(label=re.compile("Noir"))
+    page.get_by_label("Prompt").fill("Why is the sky blue?")
+    page.get_by_role("spinbutton").fill("24")
+    page.get_by_role("button", name="Write").click()
+    expect(page.locator("[data-whole-time]")).to_contain_text("s", timeout=60_000)
+    expect(page.locator("[data-answer]")).not_to_be_empty()
+    look(page, "playground")
+
+    page.goto("/keys/")
+    page.get_by_label("Name", exact=True).fill("novel")
+    page.get_by_role("button", name=re.compile("Create|Issue")).click()
+    secret = re.search(r"sk-ps-[0-9A-Za-z]{36}", page.content())
+    assert secret
+    look(page, "keys")
+    client = openai.OpenAI(base_url=f"{site}/v1", api_key=secret.group(), max_retries=0)
+    messages = [{"role": "user", "content": "Name three colours."}]
+    assert (
+        client.chat.completions.create(model="noir", messages=messages, max_tokens=8)
+        .choices[0]
+        .message.content
+    )
+
+    page.goto("/usage/")
+    row = page.get_by_role("row").filter(has_text=re.compile("noir")).first
+    for _ in range(20):
+        if row.is_visible() and "2" in row.inner_text():
+            break
+        page.wait_for_timeout(1000)
+        page.reload()
+    expect(row).to_contain_text("2")
+    look(page, "usage")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("styles/", "playground/", "keys/", "usage/", "styles/upload/"):
+        page.goto(f"/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        look(page, f"phone-{path.strip('/').replace('/', '-')}")

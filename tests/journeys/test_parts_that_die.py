@@ -1,0 +1,59 @@
+"""Every part is killed with SIGKILL; what was begun goes on by itself, and nothing is lost or doubled."""
+
+import os
+import signal
+
+import openai
+import pytest
+
+from stack.smoke import await_serving, upload_style
+from tests.journeys.conftest import eventually, processes_of
+
+QUESTION = "Why is the sky blue?"
+
+
+def kill(words: str) -> None:
+    killed = list(processes_of(words))
+    assert killed, f"nothing runs with {words!r}"
+    for pid in killed:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def answers(writer, model: str) -> bool:
+    try:
+        return bool(writer.say(model, QUESTION, max_tokens=4))
+    except openai.InternalServerError as error:
+        assert error.status_code == 503
+        assert error.response.headers["retry-after"]
+        return False
+    except openai.APIConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("part", ["celery -A config worker", "valkey-server", "weed", "config.asgi"])
+def test_an_upload_goes_on_when_a_part_dies(demo, random_adapters, part):
+    upload = upload_style(demo.site, demo.session, random_adapters[1])
+    kill(part)
+
+    def back() -> bool:
+        try:
+            return demo.session.get("/healthz").status_code == 200
+        except Exception:
+            return False
+
+    eventually(back, within_s=60, what="the site does not come back")
+    await_serving(demo.session, upload)
+    eventually(lambda: answers(demo, upload.model), within_s=60, what=f"{upload.model} does not answer")
+
+
+@pytest.mark.timeout(600)
+def test_styles_come_back_after_the_engine_was_killed(demo):
+    before = demo.say("poetry", QUESTION, max_tokens=16, temperature=0)
+    kill("vllm.entrypoints")
+    assert not answers(demo, "poetry")
+    eventually(lambda: answers(demo, "poetry"), within_s=300, what="poetry does not answer again")
+    eventually(lambda: answers(demo, "genz"), within_s=60, what="genz does not answer again")
+    assert demo.say("poetry", QUESTION, max_tokens=16, temperature=0) == before
