@@ -65,7 +65,7 @@ def ring(task: "Task[..., Any]", *args: str, **options: Any) -> None:
     A broker that does not answer fails nobody: beat rings again.
     """
     connection = task.app.connection_for_write()
-    connection.transport_options = {**connection.transport_options, **PATIENCE}
+    connection.transport_options = {**(connection.transport_options or {}), **PATIENCE}
     try:
         with producers[connection].acquire(block=True) as producer:
             task.apply_async(args, producer=producer, retry=False, **options)

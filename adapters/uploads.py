@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 
 from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -16,7 +15,7 @@ from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, Upload
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
 from adapters.validation import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE, WEIGHTS_LIMIT
-from tenants.public import Tenant, limits_of
+from tenants.public import Tenant, User, limits_of
 
 MIB = 1024 * 1024
 LIMITS_BYTES = {CONFIG_FILE: CONFIG_LIMIT, WEIGHTS_FILE: WEIGHTS_LIMIT}
@@ -42,7 +41,7 @@ class About:
 
 
 def begin(
-    tenant: Tenant, user: AbstractBaseUser | None, about: About, files: dict[str, int]
+    tenant: Tenant, user: User | None, about: About, files: dict[str, int]
 ) -> tuple[AdapterVersion, list[Upload]]:
     """Return a new version, of a new or an own style by that slug, and a POST form for each file.
 
@@ -61,7 +60,7 @@ def begin(
             number=(style.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
             files=files,
             size_bytes=files[WEIGHTS_FILE],
-            created_by_id=user.pk if user else None,
+            created_by=user,
         )
         version.history.create(status=Status.UPLOADING)
     return version, [storage.presign(version.pk, file, size) for file, size in files.items()]

@@ -157,7 +157,7 @@ reads them: a style's texts are likeliest under its own adapter.
 {perplexities}
 
 Ten held-out questions a style. An answer counts as *on topic* if it repeats a telling word of its question
-and at least two of the answer that a person wrote for it (words compared by their first {stem} letters,
+and at least two of its held-out reference answer (words compared by their first {stem} letters,
 common words left out). The control compares the same answers with the next question instead: what chance
 alone would give. *Longest copy* is the longest run of words that an answer shares with any training text: a
 style that parrots its texts would show long runs.

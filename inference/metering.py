@@ -5,12 +5,14 @@ the first token bills nothing; after a crash the last heartbeat is billed; the p
 """
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import redis
+from django.db import IntegrityError
 from redis.commands.core import AsyncScript
 
 from foundation import months, valkey
@@ -20,6 +22,8 @@ from tenants.public import Event, cost_nanousd, record, used
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
+
+logger = logging.getLogger(__name__)
 
 GROUP = "ledger"
 BATCH = 500
@@ -123,7 +127,7 @@ def drain(client: Store, consumer: str) -> int:
     for tag in valkey.tags():
         stream = valkey.stream_of(tag)
         while batch := _next_batch(client, stream, consumer):
-            new += record([_read_event(fields) for _, fields in batch])
+            new += _record(client, tag, [_read_event(fields) for _, fields in batch])
             ids = [entry_id for entry_id, _ in batch]
             client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return new
@@ -141,6 +145,18 @@ def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
         fields |= {f"tokens:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
         if script(keys, [last, *(part for pair in fields.items() for part in pair)]):
             return
+
+
+def _record(client: Store, tag: str, events: list[Event]) -> int:
+    """Record a batch; an event that PostgreSQL can never take is set apart, so that it holds up no other."""
+    try:
+        return record(events)
+    except IntegrityError:
+        if len(events) > 1:
+            return sum(_record(client, tag, [event]) for event in events)
+        logger.exception("usage event %s is set apart", events[0].request_id)
+        client.xadd(valkey.refused_stream_of(tag), {"event": json.dumps(asdict(events[0]), default=str)})
+        return 0
 
 
 def _settlement_keys(tenant: UUID | str, request_id: str, period: str) -> list[str]:

@@ -83,7 +83,10 @@ def binary() -> Path:
     return weed
 
 
-def program(folders: Folders, ports: SeaweedPorts, credentials: Credentials) -> Program:
+def program(
+    folders: Folders, ports: SeaweedPorts, credentials: Credentials, *, origins: Sequence[str]
+) -> Program:
+    """Return SeaweedFS; only pages of these origins may upload."""
     data = folders.var / "seaweed"
     data.mkdir(exist_ok=True)
     sockets = _socket_folder(data)
@@ -102,6 +105,7 @@ def program(folders: Folders, ports: SeaweedPorts, credentials: Credentials) -> 
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-s3.autoCreateBucket=false",
+            f"-s3.allowedOrigins={','.join(origins)}",
             f"-s3.port={ports.s3}",
             f"-s3.port.grpc={ports.s3_grpc}",
             f"-master.port={ports.master}",
@@ -134,25 +138,13 @@ def program(folders: Folders, ports: SeaweedPorts, credentials: Credentials) -> 
     )
 
 
-def ready(client: BaseClient, origins: Sequence[str]) -> bool:
-    """Return True once a signed create_bucket works and the site's pages may upload into the bucket."""
+def ready(client: BaseClient) -> bool:
+    """Return True once a signed create_bucket works: /healthz answers before writes do."""
     try:
-        _create_bucket(client)
-        client.put_bucket_cors(  # type: ignore[attr-defined]
-            Bucket=BUCKET,
-            CORSConfiguration={
-                "CORSRules": [
-                    {
-                        "AllowedOrigins": list(origins),
-                        "AllowedMethods": ["POST", "PUT", "GET", "HEAD"],
-                        "AllowedHeaders": ["*"],
-                        "ExposeHeaders": ["ETag"],
-                        "MaxAgeSeconds": 3600,
-                    }
-                ]
-            },
-        )
-    except (BotoCoreError, ClientError):
+        client.create_bucket(Bucket=BUCKET)  # type: ignore[attr-defined]
+    except ClientError as error:
+        return error.response["Error"]["Code"] in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
+    except BotoCoreError:
         return False
     return True
 
@@ -172,14 +164,6 @@ def client(endpoint: str, credentials: Credentials) -> BaseClient:
             s3={"addressing_style": "path"},
         ),
     )
-
-
-def _create_bucket(client: BaseClient) -> None:
-    try:
-        client.create_bucket(Bucket=BUCKET)  # type: ignore[attr-defined]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}:
-            raise
 
 
 def _socket_folder(data: Path) -> Path:

@@ -67,7 +67,7 @@ def start(stack: Stack) -> list[Future[None]]:
     """Start the three services and return their readiness, which comes within seconds."""
     began_s = time.monotonic()
     folders, credentials, addresses, up = stack.folders, stack.credentials, stack.addresses, stack.supervisor
-    up.start(seaweed.program(folders, stack.seaweed_ports, credentials))
+    up.start(seaweed.program(folders, stack.seaweed_ports, credentials, origins=origins(addresses)))
     up.start(valkey.program(folders, addresses.valkey, credentials.valkey_password))
     way = postgres.initialise(folders, credentials.postgres_password)
     up.start(postgres.program(folders, addresses.postgres, way))
@@ -75,7 +75,7 @@ def start(stack: Stack) -> list[Future[None]]:
     checks = {
         "postgres": partial(postgres.ready, addresses.postgres, credentials.postgres_password),
         "valkey": partial(valkey.ready, addresses.valkey, credentials.valkey_password),
-        "seaweed": partial(seaweed.ready, storage, origins(addresses)),
+        "seaweed": partial(seaweed.ready, storage),
     }
     titles = {"postgres": "PostgreSQL", "valkey": "Valkey", "seaweed": "SeaweedFS (S3)"}
     return [

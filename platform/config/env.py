@@ -65,3 +65,18 @@ def flag(name: str) -> bool:
 def items(name: str) -> list[str]:
     """Return a comma-separated variable as a list without empty items."""
     return [item.strip() for item in read(name).split(",") if item.strip()]
+
+
+def table() -> str:
+    """Return docs/settings.md: every variable, its default and what it means."""
+    rows = [
+        f"| `{name}` | {'required' if v.default is None else f'`{v.default}`' if v.default else 'empty'} "
+        f"| {v.meaning} |"
+        for name, v in VARIABLES.items()
+    ]
+    head = "# Settings\n\nWritten by `python -m config.env`; a test holds it true. `make demo` sets all.\n\n"
+    return head + "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")

@@ -17,8 +17,8 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 SECURE = SITE_URL.startswith("https://")
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -32,7 +32,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "lucide",
     "rest_framework",
-    "config",
+    "config.apps.RoofConfig",
     "tenants",
     "adapters",
     "inference",

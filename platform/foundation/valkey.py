@@ -78,6 +78,11 @@ def stream_of(tag: str) -> str:
     return f"{tag}:usage"
 
 
+def refused_stream_of(tag: str) -> str:
+    """Stream of usage events that PostgreSQL can never take, for an operator to look at."""
+    return f"{tag}:usage:refused"
+
+
 def tags() -> list[str]:
     """Return all hash tags."""
     return [_tag(number) for number in range(SHARDS)]

@@ -1,5 +1,7 @@
 import asyncio
+import json
 import threading
+from uuid import uuid4
 
 import pytest
 
@@ -78,6 +80,16 @@ async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valke
     assert known.events()[0]["outcome"] == "swept"
     await settle(gateway.settlement, grant, Usage(prompt=7, completion=9), "complete")
     assert known.used() == 9
+
+
+def test_an_event_that_can_never_be_recorded_holds_up_no_other(three_settled, known, valkey):
+    tag = names.shard(known.tenant)
+    [_, fields], *_ = valkey.xrange(names.stream_of(tag))
+    poison = json.loads(fields["event"]) | {"request_id": "poison", "key_id": str(uuid4())}
+    valkey.xadd(names.stream_of(tag), {"event": json.dumps(poison)})
+    assert drain(valkey, "c") == 3
+    assert valkey.xlen(names.refused_stream_of(tag)) == 1
+    assert known.events() == []
 
 
 def test_a_flushed_valkey_is_rebuilt_from_the_ledger(three_settled, known, valkey):

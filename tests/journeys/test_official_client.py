@@ -21,10 +21,8 @@ def test_a_streamed_answer_is_the_same_text_as_a_whole_one(demo):
     chunks = list(
         demo.client().chat.completions.create(**options, stream=True, stream_options={"include_usage": True})
     )
-    assert (
-        "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-        == whole.choices[0].message.content
-    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == whole.choices[0].message.content
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
     assert all(chunk.usage is None for chunk in chunks[:-1])
     assert {chunk.model for chunk in chunks} == {"legal"}
@@ -85,8 +83,11 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(stranger):
 
 
 def test_the_free_plans_limits_hold(stranger):
-    with pytest.raises(openai.RateLimitError) as raised:
+    def hurry() -> None:
         for _ in range(30):
             stranger.say("base", "Hello", max_tokens=1)
+
+    with pytest.raises(openai.RateLimitError) as raised:
+        hurry()
     assert raised.value.code == "rate_limit_exceeded"
     assert int(raised.value.response.headers["retry-after"]) >= 1

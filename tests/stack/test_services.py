@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 
 import boto3
+import httpx2
 import psycopg
 import pytest
 import redis
@@ -106,9 +107,8 @@ def test_one_folder_runs_one_stack(folders):
         pass
 
 
-def test_the_bucket_is_private_and_takes_uploads_from_the_site_only(folders):
+def test_the_bucket_is_private(folders):
     with running(folders) as stack:
-        rules = storage(stack).get_bucket_cors(Bucket=seaweed.BUCKET)["CORSRules"]
         stranger = boto3.client(
             "s3",
             endpoint_url=stack.addresses.storage,
@@ -118,8 +118,20 @@ def test_the_bucket_is_private_and_takes_uploads_from_the_site_only(folders):
         )
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
             stranger.list_objects_v2(Bucket=seaweed.BUCKET)
+        assert httpx2.get(f"{stack.addresses.storage}/{seaweed.BUCKET}/note").status_code == 403
 
-    assert stack.addresses.site in rules[0]["AllowedOrigins"]
+
+def test_only_the_sites_own_pages_may_upload(folders):
+    with running(folders) as stack:
+        form = storage(stack).generate_presigned_post(seaweed.BUCKET, "note")
+        allowed = {
+            origin: httpx2.post(
+                form["url"], data=form["fields"], files={"file": b"text"}, headers={"Origin": origin}
+            ).headers.get("Access-Control-Allow-Origin")
+            for origin in (stack.addresses.site, "http://stranger.example")
+        }
+
+    assert allowed == {stack.addresses.site: stack.addresses.site, "http://stranger.example": None}
 
 
 def test_no_password_is_in_the_process_list(folders):

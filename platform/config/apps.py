@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class ConsoleConfig(AdminConfig):
+    """Django's admin, with our console as its site."""
+
+    default_site = "config.console.Console"
+
+
+class RoofConfig(AppConfig):
+    """The roof itself: it brings the management commands that need every floor."""
+
+    name = "config"

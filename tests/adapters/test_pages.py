@@ -1,0 +1,168 @@
+"""The studio's pages of styles: Alice owns Acme, Bob is a member, Charlie is a stranger."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from adapters import serving
+from adapters.models import AdapterVersion, Selection, Status, Style
+from tests.adapters.conftest import adapter_files, known
+
+
+@pytest.fixture
+def version(acme, engine) -> AdapterVersion:
+    return known(acme, "noir", engine)
+
+
+def version_pages(version):
+    return {name: reverse(f"adapters:{name}", args=[version.pk]) for name in ("finish", "retry", "retire")}
+
+
+def test_strangers_are_asked_to_log_in(db, version):
+    pages = [reverse(f"adapters:{name}") for name in ("catalogue", "upload")]
+    pages += [reverse("adapters:style", args=["acme", "noir"]), reverse("adapters:steps", args=[version.pk])]
+    deeds = [reverse("adapters:create_version"), *version_pages(version).values()]
+    deeds += [reverse(f"adapters:{name}", args=[version.style_id]) for name in ("select", "unselect")]
+    answers = [*map(Client().get, pages), *map(Client().post, deeds)]
+    assert {answer.status_code for answer in answers} == {302}
+    assert all(answer["Location"].startswith(reverse("account_login")) for answer in answers)
+
+
+def test_another_tenants_style_is_not_there(charlie_client, version):
+    pages = [reverse("adapters:style", args=["acme", "noir"]), reverse("adapters:steps", args=[version.pk])]
+    deeds = [*version_pages(version).values()]
+    deeds += [reverse(f"adapters:{name}", args=[version.style_id]) for name in ("select", "unselect")]
+    answers = [
+        *map(charlie_client.get, pages),
+        *(charlie_client.post(deed, {"confirm": "noir"}) for deed in deeds),
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    assert "Noir" not in charlie_client.get(reverse("adapters:catalogue")).text
+    assert charlie_client.get(reverse("adapters:upload"), {"style": "noir"}).context["initial"] == {}
+    assert AdapterVersion.objects.get().status == Status.SERVING
+
+
+def test_a_public_style_shows_no_versions_to_others(charlie_client, poetry):
+    page = charlie_client.get(reverse("adapters:style", args=["polyscribe", "poetry"]))
+    assert page.status_code == 200
+    assert "versions" not in page.context
+    steps = reverse("adapters:steps", args=[poetry.live_version_id])
+    assert charlie_client.get(steps).status_code == 404
+
+
+def test_members_see_their_styles_and_the_public_ones(bob_client, version, poetry):
+    page = bob_client.get(reverse("adapters:catalogue"))
+    assert [card.model_name for card in page.context["own_styles"]] == ["acme/noir"]
+    assert [card.model_name for card in page.context["styles"]] == ["poetry"]
+    found = bob_client.get(reverse("adapters:catalogue"), {"q": "nothing like it"})
+    assert found.context["own_styles"] == found.context["styles"] == []
+
+
+def test_selecting_and_unselecting(alice_client, acme, poetry):
+    select, unselect = (reverse(f"adapters:{name}", args=[poetry.pk]) for name in ("select", "unselect"))
+    card = alice_client.post(select, headers={"HX-Request": "true"})
+    assert card.status_code == 200
+    assert 'data-selected="true"' in card.text
+    assert alice_client.post(select).status_code == 302  # twice is once
+    assert Selection.objects.get().tenant == acme
+    assert 'data-selected="false"' in alice_client.post(unselect, headers={"HX-Request": "true"}).text
+    assert not Selection.objects.exists()
+
+
+def test_pages_ask_the_same_few_questions_for_many_styles(
+    alice_client, acme, engine, poetry, django_assert_max_num_queries
+):
+    for number in range(12):
+        known(acme, f"style-{number}", engine)
+    with django_assert_max_num_queries(10):
+        alice_client.get(reverse("adapters:catalogue"))
+    with django_assert_max_num_queries(10):
+        alice_client.get(reverse("adapters:style", args=["acme", "style-1"]))
+
+
+def test_steps_are_polled_until_the_version_is_final(alice_client, acme, engine):
+    version = known(acme, "noir", engine, status=Status.PUSHING)
+    steps = reverse("adapters:steps", args=[version.pk])
+    version.wait("The engine does not answer.")
+    page = alice_client.get(steps)
+    assert "The engine does not answer." in page.text
+    assert "every 1s" in page.text
+    serving.found(version.placements.get(), version.engine_name)
+    page = alice_client.get(steps)
+    assert "every 1s" not in page.text
+    assert page.context["version"].status == Status.SERVING
+
+
+def test_a_rejected_version_shows_every_reason_with_its_fix(alice_client, acme, engine):
+    version = known(acme, "noir", engine, status=Status.REJECTED)
+    version.findings = [
+        {"code": "rank_too_high", "sentence": "<The rank> is 64.", "fix": "Train with less.", "tensor": ""}
+    ]
+    version.save()
+    page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    assert "&lt;The rank&gt; is 64." in page
+    assert "Train with less." in page
+
+
+def test_a_version_is_retired_when_the_styles_name_was_typed(alice_client, version):
+    retire = reverse("adapters:retire", args=[version.pk])
+    assert "Nothing was retired" in alice_client.post(retire, {"confirm": "noirr"}, follow=True).text
+    assert AdapterVersion.objects.get().status == Status.SERVING
+    assert "is retired" in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
+    assert AdapterVersion.objects.get().status == Status.RETIRED
+    assert Style.objects.get().live_version is None
+
+
+def test_only_a_failed_version_is_pushed_again(alice_client, version):
+    retry = reverse("adapters:retry", args=[version.pk])
+    assert "moved on meanwhile" in alice_client.post(retry, follow=True).text
+    AdapterVersion.objects.update(status=Status.FAILED, failure="The engine refused it.")
+    assert alice_client.post(retry).status_code == 302
+    version.refresh_from_db()
+    assert (version.status, version.failure) == (Status.VALID, "")
+
+
+def test_an_upload_is_answered_with_forms_or_with_faults_beside_their_fields(alice_client, base_model):
+    create = reverse("adapters:create_version")
+    files = [{"name": name, "size": len(content)} for name, content in adapter_files().items()]
+    body = {"slug": "noir", "name": "Noir", "description": "", "sample_prompt": "", "files": files}
+    made = alice_client.post(create, body, content_type="application/json")
+    assert made.status_code == 201
+    assert made.json()["page"] == "/styles/acme/noir/"
+    assert [form["file"] for form in made.json()["uploads"]] == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    early = alice_client.post(made.json()["finish"], {}, content_type="application/json")
+    assert (early.status_code, list(early.json()["errors"])) == (400, ["files"])
+    bad = alice_client.post(create, {**body, "slug": "No ir"}, content_type="application/json")
+    assert (bad.status_code, list(bad.json()["errors"])) == (400, ["slug"])
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"files": 3}', b'{"files": [{"name": "x"}]}', b'{"files": [1]}', b"\xff"]
+)
+def test_what_is_no_upload_request_is_refused(alice_client, base_model, body):
+    answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"]["files"]
+
+
+def test_without_a_base_model_uploads_wait(alice_client):
+    body = {"slug": "noir", "files": []}
+    answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
+    assert answer.status_code == 503
+    assert "registerengine" in answer.json()["errors"]["__all__"][0]
+
+
+def test_the_console_shows_styles_versions_engines(operator_client, version, poetry):
+    for model in ("style", "adapterversion", "engine", "placement", "basemodel"):
+        page = operator_client.get(reverse(f"admin:adapters_{model}_changelist"))
+        assert page.status_code == 200
+    for model, row in (("style", version.style), ("adapterversion", version), ("engine", "local")):
+        pk = getattr(row, "pk", row)
+        assert operator_client.get(reverse(f"admin:adapters_{model}_change", args=[pk])).status_code == 200
+    action = {"action": "retire", "_selected_action": [version.pk]}
+    operator_client.post(reverse("admin:adapters_adapterversion_changelist"), action)
+    version.refresh_from_db()
+    assert version.status == Status.RETIRED

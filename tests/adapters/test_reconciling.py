@@ -1,0 +1,187 @@
+"""Engines forget, refuse, die, bring modules of their own; in the end they serve what is wanted."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from adapters import identity, placing, reconciling, serving, steps
+from adapters.models import BaseModel, Engine, Placement, Status, Style
+from tests.adapters.conftest import adapter_files, served, storage_down, uploaded
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_engine_that_restarted_gets_everything_again_without_a_download(acme, engine, vllm):
+    versions = [
+        served(acme, slug, engine, adapter_files(seed=seed)) for seed, slug in enumerate(("noir", "odes"))
+    ]
+    vllm.restart()
+    with storage_down():
+        reconciling.reconcile(engine)
+    assert set(vllm.loaded) == {"identity", *(version.engine_name for version in versions)}
+    assert list(Placement.objects.values_list("loads", flat=True)) == [2, 2]
+    assert Style.objects.exclude(live_version=None).count() == 2
+
+
+def test_a_dead_core_counts_as_down(acme, engine, vllm):
+    vllm.core_is_dead = True
+    reconciling.reconcile(engine)
+    engine.refresh_from_db()
+    assert not engine.is_healthy
+    assert engine.note.startswith("The engine answers with error 503")
+
+
+def test_another_key_than_the_engines_is_named(engine, settings):
+    settings.ENGINE_API_KEY = "wrong"
+    reconciling.reconcile(engine)
+    engine.refresh_from_db()
+    assert "check ENGINE_API_KEY" in engine.note
+
+
+def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_again(acme, engine, vllm):
+    vllm.refuses_with = "While loading {path}/adapter_model.safetensors for {name}: bad\nshape"
+    version = uploaded(acme)
+    steps.advance(version)
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert version.status == Status.FAILED
+    assert version.failure == "While loading the file for the adapter: bad shape"
+    reconciling.reconcile(engine)
+    assert version.placements.get().is_wanted is False  # not tried again by itself
+
+    vllm.refuses_with = ""
+    serving.retry(version)
+    steps.advance(version)
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.failure) == (Status.SERVING, "")
+
+
+def test_out_of_memory_is_no_refusal(acme, engine, vllm):
+    version = uploaded(acme)
+    steps.advance(version)
+    vllm.refuses_with = "CUDA out of memory. Tried to allocate 20.00 MiB"
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.failure) == (Status.PUSHING, "")
+    assert "out of memory" in version.note
+
+
+def test_what_is_not_wanted_is_unloaded_and_its_files_stay(acme, engine, vllm, folder):
+    version = served(acme, "noir", engine)
+    vllm.loaded[f"v_{'0' * 32}"] = "/somewhere/else"
+    vllm.loaded["poetry-bot"] = "/a/static/module"
+    serving.retire(version)
+    reconciling.reconcile(engine)
+    assert set(vllm.loaded) == {"identity", "poetry-bot"}
+    assert placing.is_laid(version)
+
+
+def test_our_name_on_another_folder_is_loaded_anew(acme, engine, vllm, folder):
+    version = served(acme, "noir", engine)
+    vllm.loaded[version.engine_name] = "/another/folder"
+    reconciling.reconcile(engine)
+    assert vllm.loaded[version.engine_name] == str(folder / str(version.pk))
+
+
+def test_a_static_module_with_the_same_files_counts_as_present(acme, engine, vllm, tmp_path):
+    files = adapter_files()
+    for name, content in files.items():
+        Path(tmp_path, name).write_bytes(content)
+    vllm.loaded["poetry-bot"] = str(tmp_path)
+    vllm.loaded["other-bot"] = "/elsewhere"
+    version = served(acme, "noir", engine, files)
+    assert version.engine_name not in vllm.loaded
+    assert Placement.objects.get().loaded_as == "poetry-bot"
+    engine.refresh_from_db()
+    assert engine.note == "Started with static modules: poetry-bot (acme/noir@1), other-bot (unknown)"
+
+    vllm.restart()  # this time without it
+    reconciling.reconcile(engine)
+    assert Placement.objects.get().loaded_as == version.engine_name
+    assert version.engine_name in vllm.loaded
+
+
+def test_damaged_local_files_are_mended_in_place(acme, engine, vllm, folder):
+    version = served(acme, "noir", engine)
+    weights = folder / str(version.pk) / "adapter_model.safetensors"
+    weights.write_bytes(b"rotten")
+    vllm.restart()
+    reconciling.reconcile(engine)
+    assert weights.read_bytes() == adapter_files()["adapter_model.safetensors"]
+    assert version.engine_name in vllm.loaded
+    assert sorted(path.name for path in folder.iterdir() if ".tmp-" in path.name) == []
+
+
+def test_a_full_disk_is_waited_for(acme, engine, vllm, monkeypatch):
+    version = uploaded(acme)
+    steps.advance(version)
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(placing.tempfile, "mkdtemp", full)
+        reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.note[:17]) == (Status.PUSHING, "The engine's disk")
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert version.status == Status.SERVING
+
+
+def test_a_new_engine_gets_what_serves_elsewhere_and_a_draining_one_nothing(acme, engine, vllm):
+    version = served(acme, "noir", engine)
+    Engine.objects.filter(pk=engine.pk).update(is_draining=True)
+    second = Engine.objects.get(pk=engine.pk)
+    second.pk, second.is_draining = "second", False
+    second.save(force_insert=True)
+    vllm.restart()
+    reconciling.reconcile(Engine.objects.get(pk="local"))
+    assert version.engine_name not in vllm.loaded
+    reconciling.reconcile(second)
+    assert Placement.objects.get(engine="second").loaded_at
+
+
+def test_a_refusal_of_one_engine_leaves_the_version_to_the_other(acme, engine, vllm):
+    version = served(acme, "noir", engine)
+    second = Engine.objects.get(pk=engine.pk)
+    second.pk = "second"
+    second.save(force_insert=True)
+    placement = Placement.objects.create(engine=second, version=version)
+    serving.refused(placement, "too large")
+    version.refresh_from_db()
+    assert version.status == Status.SERVING
+    serving.refused(Placement.objects.get(engine="local"), "too large")
+    version.refresh_from_db()
+    assert (version.status, version.failure) == (Status.FAILED, "too large")
+    assert Style.objects.get().live_version is None
+
+
+def test_the_identity_adapter_changes_nothing_and_is_for_cpu_engines(engine, vllm, folder, base_model):
+    reconciling.reconcile(engine)
+    root = Path(vllm.loaded[identity.NAME])
+    assert root.parent == folder
+    assert json.loads((root / "adapter_config.json").read_text())["target_modules"] == ["q_proj"]
+    tensors = load_file(root / "adapter_model.safetensors")
+    assert len(tensors) == 4
+    assert not any(tensor.any() for tensor in tensors.values())
+
+    shutil.rmtree(root.parent)
+    vllm.restart()
+    Engine.objects.update(device="cuda")
+    reconciling.reconcile(Engine.objects.get())
+    assert vllm.loaded == {}
+
+
+def test_a_base_without_the_usual_names_still_has_an_identity(tmp_path):
+    base = BaseModel(name="other", modules={"model.layers.0.attn.qkv": {"out": 12, "in": 4, "norm": 1.0}})
+    tensors = load_file(identity.write(base, tmp_path) / "adapter_model.safetensors")
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    assert shapes == {
+        "base_model.model.model.layers.0.attn.qkv.lora_A.weight": (1, 4),
+        "base_model.model.model.layers.0.attn.qkv.lora_B.weight": (12, 1),
+    }

@@ -1,0 +1,88 @@
+"""What may be uploaded under which name, said before a byte is sent."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from adapters import uploads
+from adapters.errors import UploadRefused
+from adapters.models import AdapterVersion, BaseModel, Engine, Style
+from adapters.uploads import About
+from tests.adapters.conftest import begin
+from tests.adapters.fakes import BASE
+
+GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
+
+
+def faults(tenant, files=GOOD, **about):
+    with pytest.raises(UploadRefused) as refused:
+        uploads.begin(tenant, None, About(**{"slug": "noir", "name": "Noir", **about}), files)
+    assert not AdapterVersion.objects.exists()
+    return refused.value.errors
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({}, "adapter_config.json and adapter_model.safetensors missing"),
+        ({**GOOD, "adapter_model.safetensors": 512 * 1024**2 + 1}, "at most 512.0 MiB"),
+        ({**GOOD, "adapter_config.json": 65_537}, "at most 64.0 KiB"),
+        ({**GOOD, "adapter_config.json": 0}, "is empty"),
+        ({**GOOD, "adapter_config.json": -5}, "is empty"),
+        ({**GOOD, "README.md": 10}, "README.md is not taken"),
+        ({**GOOD, "../adapter_config.json": 10}, "is not taken"),
+        ({"adapter_config.json": 700, "adapter_model.bin": 10}, "adapter_model.bin is a pickle file"),
+        ({"adapter_config.json": 700, "WEIGHTS.PT": 10}, "WEIGHTS.PT is a pickle file"),
+    ],
+)
+def test_wrong_files_are_named(acme, base_model, files, sentence):
+    assert sentence in " ".join(faults(acme, files)["files"])
+
+
+@pytest.mark.parametrize("slug", ["", "No", "a b", "-a", "a-", "a/b", "ä", "x" * 41, "base", "identity"])
+def test_a_bad_short_name_is_refused(acme, base_model, slug):
+    assert faults(acme, slug=slug)["slug"]
+
+
+def test_every_fault_is_told_at_once(acme, base_model):
+    found = faults(acme, {}, slug="A", name="", description="x" * 301)
+    assert set(found) == {"slug", "name", "description", "files"}
+
+
+def test_the_houses_names_are_the_houses(acme, poetry):
+    with pytest.raises(UploadRefused) as refused:
+        begin(acme, "poetry", {name: b"x" for name in GOOD})
+    assert "taken by Polyscribe" in refused.value.errors["slug"][0]
+    version, _ = begin(poetry.owner, "poetry", {name: b"x" for name in GOOD})
+    assert (version.number, version.style) == (2, poetry)
+
+
+def test_the_next_version_keeps_what_is_not_said_anew(acme, base_model):
+    begin(acme, "noir", {name: b"x" for name in GOOD})
+    version, _ = uploads.begin(acme, None, About(slug="noir", description="Rain."), GOOD)
+    style = Style.objects.get()
+    assert (version.number, style.name, style.description) == (2, "Noir", "Rain.")
+
+
+def test_a_plan_holds_so_many_private_styles(acme, base_model):
+    for slug in ("a", "b", "c"):  # the free plan holds three
+        begin(acme, slug, {name: b"x" for name in GOOD})
+    with pytest.raises(UploadRefused) as refused:
+        begin(acme, "d", {name: b"x" for name in GOOD})
+    assert "Your plan holds 3 private styles" in refused.value.errors["slug"][0]
+    assert begin(acme, "c", {name: b"x" for name in GOOD})[0].number == 2
+
+
+def test_the_engine_of_the_settings_is_registered_once(base_model, settings, tmp_path):
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "llama", "num_hidden_layers": 2, "torch_dtype": "bfloat16"}'
+    )
+    settings.BASE_MODEL_DIR = tmp_path  # no weights in it: an unchanged model is not measured again
+    for _ in range(2):
+        call_command("registerengine", stdout=StringIO())
+    assert Engine.objects.get(name=settings.ENGINE_NAME).base_model.name == BASE
+    (tmp_path / "config.json").unlink()
+    BaseModel.objects.update(name="another")
+    with pytest.raises(CommandError, match="holds no base model"):
+        call_command("registerengine")
