@@ -35,6 +35,12 @@ class Card:
     newest_version: AdapterVersion | None
 
 
+def showcase() -> list[Style]:
+    """Return a few public styles with a sample, for strangers."""
+    shown = Style.objects.filter(is_public=True, live_version__isnull=False).exclude(sample="")
+    return list(shown.select_related("owner").order_by("created_at")[:3])
+
+
 def public_styles(tenant: Tenant, words: str = "") -> list[Card]:
     """Return everybody's styles that serve, and those that the tenant has selected; three queries for all."""
     seen = Q(live_version__isnull=False) | Q(selections__tenant=tenant)
@@ -99,11 +105,6 @@ def set_public(style: Style, *, public: bool = True) -> None:
         Style.objects.filter(pk=style.pk).update(is_public=public)
         routes.changed(style)
     style.is_public = public
-
-
-def set_sample(style: Style, text: str) -> None:
-    """Write down what a style wrote, as the sample on its card."""
-    Style.objects.filter(pk=style.pk).update(sample=text[: Style._meta.get_field("sample").max_length])
 
 
 def _sought(styles: QuerySet[Style], words: str) -> QuerySet[Style]:

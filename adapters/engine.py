@@ -55,6 +55,18 @@ def unload(engine: Engine, name: str) -> None:
         raise EngineUnavailable(_sentence(status, text))
 
 
+def write(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
+    """Return what an adapter answers to a prompt, greedily. Not metered. Raises EngineUnavailable."""
+    body = {
+        "model": name, "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
+        "temperature": 0, "cache_salt": "polyscribe-samples",
+    }  # fmt: skip
+    status, text = _send(engine, "POST", "/v1/chat/completions", body, timeout_s=LOAD_S)
+    if status != 200:
+        raise EngineUnavailable(_sentence(status, _message(text)))
+    return str(json.loads(text)["choices"][0]["message"]["content"] or "")
+
+
 def clean(text: str) -> str:
     """Return an engine's reason without paths and internal names, on one line of bounded length."""
     line = " ".join(NAMES.sub("the adapter", PATHS.sub("the file", text)).split())
@@ -89,7 +101,7 @@ def _post(engine: Engine, path: str, body: Mapping[str, str]) -> tuple[int, str]
 
 
 def _send(
-    engine: Engine, method: str, path: str, body: Mapping[str, str] | None = None, *, timeout_s: float
+    engine: Engine, method: str, path: str, body: Mapping[str, object] | None = None, *, timeout_s: float
 ) -> tuple[int, str]:
     url = urlsplit(engine.url)
     kind = HTTPSConnection if url.scheme == "https" else HTTPConnection

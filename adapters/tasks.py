@@ -10,7 +10,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 
-from adapters import reconciling, routes, steps, uploads
+from adapters import reconciling, routes, sampling, steps, uploads
 from adapters.models import AdapterVersion, Engine
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,9 @@ def advance_all() -> None:
 @shared_task
 def reconcile(engine_name: str) -> None:
     """Bring one engine to what is wanted. Runs beside it."""
-    reconciling.reconcile(Engine.objects.select_related("base_model").get(pk=engine_name))
+    engine = Engine.objects.select_related("base_model").get(pk=engine_name)
+    reconciling.reconcile(engine)
+    sampling.take_missing(engine)
 
 
 @shared_task

@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 import urllib3
@@ -88,7 +87,7 @@ def _writer(password: str) -> tuple[User, str]:
         password = secrets.token_urlsafe(12)
         user.set_password(password)
         user.save(update_fields=["password"])
-    return cast(User, user), password
+    return user, password
 
 
 def _workspace(user: User) -> Tenant:

@@ -171,7 +171,7 @@ BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
 _upload_origin = (
     ["{0.scheme}://{0.netloc}".format(urlsplit(S3_PUBLIC_ENDPOINT_URL))] if S3_PUBLIC_ENDPOINT_URL else []
 )
-SECURE_CSP = {
+SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF],
