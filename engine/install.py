@@ -16,12 +16,12 @@ from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parent
 REQUIREMENTS = {"cpu": "requirements-cpu.txt", "cuda": "requirements-gpu.txt"}
-OVERRIDES = {"cpu": ("overrides.txt", "overrides-cpu.txt"), "cuda": ("overrides.txt",)}
+OVERRIDES = "overrides.txt"
 TORCH_BACKEND = {"cpu": "cpu", "cuda": "auto"}  # uv's name for PyTorch's own package index
 VERSIONS = ("3.13", "3.12", "3.11", "3.14")
 STAMP = "engine-requirements.sha256"
 REPORT = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2])"
-UNREACHABLE = ("dns error", "client error (Connect)", "timed out", "Connection refused")
+UNREACHABLE = "Failed to fetch"  # how uv says that an index does not answer
 
 
 class CannotInstall(SystemExit):
@@ -49,8 +49,8 @@ def device() -> str:
 
 
 def files(kind: str) -> list[Path]:
-    """Return the requirement file for the device `kind`, then its overrides."""
-    return [ENGINE / name for name in (REQUIREMENTS[kind], *OVERRIDES[kind])]
+    """Return the requirement file for the device `kind` and the overrides."""
+    return [ENGINE / REQUIREMENTS[kind], ENGINE / OVERRIDES]
 
 
 def fingerprint(kind: str) -> str:
@@ -68,7 +68,7 @@ def pythons(uv: str) -> list[Python]:
         asked = run([uv, "python", "find", "--no-project", version])
         for path in (asked.stdout.strip(), shutil.which(f"python{version}")):
             if path and (python := probe(path, version)):
-                found.setdefault(python.path, python)
+                found.setdefault(version, python)
     return list(found.values())
 
 
@@ -96,36 +96,37 @@ def sources(kind: str, candidates: list[Python]) -> list[list[str]]:
     return [ambient, [*ambient, "--torch-backend", TORCH_BACKEND[kind]]]
 
 
-def limits(kind: str) -> list[str]:
+def limits() -> list[str]:
     """Return uv's options for what is left out: source packages (nothing is compiled) and our overrides."""
-    return ["--no-build", *(option for file in files(kind)[1:] for option in ("--overrides", str(file)))]
+    return ["--no-build", "--overrides", str(ENGINE / OVERRIDES)]
 
 
 def choose(uv: str, kind: str, candidates: list[Python]) -> tuple[Python, list[str]]:
     """Return the first interpreter and source for which every wheel is found. Raises CannotInstall."""
     if not candidates:
         raise CannotInstall(f"No Python {' or '.join(VERSIONS)} runs here: install one, then run this again.")
-    complaints = []
+    complaints = {}
     for source in sources(kind, candidates):
         for python in candidates:
             requirements = str(ENGINE / REQUIREMENTS[kind])
             resolve = [uv, "pip", "compile", "--quiet", "--python", python.path, requirements]
-            resolved = run([*resolve, *limits(kind), *source])
+            resolved = run([*resolve, *limits(), *source])
             if not resolved.returncode:
                 return python, source
-            complaints.append(f"Python {python.version}: {reason(resolved.stderr)}")
+            complaints[python.version] = f"Python {python.version}: {reason(resolved.stderr)}"
     failed = f"The packages in engine/{REQUIREMENTS[kind]} were found for no Python here:"
-    raise CannotInstall("\n".join([failed, *complaints, advice(complaints)]))
+    raise CannotInstall("\n".join([failed, *complaints.values(), advice(*complaints.values())]))
 
 
 def reason(stderr: str) -> str:
-    """Return the one line of uv's message that tells the cause."""
+    """Return the line of uv's message that tells the cause."""
     causes = [line.strip() for line in stderr.splitlines() if line.strip().startswith(("cause:", "error:"))]
-    return causes[-1].split(":", 1)[1].strip() if causes else stderr.strip()[-300:]
+    deepest = causes[1:2] or causes  # below "error: …" lies the first cause; what follows is detail
+    return deepest[0].split(":", 1)[1].strip() if deepest else stderr.strip()[-300:]
 
 
-def advice(complaints: list[str]) -> str:
-    if any(word in complaint for word in UNREACHABLE for complaint in complaints):
+def advice(*complaints: str) -> str:
+    if any(UNREACHABLE in complaint for complaint in complaints):
         return "A package index could not be reached: check the network (or UV_INDEX), then run this again."
     return f"Install one of Python {', '.join(VERSIONS)} that has these wheels, then run this again."
 
@@ -140,7 +141,7 @@ def install(uv: str, root: Path) -> None:
     python, source = choose(uv, kind, pythons(uv))
     print(f"Engine environment ({kind}): Python {python.version}, {python.path}", flush=True)
     follow([uv, "venv", "--no-project", "--clear", "--quiet", "--python", python.path, str(environment)])
-    requirements = ["-r", str(ENGINE / REQUIREMENTS[kind]), *limits(kind), *source]
+    requirements = ["-r", str(ENGINE / REQUIREMENTS[kind]), *limits(), *source]
     follow([uv, "pip", "install", "--python", str(environment / "bin/python"), *requirements, *quiet()])
     stamp.write_text(fingerprint(kind))
     print(f"Engine environment ({kind}): installed in {time.monotonic() - started:.0f} s")

@@ -54,7 +54,9 @@ class FakeEngine:
         if path == "/v1/models":
             adapters = [{"id": name, "root": root, "parent": BASE} for name, root in self.loaded.items()]
             return 200, {"data": [{"id": BASE, "root": "/models/base", "parent": None}, *adapters]}
-        deed = {"/v1/load_lora_adapter": self._load, "/v1/unload_lora_adapter": self._unload}[path]
+        deed = {"/v1/load_lora_adapter": self._load, "/v1/unload_lora_adapter": self._unload}.get(path)
+        if deed is None:
+            return _error(404, "NotFoundError", "Not Found")
         return deed(body["lora_name"], body.get("lora_path", ""))
 
     def _load(self, name: str, path: str) -> tuple[int, object]:

@@ -115,9 +115,11 @@ def test_pytorchs_own_index_is_asked_where_no_wheel_is_configured(programs):
 
 
 def test_an_index_that_cannot_be_reached_is_the_advice(programs):
-    uv = program(programs, "uv", "echo 'error: no' >&2; echo '  cause: dns error' >&2; exit 2")
+    uv = program(programs, "uv", "echo 'error: no' >&2; echo '  cause: Failed to fetch: index' >&2; exit 2")
 
-    with pytest.raises(install.CannotInstall, match=r"Python 3\.13: dns error\n.*check the network"):
+    with pytest.raises(
+        install.CannotInstall, match=r"Python 3\.13: Failed to fetch: index\n.*check the network"
+    ):
         install.choose(uv, "cpu", [python(programs, "3.13")])
 
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -72,30 +73,29 @@ def site() -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(site) -> Writer:
+def demo(site) -> Iterator[Writer]:
     """The seeded writer, on the studio plan."""
     known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
-    session = signed_in(site, login=known["login"], password=known["password"])
-    return Writer(site, session, known["api_key"])
+    with closing(signed_in(site, login=known["login"], password=known["password"])) as session:
+        yield Writer(site, session, known["api_key"])
 
 
 @pytest.fixture
-def stranger(site) -> Writer:
+def stranger(site) -> Iterator[Writer]:
     """Somebody who has just signed up, on the free plan, with a key of their own."""
     name = f"stranger-{uuid4().hex[:8]}"
-    session = Session(base_url=site, follow_redirects=True, timeout=30)
-    page = fetched(session, "/accounts/signup/")
-    form = {
-        "csrfmiddlewaretoken": token(page), "workspace": name, "email": f"{name}@example.org",
-        "password1": PASSWORD,
-    }  # fmt: skip
-    answer = session.post("/accounts/signup/", data=form, headers={"Referer": f"{site}/accounts/signup/"})
-    assert answer.status_code == 200
-    assert "signup" not in answer.url.path, answer.text
-    writer = Writer(site, session, "")
-    issued = writer.post("/keys/issue/", name="journey", lifetime_days="", monthly_tokens="")
-    writer.api_key = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued).group()
-    return writer
+    with closing(Session(base_url=site, follow_redirects=True, timeout=30)) as session:
+        page = fetched(session, "/accounts/signup/")
+        form = {
+            "csrfmiddlewaretoken": token(page), "workspace": name, "email": f"{name}@example.org",
+            "password1": PASSWORD,
+        }  # fmt: skip
+        answer = session.post("/accounts/signup/", data=form, headers={"Referer": f"{site}/accounts/signup/"})
+        assert "signup" not in answer.url.path, answer.text
+        writer = Writer(site, session, "")
+        issued = writer.post("/keys/issue/", name="journey", lifetime_days="", monthly_tokens="")
+        writer.api_key = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued).group()
+        yield writer
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def test_completions_and_provenance(demo):
         ({"model": "nobody/nothing"}, openai.NotFoundError, "model_not_found"),
         ({"messages": []}, openai.BadRequestError, None),
         (
-            {"messages": [{"role": "user", "content": "word " * 2000}]},
+            {"messages": [{"role": "user", "content": "word " * 3000}]},
             openai.BadRequestError,
             "context_length_exceeded",
         ),
