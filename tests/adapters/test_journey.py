@@ -180,9 +180,18 @@ def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, b
     assert version.status == Status.SERVING
 
 
-def test_two_workers_take_each_step_once(acme, engine):
+def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
-    start, faults = Barrier(2), []
+    start, faults, examined, asked = Barrier(2), [], [], []
+    real = steps.examine
+
+    def examine_slowly(*args):
+        examined.append(args)
+        time.sleep(0.5)
+        return real(*args)
+
+    monkeypatch.setattr(steps, "examine", examine_slowly)
+    vllm.before_load = lambda name: (asked.append(name), time.sleep(0.3))
 
     def work():
         try:
@@ -202,6 +211,8 @@ def test_two_workers_take_each_step_once(acme, engine):
         worker.join()
     assert not faults
     assert history(version) == ["uploading", "uploaded", "valid", "pushing", "serving"]
+    assert len(examined) == 1
+    assert asked.count(version.engine_name) == 1
     assert Placement.objects.get().loads == 1
 
 

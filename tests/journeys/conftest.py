@@ -6,6 +6,7 @@ python -m stack run --all -- pytest tests/journeys
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from uuid import uuid4
 import openai
 import pytest
 
-from stack.folders import ROOT
+from stack.folders import ROOT, Folders
 from stack.pages import Session, fetched, link, signed_in, token
 from stack.smoke import Upload, await_serving, upload_style
 
@@ -118,16 +119,7 @@ def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def processes_of(words: str) -> Iterator[int]:
-    """Yield the ids of this stack's processes whose command line holds some words."""
-    mine = os.environ["ENGINE_PORT"]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            ours = f"ENGINE_PORT={mine}\0".encode() in environment + b"\0"
-            if words in command and ours and int(entry.name) != os.getpid():
-                yield int(entry.name)
+def kill(name: str) -> None:
+    """Kill one of the stack's programs, and all that it started, with SIGKILL."""
+    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / f"{name}.json"
+    os.killpg(json.loads(record.read_text())["pid"], signal.SIGKILL)
