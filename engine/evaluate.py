@@ -23,11 +23,13 @@ HELD_OUT = 10  # questions answered per style
 STEM = 5  # letters that make two words the same
 COMMON = frozenset(
     """
-    about after also asking because before best cause causes come could describe description does each
-    email every explain find first from fun give good have having help here into just know like look
-    made make makes more most much must need never only other over product recipe should some someone
-    start take tell than that their them then there these they thing things this time today tomorrow
-    very want what when where which while will with work works would write year years your you
+    about add after all also and any are asking because been before being best but can cause causes come
+    could day describe description did does each email every explain few find first for from fun get
+    give good got had has have having help her here him his how into its just know let like look made
+    make makes may more most much must need never new not now off one only other our out over own
+    product put recipe say see set she should some someone start take tell than that the their them then
+    there these they thing things this time today tomorrow too two use very want was way were what when
+    where which while who why will with work works would write year years yes you your
     """.split()  # noqa: SIM905 (a list of a hundred lines reads worse)
 )
 
@@ -63,7 +65,7 @@ class Measured:
 
 def stems(text: str) -> set[str]:
     """Return the telling words of `text`, cut to their first letters."""
-    return {word[:STEM] for word in re.findall(r"[^\W\d_]{4,}", text.lower()) if word not in COMMON}
+    return {word[:STEM] for word in re.findall(r"[^\W\d_]{3,}", text.lower()) if word not in COMMON}
 
 
 def about(question: dict[str, str], answer: str) -> bool:
@@ -77,6 +79,12 @@ def on_topic(style: Style, answers: list[str], shift: int = 0) -> int:
     asked = style.heldout[:HELD_OUT]
     asked = asked[shift:] + asked[:shift]
     return sum(about(question, answer) for question, answer in zip(asked, answers, strict=True))
+
+
+def by_chance(one: Measured) -> float:
+    """Return how many answers are on the topic of another question, the mean over the nine others."""
+    shifts = range(1, HELD_OUT)
+    return sum(on_topic(one.style, one.answers, shift) for shift in shifts) / len(shifts)
 
 
 def longest_copy(answer: str, learned: list[dict[str, str]]) -> int:
@@ -141,8 +149,8 @@ bfloat16), and what they do to the same questions. `engine/evaluate.py` writes t
 trains the adapters again. No question below was in a training text of the style that answers it.
 
 Answers are greedy (`temperature` 0) with the base model's own repetition penalty of {penalty}, at most
-{tokens} tokens, in float32. The base is a very small model: it gets facts wrong with or without a style. A
-style changes how it speaks, not what it knows, and the answers are shown as they came.
+{tokens} tokens, in float32. The base is a very small model: it gets facts wrong with or without a style.
+A style changes how it speaks, not what it knows, and the answers are shown as they came.
 
 ## Three questions, four voices
 
@@ -156,11 +164,11 @@ reads them: a style's texts are likeliest under its own adapter.
 
 {perplexities}
 
-Ten held-out questions a style. An answer counts as *on topic* if it repeats a telling word of its question
-and at least two of its held-out reference answer (words compared by their first {stem} letters,
-common words left out). The control compares the same answers with the next question instead: what chance
-alone would give. *Longest copy* is the longest run of words that an answer shares with any training text: a
-style that parrots its texts would show long runs.
+Ten held-out questions a style. An answer counts as *on topic* if it repeats a telling word of its
+question and at least two of its held-out reference answer (words compared by their first {stem} letters,
+common words left out). It is strict: a bag is no luggage to it. The control compares the same answers
+with the nine other questions: what chance alone would give. *Longest copy* is the longest run of words
+that an answer shares with any training text: a style that parrots its texts would show long runs.
 
 {topics}
 
@@ -202,7 +210,7 @@ def topic_table(measured: list[Measured]) -> str:
         counts = [on_topic(one.style, one.answers), on_topic(one.style, one.base_answers)]
         rows.append([
             one.style.name, *(f"{count} of {HELD_OUT}" for count in counts),
-            f"{on_topic(one.style, one.answers, shift=1)} of {HELD_OUT}",
+            f"{by_chance(one):.1f} of {HELD_OUT}",
             f"{copies[len(copies) // 2]} words", f"{copies[-1]} words",
         ])  # fmt: skip
     return table(rows)

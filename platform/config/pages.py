@@ -1,9 +1,14 @@
 """The few pages that belong to no floor."""
 
+import sys
+
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from psycopg_pool import PoolTimeout
+from redis import RedisError
 
 from adapters.public import showcase
 from foundation import valkey
@@ -14,6 +19,14 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("adapters:catalogue")
     return render(request, "home.html", {"styles": showcase(), "api_base": f"{settings.SITE_URL}/v1"})
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Tell a part that is away (503, nothing is lost, try again) from a fault of ours (500)."""
+    away = isinstance(sys.exception(), OperationalError | InterfaceError | RedisError | PoolTimeout)
+    page = "503.html" if away else "500.html"
+    headers = {"Retry-After": "5"} if away else {}
+    return HttpResponse(render_to_string(page), status=503 if away else 500, headers=headers)
 
 
 def healthz(request: HttpRequest) -> JsonResponse:

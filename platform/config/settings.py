@@ -81,6 +81,7 @@ DATABASES = {
         "USER": unquote(_db.username or ""),
         "PASSWORD": unquote(_db.password or ""),
         "NAME": _db.path.lstrip("/"),
+        "CONN_HEALTH_CHECKS": True,  # a pooled connection may have died with PostgreSQL
         "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}, "connect_timeout": 5},
     }
 }

@@ -3,6 +3,8 @@ from django.urls import include, path
 
 from config import pages
 
+handler500 = "config.pages.broken"
+
 urlpatterns = [
     path("", pages.home, name="home"),
     path("healthz", pages.healthz, name="healthz"),

@@ -1,7 +1,9 @@
 """What holds for every page: the policy of what a browser may load, and who sees what."""
 
 import pytest
+from django.db import OperationalError
 from django.urls import reverse
+from redis import RedisError
 
 PAGES = ["adapters:catalogue", "adapters:upload", "tenants:keys", "tenants:usage", "inference:playground"]
 
@@ -29,3 +31,15 @@ def test_the_console_is_for_operators(client, alice_client, operator_client):
 def test_the_playground_refuses_strangers_and_plain_gets(client, alice_client):
     assert client.post(reverse("inference:playground_stream")).status_code == 302
     assert alice_client.get(reverse("inference:playground_stream")).status_code == 405
+
+
+@pytest.mark.parametrize(("fault", "status"), [(OperationalError, 503), (RedisError, 503), (KeyError, 500)])
+def test_a_part_that_is_away_is_told_from_a_fault_of_ours(client, monkeypatch, fault, status):
+    def broken(*args, **kwargs):
+        raise fault
+
+    monkeypatch.setattr("config.pages.showcase", broken)
+    client.raise_request_exception = False
+    answer = client.get("/")
+    assert answer.status_code == status
+    assert answer.headers.get("Retry-After") == ("5" if status == 503 else None)
