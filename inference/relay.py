@@ -26,6 +26,8 @@ from inference.schemas import Asked
 HEARTBEAT_S = 5
 SETTLE_TRIES_S = (0, 0.1, 0.5, 1, 2, 4, 8)  # Valkey may be restarting: an answer waits for it, unbilled never
 DONE = b"[DONE]"
+# vLLM adds fields of its own (KV transfer, routed experts, …) that are nobody's business.
+PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ async def _whole(response: aiohttp.ClientResponse, route: dict[str, Any], usage:
         raise EngineUnavailable from error
     usage.take(answer.get("usage") or {})
     usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
-    return json.dumps(answer | {"model": route["name"]}).encode()
+    answer["model"] = route["name"]
+    return json.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer}).encode()
 
 
 def _without_usage(event: bytes, asked: Asked, usage: Usage) -> bytes:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shlex
 import signal
 import urllib.error
 import urllib.request
@@ -48,10 +49,15 @@ def preparations(variables: Mapping[str, str]) -> list[Program]:
 
 
 def program(variables: Mapping[str, str]) -> Program:
+    """Return vLLM as a program; $ENGINE_OPTIONS adds options of its own, `--lora-modules` for instance."""
     return Program(
         name="engine",
         title="vLLM",
-        argv=[str(PYTHON), str(ROOT / "engine" / "serve.py")],
+        argv=[
+            str(PYTHON),
+            str(ROOT / "engine" / "serve.py"),
+            *shlex.split(os.environ.get("ENGINE_OPTIONS", "")),
+        ],
         env=variables,
         stop_signal=signal.SIGTERM,
         stop_within_s=6,  # nothing is lost: the engine has no state

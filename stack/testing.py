@@ -1,15 +1,21 @@
 """`make test`: the rooms' tests beside the services, then the journeys beside the whole stack."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
 
 from stack.errors import Interrupted, StackError
+from stack.folders import ROOT
 from stack.run import after_dashes, run
 from stack.steps import Steps
 
 JOURNEYS = "tests/journeys"
+# The journeys' engine is started as vLLM's documents show it; the platform must recognise what it finds.
+STATIC_MODULES = "--lora-modules " + " ".join(
+    f"{style}-bot={shlex.quote(str(ROOT / 'engine' / 'styles' / style))}" for style in ("poetry", "legal")
+)
 PYTEST = [sys.executable, "-m", "pytest"]
 
 
@@ -18,6 +24,7 @@ def test(options: Sequence[str]) -> int:
     options, steps = after_dashes(options), Steps(sys.stderr)
     rooms = _half(steps, "rooms", [*PYTEST, "tests", f"--ignore={JOURNEYS}", *options], whole=False)
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: an answer must equal PEFT's text
+    os.environ.setdefault("ENGINE_OPTIONS", STATIC_MODULES)
     journeys = _half(steps, "journeys", [*PYTEST, JOURNEYS, *options], whole=True)
     for line in (rooms, journeys):
         steps.say(line[1])

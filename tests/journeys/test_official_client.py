@@ -1,5 +1,7 @@
 """The official Python client, unchanged, against the whole stack."""
 
+import os
+
 import openai
 import pytest
 
@@ -13,6 +15,14 @@ def test_the_lesson_runs_as_written(demo):
     assert answer.choices[0].message.content
     assert {"base", "genz", "legal", "poetry"} <= {model.id for model in client.models.list()}
     assert client.models.retrieve("poetry").id == "poetry"
+
+
+def test_adapters_that_the_engine_was_started_with_are_recognised(demo):
+    assert "--lora-modules" in os.environ["ENGINE_OPTIONS"]
+    engines = demo.session.get("/console/adapters/engine/").text
+    assert "poetry-bot (poetry@1)" in engines
+    assert "legal-bot (legal@1)" in engines
+    assert demo.say("legal", "Why is the sky blue?", max_tokens=8)
 
 
 def test_a_streamed_answer_is_the_same_text_as_a_whole_one(demo):
