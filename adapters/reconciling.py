@@ -141,7 +141,8 @@ def _static_modules(
     engine: Engine, present: dict[str, str], placements: list[Placement]
 ) -> dict[str, Placement | None]:
     """Return the modules that an engine was started with → the placement whose files they are, if any."""
-    known = {(one.version.config_sha256, one.version.sha256): one for one in placements}
+    # Of several versions with the same files, the oldest is the one the engine was started with.
+    known = {(one.version.config_sha256, one.version.sha256): one for one in reversed(placements)}
     strange = [name for name in present if name != identity.NAME and not OURS.fullmatch(name)]
     return {name: known.get(_digests_of(Path(present[name])) or ("", "")) for name in strange}
 

@@ -93,6 +93,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",  # a path that does not exist must fail, not be fetched from a hub
         "PYTHONSAFEPATH": "1",  # nothing in the current folder may shadow what vLLM imports
+        "PYTHONDONTWRITEBYTECODE": "",  # compiled imports save a quarter of every later start
     }
     if settings.api_key:
         variables["VLLM_API_KEY"] = settings.api_key
