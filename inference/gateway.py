@@ -34,7 +34,7 @@ class Gateway:
         self.redis = Redis.from_pool(pool)
         self.http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=UPSTREAM_CONNECTIONS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=2),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=600),
             headers={"authorization": f"Bearer {settings.ENGINE_API_KEY}"},
         )
         self.admission = self.redis.register_script(scripts.ADMISSION)

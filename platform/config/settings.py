@@ -3,6 +3,7 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from django.templatetags.static import static
 from django.utils.csp import CSP
 
 from config import env
@@ -215,7 +216,15 @@ LOGGING = {
     "loggers": {"aiohttp": {"level": "WARNING"}, "botocore": {"level": "WARNING"}},
 }
 
-UNFOLD = {"SITE_TITLE": "Polyscribe console", "SITE_HEADER": "Polyscribe", "SHOW_VIEW_ON_SITE": False}
+UNFOLD = {
+    "SITE_TITLE": "Polyscribe console",
+    "SITE_HEADER": "Polyscribe",
+    "SITE_SYMBOL": "ink_pen",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/favicon.svg")}
+    ],
+    "SHOW_VIEW_ON_SITE": False,
+}
 REST_FRAMEWORK: dict[str, list[str]] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],

@@ -70,7 +70,6 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     expect(page).to_have_url(re.compile(r"/styles/[\w-]+/noir/"), timeout=60_000)
     expect(page.get_by_text(re.compile("Serving"))).to_be_visible(timeout=60_000)
     expect(page.locator("[data-status=serving]")).to_be_visible(timeout=60_000)
-    look(page, "style")
 
     page.goto("/playground/")
     page.get_by_label("Style").select_option(f"{name}/noir")
@@ -80,6 +79,16 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     expect(page.locator("[data-whole-time]")).to_contain_text("s", timeout=60_000)
     expect(page.locator("[data-answer]")).not_to_be_empty()
     look(page, "playground")
+
+    page.goto(f"/styles/{name}/noir/")
+    sample = page.locator("blockquote")
+    for _ in range(30):
+        if sample.count():
+            break
+        page.wait_for_timeout(1000)
+        page.reload()
+    expect(sample.first).not_to_be_empty()
+    look(page, "style")
 
     page.goto("/keys/")
     page.get_by_label("Name", exact=True).fill("novel")
