@@ -199,10 +199,18 @@ def _next_batch(client: Store, stream: str, consumer: str) -> list[tuple[str, di
         if "NOGROUP" not in str(error):
             raise
         if client.exists(stream):
-            client.xgroup_create(stream, GROUP, id="0")
+            _make_group(client, stream)
             return _next_batch(client, stream, consumer)
         return []
     return list(answer[0][1]) if answer else []
+
+
+def _make_group(client: Store, stream: str) -> None:
+    try:
+        client.xgroup_create(stream, GROUP, id="0")
+    except redis.ResponseError as error:
+        if "BUSYGROUP" not in str(error):  # another drain was first
+            raise
 
 
 def _read_event(fields: dict[str, str]) -> Event:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,12 +44,16 @@ class Writer:
     session: Session
     api_key: str
 
-    def client(self, **options: object) -> openai.OpenAI:
-        fixed = {"base_url": f"{self.site}/v1", "api_key": self.api_key, "max_retries": 0, "timeout": 120}
-        return openai.OpenAI(**(fixed | options))
+    @cached_property
+    def client(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.site}/v1", api_key=self.api_key, max_retries=0, timeout=120)
+
+    def close(self) -> None:
+        self.session.close()
+        self.client.close()
 
     def say(self, model: str, prompt: str, **options: object) -> str:
-        answer = self.client().chat.completions.create(
+        answer = self.client.chat.completions.create(
             model=model, messages=[{"role": "user", "content": prompt}], **options
         )
         return answer.choices[0].message.content or ""
@@ -77,8 +82,9 @@ def site() -> str:
 def demo(site) -> Iterator[Writer]:
     """The seeded writer, on the studio plan."""
     known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
-    with closing(signed_in(site, login=known["login"], password=known["password"])) as session:
-        yield Writer(site, session, known["api_key"])
+    session = signed_in(site, login=known["login"], password=known["password"])
+    with closing(Writer(site, session, known["api_key"])) as writer:
+        yield writer
 
 
 @pytest.fixture
@@ -97,6 +103,7 @@ def stranger(site) -> Iterator[Writer]:
         issued = writer.post("/keys/issue/", name="journey", lifetime_days="", monthly_tokens="")
         writer.api_key = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued).group()
         yield writer
+        writer.client.close()
 
 
 @pytest.fixture(scope="session")

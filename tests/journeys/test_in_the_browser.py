@@ -96,9 +96,9 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     secret = re.search(r"sk-ps-[0-9A-Za-z]{36}", page.content())
     assert secret
     look(page, "keys")
-    client = openai.OpenAI(base_url=f"{site}/v1", api_key=secret.group(), max_retries=0)
     messages = [{"role": "user", "content": "Name three colours."}]
-    answer = client.chat.completions.create(model="noir", messages=messages, max_tokens=8)
+    with openai.OpenAI(base_url=f"{site}/v1", api_key=secret.group(), max_retries=0) as client:
+        answer = client.chat.completions.create(model="noir", messages=messages, max_tokens=8)
     assert answer.choices[0].message.content
 
     page.goto("/usage/")

@@ -9,7 +9,7 @@ QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 
 
 def test_the_lesson_runs_as_written(demo):
-    client = demo.client()
+    client = demo.client
     answer = client.chat.completions.create(model="poetry", messages=QUESTION, max_tokens=40)
     assert answer.model == "poetry"
     assert answer.choices[0].message.content
@@ -27,9 +27,9 @@ def test_adapters_that_the_engine_was_started_with_are_recognised(demo):
 
 def test_a_streamed_answer_is_the_same_text_as_a_whole_one(demo):
     options = {"model": "legal", "messages": QUESTION, "max_tokens": 24, "temperature": 0}
-    whole = demo.client().chat.completions.create(**options)
+    whole = demo.client.chat.completions.create(**options)
     chunks = list(
-        demo.client().chat.completions.create(**options, stream=True, stream_options={"include_usage": True})
+        demo.client.chat.completions.create(**options, stream=True, stream_options={"include_usage": True})
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == whole.choices[0].message.content
@@ -39,7 +39,7 @@ def test_a_streamed_answer_is_the_same_text_as_a_whole_one(demo):
 
 
 def test_completions_and_provenance(demo):
-    raw = demo.client().completions.with_raw_response.create(model="genz", prompt="The sea", max_tokens=8)
+    raw = demo.client.completions.with_raw_response.create(model="genz", prompt="The sea", max_tokens=8)
     assert raw.parse().choices[0].text
     assert raw.headers["x-polyscribe-style"] == "genz"
     assert len(raw.headers["x-polyscribe-adapter-sha256"]) == 64
@@ -61,14 +61,14 @@ def test_completions_and_provenance(demo):
 )
 def test_errors_are_raised_as_the_client_documents(demo, changes, error, code):
     with pytest.raises(error) as raised:
-        demo.client().chat.completions.create(**({"model": "poetry", "messages": QUESTION} | changes))
+        demo.client.chat.completions.create(**({"model": "poetry", "messages": QUESTION} | changes))
     assert raised.value.code == code
     assert "/" not in raised.value.message.replace("nobody/nothing", "").replace("/v1/models", "")
 
 
 def test_a_key_that_is_wrong_is_refused(demo):
     for key in ("nonsense", demo.api_key[:-1] + ("0" if demo.api_key[-1] != "0" else "1")):
-        client = demo.client().with_options(api_key=key)
+        client = demo.client.with_options(api_key=key)
         with pytest.raises(openai.AuthenticationError) as raised:
             client.chat.completions.create(model="poetry", messages=QUESTION)
         assert raised.value.code == "invalid_api_key"
@@ -80,7 +80,7 @@ def test_a_stranger_sees_only_what_it_selected(demo, stranger, random_adapters):
     for model in (own, "poetry"):  # another tenant's, and a public one that was not selected
         with pytest.raises(openai.NotFoundError):
             stranger.say(model, "Hello", max_tokens=4)
-    assert [model.id for model in stranger.client().models.list()] == ["base"]
+    assert [model.id for model in stranger.client.models.list()] == ["base"]
 
 
 def test_a_revoked_key_is_refused_from_the_next_request_on(stranger):
