@@ -1,12 +1,12 @@
 -- Checks every limit of a request and takes every hold, or changes nothing.
 -- KEYS: limits, key, styles, used, held, bucket, open, hold, leases
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
---       choices asked, period, lease in ms
--- Returns a flat array that begins with the verdict: admitted, cold, denied, unknown_model, loading, limited.
+--       choices asked, period, lease in ms, 1 if the prompt was counted exactly
+-- Returns a flat array that begins with the verdict: admitted, cold, denied, unknown_model, loading, crude, limited.
 local limits_key, key_key, styles_key, used_key, held_key, bucket_key, open_key, hold_key, leases_key = unpack(KEYS)
 local request, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local prompt, asked, choices = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local period, lease_ms = ARGV[8], tonumber(ARGV[9])
+local period, lease_ms, exact = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1'
 
 local function hash(name)
   local flat, map = redis.call('HGETALL', name), {}
@@ -39,7 +39,9 @@ local output = per_request
 if asked > 0 then
   output = math.min(asked, per_request)
 else
-  output = math.max(1, math.min(per_request, route.max_model_len - prompt))
+  local room = route.max_model_len - prompt
+  if room < per_request and not exact then return {'crude'} end
+  output = math.max(1, math.min(per_request, room))
 end
 local hold = prompt + output * choices
 

@@ -50,6 +50,10 @@ class Cold(Exception):
     """Valkey does not know this tenant (any more): publish it, then ask again."""
 
 
+class Crude(Exception):
+    """The prompt's byte bound would cut the default output short: count its tokens, then ask again."""
+
+
 async def admit(
     script: AsyncScript,
     caller: Caller,
@@ -57,10 +61,14 @@ async def admit(
     request_id: str,
     model: str,
     prompt: int,
+    exact: bool = False,
     output: int,
     choices: int,
 ) -> Grant:
-    """Return a grant. Raises Cold, or the error that says which limit, what is left and when it resets."""
+    """Return a grant; `prompt` is an upper bound of the prompt's tokens.
+
+    Raises Cold, Crude, or the error that says which limit is reached, what is left and when it resets.
+    """
     period = months.current()
     tenant, key = caller.tenant_id, caller.key_id
     keys = [
@@ -68,9 +76,8 @@ async def admit(
         valkey.used_key(tenant, period), valkey.held_key(tenant, period), valkey.bucket_key(tenant),
         valkey.open_key(tenant), valkey.hold_key(tenant, request_id), valkey.leases_key(valkey.shard(tenant)),
     ]  # fmt: skip
-    answer = await script(
-        keys, [request_id, str(tenant), str(key), model, prompt, output, choices, period, LEASE_MS]
-    )
+    asked: list[str | int] = [prompt, output, choices, period, LEASE_MS, int(exact)]
+    answer = await script(keys, [request_id, str(tenant), str(key), model, *asked])
     if answer[0] != "admitted":
         raise _refusal(answer, model=model, period=period)
     route, granted, hold, now, *prices_and_rates = answer[1:]
@@ -89,6 +96,8 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
     match answer[0]:
         case "cold":
             return Cold()
+        case "crude":
+            return Crude()
         case "denied":
             return {
                 "suspended": errors.Suspended,

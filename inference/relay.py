@@ -17,7 +17,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from inference import counting, engine, metering, presenting
-from inference.admission import Caller, Cold, Grant, admit
+from inference.admission import Caller, Cold, Crude, Grant, admit
 from inference.errors import EngineUnavailable, GateUnavailable, Limited
 from inference.gateway import Gateway
 from inference.metering import Usage
@@ -74,20 +74,23 @@ async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str
         admit, gateway.admission, caller, request_id=request_id, model=asked.model,
         output=asked.output_tokens, choices=asked.choices,
     )  # fmt: skip
-    try:
+    warm = exact = False
+    while True:
         try:
-            return await ask(prompt=prompt)
-        except Cold:
+            return await ask(prompt=prompt, exact=exact)
+        except Cold as error:
+            if warm:
+                raise GateUnavailable from error
             await gateway.warm(caller.tenant_id)
-            return await ask(prompt=prompt)
-        except Limited:
-            # The byte bound is crude; near a limit the base model's own tokenizer decides.
-            exact = await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
-            if exact >= prompt:
+            warm = True
+        except (Crude, Limited):
+            # The byte bound is crude; where it matters, the base model's own tokenizer decides.
+            if exact:
                 raise
-            return await ask(prompt=exact)
-    except (Cold, RedisError, OSError) as error:
-        raise GateUnavailable from error
+            counted = await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
+            prompt, exact = min(prompt, counted), True
+        except (RedisError, OSError) as error:
+            raise GateUnavailable from error
 
 
 async def _settled(

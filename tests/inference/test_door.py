@@ -76,6 +76,21 @@ async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, acc
     assert (event["outcome"], event["finish_reason"]) == ("complete", "stop")
 
 
+async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, engine, monkeypatch):
+    monkeypatch.setattr(relaying.counting, "prompt_tokens", lambda asked: 600)
+    await client.ask(chat(messages=[{"role": "user", "content": "word " * 500}]))
+    assert engine.asked[0]["max_tokens"] == 50
+    await client.ask(chat(messages=[{"role": "user", "content": "short"}]))
+    assert engine.asked[1]["max_tokens"] == 50
+
+
+async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, account, monkeypatch):
+    account.limit(monthly_tokens=300)
+    monkeypatch.setattr(relaying.counting, "prompt_tokens", lambda asked: 100)
+    status, _, _ = await client.ask(chat(messages=[{"role": "user", "content": "word " * 100}]))
+    assert status == 200
+
+
 @pytest.mark.parametrize("include_usage", [False, True])
 async def test_a_stream_ends_settled_and_carries_usage_only_if_asked(client, engine, account, include_usage):
     _, head, body = await client.ask(chat(stream=True, stream_options={"include_usage": include_usage}))
