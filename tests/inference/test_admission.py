@@ -5,11 +5,13 @@ import pytest
 from foundation import valkey
 from inference.admission import Cold, admit
 from inference.errors import (
+    ExpiredKey,
     InFlightFull,
     QuotaExhausted,
     RateLimited,
     RevokedKey,
     StyleLoading,
+    Suspended,
     TooLargeForLimit,
     UnknownModel,
 )  # fmt: skip
@@ -108,10 +110,19 @@ async def test_what_a_key_may_not_use_does_not_exist(account, ask):
         await ask(model="nobody/nothing")
 
 
-async def test_state_counts_from_the_next_request_on(account, ask):
+@pytest.mark.parametrize(
+    ("change", "error"), [({"state": "revoked"}, RevokedKey), ({"expires_at": 1_700_000_000}, ExpiredKey)]
+)
+async def test_a_keys_state_counts_from_the_next_request_on(account, ask, change, error):
     await ask()
-    account.store.hset(valkey.key_key(account.tenant, account.key), "state", "revoked")
-    with pytest.raises(RevokedKey):
+    account.store.hset(valkey.key_key(account.tenant, account.key), mapping=change)
+    with pytest.raises(error):
+        await ask()
+
+
+async def test_a_suspended_tenant_is_served_no_more(account, ask):
+    account.limit(state="suspended")
+    with pytest.raises(Suspended):
         await ask()
 
 

@@ -5,6 +5,9 @@ import os
 import openai
 import pytest
 
+from stack.pages import rows
+from tests.journeys.conftest import eventually
+
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 
 
@@ -90,6 +93,22 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(stranger):
     stranger.post(f"/keys/{path}", name="journey")
     with pytest.raises(openai.AuthenticationError):
         stranger.say("base", "Hello", max_tokens=4)
+
+
+def test_a_hang_up_is_billed_what_was_made(stranger):
+    stream = stranger.client.chat.completions.create(
+        model="base", messages=QUESTION, max_tokens=400, temperature=0, stream=True
+    )
+    for _ in range(3):
+        next(stream)
+    stream.close()
+
+    def counted() -> bool:
+        return "hung up" in stranger.session.get("/usage/").text
+
+    eventually(counted, within_s=30, what="the usage page does not tell of the hang-up")
+    [row] = [row for row in rows(stranger.session.get("/usage/").text) if "hung up" in " ".join(row)]
+    assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
 
 
 def test_the_free_plans_limits_hold(stranger):
