@@ -1,6 +1,7 @@
 """What one web process holds open for the data plane: connections and scripts. Made at start-up."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Self
 from uuid import UUID
 
@@ -62,7 +63,7 @@ class Gateway:
     async def warm(self, tenant_id: UUID) -> None:
         """Write into Valkey all that admission must know of a tenant. Raises GateUnavailable."""
         try:
-            await sync_to_async(_publish, thread_sensitive=False)(tenant_id)
+            await _beside(_publish, tenant_id)
         except (OperationalError, RedisError) as error:
             raise GateUnavailable from error
 
@@ -73,7 +74,7 @@ class Gateway:
                 tenant, key = written.split(":", 1)
                 owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))
             else:
-                owner = await sync_to_async(_owner_in_database, thread_sensitive=False)(digest)
+                owner = await _beside(find_owner, digest)
         except (OperationalError, RedisError) as error:
             raise GateUnavailable from error
         if owner is None:
@@ -84,19 +85,20 @@ class Gateway:
         return True
 
 
-def _owner_in_database(digest: str) -> tuple[UUID, UUID] | None:
-    close_old_connections()
-    try:
-        return find_owner(digest)
-    finally:
+async def _beside[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a synchronous function returns, in a thread that gives its database connection back."""
+
+    def run() -> T:
         close_old_connections()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(run, thread_sensitive=False)()
 
 
 def _publish(tenant_id: UUID) -> None:
-    close_old_connections()
-    try:
-        gate_publish(tenant_id)
-        publish_routes(tenant_id)
-        rebuild(valkey.client(), tenant_id, months.current())
-    finally:
-        close_old_connections()
+    gate_publish(tenant_id)
+    publish_routes(tenant_id)
+    rebuild(valkey.client(), tenant_id, months.current())
