@@ -10,10 +10,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from adapters import engine as control
-from adapters import identity, locks, placing, routes, serving
+from adapters import identity, placing, routes, serving
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.validation import CONFIG_FILE, WEIGHTS_FILE
+from foundation import locks
 from foundation.errors import DomainError, Unavailable
 
 logger = logging.getLogger(__name__)

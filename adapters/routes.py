@@ -14,9 +14,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from adapters import identity, locks
+from adapters import identity
 from adapters.models import AdapterVersion, Engine, Placement, Style
-from foundation import valkey
+from foundation import locks, valkey
 from tenants.public import Tenant, gate_publish
 
 BASE = "base"

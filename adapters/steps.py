@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
-from adapters import locks, routes, storage, uploads
+from adapters import routes, storage, uploads
 from adapters.errors import NotStored, NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.validation import (
@@ -23,6 +23,7 @@ from adapters.validation import (
     Report,
     examine,
 )
+from foundation import locks
 from foundation.errors import Unavailable
 
 logger = logging.getLogger(__name__)

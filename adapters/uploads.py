@@ -10,11 +10,12 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from adapters import locks, routes, storage
+from adapters import routes, storage
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
 from adapters.validation import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE, WEIGHTS_LIMIT
+from foundation import locks
 from tenants.public import Tenant, User, limits_of
 
 MIB = 1024 * 1024

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from functools import partial
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from redis.typing import EncodableT, FieldT
 
-from foundation import valkey
+from foundation import locks, valkey
 from tenants import plans
 from tenants.models import ApiKey, Tenant
 
@@ -50,19 +50,14 @@ def publish(tenant_id: UUID) -> None:
     Raises Tenant.DoesNotExist, and redis.RedisError when Valkey does not answer.
     """
     with transaction.atomic():
-        _one_at_a_time(tenant_id)
+        # Else a slow publisher that read before a revoke could write "live" after it.
+        locks.one_at_a_time(f"gate {tenant_id}")
         _write(Tenant.objects.get(pk=tenant_id))
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
     """Return (tenant id, key id) of a secret's digest from PostgreSQL, also of revoked keys, or None."""
     return ApiKey.objects.filter(digest=digest).values_list("tenant_id", "pk").first()
-
-
-def _one_at_a_time(tenant_id: UUID) -> None:
-    # Without the lock a slow publisher that read before a revoke could write "live" after it.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"gate {tenant_id}"])
 
 
 def _write(tenant: Tenant) -> None:
