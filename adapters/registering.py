@@ -36,6 +36,7 @@ def register_engine() -> Engine:
         "max_cpu_loras": settings.ENGINE_MAX_CPU_LORAS,
         "max_lora_rank": settings.ENGINE_MAX_LORA_RANK,
         "max_model_len": settings.ENGINE_MAX_MODEL_LEN,
+        "max_num_seqs": settings.ENGINE_MAX_NUM_SEQS,
     }
     known = Engine.objects.filter(name=settings.ENGINE_NAME, **values).first()
     if known:

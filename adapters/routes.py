@@ -1,6 +1,7 @@
 """Where each model name of a tenant leads, written to Valkey for the data plane.
 
-A route is JSON. Serving: style, name, version, sha256, base_model, engine, url, lora, max_model_len.
+A route is JSON. Serving: style, name, version, sha256, base_model, engine, url, lora, max_model_len,
+max_num_seqs.
 On its way or for a moment on no engine: style, name, "state": "loading". A name without a route is unknown.
 """
 
@@ -129,6 +130,7 @@ def _serving(style: Style, placement: Placement) -> Route:
         "url": engine.url,
         "lora": placement.loaded_as,
         "max_model_len": engine.max_model_len,
+        "max_num_seqs": engine.max_num_seqs,
     }
 
 
@@ -148,4 +150,5 @@ def _base() -> Route:
         "url": engine.url,
         "lora": identity.NAME if on_cpu else engine.base_model.name,
         "max_model_len": engine.max_model_len,
+        "max_num_seqs": engine.max_num_seqs,
     }

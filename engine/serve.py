@@ -39,6 +39,7 @@ class Settings:
     max_cpu_loras: int
     max_lora_rank: int
     max_model_len: int
+    max_num_seqs: int
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -56,6 +57,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_cpu_loras=number(environ, "ENGINE_MAX_CPU_LORAS", 64),
         max_lora_rank=number(environ, "ENGINE_MAX_LORA_RANK", 16),
         max_model_len=number(environ, "ENGINE_MAX_MODEL_LEN", 2048),
+        max_num_seqs=number(environ, "ENGINE_MAX_NUM_SEQS", 128),
     )
 
 
@@ -112,6 +114,7 @@ def arguments(settings: Settings) -> list[str]:
         "--port", str(settings.port),
         "--dtype", settings.dtype,
         "--max-model-len", str(settings.max_model_len),
+        "--max-num-seqs", str(settings.max_num_seqs),
         "--enable-lora",
         "--max-loras", str(settings.max_loras),
         "--max-cpu-loras", str(settings.max_cpu_loras),

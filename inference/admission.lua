@@ -1,96 +1,146 @@
--- Checks every limit of a request and takes every hold, or changes nothing.
--- KEYS: limits, key, styles, used, held, bucket, open, hold, leases
+-- Checks every limit of a request, the tenant's and its key's, and takes every hold, or changes nothing.
+-- KEYS: limits, key, styles, used, held, bucket, hold, leases
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
---       choices asked, period, lease in ms, 1 if the prompt was counted exactly
--- Returns a flat array that begins with the verdict: admitted, cold, denied, unknown_model, loading, crude, limited.
-local limits_key, key_key, styles_key, used_key, held_key, bucket_key, open_key, hold_key, leases_key = unpack(KEYS)
+--       choices asked, period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly
+-- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, unknown_model, loading,
+-- crude, limited. An absent or empty limit of a key (or of spending) means that there is none.
+local limits_key, key_key, styles_key, used_key, held_key, bucket_key, hold_key, leases_key = unpack(KEYS)
 local request, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local prompt, asked, choices = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local period, lease_ms, exact = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1'
+local period, lease_ms, exact = ARGV[8], tonumber(ARGV[11]), ARGV[12] == '1'
+local call = redis.call
 
-local function hash(name)
-  local flat, map = redis.call('HGETALL', name), {}
-  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
-  return map
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now < tonumber(ARGV[9]) or now >= tonumber(ARGV[10]) then return {'other_month', now} end
+
+-- A field of the tenant, and the same of its key, stand side by side.
+local function both(name, ...)
+  local fields = {}
+  for i = 1, select('#', ...) do
+    local field = select(i, ...)
+    fields[2 * i - 1], fields[2 * i] = field, field .. ':' .. key
+  end
+  return call('HMGET', name, unpack(fields))
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limits, api_key = hash(limits_key), hash(key_key)
-local used = redis.call('HMGET', used_key, 'tokens', 'tokens:' .. key)
-if not limits.state or not api_key.state or not used[1] or redis.call('EXISTS', styles_key) == 0 then
+local limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
+  'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
+  'input_nanousd', 'cached_input_nanousd', 'output_nanousd')
+local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
+  'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
+local used = both(used_key, 'tokens', 'nanousd')
+local route_json = call('HGET', styles_key, model)
+if not limits[1] or not api_key[1] or not used[1]
+    or (not route_json and call('EXISTS', styles_key) == 0) then
   return {'cold'}
 end
-if limits.state ~= 'live' then return {'denied', 'suspended'} end
-if api_key.state ~= 'live' then return {'denied', 'revoked'} end
-if api_key.expires_at ~= '' and tonumber(api_key.expires_at) * 1000 <= now then return {'denied', 'expired'} end
+if limits[1] ~= 'live' then return {'denied', 'suspended'} end
+if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
+if api_key[7] and api_key[7] ~= '' and tonumber(api_key[7]) * 1000 <= now then return {'denied', 'expired'} end
 
-local route_json = redis.call('HGET', styles_key, model)
 if not route_json then return {'unknown_model'} end
 local route = cjson.decode(route_json)
-if api_key.styles ~= '' and route.style ~= cjson.null
-    and not string.find(',' .. api_key.styles .. ',', ',' .. route.style .. ',', 1, true) then
+local only = api_key[8] or ''
+if only ~= '' and (route.style == cjson.null
+    or not string.find(',' .. only .. ',', ',' .. route.style .. ',', 1, true)) then
   return {'unknown_model'}
 end
 if route.state == 'loading' then return {'loading'} end
 
-local per_request = tonumber(limits.max_output_tokens)
-local output = per_request
+local output = tonumber(limits[7])
 if asked > 0 then
-  output = math.min(asked, per_request)
+  output = math.min(asked, output)
 else
   local room = route.max_model_len - prompt
-  if room < per_request and not exact then return {'crude'} end
-  output = math.max(1, math.min(per_request, room))
+  if room < output and not exact then return {'crude'} end
+  output = math.max(1, math.min(output, room))
 end
-local hold = prompt + output * choices
+local input_price = math.max(tonumber(limits[9]), tonumber(limits[10]))
+local tokens = prompt + output * choices
+local nanousd = prompt * input_price + output * choices * tonumber(limits[11])
 
-local requests_max, tokens_max = tonumber(limits.requests_per_minute), tonumber(limits.tokens_per_minute)
-local levels = redis.call('HMGET', bucket_key, 'requests', 'tokens', 'at')
-local elapsed = now - (tonumber(levels[3]) or now)
-local requests = math.min(requests_max, (tonumber(levels[1]) or requests_max) + elapsed * requests_max / 60000)
-local tokens = math.min(tokens_max, (tonumber(levels[2]) or tokens_max) + elapsed * tokens_max / 60000)
+local held = both(held_key, 'tokens', 'nanousd')
+local bucket = both(bucket_key, 'open', 'at', 'requests', 'tokens')
+local function account(scope, limit, side)
+  local function number(list, i) return tonumber(list[2 * i - 2 + side]) end
+  local its = {
+    scope = scope, tokens_cap = tonumber(limit[2]), nanousd_cap = tonumber(limit[3]),
+    parallel = tonumber(limit[4]), requests_max = tonumber(limit[5]), tokens_max = tonumber(limit[6]),
+    tokens_used = number(used, 1) or 0, nanousd_used = number(used, 2) or 0,
+    tokens_held = number(held, 1) or 0, nanousd_held = number(held, 2) or 0, open = number(bucket, 1) or 0,
+  }
+  local elapsed = now - (number(bucket, 2) or now)
+  local function level(i, max) return max and math.min(max, (number(bucket, i) or max) + elapsed * max / 60000) end
+  its.requests, its.tokens = level(3, its.requests_max), level(4, its.tokens_max)
+  return its
+end
+local accounts = {account('workspace', limits, 1), account('key', api_key, 2)}
 
-local function limited(limit, retry_ms, limit_value, left)
-  return {'limited', limit, math.ceil(retry_ms), limit_value, left,
-    requests_max, math.floor(requests), math.ceil((requests_max - requests) * 60000 / requests_max),
-    tokens_max, math.floor(tokens), math.ceil((tokens_max - tokens) * 60000 / tokens_max), hold}
+-- What the headers tell is the tighter of the two accounts.
+local function tightest(left, max)
+  local t = accounts[1]
+  if accounts[2][max] and accounts[2][left] < t[left] then t = accounts[2] end
+  return t[max], math.floor(t[left]), math.ceil((t[max] - t[left]) * 60000 / t[max])
+end
+local function rates()
+  local a, b, c = tightest('requests', 'requests_max')
+  local d, e, f = tightest('tokens', 'tokens_max')
+  return a, b, c, d, e, f
+end
+local function limited(its, limit, retry_ms, allowed, left)
+  return {'limited', limit, its.scope, math.ceil(retry_ms), allowed, math.floor(math.max(0, left)),
+    tokens, nanousd, rates()}
 end
 
-local cap, used_tokens = tonumber(limits.monthly_tokens), tonumber(used[1])
-local held = redis.call('HMGET', held_key, 'tokens', 'tokens:' .. key)
-if used_tokens + hold > cap then return limited('month', 0, cap, math.max(0, cap - used_tokens)) end
-if used_tokens + (tonumber(held[1]) or 0) + hold > cap then
-  return limited('month_in_flight', 2000, cap, math.max(0, cap - used_tokens))
-end
-if api_key.monthly_tokens ~= '' then
-  local key_cap, key_used = tonumber(api_key.monthly_tokens), tonumber(used[2]) or 0
-  if key_used + hold > key_cap then return limited('key_month', 0, key_cap, math.max(0, key_cap - key_used)) end
-  if key_used + (tonumber(held[2]) or 0) + hold > key_cap then
-    return limited('key_month_in_flight', 2000, key_cap, math.max(0, key_cap - key_used))
+for _, its in ipairs(accounts) do
+  if its.tokens_cap and its.tokens_used + tokens > its.tokens_cap then
+    return limited(its, 'tokens_spent', 0, its.tokens_cap, its.tokens_cap - its.tokens_used)
+  end
+  if its.nanousd_cap and its.nanousd_used + nanousd > its.nanousd_cap then
+    return limited(its, 'nanousd_spent', 0, its.nanousd_cap, its.nanousd_cap - its.nanousd_used)
+  end
+  if its.tokens_max and tokens > its.tokens_max then
+    return limited(its, 'tokens_too_large', 0, its.tokens_max, its.tokens)
   end
 end
-local parallel = tonumber(limits.parallel_requests)
-if redis.call('ZCOUNT', open_key, now, '+inf') >= parallel then return limited('parallel', 1000, parallel, 0) end
-if requests < 1 then
-  return limited('requests', (1 - requests) * 60000 / requests_max, requests_max, 0)
-end
-if hold > tokens_max then return limited('tokens_too_large', 0, tokens_max, math.floor(tokens)) end
-if tokens < hold then
-  return limited('tokens', (hold - tokens) * 60000 / tokens_max, tokens_max, math.floor(tokens))
+for _, its in ipairs(accounts) do
+  if its.tokens_cap and its.tokens_used + its.tokens_held + tokens > its.tokens_cap then
+    return limited(its, 'tokens_in_flight', 2000, its.tokens_cap, its.tokens_cap - its.tokens_used)
+  end
+  if its.nanousd_cap and its.nanousd_used + its.nanousd_held + nanousd > its.nanousd_cap then
+    return limited(its, 'nanousd_in_flight', 2000, its.nanousd_cap, its.nanousd_cap - its.nanousd_used)
+  end
+  if its.parallel and its.open >= its.parallel then return limited(its, 'parallel', 1000, its.parallel, 0) end
+  if its.requests_max and its.requests < 1 then
+    return limited(its, 'requests', (1 - its.requests) * 60000 / its.requests_max, its.requests_max, 0)
+  end
+  if its.tokens_max and its.tokens < tokens then
+    return limited(its, 'tokens', (tokens - its.tokens) * 60000 / its.tokens_max, its.tokens_max, its.tokens)
+  end
 end
 
-requests, tokens = requests - 1, tokens - hold
-redis.call('HSET', bucket_key, 'requests', tostring(requests), 'tokens', tostring(tokens), 'at', now)
-redis.call('PEXPIRE', bucket_key, 120000)
-redis.call('HINCRBY', held_key, 'tokens', hold)
-redis.call('HINCRBY', held_key, 'tokens:' .. key, hold)
-redis.call('ZADD', open_key, now + lease_ms, request)
-redis.call('ZADD', leases_key, now + lease_ms, tenant .. ' ' .. request)
-redis.call('HSET', hold_key, 'tokens', hold, 'key', key, 'period', period, 'admitted_ms', now, 'route', route_json,
-  'input_nanousd', limits.input_nanousd, 'cached_input_nanousd', limits.cached_input_nanousd,
-  'output_nanousd', limits.output_nanousd, 'prompt', 0, 'cached', 0, 'completion', 0)
-return {'admitted', route_json, output, hold, now,
-  limits.input_nanousd, limits.cached_input_nanousd, limits.output_nanousd,
-  requests_max, math.floor(requests), math.ceil((requests_max - requests) * 60000 / requests_max),
-  tokens_max, math.floor(tokens), math.ceil((tokens_max - tokens) * 60000 / tokens_max)}
+local held_now, bucket_now = {}, {}
+for side, its in ipairs(accounts) do
+  local of = side == 2 and ':' .. key or ''
+  for _, pair in ipairs({{'tokens', its.tokens_held + tokens}, {'nanousd', its.nanousd_held + nanousd}}) do
+    held_now[#held_now + 1], held_now[#held_now + 2] = pair[1] .. of, pair[2]
+  end
+  bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'open' .. of, its.open + 1
+  if its.requests_max then
+    its.requests = its.requests - 1
+    bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'requests' .. of, its.requests
+  end
+  if its.tokens_max then
+    its.tokens = its.tokens - tokens
+    bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'tokens' .. of, its.tokens
+  end
+  bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'at' .. of, now
+end
+call('HSET', held_key, unpack(held_now))
+call('HSET', bucket_key, unpack(bucket_now))
+call('ZADD', leases_key, now + lease_ms, tenant .. ' ' .. request)
+local prices = limits[9] .. ' ' .. limits[10] .. ' ' .. limits[11]
+call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
+  'admitted_ms', now, 'route', route_json, 'prices', prices, 'usage', '0 0 0')
+return {'admitted', route_json, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}

@@ -1,18 +1,37 @@
 """Admission: one script call that checks every limit and takes every hold, or changes nothing."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from redis.commands.core import AsyncScript
-
 from foundation import months, valkey
+from foundation.money import usd
 from inference import errors
+from inference.multiplexer import Script
 
 LEASE_MS = 30_000
-RATE_NAMES = ("requests_limit", "requests_left", "requests_reset_ms",
-              "tokens_limit", "tokens_left", "tokens_reset_ms")  # fmt: skip
+
+type Route = dict[str, Any]
+
+
+class Names(NamedTuple):
+    """The keys in Valkey that a request of one caller touches; `used` and `held` lack their period."""
+
+    tenant: str
+    key: str
+    limits: str
+    api_key: str
+    styles: str
+    used: str
+    held: str
+    bucket: str
+    hold: str
+    leases: str
+    stream: str
 
 
 @dataclass(frozen=True)
@@ -21,6 +40,16 @@ class Caller:
 
     tenant_id: UUID
     key_id: UUID
+
+    @cached_property
+    def names(self) -> Names:
+        """The names of its keys in Valkey, made once."""
+        tenant, key, tag = str(self.tenant_id), str(self.key_id), valkey.shard(self.tenant_id)
+        return Names(
+            tenant, key, valkey.limits_key(tenant), valkey.key_key(tenant, key), valkey.styles_key(tenant),
+            valkey.used_key(tenant, ""), valkey.held_key(tenant, ""), valkey.bucket_key(tenant),
+            valkey.hold_key(tenant, ""), valkey.leases_key(tag), valkey.stream_of(tag),
+        )  # fmt: skip
 
 
 class Prices(NamedTuple):
@@ -31,7 +60,18 @@ class Prices(NamedTuple):
     output_nanousd: int
 
 
-@dataclass(frozen=True)
+class Rates(NamedTuple):
+    """What the tighter of the workspace's and the key's minute limits leaves."""
+
+    requests_limit: int
+    requests_left: int
+    requests_reset_ms: int
+    tokens_limit: int
+    tokens_left: int
+    tokens_reset_ms: int
+
+
+@dataclass(eq=False, slots=True)
 class Grant:
     """An admitted request: its route to an engine, its hold, and the prices that count for it."""
 
@@ -39,11 +79,14 @@ class Grant:
     caller: Caller
     period: str
     admitted_ms: int
-    route: dict[str, Any]
+    route: Route
+    route_json: str
     output_tokens: int
     hold_tokens: int
+    hold_nanousd: int
     prices: Prices
-    rates: dict[str, int] = field(default_factory=dict)
+    weight: int = 1
+    rates: Rates | None = None
 
 
 class Cold(Exception):
@@ -54,8 +97,15 @@ class Crude(Exception):
     """The prompt's byte bound would cut the default output short: count its tokens, then ask again."""
 
 
+@dataclass(frozen=True)
+class OtherMonth(Exception):
+    """By Valkey's clock it is another month; ask again with that one."""
+
+    now_ms: int
+
+
 async def admit(
-    script: AsyncScript,
+    script: Script,
     caller: Caller,
     *,
     request_id: str,
@@ -64,72 +114,93 @@ async def admit(
     exact: bool = False,
     output: int,
     choices: int,
+    period: str = "",
 ) -> Grant:
     """Return a grant; `prompt` is an upper bound of the prompt's tokens.
 
-    Raises Cold, Crude, or the error that says which limit is reached, what is left and when it resets.
+    Raises Cold, Crude, OtherMonth, or the error that says which limit is reached, what is left and when it
+    resets.
     """
-    period = months.current()
-    tenant, key = caller.tenant_id, caller.key_id
-    keys = [
-        valkey.limits_key(tenant), valkey.key_key(tenant, key), valkey.styles_key(tenant),
-        valkey.used_key(tenant, period), valkey.held_key(tenant, period), valkey.bucket_key(tenant),
-        valkey.open_key(tenant), valkey.hold_key(tenant, request_id), valkey.leases_key(valkey.shard(tenant)),
-    ]  # fmt: skip
-    asked: list[str | int] = [prompt, output, choices, period, LEASE_MS, int(exact)]
-    answer = await script(keys, [request_id, str(tenant), str(key), model, *asked])
+    period = period or months.current()
+    names = caller.names
+    keys = (
+        names.limits, names.api_key, names.styles, names.used + period, names.held + period, names.bucket,
+        names.hold + request_id, names.leases,
+    )  # fmt: skip
+    answer = await script(
+        keys,
+        (request_id, names.tenant, names.key, model, prompt, output, choices, period,
+         *_milliseconds(period), LEASE_MS, int(exact)),
+    )  # fmt: skip
     if answer[0] != "admitted":
         raise _refusal(answer, model=model, period=period)
-    route, granted, hold, now, *prices_and_rates = answer[1:]
+    _, route, granted, tokens, nanousd, now, prices, weight, *rates = answer
     return Grant(
-        request_id=request_id, caller=caller, period=period, admitted_ms=int(now), route=json.loads(route),
-        output_tokens=int(granted), hold_tokens=int(hold), prices=Prices(*map(int, prices_and_rates[:3])),
-        rates=_rates(prices_and_rates[3:]),
+        request_id, caller, period, now, _route(route), route, granted, tokens, nanousd, read_prices(prices),
+        weight, Rates._make(rates),
     )  # fmt: skip
 
 
-def _rates(numbers: list[Any]) -> dict[str, int]:
-    return {name: int(n) for name, n in zip(RATE_NAMES, numbers, strict=False)}
+@lru_cache(maxsize=16)
+def _milliseconds(period: str) -> tuple[int, int]:
+    begins, ends = months.bounds(period)
+    return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
+
+
+@lru_cache(maxsize=4096)
+def _route(written: str) -> Route:
+    """Return a route; many requests share one, so nobody changes it."""
+    route: Route = json.loads(written)
+    return route
+
+
+@lru_cache(maxsize=1024)
+def read_prices(written: str) -> Prices:
+    """Return prices as a hold keeps them: three numbers."""
+    return Prices(*map(int, written.split()))
+
+
+def period_at(now_ms: int) -> str:
+    """Return the month of a moment by Valkey's clock."""
+    return months.period_of(datetime.fromtimestamp(now_ms / 1000, UTC))
+
+
+DENIED = {"suspended": errors.Suspended, "revoked": errors.RevokedKey, "expired": errors.ExpiredKey}
 
 
 def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
-    match answer[0]:
-        case "cold":
-            return Cold()
-        case "crude":
-            return Crude()
-        case "denied":
-            return {
-                "suspended": errors.Suspended,
-                "revoked": errors.RevokedKey,
-                "expired": errors.ExpiredKey,
-            }[answer[1]]()
-        case "unknown_model":
-            return errors.UnknownModel(model=model, param="model")
-        case "loading":
-            return errors.StyleLoading(model=model, retry_s=2)
-    return _limit_reached(answer, period)
+    verdict, *facts = answer
+    refusals: dict[str, Callable[[], Exception]] = {
+        "cold": Cold,
+        "crude": Crude,
+        "other_month": lambda: OtherMonth(facts[0]),
+        "denied": lambda: DENIED[facts[0]](),
+        "unknown_model": lambda: errors.UnknownModel(model=model, param="model"),
+        "loading": lambda: errors.StyleLoading(model=model, retry_s=2),
+        "limited": lambda: _limit_reached(answer, period),
+    }
+    return refusals[verdict]()
+
+
+LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
+    "tokens_spent": (errors.QuotaExhausted, "tokens a month", "tokens"),
+    "nanousd_spent": (errors.QuotaExhausted, "budget a month", "tokens"),
+    "tokens_too_large": (errors.TooLargeForLimit, "tokens a minute", "tokens"),
+    "tokens_in_flight": (errors.InFlightFull, "tokens a month", "tokens"),
+    "nanousd_in_flight": (errors.InFlightFull, "budget a month", "tokens"),
+    "parallel": (errors.RateLimited, "requests in parallel", "requests"),
+    "requests": (errors.RateLimited, "requests a minute", "requests"),
+    "tokens": (errors.RateLimited, "tokens a minute", "tokens"),
+}
 
 
 def _limit_reached(answer: list[Any], period: str) -> errors.Limited:
-    limit, retry_ms, allowed, left = answer[1], int(answer[2]), int(answer[3]), int(answer[4])
-    facts: dict[str, Any] = {
-        "allowed": allowed,
-        "left": left,
-        "retry_s": max(1, -(-retry_ms // 1000)),
-        "rates": _rates(answer[5:11]),
-        "hold": int(answer[11]),
-        "resets_on": f"{months.bounds(period)[1]:%Y-%m-%d} (UTC)",
-    }
-    match limit:
-        case "month" | "key_month":
-            return errors.QuotaExhausted(**facts)
-        case "month_in_flight" | "key_month_in_flight":
-            return errors.InFlightFull(type="tokens", **facts)
-        case "tokens_too_large":
-            return errors.TooLargeForLimit(**facts)
-        case "parallel":
-            return errors.RateLimited(limit="requests in parallel", type="requests", **facts)
-        case "tokens":
-            return errors.RateLimited(limit="tokens a minute", type="tokens", **facts)
-    return errors.RateLimited(limit="requests a minute", type="requests", **facts)
+    _, name, scope, retry_ms, allowed, left, tokens, nanousd, *rates = answer
+    error, limit, kind = LIMITS[name]
+    shown = usd if name.startswith("nanousd") else "{:,}".format
+    needed = nanousd if name.startswith("nanousd") else tokens
+    return error(
+        scope=scope, limit=limit, type=kind, allowed=shown(allowed), left=shown(left), needed=shown(needed),
+        retry_s=max(1, -(-retry_ms // 1000)), rates=Rates._make(rates),
+        resets_on=f"{months.bounds(period)[1]:%Y-%m-%d} (UTC)",
+    )  # fmt: skip

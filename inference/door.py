@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from inference import presenting
+from inference.admission import Rates
 from inference.errors import DomainError, TooLarge, UnknownKey, UnknownPath
 from inference.gateway import Gateway
 from inference.listing import models_of
@@ -116,31 +117,28 @@ def _secret(scope: Scope) -> str:
 
 async def _pass_on(answer: Answer, exchange: Exchange) -> None:
     headers = presenting.rate_headers(answer.grant.rates) | presenting.provenance(answer.grant.route)
-    if not answer.stream:
-        return await exchange.whole(200, await anext(answer.body), headers)
+    if answer.stream is None:
+        return await exchange.whole(200, answer.whole, headers)
     await exchange.start(200, STREAM_HEADERS | headers)
-    hang_up = asyncio.create_task(_until_disconnect(exchange.receive))
+    return await _stream(answer.stream, exchange)
+
+
+async def _stream(stream: AsyncGenerator[bytes], exchange: Exchange) -> None:
+    """Write a stream to its end; a client that hangs up ends it at once, also while it waits for a turn."""
+    writing, hang_up = asyncio.current_task(), asyncio.create_task(_until_disconnect(exchange.receive))
+    assert writing
+    hang_up.add_done_callback(lambda task: task.cancelled() or writing.cancel())
     try:
-        await _write_until(hang_up, answer, exchange)
+        async for chunk in stream:
+            await exchange.write(chunk, more=True)
+        await exchange.write(b"", more=False)
+    except asyncio.CancelledError:
+        if not hang_up.done():
+            raise
+        writing.uncancel()
     finally:
         hang_up.cancel()
-        await answer.body.aclose()
-    return None
-
-
-async def _write_until(hang_up: asyncio.Task[None], answer: Answer, exchange: Exchange) -> None:
-    while not hang_up.done():
-        coming = asyncio.ensure_future(anext(answer.body, None))
-        await asyncio.wait({coming, hang_up}, return_when=asyncio.FIRST_COMPLETED)
-        if not coming.done():
-            coming.cancel()
-            await asyncio.wait({coming})
-            return
-        chunk = coming.result()
-        if chunk is None:
-            return await exchange.write(b"", more=False)
-        await exchange.write(chunk, more=True)
-    return None
+        await stream.aclose()
 
 
 async def _until_disconnect(receive: Receive) -> None:
@@ -150,7 +148,7 @@ async def _until_disconnect(receive: Receive) -> None:
 
 async def _refuse(exchange: Exchange, error: DomainError) -> None:
     rates = error.facts.get("rates")
-    headers = presenting.headers(error) | presenting.rate_headers(rates if isinstance(rates, dict) else {})
+    headers = presenting.headers(error) | presenting.rate_headers(rates if isinstance(rates, Rates) else None)
     await exchange.whole(presenting.status_and_type(error)[0], presenting.body(error), headers)
 
 

@@ -1,21 +1,23 @@
-"""The data client: sends checked requests to vLLM and reads its answers as they come."""
+"""The data client: writes checked requests for vLLM, and reads its refusals."""
 
+import hashlib
+import hmac
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from functools import lru_cache
+from uuid import UUID
 
-import aiohttp
+import orjson
+from django.conf import settings
 
-from inference.admission import Grant
+from inference.admission import Grant, Route
 from inference.errors import BadRequest, ContextTooLong, DomainError, EngineUnavailable
 from inference.schemas import Asked
+from inference.upstream import Broken, Response, Upstream
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
 
 
-async def send(
-    http: aiohttp.ClientSession, asked: Asked, grant: Grant, *, salt: str
-) -> aiohttp.ClientResponse:
+async def send(upstream: Upstream, asked: Asked, grant: Grant) -> Response:
     """Return vLLM's answer, its body not read yet.
 
     Raises BadRequest with vLLM's reason, or EngineUnavailable (not reachable, overloaded, or the adapter was
@@ -23,23 +25,34 @@ async def send(
     """
     route = grant.route
     body = asked.fields | {
-        "model": route["lora"], "max_tokens": grant.output_tokens, "stream": asked.stream, "cache_salt": salt,
+        "model": route["lora"], "max_tokens": grant.output_tokens, "stream": asked.stream,
+        "cache_salt": _salt(grant.caller.tenant_id),
     }  # fmt: skip
     if asked.stream:
         # Every chunk carries the running usage, so that a hang-up is billed what was made.
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+    headers = f"{_standing_headers()}x-request-id: {grant.request_id}\r\n"
     try:
-        response = await http.post(
-            route["url"] + PATHS[asked.kind], json=body, headers={"x-request-id": grant.request_id}
-        )
+        response = await upstream.post(route["url"], PATHS[asked.kind], headers, orjson.dumps(body))
         if response.status == 200:
             return response
         raise _refusal(response.status, await response.read(), asked, route)
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except Broken as error:
         raise EngineUnavailable from error
 
 
-def _refusal(status: int, body: bytes, asked: Asked, route: dict[str, Any]) -> DomainError:
+@lru_cache(maxsize=1)
+def _standing_headers() -> str:
+    return f"authorization: Bearer {settings.ENGINE_API_KEY}\r\ncontent-type: application/json\r\n"
+
+
+@lru_cache(maxsize=65536)
+def _salt(tenant_id: UUID) -> str:
+    """Return the tenant's secret prefix-cache salt: nobody can time another tenant's cached prompts."""
+    return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]
+
+
+def _refusal(status: int, body: bytes, asked: Asked, route: Route) -> DomainError:
     """Return our error for vLLM's: its own may carry disk paths and internal names."""
     if status not in (400, 422):
         return EngineUnavailable(retry_s=2)
@@ -51,17 +64,3 @@ def _refusal(status: int, body: bytes, asked: Asked, route: dict[str, Any]) -> D
         return ContextTooLong(max_model_len=route["max_model_len"], param="messages")
     clean = message.replace(route["lora"], asked.model)
     return BadRequest("The model server refused the request." if "/" in clean else clean[:500])
-
-
-async def events(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield the data of each server-sent event, without framing. Raises EngineUnavailable when it breaks."""
-    buffer = b""
-    try:
-        async for chunk in response.content.iter_any():
-            buffer += chunk
-            *whole, buffer = buffer.split(b"\n\n")
-            for event in whole:
-                if event.startswith(b"data: "):
-                    yield event[6:]
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise EngineUnavailable from error

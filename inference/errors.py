@@ -59,21 +59,23 @@ class Limited(DomainError):
 
 
 class RateLimited(Limited):
-    """Rate limit reached for {limit}: {allowed} allowed, {left} left. Try again in {retry_s} s."""
+    """Rate limit reached for {limit} of this {scope}: {allowed} allowed, {left} left. Try again in
+    {retry_s} s."""
 
 
 class TooLargeForLimit(Limited):
-    """This request may need {hold} tokens, more than the {allowed} tokens a minute of the plan. Send a
+    """This request may need {needed} tokens, more than the {allowed} tokens a minute of this {scope}. Send a
     shorter prompt or ask for fewer tokens."""
 
 
 class InFlightFull(Limited):
-    """Requests in flight hold the rest of the month's tokens ({left} of {allowed}). Try again shortly."""
+    """Requests in flight hold the rest of this {scope}'s {limit} ({left} of {allowed} is not spent yet; this
+    one may need {needed}). Try again shortly."""
 
 
 class QuotaExhausted(Limited):
-    """The month's {allowed} tokens do not allow this request: {left} are left and it may need {hold}. They
-    reset on {resets_on}; a larger plan raises the cap at once."""
+    """The {limit} of this {scope} ({allowed}) does not allow this request: {left} is left and it may need
+    {needed}. It resets on {resets_on}; a higher limit counts at once."""
 
     code = "insufficient_quota"
 
@@ -92,5 +94,11 @@ class EngineUnavailable(Unavailable):
 
 class GateUnavailable(Unavailable):
     """The service can't check limits at the moment, so it serves nothing. Try again shortly."""
+
+    code = "server_is_overloaded"
+
+
+class EngineBusy(Unavailable):
+    """The model server is busy, and too many requests wait. Nothing was billed; try again shortly."""
 
     code = "server_is_overloaded"

@@ -1,88 +1,148 @@
-"""What one web process holds open for the data plane: connections and scripts. Made at start-up."""
+"""What one web process holds for the data plane: connections, scripts, turns, and its requests in flight."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Self
 from uuid import UUID
 
-import aiohttp
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import OperationalError, close_old_connections
-from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from adapters.public import publish_routes
-from foundation import months, valkey
+from foundation import valkey
 from inference import scripts
-from inference.admission import Caller
+from inference.admission import Caller, Grant, Route
 from inference.errors import GateUnavailable, UnknownKey
-from inference.metering import rebuild
+from inference.metering import Meter, Usage, rebuild
+from inference.multiplexer import Multiplexer
+from inference.turns import Turns
+from inference.upstream import Upstream
 from tenants.public import digests, find_owner, gate_publish, is_well_formed
 
 OWNERS_MAX = 100_000
-UPSTREAM_CONNECTIONS = 1024
+BEAT_S = 2  # so often a request in flight tells Valkey how far it is
+BEAT_TOGETHER = 50
+GRACE_MS = 2 * BEAT_S * 1000 + 1000  # after a flush: until every live gateway has had its beat
 
 
 class Gateway:
-    """Connections to Valkey and the engines, the scripts, and which key belongs to whom."""
+    """Connections to Valkey and the engines, which key belongs to whom, and what is in flight."""
 
     def __init__(self) -> None:
-        pool = BlockingConnectionPool.from_url(
-            settings.VALKEY_URL, decode_responses=True, max_connections=64, timeout=5,
-            socket_timeout=5, socket_connect_timeout=2,
-        )  # fmt: skip
-        self.redis = Redis.from_pool(pool)
-        self.http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=UPSTREAM_CONNECTIONS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=600),
-            headers={"authorization": f"Bearer {settings.ENGINE_API_KEY}"},
-        )
-        self.admission = self.redis.register_script(scripts.ADMISSION)
-        self.settlement = self.redis.register_script(scripts.SETTLEMENT)
-        self.extension = self.redis.register_script(scripts.EXTENSION)
+        self.valkey = Multiplexer(settings.VALKEY_URL)
+        self.upstream = Upstream()
+        self.admission = self.valkey.script(scripts.ADMISSION)
+        self.meter = Meter(self.valkey)
+        self.in_flight: dict[str, tuple[Grant, Usage]] = {}
         # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
         self._owners: OrderedDict[str, Caller] = OrderedDict()
+        self._turns: dict[str, Turns] = {}
+        self._warming: dict[UUID, asyncio.Future[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
+        self.keep(self._beat())
+        self.keep(self._thaw_all())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.http.close()
-        await self.redis.aclose()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.upstream.aclose()
+        await self.valkey.aclose()
 
     async def caller(self, secret: str) -> Caller:
-        """Return whose key a secret is. Raises UnknownKey without any look-up when the checksum is wrong."""
-        if not is_well_formed(secret):
-            raise UnknownKey
-        for digest in digests(secret):
-            if digest in self._owners or await self._find(digest):
-                return self._owners[digest]
+        """Return whose key a secret is. Raises UnknownKey, without any look-up when the checksum is wrong."""
+        known = digests(secret)
+        for digest in known:
+            if caller := self._owners.get(digest):
+                return caller
+        if is_well_formed(secret):
+            for digest in known:
+                if caller := await self._find(digest):
+                    return caller
         raise UnknownKey
 
-    async def warm(self, tenant_id: UUID) -> None:
-        """Write into Valkey all that admission must know of a tenant. Raises GateUnavailable."""
+    async def warm(self, tenant_id: UUID, period: str) -> None:
+        """Write into Valkey all that admission must know of a tenant, once for all who ask meanwhile.
+
+        After a flush this waits a few seconds, until every live gateway has put the holds of its requests in
+        flight back: else what they still may use could be given away again. Raises GateUnavailable.
+        """
+        warming = self._warming.get(tenant_id)
+        if warming is None:
+            warming = self._warming[tenant_id] = asyncio.ensure_future(self._warm(tenant_id, period))
+            warming.add_done_callback(lambda _: self._warming.pop(tenant_id))
         try:
-            await _beside(_publish, tenant_id)
-        except (OperationalError, RedisError) as error:
+            await asyncio.shield(warming)
+        except (OperationalError, RedisError, OSError) as error:
             raise GateUnavailable from error
 
-    async def _find(self, digest: str) -> bool:
+    def turns(self, route: Route) -> Turns:
+        """Return the turns at a route's engine."""
+        capacity = max(1, route["max_num_seqs"] // settings.WEB_WORKERS)
+        turns = self._turns.get(route["engine"])
+        if turns is None or turns.capacity != capacity:
+            turns = self._turns[route["engine"]] = Turns(capacity)
+        return turns
+
+    def keep[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Let a coroutine run to its end beside the requests; return its task."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            ids = list(self.in_flight)
+            for at in range(0, len(ids), BEAT_TOGETHER):
+                beats = map(self._beat_one, ids[at : at + BEAT_TOGETHER])
+                await asyncio.gather(*beats)
+
+    async def _beat_one(self, request_id: str) -> None:
+        with suppress(RedisError, OSError):
+            open_one = self.in_flight.get(request_id)
+            if open_one is None or await self.meter.extend(*open_one):
+                return
+            if request_id in self.in_flight:  # not settled meanwhile: Valkey was flushed
+                await self.meter.restore(*open_one)
+
+    async def _warm(self, tenant_id: UUID, period: str) -> None:
+        await self._thaw(valkey.shard(tenant_id))
+        await _beside(_publish, tenant_id, period)
+
+    async def _thaw(self, tag: str) -> None:
+        while left_ms := await self.meter.thaw(tag, grace_ms=GRACE_MS):  # noqa: ASYNC110 it is Valkey's clock
+            await asyncio.sleep(left_ms / 1000)
+
+    async def _thaw_all(self) -> None:
+        """Begin the grace of a fresh Valkey now, not with the first request."""
+        with suppress(RedisError, OSError):
+            await asyncio.gather(*map(self._thaw, valkey.tags()))
+
+    async def _find(self, digest: str) -> Caller | None:
         try:
-            written: Any = await self.redis.get(valkey.owner_key(digest))
+            written = await self.valkey.ask("GET", valkey.owner_key(digest))
             if written:
                 tenant, key = written.split(":", 1)
                 owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))
             else:
                 owner = await _beside(find_owner, digest)
-        except (OperationalError, RedisError) as error:
+        except (OperationalError, RedisError, OSError) as error:
             raise GateUnavailable from error
         if owner is None:
-            return False
-        self._owners[digest] = Caller(*owner)
+            return None
+        caller = self._owners[digest] = Caller(*owner)
         if len(self._owners) > OWNERS_MAX:
             self._owners.popitem(last=False)
-        return True
+        return caller
 
 
 async def _beside[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -98,7 +158,7 @@ async def _beside[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.k
     return await sync_to_async(run, thread_sensitive=False)()
 
 
-def _publish(tenant_id: UUID) -> None:
+def _publish(tenant_id: UUID, period: str) -> None:
     gate_publish(tenant_id)
     publish_routes(tenant_id)
-    rebuild(valkey.client(), tenant_id, months.current())
+    rebuild(valkey.client(), tenant_id, period)

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from foundation import valkey
+from foundation import months
 from inference.admission import Caller
 from inference.errors import GateUnavailable, RevokedKey, UnknownModel
 from inference.gateway import Gateway
@@ -15,7 +15,7 @@ async def models_of(gateway: Gateway, caller: Caller, name: str = "") -> dict[st
     """Return OpenAI's list object, or one model object when a name is given. Raises UnknownModel."""
     key, routes = await _read(gateway, caller)
     if not key:
-        await gateway.warm(caller.tenant_id)
+        await gateway.warm(caller.tenant_id, months.current())
         key, routes = await _read(gateway, caller)
     if key.get("state") != "live":
         raise RevokedKey
@@ -23,7 +23,7 @@ async def models_of(gateway: Gateway, caller: Caller, name: str = "") -> dict[st
     usable = {
         typed: route
         for typed, route in routes.items()
-        if route.get("lora") and (allowed is None or route["style"] is None or route["style"] in allowed)
+        if route.get("lora") and (allowed is None or route["style"] in allowed)
     }
     if name:
         if name not in usable:
@@ -34,14 +34,17 @@ async def models_of(gateway: Gateway, caller: Caller, name: str = "") -> dict[st
 
 
 async def _read(gateway: Gateway, caller: Caller) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    pipe = gateway.redis.pipeline(transaction=False)
-    pipe.hgetall(valkey.key_key(caller.tenant_id, caller.key_id))
-    pipe.hgetall(valkey.styles_key(caller.tenant_id))
     try:
-        key, styles = await pipe.execute()
+        written = await gateway.valkey.ask("HGETALL", caller.names.api_key)
+        routes = await gateway.valkey.ask("HGETALL", caller.names.styles)
     except (RedisError, OSError) as error:
         raise GateUnavailable from error
+    key, styles = _hash(written), _hash(routes)
     return (key if styles else {}), {name: json.loads(route) for name, route in styles.items()}
+
+
+def _hash(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _model(route: dict[str, Any]) -> dict[str, Any]:

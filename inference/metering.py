@@ -13,11 +13,11 @@ from uuid import UUID
 
 import redis
 from django.db import IntegrityError
-from redis.commands.core import AsyncScript
 
 from foundation import months, valkey
-from inference.admission import LEASE_MS, Caller, Grant, Prices
-from inference.scripts import REBUILDING, SETTLEMENT
+from inference.admission import LEASE_MS, Grant, read_prices
+from inference.multiplexer import Multiplexer
+from inference.scripts import EXTENSION, REBUILDING, RESTORING, SETTLEMENT, THAWING
 from tenants.public import Event, cost_nanousd, record, used
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
@@ -55,50 +55,66 @@ class Usage:
         """Prompt and completion together."""
         return self.prompt + self.completion
 
-
-async def settle(script: AsyncScript, grant: Grant, usage: Usage, outcome: str) -> None:
-    """Release the hold and append the usage event, at most once; without tokens nothing is billed."""
-    event = event_of(grant, usage, outcome) if usage.tokens else None
-    await script(
-        _settlement_keys(grant.caller.tenant_id, grant.request_id, grant.period),
-        [grant.request_id, str(grant.caller.tenant_id), *_settlement_args(event)],
-    )
+    def written(self) -> str:
+        """Return the counts as a hold keeps them."""
+        return f"{self.prompt} {self.cached} {self.completion}"
 
 
-async def extend(script: AsyncScript, grant: Grant, usage: Usage) -> None:
-    """Extend the lease and store the running usage."""
-    tenant, request = grant.caller.tenant_id, grant.request_id
-    keys = [
-        valkey.hold_key(tenant, request),
-        valkey.open_key(tenant),
-        valkey.leases_key(valkey.shard(tenant)),
-    ]
-    await script(keys, [request, str(tenant), LEASE_MS, usage.prompt, usage.cached, usage.completion])
+class Meter:
+    """The scripts that follow an admitted request: extend its hold, settle it, put it back after a flush."""
+
+    def __init__(self, client: Multiplexer) -> None:
+        self._client = client
+        self._settlement, self._extension = client.script(SETTLEMENT), client.script(EXTENSION)
+        self._restoring, self._thawing = client.script(RESTORING), client.script(THAWING)
+
+    async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
+        """Release the hold and append the usage event, at most once; without tokens nothing is billed."""
+        names = grant.caller.names
+        cost = cost_nanousd(grant.prices, usage.prompt, usage.cached, usage.completion)
+        settled = await self._settlement(
+            (names.hold + grant.request_id, names.leases, names.used + grant.period,
+             names.held + grant.period, names.bucket, names.stream),
+            (grant.request_id, names.tenant, usage.prompt, usage.cached, usage.completion, cost,
+             usage.finish_reason, outcome, ""),
+        )  # fmt: skip
+        if not settled and usage.tokens:
+            # Settled before by a call whose answer was lost, or the hold fell to a flush. The event must not
+            # be lost; PostgreSQL keeps one a request id, so telling it twice does no harm.
+            await self._tell(grant, usage, cost, outcome)
+
+    async def extend(self, grant: Grant, usage: Usage) -> bool:
+        """Extend the lease and store the running usage; return False when the hold is gone."""
+        names = grant.caller.names
+        keys = (names.hold + grant.request_id, names.leases)
+        return bool(await self._extension(keys, (grant.request_id, names.tenant, LEASE_MS, usage.written())))
+
+    async def restore(self, grant: Grant, usage: Usage) -> None:
+        """Put back the hold of a request in flight, after a flush."""
+        names = grant.caller.names
+        await self._restoring(
+            (names.hold + grant.request_id, names.leases, names.held + grant.period, names.bucket),
+            (grant.request_id, names.tenant, LEASE_MS, names.key, grant.period, grant.hold_tokens,
+             grant.hold_nanousd, grant.admitted_ms, grant.route_json, _written(grant), usage.written()),
+        )  # fmt: skip
+
+    async def thaw(self, tag: str, *, grace_ms: int) -> int:
+        """Return how many milliseconds are left until every gateway has put its holds back; 0: whole."""
+        return int(await self._thawing((valkey.epoch_key(tag),), (grace_ms,)))
+
+    async def _tell(self, grant: Grant, usage: Usage, cost: int, outcome: str) -> None:
+        names = grant.caller.names
+        fields: dict[str, str | int] = {
+            "request": grant.request_id, "tenant": names.tenant, "key": names.key, "period": grant.period,
+            "admitted_ms": grant.admitted_ms, "route": grant.route_json, "prices": _written(grant),
+            "prompt": usage.prompt, "cached": usage.cached, "completion": usage.completion, "cost": cost,
+            "finish": usage.finish_reason, "outcome": outcome,
+        }  # fmt: skip
+        await self._client.ask("XADD", names.stream, "*", *(word for pair in fields.items() for word in pair))
 
 
-def event_of(grant: Grant, usage: Usage, outcome: str) -> Event:
-    """Return the usage event of a request, with the provenance that its route gave."""
-    route = grant.route
-    return Event(
-        request_id=grant.request_id,
-        tenant_id=grant.caller.tenant_id,
-        key_id=grant.caller.key_id,
-        style=UUID(route["style"]) if route.get("style") else None,
-        style_name=route["name"],
-        version_number=route.get("version"),
-        adapter_sha256=route.get("sha256") or "",
-        base_model=route["base_model"],
-        engine=route["engine"],
-        period=grant.period,
-        admitted_at=datetime.fromtimestamp(grant.admitted_ms / 1000, UTC),
-        prompt_tokens=usage.prompt,
-        cached_tokens=usage.cached,
-        completion_tokens=usage.completion,
-        finish_reason=usage.finish_reason,
-        outcome=outcome,
-        cost_nanousd=cost_nanousd(grant.prices, usage.prompt, usage.cached, usage.completion),
-        **grant.prices._asdict(),
-    )
+def _written(grant: Grant) -> str:
+    return " ".join(map(str, grant.prices))
 
 
 def sweep(client: Store, *, most: int = 1000) -> int:
@@ -110,10 +126,15 @@ def sweep(client: Store, *, most: int = 1000) -> int:
         for member in client.zrangebyscore(valkey.leases_key(tag), 0, now, start=0, num=most):
             tenant, request = member.split(" ", 1)
             hold = client.hgetall(valkey.hold_key(tenant, request))
-            event = _swept_event(tenant, request, hold) if hold else None
+            prompt, cached, completion = map(int, hold.get("usage", "0 0 0").split())
+            cost = cost_nanousd(read_prices(hold["prices"]), prompt, cached, completion) if hold else 0
             period = hold.get("period", months.current())
-            args = [request, tenant, *_settlement_args(event), "sweep"]
-            swept += int(script(_settlement_keys(tenant, request, period), args))
+            keys = [
+                valkey.hold_key(tenant, request), valkey.leases_key(tag), valkey.used_key(tenant, period),
+                valkey.held_key(tenant, period), valkey.bucket_key(tenant), valkey.stream_of(tag),
+            ]  # fmt: skip
+            args = [request, tenant, prompt, cached, completion, cost, "", "swept", "sweep"]
+            swept += int(script(keys, args))
     return swept
 
 
@@ -127,7 +148,7 @@ def drain(client: Store, consumer: str) -> int:
     for tag in valkey.tags():
         stream = valkey.stream_of(tag)
         while batch := _next_batch(client, stream, consumer):
-            new += _record(client, tag, [_read_event(fields) for _, fields in batch])
+            new += _record(client, tag, [read_event(fields) for _, fields in batch])
             ids = [entry_id for entry_id, _ in batch]
             client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return new
@@ -139,10 +160,11 @@ def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
     keys = [valkey.used_key(tenant_id, period), stream]
     while True:
         last = client.xinfo_stream(stream)["last-generated-id"] if client.exists(stream) else "0-0"
-        record(_read_event(fields) for _, fields in client.xrange(stream))
+        record(read_event(fields) for _, fields in client.xrange(stream))
         totals = used(tenant_id, period)
         fields = {"tokens": totals.tokens, "nanousd": totals.nanousd}
         fields |= {f"tokens:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
+        fields |= {f"nanousd:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
         if script(keys, [last, *(part for pair in fields.items() for part in pair)]):
             return
 
@@ -157,33 +179,6 @@ def _record(client: Store, tag: str, events: list[Event]) -> int:
         logger.exception("usage event %s is set apart", events[0].request_id)
         client.xadd(valkey.refused_stream_of(tag), {"event": json.dumps(asdict(events[0]), default=str)})
         return 0
-
-
-def _settlement_keys(tenant: UUID | str, request_id: str, period: str) -> list[str]:
-    tag = valkey.shard(tenant)
-    return [
-        valkey.hold_key(tenant, request_id), valkey.open_key(tenant), valkey.leases_key(tag),
-        valkey.used_key(tenant, period), valkey.held_key(tenant, period), valkey.bucket_key(tenant),
-        valkey.limits_key(tenant), valkey.stream_of(tag),
-    ]  # fmt: skip
-
-
-def _settlement_args(event: Event | None) -> list[Any]:
-    if event is None:
-        return [0, 0, ""]
-    written = json.dumps(asdict(event), default=str)
-    return [event.prompt_tokens + event.completion_tokens, event.cost_nanousd, written]
-
-
-def _swept_event(tenant: str, request: str, hold: dict[str, str]) -> Event | None:
-    usage = Usage(int(hold["prompt"]), int(hold["cached"]), int(hold["completion"]))
-    prices = Prices(*(int(hold[name]) for name in Prices._fields))
-    grant = Grant(
-        request_id=request, caller=Caller(UUID(tenant), UUID(hold["key"])), period=hold["period"],
-        admitted_ms=int(hold["admitted_ms"]), route=json.loads(hold["route"]), output_tokens=0,
-        hold_tokens=int(hold["tokens"]), prices=prices,
-    )  # fmt: skip
-    return event_of(grant, usage, "swept") if usage.tokens else None
 
 
 def _next_batch(client: Store, stream: str, consumer: str) -> list[tuple[str, dict[str, str]]]:
@@ -213,12 +208,29 @@ def _make_group(client: Store, stream: str) -> None:
             raise
 
 
-def _read_event(fields: dict[str, str]) -> Event:
-    raw = json.loads(fields["event"])
-    raw["tenant_id"], raw["key_id"] = UUID(raw["tenant_id"]), UUID(raw["key_id"])
-    raw["style"] = UUID(raw["style"]) if raw["style"] else None
-    raw["admitted_at"] = datetime.fromisoformat(raw["admitted_at"])
-    return Event(**raw)
+def read_event(fields: dict[str, str]) -> Event:
+    """Return a usage event as a stream keeps it, with the provenance that its route gave."""
+    route = json.loads(fields["route"])
+    return Event(
+        request_id=fields["request"],
+        tenant_id=UUID(fields["tenant"]),
+        key_id=UUID(fields["key"]),
+        style=UUID(route["style"]) if route.get("style") else None,
+        style_name=route["name"],
+        version_number=route.get("version"),
+        adapter_sha256=route.get("sha256") or "",
+        base_model=route["base_model"],
+        engine=route["engine"],
+        period=fields["period"],
+        admitted_at=datetime.fromtimestamp(int(fields["admitted_ms"]) / 1000, UTC),
+        prompt_tokens=int(fields["prompt"]),
+        cached_tokens=int(fields["cached"]),
+        completion_tokens=int(fields["completion"]),
+        finish_reason=fields["finish"],
+        outcome=fields["outcome"],
+        cost_nanousd=int(fields["cost"]),
+        **read_prices(fields["prices"])._asdict(),
+    )
 
 
 def _milliseconds(client: Store) -> int:

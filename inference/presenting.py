@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from foundation.errors import DomainError
 from inference import errors
+from inference.admission import Rates
 
 # The first row that fits counts: (error, status, type).
 TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
@@ -59,17 +60,17 @@ def duration(milliseconds: float) -> str:
     return f"{int(minutes)}m{int(seconds)}s" if minutes else f"{seconds:g}s"
 
 
-def rate_headers(rates: Mapping[str, int]) -> dict[str, str]:
+def rate_headers(rates: Rates | None) -> dict[str, str]:
     """Return the six `x-ratelimit-*` headers from the numbers that admission gave."""
-    if not rates:
+    if rates is None:
         return {}
     return {
-        "x-ratelimit-limit-requests": str(rates["requests_limit"]),
-        "x-ratelimit-remaining-requests": str(max(0, rates["requests_left"])),
-        "x-ratelimit-reset-requests": duration(rates["requests_reset_ms"]),
-        "x-ratelimit-limit-tokens": str(rates["tokens_limit"]),
-        "x-ratelimit-remaining-tokens": str(max(0, rates["tokens_left"])),
-        "x-ratelimit-reset-tokens": duration(rates["tokens_reset_ms"]),
+        "x-ratelimit-limit-requests": str(rates.requests_limit),
+        "x-ratelimit-remaining-requests": str(max(0, rates.requests_left)),
+        "x-ratelimit-reset-requests": duration(rates.requests_reset_ms),
+        "x-ratelimit-limit-tokens": str(rates.tokens_limit),
+        "x-ratelimit-remaining-tokens": str(max(0, rates.tokens_left)),
+        "x-ratelimit-reset-tokens": duration(rates.tokens_reset_ms),
     }
 
 

@@ -1,42 +1,41 @@
-"""The deed of the data plane: admit, send to the engine, pass the answer on, settle before the last byte."""
+"""The deed of the data plane: admit, wait for a turn, send to the engine, pass the answer on, settle before the
+last byte."""
 
 import asyncio
-import hashlib
-import hmac
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import aiohttp
+import orjson
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from redis.exceptions import RedisError
 
-from inference import counting, engine, metering, presenting
-from inference.admission import Caller, Cold, Crude, Grant, admit
-from inference.errors import EngineUnavailable, GateUnavailable, Limited
+from foundation import months
+from inference import counting, engine, presenting
+from inference.admission import Caller, Cold, Crude, Grant, OtherMonth, admit, period_at
+from inference.errors import DomainError, EngineUnavailable, GateUnavailable, Limited
 from inference.gateway import Gateway
 from inference.metering import Usage
 from inference.schemas import Asked
+from inference.streams import DONE, EventStream
+from inference.turns import Turn
+from inference.upstream import Broken
 
-HEARTBEAT_S = 5
 SETTLE_TRIES_S = (0, 0.1, 0.5, 1, 2, 4, 8)  # Valkey may be restarting: an answer waits for it, unbilled never
-DONE = b"[DONE]"
+SILENT_FOR_S = 10  # then a stream begins with a comment, so that nobody on the way thinks it dead
+COMMENT = b": waiting\n\n"
 # vLLM adds fields of its own (KV transfer, routed experts, …) that are nobody's business.
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Answer:
-    """An answer on its way: `body` yields its bytes; closing it early is a hang-up, and settles."""
+    """An answer on its way: a whole one is bytes; a stream is to be read to its end or closed, which settles."""
 
     grant: Grant
-    stream: bool
-    body: AsyncGenerator[bytes]
+    whole: bytes = b""
+    stream: "AsyncGenerator[bytes] | None" = None
 
 
 def new_request_id() -> str:
@@ -50,39 +49,28 @@ async def relay(gateway: Gateway, caller: Caller, asked: Asked, request_id: str)
     A streamed answer whose client hangs up is stopped, and billed what the engine reported until then. One
     that isn't streamed runs to its end and is billed whole: the engine reports its count only there.
     """
-    grant = await _admit(gateway, caller, asked, request_id)
-    usage = Usage()
-    beat = asyncio.create_task(_heartbeat(gateway, grant, usage))
-    settle = partial(_settle, gateway, grant, usage, beat)
-    try:
-        response = await engine.send(gateway.http, asked, grant, salt=_salt(caller.tenant_id))
-        if asked.stream:
-            chunks = _streamed(response, asked, grant.route, usage)
-            return Answer(grant, True, _settled(await anext(chunks), chunks, settle))
-        whole = await _whole(response, grant.route, usage)
-    except BaseException:
-        usage.forget()
-        await asyncio.shield(settle("upstream_error"))
-        raise
-    await asyncio.shield(settle("complete"))
-    return Answer(grant, False, _once(whole))
+    passage = _Passage(gateway, asked, await _admit(gateway, caller, asked, request_id))
+    if not asked.stream:
+        return Answer(passage.grant, whole=await passage.whole())
+    return Answer(passage.grant, stream=await passage.begun())
 
 
 async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:
-    prompt = asked.prompt_bound()
-    ask = partial(
-        admit, gateway.admission, caller, request_id=request_id, model=asked.model,
-        output=asked.output_tokens, choices=asked.choices,
-    )  # fmt: skip
+    prompt, period = asked.prompt_bound(), months.current()
     warm = exact = False
     while True:
         try:
-            return await ask(prompt=prompt, exact=exact)
+            return await admit(
+                gateway.admission, caller, request_id=request_id, model=asked.model, prompt=prompt, exact=exact,
+                output=asked.output_tokens, choices=asked.choices, period=period,
+            )  # fmt: skip
         except Cold as error:
             if warm:
                 raise GateUnavailable from error
-            await gateway.warm(caller.tenant_id)
+            await gateway.warm(caller.tenant_id, period)
             warm = True
+        except OtherMonth as error:
+            period = period_at(error.now_ms)
         except (Crude, Limited):
             # The byte bound is crude; where it matters, the base model's own tokenizer decides.
             if exact:
@@ -93,101 +81,132 @@ async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str
             raise GateUnavailable from error
 
 
-async def _settled(
-    first: bytes, rest: AsyncGenerator[bytes], settle: Callable[[str], Awaitable[None]]
-) -> AsyncGenerator[bytes]:
-    """Yield a stream; settle before its end, or when the client hangs up or the engine breaks off."""
-    outcome, closing = "client_disconnect", _frame(DONE)
-    try:
-        yield first
-        async for chunk in rest:
-            yield chunk
-        outcome = "complete"
-    except EngineUnavailable as error:
-        outcome, closing = "upstream_error", _frame(presenting.body(error))
-    finally:
-        await rest.aclose()
-        await asyncio.shield(settle(outcome))
-    yield closing
+class _Passage:
+    """One admitted request on its way through the engine; it is settled exactly once, whatever happens."""
 
+    def __init__(self, gateway: Gateway, asked: Asked, grant: Grant) -> None:
+        self.grant = grant
+        self._gateway, self._asked, self._usage = gateway, asked, Usage()
+        self._turns = gateway.turns(grant.route)
+        self._turn = Turn(
+            grant.caller.tenant_id, grant.route["name"], grant.weight, grant.output_tokens * asked.choices
+        )
+        gateway.in_flight[grant.request_id] = (grant, self._usage)
 
-async def _once(whole: bytes) -> AsyncGenerator[bytes]:
-    yield whole
+    async def whole(self) -> bytes:
+        """Return the answer as JSON."""
+        try:
+            await self._turns.take(self._turn)
+            try:
+                response = await engine.send(self._gateway.upstream, self._asked, self.grant)
+                answer = _public(await response.read(), self.grant, self._usage)
+            finally:
+                self._turns.leave(self._turn)
+        except BaseException as error:
+            await self._settle("upstream_error")
+            if isinstance(error, Broken | ValueError | KeyError):
+                raise EngineUnavailable from error
+            raise
+        await self._settle("complete")
+        return answer
 
+    async def begun(self) -> AsyncGenerator[bytes]:
+        """Return the stream once its first bytes are there, or a comment that says that it is waiting."""
+        stream = self._stream()
+        first = asyncio.ensure_future(anext(stream))
+        try:
+            await asyncio.wait({first}, timeout=SILENT_FOR_S)
+        except BaseException:
+            first.cancel()
+            await asyncio.wait({first})
+            await self._settle("client_disconnect")  # if it was cancelled before it had begun
+            raise
+        if first.done():
+            first.result()  # an error now has a status of its own
+        return self._with_comments(first, stream)
 
-async def _streamed(
-    response: aiohttp.ClientResponse, asked: Asked, route: dict[str, Any], usage: Usage
-) -> AsyncGenerator[bytes]:
-    internal, public = (b'"model":' + json.dumps(route[name]).encode() for name in ("lora", "name"))
-    try:
-        async for event in engine.events(response):
-            if event == DONE:
+    async def _with_comments(
+        self, first: asyncio.Future[bytes], rest: AsyncGenerator[bytes]
+    ) -> AsyncGenerator[bytes]:
+        try:
+            while not first.done():
+                yield COMMENT
+                await asyncio.wait({first}, timeout=SILENT_FOR_S)
+            try:
+                yield first.result()
+            except DomainError as error:
+                yield _frame(presenting.body(error))
                 return
-            if event.startswith(b'{"error"'):
-                raise EngineUnavailable
-            if chunk := _without_usage(event.replace(internal, public, 1), asked, usage):
-                yield _frame(chunk)
-        raise EngineUnavailable  # it broke off without saying that it was done
-    finally:
-        response.close()
+            async for chunk in rest:
+                yield chunk
+        finally:
+            if first.cancel():
+                await asyncio.wait({first})
+            await rest.aclose()
+
+    async def _stream(self) -> AsyncGenerator[bytes]:
+        """Yield the events; settle before the last, or when the client hangs up or the engine breaks off."""
+        outcome, closing, response, has_turn, began = "client_disconnect", DONE, None, False, False
+        try:
+            await self._turns.take(self._turn)
+            has_turn = True
+            response = await engine.send(self._gateway.upstream, self._asked, self.grant)
+            events = EventStream(self._asked, self.grant.route, self._usage)
+            async for data in response.chunks():
+                if passed := events.feed(data):
+                    began = True
+                    yield passed
+            if not events.is_done:
+                raise EngineUnavailable  # it broke off without saying that it was done
+            outcome = "complete"
+        except (DomainError, Broken) as error:
+            outcome = "upstream_error"
+            failure = error if isinstance(error, DomainError) else EngineUnavailable()
+            if not began:
+                raise failure from error
+            closing = _frame(presenting.body(failure))
+        finally:
+            if has_turn:
+                self._turns.leave(self._turn)
+            if response:
+                response.close()
+            await self._settle(outcome)
+        yield closing
+
+    async def _settle(self, outcome: str) -> None:
+        """Settle once, even if this request is cancelled meanwhile."""
+        if self._gateway.in_flight.pop(self.grant.request_id, None) is None:
+            return
+        if outcome == "upstream_error" and not self._usage.completion:
+            self._usage.forget()
+        settling = partial(self._gateway.meter.settle, self.grant, self._usage, outcome)
+        try:
+            await settling()
+        except (RedisError, OSError):
+            await asyncio.shield(self._gateway.keep(self._settle_patiently(settling)))
+        except asyncio.CancelledError:
+            self._gateway.keep(self._settle_patiently(settling))
+            raise
+
+    @staticmethod
+    async def _settle_patiently(settling: Callable[[], Awaitable[None]]) -> None:
+        for pause_s in SETTLE_TRIES_S:
+            await asyncio.sleep(pause_s)
+            try:
+                return await settling()
+            except (RedisError, OSError):
+                continue
+        raise GateUnavailable  # the lease runs out and the sweeper bills the last heartbeat
 
 
-async def _whole(response: aiohttp.ClientResponse, route: dict[str, Any], usage: Usage) -> bytes:
-    try:
-        answer = json.loads(await response.read())
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise EngineUnavailable from error
+def _public(body: bytes, grant: Grant, usage: Usage) -> bytes:
+    """Return the engine's whole answer as the client sees it, and keep its count."""
+    answer = orjson.loads(body)
     usage.take(answer.get("usage") or {})
     usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
-    answer["model"] = route["name"]
-    return json.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer}).encode()
-
-
-def _without_usage(event: bytes, asked: Asked, usage: Usage) -> bytes:
-    """Take the running usage out of a chunk; return the chunk, or b"" for one that only carried usage.
-
-    A quote inside generated text is escaped in JSON, so `,"usage":` can only be the key itself.
-    """
-    at = event.rfind(b',"usage":')
-    if at < 0:
-        return event
-    text = event[at + 9 :].decode()
-    reported, end = json.JSONDecoder().raw_decode(text)
-    if reported:
-        usage.take(reported)
-    if b'"finish_reason":"' in event:
-        usage.finish_reason = event.split(b'"finish_reason":"', 1)[1].split(b'"', 1)[0].decode()
-    if b'"choices":[]' in event:
-        return event if asked.include_usage else b""
-    return event[:at] + text[end:].encode()
+    answer["model"] = grant.route["name"]
+    return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 
 def _frame(data: bytes) -> bytes:
     return b"data: " + data + b"\n\n"
-
-
-async def _settle(
-    gateway: Gateway, grant: Grant, usage: Usage, beat: asyncio.Task[None], outcome: str
-) -> None:
-    beat.cancel()
-    if outcome == "upstream_error" and not usage.completion:
-        usage.forget()
-    for pause_s in SETTLE_TRIES_S:
-        await asyncio.sleep(pause_s)
-        try:
-            return await metering.settle(gateway.settlement, grant, usage, outcome)
-        except (RedisError, OSError):
-            continue
-    raise GateUnavailable  # the lease runs out and the sweeper bills the last heartbeat
-
-
-async def _heartbeat(gateway: Gateway, grant: Grant, usage: Usage) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_S)
-        with suppress(RedisError, OSError):
-            await metering.extend(gateway.extension, grant, usage)
-
-
-def _salt(tenant_id: UUID) -> str:
-    """Return the tenant's secret prefix-cache salt: nobody can time another tenant's cached prompts."""
-    return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]

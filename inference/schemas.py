@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+
 from inference.errors import BadRequest
 
 Kind = Literal["chat", "text"]
@@ -19,10 +21,11 @@ ALLOWED: dict[Kind, set[str]] = {
 }  # fmt: skip
 TEXT_OVERHEAD = 64  # the chat template's own tokens: a default system message, the turn markers
 MESSAGE_OVERHEAD = 16
+TOOLS_GROWTH = 4
 CHOICES_MAX = 16
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Asked:
     """A checked request: what goes to the engine, and what admission must know."""
 
@@ -33,6 +36,8 @@ class Asked:
     include_usage: bool
     output_tokens: int
     choices: int
+    choices_per_prompt: int
+    body_bytes: int
 
     def text(self) -> list[str]:
         """Return the texts that become the prompt, one for each message or prompt."""
@@ -43,22 +48,28 @@ class Asked:
         return [json.dumps(m, ensure_ascii=False) for m in self.fields["messages"]] + extra
 
     def prompt_bound(self) -> int:
-        """Return an upper bound of the prompt's tokens: no token is shorter than one byte."""
-        return sum(len(t.encode()) + MESSAGE_OVERHEAD for t in self.text()) + TEXT_OVERHEAD
+        """Return an upper bound of the prompt's tokens.
+
+        No token is shorter than a byte, and what JSON puts around a message is longer than what a chat template
+        does; only tools are written out anew, indented.
+        """
+        tools = len(orjson.dumps(self.fields["tools"])) if "tools" in self.fields else 0
+        return self.body_bytes + TOOLS_GROWTH * tools + TEXT_OVERHEAD
 
 
 def parse(kind: Kind, body: bytes) -> Asked:
     """Return the request in a checked form. Raises BadRequest naming the field that is wrong."""
     try:
-        raw = json.loads(body)
-    except ValueError:
+        raw = orjson.loads(body)
+    except orjson.JSONDecodeError:
         raise BadRequest("The body is not valid JSON.") from None
     if not isinstance(raw, dict):
         raise BadRequest("The body must be a JSON object.")
     model = raw.get("model")
     if not isinstance(model, str) or not model:
         raise BadRequest("You must provide a `model`: the name of a style, such as `poetry`.", param="model")
-    fields = {name: raw[name] for name in ALLOWED[kind] if raw.get(name) is not None}
+    allowed = ALLOWED[kind]
+    fields = {name: value for name, value in raw.items() if name in allowed and value is not None}
     (_check_messages if kind == "chat" else _check_prompt)(fields)
     options = raw.get("stream_options") or {}
     if not isinstance(options, dict):
@@ -75,6 +86,7 @@ def parse(kind: Kind, body: bytes) -> Asked:
         kind=kind, model=model, fields=fields, stream=raw.get("stream") is True,
         include_usage=options.get("include_usage") is True, output_tokens=output,
         choices=choices * (len(fields["prompt"]) if isinstance(fields.get("prompt"), list) else 1),
+        choices_per_prompt=choices, body_bytes=len(body),
     )  # fmt: skip
 
 

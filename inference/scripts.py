@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-ADMISSION, SETTLEMENT, EXTENSION, REBUILDING = (
+ADMISSION, SETTLEMENT, EXTENSION, RESTORING, THAWING, REBUILDING = (
     (Path(__file__).parent / f"{name}.lua").read_text()
-    for name in ("admission", "settlement", "extension", "rebuilding")
+    for name in ("admission", "settlement", "extension", "restoring", "thawing", "rebuilding")
 )

@@ -52,7 +52,8 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
             presenting.body(error), "application/json", status, headers=presenting.headers(error)
         )
     headers = STREAM_HEADERS | {"x-request-id": request_id} | presenting.provenance(answer.grant.route)
-    return StreamingHttpResponse(answer.body, headers=headers)
+    assert answer.stream is not None
+    return StreamingHttpResponse(answer.stream, headers=headers)
 
 
 def _studio_caller(request: HttpRequest) -> Caller:

@@ -27,6 +27,8 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
         "127.0.0.1",
         "--port",
         str(port),
+        "--workers",
+        variables["WEB_WORKERS"],
     ]
     return [
         Program(

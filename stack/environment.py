@@ -63,6 +63,7 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
         "DJANGO_DEBUG": os.environ.get("DJANGO_DEBUG", "0"),
         "DJANGO_ALLOWED_HOSTS": os.environ.get("DJANGO_ALLOWED_HOSTS", "localhost,127.0.0.1"),
         "SITE_URL": addresses.site,
+        "WEB_WORKERS": os.environ.get("WEB_WORKERS", "1"),
         "DATABASE_URL": f"postgres://{account}@127.0.0.1:{addresses.postgres}/{postgres.DATABASE}",
         "VALKEY_URL": f"{cache}/0",
         "CELERY_BROKER_URL": f"{cache}/1",
@@ -81,13 +82,15 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
 
 def engine_variables(folders: Folders, addresses: Addresses, credentials: Credentials) -> dict[str, str]:
     """Return what the site and the engine must agree on; a person's own values win."""
+    runs_on = device()
     defaults = {
         "ENGINE_NAME": "local",
-        "ENGINE_DEVICE": device(),
+        "ENGINE_DEVICE": runs_on,
         "ENGINE_MAX_LORAS": "8",
         "ENGINE_MAX_CPU_LORAS": "64",
         "ENGINE_MAX_LORA_RANK": "16",
         "ENGINE_MAX_MODEL_LEN": "2048",
+        "ENGINE_MAX_NUM_SEQS": "16" if runs_on == "cpu" else "128",
         "ENGINE_DTYPE": "bfloat16",
         "ENGINE_API_KEY": credentials.engine_api_key,
         "ENGINE_ADAPTERS_DIR": str(folders.adapters),

@@ -46,6 +46,9 @@ class Engine(models.Model):
     max_cpu_loras = models.PositiveIntegerField(help_text="Adapters kept in memory.")
     max_lora_rank = models.PositiveIntegerField()
     max_model_len = models.PositiveIntegerField(help_text="Tokens of prompt and answer together.")
+    max_num_seqs = models.PositiveIntegerField(
+        default=128, help_text="Requests that it works on at once; the gateway lets no more in."
+    )
     is_draining = models.BooleanField(default=False, help_text="Takes no new adapters.")
     is_healthy = models.BooleanField(default=False, editable=False)
     note = models.CharField(max_length=200, blank=True, editable=False)

@@ -167,6 +167,8 @@ ENGINE_MAX_LORAS = int(env.read("ENGINE_MAX_LORAS"))
 ENGINE_MAX_CPU_LORAS = int(env.read("ENGINE_MAX_CPU_LORAS"))
 ENGINE_MAX_LORA_RANK = int(env.read("ENGINE_MAX_LORA_RANK"))
 ENGINE_MAX_MODEL_LEN = int(env.read("ENGINE_MAX_MODEL_LEN"))
+ENGINE_MAX_NUM_SEQS = int(env.read("ENGINE_MAX_NUM_SEQS"))
+WEB_WORKERS = int(env.read("WEB_WORKERS"))
 BASE_MODEL = env.read("BASE_MODEL")
 BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
 
@@ -213,7 +215,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"aiohttp": {"level": "WARNING"}, "botocore": {"level": "WARNING"}},
+    "loggers": {"botocore": {"level": "WARNING"}},
 }
 
 UNFOLD = {

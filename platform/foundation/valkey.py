@@ -34,28 +34,24 @@ def styles_key(tenant_id: UUID | str) -> str:
 
 
 def key_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
-    """Hash: one API key: `state` (live, revoked), `expires_at`, `styles`, `monthly_tokens`."""
+    """Hash: one API key: `state` (live, revoked), `expires_at`, `styles`, and its own limits ('': none)."""
     return f"{shard(tenant_id)}:{tenant_id}:key:{key_id}"
 
 
 def used_key(tenant_id: UUID | str, period: str) -> str:
-    """Hash: `tokens`, `nanousd` charged in the period, and `tokens:<key>`. Absent means: rebuild first."""
+    """Hash: `tokens`, `nanousd` charged in the period, and each with `:<key>`. Absent: rebuild first."""
     return f"{shard(tenant_id)}:{tenant_id}:used:{period}"
 
 
 def held_key(tenant_id: UUID | str, period: str) -> str:
-    """Hash: `tokens` and `tokens:<key>` that open requests hold against the period's cap."""
+    """Hash: `tokens`, `nanousd` that open requests hold against the period's caps, and each with `:<key>`."""
     return f"{shard(tenant_id)}:{tenant_id}:held:{period}"
 
 
 def bucket_key(tenant_id: UUID | str) -> str:
-    """Hash: levels of the minute buckets `requests` and `tokens`, and `at` (milliseconds)."""
+    """Hash: how many requests are `open`, the minute buckets' levels `requests` and `tokens`, and `at`
+    (milliseconds); each also with `:<key>`."""
     return f"{shard(tenant_id)}:{tenant_id}:bucket"
-
-
-def open_key(tenant_id: UUID | str) -> str:
-    """Sorted set: open request ids by the end of their lease (milliseconds)."""
-    return f"{shard(tenant_id)}:{tenant_id}:open"
 
 
 def hold_key(tenant_id: UUID | str, request_id: str) -> str:
@@ -66,6 +62,16 @@ def hold_key(tenant_id: UUID | str, request_id: str) -> str:
 def leases_key(tag: str) -> str:
     """Sorted set of one shard: `<tenant> <request id>` by the end of the lease; the sweeper reads it."""
     return f"{tag}:leases"
+
+
+def epoch_key(tag: str) -> str:
+    """String of one shard: `whole` when no hold can be missing; absent after a flush (`thawing.lua`)."""
+    return f"{tag}:epoch"
+
+
+def replay_key(tenant_id: UUID | str, digest: str) -> str:
+    """Hash: what was answered to one Idempotency-Key; it ends by itself."""
+    return f"{shard(tenant_id)}:{tenant_id}:replay:{digest}"
 
 
 def owner_key(digest: str) -> str:

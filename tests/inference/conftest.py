@@ -1,6 +1,6 @@
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +10,7 @@ from foundation import months
 from foundation import valkey as names
 from inference.admission import Caller
 from inference.gateway import Gateway
+from inference.metering import read_event
 from tests.inference.fakes import FakeEngine
 
 LIMITS = {
@@ -43,13 +44,14 @@ class Account:
 
     def events(self) -> list[dict]:
         entries = self.store.xrange(names.stream_of(names.shard(self.tenant)))
-        events = [json.loads(fields["event"]) for _, fields in entries]
-        return [e for e in events if e["tenant_id"] == str(self.tenant)]
+        events = [asdict(read_event(fields)) for _, fields in entries]
+        return [event for event in events if event["tenant_id"] == self.tenant]
 
     def offer(self, name: str, **route: object) -> None:
         whole = {
             "style": str(uuid4()), "name": name, "version": 3, "sha256": "ab" * 32, "base_model": "SmolLM2",
             "engine": "local", "url": "http://127.0.0.1:1", "lora": "v_secret", "max_model_len": 2048,
+            "max_num_seqs": 16,
         }  # fmt: skip
         self.store.hset(names.styles_key(self.tenant), name, json.dumps(whole | route))
 
@@ -57,6 +59,7 @@ class Account:
 @pytest.fixture
 def account(valkey) -> Account:
     account = Account(valkey, uuid4(), uuid4(), months.current())
+    valkey.set(names.epoch_key(names.shard(account.tenant)), "whole")
     account.limit(**LIMITS)
     account.store.hset(
         names.key_key(account.tenant, account.key),

@@ -180,7 +180,7 @@ async def test_models_lists_what_the_key_may_use(client, account):
 
 
 async def test_an_answer_never_goes_out_unmetered(client, engine, account, monkeypatch):
-    real, calls = relaying.metering.settle, []
+    real, calls = client.gateway.meter.settle, []
 
     async def flaky(*args):
         calls.append(args)
@@ -188,7 +188,7 @@ async def test_an_answer_never_goes_out_unmetered(client, engine, account, monke
             raise ConnectionResetError
         await real(*args)
 
-    monkeypatch.setattr(relaying.metering, "settle", flaky)
+    monkeypatch.setattr(client.gateway.meter, "settle", flaky)
     status, _, _ = await client.ask(chat())
     assert status == 200
     assert len(account.events()) == 1

@@ -9,7 +9,7 @@ from foundation import months
 from foundation import valkey as names
 from inference import metering
 from inference.admission import admit
-from inference.metering import Usage, drain, extend, rebuild, settle, sweep
+from inference.metering import Usage, drain, rebuild, sweep
 from tenants.models import LedgerEntry, UsageEvent
 from tenants.public import gate_publish, studio_key
 from tests.inference.conftest import Account
@@ -37,7 +37,7 @@ async def begin(gateway, account, name):
 async def three_settled(gateway, known):
     for name in ("r1", "r2", "r3"):
         grant = await begin(gateway, known, name)
-        await settle(gateway.settlement, grant, Usage(prompt=7, completion=5), "complete")
+        await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
 
 
 def test_the_drain_moves_every_event_once_from_two_processes(three_settled, known, valkey):
@@ -72,13 +72,13 @@ async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valke
     monkeypatch.setattr("inference.admission.LEASE_MS", 50)
     monkeypatch.setattr("inference.metering.LEASE_MS", 50)
     grant = await begin(gateway, known, "dead")
-    await extend(gateway.extension, grant, Usage(prompt=7, completion=2))
+    await gateway.meter.extend(grant, Usage(prompt=7, completion=2))
     assert sweep(valkey) == 0
     await asyncio.sleep(0.1)
     assert sweep(valkey) == 1
     assert (known.used(), known.held()) == (9, 0)
     assert known.events()[0]["outcome"] == "swept"
-    await settle(gateway.settlement, grant, Usage(prompt=7, completion=9), "complete")
+    await gateway.meter.settle(grant, Usage(prompt=7, completion=9), "complete")
     assert known.used() == 9
 
 

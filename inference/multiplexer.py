@@ -1,0 +1,168 @@
+"""One connection to Valkey for all requests of a process: what is asked at once goes out in one write.
+
+redis-py takes a connection out of a pool for each command, and a write, a read and two task switches with
+it; here commands of concurrent requests share them. It has only what the token path needs: commands, scripts
+and connecting again.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections import deque
+from typing import Any
+
+import hiredis
+from redis.asyncio.connection import parse_url
+from redis.exceptions import NoScriptError, ResponseError
+
+CONNECT_WITHIN_S = 2
+ANSWER_WITHIN_S = 5
+
+type Word = str | bytes | int | float | memoryview
+
+
+class Multiplexer:
+    """Sends commands over one connection that is opened, and opened again, when it is needed.
+
+    `ask` raises ConnectionError when Valkey can't be reached or breaks off (the command may have been run),
+    and redis.ResponseError for its own refusals.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._address = parse_url(url)
+        self._wire: _Wire | None = None
+        self._opening: asyncio.Task[_Wire] | None = None
+
+    async def ask(self, *words: Word) -> Any:
+        """Return Valkey's answer to one command: text, a number, a list, or None."""
+        wire = self._wire
+        if wire is None or wire.is_broken:
+            wire = await self._opened()
+        return await wire.ask(hiredis.pack_command(words))
+
+    def script(self, source: str) -> "Script":
+        """Return a script that can be called with keys and arguments."""
+        return Script(self, source)
+
+    async def aclose(self) -> None:
+        """Close the connection; what is still unanswered fails."""
+        if self._opening:
+            self._opening.cancel()
+        if self._wire:
+            self._wire.close()
+
+    async def _opened(self) -> "_Wire":
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        try:
+            # One caller that is cancelled must not take the connection from the others.
+            return await asyncio.shield(self._opening)
+        finally:
+            if self._opening is not None and self._opening.done():
+                self._opening = None
+
+    async def _open(self) -> "_Wire":
+        to, loop = self._address, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                if path := to.get("path"):
+                    _, wire = await loop.create_unix_connection(_Wire, path)
+                else:
+                    secure = ssl.create_default_context() if "connection_class" in to else None
+                    host, port = to.get("host", "localhost"), to.get("port", 6379)
+                    _, wire = await loop.create_connection(_Wire, host, port, ssl=secure)
+                if password := to.get("password"):
+                    await wire.ask(hiredis.pack_command(("AUTH", to.get("username") or "default", password)))
+                if database := to.get("db"):
+                    await wire.ask(hiredis.pack_command(("SELECT", database)))
+        except (OSError, TimeoutError) as error:
+            raise ConnectionError("Valkey can't be reached.") from error
+        self._wire = wire
+        return wire
+
+
+class Script:
+    """A Lua script, sent by its hash; by its source when Valkey does not know it (any more)."""
+
+    def __init__(self, valkey: Multiplexer, source: str) -> None:
+        self._valkey, self._source = valkey, source
+        self._hash = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: tuple[Word, ...], args: tuple[Word, ...]) -> Any:
+        """Return what the script returns."""
+        try:
+            return await self._valkey.ask("EVALSHA", self._hash, len(keys), *keys, *args)
+        except NoScriptError:
+            return await self._valkey.ask("EVAL", self._source, len(keys), *keys, *args)
+
+
+class _Wire(asyncio.Protocol):
+    """One connection: answers come in the order of the questions."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_refusal)
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._outgoing: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._heard_s = self._loop.time()
+        self._watch: asyncio.TimerHandle | None = None
+        self.is_broken = False
+
+    def ask(self, packed: bytes) -> asyncio.Future[Any]:
+        if self.is_broken:
+            raise ConnectionError("Valkey broke off.")
+        future = self._loop.create_future()
+        if not self._waiting:
+            self._heard_s = self._loop.time()
+        self._waiting.append(future)
+        if not self._outgoing:
+            self._loop.call_soon(self._write)
+        self._outgoing.append(packed)
+        return future
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._watch = self._loop.call_later(1, self._look)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s = self._loop.time()
+        self._reader.feed(data)
+        while (answer := self._reader.gets()) is not False:
+            future = self._waiting.popleft()
+            if future.done():  # its caller was cancelled
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_broken = True
+        if self._watch:
+            self._watch.cancel()
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(ConnectionError("Valkey broke off."))
+        self._waiting.clear()
+
+    def _write(self) -> None:
+        if self._transport and not self.is_broken:
+            self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    def _look(self) -> None:
+        """Break a connection that stays silent: a Valkey that hangs must not hang its callers."""
+        if self._waiting and self._loop.time() - self._heard_s > ANSWER_WITHIN_S:
+            self.close()
+        else:
+            self._watch = self._loop.call_later(1, self._look)
+
+
+def _refusal(message: str) -> ResponseError:
+    kind = NoScriptError if message.startswith("NOSCRIPT") else ResponseError
+    return kind(message)

@@ -1,0 +1,87 @@
+"""What the gateway changes in vLLM's event streams: as few bytes as it can, whole buffers at a time.
+
+Every event carries the running usage, which is kept and taken out; the engine's name of the adapter becomes the
+style's name. Nothing else is parsed: a quote inside generated text is escaped in JSON, so an unescaped
+`,"usage":` or `"model":` can only be the key itself.
+"""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from inference.admission import Route
+from inference.errors import EngineUnavailable
+from inference.metering import Usage
+from inference.schemas import Asked
+
+DONE = b"data: [DONE]\n\n"
+USAGE = re.compile(rb',"usage":(null|\{(?:[^{}]|\{[^{}]*\})*\})')
+FINISH = re.compile(rb'"finish_reason":"(\w+)"')
+INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
+
+
+class EventStream:
+    """Turns the engine's bytes into the client's, and keeps the count in `usage`."""
+
+    def __init__(self, asked: Asked, route: Route, usage: Usage) -> None:
+        self._asked, self._usage = asked, usage
+        self._internal, self._public = (
+            b'"model":' + json.dumps(route[name], ensure_ascii=False).encode() for name in ("lora", "name")
+        )
+        self._rest = b""
+        self._by_choice: dict[int, Any] = {}
+        self.is_done = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what of these bytes goes to the client. Raises EngineUnavailable for an error event."""
+        data = self._rest + data
+        end = data.rfind(b"\n\n") + 2
+        if end == 1:
+            self._rest = data
+            return b""
+        self._rest = data[end:]
+        events = data[:end]
+        if b'data: {"error"' in events:
+            raise EngineUnavailable
+        if events.endswith(DONE):
+            self.is_done, events = True, events[: -len(DONE)]
+        self._count(events)
+        if b'"choices":[]' in events:
+            events = self._without_totals(events)
+        return USAGE.sub(b"", events).replace(self._internal, self._public)
+
+    def _count(self, events: bytes) -> None:
+        if b'"finish_reason":"' in events:
+            self._usage.finish_reason = FINISH.findall(events)[-1].decode()
+        if self._asked.choices > 1:
+            self._count_choices(events)
+        elif reports := USAGE.findall(events):
+            self._usage.take(orjson.loads(reports[-1]) or {})
+
+    def _count_choices(self, events: bytes) -> None:
+        """Sum what each choice reports: with several, the running usage of an event is that of its choice."""
+        for event in events.split(b"\n\n"):
+            if not (report := USAGE.search(event)):
+                continue
+            counts = orjson.loads(report[1]) or {}
+            if choice := INDEX.search(event):
+                self._by_choice[int(choice[1])] = counts
+            elif counts:  # the last event has the totals
+                return self._usage.take(counts)
+        prompts = {index // self._asked.choices_per_prompt: c for index, c in self._by_choice.items()}
+        self._usage.take({
+            "prompt_tokens": sum(c.get("prompt_tokens", 0) for c in prompts.values()),
+            "completion_tokens": sum(c.get("completion_tokens", 0) for c in self._by_choice.values()),
+        })  # fmt: skip
+
+    def _without_totals(self, events: bytes) -> bytes:
+        """Return the events without the last one, which carries only usage, unless the client asked for it."""
+        kept, _, last = events[:-2].rpartition(b"\n\n")
+        kept = kept + b"\n\n" if kept else b""
+        if not self._asked.include_usage:
+            return kept
+        public = last.replace(self._internal, self._public)
+        # Hidden from the pattern that takes usage out of all other events.
+        return kept + public.replace(b',"usage":', b', "usage":') + b"\n\n"

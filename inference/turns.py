@@ -1,0 +1,144 @@
+"""Whose turn it is at an engine: weighted fair shares between tenants, and between the styles of each.
+
+An engine works on `capacity` requests at a time; those beyond wait here, where turns are fair, and not in the
+engine, where the first come is the first served. Next is the tenant that was served least for its weight, and
+of its styles the one that was served least (start-time fair queueing: who was idle begins at the present, with
+no credit for the time away). No tenant alone takes the last places, so that whoever comes next begins at
+once, however much another has sent.
+
+A process keeps turns for its own requests; an engine's places are divided by the number of processes.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from inference.errors import EngineBusy
+
+RESERVE = 0.25
+WAITING_MAX = 2048
+WAITING_MAX_PER_TENANT = 512
+PATIENCE_S = 60
+REMEMBERED_MAX = 4096
+
+
+@dataclass(eq=False)
+class Turn:
+    """One request's place at an engine, or its wait for one. `cost` is in tokens that it may need."""
+
+    tenant: UUID
+    style: str
+    weight: int
+    cost: int
+    begins: asyncio.Future[None] | None = None
+
+
+@dataclass
+class _Line:
+    """The waiting requests of one style of one tenant; `served` in tokens."""
+
+    served: float = 0.0
+    waiting: deque[Turn] = field(default_factory=deque)
+
+
+@dataclass
+class _Share:
+    """One tenant; `served` in tokens for each weight."""
+
+    served: float = 0.0
+    clock: float = 0.0
+    at_work: int = 0
+    lines: dict[str, _Line] = field(default_factory=dict)
+
+
+class Turns:
+    """The turns at one engine."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = max(1, capacity)
+        self.at_work = 0
+        self.waiting = 0
+        self._most = self.capacity - int(self.capacity * RESERVE)
+        self._clock = 0.0
+        self._shares: dict[UUID, _Share] = {}
+
+    async def take(self, turn: Turn) -> None:
+        """Return when the request may go to the engine; `leave` must follow. Raises EngineBusy."""
+        share = self._share(turn.tenant)
+        if share.at_work < self._most and self.at_work < self.capacity and not share.lines:
+            # Others that wait while there is room have all that one tenant may have.
+            return self._begin(turn, share)
+        self._stand_in_line(turn, share)
+        assert turn.begins
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await turn.begins
+        except BaseException as error:
+            if turn.begins.done() and not turn.begins.cancelled():
+                self.leave(turn)  # its turn came at the moment when it gave up
+            else:
+                self._give_up(turn, share)
+            if isinstance(error, TimeoutError):
+                raise EngineBusy(retry_s=10) from error
+            raise
+
+    def leave(self, turn: Turn) -> None:
+        """Give the place back, to whoever is next."""
+        self.at_work -= 1
+        self._shares[turn.tenant].at_work -= 1
+        if self.waiting:
+            self._let_in()
+
+    def _share(self, tenant: UUID) -> _Share:
+        share = self._shares.get(tenant)
+        if share is None:
+            if len(self._shares) > REMEMBERED_MAX:
+                self._shares = {t: s for t, s in self._shares.items() if s.at_work or s.lines}
+            share = self._shares[tenant] = _Share()
+        if not share.at_work and not share.lines:
+            share.served = max(share.served, self._clock)
+        return share
+
+    def _stand_in_line(self, turn: Turn, share: _Share) -> None:
+        queued = sum(len(line.waiting) for line in share.lines.values())
+        if self.waiting >= WAITING_MAX or queued >= WAITING_MAX_PER_TENANT:
+            raise EngineBusy(retry_s=5)
+        turn.begins = asyncio.get_running_loop().create_future()
+        line = share.lines.setdefault(turn.style, _Line(share.clock))
+        line.waiting.append(turn)
+        self.waiting += 1
+
+    def _give_up(self, turn: Turn, share: _Share) -> None:
+        line = share.lines.get(turn.style)
+        if line and turn in line.waiting:
+            line.waiting.remove(turn)
+            self._drop_if_empty(share, turn.style)
+            self.waiting -= 1
+
+    def _let_in(self) -> None:
+        while self.at_work < self.capacity:
+            ready = [s for s in self._shares.values() if s.lines and s.at_work < self._most]
+            if not ready:
+                return
+            share = min(ready, key=lambda s: s.served)
+            style, line = min(share.lines.items(), key=lambda item: item[1].served)
+            turn = line.waiting.popleft()
+            self.waiting -= 1
+            if turn.begins and not turn.begins.cancelled():  # else it gave up and was not told yet
+                share.clock = line.served
+                line.served += turn.cost
+                turn.begins.set_result(None)
+                self._begin(turn, share)
+            self._drop_if_empty(share, style)
+
+    def _begin(self, turn: Turn, share: _Share) -> None:
+        self._clock = max(self._clock, share.served)
+        share.served += turn.cost / turn.weight
+        share.at_work += 1
+        self.at_work += 1
+
+    @staticmethod
+    def _drop_if_empty(share: _Share, style: str) -> None:
+        if not share.lines[style].waiting:
+            del share.lines[style]

@@ -1,0 +1,238 @@
+"""HTTP/1.1 to the engines: kept-alive connections, answers as the bytes come, nothing parsed that isn't needed.
+
+It stands where a client library would: aiohttp took a third of the gateway's time a request.
+"""
+
+import asyncio
+import ssl
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import httptools
+
+CONNECT_WITHIN_S = 2
+SILENT_FOR_S = 600  # a long prompt on a slow engine
+BUFFERED_MAX_BYTES = 256 * 1024
+
+type Address = tuple[str, str, int]
+
+
+class Broken(OSError):
+    """The engine can't be reached, or broke off."""
+
+
+class Upstream:
+    """Connections to all engines of a process. `post` raises Broken."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Address, list[_Connection]] = defaultdict(list)
+
+    async def post(self, url: str, path: str, headers: str, body: bytes) -> "Response":
+        """Return the answer once its head is there. `headers` are whole lines, each with its line end."""
+        address = _address(url)
+        head = f"POST {path} HTTP/1.1\r\nhost: {address[1]}:{address[2]}\r\n{headers}"
+        request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+        while True:
+            connection, is_used = await self._connection(address)
+            response = connection.send(request)
+            try:
+                await response.head
+            except Broken:
+                if is_used and not response.has_begun:
+                    continue  # the engine closed a connection that had been idle: not an answer
+                raise
+            except BaseException:
+                response.close()
+                raise
+            return response
+
+    async def aclose(self) -> None:
+        """Close all idle connections."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.transport.abort()
+        self._idle.clear()
+
+    async def _connection(self, address: Address) -> "tuple[_Connection, bool]":
+        idle = self._idle[address]
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                return connection, True
+        scheme, host, port = address
+        secure = ssl.create_default_context() if scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(idle), host, port, ssl=secure
+                )
+        except (OSError, TimeoutError) as error:
+            raise Broken(f"{host}:{port} can't be reached") from error
+        return connection, False
+
+
+class Response:
+    """One answer on its way. Closing it before its end breaks the connection, which stops the engine."""
+
+    def __init__(self, connection: "_Connection") -> None:
+        loop = asyncio.get_running_loop()
+        self.head: asyncio.Future[None] = loop.create_future()
+        self.status = 0
+        self.has_begun = False
+        self._connection = connection
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._is_over = False
+        self._error: Broken | None = None
+        self._news: asyncio.Future[None] | None = None
+
+    async def read(self) -> bytes:
+        """Return the whole body. Raises Broken."""
+        async for _ in self._waits(take=False):
+            pass
+        body, self._parts = b"".join(self._parts), []
+        return body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body: each time all bytes that are there. Raises Broken."""
+        async for part in self._waits(take=True):
+            yield part
+
+    def close(self) -> None:
+        """Hang up, unless all was received."""
+        if not self._is_over:
+            self._connection.transport.abort()
+
+    async def _waits(self, *, take: bool) -> AsyncIterator[bytes]:
+        while True:
+            if take and self._parts:
+                part, self._parts, self._size = b"".join(self._parts), [], 0
+                yield part
+            elif self._error:
+                raise self._error
+            elif self._is_over:
+                return
+            else:
+                self._connection.resume()
+                self._news = self._connection.loop.create_future()
+                await self._news
+                self._news = None
+
+    # what the connection tells
+
+    def begin(self, status: int) -> None:
+        self.status, self.has_begun = status, True
+        if not self.head.done():
+            self.head.set_result(None)
+
+    def receive(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > BUFFERED_MAX_BYTES and self._news is None:
+            self._connection.pause()
+        self._tell()
+
+    def end(self) -> None:
+        self._is_over = True
+        self._tell()
+
+    def fail(self, error: Broken) -> None:
+        self._error = error
+        if not self.head.done():
+            self.head.set_exception(error)
+            self.head.exception()  # its caller may be gone
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._news and not self._news.done():
+            self._news.set_result(None)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, one request at a time. The method names without a docstring are httptools'."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, idle: "list[_Connection]") -> None:
+        self.loop = asyncio.get_running_loop()
+        self._idle = idle
+        self._parser: httptools.HttpResponseParser | None = None
+        self._response: Response | None = None
+        self._is_paused = False
+        self._silence: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
+
+    def send(self, request: bytes) -> Response:
+        self._parser = httptools.HttpResponseParser(self)
+        self._response = Response(self)
+        self._heard_s = self.loop.time()
+        if self._silence is None:
+            self._silence = self.loop.call_later(SILENT_FOR_S, self._look)
+        self.transport.write(request)
+        return self._response
+
+    def pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s = self.loop.time()
+        if self._parser is None:
+            self.transport.abort()  # an answer that nobody asked for
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._silence:
+            self._silence.cancel()
+        if self in self._idle:
+            self._idle.remove(self)
+        if self._response:
+            self._response.fail(Broken("the engine broke off"))
+
+    def on_headers_complete(self) -> None:
+        assert self._parser and self._response
+        self._response.begin(self._parser.get_status_code())
+
+    def on_body(self, data: bytes) -> None:
+        if self._response:
+            self._response.receive(data)
+
+    def on_message_complete(self) -> None:
+        assert self._parser and self._response
+        response, self._response = self._response, None
+        self.resume()
+        if self._parser.should_keep_alive():
+            self._parser = None
+            self._idle.append(self)
+        else:
+            self.transport.close()
+        response.end()
+
+    def _look(self) -> None:
+        left_s = self._heard_s + SILENT_FOR_S - self.loop.time()
+        if self._response and left_s <= 0:
+            self.transport.abort()
+        else:
+            self._silence = self.loop.call_later(max(left_s, 60), self._look)
+
+
+@lru_cache(maxsize=1024)
+def _address(url: str) -> Address:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
