@@ -174,7 +174,7 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
         "cold": Cold,
         "crude": Crude,
         "other_month": lambda: OtherMonth(facts[0]),
-        "denied": lambda: DENIED[facts[0]](),
+        "denied": lambda: DENIED[facts[0]](),  # noqa: PLW0108 only then is there such a fact
         "unknown_model": lambda: errors.UnknownModel(model=model, param="model"),
         "loading": lambda: errors.StyleLoading(model=model, retry_s=2),
         "limited": lambda: _limit_reached(answer, period),

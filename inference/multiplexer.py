@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 CONNECT_WITHIN_S = 2
 ANSWER_WITHIN_S = 5
 
-type Word = str | bytes | int | float | memoryview
+type Word = str | bytes | int | float
 
 
 class Multiplexer:
@@ -38,7 +38,7 @@ class Multiplexer:
         wire = self._wire
         if wire is None or wire.is_broken:
             wire = await self._opened()
-        return await wire.ask(hiredis.pack_command(words))
+        return await wire.ask(_packed(*words))
 
     def script(self, source: str) -> "Script":
         """Return a script that can be called with keys and arguments."""
@@ -72,9 +72,9 @@ class Multiplexer:
                     host, port = to.get("host", "localhost"), to.get("port", 6379)
                     _, wire = await loop.create_connection(_Wire, host, port, ssl=secure)
                 if password := to.get("password"):
-                    await wire.ask(hiredis.pack_command(("AUTH", to.get("username") or "default", password)))
+                    await wire.ask(_packed("AUTH", to.get("username") or "default", password))
                 if database := to.get("db"):
-                    await wire.ask(hiredis.pack_command(("SELECT", database)))
+                    await wire.ask(_packed("SELECT", database))
         except (OSError, TimeoutError) as error:
             raise ConnectionError("Valkey can't be reached.") from error
         self._wire = wire
@@ -161,6 +161,11 @@ class _Wire(asyncio.Protocol):
             self.close()
         else:
             self._watch = self._loop.call_later(1, self._look)
+
+
+def _packed(*words: Word) -> bytes:
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub wants exactly one word
+    return packed
 
 
 def _refusal(message: str) -> ResponseError:

@@ -1,5 +1,5 @@
-"""The deed of the data plane: admit, wait for a turn, send to the engine, pass the answer on, settle before the
-last byte."""
+"""The deed of the data plane: admit, wait for a turn, send to the engine, pass the answer on, settle, and
+only then the last byte."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -31,7 +31,7 @@ PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "servic
 
 @dataclass(eq=False, slots=True)
 class Answer:
-    """An answer on its way: a whole one is bytes; a stream is to be read to its end or closed, which settles."""
+    """An answer on its way: whole, or a stream that is to be read to its end or closed, which settles."""
 
     grant: Grant
     whole: bytes = b""
@@ -61,8 +61,8 @@ async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str
     while True:
         try:
             return await admit(
-                gateway.admission, caller, request_id=request_id, model=asked.model, prompt=prompt, exact=exact,
-                output=asked.output_tokens, choices=asked.choices, period=period,
+                gateway.admission, caller, request_id=request_id, model=asked.model, prompt=prompt,
+                exact=exact, output=asked.output_tokens, choices=asked.choices, period=period,
             )  # fmt: skip
         except Cold as error:
             if warm:

@@ -50,8 +50,8 @@ class Asked:
     def prompt_bound(self) -> int:
         """Return an upper bound of the prompt's tokens.
 
-        No token is shorter than a byte, and what JSON puts around a message is longer than what a chat template
-        does; only tools are written out anew, indented.
+        No token is shorter than a byte, and what JSON puts around a message is longer than what a chat
+        template does; only tools are written out anew, indented.
         """
         tools = len(orjson.dumps(self.fields["tools"])) if "tools" in self.fields else 0
         return self.body_bytes + TOOLS_GROWTH * tools + TEXT_OVERHEAD

@@ -1,7 +1,7 @@
 """What the gateway changes in vLLM's event streams: as few bytes as it can, whole buffers at a time.
 
-Every event carries the running usage, which is kept and taken out; the engine's name of the adapter becomes the
-style's name. Nothing else is parsed: a quote inside generated text is escaped in JSON, so an unescaped
+Every event carries the running usage, which is kept and taken out; the engine's name of the adapter becomes
+the style's name. Nothing else is parsed: a quote inside generated text is escaped in JSON, so an unescaped
 `,"usage":` or `"model":` can only be the key itself.
 """
 
@@ -77,7 +77,7 @@ class EventStream:
         })  # fmt: skip
 
     def _without_totals(self, events: bytes) -> bytes:
-        """Return the events without the last one, which carries only usage, unless the client asked for it."""
+        """Return the events without the last, which carries only usage, unless the client asked for it."""
         kept, _, last = events[:-2].rpartition(b"\n\n")
         kept = kept + b"\n\n" if kept else b""
         if not self._asked.include_usage:

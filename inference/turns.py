@@ -2,8 +2,8 @@
 
 An engine works on `capacity` requests at a time; those beyond wait here, where turns are fair, and not in the
 engine, where the first come is the first served. Next is the tenant that was served least for its weight, and
-of its styles the one that was served least (start-time fair queueing: who was idle begins at the present, with
-no credit for the time away). No tenant alone takes the last places, so that whoever comes next begins at
+of its styles the one that was served least (start-time fair queueing: who was idle begins at the present,
+with no credit for the time away). No tenant alone takes the last places, so that whoever comes next begins at
 once, however much another has sent.
 
 A process keeps turns for its own requests; an engine's places are divided by the number of processes.

@@ -64,11 +64,11 @@ async def test_the_plan_clamps_the_output(account, ask):
 )
 async def test_a_refusal_says_what_is_left_and_burns_nothing(account, ask, limits, error, left):
     account.limit(**limits)
-    before = {name: account.store.dump(name) for name in account.store.keys("*")}
+    before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
     with pytest.raises(error) as refused:
         await ask()
     assert refused.value.facts["left"] == str(left)
-    assert {name: account.store.dump(name) for name in account.store.keys("*")} == before
+    assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
 
 
 async def test_in_flight_is_full_is_another_error_than_exhausted(gateway, account, ask):
