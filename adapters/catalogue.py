@@ -83,6 +83,12 @@ def usable(tenant: Tenant) -> list[Style]:
     return list(styles.select_related("live_version").order_by("name", "pk"))
 
 
+def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
+    """Return (id, name, model name) of the styles that a tenant may name in `model=`, by name."""
+    styles = Style.objects.usable_by(tenant.pk).order_by("name", "pk")
+    return [(style.pk, style.name, style.model_name) for style in styles]
+
+
 def select(tenant: Tenant, style: Style) -> None:
     """Take a public style into a tenant's library. Raises StyleNotFound for one that is not public."""
     if not style.is_public:

@@ -1,7 +1,7 @@
 """What other floors may use of this one."""
 
 from adapters.catalogue import find_usable as find_style
-from adapters.catalogue import select, set_public, showcase, unselect
+from adapters.catalogue import select, set_public, showcase, style_choices, unselect
 from adapters.catalogue import usable as playground_styles
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
@@ -39,5 +39,6 @@ __all__ = [
     "select",
     "set_public",
     "showcase",
+    "style_choices",
     "unselect",
 ]

@@ -7,13 +7,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import Model, QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from foundation.money import usd
 from tenants import gate, keys, members
+from tenants.forms import DollarsField
 from tenants.models import (
     ApiKey,
     LedgerEntry,
@@ -51,6 +53,24 @@ class ReadOnly(Immutable):
         return False
 
 
+class InDollars:
+    """Operators write and read a budget in dollars."""
+
+    def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **options: Any) -> Any:
+        if db_field.name != "monthly_nanousd":
+            return super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+        return DollarsField(
+            label="Budget a month, in $",
+            required=False,
+            help_text=db_field.help_text,
+            widget=UnfoldAdminDecimalFieldWidget,
+        )
+
+    @admin.display(description="budget a month")
+    def budget(self, row: Tenant | PlanVersion | ApiKey) -> str:
+        return "none" if row.monthly_nanousd is None else usd(row.monthly_nanousd)
+
+
 class MembershipInline(TabularInline):
     model = Membership
     autocomplete_fields = ["user"]
@@ -58,17 +78,22 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(Tenant)
-class TenantAdmin(Lasting, ModelAdmin):
-    list_display = ["name", "slug", "is_house", "suspended_at", "created_at"]
+class TenantAdmin(Lasting, InDollars, ModelAdmin):
+    list_display = ["name", "slug", "budget", "is_house", "suspended_at", "created_at"]
     list_filter = ["suspended_at", "is_house"]
     search_fields = ["name", "slug", "memberships__user__email"]
-    fields = ["name", "slug", "is_house", "suspended_at", "created_at"]
+    fields = ["name", "slug", "monthly_nanousd", "is_house", "suspended_at", "created_at"]
     readonly_fields = ["slug", "is_house", "suspended_at", "created_at"]
     inlines = [MembershipInline]
     actions = ["suspend", "resume"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # tenants are founded, with a plan and a studio key
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+        # Only what was changed: the whole row would set back what the gate counts meanwhile.
+        obj.save(update_fields=form.changed_data)
+        gate.changed(obj.pk)
 
     @admin.action(description="Suspend: stop serving from the next request on", permissions=["change"])
     def suspend(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
@@ -112,17 +137,24 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnly, ModelAdmin):
-    list_display = ["name", "tenant", "shown", "created_at", "last_used_at", "expires_at", "revoked_at"]
+class ApiKeyAdmin(ReadOnly, InDollars, ModelAdmin):
+    list_display = [
+        "name", "tenant", "shown", "limits", "created_at", "last_used_at", "expires_at", "revoked_at",
+    ]  # fmt: skip
     list_filter = ["revoked_at"]
     list_select_related = ["tenant"]
     search_fields = ["name", "tenant__name", "tenant__slug", "last4"]
-    exclude = ["digest"]
+    exclude = ["digest", "monthly_nanousd"]
+    readonly_fields = ["budget"]
     actions = ["revoke"]
 
     @admin.display(description="key")
     def shown(self, key: ApiKey) -> str:
         return f"{key.prefix}…{key.last4}" if key.digest else "none"
+
+    @admin.display(description="limits")
+    def limits(self, key: ApiKey) -> str:
+        return ", ".join(key.own_limits)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tenants.change_apikey")
@@ -140,8 +172,11 @@ class PlanAdmin(Lasting, ModelAdmin):
 
 
 @admin.register(PlanVersion)
-class PlanVersionAdmin(Immutable, ModelAdmin):
-    list_display = ["plan", "number", "fee", "monthly_tokens", "requests_per_minute", "tokens_per_minute"]
+class PlanVersionAdmin(Immutable, InDollars, ModelAdmin):
+    list_display = [
+        "plan", "number", "fee", "weight", "monthly_tokens", "budget", "requests_per_minute",
+        "tokens_per_minute",
+    ]  # fmt: skip
     list_filter = ["plan"]
     list_select_related = ["plan"]
     search_fields = ["plan__code", "plan__name"]

@@ -25,9 +25,18 @@ LIMITS = (
     "parallel_requests",
     "max_output_tokens",
     "monthly_tokens",
+    "monthly_nanousd",
+    "weight",
     "input_nanousd",
     "cached_input_nanousd",
     "output_nanousd",
+)
+KEY_LIMITS = (
+    "monthly_tokens",
+    "monthly_nanousd",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "parallel_requests",
 )
 
 type Hash = dict[FieldT, EncodableT]
@@ -84,7 +93,7 @@ def _keys(tenant: Tenant) -> Iterable[ApiKey]:
 def _limits(tenant: Tenant, limits: plans.Limits) -> Hash:
     values = asdict(limits)
     return {
-        **{name: values[name] for name in LIMITS},
+        **{name: _or_empty(values[name]) for name in LIMITS},
         "state": "suspended" if tenant.suspended_at else "live",
         "slug": tenant.slug,
     }
@@ -95,5 +104,9 @@ def _key(key: ApiKey) -> Hash:
         "state": "revoked" if key.revoked_at else "live",
         "expires_at": int(key.expires_at.timestamp()) if key.expires_at else "",
         "styles": ",".join(map(str, key.styles or [])),
-        "monthly_tokens": "" if key.monthly_tokens is None else key.monthly_tokens,
+        **{name: _or_empty(getattr(key, name)) for name in KEY_LIMITS},
     }
+
+
+def _or_empty(limit: int | None) -> EncodableT:
+    return "" if limit is None else limit

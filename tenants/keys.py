@@ -11,6 +11,7 @@ import string
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypedDict, Unpack
 from uuid import UUID
 
 from django.conf import settings
@@ -28,14 +29,24 @@ BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 STUDIO = "Studio"
 
 
+class KeyLimits(TypedDict, total=False):
+    """A key's own limits. None, and no styles: only the tenant's limits bound it."""
+
+    styles: Sequence[UUID] | None
+    monthly_tokens: int | None
+    monthly_nanousd: int | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    parallel_requests: int | None
+
+
 def issue(
     tenant: Tenant,
     *,
     name: str,
     by: User | None,
     expires_at: datetime | None = None,
-    styles: Sequence[UUID] | None = None,
-    monthly_tokens: int | None = None,
+    **limits: Unpack[KeyLimits],
 ) -> tuple[ApiKey, str]:
     """Return a new key and its secret, which can't be had again."""
     secret = new_secret()
@@ -47,13 +58,20 @@ def issue(
             pepper=_newest_pepper(),
             prefix=secret[: len(PREFIX) + 4],
             last4=secret[-4:],
-            styles=list(styles) if styles else None,
-            monthly_tokens=monthly_tokens,
             expires_at=expires_at,
             created_by=by,
+            **limits,
         )
         gate.changed(tenant.pk)
     return key, secret
+
+
+def limit(key: ApiKey, **limits: Unpack[KeyLimits]) -> None:
+    """Set a key's own limits; those that are not named stay. They hold from the very next request on."""
+    with transaction.atomic():
+        ApiKey.objects.filter(pk=key.pk).update(**limits)
+        gate.changed(key.tenant_id)
+    key.refresh_from_db(fields=list(limits))
 
 
 def opens(secret: str, tenant: Tenant) -> bool:

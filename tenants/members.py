@@ -84,6 +84,19 @@ def subscribe(tenant: Tenant, version: PlanVersion, *, at: datetime | None = Non
     return subscription
 
 
+def is_owner(user: User, tenant: Tenant) -> bool:
+    """Return whether a user is an owner of a tenant."""
+    return Membership.objects.filter(tenant=tenant, user=user, role=Membership.Role.OWNER).exists()
+
+
+def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
+    """Cap what a tenant may spend a month, from the next request on; None takes its own cap away."""
+    with transaction.atomic():
+        Tenant.objects.filter(pk=tenant.pk).update(monthly_nanousd=monthly_nanousd)
+        gate.changed(tenant.pk)
+    tenant.refresh_from_db(fields=["monthly_nanousd"])
+
+
 def suspend(tenant: Tenant) -> None:
     """Stop serving a tenant from the next request on; its data stays."""
     _suspended(tenant, timezone.now())

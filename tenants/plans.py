@@ -11,17 +11,23 @@ STUDIO = "studio"
 
 @dataclass(frozen=True)
 class Limits:
-    """One tenant's limits and prices (nano-USD a token), as they are at a moment."""
+    """One tenant's limits and prices (nano-USD a token), as they are at a moment.
+
+    `monthly_nanousd` is the smaller of the plan's cap and the tenant's own, None without either; `weight` is
+    the plan's share of an engine that is full.
+    """
 
     requests_per_minute: int
     tokens_per_minute: int
     parallel_requests: int
     max_output_tokens: int
     monthly_tokens: int
+    monthly_nanousd: int | None
     input_nanousd: int
     cached_input_nanousd: int
     output_nanousd: int
     private_styles: int
+    weight: int
     plan: str
 
 
@@ -36,16 +42,19 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
     Raises Price.DoesNotExist when no price book is in force yet at that moment.
     """
     version, price = _version(tenant, at), _price(at)
+    caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     return Limits(
         requests_per_minute=version.requests_per_minute,
         tokens_per_minute=version.tokens_per_minute,
         parallel_requests=version.parallel_requests,
         max_output_tokens=version.max_output_tokens,
         monthly_tokens=version.monthly_tokens,
+        monthly_nanousd=min(caps, default=None),
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
         private_styles=version.private_styles,
+        weight=version.weight,
         plan=version.plan_id,
     )
 

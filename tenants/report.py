@@ -44,7 +44,9 @@ def month(tenant: Tenant, now: datetime) -> dict[str, Any]:
     start, end = months.bounds(months.period_of(now))
     parts = _parts(tenant, start, end)
     used = sum(part.tokens for part in parts)
-    cap = plans.limits_of(tenant, now).monthly_tokens
+    spent = sum(part.cost_nanousd for part in parts)
+    limits = plans.limits_of(tenant, now)
+    cap, budget = limits.monthly_tokens, limits.monthly_nanousd
     return {
         "month": {
             "name": f"{start:%B}",
@@ -52,7 +54,14 @@ def month(tenant: Tenant, now: datetime) -> dict[str, Any]:
             "cap_tokens": cap,
             "percent": min(100, 100 * used // cap) if cap else 100,
             "sentence": sentence(used=used, cap=cap, start=start, end=end, now=now),
-            "cost": usd(sum(part.cost_nanousd for part in parts)),
+            "cost": usd(spent),
+        },
+        "budget": {
+            "percent": min(100, 100 * spent // budget) if budget else 100,
+            "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
+            "amount": None if budget is None else usd(budget),
+            "is_spent": budget is not None and spent >= budget,
+            "is_plans": budget != tenant.monthly_nanousd,
         },
         "by_style": _by_style(parts),
         "days": _days(parts, start.date(), end.date()),
@@ -76,6 +85,15 @@ def sentence(*, used: int, cap: int, start: datetime, end: datetime, now: dateti
     if reached >= end:
         return f"{so_far}; at this pace they last the month."
     return f"{so_far}; at this pace the cap comes on the {ordinal(reached.astimezone(UTC).day)}."
+
+
+def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> str:
+    """Return how much of a month's budget is spent (nano-USD), and when there is a new one."""
+    if budget is None:
+        return f"{usd(spent)} is spent in {start:%B}; no budget bounds it."
+    if spent >= budget:
+        return f"All of {start:%B}'s budget of {usd(budget)} is spent; a new one begins on 1 {end:%B}."
+    return f"{usd(spent)} of {start:%B}'s budget of {usd(budget)} is spent."
 
 
 def _parts(tenant: Tenant, start: datetime, end: datetime) -> list[Part]:

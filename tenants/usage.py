@@ -7,8 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import F, Sum
 
-from tenants.models import ApiKey, LedgerEntry
+from foundation import months
+from tenants.models import ApiKey, UsageDaily
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Used:
-    """What a tenant has used in a period, as the ledger says."""
+    """What a tenant has used in a period, and each of its keys; it equals the ledger's sum."""
 
     tokens: int
     nanousd: int
     tokens_by_key: dict[UUID, int]
+    nanousd_by_key: dict[UUID, int]
 
 
 COLUMNS = ", ".join(field.name for field in fields(Event))
@@ -67,12 +70,18 @@ ADD_TO_LEDGER = """
     ORDER BY request_id
 """
 
+# A day lies within its event's period, also where two machines' clocks disagree about a month's last moment:
+# so the days of a month sum up to what the ledger says of its period.
 ADD_TO_DAYS = """
     INSERT INTO tenants_usagedaily AS daily
         (tenant_id, key_id, style_name, day, requests, prompt_tokens, completion_tokens, cost_nanousd)
-    SELECT tenant_id, key_id, style_name, (admitted_at AT TIME ZONE 'UTC')::date AS day,
+    SELECT tenant_id, key_id, style_name,
+           least(greatest((admitted_at AT TIME ZONE 'UTC')::date, first), last) AS day,
            count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_nanousd)
-    FROM tenants_usageevent WHERE request_id = ANY(%s)
+    FROM tenants_usageevent,
+         LATERAL (SELECT (period || '-01')::date AS first) AS begin,
+         LATERAL (SELECT (first + interval '1 month - 1 day')::date AS last) AS ending
+    WHERE request_id = ANY(%s)
     GROUP BY tenant_id, key_id, style_name, day
     ORDER BY tenant_id, day, style_name, key_id
     ON CONFLICT (tenant_id, day, style_name, key_id) DO UPDATE SET
@@ -90,14 +99,6 @@ MARK_KEYS_USED = """
         GROUP BY key_id
     ) AS new
     WHERE tenants_apikey.id = new.key_id
-"""
-
-SUM_BY_KEY = """
-    SELECT event.key_id, sum(entry.tokens)::bigint, sum(entry.amount_nanousd)::bigint
-    FROM tenants_ledgerentry AS entry
-    JOIN tenants_usageevent AS event ON event.request_id = entry.source_id
-    WHERE entry.tenant_id = %s AND entry.period = %s AND entry.kind = %s
-    GROUP BY event.key_id
 """
 
 
@@ -122,14 +123,19 @@ def record(events: Iterable[Event]) -> int:
 
 
 def used(tenant_id: UUID, period: str) -> Used:
-    """Return what a tenant has used in a period, summed from the ledger."""
-    with connection.cursor() as cursor:
-        cursor.execute(SUM_BY_KEY, [tenant_id, period, LedgerEntry.Kind.USAGE])
-        rows = cursor.fetchall()
+    """Return what a tenant has used in a period; reads its days, not its events.
+
+    Raises ValueError for a malformed period.
+    """
+    start, end = months.bounds(period)
+    days = UsageDaily.objects.filter(tenant=tenant_id, day__gte=start.date(), day__lt=end.date())
+    tokens, nanousd = Sum(F("prompt_tokens") + F("completion_tokens")), Sum("cost_nanousd")
+    rows = days.values_list("key").annotate(tokens=tokens, nanousd=nanousd)
     return Used(
         tokens=sum(tokens for _, tokens, _ in rows),
         nanousd=sum(nanousd for _, _, nanousd in rows),
         tokens_by_key={key: tokens for key, tokens, _ in rows},
+        nanousd_by_key={key: nanousd for key, _, nanousd in rows},
     )
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from tenants import keys as api_keys
 from tenants import members, report
 from tenants.access import MemberRequest, member_required
-from tenants.forms import FoundForm, KeyForm
+from tenants.forms import BudgetForm, FoundForm, KeyForm, LimitsForm
 from tenants.models import ApiKey, Tenant, User
 
 
@@ -39,9 +40,25 @@ def issue_key(request: MemberRequest) -> HttpResponse:
         name=form.cleaned_data["name"],
         by=request.user,
         expires_at=form.expires_at(),
-        monthly_tokens=form.cleaned_data["monthly_tokens"],
+        **form.limits(),
     )
     return _keys_page(request, KeyForm(tenant=request.tenant), issued_key=key, secret=secret)
+
+
+@require_http_methods(["GET", "POST"])
+@member_required
+def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+    """Change the limits of a key in use."""
+    live = ApiKey.objects.shown().live(timezone.now())
+    key = get_object_or_404(live, pk=key_id, tenant=request.tenant)
+    given = request.POST if request.method == "POST" else None
+    form = LimitsForm(given, tenant=request.tenant, key=key)
+    if not form.is_valid():
+        status = 400 if form.is_bound else 200
+        return render(request, "tenants/key_limits.html", {"key": key, "form": form}, status=status)
+    api_keys.limit(key, **form.limits())
+    messages.success(request, f"The limits of “{key.name}” hold from the next request on.")
+    return redirect("tenants:keys")
 
 
 @require_POST
@@ -61,7 +78,21 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
 @member_required
 def usage(request: MemberRequest) -> HttpResponse:
     """Show what this month has used."""
-    return render(request, "tenants/usage.html", report.month(request.tenant, timezone.now()))
+    return _usage_page(request, BudgetForm(initial={"budget": request.tenant.monthly_nanousd}))
+
+
+@require_POST
+@member_required
+def set_budget(request: MemberRequest) -> HttpResponse:
+    """Set what the tenant may spend a month; its owners may."""
+    if not members.is_owner(request.user, request.tenant):
+        raise PermissionDenied(f"Only an owner of {request.tenant.name} can change its budget.")
+    form = BudgetForm(request.POST)
+    if not form.is_valid():
+        return _usage_page(request, form, status=400)
+    members.set_budget(request.tenant, form.cleaned_data["budget"])
+    messages.success(request, "The budget holds from the next request on.")
+    return redirect("tenants:usage")
 
 
 @login_required
@@ -88,3 +119,9 @@ def _keys_page(request: MemberRequest, form: KeyForm, *, status: int = 200, **mo
         **more,
     }
     return render(request, "tenants/keys.html", context, status=status)
+
+
+def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
+    context = report.month(request.tenant, timezone.now())
+    context |= {"form": form, "is_owner": members.is_owner(request.user, request.tenant)}
+    return render(request, "tenants/usage.html", context, status=status)

@@ -157,6 +157,7 @@ API_KEY_PEPPERS = {
     for number, pepper in (item.split(":", 1) for item in env.items("API_KEY_PEPPERS"))
 }
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
+STYLE_CHOICES = "adapters.public.style_choices"  # by name: the tenants' floor imports no floor above it
 
 ENGINE_NAME = env.read("ENGINE_NAME")
 ENGINE_URL = env.read("ENGINE_URL").rstrip("/")

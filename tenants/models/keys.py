@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from foundation.money import usd
 from tenants.models.people import Tenant, User
 
 
@@ -38,6 +39,10 @@ class ApiKey(models.Model):
         models.UUIDField(), null=True, blank=True, help_text="Only these styles. Empty: all it may use."
     )
     monthly_tokens = models.BigIntegerField(null=True, blank=True, help_text="This key's own cap a month.")
+    monthly_nanousd = models.BigIntegerField(null=True, blank=True, help_text="This key's budget a month.")
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    parallel_requests = models.PositiveIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -59,3 +64,20 @@ class ApiKey(models.Model):
     def is_expired(self) -> bool:
         """True when its time has run out."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def own_limits(self) -> list[str]:
+        """Its own limits in short words, `$25.00 a month`; empty when only the tenant's bound it."""
+        counts = [
+            (self.monthly_tokens, "token", "a month"),
+            (self.requests_per_minute, "request", "a minute"),
+            (self.tokens_per_minute, "token", "a minute"),
+            (self.parallel_requests, "request", "at once"),
+            (len(self.styles or []) or None, "style", "only"),
+        ]
+        budget = [] if self.monthly_nanousd is None else [f"{usd(self.monthly_nanousd)} a month"]
+        return budget + [
+            f"{count:,} {noun}{'' if count == 1 else 's'} {rest}"
+            for count, noun, rest in counts
+            if count is not None
+        ]

@@ -55,6 +55,9 @@ class Tenant(models.Model):
     slug = models.SlugField(max_length=40, unique=True, help_text="Names its styles: acme/brand-voice.")
     name = models.CharField(max_length=80)
     is_house = models.BooleanField(default=False, help_text="Owns the public styles, named without an owner.")
+    monthly_nanousd = models.BigIntegerField(
+        null=True, blank=True, help_text="Its own budget a month. None: only the plan's cap."
+    )
     suspended_at = models.DateTimeField(null=True, blank=True)
     # Counted up in the same transaction as any change that the gate (Valkey) must know.
     gate_changes = models.PositiveBigIntegerField(default=1, editable=False)

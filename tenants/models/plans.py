@@ -26,16 +26,23 @@ class PlanVersion(models.Model):
     monthly_fee_nanousd = models.BigIntegerField(default=0)
     included_tokens = models.BigIntegerField(default=0)
     monthly_tokens = models.BigIntegerField(help_text="Hard cap of tokens a month.")
+    monthly_nanousd = models.BigIntegerField(
+        null=True, blank=True, help_text="Hard cap of spend a month. None: no cap."
+    )
     requests_per_minute = models.PositiveIntegerField()
     tokens_per_minute = models.PositiveIntegerField()
     parallel_requests = models.PositiveIntegerField()
     max_output_tokens = models.PositiveIntegerField()
     private_styles = models.PositiveIntegerField()
+    weight = models.PositiveSmallIntegerField(default=1, help_text="Its share of an engine that is full.")
     overage_allowed = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["plan", "number"], name="one_plan_version")]
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "number"], name="one_plan_version"),
+            models.CheckConstraint(condition=Q(weight__gte=1), name="weight_at_least_one"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.plan} v{self.number}"

@@ -3,7 +3,8 @@ from django.contrib.admin import site
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants import keys, plans
+from foundation.valkey import limits_key
+from tenants import gate, keys, plans
 from tenants.models import ApiKey, LedgerEntry, Tenant, User
 from tenants.usage import record
 
@@ -50,6 +51,43 @@ def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
     chosen = {"tenant": acme.pk, "plan_version": plans.newest("writer").pk}
     assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
     assert plans.limits_of(acme, timezone.now()).plan == "writer"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_gate_knows(operator_client, acme, valkey):
+    address = page("tenant", "change", acme.pk)
+    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    for written, nanousd in [("12.000000001", 12_000_000_001), ("", None)]:
+        answer = operator_client.post(address, {"name": "Acme", "monthly_nanousd": written, **inline})
+        assert answer.status_code == 302, answer.context["errors"]
+        assert Tenant.objects.get(pk=acme.pk).monthly_nanousd == nanousd
+        assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == str(nanousd or "")
+        assert f'value="{written}"' in operator_client.get(address).text or not written
+    assert (
+        operator_client.post(address, {"name": "Acme", "monthly_nanousd": "0", **inline}).status_code == 200
+    )
+
+
+def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, monkeypatch):
+    """A change that the gate must know may come while an operator's form is saved."""
+    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    before = Tenant.objects.get(pk=acme.pk).gate_changes
+    save = Tenant.save
+
+    def saved_after_another_change(tenant, **options):
+        gate.changed(tenant.pk)
+        save(tenant, **options)
+
+    monkeypatch.setattr(Tenant, "save", saved_after_another_change)
+    operator_client.post(page("tenant", "change", acme.pk), {"name": "Acme & Co", **inline})
+    after = Tenant.objects.get(pk=acme.pk)
+    assert (after.name, after.gate_changes) == ("Acme & Co", before + 2)
+
+
+def test_the_console_says_limits_in_words(operator_client, acme):
+    key, _ = keys.issue(acme, name="laptop", by=None, monthly_nanousd=2_500_000_000, parallel_requests=1)
+    assert "$2.50 a month, 1 request at once" in operator_client.get(page("apikey")).text
+    assert "$2.50" in operator_client.get(page("apikey", "change", key.pk)).text
 
 
 def test_an_operator_adds_a_user(operator_client):

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from threading import Event, Thread
+from uuid import uuid4
 
 import pytest
 import redis
@@ -29,6 +30,8 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "parallel_requests": "4",
         "max_output_tokens": "512",
         "monthly_tokens": "200000",
+        "monthly_nanousd": "",
+        "weight": "1",
         "input_nanousd": "100",
         "cached_input_nanousd": "25",
         "output_nanousd": "400",
@@ -40,6 +43,10 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "expires_at": str(int(until.timestamp())),
         "styles": "",
         "monthly_tokens": "1000",
+        "monthly_nanousd": "",
+        "requests_per_minute": "",
+        "tokens_per_minute": "",
+        "parallel_requests": "",
     }
     assert valkey.hgetall(key_key(acme.pk, key.pk)) == expected
     assert valkey.hget(key_key(acme.pk, keys.studio_key(acme).pk), "monthly_tokens") == ""
@@ -66,6 +73,38 @@ def test_suspending_and_plans_reach_the_gate_at_once(acme, valkey):
     members.resume(acme)
     members.subscribe(acme, plans.newest("studio"))
     assert valkey.hmget(limits_key(acme.pk), "state", "requests_per_minute") == ["live", "600"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_keys_limits_reach_the_gate_at_once(acme, valkey):
+    styles = [uuid4(), uuid4()]
+    key, _ = keys.issue(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
+    published = lambda: valkey.hgetall(key_key(acme.pk, key.pk))  # noqa: E731
+    assert published()["styles"] == ",".join(map(str, styles))
+    assert (published()["monthly_nanousd"], published()["requests_per_minute"]) == ("1", "")
+    keys.limit(key, styles=[], monthly_nanousd=None, requests_per_minute=7, tokens_per_minute=8)
+    keys.limit(key, parallel_requests=9)
+    assert published() == {
+        "state": "live", "expires_at": "", "styles": "", "monthly_tokens": "", "monthly_nanousd": "",
+        "requests_per_minute": "7", "tokens_per_minute": "8", "parallel_requests": "9",
+    }  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("plans_cap", "own", "published"),
+    [(None, None, ""), (50, None, "50"), (None, 60, "60"), (50, 60, "50"), (50, 40, "40")],
+)
+def test_the_smaller_budget_of_plan_and_tenant_reaches_the_gate(acme, valkey, plans_cap, own, published):
+    PlanVersion.objects.update(monthly_nanousd=plans_cap)
+    members.set_budget(acme, own)
+    assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == published
+    assert acme.monthly_nanousd == own
+
+
+def test_plans_weigh_more_the_more_they_cost(db):
+    weights = {code: plans.newest(code).weight for code in ("free", "writer", "studio")}
+    assert weights == {"free": 1, "writer": 2, "studio": 4}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,12 +1,36 @@
+from datetime import timedelta
+from uuid import UUID, uuid4
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
+from adapters.models import BaseModel, Style
+from adapters.public import select
+from foundation.money import NANO
+from foundation.valkey import key_key, limits_key
 from tenants import keys
+from tenants.forms import DollarsField, LimitsForm
 from tenants.models import ApiKey, Tenant, User
 
 PAGES = ["tenants:keys", "tenants:usage", "tenants:found"]
-DEEDS = ["tenants:issue_key"]
+DEEDS = ["tenants:issue_key", "tenants:set_budget"]
+POETRY, LEGAL, CHARLIES_OWN = uuid4(), uuid4(), uuid4()
+
+
+def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
+    """What the adapters' floor says of Acme's and Charlie's styles."""
+    if tenant.slug == "acme":
+        return [(LEGAL, "Legal", "legal"), (POETRY, "Poetry", "poetry")]
+    return [(CHARLIES_OWN, "Secret", "charlies-prose/secret")]
+
+
+@pytest.fixture(autouse=True)
+def _styles(settings):
+    settings.STYLE_CHOICES = f"{__name__}.style_choices"
 
 
 @pytest.fixture
@@ -15,10 +39,10 @@ def key(acme, alice) -> ApiKey:
 
 
 def test_strangers_are_asked_to_log_in(db, key):
-    revoke = reverse("tenants:revoke_key", args=[key.pk])
+    own = [reverse(f"tenants:{deed}", args=[key.pk]) for deed in ("revoke_key", "limit_key")]
     answers = [
         *(Client().get(reverse(page)) for page in PAGES),
-        *(Client().post(address) for address in [*map(reverse, DEEDS), revoke]),
+        *(Client().post(address) for address in [*map(reverse, DEEDS), *own]),
     ]
     for answer in answers:
         assert answer.status_code == 302
@@ -39,15 +63,19 @@ def test_members_see_their_tenants_keys_and_others_dont(alice_client, bob_client
 
 def test_another_tenants_key_is_not_there(charlie_client, key):
     answer = charlie_client.post(reverse("tenants:revoke_key", args=[key.pk]), {"name": key.name})
-    assert answer.status_code == 404
+    limits = reverse("tenants:limit_key", args=[key.pk])
+    answers = [answer, charlie_client.get(limits), charlie_client.post(limits, {"parallel_requests": "1"})]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
     key.refresh_from_db()
     assert key.revoked_at is None
+    assert key.own_limits == []
 
 
-def test_the_studio_key_cant_be_revoked(alice_client, acme):
+def test_the_studio_key_cant_be_revoked_or_limited(alice_client, acme):
     studio = keys.studio_key(acme)
-    answer = alice_client.post(reverse("tenants:revoke_key", args=[studio.pk]), {"name": studio.name})
-    assert answer.status_code == 404
+    for deed in ("revoke_key", "limit_key"):
+        answer = alice_client.post(reverse(f"tenants:{deed}", args=[studio.pk]), {"name": studio.name})
+        assert answer.status_code == 404
 
 
 def test_a_secret_is_shown_once(alice_client, alice):
@@ -61,6 +89,137 @@ def test_a_secret_is_shown_once(alice_client, alice):
     assert (key.digest, key.created_by, key.monthly_tokens) == (keys.digest(secret), alice, 5000)
     assert round((key.expires_at - key.created_at).total_seconds() / 86400) == 30
     assert secret not in alice_client.get(reverse("tenants:keys")).text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_is_made_with_its_limits(bob_client, acme, valkey):
+    facts = {
+        "name": "bot",
+        "budget": "12.345678901",
+        "requests_per_minute": "10",
+        "tokens_per_minute": "5000",
+    }
+    facts |= {"parallel_requests": "1", "styles": [str(POETRY), str(LEGAL)]}
+    page = bob_client.post(reverse("tenants:issue_key"), facts)
+    key = ApiKey.objects.shown().get()
+    assert key.monthly_nanousd == 12_345_678_901
+    assert key.own_limits == [
+        "$12.345678901 a month", "10 requests a minute", "5,000 tokens a minute", "1 request at once",
+        "2 styles only",
+    ]  # fmt: skip
+    assert all(words in page.text for words in key.own_limits)
+    published = valkey.hgetall(key_key(acme.pk, key.pk))
+    assert (published["monthly_nanousd"], published["parallel_requests"]) == ("12345678901", "1")
+    assert set(published["styles"].split(",")) == {str(POETRY), str(LEGAL)}
+
+
+@given(st.integers(1, 9_000_000 * NANO))
+def test_dollars_are_exact_both_ways(nanousd):
+    field = DollarsField()
+    assert field.clean(field.prepare_value(nanousd)) == nanousd
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("0", "A budget is more than $0"),
+        ("-3", "A budget is more than $0"),
+        ("9000001", "at most $9,000,000"),
+        ("0.0000000001", "at most nine digits"),
+        ("twelve", "for example 25 or 12.50"),
+        ("NaN", "for example 25 or 12.50"),
+        ("1e999", "at most $9,000,000"),
+    ],
+)
+def test_an_amount_that_cant_be_is_refused_in_words(alice_client, written, said):
+    page = alice_client.post(reverse("tenants:issue_key"), {"name": "bot", "budget": written})
+    assert page.status_code == 400
+    assert said in page.text
+    assert f'value="{written}"' in page.text
+    assert not ApiKey.objects.shown().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_changing_a_keys_limits_is_published_and_shown(alice_client, acme, key, valkey):
+    address = reverse("tenants:limit_key", args=[key.pk])
+    assert alice_client.get(address).status_code == 200
+    facts = {"budget": "0.5", "parallel_requests": "3", "styles": [str(LEGAL)]}
+    assert alice_client.post(address, facts).status_code == 302
+    published = valkey.hgetall(key_key(acme.pk, key.pk))
+    assert (published["monthly_nanousd"], published["styles"]) == ("500000000", str(LEGAL))
+    page = alice_client.get(address)
+    assert 'value="0.50"' in page.text
+    assert page.context["form"]["styles"].value() == [LEGAL]
+    assert "1 style only" in alice_client.get(reverse("tenants:keys")).text
+    alice_client.post(address, {})
+    assert valkey.hmget(key_key(acme.pk, key.pk), "monthly_nanousd", "styles") == ["", ""]
+
+
+@pytest.mark.parametrize("style", [str(CHARLIES_OWN), str(uuid4()), "poetry"])
+def test_a_key_is_bound_only_to_styles_that_its_tenant_may_use(alice_client, acme, key, style):
+    facts = {"name": "bot", "styles": [str(POETRY), style]}
+    for address in (reverse("tenants:issue_key"), reverse("tenants:limit_key", args=[key.pk])):
+        page = alice_client.post(address, facts)
+        assert page.status_code == 400
+        assert "Choose among the styles below" in page.text
+        assert "Secret" not in page.text
+    assert ApiKey.objects.shown().get().styles is None
+
+
+def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charlies, settings):
+    settings.STYLE_CHOICES = "adapters.public.style_choices"
+    base = BaseModel.objects.create(name="base", config={}, modules={})
+    own, secret, public = (
+        Style.objects.create(owner=owner, slug=slug, name=slug, base_model=base, is_public=slug == "public")
+        for owner, slug in ((acme, "own"), (charlies, "secret"), (charlies, "public"))
+    )
+    offered = lambda: [pk for pk, _ in LimitsForm(tenant=acme).fields["styles"].choices]  # noqa: E731
+    assert offered() == [str(own.pk)]
+    select(acme, public)
+    assert offered() == [str(own.pk), str(public.pk)]
+    assert LimitsForm({"styles": [str(secret.pk)]}, tenant=acme).errors.keys() == {"styles"}
+
+
+def test_a_style_that_went_away_keeps_its_key_bound(alice_client, acme, key):
+    """Without its tick, saving another limit would open the key to every style."""
+    gone = uuid4()
+    keys.limit(key, styles=[gone])
+    address = reverse("tenants:limit_key", args=[key.pk])
+    form = alice_client.get(address).context["form"]
+    assert form["styles"].value() == [gone]
+    assert str(gone) in str(form["styles"])
+    alice_client.post(address, {"parallel_requests": "2", "styles": [str(gone)]})
+    key.refresh_from_db()
+    assert (key.styles, key.parallel_requests) == ([gone], 2)
+
+
+def test_only_a_key_in_use_has_limits_to_change(alice_client, acme, key):
+    over, _ = keys.issue(acme, name="over", by=None, expires_at=timezone.now() - timedelta(seconds=1))
+    keys.revoke(key)
+    for one in (key, over):
+        assert alice_client.get(reverse("tenants:limit_key", args=[one.pk])).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_owner_sets_the_budget_and_a_member_sees_it(alice_client, bob_client, acme, charlies, valkey):
+    address = reverse("tenants:set_budget")
+    assert alice_client.get(address).status_code == 405
+    assert alice_client.post(address, {"budget": "7.25"}).status_code == 302
+    assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == "7250000000"
+    refused = bob_client.post(address, {"budget": "1"})
+    assert refused.status_code == 403
+    assert "Only an owner of Acme can change its budget." in refused.text
+    page = bob_client.get(reverse("tenants:usage"))
+    assert "budget of $7.25 is spent." in page.text
+    assert address not in page.text
+    wrong = alice_client.post(address, {"budget": "a lot"})
+    assert wrong.status_code == 400
+    assert 'value="a lot"' in wrong.text
+    acme.refresh_from_db()
+    assert acme.monthly_nanousd == 7_250_000_000
+    assert Tenant.objects.get(pk=charlies.pk).monthly_nanousd is None
+    alice_client.post(address, {"budget": ""})
+    assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == ""
 
 
 @pytest.mark.parametrize("facts", [{"name": ""}, {"name": "laptop"}, {"name": "x", "monthly_tokens": "-1"}])

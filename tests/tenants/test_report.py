@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from foundation import months
-from foundation.money import usd
+from foundation.money import NANO, usd
 from tenants import keys, report
 from tenants.usage import record, used
 
@@ -41,6 +41,19 @@ def test_an_empty_month_has_days_and_no_numbers(acme):
     assert len(shown["days"]) == 28
     assert shown["month"]["sentence"] == "None of February's 200,000 tokens are used yet."
     assert shown["month"]["cost"] == "$0.00"
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget", "said"),
+    [
+        (0, None, "$0.00 is spent in November; no budget bounds it."),
+        (4_200, None, "$0.0000042 is spent in November; no budget bounds it."),
+        (NANO, 2 * NANO, "$1.00 of November's budget of $2.00 is spent."),
+        (2 * NANO, 2 * NANO, "All of November's budget of $2.00 is spent; a new one begins on 1 December."),
+    ],
+)
+def test_the_budgets_sentence_is_exact(spent, budget, said):
+    assert report.budget_sentence(spent=spent, budget=budget, start=START, end=END) == said
 
 
 @pytest.mark.parametrize(

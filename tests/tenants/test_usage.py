@@ -16,6 +16,14 @@ from tenants.plans import limits_of
 from tenants.pricing import cost_nanousd
 from tenants.usage import record, used
 
+# What `used` must equal: the ledger itself, which would be slow to read for millions of requests.
+LEDGER_BY_KEY = """
+    SELECT event.key_id, sum(entry.tokens)::bigint, sum(entry.amount_nanousd)::bigint
+    FROM tenants_ledgerentry AS entry
+    JOIN tenants_usageevent AS event ON event.request_id = entry.source_id
+    WHERE entry.tenant_id = %s AND entry.period = %s AND entry.kind = 'usage'
+    GROUP BY event.key_id
+"""
 FIRST, LAST = datetime(2026, 1, 1), datetime(2026, 3, 1)  # noqa: DTZ001 (Hypothesis adds the zone)
 MANY = 2000
 TOKENS = st.integers(0, 10**6)
@@ -27,6 +35,9 @@ FACTS = st.fixed_dictionaries(
         "completion_tokens": TOKENS,
     }
 )
+A_MOMENT = timedelta(microseconds=1)
+MONTHS = [datetime(2026, number, 1, tzinfo=UTC) for number in (1, 2, 3, 12)]
+EDGES = st.sampled_from([edge + step for edge in MONTHS for step in (-A_MOMENT, 0 * A_MOMENT, A_MOMENT)])
 REQUESTS = st.tuples(st.integers(0, 9), FACTS)  # so few numbers that requests come again
 
 
@@ -50,6 +61,42 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
         written = _sum(UsageEvent, "prompt_tokens") + _sum(UsageEvent, "completion_tokens")
         assert sum(one.tokens for one in periods) == written == _sum(LedgerEntry, "tokens")
         transaction.set_rollback(True)
+
+
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.integers(0, 9), FACTS, EDGES, st.sampled_from(MONTHS), st.integers(0, 2))),
+        max_size=4,
+    )
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, charlies, event, batches):
+    """The period is the gateway's word: its clock may differ from the one that dated the admission."""
+    with transaction.atomic():
+        callers = [(acme, keys.issue(acme, name="laptop", by=None)[0]), (acme, None), (charlies, None)]
+        for batch in batches:
+            record(
+                event(
+                    callers[caller][0], callers[caller][1], **facts | {"admitted_at": edge},
+                    request_id=f"req_{number}", period=months.period_of(month),
+                )
+                for number, facts, edge, month, caller in batch
+            )  # fmt: skip
+        for tenant in (acme, charlies):
+            for period in map(months.period_of, [*MONTHS, datetime(2025, 12, 1, tzinfo=UTC)]):
+                ledger, one = _ledger(tenant, period), used(tenant.pk, period)
+                assert one.tokens_by_key == {key: tokens for key, tokens, _ in ledger}
+                assert one.nanousd_by_key == {key: nanousd for key, _, nanousd in ledger}
+                assert one.tokens == sum(tokens for _, tokens, _ in ledger)
+                assert one.nanousd == sum(nanousd for _, _, nanousd in ledger)
+        transaction.set_rollback(True)
+
+
+def test_used_reads_days_and_no_event(acme, event, django_assert_num_queries):
+    record([event(acme) for _ in range(3)])
+    with django_assert_num_queries(1) as asked:
+        assert used(acme.pk, "2026-11").tokens == 390
+    assert "tenants_usageevent" not in asked[0]["sql"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -148,3 +195,9 @@ def test_a_price_is_exact_and_caching_never_costs_more(acme, prompt, share, comp
 
 def _sum(model, field):
     return model.objects.aggregate(sum=Sum(field))["sum"] or 0
+
+
+def _ledger(tenant, period):
+    with connection.cursor() as cursor:
+        cursor.execute(LEDGER_BY_KEY, [tenant.pk, period])
+        return cursor.fetchall()
