@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference import presenting
-from inference.admission import Rates
+from inference import presenting, replays
+from inference.admission import Caller, Rates
 from inference.errors import DomainError, TooLarge, UnknownKey, UnknownPath
 from inference.gateway import Gateway
 from inference.listing import models_of
 from inference.relay import Answer, new_request_id, relay
-from inference.schemas import Kind, parse
+from inference.schemas import Asked, Kind, parse
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -42,6 +42,13 @@ class Exchange:
     request_id: str = field(default_factory=new_request_id)
     began_s: float = field(default_factory=time.perf_counter)
     started: bool = False
+
+    def header(self, wanted: bytes) -> str:
+        """Return a header's value, or "" where there is none."""
+        for name, value in self.scope["headers"]:
+            if name == wanted:
+                return str(value.decode("latin-1"))
+        return ""
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         """Send the status line and headers, with those that every answer carries."""
@@ -95,24 +102,48 @@ async def door(scope: Scope, receive: Receive, send: Send) -> None:
 async def _answer(gateway: Gateway, exchange: Exchange) -> None:
     path, method = exchange.scope["path"].rstrip("/"), exchange.scope["method"]
     if path in KINDS and method == "POST":
-        caller = await gateway.caller(_secret(exchange.scope))
-        asked = parse(KINDS[path], await exchange.body())
-        await _pass_on(await relay(gateway, caller, asked, exchange.request_id), exchange)
+        caller = await gateway.caller(_secret(exchange))
+        body = await exchange.body()
+        asked = parse(KINDS[path], body)
+        if key := exchange.header(b"idempotency-key"):
+            asked_bytes = path.encode() + body
+            await _answer_once(gateway, exchange, caller, asked, key=key, asked_bytes=asked_bytes)
+        else:
+            await _pass_on(await relay(gateway, caller, asked, exchange.request_id), exchange)
     elif path.startswith("/v1/models") and method == "GET":
-        caller = await gateway.caller(_secret(exchange.scope))
+        caller = await gateway.caller(_secret(exchange))
         listing = await models_of(gateway, caller, path.removeprefix("/v1/models").removeprefix("/"))
         await exchange.whole(200, json.dumps(listing).encode(), {})
     else:
         raise UnknownPath
 
 
-def _secret(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            scheme, _, secret = value.decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer":
-                return str(secret.strip())
-    raise UnknownKey
+async def _answer_once(
+    gateway: Gateway, exchange: Exchange, caller: Caller, asked: Asked, *, key: str, asked_bytes: bytes
+) -> None:
+    """Answer a request with an idempotency key: from what is kept, or by doing it and keeping the answer."""
+    request_id = exchange.request_id
+    held = await replays.claim(gateway, caller, key, asked=asked_bytes, request_id=request_id)
+    if isinstance(held, replays.Stored):
+        await exchange.start(200, held.headers | {"idempotent-replayed": "true"})
+        return await exchange.write(held.body, more=False)
+    try:
+        answer = await relay(gateway, caller, asked, request_id)
+        kept = presenting.provenance(answer.grant.route) | {"x-polyscribe-first-request": request_id}
+        if answer.stream:
+            answer.stream = held.recorded(answer.stream, STREAM_HEADERS | kept)
+        else:
+            await held.keep(replays.Stored(JSON_HEADERS | kept, answer.whole))
+        return await _pass_on(answer, exchange)
+    finally:
+        await held.release()
+
+
+def _secret(exchange: Exchange) -> str:
+    scheme, _, secret = exchange.header(b"authorization").partition(" ")
+    if scheme.lower() != "bearer":
+        raise UnknownKey
+    return secret.strip()
 
 
 async def _pass_on(answer: Answer, exchange: Exchange) -> None:

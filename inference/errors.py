@@ -80,6 +80,18 @@ class QuotaExhausted(Limited):
     code = "insufficient_quota"
 
 
+class KeyInUse(Conflict):
+    """A request with this Idempotency-Key is still running. Try again shortly: you will get its answer."""
+
+    code = "idempotency_key_in_use"
+
+
+class KeyUsedOtherwise(Conflict):
+    """This Idempotency-Key was used for another request. Use a new key for each request."""
+
+    code = "idempotency_key_reused"
+
+
 class StyleLoading(Unavailable):
     """The style `{model}` is being prepared and not served yet. Try again shortly."""
 

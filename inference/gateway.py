@@ -26,6 +26,7 @@ from tenants.public import digests, find_owner, gate_publish, is_well_formed
 OWNERS_MAX = 100_000
 BEAT_S = 2  # so often a request in flight tells Valkey how far it is
 BEAT_TOGETHER = 50
+CLAIMED_FOR_MS = 60_000  # an idempotency key of a request in flight; a killed gateway blocks it no longer
 GRACE_MS = 2 * BEAT_S * 1000 + 1000  # after a flush: until every live gateway has had its beat
 
 
@@ -36,8 +37,11 @@ class Gateway:
         self.valkey = Multiplexer(settings.VALKEY_URL)
         self.upstream = Upstream()
         self.admission = self.valkey.script(scripts.ADMISSION)
+        self.claiming = self.valkey.script(scripts.CLAIM)
+        self.unclaiming = self.valkey.script(scripts.UNCLAIMING)
         self.meter = Meter(self.valkey)
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
+        self.claims: set[str] = set()
         # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
         self._owners: OrderedDict[str, Caller] = OrderedDict()
         self._turns: dict[str, Turns] = {}
@@ -105,6 +109,7 @@ class Gateway:
             for at in range(0, len(ids), BEAT_TOGETHER):
                 beats = map(self._beat_one, ids[at : at + BEAT_TOGETHER])
                 await asyncio.gather(*beats)
+            await asyncio.gather(*map(self._hold_claim, list(self.claims)))
 
     async def _beat_one(self, request_id: str) -> None:
         with suppress(RedisError, OSError):
@@ -113,6 +118,10 @@ class Gateway:
                 return
             if request_id in self.in_flight:  # not settled meanwhile: Valkey was flushed
                 await self.meter.restore(*open_one)
+
+    async def _hold_claim(self, name: str) -> None:
+        with suppress(RedisError, OSError):
+            await self.valkey.ask("PEXPIRE", name, CLAIMED_FOR_MS)
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
         await self._thaw(valkey.shard(tenant_id))

@@ -50,6 +50,7 @@ class Multiplexer:
             self._opening.cancel()
         if self._wire:
             self._wire.close()
+            await self._wire.gone.wait()
 
     async def _opened(self) -> "_Wire":
         if self._opening is None:
@@ -108,6 +109,7 @@ class _Wire(asyncio.Protocol):
         self._heard_s = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self.is_broken = False
+        self.gone = asyncio.Event()
 
     def ask(self, packed: bytes) -> asyncio.Future[Any]:
         if self.is_broken:
@@ -143,6 +145,7 @@ class _Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_broken = True
+        self.gone.set()
         if self._watch:
             self._watch.cancel()
         for future in self._waiting:

@@ -45,9 +45,9 @@ def body(error: DomainError) -> bytes:
 def headers(error: DomainError) -> dict[str, str]:
     """Return the headers that tell a client whether and when to try again."""
     retry_s = error.facts.get("retry_s")
-    if isinstance(error, errors.QuotaExhausted | errors.TooLargeForLimit):
+    if isinstance(error, errors.QuotaExhausted | errors.TooLargeForLimit | errors.KeyUsedOtherwise):
         return {"x-should-retry": "false"}
-    if isinstance(error, errors.Limited | errors.Unavailable):
+    if isinstance(error, errors.Limited | errors.Unavailable | errors.KeyInUse):
         return {"retry-after": str(retry_s or 2)}
     return {}
 

@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-ADMISSION, SETTLEMENT, EXTENSION, RESTORING, THAWING, REBUILDING = (
-    (Path(__file__).parent / f"{name}.lua").read_text()
-    for name in ("admission", "settlement", "extension", "restoring", "thawing", "rebuilding")
-)
+
+def _read(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.lua").read_text()
+
+
+ADMISSION = _read("admission")
+SETTLEMENT = _read("settlement")
+EXTENSION = _read("extension")
+RESTORING = _read("restoring")
+THAWING = _read("thawing")
+REBUILDING = _read("rebuilding")
+CLAIM = _read("claim")
+UNCLAIMING = _read("unclaiming")

@@ -50,10 +50,9 @@ class Upstream:
 
     async def aclose(self) -> None:
         """Close all idle connections."""
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.transport.abort()
-        self._idle.clear()
+        for connection in [c for idle in self._idle.values() for c in idle]:
+            connection.transport.abort()
+            await connection.gone.wait()
 
     async def _connection(self, address: Address) -> "tuple[_Connection, bool]":
         idle = self._idle[address]
@@ -164,6 +163,7 @@ class _Connection(asyncio.Protocol):
         self._is_paused = False
         self._silence: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
+        self.gone = asyncio.Event()
 
     def send(self, request: bytes) -> Response:
         self._parser = httptools.HttpResponseParser(self)
@@ -198,6 +198,7 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set()
         if self._silence:
             self._silence.cancel()
         if self in self._idle:

@@ -23,7 +23,16 @@ class Client:
     def __init__(self, gateway, secret):
         self.gateway, self.secret = gateway, secret
 
-    async def ask(self, body, *, path="/v1/chat/completions", hang_up_after=None, secret=None, method="POST"):
+    async def ask(
+        self,
+        body,
+        *,
+        path="/v1/chat/completions",
+        hang_up_after=None,
+        secret=None,
+        method="POST",
+        headers=None,
+    ):
         sent, gone = [], asyncio.Event()
         incoming = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
 
@@ -39,8 +48,9 @@ class Client:
                 gone.set()
 
         bearer = f"Bearer {secret or self.secret}".encode()
+        more = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         scope = {
-            "type": "http", "path": path, "method": method, "headers": [(b"authorization", bearer)],
+            "type": "http", "path": path, "method": method, "headers": [(b"authorization", bearer), *more],
             "state": {"gateway": self.gateway},
         }  # fmt: skip
         await door(scope, receive, send)
@@ -192,3 +202,35 @@ async def test_an_answer_never_goes_out_unmetered(client, engine, account, monke
     status, _, _ = await client.ask(chat())
     assert status == 200
     assert len(account.events()) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_idempotency_key_is_served_and_billed_once(client, engine, account, stream):
+    first = await client.ask(chat(stream=stream), headers={"idempotency-key": "k1"})
+    again = await client.ask(chat(stream=stream), headers={"idempotency-key": "k1"})
+    assert first[2] == again[2]
+    assert again[1]["idempotent-replayed"] == "true"
+    assert again[1]["x-polyscribe-first-request"] == first[1]["x-request-id"]
+    assert len(account.events()) == len(engine.asked) == 1
+
+
+async def test_an_idempotency_key_is_for_one_request(client, engine):
+    await client.ask(chat(), headers={"idempotency-key": "k1"})
+    status, head, body = await client.ask(chat(seed=1), headers={"idempotency-key": "k1"})
+    assert (status, head["x-should-retry"]) == (409, "false")
+    assert json.loads(body)["error"]["code"] == "idempotency_key_reused"
+
+
+async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine):
+    engine.pace_s = 0.1
+    running = asyncio.create_task(client.ask(chat(), headers={"idempotency-key": "k1"}))
+    await asyncio.sleep(0.1)
+    status, head, _ = await client.ask(chat(), headers={"idempotency-key": "k1"})
+    assert (status, head["retry-after"]) == (409, "2")
+    assert (await running)[0] == 200
+
+    engine.refuses = (500, "no")
+    assert (await client.ask(chat(), headers={"idempotency-key": "k2"}))[0] == 503
+    engine.refuses = None
+    status, head, _ = await client.ask(chat(), headers={"idempotency-key": "k2"})
+    assert (status, head.get("idempotent-replayed")) == (200, None)
