@@ -48,6 +48,7 @@ class Multiplexer:
         """Close the connection; what is still unanswered fails."""
         if self._opening:
             self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         if self._wire:
             self._wire.close()
             await self._wire.gone.wait()
@@ -63,23 +64,32 @@ class Multiplexer:
                 self._opening = None
 
     async def _open(self) -> "_Wire":
-        to, loop = self._address, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
-                if path := to.get("path"):
-                    _, wire = await loop.create_unix_connection(_Wire, path)
-                else:
-                    secure = ssl.create_default_context() if "connection_class" in to else None
-                    host, port = to.get("host", "localhost"), to.get("port", 6379)
-                    _, wire = await loop.create_connection(_Wire, host, port, ssl=secure)
-                if password := to.get("password"):
-                    await wire.ask(_packed("AUTH", to.get("username") or "default", password))
-                if database := to.get("db"):
-                    await wire.ask(_packed("SELECT", database))
+                wire = await self._connected()
+                try:
+                    await self._introduce(wire)
+                except BaseException:
+                    wire.close()
+                    raise
         except (OSError, TimeoutError) as error:
             raise ConnectionError("Valkey can't be reached.") from error
         self._wire = wire
         return wire
+
+    async def _connected(self) -> "_Wire":
+        to, loop = self._address, asyncio.get_running_loop()
+        if path := to.get("path"):
+            return (await loop.create_unix_connection(_Wire, path))[1]
+        secure = ssl.create_default_context() if "connection_class" in to else None
+        host, port = to.get("host", "localhost"), to.get("port", 6379)
+        return (await loop.create_connection(_Wire, host, port, ssl=secure))[1]
+
+    async def _introduce(self, wire: "_Wire") -> None:
+        if password := self._address.get("password"):
+            await wire.ask(_packed("AUTH", self._address.get("username") or "default", password))
+        if database := self._address.get("db"):
+            await wire.ask(_packed("SELECT", database))
 
 
 class Script:
