@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check smoke styles clean
+.PHONY: help demo test check smoke styles bench-gateway bench-peers bench-engine clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -15,7 +15,7 @@ SMALL = SmolLM2-135M-Instruct
 STACK = .venv/bin/python -m stack
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 demo: ## Everything on this machine, until Ctrl-C; VAR=, PORT=, ENGINE_URL=, BASE_MODEL= change it
 	$(call BOOTSTRAP,--engine)
@@ -38,5 +38,17 @@ styles: ## Train the shipped styles again (about five minutes each)
 	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
 	@.venv-engine/bin/python engine/train.py --all --base var/models/$(SMALL)
 
+bench-gateway: ## What the gateway costs, against nginx and LiteLLM
+	$(call BOOTSTRAP)
+	@.venv/bin/python -m bench.gateway
+
+bench-peers: ## LiteLLM for bench-gateway, in an environment of its own
+	$(call BOOTSTRAP)
+	@.venv/bin/python -m bench.install
+
+bench-engine: ## The real engine through the gateway and directly
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) run --all -- .venv/bin/python -m bench.engine
+
 clean: ## Remove the environments and all data of the demo
-	rm -rf .venv .venv-engine var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-engine .venv-peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

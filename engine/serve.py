@@ -40,6 +40,7 @@ class Settings:
     max_lora_rank: int
     max_model_len: int
     max_num_seqs: int
+    tool_call_parser: str
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -58,6 +59,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_lora_rank=number(environ, "ENGINE_MAX_LORA_RANK", 16),
         max_model_len=number(environ, "ENGINE_MAX_MODEL_LEN", 2048),
         max_num_seqs=number(environ, "ENGINE_MAX_NUM_SEQS", 128),
+        tool_call_parser=environ.get("ENGINE_TOOL_CALL_PARSER") or "hermes",
     )
 
 
@@ -120,6 +122,8 @@ def arguments(settings: Settings) -> list[str]:
         "--max-cpu-loras", str(settings.max_cpu_loras),
         "--max-lora-rank", str(settings.max_lora_rank),
         "--enable-force-include-usage",
+        "--enable-auto-tool-choice",
+        "--tool-call-parser", settings.tool_call_parser,
         "--enable-prompt-tokens-details",
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",

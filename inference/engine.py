@@ -36,7 +36,7 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant) -> Response:
         response = await upstream.post(route["url"], PATHS[asked.kind], headers, orjson.dumps(body))
         if response.status == 200:
             return response
-        raise _refusal(response.status, await response.read(), asked, route)
+        raise refusal(response.status, await response.read(), asked, route)
     except Broken as error:
         raise EngineUnavailable from error
 
@@ -52,15 +52,19 @@ def _salt(tenant_id: UUID) -> str:
     return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]
 
 
-def _refusal(status: int, body: bytes, asked: Asked, route: Route) -> DomainError:
+def refusal(status: int, body: bytes, asked: Asked, route: Route) -> DomainError:
     """Return our error for vLLM's: its own may carry disk paths and internal names."""
     if status not in (400, 422):
         return EngineUnavailable(retry_s=2)
     try:
-        message = str(json.loads(body)["error"]["message"])
+        error = json.loads(body)["error"]
+        message, param = str(error["message"]), str(error.get("param") or "").removeprefix("body.") or None
     except (ValueError, KeyError, TypeError):
         return BadRequest("The model server refused the request.")
     if "maximum context length" in message or "max_model_len" in message:
-        return ContextTooLong(max_model_len=route["max_model_len"], param="messages")
-    clean = message.replace(route["lora"], asked.model)
-    return BadRequest("The model server refused the request." if "/" in clean else clean[:500])
+        prompt = "messages" if asked.kind == "chat" else "prompt"
+        return ContextTooLong(max_model_len=route["max_model_len"], param=prompt)
+    clean = " ".join(message.replace(route["lora"], asked.model).split())[:500]
+    if "/" in clean or "{" in clean:  # a path, or the inside of a parser
+        clean = f"`{param}` is not valid." if param else "The model server refused the request."
+    return BadRequest(clean, param=param)

@@ -12,11 +12,13 @@ from typing import Any
 import orjson
 
 from inference.admission import Route
-from inference.errors import EngineUnavailable
+from inference.engine import refusal
+from inference.errors import DomainError
 from inference.metering import Usage
 from inference.schemas import Asked
 
 DONE = b"data: [DONE]\n\n"
+ERROR = b'data: {"error"'
 USAGE = re.compile(rb',"usage":(null|\{(?:[^{}]|\{[^{}]*\})*\})')
 FINISH = re.compile(rb'"finish_reason":"(\w+)"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
@@ -26,7 +28,7 @@ class EventStream:
     """Turns the engine's bytes into the client's, and keeps the count in `usage`."""
 
     def __init__(self, asked: Asked, route: Route, usage: Usage) -> None:
-        self._asked, self._usage = asked, usage
+        self._asked, self._route, self._usage = asked, route, usage
         self._internal, self._public = (
             b'"model":' + json.dumps(route[name], ensure_ascii=False).encode() for name in ("lora", "name")
         )
@@ -35,7 +37,7 @@ class EventStream:
         self.is_done = False
 
     def feed(self, data: bytes) -> bytes:
-        """Return what of these bytes goes to the client. Raises EngineUnavailable for an error event."""
+        """Return what of these bytes goes to the client. Raises the error that an error event means."""
         data = self._rest + data
         end = data.rfind(b"\n\n") + 2
         if end == 1:
@@ -43,14 +45,22 @@ class EventStream:
             return b""
         self._rest = data[end:]
         events = data[:end]
-        if b'data: {"error"' in events:
-            raise EngineUnavailable
+        if (at := events.find(ERROR)) >= 0:
+            raise self._failure(events[at + len(b"data: ") : events.index(b"\n\n", at)])
         if events.endswith(DONE):
             self.is_done, events = True, events[: -len(DONE)]
         self._count(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
         return USAGE.sub(b"", events).replace(self._internal, self._public)
+
+    def _failure(self, event: bytes) -> DomainError:
+        """Return what an error event means: vLLM refuses some fields only when the stream has begun."""
+        try:
+            status = orjson.loads(event)["error"]["code"]
+        except (ValueError, KeyError, TypeError):
+            status = 500
+        return refusal(status, event, self._asked, self._route)
 
     def _count(self, events: bytes) -> None:
         if b'"finish_reason":"' in events:

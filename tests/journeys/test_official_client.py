@@ -1,14 +1,46 @@
-"""The official Python client, unchanged, against the whole stack."""
+"""The official Python client, unchanged, against the whole stack; and vLLM's own benchmark through it."""
 
+import asyncio
+import json
 import os
+import re
+import subprocess
+from typing import Literal
 
+import httpx2
 import openai
 import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from pydantic import BaseModel
 
 from stack.pages import rows
-from tests.journeys.conftest import eventually
+from stack.smoke import await_serving, upload_style
+from tests.journeys.conftest import ENGINE_PYTHON, eventually
 
+KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
+PICTURE = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/secret.png"}}
+BENCHMARK = """
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""  # `vllm bench serve`: the `vllm` command itself fails in the CPU package
+
+
+def billed(writer, request_id: str) -> tuple[int, int]:
+    """Return the prompt and written tokens that the usage page counts for a request, once it does."""
+    found: list[list[str]] = []
+
+    def counted() -> bool:
+        table = rows(writer.session.get("/usage/").text)
+        found[:] = [row for row in table if row[0].startswith(request_id[:17])]
+        return bool(found)
+
+    eventually(counted, within_s=30, what=f"the usage page does not count {request_id}")
+    [row] = found
+    return int(row[3].replace(",", "")), int(row[4].replace(",", ""))
 
 
 def test_the_lesson_runs_as_written(demo):
@@ -41,6 +73,191 @@ def test_a_streamed_answer_is_the_same_text_as_a_whole_one(demo):
     assert {chunk.model for chunk in chunks} == {"legal"}
 
 
+class Sky(BaseModel):
+    colour: Literal["blue", "red"]
+
+
+def _stopped(answer) -> None:
+    [choice] = answer.choices
+    assert choice.finish_reason == "stop"
+    assert " the" not in choice.message.content
+
+
+def _five_tokens(answer) -> None:
+    assert answer.usage.completion_tokens == 5
+    assert answer.choices[0].finish_reason == "length"
+
+
+def _three_answers(answer) -> None:
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    assert all(choice.message.content for choice in answer.choices)
+    assert 8 < answer.usage.completion_tokens <= 3 * 8
+
+
+def _probabilities(answer) -> None:
+    [choice] = answer.choices
+    tokens = choice.logprobs.content
+    assert "".join(token.token for token in tokens) == choice.message.content
+    assert len(tokens) == answer.usage.completion_tokens
+    assert all(len(token.top_logprobs) == 2 and token.logprob <= 0 for token in tokens)
+
+
+def _an_object(answer) -> None:
+    assert isinstance(json.loads(answer.choices[0].message.content), dict)
+
+
+def _a_sky(answer) -> None:
+    assert Sky.model_validate_json(answer.choices[0].message.content)
+
+
+def _prose(answer) -> None:
+    assert answer.choices[0].message.content
+    assert not answer.choices[0].message.tool_calls
+
+
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "Sky", "schema": Sky.model_json_schema()}}
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome"]}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
+FEATURES = {
+    "stop": ({"stop": [" the", "The"], "max_tokens": 60, "temperature": 0}, _stopped),
+    "max_completion_tokens": ({"max_completion_tokens": 5}, _five_tokens),
+    "n": ({"n": 3, "temperature": 1, "max_tokens": 8}, _three_answers),
+    "logprobs": ({"logprobs": True, "top_logprobs": 2, "max_tokens": 6}, _probabilities),
+    "json_object": (
+        {"response_format": {"type": "json_object"}, "max_tokens": 60, "temperature": 0},
+        _an_object,
+    ),
+    "json_schema": ({"response_format": SCHEMA, "max_tokens": 60, "temperature": 0}, _a_sky),
+    "tools": ({"tools": [WEATHER], "tool_choice": "none", "max_tokens": 8}, _prose),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("options", "holds"), FEATURES.values(), ids=FEATURES)
+def test_every_feature_answers_and_is_billed_what_was_reported(demo, options, holds, stream):
+    asked = {"model": "poetry", "messages": QUESTION} | options
+    if stream:
+        asked |= {"stream": True, "stream_options": {"include_usage": True}}
+    raw = demo.client.chat.completions.with_raw_response.create(**asked)
+    answer = raw.parse()
+    if stream:
+        state = ChatCompletionStreamState()
+        for chunk in answer:
+            state.handle_chunk(chunk)
+        answer = state.current_completion_snapshot
+    holds(answer)
+    assert billed(demo, raw.headers["x-request-id"]) == (
+        answer.usage.prompt_tokens,
+        answer.usage.completion_tokens,
+    )
+
+
+@pytest.mark.parametrize("extra", [{"echo": True}, {"logprobs": 1}], ids=["echo", "logprobs"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_several_prompts_and_choices_of_each_are_one_request(demo, extra, stream):
+    prompts = ["The sea", "Once upon a time there was"]
+    options = {"model": "genz", "prompt": prompts, "n": 2, "max_tokens": 4, "temperature": 1} | extra
+    if stream:
+        options |= {"stream": True, "stream_options": {"include_usage": True}}
+    raw = demo.client.completions.with_raw_response.create(**options)
+    parts = list(raw.parse()) if stream else [raw.parse()]
+    texts, tokens = dict.fromkeys(range(4), ""), dict.fromkeys(range(4), "")
+    for choice in (choice for part in parts for choice in part.choices):
+        texts[choice.index] += choice.text
+        tokens[choice.index] += "".join(choice.logprobs.tokens) if choice.logprobs else ""
+    if "echo" in extra:
+        assert all(text.startswith(prompts[index // 2]) for index, text in texts.items())
+    else:
+        assert texts == tokens
+    usage = parts[-1].usage
+    assert 4 < usage.completion_tokens <= 4 * 4
+    assert billed(demo, raw.headers["x-request-id"]) == (usage.prompt_tokens, usage.completion_tokens)
+
+
+def test_an_echo_with_probabilities_is_refused(demo):
+    """vLLM's CPU build dies of it, for every tenant, as soon as two texts are in one batch."""
+    with pytest.raises(openai.BadRequestError) as raised:
+        demo.client.completions.create(
+            model="genz", prompt=["The sea", "Once upon a time"], max_tokens=4, echo=True, logprobs=1
+        )
+    assert raised.value.param == "logprobs"
+    assert demo.say("genz", "Hello", max_tokens=4)
+
+
+def test_the_same_seed_writes_the_same_text(demo):
+    one, again, other = (
+        demo.say("poetry", "Describe the sea.", max_tokens=24, temperature=1, seed=seed) for seed in (7, 7, 8)
+    )
+    assert one == again != other
+
+
+def test_a_structured_answer_is_parsed_into_its_class(demo):
+    answer = demo.client.chat.completions.parse(
+        model="poetry", messages=QUESTION, response_format=Sky, max_tokens=60, temperature=0
+    )
+    assert answer.choices[0].message.parsed.colour in ("blue", "red")
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
+def test_a_tool_that_must_be_called_is_called(demo, choice):
+    """SmolLM2 was never taught tools: that it calls one all the same is the engine's grammar."""
+    asked = {
+        "model": "poetry", "messages": QUESTION, "tools": [WEATHER], "tool_choice": choice,
+        "parallel_tool_calls": False, "max_tokens": 120, "temperature": 0,
+    }  # fmt: skip
+    whole = demo.client.chat.completions.create(**asked)
+    with demo.client.chat.completions.stream(**asked) as events:
+        streamed = events.get_final_completion()
+    for answer in (whole, streamed):
+        [call] = answer.choices[0].message.tool_calls
+        assert call.function.name == "weather"
+        assert json.loads(call.function.arguments)["city"] in ("Oslo", "Rome")
+
+
+async def test_many_at_once_through_the_asynchronous_client(demo):
+    async with openai.AsyncOpenAI(base_url=f"{demo.site}/v1", api_key=demo.api_key, max_retries=0) as client:
+
+        async def streamed(model: str) -> tuple[str, set[str]]:
+            options = {"model": model, "messages": QUESTION, "max_tokens": 12, "temperature": 0}
+            chunks = [chunk async for chunk in await client.chat.completions.create(**options, stream=True)]
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+            whole = await client.chat.completions.create(**options)
+            assert whole.choices[0].message.content == text
+            return text, {chunk.model for chunk in chunks}
+
+        models = ["poetry", "legal", "genz", "base"]
+        answers = await asyncio.gather(*map(streamed, models))
+        assert [model for _, [model] in answers] == models
+        assert all(text for text, _ in answers)
+        assert {"poetry", "base"} <= {model.id async for model in client.models.list()}
+
+
+def test_the_raw_stream_is_what_the_documents_say(demo):
+    options = {"model": "poetry", "messages": QUESTION, "max_tokens": 4, "stream": True}
+    with demo.client.chat.completions.with_streaming_response.create(**options) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["x-request-id"].startswith("req_")
+        lines = [line for line in response.iter_lines() if line]
+    assert all(line.startswith("data: {") for line in lines[:-1])
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "length"
+    assert not any("usage" in chunk for chunk in chunks)
+    assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
+
+
 def test_completions_and_provenance(demo):
     raw = demo.client.completions.with_raw_response.create(model="genz", prompt="The sea", max_tokens=8)
     assert raw.parse().choices[0].text
@@ -69,6 +286,49 @@ def test_errors_are_raised_as_the_client_documents(demo, changes, error, code):
     assert "/" not in raised.value.message.replace("nobody/nothing", "").replace("/v1/models", "")
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("messages", [{"role": "user", "content": [PICTURE]}]),
+        ("messages", "hello"),
+        ("n", 0),
+        ("n", "two"),
+        ("max_tokens", -1),
+        ("temperature", 5),
+        ("temperature", "hot"),
+        ("stop", ["a", "b", "c", "d", "e"]),
+        ("top_logprobs", 21),
+        ("logit_bias", {"99999999": 1}),
+        ("response_format", {"type": "json_schema"}),
+    ],
+)
+def test_a_wrong_field_is_named(demo, field, value, stream):
+    asked = {"model": "poetry", "messages": QUESTION, "logprobs": True, "stream": stream, field: value}
+    with pytest.raises(openai.BadRequestError) as raised:
+        demo.client.chat.completions.create(**asked)
+    assert (raised.value.param, raised.value.type) == (field, "invalid_request_error")
+    assert not set("{}\n/") & set(raised.value.message)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [rb'{"model": "poetry", "messages": [{"role": "user", "content": "\ud800"}]}', b"[" * 100_000],
+    ids=["half a character", "nested without end"],
+)
+def test_a_body_that_cannot_be_read_is_the_callers_mistake(demo, body):
+    headers = {"Authorization": f"Bearer {demo.api_key}"}
+    answer = httpx2.post(f"{demo.site}/v1/chat/completions", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize("path", ["/embeddings", "/responses/resp_1", "/load_lora_adapter"])
+def test_a_path_that_is_not_served_says_so(demo, path):
+    with pytest.raises(openai.NotFoundError) as raised:
+        demo.client.post(path, cast_to=object, body={"model": "poetry", "input": "Hello"})
+    assert raised.value.code == "unknown_url"
+
+
 def test_a_key_that_is_wrong_is_refused(demo):
     for key in ("nonsense", demo.api_key[:-1] + ("0" if demo.api_key[-1] != "0" else "1")):
         client = demo.client.with_options(api_key=key)
@@ -80,6 +340,7 @@ def test_a_key_that_is_wrong_is_refused(demo):
 def test_a_stranger_sees_only_what_it_selected(demo, stranger, random_adapters):
     own = demo.upload(random_adapters[0]).model
     assert demo.say(own, "Hello", max_tokens=4)
+    assert demo.client.models.retrieve(own).id == own
     for model in (own, "poetry"):  # another tenant's, and a public one that was not selected
         with pytest.raises(openai.NotFoundError):
             stranger.say(model, "Hello", max_tokens=4)
@@ -111,12 +372,96 @@ def test_a_hang_up_is_billed_what_was_made(stranger):
     assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
 
 
-def test_the_free_plans_limits_hold(stranger):
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [({"n": 4, "messages": QUESTION}, 4 * 3), ({"prompt": ["The sea", "A ship"], "n": 2}, 4 * 3)],
+    ids=["chat", "text"],
+)
+def test_a_hang_up_is_billed_every_choice(demo, options, least):
+    """The engine counts each choice by itself until the end: the sum is what was made."""
+    kind = demo.client.chat.completions if "messages" in options else demo.client.completions
+    raw = kind.with_raw_response.create(
+        model="poetry",
+        max_tokens=400,
+        temperature=1,
+        stream=True,
+        logit_bias={"0": -100, "2": -100},
+        **options,
+    )
+    seen: dict[int, int] = {}
+    for chunk in (stream := raw.parse()):
+        seen[chunk.choices[0].index] = seen.get(chunk.choices[0].index, 0) + 1
+        if len(seen) == 4 and min(seen.values()) >= 4:
+            break
+    stream.close()
+    prompt, written = billed(demo, raw.headers["x-request-id"])
+    assert least <= written < 400
+    if "prompt" in options:
+        assert prompt == 4
+
+
+def test_the_free_plans_limits_hold_and_a_patient_client_waits(stranger):
     def hurry() -> None:
         for _ in range(30):
             stranger.say("base", "Hello", max_tokens=1)
 
     with pytest.raises(openai.RateLimitError) as raised:
         hurry()
-    assert raised.value.code == "rate_limit_exceeded"
+    assert (raised.value.code, raised.value.type) == ("rate_limit_exceeded", "requests")
     assert int(raised.value.response.headers["retry-after"]) >= 1
+    patient = stranger.client.with_options(max_retries=3).chat.completions.with_raw_response
+    waited = patient.create(model="base", messages=QUESTION, max_tokens=1)
+    assert waited.retries_taken >= 1
+    assert waited.parse().choices
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "kind"),
+    [
+        ({"max_tokens": 200}, "insufficient_quota", "insufficient_quota"),
+        ({"max_tokens": 512, "n": 16, "prompt": ["Hello"] * 16}, "rate_limit_exceeded", "tokens"),
+    ],
+)
+def test_what_waiting_cannot_help_is_not_tried_again(stranger, options, code, kind):
+    sent: list[object] = []
+    key = stranger.api_key
+    if code == "insufficient_quota":
+        issued = stranger.post("/keys/issue/", name="small", lifetime_days="", monthly_tokens="100")
+        key = KEY.search(issued).group()
+    http = openai.DefaultHttpxClient(event_hooks={"request": [sent.append]})
+    client = openai.OpenAI(base_url=f"{stranger.site}/v1", api_key=key, http_client=http, max_retries=2)
+    with client, pytest.raises(openai.RateLimitError) as raised:
+        client.completions.create(**({"model": "base", "prompt": "Hello"} | options))
+    assert (raised.value.code, raised.value.type) == (code, kind)
+    assert len(sent) == 1
+
+
+def test_a_style_on_its_way_answers_503_and_a_patient_client_gets_its_text(stranger, random_adapters):
+    upload = upload_style(stranger.site, stranger.session, random_adapters[2])
+    with pytest.raises(openai.APIStatusError) as raised:
+        stranger.say(upload.model, "Hello", max_tokens=1)
+    assert isinstance(raised.value, openai.InternalServerError)
+    assert (raised.value.status_code, raised.value.code) == (503, "server_is_overloaded")
+    patient = stranger.client.with_options(max_retries=30).chat.completions
+    assert patient.create(model=upload.model, messages=QUESTION, max_tokens=4).model == upload.model
+    await_serving(stranger.session, upload)
+
+
+def test_vllms_own_benchmark_runs_through_the_gateway(demo, tmp_path):
+    options = {
+        "backend": "openai-chat", "base-url": demo.site, "endpoint": "/v1/chat/completions",
+        "model": "poetry", "tokenizer": os.environ["BASE_MODEL_DIR"], "dataset-name": "random",
+        "random-input-len": "24", "random-output-len": "8", "num-prompts": "6", "max-concurrency": "3",
+        "result-dir": str(tmp_path), "result-filename": "result.json",
+    }  # fmt: skip
+    words = [f"--{name}={value}" for name, value in options.items()]
+    done = subprocess.run(
+        [ENGINE_PYTHON, "-c", BENCHMARK, "--save-result", "--disable-tqdm", *words],
+        env=os.environ | {"OPENAI_API_KEY": demo.api_key, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"},
+        capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["completed"], result["failed"]) == (6, 0)
+    assert 6 <= result["total_output_tokens"] <= 6 * 8
+    assert result["mean_ttft_ms"] > 0

@@ -1,0 +1,88 @@
+"""`make bench-gateway`: what a gateway costs in front of a stub engine; bench/README.md tells more.
+
+What is measured has a core for itself; load, stub, PostgreSQL and Valkey have the others. A whole run writes
+bench/results/gateway.json and the table in docs/performance.md.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+from bench import machine, report, targets
+from bench.choices import TARGETS, Choices
+from bench.machine import Cores
+from bench.measuring import Bench
+from bench.targets import Starter, module
+from stack import application, services
+from stack.errors import Interrupted, StackError
+from stack.folders import temporary
+from stack.ports import Ports
+from stack.services import Stack
+from stack.steps import Steps
+
+OPEN_FILES = 65_536
+
+
+def prepared(stack: Stack, choices: Choices, ports: Ports, cores: Cores) -> Bench:
+    """Return a run with schema, stub, tenant and each gateway that is asked for and is here."""
+    port, up = ports.take("stub"), stack.supervisor
+    up.once(application.manage("migrate", "--no-input", variables=stack.variables, title="manage.py migrate"))
+    up.start(targets.stub(port))
+    up.await_ready("stub", lambda: targets.answers(f"http://127.0.0.1:{port}/health"), within_s=20)
+    stub_url = f"http://127.0.0.1:{port}"
+    key = json.loads(module("bench.tenant", "found", stub_url, variables=stack.variables))["key"]
+    starter = Starter(stack, ports, cores, port)
+    bench = Bench(choices, stack, starter, key)
+    missing = targets.missing()
+    for name in TARGETS:
+        if name not in choices.targets:
+            continue
+        if name in missing:
+            stack.steps.say(f"  ! {missing[name]}")
+            continue
+        with stack.steps.step(f"{name} starts"):
+            target = starter.polyscribe(key) if name == "polyscribe" else getattr(starter, name)()
+        bench.running.append(target)
+        stack.steps.say(f"    {target.url}" + (f", process {target.pid}" if target.pid else ""))
+    return bench
+
+
+def main() -> int:
+    """Run what the environment asks for; return 0, whether goals were reached or not."""
+    choices, cores, steps = Choices.read(), Cores.here(), Steps()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most), most))
+    os.sched_setaffinity(0, cores.rest())
+    began, ports = time.monotonic(), Ports()
+    # Not a temporary stack's settings: PostgreSQL and Valkey write to the disk as they do for a demo.
+    with temporary() as folders, services.opened(replace(folders, temporary=False), steps) as stack:
+        stack.waiting.all(services.start(stack))
+        figures = prepared(stack, choices, ports, cores).run()
+    figures |= {"seconds": choices.seconds, "rounds": choices.rounds, "cores": len(cores.all)}
+    print("\n" + report.text(figures))
+    if choices.is_whole:
+        report.write(figures, cpu=machine.model(), versions=targets.versions())
+    else:
+        print("\nNot a whole run: nothing was written.")
+    print(f"\n{time.monotonic() - began:.0f} s", flush=True)
+    return 0
+
+
+def _interrupt(signum: int, _frame: object) -> None:
+    raise Interrupted(f"stopped by {signal.Signals(signum).name}")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        sys.exit(main())
+    except Interrupted:
+        sys.exit(130)
+    except (StackError, subprocess.CalledProcessError) as error:
+        sys.exit(f"\n✗ {error}")

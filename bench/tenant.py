@@ -1,0 +1,108 @@
+"""The measured tenant, made and counted by the site's own code: `python -m bench.tenant DEED`.
+
+`found STUB_URL` makes a tenant with every limit set, a key with every limit of its own, and a public style
+for each pace of the stub; it prints the key. `count` drains usage into the ledger and prints what is there.
+`styles` prints what the engine calls each style of the demo, for bench/engine.py.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
+from adapters.public import routes_of, select, set_public  # noqa: E402
+from bench.stub import MODELS  # noqa: E402
+from foundation import months, valkey  # noqa: E402
+from inference.tasks import drain  # noqa: E402
+from tenants.models import Plan, PlanVersion, UsageEvent  # noqa: E402
+from tenants.public import Tenant, User, found_tenant, house, issue, subscribe  # noqa: E402
+
+SLUG = "bench"
+# So large that nobody meets them, and checked for every request all the same.
+LIMITS = {
+    "monthly_tokens": 10**12,
+    "included_tokens": 10**12,
+    "requests_per_minute": 2 * 10**9,
+    "tokens_per_minute": 2 * 10**9,
+    "parallel_requests": 10_000,
+    "max_output_tokens": 2048,
+    "private_styles": 10,
+}
+SETTLED_WITHIN_S = 20.0
+
+
+def found(stub_url: str) -> dict[str, str]:
+    """Return the key's secret, after tenant, plan, engine and styles were made."""
+    tenant = found_tenant(User.objects.create_user("bench@example.org"), name="Bench", slug=SLUG)
+    plan = Plan.objects.create(code=SLUG, name="Bench")
+    subscribe(tenant, PlanVersion.objects.create(plan=plan, number=1, **LIMITS))
+    base = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})
+    engine = Engine.objects.create(
+        name="stub", url=stub_url, base_model=base, device=Engine.Device.CUDA, max_loras=8, max_cpu_loras=64,
+        max_lora_rank=16, max_model_len=4096, is_healthy=True,
+    )  # fmt: skip
+    styles = [_style(name, engine) for name in MODELS]
+    for style in styles:
+        select(tenant, style)
+    _, secret = issue(
+        tenant, name="Bench", by=None, expires_at=timezone.now() + timedelta(days=1),
+        styles=[style.pk for style in styles], monthly_tokens=LIMITS["monthly_tokens"],
+    )  # fmt: skip
+    return {"key": secret}
+
+
+def count() -> dict[str, float]:
+    """Return how many events the ledger has after a drain, how long that took, and what is still held."""
+    tenant, client = Tenant.objects.get(slug=SLUG), valkey.client()
+    until = time.monotonic() + SETTLED_WITHIN_S
+    while int(client.hget(valkey.bucket_key(tenant.pk), "open") or 0) and time.monotonic() < until:
+        time.sleep(0.1)
+    before, began = UsageEvent.objects.count(), time.perf_counter()
+    drain()
+    elapsed_s = time.perf_counter() - began
+    events = UsageEvent.objects.count()
+    held = client.hgetall(valkey.held_key(tenant.pk, months.current()))
+    return {
+        "events": events,
+        "drained": events - before,
+        "drain_s": elapsed_s,
+        "held_tokens": sum(map(int, held.values())),
+        "open_requests": int(client.hget(valkey.bucket_key(tenant.pk), "open") or 0),
+        "left_in_stream": client.xlen(valkey.stream_of(valkey.shard(tenant.pk))),
+    }
+
+
+def styles() -> dict[str, str]:
+    """Return model name → its name in the engine, of everything that the demo's tenant may use."""
+    routes = routes_of(Tenant.objects.get(is_house=False).pk)
+    return {name: str(route["lora"]) for name, route in routes.items() if "lora" in route}
+
+
+def _style(name: str, engine: Engine) -> Style:
+    """Return a public style of the house that one engine serves under the stub's name for the pace."""
+    style = Style.objects.create(owner=house(), slug=f"style-{name}", name=name, base_model=engine.base_model)
+    version = AdapterVersion.objects.create(
+        style=style, number=1, status=Status.SERVING, sha256="0" * 64, config_sha256="0" * 64, rank=8
+    )
+    Placement.objects.create(engine=engine, version=version, loaded_at=timezone.now(), loaded_as=name)
+    Style.objects.filter(pk=style.pk).update(live_version=version)
+    style.refresh_from_db()
+    set_public(style)
+    return style
+
+
+DEEDS: dict[str, Callable[..., object]] = {"found": found, "count": count, "styles": styles}
+
+if __name__ == "__main__":
+    print(json.dumps(DEEDS[sys.argv[1]](*sys.argv[2:])))
