@@ -13,6 +13,7 @@ from inference.admission import Caller, Rates
 from inference.errors import DomainError, TooLarge, UnknownKey, UnknownPath
 from inference.gateway import Gateway
 from inference.listing import models_of
+from inference.presenting import Headers
 from inference.relay import Answer, new_request_id, relay
 from inference.schemas import Asked, Kind, parse
 
@@ -22,17 +23,17 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
 KINDS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "text"}
-STREAM_HEADERS = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-}
-JSON_HEADERS = {"content-type": "application/json"}
+STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+JSON_HEADERS = [(b"content-type", b"application/json")]
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(eq=False)
 class Exchange:
     """One request and how far its answer is."""
 
@@ -50,21 +51,23 @@ class Exchange:
                 return str(value.decode("latin-1"))
         return ""
 
-    async def start(self, status: int, headers: dict[str, str]) -> None:
+    async def start(self, status: int, headers: Headers) -> None:
         """Send the status line and headers, with those that every answer carries."""
         self.started = True
         elapsed_ms = int((time.perf_counter() - self.began_s) * 1000)
-        every = {"x-request-id": self.request_id, "openai-processing-ms": str(elapsed_ms)}
-        pairs = [(name.encode(), value.encode()) for name, value in (headers | every).items()]
-        await self.send({"type": "http.response.start", "status": status, "headers": pairs})
+        every = [
+            (b"x-request-id", self.request_id.encode()),
+            (b"openai-processing-ms", b"%d" % elapsed_ms),
+        ]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers + every})
 
     async def write(self, data: bytes, *, more: bool) -> None:
         """Send a part of the body."""
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
-    async def whole(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+    async def whole(self, status: int, data: bytes, headers: Headers) -> None:
         """Send an answer in one piece."""
-        await self.start(status, JSON_HEADERS | {"content-length": str(len(data))} | headers)
+        await self.start(status, [*JSON_HEADERS, (b"content-length", b"%d" % len(data)), *headers])
         await self.write(data, more=False)
 
     async def body(self) -> bytes:
@@ -113,7 +116,7 @@ async def _answer(gateway: Gateway, exchange: Exchange) -> None:
     elif path.startswith("/v1/models") and method == "GET":
         caller = await gateway.caller(_secret(exchange))
         listing = await models_of(gateway, caller, path.removeprefix("/v1/models").removeprefix("/"))
-        await exchange.whole(200, json.dumps(listing).encode(), {})
+        await exchange.whole(200, json.dumps(listing).encode(), [])
     else:
         raise UnknownPath
 
@@ -125,15 +128,16 @@ async def _answer_once(
     request_id = exchange.request_id
     held = await replays.claim(gateway, caller, key, asked=asked_bytes, request_id=request_id)
     if isinstance(held, replays.Stored):
-        await exchange.start(200, held.headers | {"idempotent-replayed": "true"})
+        await exchange.start(200, [*held.headers, (b"idempotent-replayed", b"true")])
         return await exchange.write(held.body, more=False)
     try:
         answer = await relay(gateway, caller, asked, request_id)
-        kept = presenting.provenance(answer.grant.route) | {"x-polyscribe-first-request": request_id}
+        first = (b"x-polyscribe-first-request", request_id.encode())
+        kept = [*presenting.provenance(answer.grant.route_json), first]
         if answer.stream:
-            answer.stream = held.recorded(answer.stream, STREAM_HEADERS | kept)
+            answer.stream = held.recorded(answer.stream, STREAM_HEADERS + kept)
         else:
-            await held.keep(replays.Stored(JSON_HEADERS | kept, answer.whole))
+            await held.keep(replays.Stored(JSON_HEADERS + kept, answer.whole))
         return await _pass_on(answer, exchange)
     finally:
         await held.release()
@@ -147,10 +151,10 @@ def _secret(exchange: Exchange) -> str:
 
 
 async def _pass_on(answer: Answer, exchange: Exchange) -> None:
-    headers = presenting.rate_headers(answer.grant.rates) | presenting.provenance(answer.grant.route)
+    headers = presenting.rate_headers(answer.grant.rates) + presenting.provenance(answer.grant.route_json)
     if answer.stream is None:
         return await exchange.whole(200, answer.whole, headers)
-    await exchange.start(200, STREAM_HEADERS | headers)
+    await exchange.start(200, STREAM_HEADERS + headers)
     return await _stream(answer.stream, exchange)
 
 
@@ -179,7 +183,7 @@ async def _until_disconnect(receive: Receive) -> None:
 
 async def _refuse(exchange: Exchange, error: DomainError) -> None:
     rates = error.facts.get("rates")
-    headers = presenting.headers(error) | presenting.rate_headers(rates if isinstance(rates, Rates) else None)
+    headers = presenting.headers(error) + presenting.rate_headers(rates if isinstance(rates, Rates) else None)
     await exchange.whole(presenting.status_and_type(error)[0], presenting.body(error), headers)
 
 

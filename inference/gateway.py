@@ -45,6 +45,7 @@ class Gateway:
         # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
         self._owners: OrderedDict[str, Caller] = OrderedDict()
         self._turns: dict[str, Turns] = {}
+        self._processes = settings.WEB_WORKERS
         self._warming: dict[UUID, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -89,7 +90,7 @@ class Gateway:
 
     def turns(self, route: Route) -> Turns:
         """Return the turns at a route's engine."""
-        capacity = max(1, route["max_num_seqs"] // settings.WEB_WORKERS)
+        capacity = max(1, route["max_num_seqs"] // self._processes)
         turns = self._turns.get(route["engine"])
         if turns is None or turns.capacity != capacity:
             turns = self._turns[route["engine"]] = Turns(capacity)

@@ -1,11 +1,13 @@
 """The one table from errors to HTTP, in OpenAI's form (as its official Python client reads it)."""
 
 import json
-from collections.abc import Mapping
+from functools import lru_cache
 
 from foundation.errors import DomainError
 from inference import errors
 from inference.admission import Rates
+
+type Headers = list[tuple[bytes, bytes]]
 
 # The first row that fits counts: (error, status, type).
 TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
@@ -42,14 +44,14 @@ def body(error: DomainError) -> bytes:
     ).encode()
 
 
-def headers(error: DomainError) -> dict[str, str]:
+def headers(error: DomainError) -> Headers:
     """Return the headers that tell a client whether and when to try again."""
     retry_s = error.facts.get("retry_s")
     if isinstance(error, errors.QuotaExhausted | errors.TooLargeForLimit | errors.KeyUsedOtherwise):
-        return {"x-should-retry": "false"}
+        return [(b"x-should-retry", b"false")]
     if isinstance(error, errors.Limited | errors.Unavailable | errors.KeyInUse):
-        return {"retry-after": str(retry_s or 2)}
-    return {}
+        return [(b"retry-after", str(retry_s or 2).encode())]
+    return []
 
 
 def duration(milliseconds: float) -> str:
@@ -60,24 +62,26 @@ def duration(milliseconds: float) -> str:
     return f"{int(minutes)}m{int(seconds)}s" if minutes else f"{seconds:g}s"
 
 
-def rate_headers(rates: Rates | None) -> dict[str, str]:
+def rate_headers(rates: Rates | None) -> Headers:
     """Return the six `x-ratelimit-*` headers from the numbers that admission gave."""
     if rates is None:
-        return {}
-    return {
-        "x-ratelimit-limit-requests": str(rates.requests_limit),
-        "x-ratelimit-remaining-requests": str(max(0, rates.requests_left)),
-        "x-ratelimit-reset-requests": duration(rates.requests_reset_ms),
-        "x-ratelimit-limit-tokens": str(rates.tokens_limit),
-        "x-ratelimit-remaining-tokens": str(max(0, rates.tokens_left)),
-        "x-ratelimit-reset-tokens": duration(rates.tokens_reset_ms),
-    }
+        return []
+    return [
+        (b"x-ratelimit-limit-requests", b"%d" % rates.requests_limit),
+        (b"x-ratelimit-remaining-requests", b"%d" % max(0, rates.requests_left)),
+        (b"x-ratelimit-reset-requests", duration(rates.requests_reset_ms).encode()),
+        (b"x-ratelimit-limit-tokens", b"%d" % rates.tokens_limit),
+        (b"x-ratelimit-remaining-tokens", b"%d" % max(0, rates.tokens_left)),
+        (b"x-ratelimit-reset-tokens", duration(rates.tokens_reset_ms).encode()),
+    ]
 
 
-def provenance(route: Mapping[str, object]) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def provenance(route_json: str) -> Headers:
     """Return headers that say exactly what answered: style, version, adapter, base model, engine."""
+    route = json.loads(route_json)
     facts = {
         "style": route["name"], "style-version": route.get("version"), "adapter-sha256": route.get("sha256"),
         "base-model": route["base_model"], "engine": route["engine"],
     }  # fmt: skip
-    return {f"x-polyscribe-{name}": str(value) for name, value in facts.items() if value}
+    return [(f"x-polyscribe-{name}".encode(), str(value).encode()) for name, value in facts.items() if value]

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from uuid import uuid4
+from secrets import token_hex
 
 import orjson
 from asgiref.sync import sync_to_async
@@ -40,7 +40,7 @@ class Answer:
 
 def new_request_id() -> str:
     """Return an id that is unique for ever: it names the hold, the usage event and the ledger entry."""
-    return f"req_{uuid4().hex}"
+    return f"req_{token_hex(16)}"
 
 
 async def relay(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Answer:

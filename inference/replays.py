@@ -18,6 +18,7 @@ from foundation import valkey
 from inference.admission import Caller
 from inference.errors import BadRequest, GateUnavailable, KeyInUse, KeyUsedOtherwise
 from inference.gateway import CLAIMED_FOR_MS, Gateway
+from inference.presenting import Headers
 from inference.streams import DONE
 
 KEY_MAX_CHARACTERS = 255
@@ -29,7 +30,7 @@ KEPT_MAX_BYTES = 256 * 1024
 class Stored:
     """An answer as it was given: its headers and its bytes."""
 
-    headers: dict[str, str]
+    headers: Headers
     body: bytes
 
 
@@ -42,7 +43,7 @@ class Claim:
     request_id: str
     is_over: bool = False
 
-    async def recorded(self, stream: AsyncGenerator[bytes], headers: dict[str, str]) -> AsyncGenerator[bytes]:
+    async def recorded(self, stream: AsyncGenerator[bytes], headers: Headers) -> AsyncGenerator[bytes]:
         """Yield a stream as it is; keep it once it is whole."""
         parts = []
         try:
@@ -57,7 +58,9 @@ class Claim:
 
     async def keep(self, answer: Stored) -> None:
         """Keep the answer for who asks again."""
-        packed = zlib.compress(orjson.dumps([answer.headers, answer.body.decode()]))
+        packed = zlib.compress(
+            orjson.dumps([[[n.decode(), v.decode()] for n, v in answer.headers], answer.body.decode()])
+        )
         await self._end(base64.b64encode(packed).decode() if len(packed) <= KEPT_MAX_BYTES else "")
 
     async def release(self) -> None:
@@ -94,7 +97,7 @@ async def claim(
         raise GateUnavailable from error
     if state == "done":
         headers, body = orjson.loads(zlib.decompress(base64.b64decode(answer[0])))
-        return Stored(headers, body.encode())
+        return Stored([(name.encode(), value.encode()) for name, value in headers], body.encode())
     if state == "other":
         raise KeyUsedOtherwise
     if state == "open":

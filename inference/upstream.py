@@ -90,24 +90,16 @@ class Response:
 
     async def read(self) -> bytes:
         """Return the whole body. Raises Broken."""
-        async for _ in self._waits(take=False):
-            pass
-        body, self._parts = b"".join(self._parts), []
-        return body
+        while not self._is_over:
+            if self._error:
+                raise self._error
+            await self._more()
+        return b"".join(self._parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body: each time all bytes that are there. Raises Broken."""
-        async for part in self._waits(take=True):
-            yield part
-
-    def close(self) -> None:
-        """Hang up, unless all was received."""
-        if not self._is_over:
-            self._connection.transport.abort()
-
-    async def _waits(self, *, take: bool) -> AsyncIterator[bytes]:
         while True:
-            if take and self._parts:
+            if self._parts:
                 part, self._parts, self._size = b"".join(self._parts), [], 0
                 yield part
             elif self._error:
@@ -115,10 +107,18 @@ class Response:
             elif self._is_over:
                 return
             else:
-                self._connection.resume()
-                self._news = self._connection.loop.create_future()
-                await self._news
-                self._news = None
+                await self._more()
+
+    def close(self) -> None:
+        """Hang up, unless all was received."""
+        if not self._is_over:
+            self._connection.transport.abort()
+
+    async def _more(self) -> None:
+        self._connection.resume()
+        self._news = self._connection.loop.create_future()
+        await self._news
+        self._news = None
 
     # what the connection tells
 

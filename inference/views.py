@@ -49,11 +49,15 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     except DomainError as error:
         status, _ = presenting.status_and_type(error)
         return HttpResponse(
-            presenting.body(error), "application/json", status, headers=presenting.headers(error)
+            presenting.body(error), "application/json", status, headers=_written(presenting.headers(error))
         )
-    headers = STREAM_HEADERS | {"x-request-id": request_id} | presenting.provenance(answer.grant.route)
     assert answer.stream is not None
-    return StreamingHttpResponse(answer.stream, headers=headers)
+    headers = _written(STREAM_HEADERS + presenting.provenance(answer.grant.route_json))
+    return StreamingHttpResponse(answer.stream, headers=headers | {"x-request-id": request_id})
+
+
+def _written(headers: presenting.Headers) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in headers}
 
 
 def _studio_caller(request: HttpRequest) -> Caller:

@@ -1,6 +1,8 @@
 """Billing periods: calendar months in UTC, half-open [start, end). A period's name is `2026-11`."""
 
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def period_of(moment: datetime) -> str:
@@ -10,7 +12,12 @@ def period_of(moment: datetime) -> str:
 
 def current() -> str:
     """Return the name of the present month."""
-    return period_of(datetime.now(UTC))
+    return _period_of_minute(int(time.time() // 60))  # months end with minutes; a request needs it at once
+
+
+@lru_cache(maxsize=2)
+def _period_of_minute(minute: int) -> str:
+    return period_of(datetime.fromtimestamp(minute * 60, UTC))
 
 
 def bounds(period: str) -> tuple[datetime, datetime]:
