@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check smoke styles bench-gateway bench-peers bench-engine clean
+.PHONY: help demo test check smoke styles bench-gateway bench-peers bench-engine chaos quota-storm clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -15,7 +15,7 @@ SMALL = SmolLM2-135M-Instruct
 STACK = .venv/bin/python -m stack
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: ## Everything on this machine, until Ctrl-C; VAR=, PORT=, ENGINE_URL=, BASE_MODEL= change it
 	$(call BOOTSTRAP,--engine)
@@ -37,6 +37,14 @@ styles: ## Train the shipped styles again (about five minutes each)
 	$(call BOOTSTRAP,--engine)
 	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
 	@.venv-engine/bin/python engine/train.py --all --base var/models/$(SMALL)
+
+chaos: ## Every part killed again and again under load, the books checked; ARGS='--kills 8 --seed 1'
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) chaos $(ARGS)
+
+quota-storm: ## 500 requests at once against a cap that fits only some
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) quota-storm $(ARGS)
 
 bench-gateway: ## What the gateway costs, against nginx and LiteLLM
 	$(call BOOTSTRAP)

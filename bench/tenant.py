@@ -50,7 +50,7 @@ def found(stub_url: str) -> dict[str, str]:
     base = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})
     engine = Engine.objects.create(
         name="stub", url=stub_url, base_model=base, device=Engine.Device.CUDA, max_loras=8, max_cpu_loras=64,
-        max_lora_rank=16, max_model_len=4096, is_healthy=True,
+        max_lora_rank=16, max_model_len=4096, max_num_seqs=4096, is_healthy=True,
     )  # fmt: skip
     styles = [_style(name, engine) for name in MODELS]
     for style in styles:
@@ -72,12 +72,12 @@ def count() -> dict[str, float]:
     drain()
     elapsed_s = time.perf_counter() - began
     events = UsageEvent.objects.count()
-    held = client.hgetall(valkey.held_key(tenant.pk, months.current()))
+    held = client.hget(valkey.account_key(tenant.pk, months.current()), "held")
     return {
         "events": events,
         "drained": events - before,
         "drain_s": elapsed_s,
-        "held_tokens": sum(map(int, held.values())),
+        "held_tokens": int(held or 0),
         "open_requests": int(client.hget(valkey.bucket_key(tenant.pk), "open") or 0),
         "left_in_stream": client.xlen(valkey.stream_of(valkey.shard(tenant.pk))),
     }

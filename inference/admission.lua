@@ -1,146 +1,120 @@
--- Checks every limit of a request, the tenant's and its key's, and takes every hold, or changes nothing.
--- KEYS: limits, key, styles, used, held, bucket, hold, leases
+-- Checks every limit of a request, the workspace's and its key's, and takes every hold, or changes nothing.
+-- KEYS: limits, key, styles, account, bucket, hold, leases
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       choices asked, period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly
 -- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, unknown_model, loading,
--- crude, limited. An absent or empty limit of a key (or of spending) means that there is none.
-local limits_key, key_key, styles_key, used_key, held_key, bucket_key, hold_key, leases_key = unpack(KEYS)
+-- crude, limited. An absent or empty limit (of a key, of spending) means that there is none.
+-- It runs for every request: plain locals instead of tables halve its time.
+local limits_key, key_key, styles_key, account_key, bucket_key, hold_key, leases_key = unpack(KEYS)
 local request, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local prompt, asked, choices = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local period, lease_ms, exact = ARGV[8], tonumber(ARGV[11]), ARGV[12] == '1'
-local call = redis.call
+local prompt, asked, choices, period = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local call, floor, ceil, min, max = redis.call, math.floor, math.ceil, math.min, math.max
 
 local time = call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = time[1] * 1000 + floor(time[2] / 1000)
 if now < tonumber(ARGV[9]) or now >= tonumber(ARGV[10]) then return {'other_month', now} end
-
--- A field of the tenant, and the same of its key, stand side by side.
-local function both(name, ...)
-  local fields = {}
-  for i = 1, select('#', ...) do
-    local field = select(i, ...)
-    fields[2 * i - 1], fields[2 * i] = field, field .. ':' .. key
-  end
-  return call('HMGET', name, unpack(fields))
-end
 
 local limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
   'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
   'input_nanousd', 'cached_input_nanousd', 'output_nanousd')
 local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
-local used = both(used_key, 'tokens', 'nanousd')
-local route_json = call('HGET', styles_key, model)
-if not limits[1] or not api_key[1] or not used[1]
-    or (not route_json and call('EXISTS', styles_key) == 0) then
+local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
+local account = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
+local route = call('HGET', styles_key, model)
+if not limits[1] or not api_key[1] or not account[1] or (not route and call('EXISTS', styles_key) == 0) then
   return {'cold'}
 end
 if limits[1] ~= 'live' then return {'denied', 'suspended'} end
 if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
-if api_key[7] and api_key[7] ~= '' and tonumber(api_key[7]) * 1000 <= now then return {'denied', 'expired'} end
+local expires_at, only = tonumber(api_key[7]), api_key[8] or ''
+if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
 
-if not route_json then return {'unknown_model'} end
-local route = cjson.decode(route_json)
-local only = api_key[8] or ''
-if only ~= '' and (route.style == cjson.null
-    or not string.find(',' .. only .. ',', ',' .. route.style .. ',', 1, true)) then
-  return {'unknown_model'}
+-- Routes are JSON of our own making; a quote inside a value is escaped, so these can only be the fields.
+if not route then return {'unknown_model'} end
+if only ~= '' then
+  local style = string.match(route, '"style": "([^"]+)"')
+  if not style or not string.find(only, style, 1, true) then return {'unknown_model'} end
 end
-if route.state == 'loading' then return {'loading'} end
+if string.find(route, '"state": "loading"', 1, true) then return {'loading'} end
 
 local output = tonumber(limits[7])
 if asked > 0 then
-  output = math.min(asked, output)
+  output = min(asked, output)
 else
-  local room = route.max_model_len - prompt
-  if room < output and not exact then return {'crude'} end
-  output = math.max(1, math.min(output, room))
+  local room = tonumber(string.match(route, '"max_model_len": (%d+)')) - prompt
+  if room < output and ARGV[12] ~= '1' then return {'crude'} end
+  output = max(1, min(output, room))
 end
-local input_price = math.max(tonumber(limits[9]), tonumber(limits[10]))
 local tokens = prompt + output * choices
-local nanousd = prompt * input_price + output * choices * tonumber(limits[11])
+local nanousd = prompt * max(tonumber(limits[9]), tonumber(limits[10])) + output * choices * tonumber(limits[11])
 
-local held = both(held_key, 'tokens', 'nanousd')
-local bucket = both(bucket_key, 'open', 'at', 'requests', 'tokens')
-local function account(scope, limit, side)
-  local function number(list, i) return tonumber(list[2 * i - 2 + side]) end
-  local its = {
-    scope = scope, tokens_cap = tonumber(limit[2]), nanousd_cap = tonumber(limit[3]),
-    parallel = tonumber(limit[4]), requests_max = tonumber(limit[5]), tokens_max = tonumber(limit[6]),
-    tokens_used = number(used, 1) or 0, nanousd_used = number(used, 2) or 0,
-    tokens_held = number(held, 1) or 0, nanousd_held = number(held, 2) or 0, open = number(bucket, 1) or 0,
-  }
-  local elapsed = now - (number(bucket, 2) or now)
-  local function level(i, max) return max and math.min(max, (number(bucket, i) or max) + elapsed * max / 60000) end
-  its.requests, its.tokens = level(3, its.requests_max), level(4, its.tokens_max)
-  return its
+local at_k, open_k, requests_k, tokens_k = 'at:' .. key, 'open:' .. key, 'requests:' .. key, 'tokens:' .. key
+local bucket = call('HMGET', bucket_key, 'at', 'open', 'requests', 'tokens', at_k, open_k, requests_k, tokens_k)
+
+-- One account's numbers: caps, what is used, held and open, and how full its minute buckets are now.
+local function numbers(limit, used, spent, held, reserved, at, open, requests, level)
+  local most_requests, most_tokens = tonumber(limit[5]), tonumber(limit[6])
+  local elapsed = now - (tonumber(at) or now)
+  return tonumber(limit[2]), tonumber(limit[3]), tonumber(limit[4]), most_requests, most_tokens,
+    tonumber(used) or 0, tonumber(spent) or 0, tonumber(held) or 0, tonumber(reserved) or 0, tonumber(open) or 0,
+    most_requests and min(most_requests, (tonumber(requests) or most_requests) + elapsed * most_requests / 60000),
+    most_tokens and min(most_tokens, (tonumber(level) or most_tokens) + elapsed * most_tokens / 60000)
 end
-local accounts = {account('workspace', limits, 1), account('key', api_key, 2)}
+local cap, budget, parallel, most_requests, most_tokens, used, spent, held, reserved, open, requests, level =
+  numbers(limits, account[1], account[2], account[3], account[4], bucket[1], bucket[2], bucket[3], bucket[4])
+local cap2, budget2, parallel2, most_requests2, most_tokens2, used2, spent2, held2, reserved2, open2, requests2, level2 =
+  numbers(api_key, account[5], account[6], account[7], account[8], bucket[5], bucket[6], bucket[7], bucket[8])
 
 -- What the headers tell is the tighter of the two accounts.
-local function tightest(left, max)
-  local t = accounts[1]
-  if accounts[2][max] and accounts[2][left] < t[left] then t = accounts[2] end
-  return t[max], math.floor(t[left]), math.ceil((t[max] - t[left]) * 60000 / t[max])
-end
 local function rates()
-  local a, b, c = tightest('requests', 'requests_max')
-  local d, e, f = tightest('tokens', 'tokens_max')
-  return a, b, c, d, e, f
+  local a, b, c, d = most_requests, requests, most_tokens, level
+  if most_requests2 and requests2 < requests then a, b = most_requests2, requests2 end
+  if most_tokens2 and level2 < level then c, d = most_tokens2, level2 end
+  return a, floor(b), ceil((a - b) * 60000 / a), c, floor(d), ceil((c - d) * 60000 / c)
 end
-local function limited(its, limit, retry_ms, allowed, left)
-  return {'limited', limit, its.scope, math.ceil(retry_ms), allowed, math.floor(math.max(0, left)),
-    tokens, nanousd, rates()}
+local function limited(scope, limit, retry_ms, allowed, left)
+  return {'limited', limit, scope, ceil(retry_ms), allowed, floor(max(0, left)), tokens, nanousd, rates()}
 end
+-- First what waiting does not help, then what it does.
+local function exhausted(scope, cap, budget, most_tokens, used, spent, level)
+  if cap and used + tokens > cap then return limited(scope, 'tokens_spent', 0, cap, cap - used) end
+  if budget and spent + nanousd > budget then
+    return limited(scope, 'nanousd_spent', 0, budget, budget - spent)
+  end
+  if most_tokens and tokens > most_tokens then return limited(scope, 'tokens_too_large', 0, most_tokens, level) end
+end
+local function busy(scope, cap, budget, parallel, most_requests, most_tokens, used, spent, held, reserved, open, requests,
+    level)
+  if cap and used + held + tokens > cap then return limited(scope, 'tokens_in_flight', 2000, cap, cap - used) end
+  if budget and spent + reserved + nanousd > budget then
+    return limited(scope, 'nanousd_in_flight', 2000, budget, budget - spent)
+  end
+  if parallel and open >= parallel then return limited(scope, 'parallel', 1000, parallel, 0) end
+  if most_requests and requests < 1 then
+    return limited(scope, 'requests', (1 - requests) * 60000 / most_requests, most_requests, 0)
+  end
+  if most_tokens and level < tokens then
+    return limited(scope, 'tokens', (tokens - level) * 60000 / most_tokens, most_tokens, level)
+  end
+end
+local refusal = exhausted('workspace', cap, budget, most_tokens, used, spent, level)
+  or exhausted('key', cap2, budget2, most_tokens2, used2, spent2, level2)
+  or busy('workspace', cap, budget, parallel, most_requests, most_tokens, used, spent, held, reserved, open, requests, level)
+  or busy('key', cap2, budget2, parallel2, most_requests2, most_tokens2, used2, spent2, held2, reserved2, open2, requests2,
+    level2)
+if refusal then return refusal end
 
-for _, its in ipairs(accounts) do
-  if its.tokens_cap and its.tokens_used + tokens > its.tokens_cap then
-    return limited(its, 'tokens_spent', 0, its.tokens_cap, its.tokens_cap - its.tokens_used)
-  end
-  if its.nanousd_cap and its.nanousd_used + nanousd > its.nanousd_cap then
-    return limited(its, 'nanousd_spent', 0, its.nanousd_cap, its.nanousd_cap - its.nanousd_used)
-  end
-  if its.tokens_max and tokens > its.tokens_max then
-    return limited(its, 'tokens_too_large', 0, its.tokens_max, its.tokens)
-  end
+requests, level = requests - 1, level - tokens
+call('HSET', account_key, 'held', held + tokens, 'reserved', reserved + nanousd,
+  held_k, held2 + tokens, reserved_k, reserved2 + nanousd)
+call('HSET', bucket_key, 'at', now, 'open', open + 1, 'requests', requests, 'tokens', level, open_k, open2 + 1)
+if most_requests2 or most_tokens2 then
+  requests2, level2 = (requests2 or 1) - 1, (level2 or tokens) - tokens
+  call('HSET', bucket_key, at_k, now, requests_k, requests2, tokens_k, level2)
 end
-for _, its in ipairs(accounts) do
-  if its.tokens_cap and its.tokens_used + its.tokens_held + tokens > its.tokens_cap then
-    return limited(its, 'tokens_in_flight', 2000, its.tokens_cap, its.tokens_cap - its.tokens_used)
-  end
-  if its.nanousd_cap and its.nanousd_used + its.nanousd_held + nanousd > its.nanousd_cap then
-    return limited(its, 'nanousd_in_flight', 2000, its.nanousd_cap, its.nanousd_cap - its.nanousd_used)
-  end
-  if its.parallel and its.open >= its.parallel then return limited(its, 'parallel', 1000, its.parallel, 0) end
-  if its.requests_max and its.requests < 1 then
-    return limited(its, 'requests', (1 - its.requests) * 60000 / its.requests_max, its.requests_max, 0)
-  end
-  if its.tokens_max and its.tokens < tokens then
-    return limited(its, 'tokens', (tokens - its.tokens) * 60000 / its.tokens_max, its.tokens_max, its.tokens)
-  end
-end
-
-local held_now, bucket_now = {}, {}
-for side, its in ipairs(accounts) do
-  local of = side == 2 and ':' .. key or ''
-  for _, pair in ipairs({{'tokens', its.tokens_held + tokens}, {'nanousd', its.nanousd_held + nanousd}}) do
-    held_now[#held_now + 1], held_now[#held_now + 2] = pair[1] .. of, pair[2]
-  end
-  bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'open' .. of, its.open + 1
-  if its.requests_max then
-    its.requests = its.requests - 1
-    bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'requests' .. of, its.requests
-  end
-  if its.tokens_max then
-    its.tokens = its.tokens - tokens
-    bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'tokens' .. of, its.tokens
-  end
-  bucket_now[#bucket_now + 1], bucket_now[#bucket_now + 2] = 'at' .. of, now
-end
-call('HSET', held_key, unpack(held_now))
-call('HSET', bucket_key, unpack(bucket_now))
-call('ZADD', leases_key, now + lease_ms, tenant .. ' ' .. request)
+call('ZADD', leases_key, now + tonumber(ARGV[11]), tenant .. ' ' .. request)
 local prices = limits[9] .. ' ' .. limits[10] .. ' ' .. limits[11]
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
-  'admitted_ms', now, 'route', route_json, 'prices', prices, 'usage', '0 0 0')
-return {'admitted', route_json, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}
+  'admitted_ms', now, 'route', route, 'prices', prices, 'usage', '0 0 0')
+return {'admitted', route, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}

@@ -19,15 +19,14 @@ type Route = dict[str, Any]
 
 
 class Names(NamedTuple):
-    """The keys in Valkey that a request of one caller touches; `used` and `held` lack their period."""
+    """The keys in Valkey that a request of one caller touches; `account` and `hold` lack their end."""
 
     tenant: str
     key: str
     limits: str
     api_key: str
     styles: str
-    used: str
-    held: str
+    account: str
     bucket: str
     hold: str
     leases: str
@@ -47,7 +46,7 @@ class Caller:
         tenant, key, tag = str(self.tenant_id), str(self.key_id), valkey.shard(self.tenant_id)
         return Names(
             tenant, key, valkey.limits_key(tenant), valkey.key_key(tenant, key), valkey.styles_key(tenant),
-            valkey.used_key(tenant, ""), valkey.held_key(tenant, ""), valkey.bucket_key(tenant),
+            valkey.account_key(tenant, ""), valkey.bucket_key(tenant),
             valkey.hold_key(tenant, ""), valkey.leases_key(tag), valkey.stream_of(tag),
         )  # fmt: skip
 
@@ -124,7 +123,7 @@ async def admit(
     period = period or months.current()
     names = caller.names
     keys = (
-        names.limits, names.api_key, names.styles, names.used + period, names.held + period, names.bucket,
+        names.limits, names.api_key, names.styles, names.account + period, names.bucket,
         names.hold + request_id, names.leases,
     )  # fmt: skip
     answer = await script(

@@ -73,8 +73,8 @@ class Meter:
         names = grant.caller.names
         cost = cost_nanousd(grant.prices, usage.prompt, usage.cached, usage.completion)
         settled = await self._settlement(
-            (names.hold + grant.request_id, names.leases, names.used + grant.period,
-             names.held + grant.period, names.bucket, names.stream),
+            (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket,
+             names.stream),
             (grant.request_id, names.tenant, usage.prompt, usage.cached, usage.completion, cost,
              usage.finish_reason, outcome, ""),
         )  # fmt: skip
@@ -93,7 +93,7 @@ class Meter:
         """Put back the hold of a request in flight, after a flush."""
         names = grant.caller.names
         await self._restoring(
-            (names.hold + grant.request_id, names.leases, names.held + grant.period, names.bucket),
+            (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket),
             (grant.request_id, names.tenant, LEASE_MS, names.key, grant.period, grant.hold_tokens,
              grant.hold_nanousd, grant.admitted_ms, grant.route_json, _written(grant), usage.written()),
         )  # fmt: skip
@@ -130,8 +130,8 @@ def sweep(client: Store, *, most: int = 1000) -> int:
             cost = cost_nanousd(read_prices(hold["prices"]), prompt, cached, completion) if hold else 0
             period = hold.get("period", months.current())
             keys = [
-                valkey.hold_key(tenant, request), valkey.leases_key(tag), valkey.used_key(tenant, period),
-                valkey.held_key(tenant, period), valkey.bucket_key(tenant), valkey.stream_of(tag),
+                valkey.hold_key(tenant, request), valkey.leases_key(tag),
+                valkey.account_key(tenant, period), valkey.bucket_key(tenant), valkey.stream_of(tag),
             ]  # fmt: skip
             args = [request, tenant, prompt, cached, completion, cost, "", "swept", "sweep"]
             swept += int(script(keys, args))
@@ -157,14 +157,14 @@ def drain(client: Store, consumer: str) -> int:
 def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger, after events still on their way to it have arrived there."""
     stream, script = valkey.stream_of(valkey.shard(tenant_id)), client.register_script(REBUILDING)
-    keys = [valkey.used_key(tenant_id, period), stream]
+    keys = [valkey.account_key(tenant_id, period), stream]
     while True:
         last = client.xinfo_stream(stream)["last-generated-id"] if client.exists(stream) else "0-0"
         record(read_event(fields) for _, fields in client.xrange(stream))
         totals = used(tenant_id, period)
-        fields = {"tokens": totals.tokens, "nanousd": totals.nanousd}
-        fields |= {f"tokens:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
-        fields |= {f"nanousd:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
+        fields = {"used": totals.tokens, "spent": totals.nanousd}
+        fields |= {f"used:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
+        fields |= {f"spent:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
         if script(keys, [last, *(part for pair in fields.items() for part in pair)]):
             return
 

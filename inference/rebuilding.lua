@@ -1,7 +1,7 @@
 -- Sets a period's counters from the ledger, unless somebody was first or an event came in meanwhile.
--- KEYS: used, stream. ARGV: the stream's last id when the sums were read, then field, value, field, value …
+-- KEYS: account, stream. ARGV: the stream's last id when the sums were read, then field, value, field, value …
 -- Returns 1, or 0 when the sums must be read again.
-if redis.call('HEXISTS', KEYS[1], 'tokens') == 1 then return 1 end
+if redis.call('HEXISTS', KEYS[1], 'used') == 1 then return 1 end
 local last = '0-0'
 if redis.call('EXISTS', KEYS[2]) == 1 then
   local info = redis.call('XINFO', 'STREAM', KEYS[2])

@@ -43,6 +43,17 @@ def _parser() -> argparse.ArgumentParser:
     check = deeds.add_parser("check", help="style, types, layers, migrations, templates, the compose file")
     check.set_defaults(deed=("stack.checking", "check"))
 
+    chaos = deeds.add_parser("chaos", help="kill every part again and again under load, then check the books")
+    chaos.add_argument("--kills", type=int, default=36, help="how many (default: 36)")
+    chaos.add_argument("--seed", type=int, help="the order and moments of an earlier run")
+    chaos.add_argument("--seconds", type=float, default=1200, help="kill no longer than this (default: 1200)")
+    chaos.add_argument("--var", type=Path, help="keep the data in this folder (default: a temporary one)")
+    chaos.set_defaults(deed=("stack.trials.chaos", "chaos"))
+
+    storm = deeds.add_parser("quota-storm", help="500 requests at once against a cap that fits only some")
+    storm.add_argument("--requests", type=int, default=500, help="how many (default: 500)")
+    storm.set_defaults(deed=("stack.trials.storm", "storm"))
+
     test = deeds.add_parser("test", help="all tests; options after -- go to pytest")
     test.add_argument("options", nargs=argparse.REMAINDER)
     test.set_defaults(deed=("stack.testing", "test"))

@@ -38,14 +38,10 @@ def key_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
     return f"{shard(tenant_id)}:{tenant_id}:key:{key_id}"
 
 
-def used_key(tenant_id: UUID | str, period: str) -> str:
-    """Hash: `tokens`, `nanousd` charged in the period, and each with `:<key>`. Absent: rebuild first."""
-    return f"{shard(tenant_id)}:{tenant_id}:used:{period}"
-
-
-def held_key(tenant_id: UUID | str, period: str) -> str:
-    """Hash: `tokens`, `nanousd` that open requests hold against the period's caps, and each with `:<key>`."""
-    return f"{shard(tenant_id)}:{tenant_id}:held:{period}"
+def account_key(tenant_id: UUID | str, period: str) -> str:
+    """Hash of a period: `used` tokens and `spent` nano-USD, `held` tokens and `reserved` nano-USD of open
+    requests; each also with `:<key>`. Without `used`: rebuild it from the ledger first."""
+    return f"{shard(tenant_id)}:{tenant_id}:account:{period}"
 
 
 def bucket_key(tenant_id: UUID | str) -> str:

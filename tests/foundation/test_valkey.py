@@ -14,7 +14,7 @@ def test_all_keys_of_a_tenant_lie_in_one_slot_that_has_a_stream():
             valkey.limits_key(tenant),
             valkey.styles_key(tenant),
             valkey.key_key(tenant, uuid4()),
-            valkey.used_key(tenant, "2026-11"),
+            valkey.account_key(tenant, "2026-11"),
         ]
         assert {tag(name) for name in names} == {valkey.shard(tenant)}
         assert valkey.shard(tenant) == valkey.shard(str(tenant))

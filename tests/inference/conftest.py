@@ -37,10 +37,10 @@ class Account:
         self.store.hset(names.limits_key(self.tenant), mapping=changes)
 
     def used(self) -> int:
-        return int(self.store.hget(names.used_key(self.tenant, self.period), "tokens") or 0)
+        return int(self.store.hget(names.account_key(self.tenant, self.period), "used") or 0)
 
     def held(self) -> int:
-        return int(self.store.hget(names.held_key(self.tenant, self.period), "tokens") or 0)
+        return int(self.store.hget(names.account_key(self.tenant, self.period), "held") or 0)
 
     def events(self) -> list[dict]:
         entries = self.store.xrange(names.stream_of(names.shard(self.tenant)))
@@ -65,7 +65,7 @@ def account(valkey) -> Account:
         names.key_key(account.tenant, account.key),
         mapping={"state": "live", "expires_at": "", "styles": "", "monthly_tokens": ""},
     )
-    account.store.hset(names.used_key(account.tenant, account.period), "tokens", 0)
+    account.store.hset(names.account_key(account.tenant, account.period), "used", 0)
     account.offer("poetry")
     return account
 

@@ -98,7 +98,7 @@ def test_a_flushed_valkey_is_rebuilt_from_the_ledger(three_settled, known, valke
 
 
 def test_a_rebuild_counts_events_that_are_still_on_their_way(three_settled, known, valkey):
-    valkey.delete(names.used_key(known.tenant, known.period))
+    valkey.delete(names.account_key(known.tenant, known.period))
     rebuild(valkey, known.tenant, known.period)
     assert known.used() == 36
     drain(valkey, "c")

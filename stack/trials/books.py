@@ -1,0 +1,140 @@
+"""What PostgreSQL and Valkey say about a trial's tenants: the one place where a trial reads them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+import redis
+from psycopg.rows import namedtuple_row
+
+from foundation import months, valkey
+
+# A period's sums by three ways that must agree: the events, the ledger, and the days that pages show.
+SUMS = """
+    SELECT tenant_id, period, sum(tokens)::bigint AS tokens, sum(nanousd)::bigint AS nanousd FROM (
+        SELECT tenant_id, period, prompt_tokens::bigint + completion_tokens AS tokens,
+               cost_nanousd AS nanousd, 'events' AS book FROM tenants_usageevent
+        UNION ALL
+        SELECT tenant_id, period, tokens, amount_nanousd, 'ledger' FROM tenants_ledgerentry
+        WHERE kind = 'usage'
+        UNION ALL
+        SELECT tenant_id, to_char(day, 'YYYY-MM'), prompt_tokens + completion_tokens, cost_nanousd, 'days'
+        FROM tenants_usagedaily
+    ) AS entries
+    WHERE tenant_id = ANY(%s::uuid[]) AND book = %s
+    GROUP BY tenant_id, period
+"""
+
+NOTHING = (0, 0)
+OF_OPEN_REQUESTS = ("held", "reserved", "open")
+
+type Sums = dict[tuple[str, str], tuple[int, int]]  # (tenant, period) → (tokens, nano-USD)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One usage event's counts and how its request ended."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    outcome: str
+
+
+class Books:
+    """Reads both stores; neither is ever written."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._database_url = variables["DATABASE_URL"]
+        # redis-py types each answer as the union of all its modes; ours is one: decoded text
+        self._store: Any = redis.Redis.from_url(
+            variables["VALKEY_URL"], decode_responses=True, socket_timeout=2, socket_connect_timeout=2
+        )
+
+    def in_use(self, tenant: str) -> tuple[int, int] | None:
+        """Return the month's (used, held) tokens at one instant, or None while Valkey knows none."""
+        try:
+            used, held = self._store.hmget(valkey.account_key(tenant, months.current()), "used", "held")
+        except redis.RedisError:
+            return None
+        return None if used is None else (int(used), int(held or 0))
+
+    def events(self, tenants: Iterable[str]) -> dict[str, list[Event]]:
+        """Return every usage event by request id: a list, because one too many is what a trial looks for."""
+        found: dict[str, list[Event]] = {}
+        for row in self._rows(
+            "SELECT request_id, prompt_tokens, completion_tokens, outcome FROM tenants_usageevent "
+            "WHERE tenant_id = ANY(%s::uuid[])",
+            list(tenants),
+        ):
+            event = Event(row.prompt_tokens, row.completion_tokens, row.outcome)
+            found.setdefault(row.request_id, []).append(event)
+        return found
+
+    def charged_twice(self, tenants: Iterable[str]) -> list[str]:
+        """Return request ids that have more than one ledger entry, or one without an event."""
+        rows = self._rows(
+            "SELECT source_id FROM tenants_ledgerentry AS entry "
+            "LEFT JOIN tenants_usageevent AS event ON event.request_id = entry.source_id "
+            "WHERE entry.tenant_id = ANY(%s::uuid[]) AND kind = 'usage' "
+            "GROUP BY source_id HAVING count(*) > 1 OR count(event.request_id) <> count(*)",
+            list(tenants),
+        )
+        return [row.source_id for row in rows]
+
+    def disagreements(self, tenants: Iterable[str]) -> list[str]:
+        """Return where two books name different sums for a tenant's month; nothing is what must be."""
+        tenants = list(tenants)
+        ledger = self._sums(tenants, "ledger")
+        books = {name: self._sums(tenants, name) for name in ("events", "days")}
+        books["Valkey"] = self._counters([*ledger, *((tenant, months.current()) for tenant in tenants)])
+        return [
+            f"{tenant} {period}: {name} says {sum_of}, the ledger {ledger.get((tenant, period), NOTHING)}"
+            for name, sums in books.items()
+            for (tenant, period), sum_of in (dict.fromkeys(ledger, NOTHING) | sums).items()
+            if sum_of != ledger.get((tenant, period), NOTHING)
+        ]
+
+    def used(self, tenant: str) -> int:
+        """Return the month's tokens of a tenant as the ledger says."""
+        return self._sums([tenant], "ledger").get((tenant, months.current()), (0, 0))[0]
+
+    def left_open(self, tenants: Iterable[str]) -> list[str]:
+        """Return all that still counts as open, by name; nothing once every request was settled."""
+        return [*self._leases(), *(name for tenant in tenants for name in self._open_of(tenant))]
+
+    def under_way(self) -> int:
+        """Return how many usage events wait in Valkey for the ledger."""
+        return sum(self._store.xlen(valkey.stream_of(tag)) for tag in valkey.tags())
+
+    def refused(self) -> int:
+        """Return how many usage events PostgreSQL would not take."""
+        return sum(self._store.xlen(valkey.refused_stream_of(tag)) for tag in valkey.tags())
+
+    def _leases(self) -> list[str]:
+        keys = [valkey.leases_key(tag) for tag in valkey.tags()]
+        return [f"lease {member}" for key in keys for member in self._store.zrange(key, 0, -1)]
+
+    def _open_of(self, tenant: str) -> list[str]:
+        holds = self._store.scan_iter(match=valkey.hold_key(tenant, "*"), count=1000)
+        account = self._store.hgetall(valkey.account_key(tenant, months.current()))
+        counters = account | self._store.hgetall(valkey.bucket_key(tenant))
+        left = [
+            f"{tenant} {name}={number}"
+            for name, number in counters.items()
+            if name.split(":")[0] in OF_OPEN_REQUESTS and float(number)
+        ]
+        return [*holds, *left]
+
+    def _counters(self, of: Iterable[tuple[str, str]]) -> Sums:
+        keys = {pair: valkey.account_key(*pair) for pair in of}
+        read = {pair: self._store.hmget(key, "used", "spent") for pair, key in keys.items()}
+        return {pair: (int(tokens or 0), int(nanousd or 0)) for pair, (tokens, nanousd) in read.items()}
+
+    def _sums(self, tenants: list[str], book: str) -> Sums:
+        rows = self._rows(SUMS, tenants, book)
+        return {(str(row.tenant_id), row.period): (row.tokens, row.nanousd) for row in rows}
+
+    def _rows(self, query: LiteralString, *values: object) -> list[Any]:
+        with psycopg.connect(self._database_url, connect_timeout=5, row_factory=namedtuple_row) as connection:
+            return connection.execute(query, values).fetchall()

@@ -1,0 +1,19 @@
+"""The short form of `make chaos`, beside the stack that already runs."""
+
+import os
+
+import pytest
+
+from stack.trials import chaos
+from stack.trials.trial import folder_of
+from tests.journeys.conftest import kill
+
+KILLS = 8
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_doubled_or_left_held_when_every_part_is_killed_under_load():
+    notes = folder_of("chaos")
+    verdict = chaos.trial(os.environ, kill, notes=notes, kills=KILLS)
+    assert {killed.part for killed in verdict.kills} == {*chaos.OTHERS, "engine"}
+    assert verdict.is_good, f"{verdict.line()}: see {notes}/verdict.json"

@@ -1,0 +1,15 @@
+"""The short form of `make quota-storm`, beside the stack that already runs."""
+
+import os
+
+import pytest
+
+from stack.trials import storm
+from stack.trials.trial import folder_of
+
+
+@pytest.mark.timeout(400)
+def test_a_cap_holds_to_the_token_and_refuses_nobody_in_vain():
+    verdict = storm.trial(os.environ, notes=folder_of("storm"), requests=200)
+    assert verdict.admitted + verdict.refused == 200
+    assert verdict.is_good, (verdict.line(), verdict.wanting)
