@@ -19,7 +19,7 @@ from inference.schemas import Asked
 
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error"'
-USAGE = re.compile(rb',"usage":(null|\{(?:[^{}]|\{[^{}]*\})*\})')
+USAGE = b',"usage":'
 FINISH = re.compile(rb'"finish_reason":"(\w+)"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 
@@ -52,7 +52,9 @@ class EventStream:
         self._count(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
-        return USAGE.sub(b"", events).replace(self._internal, self._public)
+        before, *reports = events.split(USAGE)
+        passed = b"".join([before, *(report[_end(report) :] for report in reports)])
+        return passed.replace(self._internal, self._public)
 
     def _failure(self, event: bytes) -> DomainError:
         """Return what an error event means: vLLM refuses some fields only when the stream has begun."""
@@ -67,15 +69,16 @@ class EventStream:
             self._usage.finish_reason = FINISH.findall(events)[-1].decode()
         if self._asked.choices > 1:
             self._count_choices(events)
-        elif reports := USAGE.findall(events):
-            self._usage.take(orjson.loads(reports[-1]) or {})
+        elif (at := events.rfind(USAGE)) >= 0:
+            self._usage.take(_report(events[at + len(USAGE) :]))
 
     def _count_choices(self, events: bytes) -> None:
         """Sum what each choice reports: with several, the running usage of an event is that of its choice."""
         for event in events.split(b"\n\n"):
-            if not (report := USAGE.search(event)):
+            _, found, report = event.rpartition(USAGE)
+            if not found:
                 continue
-            counts = orjson.loads(report[1]) or {}
+            counts = _report(report)
             if choice := INDEX.search(event):
                 self._by_choice[int(choice[1])] = counts
             elif counts:  # the last event has the totals
@@ -93,5 +96,20 @@ class EventStream:
         if not self._asked.include_usage:
             return kept
         public = last.replace(self._internal, self._public)
-        # Hidden from the pattern that takes usage out of all other events.
+        # A blank hides it from what takes usage out of all other events.
         return kept + public.replace(b',"usage":', b', "usage":') + b"\n\n"
+
+
+def _report(after: bytes) -> dict[str, Any]:
+    """Return the counts that stand at the beginning of some bytes; none where they are null."""
+    return orjson.loads(after[: _end(after)]) or {}
+
+
+def _end(report: bytes) -> int:
+    """Return where a usage object ends: null, or flat, or with details inside."""
+    if report.startswith(b"null"):
+        return 4
+    end = report.index(b"}") + 1
+    while report.count(b"{", 0, end) > report.count(b"}", 0, end):
+        end = report.index(b"}", end) + 1
+    return end
