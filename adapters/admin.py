@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
-from adapters import routes, serving, tasks
+from adapters import bells, routes, serving
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Style
 
@@ -104,7 +104,7 @@ class AdapterVersionAdmin(ReadOnly, ModelAdmin):
         for version in chosen.select_related("style__owner"):
             try:
                 serving.retry(version)
-                tasks.ring_advance(version.pk)
+                bells.ring_advance(version.pk)
             except VersionMoved:
                 messages.warning(request, f"{version} has not failed.")
 

@@ -15,9 +15,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from adapters.errors import DiskUnavailable
-from adapters.models import BaseModel
+from adapters.models import IDENTITY, BaseModel
 
-NAME = "identity"
 PREFERRED = "q_proj"
 
 
@@ -28,7 +27,7 @@ def write(base_model: BaseModel, folder: Path) -> Path:
     """
     files = {"adapter_config.json": _config(base_model), "adapter_model.safetensors": _weights(base_model)}
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
-    path = folder.absolute() / f"{NAME}-{digest}"
+    path = folder.absolute() / f"{IDENTITY}-{digest}"
     try:
         if not path.is_dir():
             _write(path, files)

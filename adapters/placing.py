@@ -13,8 +13,8 @@ from django.conf import settings
 from adapters import engine as control
 from adapters import serving, storage
 from adapters.errors import DiskUnavailable, EngineUnavailable
+from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.models import AdapterVersion, Placement
-from adapters.validation import CONFIG_FILE, WEIGHTS_FILE
 
 logger = logging.getLogger(__name__)
 

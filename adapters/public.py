@@ -1,16 +1,15 @@
 """What other floors may use of this one."""
 
+from adapters.bells import ring_advance
 from adapters.catalogue import find_usable as find_style
 from adapters.catalogue import select, set_public, showcase, style_choices, unselect
 from adapters.catalogue import usable as playground_styles
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
-from adapters.registering import register_base, register_engine
 from adapters.routes import publish as publish_routes
 from adapters.routes import republish_stale, routes_of
 from adapters.serving import is_answering
 from adapters.storage import Upload
-from adapters.tasks import ring_advance
 from adapters.uploads import About
 from adapters.uploads import begin as begin_upload
 from adapters.uploads import finish as finish_upload
@@ -31,8 +30,6 @@ __all__ = [
     "is_answering",
     "playground_styles",
     "publish_routes",
-    "register_base",
-    "register_engine",
     "republish_stale",
     "ring_advance",
     "routes_of",

@@ -12,8 +12,8 @@ from django.utils import timezone
 from adapters import engine as control
 from adapters import identity, placing, routes, serving
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
-from adapters.models import AdapterVersion, Engine, Placement, Status
-from adapters.validation import CONFIG_FILE, WEIGHTS_FILE
+from adapters.files import CONFIG_FILE, WEIGHTS_FILE
+from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status
 from foundation import locks
 from foundation.errors import DomainError, Unavailable
 
@@ -75,11 +75,11 @@ def _unload_unwanted(engine: Engine, present: dict[str, str], placements: list[P
 
 def _ensure_identity(engine: Engine, present: dict[str, str]) -> str:
     """Load the adapter through which a CPU engine serves the base model; return what is wrong, or ""."""
-    if engine.device != Engine.Device.CPU or identity.NAME in present:
+    if engine.device != Engine.Device.CPU or IDENTITY in present:
         return ""
     try:
         path = identity.write(engine.base_model, Path(settings.ENGINE_ADAPTERS_DIR))
-        control.load(engine, identity.NAME, str(path))
+        control.load(engine, IDENTITY, str(path))
     except (EngineRefused, DiskUnavailable) as error:
         logger.error("%s: %s%s", engine, WITHOUT_BASE, error.message)
         return f"{WITHOUT_BASE}{error.message}"
@@ -144,7 +144,7 @@ def _static_modules(
     """Return the modules that an engine was started with → the placement whose files they are, if any."""
     # Of several versions with the same files, the oldest is the one the engine was started with.
     known = {(one.version.config_sha256, one.version.sha256): one for one in reversed(placements)}
-    strange = [name for name in present if name != identity.NAME and not OURS.fullmatch(name)]
+    strange = [name for name in present if name != IDENTITY and not OURS.fullmatch(name)]
     return {name: known.get(_digests_of(Path(present[name])) or ("", "")) for name in strange}
 
 

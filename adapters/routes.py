@@ -15,8 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from adapters import identity
-from adapters.models import AdapterVersion, Engine, Placement, Style
+from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Style
 from foundation import locks, valkey
 from tenants.public import Tenant, gate_publish
 
@@ -148,7 +147,7 @@ def _base() -> Route:
         "base_model": engine.base_model.name,
         "engine": engine.pk,
         "url": engine.url,
-        "lora": identity.NAME if on_cpu else engine.base_model.name,
+        "lora": IDENTITY if on_cpu else engine.base_model.name,
         "max_model_len": engine.max_model_len,
         "max_num_seqs": engine.max_num_seqs,
     }

@@ -13,10 +13,9 @@ from django.utils import timezone
 
 from adapters import routes, storage, uploads
 from adapters.errors import NotStored, NotUploaded, StorageUnavailable
+from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.validation import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
     BaseShape,
     Finding,
     LocalFile,

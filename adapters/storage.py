@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -160,6 +159,8 @@ def _presigner() -> "S3Client":
 
 
 def _connected(endpoint_url: str | None) -> "S3Client":
+    import boto3  # noqa: PLC0415  25 MiB that a gateway which meets no upload never needs
+
     return boto3.client(
         "s3",
         endpoint_url=endpoint_url,

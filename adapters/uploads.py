@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from adapters import routes, storage
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused
+from adapters.files import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE, WEIGHTS_LIMIT
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
-from adapters.validation import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE, WEIGHTS_LIMIT
 from foundation import locks
 from tenants.public import Tenant, User, limits_of
 

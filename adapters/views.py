@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from adapters import bells, progress, serving, uploads
 from adapters import catalogue as styles
-from adapters import progress, serving, tasks, uploads
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import About
@@ -93,7 +93,7 @@ def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
         uploads.finish(version)
     except NotUploaded as error:
         return JsonResponse({"errors": {"files": [error.message]}}, status=400)
-    tasks.ring_advance(version.pk)
+    bells.ring_advance(version.pk)
     return JsonResponse({"page": _page(version)})
 
 
@@ -112,7 +112,7 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     version = _own_version(request, version_id)
     try:
         serving.retry(version)
-        tasks.ring_advance(version.pk)
+        bells.ring_advance(version.pk)
     except VersionMoved as error:
         messages.error(request, error.message)
     return redirect(_page(version))

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from adapters.models.versions import AdapterVersion  # noqa: F401
 
 
+IDENTITY = "identity"  # CPU engines serve the base model under this name: see identity.py
+
+
 class BaseModel(models.Model):
     """The shared model under all adapters. Its shapes and norms are what uploads are checked against."""
 

@@ -5,14 +5,7 @@ stays below 64 MB whatever the upload's size.
 """
 
 from adapters.validation.examining import Report, examine
-from adapters.validation.files import (
-    CONFIG_FILE,
-    CONFIG_LIMIT,
-    PICKLES,
-    WEIGHTS_FILE,
-    WEIGHTS_LIMIT,
-    examine_folder,
-)
+from adapters.validation.files import examine_folder
 from adapters.validation.findings import PROBLEMS, Finding
 from adapters.validation.shapes import BaseShape, Linear
 from adapters.validation.sources import LocalFile, Shortened, Source
@@ -20,12 +13,7 @@ from adapters.validation.weights import BOUND, Strength
 
 __all__ = [
     "BOUND",
-    "CONFIG_FILE",
-    "CONFIG_LIMIT",
-    "PICKLES",
     "PROBLEMS",
-    "WEIGHTS_FILE",
-    "WEIGHTS_LIMIT",
     "BaseShape",
     "Finding",
     "Linear",

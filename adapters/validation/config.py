@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.files import CONFIG_LIMIT
 from adapters.validation.documents import DuplicateKey, NotJson, load
 from adapters.validation.findings import Findings, plain
 from adapters.validation.quantisation import split, state_of_config, state_of_words
 from adapters.validation.shapes import BaseShape
 
-CONFIG_LIMIT = 64 * 1024
 # Inits that only choose where training starts; PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the base.
 PLAIN_INITS = {"gaussian", "eva", "orthogonal", "mica"}
 PATTERN_LIMIT = 240  # each; the engine makes regular expressions of both patterns and keeps 500 compiled ones

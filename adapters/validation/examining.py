@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
+from adapters.files import WEIGHTS_LIMIT
 from adapters.validation import config, factors, header, weights
 from adapters.validation.findings import Finding, Findings
 from adapters.validation.shapes import BaseShape
 from adapters.validation.sources import Source
 from adapters.validation.weights import Strength
-
-WEIGHTS_LIMIT = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)

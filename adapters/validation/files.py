@@ -3,16 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from adapters.validation.config import CONFIG_LIMIT
-from adapters.validation.examining import WEIGHTS_LIMIT, Report, examine
+from adapters.files import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE
+from adapters.validation.examining import Report, examine
 from adapters.validation.findings import Findings
 from adapters.validation.shapes import BaseShape
 from adapters.validation.sources import LocalFile
 
-__all__ = ["CONFIG_FILE", "CONFIG_LIMIT", "PICKLES", "WEIGHTS_FILE", "WEIGHTS_LIMIT", "examine_folder"]
-
-CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 

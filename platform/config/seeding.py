@@ -1,5 +1,6 @@
 """The demo's seed. Everything goes the way that a tenant's browser goes: POST to S3, validation, push."""
 
+import io
 import json
 import os
 import secrets
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import urllib3
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.utils import timezone
 
 from adapters.public import (
@@ -20,7 +22,6 @@ from adapters.public import (
     begin_upload,
     finish_upload,
     is_answering,
-    register_engine,
     ring_advance,
     select,
     set_public,
@@ -63,7 +64,7 @@ def seed(styles: Path, remembered: Path, *, say: Say) -> dict[str, str]:
 
     Raises DomainError with what is wrong.
     """
-    register_engine()
+    call_command("registerengine", stdout=io.StringIO())
     known = json.loads(remembered.read_text()) if remembered.exists() else {}
     user, password = _writer(known.get("password", ""))
     tenant = _workspace(user)

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from adapters import identity, placing, reconciling, serving, steps
-from adapters.models import BaseModel, Engine, Placement, Status, Style
+from adapters.models import IDENTITY, BaseModel, Engine, Placement, Status, Style
 from tests.adapters.conftest import adapter_files, served, storage_down, uploaded
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -163,7 +163,7 @@ def test_a_refusal_of_one_engine_leaves_the_version_to_the_other(acme, engine, v
 
 def test_the_identity_adapter_changes_nothing_and_is_for_cpu_engines(engine, vllm, folder, base_model):
     reconciling.reconcile(engine)
-    root = Path(vllm.loaded[identity.NAME])
+    root = Path(vllm.loaded[IDENTITY])
     assert root.parent == folder
     assert json.loads((root / "adapter_config.json").read_text())["target_modules"] == ["q_proj"]
     tensors = load_file(root / "adapter_model.safetensors")

@@ -36,6 +36,7 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
         "url": Engine.objects.get().url,
         "lora": poetry.live_version.engine_name,
         "max_model_len": 2048,
+        "max_num_seqs": 128,
     }
 
     catalogue.unselect(acme, poetry)

@@ -1,0 +1,37 @@
+"""Ringing for work: a task is named, not imported, so that web processes don't load what workers need."""
+
+import logging
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from kombu.pools import producers
+
+logger = logging.getLogger(__name__)
+
+ADVANCE = "adapters.tasks.advance"
+RECONCILE = "adapters.tasks.reconcile"
+# Somebody waits while a view rings; kombu's own patience is six seconds even with retry=False.
+PATIENCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+
+
+def ring_advance(version_id: UUID) -> None:
+    """Ring for one version when the transaction commits."""
+    transaction.on_commit(partial(ring, ADVANCE, str(version_id)), robust=True)
+
+
+def ring(task: str, *args: str, **options: Any) -> None:
+    """Send a task by its name, with Celery's `queue` and `expires` (seconds) if given.
+
+    A broker that does not answer fails nobody: beat rings again.
+    """
+    connection = current_app.connection_for_write()
+    connection.transport_options = {**(connection.transport_options or {}), **PATIENCE}
+    try:
+        with producers[connection].acquire(block=True) as producer:
+            current_app.signature(task, args).apply_async(producer=producer, retry=False, **options)
+    except (OperationalError, OSError) as error:
+        logger.warning("The broker does not answer; beat rings again for %s: %s", task, error)
