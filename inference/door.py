@@ -1,28 +1,30 @@
 """The door of the data plane: a plain ASGI app for `/v1/…`, beside Django, without its middleware."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from inference import presenting, replays
-from inference.admission import Caller, Rates
+import orjson
+
+from inference import messages, presenting, replays, responses
+from inference.admission import Rates
 from inference.errors import DomainError, TooLarge, UnknownKey, UnknownPath
 from inference.gateway import Gateway
 from inference.listing import models_of
 from inference.presenting import Headers
-from inference.relay import Answer, new_request_id, relay
-from inference.schemas import Asked, Kind, parse
+from inference.relay import Answer, counted, new_request_id, relay
+from inference.schemas import Asked, parse
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
-KINDS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "text"}
+COUNT_TOKENS = "/v1/messages/count_tokens"
 STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -31,6 +33,23 @@ STREAM_HEADERS = [
 JSON_HEADERS = [(b"content-type", b"application/json")]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an endpoint's requests become what the engine is asked, and the answers what the client gets."""
+
+    parse: Callable[[bytes], Asked]
+    whole: Callable[[bytes, bytes, str], bytes] = lambda answer, *_: answer
+    stream: Callable[[AsyncGenerator[bytes], bytes, str], AsyncGenerator[bytes]] = lambda events, *_: events
+
+
+FORMS = {
+    "/v1/chat/completions": Form(partial(parse, "chat")),
+    "/v1/completions": Form(partial(parse, "text")),
+    "/v1/messages": Form(messages.parse, messages.whole, messages.stream),
+    "/v1/responses": Form(responses.parse, responses.whole, responses.stream),
+}
 
 
 @dataclass(eq=False)
@@ -54,9 +73,11 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         """Send the status line and headers, with those that every answer carries."""
         self.started = True
+        request_id = self.request_id.encode()
         elapsed_ms = int((time.perf_counter() - self.began_s) * 1000)
         every = [
-            (b"x-request-id", self.request_id.encode()),
+            (b"x-request-id", request_id),
+            (b"request-id", request_id),  # as Anthropic's clients read it
             (b"openai-processing-ms", b"%d" % elapsed_ms),
         ]
         await self.send({"type": "http.response.start", "status": status, "headers": headers + every})
@@ -104,58 +125,53 @@ async def door(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _answer(gateway: Gateway, exchange: Exchange) -> None:
     path, method = exchange.scope["path"].rstrip("/"), exchange.scope["method"]
-    if path in KINDS and method == "POST":
+    if method == "POST" and (form := FORMS.get(path)):
+        await _generate(gateway, exchange, form, path)
+    elif method == "POST" and path == COUNT_TOKENS:
         caller = await gateway.caller(_secret(exchange))
-        body = await exchange.body()
-        asked = parse(KINDS[path], body)
-        if key := exchange.header(b"idempotency-key"):
-            asked_bytes = path.encode() + body
-            await _answer_once(gateway, exchange, caller, asked, key=key, asked_bytes=asked_bytes)
-        else:
-            await _pass_on(await relay(gateway, caller, asked, exchange.request_id), exchange)
-    elif path.startswith("/v1/models") and method == "GET":
+        asked = messages.parse_count(await exchange.body())
+        tokens = await counted(gateway, caller, asked, exchange.request_id)
+        await exchange.whole(200, orjson.dumps({"input_tokens": tokens}), [])
+    elif method == "GET" and path.startswith("/v1/models"):
         caller = await gateway.caller(_secret(exchange))
         listing = await models_of(gateway, caller, path.removeprefix("/v1/models").removeprefix("/"))
-        await exchange.whole(200, json.dumps(listing).encode(), [])
+        await exchange.whole(200, orjson.dumps(listing), [])
     else:
         raise UnknownPath
 
 
-async def _answer_once(
-    gateway: Gateway, exchange: Exchange, caller: Caller, asked: Asked, *, key: str, asked_bytes: bytes
-) -> None:
-    """Answer a request with an idempotency key: from what is kept, or by doing it and keeping the answer."""
-    request_id = exchange.request_id
-    held = await replays.claim(gateway, caller, key, asked=asked_bytes, request_id=request_id)
-    if isinstance(held, replays.Stored):
-        await exchange.start(200, [*held.headers, (b"idempotent-replayed", b"true")])
-        return await exchange.write(held.body, more=False)
+async def _generate(gateway: Gateway, exchange: Exchange, form: Form, path: str) -> None:
+    caller = await gateway.caller(_secret(exchange))
+    body = await exchange.body()
+    asked, request_id = form.parse(body), exchange.request_id
+    key = exchange.header(b"idempotency-key")
+    if not key:
+        return await _pass_on(await relay(gateway, caller, asked, request_id), form, body, exchange)
+    held = await replays.claim(gateway, caller, key, asked=path.encode() + body, request_id=request_id)
+    if isinstance(held, Answer):
+        return await _pass_on(held, form, body, exchange)
     try:
-        answer = await relay(gateway, caller, asked, request_id)
-        first = (b"x-polyscribe-first-request", request_id.encode())
-        kept = [*presenting.provenance(answer.grant.route_json), first]
-        if answer.stream:
-            answer.stream = held.recorded(answer.stream, STREAM_HEADERS + kept)
-        else:
-            await held.keep(replays.Stored(JSON_HEADERS + kept, answer.whole))
-        return await _pass_on(answer, exchange)
+        answer = await held.recorded(await relay(gateway, caller, asked, request_id))
+        return await _pass_on(answer, form, body, exchange)
     finally:
         await held.release()
 
 
 def _secret(exchange: Exchange) -> str:
     scheme, _, secret = exchange.header(b"authorization").partition(" ")
-    if scheme.lower() != "bearer":
-        raise UnknownKey
-    return secret.strip()
+    if scheme.lower() == "bearer":
+        return secret.strip()
+    if secret := exchange.header(b"x-api-key"):  # Anthropic's way
+        return secret
+    raise UnknownKey
 
 
-async def _pass_on(answer: Answer, exchange: Exchange) -> None:
-    headers = presenting.rate_headers(answer.grant.rates) + presenting.provenance(answer.grant.route_json)
+async def _pass_on(answer: Answer, form: Form, body: bytes, exchange: Exchange) -> None:
     if answer.stream is None:
-        return await exchange.whole(200, answer.whole, headers)
-    await exchange.start(200, STREAM_HEADERS + headers)
-    return await _stream(answer.stream, exchange)
+        return await exchange.whole(200, form.whole(answer.whole, body, answer.request_id), answer.headers)
+    stream = form.stream(answer.stream, body, answer.request_id)
+    await exchange.start(200, STREAM_HEADERS + answer.headers)
+    return await _stream(stream, exchange)
 
 
 async def _stream(stream: AsyncGenerator[bytes], exchange: Exchange) -> None:
@@ -183,8 +199,10 @@ async def _until_disconnect(receive: Receive) -> None:
 
 async def _refuse(exchange: Exchange, error: DomainError) -> None:
     rates = error.facts.get("rates")
-    headers = presenting.headers(error) + presenting.rate_headers(rates if isinstance(rates, Rates) else None)
-    await exchange.whole(presenting.status_and_type(error)[0], presenting.body(error), headers)
+    limits = presenting.rate_headers(rates if isinstance(rates, Rates) else None)
+    tell = messages.error if exchange.scope["path"].startswith("/v1/messages") else presenting.error
+    status, body, headers = tell(error)
+    await exchange.whole(status, body, headers + limits)
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,8 @@ class ContextTooLong(Invalid):
 
 
 class UnknownPath(NotFound):
-    """There is no such endpoint; see GET /v1/models, POST /v1/chat/completions and /v1/completions."""
+    """There is no such endpoint. There are GET /v1/models, POST /v1/chat/completions, /v1/completions,
+    /v1/responses and /v1/messages."""
 
     code = "unknown_url"
 

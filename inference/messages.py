@@ -4,15 +4,15 @@ vLLM has an endpoint of that form too, but reports no running usage there, so th
 billed. The form: https://platform.claude.com/docs/en/api/messages, as Anthropic's Python client reads it.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
-from asgiref.sync import sync_to_async
 
-from inference import counting, presenting, schemas
+from inference import presenting
 from inference.errors import BadRequest, DomainError
+from inference.forms import as_chat, event, objects, text_of, translated, word
 from inference.metering import Usage
 from inference.schemas import Asked
 
@@ -45,15 +45,9 @@ def parse(body: bytes) -> Asked:
     return asked
 
 
-async def count_tokens(body: bytes) -> bytes:
-    """Return `{"input_tokens": …}`: a close upper bound of what this request's prompt would be billed.
-
-    The texts are counted by the base model's own tokenizer; only what the chat template puts around them
-    is estimated, at its most. Nothing is generated or billed. Raises BadRequest.
-    """
-    asked = as_chat(body, _chat, refused=REFUSED, names=NAMES)
-    counted = await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
-    return orjson.dumps({"input_tokens": min(counted, asked.prompt_bound())})
+def parse_count(body: bytes) -> Asked:
+    """Return a request whose prompt is only to be counted. Raises BadRequest."""
+    return as_chat(body, _chat, refused=REFUSED, names=NAMES)
 
 
 def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
@@ -84,107 +78,6 @@ def error(error: DomainError) -> tuple[int, bytes, presenting.Headers]:
     failure = {"type": TYPES.get(status, "api_error"), "message": error.message}
     body = orjson.dumps({"type": "error", "error": failure})
     return OVERLOADED if status == 503 else status, body, presenting.headers(error)
-
-
-# What every form that becomes a chat needs.
-
-
-class Form(Protocol):
-    """A form that a chat's event stream can be told in; each deed returns what the client gets."""
-
-    def chunk(self, chunk: dict[str, Any]) -> bytes:
-        """Tell of the next part of the answer."""
-
-    def failed(self, error: dict[str, Any]) -> bytes:
-        """Tell of the failure that ends the stream."""
-
-    def done(self) -> bytes:
-        """Tell that the answer is whole and settled."""
-
-
-async def translated(events: AsyncGenerator[bytes], form: Form) -> AsyncGenerator[bytes]:
-    """Yield a chat's events in another form; closing this closes them."""
-    try:
-        async for data in events:
-            if told := b"".join(_told(form, event) for event in data.split(b"\n\n") if event):
-                yield told
-    finally:
-        await events.aclose()
-
-
-def _told(form: Form, event: bytes) -> bytes:
-    if event.startswith(b":"):
-        return event + b"\n\n"
-    data = event.removeprefix(b"data:").strip()
-    if data == b"[DONE]":
-        return form.done()
-    chunk = orjson.loads(data)
-    return form.failed(chunk["error"]) if chunk.get("error") else form.chunk(chunk)
-
-
-def event(kind: str, **facts: object) -> bytes:
-    """Return an event under its own name, as both Anthropic's and OpenAI's newer streams have it."""
-    return b"event: " + kind.encode() + b"\ndata: " + orjson.dumps({"type": kind, **facts}) + b"\n\n"
-
-
-def as_chat(
-    body: bytes,
-    translate: Callable[[dict[str, Any]], dict[str, Any]],
-    *,
-    refused: Mapping[str, str],
-    names: Mapping[str, str],
-) -> Asked:
-    """Return a request of another form as a chat, as checked as any.
-
-    `refused` has the fields that can't be served, and what to do instead; `names` those that are called
-    otherwise in a chat, by the chat's name. Raises BadRequest, with fields named as the client named them.
-    """
-    raw = schemas.read(body)
-    for name, instead in refused.items():
-        if raw.get(name):
-            raise BadRequest(f"`{name}` is not served: {instead}.", param=name)
-    try:
-        orjson.dumps({"response": raw})  # what is repeated in an answer
-        chat = {name: value for name, value in translate(raw).items() if value is not None}
-        chat_body = orjson.dumps(chat)
-    except orjson.JSONEncodeError:  # orjson reads deeper than it writes
-        raise BadRequest("The body is nested too deeply.") from None
-    try:
-        asked = schemas.parse("chat", chat_body)
-    except BadRequest as error:
-        ours = str(error.facts.get("param") or "")
-        theirs = names.get(ours, ours)
-        raise BadRequest(error.message.replace(f"`{ours}`", f"`{theirs}`"), param=theirs or None) from None
-    asked.body_bytes = max(len(body), len(chat_body))
-    asked.include_usage = True
-    return asked
-
-
-def objects(value: object, place: str) -> list[dict[str, Any]]:
-    """Return a list of objects as it is. Raises BadRequest naming its place."""
-    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
-        return value
-    raise BadRequest(f"`{place}` must be a list of objects.", param=place)
-
-
-def word(value: dict[str, Any], name: str, place: str = "") -> str:
-    """Return a text that an object must have. Raises BadRequest naming its place."""
-    if isinstance(value.get(name), str):
-        return str(value[name])
-    spot = f"{place}.{name}".removeprefix(".")
-    raise BadRequest(f"`{spot}` must be a text.", param=spot)
-
-
-def text_of(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> str:
-    """Return a string, or the texts of a list of blocks, a line each, as vLLM joins them in a chat."""
-    if isinstance(content, str):
-        return content
-    blocks = objects(content, place)
-    for index, block in enumerate(blocks):
-        if block.get("type") not in kinds:
-            spot = f"{place}[{index}]"
-            raise BadRequest(f"`{spot}`: only text is served; leave other content out.", param=spot)
-    return "\n".join(word(block, "text", f"{place}[{index}]") for index, block in enumerate(blocks))
 
 
 # The request.

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any
 
 import hiredis
-from redis.asyncio.connection import parse_url
+from redis.connection import parse_url
 from redis.exceptions import NoScriptError, ResponseError
 
 CONNECT_WITHIN_S = 2
@@ -29,7 +29,7 @@ class Multiplexer:
     """
 
     def __init__(self, url: str) -> None:
-        self._address = parse_url(url)
+        self._address: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
         self._wire: _Wire | None = None
         self._opening: asyncio.Task[_Wire] | None = None
 

@@ -34,6 +34,11 @@ def status_and_type(error: DomainError) -> tuple[int, str]:
     return 500, "server_error"
 
 
+def error(error: DomainError) -> tuple[int, bytes, Headers]:
+    """Return an error's status, body and headers."""
+    return status_and_type(error)[0], body(error), headers(error)
+
+
 def body(error: DomainError) -> bytes:
     """Return `{"error": {...}}` with the four keys that clients expect."""
     code = None if isinstance(error, WITHOUT_CODE) else error.code

@@ -17,6 +17,7 @@ from inference.admission import Caller, Cold, Crude, Grant, OtherMonth, admit, p
 from inference.errors import DomainError, EngineUnavailable, GateUnavailable, Limited
 from inference.gateway import Gateway
 from inference.metering import Usage
+from inference.presenting import Headers
 from inference.schemas import Asked
 from inference.streams import DONE, EventStream
 from inference.turns import Turn
@@ -33,7 +34,8 @@ PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "servic
 class Answer:
     """An answer on its way: whole, or a stream that is to be read to its end or closed, which settles."""
 
-    grant: Grant
+    request_id: str
+    headers: Headers
     whole: bytes = b""
     stream: "AsyncGenerator[bytes] | None" = None
 
@@ -49,10 +51,23 @@ async def relay(gateway: Gateway, caller: Caller, asked: Asked, request_id: str)
     A streamed answer whose client hangs up is stopped, and billed what the engine reported until then. One
     that isn't streamed runs to its end and is billed whole: the engine reports its count only there.
     """
-    passage = _Passage(gateway, asked, await _admit(gateway, caller, asked, request_id))
+    grant = await _admit(gateway, caller, asked, request_id)
+    passage = _Passage(gateway, asked, grant)
+    headers = presenting.rate_headers(grant.rates) + presenting.provenance(grant.route_json)
     if not asked.stream:
-        return Answer(passage.grant, whole=await passage.whole())
-    return Answer(passage.grant, stream=await passage.begun())
+        return Answer(request_id, headers, whole=await passage.whole())
+    return Answer(request_id, headers, stream=await passage.begun())
+
+
+async def counted(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> int:
+    """Return a close upper bound of a prompt's tokens: its texts' own count and what a template adds.
+
+    It is a request of no tokens to every limit: admitted, and settled with nothing used.
+    """
+    grant = await _admit(gateway, caller, asked, request_id)
+    tokens = await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
+    await gateway.meter.settle(grant, Usage(), "complete")
+    return min(tokens, asked.prompt_bound())
 
 
 async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:

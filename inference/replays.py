@@ -9,7 +9,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from redis.exceptions import RedisError
@@ -19,6 +19,7 @@ from inference.admission import Caller
 from inference.errors import BadRequest, GateUnavailable, KeyInUse, KeyUsedOtherwise
 from inference.gateway import CLAIMED_FOR_MS, Gateway
 from inference.presenting import Headers
+from inference.relay import Answer
 from inference.streams import DONE
 
 KEY_MAX_CHARACTERS = 255
@@ -26,41 +27,38 @@ KEPT_FOR_MS = 3_600_000
 KEPT_MAX_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
-class Stored:
-    """An answer as it was given: its headers and its bytes."""
-
-    headers: Headers
-    body: bytes
-
-
 @dataclass(eq=False)
 class Claim:
-    """A key that this request has; `keep` or `release` must follow, of which the first counts."""
+    """A key that this request has: until its answer is kept, or until `release`."""
 
     gateway: Gateway
     name: str
     request_id: str
     is_over: bool = False
 
-    async def recorded(self, stream: AsyncGenerator[bytes], headers: Headers) -> AsyncGenerator[bytes]:
-        """Yield a stream as it is; keep it once it is whole."""
+    async def recorded(self, answer: Answer) -> Answer:
+        """Return an answer as it is, which is kept now, or as soon as its stream is whole."""
+        provenance = [pair for pair in answer.headers if pair[0].startswith(b"x-polyscribe-")]
+        if answer.stream is None:
+            await self._keep(provenance, answer.whole, is_stream=False)
+            return answer
+        return replace(answer, stream=self._recorded(answer.stream, provenance))
+
+    async def _recorded(self, stream: AsyncGenerator[bytes], headers: Headers) -> AsyncGenerator[bytes]:
         parts = []
         try:
             async for chunk in stream:
                 parts.append(chunk)
                 if chunk == DONE:
-                    await self.keep(Stored(headers, b"".join(parts)))
+                    await self._keep(headers, b"".join(parts), is_stream=True)
                 yield chunk
         finally:
             await stream.aclose()
             await self.release()
 
-    async def keep(self, answer: Stored) -> None:
-        """Keep the answer for who asks again."""
-        packed = zlib.compress(
-            orjson.dumps([[[n.decode(), v.decode()] for n, v in answer.headers], answer.body.decode()])
-        )
+    async def _keep(self, headers: Headers, body: bytes, *, is_stream: bool) -> None:
+        written = [[name.decode(), value.decode()] for name, value in headers]
+        packed = zlib.compress(orjson.dumps([self.request_id, written, body.decode(), is_stream]))
         await self._end(base64.b64encode(packed).decode() if len(packed) <= KEPT_MAX_BYTES else "")
 
     async def release(self) -> None:
@@ -80,7 +78,7 @@ class Claim:
 
 async def claim(
     gateway: Gateway, caller: Caller, key: str, *, asked: bytes, request_id: str
-) -> Claim | Stored:
+) -> Claim | Answer:
     """Return a claim on an idempotency key, or what was answered before.
 
     Raises KeyInUse while another request has it, KeyUsedOtherwise when it asked for something else.
@@ -96,11 +94,22 @@ async def claim(
     except (RedisError, OSError) as error:
         raise GateUnavailable from error
     if state == "done":
-        headers, body = orjson.loads(zlib.decompress(base64.b64decode(answer[0])))
-        return Stored([(name.encode(), value.encode()) for name, value in headers], body.encode())
+        return _replayed(*orjson.loads(zlib.decompress(base64.b64decode(answer[0]))))
     if state == "other":
         raise KeyUsedOtherwise
     if state == "open":
         raise KeyInUse(retry_s=2)
     gateway.claims.add(name)
     return Claim(gateway, name, request_id)
+
+
+def _replayed(request_id: str, headers: list[tuple[str, str]], body: str, is_stream: bool) -> Answer:
+    told = [(name.encode(), value.encode()) for name, value in headers]
+    told += [(b"x-polyscribe-first-request", request_id.encode()), (b"idempotent-replayed", b"true")]
+    if is_stream:
+        return Answer(request_id, told, stream=_again(body.encode()))
+    return Answer(request_id, told, whole=body.encode())
+
+
+async def _again(body: bytes) -> AsyncGenerator[bytes]:
+    yield body

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from inference.errors import BadRequest
-from inference.messages import as_chat, event, objects, text_of, translated, word
+from inference.forms import as_chat, event, objects, text_of, translated, word
 from inference.metering import Usage
 from inference.schemas import Asked
 

@@ -73,6 +73,10 @@ def parse(kind: Kind, body: bytes) -> Asked:
         raise BadRequest("You must provide a `model`: the name of a style, such as `poetry`.", param="model")
     allowed = ALLOWED[kind]
     fields = {name: value for name, value in raw.items() if name in allowed and value is not None}
+    try:
+        orjson.dumps(fields)
+    except TypeError:
+        raise BadRequest("The body is nested too deeply.") from None
     for name in fields.keys() & CHECKS.keys():
         CHECKS[name](name, fields[name])
     (_check_chat if kind == "chat" else _check_text)(fields)

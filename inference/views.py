@@ -52,7 +52,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
             presenting.body(error), "application/json", status, headers=_written(presenting.headers(error))
         )
     assert answer.stream is not None
-    headers = _written(STREAM_HEADERS + presenting.provenance(answer.grant.route_json))
+    headers = _written(STREAM_HEADERS + answer.headers)
     return StreamingHttpResponse(answer.stream, headers=headers | {"x-request-id": request_id})
 
 

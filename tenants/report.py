@@ -81,9 +81,9 @@ def sentence(*, used: int, cap: int, start: datetime, end: datetime, now: dateti
     elapsed = now - start
     if elapsed < FIRST_DAYS:
         return f"{so_far}."
-    reached = start + elapsed * (cap / used)
-    if reached >= end:
+    if cap / used >= (end - start) / elapsed:
         return f"{so_far}; at this pace they last the month."
+    reached = start + elapsed * (cap / used)
     return f"{so_far}; at this pace the cap comes on the {ordinal(reached.astimezone(UTC).day)}."
 
 

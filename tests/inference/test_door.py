@@ -234,3 +234,28 @@ async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(cl
     engine.refuses = None
     status, head, _ = await client.ask(chat(), headers={"idempotency-key": "k2"})
     assert (status, head.get("idempotent-replayed")) == (200, None)
+
+
+async def test_messages_and_responses_are_chats_in_another_form(client, engine, account):
+    body = {"model": "poetry", "max_tokens": 20, "messages": [{"role": "user", "content": "Rain?"}]}
+    _, head, message = await client.ask(body, path="/v1/messages", headers={"idempotency-key": "k"})
+    assert json.loads(message)["content"][0]["text"] == "".join(engine.words)
+    assert head["request-id"] == head["x-request-id"]
+    _, _, again = await client.ask(body, path="/v1/messages", headers={"idempotency-key": "k"})
+    assert again == message
+    _, _, stream = await client.ask(
+        {"model": "poetry", "input": "Rain?", "stream": True}, path="/v1/responses"
+    )
+    assert stream.rstrip().split(b"event: ")[-1].startswith(b"response.completed")
+    assert len(account.events()) == 2
+
+
+async def test_a_count_is_a_request_without_tokens(client, account):
+    body = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}]}
+    status, _, counted = await client.ask(body, path="/v1/messages/count_tokens")
+    assert status == 200
+    assert json.loads(counted)["input_tokens"] > 0
+    assert (account.events(), account.held(), account.used()) == ([], 0, 0)
+    account.limit(requests_per_minute=0.5)
+    status, _, refused = await client.ask(body, path="/v1/messages/count_tokens")
+    assert (status, json.loads(refused)["error"]["type"]) == (429, "rate_limit_error")

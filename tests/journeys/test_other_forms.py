@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import anthropic
 import openai
 import pytest
-from pydantic import BaseModel, Field
 
 from stack.pages import Session, rows
 from tests.journeys.conftest import Writer, eventually
-from tests.journeys.test_official_client import QUESTION, WEATHER, billed
+from tests.journeys.test_official_client import QUESTION, WEATHER, Sky, billed
 
 GREEDY = {"extra_body": {"temperature": 0}}  # Anthropic's client no longer knows it, its form does
 ASKED = {"model": "poetry", "messages": QUESTION, "max_tokens": 24} | GREEDY
@@ -18,12 +17,6 @@ SAID = {"model": "poetry", "input": QUESTION[0]["content"], "max_output_tokens":
 PARAMETERS = WEATHER["function"]["parameters"]
 TOOL = {"name": "weather", "strict": True, "input_schema": PARAMETERS}
 FUNCTION = {"type": "function", "name": "weather", "strict": True, "parameters": PARAMETERS}
-
-
-class Sky(BaseModel):
-    """What a poet may say of the sky."""
-
-    colour: str = Field(pattern="^(blue|red)$")
 
 
 def client_of(writer: Writer, **options: object) -> anthropic.Anthropic:

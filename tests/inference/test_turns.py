@@ -1,0 +1,309 @@
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from itertools import count
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference import turns as turns_module
+from inference.errors import EngineBusy
+from inference.turns import RESERVE, Turn, Turns
+
+A, B, C, D = (UUID(int=n) for n in range(1, 5))
+
+
+class Engine:
+    """The requests at one engine; they end when the test says so, the oldest first."""
+
+    def __init__(self, capacity: int) -> None:
+        self.turns = Turns(capacity)
+        self.at_work: list[Turn] = []
+        self.begun: list[Turn] = []
+        self.tasks: dict[Turn, asyncio.Task] = {}
+
+    def ask(self, tenant: UUID, *, style: str = "poetry", weight: int = 1, cost: int = 10) -> Turn:
+        turn = Turn(tenant, style, weight, cost)
+        self.tasks[turn] = asyncio.create_task(self._take(turn))
+        return turn
+
+    async def _take(self, turn: Turn) -> None:
+        await self.turns.take(turn)
+        self.at_work.append(turn)
+        self.begun.append(turn)
+
+    async def settle_down(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def end(self, turn: Turn | None = None) -> Turn:
+        turn = turn or self.at_work[0]
+        self.at_work.remove(turn)
+        self.turns.leave(turn)
+        await self.settle_down()
+        return turn
+
+    def waiting(self) -> list[Turn]:
+        return [turn for turn, task in self.tasks.items() if not task.done()]
+
+    async def aclose(self) -> None:
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+@pytest.fixture
+async def engine():
+    engine = Engine(8)
+    yield engine
+    await engine.aclose()
+
+
+async def flood(engine, tenant, number, **more):
+    asked = [engine.ask(tenant, **more) for _ in range(number)]
+    await engine.settle_down()
+    return asked
+
+
+async def served(engine, ends, *, again=()):
+    """Tokens begun by tenant and style while so many requests end; `again`: who asks anew at each end."""
+    begun = len(engine.begun)
+    for _ in range(ends):
+        ended = await engine.end()
+        if ended.tenant in again:
+            engine.ask(ended.tenant, style=ended.style, weight=ended.weight, cost=ended.cost)
+            await engine.settle_down()
+    tokens: Counter = Counter()
+    for turn in engine.begun[begun:]:
+        tokens[turn.tenant] += turn.cost
+        tokens[turn.style] += turn.cost
+    return tokens
+
+
+async def test_a_flood_leaves_the_reserve_to_others_who_begin_at_once(engine):
+    await flood(engine, A, 500)
+    assert len(engine.at_work) == 6
+    for tenant in (B, C):
+        await flood(engine, tenant, 1)
+    assert Counter(t.tenant for t in engine.at_work) == {A: 6, B: 1, C: 1}
+
+
+@pytest.mark.parametrize("cost", [1, 10, 1000])
+@pytest.mark.parametrize("who", ["oldest", "newest"])
+async def test_a_newcomer_waits_for_one_end_at_most_when_two_floods_fill_the_engine(engine, cost, who):
+    await flood(engine, A, 500, cost=10)
+    await flood(engine, B, 500, cost=cost)
+    for ends in range(40):
+        newcomer = UUID(int=100 + ends)
+        engine.ask(newcomer)
+        await engine.settle_down()
+        await engine.end(engine.at_work[0 if who == "oldest" else -1])
+        assert [t.tenant for t in engine.at_work].count(newcomer) == 1, f"after {ends} ends"
+        await engine.end(next(t for t in engine.at_work if t.tenant == newcomer))
+
+
+async def test_a_third_flood_does_not_starve_who_filled_the_reserve(engine):
+    await flood(engine, A, 500, cost=10)
+    await flood(engine, B, 300, cost=1000)
+    await served(engine, 200)
+    await flood(engine, C, 500, cost=10)
+    assert (await served(engine, 200))[B]
+
+
+async def test_under_saturation_shares_follow_the_weights(engine):
+    for tenant, weight in ((A, 4), (B, 1), (C, 1), (D, 2)):
+        await flood(engine, tenant, 400, weight=weight)
+    tokens = await served(engine, 400)
+    for tenant, weight in ((A, 4), (B, 1), (C, 1), (D, 2)):
+        assert tokens[tenant] == pytest.approx(4000 * weight / 8, rel=0.1)
+
+
+async def test_shares_are_of_tokens_not_of_requests(engine):
+    await flood(engine, A, 400, cost=100)
+    await flood(engine, B, 400, cost=10)
+    await flood(engine, C, 400, cost=10)
+    tokens = await served(engine, 420)
+    assert tokens[A] == pytest.approx(tokens[B], rel=0.2)
+    assert tokens[B] == pytest.approx(tokens[C], rel=0.1)
+
+
+async def test_styles_of_one_tenant_share_what_it_gets(engine):
+    await flood(engine, A, 300, style="loud", cost=10)
+    await flood(engine, A, 30, style="quiet", cost=10)
+    tokens = await served(engine, 50)
+    assert tokens["loud"] == pytest.approx(tokens["quiet"], rel=0.2)
+
+
+async def test_a_style_that_asks_one_by_one_gets_no_more_than_its_share(engine):
+    await flood(engine, A, 500, style="many", cost=10)
+    await flood(engine, A, 1, style="large", cost=1000)
+    begun = len(engine.begun)
+    for _ in range(200):
+        ended = await engine.end()
+        if ended.style == "large":
+            engine.ask(A, style="large", cost=1000)
+            await engine.settle_down()
+    tokens = Counter()
+    for turn in engine.begun[begun:]:
+        tokens[turn.style] += turn.cost
+    assert tokens["large"] <= tokens["many"] + 2000
+
+
+async def test_who_was_away_has_no_credit(engine):
+    await flood(engine, A, 1)
+    await engine.end()
+    await flood(engine, B, 300)
+    await flood(engine, C, 300)
+    await served(engine, 100)
+    await flood(engine, A, 300)
+    tokens = await served(engine, 90)
+    assert tokens[A] == pytest.approx(300, abs=60)
+
+
+async def test_one_long_request_earns_no_credit_for_those_that_follow(engine):
+    [long_one] = await flood(engine, A, 1)
+    await flood(engine, B, 300)
+    await flood(engine, C, 300)
+    for _ in range(100):
+        await engine.end(next(t for t in engine.at_work if t is not long_one))
+    await flood(engine, A, 300)
+    tokens = await served(engine, 90)
+    assert tokens[A] == pytest.approx(300, abs=80)
+
+
+async def test_who_had_more_than_a_share_pays_it_back_only_while_others_wait(engine):
+    await flood(engine, A, 200, cost=10)
+    for _ in range(200):
+        await engine.end()
+    await flood(engine, B, 100)
+    await flood(engine, C, 100)
+    await flood(engine, A, 100)
+    tokens = await served(engine, 90)
+    assert tokens[A] == pytest.approx(300, abs=60)
+
+
+@pytest.mark.parametrize("capacity", range(1, 18))
+async def test_a_share_of_the_places_is_kept_from_each_tenant(capacity):
+    engine = Engine(capacity)
+    await flood(engine, A, 40)
+    assert len(engine.at_work) == capacity - int(capacity * RESERVE) >= 1
+    await flood(engine, B, 40)
+    assert len(engine.at_work) == capacity
+    await engine.aclose()
+
+
+async def test_the_queue_is_bounded_for_one_and_for_all(engine, monkeypatch):
+    monkeypatch.setattr(turns_module, "WAITING_MAX_PER_TENANT", 5)
+    monkeypatch.setattr(turns_module, "WAITING_MAX", 8)
+    await flood(engine, A, 6 + 5)
+    [refused] = await flood(engine, A, 1)
+    with pytest.raises(EngineBusy):
+        await engine.tasks[refused]
+    await flood(engine, B, 2 + 3)
+    assert engine.turns.waiting == 8
+    [refused] = await flood(engine, C, 1)
+    with pytest.raises(EngineBusy):
+        await engine.tasks[refused]
+    await engine.end()
+    assert engine.turns.waiting == 7
+    assert len(engine.at_work) == 8
+
+
+async def test_who_waits_too_long_is_told_and_leaves_no_place_taken(engine, monkeypatch):
+    monkeypatch.setattr(turns_module, "PATIENCE_S", 0.02)
+    *_, last = await flood(engine, A, 7)
+    with pytest.raises(EngineBusy) as refused:
+        await engine.tasks[last]
+    assert refused.value.facts["retry_s"]
+    assert (engine.turns.waiting, engine.turns.at_work) == (0, 6)
+
+
+async def test_a_place_that_comes_in_the_moment_of_giving_up_goes_to_the_next(engine):
+    *_, second, third = await flood(engine, A, 8)
+    leaving = engine.at_work.pop()
+    engine.turns.leave(leaving)  # lets the second in, which has not been told yet
+    engine.tasks[second].cancel()
+    await engine.settle_down()
+    assert third in engine.at_work
+    assert (engine.turns.at_work, engine.turns.waiting) == (6, 0)
+
+
+async def test_who_gave_up_before_being_let_in_is_passed_over(engine):
+    *_, second, third = await flood(engine, A, 8)
+    engine.tasks[second].cancel()
+    engine.turns.leave(engine.at_work.pop())  # while the second does not know yet that it is cancelled
+    await engine.settle_down()
+    assert third in engine.at_work
+    assert (engine.turns.at_work, engine.turns.waiting) == (6, 0)
+
+
+async def test_many_tenants_are_not_remembered_for_ever(monkeypatch):
+    monkeypatch.setattr(turns_module, "REMEMBERED_MAX", 50)
+    engine = Engine(4)
+    for number in range(300):
+        await flood(engine, UUID(int=number), 1)
+        await engine.end()
+    assert len(engine.turns._shares) <= 52
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.integers(0, 3), st.integers(0, 1), st.integers(1, 300)),
+        st.tuples(st.just("ask"), st.just(0), st.just(0), st.just(7)),
+        st.tuples(st.sampled_from(["end", "cancel", "cancel_and_end", "end_and_cancel"]), st.integers(0, 50)),
+        st.tuples(st.just("tick")),
+    ),
+    max_size=120,
+)
+
+
+@given(capacity=st.integers(1, 9), steps=steps)
+@settings(max_examples=300, deadline=None)
+def test_no_place_is_lost_or_given_twice_or_left_free_whatever_happens(capacity, steps):
+    asyncio.run(_play(capacity, steps))
+
+
+async def _play(capacity, steps):
+    engine, numbers = Engine(capacity), count()
+    most = capacity - int(capacity * RESERVE)
+    for name, *args in steps:
+        if name == "ask":
+            tenant, style, cost = args
+            engine.ask(UUID(int=tenant), style=f"s{style}", weight=1 + tenant, cost=cost)
+        elif name == "tick":
+            await asyncio.sleep(0)
+        else:
+            waiting = engine.waiting()
+            ends = [engine.at_work.pop(args[0] % len(engine.at_work))] if engine.at_work else []
+            cancels = [waiting[args[0] % len(waiting)]] if waiting else []
+            deeds = {"end": ends, "cancel": cancels}
+            if name == "cancel":
+                engine.at_work += ends
+            for deed in name.split("_and_"):
+                for turn in deeds[deed]:
+                    engine.turns.leave(turn) if deed == "end" else engine.tasks[turn].cancel()
+        assert engine.turns.at_work <= capacity
+        if next(numbers) % 4 == 0:
+            await engine.settle_down()
+            _check(engine, capacity, most)
+    await engine.settle_down()
+    _check(engine, capacity, most)
+    while engine.at_work:
+        await engine.end()
+        _check(engine, capacity, most)
+    assert not engine.waiting()
+    assert (engine.turns.at_work, engine.turns.waiting) == (0, 0)
+    for task in engine.tasks.values():
+        with suppress(asyncio.CancelledError):
+            task.result()
+
+
+def _check(engine, capacity, most):
+    working, waiting = Counter(t.tenant for t in engine.at_work), Counter(t.tenant for t in engine.waiting())
+    assert engine.turns.at_work == len(engine.at_work) <= capacity
+    assert engine.turns.waiting == waiting.total()
+    assert all(number <= most for number in working.values())
+    if len(engine.at_work) < capacity:  # a free place is one that nobody who waits may have
+        assert all(working[tenant] == most for tenant in waiting)
