@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check smoke styles bench-gateway bench-peers bench-engine chaos quota-storm clean
+.PHONY: help demo test check smoke styles bench-gateway bench-peers bench-engine bench-fairness chaos quota-storm clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -57,6 +57,10 @@ bench-peers: ## LiteLLM for bench-gateway, in an environment of its own
 bench-engine: ## The real engine through the gateway and directly
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) run --all -- .venv/bin/python -m bench.engine
+
+bench-fairness: ## What one tenant feels while another floods the engine
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) run --all -- .venv/bin/python -m bench.fairness
 
 clean: ## Remove the environments and all data of the demo
 	rm -rf .venv .venv-engine .venv-peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
