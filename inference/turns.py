@@ -20,7 +20,7 @@ RESERVE = 0.25
 WAITING_MAX = 2048
 WAITING_MAX_PER_TENANT = 512
 PATIENCE_S = 60
-REMEMBERED_MAX = 4096
+REMEMBERED_MAX = 512  # idle tenants whose share is remembered
 
 
 @dataclass(eq=False)
@@ -34,21 +34,21 @@ class Turn:
     begins: asyncio.Future[None] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Line:
-    """The waiting requests of one style of one tenant; `served` in tokens."""
+    """One style of one tenant: its waiting requests, and what it has been served, in tokens."""
 
     served: float = 0.0
     waiting: deque[Turn] = field(default_factory=deque)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Share:
-    """One tenant; `served` in tokens for each weight."""
+    """One tenant: its styles' lines, its requests at work, and what it has been served for its weight."""
 
     served: float = 0.0
-    clock: float = 0.0
     at_work: int = 0
+    waiting: int = 0
     lines: dict[str, _Line] = field(default_factory=dict)
 
 
@@ -66,9 +66,11 @@ class Turns:
     async def take(self, turn: Turn) -> None:
         """Return when the request may go to the engine; `leave` must follow. Raises EngineBusy."""
         share = self._share(turn.tenant)
-        if share.at_work < self._most and self.at_work < self.capacity and not share.lines:
-            # Others that wait while there is room have all that one tenant may have.
-            return self._begin(turn, share)
+        if not share.waiting:
+            share.served = max(share.served, self._present())
+            if share.at_work < self._most and self.at_work < self.capacity:
+                # Others that wait while there is room have all that one tenant may have.
+                return self._begin(turn, share)
         self._stand_in_line(turn, share)
         assert turn.begins
         try:
@@ -90,55 +92,63 @@ class Turns:
         if self.waiting:
             self._let_in()
 
+    def _present(self) -> float:
+        """Return where who was away begins: beside the one who waits and was served least."""
+        return min((share.served for share in self._shares.values() if share.waiting), default=self._clock)
+
     def _share(self, tenant: UUID) -> _Share:
         share = self._shares.get(tenant)
         if share is None:
             if len(self._shares) > REMEMBERED_MAX:
-                self._shares = {t: s for t, s in self._shares.items() if s.at_work or s.lines}
+                self._shares = {t: s for t, s in self._shares.items() if s.at_work or s.waiting}
             share = self._shares[tenant] = _Share()
-        if not share.at_work and not share.lines:
-            share.served = max(share.served, self._clock)
         return share
 
     def _stand_in_line(self, turn: Turn, share: _Share) -> None:
-        queued = sum(len(line.waiting) for line in share.lines.values())
-        if self.waiting >= WAITING_MAX or queued >= WAITING_MAX_PER_TENANT:
+        if self.waiting >= WAITING_MAX or share.waiting >= WAITING_MAX_PER_TENANT:
             raise EngineBusy(retry_s=5)
+        line = share.lines.setdefault(turn.style, _Line())
+        if not line.waiting:
+            others = [other.served for other in share.lines.values() if other.waiting]
+            line.served = max(line.served, min(others, default=line.served))
         turn.begins = asyncio.get_running_loop().create_future()
-        line = share.lines.setdefault(turn.style, _Line(share.clock))
         line.waiting.append(turn)
+        share.waiting += 1
         self.waiting += 1
 
     def _give_up(self, turn: Turn, share: _Share) -> None:
         line = share.lines.get(turn.style)
         if line and turn in line.waiting:
             line.waiting.remove(turn)
-            self._drop_if_empty(share, turn.style)
-            self.waiting -= 1
+            self._count_out(share)
+
+    def _count_out(self, share: _Share) -> None:
+        share.waiting -= 1
+        self.waiting -= 1
+        if not share.waiting:
+            share.lines.clear()  # between its styles, too, a tenant that waits for nothing is even
 
     def _let_in(self) -> None:
         while self.at_work < self.capacity:
-            ready = [s for s in self._shares.values() if s.lines and s.at_work < self._most]
+            ready = [s for s in self._shares.values() if s.waiting and s.at_work < self._most]
             if not ready:
                 return
-            share = min(ready, key=lambda s: s.served)
-            style, line = min(share.lines.items(), key=lambda item: item[1].served)
+            # Of those that were served as little, who has nothing at work is first.
+            share = min(ready, key=lambda s: (s.served, s.at_work))
+            line = min((ln for ln in share.lines.values() if ln.waiting), key=lambda ln: ln.served)
             turn = line.waiting.popleft()
-            self.waiting -= 1
             if turn.begins and not turn.begins.cancelled():  # else it gave up and was not told yet
-                share.clock = line.served
                 line.served += turn.cost
                 turn.begins.set_result(None)
                 self._begin(turn, share)
-            self._drop_if_empty(share, style)
+            self._count_out(share)
 
     def _begin(self, turn: Turn, share: _Share) -> None:
         self._clock = max(self._clock, share.served)
+        for other in self._shares.values() if self.waiting else ():
+            if other.waiting and other.at_work >= self._most:
+                # It waits with all that one tenant may have: what others are served is nothing owed to it.
+                other.served = max(other.served, share.served)
         share.served += turn.cost / turn.weight
         share.at_work += 1
         self.at_work += 1
-
-    @staticmethod
-    def _drop_if_empty(share: _Share, style: str) -> None:
-        if not share.lines[style].waiting:
-            del share.lines[style]

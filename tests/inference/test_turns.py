@@ -106,7 +106,7 @@ async def test_a_newcomer_waits_for_one_end_at_most_when_two_floods_fill_the_eng
 
 async def test_a_third_flood_does_not_starve_who_filled_the_reserve(engine):
     await flood(engine, A, 500, cost=10)
-    await flood(engine, B, 300, cost=1000)
+    await flood(engine, B, 300, cost=100)
     await served(engine, 200)
     await flood(engine, C, 500, cost=10)
     assert (await served(engine, 200))[B]
