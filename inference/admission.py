@@ -182,8 +182,8 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
 
 
 LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
-    "tokens_spent": (errors.QuotaExhausted, "tokens a month", "tokens"),
-    "nanousd_spent": (errors.QuotaExhausted, "budget a month", "tokens"),
+    "tokens_spent": (errors.QuotaExhausted, "tokens a month", "insufficient_quota"),
+    "nanousd_spent": (errors.QuotaExhausted, "budget a month", "insufficient_quota"),
     "tokens_too_large": (errors.TooLargeForLimit, "tokens a minute", "tokens"),
     "tokens_in_flight": (errors.InFlightFull, "tokens a month", "tokens"),
     "nanousd_in_flight": (errors.InFlightFull, "budget a month", "tokens"),
