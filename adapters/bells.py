@@ -1,14 +1,14 @@
-"""Ringing for work: a task is named, not imported, so that web processes don't load what workers need."""
+"""Ringing for work: a task is named, not imported, so that web processes don't load what workers need.
+
+Celery itself is imported by who rings: a gateway never does.
+"""
 
 import logging
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from celery import current_app
 from django.db import transaction
-from kombu.exceptions import OperationalError
-from kombu.pools import producers
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,10 @@ def ring(task: str, *args: str, **options: Any) -> None:
 
     A broker that does not answer fails nobody: beat rings again.
     """
+    from celery import current_app  # noqa: PLC0415
+    from kombu.exceptions import OperationalError  # noqa: PLC0415
+    from kombu.pools import producers  # noqa: PLC0415
+
     connection = current_app.connection_for_write()
     connection.transport_options = {**(connection.transport_options or {}), **PATIENCE}
     try:

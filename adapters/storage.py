@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from adapters.errors import DiskUnavailable, NotStored, NotTheCheckedFile, StorageUnavailable
@@ -137,6 +135,8 @@ def _delete(keys: list[str]) -> None:
 @contextmanager
 def _reaching(file: str) -> Iterator["S3Client"]:
     """Yield the client; what it raises inside becomes NotStored or StorageUnavailable."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
     try:
         yield _client()
     except ClientError as error:
@@ -159,7 +159,8 @@ def _presigner() -> "S3Client":
 
 
 def _connected(endpoint_url: str | None) -> "S3Client":
-    import boto3  # noqa: PLC0415  25 MiB that a gateway which meets no upload never needs
+    import boto3  # noqa: PLC0415  25 MiB that a gateway, which meets no upload, never needs
+    from botocore.config import Config  # noqa: PLC0415
 
     return boto3.client(
         "s3",

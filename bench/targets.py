@@ -82,11 +82,12 @@ class Starter:
         return Target("litellm", f"http://127.0.0.1:{port}", key, pid)
 
     def polyscribe(self, key: str, *, workers: int = 1) -> Target:
-        """The site exactly as the stack starts it."""
+        """A gateway process as the stack starts the site: the same but for its pages."""
         port, name = self.ports.take(f"web-{workers}"), f"web-{workers}"
-        web = application.programs(port, self.stack.variables, self.stack.folders)[0]
-        argv = [*web.argv, "--workers", str(workers)] if workers > 1 else web.argv
-        pid = self._started(replace(web, name=name, argv=argv), port, "/", workers=workers)
+        variables = {**self.stack.variables, "WEB_WORKERS": str(workers)}
+        web = application.programs(port, variables, self.stack.folders)[0]
+        argv = [word.replace("config.asgi", "config.gateway") for word in web.argv]
+        pid = self._started(replace(web, name=name, argv=argv), port, "/healthz", workers=workers)
         return Target("polyscribe", f"http://127.0.0.1:{port}", key, pid, prefix="style-")
 
     def _started(self, program: Program, port: int, path: str, *, workers: int = 1) -> int:

@@ -2,15 +2,20 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
-from tokenizers import Tokenizer
 
 from inference.schemas import MESSAGE_OVERHEAD, TEXT_OVERHEAD, Asked
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 
 @cache
-def _tokenizer(path: Path) -> Tokenizer | None:
+def _tokenizer(path: Path) -> "Tokenizer | None":
+    from tokenizers import Tokenizer  # noqa: PLC0415  only where a byte bound was too crude
+
     return Tokenizer.from_file(str(path)) if path.exists() else None
 
 

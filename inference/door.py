@@ -136,6 +136,9 @@ async def _answer(gateway: Gateway, exchange: Exchange) -> None:
         caller = await gateway.caller(_secret(exchange))
         listing = await models_of(gateway, caller, path.removeprefix("/v1/models").removeprefix("/"))
         await exchange.whole(200, orjson.dumps(listing), [])
+    elif method == "GET" and path == "/healthz":  # of a gateway process without pages
+        await gateway.check()
+        await exchange.whole(200, b"{}", [])
     else:
         raise UnknownPath
 

@@ -46,7 +46,7 @@ class Gateway:
         self._owners: OrderedDict[str, Caller] = OrderedDict()
         self._turns: dict[str, Turns] = {}
         self._processes = settings.WEB_WORKERS
-        self._warming: dict[UUID, asyncio.Future[None]] = {}
+        self._warming: dict[tuple[UUID, str], asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
@@ -79,13 +79,21 @@ class Gateway:
         After a flush this waits a few seconds, until every live gateway has put the holds of its requests in
         flight back: else what they still may use could be given away again. Raises GateUnavailable.
         """
-        warming = self._warming.get(tenant_id)
+        what = (tenant_id, period)
+        warming = self._warming.get(what)
         if warming is None:
-            warming = self._warming[tenant_id] = asyncio.ensure_future(self._warm(tenant_id, period))
-            warming.add_done_callback(lambda _: self._warming.pop(tenant_id))
+            warming = self._warming[what] = asyncio.ensure_future(self._warm(tenant_id, period))
+            warming.add_done_callback(lambda _: self._warming.pop(what))
         try:
             await asyncio.shield(warming)
         except (OperationalError, RedisError, OSError) as error:
+            raise GateUnavailable from error
+
+    async def check(self) -> None:
+        """Return when Valkey answers: nothing else is needed to serve. Raises GateUnavailable."""
+        try:
+            await self.valkey.ask("PING")
+        except (RedisError, OSError) as error:
             raise GateUnavailable from error
 
     def turns(self, route: Route) -> Turns:

@@ -1,6 +1,8 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
+from config import celery
+
 
 class ConsoleConfig(AdminConfig):
     """Django's admin, with our console as its site."""
@@ -9,6 +11,7 @@ class ConsoleConfig(AdminConfig):
 
 
 class RoofConfig(AppConfig):
-    """The roof itself: it brings the management commands that need every floor."""
+    """The roof itself: it brings Celery, and the management commands that need every floor."""
 
     name = "config"
+    celery = celery.app
