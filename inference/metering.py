@@ -6,15 +6,16 @@ the first token bills nothing; after a crash the last heartbeat is billed; the p
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import redis
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
-from foundation import months, valkey
+from foundation import locks, months, valkey
 from inference.admission import LEASE_MS, Grant, read_prices
 from inference.multiplexer import Multiplexer
 from inference.scripts import EXTENSION, REBUILDING, RESTORING, SETTLEMENT, THAWING
@@ -134,7 +135,7 @@ def sweep(client: Store, *, most: int = 1000) -> int:
                 valkey.account_key(tenant, period), valkey.bucket_key(tenant), valkey.stream_of(tag),
             ]  # fmt: skip
             args = [request, tenant, prompt, cached, completion, cost, "", "swept", "sweep"]
-            swept += int(script(keys, args))
+            swept += script(keys, args) == 1
     return swept
 
 
@@ -148,25 +149,44 @@ def drain(client: Store, consumer: str) -> int:
     for tag in valkey.tags():
         stream = valkey.stream_of(tag)
         while batch := _next_batch(client, stream, consumer):
-            new += _record(client, tag, [read_event(fields) for _, fields in batch])
+            with transaction.atomic():
+                locks.one_at_a_time(_ledger_of(tag))
+                new += _record(client, tag, [read_event(fields) for _, fields in batch])
             ids = [entry_id for entry_id, _ in batch]
             client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return new
 
 
 def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
-    """Set a period's counters from the ledger, after events still on their way to it have arrived there."""
-    stream, script = valkey.stream_of(valkey.shard(tenant_id)), client.register_script(REBUILDING)
-    keys = [valkey.account_key(tenant_id, period), stream]
-    while True:
+    """Set a period's counters from the ledger and the events that are still on their way to it."""
+    tag, script = valkey.shard(tenant_id), client.register_script(REBUILDING)
+    stream = valkey.stream_of(tag)
+    with transaction.atomic():
+        locks.one_at_a_time(
+            _ledger_of(tag)
+        )  # what comes after `last` is not in the ledger until this is done
         last = client.xinfo_stream(stream)["last-generated-id"] if client.exists(stream) else "0-0"
-        record(read_event(fields) for _, fields in client.xrange(stream))
+        events = [read_event(fields) for _, fields in client.xrange(stream, max=last)]
+        _record_those_that_can([event for event in events if event.tenant_id == tenant_id])
         totals = used(tenant_id, period)
         fields = {"used": totals.tokens, "spent": totals.nanousd}
         fields |= {f"used:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
         fields |= {f"spent:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
-        if script(keys, [last, *(part for pair in fields.items() for part in pair)]):
-            return
+        known = (part for pair in fields.items() for part in pair)
+        script([valkey.account_key(tenant_id, period), stream], [str(tenant_id), period, last, *known])
+
+
+def _ledger_of(tag: str) -> str:
+    return f"ledger {tag}"
+
+
+def _record_those_that_can(events: list[Event]) -> None:
+    try:
+        record(events)
+    except IntegrityError:
+        for event in events:
+            with suppress(IntegrityError):  # the drain sets it apart
+                record([event])
 
 
 def _record(client: Store, tag: str, events: list[Event]) -> int:

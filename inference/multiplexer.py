@@ -56,12 +56,14 @@ class Multiplexer:
     async def _opened(self) -> "_Wire":
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
-        try:
-            # One caller that is cancelled must not take the connection from the others.
-            return await asyncio.shield(self._opening)
-        finally:
-            if self._opening is not None and self._opening.done():
-                self._opening = None
+            self._opening.add_done_callback(self._forget_opening)
+        # One caller that is cancelled must not take the connection from the others.
+        return await asyncio.shield(self._opening)
+
+    def _forget_opening(self, opening: "asyncio.Task[_Wire]") -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # nobody may be left who asked
 
     async def _open(self) -> "_Wire":
         try:

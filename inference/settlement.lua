@@ -2,7 +2,9 @@
 -- KEYS: hold, leases, account, bucket, stream
 -- ARGV: request id, tenant id, prompt, cached and completion tokens, cost in nano-USD, finish reason, outcome,
 --       'sweep' when a sweeper calls: it acts only if the lease is over
--- Returns 1 if this call settled, 0 if there was nothing (left) to settle. Without tokens there is no event.
+-- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold (any more). Without tokens there
+-- is no event. What was swept is remembered for an hour, in case its gateway was only slow: what the sweeper
+-- billed stands, and a request that had no count yet is billed now.
 local hold_key, leases_key, account_key, bucket_key, stream_key = unpack(KEYS)
 local request, tenant = ARGV[1], ARGV[2]
 local used_now, cost = tonumber(ARGV[3]) + tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -13,12 +15,20 @@ if ARGV[9] == 'sweep' then
   local lease = call('ZSCORE', leases_key, tenant .. ' ' .. request)
   if lease and tonumber(lease) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
 end
-local hold = call('HMGET', hold_key, 'key', 'period', 'tokens', 'nanousd', 'admitted_ms', 'route', 'prices')
+local hold = call('HMGET', hold_key, 'key', 'period', 'tokens', 'nanousd', 'admitted_ms', 'route', 'prices', 'swept')
 call('ZREM', leases_key, tenant .. ' ' .. request)
 if not hold[1] then return 0 end
-call('DEL', hold_key)
+local swept = tonumber(hold[8])
+if swept and (swept > 0 or used_now == 0 or ARGV[9] == 'sweep') then return 2 end
+if ARGV[9] == 'sweep' then
+  call('HSET', hold_key, 'swept', used_now)
+  call('PEXPIRE', hold_key, 3600000)
+else
+  call('DEL', hold_key)
+end
 
-local key, tokens, nanousd = hold[1], tonumber(hold[3]), tonumber(hold[4])
+local key, tokens, nanousd, open = hold[1], tonumber(hold[3]), tonumber(hold[4]), 1
+if swept then tokens, nanousd, open = 0, 0, 0 end -- its hold was released
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local a = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
 local function n(i) return tonumber(a[i]) or 0 end
@@ -34,7 +44,7 @@ end
 -- What was asked for and not used comes back to the minute's buckets; admission cuts it to the limit.
 local open_k, tokens_k, unused = 'open:' .. key, 'tokens:' .. key, tokens - used_now
 local b = call('HMGET', bucket_key, 'open', open_k, 'tokens', tokens_k)
-call('HSET', bucket_key, 'open', (tonumber(b[1]) or 1) - 1, open_k, (tonumber(b[2]) or 1) - 1)
+call('HSET', bucket_key, 'open', (tonumber(b[1]) or open) - open, open_k, (tonumber(b[2]) or open) - open)
 if b[3] then call('HSET', bucket_key, 'tokens', tonumber(b[3]) + unused) end
 if b[4] then call('HSET', bucket_key, tokens_k, tonumber(b[4]) + unused) end
 if used_now == 0 then return 1 end

@@ -20,6 +20,7 @@ from inference.schemas import Asked
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error"'
 USAGE = b',"usage":'
+COUNTED = USAGE + b"{"  # it may be null
 FINISH = re.compile(rb'"finish_reason":"(\w+)"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 
@@ -46,6 +47,7 @@ class EventStream:
         self._rest = data[end:]
         events = data[:end]
         if (at := events.find(ERROR)) >= 0:
+            self._count(events[:at])
             raise self._failure(events[at + len(b"data: ") : events.index(b"\n\n", at)])
         if events.endswith(DONE):
             self.is_done, events = True, events[: -len(DONE)]
@@ -69,25 +71,24 @@ class EventStream:
             self._usage.finish_reason = FINISH.findall(events)[-1].decode()
         if self._asked.choices > 1:
             self._count_choices(events)
-        elif (at := events.rfind(USAGE)) >= 0:
+        elif (at := events.rfind(COUNTED)) >= 0:
             self._usage.take(_report(events[at + len(USAGE) :]))
 
     def _count_choices(self, events: bytes) -> None:
         """Sum what each choice reports: with several, the running usage of an event is that of its choice."""
         for event in events.split(b"\n\n"):
-            _, found, report = event.rpartition(USAGE)
-            if not found:
+            if (at := event.rfind(COUNTED)) < 0:
                 continue
-            counts = _report(report)
-            if choice := INDEX.search(event):
-                self._by_choice[int(choice[1])] = counts
-            elif counts:  # the last event has the totals
+            counts = _report(event[at + len(USAGE) :])
+            choice = INDEX.search(event)
+            if not choice:  # the last event has the totals
                 return self._usage.take(counts)
-        prompts = {index // self._asked.choices_per_prompt: c for index, c in self._by_choice.items()}
-        self._usage.take({
-            "prompt_tokens": sum(c.get("prompt_tokens", 0) for c in prompts.values()),
-            "completion_tokens": sum(c.get("completion_tokens", 0) for c in self._by_choice.values()),
-        })  # fmt: skip
+            self._by_choice[int(choice[1])] = counts
+            prompts = {index // self._asked.choices_per_prompt: c for index, c in self._by_choice.items()}
+            self._usage.take({
+                "prompt_tokens": sum(c.get("prompt_tokens", 0) for c in prompts.values()),
+                "completion_tokens": sum(c.get("completion_tokens", 0) for c in self._by_choice.values()),
+            })  # fmt: skip
 
     def _without_totals(self, events: bytes) -> bytes:
         """Return the events without the last, which carries only usage, unless the client asked for it."""
@@ -101,8 +102,9 @@ class EventStream:
 
 
 def _report(after: bytes) -> dict[str, Any]:
-    """Return the counts that stand at the beginning of some bytes; none where they are null."""
-    return orjson.loads(after[: _end(after)]) or {}
+    """Return the counts that stand at the beginning of some bytes."""
+    counts: dict[str, Any] = orjson.loads(after[: _end(after)])
+    return counts
 
 
 def _end(report: bytes) -> int:

@@ -40,7 +40,7 @@ class Upstream:
             try:
                 await response.head
             except Broken:
-                if is_used and not response.has_begun:
+                if is_used and not response.has_begun and not response.was_given_up:
                     continue  # the engine closed a connection that had been idle: not an answer
                 raise
             except BaseException:
@@ -81,6 +81,7 @@ class Response:
         self.head: asyncio.Future[None] = loop.create_future()
         self.status = 0
         self.has_begun = False
+        self.was_given_up = False
         self._connection = connection
         self._parts: list[bytes] = []
         self._size = 0
@@ -209,7 +210,8 @@ class _Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         assert self._parser
         assert self._response
-        self._response.begin(self._parser.get_status_code())
+        if (status := self._parser.get_status_code()) >= 200:  # 100 Continue and its like come before
+            self._response.begin(status)
 
     def on_body(self, data: bytes) -> None:
         if self._response:
@@ -218,6 +220,8 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         assert self._parser
         assert self._response
+        if self._parser.get_status_code() < 200:
+            return
         response, self._response = self._response, None
         self.resume()
         if self._parser.should_keep_alive():
@@ -230,6 +234,7 @@ class _Connection(asyncio.Protocol):
     def _look(self) -> None:
         left_s = self._heard_s + SILENT_FOR_S - self.loop.time()
         if self._response and left_s <= 0:
+            self._response.was_given_up = True
             self.transport.abort()
         else:
             self._silence = self.loop.call_later(max(left_s, 60), self._look)
