@@ -54,8 +54,8 @@ class EventStream:
         self._count(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
-        before, *reports = events.split(USAGE)
-        passed = b"".join([before, *(report[_end(report) :] for report in reports)])
+        before, *rest = events.split(USAGE)
+        passed = b"".join([before, *map(_without_report, rest)])
         return passed.replace(self._internal, self._public)
 
     def _failure(self, event: bytes) -> DomainError:
@@ -99,6 +99,12 @@ class EventStream:
         public = last.replace(self._internal, self._public)
         # A blank hides it from what takes usage out of all other events.
         return kept + public.replace(b',"usage":', b', "usage":') + b"\n\n"
+
+
+def _without_report(after: bytes) -> bytes:
+    """Return what follows a usage object, or all of it where the word was a token among probabilities."""
+    is_report = after.startswith((b"{", b"null"))
+    return after[_end(after) :] if is_report else USAGE + after
 
 
 def _report(after: bytes) -> dict[str, Any]:

@@ -112,6 +112,9 @@ def record(events: Iterable[Event]) -> int:
     if not batch:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE"
+        )  # a tenant that is not there is refused here, not later
         cursor.execute(INSERT_NEW, [json.dumps(list(batch.values()), default=str)])
         new = [request_id for (request_id,) in cursor.fetchall()]
         if new:

@@ -116,7 +116,11 @@ class Books:
         return [f"lease {member}" for key in keys for member in self._store.zrange(key, 0, -1)]
 
     def _open_of(self, tenant: str) -> list[str]:
-        holds = self._store.scan_iter(match=valkey.hold_key(tenant, "*"), count=1000)
+        holds = [
+            name
+            for name in self._store.scan_iter(match=valkey.hold_key(tenant, "*"), count=1000)
+            if not self._store.hexists(name, "swept")  # only remembered: its gateway may have been slow
+        ]
         account = self._store.hgetall(valkey.account_key(tenant, months.current()))
         counters = account | self._store.hgetall(valkey.bucket_key(tenant))
         left = [

@@ -39,7 +39,8 @@ class FakeValkey:
             yield f"redis://127.0.0.1:{self.port}/0"
         finally:
             server.close()
-            server.close_clients()
+            for writer in list(self.open):
+                writer.transport.abort()
             await server.wait_closed()
 
     async def _serve(self, reader, writer):

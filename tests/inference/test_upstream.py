@@ -38,7 +38,8 @@ class RawEngine:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
             server.close()
-            server.close_clients()
+            for writer in list(self.open):
+                writer.transport.abort()
             await server.wait_closed()
 
     async def _serve(self, reader, writer):
