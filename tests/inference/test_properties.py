@@ -722,6 +722,17 @@ async def test_a_minute_limit_that_a_key_gets_begins_full(account, ask_for):
     assert (await ask_for("r2")).rates.tokens_left == 100 - grant.hold_tokens
 
 
+async def test_a_minute_limit_that_a_key_gets_back_is_full_after_a_minute(account, ask_for):
+    key, bucket = names.key_key(account.tenant, account.key), names.bucket_key(account.tenant)
+    account.store.hset(key, mapping={"requests_per_minute": 100, "tokens_per_minute": 100})
+    await ask_for("r1")
+    account.store.hset(key, "tokens_per_minute", "")
+    account.store.hincrby(bucket, f"at:{account.key}", -3_600_000)  # an hour later
+    await ask_for("r2")
+    account.store.hset(key, "tokens_per_minute", 100)
+    assert (await ask_for("r3")).rates.tokens_left == 100 - 30
+
+
 @pytest.mark.parametrize("beaten", [0, 9])
 async def test_a_slow_gateway_that_was_swept_is_billed_once(gateway, account, ask_for, valkey, beaten):
     grant = await ask_for("slow")
