@@ -109,13 +109,10 @@ requests, level = requests - 1, level - tokens
 call('HSET', account_key, 'held', held + tokens, 'reserved', reserved + nanousd,
   held_k, held2 + tokens, reserved_k, reserved2 + nanousd)
 call('HSET', bucket_key, 'at', now, 'open', open + 1, 'requests', requests, 'tokens', level, open_k, open2 + 1)
-if most_requests2 then
-  requests2 = requests2 - 1
-  call('HSET', bucket_key, at_k, now, requests_k, requests2)
-end
-if most_tokens2 then
-  level2 = level2 - tokens
-  call('HSET', bucket_key, at_k, now, tokens_k, level2)
+if most_requests2 or most_tokens2 then
+  -- '' where there is no limit: one that is set later begins full.
+  requests2, level2 = requests2 and requests2 - 1, level2 and level2 - tokens
+  call('HSET', bucket_key, at_k, now, requests_k, requests2 or '', tokens_k, level2 or '')
 end
 call('ZADD', leases_key, now + tonumber(ARGV[11]), tenant .. ' ' .. request)
 local prices = limits[9] .. ' ' .. limits[10] .. ' ' .. limits[11]

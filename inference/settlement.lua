@@ -45,8 +45,9 @@ end
 local open_k, tokens_k, unused = 'open:' .. key, 'tokens:' .. key, tokens - used_now
 local b = call('HMGET', bucket_key, 'open', open_k, 'tokens', tokens_k)
 call('HSET', bucket_key, 'open', (tonumber(b[1]) or open) - open, open_k, (tonumber(b[2]) or open) - open)
-if b[3] then call('HSET', bucket_key, 'tokens', tonumber(b[3]) + unused) end
-if b[4] then call('HSET', bucket_key, tokens_k, tonumber(b[4]) + unused) end
+local level, level2 = tonumber(b[3]), tonumber(b[4])
+if level then call('HSET', bucket_key, 'tokens', level + unused) end
+if level2 then call('HSET', bucket_key, tokens_k, level2 + unused) end
 if used_now == 0 then return 1 end
 call('XADD', stream_key, '*', 'request', request, 'tenant', tenant, 'key', key, 'period', hold[2],
   'admitted_ms', hold[5], 'route', hold[6], 'prices', hold[7], 'prompt', ARGV[3], 'cached', ARGV[4],

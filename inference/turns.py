@@ -94,7 +94,9 @@ class Turns:
 
     def _present(self) -> float:
         """Return where who was away begins: beside the one who waits and was served least."""
-        return min((share.served for share in self._shares.values() if share.waiting), default=self._clock)
+        if not self.waiting:
+            return self._clock
+        return min(share.served for share in self._shares.values() if share.waiting)
 
     def _share(self, tenant: UUID) -> _Share:
         share = self._shares.get(tenant)

@@ -237,7 +237,7 @@ class _Connection(asyncio.Protocol):
             self._response.was_given_up = True
             self.transport.abort()
         else:
-            self._silence = self.loop.call_later(max(left_s, 60), self._look)
+            self._silence = self.loop.call_later(left_s if left_s > 0 else SILENT_FOR_S, self._look)
 
 
 @lru_cache(maxsize=1024)
