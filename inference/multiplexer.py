@@ -116,8 +116,7 @@ class _Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_refusal)
         self._waiting: deque[asyncio.Future[Any]] = deque()
-        self._outgoing: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport
         self._heard_s = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self.is_broken = False
@@ -130,14 +129,11 @@ class _Wire(asyncio.Protocol):
         if not self._waiting:
             self._heard_s = self._loop.time()
         self._waiting.append(future)
-        if not self._outgoing:
-            self._loop.call_soon(self._write)
-        self._outgoing.append(packed)
+        self._transport.write(packed)  # uvloop sends what is written in one turn of the loop at once
         return future
 
     def close(self) -> None:
-        if self._transport:
-            self._transport.abort()
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -164,11 +160,6 @@ class _Wire(asyncio.Protocol):
             if not future.done():
                 future.set_exception(ConnectionError("Valkey broke off."))
         self._waiting.clear()
-
-    def _write(self) -> None:
-        if self._transport and not self.is_broken:
-            self._transport.write(b"".join(self._outgoing))
-        self._outgoing.clear()
 
     def _look(self) -> None:
         """Break a connection that stays silent: a Valkey that hangs must not hang its callers."""
