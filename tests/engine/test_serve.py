@@ -36,12 +36,14 @@ def test_every_variable_reaches_vllm():
             "ENGINE_MAX_CPU_LORAS": "5",
             "ENGINE_MAX_LORA_RANK": "32",
             "ENGINE_MAX_MODEL_LEN": "512",
+            "ENGINE_MAX_NUM_SEQS": "7",
         }
     )
     arguments = serve.arguments(settings)
 
     assert {name: option(arguments, name) for name in arguments if name.startswith("--max")} == {
         "--max-model-len": "512",
+        "--max-num-seqs": "7",
         "--max-loras": "3",
         "--max-cpu-loras": "5",
         "--max-lora-rank": "32",
