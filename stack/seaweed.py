@@ -19,6 +19,7 @@ from stack.ports import Ports
 from stack.processes import Program
 
 BUCKET, REGION = "polyscribe", "us-east-1"
+MARK = ".ready"  # an object that every later start reads
 GRPC_OFFSET = 10_000  # the admin's clients expect its second port there
 LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 107 bytes
 
@@ -139,11 +140,23 @@ def program(
 
 
 def ready(client: BaseClient) -> bool:
-    """Return True once a signed create_bucket works: /healthz answers before writes do."""
+    """Return True once buckets can be made, and what was stored before can be read.
+
+    /healthz answers before writes do, and after a restart volumes are served later than the API.
+    """
     try:
         client.create_bucket(Bucket=BUCKET)  # type: ignore[attr-defined]
     except ClientError as error:
-        return error.response["Error"]["Code"] in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
+        if error.response["Error"]["Code"] not in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}:
+            return False
+    except BotoCoreError:
+        return False
+    try:
+        client.get_object(Bucket=BUCKET, Key=MARK)["Body"].read()  # type: ignore[attr-defined]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            return False
+        client.put_object(Bucket=BUCKET, Key=MARK, Body=b"ready")  # type: ignore[attr-defined]
     except BotoCoreError:
         return False
     return True
