@@ -65,7 +65,7 @@ async def flood(http: aiohttp.ClientSession, key: str) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(2)
+        await asyncio.sleep(15)  # until the engine has given up what was hung up on
 
 
 async def asked(http: aiohttp.ClientSession, key: str) -> list[float]:
