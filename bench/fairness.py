@@ -18,7 +18,7 @@ import aiohttp
 import uvloop
 
 from bench import report
-from bench.targets import module
+from stack.trials.trial import made
 
 FLOOD = 50
 QUESTIONS = 24
@@ -30,9 +30,8 @@ QUESTION, TASK = "What is rain?", "Write a long text about the history of glass.
 
 def tenants() -> tuple[str, str]:
     """Return the API keys of the one who asks and of the one who floods."""
-    wanted = [{"name": name, "monthly_tokens": 10**9} for name in ("quiet", "flood")]
-    made = json.loads(module("stack.trials.tenants", json.dumps(wanted), variables=os.environ))
-    return made[0]["api_key"], made[1]["api_key"]
+    quiet, flooding = made(os.environ, {"quiet": 10**9, "flood": 10**9})
+    return quiet.api_key, flooding.api_key
 
 
 async def first_token_s(http: aiohttp.ClientSession, key: str, model: str, prompt: str, most: int) -> float:

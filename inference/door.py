@@ -36,19 +36,19 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Form:
-    """How an endpoint's requests become what the engine is asked, and the answers what the client gets."""
+class Endpoint:
+    """How its requests become what the engine is asked, and the answers what the client gets."""
 
     parse: Callable[[bytes], Asked]
     whole: Callable[[bytes, bytes, str], bytes] = lambda answer, *_: answer
     stream: Callable[[AsyncGenerator[bytes], bytes, str], AsyncGenerator[bytes]] = lambda events, *_: events
 
 
-FORMS = {
-    "/v1/chat/completions": Form(partial(parse, "chat")),
-    "/v1/completions": Form(partial(parse, "text")),
-    "/v1/messages": Form(messages.parse, messages.whole, messages.stream),
-    "/v1/responses": Form(responses.parse, responses.whole, responses.stream),
+ENDPOINTS = {
+    "/v1/chat/completions": Endpoint(partial(parse, "chat")),
+    "/v1/completions": Endpoint(partial(parse, "text")),
+    "/v1/messages": Endpoint(messages.parse, messages.whole, messages.stream),
+    "/v1/responses": Endpoint(responses.parse, responses.whole, responses.stream),
 }
 
 
@@ -125,8 +125,8 @@ async def door(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _answer(gateway: Gateway, exchange: Exchange) -> None:
     path, method = exchange.scope["path"].rstrip("/"), exchange.scope["method"]
-    if method == "POST" and (form := FORMS.get(path)):
-        await _generate(gateway, exchange, form, path)
+    if method == "POST" and (endpoint := ENDPOINTS.get(path)):
+        await _generate(gateway, exchange, endpoint, path)
     elif method == "POST" and path == COUNT_TOKENS:
         caller = await gateway.caller(_secret(exchange))
         asked = messages.parse_count(await exchange.body())
@@ -143,19 +143,19 @@ async def _answer(gateway: Gateway, exchange: Exchange) -> None:
         raise UnknownPath
 
 
-async def _generate(gateway: Gateway, exchange: Exchange, form: Form, path: str) -> None:
+async def _generate(gateway: Gateway, exchange: Exchange, endpoint: Endpoint, path: str) -> None:
     caller = await gateway.caller(_secret(exchange))
     body = await exchange.body()
-    asked, request_id = form.parse(body), exchange.request_id
+    asked, request_id = endpoint.parse(body), exchange.request_id
     key = exchange.header(b"idempotency-key")
     if not key:
-        return await _pass_on(await relay(gateway, caller, asked, request_id), form, body, exchange)
+        return await _pass_on(await relay(gateway, caller, asked, request_id), endpoint, body, exchange)
     held = await replays.claim(gateway, caller, key, asked=path.encode() + body, request_id=request_id)
     if isinstance(held, Answer):
-        return await _pass_on(held, form, body, exchange)
+        return await _pass_on(held, endpoint, body, exchange)
     try:
         answer = await held.recorded(await relay(gateway, caller, asked, request_id))
-        return await _pass_on(answer, form, body, exchange)
+        return await _pass_on(answer, endpoint, body, exchange)
     finally:
         await held.release()
 
@@ -169,10 +169,12 @@ def _secret(exchange: Exchange) -> str:
     raise UnknownKey
 
 
-async def _pass_on(answer: Answer, form: Form, body: bytes, exchange: Exchange) -> None:
+async def _pass_on(answer: Answer, endpoint: Endpoint, body: bytes, exchange: Exchange) -> None:
     if answer.stream is None:
-        return await exchange.whole(200, form.whole(answer.whole, body, answer.request_id), answer.headers)
-    stream = form.stream(answer.stream, body, answer.request_id)
+        return await exchange.whole(
+            200, endpoint.whole(answer.whole, body, answer.request_id), answer.headers
+        )
+    stream = endpoint.stream(answer.stream, body, answer.request_id)
     await exchange.start(200, STREAM_HEADERS + answer.headers)
     return await _stream(stream, exchange)
 

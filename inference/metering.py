@@ -6,9 +6,10 @@ the first token bills nothing; after a crash the last heartbeat is billed; the p
 
 import json
 import logging
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -151,7 +152,7 @@ def drain(client: Store, consumer: str) -> int:
         while batch := _next_batch(client, stream, consumer):
             with transaction.atomic():
                 locks.one_at_a_time(_ledger_of(tag))
-                new += _record(client, tag, [read_event(fields) for _, fields in batch])
+                new += _record([read_event(fields) for _, fields in batch], partial(_set_apart, client, tag))
             ids = [entry_id for entry_id, _ in batch]
             client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return new
@@ -162,12 +163,12 @@ def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
     tag, script = valkey.shard(tenant_id), client.register_script(REBUILDING)
     stream = valkey.stream_of(tag)
     with transaction.atomic():
-        locks.one_at_a_time(
-            _ledger_of(tag)
-        )  # what comes after `last` is not in the ledger until this is done
+        # Nobody else records meanwhile: what comes after `last` is not in the ledger until this is done.
+        locks.one_at_a_time(_ledger_of(tag))
         last = client.xinfo_stream(stream)["last-generated-id"] if client.exists(stream) else "0-0"
         events = [read_event(fields) for _, fields in client.xrange(stream, max=last)]
-        _record_those_that_can([event for event in events if event.tenant_id == tenant_id])
+        # What PostgreSQL can never take is left for the drain to set apart.
+        _record([event for event in events if event.tenant_id == tenant_id], lambda event: None)
         totals = used(tenant_id, period)
         fields = {"used": totals.tokens, "spent": totals.nanousd}
         fields |= {f"used:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
@@ -180,25 +181,20 @@ def _ledger_of(tag: str) -> str:
     return f"ledger {tag}"
 
 
-def _record_those_that_can(events: list[Event]) -> None:
-    try:
-        record(events)
-    except IntegrityError:
-        for event in events:
-            with suppress(IntegrityError):  # the drain sets it apart
-                record([event])
-
-
-def _record(client: Store, tag: str, events: list[Event]) -> int:
-    """Record a batch; an event that PostgreSQL can never take is set apart, so that it holds up no other."""
+def _record(events: list[Event], refused: Callable[[Event], None]) -> int:
+    """Record a batch; an event that PostgreSQL can never take goes to `refused`, and holds up no other."""
     try:
         return record(events)
     except IntegrityError:
         if len(events) > 1:
-            return sum(_record(client, tag, [event]) for event in events)
-        logger.exception("usage event %s is set apart", events[0].request_id)
-        client.xadd(valkey.refused_stream_of(tag), {"event": json.dumps(asdict(events[0]), default=str)})
+            return sum(_record([event], refused) for event in events)
+        refused(events[0])
         return 0
+
+
+def _set_apart(client: Store, tag: str, event: Event) -> None:
+    logger.exception("usage event %s is set apart", event.request_id)
+    client.xadd(valkey.refused_stream_of(tag), {"event": json.dumps(asdict(event), default=str)})
 
 
 def _next_batch(client: Store, stream: str, consumer: str) -> list[tuple[str, dict[str, str]]]:

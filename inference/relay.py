@@ -64,10 +64,15 @@ async def counted(gateway: Gateway, caller: Caller, asked: Asked, request_id: st
 
     It is a request of no tokens to every limit: admitted, and settled with nothing used.
     """
-    grant = await _admit(gateway, caller, asked, request_id)
-    tokens = await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
-    await gateway.meter.settle(grant, Usage(), "complete")
-    return min(tokens, asked.prompt_bound())
+    passage = _Passage(gateway, asked, await _admit(gateway, caller, asked, request_id))
+    try:
+        return min(await _prompt_tokens(asked), asked.prompt_bound())
+    finally:
+        await passage.settle("complete")
+
+
+async def _prompt_tokens(asked: Asked) -> int:
+    return await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
 
 
 async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:
@@ -90,8 +95,7 @@ async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str
             # The byte bound is crude; where it matters, the base model's own tokenizer decides.
             if exact:
                 raise
-            counted = await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
-            prompt, exact = min(prompt, counted), True
+            prompt, exact = min(prompt, await _prompt_tokens(asked)), True
         except (RedisError, OSError) as error:
             raise GateUnavailable from error
 
@@ -118,11 +122,11 @@ class _Passage:
             finally:
                 self._turns.leave(self._turn)
         except BaseException as error:
-            await self._settle("upstream_error")
+            await self.settle("upstream_error")
             if isinstance(error, Broken | ValueError | KeyError):
                 raise EngineUnavailable from error
             raise
-        await self._settle("complete")
+        await self.settle("complete")
         return answer
 
     async def begun(self) -> AsyncGenerator[bytes]:
@@ -134,7 +138,7 @@ class _Passage:
         except BaseException:
             first.cancel()
             await asyncio.wait({first})
-            await self._settle("client_disconnect")  # if it was cancelled before it had begun
+            await self.settle("client_disconnect")  # if it was cancelled before it had begun
             raise
         if first.done():
             first.result()  # an error now has a status of its own
@@ -185,10 +189,10 @@ class _Passage:
                 self._turns.leave(self._turn)
             if response:
                 response.close()
-            await self._settle(outcome)
+            await self.settle(outcome)
         yield closing
 
-    async def _settle(self, outcome: str) -> None:
+    async def settle(self, outcome: str) -> None:
         """Settle once, even if this request is cancelled meanwhile."""
         if self._gateway.in_flight.pop(self.grant.request_id, None) is None:
             return

@@ -1,4 +1,4 @@
-"""An engine that behaves like vLLM's OpenAI server: one word a token, the running usage in every chunk."""
+"""Servers that behave: a raw TCP one, and an engine as vLLM is, one word a token, running usage in every chunk."""
 
 import asyncio
 import json
@@ -7,6 +7,40 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+
+class RawServer:
+    """A TCP server that says what its subclass says in `talk`; what is open at its end is aborted."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.open: set[asyncio.StreamWriter] = set()
+
+    @asynccontextmanager
+    async def listening(self, port: int = 0) -> AsyncIterator[int]:
+        """Yield the port."""
+        server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            for writer in list(self.open):
+                writer.transport.abort()
+            await server.wait_closed()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open.add(writer)
+        try:
+            await self.talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.open.discard(writer)
+            writer.close()
 
 
 class FakeEngine:

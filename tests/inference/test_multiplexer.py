@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 
 from inference import multiplexer as module
 from inference.multiplexer import Multiplexer
+from tests.inference.fakes import RawServer
 
 ECHO = "return {KEYS[1], ARGV[1]}"
 
@@ -20,12 +21,11 @@ async def real(valkey, settings):
     await multiplexer.aclose()
 
 
-class FakeValkey:
+class FakeValkey(RawServer):
     """Answers every command with its last word; can go silent, break off, or say what it is told."""
 
     def __init__(self) -> None:
-        self.connections = 0
-        self.open: set[asyncio.StreamWriter] = set()
+        super().__init__()
         self.is_silent = False
         self.breaks = False
         self.says: bytes | None = None
@@ -33,33 +33,18 @@ class FakeValkey:
 
     @asynccontextmanager
     async def serve(self, port=0):
-        server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with self.listening(port) as self.port:
             yield f"redis://127.0.0.1:{self.port}/0"
-        finally:
-            server.close()
-            for writer in list(self.open):
-                writer.transport.abort()
-            await server.wait_closed()
 
-    async def _serve(self, reader, writer):
-        self.connections += 1
-        self.open.add(writer)
-        try:
-            while words := await self._command(reader):
-                self.asked.append(words)
-                if self.breaks:
-                    writer.transport.abort()
-                    return
-                if not self.is_silent:
-                    said = f"${len(words[-1])}\r\n{words[-1]}\r\n".encode()
-                    writer.write(said if self.says is None else self.says)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self.open.discard(writer)
-            writer.close()
+    async def talk(self, reader, writer):
+        while words := await self._command(reader):
+            self.asked.append(words)
+            if self.breaks:
+                writer.transport.abort()
+                return
+            if not self.is_silent:
+                said = f"${len(words[-1])}\r\n{words[-1]}\r\n".encode()
+                writer.write(said if self.says is None else self.says)
 
     @staticmethod
     async def _command(reader):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from inference import upstream as module
 from inference.upstream import BUFFERED_MAX_BYTES, Broken, Upstream
+from tests.inference.fakes import RawServer
 
 HEADERS = "content-type: application/json\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello world"
@@ -18,33 +19,24 @@ CHUNKED = (
 ENDLESS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-class RawEngine:
+class RawEngine(RawServer):
     """Writes prepared bytes for each request; may close afterwards, or be silent."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.says: list[bytes] = [LENGTH]
         self.then_closes = False
         self.asked: list[bytes] = []
-        self.connections = 0
-        self.open: set[asyncio.StreamWriter] = set()
         self.hung_up = asyncio.Event()
         self.written = 0
         self.streams = False
 
     @asynccontextmanager
     async def serve(self):
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        try:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        finally:
-            server.close()
-            for writer in list(self.open):
-                writer.transport.abort()
-            await server.wait_closed()
+        async with self.listening() as port:
+            yield f"http://127.0.0.1:{port}"
 
-    async def _serve(self, reader, writer):
-        self.connections += 1
-        self.open.add(writer)
+    async def talk(self, reader, writer):
         try:
             while await self._request(reader):
                 for piece in self.says:
@@ -58,9 +50,6 @@ class RawEngine:
             self.hung_up.set()
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hung_up.set()
-        finally:
-            self.open.discard(writer)
-            writer.close()
 
     async def _request(self, reader):
         try:
