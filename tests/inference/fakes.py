@@ -1,4 +1,4 @@
-"""Servers that behave: a raw TCP one, and an engine as vLLM is, one word a token, running usage in every chunk."""
+"""Servers that behave: a raw TCP one, and an engine like vLLM: one word a token, usage in every chunk."""
 
 import asyncio
 import json
