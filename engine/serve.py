@@ -117,6 +117,7 @@ def arguments(settings: Settings) -> list[str]:
         "--dtype", settings.dtype,
         "--max-model-len", str(settings.max_model_len),
         "--max-num-seqs", str(settings.max_num_seqs),
+        "--scheduling-policy", "priority",  # the gateway says whose prompt is read first
         "--enable-lora",
         "--max-loras", str(settings.max_loras),
         "--max-cpu-loras", str(settings.max_cpu_loras),

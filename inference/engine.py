@@ -17,8 +17,8 @@ from inference.upstream import Broken, Response, Upstream
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
 
 
-async def send(upstream: Upstream, asked: Asked, grant: Grant) -> Response:
-    """Return vLLM's answer, its body not read yet.
+async def send(upstream: Upstream, asked: Asked, grant: Grant, *, rank: int) -> Response:
+    """Return vLLM's answer, its body not read yet. Of prompts that wait it reads that of lowest rank first.
 
     Raises BadRequest with vLLM's reason, or EngineUnavailable (not reachable, overloaded, or the adapter was
     forgotten in a restart and is about to be loaded again).
@@ -26,7 +26,7 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant) -> Response:
     route = grant.route
     body = asked.fields | {
         "model": route["lora"], "max_tokens": grant.output_tokens, "stream": asked.stream,
-        "cache_salt": _salt(grant.caller.tenant_id),
+        "cache_salt": _salt(grant.caller.tenant_id), "priority": rank,
     }  # fmt: skip
     if asked.stream:
         # Every chunk carries the running usage, so that a hang-up is billed what was made.

@@ -117,7 +117,9 @@ class _Passage:
         try:
             await self._turns.take(self._turn)
             try:
-                response = await engine.send(self._gateway.upstream, self._asked, self.grant)
+                response = await engine.send(
+                    self._gateway.upstream, self._asked, self.grant, rank=self._turn.rank
+                )
                 answer = _public(await response.read(), self.grant, self._usage)
             finally:
                 self._turns.leave(self._turn)
@@ -169,7 +171,9 @@ class _Passage:
         try:
             await self._turns.take(self._turn)
             has_turn = True
-            response = await engine.send(self._gateway.upstream, self._asked, self.grant)
+            response = await engine.send(
+                self._gateway.upstream, self._asked, self.grant, rank=self._turn.rank
+            )
             events = EventStream(self._asked, self.grant.route, self._usage)
             async for data in response.chunks():
                 if passed := events.feed(data):

@@ -25,12 +25,17 @@ REMEMBERED_MAX = 512  # idle tenants whose share is remembered
 
 @dataclass(eq=False)
 class Turn:
-    """One request's place at an engine, or its wait for one. `cost` is in tokens that it may need."""
+    """One request's place at an engine, or its wait for one. `cost` is in tokens that it may need.
+
+    `rank` is how many requests its tenant had at work when it began: the engine reads prompts in that order,
+    so that nobody's first words wait for all that one tenant sent at once.
+    """
 
     tenant: UUID
     style: str
     weight: int
     cost: int
+    rank: int = 0
     begins: asyncio.Future[None] | None = None
 
 
@@ -152,5 +157,6 @@ class Turns:
                 # It waits with all that one tenant may have: what others are served is nothing owed to it.
                 other.served = max(other.served, share.served)
         share.served += turn.cost / turn.weight
+        turn.rank = share.at_work
         share.at_work += 1
         self.at_work += 1

@@ -1,5 +1,7 @@
 from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
-from adapters.models.styles import Selection, Style
+from adapters.models.erasures import EngineErasure, Erasure
+from adapters.models.probes import Probe
+from adapters.models.styles import Release, Selection, Share, Style
 from adapters.models.versions import AdapterVersion, Status, VersionStep
 
 __all__ = [
@@ -7,8 +9,13 @@ __all__ = [
     "AdapterVersion",
     "BaseModel",
     "Engine",
+    "EngineErasure",
+    "Erasure",
     "Placement",
+    "Probe",
+    "Release",
     "Selection",
+    "Share",
     "Status",
     "Style",
     "VersionStep",

@@ -35,13 +35,18 @@ class EngineQuerySet(models.QuerySet["Engine"]):
 
 
 class Engine(models.Model):
-    """One vLLM server. A worker beside it serves the queue `engine.<name>`."""
+    """One vLLM server, or a cluster of them. A worker beside it serves the queue `engine.<name>`."""
 
     class Device(models.TextChoices):
         CPU = "cpu", "CPU"
         CUDA = "cuda", "CUDA"
 
+    class Kind(models.TextChoices):
+        VLLM = "vllm", "vLLM, to which adapters are pushed"
+        RAY = "ray", "Ray Serve LLM, which pulls adapters from S3"
+
     name = models.SlugField(max_length=60, primary_key=True)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.VLLM)
     url = models.URLField(help_text="On a private network; the engine has no defence of its own.")
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="engines")
     device = models.CharField(max_length=8, choices=Device)
@@ -52,10 +57,19 @@ class Engine(models.Model):
     max_num_seqs = models.PositiveIntegerField(
         default=128, help_text="Requests that it works on at once; the gateway lets no more in."
     )
-    is_draining = models.BooleanField(default=False, help_text="Takes no new adapters.")
+    max_adapters = models.PositiveIntegerField(
+        default=10_000,
+        help_text="Adapters registered at once; those beyond its memory are read from its disk.",
+    )
+    is_draining = models.BooleanField(default=False, help_text="Takes no new adapters and no new requests.")
     is_healthy = models.BooleanField(default=False, editable=False)
     note = models.CharField(max_length=200, blank=True, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
+    started_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When its process began, by its own word: since then it forgot nothing.",
+    )
 
     objects = EngineQuerySet.as_manager()
 
@@ -81,6 +95,9 @@ class Placement(models.Model):
         max_length=200, blank=True, help_text="Its name in the engine: our own, or a static module's."
     )
     loads = models.PositiveIntegerField(default=0, help_text="How often it was loaded; engines forget.")
+    asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a request last waited for it: it stays wanted for a while."
+    )
     note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
 
     class Meta:

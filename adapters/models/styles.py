@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -18,7 +19,7 @@ class StyleQuerySet(models.QuerySet["Style"]):
 
 
 class Style(models.Model):
-    """A writing style. Its versions are adapters; `live_version` is the one that answers."""
+    """A writing style. Its versions are adapters; `live_version` answers, `canary_version` a share of it."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="styles")
@@ -28,17 +29,39 @@ class Style(models.Model):
     sample_prompt = models.CharField(max_length=300, blank=True)
     sample = models.CharField(max_length=500, blank=True, help_text="A line that the style writes.")
     base_model = models.ForeignKey("adapters.BaseModel", on_delete=models.PROTECT, related_name="styles")
+    author = models.CharField(max_length=100, blank=True, help_text="Who trained it, as readers see it.")
+    licence = models.TextField(max_length=4000, blank=True, help_text="On what terms others may write in it.")
+    test_prompts = models.TextField(
+        max_length=4000, blank=True, help_text="The owner's own prompts for comparing versions, one a line."
+    )
     is_public = models.BooleanField(default=False, help_text="In everybody's catalogue.")
+    offered_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its owner offered it to the catalogue; operators approve."
+    )
+    public_until = models.DateTimeField(
+        null=True, blank=True, help_text="When it leaves the catalogue, with notice."
+    )
     live_version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    canary_version = models.ForeignKey(
+        "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    canary_percent = models.PositiveSmallIntegerField(default=0, help_text="Its share of requests, 1 to 99.")
+    canary_since = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StyleQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint("owner", "slug", name="one_slug_an_owner")]
+        constraints = [
+            models.UniqueConstraint("owner", "slug", name="one_slug_an_owner"),
+            models.CheckConstraint(
+                condition=Q(canary_version=None, canary_percent=0) | Q(canary_percent__range=(1, 99)),
+                name="canary_has_a_share",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.model_name
@@ -50,7 +73,7 @@ class Style(models.Model):
 
 
 class Selection(models.Model):
-    """A public style that a tenant has taken into its library."""
+    """A public or shared style that a tenant has taken into its library."""
 
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="selections")
     style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="selections")
@@ -61,3 +84,54 @@ class Selection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} uses {self.style_id}"
+
+
+class Share(models.Model):
+    """A style that its owner lets a named tenant use, until it is revoked and the notice is over."""
+
+    style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="shares")
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="shares")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set when it is revoked: the end of the notice."
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint("style", "tenant", name="one_share")]
+
+    def __str__(self) -> str:
+        return f"{self.style} for {self.tenant_id}"
+
+
+class Release(models.Model):
+    """One move of an alias, append-only: a style's release history."""
+
+    class Alias(models.TextChoices):
+        LIVE = "live"
+        CANARY = "canary"
+
+    style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="releases")
+    alias = models.CharField(max_length=8, choices=Alias)
+    before = models.ForeignKey(
+        "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    after = models.ForeignKey(
+        "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    percent = models.PositiveSmallIntegerField(default=0, help_text="Of a canary.")
+    reason = models.CharField(max_length=300, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        help_text="None: by itself.",
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.style} {self.alias}: {self.before_id} → {self.after_id}"

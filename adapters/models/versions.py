@@ -57,11 +57,34 @@ class AdapterVersion(models.Model):
     findings = models.JSONField(default=list, help_text="Validation report: code, sentence, fix, tensor.")
     note = models.CharField(max_length=300, blank=True, help_text="What the present step waits for.")
     failure = models.CharField(max_length=500, blank=True)
+    stated_quantisation = models.CharField(
+        max_length=30,
+        blank=True,
+        help_text="State of the base it was trained on, as its uploader says: none, 4-bit, …",
+    )
+    conversions = models.JSONField(
+        default=list, help_text="Codes of the mechanical conversions that would mend a rejected version."
+    )
+    converted_from = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    examinations = models.PositiveSmallIntegerField(
+        default=0,
+        help_text="How often its check was begun: a file that kills the worker is not tried for ever.",
+    )
+    goes_live = models.BooleanField(
+        default=True, help_text="Answers for its style as soon as it serves; else it waits to be promoted."
+    )
     handed_in_at = models.DateTimeField(
         null=True, blank=True, help_text="When its uploader said that both files are there."
     )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    files_gone_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its files were erased everywhere; the row stays for the ledger.",
+    )
 
     objects = AdapterVersionQuerySet.as_manager()
 

@@ -39,7 +39,10 @@ class UsageEvent(models.Model):
     recorded_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "-admitted_at"], name="usage_latest")]
+        indexes = [
+            models.Index(fields=["tenant", "-admitted_at"], name="usage_latest"),
+            models.Index(fields=["style", "-admitted_at"], name="usage_of_style"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(cached_tokens__lte=models.F("prompt_tokens")), name="cached_within_prompt"

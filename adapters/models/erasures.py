@@ -1,0 +1,48 @@
+"""Erasing a version's files everywhere, step by step, with evidence that people can be shown."""
+
+from django.conf import settings
+from django.db import models
+
+from adapters.models.versions import AdapterVersion
+
+
+class Erasure(models.Model):
+    """One version whose files are to go from everywhere. The row stays: it is the report."""
+
+    version = models.OneToOneField(AdapterVersion, on_delete=models.CASCADE, related_name="erasure")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    requested_at = models.DateTimeField(auto_now_add=True)
+    withdrawn_at = models.DateTimeField(null=True, help_text="No route leads to it any more.")
+    drained_at = models.DateTimeField(null=True, help_text="No request is in flight on it any more.")
+    storage_gone_at = models.DateTimeField(
+        null=True, help_text="The storage answers that it has none of its files."
+    )
+    finished_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
+
+    def __str__(self) -> str:
+        return f"erasure of {self.version}"
+
+
+class EngineErasure(models.Model):
+    """The same on one engine: its registry, its memory, the local copy beside it."""
+
+    class Proof(models.TextChoices):
+        RESTART = "restart", "the engine was restarted since"
+        EVICTION = "eviction", "as many other adapters were loaded since as its memory holds"
+        NEVER = "never", "it was never loaded there"
+
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="engines")
+    engine = models.CharField(max_length=60)
+    unregistered_at = models.DateTimeField(null=True, help_text="The engine does not list it any more.")
+    memory_free_at = models.DateTimeField(null=True)
+    proof = models.CharField(max_length=10, choices=Proof, blank=True)
+    copy_gone_at = models.DateTimeField(null=True, help_text="No local copy lies beside the engine.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint("erasure", "engine", name="one_erasure_an_engine")]
+
+    def __str__(self) -> str:
+        return f"{self.erasure} on {self.engine}"

@@ -1,0 +1,27 @@
+"""What an adapter does to the base model, measured on an engine after loading."""
+
+from django.db import models
+
+from adapters.models.versions import AdapterVersion
+
+
+class Probe(models.Model):
+    """The effect of one version, measured once: numbers and sample answers behind its style card."""
+
+    version = models.OneToOneField(AdapterVersion, on_delete=models.CASCADE, related_name="probe")
+    engine = models.CharField(max_length=60)
+    strength = models.FloatField(
+        help_text="Mean shift of log-probabilities against the base, in nats a token."
+    )
+    noise = models.FloatField(
+        help_text="The same between two askings of the base: below it, there is no effect."
+    )
+    shifts = models.JSONField(default=list, help_text="Per fixed prompt: {prompt, shift}.")
+    samples = models.JSONField(default=list, help_text="Per fixed prompt: {prompt, base, style}.")
+    measures = models.JSONField(
+        default=dict, help_text="{base, style}: {words_a_sentence, reading_ease, phrases}, over all samples."
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.strength:.3f}"

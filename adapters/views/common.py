@@ -1,0 +1,32 @@
+"""What several pages of styles share."""
+
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from adapters import progress
+from adapters.models import AdapterVersion, Style
+from tenants.public import MemberRequest
+
+
+def own_version(request: MemberRequest, version_id: UUID) -> AdapterVersion:
+    """Return a version of the tenant's own. Raises Http404."""
+    versions = AdapterVersion.objects.select_related("style__owner")
+    return get_object_or_404(versions, pk=version_id, style__owner=request.tenant)
+
+
+def own_style(request: MemberRequest, style_id: UUID) -> Style:
+    """Return a style of the tenant's own. Raises Http404."""
+    return get_object_or_404(Style.objects.select_related("owner"), pk=style_id, owner=request.tenant)
+
+
+def steps_of(version: AdapterVersion) -> dict[str, Any]:
+    """Return what the list of steps shows."""
+    return {"version": version, "steps": progress.steps_of(version, version.history.all())}
+
+
+def page_of(style: Style) -> str:
+    """Return the address of a style's page."""
+    return reverse("adapters:style", kwargs={"owner": style.owner.slug, "slug": style.slug})

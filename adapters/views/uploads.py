@@ -1,0 +1,100 @@
+"""Uploading a version, and watching its steps."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from adapters import bells, serving, uploads
+from adapters.errors import NoBaseModel, NotUploaded, UploadRefused, VersionMoved
+from adapters.models import Style
+from adapters.uploads import About
+from adapters.views.common import own_version, page_of, steps_of
+from tenants.public import MemberRequest, member_required
+
+
+@require_GET
+@member_required
+def upload(request: MemberRequest) -> HttpResponse:
+    """Show the upload form, filled in for the next version of an own style."""
+    own = Style.objects.filter(owner=request.tenant, slug=request.GET.get("style", "")[:40]).first()
+    context: dict[str, Any] = {
+        "initial": own or {},
+        "base_model": settings.BASE_MODEL,
+        "max_bytes": sum(uploads.LIMITS_BYTES.values()),
+    }
+    return render(request, "adapters/upload.html", context)
+
+
+@require_POST
+@member_required
+def create_version(request: MemberRequest) -> JsonResponse:
+    """Make a version of a new or an own style; answer with a POST form for each file."""
+    try:
+        about, files = _parsed(request)
+        version, forms = uploads.begin(request.tenant, request.user, about, files)
+    except UploadRefused as error:
+        return JsonResponse({"errors": error.errors}, status=400)
+    except NoBaseModel as error:
+        return JsonResponse({"errors": {"__all__": [error.message]}}, status=503)
+    answer = {
+        "version": str(version.pk),
+        "uploads": [{"file": form.file, "url": form.url, "fields": form.fields} for form in forms],
+        "finish": reverse("adapters:finish", args=[version.pk]),
+        "page": page_of(version.style),
+    }
+    return JsonResponse(answer, status=201)
+
+
+@require_POST
+@member_required
+def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
+    """Take over an upload whose files are all there."""
+    version = own_version(request, version_id)
+    try:
+        uploads.finish(version)
+    except NotUploaded as error:
+        return JsonResponse({"errors": {"files": [error.message]}}, status=400)
+    bells.ring_advance(version.pk)
+    return JsonResponse({"page": page_of(version.style)})
+
+
+@require_GET
+@never_cache
+@member_required
+def steps(request: MemberRequest, version_id: UUID) -> HttpResponse:
+    """Show where a version is; the page asks again each second until it is final."""
+    return render(request, "adapters/_steps.html", steps_of(own_version(request, version_id)))
+
+
+@require_POST
+@member_required
+def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
+    """Push a failed version again."""
+    version = own_version(request, version_id)
+    try:
+        serving.retry(version)
+        bells.ring_advance(version.pk)
+    except VersionMoved as error:
+        messages.error(request, error.message)
+    return redirect(page_of(version.style))
+
+
+def _parsed(request: HttpRequest) -> tuple[About, dict[str, int]]:
+    """Return what a request for a new version says. Raises UploadRefused when it can't be understood."""
+    try:
+        body = json.loads(request.body)
+        files = {str(file["name"]): int(file["size"]) for file in body["files"]}
+        texts = {field: body.get(field) or "" for field in ("slug", "name", "description", "sample_prompt")}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UploadRefused(
+            {"files": ["Send JSON with slug, name and files: [{name, size in bytes}, …]."]}
+        ) from error
+    return About(**{field: str(text).replace("\0", "").strip() for field, text in texts.items()}), files
