@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from stack.folders import ROOT
 
@@ -95,11 +96,11 @@ def write(figures: Figures, *, cpu: str, versions: Mapping[str, str]) -> None:
     between_marks("bench-gateway", f"{machine}; {span}.\n\n{text(figures)}")
 
 
-def between_marks(name: str, new: str) -> None:
-    """Put a text between its marks in docs/performance.md."""
+def between_marks(name: str, new: str, document: Path = DOC) -> None:
+    """Put a text between its marks in a document."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    before, _, rest = DOC.read_text().partition(begin)
-    DOC.write_text(f"{before}{begin}\n{new}\n{end}{rest.partition(end)[2]}")
+    before, _, rest = document.read_text().partition(begin)
+    document.write_text(f"{before}{begin}\n{new}\n{end}{rest.partition(end)[2]}")
 
 
 def aligned(rows: list[list[str]]) -> str:

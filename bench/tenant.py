@@ -2,7 +2,8 @@
 
 `found STUB_URL` makes a tenant with every limit set, a key with every limit of its own, and a public style
 for each pace of the stub; it prints the key. `count` drains usage into the ledger and prints what is there.
-`styles` prints what the engine calls each style of the demo, for bench/engine.py.
+`styles` prints what the engine calls each style of the demo, for bench/engine.py; `history MODEL` when the
+newest version of a style reached each status, for bench/upload_time.py.
 """
 
 import json
@@ -86,7 +87,7 @@ def count() -> dict[str, float]:
 def styles() -> dict[str, str]:
     """Return model name → its name in the engine, of everything that the demo's tenant may use."""
     routes = routes_of(Tenant.objects.get(is_house=False).pk)
-    return {name: str(route["lora"]) for name, route in routes.items() if "lora" in route}
+    return {name: str(route["places"][0]["lora"]) for name, route in routes.items() if "places" in route}
 
 
 def _style(name: str, engine: Engine) -> Style:
@@ -102,7 +103,19 @@ def _style(name: str, engine: Engine) -> Style:
     return style
 
 
-DEEDS: dict[str, Callable[..., object]] = {"found": found, "count": count, "styles": styles}
+def history(model: str) -> dict[str, str]:
+    """Return status → when the newest version of a style reached it, in ISO 8601."""
+    owner, slug = model.split("/")
+    version = AdapterVersion.objects.filter(style__owner__slug=owner, style__slug=slug).latest("number")
+    return {step.status: step.at.isoformat() for step in version.history.all()}
+
+
+DEEDS: dict[str, Callable[..., object]] = {
+    "found": found,
+    "count": count,
+    "styles": styles,
+    "history": history,
+}
 
 if __name__ == "__main__":
     print(json.dumps(DEEDS[sys.argv[1]](*sys.argv[2:])))

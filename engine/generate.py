@@ -17,10 +17,10 @@ MODULES = ("q_proj", "v_proj", "o_proj")
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
-def norms(base: Path) -> dict[str, float]:
-    """Return the Frobenius norm of each layer's weight in MODULES."""
+def norms(base: Path, modules: tuple[str, ...]) -> dict[str, float]:
+    """Return the Frobenius norm of each layer's weight in `modules`."""
     found: dict[str, float] = {}
-    names = adapter.layers(base, MODULES)
+    names = adapter.layers(base, modules)
     for file in sorted(base.glob("*.safetensors")):
         with safe_open(file, framework="pt") as weights:
             stored = set(weights.keys())
@@ -41,10 +41,19 @@ def pair(
     return a, b * (norm / product)
 
 
-def generate(base: Path, out: Path, *, count: int, rank: int, seed: int, scale: float) -> None:
+def generate(
+    base: Path,
+    out: Path,
+    *,
+    count: int,
+    rank: int,
+    seed: int,
+    scale: float,
+    modules: tuple[str, ...] = MODULES,
+) -> None:
     """Write `count` adapters below `out`."""
-    shapes, layer_norms = adapter.layers(base, MODULES), norms(base)
-    settings = adapter.config(base_name=BASE_NAME, rank=rank, alpha=rank, modules=MODULES)
+    shapes, layer_norms = adapter.layers(base, modules), norms(base, modules)
+    settings = adapter.config(base_name=BASE_NAME, rank=rank, alpha=rank, modules=modules)
     for number in range(count):
         dice = torch.Generator().manual_seed(seed * 1_000_003 + number)
         tensors = {}
@@ -67,6 +76,7 @@ def main() -> None:
     parser.add_argument(
         "--scale", type=float, default=0.1, help="norm of an update over its layer's (default 0.1)"
     )
+    parser.add_argument("--all-linear", action="store_true", help="change every linear layer, not q, v and o")
     options = parser.parse_args()
     generate(
         options.base,
@@ -75,6 +85,7 @@ def main() -> None:
         rank=options.rank,
         seed=options.seed,
         scale=options.scale,
+        modules=adapter.LINEAR if options.all_linear else MODULES,
     )
     print(f"Random adapters: {options.count} of rank {options.rank} written below {options.out}")
 

@@ -1,0 +1,146 @@
+"""Capacity: what memory many styles take on one engine, by arithmetic from its flags and the base's shapes.
+
+An engine keeps, beside the base model and its KV cache:
+- **slots**: `max_loras` of them, allocated at start, each as large as an adapter of rank `max_lora_rank` on
+  all linear layers, whatever is loaded: a layer takes rank · (columns + rows) numbers;
+- **memory cache**: up to `max_cpu_loras` adapters at their own rank, in the engine's number type;
+- **disk**: every adapter as it was uploaded.
+
+https://docs.vllm.ai/en/stable/features/lora/ names the flags; `make bench-memory` checks the arithmetic
+against a running engine (docs/capacity.md has the figures).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from adapters.validation import BaseShape
+
+if TYPE_CHECKING:
+    from adapters.models import Engine
+
+BYTES_A_NUMBER = {"float32": 4, "bfloat16": 2, "float16": 2}
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM takes as --max-lora-rank (0.32, config/lora.py)
+GB = 10**9
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A base model as far as memory goes: the widths of its linear layers, and its other numbers."""
+
+    widths: int  # Σ (columns + rows) over all linear layers
+    parameters: int
+
+    @classmethod
+    def of(cls, base: BaseShape) -> "Layers":
+        """Return what is known of a base model. Its embeddings come from its config."""
+        linears = base.modules.values()
+        return cls(
+            widths=sum(linear.columns + linear.rows for linear in linears),
+            parameters=sum(linear.columns * linear.rows for linear in linears) + _embeddings(base.config),
+        )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The engine's flags that decide about memory."""
+
+    max_loras: int
+    max_cpu_loras: int
+    max_lora_rank: int
+    dtype: str = "bfloat16"
+
+    @classmethod
+    def of(cls, engine: "Engine", base: BaseShape) -> "Limits":
+        """Return an engine's flags; it computes in its base model's own type."""
+        dtype = base.dtype if base.dtype in BYTES_A_NUMBER else "bfloat16"
+        return cls(engine.max_loras, engine.max_cpu_loras, engine.max_lora_rank, dtype)
+
+    @property
+    def number_bytes(self) -> int:
+        """Bytes of one number in the engine's type."""
+        return BYTES_A_NUMBER[self.dtype]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What styles take on one engine, in bytes. The KV cache comes beside it, as it is configured."""
+
+    base_bytes: int
+    slot_bytes: int
+    slots_bytes: int
+    cached: int  # how many adapters the memory cache holds
+    cache_bytes: int
+    disk_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Base, slots and memory cache."""
+        return self.base_bytes + self.slots_bytes + self.cache_bytes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """So many styles as models of their own, against one base with adapters, in bytes."""
+
+    styles: int
+    model_bytes: int
+    adapter_bytes: int
+
+    @property
+    def apart_bytes(self) -> int:
+        """Each style a full model."""
+        return self.styles * self.model_bytes
+
+    @property
+    def together_bytes(self) -> int:
+        """One base and an adapter for each style."""
+        return self.model_bytes + self.styles * self.adapter_bytes
+
+    @property
+    def saved(self) -> float:
+        """The share that is saved, 0 to 1."""
+        return 1 - self.together_bytes / self.apart_bytes
+
+
+def adapter_bytes(widths: int, rank: int, number_bytes: int) -> int:
+    """Return the size of an adapter on layers with these widths; `widths` is Σ (columns + rows)."""
+    return widths * rank * number_bytes
+
+
+def memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> Memory:
+    """Return what styles take; `ranks` is rank → how many adapters of it, on all linear layers.
+
+    The memory cache holds the largest ones in the worst case, and that is what is counted.
+    """
+    slot = adapter_bytes(layers.widths, limits.max_lora_rank, limits.number_bytes)
+    sizes = sorted(
+        (
+            adapter_bytes(layers.widths, rank, limits.number_bytes)
+            for rank in ranks
+            for _ in range(ranks[rank])
+        ),
+        reverse=True,
+    )
+    cached = sizes[: limits.max_cpu_loras]
+    return Memory(
+        base_bytes=layers.parameters * limits.number_bytes,
+        slot_bytes=slot,
+        slots_bytes=slot * limits.max_loras,
+        cached=len(cached),
+        cache_bytes=sum(cached),
+        disk_bytes=sum(sizes),
+    )
+
+
+def what_if(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> dict[int, Memory]:
+    """Return the memory for every --max-lora-rank that would serve all these adapters."""
+    highest = max(ranks, default=1)
+    return {
+        rank: memory(layers, replace(limits, max_lora_rank=rank), ranks) for rank in RANKS if rank >= highest
+    }
+
+
+def _embeddings(config: Mapping[str, Any]) -> int:
+    size = int(config.get("vocab_size") or 0) * int(config.get("hidden_size") or 0)
+    return size if config.get("tie_word_embeddings") else 2 * size

@@ -1,0 +1,154 @@
+"""`make bench-memory`: the capacity arithmetic against the memory of a running vLLM. CPU engines only.
+
+`python -m bench.memory`. Starts vLLM with small and large limits, loads adapters, reads resident memory, and
+compares it with what `adapters.capacity` says of the same limits. What Python, torch and vLLM take by
+themselves is found once, with the smallest limits, and counted in every other case. Writes
+bench/results/memory.json and the table in docs/capacity.md.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from adapters import basemodels, capacity
+from adapters.capacity import Layers, Limits
+from bench import machine, report
+from stack import engine
+from stack.environment import base_model, base_model_folder
+from stack.folders import ROOT
+from stack.ports import Ports
+
+MIB = 1024 * 1024
+WITHIN = 0.15
+ADAPTERS = 64
+DOC = ROOT / "docs" / "capacity.md"
+HEAD = ["MiB", "measured", "reckoned", "added to the first", "reckoned"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One start of vLLM, and how many adapters of its highest rank are loaded then."""
+
+    title: str
+    limits: Limits
+    loaded: int
+
+    def reckoned_mib(self, layers: Layers) -> float:
+        """Return base, slots and cache by arithmetic."""
+        ranks = {self.limits.max_lora_rank: self.loaded} if self.loaded else {}
+        return capacity.memory(layers, self.limits, ranks).total_bytes / MIB
+
+
+CASES = (
+    Case("one slot of rank 16", Limits(1, ADAPTERS, 16), 0),
+    Case("33 slots of rank 64", Limits(33, ADAPTERS, 64), 0),
+    Case("one slot of rank 16, 64 adapters", Limits(1, ADAPTERS, 16), ADAPTERS),
+    Case("8 slots of rank 64, 64 adapters", Limits(8, ADAPTERS, 64), ADAPTERS),
+)
+
+
+def measured(case: Case, folder: Path) -> float:
+    """Return the resident memory of vLLM and its children in MiB."""
+    with running(case.limits) as (url, pid):
+        paths = adapters(folder / str(case.limits.max_lora_rank), case) if case.loaded else []
+        for number, path in enumerate(paths):
+            body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
+            asked(f"{url}/v1/load_lora_adapter", body)
+        asked(f"{url}/v1/completions", {"model": base_model()[1], "prompt": "The sea", "max_tokens": 8})
+        return machine.rss_mib(pid)
+
+
+@contextmanager
+def running(limits: Limits) -> Iterator[tuple[str, int]]:
+    """Yield the address and the process of a vLLM of its own."""
+    port = Ports().take("engine")
+    variables = {
+        **os.environ,
+        "ENGINE_DEVICE": "cpu",
+        "ENGINE_PORT": str(port),
+        "ENGINE_MAX_LORAS": str(limits.max_loras),
+        "ENGINE_MAX_CPU_LORAS": str(limits.max_cpu_loras),
+        "ENGINE_MAX_LORA_RANK": str(limits.max_lora_rank),
+        "BASE_MODEL": base_model()[1],
+        "BASE_MODEL_DIR": str(base_model_folder()),
+    }
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(engine.program(variables).argv, env=variables, stdout=log, stderr=log)
+        try:
+            until(partial(engine.ready, f"http://127.0.0.1:{port}", ""), process)
+            yield f"http://127.0.0.1:{port}", process.pid
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Return when vLLM is ready. Raises SystemExit when it ends instead."""
+    while not ready():
+        if process.poll() is not None:
+            raise SystemExit(f"✗ vLLM ended while it started (exit {process.returncode}).")
+        time.sleep(0.5)
+
+
+def adapters(folder: Path, case: Case) -> list[Path]:
+    """Return folders of random adapters on all linear layers, made once a rank."""
+    if not folder.exists():
+        random_adapters(folder, count=ADAPTERS, rank=case.limits.max_lora_rank)
+    return sorted(folder.iterdir())
+
+
+def random_adapters(folder: Path, *, count: int, rank: int) -> None:
+    """Make random adapters on all linear layers, in folders below `folder`."""
+    script = [str(engine.PYTHON), str(ROOT / "engine" / "generate.py"), "--base", str(base_model_folder())]
+    options = ["--out", str(folder), "--count", str(count), "--rank", str(rank), "--all-linear"]
+    subprocess.run([*script, *options], check=True)
+
+
+def asked(url: str, body: Mapping[str, object], *, key: str = "") -> None:
+    """POST JSON. Raises urllib.error.HTTPError."""
+    head = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), head)
+    with urllib.request.urlopen(request, timeout=180) as answer:
+        answer.read()
+
+
+def main() -> int:
+    """Measure every case, print, write. Returns 1 when a case is off by more than WITHIN."""
+    shape = basemodels.describe(base_model_folder(), base_model()[1])
+    layers, found = Layers.of(shape), list[float]()
+    with tempfile.TemporaryDirectory(prefix="bench-memory-") as folder:
+        for case in CASES:
+            found.append(measured(case, Path(folder)))
+            print(f"  {case.title}: {found[-1]:,.0f} MiB", flush=True)
+    reckoned = [case.reckoned_mib(layers) for case in CASES]
+    own_mib = found[0] - reckoned[0]
+    # What limits and adapters add is what is judged: what vLLM takes by itself would hide a wrong sum.
+    added = [(found[i] - found[0], reckoned[i] - reckoned[0]) for i in range(1, len(CASES))]
+    worst = max(abs(by_sum / real - 1) for real, by_sum in added)
+    rows = [
+        [case.title, *map(report.shown, (real, own_mib + by_sum, real - found[0], by_sum - reckoned[0]))]
+        for case, real, by_sum in zip(CASES, found, reckoned, strict=True)
+    ]
+    text = (
+        f"{machine.model()}; {shape.name}; Python, torch and vLLM by themselves: {own_mib:,.0f} MiB.\n\n"
+        f"{report.aligned([HEAD, *rows])}\n\n"
+        f"What limits and adapters add is off by at most {worst:.1%} (goal: {WITHIN:.0%})."
+    )
+    report.between_marks("bench-memory", text, DOC)
+    facts = {"own_mib": round(own_mib), "found_mib": found, "reckoned_mib": reckoned, "worst_off": worst}
+    (report.RESULTS / "memory.json").write_text(json.dumps(facts, indent=1) + "\n")
+    print(text)
+    return int(worst > WITHIN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""`make bench-upload`: from "upload finished" to the first styled token, each step's share.
+
+`ENGINE_MAX_LORA_RANK=128 python -m stack run --all -- python -m bench.upload_time`. A 50 MB adapter is
+uploaded as the page does; a client that asks for the style from the moment when the upload is finished gets its
+first token as soon as there is one. Writes bench/results/upload.json and the table in docs/performance.md.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+import openai
+
+from bench import machine, report
+from bench.memory import random_adapters
+from bench.targets import module
+from stack.pages import Session, signed_in
+from stack.smoke import upload_style
+
+RANK, ROUNDS, GOAL_S = 82, 3, 5.0
+
+
+def one_round(site: str, session: Session, client: openai.OpenAI, folder: Path) -> dict[str, float]:
+    """Return the seconds of each step, from the moment when the upload was finished."""
+    upload = upload_style(site, session, folder)
+    finished = time.time()
+    first = first_token(client, upload.model, until_s=finished + 60)
+    history = json.loads(module("bench.tenant", "history", upload.model, variables=os.environ))
+    moments = {status: datetime.fromisoformat(at).timestamp() for status, at in history.items()}
+    parts = {"taken up": moments["uploaded"] - finished}
+    parts["checked"] = moments["valid"] - moments["uploaded"]
+    parts["placed and probed"] = moments["serving"] - moments["valid"]
+    parts["first token"] = first - moments["serving"]
+    return parts | {"in all": first - finished}
+
+
+def first_token(client: openai.OpenAI, model: str, *, until_s: float) -> float:
+    """Return the time at which the first words came, asking again while the style isn't there yet."""
+    while time.time() < until_s:
+        try:
+            chunks = client.chat.completions.create(
+                model=model,
+                messages=[{"role": "user", "content": "What is rain?"}],
+                max_tokens=8,
+                stream=True,
+            )
+            for chunk in chunks:
+                if chunk.choices and chunk.choices[0].delta.content:
+                    return time.time()
+        except (openai.NotFoundError, openai.InternalServerError):
+            time.sleep(0.02)
+    raise SystemExit(f"✗ {model} did not answer.")
+
+
+def main() -> int:
+    """Measure, print, write."""
+    if missing := {"SITE_URL", "DEMO_SECRETS_FILE"} - os.environ.keys():
+        raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-upload`.")
+    site, known = os.environ["SITE_URL"], json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0)
+    session = signed_in(site, login=known["login"], password=known["password"])
+    with tempfile.TemporaryDirectory(prefix="bench-upload-") as folder:
+        random_adapters(Path(folder), count=ROUNDS, rank=RANK)
+        adapters = sorted(Path(folder).iterdir())
+        size_mb = sum(file.stat().st_size for file in adapters[0].iterdir()) / 10**6
+        rounds = [one_round(site, session, client, adapter) for adapter in adapters]
+    found = {step: median(one[step] for one in rounds) for step in rounds[0]}
+    rows = [["step", "seconds", "share"]]
+    rows += [[step, f"{s:.2f}", f"{s / found['in all']:.0%}"] for step, s in found.items()]
+    verdict = "reached" if found["in all"] <= GOAL_S else "**missed**"
+    text = (
+        f"{size_mb:.1f} MB, rank {RANK} ({machine.model()}), medians of {ROUNDS} uploads.\n\n"
+        f"{report.aligned(rows)}\n\nGoal: ≤ {GOAL_S:.0f} s, {verdict}."
+    )
+    print(text)
+    report.between_marks("bench-upload", text)
+    facts = {step: round(s, 3) for step, s in found.items()} | {"size_mb": round(size_mb, 1)}
+    (report.RESULTS / "upload.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

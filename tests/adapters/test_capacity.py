@@ -1,0 +1,64 @@
+"""Capacity is arithmetic: the figures that people plan with come out of it."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from adapters import capacity
+from adapters.capacity import GB, Comparison, Layers, Limits
+
+MB = 10**6
+
+
+def llama_8b() -> Layers:
+    """Llama-3.1-8B's linear layers: 32 times q, k, v, o, gate, up, down."""
+    attention = 2 * (4096 + 4096) + 2 * (4096 + 1024)
+    return Layers(widths=32 * (attention + 3 * (4096 + 14336)), parameters=8_030_000_000)
+
+
+@pytest.mark.parametrize(("rank", "megabytes"), [(8, 42), (16, 84), (32, 168), (64, 336)])
+def test_a_slot_of_llama_8b_is_as_large_as_is_known(rank, megabytes):
+    limits = Limits(max_loras=4, max_cpu_loras=64, max_lora_rank=rank)
+    memory = capacity.memory(llama_8b(), limits, {8: 10})
+    assert memory.slot_bytes / MB == pytest.approx(megabytes, rel=0.005)
+    assert memory.slots_bytes == 4 * memory.slot_bytes
+
+
+def test_fifty_styles_take_one_model_and_their_adapters():
+    fifty = Comparison(styles=50, model_bytes=14 * GB, adapter_bytes=50 * MB)
+    assert (fifty.apart_bytes, fifty.together_bytes) == (700 * GB, 16.5 * GB)
+    assert fifty.saved == pytest.approx(0.976, abs=0.0005)
+
+
+def test_a_hundred_adapters_of_100_mb_take_10_gb_beside_the_model():
+    hundred = Comparison(styles=100, model_bytes=14 * GB, adapter_bytes=100 * MB)
+    assert hundred.together_bytes - hundred.model_bytes == 10 * GB
+
+
+def test_the_memory_cache_holds_no_more_than_it_may_and_is_reckoned_with_the_largest():
+    limits = Limits(max_loras=1, max_cpu_loras=3, max_lora_rank=16)
+    memory = capacity.memory(Layers(widths=1000, parameters=0), limits, {16: 2, 8: 5})
+    assert memory.cached == 3
+    assert memory.cache_bytes == 1000 * 2 * (16 + 16 + 8)
+    assert memory.disk_bytes == 1000 * 2 * (2 * 16 + 5 * 8)
+
+
+def test_a_higher_rank_costs_every_slot_and_lower_ones_than_are_served_are_not_offered():
+    limits = Limits(max_loras=8, max_cpu_loras=8, max_lora_rank=16)
+    found = capacity.what_if(Layers(widths=1000, parameters=0), limits, {16: 1})
+    assert list(found) == [16, 32, 64, 128, 256, 320, 512]
+    assert found[64].slots_bytes == 4 * found[16].slots_bytes
+    assert found[64].cache_bytes == found[16].cache_bytes
+
+
+def test_the_command_tells_the_seeds_table(engine):
+    out = io.StringIO()
+    call_command("capacity", "--styles", "50", "--rank", "8", stdout=out)
+    assert "50 full models of 14.0 GB: 700.0 GB" in out.getvalue()
+    assert "one and 50 adapters of 50 MB: 16.5 GB (97.6% less)" in out.getvalue()
+
+
+def test_the_command_says_when_there_is_no_engine(db):
+    with pytest.raises(CommandError, match="no such engine"):
+        call_command("capacity", "--engine", "nowhere")
