@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check smoke styles bench-gateway bench-peers bench-engine bench-fairness chaos quota-storm clean
+.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-restart trial-scale clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -21,9 +21,18 @@ demo: ## Everything on this machine, until Ctrl-C; VAR=, PORT=, ENGINE_URL=, BAS
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) demo $(if $(VAR),--var '$(VAR)')
 
+demo-ray: ## The same on a Ray cluster of this machine in vLLM's place; ENGINE_REPLICAS=2
+	$(call BOOTSTRAP,--ray)
+	@ENGINE_KIND=ray $(STACK) demo --var '$(or $(VAR),var/ray)'
+
 test: ## Every test, against real services and a real vLLM
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) test -- $(ARGS)
+
+test-ray: ## The journeys of a Ray cluster
+	$(call BOOTSTRAP,--ray)
+	@ENGINE_KIND=ray ENGINE_DTYPE=float32 $(STACK) run --all -- .venv/bin/python -m pytest \
+		tests/journeys/test_ray.py tests/journeys/test_ten_styles_in_one_batch.py $(ARGS)
 
 check: ## Style, types, layers, migrations, templates, the compose file
 	$(call BOOTSTRAP)
@@ -46,6 +55,18 @@ quota-storm: ## 500 requests at once against a cap that fits only some
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) quota-storm $(ARGS)
 
+trial-restart: ## vLLM killed while 200 styles are asked for; ENGINES=2 with another one beside it
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) trial-restart $(ARGS)
+
+trial-scale: ## 2,000 styles on one engine: pages, reconciling, memory
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) trial-scale $(ARGS)
+
+fuzz: ## Thousands of mutated adapters against a real engine; ARGS='--cases 2000 --seed 2'
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) fuzz $(ARGS)
+
 bench-gateway: ## What the gateway costs, against nginx and LiteLLM
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.gateway
@@ -61,6 +82,27 @@ bench-engine: ## The real engine through the gateway and directly
 bench-fairness: ## What one tenant feels while another floods the engine
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) run --all -- .venv/bin/python -m bench.fairness
+
+bench-rotation: ## 64 styles on 8 slots: whether any waits longer than the others
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) run --all -- .venv/bin/python -m bench.rotation
+
+bench-multilora: ## What 8 and 64 styles at once cost on the engine that is there
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) run --all -- .venv/bin/python -m bench.multilora
+
+bench-memory: ## The capacity arithmetic against a running vLLM's memory (CPU)
+	$(call BOOTSTRAP,--engine)
+	@.venv/bin/python -m bench.memory
+
+bench-upload: ## From a finished 50 MB upload to the first styled token
+	$(call BOOTSTRAP,--engine)
+	@ENGINE_MAX_LORA_RANK=128 $(STACK) run --all -- .venv/bin/python -m bench.upload_time
+
+bench-ray: ## A Ray cluster with one and two replicas against vLLM by itself
+	$(call BOOTSTRAP,--ray)
+	@for engine in 'ENGINE_KIND=vllm' 'ENGINE_KIND=ray ENGINE_REPLICAS=1' 'ENGINE_KIND=ray ENGINE_REPLICAS=2'; do \
+		env $$engine $(STACK) run --all -- .venv/bin/python -m bench.cluster || exit 1; done
 
 clean: ## Remove the environments and all data of the demo
 	rm -rf .venv .venv-engine .venv-peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

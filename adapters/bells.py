@@ -1,6 +1,6 @@
 """Ringing for work: a task is named, not imported, so that web processes don't load what workers need.
 
-Celery itself is imported by who rings: a gateway never does.
+Celery itself is imported by who rings: a gateway does for the first style that it finds cold.
 """
 
 import logging
@@ -13,7 +13,9 @@ from django.db import transaction
 logger = logging.getLogger(__name__)
 
 ADVANCE = "adapters.tasks.advance"
+PLAN = "adapters.tasks.plan"
 RECONCILE = "adapters.tasks.reconcile"
+ERASE = "adapters.tasks.erase"
 # Somebody waits while a view rings; kombu's own patience is six seconds even with retry=False.
 PATIENCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 

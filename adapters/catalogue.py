@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from adapters import routes
+from adapters import routes, stylecards
 from adapters.errors import StyleNotFound
-from adapters.models import AdapterVersion, Selection, Style
+from adapters.models import AdapterVersion, Selection, Share, Status, Style
+from adapters.models.styles import is_public_now
 from tenants.public import Tenant
 
 SHOWN = 500
@@ -28,11 +31,16 @@ class Card:
     sample_prompt: str
     owner_name: str
     owner_slug: str
+    author: str
+    licence: str
     is_own: bool
     is_selected: bool
     is_public: bool
+    is_shared: bool
+    ends_at: datetime | None
     live_version: AdapterVersion | None
     newest_version: AdapterVersion | None
+    effects: list[str]
 
 
 def showcase() -> list[Style]:
@@ -41,14 +49,19 @@ def showcase() -> list[Style]:
     return list(shown.select_related("owner").order_by("created_at")[:3])
 
 
-def public_styles(tenant: Tenant, words: str = "") -> list[Card]:
-    """Return everybody's styles that serve, and those that the tenant has selected; three queries for all."""
-    seen = Q(live_version__isnull=False) | Q(selections__tenant=tenant)
-    return _cards(tenant, _sought(Style.objects.filter(seen, is_public=True), words))
+def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
+    """Return what other tenants offer to this one and what it has selected of it; three queries for all.
+
+    Public styles are there if they serve; those that are being taken back only for who selected them.
+    """
+    lent = Q(pk__in=Share.objects.in_force().filter(tenant=tenant).values("style"))
+    offered = Q(live_version__isnull=False, public_until=None) | Q(selections__tenant=tenant)
+    others = Style.objects.filter(lent | is_public_now() & offered).exclude(owner=tenant)
+    return _cards(tenant, _sought(others, words))
 
 
 def own_styles(tenant: Tenant, words: str = "") -> list[Card]:
-    """Return the tenant's own styles; three queries for all."""
+    """Return the tenant's own styles; two queries for all."""
     return _cards(tenant, _sought(Style.objects.filter(owner=tenant), words))
 
 
@@ -66,13 +79,17 @@ def find(tenant: Tenant, owner_slug: str, slug: str) -> Style:
 
 
 def find_usable(tenant: Tenant, model_name: str) -> Style:
-    """Return the style that a tenant means by `model=`; its own short names win. Raises StyleNotFound."""
-    owner_slug, _, slug = model_name.rpartition("/")
+    """Return the style that a tenant means by `model=`, also with `@live`, `@canary` or `@3` behind its name.
+
+    Its own short names win. Raises StyleNotFound, also where the alias leads nowhere.
+    """
+    name, mark, alias = model_name.partition("@")
+    owner_slug, _, slug = name.rpartition("/")
     short = Q(owner__is_house=True) | Q(owner=tenant)
     owned = Q(owner__slug=owner_slug, owner__is_house=False) if owner_slug else short
     meant = Style.objects.usable_by(tenant.pk).filter(owned, slug=slug)
     styles = sorted(meant, key=lambda style: style.owner_id != tenant.pk)
-    if not styles:
+    if not styles or (mark and not _leads(styles[0], alias)):
         raise StyleNotFound
     return styles[0]
 
@@ -90,8 +107,8 @@ def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
 
 
 def select(tenant: Tenant, style: Style) -> None:
-    """Take a public style into a tenant's library. Raises StyleNotFound for one that is not public."""
-    if not style.is_public:
+    """Take a style into a tenant's library. Raises StyleNotFound for one that is not offered to it."""
+    if not Style.objects.selectable_by(tenant.pk).filter(pk=style.pk).exists():
         raise StyleNotFound
     with transaction.atomic():
         Selection.objects.get_or_create(tenant=tenant, style=style)
@@ -106,11 +123,32 @@ def unselect(tenant: Tenant, style: Style) -> None:
 
 
 def set_public(style: Style, *, public: bool = True) -> None:
-    """Put a style into everybody's catalogue, or take it out: whoever selected it loses it."""
+    """Put a style into everybody's catalogue, or take it out at once: whoever selected it loses it."""
     with transaction.atomic():
-        Style.objects.filter(pk=style.pk).update(is_public=public)
+        Style.objects.filter(pk=style.pk).update(
+            is_public=public,
+            public_since=timezone.now() if public else None,
+            public_until=None,
+            offered_at=None,
+            declined_reason="",
+        )
         routes.changed(style)
     style.is_public = public
+
+
+def describe(style: Style, **texts: str) -> None:
+    """Change what people read about a style; another prompt gets another sample."""
+    if texts.get("sample_prompt", style.sample_prompt) != style.sample_prompt:
+        texts["sample"] = ""
+    Style.objects.filter(pk=style.pk).update(**texts)
+
+
+def _leads(style: Style, alias: str) -> bool:
+    """Return whether what is typed behind a style's name and an @ leads to a version."""
+    if alias in ("live", "canary"):
+        return bool(style.live_version_id if alias == "live" else style.canary_version_id)
+    serving = style.versions.filter(status=Status.SERVING)
+    return alias.isdecimal() and serving.filter(number=alias).exists()
 
 
 def _sought(styles: QuerySet[Style], words: str) -> QuerySet[Style]:
@@ -126,14 +164,24 @@ def _sought(styles: QuerySet[Style], words: str) -> QuerySet[Style]:
 
 
 def _cards(tenant: Tenant, styles: QuerySet[Style]) -> list[Card]:
-    shown = styles.filter(retired_at=None).select_related("owner", "live_version").distinct()
+    shown = styles.filter(retired_at=None).select_related("owner", "live_version__probe").distinct()
+    shown = shown.defer("live_version__probe__samples", "live_version__probe__shifts")
     found = list(shown.order_by("name", "pk")[:SHOWN])
-    selected = set(Selection.objects.filter(tenant=tenant, style__in=found).values_list("style", flat=True))
+    others = [style for style in found if style.owner_id != tenant.pk]
+    selected = set(Selection.objects.filter(tenant=tenant, style__in=others).values_list("style", flat=True))
+    lent = dict(Share.objects.filter(tenant=tenant, style__in=others).values_list("style", "ends_at"))
     newest = _newest(style for style in found if style.owner_id == tenant.pk)
-    return [_card(tenant, style, style.pk in selected, newest.get(style.pk)) for style in found]
+    return [_card(tenant, style, selected, lent, newest.get(style.pk)) for style in found]
 
 
-def _card(tenant: Tenant, style: Style, is_selected: bool, newest: AdapterVersion | None) -> Card:
+def _card(
+    tenant: Tenant,
+    style: Style,
+    selected: set[UUID],
+    lent: dict[UUID, datetime | None],
+    newest: AdapterVersion | None,
+) -> Card:
+    is_own = style.owner_id == tenant.pk
     return Card(
         id=style.pk,
         slug=style.slug,
@@ -144,12 +192,24 @@ def _card(tenant: Tenant, style: Style, is_selected: bool, newest: AdapterVersio
         sample_prompt=style.sample_prompt,
         owner_name=style.owner.name,
         owner_slug=style.owner.slug,
-        is_own=style.owner_id == tenant.pk,
-        is_selected=is_selected,
+        author=style.author,
+        licence=style.licence,
+        is_own=is_own,
+        is_selected=style.pk in selected,
         is_public=style.is_public,
+        is_shared=style.pk in lent,
+        ends_at=None if is_own else _ends_at(style, lent),
         live_version=style.live_version,
         newest_version=newest,
+        effects=stylecards.facts_of(style.live_version),
     )
+
+
+def _ends_at(style: Style, lent: dict[UUID, datetime | None]) -> datetime | None:
+    """Return when a tenant loses another's style: after the last of the ways in which it has it."""
+    ends = [style.public_until] if style.is_public else []
+    ends += [lent[style.pk]] if style.pk in lent else []
+    return max((end for end in ends if end), default=None) if None not in ends else None
 
 
 def _newest(styles: Iterable[Style]) -> dict[UUID, AdapterVersion]:

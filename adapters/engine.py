@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,15 +19,41 @@ REASON_CHARACTERS = 300
 BAD_ADAPTER = re.compile(r"Call to add_lora method failed: (?P<reason>.+)", re.DOTALL)
 PASSING = re.compile(r"out of memory|No free", re.IGNORECASE)
 ALREADY_LOADED = "has already been loaded"
+NO_NUMBERS = "Out of range float values"  # what JSON says of NaN
+TOP = 20  # the most that vLLM gives unless it is told otherwise
+OWN_SALT = "polyscribe-samples"
+LAST = 1000  # every tenant's prompt is read before
+BEGAN = re.compile(r"^process_start_time_seconds(?:\{.*\})? (?P<s>\S+)", re.MULTILINE)
 PATHS = re.compile(r"(?:[\w.-]*/)[\w./~+-]+")
 NAMES = re.compile(r"'?\bv_[0-9a-f]{32}\b'?")
 
 
+def check(engine: Engine) -> None:
+    """Have an engine show that it can answer. Raises EngineUnavailable."""
+    if engine.kind != Engine.Kind.RAY:
+        _ask(engine, "GET", "/health")
+        return
+    # A cluster's own health is its proxy's; this question goes to a replica, and costs no token.
+    body = {"model": engine.base_model.name, "prompt": "?"}
+    status, text = _send(engine, "POST", "/tokenize", body, timeout_s=ASK_S)
+    if status not in (200, 400):  # 400: the replica says that it has no such service
+        raise EngineUnavailable(_sentence(status, text))
+
+
 def loaded(engine: Engine) -> dict[str, str]:
     """Return what an engine serves beside the base model: name → path. Raises EngineUnavailable."""
-    _ask(engine, "GET", "/health")  # the list alone is also answered by an engine whose core is dead
+    check(engine)  # the list alone is also answered by an engine whose core is dead
+    if engine.kind == Engine.Kind.RAY:  # it answers for all that is in the storage; our rows say what that is
+        serves = engine.placements.exclude(loaded_at=None)
+        return dict.fromkeys(serves.values_list("loaded_as", flat=True), "")
     models = json.loads(_ask(engine, "GET", "/v1/models"))["data"]
     return {model["id"]: model.get("root") or "" for model in models if model.get("parent")}
+
+
+def started_at(engine: Engine) -> datetime | None:
+    """Return when an engine's process began, by its machine's clock, or None. Raises EngineUnavailable."""
+    began = BEGAN.search(_ask(engine, "GET", "/metrics"))
+    return datetime.fromtimestamp(float(began["s"]), UTC) if began else None
 
 
 def load(engine: Engine, name: str, path: str) -> None:
@@ -56,15 +83,37 @@ def unload(engine: Engine, name: str) -> None:
 
 
 def write(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
-    """Return what an adapter answers to a prompt, greedily. Not metered. Raises EngineUnavailable."""
+    """Return what a model answers to a prompt, greedily, when nobody else waits. Not metered.
+
+    Raises EngineUnavailable.
+    """
     body = {
         "model": name, "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
-        "temperature": 0, "cache_salt": "polyscribe-samples",
+        "temperature": 0, "cache_salt": OWN_SALT, "priority": LAST,
     }  # fmt: skip
     status, text = _send(engine, "POST", "/v1/chat/completions", body, timeout_s=LOAD_S)
     if status != 200:
         raise EngineUnavailable(_sentence(status, _message(text)))
     return str(json.loads(text)["choices"][0]["message"]["content"] or "")
+
+
+def logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dict[str, float]]:
+    """Return for each prompt the 20 likeliest next tokens of a model → their log-probabilities in nats.
+
+    Not metered. Raises EngineUnavailable, or EngineRefused where the model computes no numbers.
+    """
+    body = {
+        "model": name, "prompt": list(prompts), "max_tokens": 1, "temperature": 0, "logprobs": TOP,
+        "return_tokens_as_token_ids": True,  # else two tokens of the same text are one
+        "cache_salt": OWN_SALT,
+    }  # fmt: skip
+    status, text = _send(engine, "POST", "/v1/completions", body, timeout_s=LOAD_S)
+    if status == 400 and NO_NUMBERS in text:
+        raise EngineRefused(reason="The adapter makes the model compute no numbers (NaN).")
+    if status != 200:
+        raise EngineUnavailable(_sentence(status, _message(text)))
+    choices = sorted(json.loads(text)["choices"], key=lambda choice: int(choice["index"]))
+    return [choice["logprobs"]["top_logprobs"][0] for choice in choices]
 
 
 def clean(text: str) -> str:

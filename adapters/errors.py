@@ -67,7 +67,91 @@ class UploadRefused(Invalid):
         self.errors = errors
 
 
+class NothingToConvert(Conflict):
+    """Nothing of this version can be converted any more; upload the mended files as a new version."""
+
+    code = "nothing_to_convert"
+
+
 class VersionMoved(Conflict):
     """This version has moved on meanwhile; reload the page."""
 
     code = "version_moved"
+
+
+class WithoutTerms(Invalid):
+    """Say first, under “About”, who made the style and on what terms others may write in it."""
+
+    code = "without_terms"
+
+
+class NotOffered(Conflict):
+    """This style is not offered to the catalogue, or was answered meanwhile."""
+
+    code = "not_offered"
+
+
+class SharingMoved(Conflict):
+    """This has ended or was answered meanwhile; the page shows how it stands now."""
+
+    code = "sharing_moved"
+
+
+class NoSuchWorkspace(NotFound):
+    """There is no workspace named “{slug}”. Its name is what goes before the slash in its model names."""
+
+    code = "no_such_workspace"
+
+
+class OwnWorkspace(Invalid):
+    """That is your own workspace; it has the style already."""
+
+    code = "own_workspace"
+
+
+class AlreadyShared(Conflict):
+    """{name} has this style already."""
+
+    code = "already_shared"
+
+
+class NotServing(Conflict):
+    """Version {number} does not serve; choose one that does, or upload it again as a new version."""
+
+    code = "not_serving"
+
+
+class NothingToRollBackTo(Conflict):
+    """No other version answered before this one; promote the version that you want instead."""
+
+    code = "nothing_to_roll_back_to"
+
+
+class NothingToCompare(Conflict):
+    """A canary is tried beside another version that is live; version {number} is not such a one."""
+
+    code = "nothing_to_compare"
+
+
+class BadShare(Invalid):
+    """A canary's share is a whole number from 1 to 99 percent."""
+
+    code = "bad_share"
+
+
+class StillUsed(Conflict):
+    """Others have this style ({count}). Give them notice first, or say that they lose it at once."""
+
+    code = "still_used"
+
+
+class NothingToVouchFor(Conflict):
+    """Every engine of this erasure can be looked at from here, or it is not drained yet."""
+
+    code = "nothing_to_vouch_for"
+
+
+class TooManyPrompts(Invalid):
+    """At most {limit} prompts, one a line; these are {count}."""
+
+    code = "too_many_prompts"

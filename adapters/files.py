@@ -1,6 +1,22 @@
-"""What an adapter consists of: two files, by PEFT's names, and how large each may be."""
+"""What an adapter consists of: two files, by PEFT's names, or one archive of them; how large each may be."""
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 CONFIG_LIMIT = 64 * 1024
 WEIGHTS_LIMIT = 512 * 1024 * 1024
+LIMITS_BYTES = {CONFIG_FILE: CONFIG_LIMIT, WEIGHTS_FILE: WEIGHTS_LIMIT}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+# How an archive is named → how it is kept: no stranger's name becomes a part of an address.
+ARCHIVES = {
+    ".zip": "adapter.zip",
+    ".tar": "adapter.tar",
+    ".tar.gz": "adapter.tar.gz",
+    ".tgz": "adapter.tar.gz",
+}
+ARCHIVE_LIMIT = WEIGHTS_LIMIT + 32 * 1024 * 1024  # packed or unpacked: the weights and a tokenizer's files
+MEMBERS_LIMIT = 100
+
+
+def archive_of(name: str) -> str:
+    """Return the name under which an archive is kept, by the end of its own; empty when it is none."""
+    return next((kept for ending, kept in ARCHIVES.items() if name.lower().endswith(ending)), "")

@@ -8,13 +8,16 @@ import hashlib
 import json
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 from safetensors.numpy import save
 
+from adapters import storage
 from adapters.errors import DiskUnavailable
+from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.models import IDENTITY, BaseModel
 
 PREFERRED = "q_proj"
@@ -25,7 +28,7 @@ def write(base_model: BaseModel, folder: Path) -> Path:
 
     Raises DiskUnavailable.
     """
-    files = {"adapter_config.json": _config(base_model), "adapter_model.safetensors": _weights(base_model)}
+    files = _files(base_model)
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
     path = folder.absolute() / f"{IDENTITY}-{digest}"
     try:
@@ -34,6 +37,20 @@ def write(base_model: BaseModel, folder: Path) -> Path:
     except OSError as error:
         raise DiskUnavailable from error
     return path
+
+
+@cache
+def seal(base_model: BaseModel) -> None:
+    """Write a base model's identity adapter among the sealed files, where clusters find it; once a process.
+
+    Raises StorageUnavailable.
+    """
+    for file, content in _files(base_model).items():
+        storage.write(base_model.identity_id, file, [content])
+
+
+def _files(base_model: BaseModel) -> dict[str, bytes]:
+    return {CONFIG_FILE: _config(base_model), WEIGHTS_FILE: _weights(base_model)}
 
 
 def _write(path: Path, files: dict[str, bytes]) -> None:

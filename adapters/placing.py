@@ -1,4 +1,4 @@
-"""Placing: a version's files beside an engine, whole or not at all, and its word that it has them."""
+"""Placing: a version's files beside an engine, whole or not at all."""
 
 import hashlib
 import logging
@@ -7,38 +7,28 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 
-from adapters import engine as control
-from adapters import serving, storage
-from adapters.errors import DiskUnavailable, EngineUnavailable
+from adapters import storage
+from adapters.errors import DiskUnavailable
 from adapters.files import CONFIG_FILE, WEIGHTS_FILE
-from adapters.models import AdapterVersion, Placement
+from adapters.models import AdapterVersion
 
 logger = logging.getLogger(__name__)
 
 LEFTOVER_AFTER_S = 3600
 
 
-def place(placement: Placement) -> None:
-    """Lay a version's files down, load them and let the version serve. Safe to repeat.
-
-    Raises EngineUnavailable, StorageUnavailable or DiskUnavailable when it may work later; EngineRefused,
-    NotStored or NotTheCheckedFile when not.
-    """
-    version, engine = placement.version, placement.engine
-    path = lay(version)
-    control.load(engine, version.engine_name, str(path))
-    if control.loaded(engine).get(version.engine_name) != str(path):
-        raise EngineUnavailable("The engine took the adapter but does not list it; it is loaded again.")
-    if not serving.found(placement, version.engine_name, loads=1):
-        control.unload(engine, version.engine_name)  # retired while it was loaded
+def folder_of(version_id: UUID) -> str:
+    """Return the absolute folder of a version's files beside this worker's engine, as the engine lists it."""
+    return os.path.join(settings.ENGINE_ADAPTERS_DIR, str(version_id))
 
 
 def path_of(version: AdapterVersion) -> Path:
-    """Return the absolute folder of a version's files beside this worker's engine."""
-    return Path(settings.ENGINE_ADAPTERS_DIR).absolute() / str(version.pk)
+    """Return the same folder as a path."""
+    return Path(folder_of(version.pk))
 
 
 def is_laid(version: AdapterVersion) -> bool:
@@ -49,7 +39,7 @@ def is_laid(version: AdapterVersion) -> bool:
 def lay(version: AdapterVersion) -> Path:
     """Return the folder with a version's two files, checked by their SHA-256 and now in the page cache.
 
-    Files that are there already stay: an engine may read them again at any time, so none is ever deleted.
+    Files that are there already stay: an engine may read them again. Only `forgetting` deletes any.
     Raises StorageUnavailable, NotStored, NotTheCheckedFile or DiskUnavailable.
     """
     path = path_of(version)

@@ -11,7 +11,7 @@ LABELS = ("Uploading files", "Uploaded", "Checked", "Pushed to the engine", "Ser
 NOTES = {  # what is happening, where nothing holds it up
     UPLOADING: "The files go straight from the browser to the storage.",
     CHECKED: "Reading names, shapes and every weight, and comparing them with the base model.",
-    PUSHED: "Copying the files beside the engine and loading them.",
+    PUSHED: "Copying the files beside the engine, loading them, and measuring what they change.",
 }
 CURRENT = {
     Status.UPLOADING: UPLOADING,

@@ -6,8 +6,10 @@ from adapters.catalogue import select, set_public, showcase, style_choices, unse
 from adapters.catalogue import usable as playground_styles
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
+from adapters.naming import routes_of
+from adapters.planning import demand
 from adapters.routes import publish as publish_routes
-from adapters.routes import republish_stale, routes_of
+from adapters.routes import republish_stale
 from adapters.serving import is_answering
 from adapters.storage import Upload
 from adapters.uploads import About
@@ -25,6 +27,7 @@ __all__ = [
     "Upload",
     "UploadRefused",
     "begin_upload",
+    "demand",
     "find_style",
     "finish_upload",
     "is_answering",

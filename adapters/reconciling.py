@@ -1,79 +1,121 @@
-"""Reconciling: make an engine serve what is wanted on it. Engines forget everything when they restart."""
+"""Reconciling: make an engine serve what is wanted on it. Engines forget everything when they restart.
+
+One pass compares the engine's list with the rows, writes down what has changed, and loads what is missing:
+the first push and the recovery after a restart are the same code. Where nothing has changed it asks the
+engine for its list and its health, and the database for one row of plain facts a placement.
+"""
 
 import logging
 import re
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from adapters import clusters, identity, loading, placing, routes, serving
 from adapters import engine as control
-from adapters import identity, placing, routes, serving
-from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
+from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
 from adapters.files import CONFIG_FILE, WEIGHTS_FILE
-from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status
+from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status, engine_name_of
 from foundation import locks
-from foundation.errors import DomainError, Unavailable
 
 logger = logging.getLogger(__name__)
 
 OURS = re.compile(r"v_[0-9a-f]{32}")
 WITHOUT_BASE = "The base model can't be served: "
+# A request may wait a minute for its turn, with the route that it was admitted with.
+LEAVES_AFTER = timedelta(seconds=90)
+SAME_START = timedelta(seconds=2)  # the engine's clock and the kernel's may be set meanwhile
+
+type Present = dict[str, str]  # name in the engine → path
+type Modules = dict[str, UUID | None]  # name of a static module → the version whose files it has
 
 
-def reconcile(engine: Engine) -> None:
-    """Bring an engine from what it lists to what is wanted. Only one at a time; another call returns at once.
+class Wanted(NamedTuple):
+    """What is read of each placement that is wanted."""
 
-    What is not reachable is noted on the engine and on the versions that wait; the next call goes on.
+    pk: int
+    version_id: UUID
+    loaded_as: str
+    version__config_sha256: str
+    version__sha256: str
+
+    @property
+    def engine_name(self) -> str:
+        """The version's own name in engines."""
+        return engine_name_of(self.version_id)
+
+
+def reconcile(engine: Engine) -> bool:
+    """Bring an engine from what it lists to what is wanted; return True if its time was over before its end.
+
+    Only one at a time; another call returns at once. What is not reachable is noted on the engine and on the
+    versions that wait; the next call goes on.
     """
     with locks.only_one(f"engine {engine.pk}") as mine:
-        if mine:
-            _reconcile(engine)
+        return mine and _reconcile(engine)
 
 
-def _reconcile(engine: Engine) -> None:
+def _reconcile(engine: Engine) -> bool:
     try:
+        if engine.kind == Engine.Kind.RAY:
+            control.check(engine)
+            _report(engine, is_healthy=True, note="")
+            return clusters.bring_up(engine)
         present = control.loaded(engine)
-        placements = _wanted(engine)
-        static = _static_modules(engine, present, placements)
-        _unload_unwanted(engine, present, placements)
-        note = _ensure_identity(engine, present) or _note_of(static)
+        wanted = _wanted(engine)
+        _note_start(engine)
+        _unload_strangers(engine, present, wanted)
+        modules = _static_modules(present, wanted)
+        note = _ensure_identity(engine, present) or _note_of(modules)
         _report(engine, is_healthy=True, note=note)
-        pending = [placement for placement in placements if not _is_present(placement, present, static)]
-        if not engine.is_draining:
-            _place_all(engine, pending)
+        _note_changes(engine, present, wanted, modules)
+        return not engine.is_draining and loading.load_missing(engine)
     except EngineUnavailable as error:
         _report(engine, is_healthy=False, note=error.message)
-        _hold_up(engine, error.message)
+        loading.hold_up(engine, error.message)
+        return False
 
 
-def _wanted(engine: Engine) -> list[Placement]:
-    """Return what is wanted on an engine; versions that serve elsewhere are wanted on a new one, too."""
-    versions = AdapterVersion.objects.filter(
-        style__base_model=engine.base_model_id, status__in=(Status.PUSHING, Status.SERVING)
-    )
-    if not engine.is_draining:
-        new = versions.exclude(placements__engine=engine)
-        Placement.objects.bulk_create(
-            [Placement(engine=engine, version=version) for version in new], ignore_conflicts=True
-        )
-    wanted = engine.placements.filter(is_wanted=True, version__in=versions)
-    return list(wanted.select_related("engine", "version__style__owner").order_by("version__created_at"))
+def _wanted(engine: Engine) -> list[Wanted]:
+    rows = engine.placements.filter(is_wanted=True, version__status__in=(Status.PUSHING, Status.SERVING))
+    return [Wanted(*row) for row in rows.order_by("version__created_at").values_list(*Wanted._fields)]
 
 
-def _unload_unwanted(engine: Engine, present: dict[str, str], placements: list[Placement]) -> None:
-    """Unload our names that are not wanted, or that lead to another folder than ours."""
-    versions = [placement.version for placement in placements]
-    right = {version.engine_name: str(placing.path_of(version)) for version in versions}
-    for name, root in list(present.items()):
-        if OURS.fullmatch(name) and right.get(name) != root:
+def _note_start(engine: Engine) -> None:
+    """Write down when the engine's process began: what it knew before is out of its memory."""
+    began = control.started_at(engine)
+    if began and (engine.started_at is None or abs(began - engine.started_at) > SAME_START):
+        engine.started_at = began
+        engine.save(update_fields=["started_at"])
+
+
+def _unload_strangers(engine: Engine, present: Present, wanted: list[Wanted]) -> None:
+    """Unload our names that lead to another folder than ours, and those that nobody wants any more."""
+    right = {one.engine_name: placing.folder_of(one.version_id) for one in wanted}
+    wrong = {name for name, root in present.items() if OURS.fullmatch(name) and right.get(name) != root}
+    if wrong:
+        unwanted = {UUID(name.removeprefix("v_")) for name in wrong - right.keys()}
+        for name in wrong - {engine_name_of(version_id) for version_id in _leaving(engine, unwanted)}:
             control.unload(engine, name)
             del present[name]
 
 
-def _ensure_identity(engine: Engine, present: dict[str, str]) -> str:
+def _leaving(engine: Engine, unwanted: set[UUID]) -> set[UUID]:
+    """Return what was seen unwanted too short a time ago: requests on their way may still need it."""
+    now, rows = timezone.now(), engine.placements.filter(version__in=unwanted, is_wanted=False)
+    rows.filter(left_at=None).update(left_at=now)
+    leaving = set(rows.filter(left_at__gt=now - LEAVES_AFTER).values_list("version", flat=True))
+    rows.exclude(version__in=leaving).update(loaded_at=None, loaded_as="")
+    return leaving
+
+
+def _ensure_identity(engine: Engine, present: Present) -> str:
     """Load the adapter through which a CPU engine serves the base model; return what is wrong, or ""."""
     if engine.device != Engine.Device.CPU or IDENTITY in present:
         return ""
@@ -86,44 +128,19 @@ def _ensure_identity(engine: Engine, present: dict[str, str]) -> str:
     return ""
 
 
-def _is_present(placement: Placement, present: dict[str, str], static: dict[str, Placement | None]) -> bool:
-    """Return whether the engine has a version, and write down what has changed about that."""
-    own = placement.version.engine_name
-    name = own if own in present else next((name for name, one in static.items() if one == placement), "")
-    if not name and placement.loaded_at:
-        serving.lost(placement)
-    elif name and (placement.loaded_at is None or placement.loaded_as != name):
-        return serving.found(placement, name)
-    return bool(name)
-
-
-def _place_all(engine: Engine, pending: list[Placement]) -> None:
-    """Place what is missing, first what needs no download, so that a lost storage holds up only the rest.
-
-    Raises EngineUnavailable.
-    """
-    for placement in sorted(pending, key=lambda one: not placing.is_laid(one.version)):
-        try:
-            placing.place(placement)
-        except (EngineRefused, NotStored, NotTheCheckedFile) as error:
-            logger.warning("%s on %s: %s", placement.version, engine, error.message)
-            serving.refused(placement, _reason(error))
-        except EngineUnavailable:
-            raise
-        except Unavailable as error:
-            _hold_up(engine, error.message)
-            return
-
-
-def _reason(error: DomainError) -> str:
-    return str(error.facts["reason"]) if isinstance(error, EngineRefused) else error.message
-
-
-def _hold_up(engine: Engine, note: str) -> None:
-    """Say on everything that waits for an engine what it waits for."""
-    waiting = engine.placements.filter(is_wanted=True, loaded_at=None)
-    waiting.exclude(note=note).update(note=note)
-    AdapterVersion.objects.filter(placements__in=waiting, status=Status.PUSHING).update(note=note)
+def _note_changes(engine: Engine, present: Present, wanted: list[Wanted], modules: Modules) -> None:
+    """Write down what the engine has lost, and what it has that we did not know of."""
+    by_module = {version: name for name, version in modules.items()}
+    names = {
+        one.pk: own if (own := one.engine_name) in present else by_module.get(one.version_id, "")
+        for one in wanted
+    }
+    changed = [one.pk for one in wanted if names[one.pk] != one.loaded_as]
+    if not changed:
+        return
+    placements = list(Placement.objects.filter(pk__in=changed).select_related("version__style"))
+    serving.lost(*(one for one in placements if not names[one.pk]))
+    loading.admit(engine, {one: names[one.pk] for one in placements if names[one.pk]})
 
 
 def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
@@ -138,18 +155,19 @@ def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
     engine.is_healthy, engine.note = is_healthy, note
 
 
-def _static_modules(
-    engine: Engine, present: dict[str, str], placements: list[Placement]
-) -> dict[str, Placement | None]:
-    """Return the modules that an engine was started with → the placement whose files they are, if any."""
-    # Of several versions with the same files, the oldest is the one the engine was started with.
-    known = {(one.version.config_sha256, one.version.sha256): one for one in reversed(placements)}
+def _static_modules(present: Present, wanted: list[Wanted]) -> Modules:
+    """Return the modules that an engine was started with → the version whose files they are, if any."""
     strange = [name for name in present if name != IDENTITY and not OURS.fullmatch(name)]
-    return {name: known.get(_digests_of(Path(present[name])) or ("", "")) for name in strange}
+    # Of several versions with the same files, the oldest is the one the engine was started with.
+    files = {(one.version__config_sha256, one.version__sha256): one.version_id for one in reversed(wanted)}
+    return {name: files.get(_digests_of(Path(present[name])) or ("", "")) for name in strange}
 
 
-def _note_of(static: dict[str, Placement | None]) -> str:
-    told = [f"{name} ({placement.version if placement else 'unknown'})" for name, placement in static.items()]
+def _note_of(modules: Modules) -> str:
+    versions = AdapterVersion.objects.select_related("style__owner").in_bulk(
+        list(filter(None, modules.values()))
+    )
+    told = [f"{name} ({versions[pk] if pk else 'unknown'})" for name, pk in modules.items()]
     return f"Started with static modules: {', '.join(told)}"[:200] if told else ""
 
 

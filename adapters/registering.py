@@ -30,13 +30,14 @@ def register_engine() -> Engine:
     """
     values = {
         "base_model": register_base(settings.BASE_MODEL_DIR, settings.BASE_MODEL),
+        "kind": settings.ENGINE_KIND,
         "url": settings.ENGINE_URL,
         "device": settings.ENGINE_DEVICE,
-        "max_loras": settings.ENGINE_MAX_LORAS,
-        "max_cpu_loras": settings.ENGINE_MAX_CPU_LORAS,
+        "max_loras": settings.ENGINE_MAX_LORAS * settings.ENGINE_REPLICAS,
+        "max_cpu_loras": settings.ENGINE_MAX_CPU_LORAS * settings.ENGINE_REPLICAS,
         "max_lora_rank": settings.ENGINE_MAX_LORA_RANK,
         "max_model_len": settings.ENGINE_MAX_MODEL_LEN,
-        "max_num_seqs": settings.ENGINE_MAX_NUM_SEQS,
+        "max_num_seqs": settings.ENGINE_MAX_NUM_SEQS * settings.ENGINE_REPLICAS,
     }
     known = Engine.objects.filter(name=settings.ENGINE_NAME, **values).first()
     if known:

@@ -1,42 +1,110 @@
-"""Samples: a style is shown by what it writes, so one that serves is asked its sample prompt once."""
+"""Samples: a style is shown by what it writes, so each version that serves answers some prompts once.
+
+The base model answers the same, and simple measures compare the two.
+"""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from adapters import engine as control
 from adapters.errors import EngineUnavailable
-from adapters.models import Engine, Placement, Style
+from adapters.measures import measure
+from adapters.models import Engine, Placement, Probe, Status, Style
+from foundation import locks
 
 logger = logging.getLogger(__name__)
 
+PROMPTS = (
+    "Why is the sky blue?",
+    "Write a note to a neighbour about noise.",
+    "How do I choose a good book?",
+)
 AT_ONCE = 4
 TOKENS = 60
 NOTHING = "(It wrote nothing.)"
 
+type Answers = dict[str, str]  # prompt → answer
+
 
 def take_missing(engine: Engine) -> int:
-    """Ask for the samples that styles on an engine lack, a few at a time; return how many were taken."""
-    lacking = (
-        Placement.objects.filter(engine=engine, loaded_at__isnull=False, version__style__sample="")
-        .filter(version__style__live_version=F("version"))
-        .exclude(version__style__sample_prompt="")
-        .select_related("version__style")
-    )
-    taken = 0
-    for placement in lacking[:AT_ONCE]:
-        style = placement.version.style
+    """Take the samples that one version on an engine lacks; return how many versions had all taken.
+
+    One version a call: the answers take seconds, and tenants write meanwhile.
+    """
+    with locks.only_one(f"samples of base model {engine.base_model_id}") as mine:
+        placement = _lacking(engine) if mine else None
+        if placement is None:
+            return 0
         try:
-            text = control.write(engine, placement.loaded_as, style.sample_prompt, tokens=TOKENS)
+            take(placement)
         except EngineUnavailable as error:
-            logger.info("no sample of %s yet: %s", style, error.message)
-            break
-        taken += Style.objects.filter(pk=style.pk, sample="").update(sample=_trimmed(text) or NOTHING)
-    return taken
+            logger.info("no samples of %s yet: %s", placement.version, error.message)
+            return 0
+    return 1
 
 
-def _trimmed(text: str) -> str:
+def take(placement: Placement) -> None:
+    """Store what a placed version and the base answer, and how both measure. Raises EngineUnavailable.
+
+    What is known already is not asked again.
+    """
+    version, engine = placement.version, placement.engine
+    prompts = prompts_of(version.style)
+    known = {row["prompt"]: row["style"] for row in version.probe.samples}
+    style = known | _ask(engine, placement.loaded_as, [one for one in prompts if one not in known])
+    known = _base_answers(engine)
+    base = known | _ask(engine, engine.base_name, [one for one in prompts if one not in known])
+    rows = [{"prompt": one, "base": base[one], "style": style[one]} for one in prompts]
+    Probe.objects.filter(version=version).update(samples=rows, measures=_measures(rows))
+    own = style.get(version.style.sample_prompt, "")
+    lacking = Style.objects.filter(pk=version.style_id, live_version=version, sample="")
+    lacking.exclude(sample_prompt="").update(sample=_sample_line(own))
+
+
+def prompts_of(style: Style) -> list[str]:
+    """Return what a style's versions are asked: the same prompts as all others, and its own."""
+    return list(dict.fromkeys(filter(None, (*PROMPTS, style.sample_prompt))))
+
+
+def _lacking(engine: Engine) -> Placement | None:
+    """Return the version on an engine that has waited longest for its samples, or for its style's line."""
+    is_live = Q(version__style__live_version=F("version"))
+    without_line = is_live & Q(version__style__sample="") & ~Q(version__style__sample_prompt="")
+    loaded = Placement.objects.filter(
+        Q(version__probe__samples=[]) | without_line,
+        engine=engine, loaded_at__isnull=False, version__status=Status.SERVING, version__probe__isnull=False,
+    )  # fmt: skip
+    loaded = loaded.select_related("engine__base_model", "version__style", "version__probe")
+    return loaded.order_by("loaded_at").first()
+
+
+def _base_answers(engine: Engine) -> Answers:
+    """Return what the same base model answered when another version was sampled last."""
+    probes = Probe.objects.filter(version__style__base_model=engine.base_model_id).exclude(samples=[])
+    latest = probes.order_by("-at").first()
+    return {row["prompt"]: row["base"] for row in latest.samples} if latest else {}
+
+
+def _ask(engine: Engine, name: str, prompts: list[str]) -> Answers:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(partial(control.write, engine, name, tokens=TOKENS), prompts))
+    return dict(zip(prompts, answers, strict=True))
+
+
+def _measures(rows: list[dict[str, str]]) -> dict[str, object]:
+    base, style = [row["base"] for row in rows], [row["style"] for row in rows]
+    return {
+        "base": measure(base, against=style).as_json(),
+        "style": measure(style, against=base).as_json(),
+    }
+
+
+def _sample_line(text: str) -> str:
     """Return whole sentences, where there are any, that fit the field."""
-    text = text.strip()[: Style._meta.get_field("sample").max_length]
+    limit = Style._meta.get_field("sample").max_length
+    text = text.strip()[:limit]
     end = max(text.rfind(mark) for mark in ".!?\n")
-    return text[: end + 1].strip() if end > 0 else text
+    return (text[: end + 1].strip() if end > 0 else text) or NOTHING

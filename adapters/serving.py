@@ -1,13 +1,15 @@
-"""Which versions serve, and which one answers for its style."""
+"""Which versions serve: found on an engine, lost, refused, retired."""
+
+from collections.abc import Mapping
 
 from django.db import transaction
-from django.db.models import F, Subquery
+from django.db.models import F
 from django.utils import timezone
 
 from adapters import engine as control
-from adapters import routes
+from adapters import releases, routes
 from adapters.errors import VersionMoved
-from adapters.models import AdapterVersion, Placement, Status, Style
+from adapters.models import AdapterVersion, Placement, Status
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
 RETIRABLE = (
@@ -19,6 +21,8 @@ RETIRABLE = (
     Status.FAILED,
 )
 
+AT_ONCE = 200  # rows in one UPDATE
+
 
 def found(placement: Placement, name: str, *, loads: int = 0) -> bool:
     """Note that an engine has a version under a name, and let it serve; False if it is unwanted by now."""
@@ -26,9 +30,24 @@ def found(placement: Placement, name: str, *, loads: int = 0) -> bool:
         wanted = Placement.objects.filter(pk=placement.pk, is_wanted=True)
         if not wanted.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False
-        placement.version.move(before=Status.PUSHING, after=Status.SERVING)
-        appoint(placement.version.style)
+        if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
+            releases.appoint(placement.version)
+        else:
+            routes.changed(placement.version.style)
     return True
+
+
+def found_all(names: Mapping[Placement, str], *, loads: int = 0) -> None:
+    """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
+    with transaction.atomic():
+        rows = Placement.objects.held(placement.pk for placement in names)
+        wanted = set(rows.filter(is_wanted=True).values_list("pk", flat=True))
+        placements = [placement for placement in names if placement.pk in wanted]
+        for one in placements:
+            one.loaded_at, one.loaded_as, one.note = timezone.now(), names[one], ""
+            one.loads = F("loads") + loads
+        Placement.objects.bulk_update(placements, ["loaded_at", "loaded_as", "note", "loads"], AT_ONCE)
+        routes.changed(*{placement.version.style for placement in placements})
 
 
 def is_answering(version: AdapterVersion) -> bool:
@@ -37,12 +56,12 @@ def is_answering(version: AdapterVersion) -> bool:
     return any(placement.loaded_as in control.loaded(placement.engine) for placement in placed)
 
 
-def lost(placement: Placement) -> None:
-    """Note that an engine has forgotten a version."""
+def lost(*placements: Placement) -> None:
+    """Note that an engine has forgotten versions."""
     with transaction.atomic():
-        known = Placement.objects.filter(pk=placement.pk).exclude(loaded_at=None)
+        known = Placement.objects.held(placement.pk for placement in placements).exclude(loaded_at=None)
         if known.update(loaded_at=None, loaded_as=""):
-            routes.changed(placement.version.style)
+            routes.changed(*{placement.version.style for placement in placements})
 
 
 def refused(placement: Placement, reason: str) -> None:
@@ -56,7 +75,7 @@ def refused(placement: Placement, reason: str) -> None:
             return
         for before in (Status.PUSHING, Status.SERVING):
             version.move(before=before, after=Status.FAILED, failure=reason[:500])
-        appoint(version.style)
+        releases.fall_back(version.style, f"Version {version.number} failed.")
 
 
 def retire(version: AdapterVersion) -> None:
@@ -65,10 +84,10 @@ def retire(version: AdapterVersion) -> None:
     Engines forget it at the next reconciling; its files stay, since an engine may still need them.
     """
     with transaction.atomic():
-        retired = any([version.move(before=before, after=Status.RETIRED) for before in RETIRABLE])
-        if retired:
-            version.placements.update(is_wanted=False, loaded_at=None, loaded_as="")
-            appoint(version.style)
+        # Placements first, as `found` takes them: so the two never wait for each other.
+        version.placements.update(is_wanted=False, loaded_at=None, loaded_as="")
+        if any([version.move(before=before, after=Status.RETIRED) for before in RETIRABLE]):
+            releases.fall_back(version.style, f"Version {version.number} was retired.")
 
 
 def retry(version: AdapterVersion) -> None:
@@ -77,12 +96,3 @@ def retry(version: AdapterVersion) -> None:
         if not version.move(before=Status.FAILED, after=Status.VALID, failure=""):
             raise VersionMoved
         routes.changed(version.style)
-
-
-def appoint(style: Style) -> None:
-    """Let the newest serving version answer for its style."""
-    # Locked first: of two appointments at once, the second sees what the first one's transaction did.
-    Style.objects.select_for_update(no_key=True).get(pk=style.pk)
-    newest = AdapterVersion.objects.filter(style=style, status=Status.SERVING).order_by("-number")
-    Style.objects.filter(pk=style.pk).update(live_version=Subquery(newest.values("pk")[:1]))
-    routes.changed(style)

@@ -1,33 +1,34 @@
 """The steps of a version from uploaded to pushed. Each is safe to repeat, and from two workers at once."""
 
+import hashlib
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 
-from adapters import routes, storage, uploads
-from adapters.errors import NotStored, NotUploaded, StorageUnavailable
-from adapters.files import CONFIG_FILE, WEIGHTS_FILE
+from adapters import archives, conversions, planning, routes, storage, uploads
+from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
+from adapters.files import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from adapters.models import AdapterVersion, Engine, Placement, Status
-from adapters.validation import (
-    BaseShape,
-    Finding,
-    LocalFile,
-    Report,
-    examine,
-)
+from adapters.validation import BaseShape, Finding, Report, examine, mending
 from foundation import locks
 from foundation.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
 SILENT_AFTER = timedelta(seconds=60)
+MOST_EXAMINATIONS = 3
+CHECK_FAILED = Finding(
+    "check_failed",
+    "The check of this upload broke off three times. That is our fault, not that of your files.",
+    "Support has the files and looks into it; what served before still serves.",
+)
 OUR_FAULT = "Something broke on our side. The operators see it, and it is tried again by itself."
 
 
@@ -77,42 +78,97 @@ def _finish(version: AdapterVersion) -> bool:
 
 
 def _examine(version: AdapterVersion) -> bool:
+    """Check a version and move it on. Where something can't be reached just now, that is no examination."""
+    if not _count(version):
+        return _give_up(version)
     try:
-        storage.seal(version.pk, version.files)
-        moved = _judge(version)
-    except NotStored as error:
-        finding = Finding("not_stored", error.message, "Upload the adapter again.")
-        moved = version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=[asdict(finding)])
+        faults = _seal(version)
+        moved = _reject(version, faults) if faults else _judge(version)
+    except (NotStored, NothingToConvert) as error:
+        moved = _reject(version, [Finding(error.code, error.message, "Upload the adapter again.")])
+    except Unavailable:
+        _uploaded(version).update(examinations=F("examinations") - 1)
+        raise
     if moved:
         _tidy(version)
     return moved
 
 
+def _uploaded(version: AdapterVersion) -> QuerySet[AdapterVersion]:
+    return AdapterVersion.objects.filter(pk=version.pk, status=Status.UPLOADED)
+
+
+def _count(version: AdapterVersion) -> bool:
+    """Count an examination before it begins; False if as many as there may be never came to an end."""
+    left = _uploaded(version).filter(examinations__lt=MOST_EXAMINATIONS)
+    return bool(left.update(examinations=F("examinations") + 1))
+
+
+def _give_up(version: AdapterVersion) -> bool:
+    """Reject files that kill the worker, or that we fail at; they stay in the storage to be looked at."""
+    moved = _reject(version, [CHECK_FAILED])
+    if moved:
+        logger.error("%s: its check never ended; its files stay under %s", version, version.pk)
+    return moved
+
+
+def _seal(version: AdapterVersion) -> Sequence[Finding]:
+    """Lay an adapter's two files where nobody outside can write; return what is wrong with their archive."""
+    if version.converted_from:
+        _convert(version.converted_from, version)
+    storage.seal(version.pk, version.files)
+    packed = _packed(version)
+    if not packed:
+        return ()
+    with storage.reading(version.pk, packed[0]) as archive:
+        return archives.unpack(archive, packed[0], partial(storage.write, version.pk))
+
+
+def _packed(version: AdapterVersion) -> list[str]:
+    """Return the archive that a version was uploaded as, if it was."""
+    return [file for file in version.files if file not in LIMITS_BYTES]
+
+
+def _convert(original: AdapterVersion, version: AdapterVersion) -> None:
+    """Write the mended files of a rejected version as those of a new one. Raises NothingToConvert."""
+    with storage.reading(original.pk, WEIGHTS_FILE) as weights:
+        plan = mending.plan(_config(original), weights, *_yardstick(version))
+        if plan is None:
+            raise NothingToConvert
+        storage.write(version.pk, CONFIG_FILE, [plan.config_bytes])
+        storage.write(version.pk, WEIGHTS_FILE, plan.weights(weights))
+
+
 def _judge(version: AdapterVersion) -> bool:
-    with TemporaryDirectory(prefix="adapter-") as folder:
-        config, weights = Path(folder, CONFIG_FILE), Path(folder, WEIGHTS_FILE)
-        config_sha256 = storage.download(version.pk, CONFIG_FILE, config)
-        sha256 = storage.download(version.pk, WEIGHTS_FILE, weights)
-        base = version.style.base_model
-        report = examine(
-            config.read_bytes(),
-            LocalFile(weights),
-            BaseShape.of(base.name, base.config, base.modules),
-            _max_rank(version),
-        )
-    if report.findings:
-        return version.move(
-            before=Status.UPLOADED,
-            after=Status.REJECTED,
-            findings=[asdict(finding) for finding in report.findings],
-        )
+    config = _config(version)
+    with storage.reading(version.pk, WEIGHTS_FILE) as weights:
+        report = examine(config, weights, *_yardstick(version))
+    if not report.is_valid:
+        return _reject(version, report.findings, conversions=list(report.conversions))
     return version.move(
         before=Status.UPLOADED,
         after=Status.VALID,
-        sha256=sha256,
-        config_sha256=config_sha256,
+        sha256=report.sha256,
+        config_sha256=hashlib.sha256(config).hexdigest(),
         **_facts(report),
     )
+
+
+def _config(version: AdapterVersion) -> bytes:
+    with storage.reading(version.pk, CONFIG_FILE) as source:
+        return source.read(0, CONFIG_LIMIT + 1)
+
+
+def _yardstick(version: AdapterVersion) -> tuple[BaseShape, int, str]:
+    """Return what a version is held against: base, highest rank, and how its uploader says it was trained."""
+    base = version.style.base_model
+    shape = BaseShape.of(base.name, base.config, base.modules)
+    return shape, _max_rank(version), version.stated_quantisation
+
+
+def _reject(version: AdapterVersion, findings: Iterable[Finding], **changes: object) -> bool:
+    told = [asdict(finding) for finding in findings]
+    return version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=told, **changes)
 
 
 def _facts(report: Report) -> dict[str, object]:
@@ -132,26 +188,27 @@ def _max_rank(version: AdapterVersion) -> int:
 def _tidy(version: AdapterVersion) -> None:
     """Delete what is not needed any more. What stays when the storage is down costs room, nothing else."""
     try:
-        storage.discard_uploads(version.pk, version.files)
-        if version.status == Status.REJECTED:
-            storage.discard_sealed(version.pk, version.files)
+        if version.status == Status.REJECTED and not version.conversions:
+            storage.erase(version.pk)
+        else:
+            storage.discard_uploads(version.pk, version.files)
+            storage.discard_sealed(version.pk, _packed(version))
+        if version.converted_from:
+            conversions.withdraw(version.converted_from)
     except StorageUnavailable as error:
         logger.warning("%s: files that are not needed any more stay: %s", version, error.message)
 
 
 def _push(version: AdapterVersion) -> bool:
-    """Want a version on every engine of its base model."""
-    engines = list(Engine.objects.of(version.style.base_model))
-    if not engines:
+    """Want a version on an engine of its base model."""
+    if not Engine.objects.of(version.style.base_model).exists():
         version.wait("No engine serves this base model yet; this goes on by itself when one is added.")
         return False
     with transaction.atomic():
         if not version.move(before=Status.VALID, after=Status.PUSHING):
             return False
-        Placement.objects.bulk_create(
-            [Placement(engine=engine, version=version) for engine in engines], ignore_conflicts=True
-        )
-        version.placements.filter(engine__in=engines).update(is_wanted=True, note="")
+        version.placements.filter(is_wanted=False).update(note="")  # refused before: now tried again
+        planning.want(version)
         routes.changed(version.style)
     return True
 

@@ -6,7 +6,7 @@ Browsers post files to `uploads/<version>/`. What is checked and served is the s
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,12 +18,15 @@ from uuid import UUID
 from django.conf import settings
 
 from adapters.errors import DiskUnavailable, NotStored, NotTheCheckedFile, StorageUnavailable
+from adapters.sources import ReadAhead, Source
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
 
 UPLOAD_VALID_S = 3600
 CHUNK_BYTES = 4 * 1024 * 1024
+PART_BYTES = 5 * 1024 * 1024  # S3 takes no part below this, the last one excepted
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,28 @@ class Upload:
     file: str
     url: str
     fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class SealedFile:
+    """A source over a sealed file: each read is one request for a range."""
+
+    version_id: UUID
+    file: str
+    size: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return the bytes from `start`. Raises StorageUnavailable or NotStored."""
+        last = min(start + length, self.size) - 1
+        if last < start:
+            return b""
+        with _reaching(self.file) as client:
+            found = client.get_object(
+                Bucket=settings.S3_BUCKET,
+                Key=sealed_key(self.version_id, self.file),
+                Range=f"bytes={start}-{last}",
+            )
+            return found["Body"].read()
 
 
 def upload_key(version_id: UUID, file: str) -> str:
@@ -72,6 +97,36 @@ def seal(version_id: UUID, files: dict[str, int]) -> None:
             _seal(version_id, file, size)
 
 
+@contextmanager
+def reading(version_id: UUID, file: str) -> Iterator[Source]:
+    """Yield a sealed file as a source that reads ahead. Raises StorageUnavailable or NotStored."""
+    found = _head(sealed_key(version_id, file))
+    if found is None:
+        raise NotStored(file=file)
+    with ReadAhead(SealedFile(version_id, file, size=found[0])) as source:
+        yield source
+
+
+def write(version_id: UUID, file: str, chunks: Iterable[bytes]) -> None:
+    """Write a sealed file in parts as its bytes come, or nothing. Raises StorageUnavailable."""
+    bucket, key = settings.S3_BUCKET, sealed_key(version_id, file)
+    with _reaching(file) as client:
+        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        try:
+            parts: list[CompletedPartTypeDef] = []
+            for number, part in enumerate(_parts(chunks), start=1):
+                sent = client.upload_part(
+                    Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part
+                )
+                parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+            client.complete_multipart_upload(
+                Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+            )
+        except BaseException:
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+            raise
+
+
 def download(version_id: UUID, file: str, to: Path, *, expect_sha256: str = "") -> str:
     """Write a sealed file to a path and return its SHA-256 in hex; it is on the disk when this returns.
 
@@ -93,14 +148,36 @@ def download(version_id: UUID, file: str, to: Path, *, expect_sha256: str = "") 
     return digest.hexdigest()
 
 
-def discard_uploads(version_id: UUID, files: dict[str, int]) -> None:
+def discard_uploads(version_id: UUID, files: Iterable[str]) -> None:
     """Delete what was posted for a version. Raises StorageUnavailable."""
     _delete([upload_key(version_id, file) for file in files])
 
 
-def discard_sealed(version_id: UUID, files: dict[str, int]) -> None:
-    """Delete the sealed copies of a version that will never serve. Raises StorageUnavailable."""
+def discard_sealed(version_id: UUID, files: Iterable[str]) -> None:
+    """Delete sealed files that are not needed any more. Raises StorageUnavailable."""
     _delete([sealed_key(version_id, file) for file in files])
+
+
+def erase(version_id: UUID) -> None:
+    """Delete all that was posted or sealed for a version, half-sent parts too. Raises StorageUnavailable."""
+    for prefix in (upload_key(version_id, ""), sealed_key(version_id, "")):
+        _delete(_keys(prefix))
+        with _reaching(prefix) as client:
+            begun = client.list_multipart_uploads(Bucket=settings.S3_BUCKET, Prefix=prefix)
+            for upload in begun.get("Uploads", []):
+                client.abort_multipart_upload(
+                    Bucket=settings.S3_BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+
+
+def remaining(version_id: UUID, files: Iterable[str]) -> list[str]:
+    """Return the keys of a version that the storage still has: it lists them, or answers to a HEAD of them.
+
+    Raises StorageUnavailable.
+    """
+    listed = _keys(upload_key(version_id, "")) + _keys(sealed_key(version_id, ""))
+    known = [key(version_id, file) for file in files for key in (upload_key, sealed_key)]
+    return sorted({*listed, *(key for key in known if _head(key))})
 
 
 def _seal(version_id: UUID, file: str, size: int) -> None:
@@ -116,6 +193,17 @@ def _seal(version_id: UUID, file: str, size: int) -> None:
         )
 
 
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in parts as S3 takes them: one at least."""
+    part = bytearray()
+    for chunk in chunks:
+        part += chunk
+        while len(part) >= PART_BYTES:
+            yield bytes(memoryview(part)[:PART_BYTES])
+            del part[:PART_BYTES]
+    yield bytes(part)
+
+
 def _head(key: str) -> tuple[int, str] | None:
     """Return (size in bytes, ETag) of an object, or None."""
     try:
@@ -124,6 +212,13 @@ def _head(key: str) -> tuple[int, str] | None:
     except NotStored:
         return None
     return head["ContentLength"], head["ETag"]
+
+
+def _keys(prefix: str) -> list[str]:
+    """Return up to 1,000 keys that begin so; a version has a handful."""
+    with _reaching(prefix) as client:
+        found = client.list_objects_v2(Bucket=settings.S3_BUCKET, Prefix=prefix)
+    return [entry["Key"] for entry in found.get("Contents", [])]
 
 
 def _delete(keys: list[str]) -> None:

@@ -2,11 +2,25 @@
 
 from celery import shared_task
 
-from adapters import reconciling, routes, sampling, steps, uploads
-from adapters.bells import ADVANCE, RECONCILE, ring
-from adapters.models import AdapterVersion, Engine
+from adapters import (
+    conversions,
+    erasing,
+    forgetting,
+    planning,
+    reconciling,
+    releases,
+    routes,
+    sampling,
+    sharing,
+    steps,
+    uploads,
+)
+from adapters.bells import ADVANCE, ERASE, RECONCILE, ring
+from adapters.models import AdapterVersion, Engine, Erasure
 
-SWEPT_EVERY_S = 5  # a bell that beat rings again is worthless after that
+# A bell that beat rings again is worthless after that.
+SWEPT_EVERY_S = 5
+RECONCILED_EVERY_S = 2
 
 
 @shared_task
@@ -25,10 +39,21 @@ def advance_all() -> None:
 
 
 @shared_task
+def plan() -> None:
+    """Decide anew what is wanted where."""
+    for engine in planning.plan_all():
+        ring(RECONCILE, engine.pk, queue=engine.queue)
+
+
+@shared_task
 def reconcile(engine_name: str) -> None:
     """Bring one engine to what is wanted. Runs beside it."""
     engine = Engine.objects.select_related("base_model").get(pk=engine_name)
-    reconciling.reconcile(engine)
+    is_behind = reconciling.reconcile(engine)
+    for erasure_id in forgetting.forget(engine):
+        ring(ERASE, str(erasure_id))
+    if is_behind:
+        return ring(RECONCILE, engine.pk, queue=engine.queue)
     sampling.take_missing(engine)
 
 
@@ -36,10 +61,43 @@ def reconcile(engine_name: str) -> None:
 def reconcile_all() -> None:
     """Ring beside every engine."""
     for engine in Engine.objects.all():
-        ring(RECONCILE, engine.pk, queue=engine.queue, expires=SWEPT_EVERY_S)
+        ring(RECONCILE, engine.pk, queue=engine.queue, expires=RECONCILED_EVERY_S)
 
 
 @shared_task
 def republish_stale() -> None:
     """Publish to the gate what was not published when it changed."""
     routes.republish_stale()
+
+
+@shared_task
+def erase(erasure_id: str) -> None:
+    """Take the next steps of one erasure."""
+    erasures = Erasure.objects.select_related("version__style__owner")
+    for engine in erasing.advance(erasures.get(pk=erasure_id)):
+        ring(RECONCILE, engine.pk, queue=engine.queue, expires=SWEPT_EVERY_S)
+
+
+@shared_task
+def erase_all() -> None:
+    """Ring for every erasure that has something left to do."""
+    for erasure_id in erasing.unfinished().values_list("pk", flat=True):
+        ring(ERASE, str(erasure_id), expires=SWEPT_EVERY_S)
+
+
+@shared_task
+def end_sharing() -> None:
+    """End shares and take out public styles whose notice is over."""
+    sharing.end_due()
+
+
+@shared_task
+def watch_canaries() -> None:
+    """End canaries that do clearly worse than what is live."""
+    releases.watch()
+
+
+@shared_task
+def withdraw_conversions() -> None:
+    """Delete what was kept for conversions that nobody asked for."""
+    conversions.withdraw_old()

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -12,14 +13,13 @@ from django.utils import timezone
 
 from adapters import routes, storage
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused
-from adapters.files import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE, WEIGHTS_LIMIT
+from adapters.files import ARCHIVE_LIMIT, CONFIG_FILE, LIMITS_BYTES, PICKLES, WEIGHTS_FILE, archive_of
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
 from foundation import locks
 from tenants.public import Tenant, User, limits_of
 
 MIB = 1024 * 1024
-LIMITS_BYTES = {CONFIG_FILE: CONFIG_LIMIT, WEIGHTS_FILE: WEIGHTS_LIMIT}
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 RESERVED = frozenset({"base", "identity"})
 ABANDONED_AFTER = timedelta(hours=24)
@@ -27,18 +27,25 @@ ABANDONED_AFTER = timedelta(hours=24)
 # As wide as the columns of Style.
 TEXTS_CHARACTERS = {"name": 60, "description": 300, "sample_prompt": 300, "sample": 500}
 
+# The base that was trained on, as people state it; empty: they don't say.
+QUANTISATIONS = ("", "none", "4-bit", "8-bit", "other")
+
+CHOICE = f"{CONFIG_FILE} and {WEIGHTS_FILE}, or one .zip, .tar or .tar.gz of both"
+
 type Errors = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
 class About:
-    """What people read about a style."""
+    """What people say about a style, and about the version of it that they upload."""
 
     slug: str
     name: str = ""
     description: str = ""
     sample_prompt: str = ""
     sample: str = ""
+    stated_quantisation: str = ""  # one of QUANTISATIONS
+    goes_live: bool = True  # as soon as it serves; else it waits to be promoted
 
 
 def begin(
@@ -46,25 +53,41 @@ def begin(
 ) -> tuple[AdapterVersion, list[Upload]]:
     """Return a new version, of a new or an own style by that slug, and a POST form for each file.
 
-    `files` is file name → size in bytes. Raises UploadRefused with every fault, or NoBaseModel.
+    `files` is file name → size in bytes: the two files, or one archive, which is kept under a name of ours.
+    Raises UploadRefused with every fault, or NoBaseModel.
     """
     base_model = BaseModel.objects.filter(name=settings.BASE_MODEL).first()
     if base_model is None:
         raise NoBaseModel
     with transaction.atomic():
-        locks.one_at_a_time(f"uploads {tenant.pk}")  # numbers and the plan's count are taken in turn
+        locks.one_at_a_time(lock_of(tenant.pk))
         own = Style.objects.filter(owner=tenant, slug=about.slug).first()
         if errors := _faults(tenant, own, about, files):
             raise UploadRefused(errors)
         style = _restyled(own, about) if own else _new_style(tenant, base_model, about)
-        version = style.versions.create(
-            number=(style.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
-            files=files,
-            size_bytes=files[WEIGHTS_FILE],
-            created_by=user,
+        kept = {archive_of(file) or file: size for file, size in files.items()}
+        version = next_version(
+            style,
+            user,
+            files=kept,
+            size_bytes=max(kept.values()),
+            stated_quantisation=about.stated_quantisation,
+            goes_live=about.goes_live,
         )
-        version.history.create(status=Status.UPLOADING)
-    return version, [storage.presign(version.pk, file, size) for file, size in files.items()]
+    return version, [storage.presign(version.pk, file, size) for file, size in kept.items()]
+
+
+def lock_of(tenant_id: object) -> str:
+    """Return the deed that one process at a time does: numbers and the plan's count are taken in turn."""
+    return f"uploads {tenant_id}"
+
+
+def next_version(style: Style, user: User | None, **facts: Any) -> AdapterVersion:
+    """Return a new version of a style; for who has its owner's lock."""
+    last = style.versions.aggregate(last=Max("number"))["last"] or 0
+    version = style.versions.create(number=last + 1, created_by=user, **facts)
+    version.history.create(status=Status.UPLOADING)
+    return version
 
 
 def finish(version: AdapterVersion) -> None:
@@ -128,6 +151,8 @@ def _restyled(style: Style, about: About) -> Style:
 def _faults(tenant: Tenant, own: Style | None, about: About, files: dict[str, int]) -> Errors:
     errors = {"slug": _slug_faults(tenant, own, about.slug), "files": file_faults(files)}
     errors |= _text_faults(about, own)
+    if about.stated_quantisation not in QUANTISATIONS:
+        errors["stated_quantisation"] = [f"Say one of {', '.join(filter(None, QUANTISATIONS))}, or nothing."]
     if own is None and not errors["slug"]:
         errors["slug"] = _plan_faults(tenant)
     return {field: sentences for field, sentences in errors.items() if sentences}
@@ -168,13 +193,23 @@ def _plan_faults(tenant: Tenant) -> list[str]:
 
 
 def file_faults(files: dict[str, int]) -> list[str]:
-    """Return what is wrong with the names and sizes of an adapter's files, a sentence a fault."""
+    """Return what is wrong with the names and sizes of what is to be uploaded, a sentence a fault."""
+    if any(archive_of(file) for file in files):
+        return _archive_faults(files)
     faults = [_name_fault(file) for file in files if file not in LIMITS_BYTES]
-    faults += [_size_fault(file, files[file]) for file in LIMITS_BYTES if file in files]
+    faults += [_size_fault(file, files[file], LIMITS_BYTES[file]) for file in LIMITS_BYTES if file in files]
     missing = [file for file in LIMITS_BYTES if file not in files]
     if missing:
-        faults.append(f"{' and '.join(missing)} missing: choose exactly {CONFIG_FILE} and {WEIGHTS_FILE}.")
+        faults.append(f"{' and '.join(missing)} missing: choose {CHOICE}.")
     return [fault for fault in faults if fault]
+
+
+def _archive_faults(files: dict[str, int]) -> list[str]:
+    if len(files) > 1:
+        return [f"An archive is chosen beside other files: choose {CHOICE}."]
+    ((file, size),) = files.items()
+    fault = _size_fault(file[:80], size, ARCHIVE_LIMIT)
+    return [fault] if fault else []
 
 
 def _name_fault(file: str) -> str:
@@ -184,15 +219,17 @@ def _name_fault(file: str) -> str:
             f"{shown} is a pickle file, which can run code when it is opened. "
             f"Save the adapter with save_pretrained(…, safe_serialization=True) and choose {WEIGHTS_FILE}."
         )
-    return f"{shown} is not taken. Choose exactly {CONFIG_FILE} and {WEIGHTS_FILE}."
+    return f"{shown} is not taken. Choose {CHOICE}."
 
 
-def _size_fault(file: str, size: int) -> str:
-    limit = LIMITS_BYTES[file]
+def _size_fault(file: str, size: int, limit: int) -> str:
     if size <= 0:
         return f"{file} is empty. Save the adapter again and choose the new file."
     if size > limit:
-        return f"{file} has {_amount(size)}; at most {_amount(limit)} are taken. Train with a smaller rank."
+        return (
+            f"{file} has {_amount(size)}; at most {_amount(limit)} are taken. "
+            "Train with a smaller rank, or save the weights in bfloat16."
+        )
     return ""
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from adapters.views import catalogue, releases, uploads
+from adapters.views import catalogue, comparing, erasing, releases, sharing, uploads
 
 app_name = "adapters"
 
@@ -13,8 +13,26 @@ urlpatterns = [
     path("versions/<uuid:version_id>/finish/", uploads.finish, name="finish"),
     path("versions/<uuid:version_id>/steps/", uploads.steps, name="steps"),
     path("versions/<uuid:version_id>/retry/", uploads.retry, name="retry"),
+    path("versions/<uuid:version_id>/convert/", uploads.convert, name="convert"),
     path("versions/<uuid:version_id>/retire/", releases.retire, name="retire"),
+    path("versions/<uuid:version_id>/promote/", releases.promote, name="promote"),
+    path("versions/<uuid:version_id>/canary/", releases.begin_canary, name="begin_canary"),
+    path("<uuid:style_id>/canary/", releases.canary, name="canary"),
+    path("<uuid:style_id>/end-canary/", releases.end_canary, name="end_canary"),
+    path("<uuid:style_id>/roll-back/", releases.roll_back, name="roll_back"),
+    path("versions/<uuid:version_id>/erasure/", erasing.version_erasure, name="version_erasure"),
+    path("versions/<uuid:version_id>/erasure.<str:form>", erasing.download, name="erasure_download"),
+    path("versions/<uuid:version_id>/erase/", erasing.erase_version, name="erase_version"),
+    path("deleted/", erasing.deleted, name="deleted"),
+    path("<uuid:style_id>/delete/", erasing.delete_style, name="delete_style"),
+    path("<uuid:style_id>/about/", sharing.describe, name="describe"),
+    path("<uuid:style_id>/catalogue/<slug:deed>/", sharing.offer, name="offer"),
+    path("<uuid:style_id>/share/", sharing.share, name="share"),
+    path("<uuid:style_id>/leave/", sharing.leave, name="leave"),
+    path("shares/<int:share_id>/<slug:deed>/", sharing.change_share, name="change_share"),
     path("<uuid:style_id>/select/", catalogue.select, name="select"),
     path("<uuid:style_id>/unselect/", catalogue.unselect, name="unselect"),
     path("<slug:owner>/<slug:slug>/", catalogue.style, name="style"),
+    path("<slug:owner>/<slug:slug>/compare/", comparing.compare, name="compare"),
+    path("<slug:owner>/<slug:slug>/compare/answers/", comparing.answers, name="compare_answers"),
 ]

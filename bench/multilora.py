@@ -23,7 +23,7 @@ import uvloop
 from bench import machine, report
 from bench.memory import asked, random_adapters
 
-AT_ONCE, REQUESTS, TOKENS, RANK = 8, 64, 32, 8
+AT_ONCE, REQUESTS, TOKENS, RANK = 8, 64, 16, 8
 COUNTS = (1, 8, 64)
 PROMPT = "Write a long text about {thing}, with many details."
 THINGS = ("the sea", "an old clock", "a letter", "the market", "a bridge", "bread", "the first snow", "a cat")
@@ -124,7 +124,8 @@ def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:
     model, device, slots = (os.environ[name] for name in ("BASE_MODEL", "ENGINE_DEVICE", "ENGINE_MAX_LORAS"))
     return (
         f"{model} on {device} ({machine.model()}), rank {RANK} on all linear layers, {slots} slots, "
-        f"{AT_ONCE} requests at once of {TOKENS} tokens; medians of {rounds} rounds.\n\n{report.aligned([head, *rows])}"
+        f"{AT_ONCE} requests at once of {TOKENS} tokens; medians of {rounds} rounds.\n\n"
+        f"{report.aligned([head, *rows])}"
     )
 
 

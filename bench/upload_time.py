@@ -1,8 +1,8 @@
 """`make bench-upload`: from "upload finished" to the first styled token, each step's share.
 
 `ENGINE_MAX_LORA_RANK=128 python -m stack run --all -- python -m bench.upload_time`. A 50 MB adapter is
-uploaded as the page does; a client that asks for the style from the moment when the upload is finished gets its
-first token as soon as there is one. Writes bench/results/upload.json and the table in docs/performance.md.
+uploaded as the page does; a client that asks for the style from the moment when the upload is finished gets
+its first token as soon as there is one. Writes bench/results/upload.json and a table in docs/performance.md.
 """
 
 import json

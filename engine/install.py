@@ -1,7 +1,8 @@
-"""Make the engine's environment: `install.py --uv PATH --root DIR` fills DIR/.venv-engine.
+"""Make the engine's environment: `install.py --uv PATH --root DIR [--ray]` fills DIR/.venv-engine.
 
-A GPU where `nvidia-smi` works, a CPU elsewhere; ENGINE_DEVICE=cpu or cuda overrides. A second call sees by
-its stamp that nothing changed and returns at once. Standard library only.
+A GPU where `nvidia-smi` works, a CPU elsewhere; ENGINE_DEVICE=cpu or cuda overrides. --ray adds Ray Serve LLM
+for engine/serve_ray.py. A second call sees by its stamps that nothing changed and returns at once. Standard
+library only.
 """
 
 import argparse
@@ -16,10 +17,11 @@ from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parent
 REQUIREMENTS = {"cpu": "requirements-cpu.txt", "cuda": "requirements-gpu.txt"}
+RAY = "requirements-ray.txt"
 OVERRIDES = "overrides.txt"
 TORCH_BACKEND = {"cpu": "cpu", "cuda": "auto"}  # uv's name for PyTorch's own package index
 VERSIONS = ("3.13", "3.12", "3.11", "3.14")
-STAMP = "engine-requirements.sha256"
+STAMP, RAY_STAMP = "engine-requirements.sha256", "ray-requirements.sha256"
 REPORT = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2])"
 UNREACHABLE = "Failed to fetch"  # how uv says that an index does not answer
 
@@ -147,6 +149,19 @@ def install(uv: str, root: Path) -> None:
     print(f"Engine environment ({kind}): installed in {time.monotonic() - started:.0f} s")
 
 
+def add_ray(uv: str, root: Path) -> None:
+    """Add Ray to `root`/.venv-engine, and change none of the pinned packages there. Raises CannotInstall."""
+    kind, environment = device(), root / ".venv-engine"
+    stamp, wanted = environment / RAY_STAMP, hashlib.sha256((ENGINE / RAY).read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return print(f"Ray: up to date in {environment}")
+    only = ["-r", str(ENGINE / RAY), "--constraints", str(ENGINE / REQUIREMENTS[kind]), *limits()]
+    python = ["--python", str(environment / "bin/python")]
+    follow([uv, "pip", "install", *python, *only, *find_links(pythons(uv)), *quiet()])
+    stamp.write_text(wanted)
+    print("Ray: installed")
+
+
 def quiet() -> list[str]:
     """Return uv's option to print no list of packages, unless a person watches its progress bars."""
     return [] if sys.stderr.isatty() else ["--quiet"]
@@ -180,10 +195,13 @@ def main() -> None:
     )
     parser.add_argument("--uv", default=shutil.which("uv"), help="the uv program (default: the one on PATH)")
     parser.add_argument("--root", type=Path, default=ENGINE.parent, help="where .venv-engine is made")
+    parser.add_argument("--ray", action="store_true", help="also install Ray Serve LLM")
     options = parser.parse_args()
     if not options.uv or not shutil.which(options.uv):
         raise CannotInstall("uv was not found: give its path with --uv, or install it (pip install uv).")
     install(options.uv, options.root.absolute())
+    if options.ray:
+        add_ray(options.uv, options.root.absolute())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes every hold, or changes nothing.
 -- KEYS: limits, key, styles, account, bucket, hold, leases
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
---       choices asked, period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly
+--       choices asked, period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly,
+--       the caller's bucket for canaries (0 … 99)
 -- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, unknown_model, loading,
 -- crude, limited. An absent or empty limit (of a key, of spending) means that there is none.
 -- It runs for every request: plain locals instead of tables halve its time.
@@ -21,7 +22,8 @@ local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanou
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local account = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
-local route = call('HGET', styles_key, model)
+local led = call('HMGET', styles_key, model, 'canary:' .. model)
+local field, route, canary = model, led[1], led[2]
 if not limits[1] or not api_key[1] or not account[1] or (not route and call('EXISTS', styles_key) == 0) then
   return {'cold'}
 end
@@ -30,13 +32,20 @@ if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
 local expires_at, only = tonumber(api_key[7]), api_key[8] or ''
 if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
 
+-- A canary is its share of the callers in percent, and its name; one that has just ended leads nowhere.
+if canary then
+  local percent, name = string.match(canary, '^(%d+) (.+)$')
+  local other = tonumber(ARGV[13]) < tonumber(percent) and call('HGET', styles_key, name)
+  if other then field, route = name, other end
+end
+
 -- Routes are JSON of our own making; a quote inside a value is escaped, so these can only be the fields.
-if not route then return {'unknown_model'} end
+if not route or string.sub(route, 1, 1) ~= '{' then return {'unknown_model'} end
 if only ~= '' then
   local style = string.match(route, '"style": "([^"]+)"')
   if not style or not string.find(only, style, 1, true) then return {'unknown_model'} end
 end
-if string.find(route, '"state": "loading"', 1, true) then return {'loading'} end
+if string.find(route, '"state": "loading"', 1, true) then return {'loading', field, route} end
 
 local output = tonumber(limits[7])
 if asked > 0 then
@@ -117,5 +126,6 @@ end
 call('ZADD', leases_key, now + tonumber(ARGV[11]), tenant .. ' ' .. request)
 local prices = limits[9] .. ' ' .. limits[10] .. ' ' .. limits[11]
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
-  'admitted_ms', now, 'route', route, 'prices', prices, 'usage', '0 0 0')
-return {'admitted', route, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}
+  'admitted_ms', now, 'route', route, 'version', string.match(route, '"version_id": "([^"]+)"') or '',
+  'prices', prices, 'usage', '0 0 0')
+return {'admitted', field, route, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}

@@ -1,6 +1,6 @@
 """Admission: one script call that checks every limit and takes every hold, or changes nothing."""
 
-import json
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +12,9 @@ from foundation import months, valkey
 from foundation.money import usd
 from inference import errors
 from inference.multiplexer import Script
+from inference.routing import Route, State, read_route
 
 LEASE_MS = 30_000
-
-type Route = dict[str, Any]
 
 
 class Names(NamedTuple):
@@ -72,12 +71,17 @@ class Rates(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Grant:
-    """An admitted request: its route to an engine, its hold, and the prices that count for it."""
+    """An admitted request: its route, its hold, and the prices that count for it; and where it went.
+
+    `field` is the name whose route it has: the model name, or that of its canary. `engine` and `state`, how
+    near its adapter was, are of the place that was asked last; "" before.
+    """
 
     request_id: str
     caller: Caller
     period: str
     admitted_ms: int
+    field: str
     route: Route
     route_json: str
     output_tokens: int
@@ -86,6 +90,8 @@ class Grant:
     prices: Prices
     weight: int = 1
     rates: Rates | None = None
+    engine: str = ""
+    state: State | None = None
 
 
 class Cold(Exception):
@@ -94,6 +100,14 @@ class Cold(Exception):
 
 class Crude(Exception):
     """The prompt's byte bound would cut the default output short: count its tokens, then ask again."""
+
+
+@dataclass(frozen=True)
+class Loading(Exception):
+    """The style is on no engine now: have it loaded, then ask again. `field` is the name that leads to it."""
+
+    field: str
+    route: Route
 
 
 @dataclass(frozen=True)
@@ -113,12 +127,16 @@ async def admit(
     exact: bool = False,
     output: int,
     choices: int,
+    user: str = "",
     period: str = "",
 ) -> Grant:
     """Return a grant; `prompt` is an upper bound of the prompt's tokens.
 
-    Raises Cold, Crude, OtherMonth, or the error that says which limit is reached, what is left and when it
-    resets.
+    Where a canary runs, it has its share of the users, each always the same version; of the requests where
+    they name no user.
+
+    Raises Cold, Loading, Crude, OtherMonth, or the error that says which limit is reached, what is left and
+    when it resets.
     """
     period = period or months.current()
     names = caller.names
@@ -129,28 +147,27 @@ async def admit(
     answer = await script(
         keys,
         (request_id, names.tenant, names.key, model, prompt, output, choices, period,
-         *_milliseconds(period), LEASE_MS, int(exact)),
+         *_milliseconds(period), LEASE_MS, int(exact), hundredth(model, user or request_id)),
     )  # fmt: skip
     if answer[0] != "admitted":
         raise _refusal(answer, model=model, period=period)
-    _, route, granted, tokens, nanousd, now, prices, weight, *rates = answer
+    _, field, route, granted, tokens, nanousd, now, prices, weight, *rates = answer
     return Grant(
-        request_id, caller, period, now, _route(route), route, granted, tokens, nanousd, read_prices(prices),
-        weight, Rates._make(rates),
+        request_id, caller, period, now, field, read_route(route), route, granted, tokens, nanousd,
+        read_prices(prices), weight, Rates._make(rates),
     )  # fmt: skip
+
+
+def hundredth(model: str, user: str) -> int:
+    """Return which hundredth of a style's users one is in, 0 … 99; the same by the style's short name."""
+    style = model.rpartition("/")[2]
+    return int.from_bytes(hashlib.sha256(f"{style} {user}".encode()).digest()[:4]) % 100
 
 
 @lru_cache(maxsize=16)
 def _milliseconds(period: str) -> tuple[int, int]:
     begins, ends = months.bounds(period)
     return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
-
-
-@lru_cache(maxsize=4096)
-def _route(written: str) -> Route:
-    """Return a route; many requests share one, so nobody changes it."""
-    route: Route = json.loads(written)
-    return route
 
 
 @lru_cache(maxsize=1024)
@@ -175,7 +192,7 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
         "other_month": lambda: OtherMonth(facts[0]),
         "denied": lambda: DENIED[facts[0]](),  # noqa: PLW0108 only then is there such a fact
         "unknown_model": lambda: errors.UnknownModel(model=model, param="model"),
-        "loading": lambda: errors.StyleLoading(model=model, retry_s=2),
+        "loading": lambda: Loading(facts[0], read_route(facts[1])),
         "limited": lambda: _limit_reached(answer, period),
     }
     return refusals[verdict]()

@@ -1,4 +1,4 @@
-"""The data client: writes checked requests for vLLM, and reads its refusals."""
+"""The data client: writes checked requests for vLLM, and reads its refusals and whole answers."""
 
 import hashlib
 import hmac
@@ -9,36 +9,43 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from inference.admission import Grant, Route
-from inference.errors import BadRequest, ContextTooLong, DomainError, EngineUnavailable
+from inference.admission import Grant
+from inference.errors import (
+    AdapterAbsent,
+    BadRequest,
+    ContextTooLong,
+    DomainError,
+    EngineBroke,
+    EngineUnavailable,
+)
+from inference.metering import Usage
+from inference.routing import Place, Route
 from inference.schemas import Asked
-from inference.upstream import Broken, Response, Upstream
+from inference.upstream import Response, Upstream
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
+# vLLM adds fields of its own (KV transfer, routed experts, …) that are nobody's business.
+PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 
 
-async def send(upstream: Upstream, asked: Asked, grant: Grant, *, rank: int) -> Response:
+async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, rank: int) -> Response:
     """Return vLLM's answer, its body not read yet. Of prompts that wait it reads that of lowest rank first.
 
-    Raises BadRequest with vLLM's reason, or EngineUnavailable (not reachable, overloaded, or the adapter was
-    forgotten in a restart and is about to be loaded again).
+    Raises BadRequest with vLLM's reason, or EngineUnavailable: EngineBroke when it failed with this request
+    in its hands, AdapterAbsent when it does not know the adapter (any more).
     """
-    route = grant.route
     body = asked.fields | {
-        "model": route["lora"], "max_tokens": grant.output_tokens, "stream": asked.stream,
+        "model": place.model, "max_tokens": grant.output_tokens, "stream": asked.stream,
         "cache_salt": _salt(grant.caller.tenant_id), "priority": rank,
     }  # fmt: skip
     if asked.stream:
         # Every chunk carries the running usage, so that a hang-up is billed what was made.
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
     headers = f"{_standing_headers()}x-request-id: {grant.request_id}\r\n"
-    try:
-        response = await upstream.post(route["url"], PATHS[asked.kind], headers, orjson.dumps(body))
-        if response.status == 200:
-            return response
-        raise refusal(response.status, await response.read(), asked, route)
-    except Broken as error:
-        raise EngineUnavailable from error
+    response = await upstream.post(place.url, PATHS[asked.kind], headers, orjson.dumps(body))
+    if response.status == 200:
+        return response
+    raise refusal(response.status, await response.read(), asked, grant.route, place)
 
 
 @lru_cache(maxsize=1)
@@ -52,19 +59,42 @@ def _salt(tenant_id: UUID) -> str:
     return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]
 
 
-def refusal(status: int, body: bytes, asked: Asked, route: Route) -> DomainError:
+def refusal(status: int, body: bytes, asked: Asked, route: Route, place: Place) -> DomainError:
     """Return our error for vLLM's: its own may carry disk paths and internal names."""
     if status not in (400, 422):
-        return EngineUnavailable(retry_s=2)
+        return {404: AdapterAbsent, 500: EngineBroke}.get(status, EngineUnavailable)(retry_s=2)
     try:
         error = json.loads(body)["error"]
         message, param = str(error["message"]), str(error.get("param") or "").removeprefix("body.") or None
     except (ValueError, KeyError, TypeError):
         return BadRequest("The model server refused the request.")
     if "maximum context length" in message or "max_model_len" in message:
-        prompt = "messages" if asked.kind == "chat" else "prompt"
-        return ContextTooLong(max_model_len=route["max_model_len"], param=prompt)
-    clean = " ".join(message.replace(route["lora"], asked.model).split())[:500]
+        return ContextTooLong(max_model_len=route.max_model_len, param=asked.prompt_field)
+    clean = " ".join(message.replace(place.model, asked.model).split())[:500]
     if "/" in clean or "{" in clean:  # a path, or the inside of a parser
         clean = f"`{param}` is not valid." if param else "The model server refused the request."
     return BadRequest(clean, param=param)
+
+
+class WholeAnswer:
+    """Turns the engine's JSON into the client's, at its end, and keeps the count in `usage`."""
+
+    def __init__(self, route: Route, usage: Usage) -> None:
+        self._route, self._usage = route, usage
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> bytes:
+        """Keep these bytes; nothing goes to the client before all are there."""
+        self._parts.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        """Return the answer. Raises EngineBroke when it is none."""
+        try:
+            answer = orjson.loads(b"".join(self._parts))
+            self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
+        except (ValueError, KeyError) as error:
+            raise EngineBroke from error
+        self._usage.take(answer.get("usage") or {})
+        answer["model"] = self._route.name
+        return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})

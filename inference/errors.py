@@ -94,7 +94,7 @@ class KeyUsedOtherwise(Conflict):
 
 
 class StyleLoading(Unavailable):
-    """The style `{model}` is being prepared and not served yet. Try again shortly."""
+    """The style `{model}` is still being loaded. Nothing was billed; try again shortly."""
 
     code = "server_is_overloaded"
 
@@ -103,6 +103,14 @@ class EngineUnavailable(Unavailable):
     """The model server does not answer at the moment. Nothing was billed; try again shortly."""
 
     code = "server_is_overloaded"
+
+
+class EngineBroke(EngineUnavailable):
+    """The model server broke off. Nothing is billed but what it had sent; try again shortly."""
+
+
+class AdapterAbsent(EngineUnavailable):
+    """The style is being loaded again. Nothing was billed; try again shortly."""
 
 
 class GateUnavailable(Unavailable):

@@ -77,6 +77,7 @@ def as_chat(
         theirs = names.get(ours, ours)
         raise BadRequest(error.message.replace(f"`{ours}`", f"`{theirs}`"), param=theirs or None) from None
     asked.body_bytes = max(len(body), len(chat_body))
+    asked.prompt_field = names.get(asked.prompt_field, asked.prompt_field)
     asked.include_usage = True
     return asked
 

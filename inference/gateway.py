@@ -1,7 +1,8 @@
-"""What one web process holds for the data plane: connections, scripts, turns, and its requests in flight."""
+"""What one web process holds for the data plane: connections, scripts, routing, and requests in flight."""
 
 import asyncio
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Self
@@ -12,14 +13,14 @@ from django.conf import settings
 from django.db import OperationalError, close_old_connections
 from redis.exceptions import RedisError
 
-from adapters.public import publish_routes
+from adapters.public import demand, publish_routes
 from foundation import valkey
 from inference import scripts
-from inference.admission import Caller, Grant, Route
+from inference.admission import Caller, Grant
 from inference.errors import GateUnavailable, UnknownKey
 from inference.metering import Meter, Usage, rebuild
 from inference.multiplexer import Multiplexer
-from inference.turns import Turns
+from inference.routing import Routing
 from inference.upstream import Upstream
 from tenants.public import digests, find_owner, gate_publish, is_well_formed
 
@@ -28,6 +29,8 @@ BEAT_S = 2  # so often a request in flight tells Valkey how far it is
 BEAT_TOGETHER = 50
 CLAIMED_FOR_MS = 60_000  # an idempotency key of a request in flight; a killed gateway blocks it no longer
 GRACE_MS = 2 * BEAT_S * 1000 + 1000  # after a flush: until every live gateway has had its beat
+DEMAND_EVERY_S = 5  # for one version, however many wait for it
+DEMANDS_REMEMBERED = 10_000
 
 
 class Gateway:
@@ -40,12 +43,13 @@ class Gateway:
         self.claiming = self.valkey.script(scripts.CLAIM)
         self.unclaiming = self.valkey.script(scripts.UNCLAIMING)
         self.meter = Meter(self.valkey)
+        self.routing = Routing(settings.WEB_WORKERS)
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
+        self.loading: Counter[UUID] = Counter()  # by tenant: requests that wait for a style, not admitted yet
         self.claims: set[str] = set()
         # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
         self._owners: OrderedDict[str, Caller] = OrderedDict()
-        self._turns: dict[str, Turns] = {}
-        self._processes = settings.WEB_WORKERS
+        self._demanded_s: OrderedDict[str, float] = OrderedDict()
         self._warming: dict[tuple[UUID, str], asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -84,25 +88,30 @@ class Gateway:
         if warming is None:
             warming = self._warming[what] = asyncio.ensure_future(self._warm(tenant_id, period))
             warming.add_done_callback(lambda _: self._warming.pop(what))
-        try:
-            await asyncio.shield(warming)
-        except (OperationalError, RedisError, OSError) as error:
-            raise GateUnavailable from error
+        await asyncio.shield(warming)
 
     async def check(self) -> None:
         """Return when Valkey answers: nothing else is needed to serve. Raises GateUnavailable."""
-        try:
-            await self.valkey.ask("PING")
-        except (RedisError, OSError) as error:
-            raise GateUnavailable from error
+        await self.valkey.ask("PING")
 
-    def turns(self, route: Route) -> Turns:
-        """Return the turns at a route's engine."""
-        capacity = max(1, route["max_num_seqs"] // self._processes)
-        turns = self._turns.get(route["engine"])
-        if turns is None or turns.capacity != capacity:
-            turns = self._turns[route["engine"]] = Turns(capacity)
-        return turns
+    def demand(self, version_id: str) -> None:
+        """Have a version loaded, soon: asked for once, however many requests wait for it."""
+        now_s, asked_s = time.monotonic(), self._demanded_s
+        if version_id and now_s >= asked_s.get(version_id, 0) + DEMAND_EVERY_S:
+            asked_s[version_id] = now_s
+            asked_s.move_to_end(version_id)
+            if len(asked_s) > DEMANDS_REMEMBERED:
+                asked_s.popitem(last=False)
+            self.keep(self._demand(version_id))
+
+    async def beat(self, request_id: str) -> None:
+        """Tell Valkey, if it answers, how far a request in flight is and where it went."""
+        with suppress(GateUnavailable):
+            open_one = self.in_flight.get(request_id)
+            if open_one is None or await self.meter.extend(*open_one):
+                return
+            if request_id in self.in_flight:  # not settled meanwhile: Valkey was flushed
+                await self.meter.restore(*open_one)
 
     def keep[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Let a coroutine run to its end beside the requests; return its task."""
@@ -116,20 +125,16 @@ class Gateway:
             await asyncio.sleep(BEAT_S)
             ids = list(self.in_flight)
             for at in range(0, len(ids), BEAT_TOGETHER):
-                beats = map(self._beat_one, ids[at : at + BEAT_TOGETHER])
+                beats = map(self.beat, ids[at : at + BEAT_TOGETHER])
                 await asyncio.gather(*beats)
             await asyncio.gather(*map(self._hold_claim, list(self.claims)))
 
-    async def _beat_one(self, request_id: str) -> None:
-        with suppress(RedisError, OSError):
-            open_one = self.in_flight.get(request_id)
-            if open_one is None or await self.meter.extend(*open_one):
-                return
-            if request_id in self.in_flight:  # not settled meanwhile: Valkey was flushed
-                await self.meter.restore(*open_one)
+    async def _demand(self, version_id: str) -> None:
+        with suppress(GateUnavailable):  # who still waits asks again
+            await _beside(demand, version_id)
 
     async def _hold_claim(self, name: str) -> None:
-        with suppress(RedisError, OSError):
+        with suppress(GateUnavailable):
             await self.valkey.ask("PEXPIRE", name, CLAIMED_FOR_MS)
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
@@ -142,19 +147,16 @@ class Gateway:
 
     async def _thaw_all(self) -> None:
         """Begin the grace of a fresh Valkey now, not with the first request."""
-        with suppress(RedisError, OSError):
+        with suppress(GateUnavailable):
             await asyncio.gather(*map(self._thaw, valkey.tags()))
 
     async def _find(self, digest: str) -> Caller | None:
-        try:
-            written = await self.valkey.ask("GET", valkey.owner_key(digest))
-            if written:
-                tenant, key = written.split(":", 1)
-                owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))
-            else:
-                owner = await _beside(find_owner, digest)
-        except (OperationalError, RedisError, OSError) as error:
-            raise GateUnavailable from error
+        written = await self.valkey.ask("GET", valkey.owner_key(digest))
+        if written:
+            tenant, key = written.split(":", 1)
+            owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))
+        else:
+            owner = await _beside(find_owner, digest)
         if owner is None:
             return None
         caller = self._owners[digest] = Caller(*owner)
@@ -164,12 +166,17 @@ class Gateway:
 
 
 async def _beside[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a synchronous function returns, in a thread that gives its database connection back."""
+    """Return what a synchronous function returns, in a thread that gives its database connection back.
+
+    Raises GateUnavailable when PostgreSQL or Valkey does not answer it.
+    """
 
     def run() -> T:
         close_old_connections()
         try:
             return function(*args, **kwargs)
+        except (OperationalError, RedisError, OSError) as error:
+            raise GateUnavailable from error
         finally:
             close_old_connections()
 

@@ -21,7 +21,10 @@ REFUSED = {
     "container": "nothing is kept or run here",
     "mcp_servers": "call the server yourself and send what it says as a `tool_result`",
 }
-NAMES = {"stop": "stop_sequences", "response_format": "output_config", "parallel_tool_calls": "tool_choice"}
+NAMES = {
+    "stop": "stop_sequences", "response_format": "output_config", "parallel_tool_calls": "tool_choice",
+    "user": "metadata.user_id",
+}  # fmt: skip
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # Anthropic's types by status, and by the type that OpenAI's form has, where only that is known.
 TYPES = {
@@ -96,7 +99,9 @@ def _chat(raw: dict[str, Any]) -> dict[str, Any]:
     thinking = raw.get("thinking")
     if isinstance(thinking, dict) and thinking.get("type") == "enabled":
         raise BadRequest("`thinking` is not served: the base model does not think aloud.", param="thinking")
-    sent = {name: raw.get(name) for name in PASSED} | {"stop": raw.get("stop_sequences")}
+    metadata = raw.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    sent = {name: raw.get(name) for name in PASSED} | {"stop": raw.get("stop_sequences"), "user": user}
     return sent | {"messages": messages} | _tools(raw) | _format(raw)
 
 

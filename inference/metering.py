@@ -1,7 +1,8 @@
 """Settlement, and how usage reaches the ledger: events → one drain → PostgreSQL, once each.
 
 Rules: tokens that the engine reported are billed, also when the client hung up; an upstream failure before
-the first token bills nothing; after a crash the last heartbeat is billed; the period is that of admission.
+the first token bills nothing, but is an event; after a crash the last heartbeat is billed; the period is that
+of admission.
 """
 
 import json
@@ -19,6 +20,7 @@ from django.db import IntegrityError, transaction
 from foundation import locks, months, valkey
 from inference.admission import LEASE_MS, Grant, read_prices
 from inference.multiplexer import Multiplexer
+from inference.routing import read_route
 from inference.scripts import EXTENSION, REBUILDING, RESTORING, SETTLEMENT, THAWING
 from tenants.public import Event, cost_nanousd, record, used
 
@@ -51,6 +53,7 @@ class Usage:
     def forget(self) -> None:
         """Count nothing: the engine failed before the first token."""
         self.prompt = self.cached = self.completion = 0
+        self.finish_reason = ""
 
     @property
     def tokens(self) -> int:
@@ -71,14 +74,17 @@ class Meter:
         self._restoring, self._thawing = client.script(RESTORING), client.script(THAWING)
 
     async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
-        """Release the hold and append the usage event, at most once; without tokens nothing is billed."""
+        """Release the hold and append the usage event, at most once; without tokens nothing is billed.
+
+        Of what used no tokens only an engine's failure, `upstream_error`, is an event.
+        """
         names = grant.caller.names
         cost = cost_nanousd(grant.prices, usage.prompt, usage.cached, usage.completion)
         settled = await self._settlement(
             (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket,
              names.stream),
             (grant.request_id, names.tenant, usage.prompt, usage.cached, usage.completion, cost,
-             usage.finish_reason, outcome, ""),
+             usage.finish_reason, outcome, grant.route_json, grant.engine, ""),
         )  # fmt: skip
         if not settled and usage.tokens:
             # Settled before by a call whose answer was lost, or the hold fell to a flush. The event must not
@@ -88,16 +94,17 @@ class Meter:
     async def extend(self, grant: Grant, usage: Usage) -> bool:
         """Extend the lease and store the running usage; return False when the hold is gone."""
         names = grant.caller.names
-        keys = (names.hold + grant.request_id, names.leases)
-        return bool(await self._extension(keys, (grant.request_id, names.tenant, LEASE_MS, usage.written())))
+        return bool(
+            await self._extension((names.hold + grant.request_id, names.leases), _running(grant, usage))
+        )
 
     async def restore(self, grant: Grant, usage: Usage) -> None:
         """Put back the hold of a request in flight, after a flush."""
         names = grant.caller.names
         await self._restoring(
             (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket),
-            (grant.request_id, names.tenant, LEASE_MS, names.key, grant.period, grant.hold_tokens,
-             grant.hold_nanousd, grant.admitted_ms, grant.route_json, _written(grant), usage.written()),
+            (*_running(grant, usage), names.key, grant.period, grant.hold_tokens, grant.hold_nanousd,
+             grant.admitted_ms, _written(grant)),
         )  # fmt: skip
 
     async def thaw(self, tag: str, *, grace_ms: int) -> int:
@@ -108,11 +115,19 @@ class Meter:
         names = grant.caller.names
         fields: dict[str, str | int] = {
             "request": grant.request_id, "tenant": names.tenant, "key": names.key, "period": grant.period,
-            "admitted_ms": grant.admitted_ms, "route": grant.route_json, "prices": _written(grant),
-            "prompt": usage.prompt, "cached": usage.cached, "completion": usage.completion, "cost": cost,
-            "finish": usage.finish_reason, "outcome": outcome,
+            "admitted_ms": grant.admitted_ms, "route": grant.route_json, "engine": grant.engine,
+            "prices": _written(grant), "prompt": usage.prompt, "cached": usage.cached,
+            "completion": usage.completion, "cost": cost, "finish": usage.finish_reason, "outcome": outcome,
         }  # fmt: skip
         await self._client.ask("XADD", names.stream, "*", *(word for pair in fields.items() for word in pair))
+
+
+def _running(grant: Grant, usage: Usage) -> tuple[str | int, ...]:
+    """Return what a heartbeat tells: how far a request is, and where."""
+    return (
+        grant.request_id, grant.caller.names.tenant, LEASE_MS, usage.written(), grant.route_json,
+        grant.route.version_id, grant.engine,
+    )  # fmt: skip
 
 
 def _written(grant: Grant) -> str:
@@ -135,7 +150,7 @@ def sweep(client: Store, *, most: int = 1000) -> int:
                 valkey.hold_key(tenant, request), valkey.leases_key(tag),
                 valkey.account_key(tenant, period), valkey.bucket_key(tenant), valkey.stream_of(tag),
             ]  # fmt: skip
-            args = [request, tenant, prompt, cached, completion, cost, "", "swept", "sweep"]
+            args = [request, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep"]
             swept += script(keys, args) == 1
     return swept
 
@@ -226,17 +241,17 @@ def _make_group(client: Store, stream: str) -> None:
 
 def read_event(fields: dict[str, str]) -> Event:
     """Return a usage event as a stream keeps it, with the provenance that its route gave."""
-    route = json.loads(fields["route"])
+    route = read_route(fields["route"])
     return Event(
         request_id=fields["request"],
         tenant_id=UUID(fields["tenant"]),
         key_id=UUID(fields["key"]),
-        style=UUID(route["style"]) if route.get("style") else None,
-        style_name=route["name"],
-        version_number=route.get("version"),
-        adapter_sha256=route.get("sha256") or "",
-        base_model=route["base_model"],
-        engine=route["engine"],
+        style=UUID(route.style) if route.style else None,
+        style_name=route.name,
+        version_number=route.version,
+        adapter_sha256=route.sha256,
+        base_model=route.base_model,
+        engine=fields.get("engine", ""),
         period=fields["period"],
         admitted_at=datetime.fromtimestamp(int(fields["admitted_ms"]) / 1000, UTC),
         prompt_tokens=int(fields["prompt"]),

@@ -13,7 +13,9 @@ from typing import Any
 
 import hiredis
 from redis.connection import parse_url
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from inference.errors import GateUnavailable
 
 CONNECT_WITHIN_S = 2
 ANSWER_WITHIN_S = 5
@@ -24,8 +26,8 @@ type Word = str | bytes | int | float
 class Multiplexer:
     """Sends commands over one connection that is opened, and opened again, when it is needed.
 
-    `ask` raises ConnectionError when Valkey can't be reached or breaks off (the command may have been run),
-    and redis.ResponseError for its own refusals.
+    `ask` raises GateUnavailable when Valkey can't be reached, breaks off (the command may have been run) or
+    refuses; its cause says which.
     """
 
     def __init__(self, url: str) -> None:
@@ -35,10 +37,15 @@ class Multiplexer:
 
     async def ask(self, *words: Word) -> Any:
         """Return Valkey's answer to one command: text, a number, a list, or None."""
-        wire = self._wire
-        if wire is None or wire.is_broken:
-            wire = await self._opened()
-        return await wire.ask(_packed(*words))
+        try:
+            wire = self._wire
+            if wire is None or wire.is_broken:
+                wire = await self._opened()
+            return await wire.ask(_packed(*words))
+        except NoScriptError:
+            raise
+        except (RedisError, OSError) as error:
+            raise GateUnavailable from error
 
     def script(self, source: str) -> "Script":
         """Return a script that can be called with keys and arguments."""

@@ -6,6 +6,7 @@ from functools import lru_cache
 from foundation.errors import DomainError
 from inference import errors
 from inference.admission import Rates
+from inference.routing import NEAREST, read_route
 
 type Headers = list[tuple[bytes, bytes]]
 
@@ -22,6 +23,9 @@ TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
     (errors.Limited, 429, "requests"),
     (errors.Unavailable, 503, "service_unavailable_error"),
 )
+ADAPTER_STATES: dict[str, Headers] = {
+    state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")
+}
 WITHOUT_CODE = (errors.BadRequest, errors.TooLarge)
 
 
@@ -51,11 +55,12 @@ def body(error: DomainError) -> bytes:
 
 def headers(error: DomainError) -> Headers:
     """Return the headers that tell a client whether and when to try again."""
-    retry_s = error.facts.get("retry_s")
+    retry_s, state = error.facts.get("retry_s"), error.facts.get("adapter_state")
     if isinstance(error, errors.QuotaExhausted | errors.TooLargeForLimit | errors.KeyUsedOtherwise):
         return [(b"x-should-retry", b"false")]
     if isinstance(error, errors.Limited | errors.Unavailable | errors.KeyInUse):
-        return [(b"retry-after", str(retry_s or 2).encode())]
+        again = [(b"retry-after", str(retry_s or 2).encode())]
+        return again + adapter_state(state) if isinstance(state, str) else again
     return []
 
 
@@ -81,12 +86,17 @@ def rate_headers(rates: Rates | None) -> Headers:
     ]
 
 
+def adapter_state(state: str) -> Headers:
+    """Return the header that says how near the style was: warm, cpu, disk, or loading if that took a wait."""
+    return ADAPTER_STATES[state]
+
+
 @lru_cache(maxsize=4096)
-def provenance(route_json: str) -> Headers:
+def provenance(route_json: str, engine: str) -> Headers:
     """Return headers that say exactly what answered: style, version, adapter, base model, engine."""
-    route = json.loads(route_json)
+    route = read_route(route_json)
     facts = {
-        "style": route["name"], "style-version": route.get("version"), "adapter-sha256": route.get("sha256"),
-        "base-model": route["base_model"], "engine": route["engine"],
+        "style": route.name, "style-version": route.version, "adapter-sha256": route.sha256,
+        "base-model": route.base_model, "engine": engine,
     }  # fmt: skip
     return [(f"x-polyscribe-{name}".encode(), str(value).encode()) for name, value in facts.items() if value]

@@ -1,5 +1,5 @@
-"""The deed of the data plane: admit, wait for a turn, send to the engine, pass the answer on, settle, and
-only then the last byte."""
+"""The deed of the data plane: admit, find a place, wait for a turn, send to the engine, pass the answer on,
+settle, and only then the last byte. Until the first byte another engine may be asked."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -7,27 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
 
-import orjson
-from asgiref.sync import sync_to_async
-from redis.exceptions import RedisError
-
-from foundation import months
-from inference import counting, engine, presenting
-from inference.admission import Caller, Cold, Crude, Grant, OtherMonth, admit, period_at
-from inference.errors import DomainError, EngineUnavailable, GateUnavailable, Limited
+from inference import engine, presenting
+from inference.admission import Caller, Grant
+from inference.engine import WholeAnswer
+from inference.errors import DomainError, EngineUnavailable, GateUnavailable, Unavailable
 from inference.gateway import Gateway
 from inference.metering import Usage
 from inference.presenting import Headers
+from inference.routing import Place
 from inference.schemas import Asked
-from inference.streams import DONE, EventStream
+from inference.streams import EventStream
 from inference.turns import Turn
-from inference.upstream import Broken
+from inference.waiting import Search, admitted, prompt_tokens
 
 SETTLE_TRIES_S = (0, 0.1, 0.5, 1, 2, 4, 8)  # Valkey may be restarting: an answer waits for it, unbilled never
 SILENT_FOR_S = 10  # then a stream begins with a comment, so that nobody on the way thinks it dead
 COMMENT = b": waiting\n\n"
-# vLLM adds fields of its own (KV transfer, routed experts, …) that are nobody's business.
-PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 
 
 @dataclass(eq=False, slots=True)
@@ -51,12 +46,8 @@ async def relay(gateway: Gateway, caller: Caller, asked: Asked, request_id: str)
     A streamed answer whose client hangs up is stopped, and billed what the engine reported until then. One
     that isn't streamed runs to its end and is billed whole: the engine reports its count only there.
     """
-    grant = await _admit(gateway, caller, asked, request_id)
-    passage = _Passage(gateway, asked, grant)
-    headers = presenting.rate_headers(grant.rates) + presenting.provenance(grant.route_json)
-    if not asked.stream:
-        return Answer(request_id, headers, whole=await passage.whole())
-    return Answer(request_id, headers, stream=await passage.begun())
+    passage = _Passage(gateway, caller, asked, request_id)
+    return await (passage.begun() if asked.stream else passage.whole())
 
 
 async def counted(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> int:
@@ -64,87 +55,71 @@ async def counted(gateway: Gateway, caller: Caller, asked: Asked, request_id: st
 
     It is a request of no tokens to every limit: admitted, and settled with nothing used.
     """
-    passage = _Passage(gateway, asked, await _admit(gateway, caller, asked, request_id))
+    passage = _Passage(gateway, caller, asked, request_id)
+    await passage.admit()
     try:
-        return min(await _prompt_tokens(asked), asked.prompt_bound())
+        return min(await prompt_tokens(asked), asked.prompt_bound())
     finally:
         await passage.settle("complete")
 
 
-async def _prompt_tokens(asked: Asked) -> int:
-    return await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
-
-
-async def _admit(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:
-    prompt, period = asked.prompt_bound(), months.current()
-    warm = exact = False
-    while True:
-        try:
-            return await admit(
-                gateway.admission, caller, request_id=request_id, model=asked.model, prompt=prompt,
-                exact=exact, output=asked.output_tokens, choices=asked.choices, period=period,
-            )  # fmt: skip
-        except Cold as error:
-            if warm:
-                raise GateUnavailable from error
-            await gateway.warm(caller.tenant_id, period)
-            warm = True
-        except OtherMonth as error:
-            period = period_at(error.now_ms)
-        except (Crude, Limited):
-            # The byte bound is crude; where it matters, the base model's own tokenizer decides.
-            if exact:
-                raise
-            prompt, exact = min(prompt, await _prompt_tokens(asked)), True
-        except (RedisError, OSError) as error:
-            raise GateUnavailable from error
-
-
 class _Passage:
-    """One admitted request on its way through the engine; it is settled exactly once, whatever happens."""
+    """One request on its way: once admitted it is settled exactly once, whatever happens."""
 
-    def __init__(self, gateway: Gateway, asked: Asked, grant: Grant) -> None:
-        self.grant = grant
-        self._gateway, self._asked, self._usage = gateway, asked, Usage()
-        self._turns = gateway.turns(grant.route)
-        self._turn = Turn(
-            grant.caller.tenant_id, grant.route["name"], grant.weight, grant.output_tokens * asked.choices
-        )
-        gateway.in_flight[grant.request_id] = (grant, self._usage)
+    def __init__(self, gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> None:
+        self._gateway, self._caller, self._asked, self._request_id = gateway, caller, asked, request_id
+        self._usage = Usage()
+        self._grant: Grant | None = None
 
-    async def whole(self) -> bytes:
-        """Return the answer as JSON."""
-        try:
-            await self._turns.take(self._turn)
-            try:
-                response = await engine.send(
-                    self._gateway.upstream, self._asked, self.grant, rank=self._turn.rank
-                )
-                answer = _public(await response.read(), self.grant, self._usage)
-            finally:
-                self._turns.leave(self._turn)
-        except BaseException as error:
-            await self.settle("upstream_error")
-            if isinstance(error, Broken | ValueError | KeyError):
-                raise EngineUnavailable from error
-            raise
-        await self.settle("complete")
-        return answer
+    async def whole(self) -> Answer:
+        """Return the answer in one piece."""
+        body = b"".join([part async for part in self._answer()])
+        return Answer(self._request_id, self._headers(has_begun=True), whole=body)
 
-    async def begun(self) -> AsyncGenerator[bytes]:
+    async def begun(self) -> Answer:
         """Return the stream once its first bytes are there, or a comment that says that it is waiting."""
-        stream = self._stream()
+        stream = self._answer()
         first = asyncio.ensure_future(anext(stream))
         try:
             await asyncio.wait({first}, timeout=SILENT_FOR_S)
         except BaseException:
             first.cancel()
             await asyncio.wait({first})
-            await self.settle("client_disconnect")  # if it was cancelled before it had begun
             raise
-        if first.done():
+        if has_begun := first.done():
             first.result()  # an error now has a status of its own
-        return self._with_comments(first, stream)
+        headers = self._headers(has_begun=has_begun)
+        return Answer(self._request_id, headers, stream=self._with_comments(first, stream))
+
+    async def admit(self) -> Grant:
+        """Return the grant; `settle` must follow."""
+        grant = self._grant = await admitted(self._gateway, self._caller, self._asked, self._request_id)
+        self._gateway.in_flight[grant.request_id] = (grant, self._usage)
+        return grant
+
+    async def settle(self, outcome: str) -> None:
+        """Settle once, even if this request is cancelled meanwhile."""
+        if self._gateway.in_flight.pop(self._request_id, None) is None:
+            return
+        if outcome == "upstream_error" and not self._usage.completion:
+            self._usage.forget()
+        assert self._grant
+        settling = partial(self._gateway.meter.settle, self._grant, self._usage, outcome)
+        try:
+            await settling()
+        except GateUnavailable:
+            await asyncio.shield(self._gateway.keep(self._settle_patiently(settling)))
+        except asyncio.CancelledError:
+            self._gateway.keep(self._settle_patiently(settling))
+            raise
+
+    def _headers(self, *, has_begun: bool) -> Headers:
+        """Return what is known: while a stream waits, it may still go to another engine or newer version."""
+        grant = self._grant
+        if grant is None:
+            return presenting.adapter_state("loading")
+        headers = presenting.rate_headers(grant.rates) + presenting.adapter_state(grant.state or "loading")
+        return headers + presenting.provenance(grant.route_json, grant.engine) if has_begun else headers
 
     async def _with_comments(
         self, first: asyncio.Future[bytes], rest: AsyncGenerator[bytes]
@@ -165,51 +140,67 @@ class _Passage:
                 await asyncio.wait({first})
             await rest.aclose()
 
-    async def _stream(self) -> AsyncGenerator[bytes]:
-        """Yield the events; settle before the last, or when the client hangs up or the engine breaks off."""
-        outcome, closing, response, has_turn, began = "client_disconnect", DONE, None, False, False
+    async def _answer(self) -> AsyncGenerator[bytes]:
+        """Yield the answer; settle before its last part, or when the client hangs up or the engine fails."""
+        outcome, has_begun = "client_disconnect", False
         try:
-            await self._turns.take(self._turn)
-            has_turn = True
-            response = await engine.send(
-                self._gateway.upstream, self._asked, self.grant, rank=self._turn.rank
-            )
-            events = EventStream(self._asked, self.grant.route, self._usage)
-            async for data in response.chunks():
-                if passed := events.feed(data):
-                    began = True
-                    yield passed
-            if not events.is_done:
-                raise EngineUnavailable  # it broke off without saying that it was done
-            outcome = "complete"
-        except (DomainError, Broken) as error:
-            outcome = "upstream_error"
-            failure = error if isinstance(error, DomainError) else EngineUnavailable()
-            if not began:
-                raise failure from error
-            closing = _frame(presenting.body(failure))
+            grant = await self.admit()
+            search = Search(self._gateway, grant, self._asked.model)
+            while True:
+                place, backend = await search.place()
+                turn, response = self._turn(place), None
+                await backend.turns.take(turn)
+                try:
+                    if not backend.lets_through(place.adapter):
+                        continue  # its circuit has opened while this one waited
+                    response = await engine.send(
+                        self._gateway.upstream, self._asked, grant, place, rank=turn.rank
+                    )
+                    backend.answered(place.adapter)
+                    reader = self._reader(place)
+                    async for data in response.chunks():
+                        if passed := reader.feed(data):
+                            has_begun = True
+                            yield passed
+                    closing, outcome = reader.end(), "complete"
+                    break
+                except EngineUnavailable as error:
+                    backend.failed(place.adapter, error)
+                    search.failed(place, error)
+                    if has_begun:
+                        raise
+                    self._usage.forget()
+                finally:
+                    backend.turns.leave(turn)
+                    if response:
+                        response.close()
+        except DomainError as error:
+            is_failure = has_begun or isinstance(error, EngineUnavailable)
+            outcome = "upstream_error" if is_failure else "refused"
+            if not has_begun:
+                raise self._explained(error) from error.__cause__
+            closing = _frame(presenting.body(error))
         finally:
-            if has_turn:
-                self._turns.leave(self._turn)
-            if response:
-                response.close()
             await self.settle(outcome)
         yield closing
 
-    async def settle(self, outcome: str) -> None:
-        """Settle once, even if this request is cancelled meanwhile."""
-        if self._gateway.in_flight.pop(self.grant.request_id, None) is None:
-            return
-        if outcome == "upstream_error" and not self._usage.completion:
-            self._usage.forget()
-        settling = partial(self._gateway.meter.settle, self.grant, self._usage, outcome)
-        try:
-            await settling()
-        except (RedisError, OSError):
-            await asyncio.shield(self._gateway.keep(self._settle_patiently(settling)))
-        except asyncio.CancelledError:
-            self._gateway.keep(self._settle_patiently(settling))
-            raise
+    def _turn(self, place: Place) -> Turn:
+        assert self._grant
+        cost = self._grant.output_tokens * self._asked.choices
+        return Turn(self._caller.tenant_id, place.adapter, self._grant.weight, cost)
+
+    def _reader(self, place: Place) -> EventStream | WholeAnswer:
+        assert self._grant
+        if self._asked.stream:
+            return EventStream(self._asked, self._grant.route, place, self._usage)
+        return WholeAnswer(self._grant.route, self._usage)
+
+    def _explained(self, error: DomainError) -> DomainError:
+        """Return the error that ends the request; one that is worth another try tells the style's state."""
+        if isinstance(error, Unavailable) and self._grant:
+            error.facts["adapter_state"] = self._grant.state or "loading"
+        self._usage.forget()  # what was counted never reached the client
+        return error
 
     @staticmethod
     async def _settle_patiently(settling: Callable[[], Awaitable[None]]) -> None:
@@ -217,18 +208,9 @@ class _Passage:
             await asyncio.sleep(pause_s)
             try:
                 return await settling()
-            except (RedisError, OSError):
+            except GateUnavailable:
                 continue
         raise GateUnavailable  # the lease runs out and the sweeper bills the last heartbeat
-
-
-def _public(body: bytes, grant: Grant, usage: Usage) -> bytes:
-    """Return the engine's whole answer as the client sees it, and keep its count."""
-    answer = orjson.loads(body)
-    usage.take(answer.get("usage") or {})
-    usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
-    answer["model"] = grant.route["name"]
-    return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 
 def _frame(data: bytes) -> bytes:

@@ -9,10 +9,10 @@ import base64
 import hashlib
 import zlib
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import orjson
-from redis.exceptions import RedisError
 
 from foundation import valkey
 from inference.admission import Caller
@@ -70,10 +70,8 @@ class Claim:
             return
         self.is_over = True
         self.gateway.claims.discard(self.name)
-        try:
+        with suppress(GateUnavailable):  # then the claim ends by itself
             await self.gateway.unclaiming((self.name,), (self.request_id, answer, KEPT_FOR_MS))
-        except (RedisError, OSError):
-            return  # the claim ends by itself
 
 
 async def claim(
@@ -81,18 +79,16 @@ async def claim(
 ) -> Claim | Answer:
     """Return a claim on an idempotency key, or what was answered before.
 
-    Raises KeyInUse while another request has it, KeyUsedOtherwise when it asked for something else.
+    Raises KeyInUse while another request has it, KeyUsedOtherwise when it asked for something else, or
+    GateUnavailable.
     """
     if len(key) > KEY_MAX_CHARACTERS:
         raise BadRequest(f"`Idempotency-Key` may have at most {KEY_MAX_CHARACTERS} characters.")
     digest = hashlib.sha256(caller.key_id.bytes + key.encode()).hexdigest()
     name = valkey.replay_key(caller.names.tenant, digest)
-    try:
-        state, *answer = await gateway.claiming(
-            (name,), (hashlib.sha256(asked).hexdigest(), request_id, CLAIMED_FOR_MS)
-        )
-    except (RedisError, OSError) as error:
-        raise GateUnavailable from error
+    state, *answer = await gateway.claiming(
+        (name,), (hashlib.sha256(asked).hexdigest(), request_id, CLAIMED_FOR_MS)
+    )
     if state == "done":
         return _replayed(*orjson.loads(zlib.decompress(base64.b64decode(answer[0]))))
     if state == "other":

@@ -17,7 +17,7 @@ from inference.schemas import Asked
 
 PASSED = (
     "model", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
-    "repetition_penalty", "seed", "stop", "parallel_tool_calls", "stream",
+    "repetition_penalty", "seed", "stop", "parallel_tool_calls", "stream", "user",
 )  # fmt: skip
 REFUSED = {
     "background": "wait for the answer, or stream it",

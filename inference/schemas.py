@@ -35,7 +35,10 @@ FORMATS = ("text", "json_object", "json_schema")
 
 @dataclass(eq=False, slots=True)
 class Asked:
-    """A checked request: what goes to the engine, and what admission must know."""
+    """A checked request: what goes to the engine, and what admission must know.
+
+    `user` is whom the client asks for, by its own word. `prompt_field` is how its form calls the prompt.
+    """
 
     kind: Kind
     model: str
@@ -46,6 +49,8 @@ class Asked:
     choices: int
     choices_per_prompt: int
     body_bytes: int
+    prompt_field: str
+    user: str = ""
 
     def text(self) -> list[str]:
         """Return the texts that become the prompt, one for each message or prompt."""
@@ -91,6 +96,7 @@ def parse(kind: Kind, body: bytes) -> Asked:
         include_usage=options.get("include_usage") is True,
         output_tokens=shorter or fields.get("max_tokens", 0), choices=choices * prompts,
         choices_per_prompt=choices, body_bytes=len(body),
+        prompt_field="messages" if kind == "chat" else "prompt", user=_user(raw.get("user")),
     )  # fmt: skip
 
 
@@ -103,6 +109,12 @@ def read(body: bytes) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise BadRequest("The body must be a JSON object.")
     return raw
+
+
+def _user(named: object) -> str:
+    if named is None or isinstance(named, str):
+        return named or ""
+    raise BadRequest("`user` must be a text.", param="user")
 
 
 def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Any], None]:

@@ -1,26 +1,29 @@
 -- Releases a hold, charges what was used and appends the usage event: once a request id, whoever comes first.
 -- KEYS: hold, leases, account, bucket, stream
 -- ARGV: request id, tenant id, prompt, cached and completion tokens, cost in nano-USD, finish reason, outcome,
---       'sweep' when a sweeper calls: it acts only if the lease is over
+--       route and engine ('': as the last heartbeat told), 'sweep' when a sweeper calls: it acts only if the lease
+--       is over
 -- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold (any more). Without tokens there
--- is no event. What was swept is remembered for an hour, in case its gateway was only slow: what the sweeper
--- billed stands, and a request that had no count yet is billed now.
+-- is no event, but of an engine's failure. What was swept is remembered for an hour, in case its gateway was only
+-- slow: what the sweeper billed stands, and a request that had no count yet is billed now.
 local hold_key, leases_key, account_key, bucket_key, stream_key = unpack(KEYS)
 local request, tenant = ARGV[1], ARGV[2]
 local used_now, cost = tonumber(ARGV[3]) + tonumber(ARGV[5]), tonumber(ARGV[6])
+local outcome, sweeps = ARGV[8], ARGV[11] == 'sweep'
 local call = redis.call
 
-if ARGV[9] == 'sweep' then
+if sweeps then
   local time = call('TIME')
   local lease = call('ZSCORE', leases_key, tenant .. ' ' .. request)
   if lease and tonumber(lease) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
 end
-local hold = call('HMGET', hold_key, 'key', 'period', 'tokens', 'nanousd', 'admitted_ms', 'route', 'prices', 'swept')
+local hold = call('HMGET', hold_key, 'key', 'period', 'tokens', 'nanousd', 'admitted_ms', 'route', 'prices', 'swept',
+  'engine')
 call('ZREM', leases_key, tenant .. ' ' .. request)
 if not hold[1] then return 0 end
 local swept = tonumber(hold[8])
-if swept and (swept > 0 or used_now == 0 or ARGV[9] == 'sweep') then return 2 end
-if ARGV[9] == 'sweep' then
+if swept and (swept > 0 or used_now == 0 or sweeps) then return 2 end
+if sweeps then
   call('HSET', hold_key, 'swept', used_now)
   call('PEXPIRE', hold_key, 3600000)
 else
@@ -48,8 +51,10 @@ call('HSET', bucket_key, 'open', (tonumber(b[1]) or open) - open, open_k, (tonum
 local level, level2 = tonumber(b[3]), tonumber(b[4])
 if level then call('HSET', bucket_key, 'tokens', level + unused) end
 if level2 then call('HSET', bucket_key, tokens_k, level2 + unused) end
-if used_now == 0 then return 1 end
+if used_now == 0 and outcome ~= 'upstream_error' then return 1 end
+local route, engine = ARGV[9], ARGV[10]
+if route == '' then route, engine = hold[6], hold[9] or '' end
 call('XADD', stream_key, '*', 'request', request, 'tenant', tenant, 'key', key, 'period', hold[2],
-  'admitted_ms', hold[5], 'route', hold[6], 'prices', hold[7], 'prompt', ARGV[3], 'cached', ARGV[4],
-  'completion', ARGV[5], 'cost', ARGV[6], 'finish', ARGV[7], 'outcome', ARGV[8])
+  'admitted_ms', hold[5], 'route', route, 'engine', engine, 'prices', hold[7], 'prompt', ARGV[3],
+  'cached', ARGV[4], 'completion', ARGV[5], 'cost', ARGV[6], 'finish', ARGV[7], 'outcome', outcome)
 return 1

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from inference.admission import Route
 from inference.engine import refusal
-from inference.errors import DomainError
+from inference.errors import DomainError, EngineBroke
 from inference.metering import Usage
+from inference.routing import Place, Route
 from inference.schemas import Asked
 
 DONE = b"data: [DONE]\n\n"
@@ -28,14 +28,14 @@ INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 class EventStream:
     """Turns the engine's bytes into the client's, and keeps the count in `usage`."""
 
-    def __init__(self, asked: Asked, route: Route, usage: Usage) -> None:
-        self._asked, self._route, self._usage = asked, route, usage
+    def __init__(self, asked: Asked, route: Route, place: Place, usage: Usage) -> None:
+        self._asked, self._route, self._place, self._usage = asked, route, place, usage
         self._internal, self._public = (
-            b'"model":' + json.dumps(route[name], ensure_ascii=False).encode() for name in ("lora", "name")
+            b'"model":' + json.dumps(name, ensure_ascii=False).encode() for name in (place.model, route.name)
         )
         self._rest = b""
         self._by_choice: dict[int, Any] = {}
-        self.is_done = False
+        self._is_done = False
 
     def feed(self, data: bytes) -> bytes:
         """Return what of these bytes goes to the client. Raises the error that an error event means."""
@@ -50,7 +50,7 @@ class EventStream:
             self._count(events[:at])
             raise self._failure(events[at + len(b"data: ") : events.index(b"\n\n", at)])
         if events.endswith(DONE):
-            self.is_done, events = True, events[: -len(DONE)]
+            self._is_done, events = True, events[: -len(DONE)]
         self._count(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
@@ -58,13 +58,19 @@ class EventStream:
         passed = b"".join([before, *map(_without_report, rest)])
         return passed.replace(self._internal, self._public)
 
+    def end(self) -> bytes:
+        """Return the last event. Raises EngineBroke when the engine did not say that it was done."""
+        if not self._is_done:
+            raise EngineBroke
+        return DONE
+
     def _failure(self, event: bytes) -> DomainError:
         """Return what an error event means: vLLM refuses some fields only when the stream has begun."""
         try:
             status = orjson.loads(event)["error"]["code"]
         except (ValueError, KeyError, TypeError):
             status = 500
-        return refusal(status, event, self._asked, self._route)
+        return refusal(status, event, self._asked, self._route, self._place)
 
     def _count(self, events: bytes) -> None:
         if b'"finish_reason":"' in events:

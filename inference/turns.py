@@ -1,16 +1,24 @@
 """Whose turn it is at an engine: weighted fair shares between tenants, and between the styles of each.
 
-An engine works on `capacity` requests at a time; those beyond wait here, where turns are fair, and not in the
-engine, where the first come is the first served. Next is the tenant that was served least for its weight, and
-of its styles the one that was served least (start-time fair queueing: who was idle begins at the present,
-with no credit for the time away). No tenant alone takes the last places, so that whoever comes next begins at
-once, however much another has sent.
+An engine works on `capacity` requests at a time, with adapters in so many `slots`; what is beyond waits here,
+where turns are fair, and not in the engine, where nothing that waits grows older. Next is the tenant that was
+served least for its weight, and of its styles the one that was served least (start-time fair queueing: who
+was idle begins at the present, with no credit for the time away). No tenant alone takes the last places, so
+that whoever comes next begins at once, however much another has sent.
 
-A process keeps turns for its own requests; an engine's places are divided by the number of processes.
+Where styles are more than slots, they take turns in them. One that has had its slot for QUANTUM_S begins
+nothing more while others wait for a slot, so that it drains and leaves; as many must leave as wait, the
+longest served first. The slot goes to the tenant that had slots for the least time for its weight, and there
+to the style that has waited longest.
+
+A process keeps turns for its own requests; an engine's places and slots are divided by the number of
+processes.
 """
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -21,11 +29,13 @@ WAITING_MAX = 2048
 WAITING_MAX_PER_TENANT = 512
 PATIENCE_S = 60
 REMEMBERED_MAX = 512  # idle tenants whose share is remembered
+QUANTUM_S = 1.0  # a change of adapters stops the engine for up to 50 ms: at most a twentieth of a quantum
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Turn:
-    """One request's place at an engine, or its wait for one. `cost` is in tokens that it may need.
+    """One request's place at an engine, or its wait for one. `cost` is in tokens that it may need; `style` is
+    what the engine calls the adapter, "" where the request needs none and so no slot.
 
     `rank` is how many requests its tenant had at work when it began: the engine reads prompts in that order,
     so that nobody's first words wait for all that one tenant sent at once.
@@ -36,47 +46,68 @@ class Turn:
     weight: int
     cost: int
     rank: int = 0
+    asked_s: float = 0.0
     begins: asyncio.Future[None] | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Line:
     """One style of one tenant: its waiting requests, and what it has been served, in tokens."""
 
+    style: str
     served: float = 0.0
     waiting: deque[Turn] = field(default_factory=deque)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Share:
-    """One tenant: its styles' lines, its requests at work, and what it has been served for its weight."""
+    """One tenant: its styles' lines, its requests at work, and what it has had for its weight: of tokens
+    (`served`), and of slots (`slots_s`)."""
 
     served: float = 0.0
+    slots_s: float = 0.0
     at_work: int = 0
     waiting: int = 0
     lines: dict[str, _Line] = field(default_factory=dict)
 
 
+@dataclass(eq=False, slots=True)
+class _Slot:
+    """A style at work: since when, with how many requests, and whose it is."""
+
+    share: _Share
+    weight: int
+    since_s: float
+    at_work: int = 0
+
+
 class Turns:
     """The turns at one engine."""
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = max(1, capacity)
+    def __init__(self, capacity: int, *, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.capacity, self.slots = max(1, capacity), max(1, slots)
         self.at_work = 0
         self.waiting = 0
         self._most = self.capacity - int(self.capacity * RESERVE)
-        self._clock = 0.0
+        self._clock = clock
+        self._present = _Share()  # where who was away begins while nobody waits
         self._shares: dict[UUID, _Share] = {}
+        self._taken: dict[str, _Slot] = {}  # the longest taken first
+
+    @property
+    def load(self) -> float:
+        """How much is at work or waits, over what the engine works on at a time."""
+        return (self.at_work + self.waiting) / self.capacity
 
     async def take(self, turn: Turn) -> None:
         """Return when the request may go to the engine; `leave` must follow. Raises EngineBusy."""
         share = self._share(turn.tenant)
         if not share.waiting:
-            share.served = max(share.served, self._present())
-            if share.at_work < self._most and self.at_work < self.capacity:
-                # Others that wait while there is room have all that one tenant may have.
-                return self._begin(turn, share)
+            self._arrive(share)
+        if not self.waiting and self._has_room(share) and self._fits(turn.style):
+            return self._begin(turn, share)
         self._stand_in_line(turn, share)
+        self._let_in()
         assert turn.begins
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -94,14 +125,18 @@ class Turns:
         """Give the place back, to whoever is next."""
         self.at_work -= 1
         self._shares[turn.tenant].at_work -= 1
+        if turn.style:
+            self._leave_slot(turn.style)
         if self.waiting:
             self._let_in()
 
-    def _present(self) -> float:
-        """Return where who was away begins: beside the one who waits and was served least."""
-        if not self.waiting:
-            return self._clock
-        return min(share.served for share in self._shares.values() if share.waiting)
+    def _arrive(self, share: _Share) -> None:
+        """Let who was away begin at the present: beside those who wait and had least."""
+        served, slots_s = self._present.served, self._present.slots_s
+        if self.waiting:
+            others = [other for other in self._shares.values() if other.waiting]
+            served, slots_s = min(o.served for o in others), min(o.slots_s for o in others)
+        share.served, share.slots_s = max(share.served, served), max(share.slots_s, slots_s)
 
     def _share(self, tenant: UUID) -> _Share:
         share = self._shares.get(tenant)
@@ -114,11 +149,11 @@ class Turns:
     def _stand_in_line(self, turn: Turn, share: _Share) -> None:
         if self.waiting >= WAITING_MAX or share.waiting >= WAITING_MAX_PER_TENANT:
             raise EngineBusy(retry_s=5)
-        line = share.lines.setdefault(turn.style, _Line())
+        line = share.lines.setdefault(turn.style, _Line(turn.style))
         if not line.waiting:
             others = [other.served for other in share.lines.values() if other.waiting]
             line.served = max(line.served, min(others, default=line.served))
-        turn.begins = asyncio.get_running_loop().create_future()
+        turn.asked_s, turn.begins = self._clock(), asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
         share.waiting += 1
         self.waiting += 1
@@ -128,6 +163,7 @@ class Turns:
         if line and turn in line.waiting:
             line.waiting.remove(turn)
             self._count_out(share)
+            self._let_in()  # a style may go on that would have had to leave its slot to this one
 
     def _count_out(self, share: _Share) -> None:
         share.waiting -= 1
@@ -136,13 +172,8 @@ class Turns:
             share.lines.clear()  # between its styles, too, a tenant that waits for nothing is even
 
     def _let_in(self) -> None:
-        while self.at_work < self.capacity:
-            ready = [s for s in self._shares.values() if s.waiting and s.at_work < self._most]
-            if not ready:
-                return
-            # Of those that were served as little, who has nothing at work is first.
-            share = min(ready, key=lambda s: (s.served, s.at_work))
-            line = min((ln for ln in share.lines.values() if ln.waiting), key=lambda ln: ln.served)
+        while self.waiting and self.at_work < self.capacity and (chosen := self._next()):
+            share, line = chosen
             turn = line.waiting.popleft()
             if turn.begins and not turn.begins.cancelled():  # else it gave up and was not told yet
                 line.served += turn.cost
@@ -150,8 +181,47 @@ class Turns:
                 self._begin(turn, share)
             self._count_out(share)
 
+    def _next(self) -> tuple[_Share, _Line] | None:
+        """Return whose first request is to begin, if one may."""
+        ready = [share for share in self._shares.values() if share.waiting and self._has_room(share)]
+        free = self.slots - len(self._taken)
+        entering = self._entering(ready) if free < 2 else []
+        wanted = len({line.style for _, line in entering})
+        if free == 1 and wanted > 1:
+            return min(entering, key=lambda pair: (pair[0].slots_s, pair[1].waiting[0].asked_s))
+        leaving = () if free else self._leaving(wanted)
+        fitting = [(share, lines) for share in ready if (lines := self._fitting(share, leaving))]
+        if not fitting:
+            return None
+        # Of those that were served as little, who has nothing at work is first.
+        share, lines = min(fitting, key=lambda pair: (pair[0].served, pair[0].at_work))
+        return share, min(lines, key=lambda line: line.served)
+
+    def _has_room(self, share: _Share) -> bool:
+        """Return whether a tenant may have one more at work."""
+        return share.at_work < self._most and self.at_work < self.capacity
+
+    def _fits(self, style: str, leaving: Collection[str] = ()) -> bool:
+        """Return whether a style fits the slots: it needs none, need not leave its own, or one is free."""
+        if not style:
+            return True
+        return style not in leaving if style in self._taken else len(self._taken) < self.slots
+
+    def _fitting(self, share: _Share, leaving: Collection[str]) -> list[_Line]:
+        return [line for line in share.lines.values() if line.waiting and self._fits(line.style, leaving)]
+
+    def _entering(self, ready: list[_Share]) -> list[tuple[_Share, _Line]]:
+        """Return the lines that wait for a slot."""
+        lines = [(share, line) for share in ready for line in share.lines.values() if line.waiting]
+        return [(share, line) for share, line in lines if line.style and line.style not in self._taken]
+
+    def _leaving(self, wanted: int) -> list[str]:
+        """Return who must leave their slots: of the styles that had their time as many as others wait."""
+        over_s = self._clock() - QUANTUM_S
+        return [style for style, slot in self._taken.items() if slot.since_s <= over_s][:wanted]
+
     def _begin(self, turn: Turn, share: _Share) -> None:
-        self._clock = max(self._clock, share.served)
+        self._present.served = max(self._present.served, share.served)
         for other in self._shares.values() if self.waiting else ():
             if other.waiting and other.at_work >= self._most:
                 # It waits with all that one tenant may have: what others are served is nothing owed to it.
@@ -160,3 +230,20 @@ class Turns:
         turn.rank = share.at_work
         share.at_work += 1
         self.at_work += 1
+        if turn.style:
+            self._take_slot(turn, share)
+
+    def _take_slot(self, turn: Turn, share: _Share) -> None:
+        slot = self._taken.get(turn.style)
+        if slot is None:
+            self._present.slots_s = max(self._present.slots_s, share.slots_s)
+            share.slots_s += QUANTUM_S / turn.weight  # what it really was is known when it leaves
+            slot = self._taken[turn.style] = _Slot(share, turn.weight, self._clock())
+        slot.at_work += 1
+
+    def _leave_slot(self, style: str) -> None:
+        slot = self._taken[style]
+        slot.at_work -= 1
+        if not slot.at_work:
+            del self._taken[style]
+            slot.share.slots_s += (self._clock() - slot.since_s - QUANTUM_S) / slot.weight

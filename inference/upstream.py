@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from inference.errors import EngineBroke, EngineUnavailable
+
 CONNECT_WITHIN_S = 2
 SILENT_FOR_S = 600  # a long prompt on a slow engine
 BUFFERED_MAX_BYTES = 256 * 1024
@@ -19,27 +21,32 @@ BUFFERED_MAX_BYTES = 256 * 1024
 type Address = tuple[str, str, int]
 
 
-class Broken(OSError):
-    """The engine can't be reached, or broke off."""
-
-
 class Upstream:
-    """Connections to all engines of a process. `post` raises Broken."""
+    """Connections to all engines of a process."""
 
     def __init__(self) -> None:
         self._idle: dict[Address, list[_Connection]] = defaultdict(list)
 
     async def post(self, url: str, path: str, headers: str, body: bytes) -> "Response":
-        """Return the answer once its head is there. `headers` are whole lines, each with its line end."""
+        """Return the answer once its head is there. `headers` are whole lines, each with its line end.
+
+        Raises EngineUnavailable when the engine can't be reached, EngineBroke when it had the request.
+        """
         address = _address(url)
         head = f"POST {path} HTTP/1.1\r\nhost: {address[1]}:{address[2]}\r\n{headers}"
         request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+        was_sent = False
         while True:
-            connection, is_used = await self._connection(address)
-            response = connection.send(request)
+            try:
+                connection, is_used = await self._connection(address)
+            except EngineUnavailable as error:
+                if was_sent:  # it was not idleness that closed the last connection
+                    raise EngineBroke from error
+                raise
+            response, was_sent = connection.send(request), True
             try:
                 await response.head
-            except Broken:
+            except EngineBroke:
                 if is_used and not response.has_begun and not response.was_given_up:
                     continue  # the engine closed a connection that had been idle: not an answer
                 raise
@@ -69,7 +76,7 @@ class Upstream:
                     lambda: _Connection(idle), host, port, ssl=secure
                 )
         except (OSError, TimeoutError) as error:
-            raise Broken(f"{host}:{port} can't be reached") from error
+            raise EngineUnavailable from error
         return connection, False
 
 
@@ -86,11 +93,11 @@ class Response:
         self._parts: list[bytes] = []
         self._size = 0
         self._is_over = False
-        self._error: Broken | None = None
+        self._error: EngineBroke | None = None
         self._news: asyncio.Future[None] | None = None
 
     async def read(self) -> bytes:
-        """Return the whole body. Raises Broken."""
+        """Return the whole body. Raises EngineBroke."""
         while not self._is_over:
             if self._error:
                 raise self._error
@@ -98,7 +105,7 @@ class Response:
         return b"".join(self._parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body: each time all bytes that are there. Raises Broken."""
+        """Yield the body: each time all bytes that are there. Raises EngineBroke."""
         while True:
             if self._parts:
                 part, self._parts, self._size = b"".join(self._parts), [], 0
@@ -139,7 +146,7 @@ class Response:
         self._is_over = True
         self._tell()
 
-    def fail(self, error: Broken) -> None:
+    def fail(self, error: EngineBroke) -> None:
         self._error = error
         if not self.head.done():
             self.head.set_exception(error)
@@ -205,7 +212,7 @@ class _Connection(asyncio.Protocol):
         if self in self._idle:
             self._idle.remove(self)
         if self._response:
-            self._response.fail(Broken("the engine broke off"))
+            self._response.fail(EngineBroke())
 
     def on_headers_complete(self) -> None:
         assert self._parser

@@ -54,6 +54,20 @@ def _parser() -> argparse.ArgumentParser:
     storm.add_argument("--requests", type=int, default=500, help="how many (default: 500)")
     storm.set_defaults(deed=("stack.trials.storm", "storm"))
 
+    restart = deeds.add_parser("trial-restart", help="kill vLLM while many styles are asked for")
+    restart.add_argument("--styles", dest="count", type=int, default=200, help="how many (default: 200)")
+    restart.set_defaults(deed=("stack.trials.restart", "restart"))
+
+    scale = deeds.add_parser("trial-scale", help="thousands of styles on one engine: pages, passes, memory")
+    scale.add_argument("--styles", dest="count", type=int, default=2000, help="how many (default: 2000)")
+    scale.set_defaults(deed=("stack.trials.scale", "scale"))
+
+    fuzz = deeds.add_parser("fuzz", help="mutated adapters against validation and a real engine")
+    fuzz.add_argument("--cases", type=int, default=10_000, help="how many (default: 10,000)")
+    fuzz.add_argument("--seed", type=int, default=1, help="another seed, other mutants (default: 1)")
+    fuzz.add_argument("--case", type=int, help="only this one of the seed's cases")
+    fuzz.set_defaults(deed=("stack.trials.fuzz", "fuzz"))
+
     test = deeds.add_parser("test", help="all tests; options after -- go to pytest")
     test.add_argument("options", nargs=argparse.REMAINDER)
     test.set_defaults(deed=("stack.testing", "test"))

@@ -10,14 +10,12 @@ from stack.processes import Program
 
 LAYER = 2
 READY_WITHIN_S = 60.0
-WORKER_QUEUES = "default,engine.{engine}"
+CELERY = [sys.executable, "-m", "celery", "-A", "config"]
+LEVEL = ["--loglevel", "INFO"]
 
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:
     """Return web, worker and beat; one worker serves the site's queue and the local engine's."""
-    celery = [sys.executable, "-m", "celery", "-A", "config"]
-    queues = WORKER_QUEUES.format(engine=variables["ENGINE_NAME"])
-    level = ["--loglevel", "INFO"]
     web = [
         sys.executable,
         "-m",
@@ -38,21 +36,23 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
             env=variables,
             layer=LAYER,
         ),
-        Program(
-            name="worker",
-            title="worker",
-            argv=[*celery, "worker", "-Q", queues, "--concurrency", "2", "--hostname", "worker@%h", *level],
-            env=variables,
-            layer=LAYER,
-        ),
+        worker("worker", f"default,engine.{variables['ENGINE_NAME']}", variables),
         Program(
             name="beat",
             title="beat",
-            argv=[*celery, "beat", "--schedule", str(folders.var / "beat"), "--pidfile=", *level],
+            argv=[*CELERY, "beat", "--schedule", str(folders.var / "beat"), "--pidfile=", *LEVEL],
             env=variables,
             layer=LAYER,
         ),
     ]
+
+
+def worker(name: str, queues: str, variables: Mapping[str, str]) -> Program:
+    """Return a worker that serves some queues."""
+    options = ["-Q", queues, "--concurrency", "2", "--hostname", f"{name}@%h"]
+    return Program(
+        name=name, title=name, argv=[*CELERY, "worker", *options, *LEVEL], env=variables, layer=LAYER
+    )
 
 
 def manage(command: str, *options: str, variables: Mapping[str, str], title: str) -> Program:

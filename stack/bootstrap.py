@@ -1,7 +1,7 @@
-"""Make the environments: `python -I stack/bootstrap.py [--engine]`; any Python ≥ 3.11, standard library only.
+"""Make the environments: `python -I stack/bootstrap.py [--engine | --ray]`; Python ≥ 3.11 without packages.
 
-Finds or installs uv, then fills `.venv` from uv.lock and, with --engine, `.venv-engine`. The second time it
-sees that nothing changed and is done in well under a second. Output of the tools goes to var/log/.
+Finds or installs uv, then fills `.venv` from uv.lock and, with --engine or --ray, `.venv-engine`. The second
+time it sees that nothing changed and is done in well under a second. Output of the tools goes to var/log/.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,13 +39,16 @@ def main() -> None:
     parser.add_argument(
         "--engine", action="store_true", help="also make .venv-engine, the environment of vLLM"
     )
+    parser.add_argument("--ray", action="store_true", help="also make it, with Ray Serve LLM in it")
     options = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     _require_linux()
     LOGS.mkdir(parents=True, exist_ok=True)
     _step("web environment", sync)
     engine_elsewhere = os.environ.get("ENGINE_URL") and os.environ.get("BASE_MODEL_DIR")
-    if options.engine and not engine_elsewhere:  # the base model is prepared in the engine's environment
+    if options.ray:
+        _step("engine environment (Ray)", partial(engine, "--ray"))
+    elif options.engine and not engine_elsewhere:  # the base model is prepared in the engine's environment
         _step("engine environment (vLLM)", engine)
 
 
@@ -63,14 +67,14 @@ def sync() -> bool:
     raise Stop(_reason(log))
 
 
-def engine() -> bool:
+def engine(*options: str) -> bool:
     """Make .venv-engine; return False if it already is as required."""
     log = LOGS / "engine-environment.log"
     script = ROOT / "engine" / "install.py"
-    command = [str(WEB / "bin" / "python"), str(script), "--uv", find_uv(), "--root", str(ROOT)]
+    command = [str(WEB / "bin" / "python"), str(script), "--uv", find_uv(), "--root", str(ROOT), *options]
     if not _logged(command, log, {}):
         raise Stop(f"The engine environment was not made: {_last(log)} Log: {_shown(log)}")
-    return "up to date" not in log.read_text()
+    return "installed" in log.read_text()
 
 
 def fingerprint() -> str:

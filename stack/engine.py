@@ -48,11 +48,14 @@ def preparations(variables: Mapping[str, str]) -> list[Program]:
     ]
 
 
-def program(variables: Mapping[str, str]) -> Program:
-    """Return vLLM as a program; $ENGINE_OPTIONS adds options of its own, `--lora-modules` for instance."""
+def program(variables: Mapping[str, str], *, number: int = 1) -> Program:
+    """Return vLLM as a program; $ENGINE_OPTIONS adds options of its own, `--lora-modules` for instance.
+
+    `number` tells several on one machine apart: they are `engine`, `engine-2`, ….
+    """
     return Program(
-        name="engine",
-        title="vLLM",
+        name=numbered("engine", number),
+        title=numbered("vLLM", number),
         argv=[
             str(PYTHON),
             str(ROOT / "engine" / "serve.py"),
@@ -63,6 +66,11 @@ def program(variables: Mapping[str, str]) -> Program:
         stop_within_s=6,  # nothing is lost: the engine has no state
         layer=LAYER,
     )
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name of what belongs to one of several engines."""
+    return name if number == 1 else f"{name}-{number}"
 
 
 def ready(url: str, api_key: str) -> bool:
@@ -82,3 +90,13 @@ def ready(url: str, api_key: str) -> bool:
         return False
     except (OSError, http.client.HTTPException, ValueError, KeyError):
         return False
+
+
+def adapters(url: str, api_key: str) -> set[str]:
+    """Return the names that vLLM serves beside its base model; none while it does not answer."""
+    request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {api_key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return {model["id"] for model in json.load(answer)["data"] if model.get("parent")}
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return set()

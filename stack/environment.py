@@ -3,14 +3,17 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stack import postgres, seaweed
 from stack.credentials import Credentials
+from stack.errors import StackError
 from stack.folders import MODELS, Folders
 
 DEFAULT_BASE_MODEL = "SmolLM2-135M-Instruct"
+MOST_ENGINES = 8
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Addresses:
     web: int
     engine_port: int
     engine_url: str
+    further_engine_ports: tuple[int, ...] = ()
 
     @property
     def site(self) -> str:
@@ -43,6 +47,18 @@ def base_model_folder() -> Path:
     """Return where the base model's files are: $BASE_MODEL_DIR, or the folder that the stack fills."""
     given = os.environ.get("BASE_MODEL_DIR")
     return Path(given).absolute() if given else MODELS / base_model()[1].replace("/", "--")
+
+
+def engine_count() -> int:
+    """Return how many vLLM servers this stack starts ($ENGINES). Raises StackError."""
+    wanted = os.environ.get("ENGINES") or "1"
+    if not wanted.isdigit() or not 1 <= int(wanted) <= MOST_ENGINES:
+        raise StackError(f"ENGINES={wanted} is no number of engines: give one from 1 to {MOST_ENGINES}.")
+    if wanted != "1" and (os.environ.get("ENGINE_URL") or os.environ.get("ENGINE_KIND") == "ray"):
+        raise StackError(
+            "ENGINES starts vLLM servers of this machine: leave ENGINE_URL and ENGINE_KIND away."
+        )
+    return int(wanted)
 
 
 def device() -> str:
@@ -80,11 +96,27 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
     }
 
 
+def further_engines(variables: Mapping[str, str], addresses: Addresses) -> list[dict[str, str]]:
+    """Return the variables of the second engine and so on, and of the worker beside each."""
+    return [
+        {
+            **variables,
+            "ENGINE_NAME": f"{variables['ENGINE_NAME']}-{number}",
+            "ENGINE_PORT": str(port),
+            "ENGINE_URL": f"http://127.0.0.1:{port}",
+            "ENGINE_ADAPTERS_DIR": f"{variables['ENGINE_ADAPTERS_DIR']}-{number}",
+        }
+        for number, port in enumerate(addresses.further_engine_ports, 2)
+    ]
+
+
 def engine_variables(folders: Folders, addresses: Addresses, credentials: Credentials) -> dict[str, str]:
     """Return what the site and the engine must agree on; a person's own values win."""
     runs_on = device()
     defaults = {
         "ENGINE_NAME": "local",
+        "ENGINE_KIND": "vllm",
+        "ENGINE_REPLICAS": "2" if os.environ.get("ENGINE_KIND") == "ray" else "1",
         "ENGINE_DEVICE": runs_on,
         "ENGINE_MAX_LORAS": "8",
         "ENGINE_MAX_CPU_LORAS": "64",

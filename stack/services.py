@@ -10,7 +10,7 @@ from functools import partial
 
 from stack import postgres, seaweed, valkey
 from stack.credentials import Credentials
-from stack.environment import Addresses, site_variables
+from stack.environment import Addresses, engine_count, further_engines, site_variables
 from stack.errors import StackError
 from stack.folders import Folders, held
 from stack.ports import Ports
@@ -32,9 +32,11 @@ class Stack:
     steps: Steps
     waiting: Waiting
     variables: dict[str, str] = field(init=False)
+    further_engines: list[dict[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.variables = {**os.environ, **site_variables(self.folders, self.addresses, self.credentials)}
+        self.further_engines = further_engines(self.variables, self.addresses)
 
 
 @contextmanager
@@ -100,6 +102,7 @@ def _addresses(ports: Ports, *, s3: int) -> Addresses:
         web=_web_port(ports),
         engine_port=engine_port,
         engine_url=os.environ.get("ENGINE_URL") or f"http://127.0.0.1:{engine_port}",
+        further_engine_ports=tuple(ports.take(f"engine-{n}") for n in range(2, engine_count() + 1)),
     )
 
 

@@ -58,10 +58,14 @@ def smoke() -> int:
     return 0
 
 
-def upload_style(site: str, session: Session, folder: Path) -> Upload:
-    """Send two files as the upload page does: create, POST each to storage, finish. Raises Miss."""
+def upload_style(site: str, session: Session, folder: Path, *, after: Upload | None = None) -> Upload:
+    """Send two files as the upload page does: create, POST each to storage, finish. Raises Miss.
+
+    A version `after` another one of the same style waits to be promoted.
+    """
     page = fetched(session, link(fetched(session, "/"), "s") + "new/")
-    csrf, slug = token(page), f"smoke-{secrets.token_hex(3)}"
+    csrf = token(page)
+    slug = after.model.rpartition("/")[2] if after else f"smoke-{secrets.token_hex(3)}"
     files = [{"name": name, "size": (folder / name).stat().st_size} for name in FILES]
     version = posted(
         session,
@@ -71,6 +75,7 @@ def upload_style(site: str, session: Session, folder: Path) -> Upload:
             "slug": slug,
             "description": "Uploaded by the smoke run.",
             "sample_prompt": QUESTION,
+            "goes_live": after is None,
             "files": files,
         },
         csrf=csrf,

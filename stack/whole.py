@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from stack import application, engine, services
+from stack import application, engine, ray, services
 from stack.errors import ServiceFailed
+from stack.processes import Program
 from stack.services import Stack
 
 
@@ -30,13 +31,12 @@ def bring_up(stack: Stack) -> Seeded:
     with stack.steps.step("database schema"):
         up.once(application.manage("migrate", "--no-input", variables=variables, title="manage.py migrate"))
     began_s = time.monotonic()
-    for program in application.programs(stack.addresses.web, variables, stack.folders):
+    workers = workers_beside_further_engines(stack)
+    for program in [*application.programs(stack.addresses.web, variables, stack.folders), *workers]:
         up.start(program)
-    log = stack.folders.logs / "worker.log"
-    checks: dict[str, Callable[[], bool]] = {
-        "web": partial(application.ready, stack.addresses.site),
-        "worker": partial(application.works, log),
-    }
+    checks: dict[str, Callable[[], bool]] = {"web": partial(application.ready, stack.addresses.site)}
+    for name in ("worker", *(program.name for program in workers)):
+        checks[name] = partial(application.works, stack.folders.logs / f"{name}.log")
     site_ready = [
         stack.waiting.watch(name, partial(up.await_ready, name, check, within_s=90), since_s=began_s)
         for name, check in checks.items()
@@ -46,19 +46,41 @@ def bring_up(stack: Stack) -> Seeded:
 
 
 def start_engine(stack: Stack) -> list[Future[None]]:
-    """Prepare the model, start vLLM, and return its readiness. Raises ServiceFailed."""
+    """Prepare the model, start vLLM or a Ray cluster, and return its readiness. Raises ServiceFailed."""
     up, url, key = stack.supervisor, stack.addresses.engine_url, stack.variables["ENGINE_API_KEY"]
     for preparation in engine.preparations(stack.variables):
         with stack.steps.step(preparation.title):
             up.once(preparation)
     check = partial(engine.ready, url, key)
+    if is_ray := ray.is_wanted(stack.variables):
+        check = partial(ray.ready, url, stack.variables["BASE_MODEL"])
     if engine.is_elsewhere():
         if not check():
-            raise ServiceFailed(f"No vLLM answers at ENGINE_URL={url}: start it, or leave ENGINE_URL away.")
+            raise ServiceFailed(f"No engine answers at ENGINE_URL={url}: start it, or leave ENGINE_URL away.")
         return []
-    up.start(engine.program(stack.variables))
-    wait = partial(up.await_ready, "engine", check, within_s=engine.READY_WITHIN_S)
-    return [stack.waiting.watch("vLLM", wait, since_s=time.monotonic())]
+    program = ray.program(stack.variables, stack.folders) if is_ray else engine.program(stack.variables)
+    programs = [(program, check)]
+    for number, variables in enumerate(stack.further_engines, 2):
+        check = partial(engine.ready, variables["ENGINE_URL"], key)
+        programs.append((engine.program(variables, number=number), check))
+    return [_started(stack, program, check) for program, check in programs]
+
+
+def _started(stack: Stack, program: Program, check: Callable[[], bool]) -> Future[None]:
+    stack.supervisor.start(program)
+    wait = partial(stack.supervisor.await_ready, program.name, check, within_s=engine.READY_WITHIN_S)
+    return stack.waiting.watch(program.title, wait, since_s=time.monotonic())
+
+
+def workers_beside_further_engines(stack: Stack) -> list[Program]:
+    """Register the second engine and so on; return the workers that are to stand beside them."""
+    workers = []
+    for number, variables in enumerate(stack.further_engines, 2):
+        title = "manage.py registerengine"
+        stack.supervisor.once(application.manage("registerengine", variables=variables, title=title))
+        queue = f"engine.{variables['ENGINE_NAME']}"
+        workers.append(application.worker(engine.numbered("worker", number), queue, variables))
+    return workers
 
 
 def seed(stack: Stack) -> Seeded:

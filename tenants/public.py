@@ -1,6 +1,8 @@
 """What other floors may use of this one."""
 
 from tenants.access import MemberRequest, member_required
+from tenants.demand import Demand, recent_requests
+from tenants.figures import Figures, figures
 from tenants.gate import changed as gate_changed
 from tenants.gate import find_owner
 from tenants.gate import publish as gate_publish
@@ -14,7 +16,9 @@ from tenants.pricing import cost_nanousd
 from tenants.usage import Event, Used, record, used
 
 __all__ = [
+    "Demand",
     "Event",
+    "Figures",
     "Limits",
     "MemberRequest",
     "NoTenant",
@@ -23,6 +27,7 @@ __all__ = [
     "User",
     "cost_nanousd",
     "digests",
+    "figures",
     "find_owner",
     "found_tenant",
     "gate_changed",
@@ -34,6 +39,7 @@ __all__ = [
     "limits_of",
     "member_required",
     "newest_plan",
+    "recent_requests",
     "record",
     "studio_key",
     "subscribe",

@@ -61,12 +61,15 @@ INSERT_NEW = f"""
     RETURNING request_id
 """
 
+# A request that failed before its first token is an event, for what it tells of engines and versions; nothing
+# was used, so neither the ledger nor the days know it.
 ADD_TO_LEDGER = """
     INSERT INTO tenants_ledgerentry
         (tenant_id, kind, source_id, period, amount_nanousd, tokens, actor, reason, created_at)
     SELECT tenant_id, 'usage', request_id, period, cost_nanousd,
            prompt_tokens::bigint + completion_tokens, '', '', now()
-    FROM tenants_usageevent WHERE request_id = ANY(%s)
+    FROM tenants_usageevent
+    WHERE request_id = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
     ORDER BY request_id
 """
 
@@ -81,7 +84,7 @@ ADD_TO_DAYS = """
     FROM tenants_usageevent,
          LATERAL (SELECT (period || '-01')::date AS first) AS begin,
          LATERAL (SELECT (first + interval '1 month - 1 day')::date AS last) AS ending
-    WHERE request_id = ANY(%s)
+    WHERE request_id = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
     GROUP BY tenant_id, key_id, style_name, day
     ORDER BY tenant_id, day, style_name, key_id
     ON CONFLICT (tenant_id, day, style_name, key_id) DO UPDATE SET

@@ -2,7 +2,7 @@ from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
 from adapters.models.probes import Probe
 from adapters.models.styles import Release, Selection, Share, Style
-from adapters.models.versions import AdapterVersion, Status, VersionStep
+from adapters.models.versions import AdapterVersion, Status, VersionStep, engine_name_of
 
 __all__ = [
     "IDENTITY",
@@ -19,4 +19,5 @@ __all__ = [
     "Status",
     "Style",
     "VersionStep",
+    "engine_name_of",
 ]

@@ -1,6 +1,8 @@
 """Base models, the engines that serve them, and which adapter version is placed on which engine."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.db import models
 
@@ -27,9 +29,14 @@ class BaseModel(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def identity_id(self) -> UUID:
+        """The id under which clusters find its identity adapter among the sealed versions."""
+        return uuid5(NAMESPACE_OID, f"{IDENTITY} {self.name}")
+
 
 class EngineQuerySet(models.QuerySet["Engine"]):
-    def of(self, base_model: BaseModel) -> "EngineQuerySet":
+    def of(self, base_model: BaseModel | int) -> "EngineQuerySet":
         """Return the engines on which adapters of a base model are to be placed."""
         return self.filter(base_model=base_model, is_draining=False).order_by("name")
 
@@ -81,6 +88,25 @@ class Engine(models.Model):
         """The Celery queue of the worker that stands beside this engine."""
         return f"engine.{self.name}"
 
+    @property
+    def base_name(self) -> str:
+        """The name under which it serves its base model rightly: see identity.py."""
+        if self.device != self.Device.CPU:
+            return self.base_model.name
+        return IDENTITY if self.kind == self.Kind.VLLM else self.cluster_name(self.base_model.identity_id)
+
+    def cluster_name(self, version_id: UUID) -> str:
+        """Return the name under which a Ray cluster serves a version."""
+        return f"{self.base_model.name}:{version_id}"
+
+
+class PlacementQuerySet(models.QuerySet["Placement"]):
+    def held(self, ids: Iterable[int]) -> "PlacementQuerySet":
+        """Return some rows, locked until the transaction ends: in one order, so that no two deadlock."""
+        rows = self.filter(pk__in=list(ids))
+        list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+        return rows
+
 
 class Placement(models.Model):
     """One adapter version wanted on one engine, and whether the engine has it."""
@@ -98,7 +124,18 @@ class Placement(models.Model):
     asked_at = models.DateTimeField(
         null=True, blank=True, help_text="When a request last waited for it: it stays wanted for a while."
     )
-    note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
+    left_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the engine was seen with it though it is not wanted: it is unloaded a while later.",
+    )
+    note = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="What it waits for; or, if not wanted, why the engine refused it.",
+    )
+
+    objects = PlacementQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint("engine", "version", name="one_placement")]

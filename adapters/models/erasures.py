@@ -33,13 +33,19 @@ class EngineErasure(models.Model):
         RESTART = "restart", "the engine was restarted since"
         EVICTION = "eviction", "as many other adapters were loaded since as its memory holds"
         NEVER = "never", "it was never loaded there"
+        VOUCHED = "vouched", "an operator vouches that its machines were wiped"
 
     erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="engines")
     engine = models.CharField(max_length=60)
     unregistered_at = models.DateTimeField(null=True, help_text="The engine does not list it any more.")
+    process_began_at = models.DateTimeField(null=True, help_text="The start of the process that forgot it.")
+    loads_before = models.PositiveIntegerField(
+        default=0, help_text="Loads of all adapters on the engine up to then."
+    )
     memory_free_at = models.DateTimeField(null=True)
     proof = models.CharField(max_length=10, choices=Proof, blank=True)
     copy_gone_at = models.DateTimeField(null=True, help_text="No local copy lies beside the engine.")
+    note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
 
     class Meta:
         constraints = [models.UniqueConstraint("erasure", "engine", name="one_erasure_an_engine")]

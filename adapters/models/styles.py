@@ -1,21 +1,48 @@
 """Writing styles: what tenants name in `model=`."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+
+def is_public_now(style: str = "") -> Q:
+    """Return the condition that a style is in the catalogue at this moment; `style` is the path to it."""
+    stays = Q(**{f"{style}public_until": None}) | Q(**{f"{style}public_until__gt": Now()})
+    return Q(**{f"{style}is_public": True}) & stays
 
 
 class StyleQuerySet(models.QuerySet["Style"]):
-    def visible_to(self, tenant_id: object) -> "StyleQuerySet":
-        """Return a tenant's own styles and all public ones."""
-        return self.filter(Q(owner=tenant_id) | Q(is_public=True), retired_at=None).select_related("owner")
+    def visible_to(self, tenant_id: UUID) -> "StyleQuerySet":
+        """Return a tenant's own styles, those that it is lent, and all public ones."""
+        lent = Share.objects.in_force().filter(tenant=tenant_id).values("style")
+        seen = Q(owner=tenant_id) | is_public_now() | Q(pk__in=lent)
+        return self.filter(seen, retired_at=None).select_related("owner")
 
-    def usable_by(self, tenant_id: object) -> "StyleQuerySet":
-        """Return the styles that a tenant may name in `model=`: its own, and public ones it selected."""
-        selected = Q(is_public=True, selections__tenant=tenant_id)
-        return self.filter(Q(owner=tenant_id) | selected, retired_at=None).distinct().select_related("owner")
+    def selectable_by(self, tenant_id: UUID) -> "StyleQuerySet":
+        """Return the styles that a tenant may take into its library: not those that are being taken back."""
+        lent = Share.objects.filter(tenant=tenant_id, ends_at=None).values("style")
+        open_ = Q(is_public=True, public_until=None) | Q(pk__in=lent)
+        return self.filter(open_, retired_at=None).select_related("owner")
+
+    def usable_by(self, tenant_id: UUID) -> "StyleQuerySet":
+        """Return what a tenant may name in `model=`: its own styles, and those it selected and may use."""
+        selected = Selection.objects.in_force().filter(tenant=tenant_id).values("style")
+        return self.filter(Q(owner=tenant_id) | Q(pk__in=selected), retired_at=None).select_related("owner")
+
+    def offered(self) -> "StyleQuerySet":
+        """Return styles that wait for an operator's word, oldest first."""
+        return self.filter(offered_at__isnull=False, is_public=False, retired_at=None).order_by("offered_at")
+
+    def leaving_now(self) -> "StyleQuerySet":
+        """Return public styles whose notice is over."""
+        return self.filter(is_public=True, public_until__lte=Now()).select_related("owner")
+
+    def stale(self) -> "StyleQuerySet":
+        """Return styles whose routes changed since they were last published."""
+        return self.filter(route_changes__gt=models.F("routes_published"))
 
 
 class Style(models.Model):
@@ -35,8 +62,12 @@ class Style(models.Model):
         max_length=4000, blank=True, help_text="The owner's own prompts for comparing versions, one a line."
     )
     is_public = models.BooleanField(default=False, help_text="In everybody's catalogue.")
+    public_since = models.DateTimeField(null=True, blank=True, editable=False)
     offered_at = models.DateTimeField(
         null=True, blank=True, help_text="When its owner offered it to the catalogue; operators approve."
+    )
+    declined_reason = models.CharField(
+        max_length=300, blank=True, help_text="Why operators keep it out of the catalogue, for its owner."
     )
     public_until = models.DateTimeField(
         null=True, blank=True, help_text="When it leaves the catalogue, with notice."
@@ -49,6 +80,9 @@ class Style(models.Model):
     )
     canary_percent = models.PositiveSmallIntegerField(default=0, help_text="Its share of requests, 1 to 99.")
     canary_since = models.DateTimeField(null=True, blank=True)
+    # Counted up in the same transaction as any change of where its names lead.
+    route_changes = models.PositiveBigIntegerField(default=0, editable=False)
+    routes_published = models.PositiveBigIntegerField(default=0, editable=False)
     retired_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -72,6 +106,13 @@ class Style(models.Model):
         return self.slug if self.owner.is_house else f"{self.owner.slug}/{self.slug}"
 
 
+class SelectionQuerySet(models.QuerySet["Selection"]):
+    def in_force(self) -> "SelectionQuerySet":
+        """Return selections of styles that their tenants may (still) use: routes are made from these."""
+        lent = Share.objects.in_force().filter(style=OuterRef("style"), tenant=OuterRef("tenant"))
+        return self.filter(is_public_now("style__") | Exists(lent))
+
+
 class Selection(models.Model):
     """A public or shared style that a tenant has taken into its library."""
 
@@ -79,11 +120,23 @@ class Selection(models.Model):
     style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="selections")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = SelectionQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint("tenant", "style", name="one_selection")]
 
     def __str__(self) -> str:
         return f"{self.tenant_id} uses {self.style_id}"
+
+
+class ShareQuerySet(models.QuerySet["Share"]):
+    def in_force(self) -> "ShareQuerySet":
+        """Return shares that hold, also those under notice."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=Now()))
+
+    def over(self) -> "ShareQuerySet":
+        """Return shares whose notice is over."""
+        return self.filter(ends_at__lte=Now())
 
 
 class Share(models.Model):
@@ -96,6 +149,8 @@ class Share(models.Model):
     ends_at = models.DateTimeField(
         null=True, blank=True, help_text="Set when it is revoked: the end of the notice."
     )
+
+    objects = ShareQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint("style", "tenant", name="one_share")]
@@ -135,3 +190,14 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"{self.style} {self.alias}: {self.before_id} → {self.after_id}"
+
+    @property
+    def sentence(self) -> str:
+        """What moved, for people."""
+        before = f"version {self.before.number}" if self.before else ""
+        after = f"Version {self.after.number}" if self.after else ""
+        if self.alias == self.Alias.CANARY:
+            return f"{after} answers {self.percent} % of requests" if after else f"The canary {before} ended"
+        if not after:
+            return "No version answers"
+        return f"{after} answers instead of {before}" if before else f"{after} answers"

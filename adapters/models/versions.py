@@ -5,7 +5,7 @@ UPLOADING → UPLOADED → VALID → PUSHING → SERVING → RETIRED
 """
 
 from datetime import datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models, transaction
@@ -27,6 +27,11 @@ class Status(models.TextChoices):
 
 FINAL = (Status.REJECTED, Status.SERVING, Status.FAILED, Status.RETIRED)
 IN_WORK = (Status.UPLOADED, Status.VALID, Status.PUSHING)
+
+
+def engine_name_of(version_id: UUID) -> str:
+    """Return a version's name in engines: opaque, so that no tenant's text reaches an engine."""
+    return f"v_{version_id.hex}"
 
 
 class AdapterVersionQuerySet(models.QuerySet["AdapterVersion"]):
@@ -96,8 +101,8 @@ class AdapterVersion(models.Model):
 
     @property
     def engine_name(self) -> str:
-        """The name under which engines know it: opaque, so that no tenant's text reaches an engine."""
-        return f"v_{self.id.hex}"
+        """The name under which engines know it."""
+        return engine_name_of(self.id)
 
     @property
     def is_final(self) -> bool:

@@ -13,14 +13,13 @@ from typing import Any
 from adapters.files import CONFIG_LIMIT
 from adapters.validation.documents import DuplicateKey, NotJson, load
 from adapters.validation.findings import Findings, plain
-from adapters.validation.quantisation import split, state_of_config, state_of_words
-from adapters.validation.shapes import BaseShape
+from adapters.validation.quantisation import UNNAMED, split, state_of_config, state_of_words
+from adapters.validation.shapes import LAYER, BaseShape
 
 # Inits that only choose where training starts; PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the base.
 PLAIN_INITS = {"gaussian", "eva", "orthogonal", "mica"}
 PATTERN_LIMIT = 240  # each; the engine makes regular expressions of both patterns and keeps 500 compiled ones
 PLAIN_PATTERN = re.compile(r"\^?[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
-LAYER = re.compile(r"\.(\d+)\.")
 
 UNSUPPORTED = {  # field → code; each is refused when it is set to anything
     "use_dora": "dora",
@@ -82,7 +81,7 @@ class Settings:
 
 
 def read(
-    data: bytes, *, base: BaseShape, max_rank: int, stated_quantisation: str | None, findings: Findings
+    data: bytes, *, base: BaseShape, max_rank: int, stated_quantisation: str, findings: Findings
 ) -> Settings:
     """Return a config's settings; what is wrong with it goes to `findings`."""
     config = _object(data, findings)
@@ -123,17 +122,17 @@ def _check_kind(config: dict[str, Any], findings: Findings) -> None:
 
 
 def _check_base(
-    config: dict[str, Any], *, base: BaseShape, stated_quantisation: str | None, findings: Findings
+    config: dict[str, Any], *, base: BaseShape, stated_quantisation: str, findings: Findings
 ) -> None:
     """Compare the base's name (its last part, any case) and the state its weights were in."""
     path = config.get("base_model_name_or_path")
-    served, served_state = split(_last_part(base.name))
+    served, served_state = split(last_part(base.name))
     served_state = base.quantisation or served_state
     if not isinstance(path, str) or not path.strip():
         findings.add("base_missing", base=base.name)
         return
-    trained, trained_state = split(_last_part(path))
-    trained_state = _stated_state(config, stated_quantisation) or trained_state
+    trained, trained_state = split(last_part(path))
+    trained_state = _trained_state(config, stated_quantisation, of_name=trained_state)
     if trained.lower() != served.lower():
         findings.add("base_mismatch", name=path, base=base.name)
     if trained_state.lower() != served_state.lower():
@@ -145,20 +144,21 @@ def _check_base(
         )
 
 
-def _last_part(path: str) -> str:
+def last_part(path: str) -> str:
     """Return a model's own name from a hub id, a folder or a hub's cache (`models--owner--NAME/…`)."""
     parts = [part for part in re.split(r"[/\\]", path.strip()) if part]
     cached = [part.rsplit("--", 1)[-1] for part in parts if part.startswith("models--")]
     return (cached or parts or [""])[-1]
 
 
-def _stated_state(config: dict[str, Any], stated: str | None) -> str:
-    """Return the quantisation that the upload or the config states beside the base's name, or ""."""
-    if stated:
-        return state_of_words(stated)
+def _trained_state(config: dict[str, Any], stated: str, *, of_name: str) -> str:
+    """Return the quantisation of the base trained on, or "". Who states none may not know what files show."""
+    of_words = state_of_words(stated)
+    of_config = state_of_config(config.get("quantization_config"))
     if config.get("loftq_config") or config.get("load_in_4bit"):
-        return state_of_words("4-bit")
-    return state_of_config(config.get("quantization_config"))
+        of_config = state_of_words("4-bit")
+    of_files = of_config or of_name
+    return of_files if of_words in ("", UNNAMED) and of_files else of_words
 
 
 def _check_features(config: dict[str, Any], *, base: BaseShape, findings: Findings) -> None:
@@ -179,7 +179,7 @@ def _check_features(config: dict[str, Any], *, base: BaseShape, findings: Findin
 def _settings(config: dict[str, Any], findings: Findings) -> Settings:
     stabilised = config.get("use_rslora", False)
     if not isinstance(stabilised, bool):
-        findings.add("rslora_invalid", value=stabilised)
+        findings.add("rslora_invalid", value=_written(stabilised))
     return Settings(
         rank=_rank(config.get("r"), findings),
         alpha=_alpha(config.get("lora_alpha"), findings),
@@ -187,7 +187,7 @@ def _settings(config: dict[str, Any], findings: Findings) -> Settings:
         ranks=_pattern(config, "rank_pattern", _as_rank, findings),
         alphas=_pattern(config, "alpha_pattern", _as_alpha, findings),
         targets=_targets(config.get("target_modules"), findings),
-        excluded=_names(config.get("exclude_modules")) or (),
+        excluded=names_in(config.get("exclude_modules")) or (),
         layers=_layers(config.get("layers_to_transform")),
     )
 
@@ -195,15 +195,20 @@ def _settings(config: dict[str, Any], findings: Findings) -> Settings:
 def _rank(value: object, findings: Findings) -> int | None:
     rank = _as_rank(value)
     if rank is None:
-        findings.add("rank_invalid", value=value)
+        findings.add("rank_invalid", value=_written(value))
     return rank
 
 
 def _alpha(value: object, findings: Findings) -> float | None:
     alpha = _as_alpha(value)
     if alpha is None:
-        findings.add("alpha_invalid", value=value)
+        findings.add("alpha_invalid", value=_written(value))
     return alpha
+
+
+def _written(value: object) -> object:
+    """Return a value so that a text is told from the number in it."""
+    return f"“{value}”" if isinstance(value, str) else value
 
 
 def _as_rank(value: object) -> int | None:
@@ -252,14 +257,15 @@ def _targets(value: object, findings: Findings) -> tuple[str, ...] | None:
     """Return the trained modules' names; None for an expression: a stranger's may take forever to run."""
     if isinstance(value, str) and value:
         return None
-    names = _names(value)
+    names = names_in(value)
     if not names:
         findings.add("targets_invalid")
         return None
     return names
 
 
-def _names(value: object) -> tuple[str, ...] | None:
+def names_in(value: object) -> tuple[str, ...] | None:
+    """Return a list of names from JSON, or None for anything else."""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return tuple(value)
     return None

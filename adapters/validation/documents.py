@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+DEEPEST = 32  # PEFT's own files are four levels deep; an engine's reader gives up at some hundreds
+
 
 class NotJson(ValueError):
     """The bytes are not JSON that every reader understands alike."""
@@ -15,7 +17,7 @@ class DuplicateKey(ValueError):
 def load(data: bytes) -> Any:
     """Return what the UTF-8 bytes say. Raises NotJson or DuplicateKey (its argument is the key)."""
     try:
-        return json.loads(
+        value = json.loads(
             data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse, parse_int=_whole
         )
     except DuplicateKey:
@@ -28,6 +30,24 @@ def load(data: bytes) -> Any:
         raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except ValueError as error:  # a number with thousands of digits
         raise NotJson(str(error).split(";")[0]) from error
+    if _is_deep(value):
+        raise NotJson("it is nested too deeply")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether lists and objects lie deeper than DEEPEST; level by level, so at any depth."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from adapters.files import WEIGHTS_LIMIT
-from adapters.validation import config, factors, header, weights
+from adapters.sources import Source
+from adapters.validation import config, factors, header, mending, weights
 from adapters.validation.findings import Finding, Findings
 from adapters.validation.shapes import BaseShape
-from adapters.validation.sources import Source
 from adapters.validation.weights import Strength
 
 
@@ -22,6 +22,7 @@ class Report:
     target_modules: tuple[str, ...] = ()  # last names, such as q_proj, that have weights
     layers: int = 0  # how many of the base's linear layers are changed
     strongest: Strength | None = None
+    conversions: tuple[str, ...] = ()  # codes of what would mend it mechanically: see mending.py
 
     @property
     def is_valid(self) -> bool:
@@ -33,8 +34,7 @@ def examine(
     source: Source,
     base: BaseShape,
     max_rank: int,
-    *,
-    stated_quantisation: str | None = None,
+    stated_quantisation: str = "",
 ) -> Report:
     """Return the report on an adapter: its config's bytes and its weights.
 
@@ -50,9 +50,13 @@ def examine(
         return Report(findings.closed(), source.size)
     content = header.read(source, findings)
     fitting = factors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
+    before = findings.count
     sha256, strongest = weights.weigh(
         source, fitting if content.is_sound else (), base=base, findings=findings
     )
+    mended = None
+    if findings.count and findings.count == before:  # insane weights can't be mended
+        mended = mending.plan(config_bytes, source, base, max_rank, stated_quantisation)
     modules = {factor.module for factor in fitting}
     return Report(
         findings.closed(),
@@ -63,4 +67,5 @@ def examine(
         target_modules=tuple(sorted({module.rsplit(".", 1)[-1] for module in modules})),
         layers=len(modules),
         strongest=strongest,
+        conversions=mended.codes if mended else (),
     )

@@ -4,10 +4,10 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from adapters.validation.config import LAYER, Settings
+from adapters.validation.config import Settings
 from adapters.validation.findings import Findings
 from adapters.validation.header import Header, Tensor
-from adapters.validation.shapes import BaseShape
+from adapters.validation.shapes import LAYER, BaseShape, in_any_layer
 
 LORA = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 WITHOUT_PREFIX = re.compile(r"(?P<module>.+)\.lora_[AB]\.weight")
@@ -71,22 +71,17 @@ def _note_stranger(name: str, module: str | None, *, base: BaseShape, findings: 
 
 def _note_module(name: str, module: str, *, base: BaseShape, findings: Findings) -> None:
     layer = LAYER.search(module)
-    if layer and _anywhere(module) in {_anywhere(known) for known in base.modules}:
-        layers = [int(found[1]) for known in base.modules if (found := LAYER.search(known))]
-        findings.add("layer_not_in_base", tensor=name, layer=layer[1], last=max(layers), base=base.name)
+    if layer and in_any_layer(module) in base.names_in_any_layer:
+        last = base.last_layer
+        findings.add("layer_not_in_base", tensor=name, layer=layer[1], last=last, base=base.name)
     else:
-        kinds = sorted({known.rsplit(".", 1)[-1] for known in base.modules})
-        findings.add("module_not_in_base", tensor=name, module=module, base=base.name, has=", ".join(kinds))
+        has = ", ".join(base.kinds)
+        findings.add("module_not_in_base", tensor=name, module=module, base=base.name, has=has)
 
 
 def _owner(name: str) -> str:
     """Return the module that a whole weight or bias of a base belongs to."""
     return name.removeprefix("base_model.model.").rsplit(".", 1)[0].removesuffix(".base_layer")
-
-
-def _anywhere(module: str) -> str:
-    """Return a module's name without the number of its layer."""
-    return LAYER.sub(".N.", module, count=1)
 
 
 def _fits(factor: Factor, *, base: BaseShape, settings: Settings, findings: Findings) -> bool:

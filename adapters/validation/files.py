@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.files import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE
+from adapters.sources import LocalFile
 from adapters.validation.examining import Report, examine
 from adapters.validation.findings import Findings
 from adapters.validation.shapes import BaseShape
-from adapters.validation.sources import LocalFile
 
-ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 def examine_folder(directory: Path, base: BaseShape, max_rank: int) -> Report:
@@ -19,9 +19,9 @@ def examine_folder(directory: Path, base: BaseShape, max_rank: int) -> Report:
     for name in names:
         if name.lower().endswith(PICKLES):
             findings.add("file_pickle", file=name)
-        elif name.lower().endswith(ARCHIVES):
+        elif name.lower().endswith(PACKED):
             findings.add("file_archive", file=name)
-    _check_presence(names, findings)
+    check_presence(names, findings)
     if CONFIG_FILE not in names or WEIGHTS_FILE not in names:
         return Report(findings.closed())
     with (directory / CONFIG_FILE).open("rb") as file:
@@ -30,7 +30,8 @@ def examine_folder(directory: Path, base: BaseShape, max_rank: int) -> Report:
     return replace(report, findings=(*findings.closed(), *report.findings))
 
 
-def _check_presence(names: list[str], findings: Findings) -> None:
+def check_presence(names: list[str], findings: Findings) -> None:
+    """Note which of the two files is missing among the names."""
     if CONFIG_FILE not in names:
         findings.add("file_missing", file=CONFIG_FILE)
     others = [name for name in names if name.endswith(".safetensors")]

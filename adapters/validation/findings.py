@@ -26,6 +26,7 @@ class Finding:
 
 RETRAIN = "Train a plain LoRA without it."
 SAVE_AGAIN = "Save the adapter again with PEFT's save_pretrained and upload the new file."
+PACK_AGAIN = "Pack the adapter's two files again, by their plain names, as .zip, .tar or .tar.gz."
 UPLOAD_AGAIN = "Upload the file again; it was cut or changed on its way."
 
 FILES = {
@@ -46,6 +47,32 @@ FILES = {
     "weights_too_large": Problem(
         "adapter_model.safetensors has {size} bytes; at most {limit} are taken.",
         "Train with a smaller rank, or save the weights in bfloat16.",
+    ),
+}
+
+ARCHIVES = {
+    "archive_damaged": Problem("The archive can't be read: {reason}.", PACK_AGAIN),
+    "archive_path": Problem("{file} leads out of the archive.", PACK_AGAIN),
+    "archive_link": Problem("{file} is a link or a device, no file.", PACK_AGAIN),
+    "archive_encrypted": Problem("{file} is encrypted.", "Pack the files again without a password."),
+    "archive_method": Problem(
+        "{file} is packed by a method that is not taken; stored and deflated members are.", PACK_AGAIN
+    ),
+    "archive_nested": Problem("{file} is an archive within the archive.", PACK_AGAIN),
+    "archive_members": Problem(
+        "The archive holds more than {limit} files.", "Pack the adapter's two files and nothing else."
+    ),
+    "archive_duplicate": Problem("{file} is in the archive twice, so readers would disagree.", PACK_AGAIN),
+    "archive_several": Problem(
+        "The archive holds {file} in several places, so it is unknown which adapter is meant.",
+        "Pack one adapter only, without its checkpoints.",
+    ),
+    "archive_place": Problem(
+        "{file} lies neither at the top of the archive nor, beside the other file, in its one folder.",
+        PACK_AGAIN,
+    ),
+    "archive_too_large": Problem(
+        "{file} unpacks to more than {limit} bytes.", "Pack the adapter's two files and nothing else."
     ),
 }
 
@@ -263,6 +290,7 @@ CLOSING = {
 
 SECTIONS = {
     "The files": FILES,
+    "Archives": ARCHIVES,
     "The safetensors header": HEADER,
     "The config": CONFIG,
     "The tensors' names and shapes": NAMES,

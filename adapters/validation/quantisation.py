@@ -23,6 +23,7 @@ STATES = {  # as names of models spell it → as we say it
     "exl2": "EXL2",
     "gguf": "GGUF",
 }
+UNNAMED = "another quantised form"
 BESIDE = {"unsloth", "mlx", "dynamic", "quantized"}  # words that stand beside such a suffix
 
 
@@ -65,4 +66,6 @@ def state_of_words(words: str) -> str:
         return ""
     if plain == "qlora":
         return STATES["4bit"]
+    if plain == "other":
+        return UNNAMED
     return split(f"base-{plain}")[1] or words.strip()

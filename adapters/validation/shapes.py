@@ -1,11 +1,19 @@
 """What a base model is, as far as adapters are concerned: its linear layers, their widths and norms."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from adapters.validation.quantisation import state_of_config
+
+LAYER = re.compile(r"\.(\d+)\.")
+
+
+def in_any_layer(module: str) -> str:
+    """Return a module's name without the number of its layer."""
+    return LAYER.sub(".N.", module, count=1)
 
 
 @dataclass(frozen=True)
@@ -51,3 +59,20 @@ class BaseShape:
     def quantisation(self) -> str:
         """The state its weights are served in, such as `bitsandbytes 4-bit`; empty when not quantised."""
         return state_of_config(self.config.get("quantization_config"))
+
+    # Asked for each tensor of a hostile header, so made once.
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The last names of its modules, such as `q_proj`, in order."""
+        return tuple(sorted({module.rsplit(".", 1)[-1] for module in self.modules}))
+
+    @cached_property
+    def names_in_any_layer(self) -> frozenset[str]:
+        """Its modules' names without the numbers of their layers."""
+        return frozenset(map(in_any_layer, self.modules))
+
+    @cached_property
+    def last_layer(self) -> int:
+        """The highest number of a layer."""
+        return max(int(found[1]) for module in self.modules if (found := LAYER.search(module)))

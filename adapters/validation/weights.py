@@ -13,11 +13,11 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.sources import Source, exactly
 from adapters.validation.factors import Factor
 from adapters.validation.findings import Findings
 from adapters.validation.header import Tensor
 from adapters.validation.shapes import BaseShape
-from adapters.validation.sources import Source, exactly
 
 # Half of the layer itself. Trained styles stay near 0.02; the worst adapter that we could build at this bound
 # brought activations to 3e6, which bfloat16 and float32 hold with ease (docs/adapters.md has the figures).
@@ -35,6 +35,7 @@ KEPT = 8 * 1024 * 1024  # bytes of products kept for partners that come later; o
 
 Matrix = NDArray[np.float64]
 TYPES: dict[str, np.dtype[np.generic]] = {
+    "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype(ml_dtypes.bfloat16),
@@ -96,13 +97,13 @@ def weigh(
     stream, pairs = Stream(source), Pairs(source, base, findings)
     for factor in factors:
         stream.skip_to(factor.tensor.start)
-        held = Held(factor, _rows(stream, factor.tensor))
+        held = Held(factor, rows(stream, factor.tensor))
         if held.is_sane(SMALLEST.get(base.dtype, SMALLEST["bfloat16"]), findings):
             pairs.add(factor, held.gram())
     return stream.sha256(), pairs.strongest
 
 
-def _rows(stream: Stream, tensor: Tensor) -> Iterator[NDArray[np.generic]]:
+def rows(stream: Stream, tensor: Tensor) -> Iterator[NDArray[np.generic]]:
     """Yield a matrix in chunks of whole rows, in its own type."""
     height, width = tensor.shape
     row_bytes = tensor.length // height
@@ -116,7 +117,7 @@ def _rows(stream: Stream, tensor: Tensor) -> Iterator[NDArray[np.generic]]:
 class Held:
     """One factor in memory, with its largest magnitude."""
 
-    def __init__(self, factor: Factor, rows: Iterator[NDArray[np.generic]]) -> None:
+    def __init__(self, factor: Factor, chunks: Iterator[NDArray[np.generic]]) -> None:
         self._factor = factor
         tensor = factor.tensor
         is_large = tensor.dtype == "F32" and tensor.length > HELD
@@ -124,7 +125,7 @@ class Held:
         self._largest = 0.0
         first = 0
         with np.errstate(all="ignore"):  # NaN and infinity are findings, not warnings
-            for chunk in rows:
+            for chunk in chunks:
                 self._values[first : first + len(chunk)] = chunk
                 first += len(chunk)
                 self._largest = float(np.maximum(self._largest, np.abs(chunk.astype(np.float32)).max()))
@@ -172,7 +173,7 @@ class Pairs:
             partner, other = self._waiting.pop(factor.module)
             if other is None:
                 again = Stream(self._source, partner.tensor.start)
-                other = Held(partner, _rows(again, partner.tensor)).gram()
+                other = Held(partner, rows(again, partner.tensor)).gram()
             else:
                 self._kept -= other.nbytes
             self._judge(factor, gram, other)

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from adapters import progress
+from adapters import conversions, progress
 from adapters.models import AdapterVersion, Style
 from tenants.public import MemberRequest
 
@@ -19,12 +19,17 @@ def own_version(request: MemberRequest, version_id: UUID) -> AdapterVersion:
 
 def own_style(request: MemberRequest, style_id: UUID) -> Style:
     """Return a style of the tenant's own. Raises Http404."""
-    return get_object_or_404(Style.objects.select_related("owner"), pk=style_id, owner=request.tenant)
+    styles = Style.objects.filter(owner=request.tenant, retired_at=None).select_related("owner")
+    return get_object_or_404(styles, pk=style_id)
 
 
 def steps_of(version: AdapterVersion) -> dict[str, Any]:
     """Return what the list of steps shows."""
-    return {"version": version, "steps": progress.steps_of(version, version.history.all())}
+    return {
+        "version": version,
+        "steps": progress.steps_of(version, version.history.all()),
+        "conversions": conversions.offered(version),
+    }
 
 
 def page_of(style: Style) -> str:

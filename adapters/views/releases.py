@@ -1,16 +1,87 @@
-"""Releasing: which version answers, and ending one."""
+"""Releasing: which version answers, trying one on a share of the requests, and ending one."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
 
-from adapters import serving
-from adapters.models import Status
-from adapters.views.common import own_version, page_of
+from adapters import figures, releases, serving
+from adapters.errors import BadShare
+from adapters.models import Status, Style
+from adapters.views.common import own_style, own_version, page_of
+from foundation.errors import DomainError
 from tenants.public import MemberRequest, member_required
+
+MOVES_SHOWN = 20
+
+
+def release_of(style: Style) -> dict[str, Any]:
+    """Return what only the owner sees of a style's releases."""
+    before = releases.before_live(style)
+    moves = style.releases.select_related("before", "after", "actor")
+    return {
+        "comparison": figures.compare(style),
+        "before": before if before and before.status == Status.SERVING else None,
+        "successor": releases.successor(style),
+        "moves": list(moves[:MOVES_SHOWN]),
+    }
+
+
+@require_POST
+@member_required
+def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
+    """Let a version answer for its style."""
+    version = own_version(request, version_id)
+    done = f"Version {version.number} answers from now on."
+    return _told(request, version.style, lambda: releases.promote(version, request.user), done)
+
+
+@require_POST
+@member_required
+def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Let the version answer again that answered before."""
+    style = own_style(request, style_id)
+    done = "Rolled back: the version before answers again."
+    return _told(request, style, lambda: releases.roll_back(style, request.user), done)
+
+
+@require_POST
+@member_required
+def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
+    """Try a version on a share of its style's requests, or change that share."""
+    version, percent = own_version(request, version_id), request.POST.get("percent", "").strip()
+
+    def deed() -> None:
+        if not (percent.isdecimal() and len(percent) < 3):
+            raise BadShare
+        releases.begin_canary(version, int(percent), request.user)
+
+    return _told(request, version.style, deed, f"Version {version.number} answers {percent} % of requests.")
+
+
+@require_POST
+@member_required
+def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Let the live version answer everybody again."""
+    style = own_style(request, style_id)
+    done = "The canary ended; the live version answers everybody."
+    return _told(request, style, lambda: releases.end_canary(style, request.user), done)
+
+
+@require_GET
+@never_cache
+@member_required
+def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Show how a canary does; the page asks again until it has ended, and is then loaded anew."""
+    comparison = figures.compare(own_style(request, style_id))
+    if comparison is None:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return render(request, "adapters/_release.html", {"comparison": comparison})
 
 
 @require_POST
@@ -26,3 +97,13 @@ def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
         serving.retire(version)
         messages.success(request, f"Version {version.number} is retired.")
     return redirect(page_of(version.style))
+
+
+def _told(request: MemberRequest, style: Style, deed: Callable[[], object], done: str) -> HttpResponse:
+    """Do a deed, say how it went, and go back to the style's versions."""
+    try:
+        deed()
+        messages.success(request, done)
+    except DomainError as error:
+        messages.error(request, error.message)
+    return redirect(f"{page_of(style)}#versions")

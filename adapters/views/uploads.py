@@ -12,12 +12,15 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import bells, serving, uploads
-from adapters.errors import NoBaseModel, NotUploaded, UploadRefused, VersionMoved
+from adapters import bells, conversions, serving, uploads
+from adapters.errors import NoBaseModel, NothingToConvert, NotUploaded, UploadRefused, VersionMoved
+from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES
 from adapters.models import Style
 from adapters.uploads import About
 from adapters.views.common import own_version, page_of, steps_of
 from tenants.public import MemberRequest, member_required
+
+TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")
 
 
 @require_GET
@@ -28,7 +31,9 @@ def upload(request: MemberRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "initial": own or {},
         "base_model": settings.BASE_MODEL,
-        "max_bytes": sum(uploads.LIMITS_BYTES.values()),
+        "files": list(LIMITS_BYTES),
+        "max_bytes": sum(LIMITS_BYTES.values()),
+        "max_archive_bytes": ARCHIVE_LIMIT,
     }
     return render(request, "adapters/upload.html", context)
 
@@ -87,14 +92,28 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     return redirect(page_of(version.style))
 
 
+@require_POST
+@member_required
+def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
+    """Make a new version out of a rejected one that can be mended mechanically."""
+    version = own_version(request, version_id)
+    try:
+        made = conversions.begin(version, request.user)
+        bells.ring_advance(made.pk)
+    except NothingToConvert as error:
+        messages.error(request, error.message)
+    return redirect(page_of(version.style))
+
+
 def _parsed(request: HttpRequest) -> tuple[About, dict[str, int]]:
     """Return what a request for a new version says. Raises UploadRefused when it can't be understood."""
     try:
         body = json.loads(request.body)
         files = {str(file["name"]): int(file["size"]) for file in body["files"]}
-        texts = {field: body.get(field) or "" for field in ("slug", "name", "description", "sample_prompt")}
+        texts = {field: str(body.get(field) or "").replace("\0", "").strip() for field in TEXTS}
+        goes_live = body.get("goes_live") not in (False, "false")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UploadRefused(
             {"files": ["Send JSON with slug, name and files: [{name, size in bytes}, …]."]}
         ) from error
-    return About(**{field: str(text).replace("\0", "").strip() for field, text in texts.items()}), files
+    return About(**texts, goes_live=goes_live), files

@@ -141,8 +141,13 @@ CELERY_BEAT_SCHEDULE = {
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
     "sweep-holds": {"task": "inference.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "advance-versions": {"task": "adapters.tasks.advance_all", "schedule": 5.0, "options": {"expires": 5}},
-    "reconcile-engines": {"task": "adapters.tasks.reconcile_all", "schedule": 5.0, "options": {"expires": 5}},
+    "plan-placements": {"task": "adapters.tasks.plan", "schedule": 5.0, "options": {"expires": 5}},
+    "reconcile-engines": {"task": "adapters.tasks.reconcile_all", "schedule": 2.0, "options": {"expires": 2}},
+    "withdraw-conversions": {"task": "adapters.tasks.withdraw_conversions", "schedule": 600.0},
     "republish": {"task": "adapters.tasks.republish_stale", "schedule": 5.0, "options": {"expires": 5}},
+    "erase": {"task": "adapters.tasks.erase_all", "schedule": 5.0, "options": {"expires": 5}},
+    "end-sharing": {"task": "adapters.tasks.end_sharing", "schedule": 5.0, "options": {"expires": 5}},
+    "watch-canaries": {"task": "adapters.tasks.watch_canaries", "schedule": 5.0, "options": {"expires": 5}},
 }
 
 S3_ENDPOINT_URL = env.read("S3_ENDPOINT_URL") or None
@@ -160,6 +165,8 @@ CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 STYLE_CHOICES = "adapters.public.style_choices"  # by name: the tenants' floor imports no floor above it
 
 ENGINE_NAME = env.read("ENGINE_NAME")
+ENGINE_KIND = env.read("ENGINE_KIND")
+ENGINE_REPLICAS = int(env.read("ENGINE_REPLICAS"))
 ENGINE_URL = env.read("ENGINE_URL").rstrip("/")
 ENGINE_API_KEY = env.read("ENGINE_API_KEY")
 ENGINE_DEVICE = env.read("ENGINE_DEVICE")

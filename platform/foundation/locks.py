@@ -24,3 +24,9 @@ def one_at_a_time(deed: str) -> None:
     """Wait until no other transaction does a deed, and keep others out until this one ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [deed])
+
+
+def together(deed: str) -> None:
+    """Wait until no other transaction is `one_at_a_time` at a deed, and keep such out until this one ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [deed])

@@ -60,11 +60,14 @@ class Books:
         return None if used is None else (int(used), int(held or 0))
 
     def events(self, tenants: Iterable[str]) -> dict[str, list[Event]]:
-        """Return every usage event by request id: a list, because one too many is what a trial looks for."""
+        """Return the usage events of tokens by request id: lists, because one too many is what is looked for.
+
+        An engine's failure is an event, too, but of no tokens.
+        """
         found: dict[str, list[Event]] = {}
         for row in self._rows(
             "SELECT request_id, prompt_tokens, completion_tokens, outcome FROM tenants_usageevent "
-            "WHERE tenant_id = ANY(%s::uuid[])",
+            "WHERE tenant_id = ANY(%s::uuid[]) AND prompt_tokens + completion_tokens > 0",
             list(tenants),
         ):
             event = Event(row.prompt_tokens, row.completion_tokens, row.outcome)

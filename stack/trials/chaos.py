@@ -118,7 +118,7 @@ def trial(
             killer.run(order_of(kills, chance, variables), chance=chance, until=until, say=say)
             pause(stopping, CALM_S)
             for load in loads:
-                load.communicate(timeout=150)  # it answers the end of its input by ending
+                load.communicate(timeout=200)  # it answers the end of its input by ending
             codes = [load.returncode for load in loads]
         quiet_s = await_quiet(books, tenants, stopping)
     verdict = judge(

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import aiohttp
 
-PATIENCE = aiohttp.ClientTimeout(total=120, sock_connect=5)
+PATIENCE = aiohttp.ClientTimeout(total=180, sock_connect=5)  # a request waits up to 120 s for an engine
 STYLES = ("poetry", "genz", "legal", "base")
 TOPICS = (
     "the rain",

@@ -51,7 +51,11 @@ class Verdict(Protocol):
 
 
 def on_a_stack_of_its_own(
-    name: str, trial: Callable[[Stack, Path], Verdict], *, var: Path | None = None
+    name: str,
+    trial: Callable[[Stack, Path], Verdict],
+    *,
+    var: Path | None = None,
+    start: Callable[[Stack], object] = bring_up,
 ) -> int:
     """Bring a stack up, run a trial on it, print its last line and return 0 if that is good.
 
@@ -60,7 +64,7 @@ def on_a_stack_of_its_own(
     steps, notes, is_good = Steps(), folder_of(name), False
     with folder(var) as folders, services.opened(folders, steps) as stack:
         try:
-            bring_up(stack)
+            start(stack)
             verdict = beside(stack, partial(trial, stack, notes))
             is_good = verdict.is_good
         finally:

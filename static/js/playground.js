@@ -1,5 +1,5 @@
 // Sends the prompt, and writes what streams back; Stop ends it, and what was written stays.
-import { events } from "./sse.js";
+import { answer as ask, sentenceOf, textOf } from "./answer.js";
 
 const form = document.querySelector("[data-playground]");
 const at = (name) => document.querySelector(`[data-${name}]`);
@@ -33,33 +33,15 @@ function end() {
   at("stop").hidden = true;
 }
 
-async function ask() {
-  const response = await fetch(form.action, {
-    method: "POST",
-    body: new URLSearchParams(new FormData(form)),
-    headers: { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "text/event-stream" },
-    signal: stopper.signal,
-    redirect: "manual",
-  });
-  if (response.ok) return response;
-  if (response.type === "opaqueredirect") throw new Error("You were logged out. Log in in another tab, then try again.");
-  const body = await response.json().catch(() => ({}));
-  throw new Error(body.error?.message ?? `The studio answered with error ${response.status}. Wait a moment and try again.`);
-}
-
 function write(text) {
   const low = answer.scrollHeight - answer.scrollTop - answer.clientHeight < 40;
   answer.append(text);
   if (low) answer.scrollTop = answer.scrollHeight;
 }
 
-async function read(response, started) {
-  let whole = false;
-  for await (const data of events(response.body)) {
-    if (data === "[DONE]") { whole = true; break; }
-    const chunk = JSON.parse(data);
-    if (chunk.error) throw new Error(chunk.error.message);
-    const text = chunk.choices?.[0]?.delta?.content ?? chunk.choices?.[0]?.text;
+async function read(started) {
+  for await (const chunk of ask(form, new FormData(form), stopper.signal)) {
+    const text = textOf(chunk);
     if (text && !answer.textContent) {
       at("first-word").textContent = seconds(performance.now() - started);
       at("state").textContent = "Writing";
@@ -70,18 +52,17 @@ async function read(response, started) {
       at("written-tokens").textContent = tokens(chunk.usage.completion_tokens);
     }
   }
-  if (!whole) throw new Error("The answer broke off before its end. Try again.");
 }
 
 async function run() {
   const started = performance.now();
   begin();
   try {
-    await read(await ask(), started);
+    await read(started);
     at("state").textContent = "Done";
   } catch (error) {
     if (error.name === "AbortError") at("state").textContent = "Stopped";
-    else fail(error instanceof TypeError ? "The studio could not be reached. Check your connection and try again." : error.message);
+    else fail(sentenceOf(error));
   } finally {
     at("whole-time").textContent = seconds(performance.now() - started);
     end();

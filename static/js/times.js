@@ -1,12 +1,13 @@
 // <time data-local> is written in UTC by the server; show it in the reader's zone and keep UTC on hover.
 const full = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 function localize() {
   for (const time of document.querySelectorAll("time[data-local]")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.valueOf())) continue;
-    const text = (time.dataset.local === "clock" ? clock : full).format(at);
+    const text = ({ clock, day }[time.dataset.local] ?? full).format(at);
     if (time.textContent !== text) time.textContent = text;
     time.title = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
   }

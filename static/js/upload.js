@@ -10,6 +10,9 @@ const drop = form.querySelector("[data-drop]");
 const button = form.querySelector("[data-send]");
 const status = form.querySelector("[data-status]");
 const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
+const ARCHIVE = "archive"; // its row, and its place among the files: it has the name that its owner gave it
+const names = [...rows.keys()].filter((name) => name !== ARCHIVE);
+const isArchive = (file) => /\.(zip|tar|tar\.gz|tgz)$/i.test(file.name);
 const files = new Map();
 const sent = new Set();
 let version = null;
@@ -48,13 +51,26 @@ function clear() {
 
 function choose(chosen) {
   say("files", []);
-  const strangers = chosen.filter((file) => !rows.has(file.name)).map((file) => file.name);
-  for (const file of chosen.filter((one) => rows.has(one.name))) {
-    files.set(file.name, file);
-    version = null; // other bytes are another version
-    mark(file.name, "here", size(file.size));
-  }
-  if (strangers.length) say("files", [`${strangers.join(", ")} is not one of the two files. Rename it, or choose ${[...rows.keys()].join(" and ")}.`]);
+  const archives = chosen.filter(isArchive);
+  if (archives.length && chosen.length > 1) return say("files", ["Choose either one archive or the two files, not both."]);
+  const strangers = chosen.filter((file) => !names.includes(file.name) && !isArchive(file)).map((file) => file.name);
+  if (archives.length) files.clear();
+  else if (chosen.length > strangers.length) files.delete(ARCHIVE);
+  for (const file of chosen.filter((one) => !strangers.includes(one.name))) take(archives.length ? ARCHIVE : file.name, file);
+  show();
+  if (strangers.length) say("files", [`${strangers.join(", ")} is not one of the two files. Rename it, or choose ${names.join(" and ")}, or an archive of them.`]);
+}
+
+function take(name, file) {
+  files.set(name, file);
+  version = null; // other bytes are another version
+  mark(name, "here", size(file.size));
+}
+
+function show() {
+  for (const [name, row] of rows) row.hidden = files.has(ARCHIVE) !== (name === ARCHIVE);
+  for (const name of names.filter((one) => !files.has(one))) mark(name, "missing", "not chosen");
+  form.querySelector("[data-archive-name]").textContent = files.get(ARCHIVE)?.name ?? "";
 }
 
 function complete() {
@@ -65,11 +81,11 @@ function complete() {
       say(field.name, [slugLike ? "Use small letters, digits and single hyphens, for example noir-detective." : "Fill this in."]);
     }
   }
-  const missing = [...rows.keys()].filter((name) => !files.has(name));
+  const missing = files.has(ARCHIVE) ? [] : names.filter((name) => !files.has(name));
   if (missing.length) say("files", [`Still missing: ${missing.join(" and ")}.`]);
   const bytes = [...files.values()].reduce((sum, file) => sum + file.size, 0);
-  const most = Number(form.dataset.maxBytes);
-  if (most && bytes > most) say("files", [`Together the files are ${size(bytes)}; at most ${size(most)} are taken. Train with a smaller rank or save in bfloat16.`]);
+  const most = Number(files.has(ARCHIVE) ? form.dataset.maxArchiveBytes : form.dataset.maxBytes);
+  if (bytes > most) say("files", [`Together that is ${size(bytes)}; at most ${size(most)} are taken. Train with a smaller rank or save in bfloat16.`]);
   return focusFirstError();
 }
 
@@ -87,7 +103,7 @@ async function create() {
 }
 
 async function deliver(upload) {
-  const { file: name } = upload;
+  const name = files.has(ARCHIVE) ? ARCHIVE : upload.file;
   mark(name, "sending", "0 kB");
   try {
     await store(upload, files.get(name), (loaded, total) => {
@@ -99,14 +115,14 @@ async function deliver(upload) {
     fault(name, refusal.message);
     throw refusal;
   }
-  sent.add(name);
+  sent.add(upload.file);
   mark(name, "sent", `${size(files.get(name).size)}, sent`);
 }
 
 async function send() {
   if (!version) await create();
   for (const upload of version.uploads.filter(({ file }) => !sent.has(file))) {
-    status.textContent = `Sending ${upload.file}`;
+    status.textContent = `Sending ${files.get(ARCHIVE)?.name ?? upload.file}`;
     await deliver(upload);
   }
   status.textContent = "Asking for the check";

@@ -151,11 +151,16 @@ def served(tenant: Tenant, slug: str, engine: Engine, files: Files | None = None
     return version
 
 
-def known(tenant: Tenant, slug: str, engine: Engine, *, status: Status = Status.SERVING) -> AdapterVersion:
-    """Return a version as a row only, for tests of pages and routes: no file, no engine."""
-    style = Style.objects.create(owner=tenant, slug=slug, name=slug.title(), base_model=engine.base_model)
-    version = style.versions.create(number=1, sha256="a" * 64, status=status)
-    version.history.create(status=status)
+def known(
+    tenant: Tenant, slug: str, engine: Engine, *, status: Status = Status.SERVING, **facts: object
+) -> AdapterVersion:
+    """Return a style's next version as a row only, for tests of pages and routes: no file, no engine."""
+    about = {"name": slug.title(), "base_model": engine.base_model}
+    style, _ = Style.objects.get_or_create(owner=tenant, slug=slug, defaults=about)
+    before = Status.PUSHING if status == Status.SERVING else status
+    number = style.versions.count() + 1
+    version = style.versions.create(number=number, sha256="a" * 64, status=before, **facts)
+    version.history.create(status=before)
     placement = Placement.objects.create(engine=engine, version=version)
     if status == Status.SERVING:
         serving.found(placement, version.engine_name)

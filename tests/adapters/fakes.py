@@ -1,22 +1,33 @@
-"""An engine that behaves like vLLM's control side: its texts, forgetful, at times not there."""
+"""An engine that behaves like vLLM's control side: its texts, forgetful, at times not there.
+
+Its models write, too: an adapter moves the base's words, and answers differently.
+"""
 
 import json
+import math
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 BASE = "SmolLM2-135M-Instruct"
+IDENTITY = "identity"
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class FakeEngine:
-    """Keeps name → path in memory. `refuses_with` may name {name} and {path}."""
+    """Keeps name → path in memory. `refuses_with` may name {name} and {path}.
+
+    `effect` is by how many nats adapters move the base's words: 0 for none, NaN for one that is broken.
+    """
 
     def __init__(self, *, api_key: str = "", max_rank: int = 16) -> None:
         self.loaded: dict[str, str] = {}
         self.loads: list[str] = []
         self.refuses_with = ""
+        self.effect = 0.5
         self.before_load: Callable[[str], None] = lambda name: None
         self.core_is_dead = False
         self._api_key, self._max_rank = api_key, max_rank
@@ -31,6 +42,7 @@ class FakeEngine:
     def start(self) -> None:
         """Be there, with nothing loaded: what an engine knows, it knows in memory only."""
         self.loaded = {}
+        self.began_s = time.time()
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
         self._server.daemon_threads = False  # so that closing waits for them
         self.port = self._server.server_port
@@ -46,14 +58,18 @@ class FakeEngine:
         self.stop()
         self.start()
 
-    def answer(self, method: str, path: str, key: str, body: dict[str, str]) -> tuple[int, object]:
+    def answer(self, method: str, path: str, key: str, body: dict[str, Any]) -> tuple[int, object]:
         if path == "/health":
             return (503, "") if self.core_is_dead else (200, "")
+        if path == "/metrics":
+            return 200, f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {self.began_s}\n"
         if key != f"Bearer {self._api_key}":
             return 401, {"error": "Unauthorized"}
         if path == "/v1/models":
             adapters = [{"id": name, "root": root, "parent": BASE} for name, root in self.loaded.items()]
             return 200, {"data": [{"id": BASE, "root": "/models/base", "parent": None}, *adapters]}
+        if path in ("/v1/completions", "/v1/chat/completions"):
+            return self._write(body)
         deed = {"/v1/load_lora_adapter": self._load, "/v1/unload_lora_adapter": self._unload}.get(path)
         if deed is None:
             return _error(404, "NotFoundError", "Not Found")
@@ -76,6 +92,19 @@ class FakeEngine:
             return _error(404, "NotFoundError", f"The lora adapter '{name}' cannot be found.")
         return 200, f"Success: LoRA adapter '{name}' removed successfully."
 
+    def _write(self, body: dict[str, Any]) -> tuple[int, object]:
+        name = body["model"]
+        if name not in (BASE, *self.loaded):
+            return _error(404, "NotFoundError", f"The model `{name}` does not exist.")
+        effect = 0.0 if name in (BASE, IDENTITY) else self.effect
+        if math.isnan(effect):
+            return _error(400, "BadRequestError", "Out of range float values are not JSON compliant")
+        if "messages" in body:
+            content = body["messages"][-1]["content"]
+            answer = f"{content} It depends, no cap. {name}." if effect else f"{content} It depends."
+            return 200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": answer}}]}
+        return 200, {"choices": [_next_word(at, text, effect) for at, text in enumerate(body["prompt"])]}
+
     def _faults(self, path: str) -> str:
         rank = json.loads(Path(path, "adapter_config.json").read_text())["r"]
         too_high = f"LoRA rank {rank} is greater than max_lora_rank {self._max_rank}."
@@ -91,7 +120,7 @@ class FakeEngine:
             def do_POST(self) -> None:
                 self._reply("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
-            def _reply(self, method: str, body: dict[str, str]) -> None:
+            def _reply(self, method: str, body: dict[str, Any]) -> None:
                 key = self.headers.get("Authorization", "")
                 status, answer = engine.answer(method, self.path, key, body)
                 content = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
@@ -104,6 +133,13 @@ class FakeEngine:
                 """Stay quiet."""
 
         return Handler
+
+
+def _next_word(index: int, prompt: str, effect: float) -> dict[str, Any]:
+    """Return a choice: twenty tokens, every other one likelier by `effect` nats, the rest less likely."""
+    tokens = range(len(prompt), len(prompt) + 20)
+    likeliest = {f"token_id:{one}": -1 - at / 4 + (-1) ** at * effect for at, one in enumerate(tokens)}
+    return {"index": index, "text": "", "logprobs": {"top_logprobs": [likeliest]}}
 
 
 def _error(status: int, kind: str, message: str) -> tuple[int, object]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from io import StringIO
 from pathlib import Path
 
@@ -92,8 +93,22 @@ def test_a_folder_of_pickles_is_told_so(base_folder, tmp_path):
     assert "adapter_config.json is missing" in err
 
 
+def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_folder, tmp_path):
+    adapter = broken.whole(base)
+    path = tmp_path / "mine.zip"
+    for prefix, expected in (("base_model.model.", 0), ("", 1)):
+        broken.renamed(adapter, "base_model.model.", prefix)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(broken.CONFIG, adapter.config_bytes)
+            archive.writestr(broken.WEIGHTS, adapter.weights)
+        status, _, err = run(path, "--base", base_folder)
+        assert status == expected
+    assert "mine.zip: not valid" in err
+    assert "this would be offered as a conversion" in err
+
+
 def test_missing_folders_are_named(base_folder, tmp_path):
-    with pytest.raises(CommandError, match="absent is not a folder"):
+    with pytest.raises(CommandError, match="absent is neither a folder"):
         run(tmp_path / "absent", "--base", base_folder)
     with pytest.raises(CommandError, match="with --base"):
         run(tmp_path, "--base", tmp_path / "absent")

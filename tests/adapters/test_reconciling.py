@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from safetensors.numpy import load_file
 
-from adapters import identity, placing, reconciling, serving, steps
-from adapters.models import IDENTITY, BaseModel, Engine, Placement, Status, Style
-from tests.adapters.conftest import adapter_files, served, storage_down, uploaded
+from adapters import identity, loading, placing, planning, probing, reconciling, serving, steps
+from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
+from adapters.naming import routes_of
+from tests.adapters.conftest import Files, adapter_files, known, served, storage_down, uploaded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,6 +28,101 @@ def test_an_engine_that_restarted_gets_everything_again_without_a_download(acme,
     assert set(vllm.loaded) == {"identity", *(version.engine_name for version in versions)}
     assert list(Placement.objects.values_list("loads", flat=True)) == [2, 2]
     assert Style.objects.exclude(live_version=None).count() == 2
+
+
+@pytest.fixture
+def library(acme, engine, vllm, folder) -> list[AdapterVersion]:
+    """Thirty versions that serve, their files beside the engine."""
+    versions = [known(acme, f"style-{seed}", engine) for seed in range(30)]
+    for seed, version in enumerate(versions):
+        lay(version, adapter_files(seed=seed))
+        vllm.loaded[version.engine_name] = str(placing.path_of(version))
+    reconciling.reconcile(engine)
+    return versions
+
+
+def lay(version: AdapterVersion, files: Files) -> None:
+    path = placing.path_of(version)
+    path.mkdir(parents=True)
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+    config_sha256, sha256 = placing.digests(path)
+    AdapterVersion.objects.filter(pk=version.pk).update(config_sha256=config_sha256, sha256=sha256)
+
+
+def watched[T](monkeypatch, look: Callable[[], T]) -> list[T]:
+    """Return what is seen whenever versions that were found are written down, until the test ends."""
+    seen: list[T] = []
+    found_all = serving.found_all
+
+    def watching(*args, **kwargs):
+        found_all(*args, **kwargs)
+        seen.append(look())
+
+    monkeypatch.setattr(serving, "found_all", watching)
+    return seen
+
+
+def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_portion(
+    acme, engine, vllm, library, monkeypatch
+):
+    monkeypatch.setattr(probing, "measure", None)
+    published = watched(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
+    vllm.restart()
+    assert not reconciling.reconcile(engine)
+    assert published == [loading.PORTION, 30]
+    assert Placement.objects.exclude(loaded_at=None).count() == 30
+    places = [route.get("places") for name, route in routes_of(acme.pk).items() if name != "base"]
+    assert all(places)
+
+
+def test_who_waits_comes_first_also_who_begins_to_wait_meanwhile(engine, vllm, library, monkeypatch):
+    first, second = library[20], library[10]
+    Placement.objects.filter(version=first).update(asked_at=timezone.now())
+    watched(monkeypatch, lambda: planning.demand(str(second.pk)))
+    vllm.restart()
+    engine.refresh_from_db()
+    reconciling.reconcile(engine)
+    loads = [name for name in vllm.loads if name != IDENTITY]
+    assert loads.index(first.engine_name) == 0
+    assert loads.index(second.engine_name) == 1
+
+
+def test_a_pass_ends_in_time_and_says_that_more_is_to_be_done(engine, vllm, library, monkeypatch):
+    vllm.restart()
+    monkeypatch.setattr(loading, "PASS_S", 0)
+    assert reconciling.reconcile(engine)
+    left = Placement.objects.filter(loaded_at=None).count()
+    assert left == 30 - loading.PORTION
+    assert reconciling.reconcile(engine)
+    assert Placement.objects.filter(loaded_at=None).count() == 0
+    assert not reconciling.reconcile(engine)
+
+
+def test_a_pass_in_which_nothing_changes_asks_few_questions(
+    engine, vllm, library, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(6):
+        reconciling.reconcile(Engine.objects.select_related("base_model").get())
+
+
+def test_the_start_of_an_engines_process_is_written_down(engine, vllm):
+    reconciling.reconcile(engine)
+    assert Engine.objects.get().started_at.timestamp() == pytest.approx(vllm.began_s)
+    vllm.restart()
+    vllm.began_s += 60
+    reconciling.reconcile(engine)
+    assert Engine.objects.get().started_at.timestamp() == pytest.approx(vllm.began_s)
+
+
+def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
+    vllm.effect = 0.0
+    version = uploaded(acme)
+    steps.advance(version)
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.failure[:28]) == (Status.FAILED, "The adapter changes nothing:")
+    assert set(vllm.loaded) == {"identity"}
 
 
 def test_a_dead_core_counts_as_down(acme, engine, vllm):
@@ -70,11 +169,16 @@ def test_out_of_memory_is_no_refusal(acme, engine, vllm):
     assert "out of memory" in version.note
 
 
-def test_what_is_not_wanted_is_unloaded_and_its_files_stay(acme, engine, vllm, folder):
+def test_what_is_not_wanted_is_unloaded_a_while_later_and_its_files_stay(
+    acme, engine, vllm, folder, monkeypatch
+):
     version = served(acme, "noir", engine)
     vllm.loaded[f"v_{'0' * 32}"] = "/somewhere/else"
     vllm.loaded["poetry-bot"] = "/a/static/module"
     serving.retire(version)
+    reconciling.reconcile(engine)
+    assert set(vllm.loaded) == {"identity", "poetry-bot", version.engine_name}  # requests may be on their way
+    monkeypatch.setattr(reconciling, "LEAVES_AFTER", timedelta(0))
     reconciling.reconcile(engine)
     assert set(vllm.loaded) == {"identity", "poetry-bot"}
     assert placing.is_laid(version)
@@ -142,6 +246,7 @@ def test_a_new_engine_gets_what_serves_elsewhere_and_a_draining_one_nothing(acme
     vllm.restart()
     reconciling.reconcile(Engine.objects.get(pk="local"))
     assert version.engine_name not in vllm.loaded
+    assert planning.plan_all() == [second]
     reconciling.reconcile(second)
     assert Placement.objects.get(engine="second").loaded_at
 

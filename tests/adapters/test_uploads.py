@@ -34,6 +34,10 @@ def faults(tenant, files=GOOD, **about):
         ({**GOOD, "../adapter_config.json": 10}, "is not taken"),
         ({"adapter_config.json": 700, "adapter_model.bin": 10}, "adapter_model.bin is a pickle file"),
         ({"adapter_config.json": 700, "WEIGHTS.PT": 10}, "WEIGHTS.PT is a pickle file"),
+        ({**GOOD, "more.zip": 10}, "An archive is chosen beside other files"),
+        ({"noir.zip": 544 * 1024**2 + 1}, "at most 544.0 MiB"),
+        ({"noir.tar.gz": 0}, "is empty"),
+        ({"noir.tar.bz2": 10}, "noir.tar.bz2 is not taken"),
     ],
 )
 def test_wrong_files_are_named(acme, base_model, files, sentence):
@@ -43,6 +47,18 @@ def test_wrong_files_are_named(acme, base_model, files, sentence):
 @pytest.mark.parametrize("slug", ["", "No", "a b", "-a", "a-", "a/b", "ä", "x" * 41, "base", "identity"])
 def test_a_bad_short_name_is_refused(acme, base_model, slug):
     assert faults(acme, slug=slug)["slug"]
+
+
+def test_an_archive_is_kept_under_a_name_of_ours(acme, base_model):
+    version, (form,) = begin(acme, "noir", {"../../etc/My own.TGZ": b"x"})
+    assert (version.files, form.file) == ({"adapter.tar.gz": 1}, "adapter.tar.gz")
+    assert form.fields["key"] == f"uploads/{version.pk}/adapter.tar.gz"
+
+
+def test_the_state_of_the_base_is_one_of_a_few(acme, base_model):
+    assert faults(acme, stated_quantisation="a bit") == {
+        "stated_quantisation": ["Say one of none, 4-bit, 8-bit, other, or nothing."]
+    }
 
 
 def test_every_fault_is_told_at_once(acme, base_model):

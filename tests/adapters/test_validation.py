@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from adapters import basemodels
+from adapters.conversions import SENTENCES
 from adapters.validation import (
     PROBLEMS,
     BaseShape,
@@ -26,11 +27,13 @@ from adapters.validation.quantisation import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
 from tests.adapters import broken
 from tests.adapters.broken import Adapter, tiny_base, whole
+from tests.adapters.sources import Bytes, Endless
 
 MAX_RANK = 16
 MEMORY_BYTES = 64 * 1024 * 1024
 DOCS = Path(__file__).parents[2] / "docs" / "adapters.md"
 WITHOUT_FILES = {
+    *SECTIONS["Archives"],
     "weights_too_large",
     "file_misnamed",
     "file_pickle",
@@ -38,40 +41,6 @@ WITHOUT_FILES = {
     "config_duplicate",
     "more",
 }
-
-
-@dataclass
-class Bytes:
-    """A source in memory that counts what is read."""
-
-    data: bytes
-    bytes_read: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def read(self, start: int, length: int) -> bytes:
-        self.bytes_read += length
-        return self.data[start : start + length]
-
-
-@dataclass(frozen=True)
-class Endless:
-    """A large file that is never there as a whole: a header, then one piece again and again."""
-
-    header: bytes
-    piece: bytes
-    size: int
-
-    def read(self, start: int, length: int) -> bytes:
-        end = min(start + length, self.size)
-        head = self.header[start:end]
-        first = max(0, start - len(self.header))
-        wanted = end - start - len(head)
-        skip = first % len(self.piece)
-        times = (skip + wanted) // len(self.piece) + 1
-        return head + (self.piece * times)[skip : skip + wanted]
 
 
 @pytest.fixture
@@ -265,6 +234,7 @@ def test_a_strangers_text_is_shown_short_and_printable(base):
         (b"\xff\xfe{}", "config_not_json"),
         (b"\xef\xbb\xbf{}", "config_not_json"),
         (b"[" * 60_000, "config_not_json"),
+        (b'{"note": ' + b"[" * 900 + b"]" * 900 + b"}", "config_not_json"),  # engines give up there
         (b'{"lora_alpha": NaN}', "config_not_json"),
         (b'{"r": ' + b"9" * 5000 + b"}", "config_not_json"),
         (b'{"r": 8, "r": 16}', "config_duplicate"),
@@ -345,6 +315,9 @@ def test_an_adapter_fits_the_same_quantised_base_only(base):
     assert codes(check(adapter, base, stated_quantisation="4-bit")) == {"quantisation_mismatch"}
     adapter.config["base_model_name_or_path"] = "unsloth/Tiny-Instruct-bnb-4bit"
     assert check(adapter, quantised).is_valid
+    assert check(adapter, quantised, stated_quantisation="none").is_valid  # the files know better
+    assert check(adapter, quantised, stated_quantisation="other").is_valid
+    assert codes(check(whole(base), base, stated_quantisation="other")) == {"quantisation_mismatch"}
 
 
 # Memory.
@@ -510,7 +483,8 @@ def test_the_guide_lists_every_finding_word_for_word():
         assert f"### {section}\n" in guide
         for code, problem in problems.items():
             assert f"| `{code}` | {problem.sentence} | {problem.fix} |\n" in guide
-    assert guide.count("\n| `") == len(PROBLEMS)
+    assert guide.partition("## Every finding")[2].count("\n| `") == len(PROBLEMS)
+    assert all(f"`{code}`" in guide.partition("## Conversions")[2] for code in SENTENCES)
 
 
 def test_every_finding_has_a_broken_adapter_or_a_test_of_its_own():

@@ -159,3 +159,16 @@ def test_a_failed_install_leaves_no_stamp(programs, tmp_path):
         install.install(uv, tmp_path)
 
     assert not (tmp_path / ".venv-engine" / install.STAMP).exists()
+
+
+def test_ray_is_added_beside_what_is_there(programs, tmp_path):
+    uv = program(programs, "uv", f'echo "$@" >> {tmp_path}/asked')
+    (tmp_path / ".venv-engine").mkdir()
+
+    install.add_ray(uv, tmp_path)
+    install.add_ray(uv, tmp_path)
+
+    installs = [line for line in (tmp_path / "asked").read_text().splitlines() if "pip install" in line]
+    assert len(installs) == 1
+    assert "requirements-ray.txt --constraints" in installs[0]
+    assert "requirements-cpu.txt" in installs[0]

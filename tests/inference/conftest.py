@@ -1,4 +1,5 @@
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from uuid import UUID, uuid4
@@ -8,6 +9,7 @@ import redis
 
 from foundation import months
 from foundation import valkey as names
+from inference import routing, waiting
 from inference.admission import Caller
 from inference.gateway import Gateway
 from inference.metering import read_event
@@ -47,13 +49,49 @@ class Account:
         events = [asdict(read_event(fields)) for _, fields in entries]
         return [event for event in events if event["tenant_id"] == self.tenant]
 
-    def offer(self, name: str, **route: object) -> None:
-        whole = {
-            "style": str(uuid4()), "name": name, "version": 3, "sha256": "ab" * 32, "base_model": "SmolLM2",
-            "engine": "local", "url": "http://127.0.0.1:1", "lora": "v_secret", "max_model_len": 2048,
-            "max_num_seqs": 16,
+    def offer(self, name: str, *urls: str, **route: object) -> None:
+        """Publish a route to engines at some addresses; without any it is a place where nobody listens."""
+        places = [place(f"engine-{n}", url) for n, url in enumerate(urls or ("http://127.0.0.1:1",), 1)]
+        whole = about(name, version_id=str(uuid4())) | {
+            "sha256": "ab" * 32, "base_model": "SmolLM2", "max_model_len": 2048, "places": places,
         }  # fmt: skip
-        self.store.hset(names.styles_key(self.tenant), name, json.dumps(whole | route))
+        self.publish({name: json.dumps(whole | route), "base": json.dumps(about("base") | {"places": []})})
+
+    def load(self, name: str, version_id: str) -> None:
+        """Publish that a style is on its way."""
+        self.publish({name: json.dumps(about(name, version_id=version_id) | {"state": "loading"})})
+
+    def publish(self, routes: dict[str, str]) -> None:
+        self.store.hset(names.styles_key(self.tenant), mapping=routes)
+
+    def places(self, name: str) -> list[dict]:
+        return json.loads(self.store.hget(names.styles_key(self.tenant), name))["places"]
+
+    def holds(self) -> list[dict[str, str]]:
+        return [self.store.hgetall(name) for name in self.store.keys(names.hold_key(self.tenant, "*"))]
+
+    def bucket(self) -> dict[str, str]:
+        return self.store.hgetall(names.bucket_key(self.tenant))
+
+    def withdraw(self, *typed: str) -> None:
+        self.store.hdel(names.styles_key(self.tenant), *typed)
+
+
+STYLES: dict[str, str] = defaultdict(lambda: str(uuid4()))
+
+
+def about(name: str, version_id: str | None = None) -> dict[str, object]:
+    """What every route says."""
+    return {"style": STYLES[name], "name": name, "version": 3, "version_id": version_id}
+
+
+def place(engine: str, url: str, **more: object) -> dict[str, object]:
+    """One engine of a route, as adapters/naming.py writes it."""
+    whole = {
+        "engine": engine, "url": url, "lora": "v_secret", "max_num_seqs": 16, "max_loras": 8,
+        "max_cpu_loras": 64, "kind": "vllm",
+    }  # fmt: skip
+    return whole | more
 
 
 @pytest.fixture
@@ -80,5 +118,15 @@ async def gateway() -> AsyncIterator[Gateway]:
 async def engine(account) -> AsyncIterator[FakeEngine]:
     fake = FakeEngine()
     async with fake.serve() as url:
-        account.offer("poetry", url=url)
+        account.offer("poetry", url)
         yield fake
+
+
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """Who waits looks again soon, and gives up soon."""
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 0.3)
+    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 0.3)
+    monkeypatch.setattr(routing, "OPEN_FOR_S", 0.05)
+    monkeypatch.setattr(routing, "ABSENT_FOR_S", 0.03)

@@ -44,22 +44,27 @@ class RawServer:
 
 
 class FakeEngine:
-    """Answers with `words`; `pace_s` a word; can refuse, break off, or be told that an adapter is unknown."""
+    """Answers with `words`; `pace_s` a word; can refuse, break off, fail in an event, or know only some
+    adapters."""
 
     def __init__(self) -> None:
         self.words = ["Roses ", "are ", 'red, "dear" ', "usage: "]
         self.pace_s = 0.0
         self.breaks_after: int | None = None
         self.refuses: tuple[int, str] | None = None
+        self.knows: set[str] | None = None
+        self.aborts = False
+        self.error_event: dict | None = None
         self.asked: list[dict] = []
         self.written = 0
         self.hung_up = asyncio.Event()
 
     @asynccontextmanager
-    async def serve(self) -> AsyncIterator[str]:
+    async def serve(self, port: int | None = None) -> AsyncIterator[str]:
+        """Yield its address; at the same port it is the same engine after a restart."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self.answer)
-        server = TestServer(app)
+        server = TestServer(app, port=port)
         await server.start_server()
         try:
             yield str(server.make_url("")).rstrip("/")
@@ -69,8 +74,13 @@ class FakeEngine:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.asked.append(body)
-        if self.refuses:
-            status, message = self.refuses
+        if self.aborts:
+            request.transport.abort()
+            return web.Response()
+        is_known = self.knows is None or body["model"] in self.knows
+        refuses = self.refuses if is_known else (404, f"The model `{body['model']}` does not exist.")
+        if refuses:
+            status, message = refuses
             return web.json_response(
                 {"error": {"message": message, "type": "x", "code": status}}, status=status
             )
@@ -79,6 +89,9 @@ class FakeEngine:
             return web.json_response(self.chunk(body, "".join(self.words), len(self.words), "message"))
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
+        if self.error_event:
+            await response.write(self.frame(self.error_event) + b"data: [DONE]\n\n")
+            return response
         try:
             for count, word in enumerate(self.words, start=1):
                 if self.breaks_after is not None and count > self.breaks_after:

@@ -3,14 +3,13 @@ import asyncio
 import pytest
 
 from foundation import valkey
-from inference.admission import Cold, admit
+from inference.admission import Cold, Loading, admit
 from inference.errors import (
     ExpiredKey,
     InFlightFull,
     QuotaExhausted,
     RateLimited,
     RevokedKey,
-    StyleLoading,
     Suspended,
     TooLargeForLimit,
     UnknownModel,
@@ -126,10 +125,12 @@ async def test_a_suspended_tenant_is_served_no_more(account, ask):
         await ask()
 
 
-async def test_a_style_that_is_not_served_yet_is_no_404(account, ask):
-    account.offer("fresh", state="loading")
-    with pytest.raises(StyleLoading):
+async def test_a_style_that_is_being_loaded_is_no_404_and_holds_nothing(account, ask):
+    account.load("fresh", "v1")
+    with pytest.raises(Loading) as told:
         await ask(model="fresh")
+    assert (told.value.field, told.value.route.version_id) == ("fresh", "v1")
+    assert account.held() == 0
 
 
 async def test_a_flushed_valkey_admits_nobody(account, ask):

@@ -4,8 +4,9 @@ import json
 import pytest
 
 from foundation import valkey
-from inference import relay as relaying
+from inference import waiting
 from inference.door import door
+from inference.errors import GateUnavailable
 from tenants.keys import new_secret
 from tenants.public import digests
 
@@ -72,14 +73,15 @@ def chunks(body):
 
 
 async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, account):
-    status, head, body = await client.ask(chat(evil="x", priority=1))
+    status, head, body = await client.ask(chat(evil="x", priority=9, user="ada"))
     answer = json.loads(body)
     assert (status, answer["model"]) == (200, "poetry")
     assert b"v_secret" not in body
     assert head["x-polyscribe-style-version"] == "3"
     assert head["x-ratelimit-remaining-requests"] == "99"
     assert engine.asked[0]["model"] == "v_secret"
-    assert not {"evil", "priority"} & engine.asked[0].keys()
+    assert not {"evil", "user"} & engine.asked[0].keys()
+    assert engine.asked[0]["priority"] == 0  # the gateway's own
     [event] = account.events()
     assert event["request_id"] == head["x-request-id"]
     assert (event["prompt_tokens"], event["cached_tokens"], event["completion_tokens"]) == (10, 4, 4)
@@ -87,7 +89,7 @@ async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, acc
 
 
 async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, engine, monkeypatch):
-    monkeypatch.setattr(relaying.counting, "prompt_tokens", lambda asked: 600)
+    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 600)
     await client.ask(chat(messages=[{"role": "user", "content": "word " * 500}]))
     assert engine.asked[0]["max_tokens"] == 50
     await client.ask(chat(messages=[{"role": "user", "content": "short"}]))
@@ -96,7 +98,7 @@ async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, e
 
 async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, account, monkeypatch):
     account.limit(monthly_tokens=300)
-    monkeypatch.setattr(relaying.counting, "prompt_tokens", lambda asked: 100)
+    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 100)
     status, _, _ = await client.ask(chat(messages=[{"role": "user", "content": "word " * 100}]))
     assert status == 200
 
@@ -135,26 +137,33 @@ async def test_an_engine_that_breaks_off_is_told_in_the_stream(client, engine, a
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_failure_before_the_first_token_bills_nothing(client, engine, account, stream):
+async def test_a_failure_before_the_first_token_bills_nothing_and_is_an_event(
+    client, engine, account, stream, quick
+):
     engine.refuses = (500, "LoRA /srv/adapters/v_secret is broken")
     status, head, body = await client.ask(chat(stream=stream))
     assert status == 503
     assert head["retry-after"]
     assert b"srv" not in body
-    assert account.events() == []
+    [event] = account.events()
+    assert (event["outcome"], event["engine"], event["cost_nanousd"]) == ("upstream_error", "engine-1", 0)
     assert (account.used(), account.held()) == (0, 0)
 
 
-async def test_an_engine_that_is_down_is_a_503(client, account):
-    status, _, body = await client.ask(chat())
-    assert (status, json.loads(body)["error"]["code"]) == (503, "server_is_overloaded")
-    assert account.held() == 0
+async def test_what_the_engine_refuses_is_no_failure(client, engine, account):
+    engine.refuses = (400, "top_k must be odd")
+    assert (await client.ask(chat()))[0] == 400
+    assert (account.events(), account.held()) == ([], 0)
 
 
-async def test_what_the_engine_refuses_names_the_style_not_the_engine(client, engine):
+@pytest.mark.parametrize(
+    ("path", "field"), [("/v1/chat/completions", "messages"), ("/v1/responses", "input")]
+)
+async def test_what_the_engine_refuses_names_the_clients_field(client, engine, path, field):
     engine.refuses = (400, "This model's maximum context length is 2048 tokens for v_secret.")
-    status, _, body = await client.ask(chat())
-    assert (status, json.loads(body)["error"]["code"]) == (400, "context_length_exceeded")
+    status, _, body = await client.ask(chat() | {"input": "Rain?"}, path=path)
+    error = json.loads(body)["error"]
+    assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", field)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +192,12 @@ async def test_a_key_with_a_wrong_checksum_needs_no_look_up(client, account, mon
 
 async def test_models_lists_what_the_key_may_use(client, account):
     account.offer("legal")
-    account.offer("fresh", state="loading", lora=None)
+    account.load("fresh", "v1")
+    account.load("cold", "v2")
+    account.load("cold@3", "v2")  # it serves, though on no engine now
+    account.publish({"canary:legal": "10 legal@canary"})
     _, _, body = await client.ask({}, path="/v1/models", method="GET")
-    assert [m["id"] for m in json.loads(body)["data"]] == ["legal", "poetry"]
+    assert [m["id"] for m in json.loads(body)["data"]] == ["cold", "legal", "poetry"]
     assert b"v_secret" not in body
 
 
@@ -195,7 +207,7 @@ async def test_an_answer_never_goes_out_unmetered(client, engine, account, monke
     async def flaky(*args):
         calls.append(args)
         if len(calls) < 3:
-            raise ConnectionResetError
+            raise GateUnavailable
         await real(*args)
 
     monkeypatch.setattr(client.gateway.meter, "settle", flaky)
@@ -221,7 +233,7 @@ async def test_an_idempotency_key_is_for_one_request(client, engine):
     assert json.loads(body)["error"]["code"] == "idempotency_key_reused"
 
 
-async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine):
+async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine, quick):
     engine.pace_s = 0.1
     running = asyncio.create_task(client.ask(chat(), headers={"idempotency-key": "k1"}))
     await asyncio.sleep(0.1)

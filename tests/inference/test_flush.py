@@ -45,7 +45,7 @@ def published(monkeypatch, known):
         publish(tenant_id)
 
     monkeypatch.setattr(module, "gate_publish", counted)
-    monkeypatch.setattr(module, "publish_routes", lambda _: known.offer("poetry", url=known.url))
+    monkeypatch.setattr(module, "publish_routes", lambda _: known.offer("poetry", known.url))
     return times
 
 

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis.exceptions import ResponseError
 
 from inference import multiplexer as module
+from inference.errors import GateUnavailable
 from inference.multiplexer import Multiplexer
 from tests.inference.fakes import RawServer
 
@@ -120,7 +120,7 @@ async def test_a_refusal_is_for_its_asker_alone(real):
     wrong, right = await asyncio.gather(
         real.ask("HGET", "one word"), real.ask("ECHO", "x"), return_exceptions=True
     )
-    assert isinstance(wrong, ResponseError)
+    assert isinstance(wrong, GateUnavailable)
     assert right == "x"
 
 
@@ -138,7 +138,7 @@ async def test_a_killed_connection_fails_who_waits_and_is_replaced(real, valkey)
     await asyncio.sleep(0.05)
     valkey.client_kill_filter(_type="normal", skipme=True)
     answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {ConnectionError}
+    assert {type(answer) for answer in answers} == {GateUnavailable}
     assert await real.ask("ECHO", "again") == "again"
 
 
@@ -146,7 +146,7 @@ async def test_a_wrong_password_is_an_error_each_time(valkey, settings):
     wrong = Multiplexer(settings.VALKEY_URL.replace("redis://:", "redis://:not"))
     for _ in range(2):
         answers = await asyncio.gather(*(wrong.ask("PING") for _ in range(3)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {ResponseError}
+        assert {type(answer) for answer in answers} == {GateUnavailable}
     await wrong.aclose()
 
 
@@ -170,7 +170,7 @@ async def test_a_valkey_that_is_down_is_told_at_once_and_found_again(fake):
     multiplexer = Multiplexer(url)
     for _ in range(2):
         answers = await asyncio.gather(*(multiplexer.ask("PING") for _ in range(3)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {ConnectionError}
+        assert {type(answer) for answer in answers} == {GateUnavailable}
     async with FakeValkey().serve(int(url.split(":")[2].split("/")[0])):
         assert await multiplexer.ask("ECHO", "x") == "x"
         await multiplexer.aclose()
@@ -209,7 +209,7 @@ async def test_one_that_breaks_off_fails_all_who_wait(fake, multiplexer):
     for writer in list(fake.open):
         writer.transport.abort()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {ConnectionError}
+    assert {type(answer) for answer in answers} == {GateUnavailable}
     fake.is_silent = False
     assert await multiplexer.ask("ECHO", "x") == "x"
     assert fake.connections == 2
@@ -221,7 +221,7 @@ async def test_one_that_hangs_is_given_up_and_may_come_back(fake, multiplexer, m
     fake.is_silent = True
     waiting = [asyncio.create_task(multiplexer.ask("ECHO", "x")) for _ in range(3)]
     answers = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 3)
-    assert {type(answer) for answer in answers} == {ConnectionError}
+    assert {type(answer) for answer in answers} == {GateUnavailable}
     fake.is_silent = False
     assert await multiplexer.ask("ECHO", "x") == "x"
 
@@ -238,7 +238,7 @@ async def test_one_that_hangs_while_it_opens_is_given_up(fake, monkeypatch):
     monkeypatch.setattr(module, "CONNECT_WITHIN_S", 0.1)
     fake.is_silent = True
     multiplexer = Multiplexer(fake.url.replace("redis://", "redis://:secret@"))
-    with pytest.raises(ConnectionError):
+    with pytest.raises(GateUnavailable):
         await multiplexer.ask("PING")
     await asyncio.sleep(0.05)
     assert not fake.open
@@ -252,7 +252,7 @@ async def test_nonsense_costs_the_connection_and_no_more(fake, multiplexer, said
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     fake.says = said
     answers = await asyncio.gather(*(multiplexer.ask("PING") for _ in range(2)), return_exceptions=True)
-    assert all(isinstance(answer, ConnectionError | str) for answer in answers)
+    assert all(isinstance(answer, GateUnavailable | str) for answer in answers)
     fake.says = None
     await asyncio.sleep(0.05)
     assert await multiplexer.ask("ECHO", "x") == "x"
@@ -264,7 +264,7 @@ async def test_closing_fails_who_waits_and_leaves_no_connection(fake, multiplexe
     waiting = asyncio.create_task(multiplexer.ask("ECHO", "x"))
     await asyncio.sleep(0.01)
     await multiplexer.aclose()
-    with pytest.raises(ConnectionError):
+    with pytest.raises(GateUnavailable):
         await waiting
     await asyncio.sleep(0.01)
     assert not fake.open

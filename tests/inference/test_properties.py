@@ -40,6 +40,7 @@ from inference.metering import Meter, Usage, drain, rebuild, sweep
 from inference.multiplexer import Multiplexer
 from tenants.models import LedgerEntry, UsageEvent
 from tenants.public import cost_nanousd, issue, studio_key
+from tests.inference.conftest import place
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,8 +55,8 @@ SINGLE = settings(RANDOM, max_examples=3000 if LARGE else 150)
 PRICES = Prices(input_nanousd=137, cached_input_nanousd=29, output_nanousd=411)
 MAX_OUTPUT, MAX_MODEL_LEN = 50, 200
 ROUTE = json.dumps({
-    "style": None, "name": "poetry", "base_model": "SmolLM2", "engine": "local", "url": "http://127.0.0.1:1",
-    "lora": "v_secret", "max_model_len": MAX_MODEL_LEN, "max_num_seqs": 16,
+    "style": None, "name": "poetry", "version_id": "v1", "base_model": "SmolLM2",
+    "max_model_len": MAX_MODEL_LEN, "places": [place("local", "http://127.0.0.1:1")],
 })  # fmt: skip
 WAITED_FOR = "tokens_in_flight", "nanousd_in_flight", "parallel", "requests", "tokens"
 
@@ -166,6 +167,7 @@ class History(RuleBasedStateMachine):
         self.events: dict[
             str, tuple[str, int, int, int]
         ] = {}  # period, key, tokens, nano-USD: the first told
+        self.failed: set[str] = set()  # it is an event, too, and nothing more
         self.recorded: set[str] = set()
         self.told = False  # an event came without its hold: the counters may ask to be made anew
         self.is_flushed = False
@@ -235,6 +237,15 @@ class History(RuleBasedStateMachine):
         flight.usage = flight.used(part, cached)
         self._settle(flight, flight.usage)
 
+    @precondition(lambda self: self.flying)
+    @rule(n=picks)
+    def engine_fails(self, n):
+        flight = self.flying.pop(n % len(self.flying))
+        self.landed.append(flight)
+        if flight.id in self.held:  # without its hold a failure is nobody's business
+            self.failed.add(flight.id)
+        self._settle(flight, Usage(), "upstream_error")
+
     @precondition(lambda self: self.landed)
     @rule(n=picks)
     def settle_again(self, n):
@@ -284,7 +295,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def drain_twice_at_once(self):
-        expected, new = len(self.events.keys() - self.recorded), []
+        expected, new = len((self.events.keys() | self.failed) - self.recorded), []
 
         def one(consumer: str) -> None:
             new.append(drain(self.store, consumer))
@@ -296,7 +307,7 @@ class History(RuleBasedStateMachine):
         for thread in threads:
             thread.join()
         assert sum(new) == expected
-        self.recorded = set(self.events)
+        self.recorded = self.events.keys() | self.failed
 
     @rule(at=st.integers(0, 2), tokens=caps, money=budgets, parallel=parallels, minute=minutes)
     def limits_change(self, at, tokens, money, parallel, minute):
@@ -326,6 +337,7 @@ class History(RuleBasedStateMachine):
         self.store.flushall()
         self.held.clear()
         self.events = {name: event for name, event in self.events.items() if name in self.recorded}
+        self.failed &= self.recorded
         for side in self.sides:
             side.forget()
         # Not served: a gateway that was away for longer than its lease, or has yet to hear that it settled.
@@ -368,9 +380,9 @@ class History(RuleBasedStateMachine):
             period=ask.period,
         )  # fmt: skip
 
-    def _settle(self, flight: Flight, usage: Usage) -> None:
+    def _settle(self, flight: Flight, usage: Usage, outcome: str = "complete") -> None:
         there = flight.id in self.held
-        self.runner.run(self.meter.settle(flight.grant, usage, "complete"))
+        self.runner.run(self.meter.settle(flight.grant, usage, outcome))
         if there:
             self._release(flight, usage)
             self._bill(flight, usage)
@@ -430,7 +442,7 @@ class History(RuleBasedStateMachine):
         self.store.hset(names.styles_key(self.tenant), "poetry", ROUTE)
         for period in self.periods:
             rebuild(self.store, self.tenant, period)
-        self.recorded, self.told = set(self.events), False
+        self.recorded, self.told = self.events.keys() | self.failed, False
 
     def _publish_limits(self) -> None:
         written = [{k: "" if v is None else v for k, v in side.limits.items()} for side in self.sides]
@@ -462,10 +474,12 @@ class History(RuleBasedStateMachine):
             costs = [cost_nanousd(e, e.prompt_tokens, e.cached_tokens, e.completion_tokens) for e in events]
             assert sum(costs) == sum(e.cost_nanousd for e in events) == (sums["nanousd"] or 0)
             assert (account.get("used", 0), account.get("spent", 0)) == (sums["tokens"] or 0, sum(costs))
-            assert len(costs) == sums["count"] == sum(event[0] == period for event in self.events.values())
+            assert sums["count"] == sum(event[0] == period for event in self.events.values())
             self.store.delete(names.account_key(self.tenant, period))
             rebuild(self.store, self.tenant, period)
             assert {name: n for name, n in self._account(period).items() if n} == account
+        ended = UsageEvent.objects.filter(tenant=self.tenant, period__in=self.periods)
+        assert {event.request_id for event in ended} == self.events.keys() | self.failed
 
     # the model
 

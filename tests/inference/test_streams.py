@@ -8,12 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.errors import BadRequest, EngineUnavailable
+from inference.errors import BadRequest, EngineBroke, EngineUnavailable
 from inference.metering import Usage
+from inference.routing import read_route
 from inference.schemas import Asked
 from inference.streams import DONE, EventStream
+from tests.inference.conftest import about, place
 
-ROUTE = {"lora": "v_0f3a_internal", "name": "acme/brünett", "max_model_len": 2048}
+INTERNAL, PUBLIC = "v_0f3a_internal", "acme/brünett"
+ROUTE = read_route(
+    json.dumps(
+        about(PUBLIC) | {"base_model": "SmolLM2", "places": [place("engine", "http://e", lora=INTERNAL)]}
+    )
+)
 NASTY = [
     ',"usage":{"prompt_tokens":1}', ',"usage":null', '"model":"v_0f3a_internal"', '"choices":[]',
     '"choices":[{"index":9', 'data: {"error"', "data: [DONE]\n\n", "\n\n", '"finish_reason":"length"',
@@ -40,7 +47,7 @@ def usage_of(prompt, completion, **more):
 
 def head(kind):
     name = "chat.completion.chunk" if kind == "chat" else "text_completion"
-    return {"id": "chatcmpl-req_1", "object": name, "created": 1764000000, "model": ROUTE["lora"]}
+    return {"id": "chatcmpl-req_1", "object": name, "created": 1764000000, "model": INTERNAL}
 
 
 def chat_choice(index, delta, *, logprobs=None, reason=None, **more):
@@ -102,8 +109,8 @@ def streams(draw):
     totals = usage_of(sum(PROMPT_TOKENS[:prompts]), sum(made.values()), prompt_tokens_details=details)
     events.append(head(kind) | {"choices": [], "usage": totals, "system_fingerprint": "vllm-0.32"})
     asked = Asked(
-        kind=kind, model=ROUTE["name"], fields={}, stream=True, include_usage=draw(st.booleans()),
-        output_tokens=9, choices=prompts * n, choices_per_prompt=n, body_bytes=99,
+        kind=kind, model=PUBLIC, fields={}, stream=True, include_usage=draw(st.booleans()),
+        output_tokens=9, choices=prompts * n, choices_per_prompt=n, body_bytes=99, prompt_field="messages",
     )  # fmt: skip
     return asked, events
 
@@ -111,7 +118,7 @@ def streams(draw):
 def play(asked, pieces):
     """Return what goes out, and the count."""
     usage = Usage()
-    stream = EventStream(asked, ROUTE, usage)
+    stream = EventStream(asked, ROUTE, ROUTE.places[0], usage)
     passed = b"".join(stream.feed(piece) for piece in pieces)
     return passed, usage, stream
 
@@ -141,13 +148,13 @@ MANY = settings(max_examples=150, deadline=None)
 def test_cut_anywhere_it_becomes_the_same_events_of_the_public_style(stream, cuts):
     asked, events = stream
     data = b"".join(map(frame, events)) + DONE
-    expected = [{k: v for k, v in e.items() if k != "usage"} | {"model": ROUTE["name"]} for e in events[:-1]]
+    expected = [{k: v for k, v in e.items() if k != "usage"} | {"model": PUBLIC} for e in events[:-1]]
     if asked.include_usage:
-        expected.append(events[-1] | {"model": ROUTE["name"]})
+        expected.append(events[-1] | {"model": PUBLIC})
     for pieces in ([data], cut(data, cuts)):
         passed, _, state = play(asked, pieces)
         assert parsed(passed) == expected
-        assert state.is_done
+        assert state.end() == DONE
 
 
 @given(streams(), cuts)
@@ -176,13 +183,15 @@ def test_a_stream_that_ends_anywhere_counts_what_was_reported_until_there(stream
     for pieces in ([data[:at]], cut(data[:at], cuts) if at else [b""]):
         _, usage, state = play(asked, pieces)
         assert (usage.prompt, usage.completion) == running(asked, events[:whole])
-        assert not state.is_done
+        with pytest.raises(EngineBroke):
+            state.end()
 
 
 def asked_for(choices=1, **more):
     known = {
-        "kind": "chat", "model": ROUTE["name"], "fields": {}, "stream": True, "include_usage": False,
+        "kind": "chat", "model": PUBLIC, "fields": {}, "stream": True, "include_usage": False,
         "output_tokens": 9, "choices": choices, "choices_per_prompt": choices, "body_bytes": 99,
+        "prompt_field": "messages",
     }  # fmt: skip
     return Asked(**known | more)
 
@@ -215,7 +224,7 @@ def test_an_event_without_a_count_takes_none_away(choices):
 
 ERRORS = [
     ({"message": "top_logprobs must be at most 20", "type": "BadRequestError", "code": 400}, BadRequest),
-    ({"message": "EngineCore died.", "type": "InternalServerError", "code": 500}, EngineUnavailable),
+    ({"message": "EngineCore died.", "type": "InternalServerError", "code": 500}, EngineBroke),
     ({"message": "", "type": "InternalServerError", "code": "odd"}, EngineUnavailable),
 ]  # fmt: skip
 
@@ -228,8 +237,9 @@ def test_an_error_event_cut_anywhere_is_told_and_what_came_before_is_counted(err
     data += f"data: {json.dumps({'error': error | {'param': None}})}\n\n".encode() + DONE
     for at in range(1, len(data)):
         usage = Usage()
-        stream = EventStream(asked_for(), ROUTE, usage)
+        stream = EventStream(asked_for(), ROUTE, ROUTE.places[0], usage)
         with pytest.raises(kind):
             _ = [stream.feed(piece) for piece in (data[:at], data[at:])]
         assert usage.completion == (3 if before else 0), at
-        assert not stream.is_done
+        with pytest.raises(EngineBroke):
+            stream.end()

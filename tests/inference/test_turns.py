@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inference import turns as turns_module
 from inference.errors import EngineBusy
-from inference.turns import RESERVE, Turn, Turns
+from inference.turns import QUANTUM_S, RESERVE, Turn, Turns
 
 A, B, C, D = (UUID(int=n) for n in range(1, 5))
 
@@ -18,8 +18,9 @@ A, B, C, D = (UUID(int=n) for n in range(1, 5))
 class Engine:
     """The requests at one engine; they end when the test says so, the oldest first."""
 
-    def __init__(self, capacity: int) -> None:
-        self.turns = Turns(capacity)
+    def __init__(self, capacity: int, slots: int = 1000) -> None:
+        self.now_s = 0.0
+        self.turns = Turns(capacity, slots=slots, clock=lambda: self.now_s)
         self.at_work: list[Turn] = []
         self.begun: list[Turn] = []
         self.tasks: dict[Turn, asyncio.Task] = {}
@@ -239,6 +240,18 @@ async def test_who_gave_up_before_being_let_in_is_passed_over(engine):
     assert (engine.turns.at_work, engine.turns.waiting) == (6, 0)
 
 
+async def test_who_gives_up_waiting_for_a_slot_lets_those_go_on_that_had_to_leave_it():
+    engine = Engine(8, slots=1)
+    await flood(engine, A, 1, style="ours")
+    engine.now_s += QUANTUM_S
+    [theirs] = await flood(engine, B, 1, style="theirs")
+    [next_one] = await flood(engine, A, 1, style="ours")
+    assert engine.waiting() == [theirs, next_one]
+    engine.tasks[theirs].cancel()
+    await engine.settle_down()
+    assert next_one in engine.at_work
+
+
 async def test_many_tenants_are_not_remembered_for_ever(monkeypatch):
     monkeypatch.setattr(turns_module, "REMEMBERED_MAX", 50)
     engine = Engine(4)
@@ -250,7 +263,7 @@ async def test_many_tenants_are_not_remembered_for_ever(monkeypatch):
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("ask"), st.integers(0, 3), st.integers(0, 1), st.integers(1, 300)),
+        st.tuples(st.just("ask"), st.integers(0, 3), st.integers(0, 3), st.integers(1, 300)),
         st.tuples(st.just("ask"), st.just(0), st.just(0), st.just(7)),
         st.tuples(st.sampled_from(["end", "cancel", "cancel_and_end", "end_and_cancel"]), st.integers(0, 50)),
         st.tuples(st.just("tick")),
@@ -259,20 +272,21 @@ steps = st.lists(
 )
 
 
-@given(capacity=st.integers(1, 9), steps=steps)
+@given(capacity=st.integers(1, 9), slots=st.sampled_from([1, 2, 9]), steps=steps)
 @settings(max_examples=300, deadline=None)
-def test_no_place_is_lost_or_given_twice_or_left_free_whatever_happens(capacity, steps):
-    asyncio.run(_play(capacity, steps))
+def test_no_place_is_lost_or_given_twice_or_left_free_whatever_happens(capacity, slots, steps):
+    asyncio.run(_play(capacity, slots, steps))
 
 
-async def _play(capacity, steps):
-    engine, numbers = Engine(capacity), count()
+async def _play(capacity, slots, steps):
+    engine, numbers = Engine(capacity, slots), count()
     most = capacity - int(capacity * RESERVE)
     for name, *args in steps:
         if name == "ask":
             tenant, style, cost = args
             engine.ask(UUID(int=tenant), style=f"s{style}", weight=1 + tenant, cost=cost)
         elif name == "tick":
+            engine.now_s += QUANTUM_S / 2
             await asyncio.sleep(0)
         else:
             waiting = engine.waiting()
@@ -301,9 +315,14 @@ async def _play(capacity, steps):
 
 
 def _check(engine, capacity, most):
-    working, waiting = Counter(t.tenant for t in engine.at_work), Counter(t.tenant for t in engine.waiting())
+    working, styles = Counter(t.tenant for t in engine.at_work), {t.style for t in engine.at_work}
     assert engine.turns.at_work == len(engine.at_work) <= capacity
-    assert engine.turns.waiting == waiting.total()
+    assert engine.turns.waiting == len(engine.waiting())
+    assert engine.turns._taken.keys() == styles
+    assert len(styles) <= engine.turns.slots
     assert all(number <= most for number in working.values())
     if len(engine.at_work) < capacity:  # a free place is one that nobody who waits may have
-        assert all(working[tenant] == most for tenant in waiting)
+        waiting = {turn.style for turn in engine.waiting() if working[turn.tenant] < most}
+        entering, leaving = waiting - styles, waiting & styles
+        assert not entering or len(styles) == engine.turns.slots
+        assert len(leaving) <= len(entering)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import upstream as module
-from inference.upstream import BUFFERED_MAX_BYTES, Broken, Upstream
+from inference.errors import EngineBroke, EngineUnavailable
+from inference.upstream import BUFFERED_MAX_BYTES, Upstream
 from tests.inference.fakes import RawServer
 
 HEADERS = "content-type: application/json\r\n"
@@ -183,7 +184,7 @@ async def test_an_answer_that_breaks_off_anywhere_is_broken(engine, upstream, an
     end = len(answer) - 1
     for at in [*range(0, end, 3), end]:
         engine.says = [answer[:at]]
-        with pytest.raises(Broken):
+        with pytest.raises(EngineBroke):
             await read(upstream, engine)
     assert len(engine.asked) == engine.connections  # a new connection is asked once
 
@@ -193,7 +194,7 @@ async def test_what_came_before_a_break_is_passed_on_first(engine, upstream):
     chunks = (await post(upstream, engine)).chunks()
     await asyncio.sleep(0.05)
     assert (await anext(chunks)).startswith(b"hello")
-    with pytest.raises(Broken):
+    with pytest.raises(EngineBroke):
         await anext(chunks)
 
 
@@ -270,7 +271,7 @@ async def test_a_large_answer_is_read_whole(engine, upstream):
 )
 async def test_nonsense_is_broken(engine, upstream, nonsense):
     engine.says = [nonsense]
-    with pytest.raises(Broken):
+    with pytest.raises(EngineBroke):
         await read(upstream, engine)
     await until(lambda: not engine.open)
 
@@ -308,17 +309,29 @@ async def test_a_silent_engine_is_given_up_and_not_asked_again(engine, upstream,
     if is_used:
         await read(upstream, engine)
     engine.says = []
-    with pytest.raises(Broken):
+    with pytest.raises(EngineBroke):
         await asyncio.wait_for(read(upstream, engine), 2)
     await asyncio.wait_for(engine.hung_up.wait(), 3)
     assert len(engine.asked) == 1 + is_used
 
 
+async def test_an_engine_that_dies_with_a_request_in_its_hands_broke(upstream):
+    engine = RawEngine()
+    async with engine.serve() as engine.url:
+        await read(upstream, engine)
+        engine.says = []
+        asking = asyncio.create_task(post(upstream, engine))
+        await until(lambda: len(engine.asked) == 2)
+    with pytest.raises(EngineBroke):  # also on a connection that had been idle
+        await asking
+
+
 async def test_an_engine_that_is_down_is_broken(upstream):
     async with RawEngine().serve() as url:
         pass
-    with pytest.raises(Broken):
+    with pytest.raises(EngineUnavailable) as told:
         await upstream.post(url, "/", HEADERS, b"")
+    assert not isinstance(told.value, EngineBroke)
 
 
 async def test_closing_all_leaves_no_connection(engine):

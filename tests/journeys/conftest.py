@@ -58,9 +58,9 @@ class Writer:
         )
         return answer.choices[0].message.content or ""
 
-    def upload(self, folder: Path) -> Upload:
-        """Upload an adapter and wait until it serves."""
-        upload = upload_style(self.site, self.session, folder)
+    def upload(self, folder: Path, *, after: Upload | None = None) -> Upload:
+        """Upload an adapter, as a version after another one if given, and wait until it serves."""
+        upload = upload_style(self.site, self.session, folder, after=after)
         await_serving(self.session, upload)
         return upload
 

@@ -31,8 +31,8 @@ FACTS = st.fixed_dictionaries(
     {
         "style_name": st.sampled_from(["poetry", "legal", "base"]),
         "admitted_at": st.datetimes(FIRST, LAST, timezones=st.just(UTC)),
-        "prompt_tokens": st.integers(1, 10**6),
-        "completion_tokens": TOKENS,
+        "prompt_tokens": st.just(0) | TOKENS,  # nothing at all: it failed before its first token
+        "completion_tokens": st.just(0) | TOKENS,
     }
 )
 A_MOMENT = timedelta(microseconds=1)
@@ -49,11 +49,12 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
         for batch in batches:
             events = [event(acme, request_id=f"req_{number}", **facts) for number, facts in batch]
             new += record(events)
-        assert new == UsageEvent.objects.count() == LedgerEntry.objects.count()
-        assert new == len({number for batch in batches for number, _ in batch})
+        assert new == UsageEvent.objects.count() == len({number for batch in batches for number, _ in batch})
+        billed = UsageEvent.objects.exclude(prompt_tokens=0, completion_tokens=0)
+        assert set(billed.values_list("request_id")) == set(LedgerEntry.objects.values_list("source_id"))
         assert _sum(LedgerEntry, "amount_nanousd") == _sum(UsageEvent, "cost_nanousd")
         assert _sum(UsageDaily, "cost_nanousd") == _sum(UsageEvent, "cost_nanousd")
-        assert _sum(UsageDaily, "requests") == new
+        assert _sum(UsageDaily, "requests") == billed.count() == LedgerEntry.objects.count()
         periods = [
             used(acme.pk, period) for period in set(UsageEvent.objects.values_list("period", flat=True))
         ]
@@ -90,6 +91,15 @@ def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, 
                 assert one.tokens == sum(tokens for _, tokens, _ in ledger)
                 assert one.nanousd == sum(nanousd for _, _, nanousd in ledger)
         transaction.set_rollback(True)
+
+
+def test_a_request_that_failed_before_its_first_token_is_known_but_costs_nothing(acme, event):
+    failed = event(acme, prompt_tokens=0, completion_tokens=0, outcome="upstream_error")
+    assert [record([failed]), record([failed])] == [1, 0]
+    assert UsageEvent.objects.get().outcome == "upstream_error"
+    assert not LedgerEntry.objects.exists()
+    assert not UsageDaily.objects.exists()
+    assert ApiKey.objects.get().last_used_at == failed.admitted_at
 
 
 def test_used_reads_days_and_no_event(acme, event, django_assert_num_queries):

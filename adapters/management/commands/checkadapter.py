@@ -1,4 +1,4 @@
-"""`manage.py checkadapter DIR`: the validation of an upload, from a shell, without any service."""
+"""`manage.py checkadapter ADAPTER`: the validation of an upload, from a shell, without any service."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -7,6 +7,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from adapters import basemodels
+from adapters.archives import examine_archive
+from adapters.conversions import SENTENCES
+from adapters.files import ARCHIVES, archive_of
 from adapters.validation import BOUND, BaseShape, Report, examine_folder
 
 
@@ -17,7 +20,12 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("directory", metavar="DIR", type=Path, help="holds the adapter's two files")
+        parser.add_argument(
+            "adapter",
+            metavar="ADAPTER",
+            type=Path,
+            help="the folder with its two files, or one archive of them",
+        )
         parser.add_argument(
             "--base", metavar="DIR", type=Path, help="the base model (default: $BASE_MODEL_DIR)"
         )
@@ -29,18 +37,20 @@ class Command(BaseCommand):
             help="the engine's highest rank (default: $ENGINE_MAX_LORA_RANK, %(default)s)",
         )
 
-    def handle(self, *, directory: Path, base: Path | None, max_rank: int, **options: object) -> None:
-        if not directory.is_dir():
-            raise CommandError(f"{directory} is not a folder. Give the one with the adapter's two files.")
+    def handle(self, *, adapter: Path, base: Path | None, max_rank: int, **options: object) -> None:
+        if not adapter.is_dir() and not (adapter.is_file() and archive_of(adapter.name)):
+            endings = ", ".join(ARCHIVES)
+            raise CommandError(f"{adapter} is neither a folder with an adapter nor an archive ({endings}).")
         try:
             shape = describe(base)
         except basemodels.UnreadableBase as error:
             raise CommandError(f"{error.message} Give the base model's folder with --base.") from error
-        report = examine_folder(directory, shape, max_rank)
+        examine = examine_folder if adapter.is_dir() else examine_archive
+        report = examine(adapter, shape, max_rank)
         if not report.is_valid:
-            self.stderr.write(refusal(directory, report))
+            self.stderr.write(refusal(adapter, report))
             raise SystemExit(1)
-        self.stdout.write(summary(directory, report, shape))
+        self.stdout.write(summary(adapter, report, shape))
 
 
 def describe(base: Path | None) -> BaseShape:
@@ -50,7 +60,7 @@ def describe(base: Path | None) -> BaseShape:
     return basemodels.describe(settings.BASE_MODEL_DIR, settings.BASE_MODEL)
 
 
-def summary(directory: Path, report: Report, base: BaseShape) -> str:
+def summary(adapter: Path, report: Report, base: BaseShape) -> str:
     """Return the lines about a valid adapter."""
     lines = {
         "base": f"{base.name}, {report.layers} of {len(base.modules)} linear layers changed",
@@ -63,12 +73,15 @@ def summary(directory: Path, report: Report, base: BaseShape) -> str:
         lines["strongest"] = (
             f"{report.strongest.module}, {report.strongest.ratio:.1%} of the base's norm (limit {BOUND:.0%})"
         )
-    return "\n".join([f"{directory}: valid", *(f"  {name:<10}{text}" for name, text in lines.items())])
+    return "\n".join([f"{adapter}: valid", *(f"  {name:<10}{text}" for name, text in lines.items())])
 
 
-def refusal(directory: Path, report: Report) -> str:
+def refusal(adapter: Path, report: Report) -> str:
     """Return the lines about an adapter that no engine may see."""
-    lines = [f"{directory}: not valid"]
+    lines = [f"{adapter}: not valid"]
     for finding in report.findings:
         lines += [f"  {finding.sentence}  [{finding.code}]", f"    Fix: {finding.fix}"]
+    if report.conversions:
+        lines.append("  After an upload, this would be offered as a conversion:")
+        lines += [f"    {SENTENCES[code]}" for code in report.conversions]
     return "\n".join(lines)

@@ -1,0 +1,126 @@
+"""Comparing two versions of a style by what they answer to the owner's own prompts. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from adapters.errors import TooManyPrompts
+from adapters.measures import Measures, measure, words
+
+PROMPTS_MAX = 8
+PROMPT_CHARACTERS = 500
+OPENING_WORDS = 3
+# Differences below these are not worth a sentence: a tenth, and a sixth of the way from easy to plain.
+LENGTH_RATIO, EASE_POINTS = 0.1, 5
+WORD_AND_GAP = re.compile(r"\S+\s*")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of an answer; `is_own`: the other answer has other words there."""
+
+    text: str
+    is_own: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one version answered to one prompt."""
+
+    pieces: list[Piece]
+    word_count: int
+    measures: Measures
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both versions' answers to one prompt."""
+
+    prompt: str
+    first: Answer
+    second: Answer
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All pairs, both versions' measures over all of them, and what differs in words."""
+
+    pairs: list[Pair]
+    first: Measures
+    second: Measures
+    sentences: list[str]
+
+
+def prompts_in(text: str) -> list[str]:
+    """Return the prompts written in a text, one a line. Raises TooManyPrompts."""
+    prompts = [line.strip()[:PROMPT_CHARACTERS] for line in text.replace("\0", "").splitlines()]
+    prompts = [prompt for prompt in prompts if prompt]
+    if len(prompts) > PROMPTS_MAX:
+        raise TooManyPrompts(count=len(prompts), limit=PROMPTS_MAX)
+    return prompts
+
+
+def compare(
+    prompts: Sequence[str], first: Sequence[str], second: Sequence[str], *, numbers: tuple[int, int]
+) -> Comparison:
+    """Return two versions' answers to the same prompts side by side; `numbers` are the versions' own."""
+    pairs = [_pair(*one) for one in zip(prompts, first, second, strict=True)]
+    all_first, all_second = measure(first, against=second), measure(second, against=first)
+    told = [
+        _lengths(numbers, all_first.words_a_sentence, all_second.words_a_sentence),
+        _ease(numbers, all_first.reading_ease, all_second.reading_ease),
+        _beginnings(list(zip(first, second, strict=True))),
+    ]
+    return Comparison(pairs, all_first, all_second, [sentence for sentence in told if sentence])
+
+
+def differences(one: str, other: str) -> list[Piece]:
+    """Return a text in pieces, those marked whose words the other text does not have in that place."""
+    mine, theirs = WORD_AND_GAP.findall(one), WORD_AND_GAP.findall(other)
+    matcher = SequenceMatcher(None, [*map(str.rstrip, mine)], [*map(str.rstrip, theirs)], autojunk=False)
+    return [
+        Piece("".join(mine[start:end]), is_own=kind != "equal")
+        for kind, start, end, _, _ in matcher.get_opcodes()
+        if start < end
+    ]
+
+
+def _pair(prompt: str, first: str, second: str) -> Pair:
+    return Pair(prompt, _answer(first, second), _answer(second, first))
+
+
+def _answer(text: str, other: str) -> Answer:
+    return Answer(differences(text, other), len(words(text)), measure([text], against=[other]))
+
+
+def _lengths(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
+    if not before or not after:
+        return ""
+    ratio = after / before - 1
+    if abs(ratio) < LENGTH_RATIO:
+        return f"Both write sentences of about {(before + after) / 2:.0f} words."
+    word = "longer" if ratio > 0 else "shorter"
+    lengths = f"{after:.1f} words against {before:.1f}"
+    return f"Version {numbers[1]} writes sentences {100 * abs(ratio):.0f} % {word} ({lengths})."
+
+
+def _ease(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
+    if before is None or after is None or abs(after - before) < EASE_POINTS:
+        return ""
+    word = "easier" if after > before else "harder"
+    return f"Version {numbers[1]} reads {word}: {after:.0f} against {before:.0f} of reading ease."
+
+
+def _beginnings(pairs: Sequence[tuple[str, str]]) -> str:
+    differing = sum(_opening(one) != _opening(other) for one, other in pairs)
+    same = sum(one == other for one, other in pairs)
+    count = f"{len(pairs)} answer{'s' * (len(pairs) != 1)}"
+    if same == len(pairs):
+        return f"All {count} are the same to the letter."
+    rest = f" {same} are the same to the letter." if same > 1 else " One is the same to the letter." * same
+    return f"{differing} of {count} begin{'s' * (differing == 1)} differently.{rest}"
+
+
+def _opening(text: str) -> list[str]:
+    return [word.lower() for word in words(text)[:OPENING_WORDS]]

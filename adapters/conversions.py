@@ -1,0 +1,75 @@
+"""Conversions: a rejected version that can be mended mechanically becomes a new one, checked like any other.
+
+What is changed is planned by `adapters.validation.mending` and written by the worker; see steps.py.
+"""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from adapters import storage, uploads
+from adapters.errors import NothingToConvert
+from adapters.models import AdapterVersion, Status
+from foundation import locks
+from tenants.public import User
+
+OFFERED_FOR = timedelta(days=7)  # as long are the files of a rejected version kept for it
+SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json that is corrected
+    "names": "The tensors get the names that engines look for: base_model.model.<module>.lora_A.weight and "
+    "….lora_B.weight.",
+    "precision": "Weights of 64 bits are rounded to bfloat16, the precision in which engines compute.",
+    "ranks": "Layers of a lower rank than adapter_config.json says are filled up with zeros to that rank; "
+    "what they do stays the same.",
+    "peft_type": "peft_type becomes LORA, which the tensors are.",
+    "r": "r becomes the rank that the tensors have, as a whole number.",
+    "lora_alpha": "lora_alpha is written as a number instead of a text.",
+    "use_rslora": "use_rslora is written as true or false, as it was meant.",
+    "target_modules": "target_modules lists the modules that have weights.",
+    "bias": "bias becomes none: the adapter has no biases.",
+    "base_model_name_or_path": "base_model_name_or_path is spelled as this service spells the same model.",
+}
+
+
+def offered(version: AdapterVersion) -> list[str]:
+    """Return what a conversion of a rejected version would do, a sentence each; none if it can't be had."""
+    return [] if version.files_gone_at else [SENTENCES[code] for code in version.conversions]
+
+
+def begin(version: AdapterVersion, user: User | None) -> AdapterVersion:
+    """Return the new version that a rejected one is converted into: the same one each time it is asked for.
+
+    Raises NothingToConvert when nothing is offered (any more).
+    """
+    with transaction.atomic():
+        locks.one_at_a_time(uploads.lock_of(version.style.owner_id))
+        if made := AdapterVersion.objects.filter(converted_from=version).first():
+            return made
+        offers = AdapterVersion.objects.filter(pk=version.pk, status=Status.REJECTED, files_gone_at=None)
+        if not offers.exclude(conversions=[]).exists():
+            raise NothingToConvert
+        made = uploads.next_version(
+            version.style,
+            user,
+            converted_from=version,
+            size_bytes=version.size_bytes,
+            stated_quantisation=version.stated_quantisation,
+            goes_live=version.goes_live,
+            handed_in_at=timezone.now(),
+        )
+        made.move(before=Status.UPLOADING, after=Status.UPLOADED)
+    return made
+
+
+def withdraw(version: AdapterVersion) -> None:
+    """Offer no conversion of a version any more; delete what was kept for it. Raises StorageUnavailable."""
+    storage.erase(version.pk)
+    AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])
+
+
+def withdraw_old() -> None:
+    """Withdraw what was offered for OFFERED_FOR and not taken. Raises StorageUnavailable."""
+    before = timezone.now() - OFFERED_FOR
+    rejected = AdapterVersion.objects.filter(history__status=Status.REJECTED, history__at__lt=before)
+    for version in rejected.exclude(conversions=[]):
+        withdraw(version)

@@ -1,0 +1,177 @@
+"""Forgetting: an engine has nothing of an erased version any more, in its registry, its memory, on its disk.
+
+This runs beside the engine, where the local copies lie, and never while that engine is being reconciled.
+
+**Registry.** The name is unloaded and the engine's own list lacks it. That happens only once the version is
+drained, so that no request starts or runs under that name afterwards.
+
+**Memory.** Unloading forgets the name and nothing else: vLLM keeps the weights in a cache of `max_cpu_loras`
+adapters and in `max_loras` slots on the device. They are gone for certain when
+
+- the process began after the unloading (`Engine.started_at`, by the clock of the machine that we run on), or
+- as many adapters as the cache holds were loaded since. Each load makes an entry of its own, even of an
+  adapter that was loaded before; cache and slots both drop the least recently used one, and a slot is
+  overwritten by the next adapter in it. Loads are counted once the engine has confirmed them, so that one
+  whose worker died counts too little, never too much. They count from `STRAGGLERS` after the unloading: a
+  request whose gateway stood still for longer than its lease may have outlived its hold, and would have
+  used the weights again.
+- Nothing has to be proved where no copy ever lay: files are laid before every load and stay until now.
+
+**Disk.** An engine that misses an adapter's files dies with everybody's requests. It reads them when a
+request needs an adapter that fell out of its memory; the request carries the path. With the name forgotten
+and the requests drained nobody carries it, so the files could go at once. They stay until the memory is
+proved free all the same: that proof does not rest on our having counted the requests rightly, and until then
+the weights are in the same machine's memory anyway. Engines on one machine may share the folder: it goes when
+the memory of all of them is free.
+
+A Ray cluster pulls adapters from the storage by itself and keeps them on its own nodes, and nobody can ask an
+engine that is no longer registered: an operator vouches that their machines were wiped.
+"""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from adapters import engine as control
+from adapters import placing
+from adapters.errors import EngineUnavailable, NothingToVouchFor
+from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure
+from foundation import locks
+
+STRAGGLERS = timedelta(minutes=15)
+STARTED_WITH = "The engine lists it as {name}: if that is a module it was started with, start it without."
+DISK_KEEPS = "The disk beside the engine does not let go of the copy: {reason}."
+
+Proof = EngineErasure.Proof
+
+
+def forget(engine: Engine) -> list[int]:
+    """Take every step that can be taken beside an engine; return the erasures that are done with it."""
+    if is_out_of_reach(engine):
+        return []
+    with locks.only_one(f"engine {engine.pk}") as mine:
+        rows = list(_open(engine)) if mine else []
+        if not rows:
+            return []
+        loads = loads_of(engine)
+        try:
+            _unregister(engine, [row for row in rows if row.unregistered_at is None], loads)
+        except EngineUnavailable as error:
+            _wait([row for row in rows if row.unregistered_at is None], error.message)
+        for row in rows:
+            _free(engine, row, loads)
+        return [row.erasure_id for row in rows if _delete_copy(row)]
+
+
+def loads_of(engine: Engine) -> int:
+    """Return how many loads of adapters an engine has ever confirmed."""
+    return int(engine.placements.aggregate(all=Sum("loads"))["all"] or 0)
+
+
+def is_out_of_reach(engine: Engine | None) -> bool:
+    """Return whether nobody can look at an engine from here: it is not registered, or is a Ray cluster."""
+    return engine is None or engine.kind != Engine.Kind.VLLM
+
+
+def vouch(erasure: Erasure) -> int:
+    """Take an operator's word for the engines that are out of reach; return how many.
+
+    Raises NothingToVouchFor.
+    """
+    rows = list(erasure.engines.filter(copy_gone_at=None))
+    known = Engine.objects.in_bulk([row.engine for row in rows])
+    rows = [row for row in rows if is_out_of_reach(known.get(row.engine))]
+    if not rows or erasure.drained_at is None:
+        raise NothingToVouchFor
+    for row in rows:
+        row.unregistered_at = row.memory_free_at = row.copy_gone_at = timezone.now()
+        row.proof, row.note = Proof.VOUCHED, ""
+        row.save()
+    return len(rows)
+
+
+def _open(engine: Engine) -> QuerySet[EngineErasure]:
+    rows = EngineErasure.objects.filter(engine=engine.pk, copy_gone_at=None)
+    return rows.filter(erasure__drained_at__isnull=False).select_related("erasure__version")
+
+
+def _unregister(engine: Engine, rows: list[EngineErasure], loads: int) -> None:
+    """Have an engine forget names, and write down that its list lacks them. Raises EngineUnavailable."""
+    if not rows:
+        return
+    known = control.loaded(engine)
+    for name in {row.erasure.version.engine_name for row in rows} & known.keys():
+        control.unload(engine, name)
+    known = control.loaded(engine)
+    for row in rows:
+        if name := _name_of(row.erasure.version, known):
+            _wait([row], STARTED_WITH.format(name=name))
+        else:
+            row.unregistered_at, row.note = timezone.now(), ""
+            row.process_began_at, row.loads_before = engine.started_at, loads
+            row.save()
+
+
+def _name_of(version: AdapterVersion, known: dict[str, str]) -> str:
+    """Return the name under which an engine still lists a version, or the same files as its own module."""
+    if version.engine_name in known:
+        return version.engine_name
+    files = (version.config_sha256, version.sha256)
+    modules = {name: root for name, root in known.items() if not name.startswith("v_")}
+    return next((name for name, root in modules.items() if placing.digests(Path(root)) == files), "")
+
+
+def _free(engine: Engine, row: EngineErasure, loads: int) -> None:
+    """Write down what proves that an engine's memory is free of a version, once something does."""
+    if row.unregistered_at is None or row.memory_free_at:
+        return
+    if not _was_laid(row):
+        _freed(row, Proof.NEVER)
+    elif _was_restarted(engine, row):
+        _freed(row, Proof.RESTART)
+    elif timezone.now() < row.unregistered_at + STRAGGLERS:
+        row.loads_before = loads
+        row.save()
+    elif loads >= row.loads_before + engine.max_cpu_loras:
+        _freed(row, Proof.EVICTION)
+
+
+def _was_laid(row: EngineErasure) -> bool:
+    placed = row.erasure.version.placements.filter(engine=row.engine, loads__gt=0)
+    return placing.is_laid(row.erasure.version) or placed.exists()
+
+
+def _was_restarted(engine: Engine, row: EngineErasure) -> bool:
+    """Return whether another process began after the unloading, also if a clock was set back meanwhile."""
+    if engine.started_at is None or row.unregistered_at is None:
+        return False
+    return engine.started_at > row.unregistered_at and engine.started_at != row.process_began_at
+
+
+def _freed(row: EngineErasure, proof: str) -> None:
+    row.memory_free_at, row.proof = timezone.now(), proof
+    row.save()
+
+
+def _delete_copy(row: EngineErasure) -> bool:
+    """Delete what lies beside an engine of a version, half-made folders too; return whether it is gone."""
+    others = EngineErasure.objects.filter(erasure=row.erasure_id, memory_free_at=None)
+    if row.memory_free_at is None or others.exists():
+        return False
+    path = placing.path_of(row.erasure.version)
+    try:
+        for folder in path.parent.glob(f"{path.name}*"):
+            shutil.rmtree(folder)
+    except OSError as error:
+        _wait([row], DISK_KEEPS.format(reason=error.strerror))
+        return False
+    return bool(EngineErasure.objects.filter(pk=row.pk).update(copy_gone_at=Now(), note=""))
+
+
+def _wait(rows: list[EngineErasure], note: str) -> None:
+    changed = EngineErasure.objects.filter(pk__in=[row.pk for row in rows]).exclude(note=note[:300])
+    changed.update(note=note[:300])

@@ -1,0 +1,91 @@
+"""What an owner says about a style and about who may use it."""
+
+from typing import Any
+
+from django import forms
+
+from adapters.models import Style
+
+# Common terms and where they are written out. Whoever wants others writes them.
+LICENCES = {
+    "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC BY-SA 4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
+    "CC BY-NC 4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
+    "CC0 1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
+    "MIT": "https://opensource.org/license/mit",
+}
+OWN_TERMS = "own"
+CHOICES = [("", "none yet"), *((name, name) for name in LICENCES), (OWN_TERMS, "own terms, written below")]
+
+
+class AboutForm(forms.Form):
+    """What everybody who sees a style reads about it."""
+
+    name = forms.CharField(max_length=60)
+    author = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text="Who trained it, as readers see it.",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    description = forms.CharField(max_length=300, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    sample_prompt = forms.CharField(
+        max_length=300,
+        required=False,
+        help_text="What its sample line answers. Another one gets another sample.",
+    )
+    licence = forms.ChoiceField(
+        choices=CHOICES, required=False, help_text="On what terms others may write in it."
+    )
+    terms = forms.CharField(
+        max_length=4000,
+        required=False,
+        label="Own terms",
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Only with “own terms” above.",
+    )
+
+    def __init__(self, data: Any = None, *, style: Style) -> None:
+        is_common = style.licence in LICENCES or not style.licence
+        written = {"licence": style.licence} if is_common else {"licence": OWN_TERMS, "terms": style.licence}
+        texts = {field: getattr(style, field) for field in ("name", "author", "description", "sample_prompt")}
+        super().__init__(data, initial=texts | written)
+        # Operators approved these words, and others rely on them.
+        self.is_bound_by_offer = style.is_public or style.offered_at is not None
+        for field in ("author", "licence", "terms"):
+            self.fields[field].disabled = self.is_bound_by_offer
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the terms where own ones were chosen."""
+        given = super().clean() or {}
+        if given.get("licence") == OWN_TERMS and not given.get("terms"):
+            self.add_error("terms", "Write the terms, or choose one of the licences above.")
+        return given
+
+    def texts(self) -> dict[str, str]:
+        """Return the style's fields as they were filled in."""
+        given = {field: str(text) for field, text in self.cleaned_data.items()}
+        terms = given.pop("terms")
+        return given | {"licence": terms if given["licence"] == OWN_TERMS else given["licence"]}
+
+
+class ShareForm(forms.Form):
+    """With whom a style is to be shared."""
+
+    workspace = forms.SlugField(
+        max_length=40,
+        label="Workspace",
+        help_text="The short name that goes before the slash in its model names, for example riverside.",
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "off",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "placeholder": "riverside",
+            }
+        ),
+        error_messages={
+            "invalid": "Write the short name: small letters, digits and hyphens, for example riverside."
+        },
+    )

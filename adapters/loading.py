@@ -1,0 +1,167 @@
+"""Loading: what an engine lacks of what is wanted on it, the most urgent first, as long as a pass may take.
+
+Loads run one after the other, since each holds up the engine's loop; meanwhile the files of the next ones are
+fetched and checked. After each portion the engine's list is read, and what it confirms is published at once.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from django.utils import timezone
+
+from adapters import engine as control
+from adapters import placing, probing, serving
+from adapters.errors import EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
+from adapters.models import AdapterVersion, Engine, Placement, Status
+from adapters.planning import ASKED_FOR
+from foundation.errors import DomainError, Unavailable
+from tenants.public import Demand, recent_requests
+
+logger = logging.getLogger(__name__)
+
+PASS_S = 15.0  # then the pass ends, so that its task does, and is rung for again
+PORTION, URGENT_PORTION = 20, 2  # loaded before any of them serves; about a second's work
+LAID_AT_ONCE = 2
+UNCONFIRMED = "The engine took the adapter but does not list it; it is loaded again."
+
+type Used = Mapping[tuple[UUID, int], Demand]
+
+
+class Missing(NamedTuple):
+    """What is read of each placement that is wanted and not there."""
+
+    pk: int
+    asked_at: datetime | None
+    version_id: UUID
+    version__status: str
+    version__number: int
+    version__created_at: datetime
+    version__style: UUID
+    version__style__live_version: UUID | None
+    version__style__canary_version: UUID | None
+
+    def is_urgent(self) -> bool:
+        """Return whether somebody waits for it now: who uploaded it, or a request."""
+        is_asked = self.asked_at is not None and self.asked_at > timezone.now() - ASKED_FOR
+        return is_asked or self.version__status == Status.PUSHING
+
+    def order(self, used: Used) -> tuple[bool, bool, datetime]:
+        """Return its rank, the higher the sooner: urgent, answers for its style, used last."""
+        answers = self.version_id in (self.version__style__live_version, self.version__style__canary_version)
+        demand = used.get((self.version__style, self.version__number))
+        last = demand.last_at if demand else self.version__created_at
+        return self.is_urgent(), answers, max(last, self.asked_at or last)
+
+
+def load_missing(engine: Engine) -> bool:
+    """Load what is wanted and missing; return True if the time is over. Raises EngineUnavailable."""
+    until = time.monotonic() + PASS_S
+    waiting: set[int] = set()  # for the storage or the disk: only what lies here already goes on
+    used: Used | None = None
+    while queue := _queue(engine, waiting):
+        if used is None:
+            used = recent_requests({one.version__style for one in queue})
+        waiting |= _load(engine, _portion(queue, used))
+        if time.monotonic() > until:
+            return True
+    return False
+
+
+def admit(engine: Engine, names: Mapping[Placement, str], *, loads: int = 0) -> None:
+    """Let versions serve that an engine lists under these names; new ones are probed first.
+
+    Raises EngineUnavailable.
+    """
+    if known := {one: name for one, name in names.items() if _serves(one)}:
+        serving.found_all(known, loads=loads)
+    for placement, name in names.items():
+        if not _serves(placement):
+            _prove(engine, placement, name, loads)
+
+
+def hold_up(engine: Engine, note: str) -> None:
+    """Say on everything that waits for an engine what it waits for."""
+    waiting = engine.placements.filter(is_wanted=True, loaded_at=None)
+    waiting.exclude(note=note).update(note=note)
+    AdapterVersion.objects.filter(placements__in=waiting, status=Status.PUSHING).update(note=note)
+
+
+def _serves(placement: Placement) -> bool:
+    return placement.version.status == Status.SERVING
+
+
+def _queue(engine: Engine, waiting: set[int]) -> list[Missing]:
+    """Return what is missing as it is now: more may have become urgent since the last portion."""
+    missing = engine.placements.filter(is_wanted=True, loaded_at=None)
+    rows = missing.filter(version__status__in=(Status.PUSHING, Status.SERVING)).exclude(pk__in=waiting)
+    queue = [Missing(*row) for row in rows.values_list(*Missing._fields)]
+    return [one for one in queue if not waiting or os.path.isdir(placing.folder_of(one.version_id))]
+
+
+def _portion(queue: list[Missing], used: Used) -> Sequence[Placement]:
+    """Return the next few placements in their order; urgent ones do not wait for others to be loaded."""
+    queue.sort(key=lambda one: one.order(used), reverse=True)
+    urgent = [one.pk for one in queue[:URGENT_PORTION] if one.is_urgent()]
+    chosen = urgent or [one.pk for one in queue[:PORTION]]
+    found = Placement.objects.select_related("engine__base_model", "version__style").in_bulk(chosen)
+    return [found[pk] for pk in chosen if pk in found]
+
+
+def _load(engine: Engine, portion: Sequence[Placement]) -> set[int]:
+    """Load some versions; return the placements whose files could not be laid now.
+
+    Raises EngineUnavailable.
+    """
+    taken, waiting = [], set()
+    with ThreadPoolExecutor(LAID_AT_ONCE) as pool:
+        laid = [(placement, pool.submit(placing.lay, placement.version)) for placement in portion]
+        for placement, path in laid:
+            try:
+                control.load(engine, placement.version.engine_name, str(path.result()))
+                taken.append(placement)
+            except (EngineRefused, NotStored, NotTheCheckedFile) as error:
+                _refuse(placement, error)
+            except EngineUnavailable:
+                pool.shutdown(cancel_futures=True)
+                raise
+            except Unavailable as error:
+                hold_up(engine, error.message)
+                waiting.add(placement.pk)
+    _confirm(engine, taken)
+    return waiting
+
+
+def _confirm(engine: Engine, taken: Sequence[Placement]) -> None:
+    """Admit what the engine's own list confirms. Raises EngineUnavailable if that is not all."""
+    listed = control.loaded(engine)
+    names = {placement: placement.version.engine_name for placement in taken}
+    confirmed = {
+        one: name for one, name in names.items() if listed.get(name) == placing.folder_of(one.version_id)
+    }
+    admit(engine, confirmed, loads=1)
+    if len(confirmed) < len(taken):
+        raise EngineUnavailable(UNCONFIRMED)
+
+
+def _prove(engine: Engine, placement: Placement, name: str, loads: int) -> None:
+    """Let a new version serve if its probe shows that it does something sane. Raises EngineUnavailable."""
+    try:
+        probing.measure(placement.version, engine, name)
+    except EngineRefused as error:
+        if name == placement.version.engine_name:  # else it is a module that the engine was started with
+            control.unload(engine, name)
+        _refuse(placement, error)
+    else:
+        serving.found(placement, name, loads=loads)
+
+
+def _refuse(placement: Placement, error: DomainError) -> None:
+    logger.warning("%s on %s: %s", placement.version, placement.engine_id, error.message)
+    reason = str(error.facts["reason"]) if isinstance(error, EngineRefused) else error.message
+    serving.refused(placement, reason)

@@ -1,0 +1,182 @@
+"""Releasing: which version answers for its style, and which one is tried on a share of the requests.
+
+Versions never change; the aliases `live` and `canary` move between those that serve. Every move is a row in
+the style's history and is published on commit. No engine is asked: what serves is loaded already.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from adapters import figures, routes
+from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
+from adapters.models import AdapterVersion, Release, Status, Style
+from tenants.public import User
+
+
+def promote(version: AdapterVersion, actor: User | None, reason: str = "") -> None:
+    """Let a version answer for its style, and end the canary: what it was compared with is not live any more.
+
+    Raises NotServing.
+    """
+    with _moving(version.style_id) as style:
+        _require_serving(version)
+        _move_live(style, version, actor=actor, reason=reason)
+
+
+def roll_back(style: Style, actor: User | None) -> AdapterVersion:
+    """Return the version that answered before the live one, and answers again. Raises NothingToRollBackTo
+    or NotServing."""
+    with _moving(style.pk) as held:
+        before = before_live(held)
+        if before is None:
+            raise NothingToRollBackTo
+        _require_serving(before)
+        _move_live(held, before, actor=actor, reason="Rolled back.")
+    return before
+
+
+def begin_canary(version: AdapterVersion, percent: int, actor: User | None) -> None:
+    """Let a version answer a share of its style's requests, or change that share; it replaces another canary.
+
+    Raises BadShare, NotServing or NothingToCompare.
+    """
+    if not 1 <= percent <= 99:
+        raise BadShare
+    with _moving(version.style_id) as style:
+        _require_serving(version)
+        if style.live_version_id in (None, version.pk):
+            raise NothingToCompare(number=version.number)
+        _move_canary(style, version, percent=percent, actor=actor)
+
+
+def end_canary(style: Style, actor: User | None, reason: str = "") -> bool:
+    """End the canary that a style shows; return False when it has ended or was replaced meanwhile."""
+    with _moving(style.pk) as held:
+        if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
+            return False
+        _move_canary(held, None, actor=actor, reason=reason)
+    return True
+
+
+def appoint(version: AdapterVersion) -> None:
+    """Let a version that has just begun to serve answer, if no other does or if it was uploaded for that.
+
+    One that comes late, after a newer one, waits to be promoted.
+    """
+    with _moving(version.style_id) as style:
+        live = style.live_version
+        if live is None:
+            _move_live(style, version, actor=version.created_by, reason="No other version served.")
+        elif version.goes_live and version.number > live.number:
+            _move_live(style, version, actor=version.created_by, reason="Uploaded to answer at once.")
+
+
+def fall_back(style: Style, reason: str) -> None:
+    """Drop a canary that serves no more; where the live version serves no more, let another one answer."""
+    with _moving(style.pk) as held:
+        canary, live = held.canary_version, held.live_version
+        if canary and canary.status != Status.SERVING:
+            _move_canary(held, None, reason=reason)
+        if live and live.status != Status.SERVING:
+            _move_live(held, successor(held), reason=reason)
+
+
+def watch() -> int:
+    """End every canary that does clearly worse than its live version; return how many. Safe to repeat."""
+    running = Style.objects.filter(canary_version__isnull=False, live_version__isnull=False)
+    ended = 0
+    for style in running.select_related("canary_version", "live_version"):
+        comparison = figures.compare(style)
+        if comparison and comparison.fault:
+            ended += end_canary(style, None, comparison.fault)
+    return ended
+
+
+def before_live(style: Style) -> AdapterVersion | None:
+    """Return the version that answered before the live one. A move back takes back the move before it."""
+    moves = style.releases.filter(alias=Release.Alias.LIVE).order_by("pk")
+    answered: list[UUID] = []
+    for version in filter(None, chain.from_iterable(moves.values_list("before", "after"))):
+        if answered[-2:-1] == [version]:
+            answered.pop()
+        elif answered[-1:] != [version]:
+            answered.append(version)
+    return AdapterVersion.objects.filter(pk__in=answered[-2:-1]).first()
+
+
+def successor(style: Style) -> AdapterVersion | None:
+    """Return what would answer if the live version ended: the one before it, else the newest that serves."""
+    before = before_live(style)
+    if before and before.status == Status.SERVING:
+        return before
+    serving = style.versions.filter(~Q(pk=style.live_version_id), status=Status.SERVING)
+    return serving.order_by("-number").first()
+
+
+@contextmanager
+def _moving(style_id: UUID) -> Iterator[Style]:
+    """Hold a style while its aliases move, against anybody else who moves them; publish it on commit."""
+    with transaction.atomic():
+        # Without its versions: rows that are joined to one that had to be waited for are as they were before.
+        style = Style.objects.select_for_update(no_key=True).get(pk=style_id)
+        yield style
+        routes.changed(style)
+
+
+def _require_serving(version: AdapterVersion) -> None:
+    # Asked while the style is held: a version that ends meanwhile waits, and then finds what led to it.
+    if not AdapterVersion.objects.filter(pk=version.pk, status=Status.SERVING).exists():
+        raise NotServing(number=version.number)
+
+
+def _move_live(
+    style: Style, after: AdapterVersion | None, *, actor: User | None = None, reason: str = ""
+) -> None:
+    if style.live_version == after:
+        return
+    if style.canary_version:
+        _move_canary(style, None, actor=actor, reason="The live version changed.")
+    Style.objects.filter(pk=style.pk).update(live_version=after)
+    _log(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
+    style.live_version = after
+
+
+def _move_canary(
+    style: Style,
+    after: AdapterVersion | None,
+    *,
+    percent: int = 0,
+    actor: User | None = None,
+    reason: str = "",
+) -> None:
+    before = style.canary_version
+    if (before, style.canary_percent) == (after, percent):
+        return
+    since = style.canary_since if before == after else timezone.now()
+    Style.objects.filter(pk=style.pk).update(
+        canary_version=after, canary_percent=percent, canary_since=since if after else None
+    )
+    _log(style, Release.Alias.CANARY, before, after, percent=percent, actor=actor, reason=reason)
+    style.canary_version, style.canary_percent = after, percent
+
+
+def _log(
+    style: Style,
+    alias: Release.Alias,
+    before: AdapterVersion | None,
+    after: AdapterVersion | None,
+    *,
+    percent: int = 0,
+    actor: User | None,
+    reason: str,
+) -> None:
+    limit = Release._meta.get_field("reason").max_length
+    style.releases.create(
+        alias=alias, before=before, after=after, percent=percent, actor=actor, reason=reason[:limit]
+    )

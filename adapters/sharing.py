@@ -1,0 +1,152 @@
+"""Sharing: a style is its owner's alone until it is offered to everybody or shared with a named workspace.
+
+Whoever has come to rely on a style keeps it for the length of a notice when it is taken back. Only operators
+end it at once.
+"""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from adapters import catalogue, routes
+from adapters.errors import (
+    AlreadyShared,
+    NoSuchWorkspace,
+    NotOffered,
+    OwnWorkspace,
+    SharingMoved,
+    WithoutTerms,
+)
+from adapters.models import Selection, Share, Style
+from tenants.public import Tenant, User
+
+NOTICE = timedelta(days=7)
+
+
+def offer(style: Style) -> None:
+    """Offer a style to the public catalogue; operators approve it. Offering it twice does nothing.
+
+    Raises WithoutTerms unless it names its author and its licence.
+    """
+    if not style.author or not style.licence:
+        raise WithoutTerms
+    hidden = Style.objects.filter(pk=style.pk, is_public=False, offered_at=None)
+    hidden.update(offered_at=Now(), declined_reason="")
+
+
+def withdraw(style: Style) -> None:
+    """Take an offer back that operators have not answered yet. Raises SharingMoved when they have."""
+    if not Style.objects.offered().filter(pk=style.pk).update(offered_at=None):
+        raise SharingMoved
+
+
+def approve(style: Style) -> None:
+    """Put an offered style into the catalogue. Raises NotOffered."""
+    with transaction.atomic():
+        if not Style.objects.offered().select_for_update(no_key=True, of=("self",)).filter(pk=style.pk):
+            raise NotOffered
+        catalogue.set_public(style)
+
+
+def decline(style: Style, reason: str) -> None:
+    """Answer an offer with the reason why not, which its owner reads. Raises NotOffered."""
+    offered = Style.objects.offered().filter(pk=style.pk)
+    if not offered.update(offered_at=None, declined_reason=reason[:300]):
+        raise NotOffered
+
+
+def take_back(style: Style) -> None:
+    """Take a style out of the catalogue with notice. Taking it back twice does not lengthen the notice."""
+    public = Style.objects.filter(pk=style.pk, is_public=True, public_until=None)
+    public.update(public_until=Now() + NOTICE)
+
+
+def keep_public(style: Style) -> None:
+    """Leave a style in the catalogue after all. Raises SharingMoved when the notice is over."""
+    public = Style.objects.filter(pk=style.pk, is_public=True, public_until__gt=Now())
+    if not public.update(public_until=None):
+        raise SharingMoved
+
+
+def share(style: Style, slug: str, by: User | None) -> Share:
+    """Return the share of a style with the workspace of a name; one under notice holds again.
+
+    A name that nobody has is said to be so: names are in every public model name, sign-up avoids those that
+    are taken, and a share that waited in silence for whoever takes a mistyped name would be the worse leak.
+
+    Raises NoSuchWorkspace, OwnWorkspace or AlreadyShared.
+    """
+    tenant = Tenant.objects.filter(slug=slug).first()
+    if tenant is None:
+        raise NoSuchWorkspace(slug=slug)
+    if tenant.pk == style.owner_id:
+        raise OwnWorkspace
+    made, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
+    if not is_new and not Share.objects.filter(pk=made.pk).exclude(ends_at=None).update(ends_at=None):
+        raise AlreadyShared(name=tenant.name)
+    return made
+
+
+def revoke(share: Share) -> None:
+    """End a share with notice. Revoking it twice does not lengthen the notice."""
+    Share.objects.filter(pk=share.pk, ends_at=None).update(ends_at=Now() + NOTICE)
+
+
+def keep(share: Share) -> None:
+    """Let a share under notice hold after all. Raises SharingMoved when the notice is over."""
+    if not Share.objects.in_force().filter(pk=share.pk).update(ends_at=None):
+        raise SharingMoved
+
+
+def leave(tenant: Tenant, style: Style) -> None:
+    """Take a shared style out of a tenant's sight, by its own wish."""
+    for own in Share.objects.filter(tenant=tenant, style=style):
+        end(own)
+
+
+def end(share: Share) -> None:
+    """End a share at once: its workspace loses the style with the next request."""
+    with transaction.atomic():
+        share.delete()
+        routes.count_change([share.tenant_id])
+
+
+def end_for_everybody(style: Style, *, reason: str = "") -> None:
+    """Take a style from everybody but its owner, at once; the owner reads the reason."""
+    with transaction.atomic():
+        Share.objects.filter(style=style).delete()
+        catalogue.set_public(style, public=False)
+        Style.objects.filter(pk=style.pk).update(declined_reason=reason[:300])
+
+
+def end_due() -> int:
+    """End every share and take out every public style whose notice is over; return how many."""
+    shares = sum(_end_if_over(share) for share in Share.objects.over())
+    return shares + sum(_take_out_if_over(style) for style in Style.objects.leaving_now())
+
+
+def _end_if_over(share: Share) -> bool:
+    with transaction.atomic():
+        deleted, _ = Share.objects.over().filter(pk=share.pk).delete()  # its owner may just have kept it
+        if deleted:
+            routes.count_change([share.tenant_id])
+    return bool(deleted)
+
+
+def _take_out_if_over(style: Style) -> bool:
+    with transaction.atomic():
+        leaving = Style.objects.leaving_now().select_for_update(no_key=True, of=("self",))
+        over = leaving.filter(pk=style.pk).first()
+        if over:
+            catalogue.set_public(over, public=False)
+    return bool(over)
+
+
+def audience(style: Style) -> int:
+    """Return how many other workspaces have a style: it is shared with them, or they selected it."""
+    lent = Share.objects.in_force().filter(style=style).values("tenant")
+    selected = Selection.objects.in_force().filter(style=style).values("tenant")
+    others = Tenant.objects.filter(Q(pk__in=lent) | Q(pk__in=selected))
+    return others.exclude(pk=style.owner_id).count()

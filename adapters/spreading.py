@@ -1,0 +1,152 @@
+"""Which versions are wanted on which engines of one base model: facts in, a plan out. Asks nobody.
+
+**One engine** holds everything that serves, up to its `max_adapters`. Where that is not enough it holds what
+is asked for now, then what answers for its style, then what it has already, then what was used last: the warm
+set. The rest is cold, on no engine, and comes when a request asks for it.
+
+**Several engines**: a version is wanted on one, the emptiest with room. It is wanted on more once it takes
+more than one engine's share of all requests, up to all of them, and on one more if it is asked for while none
+of its own answers. A draining engine keeps a version until another one has it loaded.
+
+**Nothing flaps.** A version stays where it is as long as there is room. A copy too many goes when all copies
+are loaded, and not while twice the demand would need it. Engines are evened out when one holds clearly more
+than another and everything is in its place, a few versions at a time: loaded there first, then dropped here.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+BUSY_A_MINUTE = 12.0  # a version with fewer requests needs no copy, however little else is asked for
+MOVES_AT_ONCE = 20
+UNEVEN, UNEVEN_LEAST = 0.2, 8  # more adapters than the emptiest engine, of the mean and at least
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A version that may be on engines. `places`: where it is wanted now → whether it answers from there."""
+
+    version: UUID
+    is_asked: bool
+    answers: bool
+    used_at: datetime
+    a_minute: float
+    fits: frozenset[str]
+    places: Mapping[str, bool]
+
+    @property
+    def standing(self) -> tuple[bool, bool, bool, datetime, UUID]:
+        """What decides who is in where not all can be: the higher the better."""
+        return self.is_asked, self.answers, bool(self.places), self.used_at, self.version
+
+
+@dataclass(frozen=True)
+class Room:
+    """An engine, and how many adapters it takes; one that is not open is draining."""
+
+    engine: str
+    size: int
+    is_open: bool = True
+    is_healthy: bool = True
+
+
+def plan(claims: Iterable[Claim], rooms: Sequence[Room]) -> dict[str, set[UUID]]:
+    """Return engine → the versions that are wanted there."""
+    ranked = sorted(claims, key=lambda claim: claim.standing, reverse=True)
+    spread = _Spread(ranked, rooms)
+    for claim in ranked:
+        spread.place(claim)
+    for claim in ranked:
+        spread.copy(claim)
+    for claim in ranked:
+        spread.keep_on_closed(claim)
+    spread.even_out(ranked)
+    return spread.plan
+
+
+class _Spread:
+    def __init__(self, claims: Sequence[Claim], rooms: Sequence[Room]) -> None:
+        self.plan: dict[str, set[UUID]] = {room.engine: set() for room in rooms}
+        self._open = {room.engine: room for room in rooms if room.is_open}
+        held = [engine for claim in claims for engine in claim.places]
+        self._load = {engine: held.count(engine) for engine in self._open}
+        self._total = sum(claim.a_minute for claim in claims)
+        self._granted: dict[UUID, list[str]] = {claim.version: [] for claim in claims}
+
+    def place(self, claim: Claim) -> None:
+        """Give a version its first place: where it is, or else on the emptiest engine."""
+        if engine := self._held(claim) or self._emptiest(claim):
+            self._grant(claim, engine)
+
+    def copy(self, claim: Claim) -> None:
+        """Let a version keep what it needs beyond its first place, and give it what it lacks of that."""
+        granted, needed = self._granted[claim.version], self._needed(claim)
+        while (len(granted) < needed or not all(claim.places.values())) and (held := self._held(claim)):
+            self._grant(claim, held)
+        while granted and len(granted) < needed and (engine := self._emptiest(claim)):
+            self._grant(claim, engine)
+
+    def keep_on_closed(self, claim: Claim) -> None:
+        """Leave a version on draining engines until an open one answers for it."""
+        if not any(claim.places.get(engine) for engine in self._granted[claim.version]):
+            for engine in claim.places.keys() - self._open.keys():
+                self.plan[engine].add(claim.version)
+
+    def even_out(self, claims: Sequence[Claim]) -> None:
+        """Begin to move a few versions from the fullest engine to the emptiest, if they differ much."""
+        if len(self._open) < 2 or not all(self._is_settled(claim) for claim in claims):
+            return
+        counts = {engine: len(self.plan[engine]) for engine in self._open}
+        fullest, emptiest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+        gap, mean = counts[fullest] - counts[emptiest], sum(counts.values()) / len(counts)
+        if gap <= max(UNEVEN_LEAST, UNEVEN * mean):
+            return
+        left = min(MOVES_AT_ONCE, gap // 2, self._open[emptiest].size - counts[emptiest])
+        movable = [c for c in claims if self._granted[c.version] == [fullest] and emptiest in c.fits]
+        # By their random ids: much and little used ones alike.
+        for claim in sorted(movable, key=lambda claim: claim.version)[: max(0, left)]:
+            self._grant(claim, emptiest)
+
+    def _is_settled(self, claim: Claim) -> bool:
+        return claim.places.keys() == set(self._granted[claim.version]) and all(claim.places.values())
+
+    def _needed(self, claim: Claim) -> int:
+        granted = self._granted[claim.version]
+        now = len(claim.places.keys() & self._open.keys())
+        needed = max(self._shares(claim.a_minute), min(now, self._shares(2 * claim.a_minute)))
+        if claim.is_asked and not any(self._open[engine].is_healthy for engine in granted):
+            return max(needed, len(granted) + 1)
+        return needed
+
+    def _shares(self, a_minute: float) -> int:
+        """Return on how many engines a version belongs that is asked for so often."""
+        if a_minute < BUSY_A_MINUTE:
+            return 1
+        return min(len(self._open), math.ceil(a_minute / self._total * len(self._open)))
+
+    def _held(self, claim: Claim) -> str | None:
+        """Return the best of the engines that a version is wanted on now, beyond those granted to it."""
+        held = [engine for engine in claim.places if self._has_place(claim, engine)]
+        return min(held, key=lambda e: (not claim.places[e], self._load[e], e), default=None)
+
+    def _emptiest(self, claim: Claim) -> str | None:
+        """Return the engine that is best for one more; a full one if it holds some of less standing."""
+        places = [engine for engine in self._open if self._has_place(claim, engine)]
+        return min(places, key=self._fullness, default=None)
+
+    def _fullness(self, engine: str) -> tuple[bool, bool, int, str]:
+        room, load = self._open[engine], self._load[engine]
+        return load >= room.size, not room.is_healthy, load, engine
+
+    def _has_place(self, claim: Claim, engine: str) -> bool:
+        room = self._open.get(engine)
+        free = room is not None and len(self.plan[engine]) < room.size
+        return free and engine in claim.fits and engine not in self._granted[claim.version]
+
+    def _grant(self, claim: Claim, engine: str) -> None:
+        self.plan[engine].add(claim.version)
+        self._granted[claim.version].append(engine)
+        if engine not in claim.places:
+            self._load[engine] += 1

@@ -1,0 +1,106 @@
+"""A version's style card: its probe in words, as a small chart, and beside the base model's answers."""
+
+import math
+from dataclasses import dataclass
+
+from django.db.models import F
+
+from adapters.models import AdapterVersion, Probe
+
+# From this strength on, in nats a token; the shipped styles are at 0.5 to 0.7 (docs/probing.md).
+WORDS = ((1.0, "very strong"), (0.4, "strong"), (0.2, "clear"), (0.0, "slight"))
+SHOWN_SAMPLES = 2  # beside the sample line, which is a third
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The shift of one opening, in nats a token, and its height against the largest."""
+
+    prompt: str
+    shift: float
+    height_percent: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure of the base's answers and of the style's."""
+
+    label: str
+    base: str
+    style: str
+
+
+@dataclass(frozen=True)
+class StyleCard:
+    """What the page of a style shows of one version."""
+
+    number: int
+    strength: float
+    word: str
+    factor: float  # as which the chance of a likely next word changes
+    peer: Probe | None
+    bars: list[Bar]
+    rows: list[Row]
+    phrases: list[str]
+    samples: list[dict[str, str]]
+    sample_count: int
+
+
+def of(version: AdapterVersion | None) -> StyleCard | None:
+    """Return a version's card, or None before its probe was taken; two queries."""
+    probe = Probe.objects.filter(version=version).first() if version else None
+    if version is None or probe is None:
+        return None
+    return StyleCard(
+        number=version.number,
+        strength=probe.strength,
+        word=word_of(probe.strength),
+        factor=math.exp(probe.strength),
+        peer=_peer(version),
+        bars=_bars(probe),
+        rows=_rows(probe),
+        phrases=probe.measures.get("style", {}).get("phrases", []),
+        samples=probe.samples[:SHOWN_SAMPLES],
+        sample_count=len(probe.samples),
+    )
+
+
+def word_of(strength: float) -> str:
+    """Return how a strength in nats a token is called."""
+    return next(word for least, word in WORDS if strength >= least)
+
+
+def facts_of(version: AdapterVersion | None) -> list[str]:
+    """Return what a catalogue says of a version in few words: a strong effect, 14 words a sentence."""
+    probe: Probe | None = getattr(version, "probe", None)
+    if probe is None:
+        return []
+    length = probe.measures.get("style", {}).get("words_a_sentence")
+    return [f"{word_of(probe.strength)} effect", *([f"{length:.0f} words a sentence"] if length else [])]
+
+
+def _peer(version: AdapterVersion) -> Probe | None:
+    """Return the probe of a style that everybody knows, to compare with: the house's oldest other one."""
+    probes = Probe.objects.filter(
+        version__style__owner__is_house=True,
+        version__style__base_model=version.style.base_model_id,
+        version__style__is_public=True,
+        version__style__live_version=F("version"),
+    )
+    others = probes.exclude(version__style=version.style_id).select_related("version__style")
+    return others.order_by("version__style__created_at").first()
+
+
+def _bars(probe: Probe) -> list[Bar]:
+    highest = max((row["shift"] for row in probe.shifts), default=0.0) or 1.0
+    return [Bar(row["prompt"], row["shift"], 100 * row["shift"] / highest) for row in probe.shifts]
+
+
+def _rows(probe: Probe) -> list[Row]:
+    base, style = probe.measures.get("base", {}), probe.measures.get("style", {})
+    measured = (("Words a sentence", "words_a_sentence"), ("Reading ease", "reading_ease"))
+    return [
+        Row(label, f"{base[name]:.0f}", f"{style[name]:.0f}")
+        for label, name in measured
+        if base.get(name) is not None and style.get(name) is not None
+    ]

@@ -1,0 +1,105 @@
+"""Saying what a style is, offering it to everybody, sharing it with a workspace."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.timezone import now
+from django.views.decorators.http import require_POST
+
+from adapters import catalogue, sharing
+from adapters.errors import AlreadyShared, NoSuchWorkspace, OwnWorkspace
+from adapters.forms import AboutForm, ShareForm
+from adapters.models import Share, Style
+from adapters.views.catalogue import style_page
+from adapters.views.common import own_style, page_of
+from foundation.errors import DomainError
+from tenants.public import MemberRequest, member_required
+
+CATALOGUE_DEEDS = {
+    "offer": (sharing.offer, "It waits for approval: the operators look at it."),
+    "withdraw": (sharing.withdraw, "The offer is withdrawn."),
+    "take-back": (sharing.take_back, "It leaves the catalogue on {ends}. Until then you can undo this."),
+    "keep": (sharing.keep_public, "It stays in the catalogue."),
+}
+SHARE_DEEDS = {
+    "revoke": (sharing.revoke, "{tenant} loses it on {ends}. Until then you can undo this."),
+    "keep": (sharing.keep, "{tenant} keeps it."),
+}
+
+
+@require_POST
+@member_required
+def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Change what people read about an own style."""
+    style = own_style(request, style_id)
+    form = AboutForm(request.POST, style=style)
+    if not form.is_valid():
+        return style_page(request, style, status=400, about_form=form)
+    catalogue.describe(style, **form.texts())
+    messages.success(request, "Everybody who sees the style reads this now.")
+    return redirect(page_of(style))
+
+
+@require_POST
+@member_required
+def offer(request: MemberRequest, style_id: UUID, deed: str) -> HttpResponse:
+    """Offer an own style to the public catalogue, withdraw the offer, take the style back, or undo that."""
+    style = own_style(request, style_id)
+    if deed not in CATALOGUE_DEEDS:
+        raise Http404
+    act, done = CATALOGUE_DEEDS[deed]
+    try:
+        act(style)
+        messages.success(request, done.format(ends=_end_of_notice()))
+    except DomainError as error:
+        messages.error(request, error.message)
+    return redirect(f"{page_of(style)}#sharing")
+
+
+@require_POST
+@member_required
+def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Share an own style with the workspace of a name."""
+    style, form = own_style(request, style_id), ShareForm(request.POST)
+    if form.is_valid():
+        try:
+            made = sharing.share(style, form.cleaned_data["workspace"], request.user)
+            messages.success(request, f"{made.tenant.name} can select {style.name} now.")
+            return redirect(f"{page_of(style)}#sharing")
+        except (NoSuchWorkspace, OwnWorkspace, AlreadyShared) as error:
+            form.add_error("workspace", error.message)
+    return style_page(request, style, status=400, share_form=form)
+
+
+@require_POST
+@member_required
+def change_share(request: MemberRequest, share_id: int, deed: str) -> HttpResponse:
+    """Revoke a share of an own style with notice, or undo that."""
+    shares = Share.objects.select_related("style__owner", "tenant")
+    own = get_object_or_404(shares, pk=share_id, style__owner=request.tenant)
+    if deed not in SHARE_DEEDS:
+        raise Http404
+    act, done = SHARE_DEEDS[deed]
+    try:
+        act(own)
+        messages.success(request, done.format(tenant=own.tenant.name, ends=_end_of_notice()))
+    except DomainError as error:
+        messages.error(request, error.message)
+    return redirect(f"{page_of(own.style)}#sharing")
+
+
+@require_POST
+@member_required
+def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Do without a style that another workspace shares."""
+    lent = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
+    style = get_object_or_404(lent, pk=style_id)
+    sharing.leave(request.tenant, style)
+    messages.success(request, f"{style.name} is not shared with you any more.")
+    return redirect("adapters:catalogue")
+
+
+def _end_of_notice() -> str:
+    return f"{now() + sharing.NOTICE:%-d %B}"

@@ -1,0 +1,132 @@
+"""`make bench-ray`: a Ray cluster with one and two replicas against vLLM by itself, on the same machine.
+
+`ENGINE_KIND=ray ENGINE_REPLICAS=2 python -m stack run --all -- python -m bench.cluster` measures the stack
+that it runs beside, through the gateway, and puts the figures beside those of the other kinds, in
+bench/results/ray.json and bench/results/ray.md.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+import openai
+import uvloop
+
+from bench import machine, report
+from bench.engine import MAX_TOKENS, PROMPT, THINGS, ask
+from bench.upload_time import one_round
+from stack.folders import Folders
+from stack.pages import signed_in
+from stack.smoke import STYLE
+
+STYLES = ("poetry", "genz", "legal")
+AT_ONCE, PASSES, UPLOADS = 8, 3, 5
+CASES = {"single": (1, STYLES[:1]), "one_style": (AT_ONCE, STYLES[:1]), "mixed": (AT_ONCE, STYLES)}
+ALONE = "vLLM"
+TITLES = {
+    "start_s": "start to ready and seeded (s)",
+    "memory_mib": "memory of the engine's processes (MiB)",
+    "single": "tokens/s, one request at a time",
+    "one_style": f"tokens/s, {AT_ONCE} at once, one style",
+    "mixed": f"tokens/s, {AT_ONCE} at once, three styles",
+    "first_word_s": "upload finished to first styled token (s)",
+}
+RESULTS = report.RESULTS / "ray.json"
+
+type Figures = dict[str, float]
+
+
+def kind() -> str:
+    """Return what the engine beside this is called in the table."""
+    if os.environ["ENGINE_KIND"] == "vllm":
+        return ALONE
+    count = os.environ["ENGINE_REPLICAS"]
+    return f"Ray, {count} replica{'' if count == '1' else 's'}"
+
+
+def measured(start_s: float) -> Figures:
+    """Return all figures of the stack that this runs beside."""
+    site, known = os.environ["SITE_URL"], json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    rates = uvloop.run(_rates(site, known["api_key"]))
+    session = signed_in(site, login=known["login"], password=known["password"])
+    client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0, timeout=120)
+    first_word_s = median(one_round(site, session, client, STYLE)["in all"] for _ in range(UPLOADS))
+    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / "engine.json"
+    memory_mib = sum(map(pss_mib, machine.family(json.loads(record.read_text())["pid"])))
+    return {"start_s": start_s, "memory_mib": memory_mib, **rates, "first_word_s": first_word_s}
+
+
+async def _rates(site: str, key: str) -> Figures:
+    """Return the medians of tokens/s; the first pass warms up."""
+    async with aiohttp.ClientSession(site, headers={"authorization": f"Bearer {key}"}) as http:
+        await _pass(http, *CASES["mixed"])
+        passes = {name: [await _pass(http, *case) for _ in range(PASSES)] for name, case in CASES.items()}
+    return {name: median(rates) for name, rates in passes.items()}
+
+
+async def _pass(http: aiohttp.ClientSession, at_once: int, styles: tuple[str, ...]) -> float:
+    """Return the tokens/s of one pass: as many answers as keep all clients busy three times."""
+    jobs = iter([(style, thing) for thing in THINGS * 3 for style in styles][: 3 * at_once])
+
+    async def worker() -> int:
+        return sum([await ask(http, style, PROMPT.format(thing=thing)) for style, thing in jobs])
+
+    began_s = time.perf_counter()
+    tokens = await asyncio.gather(*(worker() for _ in range(at_once)))
+    return sum(tokens) / (time.perf_counter() - began_s)
+
+
+def pss_mib(pid: int) -> float:
+    """Return a process's memory, what it shares counted in parts; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def age_s(pid: int) -> float:
+    """Return how long ago a process began."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / machine.TICKS_A_SECOND
+
+
+def written(found: dict[str, Figures]) -> str:
+    """Return the figures as Markdown; rates also as multiples of vLLM's by itself."""
+    cells = [
+        [title, *(_cell(key, figures, found.get(ALONE)) for figures in found.values())]
+        for key, title in TITLES.items()
+    ]
+    return (
+        "# A Ray cluster and vLLM by itself, on one machine\n\n"
+        f"Written by `make bench-ray`: {len(os.sched_getaffinity(0))} cores of {machine.model()}, "
+        f"{os.environ['BASE_MODEL']} in {os.environ['ENGINE_DTYPE']}, answers of {MAX_TOKENS} tokens through "
+        f"the gateway, medians of {PASSES} passes and of {UPLOADS} uploads of 5 MB.\n\n"
+        f"{report.aligned([['', *found], *cells])}\n"
+    )
+
+
+def _cell(key: str, figures: Figures, alone: Figures | None) -> str:
+    value = report.shown(figures[key])
+    return f"{value} ({figures[key] / alone[key]:.2f} x)" if alone and key in CASES else value
+
+
+def main() -> int:
+    """Measure, print, write."""
+    start_s = age_s(os.getppid())
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found[kind()] = measured(start_s)
+    found = dict(sorted(found.items(), key=lambda item: (item[0] != ALONE, item[0])))
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    RESULTS.with_suffix(".md").write_text(written(found))
+    print(written(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

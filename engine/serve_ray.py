@@ -1,0 +1,135 @@
+"""Start Ray Serve LLM on this machine: replicas of the base model that pull adapters from S3 by themselves.
+
+    engine/serve_ray.py        settings from BASE_MODEL*, ENGINE_*, S3_* and AWS_*; ENGINE_REPLICAS is 2
+
+The adapter in s3://$S3_BUCKET/adapters/<id>/ is the model `<base model>:<id>`; ENGINE_* limits are each
+replica's. Run it with the engine environment's Python after engine/install.py --ray. Ray Serve takes requests
+without any key, and its replicas take calls from each other on ports of all interfaces: this is for a machine
+whose network is private.
+"""
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import serve
+
+ADAPTERS = "adapters"  # the folder in which the platform seals what it has checked
+OBJECT_STORE_BYTES = 100 * 1024**2  # Ray's smallest is 75 MiB; nothing but requests passes through it
+SPARE = 4  # places for what the gateway doesn't count: health checks and samples
+CPUS = 8  # Ray's arithmetic only: with the machine's two, its own parts leave a replica without one
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the environment decides beside the engine's settings."""
+
+    replicas: int
+    bucket: str
+    folder: Path
+
+
+def read(environ: Mapping[str, str]) -> Cluster:
+    """Return the cluster that `environ` describes. Raises CannotServe."""
+    if not environ.get("S3_BUCKET"):
+        raise serve.CannotServe("S3_BUCKET is not set: name the bucket in which the adapters are.")
+    return Cluster(
+        replicas=serve.number(environ, "ENGINE_REPLICAS", 2),
+        bucket=environ["S3_BUCKET"],
+        folder=Path(environ.get("RAY_DIR") or serve.ROOT / "var/ray").absolute(),
+    )
+
+
+def environment(settings: serve.Settings, cluster: Cluster, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that Ray's processes, the replicas among them, need beside those already set."""
+    variables = {
+        **serve.environment(settings),
+        "PYTHONPATH": str(Path(__file__).parent),  # where replicas find their class
+        "RAY_ADAPTERS_DIR": str(cluster.folder / ADAPTERS),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a cluster of one machine: Ray's own ports are on loopback
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        "AWS_DEFAULT_REGION": environ.get("S3_REGION", ""),
+    }
+    if endpoint := environ.get("S3_ENDPOINT_URL"):
+        variables["AWS_ENDPOINT_URL_S3"] = endpoint
+    if settings.api_key:  # whoever may start tasks in the cluster may do anything: Ray's own ports get a key
+        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": settings.api_key}
+    return variables
+
+
+def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, object]:
+    """Return what Ray Serve LLM is to run, as its LLMConfig."""
+    bundle = {"CPU": 1} if settings.device == "cpu" else {"CPU": 1, "GPU": 1}
+    return {
+        "model_loading_config": {
+            "model_id": settings.base_model,
+            "model_source": str(settings.base_model_dir),
+        },
+        "lora_config": {
+            "dynamic_lora_loading_path": f"s3://{cluster.bucket}/{ADAPTERS}",
+            "max_num_adapters_per_replica": settings.max_cpu_loras,
+        },
+        "placement_group_config": {"bundles": [bundle]},
+        "deployment_config": {
+            "num_replicas": cluster.replicas,
+            "max_ongoing_requests": settings.max_num_seqs + SPARE,  # a style with more goes to others, too
+            "health_check_period_s": 2,
+        },
+        "server_cls": "ray_replica.Replica",
+        "log_engine_metrics": False,
+        "engine_kwargs": {
+            "dtype": settings.dtype,
+            "max_model_len": settings.max_model_len,
+            "max_num_seqs": settings.max_num_seqs,
+            "scheduling_policy": "priority",
+            "enable_lora": True,
+            "max_loras": settings.max_loras,
+            "max_cpu_loras": settings.max_cpu_loras,
+            "max_lora_rank": settings.max_lora_rank,
+            "enable_force_include_usage": True,
+            "enable_prompt_tokens_details": True,
+            "enable_auto_tool_choice": True,
+            "tool_call_parser": settings.tool_call_parser,
+        },
+    }
+
+
+def start(settings: serve.Settings, cluster: Cluster) -> None:
+    """Start the cluster and return once its replicas answer."""
+    import ray  # noqa: PLC0415  reads the variables above when it is imported
+    from ray import serve as ray_serve  # noqa: PLC0415
+    from ray.serve.llm import LLMConfig, build_openai_app  # noqa: PLC0415
+
+    ray.init(
+        "local",
+        num_cpus=max(CPUS, os.cpu_count() or 1),
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        log_to_driver=False,
+        _temp_dir=str(cluster.folder),
+    )
+    ray_serve.start(http_options={"host": settings.host, "port": settings.port})
+    ray_serve.run(build_openai_app({"llm_configs": [LLMConfig(**configuration(settings, cluster))]}))
+
+
+def main() -> None:
+    settings, cluster = serve.read(os.environ), read(os.environ)
+    serve.check(settings)
+    os.environ.update(environment(settings, cluster, os.environ))
+    shutil.rmtree(cluster.folder / ADAPTERS, ignore_errors=True)  # some may be erased by now
+    start(settings, cluster)
+    where = f"{settings.host}:{settings.port}"
+    print(f"Engine: {cluster.replicas} x {settings.base_model} in a Ray cluster on {where}", flush=True)
+    over = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: over.set())
+    over.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Where a request can go: the places of its route, and what this process knows of the engines behind them.
+
+Of the places whose circuit is closed that one is best which has room; of those, where the style was used
+lately, so that nothing must be read from memory or disk; of those, where least is in flight.
+"""
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from inference.errors import AdapterAbsent, EngineUnavailable
+from inference.turns import Turns
+
+FAILURES_MAX = 3  # of an engine, one after the other
+OPEN_FOR_S = 3.0  # then it is left alone for so long
+ABSENT_FOR_S = 1.0  # the same for a style that an engine does not know: it is being loaded again
+
+type State = Literal["warm", "cpu", "disk", "loading"]
+
+NEAREST: tuple[State, ...] = ("warm", "cpu", "disk")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One engine that a version is loaded on, as `model`. `adapter` is that name, or "" for the bare base."""
+
+    engine: str
+    url: str
+    model: str
+    adapter: str
+    limits: "Limits"
+
+
+class Limits(NamedTuple):
+    """What an engine can do at a time: requests, adapters at work, adapters in memory."""
+
+    max_num_seqs: int
+    max_loras: int
+    max_cpu_loras: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a model name leads; without places it is on its way. `version_id` is "" for the base model."""
+
+    style: str | None
+    name: str
+    version: int | None
+    version_id: str
+    sha256: str
+    base_model: str
+    max_model_len: int
+    places: tuple[Place, ...]
+
+
+@lru_cache(maxsize=4096)
+def read_route(written: str) -> Route:
+    """Return a route as adapters/naming.py writes it; many requests share one."""
+    route = json.loads(written)
+    base_model = route.get("base_model") or ""
+    return Route(
+        style=route["style"], name=route["name"], version=route.get("version"),
+        version_id=route.get("version_id") or "", sha256=route.get("sha256") or "", base_model=base_model,
+        max_model_len=route.get("max_model_len") or 0,
+        places=tuple(_place(place, base_model) for place in route.get("places") or ()),
+    )  # fmt: skip
+
+
+def _place(place: dict[str, Any], base_model: str) -> Place:
+    model = place["lora"]
+    return Place(
+        place["engine"], place["url"], model, "" if model == base_model else model,
+        Limits(place["max_num_seqs"], place["max_loras"], place["max_cpu_loras"]),
+    )  # fmt: skip
+
+
+@dataclass(eq=False, slots=True)
+class Circuit:
+    """Open after so many failures in a row; then one request at a time may try, so many seconds apart."""
+
+    failures_max: int
+    open_for_s: float
+    failures: int = 0
+    tries_again_s: float = 0.0
+
+    def is_open(self) -> bool:
+        """Return whether nobody may try just now."""
+        return self.failures >= self.failures_max and time.monotonic() < self.tries_again_s
+
+    def lets_through(self) -> bool:
+        """Return whether the caller may try; if it is the one that tries again, the others wait."""
+        if self.failures < self.failures_max:
+            return True
+        if self.is_open():
+            return False
+        self.tries_again_s = time.monotonic() + self.open_for_s
+        return True
+
+    def fail(self) -> None:
+        """Count a failure."""
+        self.failures += 1
+        self.tries_again_s = time.monotonic() + self.open_for_s
+
+
+class Recent:
+    """The last so many names that were used."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def use(self, name: str) -> None:
+        """Count a use."""
+        self._names[name] = None
+        self._names.move_to_end(name)
+        if len(self._names) > self._most:
+            self._names.popitem(last=False)
+
+
+class Backend:
+    """One engine as this process sees it: its turns, its circuit, and which adapters it used lately."""
+
+    def __init__(self, limits: Limits, processes: int) -> None:
+        self.limits = limits
+        self.turns = Turns(limits.max_num_seqs // processes, slots=limits.max_loras // processes)
+        self._circuit = Circuit(FAILURES_MAX, OPEN_FOR_S)
+        self._absent: dict[str, Circuit] = {}
+        self._forget()
+
+    def state(self, adapter: str) -> State:
+        """Return how near an adapter should be: among the engine's slots, in its memory, or on its disk."""
+        if not adapter or adapter in self._slots:
+            return "warm"
+        return "cpu" if adapter in self._memory else "disk"
+
+    def can_try(self, adapter: str) -> bool:
+        """Return whether an adapter may be asked for just now."""
+        absent = self._absent.get(adapter)
+        return not (self._circuit.is_open() or (absent and absent.is_open()))
+
+    def lets_through(self, adapter: str) -> bool:
+        """Return whether the caller may ask now, for all others too where a circuit is open."""
+        absent = self._absent.get(adapter)
+        return (
+            self.can_try(adapter) and (not absent or absent.lets_through()) and self._circuit.lets_through()
+        )
+
+    def answered(self, adapter: str) -> None:
+        """Note an answer: the engine is there, and has the adapter at work."""
+        self._circuit.failures = 0
+        self._absent.pop(adapter, None)
+        if adapter:
+            self._slots.use(adapter)
+            self._memory.use(adapter)
+
+    def failed(self, adapter: str, error: EngineUnavailable) -> None:
+        """Note a failure: of the adapter where the engine answers that it does not know it."""
+        if isinstance(error, AdapterAbsent):
+            self._circuit.failures = 0
+            self._absent.setdefault(adapter, Circuit(1, ABSENT_FOR_S)).fail()
+            return
+        self._circuit.fail()
+        if self._circuit.is_open():
+            self._forget()  # what comes back has forgotten, too
+
+    def _forget(self) -> None:
+        self._slots, self._memory = Recent(self.limits.max_loras), Recent(self.limits.max_cpu_loras)
+
+
+@dataclass(eq=False)
+class Routing:
+    """All engines as this process sees them; `processes` share each engine's places and slots."""
+
+    processes: int
+    _backends: dict[str, Backend] = field(default_factory=dict)
+
+    def backend(self, place: Place) -> Backend:
+        """Return the engine of a place."""
+        backend = self._backends.get(place.engine)
+        if backend is None or backend.limits != place.limits:
+            backend = self._backends[place.engine] = Backend(place.limits, self.processes)
+        return backend
+
+    def best(self, route: Route, *, without: Collection[str] = ()) -> tuple[Place, Backend] | None:
+        """Return the best place that can be asked now, or None; `without` are engines that failed."""
+        found = [
+            (place, backend)
+            for place in route.places
+            if place.engine not in without and (backend := self.backend(place)).can_try(place.adapter)
+        ]
+        return min(found, key=_distance) if len(found) > 1 else found[0] if found else None
+
+
+def _distance(at: tuple[Place, Backend]) -> tuple[bool, int, float]:
+    place, backend = at
+    load = backend.turns.load
+    return load >= 1, NEAREST.index(backend.state(place.adapter)), load

@@ -1,0 +1,167 @@
+"""Waiting instead of failing: for a style that is being loaded, and for an engine that is away.
+
+While a style is on its way a request isn't admitted, so that waiting uses up no limit; its hold is taken once
+the style serves. A request that was admitted keeps its hold, looks where its name leads now, and tries again.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+
+from foundation import months
+from inference import counting
+from inference.admission import Caller, Cold, Crude, Grant, Loading, OtherMonth, admit, period_at
+from inference.errors import (
+    AdapterAbsent,
+    EngineBroke,
+    EngineBusy,
+    EngineUnavailable,
+    GateUnavailable,
+    Limited,
+    StyleLoading,
+    UnknownModel,
+)
+from inference.gateway import Gateway
+from inference.routing import Backend, Place, Route, read_route
+from inference.schemas import Asked
+
+BASE = "base"  # everybody has this name
+LOOK_EVERY_S = 0.25
+LOAD_PATIENCE_S = 60
+ENGINE_PATIENCE_S = 120
+WAITING_MAX_PER_TENANT = 512  # for styles to be loaded: nothing else bounds who isn't admitted yet
+BREAKS_MAX = 2  # of engines with one request in their hands: what it asks may be what breaks them
+
+
+async def prompt_tokens(asked: Asked) -> int:
+    """Return a close upper bound of a prompt's tokens."""
+    return await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
+
+
+async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:
+    """Return a grant, after a wait if the style is on its way. Raises DomainError; then nothing is held."""
+    prompt, period = asked.prompt_bound(), months.current()
+    warm = exact = False
+    load_until_s = 0.0
+    while True:
+        try:
+            grant = await admit(
+                gateway.admission, caller, request_id=request_id, model=asked.model, user=asked.user,
+                prompt=prompt, exact=exact, output=asked.output_tokens, choices=asked.choices, period=period,
+            )  # fmt: skip
+        except Cold as error:
+            if warm:
+                raise GateUnavailable from error
+            await gateway.warm(caller.tenant_id, period)
+            warm = True
+        except Loading as loading:
+            load_until_s = load_until_s or time.monotonic() + LOAD_PATIENCE_S
+            await _load(gateway, caller, asked.model, loading, until_s=load_until_s)
+        except OtherMonth as error:
+            period = period_at(error.now_ms)
+        except (Crude, Limited):
+            # The byte bound is crude; where it matters, the base model's own tokenizer decides.
+            if exact:
+                raise
+            prompt, exact = min(prompt, await prompt_tokens(asked)), True
+        else:
+            grant.state = "loading" if load_until_s else None
+            return grant
+
+
+async def _load(gateway: Gateway, caller: Caller, model: str, loading: Loading, *, until_s: float) -> None:
+    """Have a style loaded; return once its name leads anywhere else. Raises StyleLoading after a while."""
+    route: Route | None = loading.route
+    with _waiting(gateway, caller.tenant_id):
+        while route and not route.places:
+            if time.monotonic() >= until_s:
+                raise StyleLoading(model=model, retry_s=5, adapter_state="loading")
+            gateway.demand(route.version_id)
+            await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(GateUnavailable):
+                written = await gateway.valkey.ask("HGET", caller.names.styles, loading.field)
+                route = read_route(written) if written else None
+
+
+@contextmanager
+def _waiting(gateway: Gateway, tenant_id: UUID) -> Iterator[None]:
+    """Count one request that waits for a style. Raises EngineBusy when a tenant has too many."""
+    if gateway.loading[tenant_id] >= WAITING_MAX_PER_TENANT:
+        raise EngineBusy(retry_s=5)
+    gateway.loading[tenant_id] += 1
+    try:
+        yield
+    finally:
+        gateway.loading[tenant_id] -= 1
+        if not gateway.loading[tenant_id]:
+            del gateway.loading[tenant_id]
+
+
+class Search:
+    """Where an admitted request may go: one place after the other, and after a wait the same ones again."""
+
+    def __init__(self, gateway: Gateway, grant: Grant, model: str) -> None:
+        self._gateway, self._grant, self._model = gateway, grant, model
+        self._route = grant.route
+        self._failed: set[str] = set()
+        self._breaks = 0
+        self._failure: EngineUnavailable | None = None
+        self._until_s = 0.0
+
+    async def place(self) -> tuple[Place, Backend]:
+        """Return the best place of those that have not failed; wait while there is none.
+
+        Raises EngineUnavailable when it waited long enough, UnknownModel when the name leads nowhere now.
+        """
+        grant = self._grant
+        while not (found := self._gateway.routing.best(self._route, without=self._failed)):
+            await self._wait()
+        place, backend = found
+        grant.engine = place.engine
+        if grant.state != "loading":
+            grant.state = backend.state(place.adapter)
+        return found
+
+    def failed(self, place: Place, error: EngineUnavailable) -> None:
+        """Note that a place failed. Raises the error when trying again could break another engine."""
+        self._failed.add(place.engine)
+        self._failure = error
+        if isinstance(error, AdapterAbsent):
+            self._grant.state = "loading"
+            self._gateway.demand(self._route.version_id)
+        if isinstance(error, EngineBroke):
+            self._breaks += 1
+            if self._breaks >= BREAKS_MAX:
+                raise error
+
+    async def _wait(self) -> None:
+        now_s = time.monotonic()
+        self._until_s = self._until_s or now_s + ENGINE_PATIENCE_S
+        if now_s >= self._until_s:
+            raise self._failure or EngineUnavailable(retry_s=5)
+        await asyncio.sleep(LOOK_EVERY_S)
+        self._failed.clear()
+        with suppress(GateUnavailable):
+            await self._look_again()
+
+    async def _look_again(self) -> None:
+        """Read where the name leads now: to other engines, another version, or one that is being loaded."""
+        names, field = self._grant.caller.names, self._grant.field
+        asking = self._gateway.valkey.ask("HMGET", names.styles, field, self._model, BASE)
+        canary, live, base = await asking
+        written = canary or live
+        if not written:
+            if base:  # else Valkey forgot all names, and not this one alone
+                raise UnknownModel(model=self._model, param="model")
+            return
+        self._route = read_route(written)
+        if not self._route.places:
+            self._grant.state = "loading"
+            self._gateway.demand(self._route.version_id)
+        elif written != self._grant.route_json:
+            self._grant.route, self._grant.route_json = self._route, written
+            await self._gateway.beat(self._grant.request_id)

@@ -1,0 +1,57 @@
+"""A Ray cluster of this machine in the place of vLLM: ENGINE_KIND=ray, ENGINE_REPLICAS=2."""
+
+import http.client
+import json
+import signal
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack.engine import LAYER, PYTHON
+from stack.errors import MissingPrerequisite
+from stack.folders import ROOT, Folders
+from stack.processes import Program
+
+KIND = "ray"
+LONGEST_FOLDER = 44  # below it Ray names sockets with 63 bytes, and sockaddr_un holds 107
+
+
+def is_wanted(variables: Mapping[str, str]) -> bool:
+    """Return True when the engine of this stack is to be a Ray cluster."""
+    return variables["ENGINE_KIND"] == KIND
+
+
+def program(variables: Mapping[str, str], folders: Folders) -> Program:
+    """Return the cluster as a program. Raises MissingPrerequisite where Ray is not installed."""
+    if not list(PYTHON.parent.glob("../lib/python*/site-packages/ray")):
+        raise MissingPrerequisite("Ray is not in the engine's environment: start through make demo-ray.")
+    return Program(
+        name="engine",
+        title="Ray cluster",
+        argv=[str(PYTHON), str(ROOT / "engine" / "serve_ray.py")],
+        env={**variables, "RAY_DIR": str(_folder(folders))},
+        stop_signal=signal.SIGTERM,
+        stop_within_s=20,  # it ends its processes one after the other
+        layer=LAYER,
+    )
+
+
+def ready(url: str, base_model: str) -> bool:
+    """Return True once a replica answers, be it that it has no such service; the port answers long before."""
+    body = json.dumps({"model": base_model, "prompt": "?"}).encode()
+    request = urllib.request.Request(f"{url}/tokenize", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == 400
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _folder(folders: Folders) -> Path:
+    """Return where the cluster keeps logs, sockets and adapters, its path short enough for the sockets."""
+    folder = folders.var / "ray"
+    return folder if len(str(folder)) <= LONGEST_FOLDER else Path(tempfile.mkdtemp(prefix="polyscribe-ray-"))

@@ -1,0 +1,142 @@
+"""An adapter taken apart, and laid out again as its two files stage by stage: each can be spoilt."""
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.validation import BaseShape
+
+PREFIX = "base_model.model."
+DTYPES: dict[str, np.dtype[Any]] = {
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "F16": np.dtype(np.float16),
+    "F32": np.dtype(np.float32),
+    "F64": np.dtype(np.float64),
+    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
+    "I64": np.dtype(np.int64),
+    "I32": np.dtype(np.int32),
+    "I8": np.dtype(np.int8),
+    "BOOL": np.dtype(np.bool_),
+}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+SERVED = ("BF16", "F16", "F32")
+
+Array = NDArray[Any]
+
+
+class Dice(random.Random):
+    """Chance from one seed, for single choices and (`noise`) for whole arrays."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.noise = np.random.default_rng(self.getrandbits(64))
+
+    def magnitude(self, least: float, most: float) -> float:
+        """Return ten to a power between the two."""
+        return float(10.0 ** self.uniform(least, most))
+
+    def some[Thing](self, things: Iterable[Thing], most: int | None = None) -> list[Thing]:
+        """Return at least one of the things, if there are any."""
+        known = list(things)
+        return self.sample(known, self.randint(1, min(most or len(known), len(known)))) if known else []
+
+
+@dataclass
+class Parts:
+    """An adapter as PEFT knows it."""
+
+    base: BaseShape
+    config: dict[str, Any]
+    tensors: dict[str, Array]
+    metadata: dict[str, Any] | None
+
+    def modules(self) -> list[str]:
+        """Return the modules of the base whose two factors are there, well named and two-dimensional."""
+        return [
+            module
+            for module in self.base.modules
+            if all(self.tensors.get(name_of(module, side), NO_ARRAY).ndim == 2 for side in "AB")
+        ]
+
+    def of(self, module: str, side: str) -> Array:
+        """Return one factor in float32."""
+        return self.tensors[name_of(module, side)].astype(np.float32)
+
+    def put(self, module: str, side: str, values: Array) -> None:
+        """Replace one factor, keeping its type."""
+        name = name_of(module, side)
+        with np.errstate(all="ignore"):  # what does not fit its type becomes infinite
+            self.tensors[name] = values.astype(self.tensors[name].dtype)
+
+
+NO_ARRAY: Array = np.zeros(0)
+
+
+def name_of(module: str, side: str) -> str:
+    """Return the name of a module's factor, as PEFT saves it."""
+    return f"{PREFIX}{module}.lora_{side}.weight"
+
+
+@dataclass
+class Laid:
+    """The files' content before it is written: entries are pairs, because a name may stand twice."""
+
+    config: dict[str, Any]
+    entries: list[tuple[str, Any]]
+    data: bytearray
+
+
+@dataclass
+class Texts:
+    """The two JSON texts, and the data behind the header."""
+
+    config: str
+    header: str
+    data: bytearray
+
+
+@dataclass
+class Files:
+    """The two files' bytes."""
+
+    config: bytearray
+    weights: bytearray
+
+    @property
+    def header_end(self) -> int:
+        """Where the data begins, as far as the length field can be believed."""
+        return min(8 + int.from_bytes(self.weights[:8], "little"), len(self.weights))
+
+
+def lay(parts: Parts) -> Laid:
+    """Lay the tensors one behind the other."""
+    entries: list[tuple[str, Any]] = [("__metadata__", parts.metadata)] if parts.metadata is not None else []
+    data = bytearray()
+    for name, tensor in parts.tensors.items():
+        begin = len(data)
+        data += tensor.tobytes()
+        facts = {
+            "dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, len(data)]
+        }  # fmt: skip
+        entries.append((name, facts))
+    return Laid(parts.config, entries, data)
+
+
+def write(laid: Laid) -> Texts:
+    """Write both JSON texts, the header without blanks, as safetensors' own writer does."""
+    pairs = [f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}" for name, entry in laid.entries]
+    return Texts(json.dumps(laid.config, indent=2), "{" + ",".join(pairs) + "}", laid.data)
+
+
+def encode(texts: Texts) -> Files:
+    """Encode the texts as UTF-8 and put the length before the header."""
+    header = texts.header.encode(errors="surrogatepass")
+    weights = bytearray(len(header).to_bytes(8, "little") + header) + texts.data
+    return Files(bytearray(texts.config.encode(errors="surrogatepass")), weights)

@@ -1,0 +1,266 @@
+"""The check as the worker does it: by ranges, out of archives, by conversions, and not for ever."""
+
+import io
+import json
+import random
+import tracemalloc
+import zipfile
+from datetime import timedelta
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from safetensors.numpy import load, save
+
+from adapters import conversions, reconciling, steps, storage, uploads
+from adapters.errors import NothingToConvert, StorageUnavailable
+from adapters.files import CONFIG_FILE, WEIGHTS_FILE
+from adapters.models import AdapterVersion, Status
+from adapters.sources import LocalFile, ReadAhead
+from adapters.validation import BaseShape, Linear, examine
+from tests.adapters import broken
+from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
+from tests.adapters.sources import Endless
+
+pytestmark = pytest.mark.django_db
+
+MEMORY_BYTES = 64 * 1024 * 1024
+BASE = "base_model_name_or_path"
+
+
+def stored(version: AdapterVersion) -> dict[str, bytes]:
+    """Return the sealed files of a version by name."""
+    client = storage._client()
+    keys = {key.rsplit("/", 1)[-1]: key for key in storage._keys(storage.sealed_key(version.pk, ""))}
+    return {
+        name: client.get_object(Bucket="polyscribe", Key=key)["Body"].read() for name, key in keys.items()
+    }
+
+
+def packed(files: dict[str, bytes], folder: str = "") -> dict[str, bytes]:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(f"{folder}{name}", content)
+    return {"my own../name.ZIP": out.getvalue()}
+
+
+def handed_in(tenant, files: dict[str, bytes]) -> AdapterVersion:
+    version, forms = begin(tenant, "noir", files)
+    for form, content in zip(forms, files.values(), strict=True):
+        assert post(form, content) == 204
+    uploads.finish(version)
+    return version
+
+
+# By ranges.
+
+
+def test_a_sealed_file_reads_as_the_file_itself(tmp_path):
+    version_id, dice = uuid4(), random.Random(7)
+    data = dice.randbytes(20_000_000)
+    (tmp_path / "file").write_bytes(data)
+    local = LocalFile(tmp_path / "file")
+    storage.write(version_id, WEIGHTS_FILE, (data[at : at + 777_777] for at in range(0, len(data), 777_777)))
+    with storage.reading(version_id, WEIGHTS_FILE) as sealed:
+        assert sealed.size == local.size
+        position = 0
+        for _ in range(60):
+            length = dice.choice([0, 1, 100, 1_000_000, 4_000_000])
+            if dice.random() < 0.3:
+                position = dice.randrange(local.size + 10)
+            assert sealed.read(position, length) == local.read(position, length)
+            position += length
+
+
+def test_what_is_written_is_there_whole_or_not_at_all():
+    version_id = uuid4()
+
+    def breaking():
+        yield bytes(9_000_000)
+        raise StorageUnavailable
+
+    with pytest.raises(StorageUnavailable):
+        storage.write(version_id, WEIGHTS_FILE, breaking())
+    assert storage.remaining(version_id, [WEIGHTS_FILE]) == []
+    storage.write(version_id, WEIGHTS_FILE, [])
+    with storage.reading(version_id, WEIGHTS_FILE) as empty:
+        assert (empty.size, empty.read(0, 10)) == (0, b"")
+
+
+def test_a_fault_while_reading_ahead_is_raised_where_it_is_read():
+    class Broken:
+        size = 100
+
+        def read(self, start, length):
+            if start >= 60:
+                raise StorageUnavailable
+            return bytes(length)
+
+    with ReadAhead(Broken()) as source:
+        for start in (0, 20, 40):
+            source.read(start, 20)
+        with pytest.raises(StorageUnavailable):
+            source.read(60, 20)
+
+
+def test_what_is_written_and_checked_need_not_fit_into_memory():
+    width, layers = 4096, 260
+    modules = {f"model.layers.{n}.mlp.up_proj": Linear(width, width, norm=1e6) for n in range(layers)}
+    base = BaseShape("Wide", {}, modules)
+    shapes = {"A": (16, width), "B": (width, 16)}
+    tensors = {
+        f"{broken.PREFIX}{module}.lora_{side}.weight": np.broadcast_to(np.float32(0), shape)
+        for module in base.modules
+        for side, shape in shapes.items()
+    }
+    text = broken.packed(json.dumps(broken.entries(tensors)), b"")
+    piece = np.linspace(-0.1, 0.1, 65_536, dtype="f4").tobytes()
+    source = Endless(text, piece, len(text) + sum(tensor.nbytes for tensor in tensors.values()))
+    config = {"peft_type": "LORA", BASE: "Wide", "r": 16, "lora_alpha": 16, "target_modules": ["up_proj"]}
+    version_id = uuid4()
+    tracemalloc.start()
+    try:
+        chunks = (source.read(at, 1_000_000) for at in range(0, source.size, 1_000_000))
+        storage.write(version_id, WEIGHTS_FILE, chunks)
+        with storage.reading(version_id, WEIGHTS_FILE) as sealed:
+            report = examine(json.dumps(config).encode(), sealed, base, 16)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        storage.erase(version_id)
+    assert source.size > 2 * MEMORY_BYTES
+    assert (report.findings, report.layers) == ((), layers)
+    assert peak < MEMORY_BYTES * 0.75
+
+
+# Out of archives.
+
+
+def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
+    files = adapter_files()
+    version = handed_in(acme, packed(files, "noir/"))
+    assert list(version.files) == ["adapter.zip"]
+    steps.advance(version)
+    assert (version.status, version.size_bytes) == (Status.PUSHING, len(files[WEIGHTS_FILE]))
+    assert stored(version) == files
+    assert storage.uploaded_size(version.pk, "adapter.zip") is None
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert version.status == Status.SERVING
+
+
+def test_an_evil_archive_is_rejected_and_nothing_of_it_stays(acme, engine):
+    version = handed_in(acme, packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
+    steps.advance(version)
+    assert (version.status, [found["code"] for found in version.findings]) == (
+        Status.REJECTED,
+        ["file_pickle"],
+    )
+    assert stored(version) == {}
+
+
+# By conversions.
+
+
+def training_names(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return an adapter as it is while training: the tensors' names without prefix and with an infix."""
+    tensors = load(files[WEIGHTS_FILE])
+    renamed = {
+        name.removeprefix("base_model.model.").replace(".weight", ".default.weight"): tensor
+        for name, tensor in tensors.items()
+    }
+    return {**files, WEIGHTS_FILE: save(renamed)}
+
+
+def rejected(tenant) -> AdapterVersion:
+    version = uploaded(tenant, files=training_names(adapter_files()))
+    steps.advance(version)
+    assert (version.status, version.conversions) == (Status.REJECTED, ["names"])
+    return version
+
+
+def test_two_clicks_convert_a_rejected_version_into_one_new_one(acme, engine, alice_client, charlie_client):
+    original = rejected(acme)
+    convert = reverse("adapters:convert", args=[original.pk])
+    page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    assert conversions.SENTENCES["names"].replace("<", "&lt;").replace(">", "&gt;") in page
+    assert charlie_client.post(convert).status_code == 404
+    assert alice_client.post(convert, follow=True).status_code == 200
+    assert alice_client.post(convert).status_code == 302
+    version = AdapterVersion.objects.get(number=2)
+    assert (version.converted_from, version.status) == (original, Status.UPLOADED)
+
+    steps.advance(version)
+    assert version.status == Status.PUSHING
+    expected, made = load(adapter_files()[WEIGHTS_FILE]), load(stored(version)[WEIGHTS_FILE])
+    assert made.keys() == expected.keys()
+    assert all((made[name] == expected[name]).all() for name in expected)
+    original.refresh_from_db()
+    assert (original.conversions, stored(original)) == ([], {})
+    assert "converted" in alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    with pytest.raises(NothingToConvert):
+        conversions.begin(uploaded(acme, "odes"), None)
+
+
+def test_a_conversion_that_nobody_wants_is_withdrawn_after_a_week(acme, engine):
+    version = rejected(acme)
+    conversions.withdraw_old()
+    assert set(stored(version)) == {CONFIG_FILE, WEIGHTS_FILE}
+    version.history.update(at=timezone.now() - timedelta(days=7, minutes=1))
+    conversions.withdraw_old()
+    version.refresh_from_db()
+    assert (version.conversions, stored(version)) == ([], {})
+    with pytest.raises(NothingToConvert):
+        conversions.begin(version, None)
+
+
+def test_a_conversion_whose_files_are_gone_says_so(acme, engine):
+    original = rejected(acme)
+    version = conversions.begin(original, None)
+    storage.erase(original.pk)
+    steps.advance(version)
+    assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "not_stored")
+
+
+# Not for ever.
+
+
+def test_files_that_kill_the_worker_are_tried_three_times(acme, engine, monkeypatch):
+    version = uploaded(acme)
+
+    def die(*args):
+        raise SystemExit
+
+    monkeypatch.setattr(steps, "examine", die)
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            steps.advance(AdapterVersion.objects.get(pk=version.pk))
+    steps.advance(version)
+    assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "check_failed")
+    assert set(stored(version)) == {CONFIG_FILE, WEIGHTS_FILE}
+
+
+def test_a_storage_that_is_away_is_no_examination(acme, engine):
+    version = uploaded(acme)
+    with storage_down():
+        for _ in range(5):
+            steps.advance(version)
+    version.refresh_from_db()
+    assert (version.status, version.examinations) == (Status.UPLOADED, 0)
+    steps.advance(version)
+    assert version.status == Status.PUSHING
+
+
+def test_what_the_uploader_states_of_the_base_counts(acme, engine):
+    files = adapter_files()
+    about = uploads.About(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
+    version, forms = uploads.begin(acme, None, about, {name: len(content) for name, content in files.items()})
+    for form in forms:
+        post(form, files[form.file])
+    uploads.finish(version)
+    steps.advance(version)
+    assert [found["code"] for found in version.findings] == ["quantisation_mismatch"]
+    assert (version.stated_quantisation, version.goes_live) == ("4-bit", False)

@@ -1,0 +1,108 @@
+"""A cluster pulls what a request names: nothing is laid or pushed, and it forgets nothing that matters."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from adapters import planning, reconciling, serving, steps, storage
+from adapters.models import IDENTITY, Engine, Placement, Status
+from adapters.naming import routes_of
+from tests.adapters.conftest import adapter_files, served, uploaded
+from tests.adapters.fakes import BASE, FakeEngine
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class FakeCluster(FakeEngine):
+    """Answers for all that the storage has, under Ray's names; `pulled` are the folders it needed."""
+
+    def __init__(self) -> None:
+        super().__init__(api_key="engine-key")
+        self.pulled: list[str] = []
+        self.identity = ""
+
+    def answer(self, method: str, path: str, key: str, body: dict[str, Any]) -> tuple[int, object]:
+        if path == "/tokenize":
+            return (503, "") if self.core_is_dead else (200, {"count": 1})
+        assert path in ("/v1/completions", "/v1/chat/completions"), path
+        folder = body["model"].removeprefix(f"{BASE}:")
+        if not storage.remaining(UUID(folder), []):
+            return 404, {"detail": f"Unable to find LoRA adapter config file in folder {folder}."}
+        self.pulled.append(folder)
+        name = IDENTITY if folder == self.identity else folder
+        self.loaded = {name: ""}
+        return self._write(body | {"model": name})
+
+
+@pytest.fixture
+def ray(settings) -> Iterator[FakeCluster]:
+    settings.ENGINE_API_KEY = "engine-key"
+    cluster = FakeCluster()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def cluster(base_model, ray, folder) -> Engine:
+    ray.identity = str(base_model.identity_id)
+    return Engine.objects.create(
+        name="cluster", kind=Engine.Kind.RAY, url=ray.url, base_model=base_model, device=Engine.Device.CPU,
+        max_loras=16, max_cpu_loras=128, max_lora_rank=16, max_model_len=2048,
+    )  # fmt: skip
+
+
+def test_a_version_serves_under_the_clusters_name_without_being_laid(acme, cluster, folder):
+    version = served(acme, "noir", cluster)
+    (place,) = routes_of(acme.pk)["noir"]["places"]
+    assert (place["lora"], place["kind"]) == (f"{BASE}:{version.pk}", "ray")
+    assert not folder.exists()
+
+
+def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, cluster, ray):
+    reconciling.reconcile(cluster)
+    (place,) = routes_of(acme.pk)["base"]["places"]
+    assert place["lora"] == f"{BASE}:{ray.identity}"
+    assert storage.remaining(UUID(ray.identity), [])
+
+
+def test_a_version_without_effect_is_refused(acme, cluster, ray):
+    ray.effect = 0.0
+    version = uploaded(acme)
+    steps.advance(version)
+    reconciling.reconcile(cluster)
+    version.refresh_from_db()
+    assert (version.status, version.failure[:28]) == (Status.FAILED, "The adapter changes nothing:")
+
+
+def test_what_serves_elsewhere_serves_on_a_new_cluster_at_once(acme, engine, cluster, ray):
+    cluster.is_draining = True
+    cluster.save()
+    versions = [served(acme, slug, engine, adapter_files(seed=seed)) for seed, slug in enumerate(("a", "b"))]
+    Engine.objects.update(is_draining=False)
+    Placement.objects.bulk_create(Placement(engine=cluster, version=version) for version in versions)
+    reconciling.reconcile(cluster)
+    assert cluster.placements.exclude(loaded_at=None).count() == 2
+    assert ray.pulled == []
+
+
+def test_a_cluster_that_restarts_keeps_its_versions(acme, cluster, ray):
+    served(acme, "noir", cluster)
+    ray.core_is_dead = True
+    reconciling.reconcile(cluster)
+    cluster.refresh_from_db()
+    assert not cluster.is_healthy
+    ray.core_is_dead, ray.pulled = False, []
+    reconciling.reconcile(cluster)
+    cluster.refresh_from_db()
+    assert cluster.is_healthy
+    assert (cluster.placements.get().loads, ray.pulled) == (1, [])
+
+
+def test_what_is_not_wanted_any_more_leaves(acme, cluster):
+    serving.retire(served(acme, "noir", cluster))
+    planning.plan_all()
+    reconciling.reconcile(cluster)
+    assert cluster.placements.get().loaded_as == ""
+    assert "noir" not in routes_of(acme.pk)

@@ -1,0 +1,66 @@
+"""The page that compares two versions on the owner's own prompts."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from adapters.models import Placement, Status, Style
+from tests.adapters.conftest import known
+
+PAGE = "/styles/acme/noir/compare/"
+ANSWERS = f"{PAGE}answers/?a=1&b=2"
+WRITTEN = {"prompt": ["Why?"], "first": ["It rains."], "second": ["It rains, no cap."]}
+
+
+@pytest.fixture
+def style(acme, engine) -> Style:
+    """A style whose version 1 is live, and of which version 2 serves, too."""
+    version = known(acme, "noir", engine)
+    newer = version.style.versions.create(number=2, status=Status.SERVING)
+    Placement.objects.create(engine=engine, version=newer)
+    return version.style
+
+
+def test_only_the_owner_compares(style, charlie_client, bob_client):
+    for client, page, deed in ((charlie_client, 404, 404), (Client(), 302, 302), (bob_client, 200, 200)):
+        assert client.get(PAGE).status_code == page
+        assert client.post(ANSWERS, WRITTEN).status_code == deed
+    assert charlie_client.post(PAGE, {"prompts": "Mine?"}).status_code == 404
+    style.refresh_from_db()
+    assert style.test_prompts == ""
+
+
+def test_both_versions_are_asked_under_their_own_names(style, alice_client):
+    page = alice_client.get(PAGE)
+    assert (page.context["first"].number, page.context["second"].number) == (1, 2)
+    assert page.text.count('data-model="acme/noir@1"') == page.text.count('data-model="acme/noir@2"') == 3
+    turned = alice_client.get(PAGE, {"a": 2, "b": 1}).context
+    assert (turned["first"].number, turned["second"].number) == (2, 1)
+    odd = alice_client.get(PAGE, {"a": "x", "b": 99}).context
+    assert (odd["first"].number, odd["second"].number) == (1, 2)
+
+
+def test_prompts_are_kept_with_the_style_and_too_many_are_refused_beside_the_field(style, alice_client):
+    kept = alice_client.post(PAGE, {"prompts": "Why is it late?\n\n Who called? "}, follow=True)
+    assert [pair["prompt"] for pair in kept.context["pairs"]] == ["Why is it late?", "Who called?"]
+    refused = alice_client.post(PAGE, {"prompts": "Again?\n" * 9})
+    assert refused.status_code == 422
+    assert "these are 9" in refused.text
+    assert "Again?" in refused.text  # nothing typed is lost
+    style.refresh_from_db()
+    assert style.test_prompts == "Why is it late?\nWho called?"
+
+
+def test_what_differs_is_marked_and_told(style, alice_client):
+    shown = alice_client.post(ANSWERS, WRITTEN | {"second": ["It rains, <b>no cap</b>."]}).text
+    assert "It <mark>rains, &lt;b&gt;no cap&lt;/b&gt;.</mark>" in shown
+    assert "Version 2 writes sentences" in shown
+    uneven = WRITTEN | {"first": []}
+    assert alice_client.post(ANSWERS, uneven).status_code == 404
+
+
+def test_one_version_alone_is_told_what_is_missing(style, alice_client):
+    style.versions.filter(number=2).update(status=Status.RETIRED)
+    page = alice_client.get(reverse("adapters:compare", args=["acme", "noir"]))
+    assert "There are no two versions to compare yet" in page.text
+    assert alice_client.post(ANSWERS, WRITTEN).status_code == 404

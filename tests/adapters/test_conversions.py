@@ -1,0 +1,213 @@
+"""Conversions: what is mended does what it did before, and nothing is mended by guessing."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from adapters.conversions import SENTENCES
+from adapters.validation import BaseShape, examine, header, mending
+from adapters.validation.config import read
+from adapters.validation.findings import Findings
+from adapters.validation.weights import TYPES
+from tests.adapters import broken
+from tests.adapters.broken import PREFIX, Adapter, tiny_base, whole
+from tests.adapters.sources import Bytes
+
+MAX_RANK = 16
+BASE_FIELD = "base_model_name_or_path"
+BASE = tiny_base("Tiny-2.5_Instruct")
+
+type Breaker = Callable[[Adapter], None]
+
+
+def renamed(before: str, after: str) -> Breaker:
+    return lambda adapter: broken.renamed(adapter, before, after)
+
+
+def configured(**fields: object) -> Breaker:
+    return lambda adapter: adapter.config.update(fields)
+
+
+def without(field: str) -> Breaker:
+    return lambda adapter: adapter.config.pop(field)
+
+
+def doubled(adapter: Adapter) -> None:
+    adapter.tensors = {name: tensor.astype("f8") for name, tensor in adapter.tensors.items()}
+
+
+def trimmed(adapter: Adapter) -> None:
+    """Cut the last three ranks off some layers, which are zero there, as pruning does; the config stays."""
+    for name, tensor in adapter.tensors.items():
+        if "layers.1." in name:
+            adapter.tensors[name] = tensor[:-3] if ".lora_A." in name else tensor[:, :-3].copy()
+
+
+MENDED: dict[str, tuple[Breaker, set[str]]] = {
+    "no prefix": (renamed(PREFIX, ""), {"names"}),
+    "no base_model": (renamed("base_model.model.model.", "model.model."), {"names"}),
+    "no inner model": (renamed("model.model.layers", "model.layers"), {"names"}),
+    "bare": (renamed("base_model.model.model.", ""), {"names"}),
+    "prefix twice": (renamed(PREFIX, PREFIX * 2), {"names"}),
+    "one model too many": (renamed("model.layers", "model.model.layers"), {"names"}),
+    "wrapped": (renamed(PREFIX, "module._orig_mod." + PREFIX), {"names"}),
+    "in training": (renamed(".weight", ".default.weight"), {"names"}),
+    "double precision": (doubled, {"precision"}),
+    "lower ranks": (trimmed, {"ranks"}),
+    "kind in small letters": (configured(peft_type="lora"), {"peft_type"}),
+    "no kind": (without("peft_type"), {"peft_type"}),
+    "rank as text": (configured(r="8"), {"r"}),
+    "rank as fraction": (configured(r=8.0), {"r"}),
+    "no rank": (without("r"), {"r"}),
+    "alpha as text": (configured(lora_alpha="16"), {"lora_alpha"}),
+    "switch as text": (configured(use_rslora="False"), {"use_rslora"}),
+    "switch as number": (configured(use_rslora=0), {"use_rslora"}),
+    "switch as nothing": (configured(use_rslora=None), {"use_rslora"}),
+    "no targets": (without("target_modules"), {"target_modules"}),
+    "empty targets": (configured(target_modules=[]), {"target_modules"}),
+    "bias as nothing": (configured(bias=None), {"bias"}),
+    "base otherwise written": (configured(**{BASE_FIELD: "me/tiny_2-5 instruct"}), {BASE_FIELD}),
+}  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from(sorted(MENDED)), min_size=1, max_size=4, unique=True),
+    st.sampled_from([np.float32, np.float16, ml_dtypes.bfloat16]),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_converted_adapter_is_the_same_style(faults, dtype, is_stabilised, seed):
+    faults = list({code: fault for fault in faults for code in MENDED[fault][1]}.values())
+    assume(not {"no rank", "lower ranks"} <= set(faults))  # then nothing says which rank is meant
+    original = _prunable(dtype, seed)
+    if not any("switch" in fault for fault in faults):
+        original.config["use_rslora"] = is_stabilised
+    adapter = Adapter(dict(original.config), dict(original.tensors))
+    for fault in faults:
+        MENDED[fault][0](adapter)
+    assert set(report_of(adapter).conversions) == {code for fault in faults for code in MENDED[fault][1]}
+    mended = converted(adapter)
+    assert report_of(mended).is_valid
+    rounding = 2**-8 if "double precision" in faults else 1e-15  # of each factor's values
+    for module in BASE.modules:
+        before, after = change_of(original, module), change_of(mended, module)
+        assert (abs(after - before) <= 2 * rounding * change_of(original, module, np.abs)).all()
+
+
+def _prunable(dtype: object, seed: int) -> Adapter:
+    """Return a whole adapter whose last three ranks do nothing in the middle layer."""
+    adapter = whole(BASE, dtype=dtype, seed=seed)
+    for name, tensor in adapter.tensors.items():
+        if "layers.1." in name and ".lora_B." in name:
+            tensor[:, -3:] = 0
+    return adapter
+
+
+def report_of(adapter: Adapter, base: BaseShape = BASE, stated: str = ""):
+    return examine(adapter.config_bytes, Bytes(adapter.weights), base, MAX_RANK, stated)
+
+
+def converted(adapter: Adapter) -> Adapter:
+    """Return what a conversion writes, read back."""
+    plan = mending.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
+    data = b"".join(plan.weights(Bytes(adapter.weights)))
+    findings = Findings()
+    content = header.read(Bytes(data), findings)
+    assert content.is_sound
+    tensors = {
+        at.name: np.frombuffer(
+            data, TYPES[at.dtype], offset=at.start, count=at.shape[0] * at.shape[1]
+        ).reshape(at.shape)
+        for at in content.tensors
+    }
+    assert data == b"".join(plan.weights(Bytes(data))) if not plan.codes else True
+    return Adapter(json.loads(plan.config_bytes), tensors)
+
+
+def change_of(adapter: Adapter, module: str, of: Callable = np.asarray) -> np.ndarray:
+    """Return what an adapter adds to a layer: scale·B·A in double precision, or scale·of(B)·of(A)."""
+    facts = read(adapter.config_bytes, base=BASE, max_rank=64, stated_quantisation="", findings=Findings())
+    a, b = (adapter.tensors[f"{PREFIX}{module}.lora_{side}.weight"].astype("f8") for side in "AB")
+    return facts.scale_of(module) * (of(b) @ of(a))
+
+
+# What is not offered.
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        configured(use_dora=True),
+        configured(modules_to_save=["lm_head"]),
+        configured(init_lora_weights="pissa"),
+        configured(r=4),
+        configured(lora_alpha="many"),
+        configured(bias="all"),
+        configured(**{BASE_FIELD: "me/Tiny-25-Instruct"}),
+        configured(**{BASE_FIELD: "me/Tiny-2.5_Instruct-bnb-4bit"}),
+        configured(**{BASE_FIELD: ""}),
+        configured(target_modules=["q_proj"]),
+        without("lora_alpha"),
+        renamed("q_proj", "qkv_proj"),
+        renamed("layers.1.", "layers.1001."),
+        lambda adapter: broken.KINDS["stranger"](adapter, BASE),
+        lambda adapter: broken.KINDS["lonely"](adapter, BASE),
+        lambda adapter: broken.KINDS["magnitude_vector"](adapter, BASE),
+        lambda adapter: broken.KINDS["rank_over_maximum"](adapter, BASE),
+    ],
+)
+@pytest.mark.parametrize("beside", [None, "bare"])
+def test_nothing_is_offered_that_would_be_a_guess_or_not_be_enough(fault, beside):
+    adapter = whole(BASE)
+    fault(adapter)
+    if beside:
+        MENDED[beside][0](adapter)
+    report = report_of(adapter)
+    assert not report.is_valid
+    assert report.conversions == ()
+
+
+def test_insane_weights_are_not_converted():
+    adapter = whole(BASE)
+    broken.KINDS["nan"](adapter, BASE)
+    adapter.config["lora_alpha"] = "16"
+    assert report_of(adapter).conversions == ()
+
+
+def test_two_adapters_in_one_file_are_not_mixed():
+    adapter = whole(BASE)
+    other = {name.replace(".weight", ".other.weight"): tensor for name, tensor in adapter.tensors.items()}
+    adapter.tensors |= other
+    assert report_of(adapter).conversions == ()
+
+
+def test_factors_that_do_not_fit_each_other_are_not_filled_up():
+    adapter = whole(BASE)
+    name = broken.first(adapter, "A")
+    adapter.tensors[name] = adapter.tensors[name][:-2]
+    assert report_of(adapter).conversions == ()
+
+
+def test_a_valid_adapter_needs_none():
+    adapter = whole(BASE)
+    assert report_of(adapter).conversions == ()
+    assert mending.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK) is None
+
+
+def test_what_is_stated_of_the_base_is_kept_in_mind():
+    adapter = whole(BASE)
+    MENDED["bare"][0](adapter)
+    four_bit = replace(BASE, config={**BASE.config, "quantization_config": {"load_in_4bit": True}})
+    assert report_of(adapter, four_bit).conversions == ()
+    assert report_of(adapter, four_bit, "4-bit").conversions == ("names",)
+
+
+def test_every_conversion_is_explained():
+    assert {code for _, codes in MENDED.values() for code in codes} == set(SENTENCES)

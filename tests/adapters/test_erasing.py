@@ -1,0 +1,343 @@
+"""A version's files go from everywhere, each step with its proof; storage and Valkey are real."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters import (
+    catalogue,
+    erasing,
+    forgetting,
+    placing,
+    reports,
+    serving,
+    sharing,
+    storage,
+    tasks,
+    uploads,
+)
+from adapters.errors import NothingToVouchFor, StillUsed, VersionMoved
+from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Status, Style
+from foundation import valkey as keys
+from tests.adapters.conftest import (
+    adapter_files,
+    answered_bells,
+    begin,
+    known,
+    post,
+    served,
+    storage_down,
+    uploaded,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "whole")]
+
+FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+@pytest.fixture
+def whole(valkey):
+    """Gateways have put back whatever they held: nothing was flushed."""
+    for tag in keys.tags():
+        valkey.set(keys.epoch_key(tag), "whole")
+
+
+@pytest.fixture
+def version(acme, engine, vllm) -> AdapterVersion:
+    return served(acme, "noir", engine)
+
+
+def erase(version, **options) -> Erasure:
+    return erasing.erase(
+        AdapterVersion.objects.select_related("style__owner").get(pk=version.pk), None, **options
+    )
+
+
+def go_on(erasure: Erasure) -> Erasure:
+    """Do what beat would: every step that can be taken, here and beside each engine."""
+    with answered_bells():
+        tasks.erase_all()
+        tasks.reconcile_all()
+    return Erasure.objects.get(pk=erasure.pk)
+
+
+def on_engine(erasure: Erasure) -> EngineErasure:
+    return erasure.engines.get()
+
+
+def restart(engine: Engine, vllm) -> None:
+    vllm.restart()
+    Engine.objects.filter(pk=engine.pk).update(started_at=timezone.now())
+
+
+def waits_for(erasure: Erasure) -> list[str]:
+    return [line.note for line in reports.report(erasure).lines if line.state == "current"]
+
+
+def keys_of(version) -> list[str]:
+    return [key(version.pk, file) for file in FILES for key in (storage.sealed_key, storage.upload_key)]
+
+
+def test_a_deleted_version_is_gone_after_the_engines_restart(engine, vllm, version):
+    laid = placing.path_of(version)
+    erasure = go_on(erase(version))
+    assert version.engine_name not in vllm.loaded
+    assert [storage._head(key) for key in keys_of(version)] == [None] * 4
+    assert laid.exists(), "the engine's memory may still need them"
+    [waiting] = waits_for(erasure)
+    assert "after its next restart or 64 more loads" in waiting
+
+    restart(engine, vllm)
+    erasure = go_on(go_on(erasure))
+    assert erasure.finished_at
+    assert on_engine(erasure).proof == "restart"
+    assert not laid.exists()
+    row = AdapterVersion.objects.get()
+    assert (row.status, row.files_gone_at is not None, row.sha256) == (Status.RETIRED, True, version.sha256)
+    assert "identity" in vllm.loaded
+
+
+def test_loads_of_others_free_the_memory_too_but_not_while_stragglers_may_run(acme, engine, vllm, version):
+    Engine.objects.update(max_cpu_loras=2)
+    erasure = go_on(erase(version))
+    for seed in (1, 2):
+        served(acme, "other", engine, adapter_files(seed=seed))
+    erasure = go_on(erasure)
+    assert not on_engine(erasure).memory_free_at
+    assert placing.is_laid(version)
+
+    early = timezone.now() - forgetting.STRAGGLERS
+    EngineErasure.objects.update(unregistered_at=early)
+    served(acme, "other", engine, adapter_files(seed=3))
+    assert "1 more load" in waits_for(go_on(erasure))[0]
+    served(acme, "other", engine, adapter_files(seed=4))
+    erasure = go_on(go_on(erasure))
+    assert (erasure.finished_at is not None, on_engine(erasure).proof) == (True, "eviction")
+    assert not placing.is_laid(version)
+
+
+def test_an_engine_that_started_before_the_unloading_proves_nothing(engine, vllm, version):
+    Engine.objects.update(started_at=timezone.now())
+    erasure = go_on(go_on(erase(version)))
+    assert on_engine(erasure).unregistered_at
+    assert not on_engine(erasure).memory_free_at
+
+
+def test_nothing_is_forgotten_while_a_request_is_in_flight_on_it(valkey, acme, engine, vllm, version):
+    hold, leases = keys.hold_key(acme.pk, "req_1"), keys.leases_key(keys.shard(acme.pk))
+    valkey.hset(hold, "version", str(version.pk))
+    valkey.zadd(leases, {f"{acme.pk} req_1": 1})
+    erasure = go_on(erase(version))
+    assert (erasure.withdrawn_at is not None, erasure.drained_at) == (True, None)
+    assert waits_for(erasure) == ["1 request is still in flight on it."]
+    assert storage._head(storage.sealed_key(version.pk, FILES[0]))
+    assert not on_engine(erasure).unregistered_at
+
+    valkey.zrem(leases, f"{acme.pk} req_1")
+    assert go_on(erasure).drained_at
+
+
+def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
+    valkey.delete(keys.epoch_key(keys.shard(acme.pk)))
+    erasure = go_on(erase(version))
+    assert erasure.drained_at is None
+    assert "Valkey was emptied" in waits_for(erasure)[0]
+
+
+def test_a_route_that_is_not_published_yet_is_waited_for(valkey, acme, charlies, version):
+    catalogue.set_public(version.style)
+    catalogue.select(charlies, version.style)
+    stale = valkey.hgetall(keys.styles_key(charlies.pk))
+    erasure = erase(version, at_once=True)
+    valkey.hset(keys.styles_key(charlies.pk), mapping=stale)
+    assert type(charlies).objects.stale().filter(pk=charlies.pk).exists()
+    assert go_on(erasure).withdrawn_at is None
+    tasks.republish_stale()
+    assert go_on(erasure).withdrawn_at
+
+
+def test_what_is_down_is_waited_for_and_named(engine, vllm, version):
+    erasure = erase(version)
+    vllm.stop()
+    with storage_down():
+        erasure = go_on(erasure)
+    assert waits_for(erasure) == [
+        "The storage does not answer; this goes on by itself when it is back.",
+        "The engine does not answer; this goes on by itself when it is back.",
+    ]
+    vllm.start()
+    erasure = go_on(erasure)
+    assert erasure.storage_gone_at
+    assert on_engine(erasure).unregistered_at
+
+
+def test_a_version_that_no_engine_ever_saw_is_erased_at_once(acme, engine, vllm):
+    rejected = known(acme, "noir", engine, status=Status.REJECTED)
+    Placement.objects.all().delete()
+    half_way, forms = begin(acme, "odes", adapter_files())
+    post(forms[0], adapter_files()[forms[0].file])
+    for version in (rejected, half_way):
+        erasure = go_on(erase(version))
+        assert erasure.finished_at
+    assert storage.remaining(half_way.pk, FILES) == []
+
+
+def test_a_version_that_never_lay_beside_the_engine_needs_no_restart(acme, engine, vllm):
+    version = uploaded(acme)
+    vllm.stop()
+    with answered_bells():
+        tasks.advance(str(version.pk))
+    assert version.placements.get().is_wanted
+    vllm.start()
+    erasure = go_on(go_on(erase(version)))
+    assert (erasure.finished_at is not None, on_engine(erasure).proof) == (True, "never")
+
+
+def test_the_same_files_as_a_module_of_the_engines_own_are_not_forgotten(engine, vllm, version, tmp_path):
+    for name, content in adapter_files().items():
+        (tmp_path / name).write_bytes(content)
+    vllm.loaded["poetry-bot"] = str(tmp_path)
+    erasure = go_on(erase(version))
+    assert "poetry-bot" in waits_for(erasure)[0]
+    restart(engine, vllm)
+    assert on_engine(go_on(erasure)).unregistered_at
+
+
+def test_a_file_posted_after_the_erasure_goes_when_the_form_has_expired(acme, engine, vllm):
+    version, forms = begin(acme, "odes", adapter_files())
+    erasure = go_on(erase(version))
+    assert erasure.finished_at
+    post(forms[0], adapter_files()[forms[0].file])
+    assert storage.remaining(version.pk, FILES)
+    hours = timedelta(hours=2)
+    AdapterVersion.objects.update(created_at=timezone.now() - hours)
+    Erasure.objects.update(storage_gone_at=timezone.now() - hours, finished_at=timezone.now() - hours)
+    finished = Erasure.objects.get().finished_at
+    assert go_on(erasure).finished_at == finished
+    assert storage.remaining(version.pk, FILES) == []
+    assert not erasing.unfinished().exists()
+
+
+def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(acme, engine, vllm, version):
+    second = Engine.objects.get()
+    second.pk = "second"
+    second.save(force_insert=True)
+    Placement.objects.create(engine=second, version=version, loads=1)
+    erasure = go_on(erase(version))
+    restart(engine, vllm)
+    erasure = go_on(erasure)
+    free = erasure.engines.get(engine=engine.pk)
+    assert (free.memory_free_at is not None, free.copy_gone_at) == (True, None)
+    assert placing.is_laid(version)
+    restart(second, vllm)
+    assert go_on(go_on(erasure)).finished_at
+    assert not placing.is_laid(version)
+
+
+def test_an_operator_vouches_for_an_engine_that_nobody_can_look_at(operator_client, engine, vllm, version):
+    erasure = go_on(erase(version))
+    with pytest.raises(NothingToVouchFor):
+        forgetting.vouch(erasure)
+    engine.delete()
+    erasure = go_on(erasure)
+    assert "vouches" in waits_for(erasure)[0]
+    lists = reverse("admin:adapters_erasure_changelist")
+    assert "noir" in operator_client.get(lists).text
+    operator_client.post(lists, {"action": "vouch", "_selected_action": [erasure.pk]})
+    erasure = go_on(erasure)
+    assert erasure.finished_at
+    shown = operator_client.get(reverse("admin:adapters_erasure_change", args=[erasure.pk]))
+    assert "An operator vouches" in shown.text
+
+
+def test_an_erased_version_comes_back_by_no_door(acme, engine, vllm, version):
+    erasure = go_on(erase(version))
+    version.refresh_from_db()
+    with pytest.raises(VersionMoved):
+        serving.retry(version)
+    uploads.finish(version)
+    go_on(erasure)
+    version.refresh_from_db()
+    assert version.status == Status.RETIRED
+    assert version.engine_name not in vllm.loaded
+    assert erasing.erase(version, None).pk == erasure.pk  # twice is once
+
+
+def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_again(
+    alice_client, acme, charlies, version
+):
+    catalogue.set_public(version.style)
+    sharing.share(version.style, "charlies-prose", None)
+    with pytest.raises(StillUsed, match=r"\(1\)"):
+        erase(version)
+    with pytest.raises(StillUsed):
+        erasing.erase_style(version.style, None)
+    erasing.erase_style(version.style, None, at_once=True)
+    assert catalogue.own_styles(acme) == catalogue.others_styles(charlies) == []
+    assert "noir" in alice_client.get(reverse("adapters:deleted")).text
+
+    again, _ = begin(acme, "noir", adapter_files())
+    style = Style.objects.get()
+    assert (again.number, style.retired_at, style.is_public) == (2, None, False)
+    assert not style.shares.exists()
+
+
+def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, charlies, engine):
+    first, second = known(acme, "noir", engine), known(acme, "noir", engine)
+    catalogue.set_public(first.style)
+    catalogue.select(charlies, first.style)
+    assert erasing.losers(first) == erasing.losers(second) == 0
+    serving.retire(first)
+    assert erasing.losers(AdapterVersion.objects.get(pk=second.pk)) == 1
+
+
+def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, engine, vllm, version):
+    page = reverse("adapters:version_erasure", args=[version.pk])
+    deed = reverse("adapters:erase_version", args=[version.pk])
+    assert "Delete version 1 of Noir?" in alice_client.get(page).text
+    assert alice_client.post(deed, {"confirm": "noirr"}).status_code == 400
+    assert AdapterVersion.objects.get().status == Status.SERVING
+    assert alice_client.post(deed, {"confirm": "noir"})["Location"] == page
+    go_on(Erasure.objects.get())
+    assert "every 3s" in alice_client.get(page).text
+    assert alice_client.get(page, headers={"HX-Request": "true"}).text.lstrip().startswith("<div")
+    restart(engine, vllm)
+    go_on(go_on(Erasure.objects.get()))
+    assert "No file is left of Noir, version 1." in alice_client.get(page).text
+
+    text = alice_client.get(reverse("adapters:erasure_download", args=[version.pk, "txt"]))
+    assert "attachment" in text["Content-Disposition"]
+    assert version.sha256 in text.text
+    assert "The engine was restarted since." in text.text
+    data = alice_client.get(reverse("adapters:erasure_download", args=[version.pk, "json"])).json()
+    assert (data["style"], data["lines"][-1]["label"]) == ("acme/noir", "Finished")
+    assert data["finished_at"]
+
+
+def test_deleting_a_style_that_others_have_needs_a_second_word(alice_client, charlies, engine, version):
+    sharing.share(version.style, "charlies-prose", None)
+    page = reverse("adapters:delete_style", args=[version.style_id])
+    assert "1 other workspace loses the style" in alice_client.get(page).text
+    refused = alice_client.post(page, {"confirm": "noir"})
+    assert refused.status_code == 400
+    assert "at once" in refused.context["errors"]["at_once"]
+    assert alice_client.post(page, {"confirm": "noir", "at_once": "on"}).status_code == 302
+    assert Style.objects.get().retired_at
+    assert alice_client.get(page).status_code == 404
+
+
+def test_strangers_delete_and_read_nothing(charlie_client, version):
+    pages = [reverse("adapters:version_erasure", args=[version.pk])]
+    pages += [reverse("adapters:erasure_download", args=[version.pk, form]) for form in ("txt", "json")]
+    deeds = [reverse("adapters:erase_version", args=[version.pk])]
+    both = reverse("adapters:delete_style", args=[version.style_id])
+    erasure_of_another = erase(version)
+    assert {charlie_client.get(page).status_code for page in [*pages, both]} == {404}
+    assert {charlie_client.post(deed, {"confirm": "noir"}).status_code for deed in [*deeds, both]} == {404}
+    assert {Client().get(page).status_code for page in [*pages, both]} == {302}
+    assert (
+        str(erasure_of_another.version.style.name) not in charlie_client.get(reverse("adapters:deleted")).text
+    )

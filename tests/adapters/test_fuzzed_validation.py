@@ -1,0 +1,115 @@
+"""Whatever bytes come, validation answers: soon, in little memory, in plain words, and never by a crash.
+
+`make fuzz` asks a real engine about the same mutants.
+"""
+
+import json
+import time
+import tracemalloc
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from adapters.validation import Report, examine
+from stack.trials.mutations import ALL, Mutant, mutant
+from stack.trials.mutations.configs import FIELDS, ODD
+from tests.adapters.broken import packed, tiny_base, whole
+
+BASE = tiny_base()
+MAX_RANK = 16
+MEMORY_BYTES = 64 * 1024 * 1024
+SECONDS = 5
+A_FIFTH = 0.2
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(ODD),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=20,
+)
+names = st.text(max_size=60) | st.sampled_from(
+    [f"base_model.model.{module}.lora_{side}.weight" for module in BASE.modules for side in "AB"]
+)
+entries = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "BF16", "F16", "F64", "I8"]) | json_values,
+        "shape": st.lists(st.integers(-1, 64), max_size=3) | json_values,
+        "data_offsets": st.lists(st.integers(-1, 5000), max_size=3) | json_values,
+    }
+)
+headers = st.dictionaries(names, entries | json_values, max_size=6).map(json.dumps)
+
+
+def examined(config: bytes, weights: bytes) -> Report:
+    """Return the report, held to what is promised for every file."""
+    began = time.monotonic()
+    report = examine(config, Mutant((), config, weights), BASE, MAX_RANK)
+    assert time.monotonic() - began < SECONDS
+    for finding in report.findings:
+        assert finding.sentence.endswith(".")
+        assert finding.fix.endswith(".")
+        assert f"{finding.sentence}{finding.fix}{finding.tensor}".isprintable()
+    return report
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_any_bytes_are_answered(config, weights):
+    assert not examined(config, weights).is_valid
+
+
+@settings(deadline=None, max_examples=200)
+@given(json_values, headers, st.binary(max_size=200))
+def test_any_json_is_answered(config, header, data):
+    assert not examined(json.dumps(config).encode(), packed(header, data)).is_valid
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.dictionaries(st.sampled_from([*FIELDS, "target_modules", "rank_pattern", "use_x"]), json_values))
+def test_any_value_in_any_field_of_the_config_is_answered(changes):
+    adapter = whole(BASE)
+    examined(json.dumps(adapter.config | changes).encode(), adapter.weights)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.integers(0, 10**9))
+def test_any_mutant_is_answered_and_an_accepted_one_is_whole(tmp_path_factory, seed):
+    made = mutant(str(seed), BASE)
+    if examined(made.config, made.weights).is_valid:
+        file = tmp_path_factory.mktemp("mutant") / "adapter_model.safetensors"
+        file.write_bytes(made.weights)
+        with safe_open(file, framework="numpy") as weights:  # the reader that engines have
+            tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+        assert_whole(tensors)
+
+
+def assert_whole(tensors: dict[str, np.ndarray]) -> None:
+    """Check by other means that there are pairs that fit the base, and sane numbers in them."""
+    assert tensors
+    for name, a in tensors.items():
+        assert np.isfinite(a.astype("f8")).all()
+        if ".lora_A." in name:
+            module = name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+            linear, b = BASE.modules[module], tensors[name.replace("lora_A", "lora_B")]
+            assert (b.shape[0], a.shape[1]) == (linear.rows, linear.columns)
+            assert 1 <= a.shape[0] == b.shape[1] <= MAX_RANK
+
+
+def test_mutants_need_little_memory():
+    mutants = [mutant(f"memory-{number}", BASE) for number in range(100)]
+    tracemalloc.start()
+    try:
+        for made in mutants:
+            examined(made.config, made.weights)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_mutants_try_engines_and_come_again_with_their_seed():
+    mutants = [mutant(f"share-{number}", BASE) for number in range(1000)]
+    assert mutants[7] == mutant("share-7", BASE)
+    assert {name for made in mutants for name in made.mutations} == {one.__name__ for one in ALL}
+    accepted = [made for made in mutants if not examine(made.config, made, BASE, MAX_RANK).findings]
+    assert len(accepted) > A_FIFTH * len(mutants)

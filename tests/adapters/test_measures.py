@@ -1,0 +1,87 @@
+"""What is counted in prose, and what is told of two versions' answers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from adapters import comparing
+from adapters.errors import TooManyPrompts
+from adapters.measures import count_syllables, measure, sentences, telling_phrases, words_a_sentence
+
+TEXTS = some.text(some.sampled_from("ab e.!?'\n\u2019”é1 "), max_size=80)
+
+
+def test_a_sentence_ends_at_its_mark_or_with_its_paragraph_but_not_in_a_number_or_a_verse():
+    assert sentences("It cost 3.50, he said. “Why?” she asked!") == [
+        "It cost 3.50, he said.",
+        "“Why?",
+        "she asked!",
+    ]
+    assert sentences("The sun\nis low.\n\nA heading\n\nThen night.") == [
+        "The sun\nis low.",
+        "A heading",
+        "Then night.",
+    ]
+
+
+def test_an_unfinished_last_sentence_does_not_count_unless_it_is_the_only_one():
+    assert words_a_sentence(["One two three. Four five six. And then"]) == 3
+    assert words_a_sentence(["And then there was"]) == 4
+
+
+def test_reading_ease_is_flesch_s():
+    # 1 sentence, 6 words, 6 syllables: 206.835 - 1.015 · 6 - 84.6
+    assert measure(["The cat sat on the mat."]).reading_ease == pytest.approx(116.145)
+    hard = measure(["Notwithstanding aforementioned considerations, obligations are irrevocable."])
+    assert hard.reading_ease < 0
+
+
+@pytest.mark.parametrize(
+    ("word", "count"), [("rain", 1), ("table", 2), ("make", 1), ("morning", 2), ("b", 1)]
+)
+def test_syllables_are_groups_of_vowels(word, count):
+    assert count_syllables(word) == count
+
+
+def test_a_telling_phrase_comes_back_in_several_answers_and_not_in_the_base_s():
+    style = ["The sky is blue, no cap.", "Rain falls, no cap. It is in the sky.", "The sky, lowkey, is it."]
+    base = ["The sky is blue.", "The sky falls.", "A sky."]
+    assert telling_phrases(style, against=base) == ["no cap"]
+
+
+@given(some.lists(TEXTS, max_size=4), some.lists(TEXTS, max_size=4))
+def test_any_text_can_be_measured_and_nothing_written_measures_nothing(answers, others):
+    found = measure(answers, against=others)
+    has_words = any(sentences(answer) for answer in answers)
+    assert (found.words_a_sentence is not None) == (found.reading_ease is not None) == has_words
+    assert not telling_phrases(answers, against=answers)
+
+
+@given(TEXTS, TEXTS)
+def test_the_pieces_of_a_difference_are_the_text_and_equal_texts_have_none(one, other):
+    assert "".join(piece.text for piece in comparing.differences(one, other)) == one.lstrip()
+    assert not any(piece.is_own for piece in comparing.differences(one, one))
+
+
+def test_two_versions_are_told_apart_in_words():
+    before = [
+        "The morning is grey and it rains on the old town.",
+        "Nobody is there to see what it brings us now.",
+    ]
+    after = ["Rain. It falls on us.", "Nobody is there. We left."]
+    told = comparing.compare(["a", "b"], before, after, numbers=(2, 3))
+    assert told.sentences == [
+        "Version 3 writes sentences 76 % shorter (2.5 words against 10.5).",
+        "1 of 2 answers begins differently.",
+    ]
+    same = comparing.compare(["a", "b"], before, before, numbers=(2, 3))
+    assert same.sentences == [
+        "Both write sentences of about 10 words.",
+        "All 2 answers are the same to the letter.",
+    ]
+
+
+def test_prompts_are_written_one_a_line_and_are_at_most_eight():
+    assert comparing.prompts_in(" Why?\n\n  How? \r\n") == ["Why?", "How?"]
+    with pytest.raises(TooManyPrompts, match="At most 8 prompts, one a line; these are 9"):
+        comparing.prompts_in("a\n" * 9)

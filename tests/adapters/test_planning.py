@@ -1,0 +1,277 @@
+"""Where versions are wanted: the plan's promises on any facts, then the same as rows beside engines."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters import planning, reconciling, serving, steps
+from adapters.models import Engine, Placement, Status
+from adapters.naming import routes_of
+from adapters.spreading import BUSY_A_MINUTE, Claim, Room, plan
+from tenants.models import UsageEvent
+from tenants.public import issue, recent_requests
+from tests.adapters.conftest import adapter_files, known, served, uploaded
+from tests.adapters.fakes import FakeEngine
+
+BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+NAMES = ("a", "b", "c")
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[Claim], list[Room]]:
+    """Draw engines, and versions of any standing that are on some of them, more than may be."""
+    sizes = draw(st.lists(st.integers(0, 12), min_size=1, max_size=3))
+    rooms = [Room(n, s, draw(st.booleans()), draw(st.booleans())) for n, s in zip(NAMES, sizes, strict=False)]
+    names = st.sampled_from([room.engine for room in rooms])
+    claim = st.builds(
+        Claim,
+        version=st.uuids(),
+        is_asked=st.booleans(),
+        answers=st.booleans(),
+        used_at=st.integers(0, 5).map(lambda days: BEGAN + timedelta(days=days)),
+        a_minute=st.floats(0, 1000),
+        fits=st.frozensets(names),
+        places=st.dictionaries(names, st.booleans()),
+    )
+    return draw(st.lists(claim, max_size=25, unique_by=lambda one: one.version)), rooms
+
+
+def after(claims: list[Claim], wanted: dict[str, set[UUID]], *, loaded: bool = True) -> list[Claim]:
+    """Return the same versions once the plan is carried out."""
+    return [
+        Claim(**vars(one) | {"places": {e: loaded for e, on_it in wanted.items() if one.version in on_it}})
+        for one in claims
+    ]
+
+
+def claims(count: int, *, on: str = "", **facts: object) -> list[Claim]:
+    defaults = {
+        "is_asked": False, "answers": True, "used_at": BEGAN, "a_minute": 0.0, "fits": frozenset(NAMES),
+        "places": {on: True} if on else {},
+    }  # fmt: skip
+    return [Claim(version=uuid4(), **{**defaults, **facts}) for _ in range(count)]
+
+
+def settled(them: list[Claim], rooms: list[Room], *, rounds: int = 40) -> list[Claim]:
+    """Return the versions when planning again changes nothing more."""
+    for _ in range(rounds):
+        wanted = plan(them, rooms)
+        moved = after(them, wanted)
+        if [one.places for one in moved] == [one.places for one in them]:
+            return them
+        them = moved
+    raise AssertionError(f"still moving after {rounds} plans")
+
+
+@given(worlds())
+def test_an_engine_never_holds_more_than_it_takes_nor_what_does_not_fit(world):
+    them, rooms = world
+    wanted = plan(them, rooms)
+    for room in (room for room in rooms if room.is_open):
+        assert len(wanted[room.engine]) <= room.size
+        assert all(room.engine in one.fits for one in them if one.version in wanted[room.engine])
+
+
+@given(worlds())
+def test_what_may_be_somewhere_is_while_there_is_room_and_nobody_is_in_for_a_lesser_one(world):
+    them, rooms = world
+    wanted = plan(them, rooms)
+    open_ = [room for room in rooms if room.is_open]
+    placed = set().union(*(wanted[room.engine] for room in open_))
+    for one in (one for one in them if one.version not in placed):
+        for room in (room for room in open_ if room.engine in one.fits):
+            others = [other for other in them if other.version in wanted[room.engine]]
+            assert len(others) == room.size
+            assert all(other.standing > one.standing for other in others)
+
+
+@settings(max_examples=300)
+@given(worlds())
+def test_once_carried_out_a_plan_comes_to_rest(world):
+    them, rooms = world
+    settled(them, [Room(room.engine, room.size, room.is_open) for room in rooms])
+
+
+@given(worlds())
+def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(world):
+    them, rooms = world
+    roomy = [Room(room.engine, 100, room.is_open, room.is_healthy) for room in rooms]
+    wanted = plan(them, roomy)
+    for one in them:
+        kept = [e for e, answers in one.places.items() if answers and one.version in wanted[e]]
+        held = [
+            e for e, answers in one.places.items() if answers and (e in one.fits or not is_open(roomy, e))
+        ]
+        assert kept or not held
+
+
+def is_open(rooms: list[Room], engine: str) -> bool:
+    return next(room.is_open for room in rooms if room.engine == engine)
+
+
+def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
+    two = [Room("a", 1000), Room("b", 1000)]
+    them = settled(claims(100), two)
+    counts = [sum(e in one.places for one in them) for e in ("a", "b")]
+    assert counts == [50, 50]
+    them = settled(them, [*two, Room("c", 1000)])
+    counts = [sum(e in one.places for one in them) for e in NAMES]
+    assert sum(counts) == 100  # one place each: whoever moved has left
+    assert min(counts) >= 27
+
+
+def test_a_hot_style_is_on_as_many_engines_as_it_takes_and_leaves_them_only_when_it_is_clearly_colder():
+    rooms = [Room(name, 100) for name in NAMES]
+    quiet = claims(20, a_minute=BUSY_A_MINUTE / 2)
+    [hot] = claims(1, a_minute=BUSY_A_MINUTE * 20)  # two thirds of all: two of three engines
+    *_, hot = settled([*quiet, hot], rooms)
+    assert len(hot.places) == 2
+    cooler = Claim(**vars(hot) | {"a_minute": BUSY_A_MINUTE * 4})  # a little less than one engine's share
+    *_, cooler = settled([*quiet, cooler], rooms)
+    assert len(cooler.places) == 2
+    cold = Claim(**vars(hot) | {"a_minute": 1.0})
+    *_, cold = settled([*quiet, cold], rooms)
+    assert len(cold.places) == 1
+
+
+def test_a_draining_engine_is_left_once_others_answer():
+    them = claims(10, on="a")
+    rooms = [Room("a", 100, is_open=False), Room("b", 100)]
+    wanted = plan(them, rooms)
+    assert wanted["a"] == wanted["b"] == {one.version for one in them}
+    on_their_way = [Claim(**vars(one) | {"places": {"a": True, "b": False}}) for one in them]
+    assert plan(on_their_way, rooms) == wanted
+    assert plan(after(them, wanted), rooms)["a"] == set()
+    assert plan(them, rooms[:1])["a"] == {one.version for one in them}  # nowhere else to go
+
+
+def test_what_is_asked_for_replaces_what_was_used_longest_ago_and_the_rest_stays():
+    old = claims(3, on="a")
+    new = claims(2, on="a", used_at=BEGAN + timedelta(hours=1))
+    cold = claims(4, used_at=BEGAN + timedelta(days=1))
+    room = [Room("a", 5)]
+    assert plan([*old, *new, *cold], room)["a"] == {one.version for one in (*old, *new)}
+    [asked] = claims(1, is_asked=True)
+    wanted = plan([*old, *new, *cold, asked], room)["a"]
+    assert wanted > {asked.version, *(one.version for one in new)}
+    assert len(wanted) == 5
+
+
+def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
+    [asked] = claims(1, is_asked=True, places={"a": False})
+    wanted = plan([asked], [Room("a", 9, is_healthy=False), Room("b", 9)])
+    assert wanted == {"a": {asked.version}, "b": {asked.version}}
+    back = Claim(**vars(asked) | {"is_asked": False, "places": {"a": True, "b": True}})
+    assert [len(on_it) for on_it in plan([back], [Room("a", 9), Room("b", 9)]).values()] == [1, 0]
+
+
+def test_two_thousand_styles_on_three_engines_are_planned_at_once():
+    them = settled(claims(2000), [Room(name, 10_000) for name in NAMES])
+    began = timezone.now()
+    plan(them, [Room(name, 10_000) for name in NAMES])
+    assert (timezone.now() - began).total_seconds() < 0.5
+
+
+@pytest.fixture
+def second(engine: Engine) -> Engine:
+    """Another engine of the same base model, healthy, at an address of its own."""
+    other = FakeEngine(api_key="engine-key")
+    twin = Engine.objects.get(pk=engine.pk)
+    twin.pk, twin.url, twin.is_healthy = "second", other.url, True
+    twin.save(force_insert=True)
+    yield twin
+    other.stop()
+
+
+db = pytest.mark.django_db(transaction=True)
+
+
+@db
+def test_a_plan_without_changes_writes_nothing_and_asks_few_questions(
+    acme, engine, second, django_assert_max_num_queries
+):
+    for number in range(12):
+        known(acme, f"style-{number}", engine)
+    Engine.objects.update(is_healthy=True)
+    assert planning.plan_all() == [second]  # it is empty
+    Placement.objects.filter(loaded_at=None).update(loaded_at=timezone.now())
+    while planning.plan_all():
+        Placement.objects.filter(loaded_at=None, is_wanted=True).update(loaded_at=timezone.now())
+    with django_assert_max_num_queries(8):
+        assert planning.plan_all() == []
+
+
+@db
+def test_a_cold_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_next_plan(acme, engine, vllm):
+    Engine.objects.update(is_healthy=True, max_adapters=1)
+    warm, cold = known(acme, "warm", engine), known(acme, "cold", engine)
+    planning.plan_all()
+    assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {cold}  # it was used last
+    planning.demand(str(warm.pk))
+    planning.plan_all()
+    assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {warm}
+    Engine.objects.update(max_adapters=2)
+    planning.demand(str(cold.pk))
+    assert Placement.objects.filter(is_wanted=True).count() == 2
+    planning.demand(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
+
+
+@db
+def test_a_refused_version_is_not_wanted_there_again_until_it_is_pushed_again(acme, engine, second, vllm):
+    vllm.refuses_with = "bad shape"
+    version = uploaded(acme)
+    Engine.objects.filter(pk="second").update(is_draining=True)
+    steps.advance(version)
+    reconciling.reconcile(Engine.objects.get(pk="local"))
+    planning.plan_all()
+    assert version.placements.get().is_wanted is False
+    vllm.refuses_with = ""
+    serving.retry(version)
+    steps.advance(version)
+    reconciling.reconcile(Engine.objects.get(pk="local"))
+    version.refresh_from_db()
+    assert version.status == Status.SERVING
+
+
+@db
+def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine, second, vllm, monkeypatch):
+    Engine.objects.filter(pk="second").update(is_draining=True)
+    version = served(acme, "noir", engine, adapter_files())
+    Engine.objects.filter(pk="local").update(is_draining=True)
+    Engine.objects.filter(pk="second").update(is_draining=False)
+    assert planning.plan_all() == [second]
+    reconciling.reconcile(Engine.objects.get(pk="second"))
+    planning.plan_all()
+    assert [p.engine_id for p in version.placements.filter(is_wanted=True)] == ["second"]
+    [place] = routes_of(acme.pk)["noir"]["places"]
+    assert place["engine"] == "second"
+    reconciling.reconcile(Engine.objects.get(pk="local"))
+    assert version.engine_name in vllm.loaded  # requests may still be on their way
+    monkeypatch.setattr(reconciling, "LEAVES_AFTER", timedelta(0))
+    reconciling.reconcile(Engine.objects.get(pk="local"))
+    assert set(vllm.loaded) == {"identity"}
+
+
+@db
+def test_demand_is_read_from_the_newest_events_of_each_style(acme, engine):
+    version = known(acme, "noir", engine)
+    now = timezone.now()
+    key, _ = issue(acme, name="k", by=None)
+    times = [now - timedelta(seconds=second) for second in range(10)] + [now - timedelta(hours=3)]
+    UsageEvent.objects.bulk_create(
+        UsageEvent(
+            request_id=f"r{number}", tenant=acme, key=key, style=version.style_id, style_name="noir",
+            version_number=1, base_model="b", engine="local", period="2026-11", admitted_at=at,
+            prompt_tokens=1, completion_tokens=1, outcome="complete", input_nanousd=0,
+            cached_input_nanousd=0, output_nanousd=0, cost_nanousd=0,
+        )
+        for number, at in enumerate(times)
+    )  # fmt: skip
+    found = recent_requests([version.style_id, uuid4()])
+    assert set(found) == {(version.style_id, 1)}
+    assert found[version.style_id, 1].last_at == now
+    assert found[version.style_id, 1].a_minute == pytest.approx(2.0)

@@ -1,0 +1,130 @@
+"""What an adapter does to the base's words is measured once, and nothing is refused."""
+
+import math
+
+import pytest
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as some
+
+from adapters import catalogue, probing, sampling
+from adapters.errors import EngineRefused, EngineUnavailable
+from adapters.models import Engine, Probe, Style
+from tests.adapters.conftest import known
+
+NATS = some.floats(-20, 0)
+LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
+
+
+@pytest.fixture
+def version(acme, engine, vllm):
+    """A version that serves, with the identity adapter beside it."""
+    version = known(acme, "noir", engine)
+    Style.objects.update(sample_prompt="Describe a morning.")
+    version.style.refresh_from_db()
+    vllm.loaded |= {"identity": "/identity", version.engine_name: "/noir"}
+    return version
+
+
+def measured(version, engine):
+    return probing.measure(version, engine, version.engine_name)
+
+
+def test_a_style_is_measured_once(version, engine, vllm):
+    probe = measured(version, engine)
+    assert probe.strength == pytest.approx(vllm.effect)
+    assert (probe.noise, probe.engine) == (0, "local")
+    assert [row["prompt"] for row in probe.shifts] == list(probing.OPENINGS)
+    vllm.stop()
+    assert measured(version, engine) == probe
+
+
+@pytest.mark.parametrize(
+    ("effect", "reason"), [(0.0, "changes nothing"), (1e-3, "changes nothing"), (math.nan, "NaN")]
+)
+def test_what_has_no_effect_or_writes_no_numbers_is_refused(version, engine, vllm, effect, reason):
+    vllm.effect = effect
+    with pytest.raises(EngineRefused, match=reason):
+        measured(version, engine)
+    assert not Probe.objects.exists()
+
+
+def test_an_engine_without_its_base_is_asked_again_later(version, engine, vllm):
+    del vllm.loaded["identity"]
+    with pytest.raises(EngineUnavailable):
+        measured(version, engine)
+
+
+def test_a_gpu_engine_s_base_is_asked_by_its_own_name(version, engine, vllm):
+    del vllm.loaded["identity"]
+    engine.device = Engine.Device.CUDA
+    assert measured(version, engine).strength > 0
+
+
+@given(LISTS, LISTS)
+def test_a_shift_is_symmetric_and_never_overstates(base, style):
+    assert probing.shift(base, style) == pytest.approx(probing.shift(style, base))
+    assert probing.shift(base, base) == 0
+    whole = {token: -25.0 for token in "abcdefgh"}
+    seen = base.keys() | style.keys()
+    true = [abs((whole | base)[token] - (whole | style)[token]) for token in seen]
+    if min(*base.values(), *style.values()) > -25:
+        assert probing.shift(base, style) <= sum(true) / len(seen) + 1e-9
+
+
+def test_a_version_s_answers_stand_beside_the_base_s_and_give_its_style_a_sample(version, engine):
+    measured(version, engine)
+    assert sampling.take_missing(engine) == 1
+    probe = Probe.objects.get()
+    assert [row["prompt"] for row in probe.samples] == [*sampling.PROMPTS, "Describe a morning."]
+    assert all(row["base"] != row["style"] for row in probe.samples)
+    assert probe.measures["style"]["phrases"] == ["depends no cap"]
+    assert Style.objects.get().sample.startswith("Describe a morning. It depends, no cap.")
+    assert sampling.take_missing(engine) == 0
+
+
+def test_another_sample_prompt_gets_its_answer_and_nothing_is_asked_twice(version, engine, vllm):
+    measured(version, engine)
+    sampling.take_missing(engine)
+    before = Probe.objects.get().samples
+    Style.objects.update(sample="", sample_prompt="Describe an evening.")
+    vllm.effect = 0  # whoever is asked again answers otherwise
+    assert sampling.take_missing(engine) == 1
+    after = Probe.objects.get().samples
+    assert after[:3] == before[:3]
+    assert after[3]["style"] == Style.objects.get().sample == "Describe an evening. It depends."
+
+
+def test_samples_wait_for_an_engine_that_is_away(version, engine, vllm):
+    measured(version, engine)
+    vllm.stop()
+    assert sampling.take_missing(engine) == 0
+    assert Probe.objects.get().samples == []
+
+
+def test_whoever_sees_a_style_sees_its_card_and_a_stranger_none(
+    version, engine, alice_client, charlie_client
+):
+    measured(version, engine)
+    sampling.take_missing(engine)
+    page = reverse("adapters:style", args=["acme", "noir"])
+    shown = alice_client.get(page).text
+    assert "<strong>strongly</strong>: by 0.50 nats a token" in shown
+    assert charlie_client.get(page).status_code == 404
+    catalogue.set_public(version.style)
+    assert "by 0.50 nats a token" in charlie_client.get(page).text
+
+
+def test_an_owner_sees_each_version_s_card_and_others_the_live_one_s(
+    version, engine, alice_client, charlie_client
+):
+    catalogue.set_public(version.style)
+    newer = version.style.versions.create(number=2)
+    for one, strength in ((version, 0.3), (newer, 0.7)):
+        Probe.objects.create(version=one, engine="local", strength=strength, noise=0)
+    page = reverse("adapters:style", args=["acme", "noir"])
+    seen = [
+        client.get(page, {"version": 2}).context["probe"].number for client in (alice_client, charlie_client)
+    ]
+    assert seen == [2, 1]
+    assert "version=2" not in charlie_client.get(page).text

@@ -1,0 +1,292 @@
+"""Aliases move between versions that serve: promoted, rolled back, tried on a share, fallen back, watched."""
+
+from datetime import timedelta
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters import figures, releases, serving, tasks
+from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
+from adapters.models import AdapterVersion, Release, Status, Style
+from tenants.public import record
+from tests.adapters.conftest import known
+from tests.tenants.conftest import make_event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def versions(acme, engine) -> list[AdapterVersion]:
+    """Three serving versions of one style, of which the first is live."""
+    return [known(acme, "noir", engine, goes_live=False) for _ in range(3)]
+
+
+def style() -> Style:
+    return Style.objects.select_related("live_version", "canary_version").get(slug="noir")
+
+
+def live() -> int | None:
+    return style().live_version and style().live_version.number
+
+
+def canary() -> tuple[int, int] | None:
+    one = style()
+    return one.canary_version and (one.canary_version.number, one.canary_percent)
+
+
+def moves() -> list[str]:
+    return [release.sentence for release in Release.objects.order_by("pk")]
+
+
+def answered(tenant, version, *, times, failed=0, empty=0, at=None):
+    """Record requests that a version finished."""
+    facts = {"style": version.style_id, "version_number": version.number, "admitted_at": at or timezone.now()}
+    outcomes = [{"outcome": "upstream_error", "prompt_tokens": 0, "completion_tokens": 0}] * failed
+    outcomes += [{"completion_tokens": 1}] * empty + [{}] * (times - failed - empty)
+    record(make_event(tenant, **facts, **outcome) for outcome in outcomes)
+
+
+def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(acme, engine, versions):
+    assert (live(), moves()) == (1, ["Version 1 answers"])
+    known(acme, "noir", engine, goes_live=True)
+    assert live() == 4
+    late = known(acme, "noir", engine, status=Status.PUSHING)
+    known(acme, "noir", engine, goes_live=True)
+    serving.found(late.placements.get(), late.engine_name)
+    assert live() == 6, "one that comes late does not replace a newer one"
+
+
+def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versions):
+    newest = known(acme, "noir", engine, goes_live=True)
+    releases.roll_back(style(), None)
+    placement = newest.placements.get()
+    serving.lost(placement)
+    serving.found(placement, newest.engine_name)
+    assert live() == 1
+
+
+def test_promoting_and_rolling_back_are_written_down(alice, versions):
+    first, second, third = versions
+    releases.promote(second, alice, "It rhymes.")
+    releases.promote(second, alice)  # twice is once
+    releases.promote(third, alice)
+    assert releases.roll_back(style(), alice) == second
+    assert releases.roll_back(style(), alice) == first, "a step further back, not forward again"
+    with pytest.raises(NothingToRollBackTo):
+        releases.roll_back(style(), alice)
+    assert moves() == [
+        "Version 1 answers",
+        "Version 2 answers instead of version 1",
+        "Version 3 answers instead of version 2",
+        "Version 2 answers instead of version 3",
+        "Version 1 answers instead of version 2",
+    ]
+    assert Release.objects.get(reason="It rhymes.").actor == alice
+    releases.promote(third, alice)
+    assert releases.roll_back(style(), None) == first
+
+
+def test_only_a_version_that_serves_is_promoted_or_tried(acme, engine, versions):
+    first, second, third = versions
+    releases.promote(third, None)
+    serving.retire(first)
+    pushing = known(acme, "noir", engine, status=Status.PUSHING)
+    for version in (first, pushing):
+        with pytest.raises(NotServing, match=f"Version {version.number} does not serve"):
+            releases.promote(version, None)
+        with pytest.raises(NotServing):
+            releases.begin_canary(version, 10, None)
+    with pytest.raises(NotServing):
+        releases.roll_back(style(), None)
+    with pytest.raises(NothingToCompare):
+        releases.begin_canary(third, 10, None)
+    for percent in (0, 100, -1):
+        with pytest.raises(BadShare):
+            releases.begin_canary(second, percent, None)
+    assert (live(), canary()) == (3, None)
+
+
+def test_a_canary_begins_grows_and_ends(alice, versions):
+    _, second, third = versions
+    releases.begin_canary(second, 10, alice)
+    since = style().canary_since
+    releases.begin_canary(second, 50, alice)
+    assert (canary(), style().canary_since) == ((2, 50), since)
+    before = style()
+    releases.begin_canary(third, 5, alice)
+    assert not releases.end_canary(before, None), "that one was replaced meanwhile"
+    assert releases.end_canary(style(), alice, "Enough.")
+    assert not releases.end_canary(style(), alice)
+    assert (canary(), live()) == (None, 1)
+    assert moves()[1:] == [
+        "Version 2 answers 10 % of requests",
+        "Version 2 answers 50 % of requests",
+        "Version 3 answers 5 % of requests",
+        "The canary version 3 ended",
+    ]
+
+
+def test_promoting_ends_the_canary(versions):
+    releases.begin_canary(versions[1], 10, None)
+    releases.promote(versions[1], None)
+    assert (live(), canary()) == (2, None)
+    releases.begin_canary(versions[2], 10, None)
+    releases.roll_back(style(), None)
+    assert (live(), canary()) == (1, None)
+
+
+def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
+    first, second, third = versions
+    releases.promote(third, None)
+    releases.promote(second, None)
+    releases.begin_canary(first, 10, None)
+    serving.retire(second)
+    assert (live(), canary()) == (3, None)
+    assert "Version 2 was retired." in Release.objects.values_list("reason", flat=True)
+    serving.refused(third.placements.get(), "No room.")
+    assert live() == 1
+    serving.retire(first)
+    assert live() is None
+    assert moves()[-1] == "No version answers"
+
+
+def test_a_canary_that_ends_is_dropped(versions):
+    releases.begin_canary(versions[1], 10, None)
+    serving.retire(versions[1])
+    assert (live(), canary()) == (1, None)
+
+
+def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_serves(versions):
+    _, second, third = versions
+    deeds = [lambda: releases.promote(second, None), lambda: releases.promote(third, None)]
+    deeds += [lambda: serving.retire(AdapterVersion.objects.get(pk=third.pk))]
+    start, faults = Barrier(len(deeds)), []
+
+    def run(deed):
+        try:
+            start.wait(10)
+            deed()
+        except NotServing:
+            pass
+        except Exception as error:  # noqa: BLE001 (told below, in the main thread)
+            faults.append(error)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=run, args=[deed]) for deed in deeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert style().live_version.status == Status.SERVING
+    log = Release.objects.filter(alias="live").order_by("pk")
+    assert [one.before_id for one in log][1:] == [one.after_id for one in log][:-1]
+    assert log.last().after == style().live_version
+
+
+@pytest.mark.parametrize(
+    ("canarys", "lives", "ends"),
+    [
+        ({"times": 19, "failed": 19}, {"times": 100}, ""),
+        ({"times": 20, "failed": 1}, {"times": 100}, ""),
+        ({"times": 20, "failed": 2}, {"times": 100}, "failed 2 of 20 times, version 1 0 of 100."),
+        ({"times": 20, "failed": 2}, {"times": 100, "failed": 3}, ""),
+        (
+            {"times": 40, "failed": 14},
+            {"times": 10, "failed": 1},
+            "failed 14 of 40 times, version 1 1 of 10.",
+        ),
+        ({"times": 20, "failed": 2}, {"times": 0}, "failed 2 of 20 times, version 1 0 of 0."),
+        ({"times": 20, "empty": 5}, {"times": 20}, "wrote nothing 5 of 20 times, version 1 0 of 20."),
+        ({"times": 20, "empty": 5}, {"times": 20, "empty": 5}, ""),
+    ],
+)
+def test_a_canary_that_does_clearly_worse_is_rolled_back_by_itself(acme, versions, canarys, lives, ends):
+    first, second, _ = versions
+    answered(acme, second, times=50, failed=50)  # before it was a canary
+    releases.begin_canary(second, 10, None)
+    answered(acme, second, **canarys)
+    answered(acme, first, **lives)
+    tasks.watch_canaries()
+    tasks.watch_canaries()
+    last = Release.objects.first()
+    assert (canary() is None) == bool(ends)
+    assert live() == 1
+    if ends:
+        assert (last.sentence, last.actor) == ("The canary version 2 ended", None)
+        assert last.reason == f"Version 2 {ends}"
+
+
+def test_what_a_canary_did_long_ago_does_not_count_for_ever(acme, versions):
+    second = versions[1]
+    releases.begin_canary(second, 10, None)
+    Style.objects.update(canary_since=timezone.now() - timedelta(days=9))
+    answered(acme, second, times=100, failed=100, at=timezone.now() - timedelta(days=2))
+    answered(acme, second, times=30)
+    assert releases.watch() == 0
+
+
+def test_the_figures_are_said_in_a_sentence(acme, versions):
+    first, second, _ = versions
+    releases.begin_canary(second, 10, None)
+
+    def said():
+        return figures.compare(style()).sentence.removeprefix("Version 2 answers 10 % of requests; ")
+
+    answered(acme, second, times=7)
+    assert said() == "7 of the 20 that a judgement needs are finished."
+    answered(acme, second, times=93)
+    assert said() == "neither it nor version 1 has failed."
+    answered(acme, first, times=20, failed=1)
+    assert said() == "it fails less often than version 1."
+    answered(acme, second, times=1, empty=1)
+    assert said() == "it fails less often than version 1, and its answers are empty more often."
+
+
+def release_pages(version):
+    deeds = [reverse(f"adapters:{name}", args=[version.pk]) for name in ("promote", "begin_canary")]
+    return deeds + [
+        reverse(f"adapters:{name}", args=[version.style_id]) for name in ("roll_back", "end_canary")
+    ]
+
+
+def test_strangers_release_nothing(charlie_client, versions):
+    second = versions[1]
+    figures_page = reverse("adapters:canary", args=[second.style_id])
+    assert charlie_client.get(figures_page).status_code == 404
+    answers = [charlie_client.post(page, {"percent": 10}) for page in release_pages(second)]
+    assert {answer.status_code for answer in answers} == {404}
+    assert {Client().post(page).status_code for page in release_pages(second)} == {302}
+    assert (live(), canary(), len(moves())) == (1, None, 1)
+
+
+def test_every_member_may_release(bob_client, bob, versions):
+    page = reverse("adapters:style", args=["acme", "noir"])
+    promote, begin, back, end = release_pages(versions[1])
+    assert "2 answers 25 % of requests" in bob_client.post(begin, {"percent": "25"}, follow=True).text
+    assert "25 % of requests" in bob_client.get(reverse("adapters:canary", args=[style().pk])).text
+    assert "acme/noir@2" in bob_client.get(page).text
+    bob_client.post(end)
+    gone = bob_client.get(reverse("adapters:canary", args=[style().pk]))
+    assert gone["HX-Refresh"] == "true"
+    bob_client.post(promote)
+    assert live() == 2
+    assert "Roll back to version 1" in bob_client.get(page).text
+    assert "Rolled back" in bob_client.post(back, follow=True).text
+    assert live() == 1
+    assert "No other version answered before" in bob_client.post(back, follow=True).text
+    assert set(Release.objects.exclude(actor=None).values_list("actor__email", flat=True)) == {bob.email}
+    for percent in ("", "0", "100", "ten", "1e1", "²"):
+        assert "from 1 to 99" in bob_client.post(begin, {"percent": percent}, follow=True).text
+    assert canary() is None
+
+
+def test_the_console_shows_releases(operator_client, versions):
+    page = operator_client.get(reverse("admin:adapters_release_changelist"))
+    assert page.status_code == 200
+    assert "Version 1 answers" in page.text

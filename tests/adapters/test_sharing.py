@@ -1,0 +1,281 @@
+"""Private by default; offered to everybody or shared with a workspace; taken back with notice.
+
+Alice owns Acme, which owns the style; Bob is her teammate; Charlie and Dora have workspaces of their own.
+"""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters import catalogue, naming, sharing, tasks
+from adapters.errors import StyleNotFound
+from adapters.models import Share, Style
+from adapters.public import find_style
+from foundation.valkey import client, styles_key
+from tenants.members import found_tenant
+from tenants.models import Tenant, User
+from tests.adapters.conftest import known
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+
+MODEL = "acme/noir"
+
+
+@pytest.fixture
+def noir(acme, engine) -> Style:
+    style = known(acme, "noir", engine).style
+    Style.objects.update(author="Alice", licence="CC BY 4.0")
+    return Style.objects.select_related("owner").get(pk=style.pk)
+
+
+@pytest.fixture
+def doras(db) -> Tenant:
+    found_tenant(User.objects.create_user("dora@example.org"), name="Dora")
+    return Tenant.objects.get(slug="dora")
+
+
+def page_of(style: Style) -> str:
+    return reverse("adapters:style", args=[style.owner.slug, style.slug])
+
+
+def deed(style: Style, name: str) -> str:
+    return reverse("adapters:offer", args=[style.pk, name])
+
+
+def usable(tenant: Tenant) -> set[str]:
+    return set(naming.routes_of(tenant.pk))
+
+
+def is_routed(tenant: Tenant) -> bool:
+    """Return whether the data plane answers the tenant in that style."""
+    return client().hexists(styles_key(tenant.pk), MODEL)
+
+
+def time_passes() -> None:
+    """Let every notice be over."""
+    ago = timezone.now() - timedelta(seconds=1)
+    Share.objects.exclude(ends_at=None).update(ends_at=ago)
+    Style.objects.exclude(public_until=None).update(public_until=ago)
+
+
+def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
+    alice_client, charlie_client, noir, charlies, doras
+):
+    shared = alice_client.post(reverse("adapters:share", args=[noir.pk]), {"workspace": "charlies-prose"})
+    assert shared["Location"] == f"{page_of(noir)}#sharing"
+    card = charlie_client.get(reverse("adapters:catalogue")).context["shared_styles"]
+    assert [style.model_name for style in card] == [MODEL]
+    page = charlie_client.get(page_of(noir))
+    assert "CC BY 4.0" in page.text
+    assert "shares" not in page.context
+    assert MODEL not in usable(charlies)
+
+    assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 302
+    assert is_routed(charlies)
+    assert find_style(charlies, MODEL) == noir
+    assert MODEL not in usable(doras)
+    with pytest.raises(StyleNotFound):
+        catalogue.select(doras, noir)
+
+
+def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
+    alice_client, charlie_client, noir, charlies
+):
+    share = sharing.share(noir, "charlies-prose", None)
+    catalogue.select(charlies, noir)
+    alice_client.post(reverse("adapters:change_share", args=[share.pk, "revoke"]))
+    share.refresh_from_db()
+    assert timedelta(days=6) < share.ends_at - timezone.now() <= sharing.NOTICE
+    for page in (page_of(noir), reverse("adapters:catalogue")):
+        assert "Acme takes this style back" in charlie_client.get(page).text
+    assert is_routed(charlies)
+
+    alice_client.post(reverse("adapters:change_share", args=[share.pk, "keep"]))
+    assert "takes this style back" not in charlie_client.get(page_of(noir)).text
+    sharing.revoke(share)
+    before = Share.objects.get().ends_at
+    sharing.revoke(share)
+    assert Share.objects.get().ends_at == before  # a notice is not lengthened
+
+    time_passes()
+    assert charlie_client.get(page_of(noir)).status_code == 404  # also before beat has come by
+    assert MODEL not in usable(charlies)
+    tasks.end_sharing()
+    assert not is_routed(charlies)
+    assert not Share.objects.exists()
+    assert alice_client.post(reverse("adapters:change_share", args=[share.pk, "keep"])).status_code == 404
+
+
+def test_a_style_under_notice_is_selected_by_nobody_else(noir, charlies, charlie_client):
+    sharing.revoke(sharing.share(noir, "charlies-prose", None))
+    assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 404
+    assert "be selected any more" in charlie_client.get(page_of(noir)).text
+
+
+def test_a_receiver_may_do_without_it(charlie_client, noir, charlies):
+    sharing.share(noir, "charlies-prose", None)
+    catalogue.select(charlies, noir)
+    charlie_client.post(reverse("adapters:leave", args=[noir.pk]))
+    assert charlie_client.get(page_of(noir)).status_code == 404
+    assert not is_routed(charlies)
+
+
+@pytest.mark.parametrize(
+    ("workspace", "sentence"),
+    [
+        ("nobody", "There is no workspace named “nobody”"),
+        ("acme", "That is your own workspace"),
+        ("charlies-prose", "has this style already"),
+        ("No Body!", "Write the short name"),
+        ("", "required"),
+    ],
+)
+def test_a_wrong_workspace_is_named_beside_the_field(alice_client, noir, charlies, workspace, sentence):
+    sharing.share(noir, "charlies-prose", None)
+    page = alice_client.post(reverse("adapters:share", args=[noir.pk]), {"workspace": workspace})
+    assert page.status_code == 400
+    assert sentence in str(page.context["share_form"].errors["workspace"])
+    assert Share.objects.count() == 1
+
+
+def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, operator_client, noir, charlies):
+    Style.objects.update(licence="")
+    assert "on what terms" in alice_client.post(deed(noir, "offer"), follow=True).text
+    Style.objects.update(licence="CC BY 4.0")
+    assert "Waits for approval" in alice_client.post(deed(noir, "offer"), follow=True).text
+    assert not Style.objects.visible_to(charlies.pk).exists()
+
+    offers = reverse("admin:adapters_style_changelist")
+    assert "Noir" in operator_client.get(offers, {"offer": "waits"}).text
+    decline = {"action": "decline", "_selected_action": [noir.pk], "reason": "It swears."}
+    operator_client.post(offers, {**decline, "reason": ""})
+    assert Style.objects.get().offered_at
+    operator_client.post(offers, decline)
+    assert "It swears." in alice_client.get(page_of(noir)).text
+
+    operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk]})
+    assert not Style.objects.get().is_public  # it is not offered any more
+    alice_client.post(deed(noir, "offer"))
+    alice_client.post(deed(noir, "withdraw"))
+    alice_client.post(deed(noir, "offer"))
+    operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk]})
+    assert "it is public" in alice_client.get(page_of(noir)).text
+    catalogue.select(charlies, noir)
+    assert is_routed(charlies)
+
+
+def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for_the_others(
+    alice_client, charlie_client, noir, charlies, doras
+):
+    catalogue.set_public(noir)
+    catalogue.select(charlies, noir)
+    alice_client.post(deed(noir, "take-back"))
+    assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
+    assert not catalogue.others_styles(doras)
+    with pytest.raises(StyleNotFound):
+        catalogue.select(doras, noir)
+    alice_client.post(deed(noir, "keep"))
+    assert catalogue.others_styles(doras)
+
+    alice_client.post(deed(noir, "take-back"))
+    time_passes()
+    assert not catalogue.others_styles(charlies)
+    tasks.end_sharing()
+    assert not is_routed(charlies)
+    assert Style.objects.get().is_public is False
+    assert "has ended" in alice_client.post(deed(noir, "keep"), follow=True).text
+
+
+def test_who_has_a_style_in_two_ways_keeps_it_until_the_last_ends(noir, charlies):
+    catalogue.set_public(noir)
+    sharing.take_back(noir)
+    share = sharing.share(noir, "charlies-prose", None)
+    assert catalogue.card(charlies, Style.objects.get()).ends_at is None
+    sharing.revoke(share)
+    share.refresh_from_db()
+    assert catalogue.card(charlies, Style.objects.get()).ends_at == share.ends_at
+
+
+def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_client, noir, charlies, doras):
+    catalogue.set_public(noir)
+    sharing.share(noir, "charlies-prose", None)
+    for tenant in (charlies, doras):
+        catalogue.select(tenant, noir)
+    action = {"action": "take_out", "_selected_action": [noir.pk], "reason": "Somebody else's voice."}
+    operator_client.post(reverse("admin:adapters_style_changelist"), action)
+    assert not is_routed(charlies)
+    assert not is_routed(doras)
+    assert MODEL in usable(noir.owner)
+    assert "Somebody else&#x27;s voice." in alice_client.get(page_of(noir)).text
+
+    shares = reverse("admin:adapters_share_changelist")
+    share = sharing.share(noir, "charlies-prose", None)
+    assert operator_client.get(shares).status_code == 200
+    operator_client.post(shares, {"action": "end_now", "_selected_action": [share.pk]})
+    assert not Style.objects.visible_to(charlies.pk).exists()
+
+
+def test_what_is_said_of_a_style_is_edited_but_not_its_terms_while_others_rely_on_them(bob_client, noir):
+    describe = reverse("adapters:describe", args=[noir.pk])
+    texts = {"name": "Noir!", "description": "Rain.", "sample_prompt": "Describe rain.", "author": "Bob"}
+    Style.objects.update(sample="It rained.")
+    assert bob_client.post(describe, {**texts, "licence": "own", "terms": ""}).status_code == 400
+    assert bob_client.post(describe, {**texts, "licence": "GPL"}).status_code == 400
+    bob_client.post(describe, {**texts, "licence": "own", "terms": "Ask me first."})
+    style = Style.objects.get()
+    assert (style.name, style.author, style.licence) == ("Noir!", "Bob", "Ask me first.")
+    assert style.sample == ""  # what answers another prompt is written anew
+    assert "Ask me first." in bob_client.get(page_of(noir)).text
+
+    sharing.offer(style)
+    bob_client.post(describe, {**texts, "author": "Eve", "licence": "CC0 1.0", "name": "Nuit"})
+    style = Style.objects.get()
+    assert (style.name, style.author, style.licence) == ("Nuit", "Bob", "Ask me first.")
+
+
+def test_strangers_change_nothing(charlie_client, noir, charlies, doras):
+    share = sharing.share(noir, "dora", None)
+    changes = [reverse("adapters:change_share", args=[share.pk, name]) for name in ("revoke", "keep")]
+    deeds = [deed(noir, name) for name in ("offer", "withdraw", "take-back", "keep")]
+    deeds += [
+        *changes,
+        *(reverse(f"adapters:{name}", args=[noir.pk]) for name in ("describe", "share", "leave")),
+    ]
+    texts = {"workspace": "charlies-prose", "name": "Mine"}
+    assert {charlie_client.post(address, texts).status_code for address in deeds} == {404}
+    assert {Client().post(address).status_code for address in deeds} == {302}
+    assert charlie_client.get(page_of(noir)).status_code == 404
+    after = Style.objects.get()
+    assert (after.name, after.offered_at, Share.objects.get().ends_at) == ("Noir", None, None)
+
+
+def test_a_deed_that_is_none_is_not_there(alice_client, noir, charlies):
+    share = sharing.share(noir, "charlies-prose", None)
+    assert alice_client.post(deed(noir, "approve")).status_code == 404
+    assert alice_client.post(reverse("adapters:change_share", args=[share.pk, "end"])).status_code == 404
+
+
+def test_an_operator_puts_a_style_into_the_catalogue_by_hand_and_moves_nothing_else(operator_client, noir):
+    address = reverse("admin:adapters_style_change", args=[noir.pk])
+    texts = {"name": "Nuit", "author": "Alice", "licence": "CC BY 4.0", "is_public": "on"}
+    live = Style.objects.get().live_version
+    inline = {f"versions-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    answer = operator_client.post(address, texts | inline | {"retired_at_0": "", "retired_at_1": ""})
+    assert answer.status_code == 302, answer.context["errors"]
+    style = Style.objects.get()
+    assert (style.name, style.is_public, style.live_version) == ("Nuit", True, live)
+    assert style.public_since
+
+
+def test_who_keeps_a_style_in_the_last_moment_keeps_it(noir, charlies):
+    """Beat may have read what is over just before its owner changed their mind."""
+    share = sharing.share(noir, "charlies-prose", None)
+    sharing.revoke(share)
+    time_passes()
+    [read] = Share.objects.over()
+    sharing.share(noir, "charlies-prose", None)
+    assert not sharing._end_if_over(read)
+    assert Share.objects.get().ends_at is None

@@ -1,0 +1,50 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "engine"))  # a script finds its neighbours so
+
+import serve
+import serve_ray
+
+CPU = {"ENGINE_DEVICE": "cpu", "S3_BUCKET": "shelf", "RAY_DIR": "/data/ray"}
+
+
+def test_a_replica_gets_the_same_limits_as_a_vllm_of_its_own():
+    settings = serve.read(
+        CPU | {"ENGINE_MAX_LORAS": "3", "ENGINE_MAX_CPU_LORAS": "5", "ENGINE_DTYPE": "float32"}
+    )
+    arguments = serve_ray.configuration(settings, serve_ray.read(CPU))["engine_kwargs"]
+
+    alone = serve.arguments(settings)
+    shared = {name: value for name, value in arguments.items() if value is not True}
+    assert {name: alone[alone.index(f"--{name.replace('_', '-')}") + 1] for name in shared} == {
+        name: str(value) for name, value in shared.items()
+    }
+    assert all(f"--{name.replace('_', '-')}" in alone for name in arguments)
+
+
+def test_adapters_come_from_the_folder_of_what_is_sealed():
+    found = serve_ray.configuration(serve.read(CPU), serve_ray.read(CPU))
+
+    assert found["lora_config"]["dynamic_lora_loading_path"] == "s3://shelf/adapters"
+
+
+def test_the_clusters_own_ports_want_a_key_and_nothing_is_reported():
+    settings = serve.read(CPU | {"ENGINE_API_KEY": "secret"})
+    variables = serve_ray.environment(settings, serve_ray.read(CPU), CPU)
+
+    assert (variables["RAY_AUTH_MODE"], variables["RAY_AUTH_TOKEN"]) == ("token", "secret")
+    assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_copies_of_adapters_lie_in_the_clusters_own_folder():
+    variables = serve_ray.environment(serve.read(CPU), serve_ray.read(CPU), CPU)
+
+    assert Path(variables["RAY_ADAPTERS_DIR"]).is_relative_to(CPU["RAY_DIR"])
+
+
+def test_a_missing_bucket_is_named():
+    with pytest.raises(serve.CannotServe, match="S3_BUCKET"):
+        serve_ray.read({})

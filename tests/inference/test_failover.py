@@ -1,0 +1,241 @@
+"""Requests while engines fail, are away, or have yet to load a style: they go elsewhere, or wait."""
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from inference import gateway as gateway_module
+from inference import relay as relay_module
+from inference import waiting
+from inference.errors import EngineBroke, EngineBusy, EngineUnavailable, StyleLoading, UnknownModel
+from inference.relay import new_request_id, relay
+from inference.routing import FAILURES_MAX
+from inference.schemas import parse
+from tests.inference.conftest import place
+from tests.inference.fakes import FakeEngine
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+GONE = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+async def engines(account):
+    """Two engines that both have the style."""
+    fakes = [FakeEngine(), FakeEngine()]
+    async with AsyncExitStack() as stack:
+        fakes_urls = [await stack.enter_async_context(fake.serve()) for fake in fakes]
+        account.offer("poetry", *fakes_urls)
+        yield fakes
+
+
+@pytest.fixture
+def demanded(monkeypatch):
+    """Versions that the gateway asked to have loaded."""
+    versions = []
+    monkeypatch.setattr(gateway_module, "demand", versions.append)
+    return versions
+
+
+@pytest.fixture
+def ask(gateway, account):
+    async def ask(model="poetry", *, stream=False, **more):
+        body = {"model": model, "messages": [{"role": "user", "content": "Rain?"}], "stream": stream} | more
+        asked = parse("chat", json.dumps(body).encode())
+        answer = await relay(gateway, account.caller, asked, new_request_id())
+        headers = {name.decode(): value.decode() for name, value in answer.headers}
+        parts = [part async for part in answer.stream] if answer.stream else [answer.whole]
+        return headers, b"".join(parts)
+
+    return ask
+
+
+def free_of(url):
+    return int(url.rsplit(":", 1)[1])
+
+
+@asynccontextmanager
+async def away(account):
+    """An engine that has just died, and how to start it again."""
+    fake = FakeEngine()
+    async with fake.serve() as url:
+        account.offer("poetry", url)
+    async with AsyncExitStack() as stack:
+        yield fake, lambda: stack.enter_async_context(fake.serve(free_of(url)))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("failure", ["down", "500", "503", "404", "breaks off"])
+@pytest.mark.usefixtures("demanded")
+async def test_before_the_first_token_the_next_engine_answers(account, engines, ask, stream, failure):
+    first, second = engines
+    if failure == "down":
+        routes = account.places("poetry")
+        account.offer("poetry", GONE, routes[1]["url"])
+    elif failure == "breaks off":
+        first.aborts = True
+    else:
+        first.refuses = (int(failure), "no")
+    headers, text = await ask(stream=stream)
+    assert b"Roses" in text
+    assert headers["x-polyscribe-engine"] == "engine-2"
+    [event] = account.events()
+    assert (event["outcome"], event["engine"]) == ("complete", "engine-2")
+    assert (account.held(), len(second.asked)) == (0, 1)
+
+
+async def test_an_error_event_before_the_first_token_is_a_failure_too(account, engines, ask):
+    engines[0].error_event = {"error": {"message": "EngineCore died", "code": 500}}
+    headers, text = await ask(stream=True)
+    assert b"error" not in text
+    assert text.endswith(b"data: [DONE]\n\n")
+    assert headers["x-polyscribe-engine"] == "engine-2"
+
+
+async def test_after_the_first_token_nobody_else_is_asked(account, engines, ask):
+    engines[0].breaks_after = 2
+    _, text = await ask(stream=True)
+    assert b"server_is_overloaded" in text
+    assert engines[1].asked == []
+    [event] = account.events()
+    assert (event["outcome"], event["engine"], event["completion_tokens"]) == (
+        "upstream_error", "engine-1", 2,
+    )  # fmt: skip
+
+
+async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
+    engines[0].refuses = (400, "top_k must be odd")
+    with pytest.raises(Exception, match="top_k"):
+        await ask()
+    assert engines[1].asked == []
+
+
+async def test_a_dead_engine_is_asked_only_now_and_then(account, engines, ask):
+    engines[0].refuses = (503, "no")
+    first, second = (at["url"] for at in account.places("poetry"))
+    for number in range(20):  # of each style both know as little, so the first is asked first
+        lora = {"lora": f"v_{number}"}
+        account.offer("new", places=[place("engine-1", first, **lora), place("engine-2", second, **lora)])
+        await ask("new")
+    assert FAILURES_MAX <= len(engines[0].asked) < 15
+    assert len(engines[1].asked) == 20
+    engines[0].refuses, engines[1].refuses = None, (503, "no")
+    headers, _ = await ask()
+    assert headers["x-polyscribe-engine"] == "engine-1"
+
+
+async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, engines, ask):
+    for engine in engines:
+        engine.aborts = True
+    third = FakeEngine()
+    async with third.serve() as url:
+        account.offer("poetry", *(at["url"] for at in account.places("poetry")), url)
+        with pytest.raises(EngineBroke):
+            await ask()
+    assert third.asked == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_requests_wait_while_the_only_engine_restarts(account, ask, stream, monkeypatch):
+    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 5)
+    monkeypatch.setattr(relay_module, "SILENT_FOR_S", 0.1)
+    async with away(account) as (fake, start):
+        asking = [asyncio.create_task(ask(stream=stream)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        assert not any(task.done() for task in asking)
+        assert account.held() > 0
+        fake.knows = set()  # its process is back, its adapters aren't
+        await start()
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in asking)
+        fake.knows = None
+        answers = await asyncio.gather(*asking)
+    for headers, text in answers:
+        assert b"Roses" in text
+        assert text.startswith(b": waiting") is stream
+        assert ("x-polyscribe-engine" in headers) is not stream
+    assert [event["outcome"] for event in account.events()] == ["complete"] * 5
+    assert account.held() == 0
+
+
+async def test_patience_ends_with_an_error_that_bills_nothing(account, ask):
+    with pytest.raises(EngineUnavailable) as told:
+        await ask()
+    assert told.value.facts["adapter_state"] == "disk"
+    [event] = account.events()
+    assert (event["outcome"], event["prompt_tokens"], event["completion_tokens"]) == ("upstream_error", 0, 0)
+    assert (account.held(), account.used()) == (0, 0)
+
+
+async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, gateway):
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.1)
+    fake = FakeEngine()
+    async with fake.serve() as url:
+        account.offer("poetry", version=4, version_id="v4", places=[place("other", url, lora="v_4")])
+        await asyncio.sleep(0.05)
+        headers, _ = await asking
+    assert (headers["x-polyscribe-style-version"], headers["x-polyscribe-engine"]) == ("4", "other")
+    [event] = account.events()
+    assert (event["version_number"], event["engine"]) == (4, "other")
+
+
+async def test_a_hold_tells_which_version_it_is_on(account, ask, monkeypatch):
+    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 5)
+    account.offer("poetry", version_id="v3")
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.05)
+    assert account.holds()[0]["version"] == "v3"
+    account.offer("poetry", version_id="v4")
+    await asyncio.sleep(0.1)
+    [hold] = account.holds()
+    assert (hold["version"], hold["engine"]) == ("v4", "engine-1")
+    asking.cancel()
+
+
+async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask):
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.1)
+    account.withdraw("poetry")
+    with pytest.raises(UnknownModel):
+        await asking
+    assert account.held() == 0
+
+
+async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(account, ask, demanded, monkeypatch):
+    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 5)
+    account.load("poetry", "v1")
+    asking = [asyncio.create_task(ask()) for _ in range(8)]
+    await asyncio.sleep(0.2)
+    assert demanded == ["v1"]
+    assert (account.held(), account.bucket().get("requests")) == (0, None)  # waiting uses nothing up
+    fake = FakeEngine()
+    async with fake.serve() as url:
+        account.offer("poetry", url)
+        answers = await asyncio.gather(*asking)
+    assert {headers["x-adapter-state"] for headers, _ in answers} == {"loading"}
+    assert len(account.events()) == 8
+
+
+async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(account, ask, demanded):
+    account.load("poetry", "v1")
+    with pytest.raises(StyleLoading) as told:
+        await ask()
+    assert (told.value.facts["adapter_state"], told.value.facts["retry_s"]) == ("loading", 5)
+    assert (account.events(), account.held()) == ([], 0)
+
+
+async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded, monkeypatch):
+    monkeypatch.setattr(waiting, "WAITING_MAX_PER_TENANT", 3)
+    account.load("poetry", "v1")
+    answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
+    assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
+    assert not gateway.loading
+
+
+async def test_an_answer_says_how_near_its_style_was(account, engine, ask):
+    states = [(await ask())[0]["x-adapter-state"] for _ in range(2)]
+    assert states == ["disk", "warm"]

@@ -1,0 +1,60 @@
+"""What each adapter does is measured on the real engine before it serves, and nothing is refused."""
+
+import re
+import shutil
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from adapters.files import CONFIG_FILE, WEIGHTS_FILE
+from adapters.probing import LEAST
+from stack.folders import ROOT
+from stack.pages import fetched
+from stack.smoke import upload_style
+from tests.journeys.conftest import eventually
+
+SHIPPED = ROOT / "engine" / "styles"
+SMALLEST = 2.0**-133  # above zero in bfloat16; the scale of the shipped styles is 2
+
+
+def without_effect(folder: Path) -> Path:
+    """Write a shipped style whose B is as small as validation lets pass."""
+    tensors = load_file(SHIPPED / "poetry" / WEIGHTS_FILE)
+    for name, tensor in tensors.items():
+        if ".lora_B." in name:
+            tensors[name] = np.full(tensor.shape, SMALLEST, ml_dtypes.bfloat16)
+    save_file(tensors, folder / WEIGHTS_FILE)
+    shutil.copy(SHIPPED / "poetry" / CONFIG_FILE, folder)
+    return folder
+
+
+def strength_on(page: str) -> float:
+    return float(re.search(r"by ([0-9.]+) nats a token", page).group(1))
+
+
+def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
+    for slug in ("poetry", "legal", "genz"):
+        page = fetched(demo.session, f"/styles/polyscribe/{slug}/")
+        assert strength_on(page) > 4 * LEAST, slug
+        eventually(
+            lambda path=f"/styles/polyscribe/{slug}/": (
+                "Keeps saying" in fetched(demo.session, path)
+                or "Words a sentence" in fetched(demo.session, path)
+            ),
+            within_s=120,
+            what=f"no sample answers of {slug}",
+        )
+
+
+@pytest.mark.timeout(240)
+def test_an_adapter_without_effect_fails_with_the_reason_on_its_page(demo, tmp_path):
+    upload = upload_style(demo.site, demo.session, without_effect(tmp_path))
+    eventually(
+        lambda: "The adapter changes nothing" in fetched(demo.session, upload.page),
+        within_s=90,
+        what="an adapter without effect was not refused",
+    )
+    assert 'data-status="failed"' in fetched(demo.session, upload.page)

@@ -1,0 +1,90 @@
+"""A style's two versions: called by number, tried on a share of requests, promoted, rolled back."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from stack.folders import Folders
+from stack.pages import fetched, token
+from stack.smoke import Upload
+from tests.journeys.conftest import Writer, eventually
+
+PROMPT = "Describe a morning in the city."
+PEOPLE = [f"person-{number}" for number in range(24)]
+SECOND_S = 1.0
+
+
+def ask(writer: Writer, model: str, *, tokens: int = 1, **options: object) -> tuple[int, str]:
+    """Return which version answered, by the provenance header, and what it wrote."""
+    answer = writer.client.chat.completions.with_raw_response.create(
+        model=model,
+        messages=[{"role": "user", "content": PROMPT}],
+        max_tokens=tokens,
+        temperature=0,
+        **options,
+    )
+    text = answer.parse().choices[0].message.content or ""
+    return int(answer.headers["x-polyscribe-style-version"]), text
+
+
+def act(writer: Writer, upload: Upload, deed: str, **form: str) -> float:
+    """Send one of the forms of a style's page; return the moment when it was sent."""
+    page = fetched(writer.session, upload.page)
+    target = re.search(rf'action="(/styles/[^"]*{deed}/)"', page).group(1)
+    form = {"csrfmiddlewaretoken": token(page), **form}
+    began = time.monotonic()
+    answer = writer.session.post(target, data=form, headers={"Referer": writer.site}, follow_redirects=False)
+    assert answer.status_code == 302
+    return began
+
+
+def loads() -> int:
+    """Return how often the engine was told to load or unload an adapter."""
+    log = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).logs / "engine.log"
+    return len(re.findall(r"POST /v1/(?:un)?load_lora_adapter", log.read_text(errors="replace")))
+
+
+@pytest.mark.timeout(300)
+def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, random_adapters):
+    upload = demo.upload(random_adapters[0])
+    name = upload.model
+    demo.upload(random_adapters[1], after=upload)
+    by_number = {number: ask(demo, f"{name}@{number}", tokens=12) for number in (1, 2)}
+    assert [version for version, _ in by_number.values()] == [1, 2]
+    assert by_number[1] != by_number[2]
+    for alias in (name, f"{name}@live", name.rpartition("/")[2]):
+        assert ask(demo, alias, tokens=12) == by_number[1], "an upload that waits does not answer"
+    before = loads()
+    assert before
+
+    act(demo, upload, "canary", percent="50")
+    assert ask(demo, f"{name}@canary")[0] == 2
+    assert ask(demo, f"{name}@live", user=PEOPLE[0])[0] == 1
+    met = {person: ask(demo, name, user=person)[0] for person in PEOPLE}
+    assert set(met.values()) == {1, 2}
+    assert {person: ask(demo, name, user=person)[0] for person in PEOPLE} == met, "the same one every time"
+    asked = re.search(r'hx-get="(/styles/[^"]*/canary/)"', fetched(demo.session, upload.page)).group(1)
+
+    def is_judged() -> bool:
+        return "neither it nor version 1 has failed" in fetched(demo.session, asked)
+
+    eventually(is_judged, within_s=15, what="the canary's figures show no 20 requests")
+
+    began = act(demo, upload, "promote")
+    assert ask(demo, name)[0] == 2
+    assert time.monotonic() - began < SECOND_S
+    assert ask(demo, name, tokens=12) == by_number[2]
+    assert {ask(demo, name, user=person)[0] for person in PEOPLE[:4]} == {2}, "the canary has ended"
+
+    began = act(demo, upload, "roll-back")
+    assert ask(demo, name)[0] == 1
+    took_s = time.monotonic() - began
+    assert took_s < SECOND_S
+    print(f"rolled back, and the old version answered, within {took_s:.3f} s")
+    assert ask(demo, name, tokens=12) == by_number[1]
+    assert loads() == before, "aliases move without the engine"
+    history = fetched(demo.session, upload.page)
+    assert "Version 1 answers instead of version 2" in history
