@@ -108,10 +108,11 @@ def logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dict[str
         "cache_salt": OWN_SALT,
     }  # fmt: skip
     status, text = _send(engine, "POST", "/v1/completions", body, timeout_s=LOAD_S)
-    if status == 400 and NO_NUMBERS in text:
+    if status != 200 and NO_NUMBERS in text:
         raise EngineRefused(reason="The adapter makes the model compute no numbers (NaN).")
-    if status != 200:
-        raise EngineUnavailable(_sentence(status, _message(text)))
+    if status != 200:  # a cluster loads an adapter when it is asked for it
+        message = _message(text)
+        raise _bad_adapter(message) or EngineUnavailable(_sentence(status, message))
     choices = sorted(json.loads(text)["choices"], key=lambda choice: int(choice["index"]))
     return [choice["logprobs"]["top_logprobs"][0] for choice in choices]
 
@@ -123,12 +124,16 @@ def clean(text: str) -> str:
 
 
 def _failure(status: int, text: str) -> EngineRefused | EngineUnavailable:
-    bad = BAD_ADAPTER.search(text)
-    if bad and not PASSING.search(text):
-        return EngineRefused(reason=clean(bad["reason"]))
+    if bad := _bad_adapter(text):
+        return bad
     if status == 404:
         return EngineUnavailable("The engine can't see the files laid for it; check ENGINE_ADAPTERS_DIR.")
     return EngineUnavailable(_sentence(status, text))
+
+
+def _bad_adapter(text: str) -> EngineRefused | None:
+    bad = BAD_ADAPTER.search(text)
+    return EngineRefused(reason=clean(bad["reason"])) if bad and not PASSING.search(text) else None
 
 
 def _sentence(status: int, text: str) -> str:

@@ -1,7 +1,8 @@
 """Loading: what an engine lacks of what is wanted on it, the most urgent first, as long as a pass may take.
 
-Loads run one after the other, since each holds up the engine's loop; meanwhile the files of the next ones are
-fetched and checked. After each portion the engine's list is read, and what it confirms is published at once.
+A load waits for the engine's next step, so a few at once share one pause of those who write; meanwhile the
+files of others are fetched and checked. After each portion the engine's list is read, and what it confirms is
+published at once.
 """
 
 import logging
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 PASS_S = 15.0  # then the pass ends, so that its task does, and is rung for again
 PORTION, URGENT_PORTION = 20, 2  # loaded before any of them serves; about a second's work
-LAID_AT_ONCE = 2
+AT_ONCE = 4
 UNCONFIRMED = "The engine took the adapter but does not list it; it is loaded again."
 
 type Used = Mapping[tuple[UUID, int], Demand]
@@ -119,11 +120,11 @@ def _load(engine: Engine, portion: Sequence[Placement]) -> set[int]:
     Raises EngineUnavailable.
     """
     taken, waiting = [], set()
-    with ThreadPoolExecutor(LAID_AT_ONCE) as pool:
-        laid = [(placement, pool.submit(placing.lay, placement.version)) for placement in portion]
-        for placement, path in laid:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        deeds = [(placement, pool.submit(_lay_and_load, engine, placement.version)) for placement in portion]
+        for placement, deed in deeds:
             try:
-                control.load(engine, placement.version.engine_name, str(path.result()))
+                deed.result()
                 taken.append(placement)
             except (EngineRefused, NotStored, NotTheCheckedFile) as error:
                 _refuse(placement, error)
@@ -135,6 +136,10 @@ def _load(engine: Engine, portion: Sequence[Placement]) -> set[int]:
                 waiting.add(placement.pk)
     _confirm(engine, taken)
     return waiting
+
+
+def _lay_and_load(engine: Engine, version: AdapterVersion) -> None:
+    control.load(engine, version.engine_name, str(placing.lay(version)))
 
 
 def _confirm(engine: Engine, taken: Sequence[Placement]) -> None:
@@ -154,11 +159,12 @@ def _prove(engine: Engine, placement: Placement, name: str, loads: int) -> None:
     try:
         probing.measure(placement.version, engine, name)
     except EngineRefused as error:
-        if name == placement.version.engine_name:  # else it is a module that the engine was started with
-            control.unload(engine, name)
         _refuse(placement, error)
+        serves = False
     else:
-        serving.found(placement, name, loads=loads)
+        serves = serving.found(placement, name, loads=loads)  # False: it was retired meanwhile
+    if not serves and name == placement.version.engine_name:  # else it is a module of the engine's own
+        control.unload(engine, name)
 
 
 def _refuse(placement: Placement, error: DomainError) -> None:

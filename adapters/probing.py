@@ -1,10 +1,10 @@
 """The effect probe: what an adapter does to the base model's words, measured on an engine after loading.
 
-Base and style are asked for the next word after the same openings, each in one request. The shift of an
-opening is the mean change of log-probability, in nats, over the tokens in either one's list of the likeliest
-20. A token that one list lacks counts with the least by which it must have moved: down to that list's last
-place, or not at all. So a shift never overstates. The strength is the mean over all openings.
-docs/probing.md has the figures behind the numbers here.
+Base and style are asked for the first word after the same prompts, each in one request. The shift of a prompt
+is the mean change of log-probability, in nats, over the tokens in either one's list of the likeliest 20. A
+token that one list lacks counts with the least by which it must have moved: to that list's last place, or not
+at all. So a shift never overstates. The strength is the mean over all prompts. docs/probing.md has the
+figures behind the numbers here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,19 @@ from adapters import engine as control
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import AdapterVersion, Engine, Probe
 
-OPENINGS = (
-    "The morning", "She said", "It was", "When the", "My friend", "In order to", "There is", "People who",
-    "How to", "Once upon a time", "He never", "The best", "You should", "Dear", "To make", "We all",
-)  # fmt: skip
-# What rounding alone does in 16 bits, as soon as any weight differs, is below this.
-LEAST = 0.06
+# Short, so that a CPU reads them all in a fraction of a second; styles part where an answer begins.
+PROMPTS = tuple(
+    f"What is {one}?\n"
+    for one in ("rain", "bread", "sleep", "money", "winter", "music", "work", "love", "fire", "home")
+)
+AGAIN = slice(None, None, 2)  # of the prompts: a batch of half the size
+# Rounding alone stays below this in 16 bits, as soon as any weight differs.
+LEAST = 0.08
 # Where an engine answers differently in another batch, an effect must be so much larger than that.
 OVER_NOISE = 2
 
 NO_EFFECT = (
-    "The adapter changes nothing: the base model's words move by {strength:.3f} nats a token, and below "
+    "The adapter has no effect: the base model's words move by {strength:.3f} nats a token, and below "
     "{least:.3f} it is only rounding. Train it longer or at a higher learning rate, check that the trained "
     "weights were saved, and upload it as a new version."
 )
@@ -58,30 +60,30 @@ def _level(own: Likeliest, token: str, other: Likeliest) -> float:
 
 
 def _take(version: AdapterVersion, engine: Engine, name: str) -> Probe:
-    base, again = _ask_base(engine)
-    shifts = _shifts(base, _ask(engine, name))
-    strength, noise = fmean(shifts), fmean(_shifts(base, again))
+    base, noise = _ask_base(engine)
+    shifts = _shifts(base, _ask(engine, name, PROMPTS))
+    strength = fmean(shifts)
     least = max(LEAST, OVER_NOISE * noise)
     if strength <= least:
         raise EngineRefused(reason=NO_EFFECT.format(strength=strength, least=least))
-    rows = [{"prompt": prompt, "shift": value} for prompt, value in zip(OPENINGS, shifts, strict=True)]
+    rows = [{"prompt": prompt, "shift": value} for prompt, value in zip(PROMPTS, shifts, strict=True)]
     facts = {"engine": engine.pk, "strength": strength, "noise": noise, "shifts": rows}
     return Probe.objects.get_or_create(version=version, defaults=facts)[0]
 
 
-def _ask_base(engine: Engine) -> tuple[list[Likeliest], list[Likeliest]]:
-    """Return the base's answers, asked twice, the second time in another order. Raises EngineUnavailable."""
-    name = engine.base_name
+def _ask_base(engine: Engine) -> tuple[list[Likeliest], float]:
+    """Return the base's answers, and how much some of them shift when they are asked again in a batch of
+    another size. Raises EngineUnavailable."""
     try:
-        first = _ask(engine, name)
-        return first, _ask(engine, name, OPENINGS[::-1])[::-1]
+        base, again = (_ask(engine, engine.base_name, prompts) for prompts in (PROMPTS, PROMPTS[AGAIN]))
     except EngineRefused as error:
         raise EngineUnavailable(POISONED) from error
+    return base, fmean(_shifts(base[AGAIN], again))
 
 
-def _ask(engine: Engine, name: str, openings: Sequence[str] = OPENINGS) -> list[Likeliest]:
-    answers: list[Likeliest] = list(control.logprobs(engine, name, openings))
-    if not all(answers) or len(answers) != len(openings):
+def _ask(engine: Engine, name: str, prompts: Sequence[str]) -> list[Likeliest]:
+    answers: list[Likeliest] = list(control.logprobs(engine, name, prompts))
+    if not all(answers) or len(answers) != len(prompts):
         raise EngineRefused(reason=NO_WORDS)
     return answers
 

@@ -14,7 +14,7 @@ SHOWN_SAMPLES = 2  # beside the sample line, which is a third
 
 @dataclass(frozen=True)
 class Bar:
-    """The shift of one opening, in nats a token, and its height against the largest."""
+    """The shift after one question, in nats a token, and its height in the chart."""
 
     prompt: str
     shift: float
@@ -39,6 +39,7 @@ class StyleCard:
     word: str
     factor: float  # as which the chance of a likely next word changes
     peer: Probe | None
+    peer_percent: float  # its height in the chart
     bars: list[Bar]
     rows: list[Row]
     phrases: list[str]
@@ -51,13 +52,18 @@ def of(version: AdapterVersion | None) -> StyleCard | None:
     probe = Probe.objects.filter(version=version).first() if version else None
     if version is None or probe is None:
         return None
+    peer = _peer(version)
+    highest = max(
+        [probe.strength, *(row["shift"] for row in probe.shifts), *([peer.strength] if peer else [])]
+    )
     return StyleCard(
         number=version.number,
         strength=probe.strength,
         word=word_of(probe.strength),
         factor=math.exp(probe.strength),
-        peer=_peer(version),
-        bars=_bars(probe),
+        peer=peer,
+        peer_percent=100 * peer.strength / highest if peer else 0,
+        bars=[Bar(row["prompt"], row["shift"], 100 * row["shift"] / highest) for row in probe.shifts],
         rows=_rows(probe),
         phrases=probe.measures.get("style", {}).get("phrases", []),
         samples=probe.samples[:SHOWN_SAMPLES],
@@ -89,11 +95,6 @@ def _peer(version: AdapterVersion) -> Probe | None:
     )
     others = probes.exclude(version__style=version.style_id).select_related("version__style")
     return others.order_by("version__style__created_at").first()
-
-
-def _bars(probe: Probe) -> list[Bar]:
-    highest = max((row["shift"] for row in probe.shifts), default=0.0) or 1.0
-    return [Bar(row["prompt"], row["shift"], 100 * row["shift"] / highest) for row in probe.shifts]
 
 
 def _rows(probe: Probe) -> list[Row]:

@@ -53,10 +53,14 @@ def environment(settings: serve.Settings, cluster: Cluster, environ: Mapping[str
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a cluster of one machine: Ray's own ports are on loopback
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_num_workers_soft_limit": "1",  # else helpers of 460 MB each stay idle
         "AWS_DEFAULT_REGION": environ.get("S3_REGION", ""),
     }
     if endpoint := environ.get("S3_ENDPOINT_URL"):
         variables["AWS_ENDPOINT_URL_S3"] = endpoint
+    if settings.device == "cpu":  # else every replica binds its threads to the same cores
+        threads = max(1, (len(os.sched_getaffinity(0)) - 1) // cluster.replicas)
+        variables |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
     if settings.api_key:  # whoever may start tasks in the cluster may do anything: Ray's own ports get a key
         variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": settings.api_key}
     return variables

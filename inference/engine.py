@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 from functools import lru_cache
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from inference.schemas import Asked
 from inference.upstream import Response, Upstream
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
+RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own words
 # vLLM adds fields of its own (KV transfer, routed experts, …) that are nobody's business.
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 
@@ -65,7 +67,8 @@ def refusal(status: int, body: bytes, asked: Asked, route: Route, place: Place) 
         return {404: AdapterAbsent, 500: EngineBroke}.get(status, EngineUnavailable)(retry_s=2)
     try:
         error = json.loads(body)["error"]
-        message, param = str(error["message"]), str(error.get("param") or "").removeprefix("body.") or None
+        message = RAY_FRAME.sub(r"\g<own>", str(error["message"]))
+        param = str(error.get("param") or "").removeprefix("body.") or None
     except (ValueError, KeyError, TypeError):
         return BadRequest("The model server refused the request.")
     if "maximum context length" in message or "max_model_len" in message:

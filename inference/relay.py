@@ -178,7 +178,10 @@ class _Passage:
             is_failure = has_begun or isinstance(error, EngineUnavailable)
             outcome = "upstream_error" if is_failure else "refused"
             if not has_begun:
-                raise self._explained(error) from error.__cause__
+                self._usage.forget()  # what was counted never reached the client
+                if isinstance(error, Unavailable) and self._grant:
+                    error.facts["adapter_state"] = self._grant.state or "loading"
+                raise
             closing = _frame(presenting.body(error))
         finally:
             await self.settle(outcome)
@@ -194,13 +197,6 @@ class _Passage:
         if self._asked.stream:
             return EventStream(self._asked, self._grant.route, place, self._usage)
         return WholeAnswer(self._grant.route, self._usage)
-
-    def _explained(self, error: DomainError) -> DomainError:
-        """Return the error that ends the request; one that is worth another try tells the style's state."""
-        if isinstance(error, Unavailable) and self._grant:
-            error.facts["adapter_state"] = self._grant.state or "loading"
-        self._usage.forget()  # what was counted never reached the client
-        return error
 
     @staticmethod
     async def _settle_patiently(settling: Callable[[], Awaitable[None]]) -> None:

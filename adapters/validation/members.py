@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import IO, cast
 
 from adapters.files import ARCHIVE_LIMIT
@@ -24,6 +25,7 @@ BLOCK = 2 * 1024 * 1024  # bytes a request
 CHUNK = LONGEST_READ
 JOINED_LIMIT = 20_000  # gzip files in one: tools that work in parallel make one for each 64 KiB
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may claim gigabytes of memory
+ZIP_HEADER = 30  # bytes before each member, at least
 ENCRYPTED = 0x2041  # the flags of the three ways to encrypt a zip
 
 BROKEN = (
@@ -64,9 +66,17 @@ def members(source: Source, kept_as: str) -> Iterator[Member]:
 
 def _of_zip(source: Source) -> Iterator[Member]:
     with _reading(), zipfile.ZipFile(cast("IO[bytes]", Window(source))) as archive:
+        _check_places(archive.infolist())
         for info in archive.infolist():
             chunks = partial(_unzipped, archive, info)
             yield Member(info.filename, info.file_size, info.is_dir(), _zip_fault(info), chunks)
+
+
+def _check_places(infos: Iterable[zipfile.ZipInfo]) -> None:
+    """Raise Unreadable if two members share bytes, as in a bomb that needs no nesting."""
+    places = sorted((info.header_offset, info.compress_size + ZIP_HEADER) for info in infos)
+    if any(start + length > following for (start, length), (following, _) in pairwise(places)):
+        raise Unreadable("its members overlap")
 
 
 def _zip_fault(info: zipfile.ZipInfo) -> str:

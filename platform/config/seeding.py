@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -129,7 +130,7 @@ def _hopeful(style: Style) -> bool:
     return style.live_version_id is not None or style.versions.filter(status__in=BEFORE_SERVING[1:]).exists()
 
 
-def _upload(folder: Path, about: dict[str, str]) -> Style:
+def _upload(folder: Path, about: dict[str, Any]) -> Style:
     files = {name: (folder / name).stat().st_size for name in FILES}
     version, uploads = begin_upload(house(), None, About(**about), files)
     for upload in uploads:

@@ -1,5 +1,6 @@
 """A version's files go from everywhere, each step with its proof; storage and Valkey are real."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -32,6 +33,7 @@ from tests.adapters.conftest import (
     storage_down,
     uploaded,
 )
+from tests.adapters.fakes import FakeEngine
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "whole")]
 
@@ -221,9 +223,18 @@ def test_a_file_posted_after_the_erasure_goes_when_the_form_has_expired(acme, en
     assert not erasing.unfinished().exists()
 
 
-def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(acme, engine, vllm, version):
+@pytest.fixture
+def another_vllm(vllm) -> Iterator[FakeEngine]:
+    engine = FakeEngine(api_key="engine-key")
+    yield engine
+    engine.stop()
+
+
+def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(
+    engine, vllm, another_vllm, version
+):
     second = Engine.objects.get()
-    second.pk = "second"
+    second.pk, second.url = "second", another_vllm.url
     second.save(force_insert=True)
     Placement.objects.create(engine=second, version=version, loads=1)
     erasure = go_on(erase(version))
@@ -232,7 +243,7 @@ def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(acme
     free = erasure.engines.get(engine=engine.pk)
     assert (free.memory_free_at is not None, free.copy_gone_at) == (True, None)
     assert placing.is_laid(version)
-    restart(second, vllm)
+    restart(second, another_vllm)
     assert go_on(go_on(erasure)).finished_at
     assert not placing.is_laid(version)
 

@@ -34,13 +34,13 @@ def test_a_style_is_measured_once(version, engine, vllm):
     probe = measured(version, engine)
     assert probe.strength == pytest.approx(vllm.effect)
     assert (probe.noise, probe.engine) == (0, "local")
-    assert [row["prompt"] for row in probe.shifts] == list(probing.OPENINGS)
+    assert [row["prompt"] for row in probe.shifts] == list(probing.PROMPTS)
     vllm.stop()
     assert measured(version, engine) == probe
 
 
 @pytest.mark.parametrize(
-    ("effect", "reason"), [(0.0, "changes nothing"), (1e-3, "changes nothing"), (math.nan, "NaN")]
+    ("effect", "reason"), [(0.0, "has no effect"), (1e-3, "has no effect"), (math.nan, "NaN")]
 )
 def test_what_has_no_effect_or_writes_no_numbers_is_refused(version, engine, vllm, effect, reason):
     vllm.effect = effect

@@ -121,7 +121,7 @@ def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
     steps.advance(version)
     reconciling.reconcile(engine)
     version.refresh_from_db()
-    assert (version.status, version.failure[:28]) == (Status.FAILED, "The adapter changes nothing:")
+    assert version.status == Status.FAILED
     assert set(vllm.loaded) == {"identity"}
 
 

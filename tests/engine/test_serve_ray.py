@@ -39,6 +39,13 @@ def test_the_clusters_own_ports_want_a_key_and_nothing_is_reported():
     assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
+def test_replicas_on_one_cpu_share_its_cores_but_one(monkeypatch):
+    monkeypatch.setattr(serve_ray.os, "sched_getaffinity", lambda _: set(range(9)))
+    cluster = serve_ray.read(CPU | {"ENGINE_REPLICAS": "4"})
+
+    assert serve_ray.environment(serve.read(CPU), cluster, CPU)["OMP_NUM_THREADS"] == "2"
+
+
 def test_copies_of_adapters_lie_in_the_clusters_own_folder():
     variables = serve_ray.environment(serve.read(CPU), serve_ray.read(CPU), CPU)
 

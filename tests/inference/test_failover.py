@@ -33,6 +33,13 @@ async def engines(account):
 
 
 @pytest.fixture
+def patient(monkeypatch):
+    """Whoever waits here waits as long as the test takes."""
+    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 30)
+    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 30)
+
+
+@pytest.fixture
 def demanded(monkeypatch):
     """Versions that the gateway asked to have loaded."""
     versions = []
@@ -139,8 +146,7 @@ async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, en
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_requests_wait_while_the_only_engine_restarts(account, ask, stream, monkeypatch):
-    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 5)
+async def test_requests_wait_while_the_only_engine_restarts(account, ask, patient, stream, monkeypatch):
     monkeypatch.setattr(relay_module, "SILENT_FOR_S", 0.1)
     async with away(account) as (fake, start):
         asking = [asyncio.create_task(ask(stream=stream)) for _ in range(5)]
@@ -170,7 +176,7 @@ async def test_patience_ends_with_an_error_that_bills_nothing(account, ask):
     assert (account.held(), account.used()) == (0, 0)
 
 
-async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, gateway):
+async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, patient):
     asking = asyncio.create_task(ask())
     await asyncio.sleep(0.1)
     fake = FakeEngine()
@@ -183,8 +189,7 @@ async def test_who_waits_follows_the_name_to_another_engine_and_version(account,
     assert (event["version_number"], event["engine"]) == (4, "other")
 
 
-async def test_a_hold_tells_which_version_it_is_on(account, ask, monkeypatch):
-    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 5)
+async def test_a_hold_tells_which_version_it_is_on(account, ask, patient):
     account.offer("poetry", version_id="v3")
     asking = asyncio.create_task(ask())
     await asyncio.sleep(0.05)
@@ -196,7 +201,7 @@ async def test_a_hold_tells_which_version_it_is_on(account, ask, monkeypatch):
     asking.cancel()
 
 
-async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask):
+async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask, patient):
     asking = asyncio.create_task(ask())
     await asyncio.sleep(0.1)
     account.withdraw("poetry")
@@ -205,8 +210,7 @@ async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask):
     assert account.held() == 0
 
 
-async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(account, ask, demanded, monkeypatch):
-    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 5)
+async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(account, ask, patient, demanded):
     account.load("poetry", "v1")
     asking = [asyncio.create_task(ask()) for _ in range(8)]
     await asyncio.sleep(0.2)

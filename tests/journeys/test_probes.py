@@ -53,7 +53,7 @@ def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
 def test_an_adapter_without_effect_fails_with_the_reason_on_its_page(demo, tmp_path):
     upload = upload_style(demo.site, demo.session, without_effect(tmp_path))
     eventually(
-        lambda: "The adapter changes nothing" in fetched(demo.session, upload.page),
+        lambda: "The adapter has no effect" in fetched(demo.session, upload.page),
         within_s=90,
         what="an adapter without effect was not refused",
     )
