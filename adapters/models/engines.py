@@ -127,7 +127,7 @@ class Placement(models.Model):
     left_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When the engine was seen with it though it is not wanted: it is unloaded a while later.",
+        help_text="When it was seen there though it is not wanted: it is unloaded a while later.",
     )
     note = models.CharField(
         max_length=300,

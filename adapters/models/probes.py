@@ -19,7 +19,7 @@ class Probe(models.Model):
     shifts = models.JSONField(default=list, help_text="Per fixed prompt: {prompt, shift}.")
     samples = models.JSONField(default=list, help_text="Per fixed prompt: {prompt, base, style}.")
     measures = models.JSONField(
-        default=dict, help_text="{base, style}: {words_a_sentence, reading_ease, phrases}, over all samples."
+        default=dict, help_text="{base, style}: {words_a_sentence, reading_ease, phrases} of all samples."
     )
     at = models.DateTimeField(auto_now_add=True)
 

@@ -75,7 +75,7 @@ class AdapterVersion(models.Model):
     )
     examinations = models.PositiveSmallIntegerField(
         default=0,
-        help_text="How often its check was begun: a file that kills the worker is not tried for ever.",
+        help_text="How often its check was begun: what kills the worker is not tried for ever.",
     )
     goes_live = models.BooleanField(
         default=True, help_text="Answers for its style as soon as it serves; else it waits to be promoted."

@@ -59,10 +59,10 @@ class FakeEngine:
         self.start()
 
     def answer(self, method: str, path: str, key: str, body: dict[str, Any]) -> tuple[int, object]:
-        if path == "/health":
-            return (503, "") if self.core_is_dead else (200, "")
-        if path == "/metrics":
-            return 200, f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {self.began_s}\n"
+        if path in ("/health", "/metrics"):
+            kind = "# TYPE process_start_time_seconds gauge"
+            told = f"{kind}\nprocess_start_time_seconds {self.began_s}\n" if path == "/metrics" else ""
+            return 503 if self.core_is_dead and not told else 200, told
         if key != f"Bearer {self._api_key}":
             return 401, {"error": "Unauthorized"}
         if path == "/v1/models":
