@@ -2,7 +2,8 @@
 
 An engine keeps, beside the base model and its KV cache:
 - **slots**: `max_loras` of them, allocated at start, each as large as an adapter of rank `max_lora_rank` on
-  all linear layers, whatever is loaded: a layer takes rank · (columns + rows) numbers;
+  all linear layers, whatever is loaded: a layer takes rank · (columns + rows) numbers. vLLM makes room for
+  the embeddings and the output head as well (0.32, lora/layers/), though no adapter that we take has any;
 - **memory cache**: up to `max_cpu_loras` adapters at their own rank, in the engine's number type;
 - **disk**: every adapter as it was uploaded.
 
@@ -12,7 +13,7 @@ against a running engine (docs/capacity.md has the figures).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapters.validation import BaseShape
 
@@ -30,14 +31,17 @@ class Layers:
 
     widths: int  # Σ (columns + rows) over all linear layers
     parameters: int
+    vocabulary_widths: int = 0  # the same of the embeddings and the output head, once where they are tied
 
     @classmethod
     def of(cls, base: BaseShape) -> "Layers":
         """Return what is known of a base model. Its embeddings come from its config."""
-        linears = base.modules.values()
+        linears, times = base.modules.values(), 1 if base.config.get("tie_word_embeddings") else 2
+        vocabulary, hidden = (int(base.config.get(name) or 0) for name in ("vocab_size", "hidden_size"))
         return cls(
             widths=sum(linear.columns + linear.rows for linear in linears),
-            parameters=sum(linear.columns * linear.rows for linear in linears) + _embeddings(base.config),
+            parameters=sum(linear.columns * linear.rows for linear in linears) + times * vocabulary * hidden,
+            vocabulary_widths=times * (vocabulary + hidden),
         )
 
 
@@ -113,7 +117,8 @@ def memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> Memory:
 
     The memory cache holds the largest ones in the worst case, and that is what is counted.
     """
-    slot = adapter_bytes(layers.widths, limits.max_lora_rank, limits.number_bytes)
+    slot_widths = layers.widths + layers.vocabulary_widths
+    slot = adapter_bytes(slot_widths, limits.max_lora_rank, limits.number_bytes)
     sizes = sorted(
         (
             adapter_bytes(layers.widths, rank, limits.number_bytes)
@@ -139,8 +144,3 @@ def what_if(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> dict[in
     return {
         rank: memory(layers, replace(limits, max_lora_rank=rank), ranks) for rank in RANKS if rank >= highest
     }
-
-
-def _embeddings(config: Mapping[str, Any]) -> int:
-    size = int(config.get("vocab_size") or 0) * int(config.get("hidden_size") or 0)
-    return size if config.get("tie_word_embeddings") else 2 * size

@@ -1,8 +1,8 @@
 """Loading: what an engine lacks of what is wanted on it, the most urgent first, as long as a pass may take.
 
-A load waits for the engine's next step, so a few at once share one pause of those who write; meanwhile the
-files of others are fetched and checked. After each portion the engine's list is read, and what it confirms is
-published at once.
+Two loads run at once: a load waits for the engine's next step, and the second goes on in the same pause, or
+fetches and checks its files meanwhile. As long as a portion is loaded nobody's tokens come; so portions are
+small, and after each one what the engine's list confirms is published at once.
 """
 
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 PASS_S = 15.0  # then the pass ends, so that its task does, and is rung for again
 PORTION, URGENT_PORTION = 20, 2  # loaded before any of them serves; about a second's work
-AT_ONCE = 4
+AT_ONCE = 2
 UNCONFIRMED = "The engine took the adapter but does not list it; it is loaded again."
 
 type Used = Mapping[tuple[UUID, int], Demand]

@@ -123,12 +123,18 @@ def asked(url: str, body: Mapping[str, object], *, key: str = "") -> None:
 
 def main() -> int:
     """Measure every case, print, write. Returns 1 when a case is off by more than WITHIN."""
-    shape = basemodels.describe(base_model_folder(), base_model()[1])
-    layers, found = Layers.of(shape), list[float]()
+    found = list[float]()
     with tempfile.TemporaryDirectory(prefix="bench-memory-") as folder:
         for case in CASES:
             found.append(measured(case, Path(folder)))
             print(f"  {case.title}: {found[-1]:,.0f} MiB", flush=True)
+    return int(judged(found) > WITHIN)
+
+
+def judged(found: list[float]) -> float:
+    """Write what was found beside what is reckoned; return how far off the worst case is."""
+    shape = basemodels.describe(base_model_folder(), base_model()[1])
+    layers = Layers.of(shape)
     reckoned = [case.reckoned_mib(layers) for case in CASES]
     own_mib = found[0] - reckoned[0]
     # What limits and adapters add is what is judged: what vLLM takes by itself would hide a wrong sum.
@@ -147,7 +153,7 @@ def main() -> int:
     facts = {"own_mib": round(own_mib), "found_mib": found, "reckoned_mib": reckoned, "worst_off": worst}
     (report.RESULTS / "memory.json").write_text(json.dumps(facts, indent=1) + "\n")
     print(text)
-    return int(worst > WITHIN)
+    return worst
 
 
 if __name__ == "__main__":

@@ -36,6 +36,12 @@ def test_a_hundred_adapters_of_100_mb_take_10_gb_beside_the_model():
     assert hundred.together_bytes - hundred.model_bytes == 10 * GB
 
 
+def test_a_slot_has_room_for_the_vocabulary_too_and_a_cached_adapter_has_not():
+    limits, layers = Limits(1, 4, 16), Layers(widths=1000, parameters=0, vocabulary_widths=500)
+    memory = capacity.memory(layers, limits, {16: 1})
+    assert (memory.slot_bytes, memory.cache_bytes) == (1500 * 16 * 2, 1000 * 16 * 2)
+
+
 def test_the_memory_cache_holds_no_more_than_it_may_and_is_reckoned_with_the_largest():
     limits = Limits(max_loras=1, max_cpu_loras=3, max_lora_rank=16)
     memory = capacity.memory(Layers(widths=1000, parameters=0), limits, {16: 2, 8: 5})

@@ -6,6 +6,7 @@ python -m stack run --all -- pytest tests/journeys
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +19,7 @@ from uuid import uuid4
 
 import openai
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from stack.folders import ROOT, Folders
 from stack.pages import Session, fetched, link, signed_in, token
@@ -25,6 +27,10 @@ from stack.smoke import Upload, await_serving, upload_style
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PASSWORD = "correct horse battery staple"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 
 def eventually(check: Callable[[], bool], *, within_s: float, what: str) -> None:
@@ -114,6 +120,28 @@ def random_adapters(tmp_path_factory) -> list[Path]:
         "generate.py", "--base", os.environ["BASE_MODEL_DIR"], "--out", str(folder), "--count", "10"
     )
     return sorted(folder.iterdir())
+
+
+@pytest.fixture
+def page(site) -> Iterator[Page]:
+    """A real Chromium whose console must stay clean."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(base_url=site, viewport={"width": 1280, "height": 900})
+        faults: list[str] = []
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        yield page
+        browser.close()
+        assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
+
+
+def look(page: Page, name: str) -> None:
+    """Keep a picture of the page when SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def run_engine_script(name: str, *options: str, stdin: str = "") -> str:

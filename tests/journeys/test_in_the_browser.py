@@ -1,44 +1,16 @@
 """A writer's first hour, in a real Chromium."""
 
-import os
 import re
-import shutil
-from pathlib import Path
 from uuid import uuid4
 
 import openai
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from stack.folders import ROOT
-from tests.journeys.conftest import PASSWORD
+from tests.journeys.conftest import PASSWORD, look
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 STYLE = ROOT / "engine" / "styles" / "legal"
-
-
-@pytest.fixture
-def page(site):
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(base_url=site, viewport={"width": 1280, "height": 900})
-        faults: list[str] = []
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        yield page
-        browser.close()
-        assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
-
-
-def look(page: Page, name: str) -> None:
-    """Keep a picture of the page when SCREENSHOTS names a folder."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.mark.timeout(300)

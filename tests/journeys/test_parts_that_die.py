@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
+from stack.errors import Miss
 from stack.smoke import await_serving, upload_style
 from tests.journeys.conftest import eventually, kill
 
@@ -33,14 +34,14 @@ def test_an_upload_goes_on_when_a_part_dies(demo, random_adapters, part):
     upload = upload_style(demo.site, demo.session, random_adapters[1])
     kill(part)
 
-    def back() -> bool:
+    def serves() -> bool:
         try:
-            return demo.session.get("/healthz").status_code == 200
-        except httpx2.TransportError:
+            await_serving(demo.session, upload)
+        except (httpx2.TransportError, Miss):  # its page may be away, too
             return False
+        return True
 
-    eventually(back, within_s=60, what="the site does not come back")
-    await_serving(demo.session, upload)
+    eventually(serves, within_s=120, what=f"{upload.model} does not serve")
     eventually(lambda: answers(demo, upload.model), within_s=60, what=f"{upload.model} does not answer")
 
 

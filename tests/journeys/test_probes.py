@@ -7,14 +7,15 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from safetensors.numpy import load_file, save_file
 
 from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.probing import LEAST
 from stack.folders import ROOT
 from stack.pages import fetched
-from stack.smoke import upload_style
-from tests.journeys.conftest import eventually
+from stack.smoke import await_usage, upload_style
+from tests.journeys.conftest import eventually, look
 
 SHIPPED = ROOT / "engine" / "styles"
 SMALLEST = 2.0**-133  # above zero in bfloat16; the scale of the shipped styles is 2
@@ -58,3 +59,33 @@ def test_an_adapter_without_effect_fails_with_the_reason_on_its_page(demo, tmp_p
         what="an adapter without effect was not refused",
     )
     assert 'data-status="failed"' in fetched(demo.session, upload.page)
+
+
+@pytest.mark.timeout(400)
+def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page):
+    first = demo.upload(SHIPPED / "genz")
+    second = upload_style(demo.site, demo.session, SHIPPED / "poetry", after=first)
+    compare = f"{first.page}compare/?a=1&b=2"
+    eventually(
+        lambda: "Does version 2 write better than version 1?" in fetched(demo.session, compare),
+        within_s=90,
+        what="version 2 does not serve",
+    )
+    site = demo.site
+    page.context.add_cookies([{"name": "sessionid", "value": demo.session.cookies["sessionid"], "url": site}])
+    page.goto(compare)
+    page.get_by_text("Your prompts").click()
+    page.get_by_label("One a line, at most 8").fill("Why is the sky blue?\nDescribe a harbour.")
+    page.get_by_role("button", name="Keep these prompts").click()
+    page.get_by_role("button", name="Compare", exact=True).press("Enter")
+    expect(page.locator("[data-state]")).to_have_text("Done", timeout=240_000)
+    expect(page.locator("#compare-summary")).to_contain_text("2 of 2 answers begin differently.")
+    assert page.locator("[data-cell] mark").count() >= 4
+    look(page, "compare")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    look(page, "phone-compare")
+    await_usage(demo.session, {first.model: 4})  # admitted and metered like any request
+    page.get_by_role("button", name="Promote version 2").click()
+    expect(page.get_by_text("version 2 answers")).to_be_visible()
+    assert second.page == first.page
