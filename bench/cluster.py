@@ -18,7 +18,7 @@ import openai
 import uvloop
 
 from bench import machine, report
-from bench.engine import MAX_TOKENS, PROMPT, THINGS, ask
+from bench.engine import MAX_TOKENS, PROMPT, THINGS, Pass, ask
 from bench.upload_time import one_round
 from stack.folders import Folders
 from stack.pages import signed_in
@@ -34,6 +34,7 @@ TITLES = {
     "single": "tokens/s, one request at a time",
     "one_style": f"tokens/s, {AT_ONCE} at once, one style",
     "mixed": f"tokens/s, {AT_ONCE} at once, three styles",
+    "per_cpu_s": "tokens for each processor second of the engine, the same",
     "first_word_s": "upload finished to first styled token (s)",
 }
 RESULTS = report.RESULTS / "ray.json"
@@ -52,25 +53,31 @@ def kind() -> str:
 def measured(start_s: float) -> Figures:
     """Return all figures of the stack that this runs beside."""
     site, known = os.environ["SITE_URL"], json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
-    rates = uvloop.run(_rates(site, known["api_key"]))
+    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / "engine.json"
+    engine = json.loads(record.read_text())["pid"]
+    rates = uvloop.run(_rates(site, known["api_key"], engine))
     session = signed_in(site, login=known["login"], password=known["password"])
     client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0, timeout=120)
     first_word_s = median(one_round(site, session, client, STYLE)["in all"] for _ in range(UPLOADS))
-    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / "engine.json"
-    memory_mib = sum(map(pss_mib, machine.family(json.loads(record.read_text())["pid"])))
+    memory_mib = sum(map(pss_mib, machine.family(engine)))
     return {"start_s": start_s, "memory_mib": memory_mib, **rates, "first_word_s": first_word_s}
 
 
-async def _rates(site: str, key: str) -> Figures:
-    """Return the medians of tokens/s; the first pass warms up."""
+async def _rates(site: str, key: str, engine: int) -> Figures:
+    """Return medians of tokens/s, and tokens by processor time of the last case; the first pass warms up."""
     async with aiohttp.ClientSession(site, headers={"authorization": f"Bearer {key}"}) as http:
         await _pass(http, *CASES["mixed"])
-        passes = {name: [await _pass(http, *case) for _ in range(PASSES)] for name, case in CASES.items()}
-    return {name: median(rates) for name, rates in passes.items()}
+        passes: dict[str, list[Pass]] = {}
+        for name, case in CASES.items():
+            before_s = machine.cpu_s(engine)
+            passes[name] = [await _pass(http, *case) for _ in range(PASSES)]
+            used_s = machine.cpu_s(engine) - before_s
+    rates = {name: median(one.tokens / one.seconds for one in ones) for name, ones in passes.items()}
+    return rates | {"per_cpu_s": sum(one.tokens for one in passes["mixed"]) / used_s}
 
 
-async def _pass(http: aiohttp.ClientSession, at_once: int, styles: tuple[str, ...]) -> float:
-    """Return the tokens/s of one pass: as many answers as keep all clients busy three times."""
+async def _pass(http: aiohttp.ClientSession, at_once: int, styles: tuple[str, ...]) -> Pass:
+    """Make one pass: as many answers as keep all clients busy three times."""
     jobs = iter([(style, thing) for thing in THINGS * 3 for style in styles][: 3 * at_once])
 
     async def worker() -> int:
@@ -78,7 +85,7 @@ async def _pass(http: aiohttp.ClientSession, at_once: int, styles: tuple[str, ..
 
     began_s = time.perf_counter()
     tokens = await asyncio.gather(*(worker() for _ in range(at_once)))
-    return sum(tokens) / (time.perf_counter() - began_s)
+    return Pass(sum(tokens), time.perf_counter() - began_s)
 
 
 def pss_mib(pid: int) -> float:
@@ -113,7 +120,8 @@ def written(found: dict[str, Figures]) -> str:
 
 def _cell(key: str, figures: Figures, alone: Figures | None) -> str:
     value = report.shown(figures[key])
-    return f"{value} ({figures[key] / alone[key]:.2f} x)" if alone and key in CASES else value
+    is_rate = key in (*CASES, "per_cpu_s")
+    return f"{value} ({figures[key] / alone[key]:.2f} x)" if alone and is_rate else value
 
 
 def main() -> int:

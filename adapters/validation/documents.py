@@ -38,7 +38,7 @@ def load(data: bytes) -> Any:
 def _is_deep(value: Any) -> bool:
     """Return whether lists and objects lie deeper than DEEPEST; level by level, so at any depth."""
     level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             inner
             for outer in level

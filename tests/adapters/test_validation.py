@@ -83,6 +83,7 @@ def test_a_plain_adapter_is_valid_in_each_precision(base, dtype):
         {"alpha_pattern": {"layers.1.self_attn.q_proj": 32}},
         {"base_model_name_or_path": "/home/me/models/TINY-instruct/"},
         {"base_model_name_or_path": "/root/.cache/hub/models--a--Tiny-Instruct/snapshots/0a1b2c"},
+        {"note": json.loads("[" * 31 + "]" * 31)},
         {"task_type": None, "auto_mapping": {"unsloth_fixed": True}, "peft_version": "0.21.2"},
     ],
 )
@@ -234,7 +235,7 @@ def test_a_strangers_text_is_shown_short_and_printable(base):
         (b"\xff\xfe{}", "config_not_json"),
         (b"\xef\xbb\xbf{}", "config_not_json"),
         (b"[" * 60_000, "config_not_json"),
-        (b'{"note": ' + b"[" * 900 + b"]" * 900 + b"}", "config_not_json"),  # engines give up there
+        (b'{"note": ' + b"[" * 32 + b"]" * 32 + b"}", "config_not_json"),  # engines give up at some hundreds
         (b'{"lora_alpha": NaN}', "config_not_json"),
         (b'{"r": ' + b"9" * 5000 + b"}", "config_not_json"),
         (b'{"r": 8, "r": 16}', "config_duplicate"),
