@@ -10,8 +10,9 @@ from adapters.measures import Measures, measure, words
 
 PROMPTS_MAX = 8
 PROMPT_CHARACTERS = 500
+ANSWER_CHARACTERS = 4000  # finding what differs takes time by the square of that
 OPENING_WORDS = 3
-# Differences below these are not worth a sentence: a tenth, and a sixth of the way from easy to plain.
+# Smaller differences are not worth a sentence: a tenth, and five points of about a hundred.
 LENGTH_RATIO, EASE_POINTS = 0.1, 5
 WORD_AND_GAP = re.compile(r"\S+\s*")
 
@@ -53,9 +54,9 @@ class Comparison:
 
 
 def prompts_in(text: str) -> list[str]:
-    """Return the prompts written in a text, one a line. Raises TooManyPrompts."""
+    """Return the prompts written in a text, one a line, each once. Raises TooManyPrompts."""
     prompts = [line.strip()[:PROMPT_CHARACTERS] for line in text.replace("\0", "").splitlines()]
-    prompts = [prompt for prompt in prompts if prompt]
+    prompts = list(dict.fromkeys(filter(None, prompts)))
     if len(prompts) > PROMPTS_MAX:
         raise TooManyPrompts(count=len(prompts), limit=PROMPTS_MAX)
     return prompts
@@ -91,7 +92,7 @@ def _pair(prompt: str, first: str, second: str) -> Pair:
 
 
 def _answer(text: str, other: str) -> Answer:
-    return Answer(differences(text, other), len(words(text)), measure([text], against=[other]))
+    return Answer(differences(text, other), len(words(text)), measure([text]))
 
 
 def _lengths(numbers: tuple[int, int], before: float | None, after: float | None) -> str:

@@ -59,9 +59,9 @@ def take(placement: Placement) -> None:
     base = known | _ask(engine, engine.base_name, [one for one in prompts if one not in known])
     rows = [{"prompt": one, "base": base[one], "style": style[one]} for one in prompts]
     Probe.objects.filter(version=version).update(samples=rows, measures=_measures(rows))
-    own = style.get(version.style.sample_prompt, "")
-    lacking = Style.objects.filter(pk=version.style_id, live_version=version, sample="")
-    lacking.exclude(sample_prompt="").update(sample=_sample_line(own))
+    own = version.style.sample_prompt
+    lacking = Style.objects.filter(pk=version.style_id, live_version=version, sample="", sample_prompt=own)
+    lacking.exclude(sample_prompt="").update(sample=_sample_line(style.get(own, "")))
 
 
 def prompts_of(style: Style) -> list[str]:

@@ -7,7 +7,7 @@ from django.db.models import F
 
 from adapters.models import AdapterVersion, Probe
 
-# From this strength on, in nats a token; the shipped styles are at 0.5 to 0.7 (docs/probing.md).
+# From this strength on, in nats a token; the shipped styles are at 0.6 to 0.9 (docs/probing.md).
 WORDS = ((1.0, "very strong"), (0.4, "strong"), (0.2, "clear"), (0.0, "slight"))
 SHOWN_SAMPLES = 2  # beside the sample line, which is a third
 

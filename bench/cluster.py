@@ -25,7 +25,7 @@ from stack.pages import signed_in
 from stack.smoke import STYLE
 
 STYLES = ("poetry", "genz", "legal")
-AT_ONCE, PASSES, UPLOADS = 8, 3, 5
+AT_ONCE, PASSES, UPLOADS = 8, 3, 3
 CASES = {"single": (1, STYLES[:1]), "one_style": (AT_ONCE, STYLES[:1]), "mixed": (AT_ONCE, STYLES)}
 ALONE = "vLLM"
 TITLES = {
@@ -77,8 +77,8 @@ async def _rates(site: str, key: str, engine: int) -> Figures:
 
 
 async def _pass(http: aiohttp.ClientSession, at_once: int, styles: tuple[str, ...]) -> Pass:
-    """Make one pass: as many answers as keep all clients busy three times."""
-    jobs = iter([(style, thing) for thing in THINGS * 3 for style in styles][: 3 * at_once])
+    """Make one pass: as many answers as keep all clients busy twice."""
+    jobs = iter([(style, thing) for thing in THINGS * 2 for style in styles][: 2 * at_once])
 
     async def worker() -> int:
         return sum([await ask(http, style, PROMPT.format(thing=thing)) for style, thing in jobs])

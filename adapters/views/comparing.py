@@ -41,7 +41,8 @@ def answers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show what differs between the answers that the page has collected."""
     style = _own_style(request, owner, slug)
     two = _chosen(request, style)
-    rows = [request.POST.getlist(name) for name in ("prompt", "first", "second")]
+    posted = (request.POST.getlist(name) for name in ("prompt", "first", "second"))
+    rows = [[text[: comparing.ANSWER_CHARACTERS] for text in texts] for texts in posted]
     if two is None or not 0 < len(rows[0]) <= comparing.PROMPTS_MAX or len({*map(len, rows)}) > 1:
         raise Http404
     comparison = comparing.compare(*rows, numbers=(two[0].number, two[1].number))

@@ -121,7 +121,7 @@ async def read_stream(answer: aiohttp.ClientResponse, seen: Seen, patience: int 
         if data == b"[DONE]":
             seen.outcome = "complete"
             return
-        if not data:
+        if not data or data.startswith(b":"):  # a comment: it waits
             continue
         if data.startswith(b'{"error"'):
             seen.outcome, seen.code = "cut short", code_of(data)

@@ -82,6 +82,6 @@ def test_two_versions_are_told_apart_in_words():
 
 
 def test_prompts_are_written_one_a_line_and_are_at_most_eight():
-    assert comparing.prompts_in(" Why?\n\n  How? \r\n") == ["Why?", "How?"]
+    assert comparing.prompts_in(" Why?\n\n  How? \r\nWhy?") == ["Why?", "How?"]
     with pytest.raises(TooManyPrompts, match="At most 8 prompts, one a line; these are 9"):
-        comparing.prompts_in("a\n" * 9)
+        comparing.prompts_in("\n".join("abcdefghi"))

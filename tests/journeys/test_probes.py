@@ -74,7 +74,7 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     site = demo.site
     page.context.add_cookies([{"name": "sessionid", "value": demo.session.cookies["sessionid"], "url": site}])
     page.goto(compare)
-    page.get_by_text("Your prompts").click()
+    page.locator("summary", has_text="Your prompts").click()
     page.get_by_label("One a line, at most 8").fill("Why is the sky blue?\nDescribe a harbour.")
     page.get_by_role("button", name="Keep these prompts").click()
     page.get_by_role("button", name="Compare", exact=True).press("Enter")
