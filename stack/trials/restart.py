@@ -24,7 +24,7 @@ from stack.trials.trial import Tenant, made, on_a_stack_of_its_own
 RESULTS = ROOT / "bench" / "results" / "restart.json"
 RANK = 4
 CLIENTS = 16
-QUESTION, TOKENS = "Describe the harbour.", 8
+QUESTION, TOKENS = "Describe the harbour.", 12
 PATIENCE = aiohttp.ClientTimeout(total=180)
 GIVES_UP_S = 240.0
 CALM_S = 10.0

@@ -18,10 +18,14 @@ from stack.folders import ROOT
 from stack.trials.trial import pause
 
 
+SCALE = 0.4  # of a layer's norm: then nearly every adapter writes a text of its own within a few words
+
+
 def adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
-    """Return the folders of small random adapters, each with texts of its own. Raises ServiceFailed."""
+    """Return the folders of small random adapters. Raises ServiceFailed."""
     script = str(ROOT / "engine" / "generate.py")
     options = ["--base", base, "--out", str(folder), "--count", str(count), "--rank", str(rank)]
+    options += ["--scale", str(SCALE)]
     done = subprocess.run([str(engine.PYTHON), script, *options], capture_output=True, text=True)
     if done.returncode:
         raise ServiceFailed(f"The random adapters were not made: {done.stderr.strip()[-300:]}")
