@@ -87,5 +87,5 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     look(page, "phone-compare")
     await_usage(demo.session, {first.model: 4})  # admitted and metered like any request
     page.get_by_role("button", name="Promote version 2").click()
-    expect(page.get_by_text("version 2 answers")).to_be_visible()
+    expect(page.get_by_text("version 2 answers", exact=True)).to_be_visible()
     assert second.page == first.page
