@@ -16,8 +16,7 @@ from adapters.models import AdapterVersion, Engine, Probe
 
 # Short, so that a CPU reads them all in a fraction of a second; styles part where an answer begins.
 PROMPTS = tuple(
-    f"What is {one}?\n"
-    for one in ("rain", "bread", "sleep", "money", "winter", "music", "work", "love", "fire", "home")
+    f"What is {one}?\n" for one in ("rain", "bread", "sleep", "money", "winter", "music", "work", "love")
 )
 AGAIN = slice(None, None, 4)  # of the prompts: a smaller batch
 # Rounding alone stays below this in 16 bits, as soon as any weight differs.

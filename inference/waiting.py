@@ -144,6 +144,7 @@ class Search:
         if now_s >= self._until_s:
             raise self._failure or EngineUnavailable(retry_s=5)
         await asyncio.sleep(LOOK_EVERY_S)
+        self._gateway.demand(self._route.version_id)  # none of its engines answers: another one may take it
         self._failed.clear()
         with suppress(GateUnavailable):
             await self._look_again()
@@ -161,7 +162,6 @@ class Search:
         self._route = read_route(written)
         if not self._route.places:
             self._grant.state = "loading"
-            self._gateway.demand(self._route.version_id)
         elif written != self._grant.route_json:
             self._grant.route, self._grant.route_json = self._route, written
             await self._gateway.beat(self._grant.request_id)

@@ -21,7 +21,7 @@ from stack.services import Stack
 from stack.trials import styles
 from stack.trials.trial import Tenant, made, on_a_stack_of_its_own
 
-RESULTS = ROOT / "bench" / "results" / "restart.json"
+RESULTS = ROOT / "bench" / "results"
 RANK = 4
 CLIENTS = 16
 QUESTION, TOKENS = "Describe the harbour.", 12
@@ -85,7 +85,8 @@ def restart(*, count: int) -> int:
             engines=1 + len(stack.further_engines), say=stack.steps.say, stopping=up.stopping,
         )  # fmt: skip
         machine = {"cores": os.cpu_count(), "device": stack.variables["ENGINE_DEVICE"]}
-        RESULTS.write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
+        file = "restart.json" if verdict.engines == 1 else f"restart-{verdict.engines}-engines.json"
+        (RESULTS / file).write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
         return verdict
 
     return on_a_stack_of_its_own("restart", restarting)

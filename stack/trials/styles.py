@@ -17,7 +17,6 @@ from stack.errors import Miss, ServiceFailed
 from stack.folders import ROOT
 from stack.trials.trial import pause
 
-
 SCALE = 0.4  # of a layer's norm: then nearly every adapter writes a text of its own within a few words
 
 

@@ -39,7 +39,7 @@ def patient(monkeypatch):
     monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 30)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def demanded(monkeypatch):
     """Versions that the gateway asked to have loaded."""
     versions = []
@@ -76,7 +76,6 @@ async def away(account):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("failure", ["down", "500", "503", "404", "breaks off"])
-@pytest.mark.usefixtures("demanded")
 async def test_before_the_first_token_the_next_engine_answers(account, engines, ask, stream, failure):
     first, second = engines
     if failure == "down":
@@ -176,9 +175,10 @@ async def test_patience_ends_with_an_error_that_bills_nothing(account, ask):
     assert (account.held(), account.used()) == (0, 0)
 
 
-async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, patient):
+async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, patient, demanded):
     asking = asyncio.create_task(ask())
     await asyncio.sleep(0.1)
+    assert len(demanded) == 1  # its engine is away: another one is to take it
     fake = FakeEngine()
     async with fake.serve() as url:
         account.offer("poetry", version=4, version_id="v4", places=[place("other", url, lora="v_4")])
