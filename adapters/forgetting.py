@@ -8,7 +8,9 @@ drained, so that no request starts or runs under that name afterwards.
 **Memory.** Unloading forgets the name and nothing else: vLLM keeps the weights in a cache of `max_cpu_loras`
 adapters and in `max_loras` slots on the device. They are gone for certain when
 
-- the process began after the unloading (`Engine.started_at`, by the clock of the machine that we run on), or
+- another process serves than the one that unloaded it: the engine's own word on when it began is another one.
+  Before and after are not asked of clocks: the kernel counts a process's start from a boot time in whole
+  seconds, so that one which began just after the unloading may say that it began before; or
 - as many adapters as the cache holds were loaded since. Each load makes an entry of its own, even of an
   adapter that was loaded before; cache and slots both drop the least recently used one, and a slot is
   overwritten by the next adapter in it. Loads are counted once the engine has confirmed them, so that one
@@ -107,12 +109,13 @@ def _unregister(engine: Engine, rows: list[EngineErasure], loads: int) -> None:
     for name in {row.erasure.version.engine_name for row in rows} & known.keys():
         control.unload(engine, name)
     known = control.loaded(engine)
+    began = control.started_at(engine)
     for row in rows:
         if name := _name_of(row.erasure.version, known):
             _wait([row], STARTED_WITH.format(name=name))
         else:
             row.unregistered_at, row.note = timezone.now(), ""
-            row.process_began_at, row.loads_before = engine.started_at, loads
+            row.process_began_at, row.loads_before = began, loads
             row.save()
 
 
@@ -146,10 +149,9 @@ def _was_laid(row: EngineErasure) -> bool:
 
 
 def _was_restarted(engine: Engine, row: EngineErasure) -> bool:
-    """Return whether another process began after the unloading, also if a clock was set back meanwhile."""
-    if engine.started_at is None or row.unregistered_at is None:
-        return False
-    return engine.started_at > row.unregistered_at and engine.started_at != row.process_began_at
+    """Return whether another process serves than the one that forgot the name."""
+    before = row.process_began_at
+    return engine.started_at is not None and before is not None and not engine.is_process_of(before)
 
 
 def _freed(row: EngineErasure, proof: str) -> None:

@@ -30,7 +30,6 @@ OURS = re.compile(r"v_[0-9a-f]{32}")
 WITHOUT_BASE = "The base model can't be served: "
 # A request may wait a minute for its turn, with the route that it was admitted with.
 LEAVES_AFTER = timedelta(seconds=90)
-SAME_START = timedelta(seconds=2)  # the engine's clock and the kernel's may be set meanwhile
 
 type Present = dict[str, str]  # name in the engine → path
 type Modules = dict[str, UUID | None]  # name of a static module → the version whose files it has
@@ -90,7 +89,7 @@ def _wanted(engine: Engine) -> list[Wanted]:
 def _note_start(engine: Engine) -> None:
     """Write down when the engine's process began: what it knew before is out of its memory."""
     began = control.started_at(engine)
-    if began and (engine.started_at is None or abs(began - engine.started_at) > SAME_START):
+    if began and not engine.is_process_of(began):
         engine.started_at = began
         engine.save(update_fields=["started_at"])
 

@@ -1,6 +1,7 @@
 """Base models, the engines that serve them, and which adapter version is placed on which engine."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 
 IDENTITY = "identity"  # CPU engines serve the base model under this name: see identity.py
+SAME_START = timedelta(seconds=2)  # the engine's clock and the kernel's may be set meanwhile
 
 
 class BaseModel(models.Model):
@@ -94,6 +96,10 @@ class Engine(models.Model):
         if self.device != self.Device.CPU:
             return self.base_model.name
         return IDENTITY if self.kind == self.Kind.VLLM else self.cluster_name(self.base_model.identity_id)
+
+    def is_process_of(self, began: datetime) -> bool:
+        """Return whether the process that serves is the one that began then, as far as is known."""
+        return self.started_at is not None and abs(self.started_at - began) <= SAME_START
 
     def cluster_name(self, version_id: UUID) -> str:
         """Return the name under which a Ray cluster serves a version."""

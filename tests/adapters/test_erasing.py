@@ -70,9 +70,10 @@ def on_engine(erasure: Erasure) -> EngineErasure:
     return erasure.engines.get()
 
 
-def restart(engine: Engine, vllm) -> None:
+def restart(vllm, *, began: float = 60) -> None:
+    """Restart an engine that says it began so many seconds from now."""
     vllm.restart()
-    Engine.objects.filter(pk=engine.pk).update(started_at=timezone.now())
+    vllm.began_s += began
 
 
 def waits_for(erasure: Erasure) -> list[str]:
@@ -92,7 +93,7 @@ def test_a_deleted_version_is_gone_after_the_engines_restart(engine, vllm, versi
     [waiting] = waits_for(erasure)
     assert "after its next restart or 64 more loads" in waiting
 
-    restart(engine, vllm)
+    restart(vllm)
     erasure = go_on(go_on(erasure))
     assert erasure.finished_at
     assert on_engine(erasure).proof == "restart"
@@ -121,8 +122,13 @@ def test_loads_of_others_free_the_memory_too_but_not_while_stragglers_may_run(ac
     assert not placing.is_laid(version)
 
 
-def test_an_engine_that_started_before_the_unloading_proves_nothing(engine, vllm, version):
-    Engine.objects.update(started_at=timezone.now())
+def test_a_restart_counts_also_where_the_clocks_say_that_it_was_before_the_unloading(vllm, version):
+    erasure = go_on(erase(version))
+    restart(vllm, began=-3600)
+    assert on_engine(go_on(go_on(erasure))).proof == "restart"
+
+
+def test_the_process_that_forgot_the_name_proves_nothing(engine, vllm, version):
     erasure = go_on(go_on(erase(version)))
     assert on_engine(erasure).unregistered_at
     assert not on_engine(erasure).memory_free_at
@@ -204,7 +210,7 @@ def test_the_same_files_as_a_module_of_the_engines_own_are_not_forgotten(engine,
     vllm.loaded["poetry-bot"] = str(tmp_path)
     erasure = go_on(erase(version))
     assert "poetry-bot" in waits_for(erasure)[0]
-    restart(engine, vllm)
+    restart(vllm)
     assert on_engine(go_on(erasure)).unregistered_at
 
 
@@ -238,12 +244,12 @@ def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(
     second.save(force_insert=True)
     Placement.objects.create(engine=second, version=version, loads=1)
     erasure = go_on(erase(version))
-    restart(engine, vllm)
+    restart(vllm)
     erasure = go_on(erasure)
     free = erasure.engines.get(engine=engine.pk)
     assert (free.memory_free_at is not None, free.copy_gone_at) == (True, None)
     assert placing.is_laid(version)
-    restart(second, another_vllm)
+    restart(another_vllm)
     assert go_on(go_on(erasure)).finished_at
     assert not placing.is_laid(version)
 
@@ -315,7 +321,7 @@ def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, engine, vll
     go_on(Erasure.objects.get())
     assert "every 3s" in alice_client.get(page).text
     assert alice_client.get(page, headers={"HX-Request": "true"}).text.lstrip().startswith("<div")
-    restart(engine, vllm)
+    restart(vllm)
     go_on(go_on(Erasure.objects.get()))
     assert "No file is left of Noir, version 1." in alice_client.get(page).text
 

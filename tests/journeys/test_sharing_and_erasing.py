@@ -50,9 +50,6 @@ def waits(report: dict, label: str) -> bool:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.xfail(
-    strict=False, reason="open: after a restart the proof of free memory came late, not in 90 s; see issue 4"
-)
 def test_a_style_is_lent_taken_away_and_erased(demo, stranger, random_adapters):
     upload = demo.upload(random_adapters[2])
     page = fetched(demo.session, upload.page)
