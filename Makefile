@@ -75,9 +75,10 @@ bench-peers: ## LiteLLM for bench-gateway, in an environment of its own
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.install
 
+# 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
 bench-engine: ## The real engine through the gateway and directly
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) run --all -- .venv/bin/python -m bench.engine
+	@ENGINE_MAX_NUM_SEQS=16 $(STACK) run --all -- .venv/bin/python -m bench.engine
 
 bench-fairness: ## What one tenant feels while another floods the engine
 	$(call BOOTSTRAP,--engine)
@@ -102,7 +103,7 @@ bench-upload: ## From a finished 50 MB upload to the first styled token
 bench-ray: ## A Ray cluster with one and two replicas against vLLM by itself
 	$(call BOOTSTRAP,--ray)
 	@for engine in 'ENGINE_KIND=vllm' 'ENGINE_KIND=ray ENGINE_REPLICAS=1' 'ENGINE_KIND=ray ENGINE_REPLICAS=2'; do \
-		env $$engine $(STACK) run --all -- .venv/bin/python -m bench.cluster || exit 1; done
+		env ENGINE_MAX_NUM_SEQS=16 $$engine $(STACK) run --all -- .venv/bin/python -m bench.cluster || exit 1; done
 
 clean: ## Remove the environments and all data of the demo
 	rm -rf .venv .venv-engine .venv-peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

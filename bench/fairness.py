@@ -21,8 +21,8 @@ from bench import report
 from stack.trials.trial import made
 
 FLOOD = 50
-QUESTIONS = 24
-ROUNDS = 3
+QUESTIONS = 32
+ROUNDS = 5
 GOAL = 2.0
 OURS, THEIRS = "poetry", "legal"
 QUESTION, TASK = "What is rain?", "Write a long text about the history of glass."
@@ -78,7 +78,8 @@ async def measured() -> dict[str, float]:
     found: dict[str, list[float]] = {"quiet_p50": [], "quiet_p95": [], "flood_p50": [], "flood_p95": []}
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(os.environ["SITE_URL"], connector=connector) as http:
-        await asked(http, ours)
+        for _ in range(2):  # what the stack does at its start is over then
+            await asked(http, ours)
         for number in range(ROUNDS):
             quiet = await asked(http, ours)
             async with flood(http, theirs):

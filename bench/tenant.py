@@ -85,9 +85,13 @@ def count() -> dict[str, float]:
 
 
 def styles() -> dict[str, str]:
-    """Return model name → its name in the engine, of everything that the demo's tenant may use."""
+    """Return model name → its name in the engine, of the public styles and the base model."""
     routes = routes_of(Tenant.objects.get(is_house=False).pk)
-    return {name: str(route["places"][0]["lora"]) for name, route in routes.items() if "places" in route}
+    return {
+        name: str(route["places"][0]["lora"])
+        for name, route in routes.items()
+        if "places" in route and not {"@", "/"} & {*name}  # those are further names of the same styles
+    }
 
 
 def _style(name: str, engine: Engine) -> Style:

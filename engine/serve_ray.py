@@ -68,7 +68,9 @@ def environment(settings: serve.Settings, cluster: Cluster, environ: Mapping[str
 
 def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, object]:
     """Return what Ray Serve LLM is to run, as its LLMConfig."""
-    bundle = {"CPU": 1} if settings.device == "cpu" else {"CPU": 1, "GPU": 1}
+    is_cpu = settings.device == "cpu"
+    bundle = {"CPU": 1} if is_cpu else {"CPU": 1, "GPU": 1}
+    step = {"max_num_batched_tokens": serve.step_tokens(settings)} if is_cpu else {}
     return {
         "model_loading_config": {
             "model_id": settings.base_model,
@@ -90,6 +92,7 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
             "dtype": settings.dtype,
             "max_model_len": settings.max_model_len,
             "max_num_seqs": settings.max_num_seqs,
+            **step,
             "scheduling_policy": "priority",
             "enable_lora": True,
             "max_loras": settings.max_loras,

@@ -122,7 +122,7 @@ def engine_variables(folders: Folders, addresses: Addresses, credentials: Creden
         "ENGINE_MAX_CPU_LORAS": "64",
         "ENGINE_MAX_LORA_RANK": "16",
         "ENGINE_MAX_MODEL_LEN": "2048",
-        "ENGINE_MAX_NUM_SEQS": "16" if runs_on == "cpu" else "128",
+        "ENGINE_MAX_NUM_SEQS": "8" if runs_on == "cpu" else "128",
         "ENGINE_DTYPE": "bfloat16",
         "ENGINE_API_KEY": credentials.engine_api_key,
         "ENGINE_ADAPTERS_DIR": str(folders.adapters),

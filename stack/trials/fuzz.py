@@ -19,15 +19,16 @@ from stack.trials.trial import on_a_stack_of_its_own
 from stack.whole import start_engine
 
 STYLES = ROOT / "engine" / "styles"
-# So little memory for answers that each batch gets what a mutant has just left.
-SMALL_MEMORY = "--num-gpu-blocks-override 48"
+# So little memory for answers that each batch gets what a mutant has just left, all of it read in one step.
+SMALL_MEMORY = "--num-gpu-blocks-override 48 --max-num-batched-tokens 256"
 
 
 def fuzz(*, cases: int, seed: int, case: int | None) -> int:
     """Run the trial on an engine of its own; return 0 if the verdict is good."""
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: the witnesses' texts must stay to the letter
     os.environ.setdefault("ENGINE_OPTIONS", SMALL_MEMORY)
-    os.environ.setdefault("ENGINE_MAX_LORAS", "16")
+    for limit in ("ENGINE_MAX_LORAS", "ENGINE_MAX_NUM_SEQS"):
+        os.environ.setdefault(limit, "16")
     numbers = range(cases) if case is None else [case]
 
     def fuzzing(stack: Stack, notes: Path) -> Verdict:

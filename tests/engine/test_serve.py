@@ -63,6 +63,13 @@ def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported
     assert environment["VLLM_NO_USAGE_STATS"] == "1"
 
 
+@pytest.mark.parametrize(("requests", "tokens"), [("8", "48"), ("64", "64")])
+def test_a_step_of_a_cpu_engine_is_short_and_has_a_token_for_every_request(requests, tokens):
+    arguments = serve.arguments(serve.read({**CPU, "ENGINE_MAX_NUM_SEQS": requests}))
+
+    assert option(arguments, "--max-num-batched-tokens") == tokens
+
+
 def test_the_key_is_in_the_environment_and_never_on_the_command_line():
     settings = serve.read({**CPU, "ENGINE_API_KEY": "sk-secret"})
 
