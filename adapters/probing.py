@@ -1,6 +1,7 @@
 """The effect probe: what an adapter does to the base model's words, measured on an engine after loading.
 
-Base and style are asked for the first word after the same prompts, each in one request. The shift of a prompt
+Base and style are asked for the first word after the same prompts, each in one request; the base once for
+each process of an engine, since its answers stay the same. The shift of a prompt
 is the mean change of log-probability, in nats, over the tokens in either one's list of the likeliest 20. A
 token that one list lacks counts with the least by which it must have moved: to that list's last place, or not
 at all. So a shift never overstates. The strength is the mean over all prompts. docs/probing.md has the
@@ -12,7 +13,7 @@ from statistics import fmean
 
 from adapters import engine as control
 from adapters.errors import EngineRefused, EngineUnavailable
-from adapters.models import AdapterVersion, Engine, Probe
+from adapters.models import AdapterVersion, BaseReading, Engine, Probe
 
 # Short, so that a CPU reads them all in a fraction of a second; styles part where an answer begins.
 PROMPTS = tuple(
@@ -59,25 +60,45 @@ def _level(own: Likeliest, token: str, other: Likeliest) -> float:
 
 
 def _take(version: AdapterVersion, engine: Engine, name: str) -> Probe:
-    base, noise = _ask_base(engine)
-    shifts = _shifts(base, _ask(engine, name, PROMPTS))
+    reading = _known_base(engine) or _read_base(engine)
+    try:
+        shifts = _shifts(reading.likeliest, _ask(engine, name, PROMPTS))
+    except EngineRefused:
+        _read_base(engine)  # is it the adapter that computes nothing, or the engine?
+        raise
     strength = fmean(shifts)
-    least = max(LEAST, OVER_NOISE * noise)
+    least = max(LEAST, OVER_NOISE * reading.noise)
     if strength <= least:
         raise EngineRefused(reason=NO_EFFECT.format(strength=strength, least=least))
     rows = [{"prompt": prompt, "shift": value} for prompt, value in zip(PROMPTS, shifts, strict=True)]
-    facts = {"engine": engine.pk, "strength": strength, "noise": noise, "shifts": rows}
+    facts = {"engine": engine.pk, "strength": strength, "noise": reading.noise, "shifts": rows}
     return Probe.objects.get_or_create(version=version, defaults=facts)[0]
 
 
-def _ask_base(engine: Engine) -> tuple[list[Likeliest], float]:
+def _known_base(engine: Engine) -> BaseReading | None:
+    """Return what this engine's process has answered before, to today's prompts."""
+    if engine.started_at is None:
+        return None
+    known = BaseReading.objects.filter(engine=engine, process_began_at=engine.started_at).first()
+    return known if known and known.prompts == list(PROMPTS) else None
+
+
+def _read_base(engine: Engine) -> BaseReading:
     """Return the base's answers, and how much some of them shift when they are asked again in a batch of
     another size. Raises EngineUnavailable."""
     try:
         base, again = (_ask(engine, engine.base_name, prompts) for prompts in (PROMPTS, PROMPTS[AGAIN]))
     except EngineRefused as error:
         raise EngineUnavailable(POISONED) from error
-    return base, fmean(_shifts(base[AGAIN], again))
+    rows = [{"prompt": prompt, "likeliest": one} for prompt, one in zip(PROMPTS, base, strict=True)]
+    facts = {
+        "process_began_at": engine.started_at,
+        "answers": rows,
+        "noise": fmean(_shifts(base[AGAIN], again)),
+    }
+    if engine.started_at is None:
+        return BaseReading(engine=engine, **facts)
+    return BaseReading.objects.update_or_create(engine=engine, defaults=facts)[0]
 
 
 def _ask(engine: Engine, name: str, prompts: Sequence[str]) -> list[Likeliest]:

@@ -7,9 +7,11 @@ its first token as soon as there is one. Writes bench/results/upload.json and a 
 
 import json
 import os
+import re
 import sys
 import tempfile
 import time
+import urllib.request
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -22,7 +24,9 @@ from bench.targets import module
 from stack.pages import Session, signed_in
 from stack.smoke import upload_style
 
-RANK, ROUNDS, GOAL_S = 82, 3, 5.0
+RANK, ROUNDS, GOAL_S = 82, 5, 5.0
+QUIET_S = 5
+AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", re.MULTILINE)
 
 
 def one_round(site: str, session: Session, client: openai.OpenAI, folder: Path) -> dict[str, float]:
@@ -53,8 +57,24 @@ def first_token(client: openai.OpenAI, model: str, *, until_s: float) -> float:
                 if chunk.choices and chunk.choices[0].delta.content:
                     return time.time()
         except (openai.NotFoundError, openai.InternalServerError):
-            time.sleep(0.02)
+            time.sleep(0.05)
     raise SystemExit(f"✗ {model} did not answer.")
+
+
+def await_quiet(within_s: float = 300) -> None:
+    """Return once the engine works on nothing: the style cards' samples of what came before are written.
+
+    Raises SystemExit.
+    """
+    until, idle = time.time() + within_s, 0
+    while time.time() < until:
+        with urllib.request.urlopen(f"{os.environ['ENGINE_URL']}/metrics") as answer:
+            at_work = sum(float(count) for count in AT_WORK.findall(answer.read().decode()))
+        idle = 0 if at_work else idle + 1
+        if idle == QUIET_S:
+            return
+        time.sleep(1)
+    raise SystemExit(f"✗ The engine is not idle after {within_s:.0f} s.")
 
 
 def main() -> int:
@@ -68,7 +88,11 @@ def main() -> int:
         random_adapters(Path(folder), count=ROUNDS, rank=RANK)
         adapters = sorted(Path(folder).iterdir())
         size_mb = sum(file.stat().st_size for file in adapters[0].iterdir()) / 10**6
-        rounds = [one_round(site, session, client, adapter) for adapter in adapters]
+        rounds = []
+        for adapter in adapters:
+            await_quiet()
+            rounds.append(one_round(site, session, client, adapter))
+            print("  " + "  ".join(f"{step} {s:.2f} s" for step, s in rounds[-1].items()), flush=True)
     found = {step: median(one[step] for one in rounds) for step in rounds[0]}
     rows = [["step", "seconds", "share"]]
     rows += [[step, f"{s:.2f}", f"{s / found['in all']:.0%}"] for step, s in found.items()]

@@ -1,6 +1,6 @@
 from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
-from adapters.models.probes import Probe
+from adapters.models.probes import BaseReading, Probe
 from adapters.models.styles import Release, Selection, Share, Style
 from adapters.models.versions import AdapterVersion, Status, VersionStep, engine_name_of
 
@@ -8,6 +8,7 @@ __all__ = [
     "IDENTITY",
     "AdapterVersion",
     "BaseModel",
+    "BaseReading",
     "Engine",
     "EngineErasure",
     "Erasure",

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from adapters.models.engines import Engine
 from adapters.models.versions import AdapterVersion
 
 
@@ -25,3 +26,25 @@ class Probe(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.strength:.3f}"
+
+
+class BaseReading(models.Model):
+    """What the base model answers to the probe's prompts on an engine, as long as that process lives."""
+
+    engine = models.OneToOneField(Engine, on_delete=models.CASCADE, related_name="base_reading")
+    process_began_at = models.DateTimeField()
+    answers = models.JSONField(help_text="Per fixed prompt: {prompt, likeliest}, token → log-probability.")
+    noise = models.FloatField(help_text="Mean shift when some prompts are asked again in a smaller batch.")
+
+    def __str__(self) -> str:
+        return f"{self.engine_id} since {self.process_began_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def prompts(self) -> list[str]:
+        """What was asked."""
+        return [row["prompt"] for row in self.answers]
+
+    @property
+    def likeliest(self) -> list[dict[str, float]]:
+        """The answers, in the prompts' order."""
+        return [row["likeliest"] for row in self.answers]

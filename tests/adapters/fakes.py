@@ -20,7 +20,8 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 class FakeEngine:
     """Keeps name → path in memory. `refuses_with` may name {name} and {path}.
 
-    `effect` is by how many nats adapters move the base's words: 0 for none, NaN for one that is broken.
+    `effect` is by how many nats adapters move the base's words: 0 for none, NaN for one that is broken;
+    `base_effect` is NaN where the engine itself computes no numbers.
     """
 
     def __init__(self, *, api_key: str = "", max_rank: int = 16) -> None:
@@ -28,6 +29,7 @@ class FakeEngine:
         self.loads: list[str] = []
         self.refuses_with = ""
         self.effect = 0.5
+        self.base_effect = 0.0
         self.before_load: Callable[[str], None] = lambda name: None
         self.core_is_dead = False
         self._api_key, self._max_rank = api_key, max_rank
@@ -96,7 +98,7 @@ class FakeEngine:
         name = body["model"]
         if name not in (BASE, *self.loaded):
             return _error(404, "NotFoundError", f"The model `{name}` does not exist.")
-        effect = 0.0 if name in (BASE, IDENTITY) else self.effect
+        effect = self.base_effect if name in (BASE, IDENTITY) else self.effect
         if math.isnan(effect):
             return _error(400, "BadRequestError", "Out of range float values are not JSON compliant")
         if "messages" in body:

@@ -1,9 +1,11 @@
 """What an adapter does to the base's words is measured once, and nothing is refused."""
 
 import math
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -37,6 +39,28 @@ def test_a_style_is_measured_once(version, engine, vllm):
     assert [row["prompt"] for row in probe.shifts] == list(probing.PROMPTS)
     vllm.stop()
     assert measured(version, engine) == probe
+
+
+def test_the_base_is_asked_once_as_long_as_its_process_lives(acme, version, engine, vllm):
+    engine.started_at = timezone.now()
+    others = [known(acme, slug, engine) for slug in ("odes", "rhymes")]
+    vllm.loaded |= {one.engine_name: "/other" for one in others}
+    measured(version, engine)
+    del vllm.loaded["identity"]
+    assert measured(others[0], engine).strength == pytest.approx(vllm.effect)
+    engine.started_at += timedelta(hours=1)
+    with pytest.raises(EngineUnavailable):
+        measured(others[1], engine)
+
+
+def test_an_engine_that_computes_no_numbers_is_not_the_adapters_fault(version, engine, vllm, acme):
+    engine.started_at = timezone.now()
+    measured(version, engine)
+    poisoned = known(acme, "odes", engine)
+    vllm.loaded[poisoned.engine_name] = "/odes"
+    vllm.effect = vllm.base_effect = math.nan
+    with pytest.raises(EngineUnavailable, match="NaN"):
+        measured(poisoned, engine)
 
 
 @pytest.mark.parametrize(
