@@ -5,9 +5,11 @@ The base model answers the same, and simple measures compare the two.
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 
 from django.db.models import F, Q
+from django.utils import timezone
 
 from adapters import engine as control
 from adapters.errors import EngineUnavailable
@@ -22,6 +24,7 @@ PROMPTS = (
     "Write a note to a neighbour about noise.",
     "How do I choose a good book?",
 )
+AFTER = timedelta(seconds=10)  # whoever waited for the new style writes with it first
 AT_ONCE = 4
 TOKENS = 60
 NOTHING = "(It wrote nothing.)"
@@ -75,7 +78,7 @@ def _lacking(engine: Engine) -> Placement | None:
     without_line = is_live & Q(version__style__sample="") & ~Q(version__style__sample_prompt="")
     loaded = Placement.objects.filter(
         Q(version__probe__samples=[]) | without_line,
-        engine=engine, loaded_at__isnull=False, version__status=Status.SERVING, version__probe__isnull=False,
+        engine=engine, loaded_at__lt=timezone.now() - AFTER, version__status=Status.SERVING, version__probe__isnull=False,
     )  # fmt: skip
     loaded = loaded.select_related("engine__base_model", "version__style", "version__probe")
     return loaded.order_by("loaded_at").first()

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from adapters import catalogue, probing, sampling
 from adapters.errors import EngineRefused, EngineUnavailable
-from adapters.models import Engine, Probe, Style
+from adapters.models import Engine, Placement, Probe, Style
 from tests.adapters.conftest import known
 
 NATS = some.floats(-20, 0)
@@ -22,6 +22,7 @@ LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
 def version(acme, engine, vllm):
     """A version that serves, with the identity adapter beside it."""
     version = known(acme, "noir", engine)
+    Placement.objects.update(loaded_at=timezone.now() - sampling.AFTER)
     Style.objects.update(sample_prompt="Describe a morning.")
     version.style.refresh_from_db()
     vllm.loaded |= {"identity": "/identity", version.engine_name: "/noir"}
@@ -117,6 +118,12 @@ def test_another_sample_prompt_gets_its_answer_and_nothing_is_asked_twice(versio
     after = Probe.objects.get().samples
     assert after[:3] == before[:3]
     assert after[3]["style"] == Style.objects.get().sample == "Describe an evening. It depends."
+
+
+def test_samples_wait_until_whoever_waited_for_the_style_has_written(version, engine):
+    measured(version, engine)
+    Placement.objects.update(loaded_at=timezone.now())
+    assert sampling.take_missing(engine) == 0
 
 
 def test_samples_wait_for_an_engine_that_is_away(version, engine, vllm):
