@@ -25,7 +25,7 @@ from stack.pages import Session, signed_in
 from stack.smoke import upload_style
 
 RANK, ROUNDS, GOAL_S = 82, 5, 5.0
-QUIET_S = 5
+QUIET_S = 15  # the samples of a style begin ten seconds after it serves
 AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", re.MULTILINE)
 
 
