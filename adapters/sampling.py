@@ -78,8 +78,11 @@ def _lacking(engine: Engine) -> Placement | None:
     without_line = is_live & Q(version__style__sample="") & ~Q(version__style__sample_prompt="")
     loaded = Placement.objects.filter(
         Q(version__probe__samples=[]) | without_line,
-        engine=engine, loaded_at__lt=timezone.now() - AFTER, version__status=Status.SERVING, version__probe__isnull=False,
-    )  # fmt: skip
+        engine=engine,
+        loaded_at__lt=timezone.now() - AFTER,
+        version__status=Status.SERVING,
+        version__probe__isnull=False,
+    )
     loaded = loaded.select_related("engine__base_model", "version__style", "version__probe")
     return loaded.order_by("loaded_at").first()
 

@@ -1,6 +1,9 @@
 """The machine: which core is whose, and what a process and its children used of it."""
 
 import os
+import re
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -8,6 +11,8 @@ from pathlib import Path
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 MIB = 1024 * 1024
+IDLE_S = 15  # the samples of a style begin ten seconds after it serves
+AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -77,3 +82,19 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def await_idle_engine(url: str, *, within_s: float = 300) -> None:
+    """Return once the engine works on nothing: the style cards' samples of what came before are written.
+
+    Raises SystemExit.
+    """
+    until, idle = time.time() + within_s, 0
+    while time.time() < until:
+        with urllib.request.urlopen(f"{url}/metrics") as answer:
+            at_work = sum(float(count) for count in AT_WORK.findall(answer.read().decode()))
+        idle = 0 if at_work else idle + 1
+        if idle == IDLE_S:
+            return
+        time.sleep(1)
+    raise SystemExit(f"✗ The engine is not idle after {within_s:.0f} s.")

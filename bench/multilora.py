@@ -135,6 +135,7 @@ def main() -> int:
         raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-multilora`.")
     rounds = int(os.environ.get("BENCH_ROUNDS") or 3)
     with tempfile.TemporaryDirectory(prefix="bench-multilora-") as folder:  # vLLM may read the files again
+        machine.await_idle_engine(os.environ["ENGINE_URL"])
         load(Path(folder))
         found = figures(uvloop.run(measured(rounds)))
     text = text_of(found, rounds)

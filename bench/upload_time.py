@@ -7,11 +7,9 @@ its first token as soon as there is one. Writes bench/results/upload.json and a 
 
 import json
 import os
-import re
 import sys
 import tempfile
 import time
-import urllib.request
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -25,8 +23,6 @@ from stack.pages import Session, signed_in
 from stack.smoke import upload_style
 
 RANK, ROUNDS, GOAL_S = 82, 5, 5.0
-QUIET_S = 15  # the samples of a style begin ten seconds after it serves
-AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", re.MULTILINE)
 
 
 def one_round(site: str, session: Session, client: openai.OpenAI, folder: Path) -> dict[str, float]:
@@ -61,22 +57,6 @@ def first_token(client: openai.OpenAI, model: str, *, until_s: float) -> float:
     raise SystemExit(f"✗ {model} did not answer.")
 
 
-def await_quiet(within_s: float = 300) -> None:
-    """Return once the engine works on nothing: the style cards' samples of what came before are written.
-
-    Raises SystemExit.
-    """
-    until, idle = time.time() + within_s, 0
-    while time.time() < until:
-        with urllib.request.urlopen(f"{os.environ['ENGINE_URL']}/metrics") as answer:
-            at_work = sum(float(count) for count in AT_WORK.findall(answer.read().decode()))
-        idle = 0 if at_work else idle + 1
-        if idle == QUIET_S:
-            return
-        time.sleep(1)
-    raise SystemExit(f"✗ The engine is not idle after {within_s:.0f} s.")
-
-
 def main() -> int:
     """Measure, print, write."""
     if missing := {"SITE_URL", "DEMO_SECRETS_FILE"} - os.environ.keys():
@@ -90,7 +70,7 @@ def main() -> int:
         size_mb = sum(file.stat().st_size for file in adapters[0].iterdir()) / 10**6
         rounds = []
         for adapter in adapters:
-            await_quiet()
+            machine.await_idle_engine(os.environ["ENGINE_URL"])
             rounds.append(one_round(site, session, client, adapter))
             print("  " + "  ".join(f"{step} {s:.2f} s" for step, s in rounds[-1].items()), flush=True)
     found = {step: median(one[step] for one in rounds) for step in rounds[0]}
