@@ -1,16 +1,20 @@
 """That `make fuzz` would see a harm, and names who did it: an engine that is harmed by one of the mutants."""
 
 import threading
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from adapters.validation.findings import LISTED
 from stack.trials.fuzz_cases import Cases
 from stack.trials.fuzz_engine import witnesses
 from stack.trials.fuzz_run import Run
 from stack.trials.fuzz_verdict import Verdict
+from stack.trials.mutations import Mutant
 from stack.trials.mutations.origins import made
 from stack.trials.mutations.parts import Dice
-from tests.adapters.broken import tiny_base
+from tests.adapters.broken import tiny_base, whole
 from tests.adapters.fakes import FakeEngine
 
 CASES = Cases(seed=1, base=tiny_base(), trained=(), max_rank=16)
@@ -78,3 +82,16 @@ async def test_a_crash_of_validation_is_found(tmp_path, monkeypatch):
     verdict = await verdict_on(HarmedEngine(), tmp_path)
     assert "crashes=30" in verdict.line()
     assert "ZeroDivisionError" in verdict.violations[0].told()
+
+
+@pytest.mark.parametrize("layers", [3, 30])
+def test_what_is_wrong_with_weights_alone_is_no_fault_of_a_conversion(monkeypatch, layers):
+    base = tiny_base(layers=layers)
+    adapter = whole(base)
+    adapter.tensors = {name: np.full_like(tensor, np.nan, "f8") for name, tensor in adapter.tensors.items()}
+    mutant = Mutant(("nan",), adapter.config_bytes, adapter.weights)
+    monkeypatch.setattr("stack.trials.fuzz_cases.mutant", lambda *_: mutant)
+    _, converted = replace(CASES, base=base).tried(1)
+    assert ("more" in converted.codes) == (layers * 8 > LISTED)
+    assert not converted.is_accepted
+    assert converted.fault == ""
