@@ -70,6 +70,9 @@ class Engine(models.Model):
         default=10_000,
         help_text="Adapters registered at once; those beyond its memory are read from its disk.",
     )
+    replicas = models.PositiveIntegerField(
+        default=1, help_text="Of a cluster: how many share these limits, each with the base model to itself."
+    )
     is_draining = models.BooleanField(default=False, help_text="Takes no new adapters and no new requests.")
     is_healthy = models.BooleanField(default=False, editable=False)
     note = models.CharField(max_length=200, blank=True, editable=False)
@@ -134,6 +137,9 @@ class Placement(models.Model):
         null=True,
         blank=True,
         help_text="When it was seen there though it is not wanted: it is unloaded a while later.",
+    )
+    retry_at = models.DateTimeField(
+        null=True, blank=True, help_text="It could not be loaded for now; not tried again before."
     )
     note = models.CharField(
         max_length=300,
