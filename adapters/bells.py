@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+MANY = 10  # bells in a queue that nobody answers: beat's next one would only make it longer
 logger = logging.getLogger(__name__)
 
 ADVANCE = "adapters.tasks.advance"
@@ -28,7 +29,8 @@ def ring_advance(version_id: UUID) -> None:
 def ring(task: str, *args: str, **options: Any) -> None:
     """Send a task by its name, with Celery's `queue` and `expires` (seconds) if given.
 
-    A broker that does not answer fails nobody: beat rings again.
+    A broker that does not answer fails nobody: beat rings again. What expires is rung again by beat as well,
+    so it is not added to a queue of MANY: only a worker takes out what has expired, and one may be away.
     """
     from celery import current_app  # noqa: PLC0415
     from kombu.exceptions import OperationalError  # noqa: PLC0415
@@ -38,6 +40,9 @@ def ring(task: str, *args: str, **options: Any) -> None:
     connection.transport_options = {**(connection.transport_options or {}), **PATIENCE}
     try:
         with producers[connection].acquire(block=True) as producer:
+            queue = options.get("queue", current_app.conf.task_default_queue)
+            if "expires" in options and producer.channel.queue_declare(queue).message_count >= MANY:
+                return
             current_app.signature(task, args).apply_async(producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:
         logger.warning("The broker does not answer; beat rings again for %s: %s", task, error)

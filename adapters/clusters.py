@@ -24,8 +24,7 @@ def bring_up(engine: Engine) -> bool:
         loading.hold_up(engine, error.message)
         return False
     engine.placements.filter(is_wanted=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
-    missing = engine.placements.filter(is_wanted=True, loaded_at=None)
-    missing = missing.select_related("engine__base_model", "version__style")
+    missing = engine.placements.missing().select_related("engine__base_model", "version__style")
     new = missing.filter(version__status=Status.PUSHING).order_by("version__created_at")
     found: list[Placement] = [*missing.filter(version__status=Status.SERVING), *new[:PROBED_AT_ONCE]]
     loading.admit(engine, {one: engine.cluster_name(one.version_id) for one in found}, loads=1)

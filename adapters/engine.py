@@ -17,7 +17,9 @@ ASK_S, LOAD_S = 10, 180
 REASON_CHARACTERS = 300
 # A bad adapter is answered with 500 too: only this text tells it from a broken engine.
 BAD_ADAPTER = re.compile(r"Call to add_lora method failed: (?P<reason>.+)", re.DOTALL)
-PASSING = re.compile(r"out of memory|No free", re.IGNORECASE)
+# Faults of the engine's machine, as torch (on a GPU, on a CPU), vLLM and the system's own errors word them.
+PASSING = re.compile(r"out of memory|can't allocate memory|No free|CUDA error|\[Errno \d+\]", re.IGNORECASE)
+OTHER_BASE = "The engine serves {served}, not {base}: correct its address or its base model."
 ALREADY_LOADED = "has already been loaded"
 NO_NUMBERS = "Out of range float values"  # what JSON says of NaN
 TOP = 20  # the most that vLLM gives unless it is told otherwise
@@ -40,6 +42,15 @@ def check(engine: Engine) -> None:
         raise EngineUnavailable(_sentence(status, text))
 
 
+def answers(engine: Engine) -> bool:
+    """Return whether an engine shows that it can answer."""
+    try:
+        check(engine)
+    except EngineUnavailable:
+        return False
+    return True
+
+
 def loaded(engine: Engine) -> dict[str, str]:
     """Return what an engine serves beside the base model: name → path. Raises EngineUnavailable."""
     check(engine)  # the list alone is also answered by an engine whose core is dead
@@ -47,6 +58,9 @@ def loaded(engine: Engine) -> dict[str, str]:
         serves = engine.placements.exclude(loaded_at=None)
         return dict.fromkeys(serves.values_list("loaded_as", flat=True), "")
     models = json.loads(_ask(engine, "GET", "/v1/models"))["data"]
+    bases = [model["id"] for model in models if not model.get("parent")]
+    if engine.base_model.name not in bases:  # it would take adapters of another base without a word
+        raise EngineUnavailable(OTHER_BASE.format(served=", ".join(bases), base=engine.base_model))
     return {model["id"]: model.get("root") or "" for model in models if model.get("parent")}
 
 

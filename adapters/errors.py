@@ -33,6 +33,12 @@ class EngineUnavailable(Unavailable):
     code = "engine_unavailable"
 
 
+class EnginePoisoned(EngineUnavailable):
+    """The engine's base model computes no numbers (NaN); restart the engine."""
+
+    code = "engine_poisoned"
+
+
 class EngineRefused(DomainError):
     """The engine refused the adapter: {reason}"""
 

@@ -3,6 +3,8 @@
 Two loads run at once: a load waits for the engine's next step, and the second goes on in the same pause, or
 fetches and checks its files meanwhile. As long as a portion is loaded nobody's tokens come; so portions are
 small, and after each one what the engine's list confirms is published at once.
+
+What can't be loaded now though its engine is well is put off for PUT_OFF, and the others go on without it.
 """
 
 import logging
@@ -10,7 +12,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from django.utils import timezone
 
 from adapters import engine as control
 from adapters import placing, probing, serving
-from adapters.errors import EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
+from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.planning import ASKED_FOR
 from foundation.errors import DomainError, Unavailable
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 PASS_S = 15.0  # then the pass ends, so that its task does, and is rung for again
 PORTION, URGENT_PORTION = 20, 2  # loaded before any of them serves; about a second's work
 AT_ONCE = 2
+PUT_OFF = timedelta(seconds=15)
 UNCONFIRMED = "The engine took the adapter but does not list it; it is loaded again."
 
 type Used = Mapping[tuple[UUID, int], Demand]
@@ -69,6 +72,7 @@ def load_missing(engine: Engine) -> bool:
         if used is None:
             used = recent_requests({one.version__style for one in queue})
         waiting |= _load(engine, _portion(queue, used))
+        Engine.objects.filter(pk=engine.pk).update(checked_at=timezone.now())
         if time.monotonic() > until:
             return True
     return False
@@ -99,8 +103,8 @@ def _serves(placement: Placement) -> bool:
 
 def _queue(engine: Engine, waiting: set[int]) -> list[Missing]:
     """Return what is missing as it is now: more may have become urgent since the last portion."""
-    missing = engine.placements.filter(is_wanted=True, loaded_at=None)
-    rows = missing.filter(version__status__in=(Status.PUSHING, Status.SERVING)).exclude(pk__in=waiting)
+    missing = engine.placements.missing().filter(version__status__in=(Status.PUSHING, Status.SERVING))
+    rows = missing.exclude(pk__in=waiting)
     queue = [Missing(*row) for row in rows.values_list(*Missing._fields)]
     return [one for one in queue if not waiting or os.path.isdir(placing.folder_of(one.version_id))]
 
@@ -128,9 +132,11 @@ def _load(engine: Engine, portion: Sequence[Placement]) -> set[int]:
                 taken.append(placement)
             except (EngineRefused, NotStored, NotTheCheckedFile) as error:
                 _refuse(placement, error)
-            except EngineUnavailable:
-                pool.shutdown(cancel_futures=True)
-                raise
+            except EngineUnavailable as error:
+                if not control.answers(engine):
+                    pool.shutdown(cancel_futures=True)
+                    raise
+                _put_off(placement, error.message)
             except Unavailable as error:
                 hold_up(engine, error.message)
                 waiting.add(placement.pk)
@@ -143,31 +149,43 @@ def _lay_and_load(engine: Engine, version: AdapterVersion) -> None:
 
 
 def _confirm(engine: Engine, taken: Sequence[Placement]) -> None:
-    """Admit what the engine's own list confirms. Raises EngineUnavailable if that is not all."""
+    """Admit what the engine's own list confirms; put off the rest. Raises EngineUnavailable."""
     listed = control.loaded(engine)
     names = {placement: placement.version.engine_name for placement in taken}
     confirmed = {
         one: name for one, name in names.items() if listed.get(name) == placing.folder_of(one.version_id)
     }
     admit(engine, confirmed, loads=1)
-    if len(confirmed) < len(taken):
-        raise EngineUnavailable(UNCONFIRMED)
+    for placement in names.keys() - confirmed.keys():
+        _put_off(placement, UNCONFIRMED)
 
 
 def _prove(engine: Engine, placement: Placement, name: str, loads: int) -> None:
     """Let a new version serve if its probe shows that it does something sane. Raises EngineUnavailable."""
+    serves = False
     try:
         probing.measure(placement.version, engine, name)
     except EngineRefused as error:
         _refuse(placement, error)
-        serves = False
+    except EngineUnavailable as error:
+        if isinstance(error, EnginePoisoned) or not control.answers(engine):
+            raise
+        _put_off(placement, error.message)
     else:
         serves = serving.found(placement, name, loads=loads)  # False: it was retired meanwhile
     if not serves and name == placement.version.engine_name:  # else it is a module of the engine's own
         control.unload(engine, name)
 
 
+def _put_off(placement: Placement, note: str) -> None:
+    logger.warning("%s on %s is put off: %s", placement.version, placement.engine_id, note)
+    changes = {"retry_at": timezone.now() + PUT_OFF, "note": note[:300]}
+    Placement.objects.filter(pk=placement.pk).update(**changes)
+    if placement.version.status == Status.PUSHING:
+        placement.version.wait(note)
+
+
 def _refuse(placement: Placement, error: DomainError) -> None:
     logger.warning("%s on %s: %s", placement.version, placement.engine_id, error.message)
     reason = str(error.facts["reason"]) if isinstance(error, EngineRefused) else error.message
-    serving.refused(placement, reason)
+    serving.refused(placement, reason, by_engine=isinstance(error, EngineRefused))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Count, F, Q, When
+from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
 from adapters import routes, spreading
@@ -17,6 +17,7 @@ from foundation import locks
 from tenants.public import Demand, recent_requests
 
 ASKED_FOR = timedelta(seconds=60)  # so long a version that a request waited for is let in before others
+SILENT = "The worker beside the engine does not report; this goes on by itself when it is back."
 
 type Plan = dict[str, set[UUID]]
 
@@ -53,12 +54,27 @@ class Placed(NamedTuple):
 
 def plan_all() -> list[Engine]:
     """Plan every base model anew; return the engines that have something to load. Safe to repeat."""
+    note_silent()
     changed: set[str] = set()
     for base_model_id in Engine.objects.order_by().values_list("base_model", flat=True).distinct():
         with locks.only_one(f"plan {base_model_id}") as mine:
             if mine:
                 changed |= _plan(base_model_id)
     return list(Engine.objects.filter(pk__in=changed))
+
+
+def note_silent() -> None:
+    """Count engines as down whose workers do not report: a machine that is gone takes its worker along."""
+    silent = Engine.objects.silent().filter(is_healthy=True)
+    if silent.update(is_healthy=False, note=SILENT):
+        routes.all_changed()
+
+
+def takers(version: AdapterVersion) -> QuerySet[Engine]:
+    """Return the engines on which a version is not wanted yet, and that did not refuse it."""
+    taken = version.placements.filter(Q(is_wanted=True) | ~Q(note=""))
+    engines = Engine.objects.of(version.style.base_model_id).filter(max_lora_rank__gte=version.rank or 0)
+    return engines.exclude(placements__in=taken)
 
 
 def demand(version_id: str) -> None:
@@ -95,14 +111,10 @@ def want(version: AdapterVersion, *, asked_at: datetime | None = None) -> list[E
 
 def _emptiest(version: AdapterVersion, *, among_healthy: bool) -> Engine | None:
     """Return the engine with the most room that takes a version and doesn't hold it yet."""
-    taken = version.placements.filter(Q(is_wanted=True) | ~Q(note=""))
-    engines = Engine.objects.of(version.style.base_model_id).filter(max_lora_rank__gte=version.rank or 0)
-    if among_healthy:
-        engines = engines.filter(is_healthy=True)
+    engines = takers(version).filter(is_healthy=True) if among_healthy else takers(version)
     adapters = Count("placements", filter=Q(placements__is_wanted=True))
     is_full = Case(When(adapters__gte=F("max_adapters"), then=True), default=False)
-    open_ = engines.exclude(placements__in=taken).annotate(adapters=adapters)
-    return open_.order_by(is_full, "-is_healthy", "adapters", "name").first()
+    return engines.annotate(adapters=adapters).order_by(is_full, "-is_healthy", "adapters", "name").first()
 
 
 def _plan(base_model_id: int) -> set[str]:

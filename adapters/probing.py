@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from adapters import engine as control
-from adapters.errors import EngineRefused, EngineUnavailable
+from adapters.errors import EnginePoisoned, EngineRefused
 from adapters.models import AdapterVersion, BaseReading, Engine, Probe
 
 # Short, so that a CPU reads them all in a fraction of a second; styles part where an answer begins.
@@ -34,7 +34,6 @@ NO_WORDS = (
     "With the adapter the model finds no next word. Check the training for NaN or a diverging loss, "
     "and upload it as a new version."
 )
-POISONED = "The engine's base model computes no numbers (NaN); restart the engine."
 
 type Likeliest = Mapping[str, float]  # token → log-probability in nats
 
@@ -85,11 +84,11 @@ def _known_base(engine: Engine) -> BaseReading | None:
 
 def _read_base(engine: Engine) -> BaseReading:
     """Return the base's answers, and how much some of them shift when they are asked again in a batch of
-    another size. Raises EngineUnavailable."""
+    another size. Raises EngineUnavailable, EnginePoisoned."""
     try:
         base, again = (_ask(engine, engine.base_name, prompts) for prompts in (PROMPTS, PROMPTS[AGAIN]))
     except EngineRefused as error:
-        raise EngineUnavailable(POISONED) from error
+        raise EnginePoisoned from error
     rows = [{"prompt": prompt, "likeliest": one} for prompt, one in zip(PROMPTS, base, strict=True)]
     facts = {
         "process_began_at": engine.started_at,

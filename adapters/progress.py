@@ -76,4 +76,6 @@ def _state(version: AdapterVersion, at: int, here: int) -> str:
 
 
 def _note(version: AdapterVersion, at: int, state: str) -> str:
+    if at == SERVING and state == "done":
+        return version.note
     return (version.note or NOTES.get(at, "")) if state == "current" else ""

@@ -87,11 +87,16 @@ def _wanted(engine: Engine) -> list[Wanted]:
 
 
 def _note_start(engine: Engine) -> None:
-    """Write down when the engine's process began: what it knew before is out of its memory."""
+    """Write down when the engine's process began: what it knew before is out of its memory.
+
+    What the one before could not load, or would not, is tried anew; a version that has failed stays so.
+    """
     began = control.started_at(engine)
     if began and not engine.is_process_of(began):
         engine.started_at = began
         engine.save(update_fields=["started_at"])
+        engine.placements.exclude(retry_at=None).update(retry_at=None)
+        engine.placements.filter(is_wanted=False, version__status=Status.SERVING).update(note="")
 
 
 def _unload_strangers(engine: Engine, present: Present, wanted: list[Wanted]) -> None:
@@ -149,7 +154,8 @@ def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
     facts = {"is_healthy": is_healthy, "note": note[:200], "checked_at": timezone.now()}
     Engine.objects.filter(pk=engine.pk).update(**facts)
     others = Engine.objects.filter(~Q(pk=engine.pk), base_model=engine.base_model_id)
-    if engine.is_healthy != is_healthy and others.exists():
+    # A plan may just be counting a silent one as down.
+    if (engine.is_healthy != is_healthy or engine.is_silent) and others.exists():
         routes.all_changed()
     engine.is_healthy, engine.note = is_healthy, note
 

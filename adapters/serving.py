@@ -7,7 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from adapters import engine as control
-from adapters import releases, routes
+from adapters import planning, releases, routes
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement, Status
 
@@ -22,6 +22,7 @@ RETIRABLE = (
 )
 
 AT_ONCE = 200  # rows in one UPDATE
+REFUSED_NOW = "No engine takes it any more; it waits until one is restarted. {reason}"
 
 
 def found(placement: Placement, name: str, *, loads: int = 0) -> bool:
@@ -47,6 +48,8 @@ def found_all(names: Mapping[Placement, str], *, loads: int = 0) -> None:
             one.loaded_at, one.loaded_as, one.note = timezone.now(), names[one], ""
             one.loads = F("loads") + loads
         Placement.objects.bulk_update(placements, ["loaded_at", "loaded_as", "note", "loads"], AT_ONCE)
+        ids = [placement.version_id for placement in placements]
+        AdapterVersion.objects.filter(pk__in=ids).exclude(note="").update(note="")
         routes.changed(*{placement.version.style for placement in placements})
 
 
@@ -64,14 +67,24 @@ def lost(*placements: Placement) -> None:
             routes.changed(*{placement.version.style for placement in placements})
 
 
-def refused(placement: Placement, reason: str) -> None:
-    """Give a placement up for a reason that people may read; a version without any other one has failed."""
+def refused(placement: Placement, reason: str, *, by_engine: bool) -> None:
+    """Give a placement up for a reason that people may read; a version that no other engine takes has failed.
+
+    One that has served before and that an engine refuses waits instead: it is the engine that has changed,
+    and all that it refuses is tried again when its next process serves.
+    """
     version = placement.version
     with transaction.atomic():
         Placement.objects.filter(pk=placement.pk).update(
             is_wanted=False, loaded_at=None, loaded_as="", note=reason[:300]
         )
         if version.placements.filter(is_wanted=True).exists():
+            return
+        if planning.takers(version).exists():
+            planning.want(version)
+            return
+        if by_engine and version.status == Status.SERVING:
+            version.wait(REFUSED_NOW.format(reason=reason)[:300])
             return
         for before in (Status.PUSHING, Status.SERVING):
             version.move(before=before, after=Status.FAILED, failure=reason[:500])

@@ -4,13 +4,11 @@ import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
-from django.utils import timezone
 
 from adapters import archives, conversions, planning, routes, storage, uploads
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
@@ -22,7 +20,6 @@ from foundation.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-SILENT_AFTER = timedelta(seconds=60)
 MOST_EXAMINATIONS = 3
 CHECK_FAILED = Finding(
     "check_failed",
@@ -215,6 +212,6 @@ def _push(version: AdapterVersion) -> bool:
 
 def _watch(version: AdapterVersion) -> None:
     """Say so when nobody does the pushing; the work itself is done beside each engine."""
-    alive = timezone.now() - SILENT_AFTER
-    if not Engine.objects.filter(placements__version=version, checked_at__gt=alive).exists():
-        version.wait("The worker beside the engine does not report; this goes on by itself when it is back.")
+    engines = Engine.objects.filter(placements__version=version)
+    if not engines.exclude(pk__in=Engine.objects.silent()).exists():
+        version.wait(planning.SILENT)

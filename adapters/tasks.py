@@ -60,7 +60,7 @@ def reconcile(engine_name: str) -> None:
 @shared_task
 def reconcile_all() -> None:
     """Ring beside every engine."""
-    for engine in Engine.objects.all():
+    for engine in Engine.objects.filter(is_gone=False):
         ring(RECONCILE, engine.pk, queue=engine.queue, expires=RECONCILED_EVERY_S)
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.db import models
+from django.utils import timezone
 
 if TYPE_CHECKING:
     from adapters.models.versions import AdapterVersion  # noqa: F401
 
 
 IDENTITY = "identity"  # CPU engines serve the base model under this name: see identity.py
+SILENT_AFTER = timedelta(seconds=30)  # longer than a pass without any report
 SAME_START = timedelta(seconds=2)  # the engine's clock and the kernel's may be set meanwhile
 
 
@@ -41,6 +43,10 @@ class EngineQuerySet(models.QuerySet["Engine"]):
     def of(self, base_model: BaseModel | int) -> "EngineQuerySet":
         """Return the engines on which adapters of a base model are to be placed."""
         return self.filter(base_model=base_model, is_draining=False).order_by("name")
+
+    def silent(self) -> "EngineQuerySet":
+        """Return the engines whose workers have not reported for a while, or never."""
+        return self.exclude(checked_at__gt=timezone.now() - SILENT_AFTER)
 
 
 class Engine(models.Model):
@@ -74,6 +80,11 @@ class Engine(models.Model):
         default=1, help_text="Of a cluster: how many share these limits, each with the base model to itself."
     )
     is_draining = models.BooleanField(default=False, help_text="Takes no new adapters and no new requests.")
+    is_gone = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Its machine is out of service for good; the row tells erasures what it held.",
+    )
     is_healthy = models.BooleanField(default=False, editable=False)
     note = models.CharField(max_length=200, blank=True, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
@@ -87,6 +98,11 @@ class Engine(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_silent(self) -> bool:
+        """True if its worker has not reported for a while, or never."""
+        return self.checked_at is None or self.checked_at <= timezone.now() - SILENT_AFTER
 
     @property
     def queue(self) -> str:
@@ -110,6 +126,10 @@ class Engine(models.Model):
 
 
 class PlacementQuerySet(models.QuerySet["Placement"]):
+    def missing(self) -> "PlacementQuerySet":
+        """Return what is wanted, not there, and not put off."""
+        return self.filter(is_wanted=True, loaded_at=None).exclude(retry_at__gt=timezone.now())
+
     def held(self, ids: Iterable[int]) -> "PlacementQuerySet":
         """Return some rows, locked until the transaction ends: in one order, so that no two deadlock."""
         rows = self.filter(pk__in=list(ids))

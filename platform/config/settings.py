@@ -83,7 +83,12 @@ DATABASES = {
         "PASSWORD": unquote(_db.password or ""),
         "NAME": _db.path.lstrip("/"),
         "CONN_HEALTH_CHECKS": True,  # a pooled connection may have died with PostgreSQL
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}, "connect_timeout": 5},
+        "OPTIONS": {
+            "pool": {"min_size": 1, "max_size": 8, "timeout": 5},
+            "connect_timeout": 5,
+            # A machine that lost its power would keep its locks for two hours (Linux' own patience).
+            "options": "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -1,4 +1,5 @@
 import json
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from kombu import Connection
 from safetensors.numpy import save
 
-from adapters import catalogue, reconciling, serving, steps, storage, uploads
+from adapters import bells, catalogue, reconciling, serving, steps, storage, uploads
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.storage import Upload
 from adapters.uploads import About
@@ -113,9 +114,11 @@ def storage_down() -> Iterator[None]:
 
 @contextmanager
 def answered_bells() -> Iterator[None]:
-    """Answer bells at once, in this process, as if all workers were there."""
+    """Answer bells at once, in this process, as if all workers were there: no queue is long."""
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bells, "MANY", sys.maxsize)
+        yield
     app.conf.update(task_always_eager=False, task_eager_propagates=False)
 
 

@@ -18,7 +18,7 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class FakeEngine:
-    """Keeps name → path in memory. `refuses_with` may name {name} and {path}.
+    """Keeps name → path in memory. `refuses_with` may name {name} and {path}; `refuses` is by name.
 
     `effect` is by how many nats adapters move the base's words: 0 for none, NaN for one that is broken;
     `base_effect` is NaN where the engine itself computes no numbers.
@@ -27,7 +27,9 @@ class FakeEngine:
     def __init__(self, *, api_key: str = "", max_rank: int = 16) -> None:
         self.loaded: dict[str, str] = {}
         self.loads: list[str] = []
+        self.asked_to_load: list[str] = []
         self.refuses_with = ""
+        self.refuses: dict[str, str] = {}
         self.effect = 0.5
         self.base_effect = 0.0
         self.before_load: Callable[[str], None] = lambda name: None
@@ -79,11 +81,13 @@ class FakeEngine:
 
     def _load(self, name: str, path: str) -> tuple[int, object]:
         self.before_load(name)
+        self.asked_to_load.append(name)
         if name in self.loaded:
             return _error(400, "InvalidUserInput", f"The lora adapter '{name}' has already been loaded. If …")
         if not all(Path(path, file).exists() for file in FILES):
             return _error(404, "NotFoundError", f"Loading lora {name} failed: No adapter found for {path}")
-        if reason := self.refuses_with.format(name=name, path=path) or self._faults(path):
+        refusal = self.refuses.get(name) or self.refuses_with
+        if reason := refusal.format(name=name, path=path) or self._faults(path):
             return _error(500, "InternalServerError", f"Call to add_lora method failed: {reason}")
         self.loaded[name] = path
         self.loads.append(name)

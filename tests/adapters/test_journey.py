@@ -162,7 +162,7 @@ def test_a_lost_storage_holds_up_only_what_is_not_laid_yet(acme, engine, vllm):
     assert Engine.objects.get().is_healthy
 
 
-def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, broker_down):
+def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, broker_down, monkeypatch):
     files = adapter_files()
     version, forms = begin(acme, "noir", files)
     for form in forms:
@@ -174,6 +174,7 @@ def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, b
     version.refresh_from_db()
     assert version.status == Status.UPLOADED
 
+    monkeypatch.undo()  # the broker is back
     with answered_bells():
         tasks.advance_all()
     version.refresh_from_db()

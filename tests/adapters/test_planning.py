@@ -181,7 +181,7 @@ def second(engine: Engine) -> Engine:
     """Another engine of the same base model, healthy, at an address of its own."""
     other = FakeEngine(api_key="engine-key")
     twin = Engine.objects.get(pk=engine.pk)
-    twin.pk, twin.url, twin.is_healthy = "second", other.url, True
+    twin.pk, twin.url, twin.is_healthy, twin.checked_at = "second", other.url, True, timezone.now()
     twin.save(force_insert=True)
     yield twin
     other.stop()
@@ -196,18 +196,18 @@ def test_a_plan_without_changes_writes_nothing_and_asks_few_questions(
 ):
     for number in range(12):
         known(acme, f"style-{number}", engine)
-    Engine.objects.update(is_healthy=True)
+    Engine.objects.update(is_healthy=True, checked_at=timezone.now())
     assert planning.plan_all() == [second]  # it is empty
     Placement.objects.filter(loaded_at=None).update(loaded_at=timezone.now())
     while planning.plan_all():
         Placement.objects.filter(loaded_at=None, is_wanted=True).update(loaded_at=timezone.now())
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert planning.plan_all() == []
 
 
 @db
 def test_a_cold_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_next_plan(acme, engine, vllm):
-    Engine.objects.update(is_healthy=True, max_adapters=1)
+    Engine.objects.update(is_healthy=True, checked_at=timezone.now(), max_adapters=1)
     warm, cold = known(acme, "warm", engine), known(acme, "cold", engine)
     planning.plan_all()
     assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {cold}  # it was used last
@@ -254,6 +254,29 @@ def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine
     monkeypatch.setattr(reconciling, "LEAVES_AFTER", timedelta(0))
     reconciling.reconcile(Engine.objects.get(pk="local"))
     assert set(vllm.loaded) == {"identity"}
+
+
+@db
+def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_another_one_is_asked(
+    acme, engine, second, vllm
+):
+    Engine.objects.filter(pk="second").update(is_draining=True)
+    version = served(acme, "noir", engine, adapter_files())
+    Engine.objects.update(is_draining=False)
+    planning.plan_all()
+    assert Engine.objects.get(pk="local").is_healthy
+
+    gone_at = timezone.now() - timedelta(seconds=31)
+    Engine.objects.filter(pk="local").update(checked_at=gone_at)
+    planning.plan_all()
+    dead = Engine.objects.get(pk="local")
+    assert (dead.is_healthy, dead.note) == (False, planning.SILENT)
+    planning.demand(str(version.pk))
+    reconciling.reconcile(Engine.objects.get(pk="second"))
+    assert {place["engine"] for place in routes_of(acme.pk)["noir"]["places"]} >= {"second"}
+
+    reconciling.reconcile(dead)  # it is back
+    assert Engine.objects.get(pk="local").is_healthy
 
 
 @db

@@ -159,14 +159,23 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
     assert (version.status, version.failure) == (Status.SERVING, "")
 
 
-def test_out_of_memory_is_no_refusal(acme, engine, vllm):
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 MiB",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 512 bytes. Error code 12",
+        "[Errno 24] Too many open files",
+        "[Errno 5] Input/output error",
+    ],
+)
+def test_a_fault_of_the_machine_is_no_refusal(acme, engine, vllm, fault):
     version = uploaded(acme)
     steps.advance(version)
-    vllm.refuses_with = "CUDA out of memory. Tried to allocate 20.00 MiB"
+    vllm.refuses_with = fault
     reconciling.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.PUSHING, "")
-    assert "out of memory" in version.note
+    assert fault[:8] in version.note
 
 
 def test_what_is_not_wanted_is_unloaded_a_while_later_and_its_files_stay(
@@ -251,19 +260,74 @@ def test_a_new_engine_gets_what_serves_elsewhere_and_a_draining_one_nothing(acme
     assert Placement.objects.get(engine="second").loaded_at
 
 
-def test_a_refusal_of_one_engine_leaves_the_version_to_the_other(acme, engine, vllm):
-    version = served(acme, "noir", engine)
+def test_what_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, engine, vllm):
     second = Engine.objects.get(pk=engine.pk)
     second.pk = "second"
     second.save(force_insert=True)
-    placement = Placement.objects.create(engine=second, version=version)
-    serving.refused(placement, "too large")
+    vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
+    version = uploaded(acme)
+    steps.advance(version)
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.placements.get(is_wanted=True).engine) == (Status.PUSHING, second)
+    reconciling.reconcile(second)
+    version.refresh_from_db()
+    assert (version.status, version.failure) == (Status.FAILED, vllm.refuses_with)
+
+
+def test_an_engine_that_restarts_with_lower_limits_ends_no_style_and_the_next_process_serves_all(
+    acme, engine, vllm
+):
+    version = served(acme, "noir", engine)
+    vllm.restart()
+    vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
+    reconciling.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
-    serving.refused(Placement.objects.get(engine="local"), "too large")
+    assert vllm.refuses_with in version.note
+    assert Style.objects.get().live_version == version
+    assert routes_of(acme.pk)["noir"]["state"] == "loading"
+    reconciling.reconcile(engine)
+    assert planning.plan_all() == []  # not tried again by itself
+
+    vllm.restart()
+    vllm.began_s += 60
+    vllm.refuses_with = ""
+    reconciling.reconcile(engine)
+    assert planning.plan_all() == [engine]
+    reconciling.reconcile(engine)
     version.refresh_from_db()
-    assert (version.status, version.failure) == (Status.FAILED, "too large")
-    assert Style.objects.get().live_version is None
+    assert version.note == ""
+    assert routes_of(acme.pk)["noir"]["places"]
+
+
+def test_what_can_not_be_loaded_now_holds_nobody_up(acme, engine, vllm):
+    other = served(acme, "odes", engine, adapter_files(seed=1))
+    version = uploaded(acme)
+    steps.advance(version)
+    vllm.restart()
+    vllm.refuses = {version.engine_name: "CUDA out of memory. Tried to allocate 20.00 MiB"}
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert (version.status, version.failure) == (Status.PUSHING, "")
+    assert "out of memory" in version.note
+    assert Engine.objects.get().is_healthy
+    assert Placement.objects.exclude(loaded_at=None).get().version == other
+    reconciling.reconcile(engine)
+    assert vllm.asked_to_load.count(version.engine_name) == 1  # it is put off
+
+    Placement.objects.update(retry_at=timezone.now())
+    vllm.refuses = {}
+    reconciling.reconcile(engine)
+    version.refresh_from_db()
+    assert version.status == Status.SERVING
+
+
+def test_an_engine_of_another_base_model_gets_nothing(acme, engine, vllm):
+    Engine.objects.update(base_model=BaseModel.objects.create(name="Other-Base", config={}, modules={}))
+    reconciling.reconcile(Engine.objects.get())
+    assert Engine.objects.get().note.startswith(f"The engine serves {engine.base_model}, not Other-Base")
+    assert vllm.loaded == {}
 
 
 def test_the_identity_adapter_changes_nothing_and_is_for_cpu_engines(engine, vllm, folder, base_model):

@@ -147,7 +147,7 @@ def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     serving.retire(second)
     assert (live(), canary()) == (3, None)
     assert "Version 2 was retired." in Release.objects.values_list("reason", flat=True)
-    serving.refused(third.placements.get(), "No room.")
+    serving.refused(third.placements.get(), "Not stored.", by_engine=False)
     assert live() == 1
     serving.retire(first)
     assert live() is None

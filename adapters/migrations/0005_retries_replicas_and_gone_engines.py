@@ -16,6 +16,15 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
+            model_name="engine",
+            name="is_gone",
+            field=models.BooleanField(
+                default=False,
+                editable=False,
+                help_text="Its machine is out of service for good; the row tells erasures what it held.",
+            ),
+        ),
+        migrations.AddField(
             model_name="placement",
             name="retry_at",
             field=models.DateTimeField(
