@@ -1,0 +1,54 @@
+"""More styles than an engine may hold: those that are not wanted are cold, and come when somebody asks."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from tests.journeys.conftest import eventually, kill
+
+QUESTION = "Why is the sky blue?"
+
+
+def told(writer, model: str) -> tuple[str, str]:
+    """Return a greedy answer, and where its adapter was when it was asked for."""
+    raw = writer.client.chat.completions.with_raw_response.create(
+        model=model, messages=[{"role": "user", "content": QUESTION}], max_tokens=16, temperature=0
+    )
+    return raw.parse().choices[0].message.content, raw.headers["x-adapter-state"]
+
+
+@contextmanager
+def room_for(adapters: int) -> Iterator[psycopg.Connection]:
+    """Let the engines hold so many adapters and no more, for a while."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
+        before = database.execute("SELECT max_adapters, name FROM adapters_engine").fetchall()
+        database.execute("UPDATE adapters_engine SET max_adapters = %s", [adapters])
+        try:
+            yield database
+        finally:
+            with database.cursor() as cursor:
+                cursor.executemany("UPDATE adapters_engine SET max_adapters = %s WHERE name = %s", before)
+
+
+def wanted(database: psycopg.Connection) -> set[str]:
+    rows = database.execute(
+        "SELECT style.slug FROM adapters_placement placement "
+        "JOIN adapters_adapterversion version ON version.id = placement.version_id "
+        "JOIN adapters_style style ON style.id = version.style_id WHERE placement.is_wanted"
+    )
+    return {slug for (slug,) in rows}
+
+
+@pytest.mark.timeout(600)
+def test_a_cold_style_is_loaded_while_who_asks_for_it_waits(demo):
+    before = told(demo, "poetry")[0]
+    with room_for(1) as database:
+        told(demo, "genz")
+        eventually(lambda: wanted(database) == {"genz"}, within_s=120, what="other styles are not let go")
+        kill("engine")  # its next process has never heard of the others
+        told(demo, "genz")
+        assert told(demo, "poetry") == (before, "loading")
+        assert told(demo, "poetry") == (before, "warm")
