@@ -84,9 +84,10 @@ bench-fairness: ## What one tenant feels while another floods the engine
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) run --all -- .venv/bin/python -m bench.fairness
 
+# 32 places, so that it is slots that styles wait for: one tenant has 24 of them at most.
 bench-rotation: ## 64 styles on 8 slots: whether any waits longer than the others
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) run --all -- .venv/bin/python -m bench.rotation
+	@ENGINE_MAX_NUM_SEQS=32 $(STACK) run --all -- .venv/bin/python -m bench.rotation
 
 bench-multilora: ## What 8 and 64 styles at once cost on the engine that is there
 	$(call BOOTSTRAP,--engine)

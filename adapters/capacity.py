@@ -47,18 +47,19 @@ class Layers:
 
 @dataclass(frozen=True)
 class Limits:
-    """The engine's flags that decide about memory."""
+    """The engine's flags that decide about memory. Those of a cluster are the sums over its replicas."""
 
     max_loras: int
     max_cpu_loras: int
     max_lora_rank: int
     dtype: str = "bfloat16"
+    replicas: int = 1
 
     @classmethod
     def of(cls, engine: "Engine", base: BaseShape) -> "Limits":
         """Return an engine's flags; it computes in its base model's own type."""
         dtype = base.dtype if base.dtype in BYTES_A_NUMBER else "bfloat16"
-        return cls(engine.max_loras, engine.max_cpu_loras, engine.max_lora_rank, dtype)
+        return cls(engine.max_loras, engine.max_cpu_loras, engine.max_lora_rank, dtype, engine.replicas)
 
     @property
     def number_bytes(self) -> int:
@@ -115,21 +116,17 @@ def adapter_bytes(widths: int, rank: int, number_bytes: int) -> int:
 def memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> Memory:
     """Return what styles take; `ranks` is rank → how many adapters of it, on all linear layers.
 
-    The memory cache holds the largest ones in the worst case, and that is what is counted.
+    The memory cache holds the largest ones in the worst case, the same ones in every replica of a cluster,
+    and that is what is counted.
     """
     slot_widths = layers.widths + layers.vocabulary_widths
     slot = adapter_bytes(slot_widths, limits.max_lora_rank, limits.number_bytes)
-    sizes = sorted(
-        (
-            adapter_bytes(layers.widths, rank, limits.number_bytes)
-            for rank in ranks
-            for _ in range(ranks[rank])
-        ),
-        reverse=True,
-    )
-    cached = sizes[: limits.max_cpu_loras]
+    sizes = [
+        adapter_bytes(layers.widths, rank, limits.number_bytes) for rank in ranks for _ in range(ranks[rank])
+    ]
+    cached = sorted(sizes * limits.replicas, reverse=True)[: limits.max_cpu_loras]
     return Memory(
-        base_bytes=layers.parameters * limits.number_bytes,
+        base_bytes=layers.parameters * limits.number_bytes * limits.replicas,
         slot_bytes=slot,
         slots_bytes=slot * limits.max_loras,
         cached=len(cached),

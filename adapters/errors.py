@@ -45,6 +45,12 @@ class EngineRefused(DomainError):
     code = "engine_refused"
 
 
+class EngineGone(Conflict):
+    """Engine {name} is out of service for good; register the new machine under another name."""
+
+    code = "engine_gone"
+
+
 class NoBaseModel(Unavailable):
     """No base model is registered yet to check an adapter against; run `manage.py registerengine`."""
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from adapters import basemodels, routes
+from adapters.errors import EngineGone
 from adapters.models import BaseModel, Engine
 
 
@@ -26,7 +27,7 @@ def register_base(folder: Path, name: str) -> BaseModel:
 def register_engine() -> Engine:
     """Return the row of the engine that the settings describe, brought up to date. Safe to repeat.
 
-    Raises UnreadableBase.
+    Raises UnreadableBase, EngineGone.
     """
     values = {
         "base_model": register_base(settings.BASE_MODEL_DIR, settings.BASE_MODEL),
@@ -38,10 +39,13 @@ def register_engine() -> Engine:
         "max_lora_rank": settings.ENGINE_MAX_LORA_RANK,
         "max_model_len": settings.ENGINE_MAX_MODEL_LEN,
         "max_num_seqs": settings.ENGINE_MAX_NUM_SEQS * settings.ENGINE_REPLICAS,
+        "replicas": settings.ENGINE_REPLICAS,
     }
-    known = Engine.objects.filter(name=settings.ENGINE_NAME, **values).first()
-    if known:
-        return known
+    known = Engine.objects.filter(name=settings.ENGINE_NAME)
+    if known.filter(is_gone=True).exists():
+        raise EngineGone(name=settings.ENGINE_NAME)
+    if same := known.filter(**values).first():
+        return same
     with transaction.atomic():
         engine, _ = Engine.objects.update_or_create(name=settings.ENGINE_NAME, defaults=values)
         routes.all_changed()

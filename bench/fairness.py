@@ -1,8 +1,8 @@
 """`make bench-fairness`: what one tenant feels while another floods the engine.
 
 `python -m stack run --all -- python -m bench.fairness`. One tenant asks one short question after the other;
-its time to the first token is taken in quiet, and while another tenant keeps FLOOD requests open, in turn.
-Writes bench/results/fairness.json.
+its time to the first token is taken in quiet, and while another tenant keeps FLOOD requests open, in turn. No
+answer of either may fail. Writes bench/results/fairness.json.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from statistics import median, quantiles
 
 import aiohttp
@@ -24,8 +25,36 @@ FLOOD = 50
 QUESTIONS = 32
 ROUNDS = 5
 GOAL = 2.0
+PATH = "/v1/chat/completions"
 OURS, THEIRS = "poetry", "legal"
 QUESTION, TASK = "What is rain?", "Write a long text about the history of glass."
+
+
+@dataclass
+class Asker:
+    """Asks over one session, and keeps what was wrong with the answers that failed: they have no time."""
+
+    http: aiohttp.ClientSession
+    failures: list[str] = field(default_factory=list)
+
+    async def first_token_s(self, key: str, model: str, prompt: str, most: int) -> float | None:
+        """Return when a streamed answer's first token came, after it ended well; None if it failed."""
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": most}
+        headers = {"authorization": f"Bearer {key}"}
+        began, first_s, last = time.perf_counter(), None, b""
+        try:
+            async with self.http.post(PATH, json=body | {"stream": True}, headers=headers) as answer:
+                async for line in answer.content:
+                    # vLLM's first event comes with the first token, whatever its text (0.32, serving.py).
+                    if first_s is None and b'"delta":' in line:
+                        first_s = time.perf_counter() - began
+                    last = line.strip() or last
+        except (aiohttp.ClientError, TimeoutError) as error:
+            last = repr(error).encode()
+        if first_s is not None and last == b"data: [DONE]":
+            return first_s
+        self.failures.append(f"{model}: {last[-300:].decode(errors='replace')}")
+        return None
 
 
 def tenants() -> tuple[str, str]:
@@ -34,27 +63,13 @@ def tenants() -> tuple[str, str]:
     return quiet.api_key, flooding.api_key
 
 
-async def first_token_s(http: aiohttp.ClientSession, key: str, model: str, prompt: str, most: int) -> float:
-    """Return when the first words of a streamed answer came; read it to its end. Raises SystemExit."""
-    body = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": most}
-    began, first = time.perf_counter(), 0.0
-    headers = {"authorization": f"Bearer {key}"}
-    async with http.post("/v1/chat/completions", json=body | {"stream": True}, headers=headers) as answer:
-        if answer.status != 200:
-            raise SystemExit(f"✗ {model} answered {answer.status}: {await answer.text()}")
-        async for line in answer.content:
-            if not first and b'"content":"' in line and b'"content":""' not in line:
-                first = time.perf_counter() - began
-    return first
-
-
 @asynccontextmanager
-async def flood(http: aiohttp.ClientSession, key: str) -> AsyncIterator[None]:
+async def flood(asker: Asker, key: str) -> AsyncIterator[None]:
     """Keep FLOOD requests open until the block ends."""
 
     async def again() -> None:
         while True:
-            await first_token_s(http, key, THEIRS, TASK, 64)
+            await asker.first_token_s(key, THEIRS, TASK, 64)
 
     tasks = [asyncio.create_task(again()) for _ in range(FLOOD)]
     await asyncio.sleep(5)
@@ -67,23 +82,25 @@ async def flood(http: aiohttp.ClientSession, key: str) -> AsyncIterator[None]:
         await asyncio.sleep(15)  # until the engine has given up what was hung up on
 
 
-async def asked(http: aiohttp.ClientSession, key: str) -> list[float]:
+async def asked(asker: Asker, key: str) -> list[float]:
     """Return the times to the first token of one question after the other."""
-    return [await first_token_s(http, key, OURS, QUESTION, 8) for _ in range(QUESTIONS)]
+    times = [await asker.first_token_s(key, OURS, QUESTION, 8) for _ in range(QUESTIONS)]
+    return [first_s for first_s in times if first_s is not None]
 
 
 async def measured() -> dict[str, float]:
-    """Return the p50 and p95 of both, and their ratio, as medians over the rounds."""
+    """Return the p50 and p95 of both and their ratio, as medians over the rounds, and how much failed."""
     ours, theirs = tenants()
     found: dict[str, list[float]] = {"quiet_p50": [], "quiet_p95": [], "flood_p50": [], "flood_p95": []}
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(os.environ["SITE_URL"], connector=connector) as http:
+        asker = Asker(http)
         for _ in range(2):  # what the stack does at its start is over then
-            await asked(http, ours)
+            await asked(asker, ours)
         for number in range(ROUNDS):
-            quiet = await asked(http, ours)
-            async with flood(http, theirs):
-                flooded = await asked(http, ours)
+            quiet = await asked(asker, ours)
+            async with flood(asker, theirs):
+                flooded = await asked(asker, ours)
             for name, times in (("quiet", quiet), ("flood", flooded)):
                 found[f"{name}_p50"].append(median(times))
                 found[f"{name}_p95"].append(quantiles(times, n=20)[-1])
@@ -93,7 +110,10 @@ async def measured() -> dict[str, float]:
             )
     middle = {f"{name}_ms": round(median(values) * 1000, 1) for name, values in found.items()}
     ratios = [f / q for f, q in zip(found["flood_p95"], found["quiet_p95"], strict=True)]
-    return middle | {"p95_ratio": round(median(ratios), 2), "flood": FLOOD, "rounds": ROUNDS}
+    for failure in asker.failures[:3]:
+        print(f"  ✗ {failure}")
+    facts = {"flood": FLOOD, "rounds": ROUNDS, "failures": len(asker.failures)}
+    return middle | {"p95_ratio": round(median(ratios), 2), **facts}
 
 
 def main() -> int:
@@ -103,10 +123,9 @@ def main() -> int:
     figures: dict[str, float | str] = {**uvloop.run(measured())}
     figures |= {"max_num_seqs": int(os.environ["ENGINE_MAX_NUM_SEQS"]), "device": os.environ["ENGINE_DEVICE"]}
     (report.RESULTS / "fairness.json").write_text(json.dumps(figures, indent=1) + "\n")
-    verdict = "reached" if float(figures["p95_ratio"]) <= GOAL else "missed"
-    print(
-        json.dumps(figures, indent=1) + f"\np95 with a flood / in quiet: {figures['p95_ratio']} ({verdict})"
-    )
+    is_reached = float(figures["p95_ratio"]) <= GOAL and not figures["failures"]
+    print(json.dumps(figures, indent=1))
+    print(f"p95 with a flood / in quiet: {figures['p95_ratio']} ({'reached' if is_reached else 'missed'})")
     return 0
 
 

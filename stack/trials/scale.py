@@ -1,4 +1,4 @@
-"""`make trial-scale`: 2,000 styles on one engine. Pages and reconciling stay quick, memory stays flat."""
+"""`make trial-scale`: 2,000 styles on one engine. Pages and passes stay quick, memory stays flat in use."""
 
 import json
 import os
@@ -23,23 +23,28 @@ RESULTS = ROOT / "bench" / "results" / "scale.json"
 FILES, RANK = 20, 1  # distinct adapters, and as small as they can be: it is their number that counts
 TENANTS = 4
 SERVING_WITHIN_S = 900.0
-WATCHED_S, SAMPLE_EVERY_S = 150.0, 5.0
+SETTLED_S = 10.0
+WATCHED_S, VISITED_EVERY_S = 150.0, 1.0
 TRIES = 5
 GOAL_S, GROWTH_MIB = 2.0, 5.0
 DONE = re.compile(r"Task adapters\.tasks\.(?P<task>reconcile|plan)\[.*succeeded in (?P<s>[\d.]+)s")
+FAILED = re.compile(r"Task \S+\[\S+\] (?:raised unexpected|INTERNAL ERROR):")
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was measured: seconds at the most, and by how many MiB processes grew while passes went on."""
+    """What was measured: seconds at the most, and by how many MiB processes grew while both had work."""
 
     styles: int
     loaded_s: float
     pass_s: float
     plan_s: float
     passes: int
+    plans: int
+    failed_tasks: int
+    visits: int
     pages: dict[str, float]
     web_mib: float
     web_growth_mib: float
@@ -48,10 +53,11 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        """True if nothing took longer than it may, and nothing grew."""
+        """True if passes and plans were seen, none failed or took longer than it may, and nothing grew."""
         slowest = max(self.pass_s, self.plan_s, *self.pages.values())
         growth = max(self.web_growth_mib, self.worker_growth_mib)
-        return slowest <= GOAL_S and growth <= GROWTH_MIB and self.passes > 0
+        is_seen = self.passes > 0 and self.plans > 0
+        return slowest <= GOAL_S and growth <= GROWTH_MIB and is_seen and not self.failed_tasks
 
     def line(self) -> str:
         """Return the last line that the trial prints."""
@@ -88,20 +94,26 @@ def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, s
         styles.Routes(variables, owner).await_all(names, stopping, within_s=SERVING_WITHIN_S)
     loaded_s = time.monotonic() - began
     say(f"  all {count} serve {loaded_s:.0f} s later")
-    pause(stopping, 2 * SAMPLE_EVERY_S)
+    pause(stopping, SETTLED_S)
     log = stack.folders.logs / "worker.log"
     skipped = log.stat().st_size
-    pages = visited(variables, [names[0] for names in of_each[:2]], stopping)
+    known = secrets_of(variables)
+    session = signed_in(variables["SITE_URL"], login=known["login"], password=known["password"])
+    pages = visited(session, [names[0] for names in of_each[:2]], stopping)
     for page, seconds in pages.items():
         say(f"  {seconds:5.2f} s  {page}")
-    web, worker = watched(stack, stopping)
-    times = passes(log, skipped)
+    web, worker = watched(stack, session, list(pages), stopping)
+    told = told_since(log, skipped)
+    times = passes(told)
     return Verdict(
         styles=count,
         loaded_s=round(loaded_s, 1),
         pass_s=max(times["reconcile"], default=0.0),
         plan_s=max(times["plan"], default=0.0),
         passes=len(times["reconcile"]),
+        plans=len(times["plan"]),
+        failed_tasks=len(FAILED.findall(told)),
+        visits=len(web) * len(pages),
         pages=pages,
         web_mib=max(web),
         web_growth_mib=growth(web),
@@ -120,14 +132,12 @@ def writer(variables: Mapping[str, str]) -> str:
 
 
 def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the demo's login and password."""
+    """Return the demo's login, password and API key."""
     return dict(json.loads(Path(variables["DEMO_SECRETS_FILE"]).read_text()))
 
 
-def visited(variables: Mapping[str, str], names: list[str], stopping: threading.Event) -> dict[str, float]:
+def visited(session: Session, names: list[str], stopping: threading.Event) -> dict[str, float]:
     """Return page → the longest of a few visits in seconds."""
-    known = secrets_of(variables)
-    session = signed_in(variables["SITE_URL"], login=known["login"], password=known["password"])
     pages = (
         "/styles/", "/styles/?q=style+17", *(f"/styles/{name}/" for name in names), "/playground/", "/keys/",
         "/console/adapters/style/", "/console/adapters/engine/", "/console/adapters/placement/",
@@ -142,15 +152,21 @@ def visit(session: Session, page: str) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def watched(stack: Stack, stopping: threading.Event) -> tuple[list[float], list[float]]:
-    """Return the memory of web and worker in MiB, sampled while passes go on."""
+def watched(
+    stack: Stack, session: Session, pages: Sequence[str], stopping: threading.Event
+) -> tuple[list[float], list[float]]:
+    """Return the memory of web and worker in MiB, sampled after each round of visits while passes go on."""
+    headers = {"Authorization": f"Bearer {secrets_of(stack.variables)['api_key']}"}
     pids = [stack.supervisor.pid(name) for name in ("web", "worker")]
     samples: tuple[list[float], list[float]] = ([], [])
     until = time.monotonic() + WATCHED_S
     while time.monotonic() < until:
+        for page in pages:
+            fetched(session, page)
+        session.get("/v1/models", headers=headers).raise_for_status()
         for pid, sample in zip(pids, samples, strict=True):
             sample.append(rss_mib(pid))
-        pause(stopping, SAMPLE_EVERY_S)
+        pause(stopping, VISITED_EVERY_S)
     return samples
 
 
@@ -160,11 +176,16 @@ def growth(sample: Sequence[float]) -> float:
     return round(statistics.median(sample[-third:]) - statistics.median(sample[:third]), 1)
 
 
-def passes(log: Path, skipped: int) -> dict[str, list[float]]:
-    """Return how many seconds each task took since a place in the worker's log, by its name."""
-    found: dict[str, list[float]] = {"reconcile": [], "plan": []}
+def told_since(log: Path, skipped: int) -> str:
+    """Return what a log says behind a place in it."""
     with log.open("rb") as lines:
         lines.seek(skipped)
-        for done in DONE.finditer(lines.read().decode(errors="replace")):
-            found[done["task"]].append(round(float(done["s"]), 3))
+        return lines.read().decode(errors="replace")
+
+
+def passes(told: str) -> dict[str, list[float]]:
+    """Return how many seconds each task took, by its name, from the worker's log."""
+    found: dict[str, list[float]] = {"reconcile": [], "plan": []}
+    for done in DONE.finditer(told):
+        found[done["task"]].append(round(float(done["s"]), 3))
     return found

@@ -1,12 +1,16 @@
 """Capacity is arithmetic: the figures that people plan with come out of it."""
 
 import io
+import json
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from adapters import capacity
+from adapters import capacity, registering
 from adapters.capacity import GB, Comparison, Layers, Limits
+from adapters.errors import EngineGone
+from adapters.models import Engine
+from tests.adapters.conftest import known
 
 MB = 10**6
 
@@ -58,11 +62,61 @@ def test_a_higher_rank_costs_every_slot_and_lower_ones_than_are_served_are_not_o
     assert found[64].cache_bytes == found[16].cache_bytes
 
 
-def test_the_command_tells_the_seeds_table(engine):
+def test_each_replica_of_a_cluster_has_the_base_and_perhaps_the_same_adapters():
+    limits = Limits(max_loras=4, max_cpu_loras=4, max_lora_rank=16, replicas=2)
+    memory = capacity.memory(Layers(widths=1000, parameters=5000), limits, {16: 1, 8: 2})
+    assert memory.base_bytes == 2 * 5000 * 2
+    assert memory.slots_bytes == 4 * memory.slot_bytes
+    assert memory.cache_bytes == 1000 * 2 * (2 * 16 + 2 * 8)
+    assert memory.disk_bytes == 1000 * 2 * (16 + 2 * 8)
+
+
+def test_a_cluster_is_registered_with_its_replicas_and_the_sums_of_their_limits(
+    base_model, settings, tmp_path
+):
+    (tmp_path / "config.json").write_text(json.dumps(base_model.config))
+    settings.BASE_MODEL_DIR, settings.ENGINE_REPLICAS, settings.ENGINE_MAX_LORAS = tmp_path, 2, 8
+    engine = registering.register_engine()
+    assert (engine.replicas, engine.max_loras) == (2, 16)
+    assert registering.register_engine() == engine
+    Engine.objects.update(is_gone=True)
+    with pytest.raises(EngineGone, match="another name"):
+        registering.register_engine()
+
+
+def told(*words: str) -> str:
     out = io.StringIO()
-    call_command("capacity", "--styles", "50", "--rank", "8", stdout=out)
-    assert "50 full models of 14.0 GB: 700.0 GB" in out.getvalue()
-    assert "one and 50 adapters of 50 MB: 16.5 GB (97.6% less)" in out.getvalue()
+    call_command("capacity", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_the_command_counts_what_is_placed_on_an_engine_and_all_styles_before_anything_is(acme, engine):
+    known(acme, "noir", engine, rank=8)
+    known(acme, "legal", engine, rank=8)
+    second = Engine.objects.get(pk=engine.pk)
+    second.pk = "second"
+    second.save(force_insert=True)
+    assert "2 styles" in told("--engine", "second")
+    known(acme, "haiku", second, rank=4)
+    assert "1 styles" in told("--engine", "second")
+    assert "2 styles" in told("--engine", engine.pk)
+
+
+def test_the_command_counts_every_style_on_a_cluster_and_the_base_for_each_replica(acme, engine):
+    known(acme, "noir", engine, rank=8)
+    cluster = Engine.objects.get(pk=engine.pk)
+    cluster.pk, cluster.kind, cluster.replicas = "cluster", Engine.Kind.RAY, 2
+    cluster.save(force_insert=True)
+    known(acme, "haiku", cluster, rank=4)
+    answer = told("--engine", "cluster")
+    assert "2 styles" in answer
+    assert "2 replicas" in answer
+
+
+def test_the_command_tells_the_seeds_table(engine):
+    answer = told("--styles", "50", "--rank", "8")
+    assert "50 full models of 14.0 GB: 700.0 GB" in answer
+    assert "one and 50 adapters of 50 MB: 16.5 GB (97.6% less)" in answer
 
 
 def test_the_command_says_when_there_is_no_engine(db):

@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--engine", help="its name (default: the only one)")
         parser.add_argument(
-            "--styles", type=int, help="reckon with so many styles instead of those that serve"
+            "--styles", type=int, help="reckon with so many styles instead of those that are placed there"
         )
         parser.add_argument("--rank", type=int, default=16, help="of these styles (default: %(default)s)")
         parser.add_argument("--model-gb", type=float, default=14, help="a full model (default: %(default)s)")
@@ -54,8 +54,9 @@ class Command(BaseCommand):
 
 def of_engine(memory: Memory, limits: Limits) -> list[str]:
     """Return the lines about one engine."""
+    replicas = f"  {limits.replicas} replicas" if limits.replicas > 1 else ""
     return [
-        f"  base        {_mb(memory.base_bytes)}",
+        f"  base        {_mb(memory.base_bytes)}{replicas}",
         f"  slots       {_mb(memory.slots_bytes)}  {limits.max_loras} for rank {limits.max_lora_rank}",
         f"  cache       {_mb(memory.cache_bytes)}  {memory.cached} of up to {limits.max_cpu_loras} adapters",
         f"  total       {_mb(memory.total_bytes)}  beside the KV cache",
@@ -81,10 +82,15 @@ def _engine(name: str | None) -> Engine:
 
 
 def _ranks(engine: Engine) -> dict[int, int]:
-    serving = AdapterVersion.objects.filter(
-        style__base_model=engine.base_model_id, status=Status.SERVING, rank__isnull=False
-    )
-    return dict(Counter(rank for rank in serving.values_list("rank", flat=True) if rank))
+    """Return rank → how many are wanted on an engine; all that serve on its base if there are none yet.
+
+    A cluster takes whatever it is asked for, placed there or not.
+    """
+    versions = AdapterVersion.objects.filter(rank__isnull=False)
+    placed = versions.filter(placements__in=engine.placements.filter(is_wanted=True))
+    if engine.kind == Engine.Kind.RAY or not placed.exists():
+        placed = versions.filter(style__base_model=engine.base_model_id, status=Status.SERVING)
+    return dict(Counter(rank for rank in placed.values_list("rank", flat=True) if rank))
 
 
 def _mb(size: int) -> str:
