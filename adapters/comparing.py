@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from adapters.errors import TooManyPrompts
+from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.measures import Measures, measure, words
 
 PROMPTS_MAX = 8
@@ -54,11 +54,13 @@ class Comparison:
 
 
 def prompts_in(text: str) -> list[str]:
-    """Return the prompts written in a text, one a line, each once. Raises TooManyPrompts."""
-    prompts = [line.strip()[:PROMPT_CHARACTERS] for line in text.replace("\0", "").splitlines()]
-    prompts = list(dict.fromkeys(filter(None, prompts)))
+    """Return the prompts written in a text, one a line, each once. Raises TooManyPrompts or PromptTooLong."""
+    lines = [line.strip() for line in text.replace("\0", "").splitlines()]
+    prompts = list(dict.fromkeys(filter(None, lines)))
     if len(prompts) > PROMPTS_MAX:
         raise TooManyPrompts(count=len(prompts), limit=PROMPTS_MAX)
+    if long := next((one for one in prompts if len(one) > PROMPT_CHARACTERS), ""):
+        raise PromptTooLong(begins=long[:30], count=len(long), limit=PROMPT_CHARACTERS)
     return prompts
 
 

@@ -8,6 +8,7 @@ Rows are the queue: every step looks again at what is, writes down what it waits
 
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import redis
 from django.db import transaction
@@ -15,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, serving, sharing, storage, traffic
+from adapters import bells, sampling, serving, sharing, storage, traffic, uploads
 from adapters.errors import StillUsed
 from adapters.files import LIMITS_BYTES
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
@@ -35,11 +36,9 @@ def erase(version: AdapterVersion, by: User | None, *, at_once: bool = False) ->
 
     Raises StillUsed when other workspaces would lose the style by it, unless they are to lose it at once.
     """
-    if not at_once and (others := losers(version)):
-        raise StillUsed(count=others)
+    _require_unused(version, at_once=at_once)
     erasure = _begin(version, by)
-    if not version.style.versions.filter(erasure=None).exists():
-        _close(version.style)
+    _close(version.style)
     return erasure
 
 
@@ -50,9 +49,15 @@ def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> None
     """
     if not at_once and (others := sharing.audience(style)):
         raise StillUsed(count=others)
-    for version in style.versions.select_related("style__owner"):
-        _begin(version, by)
-    _close(style)
+    while not _close(style):  # a version may be begun at the same moment
+        for version in style.versions.filter(erasure=None).select_related("style__owner"):
+            _begin(version, by)
+
+
+def retire(version: AdapterVersion, *, at_once: bool = False) -> None:
+    """End a version whose files stay. Raises StillUsed as `erase` does."""
+    _require_unused(version, at_once=at_once)
+    serving.retire(version)
 
 
 def losers(version: AdapterVersion) -> int:
@@ -86,7 +91,12 @@ def advance(erasure: Erasure) -> list[Engine]:
     if erasure.drained_at is None:
         return []
     left = erasure.engines.filter(unregistered_at=None).values("engine")
-    return list(Engine.objects.filter(pk__in=left))
+    return list(Engine.objects.filter(pk__in=left, is_gone=False))
+
+
+def _require_unused(version: AdapterVersion, *, at_once: bool) -> None:
+    if not at_once and (others := losers(version)):
+        raise StillUsed(count=others)
 
 
 def _begin(version: AdapterVersion, by: User | None) -> Erasure:
@@ -95,10 +105,16 @@ def _begin(version: AdapterVersion, by: User | None) -> Erasure:
         erasure, is_new = Erasure.objects.get_or_create(version=version, defaults={"requested_by": by})
         if is_new:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # nothing is left to convert
-            Style.objects.filter(pk=version.style_id).update(sample="")  # it may be this version's
+            _rewrite_sample(version.style_id)
             _note_engines(erasure)
             transaction.on_commit(partial(bells.ring, bells.ERASE, str(erasure.pk)), robust=True)
     return erasure
+
+
+def _rewrite_sample(style_id: UUID) -> None:
+    """Let a style's sample be what its live version answered: it may be another's, which is erased."""
+    style = Style.objects.select_related("live_version").get(pk=style_id)
+    Style.objects.filter(pk=style_id).update(sample=sampling.line_of(style.live_version, style.sample_prompt))
 
 
 def _note_engines(erasure: Erasure) -> None:
@@ -108,11 +124,18 @@ def _note_engines(erasure: Erasure) -> None:
     EngineErasure.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _close(style: Style) -> None:
-    """Take a style without any file out of every list, and end what others were allowed."""
+def _close(style: Style) -> bool:
+    """Take a style without any file out of every list, and end what others were allowed.
+
+    Returns False, and does nothing, while a version of it is not being erased.
+    """
     with transaction.atomic():
+        locks.one_at_a_time(uploads.lock_of(style.owner_id))
+        if style.versions.filter(erasure=None).exists():
+            return False
         Style.objects.filter(pk=style.pk).update(retired_at=Now(), test_prompts="")
         sharing.end_for_everybody(style)
+    return True
 
 
 def _advance(erasure: Erasure) -> None:
@@ -150,7 +173,15 @@ def _empty_storage(erasure: Erasure) -> None:
 def _finish(erasure: Erasure) -> None:
     with transaction.atomic():
         Probe.objects.filter(version=erasure.version_id).delete()
-        AdapterVersion.objects.filter(pk=erasure.version_id, files_gone_at=None).update(files_gone_at=Now())
+        AdapterVersion.objects.filter(pk=erasure.version_id, files_gone_at=None).update(
+            files_gone_at=Now(),
+            rank=None,
+            alpha=None,
+            target_modules=[],
+            findings=[],
+            failure="",
+            stated_quantisation="",
+        )
         _reached(erasure, "finished_at")
 
 

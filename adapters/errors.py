@@ -167,3 +167,9 @@ class TooManyPrompts(Invalid):
     """At most {limit} prompts, one a line; these are {count}."""
 
     code = "too_many_prompts"
+
+
+class PromptTooLong(Invalid):
+    """At most {limit} characters a prompt; the one that begins “{begins}” has {count}."""
+
+    code = "prompt_too_long"

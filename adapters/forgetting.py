@@ -27,25 +27,28 @@ the weights are in the same machine's memory anyway. Engines on one machine may 
 the memory of all of them is free.
 
 A Ray cluster pulls adapters from the storage by itself and keeps them on its own nodes, and nobody can ask an
-engine that is no longer registered: an operator vouches that their machines were wiped.
+engine whose machine is gone for good: an operator vouches that their machines were wiped. The placements on
+one that is gone stay, so that an erasure which begins afterwards asks for that word, too.
 """
 
 import shutil
 from datetime import timedelta
 from pathlib import Path
 
+from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from adapters import engine as control
-from adapters import placing
+from adapters import placing, routes
 from adapters.errors import EngineUnavailable, NothingToVouchFor
-from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure
+from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
 from foundation import locks
 
 STRAGGLERS = timedelta(minutes=15)
 STARTED_WITH = "The engine lists it as {name}: if that is a module it was started with, start it without."
+MACHINE_GONE = "Its machine is gone for good."
 DISK_KEEPS = "The disk beside the engine does not let go of the copy: {reason}."
 
 Proof = EngineErasure.Proof
@@ -75,8 +78,22 @@ def loads_of(engine: Engine) -> int:
 
 
 def is_out_of_reach(engine: Engine | None) -> bool:
-    """Return whether nobody can look at an engine from here: it is not registered, or is a Ray cluster."""
-    return engine is None or engine.kind != Engine.Kind.VLLM
+    """Return whether nobody can look at an engine from here: its machine is gone, or it is a Ray cluster."""
+    return engine is None or engine.is_gone or engine.kind != Engine.Kind.VLLM
+
+
+def give_up(engine: Engine) -> None:
+    """Take an engine out of service whose machine is gone for good; its styles move to others.
+
+    The rows of what was placed there stay: they tell where copies lay.
+    """
+    with transaction.atomic():
+        placements = Placement.objects.held(engine.placements.values_list("pk", flat=True))
+        placements.update(is_wanted=False, loaded_at=None, loaded_as="", note="")
+        Engine.objects.filter(pk=engine.pk).update(
+            is_gone=True, is_draining=True, is_healthy=False, note=MACHINE_GONE
+        )
+        routes.all_changed()  # that of the base model leads there as well
 
 
 def vouch(erasure: Erasure) -> int:

@@ -7,13 +7,14 @@ the style's history and is published on commit. No engine is asked: what serves 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import figures, routes
+from adapters import figures, routes, sampling
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
 from tenants.public import User
@@ -142,7 +143,10 @@ def _move_live(
         return
     if style.canary_version:
         _move_canary(style, None, actor=actor, reason="The live version changed.")
-    Style.objects.filter(pk=style.pk).update(live_version=after)
+    changes: dict[str, Any] = {"live_version": after}
+    if style.live_version and style.sample_prompt:  # the line is what that version answered
+        changes["sample"] = sampling.line_of(after, style.sample_prompt)
+    Style.objects.filter(pk=style.pk).update(**changes)
     _log(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
     style.live_version = after
 

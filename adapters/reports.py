@@ -19,8 +19,10 @@ NO_FILE = "No file of it is left there."
 VOUCH = "Nobody can look at it from here: an operator vouches in the console that its machines were wiped."
 OTHERS = "It goes when the memory of every engine is free: engines on one machine may share the folder."
 STAYS = (
-    "What stays is the row of the version: its number, SHA-256 sums, size and dates, since the ledger of "
-    "what was used names it. Its files, its sample answers and what was measured of it go."
+    "What stays is the row of the version, since the ledger of what was used names it: its number, the "
+    "names, sizes and SHA-256 sums of its files, who uploaded it, which version it was converted from, and "
+    "when each step of its life was. Its files, its sample answers and all that was found and measured of it "
+    "go."
 )
 TIME = "%Y-%m-%d %H:%M:%S UTC"
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from adapters import engine as control
 from adapters.errors import EngineUnavailable
 from adapters.measures import measure
-from adapters.models import Engine, Placement, Probe, Status, Style
+from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style
 from foundation import locks
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,12 @@ def take(placement: Placement) -> None:
 def prompts_of(style: Style) -> list[str]:
     """Return what a style's versions are asked: the same prompts as all others, and its own."""
     return list(dict.fromkeys(filter(None, (*PROMPTS, style.sample_prompt))))
+
+
+def line_of(version: AdapterVersion | None, prompt: str) -> str:
+    """Return what a version answered to a prompt, as a style's sample line; "" where it was not asked."""
+    samples = Probe.objects.filter(version=version).values_list("samples", flat=True).first() or []
+    return next((_sample_line(row["style"]) for row in samples if row["prompt"] == prompt), "")
 
 
 def _lacking(engine: Engine) -> Placement | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from adapters import catalogue, routes
 from adapters.errors import (
@@ -28,12 +28,13 @@ NOTICE = timedelta(days=7)
 def offer(style: Style) -> None:
     """Offer a style to the public catalogue; operators approve it. Offering it twice does nothing.
 
-    Raises WithoutTerms unless it names its author and its licence.
+    Raises WithoutTerms unless it names its author and its licence, and SharingMoved when it is public.
     """
     if not style.author or not style.licence:
         raise WithoutTerms
-    hidden = Style.objects.filter(pk=style.pk, is_public=False, offered_at=None)
-    hidden.update(offered_at=Now(), declined_reason="")
+    hidden = Style.objects.filter(pk=style.pk, is_public=False)
+    if not hidden.update(offered_at=Coalesce("offered_at", Now()), declined_reason=""):
+        raise SharingMoved
 
 
 def withdraw(style: Style) -> None:
@@ -58,9 +59,13 @@ def decline(style: Style, reason: str) -> None:
 
 
 def take_back(style: Style) -> None:
-    """Take a style out of the catalogue with notice. Taking it back twice does not lengthen the notice."""
-    public = Style.objects.filter(pk=style.pk, is_public=True, public_until=None)
-    public.update(public_until=Now() + NOTICE)
+    """Take a style out of the catalogue with notice. Taking it back twice does not lengthen the notice.
+
+    Raises SharingMoved when it is not public.
+    """
+    public = Style.objects.filter(pk=style.pk, is_public=True)
+    if not public.update(public_until=Coalesce("public_until", Now() + NOTICE)):
+        raise SharingMoved
 
 
 def keep_public(style: Style) -> None:
@@ -83,15 +88,19 @@ def share(style: Style, slug: str, by: User | None) -> Share:
         raise NoSuchWorkspace(slug=slug)
     if tenant.pk == style.owner_id:
         raise OwnWorkspace
-    made, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
-    if not is_new and not Share.objects.filter(pk=made.pk).exclude(ends_at=None).update(ends_at=None):
-        raise AlreadyShared(name=tenant.name)
+    with transaction.atomic():
+        made, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
+        if not is_new and not Share.objects.filter(pk=made.pk).exclude(ends_at=None).update(ends_at=None):
+            raise AlreadyShared(name=tenant.name)
+        routes.count_change([tenant.pk])  # it may have selected the style when it had it before
     return made
 
 
 def revoke(share: Share) -> None:
-    """End a share with notice. Revoking it twice does not lengthen the notice."""
-    Share.objects.filter(pk=share.pk, ends_at=None).update(ends_at=Now() + NOTICE)
+    """End a share with notice. Revoking it twice does not lengthen the notice. Raises SharingMoved."""
+    in_force = Share.objects.in_force().filter(pk=share.pk)
+    if not in_force.update(ends_at=Coalesce("ends_at", Now() + NOTICE)):
+        raise SharingMoved
 
 
 def keep(share: Share) -> None:

@@ -49,6 +49,8 @@ def plan() -> None:
 def reconcile(engine_name: str) -> None:
     """Bring one engine to what is wanted. Runs beside it."""
     engine = Engine.objects.select_related("base_model").get(pk=engine_name)
+    if engine.is_gone:
+        return
     is_behind = reconciling.reconcile(engine)
     for erasure_id in forgetting.forget(engine):
         ring(ERASE, str(erasure_id))

@@ -153,7 +153,7 @@ def _faults(tenant: Tenant, own: Style | None, about: About, files: dict[str, in
     errors |= _text_faults(about, own)
     if about.stated_quantisation not in QUANTISATIONS:
         errors["stated_quantisation"] = [f"Say one of {', '.join(filter(None, QUANTISATIONS))}, or nothing."]
-    if own is None and not errors["slug"]:
+    if (own is None or own.retired_at) and not errors["slug"]:
         errors["slug"] = _plan_faults(tenant)
     return {field: sentences for field, sentences in errors.items() if sentences}
 

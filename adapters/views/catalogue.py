@@ -22,7 +22,7 @@ from tenants.public import MemberRequest, member_required
 @member_required
 def catalogue(request: MemberRequest) -> HttpResponse:
     """Show all styles that the tenant can have and has."""
-    query = request.GET.get("q", "").strip()[:100]
+    query = request.GET.get("q", "").replace("\0", "").strip()[:100]
     others = styles.others_styles(request.tenant, query)
     context = {
         "query": query,
@@ -81,6 +81,8 @@ def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def _selection(request: MemberRequest, chosen: Style) -> HttpResponse:
     if request.headers.get("HX-Request") != "true":
         return redirect("adapters:catalogue")
+    if not Style.objects.visible_to(request.tenant.pk).filter(pk=chosen.pk).exists():
+        return HttpResponse()  # it was kept from before the style was taken back; now its card goes
     return render(request, "adapters/_style_card.html", {"style": styles.card(request.tenant, chosen)})
 
 

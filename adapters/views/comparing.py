@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from adapters import comparing, sampling
-from adapters.errors import TooManyPrompts
+from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.models import AdapterVersion, Status, Style
 from foundation.money import usd
 from tenants.public import MemberRequest, limits_of, member_required
@@ -29,7 +29,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     written = request.POST.get("prompts", "")
     try:
         kept = comparing.prompts_in(written)
-    except TooManyPrompts as error:
+    except (TooManyPrompts, PromptTooLong) as error:
         return _page(request, style, written=written, fault=error.message)
     Style.objects.filter(pk=style.pk).update(test_prompts="\n".join(kept))
     return redirect(request.get_full_path())

@@ -1,6 +1,7 @@
 """Releasing: which version answers, trying one on a share of the requests, and ending one."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import figures, releases, serving
+from adapters import erasing, figures, releases
 from adapters.errors import BadShare
 from adapters.models import Status, Style
 from adapters.views.common import own_style, own_version, page_of
@@ -87,15 +88,15 @@ def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
 @require_POST
 @member_required
 def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
-    """End a version when its style's short name was typed."""
+    """End a version when its style's short name was typed, and a second word given where others have it."""
     version = own_version(request, version_id)
     if version.status == Status.REJECTED:
         messages.error(request, f"Version {version.number} was rejected and never served.")
     elif request.POST.get("confirm", "").strip() != version.style.slug:
         messages.error(request, f"Nothing was retired. Type {version.style.slug} to retire this version.")
     else:
-        serving.retire(version)
-        messages.success(request, f"Version {version.number} is retired.")
+        deed = partial(erasing.retire, version, at_once="at_once" in request.POST)
+        return _told(request, version.style, deed, f"Version {version.number} is retired.")
     return redirect(page_of(version.style))
 
 

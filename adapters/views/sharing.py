@@ -1,11 +1,11 @@
 """Saying what a style is, offering it to everybody, sharing it with a workspace."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.timezone import now
 from django.views.decorators.http import require_POST
 
 from adapters import catalogue, sharing
@@ -52,7 +52,8 @@ def offer(request: MemberRequest, style_id: UUID, deed: str) -> HttpResponse:
     act, done = CATALOGUE_DEEDS[deed]
     try:
         act(style)
-        messages.success(request, done.format(ends=_end_of_notice()))
+        style.refresh_from_db(fields=["public_until"])
+        messages.success(request, done.format(ends=_day(style.public_until)))
     except DomainError as error:
         messages.error(request, error.message)
     return redirect(f"{page_of(style)}#sharing")
@@ -84,7 +85,8 @@ def change_share(request: MemberRequest, share_id: int, deed: str) -> HttpRespon
     act, done = SHARE_DEEDS[deed]
     try:
         act(own)
-        messages.success(request, done.format(tenant=own.tenant.name, ends=_end_of_notice()))
+        own.refresh_from_db(fields=["ends_at"])
+        messages.success(request, done.format(tenant=own.tenant.name, ends=_day(own.ends_at)))
     except DomainError as error:
         messages.error(request, error.message)
     return redirect(f"{page_of(own.style)}#sharing")
@@ -101,5 +103,5 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     return redirect("adapters:catalogue")
 
 
-def _end_of_notice() -> str:
-    return f"{now() + sharing.NOTICE:%-d %B}"
+def _day(at: datetime | None) -> str:
+    return f"{at:%-d %B}" if at else ""

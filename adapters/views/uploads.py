@@ -1,6 +1,5 @@
 """Uploading a version, and watching its steps."""
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -17,17 +16,20 @@ from adapters.errors import NoBaseModel, NothingToConvert, NotUploaded, UploadRe
 from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES
 from adapters.models import Style
 from adapters.uploads import About
+from adapters.validation import documents
 from adapters.views.common import own_version, page_of, steps_of
 from tenants.public import MemberRequest, member_required
 
 TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")
+SIZE_MAX = 2**62  # beyond every limit, and a number that can still be told in MiB
 
 
 @require_GET
 @member_required
 def upload(request: MemberRequest) -> HttpResponse:
     """Show the upload form, filled in for the next version of an own style."""
-    own = Style.objects.filter(owner=request.tenant, slug=request.GET.get("style", "")[:40]).first()
+    slug = request.GET.get("style", "").replace("\0", "")[:40]
+    own = Style.objects.filter(owner=request.tenant, slug=slug).first()
     context: dict[str, Any] = {
         "initial": own or {},
         "base_model": settings.BASE_MODEL,
@@ -108,12 +110,19 @@ def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def _parsed(request: HttpRequest) -> tuple[About, dict[str, int]]:
     """Return what a request for a new version says. Raises UploadRefused when it can't be understood."""
     try:
-        body = json.loads(request.body)
-        files = {str(file["name"]): int(file["size"]) for file in body["files"]}
-        texts = {field: str(body.get(field) or "").replace("\0", "").strip() for field in TEXTS}
+        body = documents.load(request.body)
+        files = {_text(file["name"]): min(int(file["size"]), SIZE_MAX) for file in body["files"]}
+        texts = {field: _text(body.get(field) or "").replace("\0", "").strip() for field in TEXTS}
         goes_live = body.get("goes_live") not in (False, "false")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise UploadRefused(
             {"files": ["Send JSON with slug, name and files: [{name, size in bytes}, …]."]}
         ) from error
     return About(**texts, goes_live=goes_live), files
+
+
+def _text(value: object) -> str:
+    """Return what was sent as a text. Raises ValueError where a character is half a surrogate pair."""
+    if not documents.is_text(text := str(value)):
+        raise ValueError
+    return text

@@ -51,6 +51,16 @@ def test_prompts_are_kept_with_the_style_and_too_many_are_refused_beside_the_fie
     assert style.test_prompts == "Why is it late?\nWho called?"
 
 
+def test_a_prompt_that_is_too_long_is_refused_beside_the_field_and_not_cut(style, alice_client):
+    long = "Tell me everything about rain. " * 17
+    refused = alice_client.post(PAGE, {"prompts": f"Why?\n{long}"})
+    assert refused.status_code == 422
+    assert "the one that begins “Tell me everything about rain.” has 526." in refused.text
+    assert long in refused.text
+    style.refresh_from_db()
+    assert style.test_prompts == ""
+
+
 def test_what_differs_is_marked_and_told(style, alice_client):
     shown = alice_client.post(ANSWERS, WRITTEN | {"second": ["It rains, <b>no cap</b>."]}).text
     assert "It <mark>rains, &lt;b&gt;no cap&lt;/b&gt;.</mark>" in shown

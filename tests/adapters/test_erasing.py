@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from threading import Event, Thread
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +23,7 @@ from adapters import (
     uploads,
 )
 from adapters.errors import NothingToVouchFor, StillUsed, VersionMoved
-from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Status, Style
+from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
 from foundation import valkey as keys
 from tests.adapters.conftest import (
     adapter_files,
@@ -268,6 +270,92 @@ def test_an_operator_vouches_for_an_engine_that_nobody_can_look_at(operator_clie
     assert erasure.finished_at
     shown = operator_client.get(reverse("admin:adapters_erasure_change", args=[erasure.pk]))
     assert "An operator vouches" in shown.text
+
+
+@pytest.mark.parametrize("begun", ["before", "after"])
+def test_an_operator_vouches_also_for_a_machine_that_is_gone(operator_client, engine, vllm, version, begun):
+    erasure = go_on(erase(version)) if begun == "before" else None
+    vllm.stop()
+    engines = reverse("admin:adapters_engine_changelist")
+    action = {"action": "give_up", "_selected_action": [engine.pk]}
+    assert "type its name" in operator_client.post(engines, action, follow=True).text
+    assert not Engine.objects.get().is_gone
+    operator_client.post(engines, action | {"confirm": "local"})
+    gone, placement = Engine.objects.get(), Placement.objects.get()
+    assert (gone.is_gone, gone.is_draining, gone.is_healthy) == (True, True, False)
+    assert (placement.is_wanted, placement.loaded_at, placement.loaded_as) == (False, None, "")
+    tasks.republish_stale()
+
+    erasure = go_on(erasure or erase(version))
+    assert "vouches" in waits_for(erasure)[0]
+    assert forgetting.vouch(erasure) == 1
+    assert go_on(erasure).finished_at
+
+
+def test_a_gone_engine_s_row_stays_as_it_is(operator_client, engine):
+    forgetting.give_up(engine)
+    change = reverse("admin:adapters_engine_change", args=[engine.pk])
+    assert operator_client.get(change).status_code == 200
+    assert operator_client.post(change, {"url": "http://elsewhere"}).status_code == 403
+    delete = reverse("admin:adapters_engine_delete", args=[engine.pk])
+    assert operator_client.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_a_version_that_is_begun_while_its_style_is_deleted_goes_with_it(acme, engine, vllm, version):
+    begun, go = Event(), Event()
+
+    def upload():
+        try:
+            with transaction.atomic():
+                begin(acme, "noir", adapter_files())
+                begun.set()
+                go.wait(10)
+        finally:
+            connection.close()
+
+    def delete():
+        try:
+            erasing.erase_style(version.style, None)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=upload), Thread(target=delete)]
+    threads[0].start()
+    assert begun.wait(10)
+    threads[1].start()
+    threads[1].join(0.5)  # it has looked which versions there are, and waits
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert Style.objects.get().retired_at
+    assert AdapterVersion.objects.count() == Erasure.objects.count() == 2
+
+
+def test_what_was_found_of_an_erased_version_goes_and_the_report_says_what_stays(alice_client, acme, engine):
+    facts = {"rank": 64, "alpha": 8.0, "target_modules": ["q_proj"], "failure": "No.", "created_by": None}
+    finding = {"code": "rank_too_high", "sentence": "The rank is 64.", "fix": "Less.", "tensor": None}
+    version = known(acme, "noir", engine, status=Status.REJECTED, findings=[finding], **facts)
+    known(acme, "noir", engine, status=Status.REJECTED)
+    Placement.objects.all().delete()
+    newest = AdapterVersion.objects.get(number=2)
+    assert go_on(erase(version)).finished_at
+    assert go_on(erase(newest)).finished_at
+    row = AdapterVersion.objects.get(pk=version.pk)
+    assert (row.rank, row.alpha, row.target_modules, row.findings, row.failure) == (None, None, [], [], "")
+    assert row.sha256 == version.sha256
+    assert "rejected for" not in alice_client.get(reverse("adapters:steps", args=[version.pk])).text
+    text = alice_client.get(reverse("adapters:erasure_download", args=[version.pk, "txt"])).text
+    assert "who uploaded it" in text
+
+
+def test_the_sample_line_of_an_erased_version_is_replaced_by_that_of_the_one_which_answers(acme, engine):
+    first, second = known(acme, "noir", engine), known(acme, "noir", engine, goes_live=False)
+    for version in (first, second):
+        row = {"prompt": "Why?", "base": "So.", "style": f"I am {version.number}."}
+        Probe.objects.create(version=version, strength=1, noise=0, samples=[row])
+    Style.objects.update(sample_prompt="Why?", sample="I am 1.")
+    erase(first)
+    assert Style.objects.get().sample == "I am 2."
 
 
 def test_an_erased_version_comes_back_by_no_door(acme, engine, vllm, version):

@@ -3,8 +3,9 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from adapters import serving
+from adapters import serving, sharing
 from adapters.models import AdapterVersion, Selection, Status, Style
 from tests.adapters.conftest import adapter_files, known
 
@@ -70,6 +71,17 @@ def test_selecting_and_unselecting(alice_client, acme, poetry):
     assert not Selection.objects.exists()
 
 
+def test_unselecting_what_is_not_there_any_more_takes_its_card_away(charlie_client, charlies, version):
+    unselect = reverse("adapters:unselect", args=[version.style_id])
+    ended = {"is_public": False}, {"is_public": True, "retired_at": timezone.now()}
+    for facts in ended:
+        Selection.objects.create(tenant=charlies, style=version.style)
+        Style.objects.update(**facts)
+        answer = charlie_client.post(unselect, headers={"HX-Request": "true"})
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert not Selection.objects.exists()
+
+
 def test_pages_ask_the_same_few_questions_for_many_styles(
     alice_client, acme, engine, poetry, django_assert_max_num_queries
 ):
@@ -114,6 +126,20 @@ def test_a_version_is_retired_when_the_styles_name_was_typed(alice_client, versi
     assert Style.objects.get().live_version is None
 
 
+def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engine, charlies, version):
+    sharing.share(version.style, "charlies-prose", None)
+    page = reverse("adapters:style", args=["acme", "noir"])
+    retire = reverse("adapters:retire", args=[version.pk])
+    second = known(acme, "noir", engine, goes_live=False)
+    assert "at_once" not in alice_client.get(page).text, "the second one would answer"
+    serving.retire(second)
+    assert "1 other workspace loses the style" in alice_client.get(page).text
+    assert "Others have this style (1)" in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
+    assert AdapterVersion.objects.get(pk=version.pk).status == Status.SERVING
+    alice_client.post(retire, {"confirm": "noir", "at_once": "on"})
+    assert AdapterVersion.objects.get(pk=version.pk).status == Status.RETIRED
+
+
 def test_only_a_failed_version_is_pushed_again(alice_client, version):
     retry = reverse("adapters:retry", args=[version.pk])
     assert "moved on meanwhile" in alice_client.post(retry, follow=True).text
@@ -141,12 +167,26 @@ def test_an_upload_is_answered_with_forms_or_with_faults_beside_their_fields(ali
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"files": 3}', b'{"files": [{"name": "x"}]}', b'{"files": [1]}', b"\xff"]
-)
+    "body",
+    [
+        b"", b"[]", b"{}", b'{"files": 3}', b'{"files": [{"name": "x"}]}', b'{"files": [1]}', b"\xff",
+        b'{"files": [{"name": "noir.zip", "size": 1e999}]}',
+        b'{"files": [{"name": "noir.zip", "size": %s}]}' % (b"9" * 400),
+        b'{"files": [{"name": "noir.zip", "size": 1}], "slug": "noir", "name": "\\ud800"}',
+        b'{"files": [{"name": "\\ud800.zip", "size": 1}], "slug": "noir", "name": "Noir"}',
+        b"[" * 200_000,
+    ],
+)  # fmt: skip
 def test_what_is_no_upload_request_is_refused(alice_client, base_model, body):
     answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
     assert answer.status_code == 400
     assert answer.json()["errors"]["files"]
+
+
+def test_no_character_is_too_odd_to_search_for(alice_client, version):
+    for page in ("catalogue", "upload"):
+        odd = alice_client.get(reverse(f"adapters:{page}"), {"q": "no\0ir", "style": "no\0ir"})
+        assert odd.status_code == 200
 
 
 def test_without_a_base_model_uploads_wait(alice_client):

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from adapters import figures, releases, serving, tasks
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
-from adapters.models import AdapterVersion, Release, Status, Style
+from adapters.models import AdapterVersion, Probe, Release, Status, Style
 from tenants.public import record
 from tests.adapters.conftest import known
 from tests.tenants.conftest import make_event
@@ -152,6 +152,25 @@ def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     serving.retire(first)
     assert live() is None
     assert moves()[-1] == "No version answers"
+
+
+def test_the_sample_line_is_always_the_live_version_s(versions):
+    first, second, third = versions
+    for version in (first, second):
+        row = {"prompt": "Why?", "base": "So.", "style": f"I am {version.number}."}
+        Probe.objects.create(version=version, strength=1, noise=0, samples=[row])
+    Style.objects.update(sample_prompt="Why?", sample="I am 1.")
+    releases.promote(second, None)
+    assert style().sample == "I am 2."
+    releases.roll_back(style(), None)
+    assert style().sample == "I am 1."
+    releases.promote(third, None)
+    assert style().sample == "", "it has not answered yet"
+    serving.retire(third)
+    assert style().sample == "I am 1."
+    serving.retire(second)
+    serving.retire(first)
+    assert style().sample == ""
 
 
 def test_a_canary_that_ends_is_dropped(versions):

@@ -109,6 +109,34 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     assert alice_client.post(reverse("adapters:change_share", args=[share.pk, "keep"])).status_code == 404
 
 
+@pytest.mark.parametrize("had", ["shared", "public"])
+def test_who_selected_a_style_and_lost_it_writes_in_it_again_once_it_is_shared(noir, charlies, had):
+    share = sharing.share(noir, "charlies-prose", None) if had == "shared" else catalogue.set_public(noir)
+    catalogue.select(charlies, noir)
+    assert is_routed(charlies)
+    sharing.end(share) if share else catalogue.set_public(noir, public=False)
+    assert not is_routed(charlies)
+    sharing.share(noir, "charlies-prose", None)
+    assert catalogue.card(charlies, noir).is_selected
+    assert is_routed(charlies)
+
+
+def test_taking_back_twice_tells_the_first_day(alice_client, noir, charlies):
+    share = sharing.share(noir, "charlies-prose", None)
+    catalogue.set_public(noir)
+    revoke = reverse("adapters:change_share", args=[share.pk, "revoke"])
+    for address in (revoke, deed(noir, "take-back")):
+        alice_client.post(address)
+    first = timezone.now() + timedelta(days=2)
+    Share.objects.update(ends_at=first)
+    Style.objects.update(public_until=first)
+    assert f"loses it on {first:%-d %B}." in alice_client.post(revoke, follow=True).text
+    again = alice_client.post(deed(noir, "take-back"), follow=True)
+    assert f"leaves the catalogue on {first:%-d %B}." in again.text
+    time_passes()
+    assert "has ended" in alice_client.post(revoke, follow=True).text
+
+
 def test_a_style_under_notice_is_selected_by_nobody_else(noir, charlies, charlie_client):
     sharing.revoke(sharing.share(noir, "charlies-prose", None))
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 404
@@ -172,6 +200,7 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
 ):
     catalogue.set_public(noir)
     catalogue.select(charlies, noir)
+    assert "has ended or was answered" in alice_client.post(deed(noir, "offer"), follow=True).text
     alice_client.post(deed(noir, "take-back"))
     assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not catalogue.others_styles(doras)
@@ -186,7 +215,8 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     tasks.end_sharing()
     assert not is_routed(charlies)
     assert Style.objects.get().is_public is False
-    assert "has ended" in alice_client.post(deed(noir, "keep"), follow=True).text
+    for late in ("keep", "take-back"):
+        assert "has ended" in alice_client.post(deed(noir, late), follow=True).text
 
 
 def test_who_has_a_style_in_two_ways_keeps_it_until_the_last_ends(noir, charlies):

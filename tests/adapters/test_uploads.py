@@ -4,6 +4,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from adapters import uploads
 from adapters.errors import UploadRefused
@@ -88,6 +89,11 @@ def test_a_plan_holds_so_many_private_styles(acme, base_model):
         begin(acme, "d", {name: b"x" for name in GOOD})
     assert "Your plan holds 3 private styles" in refused.value.errors["slug"][0]
     assert begin(acme, "c", {name: b"x" for name in GOOD})[0].number == 2
+    Style.objects.filter(slug="a").update(retired_at=timezone.now())
+    begin(acme, "d", {name: b"x" for name in GOOD})
+    with pytest.raises(UploadRefused) as refused:  # a deleted one comes back only where there is room
+        begin(acme, "a", {name: b"x" for name in GOOD})
+    assert "Your plan holds 3 private styles" in refused.value.errors["slug"][0]
 
 
 def test_the_engine_of_the_settings_is_registered_once(base_model, settings, tmp_path):
