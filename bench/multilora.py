@@ -118,7 +118,7 @@ def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:
     ]
     rows = [
         [name, report.shown(case["tokens_per_s"]), report.shown(case["first_token_p50_ms"]),
-         f"{case['tax_against_base']:.0%}", f"{case['tax_against_one']:.0%}"]
+         *("-" if tax < 0 else f"{tax:.0%}" for tax in (case["tax_against_base"], case["tax_against_one"]))]
         for name, case in found.items()
     ]  # fmt: skip
     model, device, slots = (os.environ[name] for name in ("BASE_MODEL", "ENGINE_DEVICE", "ENGINE_MAX_LORAS"))
