@@ -43,11 +43,13 @@ def unpack(source: Source, kept_as: str, put: Put) -> tuple[Finding, ...]:
     return findings.closed()
 
 
-def examine_archive(path: Path, base: BaseShape, max_rank: int) -> Report:
+def examine_archive(path: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:
     """Return the report on the adapter in an archive on this machine."""
     with TemporaryDirectory(prefix="adapter-") as folder:
         findings = unpack(LocalFile(path), archive_of(path.name), partial(_lay, Path(folder)))
-        return Report(findings) if findings else examine_folder(Path(folder), base, max_rank)
+        if findings:
+            return Report(findings)
+        return examine_folder(Path(folder), base, max_rank, stated_quantisation)
 
 
 def _lay(folder: Path, file: str, chunks: Iterable[bytes]) -> None:

@@ -18,7 +18,8 @@ OFFERED_FOR = timedelta(days=7)  # as long are the files of a rejected version k
 SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json that is corrected
     "names": "The tensors get the names that engines look for: base_model.model.<module>.lora_A.weight and "
     "….lora_B.weight.",
-    "precision": "Weights of 64 bits are rounded to bfloat16, the precision in which engines compute.",
+    "precision": "Weights of 64 bits, and of 32 bits in a file that is too large, are rounded to bfloat16, "
+    "the precision in which engines compute.",
     "ranks": "Layers of a lower rank than adapter_config.json says are filled up with zeros to that rank; "
     "what they do stays the same.",
     "peft_type": "peft_type becomes LORA, which the tensors are.",

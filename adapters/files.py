@@ -2,8 +2,9 @@
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 CONFIG_LIMIT = 64 * 1024
-WEIGHTS_LIMIT = 512 * 1024 * 1024
-LIMITS_BYTES = {CONFIG_FILE: CONFIG_LIMIT, WEIGHTS_FILE: WEIGHTS_LIMIT}
+WEIGHTS_LIMIT = 512 * 1024 * 1024  # of what is served
+UPLOAD_LIMIT = 2 * WEIGHTS_LIMIT  # float32 weights that are served once a conversion halved them
+LIMITS_BYTES = {CONFIG_FILE: CONFIG_LIMIT, WEIGHTS_FILE: UPLOAD_LIMIT}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 # How an archive is named → how it is kept: no stranger's name becomes a part of an address.
@@ -13,7 +14,7 @@ ARCHIVES = {
     ".tar.gz": "adapter.tar.gz",
     ".tgz": "adapter.tar.gz",
 }
-ARCHIVE_LIMIT = WEIGHTS_LIMIT + 32 * 1024 * 1024  # packed or unpacked: the weights and a tokenizer's files
+ARCHIVE_LIMIT = UPLOAD_LIMIT + 32 * 1024 * 1024  # packed or unpacked: the weights and a tokenizer's files
 MEMBERS_LIMIT = 100
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 UPLOAD_VALID_S = 3600
 CHUNK_BYTES = 4 * 1024 * 1024
+COPIED_BYTES = 64 * 1024 * 1024
 PART_BYTES = 5 * 1024 * 1024  # S3 takes no part below this, the last one excepted
 
 
@@ -184,12 +185,19 @@ def _seal(version_id: UUID, file: str, size: int) -> None:
     found = _head(upload_key(version_id, file))
     if found is None or found[0] != size:
         raise NotStored(file=file)
+    from boto3.s3.transfer import TransferConfig  # noqa: PLC0415
+
+    # In parts, for a gigabyte takes longer than an answer may.
+    in_parts = TransferConfig(
+        multipart_threshold=COPIED_BYTES, multipart_chunksize=COPIED_BYTES, use_threads=False
+    )
     with _reaching(file) as client:  # if another POST comes between, the copy is refused and made later
-        client.copy_object(
-            Bucket=settings.S3_BUCKET,
-            Key=sealed_key(version_id, file),
-            CopySource={"Bucket": settings.S3_BUCKET, "Key": upload_key(version_id, file)},
-            CopySourceIfMatch=found[1],
+        client.copy(
+            {"Bucket": settings.S3_BUCKET, "Key": upload_key(version_id, file)},
+            settings.S3_BUCKET,
+            sealed_key(version_id, file),
+            ExtraArgs={"CopySourceIfMatch": found[1]},
+            Config=in_parts,
         )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from adapters.files import WEIGHTS_LIMIT
+from adapters.files import UPLOAD_LIMIT, WEIGHTS_LIMIT
 from adapters.sources import Source
 from adapters.validation import config, factors, header, mending, weights
 from adapters.validation.findings import Finding, Findings
@@ -47,6 +47,7 @@ def examine(
     )
     if source.size > WEIGHTS_LIMIT:
         findings.add("weights_too_large", size=source.size, limit=WEIGHTS_LIMIT)
+    if source.size > UPLOAD_LIMIT:
         return Report(findings.closed(), source.size)
     content = header.read(source, findings)
     fitting = factors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)

@@ -12,7 +12,7 @@ from adapters.validation.shapes import BaseShape
 PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
-def examine_folder(directory: Path, base: BaseShape, max_rank: int) -> Report:
+def examine_folder(directory: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:
     """Return the report on the adapter in a folder. Files that are no part of an adapter do not matter."""
     findings = Findings()
     names = sorted(entry.name for entry in directory.iterdir() if entry.is_file())
@@ -26,7 +26,8 @@ def examine_folder(directory: Path, base: BaseShape, max_rank: int) -> Report:
         return Report(findings.closed())
     with (directory / CONFIG_FILE).open("rb") as file:
         config_bytes = file.read(CONFIG_LIMIT + 1)
-    report = examine(config_bytes, LocalFile(directory / WEIGHTS_FILE), base, max_rank)
+    weights = LocalFile(directory / WEIGHTS_FILE)
+    report = examine(config_bytes, weights, base, max_rank, stated_quantisation)
     return replace(report, findings=(*findings.closed(), *report.findings))
 
 

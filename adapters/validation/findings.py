@@ -45,7 +45,7 @@ FILES = {
         "Keep only PEFT's own fields in it.",
     ),
     "weights_too_large": Problem(
-        "adapter_model.safetensors has {size} bytes; at most {limit} are taken.",
+        "adapter_model.safetensors has {size} bytes; at most {limit} are served.",
         "Train with a smaller rank, or save the weights in bfloat16.",
     ),
 }
@@ -273,12 +273,12 @@ WEIGHTS = {
         "Save the adapter after training, not before; leave untrained layers out.",
     ),
     "too_strong": Problem(
-        "{module} is changed by {percent} % of its own norm; at most {limit} % is taken. "
-        "It would write noise.",
+        "{tensor} and its partner change their layer by {percent} % of its own norm; "
+        "at most {limit} % is taken. They would write noise.",
         "Check lora_alpha, or train again with a lower learning rate.",
     ),
     "factors_cancel": Problem(
-        "The two factors of {module} are {times} times too large and only cancel each other out; "
+        "{tensor} and its partner are {times} times too large and only cancel each other out; "
         "in an engine's precision noise is left.",
         "Train again with a lower learning rate.",
     ),

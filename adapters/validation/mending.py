@@ -28,6 +28,7 @@ from adapters.validation.weights import TYPES, Stream, rows
 FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<side>[AB])(\.[^.]+)?\.weight")
 WRAPPERS = {"base_model", "model", "module", "_orig_mod"}  # what libraries put before a module's own name
 ALIGNMENT = 8  # bytes, of the header
+IN_16_BITS = ("F16", "BF16")
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,13 @@ def plan(
     settings = configs.read(
         config_bytes, base=base, max_rank=max_rank, stated_quantisation=stated_quantisation, findings=findings
     )
-    changes = _changes(known, settings)
+    changes = _changes(known, settings, kept=factors.DTYPES)
+    if max(source.size, _size(changes)) > WEIGHTS_LIMIT:
+        changes = _changes(known, settings, kept=IN_16_BITS)
     content = Header(tuple(change.after for change in changes), is_sound=True)
     factors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
     codes = (*_codes(changes), *corrections)
-    is_small = sum(change.after.length for change in changes) < WEIGHTS_LIMIT
+    is_small = _size(changes) <= WEIGHTS_LIMIT
     return Mending(codes, config_bytes, changes) if codes and is_small and not findings.count else None
 
 
@@ -124,7 +127,8 @@ def _is_matrix(tensor: Tensor) -> bool:
     return tensor.dtype in TYPES and len(tensor.shape) == 2 and 0 not in tensor.shape
 
 
-def _changes(known: Sequence[Known], settings: Settings) -> tuple[Change, ...]:
+def _changes(known: Sequence[Known], settings: Settings, *, kept: Sequence[str]) -> tuple[Change, ...]:
+    """Return what becomes of each tensor; types that are not `kept` become BF16."""
     ranks: defaultdict[str, set[int]] = defaultdict(set)
     for one in known:
         ranks[one.module].add(one.rank)
@@ -132,16 +136,16 @@ def _changes(known: Sequence[Known], settings: Settings) -> tuple[Change, ...]:
     for one in known:
         agree = len(ranks[one.module]) == 1  # zeros beside factors that don't fit each other would be a guess
         rank = max(one.rank, settings.rank_of(one.module) or 0) if agree else one.rank
-        after = _after(one, rank, position)
+        dtype = one.tensor.dtype if one.tensor.dtype in kept else "BF16"
+        after = _after(one, rank, dtype=dtype, start=position)
         changes.append(Change(one.tensor, after))
         position = after.end
     return tuple(changes)
 
 
-def _after(one: Known, rank: int, start: int) -> Tensor:
+def _after(one: Known, rank: int, *, dtype: str, start: int) -> Tensor:
     before = one.tensor
     shape = (rank, before.shape[1]) if one.side == "A" else (before.shape[0], rank)
-    dtype = before.dtype if before.dtype in factors.DTYPES else "BF16"
     name = f"base_model.model.{one.module}.lora_{one.side}.weight"
     return Tensor(name, dtype, shape, start, shape[0] * shape[1] * ITEM_BYTES[dtype])
 
@@ -154,6 +158,11 @@ def _codes(changes: Iterable[Change]) -> list[str]:
         "ranks": any(before.shape != after.shape for before, after in pairs),
     }
     return [code for code, is_changed in found.items() if is_changed]
+
+
+def _size(changes: Sequence[Change]) -> int:
+    """Return the length in bytes of the new file."""
+    return len(_header(change.after for change in changes)) + sum(change.after.length for change in changes)
 
 
 def _header(tensors: Iterable[Tensor]) -> bytes:

@@ -176,30 +176,28 @@ class Pairs:
                 other = Held(partner, rows(again, partner.tensor)).gram()
             else:
                 self._kept -= other.nbytes
-            self._judge(factor, gram, other)
+            self._judge(factor if factor.side == "B" else partner, gram, other)
         elif self._kept + gram.nbytes <= KEPT:
             self._kept += gram.nbytes
             self._waiting[factor.module] = factor, gram
         else:
             self._waiting[factor.module] = factor, None
 
-    def _judge(self, factor: Factor, gram: Matrix, other: Matrix) -> None:
-        """Hold one layer's strength against the bound."""
-        if factor.scale is None:
+    def _judge(self, b: Factor, gram: Matrix, other: Matrix) -> None:
+        """Hold the strength of one layer, which is named by its B, against the bound."""
+        if b.scale is None:
             return
-        norm, rank = self._base.modules[factor.module].norm, len(gram)
-        ratio = _ratio(factor.scale * math.sqrt(max(0.0, float((gram * other).sum()))), norm)
+        name, norm, rank = b.tensor.name, self._base.modules[b.module].norm, len(gram)
+        ratio = _ratio(b.scale * math.sqrt(max(0.0, float((gram * other).sum()))), norm)
         # For factors that do not cancel, ‖A‖·‖B‖ is about √rank times ‖B·A‖.
-        excess = _ratio(factor.scale * math.sqrt(float(gram.trace() * other.trace()) / rank), norm)
+        excess = _ratio(b.scale * math.sqrt(float(gram.trace() * other.trace()) / rank), norm)
         excess /= BOUND * SLACK
         if ratio > BOUND:
-            self._findings.add(
-                "too_strong", module=factor.module, percent=_percent(ratio), limit=_percent(BOUND)
-            )
+            self._findings.add("too_strong", tensor=name, percent=_percent(ratio), limit=_percent(BOUND))
         elif excess > 1:
-            self._findings.add("factors_cancel", module=factor.module, times=f"{excess:.3g}")
+            self._findings.add("factors_cancel", tensor=name, times=f"{excess:.3g}")
         if self.strongest is None or ratio > self.strongest.ratio:
-            self.strongest = Strength(factor.module, ratio)
+            self.strongest = Strength(b.module, ratio)
 
 
 def _ratio(change: float, norm: float) -> float:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from adapters import bells, conversions, serving, uploads
 from adapters.errors import NoBaseModel, NothingToConvert, NotUploaded, UploadRefused, VersionMoved
-from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES
+from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.models import Style
 from adapters.uploads import About
 from adapters.validation import documents
@@ -36,6 +36,7 @@ def upload(request: MemberRequest) -> HttpResponse:
         "files": list(LIMITS_BYTES),
         "max_bytes": sum(LIMITS_BYTES.values()),
         "max_archive_bytes": ARCHIVE_LIMIT,
+        "served_bytes": WEIGHTS_LIMIT,
     }
     return render(request, "adapters/upload.html", context)
 

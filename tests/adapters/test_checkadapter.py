@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from adapters import basemodels
+from adapters import basemodels, steps, uploads
+from adapters.models import BaseModel
 from adapters.validation import BaseShape
 from tests.adapters import broken
+from tests.adapters.conftest import post
 
 ROOT = Path(__file__).parents[2]
 STYLES = sorted((ROOT / "engine" / "styles").glob("*/adapter_model.safetensors"))
@@ -105,6 +107,40 @@ def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_fold
         assert status == expected
     assert "mine.zip: not valid" in err
     assert "this would be offered as a conversion" in err
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stated", ["4-bit", "8-bit", "other"])
+def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, settings, tmp_path, stated):
+    base = basemodels.describe(base_folder)
+    settings.BASE_MODEL = base.name
+    BaseModel.objects.create(name=base.name, config=base.config, modules=base.modules_json())
+    adapter = broken.whole(base)
+    files = {broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}
+    about = uploads.About(slug="noir", name="Noir", stated_quantisation=stated)
+    version, forms = uploads.begin(acme, None, about, {name: len(content) for name, content in files.items()})
+    for form in forms:
+        post(form, files[form.file])
+    uploads.finish(version)
+    steps.advance(version)
+
+    (finding,) = version.findings
+    assert finding["code"] == "quantisation_mismatch"
+    adapter.write(tmp_path / "mine")
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    for path in (tmp_path / "mine", tmp_path / "mine.zip"):
+        status, _, err = run(path, "--base", base_folder, "--quantisation", stated)
+        assert status == 1
+        assert f"  {finding['sentence']}  [{finding['code']}]\n    Fix: {finding['fix']}\n" in err
+        assert err.count("Fix: ") == 1
+        assert run(path, "--base", base_folder, "--quantisation", "none")[0] == 0
+
+
+def test_only_the_forms_states_can_be_stated(base_folder, tmp_path):
+    with pytest.raises(CommandError, match="invalid choice: 'a bit'"):
+        run(tmp_path, "--base", base_folder, "--quantisation", "a bit")
 
 
 def test_missing_folders_are_named(base_folder, tmp_path):

@@ -1,7 +1,9 @@
 """Conversions: what is mended does what it did before, and nothing is mended by guessing."""
 
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import ml_dtypes
@@ -10,15 +12,22 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from adapters import conversions, steps, storage, uploads
 from adapters.conversions import SENTENCES
-from adapters.validation import BaseShape, examine, header, mending
+from adapters.files import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, WEIGHTS_FILE, WEIGHTS_LIMIT
+from adapters.models import Status
+from adapters.validation import BaseShape, Linear, examine, header, mending
 from adapters.validation.config import read
-from adapters.validation.findings import Findings
+from adapters.validation.findings import CLOSING, Findings
+from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
 from adapters.validation.weights import TYPES
+from stack.trials.mutations import mutant
 from tests.adapters import broken
 from tests.adapters.broken import PREFIX, Adapter, tiny_base, whole
-from tests.adapters.sources import Bytes
+from tests.adapters.conftest import adapter_files, uploaded
+from tests.adapters.sources import Bytes, Endless
 
+MEMORY_BYTES = 64 * 1024 * 1024
 MAX_RANK = 16
 BASE_FIELD = "base_model_name_or_path"
 BASE = tiny_base("Tiny-2.5_Instruct")
@@ -136,6 +145,135 @@ def change_of(adapter: Adapter, module: str, of: Callable = np.asarray) -> np.nd
     facts = read(adapter.config_bytes, base=BASE, max_rank=64, stated_quantisation="", findings=Findings())
     a, b = (adapter.tensors[f"{PREFIX}{module}.lora_{side}.weight"].astype("f8") for side in "AB")
     return facts.scale_of(module) * (of(b) @ of(a))
+
+
+# What is too large.
+
+
+@contextmanager
+def served_up_to(limit_bytes: int) -> Iterator[None]:
+    """Serve smaller files only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for room in ("examining", "mending"):
+            patch.setattr(f"adapters.validation.{room}.WEIGHTS_LIMIT", limit_bytes)
+        yield
+
+
+@pytest.mark.parametrize(("dtype", "is_mended"), [("f4", True), ("f8", True), ("f2", False), ("bf16", False)])
+def test_weights_that_are_too_large_are_halved_where_they_can_be(dtype, is_mended):
+    original = whole(BASE, dtype={"bf16": ml_dtypes.bfloat16}.get(dtype, dtype))
+    with served_up_to(len(original.weights) - 1):
+        report = report_of(original)
+        assert "weights_too_large" in {finding.code for finding in report.findings}
+        assert report.conversions == (("precision",) if is_mended else ())
+        if is_mended:
+            made = converted(original)
+            assert report_of(made).is_valid
+            assert made.tensors.keys() == original.tensors.keys()
+            for name, tensor in original.tensors.items():
+                assert (made.tensors[name] == tensor.astype(ml_dtypes.bfloat16)).all()
+
+
+def test_a_conversion_is_offered_if_its_file_is_small_enough_to_the_byte():
+    adapter = whole(BASE, dtype=np.float32)
+    with served_up_to(len(adapter.weights) - 1):
+        made = mending.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
+    size = len(b"".join(made.weights(Bytes(adapter.weights))))
+    for limit, offers in ((size, ("precision",)), (size - 1, ())):
+        with served_up_to(limit):
+            assert report_of(adapter).conversions == offers
+
+
+def test_zeros_that_make_weights_too_large_are_added_to_halved_ones():
+    adapter = _prunable(np.float32, seed=1)
+    trimmed(adapter)
+    with served_up_to(len(adapter.weights)):
+        assert report_of(adapter).conversions == ("precision", "ranks")
+        assert report_of(converted(adapter)).is_valid
+
+
+def test_too_large_weights_that_are_insane_are_not_converted():
+    adapter = whole(BASE, dtype=np.float32)
+    broken.KINDS["nan"](adapter, BASE)
+    with served_up_to(len(adapter.weights) - 1):
+        assert report_of(adapter).conversions == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**9), st.floats(0.3, 0.99))
+def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(seed, share):
+    made = mutant(str(seed), BASE)
+    limit = int(made.size * share)
+    with served_up_to(limit):
+        report = examine(made.config, made, BASE, MAX_RANK)
+        assert not report.is_valid
+        if report.conversions:
+            plan = mending.plan(made.config, made, BASE, MAX_RANK)
+            weights = b"".join(plan.weights(made))
+            left = examine(plan.config_bytes, Bytes(weights), BASE, MAX_RANK).findings
+            assert len(weights) <= limit
+            assert {finding.code for finding in left} <= OF_WEIGHTS.keys() | CLOSING.keys()
+
+
+def test_a_gigabyte_is_converted_in_little_memory():
+    width, layers = 4096, 2000
+    modules = {f"model.layers.{n}.mlp.up_proj": Linear(width, width, norm=1e6) for n in range(layers)}
+    base = BaseShape("Wide", {"dtype": "bfloat16"}, modules)
+    shapes = {"A": (16, width), "B": (width, 16)}
+    tensors = {
+        f"{PREFIX}{module}.lora_{side}.weight": np.broadcast_to(np.float32(0), shape)
+        for module in modules
+        for side, shape in shapes.items()
+    }
+    text = broken.packed(json.dumps(broken.entries(tensors)), b"")
+    piece = np.linspace(-0.1, 0.1, 65_536, dtype="f4").tobytes()
+    source = Endless(text, piece, len(text) + sum(tensor.nbytes for tensor in tensors.values()))
+    facts = {
+        "peft_type": "LORA",
+        BASE_FIELD: "Wide",
+        "r": 16,
+        "lora_alpha": 16,
+        "target_modules": ["up_proj"],
+    }
+    config = json.dumps(facts).encode()
+    tracemalloc.start()
+    try:
+        report = examine(config, source, base, MAX_RANK)
+        plan = mending.plan(config, source, base, MAX_RANK)
+        size = sum(map(len, plan.weights(source)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.97 * UPLOAD_LIMIT < source.size <= UPLOAD_LIMIT
+    assert {finding.code for finding in report.findings} == {"weights_too_large"}
+    assert report.conversions == ("precision",)
+    assert size <= WEIGHTS_LIMIT
+    assert peak < MEMORY_BYTES
+
+
+def test_twice_of_what_is_served_can_be_uploaded():
+    sizes = {CONFIG_FILE: 700, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT}
+    assert uploads.file_faults(sizes) == []
+    assert uploads.file_faults({**sizes, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT + 1})
+    assert uploads.file_faults({"noir.zip": sum(LIMITS_BYTES.values())}) == []
+
+
+@pytest.mark.django_db
+def test_a_version_that_is_too_large_becomes_one_that_is_pushed(acme, engine):
+    files = adapter_files()
+    size = len(files[WEIGHTS_FILE])
+    with served_up_to(size - 1):
+        original = uploaded(acme, files=files)
+        steps.advance(original)
+        assert (original.status, original.conversions) == (Status.REJECTED, ["precision"])
+        assert [found["code"] for found in original.findings] == ["weights_too_large"]
+        version = conversions.begin(original, None)
+        steps.advance(version)
+    assert (version.status, version.number) == (Status.PUSHING, 2)
+    with storage.reading(version.pk, WEIGHTS_FILE) as weights:
+        assert weights.size == version.size_bytes < size
+        content = header.read(weights, Findings())
+    assert {tensor.dtype for tensor in content.tensors} == {"BF16"}
 
 
 # What is not offered.

@@ -27,7 +27,7 @@ def faults(tenant, files=GOOD, **about):
     ("files", "sentence"),
     [
         ({}, "adapter_config.json and adapter_model.safetensors missing"),
-        ({**GOOD, "adapter_model.safetensors": 512 * 1024**2 + 1}, "at most 512.0 MiB"),
+        ({**GOOD, "adapter_model.safetensors": 1024**3 + 1}, "at most 1,024.0 MiB"),
         ({**GOOD, "adapter_config.json": 65_537}, "at most 64.0 KiB"),
         ({**GOOD, "adapter_config.json": 0}, "is empty"),
         ({**GOOD, "adapter_config.json": -5}, "is empty"),
@@ -36,7 +36,7 @@ def faults(tenant, files=GOOD, **about):
         ({"adapter_config.json": 700, "adapter_model.bin": 10}, "adapter_model.bin is a pickle file"),
         ({"adapter_config.json": 700, "WEIGHTS.PT": 10}, "WEIGHTS.PT is a pickle file"),
         ({**GOOD, "more.zip": 10}, "An archive is chosen beside other files"),
-        ({"noir.zip": 544 * 1024**2 + 1}, "at most 544.0 MiB"),
+        ({"noir.zip": 1056 * 1024**2 + 1}, "at most 1,056.0 MiB"),
         ({"noir.tar.gz": 0}, "is empty"),
         ({"noir.tar.bz2": 10}, "noir.tar.bz2 is not taken"),
     ],

@@ -12,6 +12,7 @@ import pytest
 
 from adapters import basemodels
 from adapters.conversions import SENTENCES
+from adapters.files import UPLOAD_LIMIT
 from adapters.validation import (
     PROBLEMS,
     BaseShape,
@@ -204,6 +205,31 @@ def test_a_finding_names_the_tensor_and_the_way_out(base):
     assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in finding.fix
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "side"),
+    [
+        ("nan", "B"),
+        ("infinity", "A"),
+        ("zero_b", "B"),
+        ("vanishing", "B"),
+        ("huge_weights", "B"),
+        ("strong", "B"),
+        ("cancelling", "B"),
+    ],
+)
+def test_a_finding_about_weights_names_their_tensor(base, kind, side, is_turned):
+    adapter, spoilt = whole(base), whole(base)
+    broken.KINDS[kind](spoilt, base)
+    pair = {each: broken.first(adapter, each) for each in "AB"}  # the others stay sane
+    adapter.tensors |= {name: spoilt.tensors[name] for name in pair.values()}
+    if is_turned:
+        adapter.tensors = dict(reversed(adapter.tensors.items()))
+    (finding,) = check(adapter, base).findings
+    assert (finding.code, finding.tensor) == (broken.CODES[kind], pair[side])
+    assert finding.tensor in finding.sentence
+
+
 def test_all_findings_are_collected_and_a_long_list_is_closed():
     base = tiny_base(layers=30)
     adapter = whole(base)
@@ -246,9 +272,14 @@ def test_configs_that_readers_would_not_agree_on(base, text, code):
     assert code in codes(examine(text, Bytes(whole(base).weights), base, MAX_RANK))
 
 
-def test_a_file_over_the_limit_is_not_read(base):
-    source = Endless(b"", b"x", 513 * 1024 * 1024)
+def test_a_file_over_the_limit_of_uploads_is_not_read(base):
+    @dataclass
+    class Unread(Bytes):
+        size: int = UPLOAD_LIMIT + 1
+
+    source = Unread(b"")
     assert codes(examine(whole(base).config_bytes, source, base, MAX_RANK)) == {"weights_too_large"}
+    assert source.bytes_read == 0
 
 
 def test_a_file_that_shrinks_meanwhile_is_an_error_not_a_finding(base):

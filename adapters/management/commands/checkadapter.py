@@ -10,6 +10,7 @@ from adapters import basemodels
 from adapters.archives import examine_archive
 from adapters.conversions import SENTENCES
 from adapters.files import ARCHIVES, archive_of
+from adapters.uploads import QUANTISATIONS
 from adapters.validation import BOUND, BaseShape, Report, examine_folder
 
 
@@ -36,8 +37,16 @@ class Command(BaseCommand):
             default=settings.ENGINE_MAX_LORA_RANK,
             help="the engine's highest rank (default: $ENGINE_MAX_LORA_RANK, %(default)s)",
         )
+        parser.add_argument(
+            "--quantisation",
+            choices=[words for words in QUANTISATIONS if words],
+            default="",
+            help="the base that it was trained on, as the upload form asks (default: what the files show)",
+        )
 
-    def handle(self, *, adapter: Path, base: Path | None, max_rank: int, **options: object) -> None:
+    def handle(
+        self, *, adapter: Path, base: Path | None, max_rank: int, quantisation: str, **options: object
+    ) -> None:
         if not adapter.is_dir() and not (adapter.is_file() and archive_of(adapter.name)):
             endings = ", ".join(ARCHIVES)
             raise CommandError(f"{adapter} is neither a folder with an adapter nor an archive ({endings}).")
@@ -46,7 +55,7 @@ class Command(BaseCommand):
         except basemodels.UnreadableBase as error:
             raise CommandError(f"{error.message} Give the base model's folder with --base.") from error
         examine = examine_folder if adapter.is_dir() else examine_archive
-        report = examine(adapter, shape, max_rank)
+        report = examine(adapter, shape, max_rank, quantisation)
         if not report.is_valid:
             self.stderr.write(refusal(adapter, report))
             raise SystemExit(1)
