@@ -2,7 +2,7 @@
 
 A style is typed as `brand-voice@3` (any version that serves), `…@canary`, `…@live` or plainly (the live one).
 A route is JSON. On an engine now: style, name, version, version_id, sha256, base_model, max_model_len and
-places, the healthy ones first: engine, url, lora, max_num_seqs, max_loras, max_cpu_loras, kind.
+places, the healthy ones first: engine, url, healthy, lora, max_num_seqs, max_loras, max_cpu_loras, kind.
 On none now: style, name, version, version_id, "state": "loading". A name without a route is unknown.
 Where a canary runs, `canary:<name>` holds its share and its name: `10 brand-voice@canary`.
 """
@@ -22,7 +22,8 @@ BASE = "base"
 
 type Route = dict[str, Any]
 type Fields = dict[str, str]
-type Places = dict[UUID, list[tuple[Engine, str]]]
+type Found = list[tuple[Engine, str]]  # an engine, and under which name it serves what is looked for
+type Places = dict[UUID, Found]
 
 
 class Version(NamedTuple):
@@ -84,8 +85,8 @@ def every_field(name: str, newest: int) -> set[str]:
 
 
 def _engines() -> dict[str, Engine]:
-    """Return the engines that take requests, the healthy ones first."""
-    engines = Engine.objects.filter(is_draining=False).select_related("base_model")
+    """Return the engines, the healthy ones first."""
+    engines = Engine.objects.filter(is_gone=False).select_related("base_model")
     light = engines.defer("base_model__config", "base_model__modules")
     return {engine.pk: engine for engine in light.order_by("-is_healthy", "name")}
 
@@ -133,7 +134,7 @@ def _route(style: Style, version: Version, places: Places) -> Route:
         "version": version.number,
         "version_id": str(version.pk),
     }
-    found = places.get(version.pk)
+    found = _open(places.get(version.pk, []))
     if not found:
         return {**route, "state": "loading"}
     return {
@@ -146,7 +147,8 @@ def _route(style: Style, version: Version, places: Places) -> Route:
 
 
 def _base(engines: dict[str, Engine]) -> Route:
-    found = [engine for engine in engines.values() if engine.base_model.name == settings.BASE_MODEL]
+    of_base = [engine for engine in engines.values() if engine.base_model.name == settings.BASE_MODEL]
+    found = _open([(engine, engine.base_name) for engine in of_base])
     route: Route = {"style": None, "name": BASE, "version": None, "version_id": None}
     if not found:
         return {**route, "state": "loading"}
@@ -154,15 +156,21 @@ def _base(engines: dict[str, Engine]) -> Route:
         **route,
         "sha256": "",
         "base_model": settings.BASE_MODEL,
-        "max_model_len": min(engine.max_model_len for engine in found),
-        "places": [_place(engine, engine.base_name) for engine in found],
+        "max_model_len": min(engine.max_model_len for engine, _ in found),
+        "places": [_place(engine, name) for engine, name in found],
     }
+
+
+def _open(found: Found) -> Found:
+    """Return the places that take requests: on a draining engine only those that there are nowhere else."""
+    return [(engine, name) for engine, name in found if not engine.is_draining] or found
 
 
 def _place(engine: Engine, name: str) -> Route:
     return {
         "engine": engine.pk,
         "url": engine.url,
+        "healthy": engine.is_healthy,
         "lora": name,
         "max_num_seqs": engine.max_num_seqs,
         "max_loras": engine.max_loras,

@@ -45,13 +45,15 @@ if only ~= '' then
   local style = string.match(route, '"style": "([^"]+)"')
   if not style or not string.find(only, style, 1, true) then return {'unknown_model'} end
 end
-if string.find(route, '"state": "loading"', 1, true) then return {'loading', field, route} end
+local is_cold = string.find(route, '"state": "loading"', 1, true)
 
 local output = tonumber(limits[7])
 if asked > 0 then
   output = min(asked, output)
 else
-  local room = tonumber(string.match(route, '"max_model_len": (%d+)')) - prompt
+  -- What is on no engine does not say how long it can be: as long as the base model.
+  local told = is_cold and call('HGET', styles_key, 'base') or route
+  local room = tonumber(string.match(told, '"max_model_len": (%d+)') or 0) - prompt
   if room < output and ARGV[12] ~= '1' then return {'crude'} end
   output = max(1, min(output, room))
 end
@@ -113,6 +115,8 @@ local refusal = exhausted('workspace', cap, budget, most_tokens, used, spent, le
   or busy('key', cap2, budget2, parallel2, most_requests2, most_tokens2, used2, spent2, held2, reserved2, open2, requests2,
     level2)
 if refusal then return refusal end
+-- Only now: who may not ask has nothing loaded, which could cost others their places.
+if is_cold then return {'loading', field, route} end
 
 requests, level = requests - 1, level - tokens
 call('HSET', account_key, 'held', held + tokens, 'reserved', reserved + nanousd,

@@ -31,7 +31,7 @@ PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "servic
 
 
 async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, rank: int) -> Response:
-    """Return vLLM's answer, its body not read yet. Of prompts that wait it reads that of lowest rank first.
+    """Return vLLM's answer once it has begun. Of prompts that wait it reads that of lowest rank first.
 
     Raises BadRequest with vLLM's reason, or EngineUnavailable: EngineBroke when it failed with this request
     in its hands, AdapterAbsent when it does not know the adapter (any more).
@@ -47,7 +47,10 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, 
     response = await upstream.post(place.url, PATHS[asked.kind], headers, orjson.dumps(body))
     if response.status == 200:
         return response
-    raise refusal(response.status, await response.read(), asked, grant.route, place)
+    try:
+        raise refusal(response.status, await response.read(), asked, grant.route, place)
+    finally:
+        response.close()
 
 
 @lru_cache(maxsize=1)

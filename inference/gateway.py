@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from itertools import batched
 from typing import Any, Self
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from tenants.public import digests, find_owner, gate_publish, is_well_formed
 OWNERS_MAX = 100_000
 BEAT_S = 2  # so often a request in flight tells Valkey how far it is
 BEAT_TOGETHER = 50
+WATCH_EVERY_S = 3  # a request that waited so long for an engine's first byte looks whether another is better
 CLAIMED_FOR_MS = 60_000  # an idempotency key of a request in flight; a killed gateway blocks it no longer
 GRACE_MS = 2 * BEAT_S * 1000 + 1000  # after a flush: until every live gateway has had its beat
 DEMAND_EVERY_S = 5  # for one version, however many wait for it
@@ -45,6 +47,7 @@ class Gateway:
         self.meter = Meter(self.valkey)
         self.routing = Routing(settings.WEB_WORKERS)
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
+        self.unanswered: dict[str, Callable[[], Awaitable[None]]] = {}  # by request: how it looks around
         self.loading: Counter[UUID] = Counter()  # by tenant: requests that wait for a style, not admitted yet
         self.claims: set[str] = set()
         # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
@@ -55,6 +58,7 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         self.keep(self._beat())
+        self.keep(self._watch())
         self.keep(self._thaw_all())
         return self
 
@@ -128,6 +132,16 @@ class Gateway:
                 beats = map(self.beat, ids[at : at + BEAT_TOGETHER])
                 await asyncio.gather(*beats)
             await asyncio.gather(*map(self._hold_claim, list(self.claims)))
+
+    async def _watch(self) -> None:
+        """Let those look around who wait since the last time; a timer for each request would cost more."""
+        waited: set[str] = set()
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            for ids in batched(waited & self.unanswered.keys(), BEAT_TOGETHER):
+                looks = [self.unanswered[one] for one in ids if one in self.unanswered]
+                await asyncio.gather(*(look() for look in looks))
+            waited = set(self.unanswered)
 
     async def _demand(self, version_id: str) -> None:
         with suppress(GateUnavailable):  # who still waits asks again

@@ -10,14 +10,15 @@ from secrets import token_hex
 from inference import engine, presenting
 from inference.admission import Caller, Grant
 from inference.engine import WholeAnswer
-from inference.errors import DomainError, EngineUnavailable, GateUnavailable, Unavailable
+from inference.errors import DomainError, EngineBusy, EngineUnavailable, GateUnavailable, Unavailable
 from inference.gateway import Gateway
 from inference.metering import Usage
 from inference.presenting import Headers
-from inference.routing import Place
+from inference.routing import Backend, Place
 from inference.schemas import Asked
 from inference.streams import EventStream
 from inference.turns import Turn
+from inference.upstream import Response
 from inference.waiting import Search, admitted, prompt_tokens
 
 SETTLE_TRIES_S = (0, 0.1, 0.5, 1, 2, 4, 8)  # Valkey may be restarting: an answer waits for it, unbilled never
@@ -149,13 +150,10 @@ class _Passage:
             while True:
                 place, backend = await search.place()
                 turn, response = self._turn(place), None
-                await backend.turns.take(turn)
                 try:
-                    if not backend.lets_through(place.adapter):
-                        continue  # its circuit has opened while this one waited
-                    response = await engine.send(
-                        self._gateway.upstream, self._asked, grant, place, rank=turn.rank
-                    )
+                    response = await self._sent(search, place, backend, turn)
+                    if response is None:
+                        continue
                     backend.answered(place.adapter)
                     reader = self._reader(place)
                     async for data in response.chunks():
@@ -186,6 +184,29 @@ class _Passage:
         finally:
             await self.settle(outcome)
         yield closing
+
+    async def _sent(self, search: Search, place: Place, backend: Backend, turn: Turn) -> Response | None:
+        """Return the answer once it has begun, or None where another place is the better choice by now.
+
+        `leave` of the turn must follow, also after an error.
+        """
+        assert self._grant
+        try:
+            async with asyncio.timeout(None) as attempt:  # the search may end it
+                search.watch(attempt, turn)
+                await backend.turns.take(turn)
+                if not backend.lets_through(place.adapter):
+                    return None  # its circuit has opened while this one waited
+                return await engine.send(
+                    self._gateway.upstream, self._asked, self._grant, place, rank=turn.rank
+                )
+        except EngineBusy as error:
+            search.busy(place, error)
+        except TimeoutError:
+            await search.look_again()
+        finally:
+            search.unwatch()
+        return None
 
     def _turn(self, place: Place) -> Turn:
         assert self._grant

@@ -1,10 +1,12 @@
 """Where a request can go: the places of its route, and what this process knows of the engines behind them.
 
-Of the places whose circuit is closed that one is best which has room; of those, where the style was used
-lately, so that nothing must be read from memory or disk; of those, where least is in flight.
+Of the places whose circuit is closed the healthy ones are best; of those, which have room; of those, where
+the style was used lately, so that nothing must be read from memory or disk; of those, where least is in
+flight.
 """
 
 import json
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Collection
@@ -23,6 +25,8 @@ type State = Literal["warm", "cpu", "disk", "loading"]
 
 NEAREST: tuple[State, ...] = ("warm", "cpu", "disk")
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -33,6 +37,7 @@ class Place:
     model: str
     adapter: str
     limits: "Limits"
+    healthy: bool  # as the worker beside the engine found it
 
 
 class Limits(NamedTuple):
@@ -41,6 +46,13 @@ class Limits(NamedTuple):
     max_num_seqs: int
     max_loras: int
     max_cpu_loras: int
+
+    @property
+    def slots(self) -> int:
+        """Adapters at work that the gateway may cause."""
+        # One is left to the probes and samples of uploads: they take no turns, and while all slots are in
+        # use the engine begins nothing that needs another one.
+        return max(1, self.max_loras - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,7 @@ def _place(place: dict[str, Any], base_model: str) -> Place:
     return Place(
         place["engine"], place["url"], model, "" if model == base_model else model,
         Limits(place["max_num_seqs"], place["max_loras"], place["max_cpu_loras"]),
+        place.get("healthy", True),  # a route may have been written before this was told
     )  # fmt: skip
 
 
@@ -109,8 +122,8 @@ class Circuit:
 class Recent:
     """The last so many names that were used."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int = 0) -> None:
+        self.most = most
         self._names: OrderedDict[str, None] = OrderedDict()
 
     def __contains__(self, name: str) -> bool:
@@ -120,19 +133,30 @@ class Recent:
         """Count a use."""
         self._names[name] = None
         self._names.move_to_end(name)
-        if len(self._names) > self._most:
+        while len(self._names) > self.most:
             self._names.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._names.clear()
 
 
 class Backend:
     """One engine as this process sees it: its turns, its circuit, and which adapters it used lately."""
 
     def __init__(self, limits: Limits, processes: int) -> None:
-        self.limits = limits
-        self.turns = Turns(limits.max_num_seqs // processes, slots=limits.max_loras // processes)
+        self._processes = processes
+        self.turns = Turns(1, slots=1)
+        self._slots, self._memory = Recent(), Recent()
         self._circuit = Circuit(FAILURES_MAX, OPEN_FOR_S)
         self._absent: dict[str, Circuit] = {}
-        self._forget()
+        self.fit(limits)
+
+    def fit(self, limits: Limits) -> None:
+        """Let the engine do so much from now on; whoever is at work or waits there stays."""
+        self.limits = limits
+        self.turns.resize(limits.max_num_seqs // self._processes, slots=limits.slots // self._processes)
+        self._slots.most, self._memory.most = limits.max_loras, limits.max_cpu_loras
 
     def state(self, adapter: str) -> State:
         """Return how near an adapter should be: among the engine's slots, in its memory, or on its disk."""
@@ -168,10 +192,8 @@ class Backend:
             return
         self._circuit.fail()
         if self._circuit.is_open():
-            self._forget()  # what comes back has forgotten, too
-
-    def _forget(self) -> None:
-        self._slots, self._memory = Recent(self.limits.max_loras), Recent(self.limits.max_cpu_loras)
+            self._slots.clear()  # what comes back has forgotten, too
+            self._memory.clear()
 
 
 @dataclass(eq=False)
@@ -184,8 +206,11 @@ class Routing:
     def backend(self, place: Place) -> Backend:
         """Return the engine of a place."""
         backend = self._backends.get(place.engine)
-        if backend is None or backend.limits != place.limits:
+        if backend is None:
             backend = self._backends[place.engine] = Backend(place.limits, self.processes)
+            self._warn(place)
+        elif backend.limits != place.limits:
+            backend.fit(place.limits)  # not a new one: while routes are written anew they differ for a while
         return backend
 
     def best(self, route: Route, *, without: Collection[str] = ()) -> tuple[Place, Backend] | None:
@@ -197,8 +222,17 @@ class Routing:
         ]
         return min(found, key=_distance) if len(found) > 1 else found[0] if found else None
 
+    def _warn(self, place: Place) -> None:
+        places, slots = place.limits.max_num_seqs, place.limits.slots
+        if min(places, slots) < self.processes:
+            logger.warning(
+                "Engine %s may get more than it works on at once: each of %d web processes uses one or more "
+                "of its %d places and %d adapter slots. Lower WEB_WORKERS or raise the engine's limits.",
+                place.engine, self.processes, places, slots,
+            )  # fmt: skip
 
-def _distance(at: tuple[Place, Backend]) -> tuple[bool, int, float]:
+
+def _distance(at: tuple[Place, Backend]) -> tuple[bool, bool, int, float]:
     place, backend = at
     load = backend.turns.load
-    return load >= 1, NEAREST.index(backend.state(place.adapter)), load
+    return not place.healthy, load >= 1, NEAREST.index(backend.state(place.adapter)), load

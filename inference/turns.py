@@ -46,6 +46,7 @@ class Turn:
     weight: int
     cost: int
     rank: int = 0
+    is_at_work: bool = False
     asked_s: float = 0.0
     begins: asyncio.Future[None] | None = None
 
@@ -85,19 +86,24 @@ class Turns:
     """The turns at one engine."""
 
     def __init__(self, capacity: int, *, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.capacity, self.slots = max(1, capacity), max(1, slots)
         self.at_work = 0
         self.waiting = 0
-        self._most = self.capacity - int(self.capacity * RESERVE)
         self._clock = clock
         self._present = _Share()  # where who was away begins while nobody waits
         self._shares: dict[UUID, _Share] = {}
         self._taken: dict[str, _Slot] = {}  # the longest taken first
+        self.resize(capacity, slots=slots)
 
     @property
     def load(self) -> float:
         """How much is at work or waits, over what the engine works on at a time."""
         return (self.at_work + self.waiting) / self.capacity
+
+    def resize(self, capacity: int, *, slots: int) -> None:
+        """Let so many work from now on; those who are beyond that end first, and nobody loses a wait."""
+        self.capacity, self.slots = max(1, capacity), max(1, slots)
+        self._most = self.capacity - int(self.capacity * RESERVE)
+        self._let_in()
 
     async def take(self, turn: Turn) -> None:
         """Return when the request may go to the engine; `leave` must follow. Raises EngineBusy."""
@@ -122,7 +128,10 @@ class Turns:
             raise
 
     def leave(self, turn: Turn) -> None:
-        """Give the place back, to whoever is next."""
+        """Give the place back, to whoever is next; who has none, or none any more, gives nothing back."""
+        if not turn.is_at_work:
+            return
+        turn.is_at_work = False
         self.at_work -= 1
         self._shares[turn.tenant].at_work -= 1
         if turn.style:
@@ -189,7 +198,7 @@ class Turns:
         wanted = len({line.style for _, line in entering})
         if free == 1 and wanted > 1:
             return min(entering, key=lambda pair: (pair[0].slots_s, pair[1].waiting[0].asked_s))
-        leaving = () if free else self._leaving(wanted)
+        leaving = () if free > 0 else self._leaving(wanted - free)  # below 0 where slots became fewer
         fitting = [(share, lines) for share in ready if (lines := self._fitting(share, leaving))]
         if not fitting:
             return None
@@ -227,7 +236,7 @@ class Turns:
                 # It waits with all that one tenant may have: what others are served is nothing owed to it.
                 other.served = max(other.served, share.served)
         share.served += turn.cost / turn.weight
-        turn.rank = share.at_work
+        turn.rank, turn.is_at_work = share.at_work, True
         share.at_work += 1
         self.at_work += 1
         if turn.style:

@@ -28,7 +28,7 @@ class Upstream:
         self._idle: dict[Address, list[_Connection]] = defaultdict(list)
 
     async def post(self, url: str, path: str, headers: str, body: bytes) -> "Response":
-        """Return the answer once its head is there. `headers` are whole lines, each with its line end.
+        """Return the answer once it has begun. `headers` are whole lines, each with its line end.
 
         Raises EngineUnavailable when the engine can't be reached, EngineBroke when it had the request.
         """
@@ -45,7 +45,7 @@ class Upstream:
                 raise
             response, was_sent = connection.send(request), True
             try:
-                await response.head
+                await response.begun()
             except EngineBroke:
                 if is_used and not response.has_begun and not response.was_given_up:
                     continue  # the engine closed a connection that had been idle: not an answer
@@ -95,6 +95,14 @@ class Response:
         self._is_over = False
         self._error: EngineBroke | None = None
         self._news: asyncio.Future[None] | None = None
+
+    async def begun(self) -> None:
+        """Return when the first bytes of the body are there, or its end. Raises EngineBroke."""
+        await self.head
+        if not (self._parts or self._is_over or self._error):
+            await self._more()
+        if self._error and not self._parts:
+            raise self._error
 
     async def read(self) -> bytes:
         """Return the whole body. Raises EngineBroke."""

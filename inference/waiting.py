@@ -2,11 +2,12 @@
 
 While a style is on its way a request isn't admitted, so that waiting uses up no limit; its hold is taken once
 the style serves. A request that was admitted keeps its hold, looks where its name leads now, and tries again.
+One that an engine lets wait goes to another when by now that is better.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from inference.errors import (
 from inference.gateway import Gateway
 from inference.routing import Backend, Place, Route, read_route
 from inference.schemas import Asked
+from inference.turns import Turn
 
 BASE = "base"  # everybody has this name
 LOOK_EVERY_S = 0.25
@@ -91,7 +93,7 @@ async def _load(gateway: Gateway, caller: Caller, model: str, loading: Loading, 
 def _waiting(gateway: Gateway, tenant_id: UUID) -> Iterator[None]:
     """Count one request that waits for a style. Raises EngineBusy when a tenant has too many."""
     if gateway.loading[tenant_id] >= WAITING_MAX_PER_TENANT:
-        raise EngineBusy(retry_s=5)
+        raise EngineBusy(retry_s=5, adapter_state="loading")
     gateway.loading[tenant_id] += 1
     try:
         yield
@@ -103,6 +105,9 @@ def _waiting(gateway: Gateway, tenant_id: UUID) -> Iterator[None]:
 
 class Search:
     """Where an admitted request may go: one place after the other, and after a wait the same ones again."""
+
+    _attempt: asyncio.Timeout
+    _turn: Turn
 
     def __init__(self, gateway: Gateway, grant: Grant, model: str) -> None:
         self._gateway, self._grant, self._model = gateway, grant, model
@@ -138,6 +143,44 @@ class Search:
             if self._breaks >= BREAKS_MAX:
                 raise error
 
+    def busy(self, place: Place, error: EngineBusy) -> None:
+        """Note that too many wait for a place. Raises the error when there is no other healthy one."""
+        self._failed.add(place.engine)
+        if not self._has_healthy(self._route, without=self._failed):
+            raise error
+
+    def watch(self, attempt: asyncio.Timeout, turn: Turn) -> None:
+        """Let an attempt be ended, until `unwatch`, when its engine isn't healthy any more and another is."""
+        self._attempt, self._turn = attempt, turn
+        self._gateway.unanswered[self._grant.request_id] = self._look_around
+
+    def unwatch(self) -> None:
+        """Leave the attempt alone."""
+        self._gateway.unanswered.pop(self._grant.request_id, None)
+
+    async def look_again(self) -> None:
+        """Read, if Valkey answers, where the name leads now. Raises UnknownModel when it leads nowhere."""
+        with suppress(GateUnavailable):
+            await self._look_again()
+
+    async def _look_around(self) -> None:
+        with suppress(GateUnavailable, UnknownModel):
+            if not (written := await self._written()):
+                return
+            route, here = read_route(written), self._grant.engine
+            healthy = {place.engine: place.healthy for place in route.places}
+            # Where it isn't placed any more it leaves the line; what it had begun there ends there.
+            if healthy.get(here, self._turn.is_at_work):
+                return
+            if not self._has_healthy(route, without={here}):
+                self._gateway.demand(route.version_id)
+            elif self._gateway.unanswered.pop(self._grant.request_id, None):
+                self._attempt.reschedule(0)
+
+    def _has_healthy(self, route: Route, *, without: Collection[str]) -> bool:
+        found = self._gateway.routing.best(route, without=without)
+        return found is not None and found[0].healthy
+
     async def _wait(self) -> None:
         now_s = time.monotonic()
         self._until_s = self._until_s or now_s + ENGINE_PATIENCE_S
@@ -146,18 +189,10 @@ class Search:
         await asyncio.sleep(LOOK_EVERY_S)
         self._gateway.demand(self._route.version_id)  # none of its engines answers: another one may take it
         self._failed.clear()
-        with suppress(GateUnavailable):
-            await self._look_again()
+        await self.look_again()
 
     async def _look_again(self) -> None:
-        """Read where the name leads now: to other engines, another version, or one that is being loaded."""
-        names, field = self._grant.caller.names, self._grant.field
-        asking = self._gateway.valkey.ask("HMGET", names.styles, field, self._model, BASE)
-        canary, live, base = await asking
-        written = canary or live
-        if not written:
-            if base:  # else Valkey forgot all names, and not this one alone
-                raise UnknownModel(model=self._model, param="model")
+        if not (written := await self._written()):
             return
         self._route = read_route(written)
         if not self._route.places:
@@ -165,3 +200,16 @@ class Search:
         elif written != self._grant.route_json:
             self._grant.route, self._grant.route_json = self._route, written
             await self._gateway.beat(self._grant.request_id)
+
+    async def _written(self) -> str | None:
+        """Return where the name leads now: to other engines, another version, or one that is being loaded.
+
+        None when Valkey forgot all names. Raises UnknownModel when it forgot this one alone.
+        """
+        names, field = self._grant.caller.names, self._grant.field
+        asking = self._gateway.valkey.ask("HMGET", names.styles, field, self._model, BASE)
+        canary, live, base = await asking
+        if base and not (canary or live):
+            raise UnknownModel(model=self._model, param="model")
+        written: str | None = canary or live
+        return written

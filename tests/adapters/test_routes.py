@@ -91,6 +91,7 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
             {
                 "engine": "local",
                 "url": Engine.objects.get().url,
+                "healthy": False,  # nobody has looked yet
                 "lora": poetry.live_version.engine_name,
                 "max_num_seqs": 128,
                 "max_loras": 8,
@@ -195,7 +196,7 @@ def test_the_base_goes_through_the_identity_on_cpu_only(valkey, acme, engine):
     assert naming.routes_of(acme.pk)["base"]["state"] == "loading"
 
 
-def test_healthy_engines_come_first_draining_ones_not_at_all(valkey, acme, engine, vllm):
+def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(valkey, acme, engine, vllm):
     version = known(acme, "noir", engine)
     second = another(engine, max_model_len=1024)
     serving.found(Placement.objects.create(engine=second, version=version), version.engine_name)
@@ -210,11 +211,17 @@ def test_healthy_engines_come_first_draining_ones_not_at_all(valkey, acme, engin
     reconciling.reconcile(Engine.objects.get(pk="local"))
     assert acme in Tenant.objects.stale()
     routes.republish_stale()
-    assert [place["engine"] for place in route(valkey, acme, "noir")["places"]] == ["second", "local"]
+    told = [(place["engine"], place["healthy"]) for place in route(valkey, acme, "noir")["places"]]
+    assert told == [("second", True), ("local", False)]
     assert places("base") == ["second", "local"]
     Engine.objects.filter(pk="second").update(is_draining=True)
     assert places("noir") == places("base") == ["local"]
     Engine.objects.filter(pk="local").update(is_draining=True)
+    assert places("noir") == places("base") == ["second", "local"]
+    Engine.objects.filter(pk="second").update(is_draining=False)
+    serving.lost(Placement.objects.get(engine="second"))
+    assert (places("noir"), places("base")) == (["local"], ["second"])  # it serves until another one does
+    Engine.objects.filter(pk="local").update(is_gone=True)
     assert naming.routes_of(acme.pk)["noir"]["state"] == "loading"
 
 

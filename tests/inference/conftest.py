@@ -9,6 +9,7 @@ import redis
 
 from foundation import months
 from foundation import valkey as names
+from inference import gateway as gateway_module
 from inference import routing, waiting
 from inference.admission import Caller
 from inference.gateway import Gateway
@@ -55,7 +56,7 @@ class Account:
         whole = about(name, version_id=str(uuid4())) | {
             "sha256": "ab" * 32, "base_model": "SmolLM2", "max_model_len": 2048, "places": places,
         }  # fmt: skip
-        self.publish({name: json.dumps(whole | route), "base": json.dumps(about("base") | {"places": []})})
+        self.publish({name: json.dumps(whole | route), "base": BASE_ROUTE})
 
     def load(self, name: str, version_id: str) -> None:
         """Publish that a style is on its way."""
@@ -64,8 +65,11 @@ class Account:
     def publish(self, routes: dict[str, str]) -> None:
         self.store.hset(names.styles_key(self.tenant), mapping=routes)
 
+    def written(self, name: str) -> str:
+        return self.store.hget(names.styles_key(self.tenant), name)
+
     def places(self, name: str) -> list[dict]:
-        return json.loads(self.store.hget(names.styles_key(self.tenant), name))["places"]
+        return json.loads(self.written(name))["places"]
 
     def holds(self) -> list[dict[str, str]]:
         return [self.store.hgetall(name) for name in self.store.keys(names.hold_key(self.tenant, "*"))]
@@ -85,11 +89,14 @@ def about(name: str, version_id: str | None = None) -> dict[str, object]:
     return {"style": STYLES[name], "name": name, "version": 3, "version_id": version_id}
 
 
+BASE_ROUTE = json.dumps(about("base") | {"max_model_len": 2048, "places": []})
+
+
 def place(engine: str, url: str, **more: object) -> dict[str, object]:
     """One engine of a route, as adapters/naming.py writes it."""
     whole = {
-        "engine": engine, "url": url, "lora": "v_secret", "max_num_seqs": 16, "max_loras": 8,
-        "max_cpu_loras": 64, "kind": "vllm",
+        "engine": engine, "url": url, "healthy": True, "lora": "v_secret", "max_num_seqs": 16,
+        "max_loras": 8, "max_cpu_loras": 64, "kind": "vllm",
     }  # fmt: skip
     return whole | more
 
@@ -128,5 +135,6 @@ def quick(monkeypatch) -> None:
     monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.02)
     monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 0.3)
     monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 0.3)
+    monkeypatch.setattr(gateway_module, "WATCH_EVERY_S", 0.02)
     monkeypatch.setattr(routing, "OPEN_FOR_S", 0.05)
     monkeypatch.setattr(routing, "ABSENT_FOR_S", 0.03)

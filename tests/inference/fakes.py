@@ -44,8 +44,8 @@ class RawServer:
 
 
 class FakeEngine:
-    """Answers with `words`; `pace_s` a word; can refuse, break off, fail in an event, or know only some
-    adapters."""
+    """Answers with `words`; `pace_s` a word; can refuse, break off, hang, fail in an event, or know only
+    some adapters."""
 
     def __init__(self) -> None:
         self.words = ["Roses ", "are ", 'red, "dear" ', "usage: "]
@@ -54,6 +54,7 @@ class FakeEngine:
         self.refuses: tuple[int, str] | None = None
         self.knows: set[str] | None = None
         self.aborts = False
+        self.hangs = False
         self.error_event: dict | None = None
         self.asked: list[dict] = []
         self.written = 0
@@ -77,6 +78,8 @@ class FakeEngine:
         if self.aborts:
             request.transport.abort()
             return web.Response()
+        if self.hangs:
+            await self.hang(request, body)
         is_known = self.knows is None or body["model"] in self.knows
         refuses = self.refuses if is_known else (404, f"The model `{body['model']}` does not exist.")
         if refuses:
@@ -106,6 +109,18 @@ class FakeEngine:
             self.hung_up.set()
             raise
         return response
+
+    async def hang(self, request: web.Request, body: dict) -> None:
+        """Say nothing until the client hangs up; where a stream is asked for, nothing but its head,
+        or how a refusal begins."""
+        try:
+            if body["stream"]:
+                response = web.StreamResponse(status=self.refuses[0] if self.refuses else 200)
+                await response.prepare(request)
+                await response.write(b"{" if self.refuses else b"")
+            await asyncio.Event().wait()
+        finally:  # aiohttp cancels it then
+            self.hung_up.set()
 
     def chunk(self, body: dict, text: str, count: int, part: str) -> dict:
         last = "stop" if count == len(self.words) else None

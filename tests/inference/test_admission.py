@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from foundation import valkey
-from inference.admission import Cold, Loading, admit
+from inference.admission import Cold, Crude, Loading, admit
 from inference.errors import (
     ExpiredKey,
     InFlightFull,
@@ -21,10 +21,10 @@ from inference.metering import Usage
 def ask(gateway, account):
     number = iter(range(1000))
 
-    async def ask(*, model="poetry", prompt=10, output=20, choices=1):
+    async def ask(*, model="poetry", prompt=10, output=20, choices=1, exact=False):
         return await admit(
             gateway.admission, account.caller, request_id=f"r{next(number)}", model=model,
-            prompt=prompt, output=output, choices=choices,
+            prompt=prompt, output=output, choices=choices, exact=exact,
         )  # fmt: skip
 
     return ask
@@ -131,6 +131,51 @@ async def test_a_style_that_is_being_loaded_is_no_404_and_holds_nothing(account,
         await ask(model="fresh")
     assert (told.value.field, told.value.route.version_id) == ("fresh", "v1")
     assert account.held() == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"monthly_tokens": 29}, QuotaExhausted),
+        ({"monthly_nanousd": 1}, QuotaExhausted),
+        ({"requests_per_minute": 0.5}, RateLimited),
+        ({"tokens_per_minute": 29}, TooLargeForLimit),
+        ({"parallel_requests": 0}, RateLimited),
+    ],
+)
+async def test_who_may_not_ask_has_no_style_loaded(account, ask, limits, error):
+    account.load("fresh", "v1")
+    account.limit(**limits)
+    with pytest.raises(error):
+        await ask(model="fresh")
+
+
+async def test_a_wait_for_a_style_uses_no_limit_up(account, ask):
+    account.load("fresh", "v1")
+    account.limit(requests_per_minute=1, tokens_per_minute=30, parallel_requests=1, monthly_tokens=30)
+    before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
+    for _ in range(3):
+        with pytest.raises(Loading):
+            await ask(model="fresh")
+    assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
+    await ask()
+
+
+async def test_of_a_style_that_is_on_no_engine_no_more_is_asked_than_the_base_model_has_room_for(
+    account, ask
+):
+    account.load("fresh", "v1")
+    account.limit(max_output_tokens=4096, monthly_tokens=2048)
+    with pytest.raises(Crude):
+        await ask(model="fresh", output=0)
+    with pytest.raises(Loading):
+        await ask(model="fresh", output=0, exact=True)
+    account.limit(monthly_tokens=2047)
+    with pytest.raises(QuotaExhausted):
+        await ask(model="fresh", output=0, exact=True)
+    account.publish({"base": "{}"})  # nor has the base model an engine: what there is room for isn't known
+    with pytest.raises(Loading):
+        await ask(model="fresh", output=0, exact=True)
 
 
 async def test_a_flushed_valkey_admits_nobody(account, ask):

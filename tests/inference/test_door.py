@@ -4,6 +4,7 @@ import json
 import pytest
 
 from foundation import valkey
+from inference import gateway as gateway_module
 from inference import waiting
 from inference.door import door
 from inference.errors import GateUnavailable
@@ -101,6 +102,47 @@ async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, acco
     monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 100)
     status, _, _ = await client.ask(chat(messages=[{"role": "user", "content": "word " * 100}]))
     assert status == 200
+
+
+@pytest.fixture
+def demanded(monkeypatch):
+    """Versions that the gateway asked to have loaded."""
+    versions = []
+    monkeypatch.setattr(gateway_module, "demand", versions.append)
+    return versions
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_a_style_that_is_not_loaded_in_time_is_told_in_headers(client, account, demanded, stream, path):
+    account.load("poetry", "v1")
+    status, head, _ = await client.ask(chat(stream=stream, max_tokens=5), path=path)
+    assert status in (503, 529)  # Anthropic's own for it
+    assert (head["x-adapter-state"], head["retry-after"]) == ("loading", "5")
+    assert demanded == ["v1"]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_too_many_who_wait_for_a_style_are_told_in_headers(client, account, demanded, monkeypatch):
+    monkeypatch.setattr(waiting, "WAITING_MAX_PER_TENANT", 0)
+    account.load("poetry", "v1")
+    status, head, _ = await client.ask(chat())
+    assert (status, head["x-adapter-state"], head["retry-after"]) == (503, "loading", "5")
+
+
+async def test_a_refusal_by_the_byte_bound_is_counted_again_before_a_style_is_loaded(
+    client, account, demanded, monkeypatch
+):
+    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 0)
+    account.limit(monthly_tokens=300)
+    account.load("poetry", "v1")
+    asked = chat(messages=[{"role": "user", "content": "word " * 100}])
+    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 100)
+    assert (await client.ask(asked))[0] == 503
+    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 290)
+    assert (await client.ask(asked))[0] == 429
+    assert demanded == []
 
 
 @pytest.mark.parametrize("include_usage", [False, True])

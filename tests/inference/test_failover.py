@@ -4,16 +4,19 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import uuid4
 
 import pytest
 
 from inference import gateway as gateway_module
 from inference import relay as relay_module
+from inference import turns as turns_module
 from inference import waiting
 from inference.errors import EngineBroke, EngineBusy, EngineUnavailable, StyleLoading, UnknownModel
 from inference.relay import new_request_id, relay
-from inference.routing import FAILURES_MAX
+from inference.routing import FAILURES_MAX, read_route
 from inference.schemas import parse
+from inference.turns import Turn
 from tests.inference.conftest import place
 from tests.inference.fakes import FakeEngine
 
@@ -237,7 +240,134 @@ async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
+    assert {error.facts["adapter_state"] for error in answers} == {"loading"}
     assert not gateway.loading
+
+
+def at_work_or_in_line(gateway, account):
+    """Requests that have or wait for a place at the engines of the style."""
+    turns = [gateway.routing.backend(at).turns for at in read_route(account.written("poetry")).places]
+    return sum(one.at_work + one.waiting for one in turns)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_waits_for_an_engine_that_hangs_goes_to_a_healthy_one(
+    gateway, account, engines, ask, stream
+):
+    first, second = engines
+    first.hangs = True
+    ours, other = account.places("poetry")
+    asking = asyncio.create_task(ask(stream=stream))
+    await asyncio.sleep(0.1)
+    assert (len(first.asked), len(second.asked)) == (1, 0)  # nobody knows yet
+    account.offer("poetry", version=4, places=[other | {"lora": "v_4"}, ours | {"healthy": False}])
+    async with asyncio.timeout(1):
+        headers, text = await asking
+        await first.hung_up.wait()
+    assert b"Roses" in text
+    assert (headers["x-polyscribe-style-version"], headers["x-polyscribe-engine"]) == ("4", "engine-2")
+    [event] = account.events()
+    assert (event["outcome"], event["version_number"], event["prompt_tokens"]) == ("complete", 4, 10)
+    assert (account.held(), at_work_or_in_line(gateway, account), gateway.unanswered) == (0, 0, {})
+
+
+async def test_who_waits_in_the_line_of_an_engine_that_hangs_leaves_it_too(gateway, account, engines, ask):
+    engines[0].hangs = True
+    ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
+    account.offer("poetry", places=[ours])
+    asking = [asyncio.create_task(ask()) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    assert (len(engines[0].asked), at_work_or_in_line(gateway, account)) == (1, 3)
+    account.offer("poetry", places=[other, ours | {"healthy": False}])
+    async with asyncio.timeout(1):
+        answers = await asyncio.gather(*asking)
+    assert {headers["x-polyscribe-engine"] for headers, _ in answers} == {"engine-2"}
+    assert (account.held(), at_work_or_in_line(gateway, account)) == (0, 0)
+
+
+async def test_what_an_engine_has_begun_ends_there_though_the_style_moved_away(
+    gateway, account, engines, ask
+):
+    engines[0].pace_s = 0.1
+    ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
+    account.offer("poetry", places=[ours])
+    asking = [asyncio.create_task(ask()) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    account.offer("poetry", places=[other])
+    answers = await asyncio.gather(*asking)
+    assert [headers["x-polyscribe-engine"] for headers, _ in answers] == ["engine-1", "engine-2"]
+
+
+async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_is_to_load_the_style(
+    gateway, account, engines, ask, demanded
+):
+    engines[0].hangs = True
+    ours, other = account.places("poetry")
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.1)
+    for others in ([], [other | {"healthy": False}]):
+        account.offer("poetry", version_id=f"v{len(others)}", places=[ours | {"healthy": False}, *others])
+        await asyncio.sleep(0.1)
+    assert (len(engines[0].asked), asking.done(), demanded) == (1, False, ["v0", "v1"])
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert (account.held(), at_work_or_in_line(gateway, account)) == (0, 0)
+
+
+async def test_an_engine_that_hangs_in_the_middle_of_a_refusal_is_hung_up_on(account, engines, ask):
+    engines[0].hangs, engines[0].refuses = True, (503, "no")
+    asking = asyncio.create_task(ask(stream=True))
+    await asyncio.sleep(0.1)
+    asking.cancel()
+    async with asyncio.timeout(1):
+        await engines[0].hung_up.wait()
+
+
+async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account, engines, ask):
+    for fake in engines:
+        fake.hangs = True
+    places = [at | {"max_num_seqs": 2} for at in account.places("poetry")]
+    account.limit(requests_per_minute=100_000, tokens_per_minute=10_000_000)
+    for number in range(40):
+        account.offer("poetry", places=places)
+        asking = [asyncio.create_task(ask(stream=n % 2 == 0)) for n in range(6)]
+        await asyncio.sleep(0.03)
+        account.offer("poetry", places=[places[0] | {"healthy": False}, places[1]])
+        await asyncio.sleep(number * 0.001)
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+        assert (account.held(), at_work_or_in_line(gateway, account), gateway.unanswered) == (0, 0, {})
+    assert gateway.in_flight == {}
+
+
+@pytest.fixture
+def brief_turns(engines, monkeypatch):
+    """Two engines for whose turns nobody waits long."""
+    monkeypatch.setattr(turns_module, "PATIENCE_S", 0.1)
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+async def test_who_waited_too_long_in_one_line_tries_another_engine(
+    gateway, account, ask, is_free, brief_turns
+):
+    account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
+    backends = [gateway.routing.backend(at) for at in read_route(account.written("poetry")).places]
+    others = [Turn(uuid4(), "", 1, 1) for _ in backends]
+    for backend, turn in zip(backends, others, strict=True):
+        await backend.turns.take(turn)
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.05)
+    assert [backend.turns.waiting for backend in backends] == [1, 0]
+    if is_free:
+        backends[1].turns.leave(others[1])
+        assert (await asking)[0]["x-polyscribe-engine"] == "engine-2"
+    else:
+        with pytest.raises(EngineBusy) as told:
+            await asking
+        assert told.value.facts["adapter_state"] == "disk"
+        assert [backend.turns.at_work for backend in backends] == [1, 1]
+    assert account.held() == 0
 
 
 async def test_an_answer_says_how_near_its_style_was(account, engine, ask):

@@ -32,7 +32,10 @@ def routing() -> Routing:
 
 
 def route_of(*engines: str, lora: str = "v_1", **more: object):
-    places = [place(name, f"http://{name}", lora=lora, **more) for name in engines]
+    places = [
+        place(name.strip("!"), f"http://{name}", lora=lora, healthy="!" not in name, **more)
+        for name in engines
+    ]
     return read_route(json.dumps(about("poetry") | {"base_model": "SmolLM2", "places": places}))
 
 
@@ -53,8 +56,21 @@ def best(routing, *engines, **more):
     return found and found[0].engine
 
 
-def test_without_any_knowledge_the_first_is_best_as_healthy_engines_come_first(routing):
+def test_without_any_knowledge_the_first_is_best(routing):
     assert best(routing, "a", "b") == "a"
+
+
+async def test_an_engine_that_is_not_healthy_is_only_asked_where_there_is_no_other(routing):
+    used(routing, "a", "v_1")
+    await filled(routing, "b", 16)
+    assert best(routing, "a!", "b") == "b"
+    assert best(routing, "a!", "b!") == "a"
+    assert best(routing, "a!") == "a"
+
+
+def test_a_route_that_was_written_before_health_was_told_leads_to_healthy_places():
+    places = [{name: fact for name, fact in place("a", "http://a").items() if name != "healthy"}]
+    assert read_route(json.dumps(about("poetry") | {"places": places})).places[0].healthy
 
 
 def test_an_engine_that_used_the_style_lately_is_better_than_one_that_must_read_it(routing):
@@ -137,10 +153,45 @@ def test_what_failed_for_a_request_is_not_asked_again(routing):
     assert best(routing, "a", "b", without={"a", "b"}) is None
 
 
-def test_processes_share_an_engines_places_and_slots():
-    at = route_of("a", max_num_seqs=16, max_loras=8).places[0]
-    turns = Routing(processes=4).backend(at).turns
-    assert (turns.capacity, turns.slots) == (4, 2)
+@pytest.mark.parametrize(
+    ("max_loras", "processes", "slots"), [(8, 1, 7), (9, 4, 2), (8, 4, 1), (2, 1, 1), (1, 1, 1), (4, 8, 1)]
+)
+def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, processes, slots):
+    at = route_of("a", max_num_seqs=16, max_loras=max_loras).places[0]
+    turns = Routing(processes).backend(at).turns
+    assert (turns.capacity, turns.slots) == (16 // processes, slots)
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_too_little"),
+    [
+        ({"max_num_seqs": 4, "max_loras": 5}, False),
+        ({"max_num_seqs": 3, "max_loras": 5}, True),
+        ({"max_num_seqs": 4, "max_loras": 4}, True),
+    ],
+)
+def test_an_engine_with_fewer_places_or_slots_than_processes_is_warned_of_once(limits, is_too_little, caplog):
+    routing, at = Routing(processes=4), route_of("a", **limits).places[0]
+    for _ in range(3):
+        routing.backend(at)
+    assert ["WEB_WORKERS" in record.message for record in caplog.records] == [True] * is_too_little
+
+
+async def test_other_limits_change_an_engine_in_place(routing, clock):
+    small, large = (route_of("a", max_num_seqs=n, max_loras=n, max_cpu_loras=n).places[0] for n in (2, 8))
+    backend = routing.backend(large)
+    used(routing, "a", *(f"v_{n}" for n in range(8)))
+    assert routing.backend(small) is backend
+    backend.answered("v_8")
+    assert [backend.state(f"v_{n}") for n in (6, 7, 8)] == ["disk", "warm", "warm"]
+    assert routing.backend(large) is backend
+    await filled(routing, "a", 6)
+    for _ in range(FAILURES_MAX):
+        backend.failed("v_9", EngineUnavailable())
+    assert routing.backend(small) is backend
+    assert not backend.can_try("v_9")
+    assert (backend.turns.at_work, backend.turns.capacity, backend.turns.slots) == (6, 2, 1)
+    assert routing.backend(large).turns.capacity == 8
 
 
 def test_a_route_on_its_way_has_no_place():

@@ -221,6 +221,43 @@ async def test_who_waits_too_long_is_told_and_leaves_no_place_taken(engine, monk
     assert (engine.turns.waiting, engine.turns.at_work) == (0, 6)
 
 
+async def test_a_turn_that_is_left_twice_or_was_never_taken_gives_no_place_away(engine):
+    [turn] = await flood(engine, A, 1)
+    for one in (turn, turn, Turn(A, "poetry", 1, 1)):
+        engine.turns.leave(one)
+    assert engine.turns.at_work == 0
+
+
+async def test_an_engine_that_may_work_on_less_ends_what_it_has_and_on_more_begins_at_once(engine):
+    await flood(engine, A, 6)
+    await flood(engine, B, 4)
+    engine.turns.resize(4, slots=1000)
+    for _ in range(4):
+        await engine.end()
+        assert len(engine.begun) == 8
+    await engine.end()
+    assert (len(engine.begun), len(engine.at_work)) == (9, 4)
+    engine.turns.resize(8, slots=1000)
+    await engine.settle_down()
+    assert not engine.waiting()
+
+
+async def test_where_slots_become_fewer_those_beyond_leave_and_who_waits_gets_one():
+    engine = Engine(100, slots=3)
+    for style in ("one", "two", "three"):
+        await flood(engine, A, 2, style=style)
+    engine.turns.resize(100, slots=1)
+    engine.now_s += QUANTUM_S
+    [newcomer] = await flood(engine, B, 1, style="four")
+    for style in ("one", "two", "three"):
+        await flood(engine, A, 1, style=style)  # would keep its slot for ever
+    for _ in range(6):
+        assert newcomer in engine.waiting()
+        await engine.end()
+    assert [turn.style for turn in engine.at_work] == ["four"]
+    await engine.aclose()
+
+
 async def test_a_place_that_comes_in_the_moment_of_giving_up_goes_to_the_next(engine):
     *_, second, third = await flood(engine, A, 8)
     leaving = engine.at_work.pop()
