@@ -32,11 +32,14 @@ if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
 local expires_at, only = tonumber(api_key[7]), api_key[8] or ''
 if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
 
--- A canary is its share of the callers in percent, and its name; one that has just ended leads nowhere.
+local function is_loading(route) return string.find(route, '"state": "loading"', 1, true) end
+
+-- A canary is its share of the callers in percent, and its name; one that has just ended leads nowhere, and
+-- nobody waits for one that is on its way to an engine.
 if canary then
   local percent, name = string.match(canary, '^(%d+) (.+)$')
   local other = tonumber(ARGV[13]) < tonumber(percent) and call('HGET', styles_key, name)
-  if other then field, route = name, other end
+  if other and not is_loading(other) then field, route = name, other end
 end
 
 -- Routes are JSON of our own making; a quote inside a value is escaped, so these can only be the fields.
@@ -45,7 +48,7 @@ if only ~= '' then
   local style = string.match(route, '"style": "([^"]+)"')
   if not style or not string.find(only, style, 1, true) then return {'unknown_model'} end
 end
-local is_cold = string.find(route, '"state": "loading"', 1, true)
+local is_cold = is_loading(route)
 
 local output = tonumber(limits[7])
 if asked > 0 then

@@ -22,7 +22,7 @@ from inference.admission import LEASE_MS, Grant, read_prices
 from inference.multiplexer import Multiplexer
 from inference.routing import read_route
 from inference.scripts import EXTENSION, REBUILDING, RESTORING, SETTLEMENT, THAWING
-from tenants.public import Event, cost_nanousd, record, used
+from tenants.public import EMPTY, Event, cost_nanousd, record, used
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
@@ -54,6 +54,12 @@ class Usage:
         """Count nothing: the engine failed before the first token."""
         self.prompt = self.cached = self.completion = 0
         self.finish_reason = ""
+
+    def end(self, choices: int) -> None:
+        """Note an answer that ended with nothing said: `empty` is what the ledger keeps as its reason."""
+        # The token that ends a choice is counted; who asked for one only (`length`) got what it asked for.
+        if self.completion <= choices and self.finish_reason != "length":
+            self.finish_reason = EMPTY
 
     @property
     def tokens(self) -> int:

@@ -161,6 +161,7 @@ class _Passage:
                             has_begun = True
                             yield passed
                     closing, outcome = reader.end(), "complete"
+                    self._usage.end(self._asked.choices)
                     break
                 except EngineUnavailable as error:
                     backend.failed(place.adapter, error)

@@ -208,8 +208,9 @@ class Search:
         """
         names, field = self._grant.caller.names, self._grant.field
         asking = self._gateway.valkey.ask("HMGET", names.styles, field, self._model, BASE)
-        canary, live, base = await asking
-        if base and not (canary or live):
+        *led, base = await asking
+        led = [written for written in led if written]
+        if base and not led:
             raise UnknownModel(model=self._model, param="model")
-        written: str | None = canary or live
-        return written
+        # A canary's callers wait for it only where the live version is on its way, too.
+        return next((written for written in led if read_route(written).places), led[0] if led else None)

@@ -9,8 +9,7 @@ from django.db.models import Count, Q, Sum
 from tenants.models import UsageEvent
 
 COMPLETE, FAILED = UsageEvent.Outcome.COMPLETE, UsageEvent.Outcome.UPSTREAM_ERROR
-# Who asked for one token only (`length`) got what it asked for.
-EMPTY = Q(outcome=COMPLETE, completion_tokens__lte=1) & ~Q(finish_reason="length")
+EMPTY = "empty"  # the finish reason of an answer that ended before anything was written
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def figures(style_id: UUID, since: datetime) -> dict[int, Figures]:
     counts = finished.values_list("version_number").annotate(
         requests=Count("pk"),
         errors=Count("pk", filter=Q(outcome=FAILED)),
-        empty=Count("pk", filter=EMPTY),
+        empty=Count("pk", filter=Q(outcome=COMPLETE, finish_reason=EMPTY)),
         tokens=Sum("completion_tokens", filter=Q(outcome=COMPLETE), default=0),
     )
     return {number: Figures(*of_it) for number, *of_it in counts.order_by()}

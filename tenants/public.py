@@ -2,7 +2,7 @@
 
 from tenants.access import MemberRequest, member_required
 from tenants.demand import Demand, recent_requests
-from tenants.figures import Figures, figures
+from tenants.figures import EMPTY, Figures, figures
 from tenants.gate import changed as gate_changed
 from tenants.gate import find_owner
 from tenants.gate import publish as gate_publish
@@ -16,6 +16,7 @@ from tenants.pricing import cost_nanousd
 from tenants.usage import Event, Used, record, used
 
 __all__ = [
+    "EMPTY",
     "Demand",
     "Event",
     "Figures",

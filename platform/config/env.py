@@ -43,7 +43,10 @@ VARIABLES: dict[str, Variable] = {
     "ENGINE_MAX_LORA_RANK": Variable("16", "vLLM's --max-lora-rank; uploads above it are rejected."),
     "ENGINE_MAX_MODEL_LEN": Variable("2048", "vLLM's --max-model-len, in tokens."),
     "ENGINE_MAX_NUM_SEQS": Variable("128", "vLLM's --max-num-seqs: requests it works on at once."),
-    "WEB_WORKERS": Variable("1", "Web processes of this site: each may use its part of the engine."),
+    "WEB_WORKERS": Variable(
+        "1",
+        "Web processes of this site, at most `ENGINE_MAX_LORAS - 1`: each may use its part of the engine.",
+    ),
     "BASE_MODEL": Variable("SmolLM2-135M-Instruct", "The base model's name; vLLM serves it under this."),
     "BASE_MODEL_DIR": Variable(
         "var/models/SmolLM2-135M-Instruct", "The base model's files: config, tokenizer, weights."

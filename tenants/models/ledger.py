@@ -30,7 +30,7 @@ class UsageEvent(models.Model):
     prompt_tokens = models.PositiveIntegerField()
     cached_tokens = models.PositiveIntegerField(default=0, help_text="Those of the prompt that were cached.")
     completion_tokens = models.PositiveIntegerField()
-    finish_reason = models.CharField(max_length=30, blank=True)
+    finish_reason = models.CharField(max_length=30, blank=True)  # the engine's, or `empty`
     outcome = models.CharField(max_length=20, choices=Outcome)
     input_nanousd = models.BigIntegerField(help_text="Price used, a token.")
     cached_input_nanousd = models.BigIntegerField()

@@ -46,7 +46,7 @@ def answered(tenant, version, *, times, failed=0, empty=0, at=None):
     """Record requests that a version finished."""
     facts = {"style": version.style_id, "version_number": version.number, "admitted_at": at or timezone.now()}
     outcomes = [{"outcome": "upstream_error", "prompt_tokens": 0, "completion_tokens": 0}] * failed
-    outcomes += [{"completion_tokens": 1}] * empty + [{}] * (times - failed - empty)
+    outcomes += [{"completion_tokens": 1, "finish_reason": "empty"}] * empty + [{}] * (times - failed - empty)
     record(make_event(tenant, **facts, **outcome) for outcome in outcomes)
 
 

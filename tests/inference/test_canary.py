@@ -93,6 +93,13 @@ async def test_a_canary_that_has_just_ended_leaves_everybody_with_the_live_versi
     assert await version_of("ada") == LIVE
 
 
+async def test_nobody_waits_for_a_canary_that_is_on_its_way(account, percent, version_of):
+    percent(100)
+    cold = about("brand") | {"version": CANARY, "state": "loading"}
+    account.publish({"brand@canary": json.dumps(cold)})
+    assert await version_of("ada") == LIVE
+
+
 async def test_how_a_canary_is_written_down_is_no_model(percent, version_of):
     percent(50)
     with pytest.raises(UnknownModel):

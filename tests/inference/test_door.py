@@ -89,6 +89,14 @@ async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, acc
     assert (event["outcome"], event["finish_reason"]) == ("complete", "stop")
 
 
+@pytest.mark.parametrize("choices", [1, 2])
+async def test_the_ledger_tells_an_answer_that_says_nothing(client, engine, account, choices):
+    for words in ([""] * choices, [""] * (choices + 1)):
+        engine.words = words
+        await client.ask(chat(n=choices))
+    assert [event["finish_reason"] for event in account.events()] == ["empty", "stop"]
+
+
 async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, engine, monkeypatch):
     monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 600)
     await client.ask(chat(messages=[{"role": "user", "content": "word " * 500}]))

@@ -155,7 +155,7 @@ def test_a_request_becomes_a_chat():
     )  # fmt: skip
     chat = messages.parse(body)
     assert (chat.kind, chat.model, chat.stream, chat.include_usage) == ("chat", "poetry", True, True)
-    assert (chat.output_tokens, chat.choices) == (40, 1)
+    assert (chat.output_tokens, chat.choices, chat.user) == (40, 1, "7")
     assert chat.fields["messages"] == [
         {"role": "system", "content": "Be\nshort."},
         {"role": "user", "content": "Rain?"},

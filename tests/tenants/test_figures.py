@@ -16,13 +16,13 @@ def test_versions_are_judged_by_finished_requests_of_everybody_since_a_moment(ac
         [
             one(completion_tokens=30),
             one(tenant=charlies, completion_tokens=11),
-            one(completion_tokens=1),
-            one(completion_tokens=1, finish_reason="length"),  # no more was asked for
+            one(completion_tokens=1, finish_reason="empty"),
+            one(completion_tokens=1, finish_reason="length"),
             one(outcome="upstream_error", prompt_tokens=0, completion_tokens=0),
             one(outcome="upstream_error", completion_tokens=9),
             one(outcome="client_disconnect", completion_tokens=0),
             one(outcome="swept"),
-            one(2, completion_tokens=0),
+            one(2, completion_tokens=0, finish_reason="empty"),
             one(2, admitted_at=NOW - timedelta(seconds=1)),
             event(acme, style=style, version_number=None),
             event(acme, version_number=1),
