@@ -127,6 +127,10 @@ def engine_variables(folders: Folders, addresses: Addresses, credentials: Creden
         "ENGINE_API_KEY": credentials.engine_api_key,
         "ENGINE_ADAPTERS_DIR": str(folders.adapters),
     }
+    if runs_on == "cpu" and (further := len(addresses.further_engine_ports)):
+        # Else vLLM binds each engine's threads to the same core, and one that starts there gets next to nothing of it.
+        threads = max(1, (len(os.sched_getaffinity(0)) - 1) // (1 + further))
+        defaults |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
     return {
         **{name: os.environ.get(name) or default for name, default in defaults.items()},
         "ENGINE_URL": addresses.engine_url,

@@ -16,10 +16,11 @@ from pathlib import Path
 import aiohttp
 
 from stack import engine
+from stack.errors import Miss
 from stack.folders import ROOT, shown
 from stack.services import Stack
 from stack.trials import styles
-from stack.trials.trial import Tenant, made, on_a_stack_of_its_own
+from stack.trials.trial import Tenant, made, on_a_stack_of_its_own, pause
 
 RESULTS = ROOT / "bench" / "results"
 RANK = 4
@@ -174,11 +175,11 @@ class Trial:
         url, key = self._variables["ENGINE_URL"], self._variables["ENGINE_API_KEY"]
         kill()
         killed = time.time()
-        self._until(lambda: not engine.ready(url, key), within_s=10)
-        self._until(lambda: engine.ready(url, key), within_s=READY_WITHIN_S)
+        self._until("vLLM still answers", lambda: not engine.ready(url, key), within_s=10)
+        self._until("vLLM does not answer", lambda: engine.ready(url, key), within_s=READY_WITHIN_S)
         ready = time.time()
         self._say(f"  vLLM answers {ready - killed:.0f} s after the kill")
-        self._until(self._all_serve, within_s=SERVING_WITHIN_S)
+        self._until("not every style serves", self._all_serve, within_s=SERVING_WITHIN_S)
         serving = time.time()
         self._say(f"  all {len(self._names)} styles serve {serving - ready:.1f} s later")
         return killed, ready, serving
@@ -192,10 +193,13 @@ class Trial:
             on and all(name in listed[url] for url, name in on) for on in places.values()
         )
 
-    def _until(self, check: Callable[[], bool], *, within_s: float) -> None:
+    def _until(self, lack: str, check: Callable[[], bool], *, within_s: float) -> None:
+        """Wait for a check to hold. Raises Miss, which says what is lacking."""
         until = time.monotonic() + within_s
-        while not check() and time.monotonic() < until and not self._stopping.wait(0.1):
-            pass
+        while not check():
+            if time.monotonic() > until:
+                raise Miss(f"After {within_s:.0f} s {lack}.")
+            pause(self._stopping, 0.1)
 
     def _judge(self, killed: float, ready: float, serving: float, *, engines: int) -> Verdict:
         meanwhile = [seen for seen in self.requests if seen.began < serving and seen.ended > killed]
