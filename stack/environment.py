@@ -128,7 +128,7 @@ def engine_variables(folders: Folders, addresses: Addresses, credentials: Creden
         "ENGINE_ADAPTERS_DIR": str(folders.adapters),
     }
     if runs_on == "cpu" and (further := len(addresses.further_engine_ports)):
-        # Else vLLM binds each engine's threads to the same core, and one that starts there gets next to nothing of it.
+        # Else vLLM binds the threads of all to the same core, where one that starts is starved.
         threads = max(1, (len(os.sched_getaffinity(0)) - 1) // (1 + further))
         defaults |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
     return {
