@@ -156,7 +156,7 @@ class _Passage:
                         continue
                     backend.answered(place.adapter)
                     reader = self._reader(place)
-                    async for data in response.chunks():
+                    while data := await response.part():
                         if passed := reader.feed(data):
                             has_begun = True
                             yield passed

@@ -6,7 +6,6 @@ It stands where a client library would: aiohttp took a third of the gateway's ti
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -106,24 +105,22 @@ class Response:
 
     async def read(self) -> bytes:
         """Return the whole body. Raises EngineBroke."""
-        while not self._is_over:
+        parts = []
+        while part := await self.part():
+            parts.append(part)
+        return b"".join(parts)
+
+    async def part(self) -> bytes:
+        """Return all bytes that are there, once there are some; none at the body's end. Raises EngineBroke."""
+        # No generator: asyncio keeps a record of each one, which costs every answer more than this.
+        while not self._parts:
             if self._error:
                 raise self._error
+            if self._is_over:
+                return b""
             await self._more()
-        return b"".join(self._parts)
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body: each time all bytes that are there. Raises EngineBroke."""
-        while True:
-            if self._parts:
-                part, self._parts, self._size = b"".join(self._parts), [], 0
-                yield part
-            elif self._error:
-                raise self._error
-            elif self._is_over:
-                return
-            else:
-                await self._more()
+        part, self._parts, self._size = b"".join(self._parts), [], 0
+        return part
 
     def close(self) -> None:
         """Hang up, unless all was received."""

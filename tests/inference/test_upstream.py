@@ -120,7 +120,7 @@ async def test_an_answer_may_arrive_cut_at_any_byte(engine, upstream, answer):
     for at in range(1, len(answer)):
         engine.says = [answer[:at], answer[at:]]
         response = await post(upstream, engine)
-        assert b"".join([part async for part in response.chunks()]) == b"hello world"
+        assert await response.read() == b"hello world"
     engine.says = [answer[at : at + 1] for at in range(len(answer))]
     assert await read(upstream, engine) == b"hello world"
     assert engine.connections == 1
@@ -140,7 +140,7 @@ def test_any_chunks_cut_anywhere_are_the_same_body(parts, cuts):
         engine.says = [answer[a:b] for a, b in pairwise(edges)]
         async with engine.serve() as engine.url:
             response = await post(upstream, engine)
-            assert b"".join([part async for part in response.chunks()]) == b"".join(parts)
+            assert await response.read() == b"".join(parts)
             assert await read(upstream, engine) == b"".join(parts)
             assert engine.connections == 1
             await upstream.aclose()
@@ -191,17 +191,17 @@ async def test_an_answer_that_breaks_off_anywhere_is_broken(engine, upstream, an
 
 async def test_what_came_before_a_break_is_passed_on_first(engine, upstream):
     engine.says, engine.then_closes = [CHUNKED[:-30]], True
-    chunks = (await post(upstream, engine)).chunks()
+    response = await post(upstream, engine)
     await asyncio.sleep(0.05)
-    assert (await anext(chunks)).startswith(b"hello")
+    assert (await response.part()).startswith(b"hello")
     with pytest.raises(EngineBroke):
-        await anext(chunks)
+        await response.part()
 
 
 async def test_closing_an_answer_hangs_up(engine, upstream):
     engine.says = [ENDLESS, b"5\r\nhello\r\n"]
     response = await post(upstream, engine)
-    assert await anext(response.chunks()) == b"hello"
+    assert await response.part() == b"hello"
     response.close()
     await asyncio.wait_for(engine.hung_up.wait(), 3)
     engine.says = [LENGTH]
@@ -233,12 +233,11 @@ async def test_being_cancelled_before_the_answer_hangs_up(engine, upstream, is_u
 async def test_a_slow_reader_slows_the_engine_down(engine, upstream):
     engine.says, engine.streams = [ENDLESS], True
     response = await post(upstream, engine)
-    chunks, size = response.chunks(), 0
-    size += len(await anext(chunks))
+    size = len(await response.part())
     await asyncio.sleep(0.3)
     assert engine.written < 12 * 1024 * 1024  # the sockets' buffers and ours, not all 25 MiB
     assert response._size < BUFFERED_MAX_BYTES + 1024 * 1024
-    async for part in chunks:
+    while part := await response.part():
         size += len(part)
     assert size == 400 * 65536
     engine.streams, engine.says = False, [LENGTH]
