@@ -111,7 +111,7 @@ class Response:
         return b"".join(parts)
 
     async def part(self) -> bytes:
-        """Return all bytes that are there, once there are some; none at the body's end. Raises EngineBroke."""
+        """Return all bytes that are there, once there are some; none at the end. Raises EngineBroke."""
         # No generator: asyncio keeps a record of each one, which costs every answer more than this.
         while not self._parts:
             if self._error:
