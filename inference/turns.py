@@ -20,7 +20,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from inference.errors import EngineBusy
 
@@ -41,7 +40,7 @@ class Turn:
     so that nobody's first words wait for all that one tenant sent at once.
     """
 
-    tenant: UUID
+    tenant: str
     style: str
     weight: int
     cost: int
@@ -90,7 +89,7 @@ class Turns:
         self.waiting = 0
         self._clock = clock
         self._present = _Share()  # where who was away begins while nobody waits
-        self._shares: dict[UUID, _Share] = {}
+        self._shares: dict[str, _Share] = {}
         self._taken: dict[str, _Slot] = {}  # the longest taken first
         self.resize(capacity, slots=slots)
 
@@ -147,7 +146,7 @@ class Turns:
             served, slots_s = min(o.served for o in others), min(o.slots_s for o in others)
         share.served, share.slots_s = max(share.served, served), max(share.slots_s, slots_s)
 
-    def _share(self, tenant: UUID) -> _Share:
+    def _share(self, tenant: str) -> _Share:
         share = self._shares.get(tenant)
         if share is None:
             if len(self._shares) > REMEMBERED_MAX:
