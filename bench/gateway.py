@@ -58,7 +58,7 @@ def main() -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most), most))
     os.sched_setaffinity(0, cores.rest())
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling in each start takes memory, and is not production
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what each start compiles takes memory
     began, ports = time.monotonic(), Ports()
     # Not a temporary stack's settings: PostgreSQL and Valkey write to the disk as they do for a demo.
     with temporary() as folders, services.opened(replace(folders, temporary=False), steps) as stack:
