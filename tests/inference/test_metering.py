@@ -3,6 +3,7 @@ import threading
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from foundation import months
 from foundation import valkey as names
@@ -40,7 +41,11 @@ async def three_settled(gateway, known):
 
 
 def test_the_drain_moves_every_event_once_from_two_processes(three_settled, known, valkey):
-    threads = [threading.Thread(target=drain, args=(valkey, f"c{n}")) for n in range(2)]
+    def one(consumer: str) -> None:
+        drain(valkey, consumer)
+        connection.close()
+
+    threads = [threading.Thread(target=one, args=(f"c{n}",)) for n in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -33,6 +33,13 @@ def room_for(adapters: int) -> Iterator[psycopg.Connection]:
                 cursor.executemany("UPDATE adapters_engine SET max_adapters = %s WHERE name = %s", before)
 
 
+def last_used() -> str:
+    """Return which style was asked for last, as the planner knows it."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as database:
+        rows = database.execute("SELECT style_name FROM tenants_usageevent ORDER BY admitted_at DESC LIMIT 1")
+        return rows.fetchone()[0]
+
+
 def wanted(database: psycopg.Connection) -> set[str]:
     rows = database.execute(
         "SELECT style.slug FROM adapters_placement placement "
@@ -45,8 +52,9 @@ def wanted(database: psycopg.Connection) -> set[str]:
 @pytest.mark.timeout(600)
 def test_a_cold_style_is_loaded_while_who_asks_for_it_waits(demo):
     before = told(demo, "poetry")[0]
+    told(demo, "genz")
+    eventually(lambda: last_used() == "genz", within_s=30, what="genz is not in the ledger")
     with room_for(1) as database:
-        told(demo, "genz")
         eventually(lambda: wanted(database) == {"genz"}, within_s=120, what="other styles are not let go")
         kill("engine")  # its next process has never heard of the others
         told(demo, "genz")
