@@ -16,7 +16,9 @@ from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from foundation import locks
 from tenants.public import Demand, recent_requests
 
-ASKED_FOR = timedelta(seconds=60)  # so long a version that a request waited for is let in before others
+# So long a version that a request waited for is let in before others. Who still waits asks again
+# every 5 s; it is much less than a wait lasts, so that who waits for another version gets a turn.
+ASKED_FOR = timedelta(seconds=20)
 SILENT = "The worker beside the engine does not report; this goes on by itself when it is back."
 
 type Plan = dict[str, set[UUID]]
