@@ -280,6 +280,18 @@ def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_anot
 
 
 @db
+def test_who_waits_is_let_in_long_before_giving_up_although_another_was_waited_for_lately(acme, engine, vllm):
+    before, asked = [served(acme, name, engine, adapter_files()) for name in ("noir", "haiku")]
+    Engine.objects.update(max_adapters=1)
+    Placement.objects.filter(version=asked).update(is_wanted=False)
+    lately = timezone.now() - timedelta(seconds=25)
+    Placement.objects.filter(version=before).update(is_wanted=True, asked_at=lately)
+    planning.demand(str(asked.pk))
+    planning.plan_all()
+    assert [place.version for place in Placement.objects.filter(is_wanted=True)] == [asked]
+
+
+@db
 def test_demand_is_read_from_the_newest_events_of_each_style(acme, engine):
     version = known(acme, "noir", engine)
     now = timezone.now()
