@@ -24,6 +24,7 @@ import uvloop
 
 from bench import machine, report
 from bench.fairness import Asker
+from inference.routing import Limits
 from inference.turns import RESERVE
 from stack.trials.styles import Routes, adapters
 from stack.trials.styles import made as made_styles
@@ -48,7 +49,8 @@ class Seen:
 
 def slots() -> int:
     """Return how many of the engine's slots requests have: one is left to probes."""
-    return int(os.environ["ENGINE_MAX_LORAS"]) - 1
+    names = ("ENGINE_MAX_NUM_SEQS", "ENGINE_MAX_LORAS", "ENGINE_MAX_CPU_LORAS")
+    return Limits(*(int(os.environ[name]) for name in names)).slots
 
 
 def places() -> int:
