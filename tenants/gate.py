@@ -24,6 +24,7 @@ LIMITS = (
     "tokens_per_minute",
     "parallel_requests",
     "max_output_tokens",
+    "sequences_per_request",
     "monthly_tokens",
     "monthly_nanousd",
     "weight",

@@ -26,7 +26,11 @@ class Limits:
     input_nanousd: int
     cached_input_nanousd: int
     output_nanousd: int
+    sequences_per_request: int
     private_styles: int
+    stored_versions: int
+    stored_bytes: int
+    open_uploads: int
     weight: int
     plan: str
 
@@ -53,7 +57,11 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
+        sequences_per_request=version.sequences_per_request,
         private_styles=version.private_styles,
+        stored_versions=version.stored_versions,
+        stored_bytes=version.stored_bytes,
+        open_uploads=version.open_uploads,
         weight=version.weight,
         plan=version.plan_id,
     )

@@ -7,6 +7,8 @@ from django.db.models import Q
 
 from tenants.models.people import Tenant
 
+GIB = 1024**3
+
 
 class Plan(models.Model):
     """A plan that tenants can be on."""
@@ -33,7 +35,17 @@ class PlanVersion(models.Model):
     tokens_per_minute = models.PositiveIntegerField()
     parallel_requests = models.PositiveIntegerField()
     max_output_tokens = models.PositiveIntegerField()
+    sequences_per_request = models.PositiveSmallIntegerField(
+        default=16, help_text="Prompts times `n` of one request: each is a sequence of the engine's."
+    )
     private_styles = models.PositiveIntegerField()
+    stored_versions = models.PositiveIntegerField(
+        default=30, help_text="Versions whose files are kept, rejected ones not counted."
+    )
+    stored_bytes = models.BigIntegerField(
+        default=2 * GIB, help_text="Bytes of adapters that are kept or announced by open uploads."
+    )
+    open_uploads = models.PositiveIntegerField(default=3, help_text="Uploads begun and not finished.")
     weight = models.PositiveSmallIntegerField(default=1, help_text="Its share of an engine that is full.")
     overage_allowed = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -42,6 +54,7 @@ class PlanVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["plan", "number"], name="one_plan_version"),
             models.CheckConstraint(condition=Q(weight__gte=1), name="weight_at_least_one"),
+            models.CheckConstraint(condition=Q(sequences_per_request__gte=1), name="one_sequence_at_least"),
         ]
 
     def __str__(self) -> str:
