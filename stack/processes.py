@@ -142,6 +142,7 @@ class Supervisor:
                 stdout=log,
                 stderr=errors,
                 start_new_session=True,
+                umask=0o077,  # what services write, their sockets too, is for their owner alone
                 user=program.user,
                 group=program.user,
                 extra_groups=None if program.user is None else [],

@@ -12,6 +12,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stack import seaweed_tls
 from stack.credentials import Credentials
 from stack.errors import MissingPrerequisite
 from stack.folders import Folders
@@ -90,7 +91,9 @@ def program(
     """Return SeaweedFS; only pages of these origins may upload."""
     data = folders.var / "seaweed"
     data.mkdir(exist_ok=True)
+    data.chmod(0o700)
     sockets = _socket_folder(data)
+    seaweed_tls.ensure(data / ".seaweedfs")
     return Program(
         name="seaweed",
         title="SeaweedFS",
@@ -126,11 +129,11 @@ def program(
         ],
         env={
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(data),  # no settings of the person's own
+            "HOME": str(data),  # security.toml is there, and no settings of the person's own
             "GOMEMLIMIT": "256MiB",
             "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
-            # without these keys the filer's and the volumes' own ports serve anybody on this machine
+            # a second fence behind the certificates: the filer and the volumes ask for tokens, too
             "WEED_JWT_SIGNING_KEY": credentials.seaweed_signing,
             "WEED_JWT_SIGNING_READ_KEY": credentials.seaweed_signing_read,
             "WEED_JWT_FILER_SIGNING_KEY": credentials.seaweed_filer_signing,

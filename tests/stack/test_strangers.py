@@ -1,0 +1,176 @@
+"""What somebody without credentials reaches of SeaweedFS, whose parts talk on ports of their own."""
+
+import io
+import os
+import socket
+import ssl
+import stat
+import subprocess
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from stack import seaweed, seaweed_tls, services
+from stack.folders import Folders
+from stack.steps import Steps
+
+SECRET = b"private weights"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    folders = Folders(tmp_path_factory.mktemp("strangers") / "var")
+    with services.opened(folders, Steps(io.StringIO())) as stack:
+        stack.waiting.all(services.start(stack))
+        storage(stack).put_object(Bucket=seaweed.BUCKET, Key="weights", Body=SECRET)
+        yield stack
+
+
+def storage(stack):
+    return seaweed.client(stack.addresses.storage, stack.credentials)
+
+
+@pytest.fixture
+def inner_ports(stack) -> list[int]:
+    """Every port that SeaweedFS listens on besides S3, as the kernel tells: a new version may open more."""
+    expected, until = set(vars(stack.seaweed_ports).values()), time.monotonic() + 30
+    while not (ports := listening_ports(stack.supervisor.pid("seaweed"))) >= expected:
+        assert time.monotonic() < until, f"SeaweedFS does not listen on {expected - ports}"
+        time.sleep(0.1)  # its admin server starts after S3
+    return sorted(ports - {stack.addresses.s3})
+
+
+def listening_ports(pid: int) -> set[int]:
+    own, ports = set(), set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            own.add(os.readlink(file))
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            is_listening = fields[3] == "0A"
+            if is_listening and f"socket:[{fields[9]}]" in own:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+@pytest.fixture
+def other_certificate(tmp_path) -> Path:
+    """A folder with a certificate as good as SeaweedFS's own, of an authority of the stranger's."""
+    seaweed_tls.ensure(tmp_path)
+    return tmp_path
+
+
+def tls_context(folder: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if folder:
+        context.load_cert_chain(folder / seaweed_tls.CERTIFICATE, folder / seaweed_tls.KEY)
+    return context
+
+
+def first_bytes(port: int, context: ssl.SSLContext) -> bytes:
+    """Return what a port sends to one who speaks HTTP/2 over TLS; gRPC greets, a refusal is an SSLError."""
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"))
+        return connection.recv(1024)
+
+
+def test_no_inner_port_answers_without_tls(inner_ports):
+    paths = [
+        "/",
+        "/dir/status",
+        "/dir/assign",
+        f"/col/delete?collection={seaweed.BUCKET}",
+        f"/buckets/{seaweed.BUCKET}/weights",
+        "/metrics",
+    ]
+    with closing(httpx2.Client(timeout=10)) as client:
+        for port in inner_ports:
+            for path in paths:
+                try:
+                    status = client.get(f"http://127.0.0.1:{port}{path}").status_code
+                except httpx2.TransportError:
+                    continue
+                assert status == 400, f"port {port} answers {path} with {status}"  # "this is an HTTPS server"
+
+
+def test_every_inner_port_demands_a_certificate(inner_ports):
+    for port in inner_ports:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            first_bytes(port, tls_context(None))
+
+
+def test_a_certificate_of_another_authority_is_refused(inner_ports, other_certificate):
+    for port in inner_ports:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            first_bytes(port, tls_context(other_certificate))
+
+
+def test_the_same_request_passes_with_seaweeds_own_certificate(stack, inner_ports):
+    own = tls_context(stack.folders.var / "seaweed" / ".seaweedfs")
+
+    assert all(first_bytes(port, own) for port in inner_ports)
+
+
+def collections_in_weed_shell(stack, home: Path, *, within_s: float) -> str:
+    """Return what SeaweedFS's own shell lists for somebody whose settings lie in `home`."""
+    ports = stack.seaweed_ports
+    done = subprocess.run(
+        [
+            str(seaweed.binary()),
+            "shell",
+            f"-master=127.0.0.1:{ports.master}.{ports.master_grpc}",
+            f"-filer=127.0.0.1:{ports.filer}.{ports.filer_grpc}",
+        ],
+        input="collection.list\n",
+        env={"HOME": str(home), "PATH": os.defpath},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+    )
+    return done.stdout + done.stderr
+
+
+def test_only_its_owners_shell_is_let_in(stack, tmp_path):
+    assert seaweed.BUCKET in collections_in_weed_shell(stack, stack.folders.var / "seaweed", within_s=60)
+    with pytest.raises(subprocess.TimeoutExpired):  # it tries to get in until it is killed
+        collections_in_weed_shell(stack, tmp_path, within_s=5)
+
+
+def test_other_users_reach_neither_its_sockets_nor_its_files(stack):
+    ports = vars(stack.seaweed_ports).values()
+    sockets = [
+        file
+        for file in Path("/tmp").glob("seaweedfs-*.sock")
+        if any(f"-{port}." in file.name for port in ports)
+    ]
+    assert sockets
+
+    assert [file for file in sockets if stat.S_IMODE(file.stat().st_mode) & 0o077] == []
+    assert stat.S_IMODE((stack.folders.var / "seaweed").stat().st_mode) == 0o700
+
+
+def test_the_object_is_still_there_after_all_that(stack):
+    stored = storage(stack).get_object(Bucket=seaweed.BUCKET, Key="weights")
+
+    assert stored["Body"].read() == SECRET
+
+
+def test_certificates_are_kept_until_they_near_their_end(tmp_path, monkeypatch):
+    seaweed_tls.ensure(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    seaweed_tls.ensure(tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+    monkeypatch.setattr(seaweed_tls, "RENEWED_BEFORE_END", seaweed_tls.VALID_FOR)
+    seaweed_tls.ensure(tmp_path)
+    assert (tmp_path / seaweed_tls.CERTIFICATE).read_bytes() != before[seaweed_tls.CERTIFICATE]
