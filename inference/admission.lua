@@ -2,9 +2,10 @@
 -- KEYS: limits, key, styles, account, bucket, hold, leases
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       choices asked, period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly,
---       the caller's bucket for canaries (0 … 99)
--- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, unknown_model, loading,
--- crude, limited. An absent or empty limit (of a key, of spending) means that there is none.
+--       the caller's bucket for canaries (0 … 99), prompt tokens (lower bound)
+-- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, unknown_model, too_long,
+-- loading, crude (an exact count of the prompt could change the answer), limited. An absent or empty limit (of a key,
+-- of spending) means that there is none.
 -- It runs for every request: plain locals instead of tables halve its time.
 local limits_key, key_key, styles_key, account_key, bucket_key, hold_key, leases_key = unpack(KEYS)
 local request, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -49,19 +50,25 @@ if only ~= '' then
   if not style or not string.find(only, style, 1, true) then return {'unknown_model'} end
 end
 local is_cold = is_loading(route)
+-- What is on no engine does not say how long it can be: as long as the base model.
+local told = is_cold and call('HGET', styles_key, 'base') or route
+local context = tonumber(string.match(told, '"max_model_len": (%d+)'))
+local is_exact, least = ARGV[12] == '1', tonumber(ARGV[14])
+if context and least >= context then return {'too_long', context} end
 
-local output = tonumber(limits[7])
+local output, is_cut = tonumber(limits[7]), false
 if asked > 0 then
   output = min(asked, output)
 else
-  -- What is on no engine does not say how long it can be: as long as the base model.
-  local told = is_cold and call('HGET', styles_key, 'base') or route
-  local room = tonumber(string.match(told, '"max_model_len": (%d+)') or 0) - prompt
-  if room < output and ARGV[12] ~= '1' then return {'crude'} end
+  local room = (context or 0) - prompt
+  is_cut = room < output
   output = max(1, min(output, room))
 end
-local tokens = prompt + output * choices
-local nanousd = prompt * max(tonumber(limits[9]), tonumber(limits[10])) + output * choices * tonumber(limits[11])
+local tokens, nanousd
+local function need(prompt)
+  tokens = prompt + output * choices
+  nanousd = prompt * max(tonumber(limits[9]), tonumber(limits[10])) + output * choices * tonumber(limits[11])
+end
 
 local at_k, open_k, requests_k, tokens_k = 'at:' .. key, 'open:' .. key, 'requests:' .. key, 'tokens:' .. key
 local bucket = call('HMGET', bucket_key, 'at', 'open', 'requests', 'tokens', at_k, open_k, requests_k, tokens_k)
@@ -112,11 +119,22 @@ local function busy(scope, cap, budget, parallel, most_requests, most_tokens, us
     return limited(scope, 'tokens', (tokens - level) * 60000 / most_tokens, most_tokens, level)
   end
 end
-local refusal = exhausted('workspace', cap, budget, most_tokens, used, spent, level)
-  or exhausted('key', cap2, budget2, most_tokens2, used2, spent2, level2)
-  or busy('workspace', cap, budget, parallel, most_requests, most_tokens, used, spent, held, reserved, open, requests, level)
-  or busy('key', cap2, budget2, parallel2, most_requests2, most_tokens2, used2, spent2, held2, reserved2, open2, requests2,
-    level2)
+local function refused(prompt)
+  need(prompt)
+  return exhausted('workspace', cap, budget, most_tokens, used, spent, level)
+    or exhausted('key', cap2, budget2, most_tokens2, used2, spent2, level2)
+    or busy('workspace', cap, budget, parallel, most_requests, most_tokens, used, spent, held, reserved, open, requests,
+      level)
+    or busy('key', cap2, budget2, parallel2, most_requests2, most_tokens2, used2, spent2, held2, reserved2, open2,
+      requests2, level2)
+end
+local refusal = refused(prompt)
+if not is_exact and (refusal or is_cut) then
+  -- Only what the shortest possible prompt would meet as well is certain.
+  local certain = refused(least)
+  if not certain then return {'crude'} end
+  if not refusal or certain[2] ~= refusal[2] or certain[3] ~= refusal[3] then refusal = certain end
+end
 if refusal then return refusal end
 -- Only now: who may not ask has nothing loaded, which could cost others their places.
 if is_cold then return {'loading', field, route} end

@@ -99,7 +99,7 @@ class Cold(Exception):
 
 
 class Crude(Exception):
-    """The prompt's byte bound would cut the default output short: count its tokens, then ask again."""
+    """The prompt's byte bound is too crude for an answer: count its tokens, then ask again."""
 
 
 @dataclass(frozen=True)
@@ -124,19 +124,20 @@ async def admit(
     request_id: str,
     model: str,
     prompt: int,
+    least: int | None = None,
     exact: bool = False,
     output: int,
     choices: int,
     user: str = "",
     period: str = "",
 ) -> Grant:
-    """Return a grant; `prompt` is an upper bound of the prompt's tokens.
+    """Return a grant; `prompt` is an upper bound of the prompt's tokens, `least` a lower one (None: as many).
 
     Where a canary runs, it has its share of the users, each always the same version; of the requests where
     they name no user.
 
-    Raises Cold, Loading, Crude, OtherMonth, or the error that says which limit is reached, what is left and
-    when it resets.
+    Raises Cold, Loading, Crude, OtherMonth, ContextTooLong when not even `least` fits, or the error that says
+    which limit is reached, what is left and when it resets.
     """
     period = period or months.current()
     names = caller.names
@@ -147,7 +148,8 @@ async def admit(
     answer = await script(
         keys,
         (request_id, names.tenant, names.key, model, prompt, output, choices, period,
-         *_milliseconds(period), LEASE_MS, int(exact), hundredth(model, user or request_id)),
+         *_milliseconds(period), LEASE_MS, int(exact), hundredth(model, user or request_id),
+         prompt if least is None else least),
     )  # fmt: skip
     if answer[0] != "admitted":
         raise _refusal(answer, model=model, period=period)
@@ -192,6 +194,7 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
         "other_month": lambda: OtherMonth(facts[0]),
         "denied": lambda: DENIED[facts[0]](),  # noqa: PLW0108 only then is there such a fact
         "unknown_model": lambda: errors.UnknownModel(model=model, param="model"),
+        "too_long": lambda: errors.ContextTooLong(max_model_len=facts[0]),
         "loading": lambda: Loading(facts[0], read_route(facts[1])),
         "limited": lambda: _limit_reached(answer, period),
     }

@@ -21,7 +21,9 @@ from inference.admission import Caller, Grant
 from inference.errors import GateUnavailable, UnknownKey
 from inference.metering import Meter, Usage, rebuild
 from inference.multiplexer import Multiplexer
+from inference.prompt_length import longest_token_bytes
 from inference.routing import Routing
+from inference.token_pool import TokenPool
 from inference.upstream import Upstream
 from tenants.public import digests, find_owner, gate_publish, is_well_formed
 
@@ -46,6 +48,8 @@ class Gateway:
         self.unclaiming = self.valkey.script(scripts.UNCLAIMING)
         self.meter = Meter(self.valkey)
         self.routing = Routing(settings.WEB_WORKERS)
+        self.tokens = TokenPool()
+        self.longest_token_bytes = longest_token_bytes(settings.BASE_MODEL_DIR / "tokenizer.json")
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
         self.unanswered: dict[str, Callable[[], Awaitable[None]]] = {}  # by request: how it looks around
         self.loading: Counter[UUID] = Counter()  # by tenant: requests that wait for a style, not admitted yet
@@ -66,6 +70,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.tokens.close()
         await self.upstream.aclose()
         await self.valkey.aclose()
 

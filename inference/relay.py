@@ -19,7 +19,7 @@ from inference.schemas import Asked
 from inference.streams import EventStream
 from inference.turns import Turn
 from inference.upstream import Response
-from inference.waiting import Search, admitted, prompt_tokens
+from inference.waiting import Search, admitted
 
 SETTLE_TRIES_S = (0, 0.1, 0.5, 1, 2, 4, 8)  # Valkey may be restarting: an answer waits for it, unbilled never
 SILENT_FOR_S = 10  # then a stream begins with a comment, so that nobody on the way thinks it dead
@@ -59,7 +59,7 @@ async def counted(gateway: Gateway, caller: Caller, asked: Asked, request_id: st
     passage = _Passage(gateway, caller, asked, request_id)
     await passage.admit()
     try:
-        return min(await prompt_tokens(asked), asked.prompt_bound())
+        return min(await gateway.tokens.count(caller.tenant_id, asked), asked.prompt_bound())
     finally:
         await passage.settle("complete")
 

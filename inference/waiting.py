@@ -11,22 +11,20 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
-
 from foundation import months
-from inference import counting
 from inference.admission import Caller, Cold, Crude, Grant, Loading, OtherMonth, admit, period_at
 from inference.errors import (
     AdapterAbsent,
+    ContextTooLong,
     EngineBroke,
     EngineBusy,
     EngineUnavailable,
     GateUnavailable,
-    Limited,
     StyleLoading,
     UnknownModel,
 )
 from inference.gateway import Gateway
+from inference.prompt_length import least_tokens
 from inference.routing import Backend, Place, Route, read_route
 from inference.schemas import Asked
 from inference.turns import Turn
@@ -39,21 +37,18 @@ WAITING_MAX_PER_TENANT = 512  # for styles to be loaded: nothing else bounds who
 BREAKS_MAX = 2  # of engines with one request in their hands: what it asks may be what breaks them
 
 
-async def prompt_tokens(asked: Asked) -> int:
-    """Return a close upper bound of a prompt's tokens."""
-    return await sync_to_async(counting.prompt_tokens, thread_sensitive=False)(asked)
-
-
 async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:
     """Return a grant, after a wait if the style is on its way. Raises DomainError; then nothing is held."""
     prompt, period = asked.prompt_bound(), months.current()
+    least = min(prompt, least_tokens(asked, gateway.longest_token_bytes))
     warm = exact = False
     load_until_s = 0.0
     while True:
         try:
             grant = await admit(
                 gateway.admission, caller, request_id=request_id, model=asked.model, user=asked.user,
-                prompt=prompt, exact=exact, output=asked.output_tokens, choices=asked.choices, period=period,
+                prompt=prompt, least=least, exact=exact, output=asked.output_tokens, choices=asked.choices,
+                period=period,
             )  # fmt: skip
         except Cold as error:
             if warm:
@@ -65,11 +60,13 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
             await _load(gateway, caller, asked.model, loading, until_s=load_until_s)
         except OtherMonth as error:
             period = period_at(error.now_ms)
-        except (Crude, Limited):
+        except ContextTooLong as error:
+            error.facts["param"] = asked.prompt_field
+            raise
+        except Crude:
             # The byte bound is crude; where it matters, the base model's own tokenizer decides.
-            if exact:
-                raise
-            prompt, exact = min(prompt, await prompt_tokens(asked)), True
+            prompt, exact = min(prompt, await gateway.tokens.count(caller.tenant_id, asked)), True
+            least = min(prompt, least)
         else:
             grant.state = "loading" if load_until_s else None
             return grant

@@ -1,13 +1,16 @@
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 
 from foundation import valkey
+from inference import counting, waiting
 from inference import gateway as gateway_module
-from inference import waiting
 from inference.door import door
-from inference.errors import GateUnavailable
+from inference.errors import EngineBusy, GateUnavailable
 from tenants.keys import new_secret
 from tenants.public import digests
 
@@ -98,7 +101,7 @@ async def test_the_ledger_tells_an_answer_that_says_nothing(client, engine, acco
 
 
 async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, engine, monkeypatch):
-    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 600)
+    monkeypatch.setattr(counting, "prompt_tokens", lambda asked: 600)
     await client.ask(chat(messages=[{"role": "user", "content": "word " * 500}]))
     assert engine.asked[0]["max_tokens"] == 50
     await client.ask(chat(messages=[{"role": "user", "content": "short"}]))
@@ -107,7 +110,7 @@ async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, e
 
 async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, account, monkeypatch):
     account.limit(monthly_tokens=300)
-    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 100)
+    monkeypatch.setattr(counting, "prompt_tokens", lambda asked: 100)
     status, _, _ = await client.ask(chat(messages=[{"role": "user", "content": "word " * 100}]))
     assert status == 200
 
@@ -146,9 +149,9 @@ async def test_a_refusal_by_the_byte_bound_is_counted_again_before_a_style_is_lo
     account.limit(monthly_tokens=300)
     account.load("poetry", "v1")
     asked = chat(messages=[{"role": "user", "content": "word " * 100}])
-    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 100)
+    monkeypatch.setattr(counting, "prompt_tokens", lambda asked: 100)
     assert (await client.ask(asked))[0] == 503
-    monkeypatch.setattr(waiting.counting, "prompt_tokens", lambda asked: 290)
+    monkeypatch.setattr(counting, "prompt_tokens", lambda asked: 290)
     assert (await client.ask(asked))[0] == 429
     assert demanded == []
 
@@ -321,3 +324,64 @@ async def test_a_count_is_a_request_without_tokens(client, account):
     account.limit(requests_per_minute=0.5)
     status, _, refused = await client.ask(body, path="/v1/messages/count_tokens")
     assert (status, json.loads(refused)["error"]["type"]) == (429, "rate_limit_error")
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """The prompts that were counted with the tokenizer."""
+    counted = []
+    monkeypatch.setattr(counting, "prompt_tokens", lambda asked: counted.append(asked) or 100)
+    return counted
+
+
+async def test_a_prompt_that_can_never_fit_is_refused_without_counting_it(client, engine, account, counts):
+    client.gateway.longest_token_bytes = 81
+    for path, body in (
+        ("/v1/chat/completions", chat(messages=[{"role": "user", "content": "word " * 100_000}])),
+        ("/v1/completions", {"model": "poetry", "prompt": ["short", "word " * 100_000]}),
+        ("/v1/messages/count_tokens", chat(messages=[{"role": "user", "content": "word " * 100_000}])),
+    ):
+        status, _, answer = await client.ask(body, path=path)
+        assert (status, b"2048 tokens" in answer) == (400, True)
+    assert (counts, engine.asked, account.held()) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"parallel_requests": 0}, {"requests_per_minute": 0.5}, {"monthly_tokens": 40}]
+)
+async def test_what_a_count_could_not_change_is_refused_without_one(client, account, counts, limits):
+    account.limit(**limits)
+    status, _, _ = await client.ask(
+        chat(max_tokens=50, messages=[{"role": "user", "content": "word " * 3_000}])
+    )
+    assert (status, counts) == (429, [])
+
+
+async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monkeypatch):
+    loop, both = asyncio.get_running_loop(), asyncio.Event()
+    release, lock = threading.Event(), threading.Lock()
+    now = most = 0
+
+    def count(asked):
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        if now == 2:
+            loop.call_soon_threadsafe(both.set)
+        release.wait(5)
+        with lock:
+            now -= 1
+        return 1
+
+    monkeypatch.setattr(counting, "prompt_tokens", count)
+    monkeypatch.setattr(gateway.tokens, "_threads", ThreadPoolExecutor(4))
+    many = [asyncio.create_task(gateway.tokens.count(account.tenant, None)) for _ in range(20)]
+    done, _ = await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
+    assert {type(task.exception()) for task in done} == {EngineBusy}  # more than 16 are not waited for
+    neighbour = asyncio.create_task(gateway.tokens.count(uuid4(), None))
+    await asyncio.wait_for(both.wait(), 5)
+    release.set()
+    assert await neighbour == 1
+    answers = await asyncio.gather(*many, return_exceptions=True)
+    assert (most, answers.count(1)) == (2, 16)

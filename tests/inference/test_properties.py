@@ -531,12 +531,8 @@ class History(RuleBasedStateMachine):
         if ask.key in self.revoked:
             return ("RevokedKey",)
         output, room = MAX_OUTPUT, MAX_MODEL_LEN - ask.prompt
-        if ask.output:
-            output = min(ask.output, output)
-        elif room < output and not ask.exact:
-            return ("Crude",)
-        else:
-            output = max(1, min(output, room))
+        is_cut = not ask.output and room < output
+        output = min(ask.output, output) if ask.output else max(1, min(output, room))
         tokens = ask.prompt + output * ask.choices
         nanousd = ask.prompt * PRICES.input_nanousd + output * ask.choices * PRICES.output_nanousd
         for limit in (*self._for_good(ask, tokens, nanousd, now), *self._for_now(ask, tokens, nanousd, now)):
@@ -548,6 +544,8 @@ class History(RuleBasedStateMachine):
                 error.__name__, scope, words, shown(allowed), shown(floor(max(0, left))), shown(needed),
                 max(1, ceil(ceil(retry_ms) / 1000)), tightest(self._sides(ask), now),
             )  # fmt: skip
+        if is_cut and not ask.exact:
+            return ("Crude",)
         return ("admitted", output, tokens, nanousd)
 
     def _for_good(self, ask: Ask, tokens: int, nanousd: int, now: int):
