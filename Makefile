@@ -2,15 +2,16 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-restart trial-scale clean
+.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-restart trial-scale secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
 	/usr/bin/python3.14 /usr/bin/python3.13 /usr/bin/python3.12 python3.11 /usr/bin/python3.11
-BOOTSTRAP = @for python in $(CANDIDATES); do \
+WITH_PYTHON = @for python in $(CANDIDATES); do \
 	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
-	then exec "$$python" -I stack/bootstrap.py $(1); fi; done; \
+	then exec "$$python" -I $(1); fi; done; \
 	echo 'No Python 3.11 or newer runs here: install python3 (3.12 or newer is best), or set PYTHON=PATH.' >&2; exit 1
+BOOTSTRAP = $(call WITH_PYTHON,stack/bootstrap.py $(1))
 SMALL = SmolLM2-135M-Instruct
 STACK = .venv/bin/python -m stack
 
@@ -105,6 +106,9 @@ bench-ray: ## A Ray cluster with one and two replicas against vLLM by itself
 	$(call BOOTSTRAP,--ray)
 	@for engine in 'ENGINE_KIND=vllm' 'ENGINE_KIND=ray ENGINE_REPLICAS=1' 'ENGINE_KIND=ray ENGINE_REPLICAS=2'; do \
 		env ENGINE_MAX_NUM_SEQS=16 $$engine $(STACK) run --all -- .venv/bin/python -m bench.cluster || exit 1; done
+
+secrets: ## Write .env for docker-compose.yml, every secret made at random; what it says already is kept
+	$(call WITH_PYTHON,stack/env_file.py)
 
 clean: ## Remove the environments and all data of the demo
 	rm -rf .venv .venv-engine .venv-peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

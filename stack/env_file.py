@@ -1,0 +1,79 @@
+"""`make secrets`: write `.env` from `.env.example`, every secret in it made at random.
+
+Needs nothing but Python: a server may have docker and no environment of ours.
+What `.env` says already is kept.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE, FILE = ROOT / ".env.example", ROOT / ".env"
+# What examples of older versions had in a secret's place.
+KNOWN = {"change-me", "1:00", "00"}
+
+
+def _hex() -> str:
+    return secrets.token_hex(32)
+
+
+SECRETS: Mapping[str, Callable[[], str]] = {
+    "DJANGO_SECRET_KEY": _hex,
+    "POSTGRES_PASSWORD": _hex,
+    "VALKEY_PASSWORD": _hex,
+    "S3_ACCESS_KEY": lambda: secrets.token_hex(10),
+    "S3_SECRET_KEY": _hex,
+    "SEAWEED_JWT_KEY": _hex,
+    "API_KEY_PEPPERS": lambda: f"1:{_hex()}",
+    "CACHE_SALT_SECRET": _hex,
+    "ENGINE_API_KEY": _hex,
+}
+
+
+def values_of(text: str) -> dict[str, str]:
+    """Return what an env file sets, by name."""
+    lines = [line.strip() for line in text.splitlines()]
+    pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def filled(text: str) -> str:
+    """Return the env file `text` with every secret that is empty or absent made at random."""
+    known, lines = values_of(text), text.splitlines()
+    for index, line in enumerate(lines):
+        name = line.partition("=")[0].strip()
+        if name in SECRETS and not known[name]:
+            lines[index] = f"{name}={SECRETS[name]()}"
+    absent = [name for name in SECRETS if name not in known]
+    return "\n".join([*lines, *(f"{name}={SECRETS[name]()}" for name in absent)]) + "\n"
+
+
+def write(file: Path, example: Path = EXAMPLE) -> list[str]:
+    """Write the env file, for its owner alone, and return what a person should know, a line each."""
+    before = file.read_text() if file.exists() else example.read_text()
+    after = filled(before)
+    new = file.with_name(f"{file.name}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(after)
+    new.chmod(0o600)  # a leftover of a crash keeps its mode when it is opened
+    new.replace(file)
+
+    was, now = values_of(before), values_of(after)
+    made = [name for name in SECRETS if not was.get(name)]
+    lines = [f"Made at random: {', '.join(made)}"] if made else ["No secret was missing: nothing is changed."]
+    lines += [f"{name} is an example's value: change it." for name in SECRETS if now[name] in KNOWN]
+    empty = [name for name, value in now.items() if not value and name != "HF_TOKEN"]
+    lines += [f"Still empty: {', '.join(empty)}"] if empty else []
+    return lines
+
+
+def main() -> None:
+    for line in write(FILE):
+        print(line)
+    print(f"{FILE.name} is readable for you alone. Fill in the rest, then: docker compose up -d")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stack import checking, env_file
+from stack.folders import ROOT
+
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    return tmp_path / ".env"
+
+
+def mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def test_the_example_holds_no_secret_and_compose_asks_for_each():
+    example = env_file.values_of(env_file.EXAMPLE.read_text())
+
+    assert {name: example[name] for name in env_file.SECRETS} == dict.fromkeys(env_file.SECRETS, "")
+    assert [name for name in env_file.SECRETS if f"${{{name}:?" not in COMPOSE] == []
+
+
+def test_every_variable_that_compose_requires_stands_in_the_example():
+    required = set(re.findall(r"\$\{(\w+):\?", COMPOSE))
+
+    assert required - env_file.values_of(env_file.EXAMPLE.read_text()).keys() == set()
+
+
+def test_secrets_are_long_random_and_different_and_for_the_owner_alone(file):
+    env_file.write(file)
+    first = env_file.values_of(file.read_text())
+    made = [first[name] for name in env_file.SECRETS]
+
+    assert mode(file) == 0o600
+    assert len(set(made)) == len(made)
+    assert all(re.fullmatch(r"(1:)?[0-9a-f]{20,64}", value) for value in made)
+    file.unlink()
+    env_file.write(file)
+    assert not set(made) & set(env_file.values_of(file.read_text()).values())
+
+
+def test_what_was_filled_in_is_kept_and_known_values_are_named(file):
+    file.write_text(
+        "# mine\nSITE_HOST=write.example.org\nVALKEY_PASSWORD=of-mine\nPOSTGRES_PASSWORD=change-me\n"
+    )
+    file.chmod(0o644)
+
+    said = env_file.write(file)
+    once = file.read_text()
+
+    assert once.startswith("# mine\nSITE_HOST=write.example.org\nVALKEY_PASSWORD=of-mine\n")
+    assert "POSTGRES_PASSWORD is an example's value: change it." in said
+    assert mode(file) == 0o600
+    env_file.write(file)
+    assert file.read_text() == once
+
+
+def test_no_secret_is_printed(file):
+    said = "\n".join(env_file.write(file))
+    values = env_file.values_of(file.read_text())
+
+    assert [name for name in env_file.SECRETS if values[name] in said] == []
+
+
+@pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose is not installed")
+def test_compose_takes_what_make_secrets_writes_and_refuses_the_example(file):
+    def config(env: Path, **by_hand: str) -> subprocess.CompletedProcess[str]:
+        command = ["docker-compose", "--env-file", str(env), "-f", checking.COMPOSE, "config", "--quiet"]
+        return subprocess.run(
+            command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **by_hand}, capture_output=True, text=True
+        )
+
+    env_file.write(file)
+
+    assert config(file, **checking.BY_HAND).returncode == 0
+    refused = config(env_file.EXAMPLE, **checking.BY_HAND)
+    assert refused.returncode != 0
+    assert "make secrets" in refused.stderr
