@@ -1,13 +1,13 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes every hold, or changes nothing.
--- KEYS: limits, key, styles, account, bucket, hold, leases
+-- KEYS: limits, key, styles, account, bucket, hold, leases, suspect
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       choices asked, period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly,
 --       the caller's bucket for canaries (0 … 99), prompt tokens (lower bound)
--- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, unknown_model, too_long,
--- loading, crude (an exact count of the prompt could change the answer), limited. An absent or empty limit (of a key,
--- of spending) means that there is none.
+-- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, suspect, unknown_model,
+-- too_long, loading, crude (an exact count of the prompt could change the answer), limited. An absent or empty limit
+-- (of a key, of spending) means that there is none.
 -- It runs for every request: plain locals instead of tables halve its time.
-local limits_key, key_key, styles_key, account_key, bucket_key, hold_key, leases_key = unpack(KEYS)
+local limits_key, key_key, styles_key, account_key, bucket_key, hold_key, leases_key, suspect_key = unpack(KEYS)
 local request, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local prompt, asked, choices, period = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local call, floor, ceil, min, max = redis.call, math.floor, math.ceil, math.min, math.max
@@ -32,6 +32,8 @@ if limits[1] ~= 'live' then return {'denied', 'suspended'} end
 if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
 local expires_at, only = tonumber(api_key[7]), api_key[8] or ''
 if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
+local suspected_ms = call('PTTL', suspect_key)
+if suspected_ms > 0 then return {'suspect', suspected_ms} end
 
 local function is_loading(route) return string.find(route, '"state": "loading"', 1, true) end
 

@@ -18,7 +18,10 @@ LEASE_MS = 30_000
 
 
 class Names(NamedTuple):
-    """The keys in Valkey that a request of one caller touches; `account` and `hold` lack their end."""
+    """The keys in Valkey that a request of one caller touches.
+
+    `account`, `hold` and `suspect` lack their end.
+    """
 
     tenant: str
     key: str
@@ -30,6 +33,7 @@ class Names(NamedTuple):
     hold: str
     leases: str
     stream: str
+    suspect: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Caller:
             tenant, key, valkey.limits_key(tenant), valkey.key_key(tenant, key), valkey.styles_key(tenant),
             valkey.account_key(tenant, ""), valkey.bucket_key(tenant),
             valkey.hold_key(tenant, ""), valkey.leases_key(tag), valkey.stream_of(tag),
+            valkey.suspect_key(tenant, ""),
         )  # fmt: skip
 
 
@@ -130,6 +135,7 @@ async def admit(
     choices: int,
     user: str = "",
     period: str = "",
+    fingerprint: str = "",
 ) -> Grant:
     """Return a grant; `prompt` is an upper bound of the prompt's tokens, `least` a lower one (None: as many).
 
@@ -143,7 +149,7 @@ async def admit(
     names = caller.names
     keys = (
         names.limits, names.api_key, names.styles, names.account + period, names.bucket,
-        names.hold + request_id, names.leases,
+        names.hold + request_id, names.leases, names.suspect + fingerprint,
     )  # fmt: skip
     answer = await script(
         keys,
@@ -196,6 +202,7 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
         "unknown_model": lambda: errors.UnknownModel(model=model, param="model"),
         "too_long": lambda: errors.ContextTooLong(max_model_len=facts[0]),
         "loading": lambda: Loading(facts[0], read_route(facts[1])),
+        "suspect": lambda: errors.SuspectRequest(wait_s=max(1, -(-facts[0] // 1000))),
         "limited": lambda: _limit_reached(answer, period),
     }
     return refusals[verdict]()

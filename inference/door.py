@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from inference import messages, presenting, replays, responses
+from inference import messages, presenting, replays, responses, telemetry
 from inference.admission import Rates
 from inference.errors import DomainError, TooLarge, UnknownKey, UnknownPath
 from inference.gateway import Gateway
@@ -207,6 +207,8 @@ async def _refuse(exchange: Exchange, error: DomainError) -> None:
     limits = presenting.rate_headers(rates if isinstance(rates, Rates) else None)
     tell = messages.error if exchange.scope["path"].startswith("/v1/messages") else presenting.error
     status, body, headers = tell(error)
+    if status >= 500:
+        telemetry.answered_5xx(request=exchange.request_id, status=status, code=error.code)
     await exchange.whole(status, body, headers + limits)
 
 

@@ -17,7 +17,10 @@ from inference.errors import (
     ContextTooLong,
     DomainError,
     EngineBroke,
+    EngineRefuses,
     EngineUnavailable,
+    RequestFailed,
+    UnservableInput,
 )
 from inference.metering import Usage
 from inference.routing import Place, Route
@@ -26,6 +29,13 @@ from inference.upstream import Response, Upstream
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
 RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own words
+# What vLLM answers with 500 although it speaks of the request: xgrammar's and the JSON parser's words.
+BAD_INPUT = re.compile(rb"schema|grammar|regex|recursi|json|nested|tool", re.IGNORECASE)
+# Of a wrong key, an adapter that it does not know, a proxy that lost it, and where it takes nothing.
+OF_THE_ENGINE: dict[int, type[EngineUnavailable]] = {
+    401: EngineRefuses, 403: EngineRefuses, 404: AdapterAbsent, 429: EngineRefuses,
+    502: EngineBroke, 503: EngineRefuses, 504: EngineBroke,
+}  # fmt: skip
 # vLLM adds fields of its own (KV transfer, routed experts, …) that are nobody's business.
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 
@@ -33,8 +43,9 @@ PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "servic
 async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, rank: int) -> Response:
     """Return vLLM's answer once it has begun. Of prompts that wait it reads that of lowest rank first.
 
-    Raises BadRequest with vLLM's reason, or EngineUnavailable: EngineBroke when it failed with this request
-    in its hands, AdapterAbsent when it does not know the adapter (any more).
+    Raises BadRequest with vLLM's reason, RequestFailed when it answered that it failed at this request, or
+    EngineUnavailable: EngineBroke when it broke off with this request in its hands, AdapterAbsent when it
+    does not know the adapter (any more).
     """
     body = asked.fields | {
         "model": place.model, "max_tokens": grant.output_tokens, "stream": asked.stream,
@@ -43,7 +54,7 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, 
     if asked.stream:
         # Every chunk carries the running usage, so that a hang-up is billed what was made.
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
-    headers = f"{_standing_headers()}x-request-id: {grant.request_id}\r\n"
+    headers = f"{standing_headers()}x-request-id: {grant.request_id}\r\n"
     response = await upstream.post(place.url, PATHS[asked.kind], headers, orjson.dumps(body))
     if response.status == 200:
         return response
@@ -54,7 +65,8 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, 
 
 
 @lru_cache(maxsize=1)
-def _standing_headers() -> str:
+def standing_headers() -> str:
+    """Return the header lines that every request to an engine has."""
     return f"authorization: Bearer {settings.ENGINE_API_KEY}\r\ncontent-type: application/json\r\n"
 
 
@@ -65,9 +77,15 @@ def _salt(tenant_id: UUID) -> str:
 
 
 def refusal(status: int, body: bytes, asked: Asked, route: Route, place: Place) -> DomainError:
-    """Return our error for vLLM's: its own may carry disk paths and internal names."""
-    if status not in (400, 422):
-        return {404: AdapterAbsent, 500: EngineBroke}.get(status, EngineUnavailable)(retry_s=2)
+    """Return our error for vLLM's: its own may carry disk paths and internal names.
+
+    A complete 5xx is a fault of the request that got it, else one request could speak for the whole engine;
+    but 503, and what a proxy before the engine says, are of the engine.
+    """
+    if status >= 500 and status not in OF_THE_ENGINE:
+        return UnservableInput() if BAD_INPUT.search(body) else RequestFailed()
+    if status < 400 or status in OF_THE_ENGINE:
+        return OF_THE_ENGINE.get(status, EngineRefuses)(retry_s=2)
     try:
         error = json.loads(body)["error"]
         message = RAY_FRAME.sub(r"\g<own>", str(error["message"]))
@@ -95,12 +113,12 @@ class WholeAnswer:
         return b""
 
     def end(self) -> bytes:
-        """Return the answer. Raises EngineBroke when it is none."""
+        """Return the answer. Raises RequestFailed when it is none: it was complete."""
         try:
             answer = orjson.loads(b"".join(self._parts))
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
-        except (ValueError, KeyError) as error:
-            raise EngineBroke from error
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise RequestFailed from error
         self._usage.take(answer.get("usage") or {})
         answer["model"] = self._route.name
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})

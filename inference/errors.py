@@ -19,6 +19,25 @@ class ContextTooLong(Invalid):
     code = "context_length_exceeded"
 
 
+class UnservableInput(BadRequest):
+    """The model server can't work with this request: its schema, grammar, tools or tool calls are not
+    supported, too large or nested too deeply. Simplify them; the same request would fail again."""
+
+
+class SuspectRequest(Invalid):
+    """The model server stopped while it had this same request, so the request is refused for {wait_s} s more:
+    it may be the cause. Change it, or send it again after that."""
+
+    code = "request_suspected"
+
+
+class RequestFailed(DomainError):
+    """The model server failed at this request, and would again, so it is not tried again. Nothing was billed
+    but what was sent; change the request."""
+
+    code = "request_failed"
+
+
 class UnknownPath(NotFound):
     """There is no such endpoint. There are GET /v1/models, POST /v1/chat/completions, /v1/completions,
     /v1/responses and /v1/messages."""
@@ -105,8 +124,23 @@ class EngineUnavailable(Unavailable):
     code = "server_is_overloaded"
 
 
+class EngineRefuses(EngineUnavailable):
+    """The model server takes no requests at the moment. Nothing was billed; try again shortly."""
+
+
 class EngineBroke(EngineUnavailable):
     """The model server broke off. Nothing is billed but what it had sent; try again shortly."""
+
+
+class EngineSilent(EngineBroke):
+    """The model server said nothing for minutes. Nothing is billed but what it had sent."""
+
+
+class EngineDied(EngineBroke):
+    """The model server stopped while it had this request, so the request is not sent again: it may be the
+    cause. The same request is refused for {minutes} minutes. Nothing is billed but what was sent."""
+
+    code = "engine_stopped"
 
 
 class AdapterAbsent(EngineUnavailable):

@@ -19,6 +19,7 @@ from foundation import valkey
 from inference import scripts
 from inference.admission import Caller, Grant
 from inference.errors import GateUnavailable, UnknownKey
+from inference.health import HealthChecks
 from inference.metering import Meter, Usage, rebuild
 from inference.multiplexer import Multiplexer
 from inference.prompt_length import longest_token_bytes
@@ -52,7 +53,9 @@ class Gateway:
         self.longest_token_bytes = longest_token_bytes(settings.BASE_MODEL_DIR / "tokenizer.json")
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
         self.unanswered: dict[str, Callable[[], Awaitable[None]]] = {}  # by request: how it looks around
+        self.health = HealthChecks(self.upstream)
         self.loading: Counter[UUID] = Counter()  # by tenant: requests that wait for a style, not admitted yet
+        self.loading_bytes: Counter[UUID] = Counter()  # and the size of their bodies
         self.claims: set[str] = set()
         # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
         self._owners: OrderedDict[str, Caller] = OrderedDict()

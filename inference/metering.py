@@ -18,6 +18,7 @@ import redis
 from django.db import IntegrityError, transaction
 
 from foundation import locks, months, valkey
+from inference import telemetry
 from inference.admission import LEASE_MS, Grant, read_prices
 from inference.multiplexer import Multiplexer
 from inference.routing import read_route
@@ -92,6 +93,11 @@ class Meter:
             (grant.request_id, names.tenant, usage.prompt, usage.cached, usage.completion, cost,
              usage.finish_reason, outcome, grant.route_json, grant.engine, ""),
         )  # fmt: skip
+        if settled != 1:
+            telemetry.settlement_refused(
+                request=grant.request_id, tenant=names.tenant, tokens=usage.tokens,
+                reason="it was swept" if settled else "there is no hold",
+            )  # fmt: skip
         if not settled and usage.tokens:
             # Settled before by a call whose answer was lost, or the hold fell to a flush. The event must not
             # be lost; PostgreSQL keeps one a request id, so telling it twice does no harm.

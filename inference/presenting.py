@@ -12,6 +12,8 @@ type Headers = list[tuple[bytes, bytes]]
 
 # The first row that fits counts: (error, status, type).
 TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
+    (errors.RequestFailed, 502, "api_error"),
+    (errors.EngineDied, 502, "api_error"),
     (errors.TooLarge, 413, "invalid_request_error"),
     (errors.Invalid, 400, "invalid_request_error"),
     (errors.UnknownKey, 401, "invalid_request_error"),
@@ -26,6 +28,10 @@ TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
 ADAPTER_STATES: dict[str, Headers] = {
     state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")
 }
+NEVER_AGAIN = (
+    errors.QuotaExhausted, errors.TooLargeForLimit, errors.KeyUsedOtherwise, errors.RequestFailed,
+    errors.EngineDied, errors.SuspectRequest,
+)  # fmt: skip
 WITHOUT_CODE = (errors.BadRequest, errors.TooLarge)
 
 
@@ -56,7 +62,7 @@ def body(error: DomainError) -> bytes:
 def headers(error: DomainError) -> Headers:
     """Return the headers that tell a client whether and when to try again."""
     retry_s, state = error.facts.get("retry_s"), error.facts.get("adapter_state")
-    if isinstance(error, errors.QuotaExhausted | errors.TooLargeForLimit | errors.KeyUsedOtherwise):
+    if isinstance(error, NEVER_AGAIN):
         return [(b"x-should-retry", b"false")]
     if isinstance(error, errors.Limited | errors.Unavailable | errors.KeyInUse):
         again = [(b"retry-after", str(retry_s or 2).encode())]

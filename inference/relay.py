@@ -2,15 +2,25 @@
 settle, and only then the last byte. Until the first byte another engine may be asked."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
 
-from inference import engine, presenting
+from inference import diagnosis, engine, presenting, telemetry
 from inference.admission import Caller, Grant
 from inference.engine import WholeAnswer
-from inference.errors import DomainError, EngineBusy, EngineUnavailable, GateUnavailable, Unavailable
+from inference.errors import (
+    DomainError,
+    EngineBusy,
+    EngineDied,
+    EngineUnavailable,
+    GateUnavailable,
+    RequestFailed,
+    Unavailable,
+    UnservableInput,
+)
 from inference.gateway import Gateway
 from inference.metering import Usage
 from inference.presenting import Headers
@@ -71,6 +81,8 @@ class _Passage:
         self._gateway, self._caller, self._asked, self._request_id = gateway, caller, asked, request_id
         self._usage = Usage()
         self._grant: Grant | None = None
+        self._began_s = time.monotonic()
+        self._waited_s: float | None = None
 
     async def whole(self) -> Answer:
         """Return the answer in one piece."""
@@ -158,33 +170,41 @@ class _Passage:
                     reader = self._reader(place)
                     while data := await response.part():
                         if passed := reader.feed(data):
-                            has_begun = True
+                            has_begun = has_begun or self._end_wait()
                             yield passed
                     closing, outcome = reader.end(), "complete"
                     self._usage.end(self._asked.choices)
                     break
-                except EngineUnavailable as error:
-                    backend.failed(place.adapter, error)
-                    search.failed(place, error)
-                    if has_begun:
-                        raise
+                except (EngineUnavailable, RequestFailed, UnservableInput) as error:
+                    failure = await self._diagnosed(place, backend, error)
+                    search.failed(place, failure, is_last=has_begun)
                     self._usage.forget()
                 finally:
                     backend.turns.leave(turn)
                     if response:
                         response.close()
         except DomainError as error:
-            is_failure = has_begun or isinstance(error, EngineUnavailable)
-            outcome = "upstream_error" if is_failure else "refused"
+            outcome = await self._ended(error, has_begun=has_begun)
             if not has_begun:
-                self._usage.forget()  # what was counted never reached the client
-                if isinstance(error, Unavailable) and self._grant:
-                    error.facts["adapter_state"] = self._grant.state or "loading"
                 raise
             closing = _frame(presenting.body(error))
         finally:
+            self._tell_wait(outcome)
             await self.settle(outcome)
         yield closing
+
+    def _end_wait(self) -> bool:
+        self._waited_s = time.monotonic() - self._began_s
+        return True
+
+    def _tell_wait(self, outcome: str) -> None:
+        """Log a wait that was long: until the first byte, or for none."""
+        waited_s = time.monotonic() - self._began_s if self._waited_s is None else self._waited_s
+        if waited_s > telemetry.SLOW_FROM_S:
+            telemetry.slow_request(
+                request=self._request_id, tenant=self._caller.names.tenant, waited_s=waited_s,
+                engine=self._grant.engine if self._grant else "", outcome=outcome,
+            )  # fmt: skip
 
     async def _sent(self, search: Search, place: Place, backend: Backend, turn: Turn) -> Response | None:
         """Return the answer once it has begun, or None where another place is the better choice by now.
@@ -204,10 +224,28 @@ class _Passage:
         except EngineBusy as error:
             search.busy(place, error)
         except TimeoutError:
-            await search.look_again()
+            await search.left(turn)
         finally:
             search.unwatch()
         return None
+
+    async def _diagnosed(self, place: Place, backend: Backend, error: DomainError) -> DomainError:
+        """Return what a failure means; that is found out for others, too, though this client may hang up."""
+        diagnosing = diagnosis.diagnose(
+            self._gateway, place, backend, error, caller=self._caller, asked=self._asked,
+            request_id=self._request_id,
+        )  # fmt: skip
+        return await asyncio.shield(self._gateway.keep(diagnosing))
+
+    async def _ended(self, error: DomainError, *, has_begun: bool) -> str:
+        """Return the outcome of a request that ends with an error."""
+        if isinstance(error, EngineDied):
+            await diagnosis.suspect(self._gateway, self._caller, self._asked)
+        if not has_begun:
+            self._usage.forget()  # what was counted never reached the client
+            if isinstance(error, Unavailable) and self._grant:
+                error.facts["adapter_state"] = self._grant.state or "loading"
+        return "upstream_error" if has_begun or isinstance(error, EngineUnavailable) else "refused"
 
     def _turn(self, place: Place) -> Turn:
         assert self._grant
@@ -218,6 +256,7 @@ class _Passage:
         assert self._grant
         if self._asked.stream:
             return EventStream(self._asked, self._grant.route, place, self._usage)
+        self._end_wait()  # its first bytes come when all is generated
         return WholeAnswer(self._grant.route, self._usage)
 
     @staticmethod

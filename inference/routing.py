@@ -8,17 +8,31 @@ flight.
 import json
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Collection
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from inference.errors import AdapterAbsent, EngineUnavailable
+from inference import telemetry
+from inference.errors import (
+    AdapterAbsent,
+    DomainError,
+    EngineBroke,
+    EngineRefuses,
+    EngineUnavailable,
+    RequestFailed,
+)
 from inference.turns import Turns
 
 FAILURES_MAX = 3  # of an engine, one after the other
 OPEN_FOR_S = 3.0  # then it is left alone for so long
+# One tenant's requests may fail by themselves. Only where those of several do, and nothing is answered
+# between, is the engine left alone, and tried by all again after OPEN_FOR_S: else those tenants could keep it
+# closed.
+TROUBLED_TENANTS = 3
+TROUBLED_WITHIN_S = 10.0
+TOGETHER_S = 1.0  # requests that break off so close to each other broke for one reason
 ABSENT_FOR_S = 1.0  # the same for a style that an engine does not know: it is being loaded again
 
 type State = Literal["warm", "cpu", "disk", "loading"]
@@ -99,17 +113,24 @@ class Circuit:
     open_for_s: float
     failures: int = 0
     tries_again_s: float = 0.0
+    pauses_until_s: float = 0.0
+
+    @property
+    def has_tripped(self) -> bool:
+        """Return whether it failed so often that only one at a time may try until something is answered."""
+        return self.failures >= self.failures_max
 
     def is_open(self) -> bool:
         """Return whether nobody may try just now."""
-        return self.failures >= self.failures_max and time.monotonic() < self.tries_again_s
+        now_s = time.monotonic()
+        return now_s < self.pauses_until_s or (self.has_tripped and now_s < self.tries_again_s)
 
     def lets_through(self) -> bool:
         """Return whether the caller may try; if it is the one that tries again, the others wait."""
-        if self.failures < self.failures_max:
-            return True
         if self.is_open():
             return False
+        if not self.has_tripped:
+            return True
         self.tries_again_s = time.monotonic() + self.open_for_s
         return True
 
@@ -117,6 +138,15 @@ class Circuit:
         """Count a failure."""
         self.failures += 1
         self.tries_again_s = time.monotonic() + self.open_for_s
+
+    def trip(self) -> None:
+        """Open at once, as after so many failures."""
+        self.failures = max(self.failures, self.failures_max - 1)
+        self.fail()
+
+    def pause(self) -> None:
+        """Open for once; then all may try again."""
+        self.pauses_until_s = time.monotonic() + self.open_for_s
 
 
 class Recent:
@@ -144,8 +174,11 @@ class Recent:
 class Backend:
     """One engine as this process sees it: its turns, its circuit, and which adapters it used lately."""
 
-    def __init__(self, limits: Limits, processes: int) -> None:
+    def __init__(self, limits: Limits, processes: int, name: str = "") -> None:
+        self.name = name
         self._processes = processes
+        self._troubled: dict[str, float] = {}  # when requests of which tenants failed, since the last answer
+        self._broke_s: deque[float] = deque(maxlen=2)
         self.turns = Turns(1, slots=1)
         self._slots, self._memory = Recent(), Recent()
         self._circuit = Circuit(FAILURES_MAX, OPEN_FOR_S)
@@ -178,22 +211,58 @@ class Backend:
 
     def answered(self, adapter: str) -> None:
         """Note an answer: the engine is there, and has the adapter at work."""
+        if self._circuit.has_tripped:
+            telemetry.circuit_closed(self.name)
         self._circuit.failures = 0
+        self._troubled.clear()
         self._absent.pop(adapter, None)
         if adapter:
             self._slots.use(adapter)
             self._memory.use(adapter)
 
-    def failed(self, adapter: str, error: EngineUnavailable) -> None:
-        """Note a failure: of the adapter where the engine answers that it does not know it."""
+    def failed(self, adapter: str, error: DomainError, *, tenant: str = "", is_down: bool = False) -> None:
+        """Note a failure, and of what: the adapter, the engine, or one tenant's request.
+
+        `is_down`: the engine's own word on its health. Without it what went wrong with a request that the
+        engine had is that request's until those of several tenants fail.
+        """
         if isinstance(error, AdapterAbsent):
             self._circuit.failures = 0
             self._absent.setdefault(adapter, Circuit(1, ABSENT_FOR_S)).fail()
+        elif is_down:
+            self._fail(self._circuit.trip, "its health check failed")
+        elif isinstance(error, EngineBroke | EngineRefuses | RequestFailed):
+            self._trouble(tenant)
+        elif isinstance(error, EngineUnavailable):
+            self._fail(self._circuit.fail, "it can't be reached")
+
+    def broke_off(self) -> None:
+        """Note that a connection broke with a request in the engine's hands."""
+        self._broke_s.append(time.monotonic())
+
+    def broke_with_others(self) -> bool:
+        """Return whether several connections broke just now."""
+        since_s = time.monotonic() - TOGETHER_S
+        return sum(broke_s >= since_s for broke_s in self._broke_s) > 1
+
+    def _fail(self, count: Callable[[], None], reason: str) -> None:
+        was_tripped = self._circuit.has_tripped
+        count()
+        if not self._circuit.has_tripped:
             return
-        self._circuit.fail()
-        if self._circuit.is_open():
-            self._slots.clear()  # what comes back has forgotten, too
-            self._memory.clear()
+        self._slots.clear()  # what comes back has forgotten, too
+        self._memory.clear()
+        if not was_tripped:
+            telemetry.circuit_opened(self.name, reason)
+
+    def _trouble(self, tenant: str) -> None:
+        now_s = time.monotonic()
+        self._troubled[tenant] = now_s
+        lately = [at_s for at_s in self._troubled.values() if at_s > now_s - TROUBLED_WITHIN_S]
+        if len(lately) >= TROUBLED_TENANTS:
+            self._troubled.clear()
+            self._circuit.pause()
+            telemetry.circuit_opened(self.name, f"requests of {len(lately)} workspaces failed")
 
 
 @dataclass(eq=False)
@@ -207,7 +276,7 @@ class Routing:
         """Return the engine of a place."""
         backend = self._backends.get(place.engine)
         if backend is None:
-            backend = self._backends[place.engine] = Backend(place.limits, self.processes)
+            backend = self._backends[place.engine] = Backend(place.limits, self.processes, place.engine)
             self._warn(place)
         elif backend.limits != place.limits:
             backend.fit(place.limits)  # not a new one: while routes are written anew they differ for a while

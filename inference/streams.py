@@ -67,7 +67,7 @@ class EventStream:
     def _failure(self, event: bytes) -> DomainError:
         """Return what an error event means: vLLM refuses some fields only when the stream has begun."""
         try:
-            status = orjson.loads(event)["error"]["code"]
+            status = int(orjson.loads(event)["error"]["code"])
         except (ValueError, KeyError, TypeError):
             status = 500
         return refusal(status, event, self._asked, self._route, self._place)

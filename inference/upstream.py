@@ -11,9 +11,12 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from inference.errors import EngineBroke, EngineUnavailable
+from inference.errors import EngineBroke, EngineSilent, EngineUnavailable
 
 CONNECT_WITHIN_S = 2
+# A connection that was idle may be closed by the engine in the moment of asking. Whatever breaks later than
+# that broke with the request in the engine's hands, and nobody sends it again.
+IDLE_CLOSE_WITHIN_S = 0.5
 SILENT_FOR_S = 600  # a long prompt on a slow engine
 BUFFERED_MAX_BYTES = 256 * 1024
 
@@ -32,9 +35,18 @@ class Upstream:
         Raises EngineUnavailable when the engine can't be reached, EngineBroke when it had the request.
         """
         address = _address(url)
-        head = f"POST {path} HTTP/1.1\r\nhost: {address[1]}:{address[2]}\r\n{headers}"
+        head = f"POST {path} HTTP/1.1\r\n{_host(address)}{headers}"
         request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
-        was_sent = False
+        return await self._answer(address, request)
+
+    async def get(self, url: str, path: str, headers: str) -> "Response":
+        """Return the answer once it has begun. Raises EngineUnavailable or EngineBroke."""
+        address = _address(url)
+        head = f"GET {path} HTTP/1.1\r\n{_host(address)}{headers}\r\n"
+        return await self._answer(address, head.encode())
+
+    async def _answer(self, address: Address, request: bytes) -> "Response":
+        was_sent, loop = False, asyncio.get_running_loop()
         while True:
             try:
                 connection, is_used = await self._connection(address)
@@ -42,11 +54,12 @@ class Upstream:
                 if was_sent:  # it was not idleness that closed the last connection
                     raise EngineBroke from error
                 raise
-            response, was_sent = connection.send(request), True
+            response, was_sent, sent_s = connection.send(request), True, loop.time()
             try:
                 await response.begun()
             except EngineBroke:
-                if is_used and not response.has_begun and not response.was_given_up:
+                is_at_once = loop.time() - sent_s < IDLE_CLOSE_WITHIN_S
+                if is_used and is_at_once and not response.has_begun and not response.was_given_up:
                     continue  # the engine closed a connection that had been idle: not an answer
                 raise
             except BaseException:
@@ -216,8 +229,8 @@ class _Connection(asyncio.Protocol):
             self._silence.cancel()
         if self in self._idle:
             self._idle.remove(self)
-        if self._response:
-            self._response.fail(EngineBroke())
+        if response := self._response:
+            response.fail(EngineSilent() if response.was_given_up else EngineBroke())
 
     def on_headers_complete(self) -> None:
         assert self._parser
@@ -250,6 +263,10 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
         else:
             self._silence = self.loop.call_later(left_s if left_s > 0 else SILENT_FOR_S, self._look)
+
+
+def _host(address: Address) -> str:
+    return f"host: {address[1]}:{address[2]}\r\n"
 
 
 @lru_cache(maxsize=1024)

@@ -16,8 +16,10 @@ from inference.admission import Caller, Cold, Crude, Grant, Loading, OtherMonth,
 from inference.errors import (
     AdapterAbsent,
     ContextTooLong,
+    DomainError,
     EngineBroke,
     EngineBusy,
+    EngineDied,
     EngineUnavailable,
     GateUnavailable,
     StyleLoading,
@@ -27,13 +29,18 @@ from inference.gateway import Gateway
 from inference.prompt_length import least_tokens
 from inference.routing import Backend, Place, Route, read_route
 from inference.schemas import Asked
+from inference.suspects import SUSPECT_FOR_S, fingerprint
 from inference.turns import Turn
 
 BASE = "base"  # everybody has this name
 LOOK_EVERY_S = 0.25
 LOAD_PATIENCE_S = 60
 ENGINE_PATIENCE_S = 120
-WAITING_MAX_PER_TENANT = 512  # for styles to be loaded: nothing else bounds who isn't admitted yet
+# Who waits for a style isn't admitted yet, so nothing else bounds how many do and what they keep in memory.
+WAITING_MAX = 1024
+WAITING_MAX_PER_TENANT = 128
+WAITING_MAX_BYTES = 128 * 1024 * 1024  # of bodies; parsed, one takes a few times as much
+WAITING_MAX_BYTES_PER_TENANT = 16 * 1024 * 1024
 BREAKS_MAX = 2  # of engines with one request in their hands: what it asks may be what breaks them
 
 
@@ -42,13 +49,13 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
     prompt, period = asked.prompt_bound(), months.current()
     least = min(prompt, least_tokens(asked, gateway.longest_token_bytes))
     warm = exact = False
-    load_until_s = 0.0
+    load_until_s, mark = 0.0, fingerprint(asked)
     while True:
         try:
             grant = await admit(
                 gateway.admission, caller, request_id=request_id, model=asked.model, user=asked.user,
                 prompt=prompt, least=least, exact=exact, output=asked.output_tokens, choices=asked.choices,
-                period=period,
+                period=period, fingerprint=mark,
             )  # fmt: skip
         except Cold as error:
             if warm:
@@ -57,7 +64,7 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
             warm = True
         except Loading as loading:
             load_until_s = load_until_s or time.monotonic() + LOAD_PATIENCE_S
-            await _load(gateway, caller, asked.model, loading, until_s=load_until_s)
+            await _load(gateway, caller, asked, loading, until_s=load_until_s)
         except OtherMonth as error:
             period = period_at(error.now_ms)
         except ContextTooLong as error:
@@ -72,13 +79,13 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
             return grant
 
 
-async def _load(gateway: Gateway, caller: Caller, model: str, loading: Loading, *, until_s: float) -> None:
+async def _load(gateway: Gateway, caller: Caller, asked: Asked, loading: Loading, *, until_s: float) -> None:
     """Have a style loaded; return once its name leads anywhere else. Raises StyleLoading after a while."""
     route: Route | None = loading.route
-    with _waiting(gateway, caller.tenant_id):
+    with _waiting(gateway, caller.tenant_id, asked.body_bytes):
         while route and not route.places:
             if time.monotonic() >= until_s:
-                raise StyleLoading(model=model, retry_s=5, adapter_state="loading")
+                raise StyleLoading(model=asked.model, retry_s=5, adapter_state="loading")
             gateway.demand(route.version_id)
             await asyncio.sleep(LOOK_EVERY_S)
             with suppress(GateUnavailable):
@@ -87,17 +94,26 @@ async def _load(gateway: Gateway, caller: Caller, model: str, loading: Loading, 
 
 
 @contextmanager
-def _waiting(gateway: Gateway, tenant_id: UUID) -> Iterator[None]:
-    """Count one request that waits for a style. Raises EngineBusy when a tenant has too many."""
-    if gateway.loading[tenant_id] >= WAITING_MAX_PER_TENANT:
+def _waiting(gateway: Gateway, tenant_id: UUID, body_bytes: int) -> Iterator[None]:
+    """Count one request that waits for a style. Raises EngineBusy when too many or too large ones do."""
+    requests, sizes = gateway.loading, gateway.loading_bytes
+    is_full = (
+        requests[tenant_id] >= WAITING_MAX_PER_TENANT
+        or requests.total() >= WAITING_MAX
+        or sizes[tenant_id] + body_bytes > WAITING_MAX_BYTES_PER_TENANT
+        or sizes.total() + body_bytes > WAITING_MAX_BYTES
+    )
+    if is_full:
         raise EngineBusy(retry_s=5, adapter_state="loading")
-    gateway.loading[tenant_id] += 1
+    requests[tenant_id] += 1
+    sizes[tenant_id] += body_bytes
     try:
         yield
     finally:
-        gateway.loading[tenant_id] -= 1
-        if not gateway.loading[tenant_id]:
-            del gateway.loading[tenant_id]
+        requests[tenant_id] -= 1
+        sizes[tenant_id] -= body_bytes
+        if not requests[tenant_id]:
+            del requests[tenant_id], sizes[tenant_id]
 
 
 class Search:
@@ -128,23 +144,29 @@ class Search:
             grant.state = backend.state(place.adapter)
         return found
 
-    def failed(self, place: Place, error: EngineUnavailable) -> None:
-        """Note that a place failed. Raises the error when trying again could break another engine."""
+    def failed(self, place: Place, error: DomainError, *, is_last: bool) -> None:
+        """Note that a place failed. Raises the error when no other may be asked, or that would break, too."""
+        if is_last or isinstance(error, EngineDied) or not isinstance(error, EngineUnavailable):
+            raise error
         self._failed.add(place.engine)
         self._failure = error
         if isinstance(error, AdapterAbsent):
             self._grant.state = "loading"
             self._gateway.demand(self._route.version_id)
         if isinstance(error, EngineBroke):
-            self._breaks += 1
-            if self._breaks >= BREAKS_MAX:
-                raise error
+            self._count_break()
 
     def busy(self, place: Place, error: EngineBusy) -> None:
         """Note that too many wait for a place. Raises the error when there is no other healthy one."""
         self._failed.add(place.engine)
         if not self._has_healthy(self._route, without=self._failed):
             raise error
+
+    async def left(self, turn: Turn) -> None:
+        """Note that an attempt was ended since its engine isn't healthy; raises where `failed` would."""
+        if turn.is_at_work:
+            self._count_break()
+        await self.look_again()
 
     def watch(self, attempt: asyncio.Timeout, turn: Turn) -> None:
         """Let an attempt be ended, until `unwatch`, when its engine isn't healthy any more and another is."""
@@ -159,6 +181,11 @@ class Search:
         """Read, if Valkey answers, where the name leads now. Raises UnknownModel when it leads nowhere."""
         with suppress(GateUnavailable):
             await self._look_again()
+
+    def _count_break(self) -> None:
+        self._breaks += 1
+        if self._breaks >= BREAKS_MAX:
+            raise EngineDied(minutes=SUSPECT_FOR_S // 60)
 
     async def _look_around(self) -> None:
         with suppress(GateUnavailable, UnknownModel):

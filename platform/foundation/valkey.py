@@ -55,6 +55,11 @@ def hold_key(tenant_id: UUID | str, request_id: str) -> str:
     return f"{shard(tenant_id)}:{tenant_id}:hold:{request_id}"
 
 
+def suspect_key(tenant_id: UUID | str, fingerprint: str) -> str:
+    """String: an engine died with this request of a tenant in its hands; it ends by itself in minutes."""
+    return f"{shard(tenant_id)}:{tenant_id}:suspect:{fingerprint}"
+
+
 def leases_key(tag: str) -> str:
     """Sorted set of one shard: `<tenant> <request id>` by the end of the lease; the sweeper reads it."""
     return f"{tag}:leases"

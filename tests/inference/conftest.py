@@ -36,6 +36,16 @@ class Account:
     def caller(self) -> Caller:
         return Caller(self.tenant, self.key)
 
+    def open(self) -> None:
+        """Publish its limits and its key, in a Valkey that knows of all holds."""
+        self.store.set(names.epoch_key(names.shard(self.tenant)), "whole")
+        self.limit(**LIMITS)
+        self.store.hset(
+            names.key_key(self.tenant, self.key),
+            mapping={"state": "live", "expires_at": "", "styles": "", "monthly_tokens": ""},
+        )
+        self.store.hset(names.account_key(self.tenant, self.period), "used", 0)
+
     def limit(self, **changes: int | str) -> None:
         self.store.hset(names.limits_key(self.tenant), mapping=changes)
 
@@ -104,13 +114,7 @@ def place(engine: str, url: str, **more: object) -> dict[str, object]:
 @pytest.fixture
 def account(valkey) -> Account:
     account = Account(valkey, uuid4(), uuid4(), months.current())
-    valkey.set(names.epoch_key(names.shard(account.tenant)), "whole")
-    account.limit(**LIMITS)
-    account.store.hset(
-        names.key_key(account.tenant, account.key),
-        mapping={"state": "live", "expires_at": "", "styles": "", "monthly_tokens": ""},
-    )
-    account.store.hset(names.account_key(account.tenant, account.period), "used", 0)
+    account.open()
     account.offer("poetry")
     return account
 

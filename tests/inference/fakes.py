@@ -56,6 +56,7 @@ class FakeEngine:
         self.aborts = False
         self.hangs = False
         self.error_event: dict | None = None
+        self.health = 200
         self.asked: list[dict] = []
         self.written = 0
         self.hung_up = asyncio.Event()
@@ -65,12 +66,22 @@ class FakeEngine:
         """Yield its address; at the same port it is the same engine after a restart."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self.answer)
-        server = TestServer(app, port=port)
+        app.router.add_get("/health", self.say_health)
+        server = self._server = TestServer(app, port=port)
         await server.start_server()
         try:
             yield str(server.make_url("")).rstrip("/")
         finally:
             await server.close()
+
+    async def die(self) -> None:
+        """End as a killed process does: all connections break, nobody listens."""
+        for connection in list(self._server.handler.connections):
+            connection.transport.abort()
+        await self._server.close()
+
+    async def say_health(self, request: web.Request) -> web.Response:
+        return web.Response(status=self.health)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

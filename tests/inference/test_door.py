@@ -193,7 +193,7 @@ async def test_an_engine_that_breaks_off_is_told_in_the_stream(client, engine, a
 async def test_a_failure_before_the_first_token_bills_nothing_and_is_an_event(
     client, engine, account, stream, quick
 ):
-    engine.refuses = (500, "LoRA /srv/adapters/v_secret is broken")
+    engine.refuses = (503, "LoRA /srv/adapters/v_secret is broken")
     status, head, body = await client.ask(chat(stream=stream))
     assert status == 503
     assert head["retry-after"]
@@ -201,6 +201,31 @@ async def test_a_failure_before_the_first_token_bills_nothing_and_is_an_event(
     [event] = account.events()
     assert (event["outcome"], event["engine"], event["cost_nanousd"]) == ("upstream_error", "engine-1", 0)
     assert (account.used(), account.held()) == (0, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("says", "status", "kind"),
+    [
+        ("LoRA /srv/adapters/v_secret is broken", 502, "api_error"),
+        ("xgrammar: invalid range in JSON schema /srv/x", 400, "invalid_request_error"),
+        ("maximum recursion depth exceeded", 400, "invalid_request_error"),
+    ],
+)
+@pytest.mark.parametrize("in_an_event", [False, True])
+async def test_a_requests_own_failure_is_told_not_to_be_sent_again(
+    client, engine, account, *, says, status, kind, stream, in_an_event
+):
+    engine.refuses = None if in_an_event and stream else (500, says)
+    engine.error_event = {"error": {"message": says, "code": 500}} if in_an_event else None
+    told, head, body = await client.ask(chat(stream=stream))
+    error = json.loads(body)["error"]
+    assert (told, error["type"], b"srv" in body) == (status, kind, False)
+    assert head.get("x-should-retry") == ("false" if status == 502 else None)
+    assert "retry-after" not in head
+    assert (account.events(), account.used(), account.held()) == ([], 0, 0)
+    assert account.bucket()["open"] == "0"
+    assert int(float(account.bucket()["requests"])) == 99  # of 100 a minute
 
 
 async def test_what_the_engine_refuses_is_no_failure(client, engine, account):
@@ -295,7 +320,7 @@ async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(cl
     assert (await running)[0] == 200
 
     engine.refuses = (500, "no")
-    assert (await client.ask(chat(), headers={"idempotency-key": "k2"}))[0] == 503
+    assert (await client.ask(chat(), headers={"idempotency-key": "k2"}))[0] == 502
     engine.refuses = None
     status, head, _ = await client.ask(chat(), headers={"idempotency-key": "k2"})
     assert (status, head.get("idempotent-replayed")) == (200, None)

@@ -8,16 +8,26 @@ from uuid import uuid4
 
 import pytest
 
+from foundation import valkey as names
 from inference import gateway as gateway_module
+from inference import presenting, routing, waiting
 from inference import relay as relay_module
 from inference import turns as turns_module
-from inference import waiting
-from inference.errors import EngineBroke, EngineBusy, EngineUnavailable, StyleLoading, UnknownModel
+from inference.errors import (
+    EngineBusy,
+    EngineDied,
+    EngineUnavailable,
+    RequestFailed,
+    StyleLoading,
+    SuspectRequest,
+    UnknownModel,
+)
 from inference.relay import new_request_id, relay
-from inference.routing import FAILURES_MAX, read_route
+from inference.routing import FAILURES_MAX, TROUBLED_TENANTS, read_route
 from inference.schemas import parse
+from inference.suspects import SUSPECT_FOR_S
 from inference.turns import Turn
-from tests.inference.conftest import place
+from tests.inference.conftest import Account, place
 from tests.inference.fakes import FakeEngine
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -78,7 +88,7 @@ async def away(account):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("failure", ["down", "500", "503", "404", "breaks off"])
+@pytest.mark.parametrize("failure", ["down", "503", "404", "breaks off"])
 async def test_before_the_first_token_the_next_engine_answers(account, engines, ask, stream, failure):
     first, second = engines
     if failure == "down":
@@ -97,7 +107,7 @@ async def test_before_the_first_token_the_next_engine_answers(account, engines, 
 
 
 async def test_an_error_event_before_the_first_token_is_a_failure_too(account, engines, ask):
-    engines[0].error_event = {"error": {"message": "EngineCore died", "code": 500}}
+    engines[0].error_event = {"error": {"message": "The model is being scaled", "code": 503}}
     headers, text = await ask(stream=True)
     assert b"error" not in text
     assert text.endswith(b"data: [DONE]\n\n")
@@ -122,18 +132,21 @@ async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
     assert engines[1].asked == []
 
 
-async def test_a_dead_engine_is_asked_only_now_and_then(account, engines, ask):
-    engines[0].refuses = (503, "no")
-    first, second = (at["url"] for at in account.places("poetry"))
+async def test_a_dead_engine_is_asked_only_now_and_then(gateway, account, engines, ask, monkeypatch):
+    tried, connect = Counter(), gateway.upstream._connection
+
+    async def connection(address):
+        tried[address[2]] += 1
+        return await connect(address)
+
+    monkeypatch.setattr(gateway.upstream, "_connection", connection)
+    first, second = GONE, account.places("poetry")[1]["url"]
     for number in range(20):  # of each style both know as little, so the first is asked first
         lora = {"lora": f"v_{number}"}
         account.offer("new", places=[place("engine-1", first, **lora), place("engine-2", second, **lora)])
         await ask("new")
-    assert FAILURES_MAX <= len(engines[0].asked) < 15
+    assert FAILURES_MAX <= tried[1] < 15
     assert len(engines[1].asked) == 20
-    engines[0].refuses, engines[1].refuses = None, (503, "no")
-    headers, _ = await ask()
-    assert headers["x-polyscribe-engine"] == "engine-1"
 
 
 async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, engines, ask):
@@ -142,9 +155,118 @@ async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, en
     third = FakeEngine()
     async with third.serve() as url:
         account.offer("poetry", *(at["url"] for at in account.places("poetry")), url)
-        with pytest.raises(EngineBroke):
+        with pytest.raises(EngineDied):
             await ask()
     assert third.asked == []
+
+
+FAILED = (500, "Internal Server Error")
+
+
+@pytest.fixture
+def of_others(gateway, account):
+    """Ask as another tenant who has the same style."""
+
+    async def ask(number, **more):
+        other = Account(account.store, uuid4(), uuid4(), account.period)
+        other.open()
+        other.publish({"poetry": account.written("poetry")})
+        body = {"model": "poetry", "messages": [{"role": "user", "content": f"{number}"}]} | more
+        return await relay(gateway, other.caller, parse("chat", json.dumps(body).encode()), new_request_id())
+
+    return ask
+
+
+async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
+    gateway, account, engines, ask, of_others
+):
+    engines[0].refuses = FAILED
+    for tenant in (ask, of_others):
+        for number in range(3 * FAILURES_MAX if tenant is ask else 1):
+            with pytest.raises(RequestFailed):
+                await tenant(number) if tenant is of_others else await ask(user=str(number))
+    assert engines[1].asked == []
+    engines[0].refuses = None
+    headers, _ = await ask()
+    assert headers["x-polyscribe-engine"] == "engine-1"
+
+
+async def test_where_requests_of_several_tenants_fail_the_engine_is_left_alone_for_once(
+    gateway, account, engines, of_others, monkeypatch
+):
+    monkeypatch.setattr(routing, "OPEN_FOR_S", 30)
+    engines[0].refuses = FAILED
+    for number in range(TROUBLED_TENANTS):
+        with pytest.raises(RequestFailed):
+            await of_others(number)
+    await of_others("fine")
+    assert (len(engines[0].asked), len(engines[1].asked)) == (TROUBLED_TENANTS, 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("says", ["answers 500", "says so in an event", "breaks off"])
+async def test_a_request_in_whose_hands_an_engine_died_is_sent_to_nobody_for_minutes(
+    account, engines, ask, stream, says
+):
+    first, second = engines
+    first.health = 503  # as vLLM says when its core has died
+    if says == "breaks off":
+        first.aborts = True
+    elif says == "answers 500" or not stream:
+        first.refuses = (500, "EngineCore encountered an issue.")
+    else:
+        first.error_event = {"error": {"message": "EngineCore encountered an issue.", "code": 500}}
+    with pytest.raises(EngineDied) as told:
+        await ask(stream=stream)
+    assert presenting.error(told.value)[0] == 502
+    assert (b"x-should-retry", b"false") in presenting.headers(told.value)
+    with pytest.raises(SuspectRequest) as refused:
+        await ask(stream=stream)
+    assert 0 < refused.value.facts["wait_s"] <= SUSPECT_FOR_S
+    assert "retry-after" not in dict(presenting.headers(refused.value))
+    assert (second.asked, account.held()) == ([], 0)
+    headers, _ = await ask(stream=stream, max_tokens=5)  # another one, which knows that engine-1 is down
+    assert headers["x-polyscribe-engine"] == "engine-2"
+    [suspect] = account.store.keys(names.suspect_key(account.tenant, "*"))
+    assert 0 < account.store.ttl(suspect) <= SUSPECT_FOR_S
+
+
+async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waited(
+    gateway, account, engines, ask
+):
+    first, second = engines
+    first.hangs = True
+    ours, other = (at | {"max_num_seqs": 2} for at in account.places("poetry"))
+    account.offer("poetry", places=[ours])
+    asking = [asyncio.create_task(ask(user=str(n), max_tokens=10 + n)) for n in range(4)]
+    await until(lambda: len(first.asked) == 2 and at_work_or_in_line(gateway, account) == 4)
+    account.offer("poetry", places=[ours, other])
+    await first.die()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert Counter(map(type, answers)) == {EngineDied: 2, tuple: 2}
+    assert sorted(body["max_tokens"] for body in second.asked) == [12, 13]
+
+
+async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_third(account, engines, ask):
+    for engine in engines:
+        engine.hangs = True
+    third = FakeEngine()
+    async with third.serve() as url:
+        first, second = account.places("poetry")
+        asking = asyncio.create_task(ask())
+        await until(lambda: engines[0].asked)
+        account.offer("poetry", places=[first | {"healthy": False}, second])
+        await until(lambda: engines[1].asked)
+        account.offer("poetry", places=[second | {"healthy": False}, place("engine-3", url)])
+        with pytest.raises(EngineDied):
+            await asking
+    assert third.asked == []
+
+
+async def until(condition, within_s=5):
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 it may be about anything
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,0 +1,119 @@
+"""What the data plane logs: one line for each thing that went wrong, with its request, and no prompt."""
+
+import asyncio
+import json
+import logging
+import shlex
+
+import pytest
+
+from inference import telemetry
+from inference.errors import EngineDied, EngineUnavailable, RequestFailed
+from inference.metering import Usage
+from inference.relay import new_request_id, relay
+from inference.routing import FAILURES_MAX, read_route
+from inference.schemas import parse
+from inference.telemetry import BURST, LINES_PER_S, Lines
+from inference.waiting import admitted
+
+pytestmark = pytest.mark.usefixtures("quick")
+SECRET = "Who did it?"
+
+
+@pytest.fixture
+def ask(gateway, account):
+    async def ask(**more):
+        body = {"model": "poetry", "messages": [{"role": "user", "content": SECRET}]} | more
+        request_id = new_request_id()
+        answer = await relay(gateway, account.caller, parse("chat", json.dumps(body).encode()), request_id)
+        if answer.stream:
+            _ = [part async for part in answer.stream]
+        return request_id
+
+    return ask
+
+
+@pytest.fixture
+def lines(caplog):
+    """Return the lines of one event as dictionaries of their facts."""
+    caplog.set_level(logging.WARNING)
+
+    def lines(event):
+        written = [record.getMessage() for record in caplog.records if record.name.startswith("inference.")]
+        assert not any(SECRET in line for line in written)
+        words = [line.split(" ", 1)[1] for line in written if line.startswith(f"{event} ")]
+        return [dict(pair.split("=", 1) for pair in shlex.split(line)) for line in words]
+
+    return lines
+
+
+@pytest.mark.parametrize("health", [200, 503])
+async def test_a_failure_at_an_engine_is_a_line_with_its_request(engine, account, ask, lines, health):
+    engine.refuses, engine.health = (500, f"no: {SECRET}"), health
+    with pytest.raises(RequestFailed if health == 200 else EngineDied):
+        await ask()
+    [line] = lines("engine_failure")
+    assert line["request"].startswith("req_")
+    assert (line["tenant"], line["engine"]) == (str(account.tenant), "engine-1")
+    assert (line["reason"], line["health"]) == ("RequestFailed", "up" if health == 200 else "down")
+
+
+async def test_a_circuit_that_opens_and_closes_is_a_line_each_however_many_meet_it(
+    gateway, account, ask, lines
+):
+    backend = gateway.routing.backend(read_route(account.written("poetry")).places[0])
+    for _ in range(3 * FAILURES_MAX):
+        backend.failed("", EngineUnavailable())
+    for _ in range(3):
+        backend.answered("")
+    assert [line["engine"] for line in lines("circuit_opened")] == ["engine-1"]
+    assert [line["engine"] for line in lines("circuit_closed")] == ["engine-1"]
+
+
+async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, lines, engine):
+    await ask()
+    assert lines("settlement_refused") == []
+    grant = await _admitted(gateway, account)
+    for _ in range(2):
+        await gateway.meter.settle(grant, Usage(prompt=3, completion=1), "complete")
+    [line] = lines("settlement_refused")
+    assert (line["request"], line["tokens"]) == (grant.request_id, "4")
+
+
+async def _admitted(gateway, account):
+    body = {"model": "poetry", "messages": [{"role": "user", "content": "x"}]}
+    asked = parse("chat", json.dumps(body).encode())
+    return await admitted(gateway, account.caller, asked, new_request_id())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, stream, monkeypatch):
+    monkeypatch.setattr(telemetry, "SLOW_FROM_S", 0.05)
+    await ask(stream=stream)
+    assert lines("slow_request") == []
+    engine.hangs = True
+    asking = asyncio.create_task(ask(stream=stream))
+    await asyncio.sleep(0.1)
+    asking.cancel()
+    await asyncio.wait({asking})
+    [line] = lines("slow_request")
+    assert (line["outcome"], line["engine"]) == ("client_disconnect", "engine-1")
+    assert float(line["waited_s"]) > 0
+
+
+def test_an_outage_does_not_fill_the_disk_and_says_how_much_it_kept_back(caplog):
+    now_s = 1000.0
+    lines = Lines(logging.getLogger("inference.test"), "storm", clock=lambda: now_s)
+    for number in range(BURST + 100):
+        lines.write(request=number)
+    assert len(caplog.records) == BURST
+    now_s += 1
+    for _ in range(2 * LINES_PER_S):
+        lines.write(request="next")
+    assert len(caplog.records) == BURST + LINES_PER_S
+    assert caplog.records[BURST].getMessage() == "storm request=next suppressed=100"
+
+
+def test_nobody_can_write_a_line_of_their_own(caplog):
+    Lines(logging.getLogger("inference.test"), "storm").write(reason="x\nERROR forged=yes")
+    assert caplog.records[0].getMessage() == r"storm reason='x\nERROR forged=yes'"
