@@ -1,7 +1,7 @@
 """What a failure at an engine means: the request's own fault, the engine's death, or an engine that is away.
 
 Whoever is at fault feels it, and nobody else: a complete 5xx is the request's own, unless the engine says
-that it is ill. A request that broke off is the engine's, and where the engine is down or others broke off with
+that it is ill. A request that broke off is the engine's; where the engine is down or others broke off with
 it, the request may be what killed it.
 """
 
