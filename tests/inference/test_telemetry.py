@@ -88,12 +88,14 @@ async def _admitted(gateway, account):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, stream, monkeypatch):
-    monkeypatch.setattr(telemetry, "SLOW_FROM_S", 0.05)
     await ask(stream=stream)
     assert lines("slow_request") == []
+    monkeypatch.setattr(telemetry, "SLOW_FROM_S", 0)
     engine.hangs = True
     asking = asyncio.create_task(ask(stream=stream))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        while len(engine.asked) < 2:  # noqa: ASYNC110 it is another task's
+            await asyncio.sleep(0.01)
     asking.cancel()
     await asyncio.wait({asking})
     [line] = lines("slow_request")
