@@ -32,7 +32,16 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
         Program(
             name="web",
             title="web server",
-            argv=[*web, "--loop", "uvloop", "--http", "httptools", "--no-server-header", "--no-access-log"],
+            argv=[
+                *web,
+                "--loop",
+                "uvloop",
+                "--http",
+                "httptools",
+                "--no-server-header",
+                "--no-access-log",
+                "--no-proxy-headers",
+            ],
             env=variables,
             layer=LAYER,
         ),

@@ -92,6 +92,8 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
         "API_KEY_PEPPERS": f"1:{credentials.api_key_pepper}",
         "CACHE_SALT_SECRET": credentials.cache_salt,
         "DEMO_SECRETS_FILE": str(folders.var / "demo.json"),
+        "EMAIL_URL": os.environ.get("EMAIL_URL") or f"file://{folders.mail}",
+        "MAILBOX": "0" if os.environ.get("EMAIL_URL") else "1",
         **engine_variables(folders, addresses, credentials),
     }
 

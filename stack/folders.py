@@ -35,10 +35,15 @@ class Folders:
     def adapters(self) -> Path:
         return self.var / "adapters"
 
+    @property
+    def mail(self) -> Path:
+        return self.var / "mail"
+
     def make(self) -> None:
         self.var.mkdir(parents=True, exist_ok=True)
         for folder in (self.logs, self.pids, self.adapters):
             folder.mkdir(exist_ok=True)
+        self.mail.mkdir(mode=0o700, exist_ok=True)  # links that log in lie there
 
 
 def shown(path: Path) -> str:

@@ -21,6 +21,15 @@ def signed_in(site: str, *, login: str, password: str) -> Session:
     return session
 
 
+def mailed_link(session: Session, address: str) -> str:
+    """Return the path that the newest mail to an address leads to, from the demo's mailbox. Raises Miss."""
+    for mail in re.findall(r"<article\b.*?</article>", fetched(session, "/mailbox/"), re.DOTALL):
+        found = re.search(r'href="https?://[^/"]+(/[^"]+)"', mail)
+        if address in mail and found:
+            return html.unescape(found.group(1))
+    raise Miss(f"There is no mail with a link to {address}.")
+
+
 def fetched(session: Session, path: str) -> str:
     """Return a page's HTML. Raises Miss unless it is there."""
     answer = session.get(path)

@@ -5,42 +5,40 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from allauth.account.forms import ResetPasswordKeyForm
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.module_loading import import_string
 
 from foundation.money import NANO, usd
-from tenants import members
+from tenants import accounts
 from tenants.keys import KeyLimits
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, Tenant
 
 # Valkey's Lua counts exactly up to 2⁵³ only: so many nano-USD, so many tokens.
 MOST_USD, MOST_TOKENS = 9_000_000, 10**15
 
 
-class SignupForm(forms.Form):
-    """What sign-up asks besides address and password. allauth builds its own form upon it."""
+class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
+    """A new password by a mailed link: whoever had the account before may hold its API keys."""
 
-    workspace = forms.CharField(
-        max_length=80,
-        label="Studio's name",
-        help_text="Yours or your team's. It goes before the names of your own styles.",
-        widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": "Acme Letters"}),
-    )
-    field_order = ["workspace", "email", "password1"]
-
-    def signup(self, request: HttpRequest, user: User) -> None:
-        """Found the new user's tenant. allauth calls this once the user is saved."""
-        members.found_tenant(user, name=self.cleaned_data["workspace"])
+    def save(self) -> None:
+        """Set the password and ask for a review of the keys."""
+        super().save()
+        accounts.ask_to_review_keys(self.user)
 
 
 class FoundForm(forms.Form):
     """Asks who has no tenant for a name of one."""
 
-    workspace = forms.CharField(max_length=80, label="Studio's name", help_text="Yours or your team's.")
+    workspace = forms.CharField(
+        max_length=80,
+        label="Workspace name",
+        help_text="Yours or your team's. It goes before the names of your own styles.",
+        widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": "Acme Letters"}),
+    )
 
 
 class DollarsField(forms.DecimalField):

@@ -8,6 +8,7 @@ app_name = "tenants"
 
 urlpatterns = [
     path("keys/", views.keys, name="keys"),
+    path("keys/reviewed/", views.keys_reviewed, name="keys_reviewed"),
     path("keys/issue/", views.issue_key, name="issue_key"),
     path("keys/<uuid:key_id>/limits/", views.limit_key, name="limit_key"),
     path("keys/<uuid:key_id>/revoke/", views.revoke_key, name="revoke_key"),

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from tenants import accounts, members, report
 from tenants import keys as api_keys
-from tenants import members, report
 from tenants.access import MemberRequest, member_required
 from tenants.forms import BudgetForm, FoundForm, KeyForm, LimitsForm
 from tenants.models import ApiKey, Tenant, User
@@ -74,6 +74,14 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     return redirect("tenants:keys")
 
 
+@require_POST
+@member_required
+def keys_reviewed(request: MemberRequest) -> HttpResponse:
+    """Take the notice away that asks a new owner of the account to review its keys."""
+    accounts.end_review_of_keys(request.user)
+    return redirect("tenants:keys")
+
+
 @require_GET
 @member_required
 def usage(request: MemberRequest) -> HttpResponse:
@@ -111,9 +119,11 @@ def found(request: HttpRequest) -> HttpResponse:
 
 def _keys_page(request: MemberRequest, form: KeyForm, *, status: int = 200, **more: Any) -> HttpResponse:
     own = ApiKey.objects.shown().filter(tenant=request.tenant)
+    since = request.user.review_keys_since
     context = {
         "keys": own,
         "active_count": own.live(timezone.now()).count(),
+        "to_review": own.live(timezone.now()).filter(created_at__lt=since) if since else [],
         "form": form,
         "api_base": f"{settings.SITE_URL}/v1",
         **more,

@@ -11,12 +11,13 @@ django.setup()
 
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
+from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.door import door, lifespan  # noqa: E402
 
 pages = ASGIHandler()
 
 
-async def application(
+async def site(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[Mapping[str, Any]], Awaitable[None]],
@@ -28,3 +29,6 @@ async def application(
         await door(scope, receive, send)
     elif scope["type"] == "http":
         await pages(scope, receive, send)
+
+
+application = behind_trusted_proxies(site)

@@ -3,6 +3,7 @@
 `docs/settings.md` is written from it (a test compares). `None` as default: the variable is required.
 """
 
+import ipaddress
 import os
 from dataclasses import dataclass
 
@@ -51,7 +52,19 @@ VARIABLES: dict[str, Variable] = {
     "BASE_MODEL_DIR": Variable(
         "var/models/SmolLM2-135M-Instruct", "The base model's files: config, tokenizer, weights."
     ),
-    "EMAIL_URL": Variable("", "SMTP server, smtp://user:password@host:port. Empty: mail goes to the log."),
+    "EMAIL_URL": Variable(
+        "",
+        "SMTP server with STARTTLS, smtp://user:password@host:port; or file:///folder, where mail is laid as "
+        "files. Empty: mail goes to the log.",
+    ),
+    "MAILBOX": Variable(
+        "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine alone. For the demo."
+    ),
+    "TRUSTED_PROXIES": Variable(
+        "",
+        "Addresses or networks, with commas, of the proxies in front: only theirs is X-Forwarded-For "
+        "believed. Empty: whoever connects is the client.",
+    ),
 }
 
 
@@ -72,6 +85,20 @@ def flag(name: str) -> bool:
 def items(name: str) -> list[str]:
     """Return a comma-separated variable as a list without empty items."""
     return [item.strip() for item in read(name).split(",") if item.strip()]
+
+
+def networks(name: str) -> list[str]:
+    """Return a variable's addresses and networks. Raises SystemExit for what is none, or is everybody."""
+    found = []
+    for item in items(name):
+        try:
+            network = ipaddress.ip_network(item, strict=False)
+        except ValueError:
+            raise SystemExit(f"{name}: {item} is no address and no network, such as 10.0.0.0/8.") from None
+        if network.prefixlen == 0:
+            raise SystemExit(f"{name}: {item} is everybody; name the proxies themselves.")
+        found.append(str(network))
+    return found
 
 
 def table() -> str:

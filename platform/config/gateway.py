@@ -9,10 +9,11 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.gateway_settings"
 django.setup()
 
+from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.door import door, lifespan  # noqa: E402
 
 
-async def application(
+async def api(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
@@ -22,3 +23,6 @@ async def application(
         await lifespan(scope, receive, send)
     elif scope["type"] == "http":
         await door(scope, receive, send)
+
+
+application = behind_trusted_proxies(api)

@@ -98,13 +98,32 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "tenants.passwords.StrengthValidator"},
 ]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_SIGNUP_FORM_CLASS = "tenants.forms.SignupForm"
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_ADAPTER = "tenants.accounts.AccountAdapter"
+ACCOUNT_FORMS = {"reset_password_from_key": "tenants.forms.ResetPasswordForm"}
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = True  # the page says the same to everybody; the mail says which it is
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_CHANGE_EMAIL = True  # one address an account: a new one takes its place once it is confirmed
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_RATE_LIMITS = {  # counted in the cache, so for all processes together
+    "signup": "20/m/ip,200/h/ip",
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "reset_password": "20/m/ip,5/h/key",
+    "reset_password_from_key": "20/m/ip",
+    "confirm_email": "1/3m/key",
+    "manage_email": "10/m/user",
+    "change_password": "5/m/user",
+    "reauthenticate": "10/m/user",
+}
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Polyscribe: "
 LOGIN_REDIRECT_URL = "adapters:catalogue"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
@@ -129,6 +148,19 @@ STORAGES = {
 }
 
 VALKEY_URL = env.read("VALKEY_URL")
+CACHES = {  # what limits sign-ups and logins; it may be lost
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": VALKEY_URL,
+        "KEY_PREFIX": "cache",
+        "OPTIONS": {
+            "serializer": "config.caches.JsonSerializer",
+            "protocol": 2,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+        },
+    }
+}
 CELERY_BROKER_URL = env.read("CELERY_BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -206,8 +238,15 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 _mail = urlsplit(env.read("EMAIL_URL"))
-MAILERS = {
-    "default": {
+MAIL_FOLDER = Path(unquote(_mail.path))
+_mailer: dict[str, object] = {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
+if _mail.scheme == "file":
+    _mailer = {
+        "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+        "OPTIONS": {"file_path": str(MAIL_FOLDER)},
+    }
+elif _mail.hostname:
+    _mailer = {
         "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "OPTIONS": {
             "host": _mail.hostname,
@@ -215,11 +254,11 @@ MAILERS = {
             "username": unquote(_mail.username or ""),
             "password": unquote(_mail.password or ""),
             "use_tls": True,
+            "timeout": 15,
         },
     }
-    if _mail.hostname
-    else {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
-}
+MAILERS = {"default": _mailer}
+MAILBOX = env.flag("MAILBOX") and _mail.scheme == "file" and not SECURE
 DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 
 LOGGING = {

@@ -1,7 +1,8 @@
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config import pages
+from config import mailbox, pages
 
 handler500 = "config.pages.broken"
 
@@ -14,3 +15,6 @@ urlpatterns = [
     path("playground/", include("inference.urls")),
     path("", include("tenants.urls")),
 ]
+
+if settings.MAILBOX:
+    urlpatterns.append(path("mailbox/", mailbox.mailbox, name="mailbox"))

@@ -29,6 +29,12 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail", unique=True)
+    review_keys_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the password was reset or the address changed; empty once reviewed.",
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -22,7 +22,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from stack.folders import ROOT, Folders
-from stack.pages import Session, fetched, link, signed_in, token
+from stack.pages import Session, fetched, link, mailed_link, signed_in, token
 from stack.smoke import Upload, await_serving, upload_style
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
@@ -99,12 +99,14 @@ def stranger(site) -> Iterator[Writer]:
     name = f"stranger-{uuid4().hex[:8]}"
     with closing(Session(base_url=site, follow_redirects=True, timeout=30)) as session:
         page = fetched(session, "/accounts/signup/")
-        form = {
-            "csrfmiddlewaretoken": token(page), "workspace": name, "email": f"{name}@example.org",
-            "password1": PASSWORD,
-        }  # fmt: skip
+        form = {"csrfmiddlewaretoken": token(page), "email": f"{name}@example.org", "password1": PASSWORD}
         answer = session.post("/accounts/signup/", data=form, headers={"Referer": f"{site}/accounts/signup/"})
         assert "signup" not in answer.url.path, answer.text
+        address = mailed_link(session, f"{name}@example.org")
+        form = {"csrfmiddlewaretoken": token(fetched(session, address))}
+        page = session.post(address, data=form, headers={"Referer": site}).text
+        form = {"csrfmiddlewaretoken": token(page), "workspace": name}
+        session.post("/found/", data=form, headers={"Referer": site})
         writer = Writer(site, session, "")
         issued = writer.post("/keys/issue/", name="journey", lifetime_days="", monthly_tokens="")
         writer.api_key = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued).group()

@@ -14,10 +14,10 @@ from foundation.money import NANO
 from foundation.valkey import key_key, limits_key
 from tenants import keys
 from tenants.forms import DollarsField, LimitsForm
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, Tenant
 
 PAGES = ["tenants:keys", "tenants:usage", "tenants:found"]
-DEEDS = ["tenants:issue_key", "tenants:set_budget"]
+DEEDS = ["tenants:issue_key", "tenants:set_budget", "tenants:keys_reviewed"]
 POETRY, LEGAL, CHARLIES_OWN = uuid4(), uuid4(), uuid4()
 
 
@@ -241,17 +241,6 @@ def test_revoking_asks_for_the_name(bob_client, key):
     assert bob_client.post(address, {"name": " laptop "}).status_code == 302
     assert ApiKey.objects.shown().get().revoked_at
     assert "Revoked" in bob_client.get(reverse("tenants:keys")).text
-
-
-def test_signing_up_founds_a_tenant(db):
-    client = Client()
-    form = {"workspace": "Quill & Co", "email": "dora@example.org", "password1": "a long winding road"}
-    assert client.get(reverse("account_signup")).status_code == 200
-    answer = client.post(reverse("account_signup"), form)
-    assert answer.status_code == 302, answer.context["form"].errors
-    tenant = Tenant.objects.of(User.objects.get(email="dora@example.org")).get()
-    assert (tenant.name, tenant.slug) == ("Quill & Co", "quill-co")
-    assert "Quill &amp; Co" in client.get(reverse("tenants:keys")).text
 
 
 def test_who_has_no_tenant_founds_one_first(operator_client):

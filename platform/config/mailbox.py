@@ -1,0 +1,71 @@
+"""The demo's mailbox: the mail that no server sends lies in files, and this page shows it.
+
+Only with MAILBOX=1, only to this machine, and without the operators' mail: who reads a mail with a link can
+take over the account it was sent to.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from tenants.public import User
+
+MOST_SHOWN = 50
+SEPARATOR = b"-" * 79  # Django's file backend writes it after each mail
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One mail, as the page shows it."""
+
+    to: str
+    subject: str
+    sent: str
+    text: str
+
+
+@require_GET
+def mailbox(request: HttpRequest) -> HttpResponse:
+    """Show the newest mails first. Whoever isn't on this machine gets 404."""
+    if not _is_local(request):
+        raise Http404
+    operators = set(User.objects.filter(is_staff=True).values_list("email", flat=True))
+    mails = [mail for mail in _read(settings.MAIL_FOLDER) if mail.to not in operators]
+    return render(request, "mailbox.html", {"mails": mails[:MOST_SHOWN]})
+
+
+def _is_local(request: HttpRequest) -> bool:
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False  # a proxy of this machine lets others in
+    try:
+        return ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def _read(folder: Path) -> Iterator[Mail]:
+    """Yield the folder's mails, newest first."""
+    for file in sorted(folder.glob("*.log"), reverse=True):
+        for raw in reversed(file.read_bytes().split(SEPARATOR)):
+            if raw.strip():
+                yield _mail(raw.strip() + b"\n")
+
+
+def _mail(raw: bytes) -> Mail:
+    message = cast(EmailMessage, message_from_bytes(raw, policy=policy.default))
+    body = message.get_body(preferencelist=("plain",))
+    return Mail(
+        to=str(message["To"]),
+        subject=str(message["Subject"]),
+        sent=str(message["Date"]),
+        text=body.get_content().strip() if body else "",
+    )

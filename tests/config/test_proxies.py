@@ -1,0 +1,41 @@
+"""The client's address is a proxy's word only where the proxy is trusted."""
+
+import pytest
+
+from config import env
+from config.proxies import behind_trusted_proxies
+
+
+async def client_of(address: str, forwarded: str) -> str:
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["client"][0])
+
+    scope = {"type": "http", "client": (address, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
+    await behind_trusted_proxies(app)(scope, None, None)
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "address", "forwarded", "client"),
+    [
+        ([], "127.0.0.1", "203.0.113.9", "127.0.0.1"),
+        (["10.0.0.0/8"], "192.0.2.7", "203.0.113.9", "192.0.2.7"),
+        (["10.0.0.0/8"], "10.0.0.2", "203.0.113.9", "203.0.113.9"),
+        (["10.0.0.0/8"], "10.0.0.2", "1.1.1.1, 203.0.113.9", "203.0.113.9"),
+        (["10.0.0.0/8"], "10.0.0.2", "1.1.1.1, 203.0.113.9, 10.0.0.3", "203.0.113.9"),
+    ],
+)
+async def test_forwarded_addresses_are_believed_from_trusted_proxies_alone(
+    settings, trusted, address, forwarded, client
+):
+    settings.TRUSTED_PROXIES = trusted
+    assert await client_of(address, forwarded) == client
+
+
+@pytest.mark.parametrize("everybody", ["*", "0.0.0.0/0", "::/0", "10.0.0.0/8,proxy"])
+def test_nobody_trusts_everybody(monkeypatch, everybody):
+    monkeypatch.setenv("TRUSTED_PROXIES", everybody)
+    with pytest.raises(SystemExit, match="TRUSTED_PROXIES"):
+        env.networks("TRUSTED_PROXIES")

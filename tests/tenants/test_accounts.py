@@ -1,0 +1,162 @@
+"""Sign-up, login, reset and a new address, as a browser does them."""
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.urls import reverse
+
+from tenants import keys
+from tenants.models import Tenant, User
+from tenants.passwords import StrengthValidator
+
+PASSWORD = "a long winding road"
+PLACES = ["tenants:keys", "tenants:usage", "adapters:catalogue", "inference:playground", "tenants:found"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def sign_up(client: Client, email: str = "dora@example.org", password: str = PASSWORD):
+    return client.post(reverse("account_signup"), {"email": email, "password1": password})
+
+
+def link_in(message) -> str:
+    return re.search(r"http://testserver(/\S+)", message.body).group(1)
+
+
+def verified(email: str, password: str = PASSWORD) -> User:
+    user = User.objects.create_user(email, password)
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return user
+
+
+def logged_in(email: str, password: str = PASSWORD) -> Client:
+    client = Client()
+    answer = client.post(reverse("account_login"), {"login": email, "password": password})
+    assert answer.status_code == 302, answer.context["form"].errors
+    return client
+
+
+def test_nothing_can_be_used_before_the_address_is_confirmed():
+    client = Client()
+    answer = sign_up(client)
+    assert answer["Location"] == reverse("account_email_verification_sent")
+    client.post(reverse("account_login"), {"login": "dora@example.org", "password": PASSWORD})
+    for place in PLACES:
+        assert client.get(reverse(place))["Location"].startswith(reverse("account_login")), place
+    assert not Tenant.objects.exists(), "a name is taken only by who can be reached"
+
+    client.post(link_in(mail.outbox[0]))
+    assert client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:found")
+    client.post(reverse("tenants:found"), {"workspace": "Quill & Co"})
+    tenant = Tenant.objects.of(User.objects.get(email="dora@example.org")).get()
+    assert (tenant.name, tenant.slug) == ("Quill & Co", "quill-co")
+    assert "Quill &amp; Co" in client.get(reverse("tenants:keys")).text
+
+
+def test_a_link_that_is_followed_elsewhere_logs_nobody_in():
+    sign_up(Client())
+    other = Client()
+    other.post(link_in(mail.outbox[0]))
+    assert EmailAddress.objects.get().verified
+    assert other.get(reverse("tenants:found"))["Location"].startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize("way", ["account_signup", "account_reset_password"])
+def test_a_stranger_cannot_tell_who_has_an_account(way):
+    verified("alice@example.org")
+
+    def answer_to(email: str):
+        answer = Client().post(reverse(way), {"email": email, "password1": PASSWORD})
+        return answer.status_code, answer.headers.get("Location"), answer.content
+
+    assert answer_to("alice@example.org") == answer_to("nobody@example.org")
+    assert {message.to[0] for message in mail.outbox} == {"alice@example.org", "nobody@example.org"}
+
+
+def test_guessing_is_counted_for_the_account_whatever_the_address_and_in_valkey(valkey):
+    verified("alice@example.org")
+
+    def guess(password: str, address: str):
+        form = {"login": "alice@example.org", "password": password}
+        return Client(REMOTE_ADDR=address).post(reverse("account_login"), form)
+
+    for number in range(5):
+        guess(f"wrong guess {number}", f"192.0.2.{number + 1}")
+    refused = guess(PASSWORD, "192.0.2.99")
+    assert refused.status_code == 200
+    assert "Too many failed" in str(refused.context["form"].errors)
+    assert list(valkey.scan_iter("cache:*login_failed*")), "another process must count on from here"
+
+
+def test_sign_ups_are_counted_by_address(settings):
+    settings.ACCOUNT_RATE_LIMITS = {"signup": "2/m/ip"}
+    answers = [sign_up(Client(), f"dora{number}@example.org").status_code for number in range(3)]
+    assert answers == [302, 302, 429]
+
+
+@pytest.mark.parametrize(
+    "weak", ["password1234", "dora@example.org", "qwertyuiop", "aaaaaaaaaaaaaaaa", "polyscribe1"]
+)
+def test_a_password_that_is_guessed_early_is_refused(weak):
+    answer = sign_up(Client(), password=weak)
+    assert answer.status_code == 200
+    assert answer.context["form"].errors["password1"]
+    assert not User.objects.exists()
+
+
+def test_a_strong_password_of_any_length_passes():
+    StrengthValidator().validate("correct horse battery staple")
+    StrengthValidator().validate("correct horse battery staple, " + "and so on " * 400)
+    with pytest.raises(ValidationError, match="easy to guess"):
+        StrengthValidator().validate("a" * 4000)
+
+
+def test_a_reset_password_asks_to_review_the_keys_made_before():
+    alice = verified("alice@example.org")
+    client = logged_in("alice@example.org")
+    client.post(reverse("tenants:found"), {"workspace": "Acme"})
+    key, _ = keys.issue(Tenant.objects.get(), name="an old laptop", by=alice)
+    assert "Review the keys" not in client.get(reverse("tenants:keys")).text
+
+    browser = Client()
+    browser.post(reverse("account_reset_password"), {"email": "alice@example.org"})
+    form = browser.get(link_in(mail.outbox[-1]), follow=True)
+    new = "another winding river"
+    browser.post(form.redirect_chain[-1][0], {"password1": new, "password2": new})
+    assert client.get(reverse("tenants:keys")).status_code == 302, "the old password's sessions end"
+
+    answer = browser.post(reverse("account_login"), {"login": "alice@example.org", "password": new})
+    assert answer["Location"] == reverse("tenants:keys")
+    page = browser.get(reverse("tenants:keys"))
+    assert "Review the keys" in page.text
+    assert list(page.context["to_review"]) == [key]
+    browser.post(reverse("tenants:keys_reviewed"))
+    assert "Review the keys" not in browser.get(reverse("tenants:keys")).text
+
+
+def test_a_new_address_needs_the_password_tells_the_old_one_and_asks_to_review_keys():
+    verified("alice@example.org")
+    client = logged_in("alice@example.org")
+    change = {"email": "alice@example.net", "action_add": ""}
+    asked = client.post(reverse("account_email"), change)
+    assert asked["Location"].startswith(reverse("account_reauthenticate"))
+    assert not mail.outbox
+    client.post(asked["Location"], {"password": PASSWORD})
+    client.post(reverse("account_email"), change)
+    assert User.objects.get().email == "alice@example.org", "until the new address is confirmed"
+    confirmation = next(message for message in mail.outbox if message.to == ["alice@example.net"])
+    client.post(link_in(confirmation))
+    user = User.objects.get()
+    assert user.email == "alice@example.net"
+    assert user.review_keys_since
+    told = [message.body for message in mail.outbox if message.to == ["alice@example.org"]]
+    assert any("alice@example.net" in body for body in told)
