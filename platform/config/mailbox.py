@@ -7,10 +7,8 @@ take over the account it was sent to.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
-from email.message import EmailMessage
 from ipaddress import ip_address
 from pathlib import Path
-from typing import cast
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -61,7 +59,7 @@ def _read(folder: Path) -> Iterator[Mail]:
 
 
 def _mail(raw: bytes) -> Mail:
-    message = cast(EmailMessage, message_from_bytes(raw, policy=policy.default))
+    message = message_from_bytes(raw, policy=policy.default)
     body = message.get_body(preferencelist=("plain",))
     return Mail(
         to=str(message["To"]),
