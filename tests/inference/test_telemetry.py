@@ -100,7 +100,6 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
     await asyncio.wait({asking})
     [line] = lines("slow_request")
     assert (line["outcome"], line["engine"]) == ("client_disconnect", "engine-1")
-    assert float(line["waited_s"]) > 0
 
 
 def test_an_outage_does_not_fill_the_disk_and_says_how_much_it_kept_back(caplog):
