@@ -91,7 +91,10 @@ def await_idle_engine(url: str, *, within_s: float = 300) -> None:
     """
     until, idle = time.time() + within_s, 0
     while time.time() < until:
-        with urllib.request.urlopen(f"{url}/metrics") as answer:
+        request = urllib.request.Request(
+            f"{url}/metrics", headers={"Authorization": f"Bearer {os.environ['ENGINE_API_KEY']}"}
+        )
+        with urllib.request.urlopen(request) as answer:
             at_work = sum(float(count) for count in AT_WORK.findall(answer.read().decode()))
         idle = 0 if at_work else idle + 1
         if idle == IDLE_S:

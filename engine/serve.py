@@ -8,6 +8,7 @@ Run it with the engine environment's Python. The process becomes vLLM: its signa
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BASE_MODEL = "SmolLM2-135M-Instruct"
 SERVER = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails in the CPU package
+EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # what vLLM's processes import of ours
+GUARD = "polyscribe_guard.Guard"
+CPU_WORKER = "polyscribe_worker.Worker"
+MEDIA = {"image": 0, "video": 0, "audio": 0}  # how many a prompt may have: the platform serves text
+NO_DOMAIN = "media.invalid"  # an empty list would allow every domain
 STEP_TOKENS = 48  # read and written at once on a CPU: nobody's next token waits longer than for one such step
 KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
 
@@ -97,6 +103,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",  # a path that does not exist must fail, not be fetched from a hub
+        "PYTHONPATH": str(EXTENSIONS),
         "PYTHONSAFEPATH": "1",  # nothing in the current folder may shadow what vLLM imports
         "PYTHONDONTWRITEBYTECODE": "",  # compiled imports save a quarter of every later start
     }
@@ -114,7 +121,7 @@ def step_tokens(settings: Settings) -> int:
 
 def arguments(settings: Settings) -> list[str]:
     """Return the command line of vLLM's server, without the interpreter."""
-    step = ["--max-num-batched-tokens", str(step_tokens(settings))] if settings.device == "cpu" else []
+    cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
     return [
         "-m", SERVER,
         "--model", str(settings.base_model_dir),
@@ -124,7 +131,7 @@ def arguments(settings: Settings) -> list[str]:
         "--dtype", settings.dtype,
         "--max-model-len", str(settings.max_model_len),
         "--max-num-seqs", str(settings.max_num_seqs),
-        *step,
+        *(cpu if settings.device == "cpu" else []),
         "--scheduling-policy", "priority",  # the gateway says whose prompt is read first
         "--enable-lora",
         "--max-loras", str(settings.max_loras),
@@ -134,6 +141,9 @@ def arguments(settings: Settings) -> list[str]:
         "--enable-auto-tool-choice",
         "--tool-call-parser", settings.tool_call_parser,
         "--enable-prompt-tokens-details",
+        "--limit-mm-per-prompt", json.dumps(MEDIA),
+        "--allowed-media-domains", NO_DOMAIN,
+        "--middleware", GUARD,
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",
         "--uvicorn-log-level", "warning",

@@ -48,7 +48,6 @@ def environment(settings: serve.Settings, cluster: Cluster, environ: Mapping[str
     """Return the variables that Ray's processes, the replicas among them, need beside those already set."""
     variables = {
         **serve.environment(settings),
-        "PYTHONPATH": str(Path(__file__).parent),  # where replicas find their class
         "RAY_ADAPTERS_DIR": str(cluster.folder / ADAPTERS),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a cluster of one machine: Ray's own ports are on loopback
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -70,7 +69,7 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
     """Return what Ray Serve LLM is to run, as its LLMConfig."""
     is_cpu = settings.device == "cpu"
     bundle = {"CPU": 1} if is_cpu else {"CPU": 1, "GPU": 1}
-    step = {"max_num_batched_tokens": serve.step_tokens(settings)} if is_cpu else {}
+    cpu = {"max_num_batched_tokens": serve.step_tokens(settings), "worker_cls": serve.CPU_WORKER}
     return {
         "model_loading_config": {
             "model_id": settings.base_model,
@@ -92,7 +91,7 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
             "dtype": settings.dtype,
             "max_model_len": settings.max_model_len,
             "max_num_seqs": settings.max_num_seqs,
-            **step,
+            **(cpu if is_cpu else {}),
             "scheduling_policy": "priority",
             "enable_lora": True,
             "max_loras": settings.max_loras,
@@ -102,6 +101,8 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
             "enable_prompt_tokens_details": True,
             "enable_auto_tool_choice": True,
             "tool_call_parser": settings.tool_call_parser,
+            "limit_mm_per_prompt": serve.MEDIA,
+            "allowed_media_domains": [serve.NO_DOMAIN],
         },
     }
 

@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--case", type=int, help="only this one of the seed's cases")
     fuzz.set_defaults(deed=("stack.trials.fuzz", "fuzz"))
 
+    requests = deeds.add_parser("trial-requests", help="every field of a request, alone and in pairs")
+    requests.add_argument("--cases", type=int, default=10**6, help="how many (default: all)")
+    requests.add_argument("--first", type=int, default=0, help="where to begin in the seed's order")
+    requests.add_argument("--seed", type=int, default=1, help="another seed, another order (default: 1)")
+    requests.set_defaults(deed=("stack.trials.requests", "requests"))
+
     test = deeds.add_parser("test", help="all tests; options after -- go to pytest")
     test.add_argument("options", nargs=argparse.REMAINDER)
     test.set_defaults(deed=("stack.testing", "test"))

@@ -65,6 +65,7 @@ def program(variables: Mapping[str, str], *, number: int = 1) -> Program:
         stop_signal=signal.SIGTERM,
         stop_within_s=6,  # nothing is lost: the engine has no state
         layer=LAYER,
+        is_optional=True,
     )
 
 

@@ -20,6 +20,7 @@ LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.1
 SETTLED_S = 60.0  # a process that lived this long starts with a clean record
 RESTARTS = 5
+LONGEST_PAUSE_S = 60.0
 TAG = "POLYSCRIBE_STACK_VAR"  # in each child's environment: whose it is
 
 
@@ -37,6 +38,7 @@ class Program:
     stop_within_s: float = 10.0
     layer: int = 0
     errors_apart: bool = False  # standard error goes to a log of its own, so that the rest can be shown
+    is_optional: bool = False  # once it was ready, the rest goes on without it while it is down
 
 
 @dataclass
@@ -47,6 +49,8 @@ class Child:
     process: subprocess.Popen[bytes]
     began_s: float
     restarts: int = 0
+    restart_at_s: float | None = None  # set while it is down
+    was_ready: bool = False
 
 
 class Supervisor:
@@ -83,6 +87,7 @@ class Supervisor:
             if time.monotonic() > until:
                 raise self._failure(child, f"was not ready within {within_s:.0f} s")
             time.sleep(POLL_S / 2)
+        child.was_ready = True
 
     def once(self, program: Program, *, show: Callable[[str], None] | None = None) -> None:
         """Run a program to its end and show its lines, keeping the others up. Raises ServiceFailed."""
@@ -100,19 +105,43 @@ class Supervisor:
             raise self._failure(child, f"failed (exit {code})")
 
     def revive(self, *, besides: str = "") -> None:
-        """Start again what has died. Raises ServiceFailed for a program that keeps dying."""
+        """Start again what has died. Raises ServiceFailed for a program that keeps dying.
+
+        An optional program is started again for ever, after pauses that double up to LONGEST_PAUSE_S. Until
+        it was ready once, its death is left to `await_ready`: a restart would not remove the cause.
+        """
         for child in self._children.values():
             if child.program.name == besides or (code := child.process.poll()) is None:
                 continue
-            lived_s = time.monotonic() - child.began_s
-            child.restarts = 1 if lived_s > SETTLED_S else child.restarts + 1
-            if child.restarts > RESTARTS:
-                raise self._failure(child, f"stopped {child.restarts} times in a row (exit {code})")
-            log = shown(self._log(child.program.name))
-            self._say(f"  ! {child.program.title} stopped (exit {code}): starting it again. Log: {log}")
-            _signal_group(child.process.pid, signal.SIGKILL)
-            self.stopping.wait(0.5 * (child.restarts - 1))
-            child.process, child.began_s = self._spawn(child.program), time.monotonic()
+            if child.program.is_optional and not child.was_ready:
+                continue
+            if child.restart_at_s is None:
+                self._plan_restart(child, code)
+            elif time.monotonic() >= child.restart_at_s:
+                child.process, child.began_s = self._spawn(child.program), time.monotonic()
+                child.restart_at_s = None
+
+    def _plan_restart(self, child: Child, code: int) -> None:
+        """Count a death and decide when to start again. Raises ServiceFailed if that is hopeless."""
+        lived_s = time.monotonic() - child.began_s
+        child.restarts = 1 if lived_s > SETTLED_S else child.restarts + 1
+        deaths = child.restarts
+        if deaths > RESTARTS and not child.program.is_optional:
+            raise self._failure(child, f"stopped {deaths} times in a row (exit {code})")
+        _signal_group(child.process.pid, signal.SIGKILL)
+        log = self._log(child.program.name)
+        if deaths > RESTARTS:
+            pause_s = min(2.0 ** (deaths - RESTARTS), LONGEST_PAUSE_S)
+            self._say(
+                f"  ! {child.program.title} stopped {deaths} times in a row (exit {code}): {last_line(log)} "
+                f"Starting it again in {pause_s:.0f} s; the rest keeps serving. Log: {shown(log)}"
+            )
+        else:
+            pause_s = 0.5 * (deaths - 1)
+            self._say(
+                f"  ! {child.program.title} stopped (exit {code}): starting it again. Log: {shown(log)}"
+            )
+        child.restart_at_s = time.monotonic() + pause_s
 
     def kill(self, name: str) -> None:
         """Kill a program and all that it started with SIGKILL, for a trial: its record stays clean."""

@@ -35,6 +35,7 @@ def program(variables: Mapping[str, str], folders: Folders) -> Program:
         stop_signal=signal.SIGTERM,
         stop_within_s=20,  # it ends its processes one after the other
         layer=LAYER,
+        is_optional=True,
     )
 
 

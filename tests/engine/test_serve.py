@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,27 @@ def test_a_step_of_a_cpu_engine_is_short_and_has_a_token_for_every_request(reque
     arguments = serve.arguments(serve.read({**CPU, "ENGINE_MAX_NUM_SEQS": requests}))
 
     assert option(arguments, "--max-num-batched-tokens") == tokens
+
+
+def test_no_medium_is_read_and_no_machine_is_asked_for_one():
+    arguments = serve.arguments(serve.read(CPU))
+
+    assert json.loads(option(arguments, "--limit-mm-per-prompt")) == {"image": 0, "video": 0, "audio": 0}
+    assert option(arguments, "--allowed-media-domains").endswith(".invalid")  # none has such a name: RFC 2606
+    assert "--allowed-local-media-path" not in arguments
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_what_vllm_imports_of_ours_is_on_its_path(device):
+    settings = serve.read({"ENGINE_DEVICE": device})
+    arguments = serve.arguments(settings)
+    named = [option(arguments, "--middleware")]
+    named += [option(arguments, "--worker-cls")] if device == "cpu" else []
+
+    assert ("--worker-cls" in arguments) == (device == "cpu")
+    for module, _, name in (dotted.partition(".") for dotted in named):
+        file = Path(serve.environment(settings)["PYTHONPATH"]) / f"{module}.py"
+        assert f"class {name}" in file.read_text()
 
 
 def test_the_key_is_in_the_environment_and_never_on_the_command_line():

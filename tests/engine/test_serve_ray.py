@@ -1,3 +1,4 @@
+import json
 import sys
 from pathlib import Path
 
@@ -20,9 +21,16 @@ def test_a_replica_gets_the_same_limits_as_a_vllm_of_its_own():
     alone = serve.arguments(settings)
     shared = {name: value for name, value in arguments.items() if value is not True}
     assert {name: alone[alone.index(f"--{name.replace('_', '-')}") + 1] for name in shared} == {
-        name: str(value) for name, value in shared.items()
+        name: as_option(value) for name, value in shared.items()
     }
     assert all(f"--{name.replace('_', '-')}" in alone for name in arguments)
+
+
+def as_option(value: object) -> str:
+    """Return a value as vLLM's command line has it."""
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return value[0] if isinstance(value, list) else str(value)
 
 
 def test_adapters_come_from_the_folder_of_what_is_sealed():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stack import processes
 from stack.errors import ServiceFailed
 from stack.folders import ROOT, Folders, held
 from stack.processes import Program, Supervisor, sweep
@@ -32,6 +33,28 @@ def supervisor(folders, said):
     supervisor = Supervisor(folders, said.append)
     yield supervisor
     supervisor.stop()
+
+
+class Clock:
+    """The supervisor's clock: it stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    sleep = staticmethod(time.sleep)
+
+    def until_restart(self, supervisor: Supervisor, name: str) -> float:
+        return supervisor._children[name].restart_at_s - self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(processes, "time", clock)
+    return clock
 
 
 def sleeper(name: str = "sleeper", **more) -> Program:
@@ -73,6 +96,51 @@ def test_a_child_that_keeps_dying_ends_the_stack_with_its_last_words(supervisor)
 
     with pytest.raises(ServiceFailed, match=r"script stopped 6 times in a row.*no disk left.*script\.log"):
         eventually(supervisor.revive)
+
+
+def test_an_engine_that_keeps_dying_is_started_again_after_pauses_while_the_rest_is_kept_up(
+    supervisor, said, tmp_path, clock
+):
+    mark = tmp_path / "broken"
+    code = f"""
+        import pathlib, time
+        print("no kernel for this", flush=True)
+        while not pathlib.Path({str(mark)!r}).exists():
+            time.sleep(0.01)
+        raise SystemExit(3)
+    """
+    supervisor.start(sleeper())
+    supervisor.start(python(code, "engine", is_optional=True))
+    supervisor.await_ready("engine", lambda: True, within_s=PATIENCE_S)
+    rest = supervisor.pid("sleeper")
+    mark.touch()
+
+    pauses = []
+    while len(said) < 13:
+        count = len(said)
+        assert eventually(lambda: supervisor.revive() or len(said) > count)  # noqa: B023
+        pauses.append(round(clock.until_restart(supervisor, "engine"), 1))
+        clock.now_s += pauses[-1] + 0.1
+
+    assert pauses == [0, 0.5, 1, 1.5, 2, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert "engine stopped 6 times in a row (exit 3): no kernel for this" in said[5]
+    assert "in 2 s; the rest keeps serving" in said[5]
+    mark.unlink()
+    assert eventually(lambda: supervisor.revive() or alive(supervisor.pid("engine")))
+    assert supervisor.pid("sleeper") == rest
+    assert alive(rest)
+
+
+def test_an_engine_that_never_came_up_is_not_started_again(supervisor, said):
+    supervisor.start(python("raise SystemExit('this model is too large')", "engine", is_optional=True))
+    first = supervisor.pid("engine")
+    assert eventually(lambda: not alive(first))
+    supervisor.revive()
+
+    with pytest.raises(ServiceFailed, match=r"stopped while it started \(exit 1\): this model is too large"):
+        supervisor.await_ready("engine", lambda: False, within_s=PATIENCE_S)
+    assert supervisor.pid("engine") == first
+    assert not said
 
 
 def test_a_child_that_ends_while_it_starts_tells_why(supervisor):

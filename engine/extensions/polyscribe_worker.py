@@ -1,0 +1,64 @@
+"""A CPU worker for vLLM (`--worker-cls`) that a seeded request can't kill."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from vllm.v1.outputs import AsyncModelRunnerOutput, ModelRunnerOutput
+from vllm.v1.worker.cpu_model_runner import CPUModelRunner
+from vllm.v1.worker.cpu_worker import CPUWorker
+
+UNKNOWN_RUNNER = (
+    "This vLLM's CPU runner is not the one that engine/extensions/polyscribe_worker.py mends: "
+    "find out whether a seeded prompt longer than a step still kills it."
+)
+
+
+class SeedSafeRunner(CPUModelRunner):
+    """Draws for a seeded request only in steps whose token is kept.
+
+    vLLM 0.32 samples a token for every request of a step. Where the step read only a part of a prompt, it
+    throws that token away and turns the request's generator back with `set_offset`, which a CPU's generators
+    lack: the EngineCore dies. Here such a step doesn't see the generator. So nothing has to be turned back,
+    and a seed gives the same text however its prompt was cut into steps.
+    """
+
+    def sample_tokens(
+        self, *arguments: object, **keywords: object
+    ) -> ModelRunnerOutput | AsyncModelRunnerOutput:
+        with self._without_generators_of_unread_prompts():
+            return super().sample_tokens(*arguments, **keywords)
+
+    @contextmanager
+    def _without_generators_of_unread_prompts(self) -> Iterator[None]:
+        batch = self.input_batch
+        unread = np.nonzero(self.discard_request_mask.np[: batch.num_reqs])[0]
+        hidden = {}
+        for row in unread.tolist():
+            if row in batch.generators:
+                hidden[row] = batch.generators.pop(row)
+        try:
+            yield
+        finally:
+            batch.generators.update(hidden)
+
+
+class Worker(CPUWorker):
+    """vLLM's CPU worker with the runner above."""
+
+    def init_device(self) -> None:
+        """Raises RuntimeError, and so ends the start, where vLLM has changed what the guard relies on."""
+        super().init_device()
+        if self.use_v2_model_runner:  # draws by seed and position: it has no generators
+            return
+        if not is_known(self.model_runner):
+            raise RuntimeError(UNKNOWN_RUNNER)
+        self.model_runner.__class__ = SeedSafeRunner
+
+
+def is_known(runner: object) -> bool:
+    """Return whether sampling reads the generators from where SeedSafeRunner hides them."""
+    if type(runner) is not CPUModelRunner or not hasattr(runner, "discard_request_mask"):
+        return False
+    batch = runner.input_batch
+    return batch.sampling_metadata.generators is batch.generators
