@@ -19,7 +19,7 @@ ENGINE = Path(__file__).resolve().parent
 REQUIREMENTS = {"cpu": "requirements-cpu.txt", "cuda": "requirements-gpu.txt"}
 RAY = "requirements-ray.txt"
 OVERRIDES = "overrides.txt"
-TORCH_BACKEND = {"cpu": "cpu", "cuda": "auto"}  # uv's name for PyTorch's own package index
+TORCH_INDEX = ["--torch-backend", "cpu"]  # PyTorch's own package index; PyPI has the CUDA build
 VERSIONS = ("3.13", "3.12", "3.11", "3.14")
 STAMP, RAY_STAMP = "engine-requirements.sha256", "ray-requirements.sha256"
 REPORT = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2])"
@@ -50,17 +50,14 @@ def device() -> str:
     return "cuda" if subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode == 0 else "cpu"
 
 
-def files(kind: str) -> list[Path]:
-    """Return the requirement file for the device `kind` and the overrides."""
-    return [ENGINE / REQUIREMENTS[kind], ENGINE / OVERRIDES]
+def lock_of(kind: str, *, with_ray: bool = False) -> Path:
+    """Return the file that names all packages for a device, or what Ray adds; engine/lock.py made it."""
+    return ENGINE / "locks" / f"{kind}{'-ray' if with_ray else ''}.txt"
 
 
-def fingerprint(kind: str) -> str:
+def fingerprint(kind: str, *, with_ray: bool = False) -> str:
     """Return the hash of everything that decides what is installed."""
-    digest = hashlib.sha256(kind.encode())
-    for file in files(kind):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(kind.encode() + lock_of(kind, with_ray=with_ray).read_bytes()).hexdigest()
 
 
 def pythons(uv: str) -> list[Python]:
@@ -95,12 +92,12 @@ def find_links(candidates: list[Python]) -> list[str]:
 def sources(kind: str, candidates: list[Python]) -> list[list[str]]:
     """Return uv's options for where to look: the packages configured here, then also PyTorch's own index."""
     ambient = find_links(candidates)
-    return [ambient, [*ambient, "--torch-backend", TORCH_BACKEND[kind]]]
+    return [ambient, [*ambient, *TORCH_INDEX]] if kind == "cpu" else [ambient]
 
 
-def limits() -> list[str]:
-    """Return uv's options for what is left out: source packages (nothing is compiled) and our overrides."""
-    return ["--no-build", "--overrides", str(ENGINE / OVERRIDES)]
+def locked(lock: Path) -> list[str]:
+    """Return uv's options for just the packages of a lock, their hashes verified, and nothing compiled."""
+    return [str(lock), "--no-deps", "--no-build"]
 
 
 def choose(uv: str, kind: str, candidates: list[Python]) -> tuple[Python, list[str]]:
@@ -110,13 +107,12 @@ def choose(uv: str, kind: str, candidates: list[Python]) -> tuple[Python, list[s
     complaints = {}
     for source in sources(kind, candidates):
         for python in candidates:
-            requirements = str(ENGINE / REQUIREMENTS[kind])
-            resolve = [uv, "pip", "compile", "--quiet", "--python", python.path, requirements]
-            resolved = run([*resolve, *limits(), *source])
+            resolve = [uv, "pip", "compile", "--quiet", "--python", python.path]
+            resolved = run([*resolve, *locked(lock_of(kind)), *source])
             if not resolved.returncode:
                 return python, source
             complaints[python.version] = f"Python {python.version}: {reason(resolved.stderr)}"
-    failed = f"The packages in engine/{REQUIREMENTS[kind]} were found for no Python here:"
+    failed = f"The packages in engine/locks/{kind}.txt were found for no Python here:"
     raise CannotInstall("\n".join([failed, *complaints.values(), advice(*complaints.values())]))
 
 
@@ -143,8 +139,9 @@ def install(uv: str, root: Path) -> None:
     python, source = choose(uv, kind, pythons(uv))
     print(f"Engine environment ({kind}): Python {python.version}, {python.path}", flush=True)
     follow([uv, "venv", "--no-project", "--clear", "--quiet", "--python", python.path, str(environment)])
-    requirements = ["-r", str(ENGINE / REQUIREMENTS[kind]), *limits(), *source]
-    follow([uv, "pip", "install", "--python", str(environment / "bin/python"), *requirements, *quiet()])
+    python_of_it = str(environment / "bin/python")
+    requirements = ["--requirements", *locked(lock_of(kind)), "--verify-hashes", *source]
+    follow([uv, "pip", "install", "--python", python_of_it, *requirements, *quiet()])
     stamp.write_text(fingerprint(kind))
     print(f"Engine environment ({kind}): installed in {time.monotonic() - started:.0f} s")
 
@@ -152,12 +149,11 @@ def install(uv: str, root: Path) -> None:
 def add_ray(uv: str, root: Path) -> None:
     """Add Ray to `root`/.venv-engine, and change none of the pinned packages there. Raises CannotInstall."""
     kind, environment = device(), root / ".venv-engine"
-    stamp, wanted = environment / RAY_STAMP, hashlib.sha256((ENGINE / RAY).read_bytes()).hexdigest()
+    stamp, wanted = environment / RAY_STAMP, fingerprint(kind, with_ray=True)
     if stamp.is_file() and stamp.read_text() == wanted:
         return print(f"Ray: up to date in {environment}")
-    only = ["-r", str(ENGINE / RAY), "--constraints", str(ENGINE / REQUIREMENTS[kind]), *limits()]
-    python = ["--python", str(environment / "bin/python")]
-    follow([uv, "pip", "install", *python, *only, *find_links(pythons(uv)), *quiet()])
+    only = ["--requirements", *locked(lock_of(kind, with_ray=True)), "--verify-hashes"]
+    follow([uv, "pip", "install", "--python", str(environment / "bin/python"), *only, *quiet()])
     stamp.write_text(wanted)
     print("Ray: installed")
 

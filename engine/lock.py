@@ -1,0 +1,96 @@
+"""Write engine/locks/ anew: every package that install.py installs, with the hashes of its files.
+
+    engine/lock.py --uv PATH      after a change of requirements-*.txt or overrides.txt; commit the result
+
+A lock holds for Linux on x86-64 and ARM and for Python 3.11 to 3.14; packages that it has already keep their
+versions. The CPU builds of torch and torchvision are named without hashes: they come from PyTorch's own index,
+or from a folder of wheels that pip is configured with, and the two may not be the same files.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from install import ENGINE, OVERRIDES, RAY, REQUIREMENTS, lock_of
+
+PLATFORMS = [
+    f"sys_platform == 'linux' and platform_machine == '{machine}' and platform_python_implementation == 'CPython'"
+    for machine in ("x86_64", "aarch64")
+]
+OLDEST_PYTHON = "3.11"
+# Left out while the CPU's lock is made: PyPI has other builds under these names. What they need stands below.
+UNHASHED = ("torch==2.13.0+cpu", "torchvision==0.28.0+cpu")
+NEEDED_BY_UNHASHED = (
+    "filelock", "fsspec>=0.8.5", "jinja2", "networkx>=2.5.1", "numpy", "pillow>=5.3.0", "setuptools>=77.0.3",
+    "sympy>=1.13.3", "typing-extensions>=4.10.0",
+)  # fmt: skip
+# One of intel-openmp's wheels doesn't name it, and uv reads only one.
+UNNAMED = "intel-cmplr-lib-ur==2024.2.1 ; platform_machine == 'x86_64'"
+HEADER = "# Made by engine/lock.py from {sources}.\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--uv", default=shutil.which("uv"), help="the uv program (default: the one on PATH)")
+    uv = parser.parse_args().uv
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in REQUIREMENTS:
+            write(uv, Path(folder), kind)
+            write(uv, Path(folder), kind, with_ray=True)
+
+
+def write(uv: str, folder: Path, kind: str, *, with_ray: bool = False) -> None:
+    """Write one lock. Ray's names only what it adds to the engine's."""
+    engine_lock, lock = lock_of(kind), lock_of(kind, with_ray=with_ray)
+    source = RAY if with_ray else REQUIREMENTS[kind]
+    wanted, left_out = (ENGINE / source).read_text(), (ENGINE / OVERRIDES).read_text()
+    unhashed: tuple[str, ...] = ()
+    if kind == "cpu" and not with_ray:
+        unhashed = UNHASHED
+        lines = [line for line in wanted.splitlines() if not line.startswith("torch")]
+        wanted = "\n".join([*lines, *NEEDED_BY_UNHASHED, UNNAMED])
+    if kind == "cpu":
+        left_out += '\ntorch ; sys_platform == "none"\ntorchvision ; sys_platform == "none"\n'
+    (folder / "pyproject.toml").write_text(f"[tool.uv]\nenvironments = {json.dumps(PLATFORMS)}\n")
+    (folder / "wanted.in").write_text(wanted)
+    (folder / "overrides.txt").write_text(left_out)
+    output = folder / "lock.txt"
+    output.write_text(lock.read_text() if lock.exists() else "")  # uv keeps the versions that it finds there
+    command = [
+        uv, "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON,
+        "--generate-hashes", "--no-build", "--no-annotate", "--no-header", "--overrides", "overrides.txt",
+        *(["--constraints", str(engine_lock)] if with_ray else []),
+        "wanted.in", "--output-file", "lock.txt",
+    ]  # fmt: skip
+    subprocess.run(command, cwd=folder, check=True)
+    text = output.read_text()
+    if with_ray:
+        text = without(text, engine_lock.read_text())
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("\n".join([HEADER.format(sources=source).rstrip(), *unhashed, text]))
+
+
+def without(text: str, known: str) -> str:
+    """Return a lock less what another one has at the same version for the same interpreters."""
+    there = set(entries(known))
+    return "".join(entry for entry in entries(text) if entry not in there)
+
+
+def entries(text: str) -> list[str]:
+    """Return a lock's packages, each with its hashes."""
+    found: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if line.startswith("    ") and found:
+            found[-1] += line
+        elif line.strip() and not line.startswith("#"):
+            found.append(line)
+    return found
+
+
+if __name__ == "__main__":
+    main()
