@@ -96,7 +96,7 @@ def sources(kind: str, candidates: list[Python]) -> list[list[str]]:
 
 
 def locked(lock: Path) -> list[str]:
-    """Return uv's options for just the packages of a lock, their hashes verified, and nothing compiled."""
+    """Return uv's options for just the packages of a lock, and nothing compiled."""
     return [str(lock), "--no-deps", "--no-build"]
 
 
@@ -138,10 +138,12 @@ def install(uv: str, root: Path) -> None:
         return print(f"Engine environment ({kind}): up to date in {environment}")
     python, source = choose(uv, kind, pythons(uv))
     print(f"Engine environment ({kind}): Python {python.version}, {python.path}", flush=True)
-    follow([uv, "venv", "--no-project", "--clear", "--quiet", "--python", python.path, str(environment)])
-    python_of_it = str(environment / "bin/python")
-    requirements = ["--requirements", *locked(lock_of(kind)), "--verify-hashes", *source]
-    follow([uv, "pip", "install", "--python", python_of_it, *requirements, *quiet()])
+    own = str(environment / "bin/python")
+    if probe(own, python.version) is None:
+        follow([uv, "venv", "--no-project", "--clear", "--quiet", "--python", python.path, str(environment)])
+    (environment / RAY_STAMP).unlink(missing_ok=True)  # Ray goes with all that the lock doesn't name
+    only = ["--python", own, "--no-build", "--verify-hashes"]
+    follow([uv, "pip", "sync", *only, str(lock_of(kind)), *source, *quiet()])
     stamp.write_text(fingerprint(kind))
     print(f"Engine environment ({kind}): installed in {time.monotonic() - started:.0f} s")
 

@@ -3,8 +3,8 @@
     engine/lock.py --uv PATH      after a change of requirements-*.txt or overrides.txt; commit the result
 
 A lock holds for Linux on x86-64 and ARM and for Python 3.11 to 3.14; packages that it has already keep their
-versions. The CPU builds of torch and torchvision are named without hashes: they come from PyTorch's own index,
-or from a folder of wheels that pip is configured with, and the two may not be the same files.
+versions. The CPU builds of torch and torchvision are named without hashes: they come from PyTorch's own
+index, or from a folder of wheels that pip is configured with, and the two may not be the same files.
 """
 
 import argparse
@@ -16,10 +16,8 @@ from pathlib import Path
 
 from install import ENGINE, OVERRIDES, RAY, REQUIREMENTS, lock_of
 
-PLATFORMS = [
-    f"sys_platform == 'linux' and platform_machine == '{machine}' and platform_python_implementation == 'CPython'"
-    for machine in ("x86_64", "aarch64")
-]
+LINUX = "sys_platform == 'linux' and platform_python_implementation == 'CPython'"
+PLATFORMS = [f"{LINUX} and platform_machine == '{machine}'" for machine in ("x86_64", "aarch64")]
 OLDEST_PYTHON = "3.11"
 # Left out while the CPU's lock is made: PyPI has other builds under these names. What they need stands below.
 UNHASHED = ("torch==2.13.0+cpu", "torchvision==0.28.0+cpu")

@@ -183,13 +183,28 @@ def test_changed_requirements_change_the_stamp(tmp_path, monkeypatch):
 
 
 def test_a_failed_install_leaves_no_stamp(programs, tmp_path):
-    uv = program(programs, "uv", 'case "$*" in *"pip install"*) exit 1;; esac')
+    uv = program(programs, "uv", 'case "$*" in *"pip sync"*) exit 1;; esac')
     python(programs, "3.13")
+    (tmp_path / ".venv-engine").mkdir()
 
     with pytest.raises(install.CannotInstall, match="run this again"):
         install.install(uv, tmp_path)
 
     assert not (tmp_path / ".venv-engine" / install.STAMP).exists()
+
+
+def test_an_environment_of_the_right_python_is_changed_in_place(programs, tmp_path):
+    uv = program(programs, "uv", f'echo "$@" >> {tmp_path}/asked')
+    python(programs, "3.13")
+    (tmp_path / ".venv-engine/bin").mkdir(parents=True)
+    program(tmp_path / ".venv-engine/bin", "python", "echo own; echo 3.13")
+
+    install.install(uv, tmp_path)
+
+    asked = (tmp_path / "asked").read_text()
+    assert "pip sync" in asked
+    assert "--verify-hashes" in asked
+    assert "venv --no-project" not in asked
 
 
 def test_ray_is_added_beside_what_is_there(programs, tmp_path):
