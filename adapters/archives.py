@@ -6,12 +6,20 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES, MEMBERS_LIMIT, PICKLES, WEIGHTS_FILE, archive_of
+from adapters.files import (
+    ARCHIVE_LIMIT,
+    INFLATED_TIMES,
+    LIMITS_BYTES,
+    MEMBERS_LIMIT,
+    PICKLES,
+    WEIGHTS_FILE,
+    archive_of,
+)
 from adapters.sources import LocalFile, Source
 from adapters.validation import BaseShape, Finding, Report, examine_folder
 from adapters.validation.files import PACKED, check_presence
 from adapters.validation.findings import Findings
-from adapters.validation.members import Member, TooMuch, Unreadable, members
+from adapters.validation.members import Inflated, Member, TooMuch, Unreadable, members
 
 DRIVE = re.compile(r"[A-Za-z]:")
 LITTER = re.compile(r"__MACOSX|\._.*|\.DS_Store")  # what a Mac adds to every archive
@@ -40,6 +48,8 @@ def unpack(source: Source, kept_as: str, put: Put) -> tuple[Finding, ...]:
         findings.add("archive_damaged", reason=str(error))
     except TooMuch:
         findings.add("archive_too_large", file="The archive", limit=ARCHIVE_LIMIT)
+    except Inflated:
+        findings.add("archive_inflated", file="The archive", limit=INFLATED_TIMES)
     return findings.closed()
 
 
@@ -75,7 +85,8 @@ class Contents:
         name = path[-1] if path else ""
         limit = LIMITS_BYTES.get(name, ARCHIVE_LIMIT)
         if code := self._fault(member, path, limit):
-            self._findings.add(code, file=member.name, limit=limit)
+            shown = INFLATED_TIMES if code == "archive_inflated" else limit
+            self._findings.add(code, file=member.name, limit=shown)
         elif path and not member.is_folder and not _is_litter(path):
             self._paths.add(path)
             if name in LIMITS_BYTES:

@@ -11,6 +11,8 @@ from uuid import UUID
 from django.db import transaction
 
 MANY = 10  # bells in a queue that nobody answers: beat's next one would only make it longer
+# Each wakes a worker for the upload whose turn it is, whichever one it names: more only hold up others.
+MANY_UPLOADS = 4
 logger = logging.getLogger(__name__)
 
 ADVANCE = "adapters.tasks.advance"
@@ -23,14 +25,15 @@ PATIENCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interv
 
 def ring_advance(version_id: UUID) -> None:
     """Ring for one version when the transaction commits."""
-    transaction.on_commit(partial(ring, ADVANCE, str(version_id)), robust=True)
+    transaction.on_commit(partial(ring, ADVANCE, str(version_id), most=MANY_UPLOADS), robust=True)
 
 
-def ring(task: str, *args: str, **options: Any) -> None:
+def ring(task: str, *args: str, most: int | None = None, **options: Any) -> None:
     """Send a task by its name, with Celery's `queue` and `expires` (seconds) if given.
 
     A broker that does not answer fails nobody: beat rings again. What expires is rung again by beat as well,
-    so it is not added to a queue of MANY: only a worker takes out what has expired, and one may be away.
+    so it is not added to a queue of `most` (else MANY): only a worker takes out what has expired, and one may
+    be away.
     """
     from celery import current_app  # noqa: PLC0415
     from kombu.exceptions import OperationalError  # noqa: PLC0415
@@ -40,8 +43,10 @@ def ring(task: str, *args: str, **options: Any) -> None:
     connection.transport_options = {**(connection.transport_options or {}), **PATIENCE}
     try:
         with producers[connection].acquire(block=True) as producer:
-            queue = options.get("queue", current_app.conf.task_default_queue)
-            if "expires" in options and producer.channel.queue_declare(queue).message_count >= MANY:
+            if most is None and "expires" in options:
+                most = MANY
+            queue = options.get("queue") or current_app.conf.task_routes[task]["queue"]
+            if most is not None and producer.channel.queue_declare(queue).message_count >= most:
                 return
             current_app.signature(task, args).apply_async(producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:

@@ -4,11 +4,14 @@ import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Min, QuerySet
+from django.db.models import F, Max, Min, QuerySet
+from django.utils import timezone
 
 from adapters import archives, conversions, planning, routes, storage, uploads
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
@@ -21,11 +24,13 @@ from foundation.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 MOST_EXAMINATIONS = 3
+NEVER = datetime.min.replace(tzinfo=UTC)
 CHECK_FAILED = Finding(
     "check_failed",
     "The check of this upload broke off three times. That is our fault, not that of your files.",
     "Support has the files and looks into it; what served before still serves.",
 )
+NOT_YET = "Another upload of this workspace is being checked; this one follows."
 OUR_FAULT = "Something broke on our side. The operators see it, and it is tried again by itself."
 
 
@@ -48,6 +53,20 @@ def advance(version: AdapterVersion) -> list[Engine]:
             raise
     waiting = Placement.objects.filter(version=version, is_wanted=True, loaded_at=None)
     return list(Engine.objects.filter(placements__in=waiting))
+
+
+def next_to_examine() -> AdapterVersion | None:
+    """Return the upload to be checked next: of the workspace that had its last turn longest ago."""
+    waiting = AdapterVersion.objects.filter(status=Status.UPLOADED).order_by("created_at")
+    oldest: dict[UUID, UUID] = {}
+    for owner_id, version_id in waiting.values_list("style__owner", "pk"):
+        oldest.setdefault(owner_id, version_id)
+    if not oldest:
+        return None
+    turns = AdapterVersion.objects.filter(style__owner__in=oldest, examined_at__isnull=False)
+    last_turn = dict(turns.values_list("style__owner").annotate(last=Max("examined_at")).order_by())
+    owner_id = min(oldest, key=lambda owner: last_turn.get(owner, NEVER))
+    return AdapterVersion.objects.filter(pk=oldest[owner_id]).first()
 
 
 def _step(version: AdapterVersion) -> bool:
@@ -75,6 +94,15 @@ def _finish(version: AdapterVersion) -> bool:
 
 
 def _examine(version: AdapterVersion) -> bool:
+    """Check a version and move it on; one at a time of a workspace."""
+    with locks.only_one(f"examination {version.style.owner_id}") as mine:
+        if mine:
+            return _examine_alone(version)
+    version.wait(NOT_YET)
+    return False
+
+
+def _examine_alone(version: AdapterVersion) -> bool:
     """Check a version and move it on. Where something can't be reached just now, that is no examination."""
     if not _count(version):
         return _give_up(version)
@@ -98,7 +126,7 @@ def _uploaded(version: AdapterVersion) -> QuerySet[AdapterVersion]:
 def _count(version: AdapterVersion) -> bool:
     """Count an examination before it begins; False if as many as there may be never came to an end."""
     left = _uploaded(version).filter(examinations__lt=MOST_EXAMINATIONS)
-    return bool(left.update(examinations=F("examinations") + 1))
+    return bool(left.update(examinations=F("examinations") + 1, examined_at=timezone.now()))
 
 
 def _give_up(version: AdapterVersion) -> bool:

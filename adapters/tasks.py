@@ -15,27 +15,35 @@ from adapters import (
     steps,
     uploads,
 )
-from adapters.bells import ADVANCE, ERASE, RECONCILE, ring
-from adapters.models import AdapterVersion, Engine, Erasure
+from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
+from adapters.models import AdapterVersion, Engine, Erasure, Status
 
 # A bell that beat rings again is worthless after that.
 SWEPT_EVERY_S = 5
+WAITS_FOR_UPLOADS_S = 60  # behind checks of uploads, which take longer than beat's next bell
 RECONCILED_EVERY_S = 2
 
 
 @shared_task
 def advance(version_id: str) -> None:
-    """Take the next steps of one version."""
-    for engine in steps.advance(AdapterVersion.objects.get(pk=version_id)):
+    """Take the next steps of one version; where it is to be checked, of the one whose turn that is."""
+    version = AdapterVersion.objects.get(pk=version_id)
+    is_check = version.status == Status.UPLOADED
+    if is_check:
+        version = steps.next_to_examine() or version
+    for engine in steps.advance(version):
         ring(RECONCILE, engine.pk, queue=engine.queue)
+    if is_check and version.status != Status.UPLOADED and (following := steps.next_to_examine()):
+        ring(ADVANCE, str(following.pk), most=MANY_UPLOADS)
 
 
 @shared_task
 def advance_all() -> None:
     """Ring for every version whose bell may have been lost."""
     uploads.abandon_old()
-    for version_id in AdapterVersion.objects.in_work().values_list("pk", flat=True):
-        ring(ADVANCE, str(version_id), expires=SWEPT_EVERY_S)
+    for version_id, status in AdapterVersion.objects.in_work().values_list("pk", "status"):
+        most = MANY_UPLOADS if status == Status.UPLOADED else None
+        ring(ADVANCE, str(version_id), most=most, expires=SWEPT_EVERY_S)
 
 
 @shared_task
@@ -84,7 +92,7 @@ def erase(erasure_id: str) -> None:
 def erase_all() -> None:
     """Ring for every erasure that has something left to do."""
     for erasure_id in erasing.unfinished().values_list("pk", flat=True):
-        ring(ERASE, str(erasure_id), expires=SWEPT_EVERY_S)
+        ring(ERASE, str(erasure_id), expires=WAITS_FOR_UPLOADS_S)
 
 
 @shared_task

@@ -12,10 +12,11 @@ LAYER = 2
 READY_WITHIN_S = 60.0
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 LEVEL = ["--loglevel", "INFO"]
+WORKERS = ("worker-housekeeping", "worker-uploads", "worker-engine")
 
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:
-    """Return web, worker and beat; one worker serves the site's queue and the local engine's."""
+    """Return web, beat and the workers: each queue has processes of its own."""
     web = [
         sys.executable,
         "-m",
@@ -45,7 +46,9 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
             env=variables,
             layer=LAYER,
         ),
-        worker("worker", f"default,engine.{variables['ENGINE_NAME']}", variables),
+        worker("worker-housekeeping", "housekeeping", variables, threads=4),
+        worker("worker-uploads", "uploads", variables),
+        worker("worker-engine", f"engine.{variables['ENGINE_NAME']}", variables, threads=2),
         Program(
             name="beat",
             title="beat",
@@ -56,9 +59,13 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
     ]
 
 
-def worker(name: str, queues: str, variables: Mapping[str, str]) -> Program:
-    """Return a worker that serves some queues."""
-    options = ["-Q", queues, "--concurrency", "2", "--hostname", f"{name}@%h"]
+def worker(name: str, queue: str, variables: Mapping[str, str], *, threads: int = 0) -> Program:
+    """Return a worker that serves a queue: in threads, or in one process that can be stopped by a time limit.
+
+    A process has 60 to 100 MB of its own; threads of one share them.
+    """
+    pool = ["--pool", "threads", "--concurrency", str(threads)] if threads else ["--concurrency", "1"]
+    options = ["-Q", queue, *pool, "--hostname", f"{name}@%h"]
     return Program(
         name=name, title=name, argv=[*CELERY, "worker", *options, *LEVEL], env=variables, layer=LAYER
     )

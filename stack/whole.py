@@ -32,10 +32,11 @@ def bring_up(stack: Stack) -> Seeded:
         up.once(application.manage("migrate", "--no-input", variables=variables, title="manage.py migrate"))
     began_s = time.monotonic()
     workers = workers_beside_further_engines(stack)
-    for program in [*application.programs(stack.addresses.web, variables, stack.folders), *workers]:
+    site = application.programs(stack.addresses.web, variables, stack.folders)
+    for program in [*site, *workers]:
         up.start(program)
     checks: dict[str, Callable[[], bool]] = {"web": partial(application.ready, stack.addresses.site)}
-    for name in ("worker", *(program.name for program in workers)):
+    for name in [*application.WORKERS, *(program.name for program in workers)]:
         checks[name] = partial(application.works, stack.folders.logs / f"{name}.log")
     site_ready = [
         stack.waiting.watch(name, partial(up.await_ready, name, check, within_s=90), since_s=began_s)
@@ -79,7 +80,8 @@ def workers_beside_further_engines(stack: Stack) -> list[Program]:
         title = "manage.py registerengine"
         stack.supervisor.once(application.manage("registerengine", variables=variables, title=title))
         queue = f"engine.{variables['ENGINE_NAME']}"
-        workers.append(application.worker(engine.numbered("worker", number), queue, variables))
+        name = engine.numbered("worker-engine", number)
+        workers.append(application.worker(name, queue, variables, threads=2))
     return workers
 
 

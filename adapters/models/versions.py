@@ -77,6 +77,9 @@ class AdapterVersion(models.Model):
         default=0,
         help_text="How often its check was begun: what kills the worker is not tried for ever.",
     )
+    examined_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its check was begun last: workspaces take turns by it."
+    )
     goes_live = models.BooleanField(
         default=True, help_text="Answers for its style as soon as it serves; else it waits to be promoted."
     )

@@ -52,9 +52,9 @@ def examine(
     content = header.read(source, findings)
     fitting = factors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
     before = findings.count
-    sha256, strongest = weights.weigh(
-        source, fitting if content.is_sound else (), base=base, findings=findings
-    )
+    sha256, strongest = "", None
+    if content.is_sound:  # else it is refused whatever follows, and a gigabyte need not be read
+        sha256, strongest = weights.weigh(source, fitting, base=base, findings=findings)
     mended = None
     if findings.count and findings.count == before:  # insane weights can't be mended
         mended = mending.plan(config_bytes, source, base, max_rank, stated_quantisation)

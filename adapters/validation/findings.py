@@ -74,6 +74,10 @@ ARCHIVES = {
     "archive_too_large": Problem(
         "{file} unpacks to more than {limit} bytes.", "Pack the adapter's two files and nothing else."
     ),
+    "archive_inflated": Problem(
+        "{file} unpacks to more than {limit} times its packed size, which trained weights never do.",
+        "Upload the two files of a trained adapter.",
+    ),
 }
 
 HEADER = {

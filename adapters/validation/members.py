@@ -16,7 +16,7 @@ from functools import partial
 from itertools import pairwise
 from typing import IO, cast
 
-from adapters.files import ARCHIVE_LIMIT
+from adapters.files import ARCHIVE_LIMIT, INFLATED_BYTES, INFLATED_TIMES
 from adapters.sources import Source
 
 LONGEST_READ = 256 * 1024  # a zip's table with MEMBERS_LIMIT names of two thousand characters
@@ -42,6 +42,10 @@ class TooMuch(Exception):
     """More comes out of the archive than ARCHIVE_LIMIT."""
 
 
+class Inflated(Exception):
+    """More than INFLATED_TIMES as much comes out of the archive as went in."""
+
+
 @dataclass(frozen=True)
 class Member:
     """One entry. `fault` is the code of the finding that it is by itself; `chunks` reads it, once."""
@@ -56,7 +60,7 @@ class Member:
 def members(source: Source, kept_as: str) -> Iterator[Member]:
     """Yield what an archive (named as in ARCHIVES) holds, in its order; read each before asking for the next.
 
-    Raises Unreadable, TooMuch, and what the source raises.
+    Raises Unreadable, TooMuch, Inflated, and what the source raises.
     """
     if kept_as.endswith(".zip"):
         return _of_zip(source)
@@ -84,7 +88,13 @@ def _zip_fault(info: zipfile.ZipInfo) -> str:
         return "archive_link"
     if info.flag_bits & ENCRYPTED:
         return "archive_encrypted"
+    if info.file_size <= ARCHIVE_LIMIT and _is_inflated(info.file_size, info.compress_size):
+        return "archive_inflated"
     return "" if info.compress_type in METHODS else "archive_method"
+
+
+def _is_inflated(unpacked: int, packed: int) -> bool:
+    return unpacked > max(INFLATED_BYTES, INFLATED_TIMES * packed)
 
 
 def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -120,10 +130,11 @@ def _blocks(source: Source) -> Iterator[bytes]:
 
 
 def _inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what gzip packed, in small pieces. Raises TooMuch as soon as it is."""
-    total, joined, inflater = 0, 0, zlib.decompressobj(wbits=31)
+    """Yield what gzip packed, in small pieces. Raises TooMuch or Inflated as soon as it is."""
+    total, packed, joined, inflater = 0, 0, 0, zlib.decompressobj(wbits=31)
     for portion in (block[at : at + CHUNK] for block in blocks for at in range(0, len(block), CHUNK)):
         rest = portion
+        packed += len(portion)
         while rest:
             if inflater.eof:  # a gzip file may be several, one after the other
                 inflater, joined = zlib.decompressobj(wbits=31), joined + 1
@@ -132,6 +143,8 @@ def _inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
             total += len(piece)
             if total > ARCHIVE_LIMIT:
                 raise TooMuch
+            if _is_inflated(total, packed):
+                raise Inflated
             if joined > JOINED_LIMIT:
                 raise Unreadable("it is made of too many gzip files")
             yield piece

@@ -52,6 +52,10 @@ VARIABLES: dict[str, Variable] = {
     "BASE_MODEL_DIR": Variable(
         "var/models/SmolLM2-135M-Instruct", "The base model's files: config, tokenizer, weights."
     ),
+    "UPLOAD_CHECK_S": Variable(
+        "300",
+        "Seconds that the check of one upload may take. After three times the upload is rejected.",
+    ),
     "EMAIL_URL": Variable(
         "",
         "SMTP server with STARTTLS, smtp://user:password@host:port; or file:///folder, where mail is laid as "

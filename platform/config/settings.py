@@ -164,7 +164,29 @@ CACHES = {  # what limits sign-ups and logins; it may be lost
 CELERY_BROKER_URL = env.read("CELERY_BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long task must not sit on others that another process could take
+# What must run every second never shares a queue with what runs for minutes, or waits for storage.
+CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
+CELERY_TASK_ROUTES = {
+    "inference.tasks.drain": {"queue": "housekeeping"},
+    "inference.tasks.sweep": {"queue": "housekeeping"},
+    "adapters.tasks.advance_all": {"queue": "housekeeping"},
+    "adapters.tasks.end_sharing": {"queue": "housekeeping"},
+    "adapters.tasks.erase_all": {"queue": "housekeeping"},
+    "adapters.tasks.plan": {"queue": "housekeeping"},
+    "adapters.tasks.reconcile_all": {"queue": "housekeeping"},
+    "adapters.tasks.republish_stale": {"queue": "housekeeping"},
+    "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
+    "adapters.tasks.advance": {"queue": "uploads"},
+    "adapters.tasks.erase": {"queue": "uploads"},
+    "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
+    # Each engine has a queue of its own; who enqueues names it.
+    "adapters.tasks.reconcile": {"queue": f"engine.{env.read('ENGINE_NAME')}"},
+}
+UPLOAD_CHECK_S = int(env.read("UPLOAD_CHECK_S"))
+CELERY_TASK_ANNOTATIONS = {
+    "adapters.tasks.advance": {"soft_time_limit": UPLOAD_CHECK_S, "time_limit": UPLOAD_CHECK_S + 30},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from stack import engine
+from stack.application import WORKERS
 from stack.folders import shown
 from stack.services import Stack
 from stack.trials.books import Books
 from stack.trials.findings import Kill, Verdict, judge, seen_in
 from stack.trials.trial import Tenant, Watch, await_quiet, made, on_a_stack_of_its_own, pause, processes
 
-OTHERS = ("web", "worker", "valkey", "postgres")
+OTHERS = ("web", *WORKERS, "valkey", "postgres")
 KILLS_AN_ENGINE_KILL = 15  # vLLM takes a minute or two to come back
 KILLS_WITHOUT_ENGINE = 4  # then the engine is awaited, or hardly a request would ever succeed
 GAP_S = (2.0, 8.0)

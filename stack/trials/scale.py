@@ -95,7 +95,7 @@ def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, s
     loaded_s = time.monotonic() - began
     say(f"  all {count} serve {loaded_s:.0f} s later")
     pause(stopping, SETTLED_S)
-    log = stack.folders.logs / "worker.log"
+    log = stack.folders.logs / "worker-engine.log"
     skipped = log.stat().st_size
     known = secrets_of(variables)
     session = signed_in(variables["SITE_URL"], login=known["login"], password=known["password"])
@@ -157,7 +157,7 @@ def watched(
 ) -> tuple[list[float], list[float]]:
     """Return the memory of web and worker in MiB, sampled after each round of visits while passes go on."""
     headers = {"Authorization": f"Bearer {secrets_of(stack.variables)['api_key']}"}
-    pids = [stack.supervisor.pid(name) for name in ("web", "worker")]
+    pids = [stack.supervisor.pid(name) for name in ("web", "worker-engine")]
     samples: tuple[list[float], list[float]] = ([], [])
     until = time.monotonic() + WATCHED_S
     while time.monotonic() < until:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import stat
 import struct
 import tarfile
@@ -14,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.archives import examine_archive, unpack
-from adapters.files import ARCHIVE_LIMIT, archive_of
+from adapters.files import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
 from tests.adapters.broken import CONFIG, WEIGHTS, tiny_base, whole
 from tests.adapters.sources import Bytes
 
 MEMORY_BYTES = 64 * 1024 * 1024
 FILES = {CONFIG: b'{"r": 8}', WEIGHTS: bytes(range(256)) * 4000}
+PIECE = os.urandom(1_000_000) + bytes(9_000_000)  # packs to a tenth
 ZIP, TAR, TGZ = "adapter.zip", "adapter.tar", "adapter.tar.gz"
 
 
@@ -232,7 +234,7 @@ def test_a_gzip_bomb_is_left_as_soon_as_it_is_one():
     piece = gzip.compress(bytes(16 * 1024 * 1024))
     bomb = gzip.compress(header(tarfile.REGTYPE, ARCHIVE_LIMIT * 2, "README.md")) + piece * 100
     read, codes, peak = _measured(bomb, TGZ)
-    assert codes == {"archive_too_large"}
+    assert codes == {"archive_too_large", "archive_inflated"}
     assert read == 0
     assert peak < MEMORY_BYTES / 2
 
@@ -241,23 +243,37 @@ def test_a_gzip_bomb_is_left_as_soon_as_it_is_one():
 def test_three_hundred_megabytes_need_little_memory(kept_as):
     size = 300_000_000
     if kept_as == ZIP:
-        data = _zip_of_zeros(size)
+        data = _zip_of(PIECE, size)
     else:
         head = tarred({CONFIG: b"{}"})[: 1536 - 512] + header(tarfile.REGTYPE, size, WEIGHTS)
-        data = gzip.compress(head) + gzip.compress(bytes(10_000_000)) * 30 + gzip.compress(bytes(1024))
+        data = gzip.compress(head) + gzip.compress(PIECE) * 30 + gzip.compress(bytes(1024))
     read, codes, peak = _measured(data, kept_as)
     assert codes == set()
     assert read == size + 2
     assert peak < MEMORY_BYTES / 2
 
 
-def _zip_of_zeros(size: int) -> bytes:
+@pytest.mark.parametrize("kept_as", [ZIP, TGZ])
+def test_a_gigabyte_of_zeros_is_refused_before_it_is_unpacked(kept_as):
+    size = 1024**3
+    if kept_as == ZIP:
+        data = _zip_of(bytes(10_000_000), size)
+    else:
+        head = tarred({CONFIG: b"{}"})[: 1536 - 512] + header(tarfile.REGTYPE, size, WEIGHTS)
+        data = gzip.compress(head) + gzip.compress(bytes(16 * 1024 * 1024)) * 64
+    assert len(data) < 5_000_000
+    read, codes, _ = _measured(data, kept_as)
+    assert codes == {"archive_inflated"}
+    assert read < 2 * INFLATED_BYTES
+
+
+def _zip_of(piece: bytes, size: int) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(CONFIG, "{}")
         with archive.open(WEIGHTS, "w") as file:
-            for _ in range(size // 10_000_000):
-                file.write(bytes(10_000_000))
+            for _ in range(size // len(piece)):
+                file.write(piece)
     return out.getvalue()
 
 

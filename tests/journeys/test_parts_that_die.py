@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
+from stack.application import WORKERS
 from stack.errors import Miss
 from stack.smoke import await_serving, upload_style
 from tests.journeys.conftest import eventually, kill
@@ -29,7 +30,7 @@ def answers(writer, model: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("part", ["worker", "beat", "valkey", "seaweed", "postgres", "web"])
+@pytest.mark.parametrize("part", [*WORKERS, "beat", "valkey", "seaweed", "postgres", "web"])
 def test_an_upload_goes_on_when_a_part_dies(demo, random_adapters, part):
     upload = upload_style(demo.site, demo.session, random_adapters[1])
     kill(part)

@@ -82,7 +82,7 @@ def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, rand
     eventually(is_judged, within_s=15, what="the canary's figures show no 20 requests")
 
     # Only the worker beside the engine ever has it load something.
-    with standing_still("worker"):
+    with standing_still("worker-engine"), standing_still("worker-housekeeping"):
         began = act(demo, upload, "promote")
         assert ask(demo, name)[0] == 2
         assert time.monotonic() - began < SECOND_S

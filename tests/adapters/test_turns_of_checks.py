@@ -1,0 +1,107 @@
+"""Checks of uploads: one at a time of a workspace, and workspaces take turns."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+
+from adapters import steps, tasks
+from adapters.bells import MANY_UPLOADS
+from adapters.models import AdapterVersion, Status
+from config.celery import app
+from foundation import locks
+from tests.adapters.conftest import known, uploaded
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("engine")]
+
+
+@contextmanager
+def done_elsewhere(deed: str) -> Iterator[None]:
+    """Let another worker be at a deed."""
+    begun, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with locks.only_one(deed) as mine:
+            assert mine
+            begun.set()
+            over.wait(30)
+        connection.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert begun.wait(10)
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
+
+
+def waiting() -> int:
+    with app.connection_for_read() as broker:
+        return broker.default_channel.queue_declare("uploads").message_count
+
+
+def purge() -> None:
+    with app.connection_for_read() as broker:
+        broker.default_channel.queue_declare("uploads")
+        broker.default_channel.queue_purge("uploads")
+
+
+@pytest.fixture
+def queue():
+    """An empty queue `uploads`, and empty again for the next test."""
+    purge()
+    yield
+    purge()
+
+
+def left() -> list[str]:
+    checked = AdapterVersion.objects.filter(status=Status.UPLOADED).order_by("created_at")
+    return [f"{version.style.owner.slug} {version.style.slug}" for version in checked]
+
+
+def test_a_workspace_with_many_uploads_waits_behind_one_with_a_single_one(acme, charlies, queue):
+    versions = [uploaded(acme, slug) for slug in ("one", "two", "three")]
+    uploaded(charlies, "only")
+    for _ in range(2):  # whichever upload a worker is woken for
+        tasks.advance(str(versions[-1].pk))
+    assert left() == ["acme two", "acme three"]
+
+
+def test_of_one_workspace_one_upload_is_checked_at_a_time(acme, charlies, queue):
+    mine, others = uploaded(acme, "noir"), uploaded(charlies, "verse")
+    with done_elsewhere(f"examination {acme.pk}"):
+        steps.advance(mine)
+        steps.advance(others)
+    mine.refresh_from_db()
+    assert (mine.status, mine.note, mine.examinations) == (Status.UPLOADED, steps.NOT_YET, 0)
+    assert others.status != Status.UPLOADED
+    steps.advance(mine)
+    assert mine.status != Status.UPLOADED
+
+
+def test_many_uploads_leave_the_queue_short(acme, engine, queue):
+    for _ in range(MANY_UPLOADS + 3):
+        known(acme, "noir", engine, status=Status.UPLOADED)
+    tasks.advance_all()
+    assert 0 < waiting() <= MANY_UPLOADS
+
+
+def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, monkeypatch):
+    class TooLong(Exception):
+        """What Celery's soft time limit raises, wherever the check is."""
+
+    def endless(version: AdapterVersion) -> None:
+        raise TooLong
+
+    monkeypatch.setattr(steps, "_seal", endless)
+    version = uploaded(acme)
+    for _ in range(steps.MOST_EXAMINATIONS):
+        with pytest.raises(TooLong):
+            steps.advance(version)
+    steps.advance(version)
+    assert version.status == Status.REJECTED
+    assert version.findings[0]["code"] == "check_failed"

@@ -1,0 +1,58 @@
+"""Queues: whatever is enqueued is served by some worker, and what runs for minutes holds up nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from config.celery import app
+from stack import application
+from stack.folders import ROOT, Folders
+
+MINUTES = {"adapters.tasks.advance", "adapters.tasks.erase", "adapters.tasks.withdraw_conversions"}
+
+
+def queue_of(task: str) -> str:
+    return settings.CELERY_TASK_ROUTES[task]["queue"]
+
+
+def queues_in(text: str) -> list[str]:
+    """Return what each `celery … worker -Q QUEUES` serves."""
+    return re.findall(r" worker -Q (\S+)", text)
+
+
+def in_the_stack() -> list[str]:
+    variables = {"WEB_WORKERS": "1", "ENGINE_NAME": settings.ENGINE_NAME}
+    programs = application.programs(8000, variables, Folders(Path("/nowhere")))
+    return queues_in("\n".join(" ".join(program.argv) for program in programs))
+
+
+def in_compose() -> list[str]:
+    return queues_in((ROOT / "docker-compose.yml").read_text())
+
+
+def our_tasks() -> set[str]:
+    app.loader.import_default_modules()
+    return {name for name in app.tasks if not name.startswith("celery.")}
+
+
+def test_every_task_says_in_which_queue_it_waits():
+    assert our_tasks() == set(settings.CELERY_TASK_ROUTES)
+    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= our_tasks()
+
+
+@pytest.mark.parametrize("served", [in_the_stack, in_compose])
+def test_each_queue_has_workers_of_its_own(served):
+    used = {queue_of(task) for task in our_tasks()}
+    assert {queue.replace("engine.local", f"engine.{settings.ENGINE_NAME}") for queue in served()} == used
+    assert len(served()) == len(used), "one process serves two queues, or two serve the same"
+
+
+def test_what_runs_for_minutes_never_shares_a_queue_with_what_runs_every_second():
+    assert {task for task in our_tasks() if queue_of(task) == "uploads"} == MINUTES
+
+
+def test_the_check_of_an_upload_ends():
+    task = app.tasks["adapters.tasks.advance"]
+    assert task.soft_time_limit == settings.UPLOAD_CHECK_S < task.time_limit
