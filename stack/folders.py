@@ -40,10 +40,21 @@ class Folders:
         return self.var / "mail"
 
     def make(self) -> None:
-        self.var.mkdir(parents=True, exist_ok=True)
-        for folder in (self.logs, self.pids, self.adapters):
-            folder.mkdir(exist_ok=True)
-        self.mail.mkdir(mode=0o700, exist_ok=True)  # links that log in lie there
+        """Make the folders; what lies in them is for their owner alone, as old ones' files were not."""
+        self.var.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.logs, self.pids, self.adapters, self.mail):
+            make_private(folder)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter; one that is there becomes so."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file that, if it is new, only its owner may read: an `opener` for `open`."""
+    return os.open(path, flags, 0o600)
 
 
 def shown(path: Path) -> str:
@@ -55,7 +66,7 @@ def shown(path: Path) -> str:
 def held(folders: Folders) -> Iterator[None]:
     """Hold the data folder for this process. Raises AlreadyRunning if another stack has it."""
     folders.make()
-    with (folders.var / "lock").open("a+") as file:
+    with open(folders.var / "lock", "a+", opener=private) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stack.errors import PortTaken
+from stack.folders import private
 
 LOWEST, HIGHEST = 12_000, 32_767  # below Linux's ephemeral range, or an outgoing connection may sit there
 TRIES = 500
@@ -62,7 +63,8 @@ class Ports:
     def _remember(self, name: str, port: int) -> None:
         self._remembered[name] = port
         if self._memory:
-            self._memory.write_text(json.dumps(self._remembered, indent=2))
+            with open(self._memory, "w", opener=private) as file:
+                json.dump(self._remembered, file, indent=2)
 
 
 def _hold(port: int) -> socket.socket | None:

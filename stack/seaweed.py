@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stack import seaweed_tls
 from stack.credentials import Credentials
 from stack.errors import MissingPrerequisite
-from stack.folders import Folders
+from stack.folders import Folders, make_private
 from stack.ports import Ports
 from stack.processes import Program
 
@@ -90,8 +90,7 @@ def program(
 ) -> Program:
     """Return SeaweedFS; only pages of these origins may upload."""
     data = folders.var / "seaweed"
-    data.mkdir(exist_ok=True)
-    data.chmod(0o700)
+    make_private(data)
     sockets = _socket_folder(data)
     seaweed_tls.ensure(data / ".seaweedfs")
     return Program(

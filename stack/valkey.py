@@ -7,7 +7,7 @@ from pathlib import Path
 import redis
 
 from stack.errors import MissingPrerequisite
-from stack.folders import Folders
+from stack.folders import Folders, make_private
 from stack.processes import Program
 
 
@@ -23,7 +23,7 @@ def binary() -> Path:
 
 def program(folders: Folders, port: int, password: str) -> Program:
     data = folders.var / "valkey"
-    data.mkdir(exist_ok=True)
+    make_private(data)
     settings = data / "valkey.conf"  # a file, so that the password is not in the process list
     settings.touch(mode=0o600)
     settings.write_text(

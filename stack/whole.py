@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from stack import application, engine, ray, services
 from stack.errors import ServiceFailed
@@ -86,19 +87,11 @@ def workers_beside_further_engines(stack: Stack) -> list[Program]:
 
 
 def seed(stack: Stack) -> Seeded:
-    """Let `manage.py seed` make the demo's tenant and styles; return what it says last, one line of JSON."""
-    lines: list[str] = []
-
-    def show(line: str) -> None:
-        lines.append(line)
-        if not line.startswith("{"):
-            stack.steps.say(line)
-
-    stack.supervisor.once(
-        application.manage("seed", variables=stack.variables, title="manage.py seed"), show=show
-    )
+    """Let `manage.py seed` make the demo's tenant and styles; return what it wrote into its private file."""
+    program = application.manage("seed", variables=stack.variables, title="manage.py seed")
+    stack.supervisor.once(program, show=stack.steps.say)
     try:
-        made = json.loads(lines[-1])
+        made = json.loads(Path(stack.variables["DEMO_SECRETS_FILE"]).read_text())
         return Seeded(login=made["login"], password=made["password"], api_key=made["api_key"])
-    except (IndexError, KeyError, ValueError):
-        raise ServiceFailed("manage.py seed ended without telling the login and the key.") from None
+    except (OSError, KeyError, ValueError):
+        raise ServiceFailed("manage.py seed ended without writing down the login and the key.") from None

@@ -56,28 +56,59 @@ class NotServing(DomainError):
     """{style} does not serve: {reason}"""
 
 
+class OfAnotherModel(DomainError):
+    """{style} was trained on {trained}, and this site serves {served}: name a folder of its styles."""
+
+
+class NotRemembered(DomainError):
+    """{file} can't be written ({reason}): name a file that can, with --secrets or DEMO_SECRETS_FILE."""
+
+
 def secrets_file() -> Path:
     """Return the file that remembers the demo's password and key, readable by its owner only."""
     return Path(os.environ.get("DEMO_SECRETS_FILE", settings.BASE_DIR / "var" / "demo.json"))
 
 
-def seed(styles: Path, remembered: Path, *, say: Say) -> dict[str, str]:
-    """Return login, password and API key, after all styles of a folder serve. Safe to repeat.
+def seed(styles: Path, remembered: Path, *, say: Say) -> None:
+    """Make the demo's writer, workspace and key, remember them in a file, and select the shipped styles.
 
-    Raises DomainError with what is wrong.
+    Safe to repeat. Raises DomainError with what is wrong.
     """
-    call_command("registerengine", stdout=io.StringIO())
-    known = json.loads(remembered.read_text()) if remembered.exists() else {}
+    known = _remembered(remembered)  # before anything is made: a password that nobody can read helps nobody
     user, password = _writer(known.get("password", ""))
     tenant = _workspace(user)
     known = {"login": EMAIL, "password": password, "api_key": _key(tenant, user, known.get("api_key", ""))}
-    _remember(remembered, known)
-    shipped = [_shipped(folder) for folder in sorted(styles.iterdir()) if (folder / FILES[1]).exists()]
+    remembered.write_text(json.dumps(known))
+    for style in publish(styles, say=say):
+        select(tenant, style)
+
+
+def publish(styles: Path, *, say: Say) -> list[Style]:
+    """Offer the shipped styles of a folder to everybody and return them once all serve. Safe to repeat.
+
+    Raises DomainError with what is wrong.
+    """
+    folders = [folder for folder in sorted(styles.iterdir()) if (folder / FILES[1]).exists()]
+    for folder in folders:
+        _require_our_model(folder)
+    call_command("registerengine", stdout=io.StringIO())
+    shipped = [_shipped(folder) for folder in folders]
     for style in shipped:
         began = time.monotonic()
         _await_serving(style)
-        select(tenant, style)
         say(f"  ✓ {style.model_name:<22} serves    {time.monotonic() - began:5.1f} s")
+    return shipped
+
+
+def _remembered(file: Path) -> dict[str, str]:
+    """Return what a file remembers, made for its owner alone if it is new. Raises NotRemembered."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise NotRemembered(file=file, reason=error.strerror) from None
+    with os.fdopen(handle) as text:
+        known: dict[str, str] = json.loads(text.read() or "{}")
     return known
 
 
@@ -114,10 +145,12 @@ def _key(tenant: Tenant, user: User, secret: str) -> str:
     return issue(tenant, name="Demo", by=user)[1]
 
 
-def _remember(file: Path, known: dict[str, str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-        json.dump(known, out)
+def _require_our_model(folder: Path) -> None:
+    """Raises OfAnotherModel before anything is uploaded that validation would reject."""
+    config = json.loads((folder / FILES[0]).read_text())
+    trained = config.get("base_model_name_or_path") or settings.BASE_MODEL
+    if Path(trained).name != Path(settings.BASE_MODEL).name:
+        raise OfAnotherModel(style=folder.name, trained=trained, served=settings.BASE_MODEL)
 
 
 def _shipped(folder: Path) -> Style:

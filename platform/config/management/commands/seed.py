@@ -1,6 +1,5 @@
 """`manage.py seed`: one workspace, a login, an API key and the shipped styles, through the real path."""
 
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from foundation.errors import DomainError
 
 
 class Command(BaseCommand):
-    help = "Make the demo's workspace and styles. Safe to repeat. The last line is the login as JSON."
+    help = "Make the demo's workspace and styles, and a file with their login and API key. Safe to repeat."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take where the styles lie and where the login is remembered."""
@@ -22,10 +21,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Seed, telling each step."""
         try:
-            login = seeding.seed(options["styles"], options["secrets"], say=self._say)
+            seeding.seed(options["styles"], options["secrets"], say=self._say)
         except DomainError as error:
             raise CommandError(error.message) from error
-        self._say(json.dumps(login))
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

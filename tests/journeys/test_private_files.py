@@ -1,0 +1,43 @@
+"""What the stack leaves on the disk of a machine that others use, too."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def var() -> Path:
+    return Path(os.environ["DEMO_SECRETS_FILE"]).parent
+
+
+@pytest.fixture(scope="module")
+def logs(var) -> list[Path]:
+    found = sorted((var / "log").glob("*.log*"))
+    assert {"web.log", "worker.log", "engine.log", "seaweed.log", "seed.log"} <= {file.name for file in found}
+    return found
+
+
+def test_folders_and_files_are_their_owners_alone(var, logs):
+    entries = [*var.iterdir(), *logs, *(var / "run").iterdir()]
+
+    assert [entry for entry in entries if stat.S_IMODE(entry.lstat().st_mode) & 0o077] == []
+
+
+def test_no_log_holds_a_secret(var, logs):
+    secrets = {
+        **json.loads((var / "secrets.json").read_text()),
+        **json.loads((var / "demo.json").read_text()),
+    }
+    del secrets["login"]
+
+    found = {
+        (file.name, name)
+        for file in logs
+        for name, secret in secrets.items()
+        if secret in file.read_text(errors="replace")
+    }
+
+    assert found == set()
