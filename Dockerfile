@@ -1,12 +1,13 @@
 # The site: web, workers and beat. vLLM has an image of its own (docker-compose.yml).
 
-FROM python:3.13-slim AS build
-RUN pip install --no-cache-dir "uv>=0.9"
+ARG PYTHON_IMAGE=python:3.13.17-slim-trixie
+FROM ${PYTHON_IMAGE} AS build
+RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
 RUN UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 uv sync --frozen --no-default-groups --no-install-project
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app:/app/platform PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY --from=build /app/.venv .venv

@@ -64,6 +64,9 @@ VARIABLES: dict[str, Variable] = {
     "MAILBOX": Variable(
         "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine alone. For the demo."
     ),
+    "SECURITY_CONTACT": Variable(
+        "", "Where to report holes: addresses of mail or pages. Empty: no /.well-known/security.txt."
+    ),
     "TRUSTED_PROXIES": Variable(
         "",
         "Addresses or networks, with commas, of the proxies in front: only theirs is X-Forwarded-For "

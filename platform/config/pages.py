@@ -1,17 +1,21 @@
 """The few pages that belong to no floor."""
 
 import sys
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.utils import timezone
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
 from adapters.public import showcase
 from foundation import valkey
+
+SECURITY_TXT_HOLDS = timedelta(days=180)  # RFC 9116 advises less than a year
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -19,6 +23,18 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("adapters:catalogue")
     return render(request, "home.html", {"styles": showcase(), "api_base": f"{settings.SITE_URL}/v1"})
+
+
+def security_txt(request: HttpRequest) -> HttpResponse:
+    """Say where to report a hole, as RFC 9116 has it; 404 where no contact is set."""
+    if not settings.SECURITY_CONTACT:
+        raise Http404
+    contacts = [one if ":" in one else f"mailto:{one}" for one in settings.SECURITY_CONTACT]
+    lines = [f"Contact: {contact}" for contact in contacts]
+    lines.append(f"Expires: {timezone.now() + SECURITY_TXT_HOLDS:%Y-%m-%dT00:00:00Z}")
+    lines.append("Preferred-Languages: en")
+    lines.append(f"Canonical: {settings.SITE_URL}{request.path}")
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
 
 
 def broken(request: HttpRequest) -> HttpResponse:

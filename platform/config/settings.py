@@ -16,6 +16,7 @@ ALLOWED_HOSTS = env.items("DJANGO_ALLOWED_HOSTS")
 SITE_URL = env.read("SITE_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 SECURE = SITE_URL.startswith("https://")
+SECURITY_CONTACT = env.items("SECURITY_CONTACT")
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",

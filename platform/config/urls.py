@@ -9,6 +9,7 @@ handler500 = "config.pages.broken"
 urlpatterns = [
     path("", pages.home, name="home"),
     path("healthz", pages.healthz, name="healthz"),
+    path(".well-known/security.txt", pages.security_txt, name="security_txt"),
     path("accounts/", include("allauth.account.urls")),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),

@@ -1,5 +1,7 @@
 """What holds for every page: the policy of what a browser may load, and who sees what."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.db import OperationalError
 from django.urls import reverse
@@ -43,3 +45,23 @@ def test_a_part_that_is_away_is_told_from_a_fault_of_ours(client, monkeypatch, f
     answer = client.get("/")
     assert answer.status_code == status
     assert answer.headers.get("Retry-After") == ("5" if status == 503 else None)
+
+
+def test_security_txt_says_where_to_report(client, settings):
+    settings.SECURITY_CONTACT = ["security@example.com", "https://example.com/report"]
+
+    answer = client.get("/.well-known/security.txt")
+    fields = [line.split(": ", 1) for line in answer.content.decode().splitlines()]
+
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert fields[0] == ["Contact", "mailto:security@example.com"]
+    assert fields[1] == ["Contact", "https://example.com/report"]
+    expires = datetime.fromisoformat(dict(fields)["Expires"])
+    assert timedelta(days=30) < expires - datetime.now(UTC) < timedelta(days=366)
+    assert dict(fields)["Canonical"] == f"{settings.SITE_URL}/.well-known/security.txt"
+
+
+def test_there_is_no_security_txt_without_a_contact(client, settings):
+    settings.SECURITY_CONTACT = []
+
+    assert client.get("/.well-known/security.txt").status_code == 404
