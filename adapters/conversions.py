@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from adapters import storage, uploads
-from adapters.errors import NothingToConvert
+from adapters import quota, storage, uploads
+from adapters.errors import NothingToConvert, PlanFull
 from adapters.models import AdapterVersion, Status
 from foundation import locks
 from tenants.public import User
@@ -40,12 +40,15 @@ def offered(version: AdapterVersion) -> list[str]:
 def begin(version: AdapterVersion, user: User | None) -> AdapterVersion:
     """Return the new version that a rejected one is converted into: the same one each time it is asked for.
 
-    Raises NothingToConvert when nothing is offered (any more).
+    Raises NothingToConvert when nothing is offered (any more), PlanFull when the plan keeps no more versions.
     """
+    owner = version.style.owner
     with transaction.atomic():
-        locks.one_at_a_time(uploads.lock_of(version.style.owner_id))
+        locks.one_at_a_time(uploads.lock_of(owner.pk))
         if made := AdapterVersion.objects.filter(converted_from=version).first():
             return made
+        if not owner.is_house and (faults := quota.storage_of(owner).faults_of_a_version()):
+            raise PlanFull(fault=faults[0])
         offers = AdapterVersion.objects.filter(pk=version.pk, status=Status.REJECTED, files_gone_at=None)
         if not offers.exclude(conversions=[]).exists():
             raise NothingToConvert
@@ -65,12 +68,15 @@ def begin(version: AdapterVersion, user: User | None) -> AdapterVersion:
 def withdraw(version: AdapterVersion) -> None:
     """Offer no conversion of a version any more; delete what was kept for it. Raises StorageUnavailable."""
     storage.erase(version.pk)
-    AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])
+    AdapterVersion.objects.filter(pk=version.pk).update(conversions=[], stored_bytes=0)
 
 
 def withdraw_old() -> None:
-    """Withdraw what was offered for OFFERED_FOR and not taken. Raises StorageUnavailable."""
+    """Withdraw what was offered for OFFERED_FOR and not taken. Raises StorageUnavailable.
+
+    What was kept as long because its check broke off goes, too.
+    """
     before = timezone.now() - OFFERED_FOR
     rejected = AdapterVersion.objects.filter(history__status=Status.REJECTED, history__at__lt=before)
-    for version in rejected.exclude(conversions=[]):
+    for version in rejected.filter(stored_bytes__gt=0):
         withdraw(version)

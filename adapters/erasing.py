@@ -18,14 +18,14 @@ from django.utils import timezone
 
 from adapters import bells, sampling, serving, sharing, storage, traffic, uploads
 from adapters.errors import StillUsed
-from adapters.files import LIMITS_BYTES
+from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
 from foundation import locks
 from foundation.errors import Unavailable
 from tenants.public import User
 
 # Whoever still has a form for uploading can post with it that long: the storage is emptied once more then.
-FORM_LASTS = timedelta(seconds=storage.UPLOAD_VALID_S + 300)
+FORM_LASTS = timedelta(seconds=storage.form_valid_s(ARCHIVE_LIMIT) + 300)
 
 ROUTED = "A workspace's routes still name it; they are published again within seconds."
 SILENT = "Valkey does not answer; this goes on by itself when it is back."
@@ -166,6 +166,7 @@ def _empty_storage(erasure: Erasure) -> None:
     if left:
         _wait(erasure, f"The storage still has {', '.join(left)}.")
     else:
+        AdapterVersion.objects.filter(pk=version.pk).update(stored_bytes=0)
         Erasure.objects.filter(pk=erasure.pk).update(storage_gone_at=Now(), note="")
         erasure.refresh_from_db()
 

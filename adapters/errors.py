@@ -79,6 +79,12 @@ class UploadRefused(Invalid):
         self.errors = errors
 
 
+class PlanFull(Conflict):
+    """{fault}"""
+
+    code = "plan_full"
+
+
 class NothingToConvert(Conflict):
     """Nothing of this version can be converted any more; upload the mended files as a new version."""
 

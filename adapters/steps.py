@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from adapters import archives, conversions, planning, routes, storage, uploads
+from adapters import archives, conversions, planning, quota, routes, storage, uploads
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
 from adapters.files import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from adapters.models import AdapterVersion, Engine, Placement, Status
@@ -107,7 +107,7 @@ def _examine_alone(version: AdapterVersion) -> bool:
     if not _count(version):
         return _give_up(version)
     try:
-        faults = _seal(version)
+        faults = _seal(version) or _measure(version)
         moved = _reject(version, faults) if faults else _judge(version)
     except (NotStored, NothingToConvert) as error:
         moved = _reject(version, [Finding(error.code, error.message, "Upload the adapter again.")])
@@ -131,7 +131,7 @@ def _count(version: AdapterVersion) -> bool:
 
 def _give_up(version: AdapterVersion) -> bool:
     """Reject files that kill the worker, or that we fail at; they stay in the storage to be looked at."""
-    moved = _reject(version, [CHECK_FAILED])
+    moved = _reject(version, [CHECK_FAILED], stored_bytes=version.stored_bytes)
     if moved:
         logger.error("%s: its check never ended; its files stay under %s", version, version.pk)
     return moved
@@ -147,6 +147,25 @@ def _seal(version: AdapterVersion) -> Sequence[Finding]:
         return ()
     with storage.reading(version.pk, packed[0]) as archive:
         return archives.unpack(archive, packed[0], partial(storage.write, version.pk))
+
+
+def _measure(version: AdapterVersion) -> Sequence[Finding]:
+    """Write down what the storage keeps of a version; return why that is too much for its plan.
+
+    What was announced is known to have room. What an archive held or a conversion made may be larger.
+    """
+    sizes = storage.sealed_sizes(version.pk, LIMITS_BYTES)
+    owner, stored = version.style.owner, sum(sizes.values())
+    with transaction.atomic():
+        locks.one_at_a_time(uploads.lock_of(owner.pk))
+        _uploaded(version).update(stored_bytes=stored)
+        if owner.is_house or stored <= sum(version.files.values()):
+            return ()
+        original = version.converted_from.stored_bytes if version.converted_from else 0  # it goes afterwards
+        if not quota.storage_of(owner).is_over(without_bytes=original):
+            return ()
+    sentence = f"Unpacked or converted it has {quota.in_gb(stored)}, for which your plan has no room left."
+    return [Finding("plan_full", sentence, quota.REMEDY)]
 
 
 def _packed(version: AdapterVersion) -> list[str]:
@@ -192,7 +211,9 @@ def _yardstick(version: AdapterVersion) -> tuple[BaseShape, int, str]:
 
 
 def _reject(version: AdapterVersion, findings: Iterable[Finding], **changes: object) -> bool:
+    """Reject a version. Its files are kept only where a conversion of it is offered."""
     told = [asdict(finding) for finding in findings]
+    changes = {"stored_bytes": 0, **changes} if not changes.get("conversions") else changes
     return version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=told, **changes)
 
 

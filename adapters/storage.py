@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -22,9 +23,26 @@ from adapters.sources import ReadAhead, Source
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, LifecycleRuleTypeDef
 
-UPLOAD_VALID_S = 3600
+POSTED, SEALED = "uploads/", "adapters/"
+# For what the pruner does not get to. An upload that waits for its check longer than that is uploaded again.
+RULES: "list[LifecycleRuleTypeDef]" = [
+    {
+        "ID": "polyscribe-posted-files",
+        "Filter": {"Prefix": POSTED},
+        "Status": "Enabled",
+        "Expiration": {"Days": 7},
+    },
+    {
+        "ID": "polyscribe-unfinished-parts",
+        "Filter": {"Prefix": SEALED},
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2},
+    },
+]
+FORM_VALID_S = 600  # and as long as a slow line needs for the file: see form_valid_s
+SLOW_LINE_BYTES_S = 400_000
 CHUNK_BYTES = 4 * 1024 * 1024
 COPIED_BYTES = 64 * 1024 * 1024
 PART_BYTES = 5 * 1024 * 1024  # S3 takes no part below this, the last one excepted
@@ -63,12 +81,20 @@ class SealedFile:
 
 def upload_key(version_id: UUID, file: str) -> str:
     """Return the key that a browser posts one file to."""
-    return f"uploads/{version_id}/{file}"
+    return f"{POSTED}{version_id}/{file}"
 
 
 def sealed_key(version_id: UUID, file: str) -> str:
     """Return the key of one file's copy that nobody outside can write."""
-    return f"adapters/{version_id}/{file}"
+    return f"{SEALED}{version_id}/{file}"
+
+
+def form_valid_s(size: int) -> int:
+    """Return for how many seconds a form for so many bytes is valid.
+
+    SeaweedFS looks at the time once it has the whole file, so a slow line must not make it late.
+    """
+    return FORM_VALID_S + size // SLOW_LINE_BYTES_S
 
 
 def presign(version_id: UUID, file: str, size: int) -> Upload:
@@ -77,7 +103,7 @@ def presign(version_id: UUID, file: str, size: int) -> Upload:
         settings.S3_BUCKET,
         upload_key(version_id, file),
         Conditions=[["content-length-range", size, size]],
-        ExpiresIn=UPLOAD_VALID_S,
+        ExpiresIn=form_valid_s(size),
     )
     return Upload(file=file, url=form["url"], fields=form["fields"])
 
@@ -96,6 +122,12 @@ def seal(version_id: UUID, files: dict[str, int]) -> None:
     for file, size in files.items():
         if _head(sealed_key(version_id, file)) is None:
             _seal(version_id, file, size)
+
+
+def sealed_sizes(version_id: UUID, files: Iterable[str]) -> dict[str, int]:
+    """Return the sizes in bytes of those files that are sealed. Raises StorageUnavailable."""
+    found = {file: _head(sealed_key(version_id, file)) for file in files}
+    return {file: head[0] for file, head in found.items() if head}
 
 
 @contextmanager
@@ -171,6 +203,70 @@ def erase(version_id: UUID) -> None:
                 )
 
 
+def versions(prefix: str, *, start: str, limit: int) -> dict[UUID, datetime]:
+    """Return versions that have something POSTED or SEALED, with when the newest of that was written.
+
+    Looks at up to `limit` files: from a name on, then from the first. What is not named like a version's is
+    left out: it is none of ours. Raises StorageUnavailable.
+    """
+    listed = _listed(prefix, start, limit)
+    if len(listed) < limit:
+        listed += [file for file in _listed(prefix, "", limit - len(listed)) if file[0] < start]
+    found: dict[UUID, datetime] = {}
+    for name, written_at in listed:
+        folder, is_inside, _ = name.partition("/")
+        if is_inside and _is_id(folder):
+            found[UUID(folder)] = max(written_at, found.get(UUID(folder), written_at))
+    return found
+
+
+def discard_all(prefix: str, version_id: UUID) -> int:
+    """Delete all POSTED or SEALED files of a version; return how many. Raises StorageUnavailable."""
+    keys = _keys(f"{prefix}{version_id}/")
+    _delete(keys)
+    return len(keys)
+
+
+def abort_old_parts(before: datetime, *, limit: int) -> int:
+    """Abort what began to be written in parts before a moment; return how many. Raises StorageUnavailable."""
+    with _reaching("parts") as client:
+        begun = client.list_multipart_uploads(Bucket=settings.S3_BUCKET, MaxUploads=limit).get("Uploads", [])
+        old = [upload for upload in begun if upload["Initiated"] < before]
+        for upload in old:
+            client.abort_multipart_upload(
+                Bucket=settings.S3_BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+    return len(old)
+
+
+def keep_rules() -> bool:
+    """Have the bucket itself expire leftovers; return whether it does. Rules of others stay.
+
+    Not every S3 server knows such rules, nor may every key set them. Raises StorageUnavailable.
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    with _reaching("lifecycle"):
+        client, bucket = _client(), settings.S3_BUCKET
+        try:
+            rules = client.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules", [])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+                return False
+            rules = []
+        if {rule.get("ID") for rule in rules} >= {rule["ID"] for rule in RULES}:
+            return True
+        ours = {rule["ID"] for rule in RULES}
+        kept = [rule for rule in rules if rule.get("ID") not in ours]
+        try:
+            client.put_bucket_lifecycle_configuration(
+                Bucket=bucket, LifecycleConfiguration={"Rules": [*kept, *RULES]}
+            )
+        except ClientError:
+            return False
+    return True
+
+
 def remaining(version_id: UUID, files: Iterable[str]) -> list[str]:
     """Return the keys of a version that the storage still has: it lists them, or answers to a HEAD of them.
 
@@ -227,6 +323,22 @@ def _keys(prefix: str) -> list[str]:
     with _reaching(prefix) as client:
         found = client.list_objects_v2(Bucket=settings.S3_BUCKET, Prefix=prefix)
     return [entry["Key"] for entry in found.get("Contents", [])]
+
+
+def _listed(prefix: str, start: str, limit: int) -> list[tuple[str, datetime]]:
+    """Return (name behind the prefix, when it was written) of the files from a name on."""
+    with _reaching(prefix) as client:
+        found = client.list_objects_v2(
+            Bucket=settings.S3_BUCKET, Prefix=prefix, StartAfter=f"{prefix}{start}", MaxKeys=limit
+        )
+    return [(entry["Key"].removeprefix(prefix), entry["LastModified"]) for entry in found.get("Contents", [])]
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
 
 
 def _delete(keys: list[str]) -> None:

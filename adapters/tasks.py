@@ -7,6 +7,7 @@ from adapters import (
     erasing,
     forgetting,
     planning,
+    pruning,
     reconciling,
     releases,
     routes,
@@ -111,3 +112,9 @@ def watch_canaries() -> None:
 def withdraw_conversions() -> None:
     """Delete what was kept for conversions that nobody asked for."""
     conversions.withdraw_old()
+
+
+@shared_task
+def prune_storage() -> None:
+    """Delete what lies in the storage without need."""
+    pruning.prune()

@@ -1,21 +1,23 @@
 """Uploads: a row and presigned POSTs first, then the browser sends the files straight to S3."""
 
+import logging
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.utils import timezone
 
-from adapters import routes, storage
-from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused
+from adapters import quota, routes, storage
+from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused, VersionMoved
 from adapters.files import ARCHIVE_LIMIT, CONFIG_FILE, LIMITS_BYTES, PICKLES, WEIGHTS_FILE, archive_of
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
+from adapters.validation import Finding
 from foundation import locks
 from tenants.public import Tenant, User, limits_of
 
@@ -23,6 +25,14 @@ MIB = 1024 * 1024
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 RESERVED = frozenset({"base", "identity"})
 ABANDONED_AFTER = timedelta(hours=24)
+ABANDONED = Finding(
+    "abandoned",
+    "The upload was begun more than 24 hours ago and never completed.",
+    "Upload the adapter again.",
+)
+CANCELLED = Finding(
+    "cancelled", "The upload was cancelled before it was complete.", "Upload the adapter again."
+)
 
 # As wide as the columns of Style.
 TEXTS_CHARACTERS = {"name": 60, "description": 300, "sample_prompt": 300, "sample": 500}
@@ -31,6 +41,8 @@ TEXTS_CHARACTERS = {"name": 60, "description": 300, "sample_prompt": 300, "sampl
 QUANTISATIONS = ("", "none", "4-bit", "8-bit", "other")
 
 CHOICE = f"{CONFIG_FILE} and {WEIGHTS_FILE}, or one .zip, .tar or .tar.gz of both"
+
+logger = logging.getLogger(__name__)
 
 type Errors = dict[str, list[str]]
 
@@ -71,10 +83,12 @@ def begin(
             user,
             files=kept,
             size_bytes=max(kept.values()),
+            stored_bytes=sum(kept.values()),
             stated_quantisation=about.stated_quantisation,
             goes_live=about.goes_live,
         )
-    return version, [storage.presign(version.pk, file, size) for file, size in kept.items()]
+    smallest_first = sorted(kept.items(), key=lambda file: file[1])  # its form is the first to expire
+    return version, [storage.presign(version.pk, file, size) for file, size in smallest_first]
 
 
 def lock_of(tenant_id: object) -> str:
@@ -115,15 +129,32 @@ def finish(version: AdapterVersion) -> None:
 def abandon_old() -> int:
     """Reject uploads that were begun a day ago and never handed in; return how many."""
     old = AdapterVersion.objects.abandoned(timezone.now() - ABANDONED_AFTER)
-    finding = {
-        "code": "abandoned",
-        "sentence": "The upload was begun more than 24 hours ago and never completed.",
-        "fix": "Upload the adapter again.",
-        "tensor": None,
-    }
-    return sum(
-        version.move(before=Status.UPLOADING, after=Status.REJECTED, findings=[finding]) for version in old
-    )
+    return sum(_end(version, ABANDONED) for version in old)
+
+
+def cancel(version: AdapterVersion) -> None:
+    """End an own upload that was not handed in. Raises VersionMoved for one that was."""
+    if version.handed_in_at or not _end(version, CANCELLED):
+        raise VersionMoved
+
+
+def _end(version: AdapterVersion, finding: Finding) -> bool:
+    """Reject an upload that was not handed in and delete what was posted; return False if it was meanwhile.
+
+    Where the storage does not answer, the pruner deletes it later: see pruning.py.
+    """
+    with transaction.atomic():
+        held = AdapterVersion.objects.select_for_update(no_key=True).filter(pk=version.pk, handed_in_at=None)
+        if not held.exists():
+            return False
+        told = [asdict(finding)]
+        is_ended = version.move(before=Status.UPLOADING, after=Status.REJECTED, findings=told, stored_bytes=0)
+    if is_ended:
+        try:
+            storage.erase(version.pk)
+        except StorageUnavailable as error:
+            logger.warning("%s: what was posted stays for the pruner: %s", version, error.message)
+    return is_ended
 
 
 def _new_style(tenant: Tenant, base_model: BaseModel, about: About) -> Style:
@@ -150,11 +181,12 @@ def _restyled(style: Style, about: About) -> Style:
 
 def _faults(tenant: Tenant, own: Style | None, about: About, files: dict[str, int]) -> Errors:
     errors = {"slug": _slug_faults(tenant, own, about.slug), "files": file_faults(files)}
+    errors["files"] = errors["files"] or _storage_faults(tenant, files)
     errors |= _text_faults(about, own)
     if about.stated_quantisation not in QUANTISATIONS:
         errors["stated_quantisation"] = [f"Say one of {', '.join(filter(None, QUANTISATIONS))}, or nothing."]
-    if (own is None or own.retired_at) and not errors["slug"]:
-        errors["slug"] = _plan_faults(tenant)
+    if not errors["slug"]:
+        errors["slug"] = _plan_faults(tenant, own)
     return {field: sentences for field, sentences in errors.items() if sentences}
 
 
@@ -179,11 +211,23 @@ def _text_faults(about: About, own: Style | None) -> Errors:
     return errors
 
 
-def _plan_faults(tenant: Tenant) -> list[str]:
+def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
     if tenant.is_house:
         return []
-    limits = limits_of(tenant, timezone.now())
-    own = Style.objects.filter(owner=tenant, is_public=False, retired_at=None).count()
+    return quota.storage_of(tenant).faults(sum(files.values()))
+
+
+def _counted(tenant: Tenant) -> QuerySet[Style]:
+    """Return the private styles that count against a plan: whose uploads were not all rejected."""
+    kept = AdapterVersion.objects.filter(style=OuterRef("pk")).exclude(status=Status.REJECTED)
+    return Style.objects.filter(Exists(kept), owner=tenant, is_public=False, retired_at=None)
+
+
+def _plan_faults(tenant: Tenant, style: Style | None) -> list[str]:
+    counted = set(_counted(tenant).values_list("pk", flat=True))
+    if tenant.is_house or (style and (style.is_public or style.pk in counted)):
+        return []
+    limits, own = limits_of(tenant, timezone.now()), len(counted)
     if own < limits.private_styles:
         return []
     return [

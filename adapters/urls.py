@@ -12,6 +12,7 @@ urlpatterns = [
     path("versions/", uploads.create_version, name="create_version"),
     path("versions/<uuid:version_id>/finish/", uploads.finish, name="finish"),
     path("versions/<uuid:version_id>/steps/", uploads.steps, name="steps"),
+    path("versions/<uuid:version_id>/cancel/", uploads.cancel, name="cancel"),
     path("versions/<uuid:version_id>/retry/", uploads.retry, name="retry"),
     path("versions/<uuid:version_id>/convert/", uploads.convert, name="convert"),
     path("versions/<uuid:version_id>/retire/", releases.retire, name="retire"),

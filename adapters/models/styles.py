@@ -72,6 +72,20 @@ class Style(models.Model):
     public_until = models.DateTimeField(
         null=True, blank=True, help_text="When it leaves the catalogue, with notice."
     )
+    # What others get of a public style while a change of it waits for an operator; see review.py.
+    approved_version = models.ForeignKey(
+        "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    approved_name = models.CharField(max_length=60, blank=True)
+    approved_description = models.CharField(max_length=300, blank=True)
+    approved_sample_prompt = models.CharField(max_length=300, blank=True)
+    approved_sample = models.CharField(max_length=500, blank=True)
+    changed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its words or its live version last changed."
+    )
+    declined_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When an operator last declined what it shows."
+    )
     live_version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

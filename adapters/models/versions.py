@@ -54,6 +54,9 @@ class AdapterVersion(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.UPLOADING, db_index=True)
     files = models.JSONField(default=dict, help_text="File name → size in bytes, as announced.")
     size_bytes = models.BigIntegerField(default=0)
+    stored_bytes = models.BigIntegerField(
+        default=0, help_text="What the storage keeps of it, or is to receive: it counts against the plan."
+    )
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_model.safetensors.")
     config_sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_config.json.")
     rank = models.PositiveIntegerField(null=True)
@@ -85,6 +88,9 @@ class AdapterVersion(models.Model):
     )
     handed_in_at = models.DateTimeField(
         null=True, blank=True, help_text="When its uploader said that both files are there."
+    )
+    approved_at = models.DateTimeField(
+        null=True, blank=True, help_text="When operators let it answer for others, of a public style."
     )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -11,8 +11,15 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import bells, conversions, serving, uploads
-from adapters.errors import NoBaseModel, NothingToConvert, NotUploaded, UploadRefused, VersionMoved
+from adapters import bells, conversions, quota, serving, uploads
+from adapters.errors import (
+    NoBaseModel,
+    NothingToConvert,
+    NotUploaded,
+    PlanFull,
+    UploadRefused,
+    VersionMoved,
+)
 from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.models import Style
 from adapters.uploads import About
@@ -37,6 +44,7 @@ def upload(request: MemberRequest) -> HttpResponse:
         "max_bytes": sum(LIMITS_BYTES.values()),
         "max_archive_bytes": ARCHIVE_LIMIT,
         "served_bytes": WEIGHTS_LIMIT,
+        "stored": None if request.tenant.is_house else quota.storage_of(request.tenant),
     }
     return render(request, "adapters/upload.html", context)
 
@@ -56,6 +64,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
         "version": str(version.pk),
         "uploads": [{"file": form.file, "url": form.url, "fields": form.fields} for form in forms],
         "finish": reverse("adapters:finish", args=[version.pk]),
+        "cancel": reverse("adapters:cancel", args=[version.pk]),
         "page": page_of(version.style),
     }
     return JsonResponse(answer, status=201)
@@ -97,13 +106,26 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
+    """End an upload that is not complete; what was sent of it is deleted."""
+    version = own_version(request, version_id)
+    try:
+        uploads.cancel(version)
+        messages.success(request, f"The upload of version {version.number} is cancelled.")
+    except VersionMoved as error:
+        messages.error(request, error.message)
+    return redirect(page_of(version.style))
+
+
+@require_POST
+@member_required
 def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Make a new version out of a rejected one that can be mended mechanically."""
     version = own_version(request, version_id)
     try:
         made = conversions.begin(version, request.user)
         bells.ring_advance(made.pk)
-    except NothingToConvert as error:
+    except (NothingToConvert, PlanFull) as error:
         messages.error(request, error.message)
     return redirect(page_of(version.style))
 

@@ -204,6 +204,7 @@ CELERY_BEAT_SCHEDULE = {
     "plan-placements": {"task": "adapters.tasks.plan", "schedule": 5.0, "options": {"expires": 5}},
     "reconcile-engines": {"task": "adapters.tasks.reconcile_all", "schedule": 2.0, "options": {"expires": 2}},
     "withdraw-conversions": {"task": "adapters.tasks.withdraw_conversions", "schedule": 600.0},
+    "prune-storage": {"task": "adapters.tasks.prune_storage", "schedule": 600.0, "options": {"expires": 600}},
     "republish": {"task": "adapters.tasks.republish_stale", "schedule": 5.0, "options": {"expires": 5}},
     "erase": {"task": "adapters.tasks.erase_all", "schedule": 5.0, "options": {"expires": 5}},
     "end-sharing": {"task": "adapters.tasks.end_sharing", "schedule": 5.0, "options": {"expires": 5}},

@@ -16,6 +16,7 @@ const isArchive = (file) => /\.(zip|tar|tar\.gz|tgz)$/i.test(file.name);
 const files = new Map();
 const sent = new Set();
 let version = null;
+let expired = null;
 let busy = false;
 
 function mark(name, state, words) {
@@ -63,7 +64,7 @@ function choose(chosen) {
 
 function take(name, file) {
   files.set(name, file);
-  version = null; // other bytes are another version
+  [expired, version] = [version ?? expired, null]; // other bytes are another version
   mark(name, "here", size(file.size));
 }
 
@@ -96,6 +97,8 @@ function focusFirstError() {
 }
 
 async function create() {
+  if (expired) await post(form, expired.cancel, {}).catch(() => {}); // else it stays open for a day
+  expired = null;
   const fields = Object.fromEntries([...form.querySelectorAll("[data-draft]")].map((field) => [field.name, field.value.trim()]));
   fields.files = [...files.values()].map((file) => ({ name: file.name, size: file.size }));
   version = await post(form, form.action, fields);
@@ -111,7 +114,7 @@ async function deliver(upload) {
       rows.get(name).querySelector(".state").textContent = `${size(loaded)} of ${size(total)}`;
     });
   } catch (refusal) {
-    if (refusal.expired) version = null; // the next press asks for a new permission
+    if (refusal.expired) [expired, version] = [version, null]; // the next press asks for a new permission
     fault(name, refusal.message);
     throw refusal;
   }

@@ -10,6 +10,7 @@ from adapters import uploads
 from adapters.errors import UploadRefused
 from adapters.models import AdapterVersion, BaseModel, Engine, Style
 from adapters.uploads import About
+from tenants.models import PlanVersion
 from tests.adapters.conftest import begin
 from tests.adapters.fakes import BASE
 
@@ -83,6 +84,7 @@ def test_the_next_version_keeps_what_is_not_said_anew(acme, base_model):
 
 
 def test_a_plan_holds_so_many_private_styles(acme, base_model):
+    PlanVersion.objects.update(open_uploads=10)
     for slug in ("a", "b", "c"):  # the free plan holds three
         begin(acme, slug, {name: b"x" for name in GOOD})
     with pytest.raises(UploadRefused) as refused:
