@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-requests trial-restart trial-scale secrets clean
+.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -63,6 +63,10 @@ trial-restart: ## vLLM killed while 200 styles are asked for; ENGINES=2 with ano
 trial-scale: ## 2,000 styles on one engine: pages, reconciling, memory
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) trial-scale $(ARGS)
+
+trial-bare: ## `make demo` in a Debian with Python and make and nothing else (root, debootstrap)
+	$(call BOOTSTRAP)
+	@$(STACK) trial-bare $(ARGS)
 
 fuzz: ## Thousands of mutated adapters against a real engine; ARGS='--cases 2000 --seed 2'
 	$(call BOOTSTRAP,--engine)

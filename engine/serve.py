@@ -10,10 +10,14 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import shutil
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import libnuma
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE_MODEL = "SmolLM2-135M-Instruct"
@@ -24,6 +28,7 @@ CPU_WORKER = "polyscribe_worker.Worker"
 MEDIA = {"image": 0, "video": 0, "audio": 0}  # how many a prompt may have: the platform serves text
 NO_DOMAIN = "media.invalid"  # an empty list would allow every domain
 STEP_TOKENS = 48  # read and written at once on a CPU: nobody's next token waits longer than for one such step
+EAGER_COSTS = "EAGER_COSTS_TO_BE_MEASURED"  # docs/running.md
 KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
 
 
@@ -111,7 +116,20 @@ def environment(settings: Settings) -> dict[str, str]:
         variables["VLLM_API_KEY"] = settings.api_key
     if settings.device == "cpu":
         variables["VLLM_CPU_KVCACHE_SPACE"] = str(KV_CACHE_GIB)
+        if libnuma.is_missing():
+            folder = libnuma.write(Path(sys.prefix) / "lib" / "libnuma")
+            variables["LD_LIBRARY_PATH"] = f"{folder}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
     return variables
+
+
+def missing_for_compiling() -> str:
+    """Return what vLLM lacks to compile the model on a CPU, "" if nothing: PyTorch's Inductor writes C++."""
+    compiler = os.environ.get("CXX") or "g++"
+    if not shutil.which(compiler):
+        return f"the C++ compiler {compiler}"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        return "Python's header files (Python.h)"
+    return ""
 
 
 def step_tokens(settings: Settings) -> int:
@@ -122,6 +140,8 @@ def step_tokens(settings: Settings) -> int:
 def arguments(settings: Settings) -> list[str]:
     """Return the command line of vLLM's server, without the interpreter."""
     cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
+    if missing_for_compiling():
+        cpu.append("--enforce-eager")  # else the engine process would die at the first request
     return [
         "-m", SERVER,
         "--model", str(settings.base_model_dir),
@@ -159,6 +179,8 @@ def main() -> None:
     check(settings)
     where = f"{settings.host}:{settings.port}"
     print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
+    if settings.device == "cpu" and (missing := missing_for_compiling()):
+        print(f"Engine: runs uncompiled, for {missing} is not here: {EAGER_COSTS}.", flush=True)
     command = [sys.executable, *arguments(settings), *extra]
     os.execve(sys.executable, command, {**os.environ, **environment(settings)})
 

@@ -70,6 +70,8 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
     is_cpu = settings.device == "cpu"
     bundle = {"CPU": 1} if is_cpu else {"CPU": 1, "GPU": 1}
     cpu = {"max_num_batched_tokens": serve.step_tokens(settings), "worker_cls": serve.CPU_WORKER}
+    if serve.missing_for_compiling():
+        cpu["enforce_eager"] = True
     return {
         "model_loading_config": {
             "model_id": settings.base_model,

@@ -62,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     scale.add_argument("--styles", dest="count", type=int, default=2000, help="how many (default: 2000)")
     scale.set_defaults(deed=("stack.trials.scale", "scale"))
 
+    bare = deeds.add_parser("trial-bare", help="the demo on a system with Python and make and nothing else")
+    bare.add_argument("--python", dest="engine_python", type=Path, help="another interpreter for vLLM")
+    bare.set_defaults(deed=("stack.trials.bare", "bare"))
+
     fuzz = deeds.add_parser("fuzz", help="mutated adapters against validation and a real engine")
     fuzz.add_argument("--cases", type=int, default=10_000, help="how many (default: 10,000)")
     fuzz.add_argument("--seed", type=int, default=1, help="another seed, other mutants (default: 1)")

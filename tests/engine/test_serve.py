@@ -125,3 +125,32 @@ def test_a_missing_vllm_says_how_to_install_it(monkeypatch):
 
     with pytest.raises(serve.CannotServe, match=r"install\.py"):
         serve.check(serve.read({**CPU, "BASE_MODEL_DIR": str(Path("nowhere"))}))
+
+
+@pytest.fixture
+def compiler(monkeypatch, tmp_path) -> Path:
+    """A machine that has a C++ compiler and Python's headers: the folder of both."""
+    (tmp_path / "Python.h").touch()
+    (tmp_path / "g++").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(serve.sysconfig, "get_path", {"include": str(tmp_path)}.get)
+    return tmp_path
+
+
+def test_a_cpu_engine_compiles_its_model_where_that_can_be_done(compiler):
+    assert "--enforce-eager" not in serve.arguments(serve.read(CPU))
+
+
+@pytest.mark.parametrize("missing", ["g++", "Python.h"])
+def test_a_cpu_engine_runs_uncompiled_where_no_compiler_or_header_is(compiler, missing):
+    (compiler / missing).unlink()
+
+    assert "--enforce-eager" in serve.arguments(serve.read(CPU))
+    assert missing in serve.missing_for_compiling()
+
+
+def test_a_gpu_engine_needs_neither(compiler):
+    (compiler / "g++").unlink()
+
+    assert "--enforce-eager" not in serve.arguments(serve.read({"ENGINE_DEVICE": "cuda"}))

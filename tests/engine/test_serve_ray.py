@@ -1,11 +1,7 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "engine"))  # a script finds its neighbours so
-
 import serve
 import serve_ray
 

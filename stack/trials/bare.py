@@ -1,0 +1,203 @@
+"""`make trial-bare`: `make demo` on a Debian that has Python, its venv module and make, and nothing else.
+
+The system is made by debootstrap and entered by chroot, so this needs root. What is downloaded comes the way
+that a newcomer's machine gets it; pip's and uv's own variables are handed on, for networks that need them.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import MissingPrerequisite, Miss
+from stack.folders import ROOT
+
+SUITE = "trixie"
+PACKAGES = "python3,python3-venv,make"
+FOLDER = ROOT / "var" / "bare"
+HOME = "/home/newcomer"
+CHECKOUT = f"{HOME}/polyscribe"
+USER_ID = 1000
+ENGINE_PYTHON = "/opt/python"
+READY_WITHIN_S = 1800.0
+ABSENT = ("g++", "gcc", "curl", "git", "uv")
+QUESTION = "Describe the rain."
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What `make demo` said when it was ready."""
+
+    address: str
+    api_key: str
+    elapsed_s: float
+    lines: tuple[str, ...]
+
+
+def bare(*, engine_python: Path | None) -> int:
+    """Run the demo on a bare system and ask it for a poem; return 0. Raises StackError.
+
+    `engine_python` is the folder of another interpreter for vLLM, for networks that have no torch for Debian's
+    own; it is seen without its header files.
+    """
+    _require_root_and_debootstrap()
+    system = _fresh_system()
+    try:
+        with _mounted(system, engine_python) as variables, _demo(system, variables) as demo:
+            text = _poem(demo)
+    finally:
+        shutil.rmtree(system, ignore_errors=True)
+    uncompiled = [line.strip() for line in demo.lines if "uncompiled" in line]
+    for line in uncompiled:
+        print(f"  {line}")
+    print(f"  {text}")
+    print(f"BARE OK ready_s={demo.elapsed_s:.0f} characters={len(text)}", flush=True)
+    return 0
+
+
+def _require_root_and_debootstrap() -> None:
+    if os.geteuid() != 0:
+        raise MissingPrerequisite("A root file system is entered by chroot: run this as root.")
+    for program in ("debootstrap", "unshare"):
+        if not shutil.which(program):
+            raise MissingPrerequisite(f"{program} is missing: install it (apt-get install {program}).")
+
+
+def _fresh_system() -> Path:
+    """Return a copy of the bare system with the checkout in a newcomer's home; the original is kept."""
+    original, system = FOLDER / f"{SUITE}.original", FOLDER / "system"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if not original.exists():
+        partial = FOLDER / f"{SUITE}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        made = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(partial), *_mirror()]
+        _run(made)
+        partial.rename(original)
+    shutil.rmtree(system, ignore_errors=True)
+    _run(["cp", "-a", "--reflink=auto", str(original), str(system)])
+    for program in ABSENT:
+        if shutil.which(program, path=f"{system}/usr/bin:{system}/bin"):
+            raise Miss(f"The bare system has {program}: it proves nothing.")
+    with (system / "etc/passwd").open("a") as passwd:
+        passwd.write(f"newcomer:x:{USER_ID}:{USER_ID}::{HOME}:/bin/sh\n")
+    checkout = system / CHECKOUT.lstrip("/")
+    checkout.mkdir(parents=True)
+    archive = subprocess.run(["git", "-C", str(ROOT), "archive", "HEAD"], capture_output=True, check=True)
+    subprocess.run(["tar", "-x", "-C", str(checkout)], input=archive.stdout, check=True)
+    _run(["chown", "-R", f"{USER_ID}:{USER_ID}", str(system / HOME.lstrip("/"))])
+    shutil.copy("/etc/resolv.conf", system / "etc/resolv.conf")
+    return system
+
+
+def _mirror() -> list[str]:
+    """Return the package archive that this machine itself uses, if it is a Debian."""
+    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    told = subprocess.run(targets, capture_output=True, text=True) if shutil.which("apt-get") else None
+    return told.stdout.split()[:1] if told else []
+
+
+@contextmanager
+def _mounted(system: Path, engine_python: Path | None) -> Iterator[dict[str, str]]:
+    """Mount what a system has when it runs; yield the newcomer's environment. Unmount at the end."""
+    path = "/usr/local/bin:/usr/bin:/bin"
+    variables = {
+        name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))
+    }
+    folders = {value: value for value in variables.values() if value.startswith("/") and Path(value).exists()}
+    mounted: list[Path] = []
+    try:
+        mounted.append(_mount("--rbind", Path("/dev"), system / "dev"))
+        for source, target in folders.items():
+            mounted.append(_mount("--bind", Path(source), system / target.lstrip("/")))
+        if engine_python:
+            mounted.append(_mount("--bind", engine_python, system / ENGINE_PYTHON.lstrip("/")))
+            empty = FOLDER / "empty"
+            empty.mkdir(exist_ok=True)
+            mounted.append(_mount("--bind", empty, system / ENGINE_PYTHON.lstrip("/") / "include"))
+            path = f"{path}:{ENGINE_PYTHON}/bin"
+        yield {**variables, "HOME": HOME, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    finally:
+        for target in reversed(mounted):
+            subprocess.run(["umount", "--lazy", str(target)], check=True)
+
+
+def _mount(how: str, source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        target.mkdir(exist_ok=True)
+    else:
+        target.touch()
+    _run(["mount", how, "--make-rslave", str(source), str(target)])
+    return target
+
+
+@contextmanager
+def _demo(system: Path, variables: Mapping[str, str]) -> Iterator[Demo]:
+    """Yield the running demo once it is ready. Raises Miss with its last words."""
+    environment = [f"{name}={value}" for name, value in variables.items()]
+    inside = f"cd {shlex.quote(CHECKOUT)} && exec make demo"
+    began_s = time.monotonic()
+    process = subprocess.Popen(
+        ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={system}/proc",
+         "chroot", f"--userspec={USER_ID}:{USER_ID}", str(system), "/usr/bin/env", "-i", *environment,
+         "/bin/sh", "-c", inside],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        lines = _lines_until_ready(process, until_s=began_s + READY_WITHIN_S)
+        engine_log = system / CHECKOUT.lstrip("/") / "var" / "log" / "engine.log"
+        heard = (*lines, *engine_log.read_text(errors="replace").splitlines())
+        found = re.search(
+            r"curl (http\S+)/chat/completions .*?Bearer (sk-ps-\w+)", "\n".join(lines), re.DOTALL
+        )
+        if not found:
+            raise Miss("The demo is ready and printed no curl.")
+        yield Demo(found[1], found[2], time.monotonic() - began_s, heard)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _lines_until_ready(process: subprocess.Popen[str], *, until_s: float) -> tuple[str, ...]:
+    lines: list[str] = []
+    assert process.stdout
+    for line in process.stdout:
+        sys.stdout.write(f"  | {line}")
+        lines.append(line)
+        if line.startswith("Ctrl-C stops everything"):
+            return tuple(lines)
+        if time.monotonic() > until_s:
+            break
+    raise Miss(f"`make demo` was not ready: {''.join(lines[-3:]).strip()}")
+
+
+def _poem(demo: Demo) -> str:
+    """Return what the demo's style writes. Raises Miss when that is nothing."""
+    body = {"model": "poetry", "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 60}
+    request = urllib.request.Request(
+        f"{demo.address}/chat/completions",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {demo.api_key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        text = str(json.load(answer)["choices"][0]["message"]["content"])
+    if not text.strip():
+        raise Miss("The style answered nothing.")
+    return " ".join(text.split())
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Miss(f"{command[0]} failed: {(done.stderr or done.stdout).strip()[-300:]}")
