@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.errors import MissingPrerequisite, Miss
+from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
 
 SUITE = "trixie"
@@ -32,6 +32,7 @@ ENGINE_PYTHON = "/opt/python"
 READY_WITHIN_S = 1800.0
 ABSENT = ("g++", "gcc", "curl", "git", "uv")
 QUESTION = "Describe the rain."
+CURL = r"curl (http\S+)/chat/completions .*?Bearer (sk-ps-\w+)"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Demo:
 def bare(*, engine_python: Path | None) -> int:
     """Run the demo on a bare system and ask it for a poem; return 0. Raises StackError.
 
-    `engine_python` is the folder of another interpreter for vLLM, for networks that have no torch for Debian's
-    own; it is seen without its header files.
+    `engine_python` is the folder of another interpreter for vLLM, for networks that have no torch for
+    Debian's own; it is seen without its header files.
     """
     _require_root_and_debootstrap()
     system = _fresh_system()
@@ -117,8 +118,8 @@ def _mounted(system: Path, engine_python: Path | None) -> Iterator[dict[str, str
     mounted: list[Path] = []
     try:
         mounted.append(_mount("--rbind", Path("/dev"), system / "dev"))
-        for source, target in folders.items():
-            mounted.append(_mount("--bind", Path(source), system / target.lstrip("/")))
+        for source in sorted(filter(Path.exists, paths)):
+            mounted.append(_mount("--bind", source, system / str(source).lstrip("/")))
         if engine_python:
             mounted.append(_mount("--bind", engine_python, system / ENGINE_PYTHON.lstrip("/")))
             empty = FOLDER / "empty"
