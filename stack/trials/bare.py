@@ -111,10 +111,9 @@ def _mirror() -> list[str]:
 def _mounted(system: Path, engine_python: Path | None) -> Iterator[dict[str, str]]:
     """Mount what a system has when it runs; yield the newcomer's environment. Unmount at the end."""
     path = "/usr/local/bin:/usr/bin:/bin"
-    variables = {
-        name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))
-    }
-    folders = {value: value for value in variables.values() if value.startswith("/") and Path(value).exists()}
+    handed_on = ("PIP_", "UV_", "SSL_")
+    variables = {name: value for name, value in os.environ.items() if name.startswith(handed_on)}
+    paths = {Path(value) for value in variables.values() if value.startswith("/")}
     mounted: list[Path] = []
     try:
         mounted.append(_mount("--rbind", Path("/dev"), system / "dev"))
