@@ -53,11 +53,9 @@ def bare(*, engine_python: Path | None) -> int:
     """
     _require_root_and_debootstrap()
     system = _fresh_system()
-    try:
-        with _mounted(system, engine_python) as variables, _demo(system, variables) as demo:
-            text = _poem(demo)
-    finally:
-        shutil.rmtree(system, ignore_errors=True)
+    with _mounted(system, engine_python) as variables, _demo(system, variables) as demo:
+        text = _poem(demo)
+    shutil.rmtree(system)  # after a failure it stays to be looked at
     uncompiled = [line.strip() for line in demo.lines if "uncompiled" in line]
     for line in uncompiled:
         print(f"  {line}")
