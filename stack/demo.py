@@ -43,5 +43,19 @@ Ask for a poem:
     -H 'Authorization: Bearer {seeded.api_key}' -H 'Content-Type: application/json' \\
     -d '{{"model": "poetry", "messages": [{{"role": "user", "content": "Describe the rain."}}]}}'
 
+Or in Python, with the official client (pip install openai):
+
+  export OPENAI_BASE_URL={site}/v1 OPENAI_API_KEY={seeded.api_key}
+
+  from openai import OpenAI
+
+  client = OpenAI()
+  answer = client.chat.completions.create(
+      model="poetry", messages=[{{"role": "user", "content": "Describe the rain."}}]
+  )
+  print(answer.choices[0].message.content)
+
+Anthropic's clients take the base URL {site} and the same key.
+
 Ctrl-C stops everything; the data stays in {shown(stack.folders.var)}/ for the next time.
 """

@@ -28,12 +28,24 @@ class Ports:
         self._locks: dict[int, socket.socket] = {}
         self._random = random.SystemRandom()
 
-    def take(self, name: str, *, twin_offset: int = 0, usable: Callable[[int], bool] = bool) -> int:
-        """Return a free and usable port for `name`; with an offset, the port that far above is held too."""
+    def take(
+        self,
+        name: str,
+        *,
+        preferred: int | None = None,
+        twin_offset: int = 0,
+        usable: Callable[[int], bool] = bool,
+    ) -> int:
+        """Return a free and usable port for `name`: the preferred one, else the one that it had last time.
+
+        With an offset, the port that far above is held too.
+        """
         highest = HIGHEST - twin_offset
         candidates = [self._random.randint(LOWEST, highest) for _ in range(TRIES)]
         if name in self._remembered:
             candidates.insert(0, self._remembered[name])
+        if preferred:
+            candidates.insert(0, preferred)
         for port in candidates:
             if usable(port) and self._hold_all([port, port + twin_offset] if twin_offset else [port]):
                 self._remember(name, port)

@@ -18,6 +18,7 @@ from stack.processes import Supervisor, sweep
 from stack.steps import Steps, Waiting
 
 SERVICE_WITHIN_S = 60.0
+WEB_PORT = 8000  # of a person's demo, where it is free: the documents say so
 
 
 @dataclass
@@ -52,7 +53,7 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
             yield Stack(
                 folders=folders,
                 credentials=Credentials.of(folders.var),
-                addresses=_addresses(ports, s3=seaweed_ports.s3),
+                addresses=_addresses(ports, s3=seaweed_ports.s3, is_temporary=folders.temporary),
                 seaweed_ports=seaweed_ports,
                 supervisor=supervisor,
                 steps=steps,
@@ -93,23 +94,23 @@ def origins(addresses: Addresses) -> list[str]:
     return [addresses.site, addresses.site.replace("127.0.0.1", "localhost")]
 
 
-def _addresses(ports: Ports, *, s3: int) -> Addresses:
+def _addresses(ports: Ports, *, s3: int, is_temporary: bool) -> Addresses:
     engine_port = ports.take("engine")
     return Addresses(
         postgres=ports.take("postgres"),
         valkey=ports.take("valkey"),
         s3=s3,
-        web=_web_port(ports),
+        web=_web_port(ports, preferred=None if is_temporary else WEB_PORT),
         engine_port=engine_port,
         engine_url=os.environ.get("ENGINE_URL") or f"http://127.0.0.1:{engine_port}",
         further_engine_ports=tuple(ports.take(f"engine-{n}") for n in range(2, engine_count() + 1)),
     )
 
 
-def _web_port(ports: Ports) -> int:
+def _web_port(ports: Ports, *, preferred: int | None) -> int:
     wanted = os.environ.get("PORT")
     if not wanted:
-        return ports.take("web")
+        return ports.take("web", preferred=preferred)
     if not wanted.isdigit() or not 0 < int(wanted) < 65536:
         raise StackError(f"PORT={wanted} is no port: give a number from 1 to 65535.")
     return ports.take_exactly(int(wanted), variable="PORT")

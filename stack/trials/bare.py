@@ -28,7 +28,6 @@ FOLDER = ROOT / "var" / "bare"
 HOME = "/home/newcomer"
 CHECKOUT = f"{HOME}/polyscribe"
 USER_ID = 1000
-ENGINE_PYTHON = "/opt/python"
 READY_WITHIN_S = 1800.0
 ABSENT = ("g++", "gcc", "curl", "git", "uv")
 QUESTION = "Describe the rain."
@@ -118,11 +117,12 @@ def _mounted(system: Path, engine_python: Path | None) -> Iterator[dict[str, str
         for source in sorted(filter(Path.exists, paths)):
             mounted.append(_mount("--bind", source, system / str(source).lstrip("/")))
         if engine_python:
-            mounted.append(_mount("--bind", engine_python, system / ENGINE_PYTHON.lstrip("/")))
+            seen = system / str(engine_python).lstrip("/")  # at its own path: it may look there for its parts
+            mounted.append(_mount("--bind", engine_python, seen))
             empty = FOLDER / "empty"
             empty.mkdir(exist_ok=True)
-            mounted.append(_mount("--bind", empty, system / ENGINE_PYTHON.lstrip("/") / "include"))
-            path = f"{path}:{ENGINE_PYTHON}/bin"
+            mounted.append(_mount("--bind", empty, seen / "include"))
+            path = f"{path}:{engine_python}/bin"
         yield {**variables, "HOME": HOME, "PATH": path, "PYTHONUNBUFFERED": "1"}
     finally:
         for target in reversed(mounted):
@@ -131,6 +131,9 @@ def _mounted(system: Path, engine_python: Path | None) -> Iterator[dict[str, str
 
 def _mount(how: str, source: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
+    for folder in target.parents:
+        if folder.name in ("root", "system"):
+            folder.chmod(0o755)  # the newcomer is not root
     if source.is_dir():
         target.mkdir(exist_ok=True)
     else:

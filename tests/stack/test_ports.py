@@ -74,3 +74,17 @@ def test_a_twin_port_is_held_too(ports, tmp_path):
 
 def test_an_unusable_port_is_passed_over(ports):
     assert ports.take("even", usable=lambda port: port % 2 == 0) % 2 == 0
+
+
+def test_a_preferred_port_is_taken_where_it_is_free(ports):
+    with listener() as free:
+        number = free.getsockname()[1]
+
+    assert ports.take("web", preferred=number) == number
+
+
+def test_a_preferred_port_that_is_taken_is_replaced(ports):
+    with listener() as busy:
+        number = busy.getsockname()[1]
+
+        assert ports.take("web", preferred=number) != number
