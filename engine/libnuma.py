@@ -30,7 +30,7 @@ MACHINES = {
     "aarch64": (183, bytes.fromhex("00008012c0035fd6")),  # mov w0, #-1; ret
 }
 PAGE = 0x10000  # the largest page of either machine
-LOAD, DYNAMIC = 1, 2
+LOAD, DYNAMIC, GNU_STACK = 1, 2, 0x6474E551
 RUN, WRITE, READ = 1, 2, 4
 
 
@@ -78,7 +78,7 @@ def library(machine: str) -> bytes:
         "definitions": _version_definitions(offset_of),
         "code": code,
     }
-    address_of = _lay_out(parts, start=64 + 3 * 56)
+    address_of = _lay_out(parts, start=64 + 4 * 56)
     text_size = address_of["code"] + len(code)
     dynamic_at = PAGE  # on a page of its own: no page is both written and run
     entries = [
@@ -97,10 +97,12 @@ def library(machine: str) -> bytes:
     size = dynamic_at + len(dynamic)
     parts["symbols"] = _with_address(symbols, address_of["code"])
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header += struct.pack("<HHIQQQIHHHHHH", 3, number, 1, 0, 64, 0, 0, 64, 56, 3, 64, 0, 0)
+    header += struct.pack("<HHIQQQIHHHHHH", 3, number, 1, 0, 64, 0, 0, 64, 56, 4, 64, 0, 0)
     header += _segment(LOAD, READ | RUN, at=0, size=text_size, align=PAGE)
     header += _segment(LOAD, READ | WRITE, at=dynamic_at, size=len(dynamic), align=PAGE)  # glibc writes in it
     header += _segment(DYNAMIC, READ | WRITE, at=dynamic_at, size=len(dynamic), align=8)
+    # Without this one glibc wants a stack that can be run.
+    header += _segment(GNU_STACK, READ | WRITE, at=0, size=0, align=16)
     image = bytearray(size)
     image[: len(header)] = header
     for name, part in parts.items():

@@ -113,7 +113,8 @@ def _mounted(system: Path, engine_python: Path | None) -> Iterator[dict[str, str
     paths = {Path(value) for value in variables.values() if value.startswith("/")}
     mounted: list[Path] = []
     try:
-        mounted.append(_mount("--rbind", Path("/dev"), system / "dev"))
+        for folder in ("dev", "sys"):
+            mounted.append(_mount("--rbind", Path("/") / folder, system / folder))
         for source in sorted(filter(Path.exists, paths)):
             mounted.append(_mount("--bind", source, system / str(source).lstrip("/")))
         if engine_python:
