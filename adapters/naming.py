@@ -1,9 +1,10 @@
 """Where each name of a style leads: the routes that the data plane reads.
 
 A style is typed as `brand-voice@3` (any version that serves), `…@canary`, `…@live` or plainly (the live one).
-A route is JSON. On an engine now: style, name, version, version_id, sha256, base_model, max_model_len and
-places, the healthy ones first: engine, url, healthy, lora, max_num_seqs, max_loras, max_cpu_loras, kind.
-On none now: style, name, version, version_id, "state": "loading". A name without a route is unknown.
+A route is JSON. On an engine now: style, name, version, version_id, created, about, sha256, base_model,
+max_model_len and places, the healthy ones first: engine, url, healthy, lora, max_num_seqs, max_loras,
+max_cpu_loras, kind. On none now: the same up to about, and "state": "loading". A name without a route is
+unknown.
 Where a canary runs, `canary:<name>` holds its share and its name: `10 brand-voice@canary`.
 """
 
@@ -11,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -33,6 +35,7 @@ class Version(NamedTuple):
     number: int
     status: str
     sha256: str
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ def _route(style: Style, version: Version, places: Places) -> Route:
         "name": style.model_name,
         "version": version.number,
         "version_id": str(version.pk),
+        "created": int(version.created_at.timestamp()),
+        "about": style.description,
     }
     found = _open(places.get(version.pk, []))
     if not found:
@@ -149,7 +154,7 @@ def _route(style: Style, version: Version, places: Places) -> Route:
 def _base(engines: dict[str, Engine]) -> Route:
     of_base = [engine for engine in engines.values() if engine.base_model.name == settings.BASE_MODEL]
     found = _open([(engine, engine.base_name) for engine in of_base])
-    route: Route = {"style": None, "name": BASE, "version": None, "version_id": None}
+    route: Route = {"style": None, "name": BASE, "version": None, "version_id": None, **_about_base(of_base)}
     if not found:
         return {**route, "state": "loading"}
     return {
@@ -158,6 +163,16 @@ def _base(engines: dict[str, Engine]) -> Route:
         "base_model": settings.BASE_MODEL,
         "max_model_len": min(engine.max_model_len for engine, _ in found),
         "places": [_place(engine, name) for engine, name in found],
+    }
+
+
+def _about_base(engines: list[Engine]) -> Route:
+    if not engines:
+        return {"created": 0, "about": ""}
+    base_model = engines[0].base_model
+    return {
+        "created": int(base_model.created_at.timestamp()),
+        "about": f"The base model, {base_model.name}, without a style.",
     }
 
 

@@ -34,6 +34,7 @@ class Names(NamedTuple):
     leases: str
     stream: str
     suspect: str
+    refusals: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Caller:
             valkey.account_key(tenant, ""), valkey.bucket_key(tenant),
             valkey.hold_key(tenant, ""), valkey.leases_key(tag), valkey.stream_of(tag),
             valkey.suspect_key(tenant, ""),
+            valkey.refusals_key(tenant, key),
         )  # fmt: skip
 
 

@@ -1,6 +1,15 @@
 -- Claims an Idempotency-Key for one request, or tells what became of the request that had it.
--- KEYS: replay. ARGV: digest of what is asked, request id, lease in ms.
--- Returns new, other (something else was asked under this key), open (still running), or done and the answer.
+-- KEYS: replay, limits, key. ARGV: digest of what is asked, request id, lease in ms.
+-- Returns cold, denied and why (as in admission.lua: a kept answer is for who may still ask), new, other (something
+-- else was asked under this key), open (still running), or done and the answer.
+local limits_state = redis.call('HGET', KEYS[2], 'state')
+local api_key = redis.call('HMGET', KEYS[3], 'state', 'expires_at')
+if not limits_state or not api_key[1] then return {'cold'} end
+if limits_state ~= 'live' then return {'denied', 'suspended'} end
+if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
+local expires_at = tonumber(api_key[2])
+if expires_at and expires_at <= tonumber(redis.call('TIME')[1]) then return {'denied', 'expired'} end
+
 local known = redis.call('HMGET', KEYS[1], 'asked', 'answer')
 if not known[1] then
   redis.call('HSET', KEYS[1], 'asked', ARGV[1], 'request', ARGV[2])

@@ -3,16 +3,29 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import orjson
+from django.conf import settings
 
-from inference import messages, presenting, replays, responses, telemetry
-from inference.admission import Rates
-from inference.errors import DomainError, TooLarge, UnknownKey, UnknownPath
+from foundation import valkey
+from foundation.addresses import network_of
+from inference import bodies, cors, messages, presenting, replays, responses, telemetry
+from inference.admission import Caller, Rates
+from inference.bodies import BODY_MAX_BYTES
+from inference.errors import (
+    DomainError,
+    ForeignOrigin,
+    TooLarge,
+    TooManyRefusals,
+    UnknownKey,
+    UnknownPath,
+    WrongMethod,
+)
 from inference.gateway import Gateway
 from inference.listing import models_of
 from inference.presenting import Headers
@@ -23,14 +36,19 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-BODY_MAX_BYTES = 4 * 1024 * 1024
 COUNT_TOKENS = "/v1/messages/count_tokens"
+MODELS = "/v1/models"
+HEALTH = ("/health", "/healthz")
+POST, GET = ("POST",), ("GET", "HEAD")
+# Answers are one workspace's: no cache on the way keeps them, and no browser takes them for a page.
+PRIVATE_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
+    *PRIVATE_HEADERS,
 ]
-JSON_HEADERS = [(b"content-type", b"application/json")]
+JSON_HEADERS = [(b"content-type", b"application/json"), *PRIVATE_HEADERS]
+REFUSED = range(400, 500)
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +80,8 @@ class Exchange:
     request_id: str = field(default_factory=new_request_id)
     began_s: float = field(default_factory=time.perf_counter)
     started: bool = False
+    caller: Caller | None = None
+    body_bytes: int = 0
 
     def header(self, wanted: bytes) -> str:
         """Return a header's value, or "" where there is none."""
@@ -80,6 +100,8 @@ class Exchange:
             (b"request-id", request_id),  # as Anthropic's clients read it
             (b"openai-processing-ms", b"%d" % elapsed_ms),
         ]
+        if settings.API_ALLOWED_ORIGINS:
+            every += cors.headers(self.header(b"origin"))
         await self.send({"type": "http.response.start", "status": status, "headers": headers + every})
 
     async def write(self, data: bytes, *, more: bool) -> None:
@@ -91,19 +113,44 @@ class Exchange:
         await self.start(status, [*JSON_HEADERS, (b"content-length", b"%d" % len(data)), *headers])
         await self.write(data, more=False)
 
-    async def body(self) -> bytes:
-        """Return the request's body. Raises TooLarge before reading it all."""
-        parts, size = [], 0
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionAbortedError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > BODY_MAX_BYTES:
-                raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-            if not message.get("more_body"):
-                return b"".join(parts)
+    def stranger(self) -> str:
+        """Under which name in Valkey refusals of a client without a valid key are counted."""
+        client = self.scope.get("client")
+        return valkey.stranger_key(network_of(client[0]) if client else "")
+
+    @asynccontextmanager
+    async def body(self, gateway: Gateway, caller: Caller) -> AsyncIterator[bytes]:
+        """Yield the request's body; until the end its memory counts as the workspace's.
+
+        Raises TooLarge or TooMuchAtOnce before reading it all, UnknownEncoding, or BadRequest.
+        """
+        memory, parts = gateway.bodies, []
+        declared = self.header(b"content-length")
+        if declared.isdigit() and int(declared) > BODY_MAX_BYTES:
+            raise TooLarge(limit_bytes=BODY_MAX_BYTES)
+        taken = 0
+        try:
+            while True:
+                message = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise ConnectionAbortedError
+                part = message.get("body", b"")
+                self.body_bytes += len(part)
+                if self.body_bytes > BODY_MAX_BYTES:
+                    raise TooLarge(limit_bytes=BODY_MAX_BYTES)
+                memory.take(caller.tenant_id, len(part))
+                taken += len(part)
+                parts.append(part)
+                if not message.get("more_body"):
+                    break
+            body = bodies.unpacked(b"".join(parts), self.header(b"content-encoding").strip().lower())
+            parts.clear()
+            if grown := max(0, len(body) - taken):
+                memory.take(caller.tenant_id, grown)
+                taken += grown
+            yield body
+        finally:
+            memory.give_back(caller.tenant_id, taken)
 
 
 async def door(scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +162,7 @@ async def door(scope: Scope, receive: Receive, send: Send) -> None:
     except ConnectionAbortedError:
         return
     except DomainError as error:
-        await _refuse(exchange, error)
+        await _refuse(exchange, _counted(gateway, exchange, error))
     except Exception:
         logger.exception("request %s failed", exchange.request_id)
         if exchange.started:
@@ -125,27 +172,56 @@ async def door(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _answer(gateway: Gateway, exchange: Exchange) -> None:
     path, method = exchange.scope["path"].rstrip("/"), exchange.scope["method"]
-    if method == "POST" and (endpoint := ENDPOINTS.get(path)):
-        await _generate(gateway, exchange, endpoint, path)
-    elif method == "POST" and path == COUNT_TOKENS:
-        caller = await gateway.caller(_secret(exchange))
-        asked = messages.parse_count(await exchange.body())
-        tokens = await counted(gateway, caller, asked, exchange.request_id)
-        await exchange.whole(200, orjson.dumps({"input_tokens": tokens}), [])
-    elif method == "GET" and path.startswith("/v1/models"):
-        caller = await gateway.caller(_secret(exchange))
-        listing = await models_of(gateway, caller, path.removeprefix("/v1/models").removeprefix("/"))
-        await exchange.whole(200, orjson.dumps(listing), [])
-    elif method == "GET" and path == "/healthz":  # of a gateway process without pages
+    allowed = _methods_of(path)
+    if method == "OPTIONS" and settings.API_ALLOWED_ORIGINS and exchange.header(b"origin"):
+        return await _preflight(exchange, allowed)
+    if method not in allowed:
+        raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
+    if path in HEALTH:
         await gateway.check()
-        await exchange.whole(200, b"{}", [])
-    else:
-        raise UnknownPath
+        return await exchange.whole(200, b'{"status":"ok"}', [])
+    caller = await _caller(gateway, exchange)
+    if method in GET:
+        listing = await models_of(gateway, caller, path.removeprefix(MODELS).removeprefix("/"))
+        return await exchange.whole(200, orjson.dumps(listing), [])
+    async with exchange.body(gateway, caller) as body:
+        if path == COUNT_TOKENS:
+            asked = messages.parse_count(body)
+            tokens = await counted(gateway, caller, asked, exchange.request_id)
+            return await exchange.whole(200, orjson.dumps({"input_tokens": tokens}), [])
+        return await _generate(gateway, caller, exchange, body)
 
 
-async def _generate(gateway: Gateway, exchange: Exchange, endpoint: Endpoint, path: str) -> None:
-    caller = await gateway.caller(_secret(exchange))
-    body = await exchange.body()
+def _methods_of(path: str) -> tuple[str, ...]:
+    """Return the methods that a path answers. Raises UnknownPath."""
+    if path in ENDPOINTS or path == COUNT_TOKENS:
+        return POST
+    if path == MODELS or path.startswith(f"{MODELS}/") or path in HEALTH:
+        return GET
+    raise UnknownPath
+
+
+async def _preflight(exchange: Exchange, methods: tuple[str, ...]) -> None:
+    """Tell a browser what a page may send; nothing else is looked at, not even a key."""
+    origin = exchange.header(b"origin")
+    if not cors.headers(origin):
+        raise ForeignOrigin(origin=origin[:200])
+    wanted = exchange.header(b"access-control-request-headers")
+    await exchange.start(204, cors.preflight(wanted, ", ".join(methods)))
+    await exchange.write(b"", more=False)
+
+
+async def _caller(gateway: Gateway, exchange: Exchange) -> Caller:
+    """Return whose key it is. Raises UnknownKey, or TooManyRefusals."""
+    caller = await gateway.caller(_secret(exchange), exchange.stranger)
+    exchange.caller = caller
+    gateway.refusals.check(caller.names.refusals)
+    return caller
+
+
+async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
+    path = exchange.scope["path"].rstrip("/")
+    endpoint = ENDPOINTS[path]
     asked, request_id = endpoint.parse(body), exchange.request_id
     key = exchange.header(b"idempotency-key")
     if not key:
@@ -200,6 +276,24 @@ async def _stream(stream: AsyncGenerator[bytes], exchange: Exchange) -> None:
 async def _until_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _counted(gateway: Gateway, exchange: Exchange, error: DomainError) -> DomainError:
+    """Return the error that is to be told: another one to those without a key who were refused too often."""
+    refusals, caller = gateway.refusals, exchange.caller
+    status, _ = presenting.status_and_type(error)
+    if status not in REFUSED or isinstance(error, TooManyRefusals):
+        return error
+    if caller:
+        name, most = caller.names.refusals, settings.API_REFUSALS_PER_KEY
+    else:
+        name, most = exchange.stranger(), settings.API_REFUSALS_PER_ADDRESS
+        try:
+            refusals.check(name)
+        except TooManyRefusals as told:
+            return told
+    gateway.keep(refusals.count(name, body_bytes=exchange.body_bytes, most=most))
+    return error
 
 
 async def _refuse(exchange: Exchange, error: DomainError) -> None:

@@ -38,11 +38,30 @@ class RequestFailed(DomainError):
     code = "request_failed"
 
 
+class UnknownEncoding(Invalid):
+    """The body's `Content-Encoding: {encoding}` is not read here. Send it as gzip, or as it is."""
+
+    code = "unsupported_content_encoding"
+
+
 class UnknownPath(NotFound):
     """There is no such endpoint. There are GET /v1/models, POST /v1/chat/completions, /v1/completions,
-    /v1/responses and /v1/messages."""
+    /v1/responses, /v1/messages and /v1/messages/count_tokens."""
 
     code = "unknown_url"
+
+
+class WrongMethod(DomainError):
+    """This endpoint answers {allowed}, not {method}."""
+
+    code = "method_not_allowed"
+
+
+class ForeignOrigin(NotAllowed):
+    """Pages of {origin} may not call this API from a browser. Its operator lists those that may in
+    API_ALLOWED_ORIGINS."""
+
+    code = "origin_not_allowed"
 
 
 class UnknownKey(NotAllowed):
@@ -81,6 +100,16 @@ class Limited(DomainError):
 class RateLimited(Limited):
     """Rate limit reached for {limit} of this {scope}: {allowed} allowed, {left} left. Try again in
     {retry_s} s."""
+
+
+class TooManyRefusals(Limited):
+    """Too many requests were refused within a minute. All are refused for the next {retry_s} s; mend what the
+    earlier errors say."""
+
+
+class TooMuchAtOnce(Limited):
+    """The requests of this workspace that are in flight are too large together. Wait for some of their
+    answers, or send less text in each."""
 
 
 class TooLargeForLimit(Limited):

@@ -18,11 +18,13 @@ from adapters.public import demand, publish_routes
 from foundation import valkey
 from inference import scripts
 from inference.admission import Caller, Grant
+from inference.bodies import BodyMemory
 from inference.errors import GateUnavailable, UnknownKey
 from inference.health import HealthChecks
 from inference.metering import Meter, Usage, rebuild
 from inference.multiplexer import Multiplexer
 from inference.prompt_length import longest_token_bytes
+from inference.refusals import Refusals
 from inference.routing import Routing
 from inference.token_pool import TokenPool
 from inference.upstream import Upstream
@@ -49,6 +51,8 @@ class Gateway:
         self.unclaiming = self.valkey.script(scripts.UNCLAIMING)
         self.meter = Meter(self.valkey)
         self.routing = Routing(settings.WEB_WORKERS)
+        self.refusals = Refusals(self.valkey)
+        self.bodies = BodyMemory()
         self.tokens = TokenPool()
         self.longest_token_bytes = longest_token_bytes(settings.BASE_MODEL_DIR / "tokenizer.json")
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
@@ -77,15 +81,19 @@ class Gateway:
         await self.upstream.aclose()
         await self.valkey.aclose()
 
-    async def caller(self, secret: str) -> Caller:
-        """Return whose key a secret is. Raises UnknownKey, without any look-up when the checksum is wrong."""
+    async def caller(self, secret: str, stranger: Callable[[], str] = str) -> Caller:
+        """Return whose key a secret is. Raises UnknownKey, without any look-up when the checksum is wrong.
+
+        `stranger` returns the name in Valkey of who asks if it is nobody's. Raises TooManyRefusals for those
+        to whom too much was refused, before PostgreSQL is asked.
+        """
         known = digests(secret)
         for digest in known:
             if caller := self._owners.get(digest):
                 return caller
         if is_well_formed(secret):
             for digest in known:
-                if caller := await self._find(digest):
+                if caller := await self._find(digest, stranger):
                     return caller
         raise UnknownKey
 
@@ -172,12 +180,13 @@ class Gateway:
         with suppress(GateUnavailable):
             await asyncio.gather(*map(self._thaw, valkey.tags()))
 
-    async def _find(self, digest: str) -> Caller | None:
+    async def _find(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
         written = await self.valkey.ask("GET", valkey.owner_key(digest))
         if written:
             tenant, key = written.split(":", 1)
             owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))
         else:
+            self.refusals.check(stranger())
             owner = await _beside(find_owner, digest)
         if owner is None:
             return None

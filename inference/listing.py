@@ -1,60 +1,92 @@
 """`GET /v1/models`: only what this key may use, never the engine's own list."""
 
+import asyncio
+import time
 from typing import Any
 
 from foundation import months
-from inference.admission import Caller
-from inference.errors import RevokedKey, UnknownModel
+from inference.admission import DENIED, Caller
+from inference.errors import GateUnavailable, UnknownModel
 from inference.gateway import Gateway
 from inference.routing import Route, read_route
 
+BASE = "base"
 CANARY = "canary:"
+
+type Hash = dict[str, str]
 
 
 async def models_of(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:
-    """Return OpenAI's list object, or one model object when a name is given. Raises UnknownModel."""
-    key, routes = await _read(gateway, caller)
-    if not key:
+    """Return OpenAI's list object, or one model object when a name is given, also that of a version.
+
+    Raises UnknownModel, or what admission raises for a key or workspace that is not served (any more).
+    """
+    limits, key, routes = await _read(gateway, caller)
+    if not (limits and key and routes):
         await gateway.warm(caller.tenant_id, months.current())
-        key, routes = await _read(gateway, caller)
-    if key.get("state") != "live":
-        raise RevokedKey
+        limits, key, routes = await _read(gateway, caller)
+    _check(limits, key)
     allowed = set(key["styles"].split(",")) if key["styles"] else None
     usable = {
         typed: route for typed, route in _serving(routes).items() if allowed is None or route.style in allowed
     }
+    context = read_route(routes[BASE]).max_model_len if BASE in routes else 0
     if name:
         if name not in usable:
             raise UnknownModel(model=name, param="model")
-        return _model(usable[name])
-    public = {route.name: route for route in usable.values()}
-    return {"object": "list", "data": [_model(public[name]) for name in sorted(public)]}
+        _, at, version = name.partition("@")
+        return _model(usable[name], context, version=at + version)
+    public = {route.name: route for typed, route in usable.items() if "@" not in typed}
+    return {"object": "list", "data": [_model(public[name], context) for name in sorted(public)]}
 
 
-def _serving(routes: dict[str, str]) -> dict[str, Route]:
-    """Return the names, without those of versions, that lead to what serves, loaded just now or not."""
-    plain = (typed for typed in routes if "@" not in typed and not typed.startswith(CANARY))
-    found = {typed: read_route(routes[typed]) for typed in plain}
+def _check(limits: Hash, key: Hash) -> None:
+    """Raise what admission would raise for this key."""
+    if not (limits and key):
+        raise GateUnavailable
+    if limits["state"] != "live":
+        raise DENIED["suspended"]
+    if key["state"] != "live":
+        raise DENIED["revoked"]
+    if key["expires_at"] and int(key["expires_at"]) <= time.time():
+        raise DENIED["expired"]
+
+
+def _serving(routes: Hash) -> dict[str, Route]:
+    """Return the names that lead to what serves, loaded just now or not."""
+    names = [typed for typed in routes if not typed.startswith(CANARY)]
+    found = {typed: read_route(routes[typed]) for typed in names}
+    # Only versions that serve have a name of their own.
     return {
-        typed: route for typed, route in found.items() if route.places or f"{typed}@{route.version}" in routes
+        typed: route
+        for typed, route in found.items()
+        if route.places or f"{typed.partition('@')[0]}@{route.version}" in routes
     }
 
 
-async def _read(gateway: Gateway, caller: Caller) -> tuple[dict[str, str], dict[str, str]]:
-    key = _hash(await gateway.valkey.ask("HGETALL", caller.names.api_key))
-    styles = _hash(await gateway.valkey.ask("HGETALL", caller.names.styles))
-    return (key if styles else {}), styles
+async def _read(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
+    names = caller.names
+    limits, key, styles = await asyncio.gather(
+        *(gateway.valkey.ask("HGETALL", name) for name in (names.limits, names.api_key, names.styles))
+    )
+    return _hash(limits), _hash(key), _hash(styles)
 
 
-def _hash(flat: list[str]) -> dict[str, str]:
+def _hash(flat: list[str]) -> Hash:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _model(route: Route) -> dict[str, Any]:
+def _model(route: Route, base_context: int, version: str = "") -> dict[str, Any]:
+    """Return a model object. `context_length` is in tokens; of what is loaded nowhere, the base model's."""
+    context = route.max_model_len or base_context
     return {
-        "id": route.name,
+        "id": route.name + version,
         "object": "model",
-        "created": 0,
+        "created": route.created,
         "owned_by": route.name.split("/")[0] if "/" in route.name else "polyscribe",
         "root": route.base_model or None,
+        "context_length": context or None,
+        "max_model_len": context or None,  # as vLLM calls it
+        "description": route.about,
+        "version": route.version,
     }

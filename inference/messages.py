@@ -29,7 +29,8 @@ CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # Anthropic's types by status, and by the type that OpenAI's form has, where only that is known.
 TYPES = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
-    404: "not_found_error", 409: "invalid_request_error", 413: "request_too_large",
+    404: "not_found_error", 405: "invalid_request_error", 409: "invalid_request_error",
+    413: "request_too_large", 415: "invalid_request_error",
     429: "rate_limit_error", 503: "overloaded_error",
 }  # fmt: skip
 STREAMED_TYPES = {

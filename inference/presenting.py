@@ -15,6 +15,8 @@ TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
     (errors.RequestFailed, 502, "api_error"),
     (errors.EngineDied, 502, "api_error"),
     (errors.TooLarge, 413, "invalid_request_error"),
+    (errors.UnknownEncoding, 415, "invalid_request_error"),
+    (errors.WrongMethod, 405, "invalid_request_error"),
     (errors.Invalid, 400, "invalid_request_error"),
     (errors.UnknownKey, 401, "invalid_request_error"),
     (errors.NotAllowed, 403, "permission_error"),
@@ -67,6 +69,8 @@ def headers(error: DomainError) -> Headers:
     if isinstance(error, errors.Limited | errors.Unavailable | errors.KeyInUse):
         again = [(b"retry-after", str(retry_s or 2).encode())]
         return again + adapter_state(state) if isinstance(state, str) else again
+    if isinstance(error, errors.WrongMethod):
+        return [(b"allow", str(error.facts["allowed"]).encode())]
     return []
 
 

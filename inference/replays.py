@@ -2,7 +2,7 @@
 
 While the first request runs, a second one is told to wait; once it is done, it gets the same answer, for an
 hour. What failed or was hung up on is not kept: it may be tried anew. An answer of over 256 KiB (compressed)
-is not kept either.
+is not kept either, and no more than 16 MiB of a workspace: its oldest answers make room for new ones.
 """
 
 import base64
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from foundation import valkey
-from inference.admission import Caller
+from foundation import months, valkey
+from inference.admission import DENIED, Caller
 from inference.errors import BadRequest, GateUnavailable, KeyInUse, KeyUsedOtherwise
 from inference.gateway import CLAIMED_FOR_MS, Gateway
 from inference.presenting import Headers
@@ -25,6 +25,7 @@ from inference.streams import DONE
 KEY_MAX_CHARACTERS = 255
 KEPT_FOR_MS = 3_600_000
 KEPT_MAX_BYTES = 256 * 1024
+KEPT_MAX_BYTES_PER_TENANT = 16 * 1024 * 1024
 
 
 @dataclass(eq=False)
@@ -32,6 +33,7 @@ class Claim:
     """A key that this request has: until its answer is kept, or until `release`."""
 
     gateway: Gateway
+    tenant: str
     name: str
     request_id: str
     is_over: bool = False
@@ -71,7 +73,10 @@ class Claim:
         self.is_over = True
         self.gateway.claims.discard(self.name)
         with suppress(GateUnavailable):  # then the claim ends by itself
-            await self.gateway.unclaiming((self.name,), (self.request_id, answer, KEPT_FOR_MS))
+            await self.gateway.unclaiming(
+                (self.name, valkey.kept_key(self.tenant), valkey.kept_bytes_key(self.tenant)),
+                (self.request_id, answer, KEPT_FOR_MS, KEPT_MAX_BYTES_PER_TENANT),
+            )
 
 
 async def claim(
@@ -79,24 +84,31 @@ async def claim(
 ) -> Claim | Answer:
     """Return a claim on an idempotency key, or what was answered before.
 
-    Raises KeyInUse while another request has it, KeyUsedOtherwise when it asked for something else, or
-    GateUnavailable.
+    Raises KeyInUse while another request has it, KeyUsedOtherwise when it asked for something else, what
+    admission raises for a key or workspace that is no longer served, or GateUnavailable.
     """
     if len(key) > KEY_MAX_CHARACTERS:
         raise BadRequest(f"`Idempotency-Key` may have at most {KEY_MAX_CHARACTERS} characters.")
     digest = hashlib.sha256(caller.key_id.bytes + key.encode()).hexdigest()
-    name = valkey.replay_key(caller.names.tenant, digest)
-    state, *answer = await gateway.claiming(
-        (name,), (hashlib.sha256(asked).hexdigest(), request_id, CLAIMED_FOR_MS)
-    )
+    names, name = caller.names, valkey.replay_key(caller.names.tenant, digest)
+    keys = (name, names.limits, names.api_key)
+    args = (hashlib.sha256(asked).hexdigest(), request_id, CLAIMED_FOR_MS)
+    state, *facts = await gateway.claiming(keys, args)
+    if state == "cold":
+        await gateway.warm(caller.tenant_id, months.current())
+        state, *facts = await gateway.claiming(keys, args)
+    if state == "new":
+        gateway.claims.add(name)
+        return Claim(gateway, names.tenant, name, request_id)
     if state == "done":
-        return _replayed(*orjson.loads(zlib.decompress(base64.b64decode(answer[0]))))
+        return _replayed(*orjson.loads(zlib.decompress(base64.b64decode(facts[0]))))
+    if state == "denied":
+        raise DENIED[facts[0]]
     if state == "other":
         raise KeyUsedOtherwise
     if state == "open":
         raise KeyInUse(retry_s=2)
-    gateway.claims.add(name)
-    return Claim(gateway, name, request_id)
+    raise GateUnavailable
 
 
 def _replayed(request_id: str, headers: list[tuple[str, str]], body: str, is_stream: bool) -> Answer:

@@ -81,6 +81,8 @@ class Route:
     base_model: str
     max_model_len: int
     places: tuple[Place, ...]
+    created: int = 0  # when the version was made, in Unix seconds
+    about: str = ""
 
 
 @lru_cache(maxsize=4096)
@@ -93,6 +95,7 @@ def read_route(written: str) -> Route:
         version_id=route.get("version_id") or "", sha256=route.get("sha256") or "", base_model=base_model,
         max_model_len=route.get("max_model_len") or 0,
         places=tuple(_place(place, base_model) for place in route.get("places") or ()),
+        created=route.get("created") or 0, about=route.get("about") or "",
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
                 "--loop",
                 "uvloop",
                 "--http",
-                "httptools",
+                "config.http_protocol:BoundedProtocol",
                 "--no-server-header",
                 "--no-access-log",
                 "--no-proxy-headers",

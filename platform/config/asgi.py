@@ -15,6 +15,7 @@ from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.door import door, lifespan  # noqa: E402
 
 pages = ASGIHandler()
+OF_THE_API = ("/v1", "/health")
 
 
 async def site(
@@ -25,7 +26,7 @@ async def site(
     """Answer HTTP; refuse what is neither HTTP nor the server's own lifespan."""
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
-    elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+    elif scope["type"] == "http" and (scope["path"].startswith("/v1/") or scope["path"] in OF_THE_API):
         await door(scope, receive, send)
     elif scope["type"] == "http":
         await pages(scope, receive, send)

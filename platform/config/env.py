@@ -31,6 +31,22 @@ VARIABLES: dict[str, Variable] = {
     "AWS_ACCESS_KEY_ID": Variable("", "S3 credentials."),
     "AWS_SECRET_ACCESS_KEY": Variable("", "S3 credentials."),
     "API_KEY_PEPPERS": Variable(None, "Peppers of API keys, `1:hex,2:hex`; the highest number is current."),
+    "API_ALLOWED_ORIGINS": Variable(
+        "",
+        "Origins whose pages may call `/v1` from a browser, as `https://app.example.com,https://…`; "
+        "`*`: all. Empty: none.",
+    ),
+    "API_REFUSALS_PER_KEY": Variable(
+        "1200",
+        "Requests of one API key that may be refused a minute; then all are, until the minute is over.",
+    ),
+    "API_REFUSALS_PER_ADDRESS": Variable(
+        "300", "The same for requests without a valid key, of one client's address (IPv6: of one /64)."
+    ),
+    "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process; more get 503."),
+    "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
+        "1024", "Of those, of one client's address; trusted proxies may have all."
+    ),
     "CACHE_SALT_SECRET": Variable(None, "Separates the tenants' prefix caches in the engine. Hex."),
     "ENGINE_NAME": Variable("local", "The engine's name; its worker serves the queue engine.NAME."),
     "ENGINE_KIND": Variable("vllm", "vllm, or ray: a Ray Serve LLM cluster, which pulls adapters from S3."),

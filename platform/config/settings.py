@@ -222,6 +222,9 @@ API_KEY_PEPPERS = {
     int(number): bytes.fromhex(pepper)
     for number, pepper in (item.split(":", 1) for item in env.items("API_KEY_PEPPERS"))
 }
+API_ALLOWED_ORIGINS = frozenset(env.items("API_ALLOWED_ORIGINS"))
+API_REFUSALS_PER_KEY = int(env.read("API_REFUSALS_PER_KEY"))
+API_REFUSALS_PER_ADDRESS = int(env.read("API_REFUSALS_PER_ADDRESS"))
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 STYLE_CHOICES = "adapters.public.style_choices"  # by name: the tenants' floor imports no floor above it
 

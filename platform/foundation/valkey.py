@@ -75,6 +75,26 @@ def replay_key(tenant_id: UUID | str, digest: str) -> str:
     return f"{shard(tenant_id)}:{tenant_id}:replay:{digest}"
 
 
+def kept_key(tenant_id: UUID | str) -> str:
+    """Sorted set: `<bytes> <replay key>` of each answer that is kept for an Idempotency-Key, by its end."""
+    return f"{shard(tenant_id)}:{tenant_id}:kept"
+
+
+def kept_bytes_key(tenant_id: UUID | str) -> str:
+    """Number: the sum of those bytes."""
+    return f"{shard(tenant_id)}:{tenant_id}:kept_bytes"
+
+
+def refusals_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
+    """Number: what was refused to one key in this minute; it ends by itself."""
+    return f"{shard(tenant_id)}:{tenant_id}:refusals:{key_id}"
+
+
+def stranger_key(network: str) -> str:
+    """Number: what was refused in this minute to clients of one address that had no valid key."""
+    return f"refusals:{network}"
+
+
 def owner_key(digest: str) -> str:
     """String: which tenant and key a secret belongs to, `<tenant>:<key>`; never changes."""
     return f"owner:{digest}"

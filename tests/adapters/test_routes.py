@@ -84,6 +84,8 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
         "name": "poetry",
         "version": 1,
         "version_id": str(poetry.live_version_id),
+        "created": int(poetry.live_version.created_at.timestamp()),
+        "about": poetry.description,
         "sha256": "a" * 64,
         "base_model": "SmolLM2-135M-Instruct",
         "max_model_len": 2048,
@@ -170,7 +172,7 @@ def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, 
     version = known(acme, "noir", engine, status=Status.PUSHING)
     loading = {
         "style": str(version.style_id), "name": "acme/noir", "version": 1, "version_id": str(version.pk),
-        "state": "loading",
+        "created": int(version.created_at.timestamp()), "about": "", "state": "loading",
     }  # fmt: skip
     routes.publish(acme.pk)
     assert route(valkey, acme, "noir") == loading

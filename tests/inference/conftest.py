@@ -14,7 +14,9 @@ from inference import routing, waiting
 from inference.admission import Caller
 from inference.gateway import Gateway
 from inference.metering import read_event
-from tests.inference.fakes import FakeEngine
+from tenants.keys import new_secret
+from tenants.public import digests
+from tests.inference.fakes import Client, FakeEngine
 
 LIMITS = {
     "state": "live", "requests_per_minute": 100, "tokens_per_minute": 10_000, "parallel_requests": 8,
@@ -142,3 +144,15 @@ def quick(monkeypatch) -> None:
     monkeypatch.setattr(gateway_module, "WATCH_EVERY_S", 0.02)
     monkeypatch.setattr(routing, "OPEN_FOR_S", 0.05)
     monkeypatch.setattr(routing, "ABSENT_FOR_S", 0.03)
+
+
+@pytest.fixture
+def secret(account):
+    secret = new_secret()
+    account.store.set(names.owner_key(digests(secret)[0]), f"{account.tenant}:{account.key}")
+    return secret
+
+
+@pytest.fixture
+def client(gateway, secret):
+    return Client(gateway, secret)

@@ -1,4 +1,5 @@
-"""Servers that behave: a raw TCP one, and an engine like vLLM: one word a token, usage in every chunk."""
+"""Servers that behave: a raw TCP one, and an engine like vLLM: one word a token, usage in every chunk; and a
+client of the door."""
 
 import asyncio
 import json
@@ -7,6 +8,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from inference.door import door
 
 
 class RawServer:
@@ -152,3 +155,48 @@ class FakeEngine:
     @staticmethod
     def frame(chunk: dict) -> bytes:
         return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
+
+
+class Client:
+    """Speaks ASGI to the door; hangs up after `hang_up_after` body parts."""
+
+    def __init__(self, gateway, secret):
+        self.gateway, self.secret = gateway, secret
+
+    async def ask(
+        self,
+        body,
+        *,
+        path="/v1/chat/completions",
+        hang_up_after=None,
+        secret=None,
+        method="POST",
+        headers=None,
+    ):
+        sent, gone = [], asyncio.Event()
+        incoming = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
+
+        async def receive():
+            for message in incoming:
+                return message
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+            if hang_up_after is not None and len(sent) > hang_up_after:
+                gone.set()
+
+        bearer = f"Bearer {secret or self.secret}".encode()
+        more = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+        scope = {
+            "type": "http", "path": path, "method": method, "headers": [(b"authorization", bearer), *more],
+            "state": {"gateway": self.gateway},
+        }  # fmt: skip
+        await door(scope, receive, send)
+        head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return sent[0]["status"], head, b"".join(m.get("body", b"") for m in sent[1:])
+
+
+def chat(**more):
+    return {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], **more}

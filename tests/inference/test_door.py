@@ -6,70 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from foundation import valkey
 from inference import counting, waiting
 from inference import gateway as gateway_module
-from inference.door import door
 from inference.errors import EngineBusy, GateUnavailable
-from tenants.keys import new_secret
-from tenants.public import digests
-
-
-@pytest.fixture
-def secret(account):
-    secret = new_secret()
-    account.store.set(valkey.owner_key(digests(secret)[0]), f"{account.tenant}:{account.key}")
-    return secret
-
-
-class Client:
-    """Speaks ASGI to the door; hangs up after `hang_up_after` body parts."""
-
-    def __init__(self, gateway, secret):
-        self.gateway, self.secret = gateway, secret
-
-    async def ask(
-        self,
-        body,
-        *,
-        path="/v1/chat/completions",
-        hang_up_after=None,
-        secret=None,
-        method="POST",
-        headers=None,
-    ):
-        sent, gone = [], asyncio.Event()
-        incoming = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
-
-        async def receive():
-            for message in incoming:
-                return message
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message):
-            sent.append(message)
-            if hang_up_after is not None and len(sent) > hang_up_after:
-                gone.set()
-
-        bearer = f"Bearer {secret or self.secret}".encode()
-        more = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-        scope = {
-            "type": "http", "path": path, "method": method, "headers": [(b"authorization", bearer), *more],
-            "state": {"gateway": self.gateway},
-        }  # fmt: skip
-        await door(scope, receive, send)
-        head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-        return sent[0]["status"], head, b"".join(m.get("body", b"") for m in sent[1:])
-
-
-@pytest.fixture
-def client(gateway, secret):
-    return Client(gateway, secret)
-
-
-def chat(**more):
-    return {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], **more}
+from tests.inference.fakes import chat
 
 
 def chunks(body):

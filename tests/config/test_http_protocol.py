@@ -1,0 +1,234 @@
+"""The bounds of one connection, over real sockets against a real uvicorn."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+
+from config import http_protocol
+from config.http_protocol import BoundedProtocol, Limits
+
+LOOK_S = 0.02
+QUICK = Limits(
+    connections=4, connections_per_address=3, headers_within_s=5, body_silent_for_s=5, body_within_s=200,
+    body_after_answer_s=5, unread_for_s=5, body_bytes=100_000, pipelined=4,
+)  # fmt: skip
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+class App:
+    """Answers `ok`, or does what `answer` does; notes what it was asked and who hung up."""
+
+    def __init__(self):
+        self.asked, self.gone, self.answer = 0, asyncio.Event(), None
+
+    async def __call__(self, scope, receive, send):
+        self.asked += 1
+        if self.answer:
+            return await self.answer(receive, send)
+        await self.read(receive)
+        await self.say(send, b"ok", length=True)
+
+    async def read(self, receive):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.gone.set()
+                raise asyncio.CancelledError
+            if not message.get("more_body"):
+                return
+
+    async def say(self, send, body, *, length=False, status=200):
+        headers = [(b"content-length", b"%d" % len(body))] if length else []
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def stream_until_hang_up(self, receive, send):
+        """Write for as long as the client is there."""
+        await self.read(receive)
+        writing = asyncio.create_task(self.write_on(send))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        writing.cancel()
+        self.gone.set()
+
+    async def write_on(self, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"word " * 2000, "more_body": True})
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def app():
+    return App()
+
+
+@asynccontextmanager
+async def serving(app, limits) -> AsyncIterator[int]:
+    protocol = type("Quick", (BoundedProtocol,), {"limits": limits})
+    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, proxy_headers=False)
+    server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:  # noqa: ASYNC110 uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.force_exit = server.should_exit = True
+        await running
+
+
+@pytest.fixture
+async def port(app, monkeypatch):
+    monkeypatch.setattr(http_protocol, "SWEEP_EVERY_S", LOOK_S)
+    async with serving(app, QUICK) as port:
+        yield port
+
+
+@asynccontextmanager
+async def connected(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def told(port, *parts):
+    """Send some bytes; return all that is answered until the server ends the connection."""
+    async with connected(port) as (reader, writer):
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            return await asyncio.wait_for(reader.read(), 20)
+    return b""
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n", b"\r\n", b"POST / HTTP/1.1\r\nx: "]
+)
+async def test_headers_that_are_not_finished_are_not_waited_for(app, port, head):
+    assert (await told(port, head)).startswith(b"HTTP/1.1 408 ")
+    assert app.asked == 0
+
+
+async def test_a_connection_that_stays_is_not_kept_by_empty_lines(app, port):
+    answered = await told(port, GET, b"\r\n\r\n")
+    assert answered.startswith(b"HTTP/1.1 200 ")
+    assert app.asked == 1
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"GET / HTTP/1.1\r\nx: " + b"a" * 40_000 + b"\r\n\r\n"],
+        [b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n"],
+        [b"GET / HTTP/1.1\r\n", *[b"x: " + b"a" * 50_000 + b"\r\n"] * 100],
+        [b"GET / HTTP/1.1\r\nx: ", *[b"a" * 50_000] * 100],
+    ],
+    ids=["whole", "address", "many", "one without end"],
+)
+async def test_headers_that_are_too_large_are_refused(app, port, parts):
+    answered = await told(port, *parts)
+    assert answered.startswith(b"HTTP/1.1 431 ") or (len(parts) > 1 and not answered)  # or a reset came first
+    assert app.asked == 0
+
+
+async def test_a_body_that_stays_away_is_told_to_the_app(app, port):
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc"
+    assert (await told(port, head)).startswith(b"HTTP/1.1 408 ")
+    await asyncio.wait_for(app.gone.wait(), 5)
+
+
+async def test_a_body_without_end_is_cut_off(app, port):
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    await told(port, head, *[b"2710\r\n" + b"a" * 10_000 + b"\r\n"] * 50)
+    await asyncio.wait_for(app.gone.wait(), 5)
+
+
+async def test_the_rest_of_a_body_that_was_refused_is_not_waited_for(app, port):
+    async def refuse(receive, send):
+        await app.say(send, b"no", length=True, status=413)
+
+    app.answer = refuse
+    answered = await told(port, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\nabc")
+    assert answered.count(b"HTTP/1.1") == 1
+    assert answered.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_client_that_does_not_read_is_let_go(app, port):
+    app.answer = app.stream_until_hang_up
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(GET)
+        await asyncio.wait_for(app.gone.wait(), 20)
+
+
+async def test_a_long_answer_is_not_ended(app, port, monkeypatch):
+    looks, enough = 0, asyncio.Event()
+    look = BoundedProtocol.look
+
+    def counting(self):
+        nonlocal looks
+        looks += 1
+        if looks > 20:
+            enough.set()
+        look(self)
+
+    async def slow(receive, send):
+        await app.read(receive)
+        await enough.wait()
+        await app.say(send, b"ok", length=True)
+
+    monkeypatch.setattr(BoundedProtocol, "look", counting)
+    app.answer = slow
+    assert (await told(port, GET)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_connections_are_bounded_for_an_address_and_in_all(app, port):
+    async with connected(port), connected(port), connected(port):
+        assert (await told(port, GET)).startswith(b"HTTP/1.1 503 ")
+    async with asyncio.timeout(5):
+        while not (await told(port, GET)).startswith(b"HTTP/1.1 200 "):  # once it noticed that they are gone
+            pass
+
+
+async def test_a_client_of_http_1_0_gets_no_chunks(app, port):
+    async def stream(receive, send):
+        await app.read(receive)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for word in (b"one ", b"two ", b""):
+            await send({"type": "http.response.body", "body": word, "more_body": bool(word)})
+
+    app.answer = stream
+    head, _, body = (await told(port, b"GET / HTTP/1.0\r\n\r\n")).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert body == b"one two "
+    head, _, body = (await told(port, GET)).partition(b"\r\n\r\n")
+    assert b"transfer-encoding: chunked" in head
+
+
+async def test_a_hang_up_is_told_although_another_request_was_sent_behind(app, port):
+    app.answer = app.stream_until_hang_up
+    async with connected(port) as (reader, writer):
+        writer.write(GET + GET)
+        await reader.readline()
+        writer.transport.abort()
+        await asyncio.wait_for(app.gone.wait(), 20)
+    assert app.asked == 1
+
+
+async def test_requests_before_the_answer_are_bounded(app, port):
+    app.answer = app.stream_until_hang_up
+    await told(port, GET * 100)
+    await asyncio.wait_for(app.gone.wait(), 20)
+    assert app.asked == 1
