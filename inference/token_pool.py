@@ -11,8 +11,8 @@ from inference.errors import EngineBusy
 from inference.schemas import Asked
 
 THREADS = 1
-WAITING_MAX = 256  # of all workspaces
-WAITING_MAX_PER_TENANT = 16
+WAITING_MAX = 2048  # of all workspaces
+WAITING_MAX_PER_TENANT = 256
 
 
 class TokenPool:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from inference import counting, waiting
+from inference import counting, token_pool, waiting
 from inference import gateway as gateway_module
 from inference.errors import EngineBusy, GateUnavailable
 from tests.inference.fakes import chat
@@ -340,6 +340,7 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
         return 1
 
     monkeypatch.setattr(counting, "prompt_tokens", count)
+    monkeypatch.setattr(token_pool, "WAITING_MAX_PER_TENANT", 16)
     monkeypatch.setattr(gateway.tokens, "_threads", ThreadPoolExecutor(4))
     many = [asyncio.create_task(gateway.tokens.count(account.tenant, None)) for _ in range(20)]
     done, _ = await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
