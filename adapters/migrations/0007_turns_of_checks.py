@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("adapters", "0005_retries_replicas_and_gone_engines")]
+    dependencies = [("adapters", "0006_stored_bytes_and_approvals")]
 
     operations = [
         migrations.AddField(
