@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     requests.add_argument("--cases", type=int, default=10**6, help="how many (default: all)")
     requests.add_argument("--first", type=int, default=0, help="where to begin in the seed's order")
     requests.add_argument("--seed", type=int, default=1, help="another seed, another order (default: 1)")
+    requests.add_argument("--seconds", type=float, default=7200, help="begin none later (default: 7200)")
     requests.set_defaults(deed=("stack.trials.requests", "requests"))
 
     test = deeds.add_parser("test", help="all tests; options after -- go to pytest")

@@ -11,7 +11,7 @@ from inference.schemas import ALLOWED
 
 MODELS = ("base", "poetry", "legal", "genz")
 HUGE = 2**63 - 1
-TOKENS = 3
+TOKENS = 2
 SHORT = "Sing."
 LONG = "Write about the sea and the wind and the rain. " * 6  # 67 tokens: longer than a step of 48
 FUNCTION = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}

@@ -31,7 +31,7 @@ WITNESS = {
 }
 WITNESSES = ("base", "poetry")
 DEATHS_ENOUGH = 5
-EVERY_CASES = 250
+EVERY_CASES = 50
 
 
 @dataclass
@@ -66,14 +66,14 @@ class Verdict:
         )
 
 
-def requests(*, cases: int, first: int, seed: int) -> int:
+def requests(*, cases: int, first: int, seed: int, seconds: float) -> int:
     """Run the trial on a stack of its own; return 0 if the verdict is good."""
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: the witness's texts must stay to the letter
 
     def asking(stack: Stack, notes: Path) -> Verdict:
         wanted = drawn(seed)[first : first + cases]
         return trial(
-            stack.variables, notes=notes, cases=wanted, seed=seed,
+            stack.variables, notes=notes, cases=wanted, seed=seed, seconds=seconds,
             say=stack.steps.say, stopping=stack.supervisor.stopping,
         )  # fmt: skip
 
@@ -86,18 +86,20 @@ def trial(
     notes: Path,
     cases: Sequence[Case],
     seed: int,
+    seconds: float,
     say: Say = print,
     stopping: threading.Event | None = None,
 ) -> Verdict:
-    """Send all cases through the gateway, some at once, and let a witness of another tenant ask meanwhile.
+    """Send cases through the gateway, some at once, and let a witness of another tenant ask meanwhile.
 
+    After so many seconds no more are begun: what the machine didn't come to stays for another seed.
     Raises ValueError where the contract has a field that no case has a value for.
     """
     if unknown := without_values():
         raise ValueError(f"Give {', '.join(sorted(unknown))} values in stack/trials/request_cases.py.")
     sender, witness = made(variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
     say(f"\nrequests: {len(cases)} cases, seed {seed}, notes in {shown(notes)}/")
-    run = _Run(variables, Verdict(seed), say, stopping or threading.Event())
+    run = _Run(variables, Verdict(seed), say, stopping or threading.Event(), seconds)
     asyncio.run(run.all(cases, sender, witness))
     verdict = run.verdict
     counts = ", ".join(f"{status} {count}" for status, count in verdict.statuses.most_common())
@@ -113,12 +115,18 @@ class _Run:
     """One run of the trial."""
 
     def __init__(
-        self, variables: Mapping[str, str], verdict: Verdict, say: Say, stopping: threading.Event
+        self,
+        variables: Mapping[str, str],
+        verdict: Verdict,
+        say: Say,
+        stopping: threading.Event,
+        seconds: float,
     ) -> None:
         self.verdict = verdict
         self._variables, self._say, self._stopping = variables, say, stopping
         self._under_way: dict[int, Case] = {}
-        self._began = time.monotonic()
+        self._began_s = time.monotonic()
+        self._until_s = self._began_s + seconds
 
     async def all(self, cases: Sequence[Case], sender: Tenant, witness: Tenant) -> None:
         async with _client(self._variables, sender) as http, _client(self._variables, witness) as neighbour:
@@ -134,7 +142,8 @@ class _Run:
 
     async def _send_all(self, http: aiohttp.ClientSession, work: Iterator[tuple[int, Case]]) -> None:
         for number, case in work:
-            if self._stopping.is_set() or self.verdict.deaths >= DEATHS_ENOUGH:
+            is_late = time.monotonic() > self._until_s
+            if is_late or self._stopping.is_set() or self.verdict.deaths >= DEATHS_ENOUGH:
                 return
             self._under_way[number] = case
             try:
@@ -149,8 +158,9 @@ class _Run:
         if not status.startswith(("2", "4")):
             verdict.failed.append(f"{status} {text[:200]} {case.described()}")
         if verdict.cases % EVERY_CASES == 0:
-            seconds = time.monotonic() - self._began
-            self._say(f"  {verdict.cases} cases in {seconds:.0f} s, {verdict.deaths} deaths")
+            seconds = time.monotonic() - self._began_s
+            found = f"{verdict.deaths} deaths, {len(verdict.disturbed)} disturbed"
+            self._say(f"  {verdict.cases} cases in {seconds:.0f} s, {found}")
 
     async def _watch(
         self, http: aiohttp.ClientSession, right: Mapping[str, str], over: asyncio.Event
