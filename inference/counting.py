@@ -1,28 +1,57 @@
-"""Counts a prompt's tokens with the base model's own tokenizer, for when the byte bound is too crude."""
+"""Counts a prompt's tokens exactly, by the base model's own chat template and tokenizer."""
 
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from django.conf import settings
+import orjson
 
-from inference.schemas import MESSAGE_OVERHEAD, TEXT_OVERHEAD, Asked
+from inference import base_model
+from inference.schemas import Asked
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-
-@cache
-def _tokenizer(path: Path) -> "Tokenizer | None":
-    from tokenizers import Tokenizer  # noqa: PLC0415  only where a byte bound was too crude
-
-    return Tokenizer.from_file(str(path)) if path.exists() else None
+HEADER = "x-anthropic-billing-header"  # a line of Claude Code's system texts, which vLLM leaves out
 
 
 def prompt_tokens(asked: Asked) -> int:
-    """Return a close upper bound of the prompt's tokens: its texts' own, and the template's overhead."""
-    tokenizer = _tokenizer(settings.BASE_MODEL_DIR / "tokenizer.json")
+    """Return how many tokens the engine will read; an upper bound where its files are missing."""
+    tokenizer = base_model.tokenizer()
     if tokenizer is None:
         return asked.prompt_bound()
-    counts = [len(e.ids) for e in tokenizer.encode_batch(asked.text(), add_special_tokens=False)]
-    return sum(count + MESSAGE_OVERHEAD for count in counts) + TEXT_OVERHEAD
+    if asked.kind == "text":
+        return sum(
+            len(prompt) if isinstance(prompt, list) else len(tokenizer.encode(prompt).ids)
+            for prompt in asked.prompts()
+        )
+    messages = [_as_the_engine_has_it(message) for message in asked.fields["messages"]]
+    tools = [_tool(tool) for tool in asked.fields.get("tools") or ()]
+    prompt = base_model.render(messages, tools or None)
+    if prompt is None:
+        return asked.prompt_bound()
+    return len(tokenizer.encode(prompt, add_special_tokens=False).ids)
+
+
+def _as_the_engine_has_it(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a checked message as vLLM gives it to a template."""
+    content = message.get("content") or ""
+    if message["role"] == "system" and content.startswith(HEADER):
+        content = content.partition("\n")[2]
+    calls = [_call(call) for call in message.get("tool_calls") or ()]
+    return message | {"content": content} | ({"tool_calls": calls} if calls else {})
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    return call | {"function": function | {"arguments": _object(function["arguments"])}}
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    try:
+        value = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool with the keys that vLLM writes out for it."""
+    function = {"description": None, "parameters": None} | tool["function"]
+    order = ("name", "description", "parameters", "strict")
+    return {"type": "function", "function": {name: function[name] for name in order if name in function}}

@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -36,8 +37,15 @@ OF_THE_ENGINE: dict[int, type[EngineUnavailable]] = {
     401: EngineRefuses, 403: EngineRefuses, 404: AdapterAbsent, 429: EngineRefuses,
     502: EngineBroke, 503: EngineRefuses, 504: EngineBroke,
 }  # fmt: skip
-# vLLM adds fields of its own (KV transfer, routed experts, …) that are nobody's business.
+# vLLM adds fields of its own (token ids, KV transfer, routed experts, …) that are nobody's business.
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
+CHOICE_FIELDS = ("index", "message", "text", "logprobs", "finish_reason")
+MESSAGE_FIELDS = ("role", "content", "refusal", "annotations", "audio", "function_call", "tool_calls")
+MAX_REPEATED_CHARACTERS = 200  # of what a client sent, in an error
+# Names of classes, files and settings: they speak of the engine's inside.
+INSIDE = re.compile(
+    r"[/{}\\]|\b[A-Z]\w*[a-z]\w*[A-Z]\w*|__|--\w|(?i:vllm|xgrammar|pydantic|guidance|outlines)"
+)
 
 
 async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, rank: int) -> Response:
@@ -51,6 +59,8 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, 
         "model": place.model, "max_tokens": grant.output_tokens, "stream": asked.stream,
         "cache_salt": _salt(grant.caller.tenant_id), "priority": rank,
     }  # fmt: skip
+    if "min_tokens" in body:  # the plan may have cut the answer below it
+        body["min_tokens"] = min(body["min_tokens"], grant.output_tokens)
     if asked.stream:
         # Every chunk carries the running usage, so that a hang-up is billed what was made.
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
@@ -94,17 +104,32 @@ def refusal(status: int, body: bytes, asked: Asked, route: Route, place: Place) 
         return BadRequest("The model server refused the request.")
     if "maximum context length" in message or "max_model_len" in message:
         return ContextTooLong(max_model_len=route.max_model_len, param=asked.prompt_field)
-    clean = " ".join(message.replace(place.model, asked.model).split())[:500]
-    if "/" in clean or "{" in clean:  # a path, or the inside of a parser
-        clean = f"`{param}` is not valid." if param else "The model server refused the request."
-    return BadRequest(clean, param=param)
+    return BadRequest(_public_words(message.replace(place.model, asked.model), param), param=param)
+
+
+def _public_words(message: str, param: str | None) -> str:
+    """Return vLLM's reason where it is one that a client can read, else only what it is about."""
+    clean = " ".join(message.split())
+    if len(clean) > MAX_REPEATED_CHARACTERS or INSIDE.search(clean):
+        return f"`{param}` is not valid." if param else "The model server refused the request."
+    return clean
+
+
+def system_fingerprint(route: Route) -> str:
+    """Return what an answer says of the weights that wrote it: the same weights have the same."""
+    return _system_fingerprint(route.base_model, route.sha256)
+
+
+@lru_cache(maxsize=4096)
+def _system_fingerprint(base_model: str, sha256: str) -> str:
+    return f"fp_{hashlib.sha256(f'{base_model} {sha256}'.encode()).hexdigest()[:12]}"
 
 
 class WholeAnswer:
     """Turns the engine's JSON into the client's, at its end, and keeps the count in `usage`."""
 
-    def __init__(self, route: Route, usage: Usage) -> None:
-        self._route, self._usage = route, usage
+    def __init__(self, asked: Asked, route: Route, usage: Usage) -> None:
+        self._asked, self._route, self._usage = asked, route, usage
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> bytes:
@@ -120,5 +145,14 @@ class WholeAnswer:
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
         self._usage.take(answer.get("usage") or {})
-        answer["model"] = self._route.name
+        answer["model"], answer["system_fingerprint"] = self._route.name, system_fingerprint(self._route)
+        if not self._asked.is_translated:
+            answer["choices"] = [_in_openais_form(choice) for choice in answer["choices"]]
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
+
+
+def _in_openais_form(choice: dict[str, Any]) -> dict[str, Any]:
+    public = {name: choice[name] for name in CHOICE_FIELDS if name in choice}
+    if message := choice.get("message"):
+        public["message"] = {name: message[name] for name in MESSAGE_FIELDS if name in message}
+    return public

@@ -5,9 +5,15 @@ from typing import Any, Protocol
 
 import orjson
 
-from inference import schemas
+from inference import fields, schemas
 from inference.errors import BadRequest
 from inference.schemas import Asked
+
+# Of a block of text; what is not text there is about it and not read to the model.
+BLOCK_KEYS = {
+    "annotations", "cache_control", "citations", "id", "logprobs", "parsed", "prompt_cache_breakpoint",
+    "refusal", "text", "type",
+}  # fmt: skip
 
 
 class Form(Protocol):
@@ -52,21 +58,19 @@ def as_chat(
     body: bytes,
     translate: Callable[[dict[str, Any]], dict[str, Any]],
     *,
-    refused: Mapping[str, str],
+    table: fields.Table,
     names: Mapping[str, str],
 ) -> Asked:
     """Return a request of another form as a chat, as checked as any.
 
-    `refused` has the fields that can't be served, and what to do instead; `names` those that are called
-    otherwise in a chat, by the chat's name. Raises BadRequest, with fields named as the client named them.
+    `table` has the form's fields; `names` those that are called otherwise in a chat, by the chat's name.
+    Raises BadRequest, with fields named as the client named them.
     """
     raw = schemas.read(body)
-    for name, instead in refused.items():
-        if raw.get(name):
-            raise BadRequest(f"`{name}` is not served: {instead}.", param=name)
+    taken = fields.take(table, raw)
     try:
         orjson.dumps({"response": raw})  # what is repeated in an answer
-        chat = {name: value for name, value in translate(raw).items() if value is not None}
+        chat = {name: value for name, value in translate(taken).items() if value is not None}
         chat_body = orjson.dumps(chat)
     except orjson.JSONEncodeError:  # orjson reads deeper than it writes
         raise BadRequest("The body is nested too deeply.") from None
@@ -78,7 +82,7 @@ def as_chat(
         raise BadRequest(error.message.replace(f"`{ours}`", f"`{theirs}`"), param=theirs or None) from None
     asked.body_bytes = max(len(body), len(chat_body))
     asked.prompt_field = names.get(asked.prompt_field, asked.prompt_field)
-    asked.include_usage = True
+    asked.include_usage = asked.is_translated = True
     return asked
 
 
@@ -103,7 +107,11 @@ def text_of(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> 
         return content
     blocks = objects(content, place)
     for index, block in enumerate(blocks):
-        if block.get("type") not in kinds:
+        if block.get("type") not in kinds or not block.keys() <= BLOCK_KEYS:
             spot = f"{place}[{index}]"
             raise BadRequest(f"`{spot}`: only text is served; leave other content out.", param=spot)
-    return "\n".join(word(block, "text", f"{place}[{index}]") for index, block in enumerate(blocks))
+    return "\n".join(_said(block, f"{place}[{index}]") for index, block in enumerate(blocks))
+
+
+def _said(block: dict[str, Any], place: str) -> str:
+    return word(block, "refusal" if block["type"] == "refusal" else "text", place)

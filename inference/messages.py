@@ -10,17 +10,13 @@ from typing import Any
 
 import orjson
 
-from inference import presenting
+from inference import fields, presenting
 from inference.errors import BadRequest, DomainError
 from inference.forms import as_chat, event, objects, text_of, translated, word
 from inference.metering import Usage
 from inference.schemas import Asked
 
 PASSED = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream")
-REFUSED = {
-    "container": "nothing is kept or run here",
-    "mcp_servers": "call the server yourself and send what it says as a `tool_result`",
-}
 NAMES = {
     "stop": "stop_sequences", "response_format": "output_config", "parallel_tool_calls": "tool_choice",
     "user": "metadata.user_id",
@@ -43,7 +39,7 @@ OVERLOADED = 529  # Anthropic's own status for what is a 503 elsewhere
 
 def parse(body: bytes) -> Asked:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
-    asked = as_chat(body, _chat, refused=REFUSED, names=NAMES)
+    asked = as_chat(body, _chat, table=fields.MESSAGES, names=NAMES)
     if not asked.output_tokens:
         raise BadRequest("You must say in `max_tokens` how long the answer may be.", param="max_tokens")
     return asked
@@ -51,7 +47,7 @@ def parse(body: bytes) -> Asked:
 
 def parse_count(body: bytes) -> Asked:
     """Return a request whose prompt is only to be counted. Raises BadRequest."""
-    return as_chat(body, _chat, refused=REFUSED, names=NAMES)
+    return as_chat(body, _chat, table=fields.MESSAGES | fields.COUNT, names=NAMES)
 
 
 def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
@@ -71,7 +67,7 @@ def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
 def stream(events: AsyncGenerator[bytes], asked_body: bytes, request_id: str) -> AsyncGenerator[bytes]:
     """Yield a chat's event stream as a message's; its last events come only after the chat's `[DONE]`.
 
-    The prompt's tokens are known only then: `message_start` says 0, `message_delta` has all counts.
+    `message_start` tells the prompt's tokens; how many of them a cache had, `message_delta` tells at the end.
     """
     return translated(events, _Telling(request_id))
 
@@ -218,7 +214,7 @@ class _Telling:
             "stop_reason": None,
             "stop_sequence": None,
             "content": [],
-            "usage": _usage({}),
+            "usage": _usage(chunk.get("usage") or {}) | {"output_tokens": 0},
         }
         return event("message_start", message=_message(chunk, self.request_id) | nothing)
 

@@ -21,11 +21,13 @@ def least_tokens(asked: Asked, longest_token_bytes: int) -> int:
     if not longest_token_bytes or asked.body_bytes <= SHORT_BYTES:
         return 0
     if asked.kind == "text":
-        prompt = asked.fields["prompt"]
-        sizes = [_bytes_of(one) for one in (prompt if isinstance(prompt, list) else [prompt])]
-        return -(-max(sizes) // longest_token_bytes)
+        return max(_least_of(prompt, longest_token_bytes) for prompt in asked.prompts())
     size = sum(_bytes_of(message.get("content")) for message in asked.fields["messages"])
     return -(-size // longest_token_bytes)
+
+
+def _least_of(prompt: str | list[int], longest_token_bytes: int) -> int:
+    return len(prompt) if isinstance(prompt, list) else -(-_bytes_of(prompt) // longest_token_bytes)
 
 
 def _bytes_of(content: Any) -> int:

@@ -257,7 +257,7 @@ class _Passage:
         if self._asked.stream:
             return EventStream(self._asked, self._grant.route, place, self._usage)
         self._end_wait()  # its first bytes come when all is generated
-        return WholeAnswer(self._grant.route, self._usage)
+        return WholeAnswer(self._asked, self._grant.route, self._usage)
 
     @staticmethod
     async def _settle_patiently(settling: Callable[[], Awaitable[None]]) -> None:

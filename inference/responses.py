@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from inference import fields
 from inference.errors import BadRequest
 from inference.forms import as_chat, event, objects, text_of, translated, word
 from inference.metering import Usage
@@ -17,18 +18,11 @@ from inference.schemas import Asked
 
 PASSED = (
     "model", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
-    "repetition_penalty", "seed", "stop", "parallel_tool_calls", "stream", "user",
+    "repetition_penalty", "seed", "stop", "parallel_tool_calls", "stream", "stream_options", "user",
 )  # fmt: skip
-REFUSED = {
-    "background": "wait for the answer, or stream it",
-    "previous_response_id": "nothing is kept; send the whole conversation in `input`",
-    "conversation": "nothing is kept; send the whole conversation in `input`",
-    "prompt": "no templates are kept; send the text in `input`",
-    "top_logprobs": "ask /v1/chat/completions for probabilities",
-}
 NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_format": "text.format"}
 PROBABILITIES = "message.output_text.logprobs"
-TEXTS = ("input_text", "output_text", "text")
+TEXTS = ("input_text", "output_text", "text", "refusal")
 ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 # What an answer repeats of its request, and what is said where the request says nothing.
 ECHOED: dict[str, Any] = {
@@ -41,7 +35,7 @@ ECHOED: dict[str, Any] = {
 
 def parse(body: bytes) -> Asked:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
-    return as_chat(body, _chat, refused=REFUSED, names=NAMES)
+    return as_chat(body, _chat, table=fields.RESPONSES, names=NAMES)
 
 
 def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
@@ -65,8 +59,8 @@ def stream(events: AsyncGenerator[bytes], asked_body: bytes, request_id: str) ->
 
 
 def _chat(raw: dict[str, Any]) -> dict[str, Any]:
-    if raw.get("truncation") not in (None, "disabled"):
-        raise BadRequest("`truncation` must be `disabled`: no prompt is cut silently.", param="truncation")
+    if raw.get("truncation") not in (None, "disabled", "auto"):
+        raise BadRequest("`truncation` must be `disabled` or `auto`.", param="truncation")
     include = raw.get("include")
     if isinstance(include, list) and PROBABILITIES in include:
         raise BadRequest("`include`: ask /v1/chat/completions for probabilities.", param="include")
@@ -140,6 +134,11 @@ def _tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
 def _format(raw: dict[str, Any]) -> dict[str, Any]:
     """Return chat's field for the form of the text."""
     text = raw.get("text")
+    if isinstance(text, dict) and text.get("verbosity") not in (None, "medium"):
+        raise BadRequest(
+            "`text.verbosity` is not served: say in `instructions` how long the answer is to be.",
+            param="text.verbosity",
+        )
     wanted = (isinstance(text, dict) and text.get("format")) or {"type": "text"}
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind not in ("text", "json_object", "json_schema"):

@@ -1,43 +1,35 @@
-"""What a client may send: an allow-list. Everything else is dropped before the engine sees it.
+"""A checked request: what goes to the engine, and what admission must know of it.
 
-What the engine would refuse is refused here by name where that is simple: its own words speak of its inside.
+`fields.py` says what becomes of each field. What the engine would refuse is refused here by name where that
+is simple: its own words speak of its inside.
 """
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 
+from inference import conversation, fields, grammars
 from inference.errors import BadRequest
 
 Kind = Literal["chat", "text"]
 
-SAMPLING = {
-    "frequency_penalty", "logit_bias", "logprobs", "max_tokens", "min_p", "n", "presence_penalty",
-    "repetition_penalty", "response_format", "seed", "stop", "temperature", "top_k", "top_p",
-}  # fmt: skip
-ALLOWED: dict[Kind, set[str]] = {
-    "chat": SAMPLING | {"messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice",
-                        "parallel_tool_calls"},
-    "text": SAMPLING | {"prompt", "echo"},
-}  # fmt: skip
 TEXT_OVERHEAD = 64  # the chat template's own tokens: a default system message, the turn markers
-MESSAGE_OVERHEAD = 16
 TOOLS_GROWTH = 4
-CHOICES_MAX = 16
-STOPS_MAX = 4
-LOGPROBS_MAX = 20
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-FORMATS = ("text", "json_object", "json_schema")
+COMPLETION_TOKENS = 16  # of /v1/completions where nothing is said, as OpenAI has it
+# They are for the gateway; the engine gets its own.
+GATEWAYS = ("model", "stream", "stream_options", "user", "max_completion_tokens")
+TABLES: dict[Kind, fields.Table] = {"chat": fields.CHAT, "text": fields.TEXT}
 
 
 @dataclass(eq=False, slots=True)
 class Asked:
     """A checked request: what goes to the engine, and what admission must know.
 
-    `user` is whom the client asks for, by its own word. `prompt_field` is how its form calls the prompt.
+    `choices` are its sequences: prompts times n. `user` is whom the client asks for, by its own word.
+    `prompt_field` is how its form calls the prompt. `grammar` names what the answer must look like: the same
+    demand has the same name, no demand has none. `is_translated` where its answer becomes another form's,
+    which needs more of the engine's facts than OpenAI's has.
     """
 
     kind: Kind
@@ -51,14 +43,14 @@ class Asked:
     body_bytes: int
     prompt_field: str
     user: str = ""
+    grammar: str = ""
+    is_translated: bool = False
 
-    def text(self) -> list[str]:
-        """Return the texts that become the prompt, one for each message or prompt."""
-        if self.kind == "text":
-            prompt = self.fields["prompt"]
-            return prompt if isinstance(prompt, list) else [prompt]
-        extra = [json.dumps(self.fields["tools"])] if self.fields.get("tools") else []
-        return [json.dumps(m, ensure_ascii=False) for m in self.fields["messages"]] + extra
+    def prompts(self) -> list[str | list[int]]:
+        """Return the prompts of a text completion: texts, or token ids."""
+        prompt = self.fields["prompt"]
+        is_one = isinstance(prompt, str) or isinstance(prompt[0], int)
+        return [prompt] if is_one else prompt
 
     def prompt_bound(self) -> int:
         """Return an upper bound of the prompt's tokens.
@@ -73,31 +65,33 @@ class Asked:
 def parse(kind: Kind, body: bytes) -> Asked:
     """Return the request in a checked form. Raises BadRequest naming the field that is wrong."""
     raw = read(body)
-    model = raw.get("model")
-    if not isinstance(model, str) or not model:
+    if raw.get("model") is None:
         raise BadRequest("You must provide a `model`: the name of a style, such as `poetry`.", param="model")
-    allowed = ALLOWED[kind]
-    fields = {name: value for name, value in raw.items() if name in allowed and value is not None}
-    try:
-        orjson.dumps(fields)
-    except TypeError:
-        raise BadRequest("The body is nested too deeply.") from None
-    for name in fields.keys() & CHECKS.keys():
-        CHECKS[name](name, fields[name])
-    (_check_chat if kind == "chat" else _check_text)(fields)
-    options = raw.get("stream_options") or {}
-    if not isinstance(options, dict):
-        raise BadRequest("`stream_options` must be an object.", param="stream_options")
-    prompts = len(fields["prompt"]) if isinstance(fields.get("prompt"), list) else 1
-    choices = fields.get("n", 1)
-    shorter = fields.pop("max_completion_tokens", None)
-    return Asked(
-        kind=kind, model=model, fields=fields, stream=raw.get("stream") is True,
-        include_usage=options.get("include_usage") is True,
-        output_tokens=shorter or fields.get("max_tokens", 0), choices=choices * prompts,
-        choices_per_prompt=choices, body_bytes=len(body),
-        prompt_field="messages" if kind == "chat" else "prompt", user=_user(raw.get("user")),
+    taken = fields.take(TABLES[kind], raw)
+    ours = {name: taken.pop(name, None) for name in GATEWAYS}
+    stream, options = ours["stream"] is True, ours["stream_options"]
+    if options is not None and not stream:
+        raise BadRequest("`stream_options` is for streams: set `stream`.", param="stream_options")
+    grammar = _check_chat(taken) if kind == "chat" else _check_text(taken)
+    output_tokens = ours["max_completion_tokens"] or taken.get("max_tokens", 0)
+    if kind == "text" and not output_tokens:
+        output_tokens = COMPLETION_TOKENS
+    if output_tokens and taken.get("min_tokens", 0) > output_tokens:
+        raise BadRequest("`min_tokens` must not be above `max_tokens`.", param="min_tokens")
+    asked = Asked(
+        kind=kind, model=ours["model"], fields=taken, stream=stream,
+        include_usage=bool(options and options.get("include_usage")), output_tokens=output_tokens,
+        choices=1, choices_per_prompt=taken.get("n", 1), body_bytes=len(body),
+        prompt_field="messages" if kind == "chat" else "prompt", user=ours["user"] or "", grammar=grammar,
     )  # fmt: skip
+    asked.choices = asked.choices_per_prompt * (1 if kind == "chat" else len(asked.prompts()))
+    if asked.choices > fields.MAX_SEQUENCES:
+        raise BadRequest(
+            f"A request may have {fields.MAX_SEQUENCES} sequences, prompts times `n`; this one has "
+            f"{asked.choices}.",
+            param="n",
+        )
+    return asked
 
 
 def read(body: bytes) -> dict[str, Any]:
@@ -111,92 +105,55 @@ def read(body: bytes) -> dict[str, Any]:
     return raw
 
 
-def _user(named: object) -> str:
-    if named is None or isinstance(named, str):
-        return named or ""
-    raise BadRequest("`user` must be a text.", param="user")
+def _check_chat(taken: dict[str, Any]) -> str:
+    """Write a chat's conversation anew; return what names its grammar. Raises BadRequest."""
+    taken["messages"] = conversation.rebuild_messages(taken.get("messages"))
+    tools = conversation.rebuild_tools(taken)
+    if taken.get("top_logprobs") and not taken.get("logprobs"):
+        raise BadRequest("`top_logprobs` needs `logprobs`.", param="top_logprobs")
+    return _rebuild_constraint(taken, tools)
 
 
-def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Any], None]:
-    kinds, noun = (int, "whole number") if whole else (int | float, "number")
-
-    def check(name: str, value: Any) -> None:
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise BadRequest(f"`{name}` must be a {noun}.", param=name)
-        if not low <= value <= high:
-            limits = f"between {low} and {high}" if high < HUGE else f"at least {low}"
-            raise BadRequest(f"`{name}` must be {limits}.", param=name)
-
-    return check
-
-
-def _check_stop(name: str, value: Any) -> None:
-    stops = value if isinstance(value, list) else [value]
-    if len(stops) > STOPS_MAX or not all(isinstance(stop, str) and stop for stop in stops):
-        raise BadRequest(f"`stop` must be a text or a list of at most {STOPS_MAX} texts.", param=name)
-
-
-def _check_bias(name: str, value: Any) -> None:
-    bias = value.values() if isinstance(value, dict) else [None]
-    if not all(isinstance(b, int | float) and -100 <= b <= 100 for b in bias) or not all(
-        token.isdecimal() for token in value
-    ):
-        raise BadRequest("`logit_bias` must map token ids to numbers between -100 and 100.", param=name)
+def _check_text(taken: dict[str, Any]) -> str:
+    """Check a text completion's prompts; return what names its grammar. Raises BadRequest."""
+    prompt = taken.get("prompt")
+    prompts = prompt if isinstance(prompt, list) else [prompt]
+    if prompts and all(type(token) is int for token in prompts):
+        prompts = [prompts]
+    if not prompts or not all(prompt and isinstance(prompt, str | list) for prompt in prompts):
+        raise BadRequest("`prompt` must be a text, a list of texts, or of token ids.", param="prompt")
+    if len({type(prompt) for prompt in prompts}) > 1:
+        raise BadRequest("`prompt` must have texts or lists of token ids, not both.", param="prompt")
+    if len(prompts) > fields.MAX_SEQUENCES:
+        raise BadRequest(f"At most {fields.MAX_SEQUENCES} prompts a request.", param="prompt")
+    for prompt in prompts:
+        if isinstance(prompt, list):
+            fields.check_tokens("prompt", prompt)
+    if taken.get("echo") and "logprobs" in taken:
+        # vLLM 0.32 (CPU): the whole engine dies when such a request shares a batch.
+        raise BadRequest("`logprobs` can't be had together with `echo`.", param="logprobs")
+    return _rebuild_constraint(taken, [])
 
 
-def _check_format(name: str, value: Any) -> None:
-    if not isinstance(value, dict) or value.get("type") not in FORMATS:
-        raise BadRequest(f"`response_format.type` must be one of {', '.join(FORMATS)}.", param=name)
-
-
-HUGE = 2**63 - 1
-CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "temperature": _number(0, 2),
-    "top_p": _number(0, 1),
-    "min_p": _number(0, 1),
-    "top_k": _number(-1, 2**31 - 1, whole=True),
-    "frequency_penalty": _number(-2, 2),
-    "presence_penalty": _number(-2, 2),
-    "repetition_penalty": _number(0.01, 10),
-    "n": _number(1, CHOICES_MAX, whole=True),
-    "max_tokens": _number(1, HUGE, whole=True),
-    "max_completion_tokens": _number(1, HUGE, whole=True),
-    "top_logprobs": _number(0, LOGPROBS_MAX, whole=True),
-    "seed": _number(-HUGE - 1, HUGE, whole=True),
-    "stop": _check_stop,
-    "logit_bias": _check_bias,
-    "response_format": _check_format,
-}
-
-
-def _check_chat(fields: dict[str, Any]) -> None:
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise BadRequest("`messages` must be a list with at least one message.", param="messages")
-    for message in messages:
-        if not isinstance(message, dict) or message.get("role") not in ROLES:
+def _rebuild_constraint(taken: dict[str, Any], tools: list[Any]) -> str:
+    """Write what the answer must look like anew; return what names it, "" where it is free."""
+    form, structure = taken.get("response_format"), taken.get("structured_outputs")
+    if structure is not None:
+        if tools or (form is not None and form["type"] != "text"):
             raise BadRequest(
-                f"Each message must be an object with `role` (one of {', '.join(ROLES)}) and `content`.",
-                param="messages",
+                "`structured_outputs` can't be had together with `response_format`, nor with tools that must "
+                "be called.",
+                param="structured_outputs",
             )
-        parts = message.get("content")
-        if isinstance(parts, list) and not all(
-            isinstance(p, dict) and p.get("type") == "text" for p in parts
-        ):
-            raise BadRequest("Only text content is served.", param="messages")
-    if not isinstance(fields.get("logprobs", False), bool):
-        raise BadRequest("`logprobs` must be true or false; `top_logprobs` says how many.", param="logprobs")
-
-
-def _check_text(fields: dict[str, Any]) -> None:
-    prompt = fields.get("prompt")
-    texts = prompt if isinstance(prompt, list) else [prompt]
-    if not texts or not all(isinstance(t, str) and t for t in texts):
-        raise BadRequest("`prompt` must be a text or a list of texts.", param="prompt")
-    if len(texts) > CHOICES_MAX:
-        raise BadRequest(f"At most {CHOICES_MAX} prompts a request.", param="prompt")
-    if "logprobs" in fields:
-        _number(0, LOGPROBS_MAX, whole=True)("logprobs", fields["logprobs"])
-        if fields.get("echo"):
-            # vLLM 0.32 (CPU): the whole engine dies when such a request shares a batch.
-            raise BadRequest("`logprobs` can't be had together with `echo`.", param="logprobs")
+        taken["structured_outputs"] = {kind: value for kind, value in structure.items() if value is not None}
+    schema = None
+    if form is not None:
+        taken["response_format"] = {"type": form["type"]}
+        if form["type"] == "json_schema":
+            told = form["json_schema"]
+            schema = told["schema"]
+            rebuilt = {name: told[name] for name in fields.FORMAT_KEYS if told.get(name) is not None}
+            taken["response_format"]["json_schema"] = rebuilt
+    if not tools and structure is None and schema is None:
+        return ""
+    return grammars.digest_of(tools, structure, schema)

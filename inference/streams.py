@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from inference.engine import refusal
+from inference.engine import refusal, system_fingerprint
 from inference.errors import DomainError, EngineBroke
 from inference.metering import Usage
 from inference.routing import Place, Route
@@ -22,6 +22,10 @@ ERROR = b'data: {"error"'
 USAGE = b',"usage":'
 COUNTED = USAGE + b"{"  # it may be null
 FINISH = re.compile(rb'"finish_reason":"(\w+)"')
+# Of vLLM's, and in no answer of OpenAI's. Nothing asks for them, so they are null but for the stop's.
+NULLS = (b',"token_ids":null', b',"prompt_token_ids":null', b',"prompt_text":null', b',"reasoning":null')
+STOP_REASON = re.compile(rb',"stop_reason":(?:null|\d+(?=[,}])|"(?:[^"\\]|\\.)*")')
+FINGERPRINT = re.compile(rb'"system_fingerprint":"[^"]*"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 
 
@@ -33,6 +37,7 @@ class EventStream:
         self._internal, self._public = (
             b'"model":' + json.dumps(name, ensure_ascii=False).encode() for name in (place.model, route.name)
         )
+        self._fingerprint = f'"system_fingerprint":"{system_fingerprint(route)}"'.encode()
         self._rest = b""
         self._by_choice: dict[int, Any] = {}
         self._is_done = False
@@ -54,15 +59,27 @@ class EventStream:
         self._count(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
+        if self._asked.is_translated:
+            return events.replace(self._internal, self._public)
         before, *rest = events.split(USAGE)
         passed = b"".join([before, *map(_without_report, rest)])
-        return passed.replace(self._internal, self._public)
+        return self._in_openais_form(passed).replace(self._internal, self._public)
 
     def end(self) -> bytes:
         """Return the last event. Raises EngineBroke when the engine did not say that it was done."""
         if not self._is_done:
             raise EngineBroke
         return DONE
+
+    def _in_openais_form(self, events: bytes) -> bytes:
+        """Return the events without the fields that only vLLM's form has."""
+        for null in NULLS:
+            events = events.replace(null, b"")
+        if b'"stop_reason":' in events:
+            events = STOP_REASON.sub(b"", events)
+        if b'"system_fingerprint":' in events:
+            events = FINGERPRINT.sub(self._fingerprint, events)
+        return events
 
     def _failure(self, event: bytes) -> DomainError:
         """Return what an error event means: vLLM refuses some fields only when the stream has begun."""

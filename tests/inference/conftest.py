@@ -9,8 +9,8 @@ import redis
 
 from foundation import months
 from foundation import valkey as names
+from inference import base_model, routing, waiting
 from inference import gateway as gateway_module
-from inference import routing, waiting
 from inference.admission import Caller
 from inference.gateway import Gateway
 from inference.metering import read_event
@@ -133,6 +133,12 @@ async def engine(account) -> AsyncIterator[FakeEngine]:
     async with fake.serve() as url:
         account.offer("poetry", url)
         yield fake
+
+
+@pytest.fixture
+def taught(monkeypatch) -> None:
+    """The base model's chat template shows tools."""
+    monkeypatch.setattr(base_model, "has_tools", lambda: True)
 
 
 @pytest.fixture

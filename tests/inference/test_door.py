@@ -17,14 +17,14 @@ def chunks(body):
 
 
 async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, account):
-    status, head, body = await client.ask(chat(evil="x", priority=9, user="ada"))
+    status, head, body = await client.ask(chat(priority=9, store=True, user="ada"))
     answer = json.loads(body)
     assert (status, answer["model"]) == (200, "poetry")
     assert b"v_secret" not in body
     assert head["x-polyscribe-style-version"] == "3"
     assert head["x-ratelimit-remaining-requests"] == "99"
     assert engine.asked[0]["model"] == "v_secret"
-    assert not {"evil", "user"} & engine.asked[0].keys()
+    assert not {"store", "user"} & engine.asked[0].keys()
     assert engine.asked[0]["priority"] == 0  # the gateway's own
     [event] = account.events()
     assert event["request_id"] == head["x-request-id"]
@@ -179,7 +179,8 @@ async def test_what_the_engine_refuses_is_no_failure(client, engine, account):
 )
 async def test_what_the_engine_refuses_names_the_clients_field(client, engine, path, field):
     engine.refuses = (400, "This model's maximum context length is 2048 tokens for v_secret.")
-    status, _, body = await client.ask(chat() | {"input": "Rain?"}, path=path)
+    body = chat() if field == "messages" else {"model": "poetry", "input": "Rain?"}
+    status, _, body = await client.ask(body, path=path)
     error = json.loads(body)["error"]
     assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", field)
 
@@ -190,7 +191,7 @@ async def test_what_the_engine_refuses_names_the_clients_field(client, engine, p
         ({"model": "charlie/private"}, "/v1/chat/completions", 404, "model_not_found"),
         ({"model": 3}, "/v1/chat/completions", 400, None),
         ({"messages": []}, "/v1/chat/completions", 400, None),
-        ({"n": 99}, "/v1/chat/completions", 400, None),
+        ({"n": 129}, "/v1/chat/completions", 400, None),
         ({}, "/v1/embeddings", 404, "unknown_url"),
     ],
 )

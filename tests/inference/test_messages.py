@@ -1,7 +1,6 @@
 """Anthropic's form, checked by the models and the stream reader of Anthropic's own client."""
 
 import json
-from types import SimpleNamespace
 
 import anthropic
 import httpx2
@@ -10,8 +9,13 @@ from anthropic.types import ErrorResponse, Message, RawMessageStreamEvent
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from inference import counting, errors, messages
+
+pytestmark = pytest.mark.usefixtures("taught")
 
 EVENTS = TypeAdapter(RawMessageStreamEvent)
 COUNTS = {
@@ -401,11 +405,18 @@ def test_errors_in_anthropics_form(error, status, kind):
 
 
 def test_a_count_is_asked_for_without_a_length():
-    assert messages.parse_count(asked(max_tokens=...)).text()
+    assert messages.parse_count(asked(max_tokens=...)).fields["messages"]
 
 
-def test_the_base_models_tokenizer_counts(monkeypatch):
-    encoding = SimpleNamespace(encode_batch=lambda texts, **_: [SimpleNamespace(ids=[1] * 5) for _ in texts])
-    monkeypatch.setattr(counting, "_tokenizer", lambda path: encoding)
-    long = asked(messages=[{"role": "user", "content": "word " * 100}])
-    assert counting.prompt_tokens(messages.parse_count(long)) == 5 + 16 + 64
+def test_the_base_models_template_and_tokenizer_count(settings, tmp_path):
+    settings.BASE_MODEL_DIR = tmp_path
+    long = messages.parse_count(asked(messages=[{"role": "user", "content": "word " * 100}]))
+    assert counting.prompt_tokens(long) == long.prompt_bound()
+    words = Tokenizer(WordLevel({"word": 0, "[user]": 1, "[end]": 2, "?": 3}, unk_token="?"))
+    words.pre_tokenizer = WhitespaceSplit()
+    words.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }} [end] {% endfor %}"
+        "{% if add_generation_prompt %}[user]{% endif %}"
+    )
+    assert counting.prompt_tokens(long) == 1 + 100 + 1 + 1

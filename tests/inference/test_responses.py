@@ -13,6 +13,8 @@ from pydantic import TypeAdapter
 from inference import errors, responses
 from tests.inference.test_messages import DONE, STREAMS, WHOLE, Source, answer, grouped, read, told
 
+pytestmark = pytest.mark.usefixtures("taught")
+
 EVENTS = TypeAdapter(ResponseStreamEvent)
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
 WEATHER = {
@@ -42,7 +44,7 @@ def test_a_request_becomes_a_chat():
     body = asked(
         instructions="Be short.", max_output_tokens=40, temperature=0.5, top_p=0.9, stop=["\n"], seed=7,
         stream=True, store=True, metadata={"a": "b"}, user="u", reasoning={"effort": "low"},
-        include=["reasoning.encrypted_content"], truncation="disabled", service_tier="auto",
+        include=["reasoning.encrypted_content"], truncation="auto", service_tier="auto",
     )  # fmt: skip
     chat = responses.parse(body)
     assert (chat.kind, chat.model, chat.stream, chat.include_usage) == ("chat", "poetry", True, True)
@@ -118,7 +120,7 @@ def test_the_form_of_a_text():
         ({"type": "json_object"}, {"type": "json_object"}),
         ({"type": "json_schema", **schema}, {"type": "json_schema", "json_schema": schema}),
     ]:
-        fields = responses.parse(asked(text={"format": wanted, "verbosity": "low"})).fields
+        fields = responses.parse(asked(text={"format": wanted, "verbosity": "medium"})).fields
         assert fields.get("response_format") == sent
 
 
@@ -149,7 +151,8 @@ def said(**part) -> list[dict]:
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"include": ["message.output_text.logprobs"]}, "include"),
-        ({"truncation": "auto"}, "truncation"),
+        ({"truncation": "last"}, "truncation"),
+        ({"text": {"verbosity": "low"}}, "text.verbosity"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"max_output_tokens": "many"}, "max_output_tokens"),
         ({"temperature": 3}, "temperature"),
