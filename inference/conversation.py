@@ -55,8 +55,7 @@ def _message(message: Any, index: int) -> dict[str, Any]:
         _refuse_unknown(message, MESSAGE_KEYS | MESSAGE_NOTES, f"messages[{index}]")
     content = message.get("content")
     rebuilt = {"role": message["role"], "content": content if type(content) is str else _text(content, index)}
-    if len(message) > 2:
-        _add_the_rest(rebuilt, message, index)
+    _add_the_rest(rebuilt, message, index)
     if rebuilt["content"] is None:
         if message["role"] != "assistant":
             raise _refuse(f"messages[{index}].content", "must be a text or a list of texts")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
-from inference.schemas import ALLOWED
+from inference.fields import FORMS
 
 MODELS = ("base", "poetry", "legal", "genz")
 HUGE = 2**63 - 1
@@ -151,6 +151,7 @@ PROMPTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "/v1/messages": ({"messages": user(SHORT)}, {"messages": user(LONG)}),
     "/v1/responses": ({"input": SHORT}, {"input": LONG}),
 }
+OF_EVERY_CASE = {"model", "stream", "stream_options"}
 LENGTHS = {"/v1/messages": "max_tokens", "/v1/responses": "max_output_tokens"}
 
 
@@ -175,8 +176,11 @@ KILLERS = [  # what once ended an engine comes first, whatever the seed
 
 def without_values() -> set[str]:
     """Return the fields of the contract that the trial knows no values for; there must be none."""
-    chat, text = ALLOWED["chat"] - CHAT.keys(), ALLOWED["text"] - TEXT.keys()
-    return chat | text
+    missing: set[str] = set()
+    for path in ("/v1/chat/completions", "/v1/completions"):
+        served = {name for name, field in FORMS[path].items() if field.fate == "served"}
+        missing |= served - VALUES[path].keys() - OF_EVERY_CASE
+    return missing
 
 
 def drawn(seed: int) -> list[Case]:

@@ -2,8 +2,7 @@ from itertools import product
 
 import pytest
 
-from inference import schemas
-from stack.trials import request_cases
+from inference.fields import FORMS, Field
 from stack.trials.request_cases import CHAT, TEXT, drawn, without_values
 
 
@@ -12,7 +11,7 @@ def test_every_field_of_the_contract_has_values():
 
 
 def test_a_new_field_without_values_is_named(monkeypatch):
-    monkeypatch.setitem(request_cases.ALLOWED, "text", schemas.ALLOWED["text"] | {"new_field"})
+    monkeypatch.setitem(FORMS["/v1/completions"], "new_field", Field("served", "new"))
 
     assert without_values() == {"new_field"}
 
