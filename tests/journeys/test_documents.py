@@ -24,13 +24,13 @@ def programs() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("place", "program"), programs())
-def test_a_program_of_the_documents_runs_as_pasted(writer, tmp_path: Path, place, program):
+def test_a_program_of_the_documents_runs_as_pasted(demo, tmp_path: Path, place, program):
     environment = {
         "PATH": os.environ["PATH"],
-        "OPENAI_BASE_URL": f"{writer.site}/v1",
-        "OPENAI_API_KEY": writer.api_key,
-        "ANTHROPIC_BASE_URL": writer.site,
-        "ANTHROPIC_API_KEY": writer.api_key,
+        "OPENAI_BASE_URL": f"{demo.site}/v1",
+        "OPENAI_API_KEY": demo.api_key,
+        "ANTHROPIC_BASE_URL": demo.site,
+        "ANTHROPIC_API_KEY": demo.api_key,
     }
     done = subprocess.run(
         [sys.executable, "-c", program],
