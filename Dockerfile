@@ -18,6 +18,7 @@ COPY adapters adapters
 COPY inference inference
 COPY templates templates
 COPY static static
+COPY engine/styles engine/styles
 # the settings ask for these; collecting files uses none of them
 RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY_URL=redis://localhost/0 \
     CELERY_BROKER_URL=redis://localhost/1 API_KEY_PEPPERS=1:00 CACHE_SALT_SECRET=00 \

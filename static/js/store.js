@@ -10,7 +10,19 @@ class Refusal extends Error {
   }
 }
 
-export function store({ url, fields }, file, progress) {
+const cut = new WeakMap(); // by file: how often its upload was cut off although storage answers
+
+export async function store(upload, file, progress) {
+  try {
+    await send(upload, file, progress);
+  } catch (problem) {
+    throw problem === BROKEN ? await broken(upload.url, file) : problem;
+  }
+}
+
+const BROKEN = new Refusal("The connection to storage broke. Press “Go on” to send this file again.");
+
+function send({ url, fields }, file, progress) {
   return new Promise((done, failed) => {
     const body = new FormData();
     for (const [key, value] of Object.entries(fields)) body.append(key, value);
@@ -18,13 +30,30 @@ export function store({ url, fields }, file, progress) {
     const request = new XMLHttpRequest();
     request.open("POST", url);
     request.upload.onprogress = ({ loaded, total }) => progress(loaded, total);
-    request.onload = () => (request.status < 300 ? done() : failed(refusal(request.status)));
-    request.onerror = () => failed(new Refusal("The connection to storage broke. Press “Go on” to send this file again."));
+    request.onload = () => (request.status < 300 ? done() : failed(refusal(request, file)));
+    request.onerror = () => failed(BROKEN);
     request.send(body);
   });
 }
 
-function refusal(status) {
+// A proxy that takes no body of this size cuts the connection, or answers without leave to read the answer:
+// both look like a broken line. But storage can be reached, and the next try ends the same way.
+async function broken(url, file) {
+  const answers = await fetch(url, { mode: "no-cors", credentials: "omit" }).then(() => true, () => false);
+  cut.set(file, answers ? (cut.get(file) ?? 0) + 1 : 0);
+  return cut.get(file) < 2 ? BROKEN : tooLarge(file);
+}
+
+function tooLarge(file) {
+  return new Refusal(
+    `The server in front of storage does not take a file of ${size(file.size)}: it cuts the upload off, and sending it again will not help. ` +
+    "Please tell the people who run this site; “An upload is cut off” in docs/running.md says what to set.",
+  );
+}
+
+function refusal({ status, responseText }, file) {
+  const isStorages = responseText.trimStart().startsWith("<?xml"); // S3 gives its reasons so; a proxy does not
+  if (status === 413 && !isStorages) return tooLarge(file);
   if (status === 400 || status === 413) return new Refusal("Storage refused this file: its size is not the one announced. Choose it again.", true);
   if (status === 403) return new Refusal("The permission to upload ran out. Press “Go on” to send this file again.", true);
   return new Refusal(`Storage answered with error ${status}. Press “Go on” to send this file again.`);
