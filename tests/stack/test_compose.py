@@ -1,0 +1,161 @@
+"""docker-compose.yml, as far as it can be run without a registry: its commands, on the stack's binaries."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+import yaml
+
+from stack import valkey
+from stack.folders import ROOT
+from stack.ports import Ports
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+LASTING = [name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"]
+# An application that writes the end of a stream once a file is there.
+SLOW_STREAM = """
+import asyncio, os
+from pathlib import Path
+
+async def application(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+    while not Path(os.environ["END"]).exists():
+        await asyncio.sleep(0.01)
+    await send({"type": "http.response.body", "body": b"last"})
+"""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    ports = Ports()
+    yield ports.take("compose")
+    ports.release()
+
+
+@contextmanager
+def started(command: list[str], *, log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=env, cwd=log.parent, stdout=out, stderr=out)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def seconds(duration: str) -> int:
+    return int(re.fullmatch(r"(\d+)s", duration)[1])
+
+
+def test_nothing_that_serves_pages_waits_for_the_base_model():
+    waiting = {name for name in LASTING if "base-model" in SERVICES[name].get("depends_on", {})}
+
+    assert waiting == {"engine-worker", "vllm"}
+    assert not any(SERVICES[name]["depends_on"]["base-model"]["required"] for name in waiting)
+
+
+def test_every_service_bounds_its_logs_and_has_time_to_end():
+    assert [
+        name for name in SERVICES if "max-size" not in SERVICES[name].get("logging", {}).get("options", {})
+    ] == []
+    ours = [
+        name for name in LASTING if name != "vllm"
+    ]  # it has no state: requests go to another engine or fail over
+    assert [name for name in ours if seconds(SERVICES[name].get("stop_grace_period", "0s")) < 30] == []
+
+
+def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
+    storage = SERVICES["seaweedfs"]
+
+    assert storage["networks"] == ["storage"]
+    assert storage["depends_on"] == {"storage-keys": {"condition": "service_completed_successfully"}}
+    assert f"{storage['environment']['HOME']}/.seaweedfs" in SERVICES["storage-keys"]["command"][2]
+    assert [name for name in ("postgres", "valkey") if SERVICES[name]["networks"] != ["data"]] == []
+
+
+def test_a_stream_that_runs_when_the_web_server_is_stopped_is_written_to_its_end(tmp_path, port):
+    (tmp_path / "slow.py").write_text(SLOW_STREAM)
+    options = [
+        option for option in SERVICES["web"]["command"][2:] if not option.startswith(("--host", "--port"))
+    ]
+    options = ["--workers=2" if option.startswith("--workers") else option for option in options]
+    options = ["--http=httptools" if option.startswith("--http=") else option for option in options]
+    end = tmp_path / "end"
+    env = {**os.environ, "END": str(end), "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "uvicorn", "slow:application", f"--port={port}", *options]
+    with started(command, log=tmp_path / "log", env=env) as server, closing(_connected(port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received = b""
+        while b"first" not in received:
+            received += client.recv(4096)
+        server.send_signal(signal.SIGTERM)
+        _await_line(tmp_path / "log", "Waiting for connections to close")
+        end.touch()
+        while more := client.recv(4096):
+            received += more
+        assert server.wait(timeout=30) in {0, -signal.SIGTERM}
+
+    assert b"last" in received
+    drain_s = int(re.search(r"--timeout-graceful-shutdown=(\d+)", " ".join(options))[1])
+    assert drain_s < seconds(SERVICES["web"]["stop_grace_period"])
+
+
+def _connected(port: int) -> socket.socket:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=30)
+        except ConnectionRefusedError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def _await_line(log: Path, line: str) -> None:
+    until = time.monotonic() + 30
+    while line not in log.read_text():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
+
+
+def test_valkey_starts_through_the_images_entrypoint_and_shows_its_password_nowhere(tmp_path, port):
+    entrypoint = tmp_path / "docker-entrypoint.sh"  # the image's gives up root, then does the same
+    entrypoint.write_text('#!/bin/sh\necho "entered with $1"\nexec "$@"\n')
+    entrypoint.chmod(0o755)
+    (tmp_path / "valkey-server").symlink_to(valkey.binary())
+    service = SERVICES["valkey"]
+    command = [*service["entrypoint"], *service["command"]]
+    command[-1] = (
+        command[-1].replace("$$", "$").replace("valkey-server -", f"valkey-server - --port {port}", 1)
+    )
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "VALKEY_PASSWORD": "of-this-test"}
+    with (
+        started(command, log=tmp_path / "log", env=env) as server,
+        closing(redis.Redis(port=port, password="of-this-test", decode_responses=True)) as client,
+    ):
+        until = time.monotonic() + 30
+        while True:
+            try:
+                assert client.ping()
+                break
+            except redis.ConnectionError:
+                assert time.monotonic() < until, (tmp_path / "log").read_text()
+                time.sleep(0.05)
+        assert client.config_get("appendonly") == {"appendonly": "yes"}
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        with closing(redis.Redis(port=port)) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        assert "of-this-test" not in Path(f"/proc/{server.pid}/cmdline").read_text()
+    assert (tmp_path / "log").read_text().startswith("entered with valkey-server")

@@ -1,0 +1,255 @@
+"""The proxies of docs/running.md, run as they stand there, but for ports and certificates."""
+
+import io
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.sync_api import sync_playwright
+
+from stack import seaweed, seaweed_tls, services
+from stack.folders import ROOT, Folders
+from stack.ports import Ports
+from stack.steps import Steps
+
+SITE, FILES = "polyscribe.example.com", "files.example.com"
+UPLOAD = bytes(range(256)) * 20_000  # 5 MB: five times what nginx takes unless it is told
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--ignore-certificate-errors",
+    "--host-resolver-rules=MAP * 127.0.0.1",
+]
+
+
+class Site(BaseHTTPRequestHandler):
+    """A site that shows what it got, and writes a stream whose end waits for its beginning to be read."""
+
+    protocol_version = "HTTP/1.1"
+    first_part_was_read = threading.Event()
+
+    def do_GET(self):
+        if self.path == "/stream":
+            self._stream()
+        elif self.path == "/store.js":
+            self._answer((ROOT / "static/js/store.js").read_bytes(), "text/javascript")
+        else:
+            self._answer(str(self.headers).encode(), "text/html")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with suppress(OSError):  # a proxy that stopped a body halfway is gone
+            self._answer(str(len(body)).encode(), "text/plain")
+
+    def _answer(self, body: bytes, kind: str):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"6\r\nfirst \r\n")
+        self.first_part_was_read.wait(20)
+        self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    folders = Folders(tmp_path_factory.mktemp("proxied") / "var")
+    with services.opened(folders, Steps(io.StringIO())) as stack:
+        stack.waiting.all(services.start(stack))
+        yield stack
+
+
+def example(language: str) -> str:
+    return re.search(rf"```{language}\n(.*?)```", (ROOT / "docs/running.md").read_text(), re.DOTALL)[1]
+
+
+@dataclass
+class Proxy:
+    """A running proxy, asked by either of its names."""
+
+    port: int
+    client: httpx2.Client
+
+    def ask(self, method: str, host: str, target: str, **options) -> httpx2.Response:
+        request = self.request(method, host, target, **options)
+        return self.client.send(request)
+
+    def request(self, method: str, host: str, target: str, *, headers=None, **options) -> httpx2.Request:
+        return self.client.build_request(
+            method,
+            f"https://127.0.0.1:{self.port}{target}",
+            headers={"Host": f"{host}:{self.port}", **(headers or {})},
+            extensions={"sni_hostname": host},
+            **options,
+        )
+
+
+def nginx(config: str, folder: Path, port: int) -> list[str]:
+    config = config.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    config = config.replace("/etc/ssl/polyscribe/fullchain.pem", str(folder / seaweed_tls.CERTIFICATE))
+    config = config.replace("/etc/ssl/polyscribe/privkey.pem", str(folder / seaweed_tls.KEY))
+    temporary = "".join(
+        f"{name}_temp_path {folder}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        f"{user}daemon off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{temporary}{config}\n}}\n"
+    )
+    return ["nginx", "-e", "stderr", "-c", str(folder / "nginx.conf")]
+
+
+def caddy(config: str, folder: Path, port: int) -> list[str]:
+    config = config.replace("{\n", "{\n    admin off\n    auto_https off\n", 1)
+    pair = f"{folder / seaweed_tls.CERTIFICATE} {folder / seaweed_tls.KEY}"
+    for host in (SITE, FILES):
+        config = config.replace(f"{host} {{", f"https://{host}:{port} {{\n    bind 127.0.0.1\n    tls {pair}")
+    (folder / "Caddyfile").write_text(config)
+    return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+PROXIES = {"nginx": nginx, "caddy": caddy}
+
+
+@contextmanager
+def running(name: str, folder: Path, *, site: int, s3: int, config: str | None = None) -> Iterator[Proxy]:
+    """Run an example of the docs before a site and a storage on other ports."""
+    config = (config or example(name)).replace("127.0.0.1:8000", f"127.0.0.1:{site}")
+    config = config.replace("127.0.0.1:8333", f"127.0.0.1:{s3}")
+    seaweed_tls.ensure(folder, host=SITE)
+    with ExitStack() as stack:
+        ports = Ports()
+        stack.callback(ports.release)
+        port = ports.take("proxy")
+        command = PROXIES[name](config, folder, port)
+        log = stack.enter_context((folder / "log").open("wb"))
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env={"PATH": "/usr/sbin:/usr/bin:/bin", "HOME": str(folder)}
+        )
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        client = stack.enter_context(closing(httpx2.Client(verify=context, timeout=20)))
+        proxy, until = Proxy(port, client), time.monotonic() + 20
+        while True:
+            with suppress(httpx2.ConnectError):
+                proxy.ask("GET", SITE, "/")
+                break
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield proxy
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def proxy(request, site, storage, tmp_path_factory) -> Iterator[Proxy]:
+    if not shutil.which(request.param, path="/usr/sbin:/usr/bin:/bin"):
+        pytest.skip(f"{request.param} is not installed")
+    folder = tmp_path_factory.mktemp(request.param)
+    with running(request.param, folder, site=site, s3=storage.addresses.s3) as proxy:
+        yield proxy
+
+
+def signer(storage, proxy):
+    return seaweed.client(f"https://{FILES}:{proxy.port}", storage.credentials)
+
+
+def test_a_signed_upload_passes_and_a_signed_download_gives_it_back(proxy, storage):
+    form = signer(storage, proxy).generate_presigned_post(
+        seaweed.BUCKET, "weights", Conditions=[["content-length-range", len(UPLOAD), len(UPLOAD)]]
+    )
+    target = f"/{seaweed.BUCKET}"
+    sent = proxy.ask("POST", FILES, target, data=form["fields"], files={"file": UPLOAD})
+    assert sent.status_code == 204, sent.text
+
+    url = signer(storage, proxy).generate_presigned_url(
+        "get_object", Params={"Bucket": seaweed.BUCKET, "Key": "weights"}
+    )
+    assert proxy.ask("GET", FILES, url.partition(f":{proxy.port}")[2]).content == UPLOAD
+
+
+def test_a_streams_beginning_arrives_before_its_end_is_written(proxy):
+    Site.first_part_was_read.clear()
+    answer = proxy.client.send(proxy.request("GET", SITE, "/stream"), stream=True)
+    parts = answer.iter_raw()
+
+    assert next(parts) == b"first "
+    Site.first_part_was_read.set()
+    assert b"".join(parts) == b"last"
+
+
+def test_the_site_learns_the_clients_address_and_no_other(proxy):
+    seen = proxy.ask("GET", SITE, "/", headers={"X-Forwarded-For": "203.0.113.9"}).text
+
+    assert re.findall(r"(?mi)^x-forwarded-for: *(.*?)\r?$", seen) == ["127.0.0.1"]
+    assert re.search(r"(?mi)^x-forwarded-proto: *https", seen)
+    assert re.search(rf"(?mi)^host: *{SITE}", seen)
+
+
+def test_a_body_of_the_api_passes_and_a_much_larger_one_stops_at_the_proxy(proxy):
+    assert proxy.ask("POST", SITE, "/", content=b"x" * 4_000_000).text == "4000000"
+    refused = proxy.ask("POST", SITE, "/", content=b"x" * 5_000_000)
+    assert refused.status_code in {413, 502}  # the second is Caddy 2.6's
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+@pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="nginx is not installed")
+def test_the_page_says_that_the_proxy_takes_no_such_file(site, storage, tmp_path):
+    """A proxy that nobody told about uploads: nginx takes 1 MB, and browsers may not read its answer."""
+    untold = example("nginx").replace("client_max_body_size 1100m;", "")
+    script = """async ([url, size]) => {
+        const { store } = await import("/store.js");
+        const file = new File([new Uint8Array(size)], "adapter_model.safetensors");
+        const said = [];
+        for (let time = 0; time < 3; time++)
+            await store({ url, fields: {} }, file, () => {}).catch((refusal) => said.push(refusal.message));
+        return said;
+    }"""
+    with (
+        running("nginx", tmp_path, site=site, s3=storage.addresses.s3, config=untold) as proxy,
+        sync_playwright() as playwright,
+        closing(playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)) as browser,
+    ):
+        page = browser.new_page(ignore_https_errors=True)
+        page.goto(f"https://{SITE}:{proxy.port}/")
+        said = page.evaluate(script, [f"https://{FILES}:{proxy.port}/{seaweed.BUCKET}", len(UPLOAD)])
+
+    assert said[0].startswith("The connection to storage broke.")
+    assert said[1] == said[2]
+    assert said[1].startswith("The server in front of storage does not take a file of 5.1 MB")
+    assert "docs/running.md" in said[1]
