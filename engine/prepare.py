@@ -112,15 +112,16 @@ def unpack(out: Path) -> None:
 
 
 def download(name: str, out: Path, *, meant_for: Path) -> None:
-    """Fetch the model `name` from its hub into `out`, which is to become `meant_for`. Raises Unprepared if it cannot be had."""
+    """Fetch the model `name` from its hub into `out`, which is to become `meant_for`. Raises Unprepared."""
     print(f"Base model {name}: downloading from the hub (set HF_TOKEN for a gated model)")
     try:
         snapshot_download(name, local_dir=out, allow_patterns=HUB_FILES)
     except (OSError, ValueError) as error:  # every hub error is an OSError or, for a bad name, a ValueError
         reason = str(error).splitlines()[0]
         raise Unprepared(
-            f"{name} is no folder here and was not downloaded ({reason}): set BASE_MODEL to a folder with "
-            f"config.json and *.safetensors or to a hub id that you may read, or put its files into {meant_for}."
+            f"{name} is no folder here and was not downloaded ({reason}): "
+            "set BASE_MODEL to a folder with config.json and *.safetensors or to a hub id that you may read, "
+            f"or put its files into {meant_for}."
         ) from None
 
 
