@@ -7,6 +7,7 @@ time it sees that nothing changed and is done in well under a second. Output of 
 import argparse
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -23,6 +24,9 @@ UV_REQUIREMENT = "uv>=0.9"
 WEB = ROOT / ".venv"
 STAMP = WEB / "stack.sha256"
 NEEDED = (3, 12)
+NEEDED_GB = 6
+ENGINE_MACHINES = ("x86_64", "aarch64")  # for which there are wheels of vLLM, and engine/libnuma.py
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 class Stop(SystemExit):
@@ -42,10 +46,12 @@ def main() -> None:
     parser.add_argument("--ray", action="store_true", help="also make it, with Ray Serve LLM in it")
     options = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    engine_elsewhere = os.environ.get("ENGINE_URL") and os.environ.get("BASE_MODEL_DIR")
     _require_linux()
+    if (options.engine or options.ray) and not engine_elsewhere:
+        require_engine_machine()
     LOGS.mkdir(parents=True, exist_ok=True)
     _step("web environment", sync)
-    engine_elsewhere = os.environ.get("ENGINE_URL") and os.environ.get("BASE_MODEL_DIR")
     if options.ray:
         _step("engine environment (Ray)", partial(engine, "--ray"))
     elif options.engine and not engine_elsewhere:  # the base model is prepared in the engine's environment
@@ -170,6 +176,23 @@ def _step(title: str, deed: Callable[[], bool]) -> None:
         print(f"  … {title}", end="\r", flush=True)
     note = "" if deed() else "  (unchanged)"
     print(f"  ✓ {title:<30}{time.monotonic() - began:6.1f} s{note}", flush=True)
+
+
+def require_engine_machine() -> None:
+    """Raises Stop, before anything is downloaded, where vLLM can't run on this machine."""
+    if platform.machine() not in ENGINE_MACHINES:
+        raise Stop(f"vLLM has no package for {platform.machine()}: use an x86-64 or ARM machine.")
+    if platform.libc_ver()[0] != "glibc":
+        raise Stop("vLLM's packages need glibc: use Debian, Ubuntu, Fedora or the like, not a musl system.")
+    if platform.machine() == "x86_64" and not _has_gpu() and " avx2 " not in CPU_INFO.read_text():
+        raise Stop("vLLM needs a processor with AVX2 (Intel from 2013, AMD from 2015 on), or an NVIDIA GPU.")
+    free_gb = shutil.disk_usage(ROOT).free / 10**9
+    if not (ROOT / ".venv-engine").exists() and free_gb < NEEDED_GB:
+        raise Stop(f"{free_gb:.0f} GB are free here and {NEEDED_GB} are needed: free some disk space.")
+
+
+def _has_gpu() -> bool:
+    return bool(shutil.which("nvidia-smi")) and os.environ.get("ENGINE_DEVICE") != "cpu"
 
 
 def _require_linux() -> None:
