@@ -3,6 +3,9 @@
 Each tenant has a hash of the names that it may type. What moves within a style (its live version, its places)
 is written into the hashes of all who use it, by one script a shard: 5,000 tenants have it in a fraction of a
 second. What changes for a tenant (it selects a style, an engine is new) writes its hash anew.
+
+No lock keeps writers apart. Each notes a hash's revision, then reads the rows, then writes only where the
+revision is still the same: so what was read earlier never takes the place of what was read later.
 """
 
 from collections import defaultdict
@@ -10,22 +13,25 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import batched, chain
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Case, F, Max, PositiveBigIntegerField, QuerySet, When
 from django.db.models.functions import Greatest
+from redis import WatchError
 from redis.client import Pipeline
 
 from adapters import naming
 from adapters.models import Selection, Style
-from foundation import locks, valkey
+from foundation import valkey
 from tenants.public import Tenant, gate_publish
 
-ROUTES = "routes"
 AT_ONCE = 20  # so many tenants are published when a transaction commits; the others when beat sweeps
 STYLES_AT_ONCE = 50
 REROUTING = (Path(__file__).parent / "rerouting.lua").read_text()
+REPLACING = (Path(__file__).parent / "replacing.lua").read_text()
+ATTEMPTS = 20  # each fails only where another writer's succeeded
+NEW_FOR_S = 60  # what a killed writer leaves is gone after that
 KEYS_AT_ONCE = 500  # Valkey does nothing else meanwhile
 FIELDS_AT_ONCE = 500
 
@@ -56,15 +62,15 @@ def all_changed() -> None:
 
 
 def publish(tenant_id: UUID) -> None:
-    """Write all routes of one tenant to Valkey, all or nothing. Safe to repeat.
+    """Write all routes of one tenant to Valkey, all or nothing. Safe to repeat, and from many at once.
 
     Raises redis.RedisError when Valkey does not answer.
     """
-    with transaction.atomic():
-        # Without the locks a slow publisher that read before a change could write what it read after it.
-        locks.together(ROUTES)
-        locks.one_at_a_time(f"{ROUTES} {tenant_id}")
-        _replace(valkey.styles_key(tenant_id), naming.fields_of(tenant_id))
+    for _ in range(ATTEMPTS):
+        revision = valkey.client().get(valkey.routes_revision_key(tenant_id)) or ""
+        if _replace(tenant_id, naming.fields_of(tenant_id), seen=str(revision)):
+            return
+    raise WatchError(f"the routes of {tenant_id} are written all the while")
 
 
 def republish_stale() -> int:
@@ -87,42 +93,74 @@ def _publish_all(tenant_ids: Iterable[UUID]) -> None:
         publish(tenant_id)
 
 
-def _replace(key: str, fields: naming.Fields) -> None:
-    """Put a hash in the place of another in one step, written in portions that hold nobody up."""
-    new = f"{key}:new"
+def _replace(tenant_id: UUID, fields: naming.Fields, *, seen: str) -> bool:
+    """Put a hash in the place of another in one step, written in portions that hold nobody up.
+
+    Return False, and change nothing, if its revision is not the one that was seen before the rows were read.
+    """
+    key, revision = valkey.styles_key(tenant_id), uuid4().hex
+    new = f"{key}:new:{revision}"
     pipeline = valkey.client().pipeline(transaction=False)
-    pipeline.delete(new)
     for portion in batched(fields.items(), FIELDS_AT_ONCE):
         pipeline.hset(new, mapping=dict(portion))
-    pipeline.rename(new, key)
-    pipeline.execute()
+    pipeline.expire(new, NEW_FOR_S)
+    names = [new, key, valkey.routes_revision_key(tenant_id)]
+    valkey.client().register_script(REPLACING)(names, [seen, revision], client=pipeline)
+    return bool(pipeline.execute()[-1])
 
 
 def _publish_styles(style_ids: list[UUID]) -> None:
     """Write the routes of some styles for everybody who uses them."""
     for ids in batched(style_ids, STYLES_AT_ONCE):
-        with transaction.atomic():
-            locks.one_at_a_time(ROUTES)  # not while anybody writes a tenant's routes whole
-            styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
-            torn = _reroute_all(styles)
-        _publish_all(torn)
+        seen = _revisions(_users(ids))
+        styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
+        _publish_all(_reroute_all(styles, seen))
         read = Case(*(When(pk=style.pk, then=style.route_changes) for style in styles))
         published = Greatest("routes_published", read, output_field=PositiveBigIntegerField())
         Style.objects.filter(pk__in=ids).update(routes_published=published)
 
 
-def _reroute_all(styles: list[Style]) -> set[UUID]:
+def _users(style_ids: Iterable[UUID]) -> list[UUID]:
+    """Return the tenants that own some styles, or ever selected one."""
+    owners = Style.objects.filter(pk__in=style_ids).values_list("owner")
+    return [pk for (pk,) in owners.union(Selection.objects.filter(style__in=style_ids).values_list("tenant"))]
+
+
+def _revisions(tenant_ids: list[UUID]) -> dict[UUID, str]:
+    """Return what some tenants' routes are now; to be noted before the rows are read."""
+    pipeline = valkey.client().pipeline(transaction=False)
+    portions = list(_portions(tenant_ids))
+    for portion in portions:
+        pipeline.mget([valkey.routes_revision_key(one) for one in portion])
+    found = zip(chain(*portions), chain(*pipeline.execute()), strict=True)
+    return {tenant_id: revision or "" for tenant_id, revision in found}
+
+
+def _reroute_all(styles: list[Style], seen: dict[UUID, str]) -> set[UUID]:
     """Write the routes of some styles; return the tenants that must be written whole."""
     newest, torn = _newest(styles), _torn(styles)
     selected = Selection.objects.filter(style__in=styles).exclude(tenant=F("style__owner"))
     all_ids, may = _tenants_of(selected), _tenants_of(selected.in_force())
     pipeline = valkey.client().pipeline(transaction=False)
+    queued: list[tuple[UUID, ...]] = []
+    revision = uuid4().hex
     for names in naming.names_of(styles):
         pk = names.style.pk
         readers = _readers(names, may[pk], all_ids[pk] - may[pk])
-        _reroute(pipeline, readers, newest.get(pk, 0), without=torn[pk])
-    pipeline.execute()
-    return set().union(*torn.values())
+        for tenants, typed, fields in readers:
+            gone = {field for name in typed for field in naming.every_field(name, newest.get(pk, 0))}
+            gone -= fields.keys()
+            arguments: list[str | int] = [len(gone), *gone, *chain.from_iterable(fields.items())]
+            for portion in _portions((tenants - torn[pk]) & seen.keys()):
+                _reroute(pipeline, portion, [revision, *(seen[one] for one in portion), *arguments])
+                queued.append(portion)
+    written_since = {
+        portion[place - 1]
+        for portion, places in zip(queued, pipeline.execute(), strict=True)
+        for place in places
+    }
+    new = set().union(*all_ids.values()) - seen.keys()
+    return written_since | new | set().union(*torn.values())
 
 
 def _tenants_of(selections: QuerySet[Selection]) -> defaultdict[UUID, set[UUID]]:
@@ -139,15 +177,10 @@ def _newest(styles: list[Style]) -> dict[UUID, int]:
     return dict(numbered.annotate(newest=Max("versions__number")).values_list("pk", "newest"))
 
 
-def _reroute(pipeline: Pipeline, readers: Iterable[Readers], newest: int, *, without: set[UUID]) -> None:
-    """Queue the writing of a style's routes for all who use it, and their end for those who may not."""
-    script = valkey.client().register_script(REROUTING)
-    for tenants, typed, fields in readers:
-        gone = {field for name in typed for field in naming.every_field(name, newest)} - fields.keys()
-        args: list[str | int] = [len(gone), *gone, *chain.from_iterable(fields.items())]
-        for keys in _by_shard(tenants - without):
-            for portion in batched(keys, KEYS_AT_ONCE):
-                script(keys=portion, args=args, client=pipeline)
+def _reroute(pipeline: Pipeline, tenants: Iterable[UUID], arguments: list[str | int]) -> None:
+    """Queue the writing of a style's routes for some tenants, and the end of those that lead nowhere."""
+    names = [name(one) for one in tenants for name in (valkey.styles_key, valkey.routes_revision_key)]
+    valkey.client().register_script(REROUTING)(keys=names, args=arguments, client=pipeline)
 
 
 def _readers(names: naming.Names, may: set[UUID], may_not: set[UUID]) -> Iterator[Readers]:
@@ -170,8 +203,10 @@ def _torn(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
     return torn
 
 
-def _by_shard(tenant_ids: Iterable[UUID]) -> Iterable[list[str]]:
+def _portions(tenant_ids: Iterable[UUID]) -> Iterator[tuple[UUID, ...]]:
+    """Yield tenants of one shard each, so many as Valkey writes at one go."""
     shards = defaultdict(list)
     for tenant_id in tenant_ids:
-        shards[valkey.shard(tenant_id)].append(valkey.styles_key(tenant_id))
-    return shards.values()
+        shards[valkey.shard(tenant_id)].append(tenant_id)
+    for of_shard in shards.values():
+        yield from batched(of_shard, KEYS_AT_ONCE)

@@ -18,6 +18,7 @@ from adapters import (
 )
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.models import AdapterVersion, Engine, Erasure, Status
+from foundation import locks
 
 # A bell that beat rings again is worthless after that.
 SWEPT_EVERY_S = 5
@@ -77,8 +78,10 @@ def reconcile_all() -> None:
 
 @shared_task
 def republish_stale() -> None:
-    """Publish to the gate what was not published when it changed."""
-    routes.republish_stale()
+    """Publish to the gate what was not published when it changed; one pass at a time."""
+    with locks.only_one("republish") as mine:
+        if mine:
+            routes.republish_stale()
 
 
 @shared_task

@@ -1,6 +1,7 @@
 """What one web process holds for the data plane: connections, scripts, routing, and requests in flight."""
 
 import asyncio
+import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
@@ -30,7 +31,10 @@ from inference.token_pool import TokenPool
 from inference.upstream import Upstream
 from tenants.public import digests, find_owner, gate_publish, is_well_formed
 
+logger = logging.getLogger(__name__)
+
 OWNERS_MAX = 100_000
+BEGINS_AGAIN_AFTER_S = 0.5  # less than a lease, so that no request in flight loses its hold
 BEAT_S = 2  # so often a request in flight tells Valkey how far it is
 BEAT_TOGETHER = 50
 WATCH_EVERY_S = 3  # a request that waited so long for an engine's first byte looks whether another is better
@@ -68,8 +72,8 @@ class Gateway:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self.keep(self._beat())
-        self.keep(self._watch())
+        self.keep(_supervised(self._beat))
+        self.keep(_supervised(self._watch))
         self.keep(self._thaw_all())
         return self
 
@@ -145,9 +149,8 @@ class Gateway:
             await asyncio.sleep(BEAT_S)
             ids = list(self.in_flight)
             for at in range(0, len(ids), BEAT_TOGETHER):
-                beats = map(self.beat, ids[at : at + BEAT_TOGETHER])
-                await asyncio.gather(*beats)
-            await asyncio.gather(*map(self._hold_claim, list(self.claims)))
+                await _all_of([self.beat(one) for one in ids[at : at + BEAT_TOGETHER]])
+            await _all_of([self._hold_claim(name) for name in list(self.claims)])
 
     async def _watch(self) -> None:
         """Let those look around who wait since the last time; a timer for each request would cost more."""
@@ -156,7 +159,7 @@ class Gateway:
             await asyncio.sleep(WATCH_EVERY_S)
             for ids in batched(waited & self.unanswered.keys(), BEAT_TOGETHER):
                 looks = [self.unanswered[one] for one in ids if one in self.unanswered]
-                await asyncio.gather(*(look() for look in looks))
+                await _all_of([look() for look in looks])
             waited = set(self.unanswered)
 
     async def _demand(self, version_id: str) -> None:
@@ -194,6 +197,23 @@ class Gateway:
         if len(self._owners) > OWNERS_MAX:
             self._owners.popitem(last=False)
         return caller
+
+
+async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
+    """Let something run for ever: what breaks it is logged, and it begins again."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            logger.exception("%s broke; it begins again", work.__name__)
+        await asyncio.sleep(BEGINS_AGAIN_AFTER_S)
+
+
+async def _all_of(works: list[Awaitable[None]]) -> None:
+    """Wait for all; one that fails is logged and takes no other with it."""
+    for fault in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(fault, Exception):
+            logger.error("a request's heartbeat failed", exc_info=fault)
 
 
 async def _beside[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -15,9 +15,9 @@ from typing import Any
 from uuid import UUID
 
 import redis
-from django.db import IntegrityError, transaction
+from django.db import InterfaceError, OperationalError, ProgrammingError
 
-from foundation import locks, months, valkey
+from foundation import months, valkey
 from inference import telemetry
 from inference.admission import LEASE_MS, Grant, read_prices
 from inference.multiplexer import Multiplexer
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 GROUP = "ledger"
 BATCH = 500
 TAKEN_OVER_AFTER_MS = 60_000
+REBUILDS = 50  # each as long as a few reads take; none is needed twice but while requests end
 
 
 @dataclass
@@ -177,42 +178,71 @@ def drain(client: Store, consumer: str) -> int:
     for tag in valkey.tags():
         stream = valkey.stream_of(tag)
         while batch := _next_batch(client, stream, consumer):
-            with transaction.atomic():
-                locks.one_at_a_time(_ledger_of(tag))
-                new += _record([read_event(fields) for _, fields in batch], partial(_set_apart, client, tag))
+            new += _record(_readable(client, tag, batch), partial(_set_apart, client, tag))
             ids = [entry_id for entry_id, _ in batch]
             client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return new
 
 
 def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
-    """Set a period's counters from the ledger and the events that are still on their way to it."""
-    tag, script = valkey.shard(tenant_id), client.register_script(REBUILDING)
-    stream = valkey.stream_of(tag)
-    with transaction.atomic():
-        # Nobody else records meanwhile: what comes after `last` is not in the ledger until this is done.
-        locks.one_at_a_time(_ledger_of(tag))
-        last = client.xinfo_stream(stream)["last-generated-id"] if client.exists(stream) else "0-0"
-        events = [read_event(fields) for _, fields in client.xrange(stream, max=last)]
-        # What PostgreSQL can never take is left for the drain to set apart.
-        _record([event for event in events if event.tenant_id == tenant_id], lambda event: None)
-        totals = used(tenant_id, period)
-        fields = {"used": totals.tokens, "spent": totals.nanousd}
-        fields |= {f"used:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
-        fields |= {f"spent:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
-        known = (part for pair in fields.items() for part in pair)
-        script([valkey.account_key(tenant_id, period), stream], [str(tenant_id), period, last, *known])
+    """Set a period's counters from the ledger and the events that are still on their way to it.
+
+    Raises TimeoutError when the tenant's requests in flight end one after the other all the while.
+    """
+    script = client.register_script(REBUILDING)
+    names = [valkey.account_key(tenant_id, period), valkey.stream_of(valkey.shard(tenant_id))]
+    for _ in range(REBUILDS):
+        last, known = _known(client, tenant_id, period)
+        if script(names, [str(tenant_id), period, last, *known]):
+            return
+    raise TimeoutError(f"the counters of {tenant_id} changed while they were added up")
 
 
-def _ledger_of(tag: str) -> str:
-    return f"ledger {tag}"
+def _known(client: Store, tenant_id: UUID, period: str) -> tuple[str, list[str | int]]:
+    """Return the stream's last id, and a period's counters (field, value …) with all events up to it."""
+    stream = valkey.stream_of(valkey.shard(tenant_id))
+    last = client.xinfo_stream(stream)["last-generated-id"] if client.exists(stream) else "0-0"
+    own = [fields for _, fields in client.xrange(stream, max=last) if fields.get("tenant") == str(tenant_id)]
+    # What can never be recorded is left for the drain to set apart.
+    _record([event for fields in own if (event := _readable_event(fields))], lambda event: None)
+    totals = used(tenant_id, period)
+    counters = {"used": totals.tokens, "spent": totals.nanousd}
+    counters |= {f"used:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
+    counters |= {f"spent:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
+    return last, [word for pair in counters.items() for word in pair]
+
+
+def _readable(client: Store, tag: str, batch: list[tuple[str, dict[str, str]]]) -> list[Event]:
+    """Return a batch's events; what is no event at all is set apart."""
+    events = []
+    for entry_id, fields in batch:
+        if event := _readable_event(fields):
+            events.append(event)
+        else:
+            logger.error("usage entry %s can't be read and is set apart", entry_id)
+            client.xadd(valkey.refused_stream_of(tag), {"entry": json.dumps(fields)})
+    return events
+
+
+def _readable_event(fields: dict[str, str]) -> Event | None:
+    """Return the event that a stream's entry is, or None if it is none: whatever is wrong with it."""
+    try:
+        return read_event(fields)
+    except Exception:
+        logger.exception("an entry of a usage stream can't be read")
+        return None
 
 
 def _record(events: list[Event], refused: Callable[[Event], None]) -> int:
-    """Record a batch; an event that PostgreSQL can never take goes to `refused`, and holds up no other."""
+    """Record a batch; an event that PostgreSQL can never take goes to `refused`, and holds up no other.
+
+    Raises what is no event's fault: PostgreSQL is away or asks to try again, or its schema is another one.
+    """
     try:
         return record(events)
-    except IntegrityError:
+    except (OperationalError, InterfaceError, ProgrammingError):
+        raise
+    except Exception:  # noqa: BLE001 what one event can do to a batch is not known beforehand
         if len(events) > 1:
             return sum(_record([event], refused) for event in events)
         refused(events[0])

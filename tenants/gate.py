@@ -5,17 +5,19 @@ PostgreSQL is the truth and Valkey the copy. Whoever changes something that the 
 (`Tenant.objects.stale()`).
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from redis.typing import EncodableT, FieldT
 
-from foundation import locks, valkey
+from foundation import valkey
 from tenants import plans
 from tenants.models import ApiKey, Tenant
 
@@ -40,7 +42,10 @@ KEY_LIMITS = (
     "parallel_requests",
 )
 
-type Hash = dict[FieldT, EncodableT]
+PUBLISHING = (Path(__file__).parent / "publishing.lua").read_text()
+DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; whoever tries one later has it published again
+
+type Hash = dict[str, str]
 
 
 def changed(tenant_id: UUID) -> None:
@@ -55,14 +60,13 @@ def all_changed() -> None:
 
 
 def publish(tenant_id: UUID) -> None:
-    """Write one tenant's limits and keys to Valkey, all or nothing. Safe to repeat.
+    """Write one tenant's limits and keys to Valkey, all or nothing. Safe to repeat, and from many at once.
 
-    Raises Tenant.DoesNotExist, and redis.RedisError when Valkey does not answer.
+    A slow publisher that read before a revoke writes nothing after it: `gate_changes` is read first, and
+    Valkey takes nothing older than what it has. Raises Tenant.DoesNotExist, and redis.RedisError when Valkey
+    does not answer.
     """
-    with transaction.atomic():
-        # Else a slow publisher that read before a revoke could write "live" after it.
-        locks.one_at_a_time(f"gate {tenant_id}")
-        _write(Tenant.objects.get(pk=tenant_id))
+    _write(Tenant.objects.get(pk=tenant_id))
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
@@ -73,17 +77,22 @@ def find_owner(digest: str) -> tuple[UUID, UUID] | None:
 def _write(tenant: Tenant) -> None:
     now = timezone.now()
     change = plans.next_change(tenant, now)
-    limits_key = valkey.limits_key(tenant.pk)
-    pipeline = valkey.client().pipeline(transaction=True)
-    pipeline.hset(limits_key, mapping=_limits(tenant, plans.limits_of(tenant, now)))
-    if change is None:
-        pipeline.persist(limits_key)
-    else:  # absent limits are published again before anybody is served: so a change to come is met in time
-        pipeline.pexpireat(limits_key, change)
-    for key in _keys(tenant):
-        pipeline.hset(valkey.key_key(tenant.pk, key.pk), mapping=_key(key))
-        if key.digest:
-            pipeline.set(valkey.owner_key(key.digest), f"{tenant.pk}:{key.pk}")
+    # Absent limits are published again before anybody is served: so a change to come is met in time.
+    ends = "" if change is None else str(int(change.timestamp() * 1000))
+    rows = list(_keys(tenant))
+    client = valkey.client()
+    names = [valkey.published_key(tenant.pk), valkey.limits_key(tenant.pk)]
+    names += [valkey.key_key(tenant.pk, key.pk) for key in rows]
+    limits = json.dumps(_limits(tenant, plans.limits_of(tenant, now)))
+    keys = [json.dumps(_key(key)) for key in rows]
+    kept_ms = int(DEAD_KEYS_KEPT.total_seconds() * 1000)
+    if not client.register_script(PUBLISHING)(names, [tenant.gate_changes, ends, kept_ms, limits, *keys]):
+        return
+    pipeline = client.pipeline(transaction=False)
+    for key in rows:
+        if key.digest:  # whose a secret is never changes, so this needs no order
+            kept = DEAD_KEYS_KEPT if key.revoked_at else None
+            pipeline.set(valkey.owner_key(key.digest), f"{tenant.pk}:{key.pk}", ex=kept)
     pipeline.execute()
 
 
@@ -103,11 +112,11 @@ def _limits(tenant: Tenant, limits: plans.Limits) -> Hash:
 def _key(key: ApiKey) -> Hash:
     return {
         "state": "revoked" if key.revoked_at else "live",
-        "expires_at": int(key.expires_at.timestamp()) if key.expires_at else "",
+        "expires_at": str(int(key.expires_at.timestamp())) if key.expires_at else "",
         "styles": ",".join(map(str, key.styles or [])),
         **{name: _or_empty(getattr(key, name)) for name in KEY_LIMITS},
     }
 
 
-def _or_empty(limit: int | None) -> EncodableT:
-    return "" if limit is None else limit
+def _or_empty(limit: int | None) -> str:
+    return "" if limit is None else str(limit)

@@ -1,4 +1,8 @@
-"""Locks across all processes, held by the database: a killed process lets go of its own."""
+"""Locks across all processes, held by the database: a killed process lets go of its own.
+
+Nobody asks Valkey, the storage or an engine while others wait for a lock of the database: for that there is
+`only_one`, for which nobody waits.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +28,3 @@ def one_at_a_time(deed: str) -> None:
     """Wait until no other transaction does a deed, and keep others out until this one ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [deed])
-
-
-def together(deed: str) -> None:
-    """Wait until no other transaction is `one_at_a_time` at a deed, and keep such out until this one ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [deed])

@@ -28,6 +28,16 @@ def limits_key(tenant_id: UUID | str) -> str:
     return f"{shard(tenant_id)}:{tenant_id}:limits"
 
 
+def published_key(tenant_id: UUID | str) -> str:
+    """String: up to which of its changes a tenant's limits and keys are published (`Tenant.gate_changes`)."""
+    return f"{shard(tenant_id)}:{tenant_id}:published"
+
+
+def routes_revision_key(tenant_id: UUID | str) -> str:
+    """String: who wrote the tenant's routes last, a new word each time."""
+    return f"{shard(tenant_id)}:{tenant_id}:styles:revision"
+
+
 def styles_key(tenant_id: UUID | str) -> str:
     """Hash: model name → route as JSON, for all styles that the tenant may use."""
     return f"{shard(tenant_id)}:{tenant_id}:styles"

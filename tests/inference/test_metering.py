@@ -3,7 +3,7 @@ import threading
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from foundation import months
 from foundation import valkey as names
@@ -93,6 +93,74 @@ def test_an_event_that_can_never_be_recorded_holds_up_no_other(three_settled, kn
     assert drain(valkey, "c") == 3
     assert valkey.xlen(names.refused_stream_of(tag)) == 1
     assert known.events() == []
+
+
+ODD = {
+    "no fields": {"x": "1"},
+    "no tenant's id": {"tenant": "acme"},
+    "a tenant that is not there": {"tenant": str(uuid4())},
+    "no number": {"prompt": "many"},
+    "more than a column holds": {"completion": str(2**70)},
+    "a time that no calendar has": {"admitted_ms": str(10**30)},
+    "a period that is none": {"period": "2026-99-12"},
+    "a zero byte": {"finish": "a\0b"},
+    "no route": {"route": "["},
+    "a lone surrogate": {"outcome": "\\ud800" * 30},
+    "more cached than there is": {"cached": "999"},
+    "no prices": {"prices": ""},
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+def test_whatever_is_wrong_with_an_event_it_is_set_apart_alone(three_settled, known, valkey, oddity):
+    tag = names.shard(known.tenant)
+    [_, fields], *_ = valkey.xrange(names.stream_of(tag))
+    odd = ODD[oddity] if oddity == "no fields" else fields | {"request": "odd"} | ODD[oddity]
+    valkey.xadd(names.stream_of(tag), odd)
+    valkey.delete(names.account_key(known.tenant, known.period))
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 36
+    assert drain(valkey, "c") in (0, 3)  # a rebuild may have recorded them
+    assert LedgerEntry.objects.count() == 3
+    assert valkey.xlen(names.refused_stream_of(tag)) == 1
+    assert valkey.xlen(names.stream_of(tag)) == 0
+
+
+def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey, monkeypatch):
+    def away(events):
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(metering, "record", away)
+    with pytest.raises(OperationalError):
+        drain(valkey, "c")
+    assert valkey.xlen(names.refused_stream_of(names.shard(known.tenant))) == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(metering, "TAKEN_OVER_AFTER_MS", 0)
+    assert drain(valkey, "c") == 3
+
+
+def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, known, valkey, monkeypatch):
+    """What comes between its reading and its writing is counted once, recorded or not, deleted or not."""
+    valkey.delete(names.account_key(known.tenant, known.period))
+    [_, fields], *_ = valkey.xrange(names.stream_of(names.shard(known.tenant)))
+    counted, late = metering.used, iter(["drained before", "drained after", "not drained"])
+
+    def while_others_work(tenant, period):
+        kind = next(late, "")
+        if kind:
+            valkey.xadd(names.stream_of(names.shard(tenant)), fields | {"request": kind})
+        if kind == "drained before":
+            drain(valkey, "c")
+        totals = counted(tenant, period)
+        if kind == "drained after":
+            drain(valkey, "c")
+        return totals
+
+    monkeypatch.setattr(metering, "used", while_others_work)
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 6 * 12
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 6
 
 
 def test_a_flushed_valkey_is_rebuilt_from_the_ledger(three_settled, known, valkey):

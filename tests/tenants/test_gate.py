@@ -7,7 +7,7 @@ import redis
 from django.db import connection, transaction
 from django.utils import timezone
 
-from foundation.valkey import key_key, limits_key
+from foundation.valkey import key_key, limits_key, owner_key
 from tenants import gate, keys, members, plans
 from tenants.models import PlanVersion, Price, PriceBook, Tenant
 
@@ -16,6 +16,7 @@ def everything(valkey: redis.Redis) -> dict[str, object]:
     return {
         name: (valkey.hgetall(name) if valkey.type(name) == "hash" else valkey.get(name), valkey.ttl(name))
         for name in valkey.scan_iter()
+        if not name.endswith(":published")  # its time goes on
     }
 
 
@@ -29,6 +30,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "tokens_per_minute": "40000",
         "parallel_requests": "4",
         "max_output_tokens": "512",
+        "sequences_per_request": "16",
         "monthly_tokens": "200000",
         "monthly_nanousd": "",
         "weight": "1",
@@ -112,7 +114,7 @@ def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, val
     key, _ = keys.issue(acme, name="laptop", by=None)
     Tenant.objects.update(gate_published=Tenant.objects.get().gate_changes)
     with monkeypatch.context() as down:
-        down.setattr(redis.client.Pipeline, "execute", _refuse)
+        down.setattr(redis.Redis, "execute_command", _refuse)
         assert keys.revoke(key)
     assert list(Tenant.objects.stale()) == [acme]
     assert "on_commit" in caplog.text
@@ -124,26 +126,22 @@ def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, val
 def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatch):
     key, _ = keys.issue(acme, name="laptop", by=None)
     has_read, may_write = Event(), Event()
-    execute = redis.client.Pipeline.execute
+    limits_of = plans.limits_of
 
-    def slow_at_first(pipeline, *args, **kwargs):
+    def slow_at_first(*args):
         if not has_read.is_set():
             has_read.set()
             may_write.wait(10)
-        return execute(pipeline, *args, **kwargs)
+        return limits_of(*args)
 
-    monkeypatch.setattr(redis.client.Pipeline, "execute", slow_at_first)
-    slow, revoking = (
-        Thread(target=_then_close(gate.publish, acme.pk)),
-        Thread(target=_then_close(keys.revoke, key)),
-    )
+    monkeypatch.setattr(plans, "limits_of", slow_at_first)
+    slow = Thread(target=_then_close(gate.publish, acme.pk))
     slow.start()
     assert has_read.wait(10)
-    revoking.start()
-    revoking.join(0.3)
+    keys.revoke(key)  # it waits for nobody
+    assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
     may_write.set()
     slow.join()
-    revoking.join()
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
 
 
@@ -169,7 +167,37 @@ def test_a_new_edition_of_a_plan_leaves_those_on_the_old_one_alone(acme):
     assert plans.newest("free") == newer
 
 
-def _refuse(pipeline, *args, **kwargs):
+@pytest.mark.django_db(transaction=True)
+def test_what_valkey_keeps_of_a_revoked_key_ends_and_comes_back_when_it_is_asked_for(acme, valkey):
+    key, _ = keys.issue(acme, name="laptop", by=None)
+    assert valkey.ttl(key_key(acme.pk, key.pk)) == -1
+    keys.revoke(key)
+    kept = gate.DEAD_KEYS_KEPT.total_seconds()
+    assert 0 < valkey.ttl(key_key(acme.pk, key.pk)) <= kept
+    assert 0 < valkey.ttl(owner_key(key.digest)) <= kept
+    valkey.delete(key_key(acme.pk, key.pk))
+    gate.publish(acme.pk)
+    assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_lock_of_the_database_is_held_while_valkey_is_asked(acme, valkey, monkeypatch):
+    execute, held = redis.Redis.execute_command, []
+
+    def looking(client, *args, **kwargs):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"
+            )
+            held.append((cursor.fetchone()[0], connection.in_atomic_block))
+        return execute(client, *args, **kwargs)
+
+    monkeypatch.setattr(redis.Redis, "execute_command", looking)
+    gate.publish(acme.pk)
+    assert set(held) == {(0, False)}
+
+
+def _refuse(client, *args, **kwargs):
     raise redis.ConnectionError("Connection refused")
 
 
