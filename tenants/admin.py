@@ -5,19 +5,26 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import Field, Model, QuerySet
-from django.http import HttpRequest
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import Field, Model
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import UserCreationForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
+from foundation.console import OperatorAdmin, OperatorForm, ReasonField, operator_action
+from foundation.errors import Invalid
 from foundation.money import usd
 from tenants import gate, keys, members
 from tenants.forms import DollarsField
 from tenants.models import (
     ApiKey,
+    AuditEntry,
     LedgerEntry,
     Membership,
     Plan,
@@ -78,7 +85,7 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(Tenant)
-class TenantAdmin(Lasting, InDollars, ModelAdmin):
+class TenantAdmin(Lasting, InDollars, OperatorAdmin):
     list_display = ["name", "slug", "budget", "is_house", "suspended_at", "created_at"]
     list_filter = ["suspended_at", "is_house"]
     search_fields = ["name", "slug", "memberships__user__email"]
@@ -95,49 +102,144 @@ class TenantAdmin(Lasting, InDollars, ModelAdmin):
         obj.save(update_fields=form.changed_data)
         gate.changed(obj.pk)
 
-    @admin.action(description="Suspend: stop serving from the next request on", permissions=["change"])
-    def suspend(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
-        for tenant in tenants:
-            members.suspend(tenant)
+    @operator_action(
+        "Suspend",
+        effect="From the next request on nothing is served to them. Their data stays.",
+        done="Suspended",
+        permissions=["change"],
+    )
+    def suspend(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
+        members.suspend(tenant)
 
-    @admin.action(description="Resume: serve again", permissions=["change"])
-    def resume(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
-        for tenant in tenants:
-            members.resume(tenant)
+    @operator_action(
+        "Resume",
+        effect="They are served again from the next request on.",
+        done="Resumed",
+        permissions=["change"],
+    )
+    def resume(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
+        members.resume(tenant)
 
 
 class NewUserForm(UserCreationForm):
+    why = ReasonField()
+
     class Meta:
         model = User
         fields = ["email"]
 
 
-class ChangedUserForm(UserChangeForm):
-    class Meta:
-        model = User
-        fields = "__all__"
+RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    form = ChangedUserForm
+class UserAdmin(Lasting, OperatorAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    """People. Who may do what is given by superusers; address and password are a person's own."""
+
+    form = OperatorForm
     add_form = NewUserForm
-    change_password_form = AdminPasswordChangeForm
     list_display = ["email", "is_staff", "is_active", "last_login", "date_joined"]
     list_filter = ["is_staff", "is_superuser", "is_active"]
     search_fields = ["email", "first_name", "last_name"]
     ordering = ["email"]
     readonly_fields = ["last_login", "date_joined"]
     fieldsets = [
-        (None, {"fields": ["email", "password", "first_name", "last_name"]}),
+        (None, {"fields": ["email", "first_name", "last_name"]}),
         ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "usable_password", "password1", "password2"]})]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Return what only its owner (the address) or only a superuser (the rights) changes, too."""
+        own = ["email"] if obj else []
+        rights = [] if request.user.is_superuser else RIGHTS
+        return [*self.readonly_fields, *own, *rights]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let only superusers change operators."""
+        is_operator = isinstance(obj, User) and (obj.is_staff or obj.is_superuser)
+        return super().has_change_permission(request, obj) and (request.user.is_superuser or not is_operator)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Refuse: a person resets a password by mail, so that nobody else knows it."""
+        raise PermissionDenied("Passwords are reset by mail: send the person to “Reset your password”.")
+
+
+class OnlySuperusers(Lasting):
+    """Rows that give rights or take a second factor away."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser
+
+
+# Django's and allauth's own pages would change rights, addresses and second factors without a word of why.
+for model in (Group, EmailAddress, Authenticator):
+    admin.site.unregister(model)
+
+
+@admin.register(Group)
+class GroupAdmin(OnlySuperusers, OperatorAdmin):
+    search_fields = ["name"]
+    filter_horizontal = ["permissions"]
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnly, ModelAdmin):
+    list_display = ["email", "user", "primary", "verified"]
+    list_filter = ["primary", "verified"]
+    list_select_related = ["user"]
+    search_fields = ["email", "user__email"]
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(OnlySuperusers, OperatorAdmin):
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_filter = ["type"]
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
+    fields = ["user", "type", "created_at", "last_used_at"]
+    readonly_fields = fields
+    actions = ["remove"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @operator_action(
+        "Remove a lost second factor",
+        effect="The account is open to whoever knows its password until its owner sets up another one. "
+        "Be sure that it was really the owner who asked.",
+        done="Removed",
+        permissions=["view"],
+    )
+    def remove(self, request: HttpRequest, authenticator: Authenticator, reason: str) -> None:
+        authenticator.delete()
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly, ModelAdmin):
+    list_display = ["at", "actor", "action", "object_name", "object_type", "reason"]
+    list_filter = ["action", "object_type"]
+    list_select_related = ["actor"]
+    search_fields = ["actor__email", "object_name", "=object_id", "reason"]
+    ordering = ["-at"]
+    show_full_result_count = False
+
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnly, InDollars, ModelAdmin):
+class ApiKeyAdmin(ReadOnly, InDollars, OperatorAdmin):
     list_display = [
         "name", "tenant", "shown", "limits", "created_at", "last_used_at", "expires_at", "revoked_at",
     ]  # fmt: skip
@@ -159,20 +261,26 @@ class ApiKeyAdmin(ReadOnly, InDollars, ModelAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tenants.change_apikey")
 
-    @admin.action(description="Revoke, from the next request on", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        for key in chosen.exclude(digest=None):
-            keys.revoke(key)
+    @operator_action(
+        "Revoke",
+        effect="From the next request on they open nothing. A revoked key can't be brought back.",
+        done="Revoked",
+        permissions=["revoke"],
+    )
+    def revoke(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
+        if key.digest is None:
+            raise Invalid("This is the playground's own key: suspend the workspace instead.")
+        keys.revoke(key)
 
 
 @admin.register(Plan)
-class PlanAdmin(Lasting, ModelAdmin):
+class PlanAdmin(Lasting, OperatorAdmin):
     list_display = ["code", "name"]
     search_fields = ["code", "name"]
 
 
 @admin.register(PlanVersion)
-class PlanVersionAdmin(Immutable, InDollars, ModelAdmin):
+class PlanVersionAdmin(Immutable, InDollars, OperatorAdmin):
     list_display = [
         "plan", "number", "fee", "weight", "monthly_tokens", "budget", "requests_per_minute",
         "tokens_per_minute",
@@ -187,13 +295,13 @@ class PlanVersionAdmin(Immutable, InDollars, ModelAdmin):
 
 
 @admin.register(PriceBook)
-class PriceBookAdmin(Immutable, ModelAdmin):
+class PriceBookAdmin(Immutable, OperatorAdmin):
     list_display = ["effective_from"]
     search_fields = ["effective_from"]
 
 
 @admin.register(Price)
-class PriceAdmin(Immutable, ModelAdmin):
+class PriceAdmin(Immutable, OperatorAdmin):
     list_display = ["book", "style", "input_nanousd", "cached_input_nanousd", "output_nanousd"]
     list_select_related = ["book"]
 
@@ -203,7 +311,7 @@ class PriceAdmin(Immutable, ModelAdmin):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(Immutable, ModelAdmin):
+class SubscriptionAdmin(Immutable, OperatorAdmin):
     list_display = ["tenant", "plan_version", "starts_at", "ends_at"]
     list_select_related = ["tenant", "plan_version__plan"]
     search_fields = ["tenant__name", "tenant__slug"]

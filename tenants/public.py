@@ -1,6 +1,7 @@
 """What other floors may use of this one."""
 
 from tenants.access import MemberRequest, member_required
+from tenants.audit import record as record_audit
 from tenants.demand import Demand, recent_requests
 from tenants.figures import EMPTY, Figures, figures
 from tenants.gate import changed as gate_changed
@@ -42,6 +43,7 @@ __all__ = [
     "newest_plan",
     "recent_requests",
     "record",
+    "record_audit",
     "studio_key",
     "subscribe",
     "tenant_of",

@@ -5,36 +5,18 @@
 
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.forms import ActionForm
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from adapters import forgetting, routes
 from adapters.admin.rows import Lasting, ReadOnly
 from adapters.models import BaseModel, Engine, Placement
-
-UNNAMED = (
-    "Nothing was done: choose the engine and type its name beside the action. This can't be undone: its "
-    "styles move to other engines, and each erasure of what lay on it asks for somebody's word."
-)
-
-
-class NameForm(ActionForm):
-    """An action that can't be undone, and the name of what it is for."""
-
-    confirm = forms.CharField(
-        label="",
-        required=False,
-        widget=UnfoldAdminTextInputWidget({"placeholder": "Name of the engine", "aria-label": "Name"}),
-    )
+from foundation.console import OperatorAdmin, operator_action
 
 
 @admin.register(Engine)
-class EngineAdmin(Lasting, ModelAdmin):
+class EngineAdmin(Lasting, OperatorAdmin):
     list_display = [
         "name", "url", "base_model", "device", "is_healthy", "is_draining", "is_gone", "note", "checked_at",
     ]  # fmt: skip
@@ -42,8 +24,11 @@ class EngineAdmin(Lasting, ModelAdmin):
     list_select_related = ["base_model"]
     search_fields = ["name", "url"]
     readonly_fields = ["is_healthy", "is_gone", "note", "checked_at"]
-    action_form = NameForm
     actions = ["give_up"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Engine | None = None) -> list[str]:
+        """Return the name, too, once the engine is there: its worker's queue and erasures go by it."""
+        return [*self.readonly_fields, "name"] if obj else self.readonly_fields
 
     def has_change_permission(self, request: HttpRequest, obj: Engine | None = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.is_gone)
@@ -52,16 +37,16 @@ class EngineAdmin(Lasting, ModelAdmin):
         super().save_model(request, obj, form, change)
         routes.all_changed()
 
-    @admin.action(
-        description="Its machine is gone for good (type its name beside this)", permissions=["change"]
+    @operator_action(
+        "Its machine is gone for good",
+        effect="This can't be undone: its styles move to other engines, no other engine takes its name, and "
+        "each erasure of what lay on it asks for somebody's word.",
+        done="Taken out of service",
+        permissions=["change"],
+        types_name=True,
     )
-    def give_up(self, request: HttpRequest, chosen: QuerySet[Engine]) -> None:
-        typed = request.POST.get("confirm", "").strip()
-        engine = {one.pk: one for one in chosen}.get(typed)
-        if engine is None:
-            return messages.error(request, UNNAMED)
+    def give_up(self, request: HttpRequest, engine: Engine, reason: str) -> None:
         forgetting.give_up(engine)
-        self.log_change(request, engine, "Its machine is gone for good.")
 
 
 @admin.register(Placement)

@@ -3,17 +3,16 @@
 # mypy: disallow-subclassing-any=False
 # (unfold has no types)
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
 from adapters import forgetting, reports
 from adapters.admin.rows import ReadOnly
-from adapters.errors import NothingToVouchFor
 from adapters.models import EngineErasure, Erasure
+from foundation.console import OperatorAdmin, operator_action
 
 
 class EngineErasureInline(ReadOnly, TabularInline):
@@ -24,7 +23,7 @@ class EngineErasureInline(ReadOnly, TabularInline):
 
 
 @admin.register(Erasure)
-class ErasureAdmin(ReadOnly, ModelAdmin):
+class ErasureAdmin(ReadOnly, OperatorAdmin):
     list_display = ["version", "requested_at", "drained_at", "storage_gone_at", "finished_at", "note"]
     list_filter = [("finished_at", admin.EmptyFieldListFilter)]
     list_select_related = ["version__style__owner"]
@@ -45,13 +44,11 @@ class ErasureAdmin(ReadOnly, ModelAdmin):
             reports.report(erasure).text(),
         )
 
-    @admin.action(
-        description="I vouch that the machines of engines out of reach were wiped", permissions=["steer"]
+    @operator_action(
+        "I vouch that the machines of engines out of reach were wiped",
+        effect="The report names you as the one who vouched that no copy is left on those machines.",
+        done="Vouched for",
+        permissions=["steer"],
     )
-    def vouch(self, request: HttpRequest, chosen: QuerySet[Erasure]) -> None:
-        for erasure in chosen:
-            try:
-                forgetting.vouch(erasure)
-                self.log_change(request, erasure, "Vouched for engines that are out of reach.")
-            except NothingToVouchFor as error:
-                messages.warning(request, f"{erasure}: {error.message}")
+    def vouch(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:
+        forgetting.vouch(erasure)

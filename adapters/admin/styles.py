@@ -5,29 +5,15 @@
 
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.forms import ActionForm
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from adapters import catalogue, routes, sharing
 from adapters.admin.rows import Lasting, ReadOnly
-from adapters.errors import NotOffered
 from adapters.models import AdapterVersion, Release, Share, Style
-
-
-class ReasonForm(ActionForm):
-    """An action, and why: the style's owner reads it."""
-
-    reason = forms.CharField(
-        label="",
-        required=False,
-        max_length=300,
-        widget=UnfoldAdminTextInputWidget({"placeholder": "Reason, for its owner", "aria-label": "Reason"}),
-    )
+from foundation.console import OperatorAdmin, operator_action
 
 
 class OfferFilter(admin.SimpleListFilter):
@@ -51,7 +37,7 @@ class VersionInline(ReadOnly, TabularInline):
 
 
 @admin.register(Style)
-class StyleAdmin(Lasting, ModelAdmin):
+class StyleAdmin(Lasting, OperatorAdmin):
     list_display = ["name", "slug", "owner", "offered_at", "is_public", "live_version", "retired_at"]
     list_filter = [OfferFilter, "is_public", "retired_at", "base_model"]
     list_select_related = ["owner", "live_version__style__owner"]
@@ -66,7 +52,6 @@ class StyleAdmin(Lasting, ModelAdmin):
         "live_version", "created_at",
     ]  # fmt: skip
     inlines = [VersionInline]
-    action_form = ReasonForm
     actions = ["approve", "decline", "take_out"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -79,36 +64,34 @@ class StyleAdmin(Lasting, ModelAdmin):
             catalogue.set_public(obj, public=obj.is_public)
         routes.changed(obj)
 
-    @admin.action(description="Approve: into the public catalogue", permissions=["change"])
-    def approve(self, request: HttpRequest, chosen: QuerySet[Style]) -> None:
-        for style in chosen.select_related("owner"):
-            try:
-                sharing.approve(style)
-            except NotOffered as error:
-                messages.warning(request, f"{style}: {error.message}")
+    @operator_action(
+        "Approve",
+        effect="They go into the public catalogue, where every workspace can select them.",
+        done="Approved",
+        permissions=["change"],
+    )
+    def approve(self, request: HttpRequest, style: Style, reason: str) -> None:
+        sharing.approve(style)
 
-    @admin.action(description="Decline the offer, with a reason", permissions=["change"])
-    def decline(self, request: HttpRequest, chosen: QuerySet[Style]) -> None:
-        reason = _reason(request)
-        for style in chosen.select_related("owner") if reason else ():
-            try:
-                sharing.decline(style, reason)
-            except NotOffered as error:
-                messages.warning(request, f"{style}: {error.message}")
+    @operator_action(
+        "Decline the offer",
+        effect="They stay out of the catalogue.",
+        done="Declined",
+        permissions=["change"],
+        reader="; the owner reads it",
+    )
+    def decline(self, request: HttpRequest, style: Style, reason: str) -> None:
+        sharing.decline(style, reason)
 
-    @admin.action(description="Take from everybody but its owner, at once", permissions=["change"])
-    def take_out(self, request: HttpRequest, chosen: QuerySet[Style]) -> None:
-        reason = _reason(request)
-        for style in chosen.select_related("owner") if reason else ():
-            sharing.end_for_everybody(style, reason=reason)
-
-
-def _reason(request: HttpRequest) -> str:
-    """Return the reason that was written beside an action; ask for it when it is missing."""
-    reason = request.POST.get("reason", "").strip()
-    if not reason:
-        messages.error(request, "Nothing was done: write the reason beside the action. Its owner reads it.")
-    return reason
+    @operator_action(
+        "Take from everybody but the owner",
+        effect="At once, without notice: requests of all others for them fail from the next one on.",
+        done="Taken from everybody but the owner",
+        permissions=["change"],
+        reader="; the owner reads it",
+    )
+    def take_out(self, request: HttpRequest, style: Style, reason: str) -> None:
+        sharing.end_for_everybody(style, reason=reason)
 
 
 @admin.register(Release)
@@ -122,7 +105,7 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(Share)
-class ShareAdmin(ReadOnly, ModelAdmin):
+class ShareAdmin(ReadOnly, OperatorAdmin):
     list_display = ["style", "tenant", "created_by", "created_at", "ends_at"]
     list_select_related = ["style__owner", "tenant", "created_by"]
     search_fields = ["style__slug", "style__owner__slug", "tenant__slug", "tenant__name"]
@@ -132,7 +115,11 @@ class ShareAdmin(ReadOnly, ModelAdmin):
     def has_steer_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("adapters.change_share")
 
-    @admin.action(description="End at once, without notice", permissions=["steer"])
-    def end_now(self, request: HttpRequest, chosen: QuerySet[Share]) -> None:
-        for share in chosen:
-            sharing.end(share)
+    @operator_action(
+        "End at once",
+        effect="Without notice: the workspace's requests for the style fail from the next one on.",
+        done="Ended",
+        permissions=["steer"],
+    )
+    def end_now(self, request: HttpRequest, share: Share, reason: str) -> None:
+        sharing.end(share)

@@ -3,17 +3,16 @@
 # mypy: disallow-subclassing-any=False
 # (unfold has no types)
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
 from adapters import bells, serving
 from adapters.admin.rows import ReadOnly
-from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement
+from foundation.console import OperatorAdmin, operator_action
 
 
 class PlacementInline(ReadOnly, TabularInline):
@@ -24,7 +23,7 @@ class PlacementInline(ReadOnly, TabularInline):
 
 
 @admin.register(AdapterVersion)
-class AdapterVersionAdmin(ReadOnly, ModelAdmin):
+class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     list_display = ["__str__", "status", "rank", "size_bytes", "note", "created_at"]
     list_filter = ["status"]
     list_select_related = ["style__owner"]
@@ -52,16 +51,21 @@ class AdapterVersionAdmin(ReadOnly, ModelAdmin):
         rows = ((f"{step.at:%Y-%m-%d %H:%M:%S}", step.get_status_display()) for step in version.history.all())
         return format_html_join("", "<div>{} {}</div>", rows)
 
-    @admin.action(description="Push again (failed ones only)", permissions=["steer"])
-    def retry(self, request: HttpRequest, chosen: QuerySet[AdapterVersion]) -> None:
-        for version in chosen.select_related("style__owner"):
-            try:
-                serving.retry(version)
-                bells.ring_advance(version.pk)
-            except VersionMoved:
-                messages.warning(request, f"{version} has not failed.")
+    @operator_action(
+        "Push again",
+        effect="A version that failed is given to an engine once more; others stay as they are.",
+        done="Pushed again",
+        permissions=["steer"],
+    )
+    def retry(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
+        serving.retry(version)
+        bells.ring_advance(version.pk)
 
-    @admin.action(description="Retire for good", permissions=["steer"])
-    def retire(self, request: HttpRequest, chosen: QuerySet[AdapterVersion]) -> None:
-        for version in chosen.select_related("style__owner"):
-            serving.retire(version)
+    @operator_action(
+        "Retire for good",
+        effect="Nobody can ask for it any more. If it is live, the style falls back to the version before.",
+        done="Retired",
+        permissions=["steer"],
+    )
+    def retire(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
+        serving.retire(version)

@@ -83,6 +83,10 @@ VARIABLES: dict[str, Variable] = {
     "SECURITY_CONTACT": Variable(
         "", "Where to report holes: addresses of mail or pages. Empty: no /.well-known/security.txt."
     ),
+    "OPERATOR_MFA": Variable(
+        "0",
+        "1 asks operators for a second factor before the console. Where SITE_URL is https it always does.",
+    ),
     "TRUSTED_PROXIES": Variable(
         "",
         "Addresses or networks, with commas, of the proxies in front: only theirs is X-Forwarded-For "
@@ -98,6 +102,12 @@ def read(name: str) -> str:
     if value is None:
         raise SystemExit(f"{name} is not set. {variable.meaning} (`make demo` sets all of them.)")
     return value
+
+
+def values() -> dict[str, str]:
+    """Return what each variable is, those that are required and missing aside."""
+    found = {name: os.environ.get(name, variable.default) for name, variable in VARIABLES.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def flag(name: str) -> bool:

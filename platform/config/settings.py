@@ -6,10 +6,11 @@ from urllib.parse import unquote, urlsplit
 from django.templatetags.static import static
 from django.utils.csp import CSP
 
-from config import env
+from config import env, strength
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
+strength.refuse_weak(env.values())
 SECRET_KEY = env.read("DJANGO_SECRET_KEY")
 DEBUG = env.flag("DJANGO_DEBUG")
 ALLOWED_HOSTS = env.items("DJANGO_ALLOWED_HOSTS")
@@ -31,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_htmx",
     "lucide",
     "rest_framework",
@@ -48,6 +50,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.operators.operator_sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -124,6 +127,11 @@ ACCOUNT_RATE_LIMITS = {  # counted in the cache, so for all processes together
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE  # passkeys on http://localhost
+MFA_TOTP_ISSUER = "Polyscribe"
+OPERATOR_MFA = SECURE or env.flag("OPERATOR_MFA")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Polyscribe: "
 LOGIN_REDIRECT_URL = "adapters:catalogue"

@@ -10,7 +10,7 @@ urlpatterns = [
     path("", pages.home, name="home"),
     path("healthz", pages.healthz, name="healthz"),
     path(".well-known/security.txt", pages.security_txt, name="security_txt"),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include("allauth.urls")),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
     path("playground/", include("inference.urls")),

@@ -1,3 +1,4 @@
+from tenants.models.audit import AuditEntry
 from tenants.models.keys import ApiKey
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent
 from tenants.models.people import Membership, Tenant, User
@@ -5,6 +6,7 @@ from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscripti
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
     "LedgerEntry",
     "Membership",
     "Plan",

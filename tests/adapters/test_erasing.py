@@ -40,6 +40,7 @@ from tests.adapters.fakes import FakeEngine
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "whole")]
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
+SURE = {"confirmed": "1", "why": "A test asks for it."}
 
 
 @pytest.fixture
@@ -265,7 +266,7 @@ def test_an_operator_vouches_for_an_engine_that_nobody_can_look_at(operator_clie
     assert "vouches" in waits_for(erasure)[0]
     lists = reverse("admin:adapters_erasure_changelist")
     assert "noir" in operator_client.get(lists).text
-    operator_client.post(lists, {"action": "vouch", "_selected_action": [erasure.pk]})
+    operator_client.post(lists, {"action": "vouch", "_selected_action": [erasure.pk]} | SURE)
     erasure = go_on(erasure)
     assert erasure.finished_at
     shown = operator_client.get(reverse("admin:adapters_erasure_change", args=[erasure.pk]))
@@ -278,9 +279,10 @@ def test_an_operator_vouches_also_for_a_machine_that_is_gone(operator_client, en
     vllm.stop()
     engines = reverse("admin:adapters_engine_changelist")
     action = {"action": "give_up", "_selected_action": [engine.pk]}
-    assert "type its name" in operator_client.post(engines, action, follow=True).text
+    for unsure in ({}, {"confirm": "local"}, SURE, SURE | {"confirm": "other"}):
+        assert "Type local to go on" in operator_client.post(engines, action | unsure).text
     assert not Engine.objects.get().is_gone
-    operator_client.post(engines, action | {"confirm": "local"})
+    operator_client.post(engines, action | SURE | {"confirm": "local"})
     gone, placement = Engine.objects.get(), Placement.objects.get()
     assert (gone.is_gone, gone.is_draining, gone.is_healthy) == (True, True, False)
     assert (placement.is_wanted, placement.loaded_at, placement.loaded_as) == (False, None, "")

@@ -203,7 +203,7 @@ def test_the_console_shows_styles_versions_engines(operator_client, version, poe
     for model, row in (("style", version.style), ("adapterversion", version), ("engine", "local")):
         pk = getattr(row, "pk", row)
         assert operator_client.get(reverse(f"admin:adapters_{model}_change", args=[pk])).status_code == 200
-    action = {"action": "retire", "_selected_action": [version.pk]}
+    action = {"action": "retire", "_selected_action": [version.pk], "confirmed": "1", "why": "It swears."}
     operator_client.post(reverse("admin:adapters_adapterversion_changelist"), action)
     version.refresh_from_db()
     assert version.status == Status.RETIRED

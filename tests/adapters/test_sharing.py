@@ -22,6 +22,7 @@ from tests.adapters.conftest import known
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
 MODEL = "acme/noir"
+SURE = {"confirmed": "1", "why": "A test asks for it."}
 
 
 @pytest.fixture
@@ -178,18 +179,18 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
 
     offers = reverse("admin:adapters_style_changelist")
     assert "Noir" in operator_client.get(offers, {"offer": "waits"}).text
-    decline = {"action": "decline", "_selected_action": [noir.pk], "reason": "It swears."}
-    operator_client.post(offers, {**decline, "reason": ""})
+    decline = {"action": "decline", "_selected_action": [noir.pk], "confirmed": "1", "why": "It swears."}
+    operator_client.post(offers, {**decline, "why": ""})
     assert Style.objects.get().offered_at
     operator_client.post(offers, decline)
     assert "It swears." in alice_client.get(page_of(noir)).text
 
-    operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk]})
+    operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert not Style.objects.get().is_public  # it is not offered any more
     alice_client.post(deed(noir, "offer"))
     alice_client.post(deed(noir, "withdraw"))
     alice_client.post(deed(noir, "offer"))
-    operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk]})
+    operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert "it is public" in alice_client.get(page_of(noir)).text
     catalogue.select(charlies, noir)
     assert is_routed(charlies)
@@ -234,7 +235,8 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     sharing.share(noir, "charlies-prose", None)
     for tenant in (charlies, doras):
         catalogue.select(tenant, noir)
-    action = {"action": "take_out", "_selected_action": [noir.pk], "reason": "Somebody else's voice."}
+    action = {"action": "take_out", "_selected_action": [noir.pk], "confirmed": "1"}
+    action["why"] = "Somebody else's voice."
     operator_client.post(reverse("admin:adapters_style_changelist"), action)
     assert not is_routed(charlies)
     assert not is_routed(doras)
@@ -244,7 +246,7 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     shares = reverse("admin:adapters_share_changelist")
     share = sharing.share(noir, "charlies-prose", None)
     assert operator_client.get(shares).status_code == 200
-    operator_client.post(shares, {"action": "end_now", "_selected_action": [share.pk]})
+    operator_client.post(shares, {"action": "end_now", "_selected_action": [share.pk], **SURE})
     assert not Style.objects.visible_to(charlies.pk).exists()
 
 

@@ -27,7 +27,9 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     look(page, "verification")
     page.get_by_role("link", name="the mailbox of this machine").click()
     look(page, "mailbox")
-    page.locator("article").filter(has_text=f"{name}@example.org").get_by_role("link").first.click()
+    page.locator("article").filter(has_text=f"{name}@example.org").get_by_role(
+        "link", name=re.compile("^http")
+    ).click()
     page.get_by_role("button", name="Yes, it is mine").click()
     page.get_by_label("Workspace name").fill(name)
     look(page, "found")

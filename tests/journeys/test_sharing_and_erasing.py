@@ -68,7 +68,8 @@ def test_a_style_is_lent_taken_away_and_erased(demo, stranger, random_adapters):
     share = re.search(
         r"/console/adapters/share/(\d+)/change/", fetched(demo.session, "/console/adapters/share/")
     )
-    demo.post("/console/adapters/share/", action="end_now", _selected_action=share.group(1))
+    end_now = {"action": "end_now", "_selected_action": share.group(1)}
+    demo.post("/console/adapters/share/", **end_now, confirmed="1", why="The journey's end.")
     with pytest.raises(openai.NotFoundError) as refused:
         stranger.say(upload.model, QUESTION, **GREEDY)
     assert refused.value.code == "model_not_found"

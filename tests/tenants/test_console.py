@@ -1,14 +1,22 @@
 import pytest
 from django.contrib.admin import site
+from django.contrib.auth.models import Permission
+from django.db import IntegrityError, transaction
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from foundation.console import OperatorAdmin
 from foundation.valkey import limits_key
 from tenants import gate, keys, plans
-from tenants.models import ApiKey, LedgerEntry, Tenant, User
+from tenants.audit import record as record_audit
+from tenants.models import ApiKey, AuditEntry, LedgerEntry, Tenant, User
 from tenants.usage import record
 
 MODELS = [model._meta.model_name for model in site._registry if model._meta.app_label == "tenants"]
+
+
+SURE = {"confirmed": "1", "why": "They asked for it."}
 
 
 def page(model: str, name: str = "changelist", *args: object) -> str:
@@ -38,17 +46,17 @@ def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, ac
     assert shown.status_code == 200
     assert key.digest not in shown.text
     chosen = [key.pk, keys.studio_key(acme).pk]
-    operator_client.post(page("apikey"), {"action": "revoke", "_selected_action": chosen})
+    operator_client.post(page("apikey"), {"action": "revoke", "_selected_action": chosen, **SURE})
     assert ApiKey.objects.get(pk=key.pk).revoked_at
     assert not keys.studio_key(acme).revoked_at
 
 
 def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
-    operator_client.post(page("tenant"), {"action": "suspend", "_selected_action": [acme.pk]})
+    operator_client.post(page("tenant"), {"action": "suspend", "_selected_action": [acme.pk], **SURE})
     assert Tenant.objects.get(pk=acme.pk).suspended_at
-    operator_client.post(page("tenant"), {"action": "resume", "_selected_action": [acme.pk]})
+    operator_client.post(page("tenant"), {"action": "resume", "_selected_action": [acme.pk], **SURE})
     assert Tenant.objects.get(pk=acme.pk).suspended_at is None
-    chosen = {"tenant": acme.pk, "plan_version": plans.newest("writer").pk}
+    chosen = {"tenant": acme.pk, "plan_version": plans.newest("writer").pk, "why": "They paid."}
     assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
     assert plans.limits_of(acme, timezone.now()).plan == "writer"
 
@@ -56,7 +64,7 @@ def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
 @pytest.mark.django_db(transaction=True)
 def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_gate_knows(operator_client, acme, valkey):
     address = page("tenant", "change", acme.pk)
-    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")} | {"why": "They asked."}
     for written, nanousd in [("12.000000001", 12_000_000_001), ("", None)]:
         answer = operator_client.post(address, {"name": "Acme", "monthly_nanousd": written, **inline})
         assert answer.status_code == 302, answer.context["errors"]
@@ -70,7 +78,7 @@ def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_gate_knows(operato
 
 def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, monkeypatch):
     """A change that the gate must know may come while an operator's form is saved."""
-    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")} | {"why": "They asked."}
     before = Tenant.objects.get(pk=acme.pk).gate_changes
     save = Tenant.save
 
@@ -92,7 +100,94 @@ def test_the_console_says_limits_in_words(operator_client, acme):
 
 def test_an_operator_adds_a_user(operator_client):
     assert operator_client.get(page("user", "add")).status_code == 200
-    facts = {"email": "dora@example.org", "usable_password": "true"}
+    facts = {"email": "dora@example.org", "usable_password": "true", "why": "She asked."}
     facts |= {"password1": "a long winding road", "password2": "a long winding road"}
     assert operator_client.post(page("user", "add"), facts).status_code == 302
     assert User.objects.get(email="dora@example.org").check_password("a long winding road")
+
+
+def test_an_action_asks_first_wants_a_reason_says_what_it_did_and_is_written_down(
+    operator_client, operator, acme
+):
+    suspend = {"action": "suspend", "_selected_action": [acme.pk]}
+    asked = operator_client.post(page("tenant"), suspend)
+    assert "nothing is served to them" in asked.text
+    operator_client.post(page("tenant"), suspend | {"confirmed": "1", "why": "  "})
+    assert Tenant.objects.get(pk=acme.pk).suspended_at is None
+    assert not AuditEntry.objects.exists()
+
+    done = operator_client.post(page("tenant"), suspend | {"confirmed": "1", "why": "Spam"}, follow=True)
+    assert "Suspended (1): Acme." in done.text
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.object_type) == (operator, "suspend", "tenants.tenant")
+    assert (entry.object_id, entry.reason, entry.address) == (str(acme.pk), "Spam", "127.0.0.1")
+    assert entry.before["suspended_at"] is None
+    assert entry.after["suspended_at"]
+    assert "Spam" in operator_client.get(page("auditentry")).text
+
+
+def test_a_change_needs_a_reason_and_is_written_down(operator_client, acme):
+    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    change = page("tenant", "change", acme.pk)
+    assert operator_client.post(change, {"name": "Acme & Co", **inline}).status_code == 200
+    assert Tenant.objects.get(pk=acme.pk).name == "Acme"
+    operator_client.post(change, {"name": "Acme & Co", "why": "Their letter of today", **inline})
+    entry = AuditEntry.objects.get()
+    assert (entry.before, entry.after) == ({"name": "Acme"}, {"name": "Acme & Co"})
+
+
+def test_the_audit_log_is_append_only(operator, acme):
+    entry = record_audit(operator, action="look", row=acme, reason="A test")
+    for change in (
+        AuditEntry.objects.filter(pk=entry.pk).delete,
+        lambda: AuditEntry.objects.update(reason=""),
+    ):
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            change()
+
+
+def test_whatever_the_console_changes_is_confirmed_and_written_down(operator, rf):
+    """No page of Django's, allauth's or ours escapes: what can be changed is an OperatorAdmin's."""
+    request = rf.get("/console/")
+    request.user = operator
+    for model_admin in site._registry.values():
+        changes = model_admin.has_add_permission(request) or model_admin.has_change_permission(request)
+        assert isinstance(model_admin, OperatorAdmin) or not changes, model_admin
+        assert not model_admin.has_delete_permission(request), model_admin
+        for action in model_admin._get_base_actions():
+            assert action.name == "delete_selected" or hasattr(action.func, "is_operator_action"), action
+
+
+@pytest.fixture
+def clerk(db) -> User:
+    """An operator who may change users and no more."""
+    user = User.objects.create_user("clerk@example.org", is_staff=True)
+    kinds = ("view_user", "add_user", "change_user", "delete_user")
+    user.user_permissions.set(Permission.objects.filter(codename__in=kinds))
+    return user
+
+
+def test_who_may_change_users_gains_no_rights(clerk, operator, alice):
+    client = Client()
+    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
+    rights = {"is_active": "on", "is_staff": "on", "is_superuser": "on", "why": "I want to."}
+    rights["user_permissions"] = [permission.pk for permission in Permission.objects.all()[:5]]
+    for target in (clerk, operator, alice):
+        before = User.objects.filter(pk=target.pk).values().get()
+        taken = {"email": "taken@example.org", **rights, "last_login_0": "", "last_login_1": ""}
+        status = client.post(page("user", "change", target.pk), taken).status_code
+        assert status == (302 if target == alice else 403)
+        new = {
+            "password1": "a long winding road",
+            "password2": "a long winding road",
+            "usable_password": "true",
+        }
+        assert (
+            client.post(reverse("admin:auth_user_password_change", args=[target.pk]), new).status_code == 403
+        )
+        assert client.post(page("user", "delete", target.pk), {"post": "yes"}).status_code == 403
+        after = User.objects.filter(pk=target.pk).values().get()
+        assert after == before
+        assert not target.user_permissions.exclude(codename__endswith="_user").exists()
+    for kept in ("auth_group", "mfa_authenticator", "account_emailaddress"):
+        assert client.get(reverse(f"admin:{kept}_changelist")).status_code == 403

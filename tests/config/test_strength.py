@@ -1,0 +1,71 @@
+"""A public site does not start with secrets that others know."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+from config.strength import weaknesses
+
+RANDOM = [f"{number:02d}c3a9f07b1e64d58260fe9b7a41c8d35e" for number in range(20)]
+GOOD = {
+    "SITE_URL": "https://polyscribe.example.com",
+    "DJANGO_SECRET_KEY": RANDOM[0],
+    "DATABASE_URL": f"postgres://polyscribe:{RANDOM[1]}@postgres:5432/polyscribe",
+    "VALKEY_URL": f"redis://:{RANDOM[2]}@valkey:6379/0",
+    "CELERY_BROKER_URL": f"redis://:{RANDOM[2]}@valkey:6379/1",
+    "AWS_SECRET_ACCESS_KEY": RANDOM[3],
+    "API_KEY_PEPPERS": f"2:{RANDOM[4]},1:{RANDOM[5]}",
+    "CACHE_SALT_SECRET": RANDOM[6],
+    "ENGINE_API_KEY": RANDOM[7],
+    "EMAIL_URL": "smtp://user:password@mail.example.com:587",
+}
+
+
+def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
+    assert weaknesses(GOOD) == []
+    assert weaknesses(GOOD | {"AWS_SECRET_ACCESS_KEY": ""}) == []
+    assert weaknesses(GOOD | {"ENGINE_API_KEY": "", "ENGINE_KIND": "ray"}) == []
+    assert weaknesses({"SITE_URL": "http://127.0.0.1:8000", "DJANGO_SECRET_KEY": "x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ({"DJANGO_SECRET_KEY": "change-me"}, "DJANGO_SECRET_KEY is a known one"),
+        ({"DJANGO_SECRET_KEY": "django-insecure-" + RANDOM[9]}, "DJANGO_SECRET_KEY is a known one"),
+        ({"DJANGO_SECRET_KEY": RANDOM[9][:31]}, "DJANGO_SECRET_KEY is short"),
+        ({"CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is short"),
+        ({"CACHE_SALT_SECRET": "0" * 64}, "CACHE_SALT_SECRET is not random"),
+        ({"API_KEY_PEPPERS": f"2:{RANDOM[4]},1:00"}, "API_KEY_PEPPERS (number 1) is short"),
+        ({"ENGINE_API_KEY": ""}, "ENGINE_API_KEY is missing"),
+        ({"ENGINE_API_KEY": RANDOM[0]}, "DJANGO_SECRET_KEY and ENGINE_API_KEY are equal"),
+        (
+            {"DATABASE_URL": "postgres://polyscribe@postgres/polyscribe"},
+            "the password in DATABASE_URL is missing",
+        ),
+        ({"VALKEY_URL": "redis://:change-me@valkey:6379/0"}, "the password in VALKEY_URL is a known one"),
+        ({"CELERY_BROKER_URL": "redis://broker:6379/1"}, "the password in CELERY_BROKER_URL is missing"),
+        ({"EMAIL_URL": ""}, "EMAIL_URL names no mail server"),
+        ({"EMAIL_URL": "file:///var/mail"}, "EMAIL_URL names no mail server"),
+        ({"MAILBOX": "1"}, "MAILBOX=1"),
+        ({"DJANGO_DEBUG": "1"}, "DJANGO_DEBUG=1"),
+    ],
+)
+def test_what_a_public_site_must_not_start_with_is_named_without_repeating_it(bad, named):
+    (found,) = weaknesses(GOOD | bad)
+    assert named in found
+    assert not any(secret in found for secret in RANDOM)
+
+
+def test_the_settings_themselves_refuse_so_that_every_process_does():
+    done = subprocess.run(
+        [sys.executable, "-c", "import config.settings"],
+        env={**os.environ, **GOOD, "DJANGO_SECRET_KEY": "change-me"},
+        cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "DJANGO_SECRET_KEY is a known one" in done.stderr
+    assert "Traceback" not in done.stderr
