@@ -76,8 +76,8 @@ def _other_faults(variables: Mapping[str, str]) -> Iterator[str]:
     mail = urlsplit(variables.get("EMAIL_URL", ""))
     if mail.scheme != "smtp" or not mail.hostname:
         yield (
-            "EMAIL_URL names no mail server (smtp://user:password@host:port): nobody could confirm an address, "
-            "and reset links would lie in files or logs."
+            "EMAIL_URL names no mail server (smtp://user:password@host:port): nobody could confirm an "
+            "address, and reset links would lie in files or logs."
         )
     for name in ("MAILBOX", "DJANGO_DEBUG"):
         if variables.get(name) == "1":
