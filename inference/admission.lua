@@ -1,10 +1,10 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes every hold, or changes nothing.
 -- KEYS: limits, key, styles, account, bucket, hold, leases, suspect
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
---       choices asked, period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly,
+--       sequences (prompts times choices), period, its first and its end's millisecond, lease in ms, 1 if the prompt was counted exactly,
 --       the caller's bucket for canaries (0 … 99), prompt tokens (lower bound)
--- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, suspect, unknown_model,
--- too_long, loading, crude (an exact count of the prompt could change the answer), limited. An absent or empty limit
+-- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, suspect, sequences,
+-- unknown_model, too_long, loading, crude (an exact count of the prompt could change the answer), limited. An absent or empty limit
 -- (of a key, of spending) means that there is none.
 -- It runs for every request: plain locals instead of tables halve its time.
 local limits_key, key_key, styles_key, account_key, bucket_key, hold_key, leases_key, suspect_key = unpack(KEYS)
@@ -18,7 +18,7 @@ if now < tonumber(ARGV[9]) or now >= tonumber(ARGV[10]) then return {'other_mont
 
 local limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
   'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
-  'input_nanousd', 'cached_input_nanousd', 'output_nanousd')
+  'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request')
 local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
@@ -34,6 +34,8 @@ local expires_at, only = tonumber(api_key[7]), api_key[8] or ''
 if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
 local suspected_ms = call('PTTL', suspect_key)
 if suspected_ms > 0 then return {'suspect', suspected_ms} end
+local most_sequences = tonumber(limits[12]) or 16 -- published before there was such a limit
+if choices > most_sequences then return {'sequences', most_sequences} end
 
 local function is_loading(route) return string.find(route, '"state": "loading"', 1, true) end
 
@@ -100,12 +102,13 @@ local function limited(scope, limit, retry_ms, allowed, left)
   return {'limited', limit, scope, ceil(retry_ms), allowed, floor(max(0, left)), tokens, nanousd, rates()}
 end
 -- First what waiting does not help, then what it does.
-local function exhausted(scope, cap, budget, most_tokens, used, spent, level)
+local function exhausted(scope, cap, budget, parallel, most_tokens, used, spent, level)
   if cap and used + tokens > cap then return limited(scope, 'tokens_spent', 0, cap, cap - used) end
   if budget and spent + nanousd > budget then
     return limited(scope, 'nanousd_spent', 0, budget, budget - spent)
   end
   if most_tokens and tokens > most_tokens then return limited(scope, 'tokens_too_large', 0, most_tokens, level) end
+  if parallel and choices > parallel then return limited(scope, 'parallel_too_large', 0, parallel, parallel) end
 end
 local function busy(scope, cap, budget, parallel, most_requests, most_tokens, used, spent, held, reserved, open, requests,
     level)
@@ -113,7 +116,9 @@ local function busy(scope, cap, budget, parallel, most_requests, most_tokens, us
   if budget and spent + reserved + nanousd > budget then
     return limited(scope, 'nanousd_in_flight', 2000, budget, budget - spent)
   end
-  if parallel and open >= parallel then return limited(scope, 'parallel', 1000, parallel, 0) end
+  if parallel and open + choices > parallel then
+    return limited(scope, 'parallel', 1000, parallel, parallel - open)
+  end
   if most_requests and requests < 1 then
     return limited(scope, 'requests', (1 - requests) * 60000 / most_requests, most_requests, 0)
   end
@@ -123,8 +128,8 @@ local function busy(scope, cap, budget, parallel, most_requests, most_tokens, us
 end
 local function refused(prompt)
   need(prompt)
-  return exhausted('workspace', cap, budget, most_tokens, used, spent, level)
-    or exhausted('key', cap2, budget2, most_tokens2, used2, spent2, level2)
+  return exhausted('workspace', cap, budget, parallel, most_tokens, used, spent, level)
+    or exhausted('key', cap2, budget2, parallel2, most_tokens2, used2, spent2, level2)
     or busy('workspace', cap, budget, parallel, most_requests, most_tokens, used, spent, held, reserved, open, requests,
       level)
     or busy('key', cap2, budget2, parallel2, most_requests2, most_tokens2, used2, spent2, held2, reserved2, open2,
@@ -144,7 +149,8 @@ if is_cold then return {'loading', field, route} end
 requests, level = requests - 1, level - tokens
 call('HSET', account_key, 'held', held + tokens, 'reserved', reserved + nanousd,
   held_k, held2 + tokens, reserved_k, reserved2 + nanousd)
-call('HSET', bucket_key, 'at', now, 'open', open + 1, 'requests', requests, 'tokens', level, open_k, open2 + 1)
+call('HSET', bucket_key, 'at', now, 'open', open + choices, 'requests', requests, 'tokens', level, open_k,
+  open2 + choices)
 if most_requests2 or most_tokens2 then
   -- '' where there is no limit: one that is set later begins full.
   requests2, level2 = requests2 and requests2 - 1, level2 and level2 - tokens
@@ -154,5 +160,5 @@ call('ZADD', leases_key, now + tonumber(ARGV[11]), tenant .. ' ' .. request)
 local prices = limits[9] .. ' ' .. limits[10] .. ' ' .. limits[11]
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
   'admitted_ms', now, 'route', route, 'version', string.match(route, '"version_id": "([^"]+)"') or '',
-  'prices', prices, 'usage', '0 0 0')
+  'prices', prices, 'usage', '0 0 0', 'sequences', choices)
 return {'admitted', field, route, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}

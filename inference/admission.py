@@ -97,6 +97,7 @@ class Grant:
     prices: Prices
     weight: int = 1
     rates: Rates | None = None
+    sequences: int = 1
     engine: str = ""
     state: State | None = None
 
@@ -160,11 +161,11 @@ async def admit(
          prompt if least is None else least),
     )  # fmt: skip
     if answer[0] != "admitted":
-        raise _refusal(answer, model=model, period=period)
+        raise _refusal(answer, model=model, period=period, sequences=choices)
     _, field, route, granted, tokens, nanousd, now, prices, weight, *rates = answer
     return Grant(
         request_id, caller, period, now, field, read_route(route), route, granted, tokens, nanousd,
-        read_prices(prices), weight, Rates._make(rates),
+        read_prices(prices), weight, Rates._make(rates), choices,
     )  # fmt: skip
 
 
@@ -194,7 +195,7 @@ def period_at(now_ms: int) -> str:
 DENIED = {"suspended": errors.Suspended, "revoked": errors.RevokedKey, "expired": errors.ExpiredKey}
 
 
-def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
+def _refusal(answer: list[Any], *, model: str, period: str, sequences: int) -> Exception:
     verdict, *facts = answer
     refusals: dict[str, Callable[[], Exception]] = {
         "cold": Cold,
@@ -205,7 +206,8 @@ def _refusal(answer: list[Any], *, model: str, period: str) -> Exception:
         "too_long": lambda: errors.ContextTooLong(max_model_len=facts[0]),
         "loading": lambda: Loading(facts[0], read_route(facts[1])),
         "suspect": lambda: errors.SuspectRequest(wait_s=max(1, -(-facts[0] // 1000))),
-        "limited": lambda: _limit_reached(answer, period),
+        "sequences": lambda: errors.TooManySequences(sequences=sequences, allowed=facts[0], param="n"),
+        "limited": lambda: _limit_reached(answer, period, sequences),
     }
     return refusals[verdict]()
 
@@ -216,19 +218,20 @@ LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
     "tokens_too_large": (errors.TooLargeForLimit, "tokens a minute", "tokens"),
     "tokens_in_flight": (errors.InFlightFull, "tokens a month", "tokens"),
     "nanousd_in_flight": (errors.InFlightFull, "budget a month", "tokens"),
-    "parallel": (errors.RateLimited, "requests in parallel", "requests"),
+    "parallel_too_large": (errors.TooManyAtOnce, "requests in parallel", "requests"),
+    "parallel": (errors.RateLimited, "requests in parallel (prompts times `n`)", "requests"),
     "requests": (errors.RateLimited, "requests a minute", "requests"),
     "tokens": (errors.RateLimited, "tokens a minute", "tokens"),
 }
 
 
-def _limit_reached(answer: list[Any], period: str) -> errors.Limited:
+def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Limited:
     _, name, scope, retry_ms, allowed, left, tokens, nanousd, *rates = answer
     error, limit, kind = LIMITS[name]
     shown = usd if name.startswith("nanousd") else "{:,}".format
     needed = nanousd if name.startswith("nanousd") else tokens
     return error(
         scope=scope, limit=limit, type=kind, allowed=shown(allowed), left=shown(left), needed=shown(needed),
-        retry_s=max(1, -(-retry_ms // 1000)), rates=Rates._make(rates),
+        sequences=sequences, retry_s=max(1, -(-retry_ms // 1000)), rates=Rates._make(rates),
         resets_on=f"{months.bounds(period)[1]:%Y-%m-%d} (UTC)",
     )  # fmt: skip

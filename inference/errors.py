@@ -31,6 +31,13 @@ class SuspectRequest(Invalid):
     code = "request_suspected"
 
 
+class TooManySequences(Invalid):
+    """This request is {sequences} sequences (prompts times `n`); the plan of this workspace allows {allowed}.
+    Send fewer prompts or a smaller `n`."""
+
+    code = "too_many_sequences"
+
+
 class RequestFailed(DomainError):
     """The model server failed at this request, and would again, so it is not tried again. Nothing was billed
     but what was sent; change the request."""
@@ -115,6 +122,11 @@ class TooMuchAtOnce(Limited):
 class TooLargeForLimit(Limited):
     """This request may need {needed} tokens, more than the {allowed} tokens a minute of this {scope}. Send a
     shorter prompt or ask for fewer tokens."""
+
+
+class TooManyAtOnce(Limited):
+    """This request is {sequences} sequences (prompts times `n`), more than the {allowed} in parallel of this
+    {scope}. Send fewer prompts or a smaller `n`."""
 
 
 class InFlightFull(Limited):

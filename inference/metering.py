@@ -117,7 +117,7 @@ class Meter:
         await self._restoring(
             (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket),
             (*_running(grant, usage), names.key, grant.period, grant.hold_tokens, grant.hold_nanousd,
-             grant.admitted_ms, _written(grant)),
+             grant.admitted_ms, _written(grant), grant.sequences),
         )  # fmt: skip
 
     async def thaw(self, tag: str, *, grace_ms: int) -> int:

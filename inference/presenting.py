@@ -31,8 +31,8 @@ ADAPTER_STATES: dict[str, Headers] = {
     state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")
 }
 NEVER_AGAIN = (
-    errors.QuotaExhausted, errors.TooLargeForLimit, errors.KeyUsedOtherwise, errors.RequestFailed,
-    errors.EngineDied, errors.SuspectRequest,
+    errors.QuotaExhausted, errors.TooLargeForLimit, errors.TooManyAtOnce, errors.KeyUsedOtherwise,
+    errors.RequestFailed, errors.EngineDied, errors.SuspectRequest,
 )  # fmt: skip
 WITHOUT_CODE = (errors.BadRequest, errors.TooLarge)
 

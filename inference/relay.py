@@ -250,7 +250,7 @@ class _Passage:
     def _turn(self, place: Place) -> Turn:
         assert self._grant
         cost = self._grant.output_tokens * self._asked.choices
-        return Turn(self._caller.names.tenant, place.adapter, self._grant.weight, cost)
+        return Turn(self._caller.names.tenant, place.adapter, self._grant.weight, cost, self._asked.choices)
 
     def _reader(self, place: Place) -> EventStream | WholeAnswer:
         assert self._grant

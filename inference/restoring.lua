@@ -1,7 +1,7 @@
 -- Puts back the hold of a request in flight that Valkey forgot in a flush. No limit is asked: it was admitted.
 -- KEYS: hold, leases, account, bucket
 -- ARGV: request id, tenant id, lease in ms, usage, route, version, engine, key, period, tokens, nano-USD,
---       admitted_ms, prices
+--       admitted_ms, prices, sequences
 -- Returns 1, or 0 when the hold is there.
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local time = redis.call('TIME')
@@ -9,11 +9,11 @@ local key = ARGV[8]
 for _, of in ipairs({'', ':' .. key}) do
   redis.call('HINCRBY', KEYS[3], 'held' .. of, ARGV[10])
   redis.call('HINCRBY', KEYS[3], 'reserved' .. of, ARGV[11])
-  redis.call('HINCRBY', KEYS[4], 'open' .. of, 1)
+  redis.call('HINCRBY', KEYS[4], 'open' .. of, ARGV[14])
 end
 redis.call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3]),
   ARGV[2] .. ' ' .. ARGV[1])
 redis.call('HSET', KEYS[1], 'usage', ARGV[4], 'route', ARGV[5], 'version', ARGV[6], 'engine', ARGV[7],
   'key', key, 'period', ARGV[9], 'tokens', ARGV[10], 'nanousd', ARGV[11], 'admitted_ms', ARGV[12],
-  'prices', ARGV[13])
+  'prices', ARGV[13], 'sequences', ARGV[14])
 return 1

@@ -18,7 +18,7 @@ if sweeps then
   if lease and tonumber(lease) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
 end
 local hold = call('HMGET', hold_key, 'key', 'period', 'tokens', 'nanousd', 'admitted_ms', 'route', 'prices', 'swept',
-  'engine')
+  'engine', 'sequences')
 call('ZREM', leases_key, tenant .. ' ' .. request)
 if not hold[1] then return 0 end
 local swept = tonumber(hold[8])
@@ -30,7 +30,7 @@ else
   call('DEL', hold_key)
 end
 
-local key, tokens, nanousd, open = hold[1], tonumber(hold[3]), tonumber(hold[4]), 1
+local key, tokens, nanousd, open = hold[1], tonumber(hold[3]), tonumber(hold[4]), tonumber(hold[10]) or 1
 if swept then tokens, nanousd, open = 0, 0, 0 end -- its hold was released
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local a = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)

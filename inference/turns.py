@@ -1,7 +1,9 @@
 """Whose turn it is at an engine: weighted fair shares between tenants, and between the styles of each.
 
-An engine works on `capacity` requests at a time, with adapters in so many `slots`; what is beyond waits here,
-where turns are fair, and not in the engine, where nothing that waits grows older. Next is the tenant that was
+An engine works on `capacity` sequences at a time, with adapters in so many `slots`; what is beyond waits
+here, where turns are fair, and not in the engine, where nothing that waits grows older. A request takes as
+many places as it has sequences (prompts times choices), but no more than one tenant may have: vLLM itself
+queues the rest. Next is the tenant that was
 served least for its weight, and of its styles the one that was served least (start-time fair queueing: who
 was idle begins at the present, with no credit for the time away). No tenant alone takes the last places, so
 that whoever comes next begins at once, however much another has sent.
@@ -10,6 +12,11 @@ Where styles are more than slots, they take turns in them. One that has had its 
 nothing more while others wait for a slot, so that it drains and leaves; as many must leave as wait, the
 longest served first. The slot goes to the tenant that had slots for the least time for its weight, and there
 to the style that has waited longest.
+
+A wide request whose turn it is may find too few places free. Then it holds what becomes free until they are
+enough. Only the share of the places that no tenant alone may take goes on to others meanwhile, so that
+newcomers still begin at once, and what overtakes it can't keep it waiting: once what was at work before has
+ended, it fits.
 
 A process keeps turns for its own requests; an engine's places and slots are divided by the number of
 processes.
@@ -33,10 +40,11 @@ QUANTUM_S = 1.0  # a change of adapters stops the engine for up to 50 ms: at mos
 
 @dataclass(eq=False, slots=True)
 class Turn:
-    """One request's place at an engine, or its wait for one. `cost` is in tokens that it may need; `style` is
-    what the engine calls the adapter, "" where the request needs none and so no slot.
+    """One request's places at an engine, or its wait for them. `cost` is in tokens that it may need; `style`
+    is what the engine calls the adapter, "" where the request needs none and so no slot. `places` are
+    those that it has at work; `overtook` is whom, by the number of the hold.
 
-    `rank` is how many requests its tenant had at work when it began: the engine reads prompts in that order,
+    `rank` is how many sequences its tenant had at work when it began: the engine reads prompts in that order,
     so that nobody's first words wait for all that one tenant sent at once.
     """
 
@@ -44,6 +52,9 @@ class Turn:
     style: str
     weight: int
     cost: int
+    sequences: int = 1
+    places: int = 0
+    overtook: int = 0
     rank: int = 0
     is_at_work: bool = False
     asked_s: float = 0.0
@@ -61,8 +72,8 @@ class _Line:
 
 @dataclass(eq=False, slots=True)
 class _Share:
-    """One tenant: its styles' lines, its requests at work, and what it has had for its weight: of tokens
-    (`served`), and of slots (`slots_s`)."""
+    """One tenant: its styles' lines, its sequences at work, its requests that wait, and what it has had for
+    its weight: of tokens (`served`), and of slots (`slots_s`)."""
 
     served: float = 0.0
     slots_s: float = 0.0
@@ -91,6 +102,9 @@ class Turns:
         self._present = _Share()  # where who was away begins while nobody waits
         self._shares: dict[str, _Share] = {}
         self._taken: dict[str, _Slot] = {}  # the longest taken first
+        self._held: tuple[_Share, _Line, Turn] | None = None  # for whom free places are kept
+        self._holds = 0  # how often that was
+        self._overtaking = 0  # places of those who began meanwhile and are still at work
         self.resize(capacity, slots=slots)
 
     @property
@@ -109,7 +123,7 @@ class Turns:
         share = self._share(turn.tenant)
         if not share.waiting:
             self._arrive(share)
-        if not self.waiting and self._has_room(share) and self._fits(turn.style):
+        if not self.waiting and self._has_places(turn, share) and self._fits(turn.style):
             return self._begin(turn, share)
         self._stand_in_line(turn, share)
         self._let_in()
@@ -131,8 +145,10 @@ class Turns:
         if not turn.is_at_work:
             return
         turn.is_at_work = False
-        self.at_work -= 1
-        self._shares[turn.tenant].at_work -= 1
+        self.at_work -= turn.places
+        self._shares[turn.tenant].at_work -= turn.places
+        if turn.overtook and turn.overtook == self._holds:
+            self._overtaking -= turn.places
         if turn.style:
             self._leave_slot(turn.style)
         if self.waiting:
@@ -190,8 +206,44 @@ class Turns:
             self._count_out(share)
 
     def _next(self) -> tuple[_Share, _Line] | None:
-        """Return whose first request is to begin, if one may."""
-        ready = [share for share in self._shares.values() if share.waiting and self._has_room(share)]
+        """Return whose first request is to begin, if one may; hold places for one that is too wide."""
+        if self._held:
+            share, line, turn = self._held
+            if line.waiting and line.waiting[0] is turn and self._may(turn, share) and self._fits(turn.style):
+                return (share, line) if self._has_places(turn, share) else self._overtaker(share, turn)
+            self._held = None  # it gave up, or its slot is another's
+        chosen = self._fair_choice()
+        if chosen is None:
+            return None
+        share, line = chosen
+        if self._has_places(line.waiting[0], share):
+            return chosen
+        self._held = share, line, line.waiting[0]
+        self._holds, self._overtaking = self._holds + 1, 0
+        return self._overtaker(share, line.waiting[0])
+
+    def _overtaker(self, held: _Share, wide: Turn) -> tuple[_Share, _Line] | None:
+        """Return who may begin before a wide request although it is its turn."""
+        places = min(self.capacity - self._most - self._overtaking, self.capacity - self.at_work)
+        is_slot_free = len(self._taken) + (wide.style not in self._taken and bool(wide.style)) < self.slots
+        fitting = [
+            (share, line)
+            for share in self._shares.values()
+            for line in share.lines.values()
+            if share is not held and line.waiting and self._may(line.waiting[0], share)
+            and self._places(line.waiting[0]) <= places
+            and (not line.style or line.style in self._taken or is_slot_free)
+        ]  # fmt: skip
+        if not fitting:
+            return None
+        share, line = min(fitting, key=lambda pair: (pair[0].served, pair[0].at_work, pair[1].served))
+        turn = line.waiting[0]
+        turn.overtook = self._holds
+        return share, line
+
+    def _fair_choice(self) -> tuple[_Share, _Line] | None:
+        """Return whose turn it is, of those that their tenant's places and the slots allow to begin."""
+        ready = [share for share in self._shares.values() if share.waiting and self._is_ready(share)]
         free = self.slots - len(self._taken)
         entering = self._entering(ready) if free < 2 else []
         wanted = len({line.style for _, line in entering})
@@ -205,9 +257,26 @@ class Turns:
         share, lines = min(fitting, key=lambda pair: (pair[0].served, pair[0].at_work))
         return share, min(lines, key=lambda line: line.served)
 
-    def _has_room(self, share: _Share) -> bool:
-        """Return whether a tenant may have one more at work."""
-        return share.at_work < self._most and self.at_work < self.capacity
+    def _places(self, turn: Turn) -> int:
+        """Return how many places a request takes: no more than its tenant may have at all."""
+        return min(turn.sequences, self._most)
+
+    def _may(self, turn: Turn, share: _Share) -> bool:
+        """Return whether a tenant may have a request at work beside what it has."""
+        return share.at_work + self._places(turn) <= self._most
+
+    def _has_places(self, turn: Turn, share: _Share) -> bool:
+        """Return whether a request may begin, as far as places go."""
+        return self._may(turn, share) and self.at_work + self._places(turn) <= self.capacity
+
+    def _is_ready(self, share: _Share) -> bool:
+        """Return whether a tenant may begin what comes next of its own: else its narrow ones would keep its
+        wide ones waiting for ever."""
+        waiting = [line for line in share.lines.values() if line.waiting]
+        if not waiting:  # its last one is just beginning
+            return True
+        fitting = [line for line in waiting if self._fits(line.style)] or waiting
+        return self._may(min(fitting, key=lambda line: line.served).waiting[0], share)
 
     def _fits(self, style: str, leaving: Collection[str] = ()) -> bool:
         """Return whether a style fits the slots: it needs none, need not leave its own, or one is free."""
@@ -216,11 +285,16 @@ class Turns:
         return style not in leaving if style in self._taken else len(self._taken) < self.slots
 
     def _fitting(self, share: _Share, leaving: Collection[str]) -> list[_Line]:
-        return [line for line in share.lines.values() if line.waiting and self._fits(line.style, leaving)]
+        return [line for line in self._possible(share) if self._fits(line.style, leaving)]
+
+    def _possible(self, share: _Share) -> list[_Line]:
+        """Return the lines whose first request its tenant's places allow."""
+        lines = share.lines.values()
+        return [line for line in lines if line.waiting and self._may(line.waiting[0], share)]
 
     def _entering(self, ready: list[_Share]) -> list[tuple[_Share, _Line]]:
         """Return the lines that wait for a slot."""
-        lines = [(share, line) for share in ready for line in share.lines.values() if line.waiting]
+        lines = [(share, line) for share in ready for line in self._possible(share)]
         return [(share, line) for share, line in lines if line.style and line.style not in self._taken]
 
     def _leaving(self, wanted: int) -> list[str]:
@@ -231,13 +305,17 @@ class Turns:
     def _begin(self, turn: Turn, share: _Share) -> None:
         self._present.served = max(self._present.served, share.served)
         for other in self._shares.values() if self.waiting else ():
-            if other.waiting and other.at_work >= self._most:
+            if other.waiting and not self._is_ready(other):
                 # It waits with all that one tenant may have: what others are served is nothing owed to it.
                 other.served = max(other.served, share.served)
         share.served += turn.cost / turn.weight
-        turn.rank, turn.is_at_work = share.at_work, True
-        share.at_work += 1
-        self.at_work += 1
+        turn.rank, turn.is_at_work, turn.places = share.at_work, True, self._places(turn)
+        share.at_work += turn.places
+        self.at_work += turn.places
+        if turn.overtook and turn.overtook == self._holds:
+            self._overtaking += turn.places
+        if self._held and self._held[2] is turn:
+            self._held = None
         if turn.style:
             self._take_slot(turn, share)
 

@@ -55,8 +55,8 @@ def account_key(tenant_id: UUID | str, period: str) -> str:
 
 
 def bucket_key(tenant_id: UUID | str) -> str:
-    """Hash: how many requests are `open`, the minute buckets' levels `requests` and `tokens`, and `at`
-    (milliseconds); each also with `:<key>`."""
+    """Hash: how many sequences are `open` (each request has prompts times `n`), the minute buckets' levels
+    `requests` and `tokens`, and `at` (milliseconds); each also with `:<key>`."""
     return f"{shard(tenant_id)}:{tenant_id}:bucket"
 
 

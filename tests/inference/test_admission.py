@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from foundation import valkey
+from foundation import valkey as valkey_keys
+from inference import presenting
 from inference.admission import Cold, Crude, Loading, admit
 from inference.errors import (
     ExpiredKey,
@@ -12,9 +13,11 @@ from inference.errors import (
     RevokedKey,
     Suspended,
     TooLargeForLimit,
+    TooManyAtOnce,
+    TooManySequences,
     UnknownModel,
 )  # fmt: skip
-from inference.metering import Usage
+from inference.metering import Usage, sweep
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ async def test_the_plan_clamps_the_output(account, ask):
         ({"monthly_tokens": 29}, QuotaExhausted, 29),
         ({"requests_per_minute": 0.5}, RateLimited, 0),
         ({"tokens_per_minute": 29}, TooLargeForLimit, 29),
-        ({"parallel_requests": 0}, RateLimited, 0),
+        ({"parallel_requests": 0}, TooManyAtOnce, 0),
     ],
 )
 async def test_a_refusal_says_what_is_left_and_burns_nothing(account, ask, limits, error, left):
@@ -88,6 +91,60 @@ async def test_parallel_requests_never_pass_the_cap(account, ask):
     assert account.held() == 30 * 7
 
 
+async def test_a_request_takes_as_many_parallel_slots_as_it_has_sequences_and_gives_them_back(
+    gateway, account, ask
+):
+    account.limit(parallel_requests=8)
+    wide = await ask(choices=5)
+    with pytest.raises(RateLimited) as refused:
+        await ask(choices=4)
+    assert (refused.value.facts["left"], account.bucket()["open"]) == ("3", "5")
+    await ask(choices=3)
+    with pytest.raises(RateLimited):
+        await ask()
+    await gateway.meter.settle(wide, Usage(prompt=7, completion=5), "complete")
+    assert account.bucket()["open"] == account.bucket()[f"open:{account.key}"] == "3"
+
+
+@pytest.mark.parametrize("ends", ["settled", "swept", "flushed"])
+async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, ask, valkey, ends):
+    grant = await ask(choices=5)
+    if ends == "flushed":
+        valkey.delete(
+            valkey_keys.hold_key(account.tenant, grant.request_id), valkey_keys.bucket_key(account.tenant)
+        )
+        await gateway.meter.restore(grant, Usage())
+        assert account.bucket()["open"] == "5"
+    if ends == "swept":
+        leases = valkey_keys.leases_key(valkey_keys.shard(account.tenant))
+        valkey.zadd(leases, {f"{account.tenant} {grant.request_id}": 1})
+        assert sweep(valkey) == 1
+    await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
+    assert account.bucket()["open"] == account.bucket()[f"open:{account.key}"] == "0"
+
+
+async def test_a_hold_from_before_sequences_were_counted_is_one(gateway, account, ask):
+    grant = await ask()
+    account.store.hdel(valkey_keys.hold_key(account.tenant, grant.request_id), "sequences")
+    await gateway.meter.settle(grant, Usage(), "complete")
+    assert account.bucket()["open"] == "0"
+
+
+@pytest.mark.parametrize(("limit", "allowed"), [(4, 4), ("", 16)])
+async def test_more_sequences_than_the_plan_allows_are_refused_by_name(account, ask, limit, allowed):
+    account.limit(sequences_per_request=limit, parallel_requests=100)
+    await ask(choices=allowed, output=1)
+    with pytest.raises(TooManySequences, match=f"{allowed + 1} sequences .* allows {allowed}"):
+        await ask(choices=allowed + 1, output=1)
+
+
+async def test_more_sequences_than_may_ever_run_in_parallel_are_not_to_be_sent_again(account, ask):
+    account.limit(parallel_requests=4)
+    with pytest.raises(TooManyAtOnce, match=r"5 sequences .* 4 in parallel") as refused:
+        await ask(choices=5)
+    assert presenting.headers(refused.value) == [(b"x-should-retry", b"false")]
+
+
 async def test_tokens_a_minute_come_back_when_less_was_used(gateway, account, ask):
     account.limit(tokens_per_minute=60)
     grants = [await ask(), await ask()]
@@ -102,7 +159,7 @@ async def test_tokens_a_minute_come_back_when_less_was_used(gateway, account, as
 
 async def test_what_a_key_may_not_use_does_not_exist(account, ask):
     account.offer("legal")
-    account.store.hset(valkey.key_key(account.tenant, account.key), "styles", "0,1")
+    account.store.hset(valkey_keys.key_key(account.tenant, account.key), "styles", "0,1")
     with pytest.raises(UnknownModel):
         await ask(model="poetry")
     with pytest.raises(UnknownModel):
@@ -114,7 +171,7 @@ async def test_what_a_key_may_not_use_does_not_exist(account, ask):
 )
 async def test_a_keys_state_counts_from_the_next_request_on(account, ask, change, error):
     await ask()
-    account.store.hset(valkey.key_key(account.tenant, account.key), mapping=change)
+    account.store.hset(valkey_keys.key_key(account.tenant, account.key), mapping=change)
     with pytest.raises(error):
         await ask()
 
@@ -140,7 +197,7 @@ async def test_a_style_that_is_being_loaded_is_no_404_and_holds_nothing(account,
         ({"monthly_nanousd": 1}, QuotaExhausted),
         ({"requests_per_minute": 0.5}, RateLimited),
         ({"tokens_per_minute": 29}, TooLargeForLimit),
-        ({"parallel_requests": 0}, RateLimited),
+        ({"parallel_requests": 0}, TooManyAtOnce),
     ],
 )
 async def test_who_may_not_ask_has_no_style_loaded(account, ask, limits, error):

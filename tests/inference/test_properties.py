@@ -364,7 +364,9 @@ class History(RuleBasedStateMachine):
             else:
                 assert self.is_flushed or self.told
         bucket = self.store.hgetall(names.bucket_key(self.tenant))
-        assert part_of(bucket, "open") == self._counts([f.ask.key for f in self.held.values()])
+        assert part_of(bucket, "open") == self._counts([
+            f.ask.key for f in self.held.values() for _ in range(f.ask.choices)
+        ])  # fmt: skip
         prefix = names.hold_key(self.tenant, "")
         holds = (name.removeprefix(prefix) for name in self.store.scan_iter(f"{prefix}*"))
         assert {request for request in holds if self._is_held(request)} == set(self.held)
@@ -557,6 +559,8 @@ class History(RuleBasedStateMachine):
                     yield name, side.scope, 0, cap, cap - used
             if (most := side.max("tokens")) and tokens > most:
                 yield "tokens_too_large", side.scope, 0, most, side.level("tokens", now)
+            if (parallel := side.limits["parallel_requests"]) and ask.choices > parallel:
+                yield "parallel_too_large", side.scope, 0, parallel, parallel
 
     def _for_now(self, ask: Ask, tokens: int, nanousd: int, now: int):
         for at, side in enumerate(self._sides(ask)):
@@ -565,10 +569,10 @@ class History(RuleBasedStateMachine):
             ):
                 if cap is not None and used + held + need > cap:
                     yield name, side.scope, 2000, cap, cap - used
-            opened = sum(at == 0 or f.ask.key == ask.key for f in self.held.values())
+            opened = sum(f.ask.choices for f in self.held.values() if at == 0 or f.ask.key == ask.key)
             parallel = side.limits["parallel_requests"]
-            if parallel and opened >= parallel:
-                yield "parallel", side.scope, 1000, parallel, 0
+            if parallel and opened + ask.choices > parallel:
+                yield "parallel", side.scope, 1000, parallel, parallel - opened
             for kind, need in (("requests", 1), ("tokens", tokens)):
                 most, level = side.max(kind), side.level(kind, now)
                 if most and level < need:

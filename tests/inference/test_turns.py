@@ -24,8 +24,10 @@ class Engine:
         self.begun: list[Turn] = []
         self.tasks: dict[Turn, asyncio.Task] = {}
 
-    def ask(self, tenant: str, *, style: str = "poetry", weight: int = 1, cost: int = 10) -> Turn:
-        turn = Turn(tenant, style, weight, cost)
+    def ask(
+        self, tenant: str, *, style: str = "poetry", weight: int = 1, cost: int = 10, sequences: int = 1
+    ) -> Turn:
+        turn = Turn(tenant, style, weight, cost, sequences)
         self.tasks[turn] = asyncio.create_task(self._take(turn))
         return turn
 
@@ -288,6 +290,78 @@ async def test_who_gives_up_waiting_for_a_slot_lets_those_go_on_that_had_to_leav
     assert next_one in engine.at_work
 
 
+async def test_a_request_takes_as_many_places_as_it_has_sequences(engine):
+    [wide] = await flood(engine, A, 1, sequences=5)
+    await flood(engine, A, 3)
+    assert (engine.turns.at_work, len(engine.at_work)) == (6, 2)
+    await engine.end(wide)
+    assert (engine.turns.at_work, engine.turns.waiting) == (3, 0)
+
+
+@pytest.mark.parametrize("sequences", [6, 16, 256])
+async def test_one_that_is_wider_than_the_engine_takes_what_a_tenant_may_have_and_the_reserve_stays(
+    engine, sequences
+):
+    [wide] = await flood(engine, A, 1, sequences=sequences)
+    assert (wide.places, engine.turns.at_work) == (6, 6)
+    [newcomer] = await flood(engine, B, 1)
+    assert newcomer in engine.at_work
+
+
+async def test_a_wide_request_is_not_overtaken_for_ever_and_newcomers_still_begin_at_once(engine):
+    for tenant in (A, B):
+        await flood(engine, tenant, 4)
+    [wide] = await flood(engine, C, 1, sequences=6)
+    before = list(engine.at_work)
+    for tenant in (A, B):
+        await flood(engine, tenant, 50)
+    for turn in before:
+        assert wide in engine.waiting()
+        await engine.end(turn)
+    assert wide in engine.at_work
+    assert engine.turns.at_work == 8
+
+
+async def test_while_a_wide_request_waits_for_places_a_newcomer_begins_at_once(engine):
+    long_ones = await flood(engine, A, 3)
+    [wide] = await flood(engine, B, 1, sequences=6)
+    [newcomer] = await flood(engine, C, 1)
+    assert (wide in engine.waiting(), newcomer in engine.at_work) == (True, True)
+    await flood(engine, D, 5)  # beyond the reserve they would keep it waiting
+    assert engine.turns.at_work == 5
+    for turn in long_ones:
+        await engine.end(turn)
+    assert wide in engine.at_work
+
+
+async def test_a_wide_request_that_gives_up_lets_others_have_what_was_kept_for_it(engine):
+    await flood(engine, A, 3)
+    [wide] = await flood(engine, B, 1, sequences=6)
+    await flood(engine, C, 5)
+    assert engine.turns.at_work == 5
+    engine.tasks[wide].cancel()
+    await engine.settle_down()
+    assert engine.turns.at_work == 8
+
+
+async def test_a_tenants_narrow_requests_do_not_keep_its_own_wide_one_waiting(engine):
+    await flood(engine, A, 30, style="narrow")
+    [wide] = await flood(engine, A, 1, style="wide", sequences=6)
+    await flood(engine, A, 30, style="narrow")
+    for _ in range(6 + 1):  # those at work, and one more: both styles had as little
+        assert wide in engine.waiting()
+        await engine.end()
+    assert engine.at_work == [wide]
+
+
+async def test_shares_count_every_sequence(engine):
+    for _ in range(60):
+        engine.ask(A, cost=4 * 10, sequences=4)
+    await flood(engine, B, 400, cost=10)
+    tokens = await served(engine, 150)
+    assert tokens[A] == pytest.approx(tokens[B], rel=0.2)
+
+
 async def test_many_tenants_are_not_remembered_for_ever(monkeypatch):
     monkeypatch.setattr(turns_module, "REMEMBERED_MAX", 50)
     engine = Engine(4)
@@ -312,6 +386,71 @@ steps = st.lists(
 @settings(max_examples=300, deadline=None)
 def test_no_place_is_lost_or_given_twice_or_left_free_whatever_happens(capacity, slots, steps):
     asyncio.run(_play(capacity, slots, steps))
+
+
+wide_steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("ask"), st.integers(0, 3), st.integers(0, 2), st.sampled_from([1, 1, 2, 5, 16, 256])
+        ),
+        st.tuples(st.just("end"), st.integers(0, 50)),
+        st.tuples(st.just("cancel"), st.integers(0, 50)),
+        st.tuples(st.just("resize"), st.integers(1, 12)),
+        st.tuples(st.just("tick")),
+    ),
+    max_size=120,
+)
+
+
+@given(capacity=st.integers(1, 12), slots=st.sampled_from([1, 2, 9]), steps=wide_steps)
+@settings(max_examples=300, deadline=None)
+def test_wide_requests_pass_no_limit_and_begin_once_what_was_before_them_has_ended(capacity, slots, steps):
+    asyncio.run(_play_wide(capacity, slots, steps))
+
+
+async def _play_wide(capacity, slots, steps):
+    engine, behind = Engine(capacity, slots), {}
+    for name, *args in steps:
+        if name == "ask":
+            tenant, style, sequences = args
+            engine.ask(str(tenant), style=f"s{style}" if style else "", cost=sequences, sequences=sequences)
+        elif name == "tick":
+            engine.now_s += QUANTUM_S / 2
+        elif name == "resize":
+            engine.turns.resize(args[0], slots=slots)
+            behind.clear()
+        elif name == "cancel" and (waiting := engine.waiting()):
+            engine.tasks[waiting[args[0] % len(waiting)]].cancel()
+        elif name == "end" and engine.at_work:
+            engine.turns.leave(engine.at_work.pop(args[0] % len(engine.at_work)))
+        await engine.settle_down()
+        _check_wide(engine, behind)
+    while engine.at_work:
+        await engine.end()
+        _check_wide(engine, behind)
+    assert not engine.waiting()
+    assert (engine.turns.at_work, engine.turns.waiting) == (0, 0)
+    await engine.aclose()
+
+
+def _check_wide(engine, behind):
+    """`behind`: for whom places are held, and who was at work when that began."""
+    turns = engine.turns
+    assert turns.at_work == sum(turn.places for turn in engine.at_work)
+    assert turns.waiting == len(engine.waiting())
+    assert turns._taken.keys() == {turn.style for turn in engine.at_work if turn.style}
+    assert engine.at_work or not engine.waiting()
+    if turns._held and turns._held[2] not in behind:
+        behind.clear()
+        behind[turns._held[2]] = set(engine.at_work)
+    if turns._held:
+        [(wide, before)] = behind.items()
+        assert before & set(engine.at_work), "all that was before it has ended"
+        assert wide in engine.waiting()
+    elif not behind:
+        return
+    else:
+        behind.clear()
 
 
 async def _play(capacity, slots, steps):
