@@ -12,7 +12,7 @@ from django.db import OperationalError
 from foundation import months
 from foundation import valkey as names
 from inference import gateway as module
-from inference.errors import GateUnavailable, InFlightFull
+from inference.errors import EngineBusy, GateUnavailable, InFlightFull
 from inference.gateway import Gateway
 from inference.metering import drain
 from inference.relay import relay
@@ -195,7 +195,8 @@ async def test_fifty_cold_requests_publish_once(gateway, engine, known, publishe
     answers = await asyncio.gather(*(ask(gateway, known) for _ in range(50)), return_exceptions=True)
     assert len(published) == 1
     served = [a for a in answers if not isinstance(a, Exception)]
-    assert {type(a) for a in answers if a not in served} == {InFlightFull}
+    # Not all at once are counted, where the byte bound alone doesn't decide.
+    assert {type(a) for a in answers if a not in served} - {EngineBusy} == {InFlightFull}
     assert len(served) == 2
     assert known.used() == 60
 
