@@ -195,10 +195,11 @@ async def test_fifty_cold_requests_publish_once(gateway, engine, known, publishe
     answers = await asyncio.gather(*(ask(gateway, known) for _ in range(50)), return_exceptions=True)
     assert len(published) == 1
     served = [a for a in answers if not isinstance(a, Exception)]
-    # Not all at once are counted, where the byte bound alone doesn't decide.
-    assert {type(a) for a in answers if a not in served} - {EngineBusy} == {InFlightFull}
-    assert len(served) == 2
-    assert known.used() == 60
+    # Where the byte bound alone doesn't decide they are counted, a few at a time; so some end meanwhile.
+    refused = {type(a) for a in answers if a not in served}
+    assert refused <= {InFlightFull, EngineBusy}
+    assert 2 <= len(served) < 50
+    assert known.used() == 30 * len(served)
 
 
 async def test_two_gateways_may_publish_at_once(open_gateway, gateway, engine, known, published):
