@@ -1,0 +1,44 @@
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from django.conf import settings
+
+
+@pytest.fixture
+def site(tmp_path):
+    """The address of `manage.py runserver`."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "manage.py", "runserver", str(port), "--noreload"]
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(
+            command, cwd=settings.BASE_DIR, env=os.environ, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            until_s = time.monotonic() + 120
+            while time.monotonic() < until_s and running.poll() is None:
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5):
+                    break
+                time.sleep(0.2)
+            yield address
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+def test_runserver_serves_the_api_and_the_pages(site):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{site}/v1/models", timeout=30)
+    assert refused.value.code == 401
+    assert json.load(refused.value)["error"]["code"] == "invalid_api_key"
+    with urllib.request.urlopen(f"{site}/accounts/login/", timeout=30) as page:
+        assert b"<form" in page.read()
