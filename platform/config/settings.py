@@ -187,6 +187,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
     "adapters.tasks.erase": {"queue": "uploads"},
+    "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
     # Each engine has a queue of its own; who enqueues names it.
     "adapters.tasks.reconcile": {"queue": f"engine.{env.read('ENGINE_NAME')}"},

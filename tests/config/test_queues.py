@@ -10,7 +10,10 @@ from config.celery import app
 from stack import application
 from stack.folders import ROOT, Folders
 
-MINUTES = {"adapters.tasks.advance", "adapters.tasks.erase", "adapters.tasks.withdraw_conversions"}
+MINUTES = {
+    "adapters.tasks.advance", "adapters.tasks.erase", "adapters.tasks.prune_storage",
+    "adapters.tasks.withdraw_conversions",
+}  # fmt: skip
 
 
 def queue_of(task: str) -> str:
