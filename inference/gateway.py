@@ -20,6 +20,7 @@ from foundation import valkey
 from inference import scripts
 from inference.admission import Caller, Grant
 from inference.bodies import BodyMemory
+from inference.compilations import Compilations
 from inference.errors import GateUnavailable, UnknownKey
 from inference.health import HealthChecks
 from inference.metering import Meter, Usage, rebuild
@@ -65,6 +66,7 @@ class Gateway:
         self.loading: Counter[UUID] = Counter()  # by tenant: requests that wait for a style, not admitted yet
         self.loading_bytes: Counter[UUID] = Counter()  # and the size of their bodies
         self.claims: set[str] = set()
+        self.compilations = Compilations()
         # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
         self._owners: OrderedDict[str, Caller] = OrderedDict()
         self._demanded_s: OrderedDict[str, float] = OrderedDict()

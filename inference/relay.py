@@ -10,6 +10,7 @@ from secrets import token_hex
 
 from inference import diagnosis, engine, presenting, telemetry
 from inference.admission import Caller, Grant
+from inference.compilations import Compilation
 from inference.engine import WholeAnswer
 from inference.errors import (
     DomainError,
@@ -83,6 +84,7 @@ class _Passage:
         self._grant: Grant | None = None
         self._began_s = time.monotonic()
         self._waited_s: float | None = None
+        self._compilation: Compilation | None = None
 
     async def whole(self) -> Answer:
         """Return the answer in one piece."""
@@ -181,6 +183,8 @@ class _Passage:
                     self._usage.forget()
                 finally:
                     backend.turns.leave(turn)
+                    if self._compilation:
+                        self._compilation.release()
                     if response:
                         response.close()
         except DomainError as error:
@@ -195,6 +199,8 @@ class _Passage:
 
     def _end_wait(self) -> bool:
         self._waited_s = time.monotonic() - self._began_s
+        if self._compilation:
+            self._compilation.compiled()
         return True
 
     def _tell_wait(self, outcome: str) -> None:
@@ -215,9 +221,13 @@ class _Passage:
         try:
             async with asyncio.timeout(None) as attempt:  # the search may end it
                 search.watch(attempt, turn)
+                if self._asked.grammar:
+                    await self._await_compilation(place)
                 await backend.turns.take(turn)
                 if not backend.lets_through(place.adapter):
                     return None  # its circuit has opened while this one waited
+                if self._compilation:
+                    self._compilation.sent()
                 return await engine.send(
                     self._gateway.upstream, self._asked, self._grant, place, rank=turn.rank
                 )
@@ -228,6 +238,12 @@ class _Passage:
         finally:
             search.unwatch()
         return None
+
+    async def _await_compilation(self, place: Place) -> None:
+        """Wait until no other new grammar of this workspace is being compiled."""
+        self._compilation = await self._gateway.compilations.begin(
+            self._caller.tenant_id, place.engine, self._asked.grammar
+        )
 
     async def _diagnosed(self, place: Place, backend: Backend, error: DomainError) -> DomainError:
         """Return what a failure means; that is found out for others, too, though this client may hang up."""

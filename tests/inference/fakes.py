@@ -58,6 +58,7 @@ class FakeEngine:
         self.knows: set[str] | None = None
         self.aborts = False
         self.hangs = False
+        self.may_begin: asyncio.Event | None = None  # streams wait for it after their head
         self.error_event: dict | None = None
         self.health = 200
         self.asked: list[dict] = []
@@ -106,6 +107,8 @@ class FakeEngine:
             return web.json_response(self.chunk(body, "".join(self.words), len(self.words), "message"))
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
+        if self.may_begin and "structured_outputs" in body:
+            await self.may_begin.wait()
         if self.error_event:
             await response.write(self.frame(self.error_event) + b"data: [DONE]\n\n")
             return response

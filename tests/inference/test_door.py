@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from inference import counting, token_pool, waiting
+from inference import compilations, counting, token_pool, waiting
 from inference import gateway as gateway_module
 from inference.errors import EngineBusy, GateUnavailable
 from tests.inference.fakes import chat
@@ -352,3 +352,36 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
     assert await neighbour == 1
     answers = await asyncio.gather(*many, return_exceptions=True)
     assert (most, answers.count(1)) == (2, 16)
+
+
+def wants(*choices):
+    return chat(structured_outputs={"choice": list(choices)}, stream=True)
+
+
+async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine, account):
+    engine.may_begin = asyncio.Event()
+    asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    plain = await client.ask(chat())
+    while len(engine.asked) < 2:
+        await asyncio.sleep(0)
+    assert plain[0] == 200  # who wants no grammar waits for none
+    assert len([body for body in engine.asked if "structured_outputs" in body]) == 1
+    engine.may_begin.set()
+    assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
+    assert len(engine.asked) == 3
+    engine.may_begin.clear()
+    again = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    while len(engine.asked) < 5:  # both are compiled
+        await asyncio.sleep(0)
+    engine.may_begin.set()
+    await asyncio.gather(*again)
+
+
+async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(client, engine, monkeypatch):
+    monkeypatch.setattr(compilations, "HELD_FOR_S", 0.01)
+    engine.may_begin = asyncio.Event()
+    asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    while len(engine.asked) < 2:
+        await asyncio.sleep(0)
+    engine.may_begin.set()
+    assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
