@@ -12,16 +12,16 @@ MAX_KNOWN = 10_000
 
 
 class Compilations:
-    """Which grammars each engine has compiled, as far as this process knows, and whose turn it is to send one."""
+    """Which grammars each engine has compiled, as far as this process knows, and who may send a new one."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def begin(self, tenant_id: UUID, engine: str, grammar: str) -> "Compilation | None":
-        """Return the right to send a new grammar to an engine once it is this request's turn; None needs none.
+        """Return the right to send a new grammar to an engine, once no other of the workspace is under way.
 
-        `release` must follow.
+        None where the engine has it already. `release` must follow.
         """
         if (engine, grammar) in self._known:
             return None

@@ -147,8 +147,10 @@ def containers_in(value: Any) -> Iterator[Any]:
 
 def _check(schema: Any, bill: _Bill) -> None:
     """Check one schema and those in it."""
-    if isinstance(schema, bool):
+    if schema is True:
         return
+    if schema is False:
+        raise bill.refuse("`false` stands only for `items` and `additionalProperties`.")
     if not isinstance(schema, dict):
         raise bill.refuse("each part of the schema must be an object, or true or false.")
     if schema.get("propertyNames") == {"type": "string"}:
@@ -222,6 +224,8 @@ def _check_numbers(schema: dict[str, Any], bill: _Bill) -> None:
     kinds = schema.get("type")
     is_whole = kinds == "integer" or (isinstance(kinds, list) and "integer" in kinds)
     if is_whole:
+        if low != int(low) or high != int(high):
+            raise bill.refuse("the bounds of an integer must be whole numbers.")
         low = low + 1 if low == schema.get("exclusiveMinimum") else low
         high = high - 1 if high == schema.get("exclusiveMaximum") else high
         is_exclusive = False
@@ -240,7 +244,9 @@ def _check_array(schema: dict[str, Any], bill: _Bill) -> None:
         raise bill.refuse("`maxItems` must not be below the number of `prefixItems`.")
     if least is not None or most is not None:
         bill.add(ITEMS_MS)
-    for item in [*prefix, schema.get("items", True)]:
+    if schema.get("items") is False and (least or 0) > len(prefix):
+        raise bill.refuse("`minItems` must not be above the number of `prefixItems` where `items` is false.")
+    for item in [*prefix, schema.get("items") or True]:
         _check(item, bill)
 
 
@@ -254,7 +260,7 @@ def _check_object(schema: dict[str, Any], bill: _Bill) -> None:
         raise bill.refuse(f"a request's schemas may have {MAX_PROPERTIES} properties in all.")
     optional = len(properties.keys() - set(required))
     bill.add(PROPERTY_MS * len(properties) + OPTIONAL_PAIR_MS * optional**2)
-    for inner in [*properties.values(), schema.get("additionalProperties", True)]:
+    for inner in [*properties.values(), schema.get("additionalProperties") or True]:
         _check(inner, bill)
     for name in ("$defs", "definitions"):
         definitions = _mapping(schema, name, bill)

@@ -358,12 +358,17 @@ def wants(*choices):
     return chat(structured_outputs={"choice": list(choices)}, stream=True)
 
 
+async def sent(engine, count):
+    async with asyncio.timeout(20):
+        while len(engine.asked) < count:  # noqa: ASYNC110 the engine is another task
+            await asyncio.sleep(0.005)
+
+
 async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine, account):
     engine.may_begin = asyncio.Event()
     asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
     plain = await client.ask(chat())
-    while len(engine.asked) < 2:
-        await asyncio.sleep(0)
+    await sent(engine, 2)
     assert plain[0] == 200  # who wants no grammar waits for none
     assert len([body for body in engine.asked if "structured_outputs" in body]) == 1
     engine.may_begin.set()
@@ -371,8 +376,7 @@ async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine
     assert len(engine.asked) == 3
     engine.may_begin.clear()
     again = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
-    while len(engine.asked) < 5:  # both are compiled
-        await asyncio.sleep(0)
+    await sent(engine, 5)  # both are compiled
     engine.may_begin.set()
     await asyncio.gather(*again)
 
@@ -381,7 +385,6 @@ async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(clie
     monkeypatch.setattr(compilations, "HELD_FOR_S", 0.01)
     engine.may_begin = asyncio.Event()
     asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
-    while len(engine.asked) < 2:
-        await asyncio.sleep(0)
+    await sent(engine, 2)
     engine.may_begin.set()
     assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]

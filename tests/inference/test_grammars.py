@@ -25,6 +25,9 @@ def an_object(count, schema=TEXT, **more):
 HARMFUL = {
     "beyond 64 bits": {"type": "integer", "minimum": 10**18, "maximum": 10**19},
     "a number without end": {"type": "number", "minimum": -1e308 * 10},
+    "a bound in between": {"type": "integer", "minimum": 0.5},
+    "no value at all": {"type": "object", "properties": {"a": False}},
+    "no items, but two": {"type": "array", "items": False, "minItems": 2},
     "no integer between": {"type": "integer", "minimum": 5, "maximum": 4},
     "itself": {"$ref": "#"},
     "a circle": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},

@@ -112,11 +112,22 @@ def test_a_message_of_a_schema(claude):
     assert message.parsed_output.colour in ("blue", "red")
 
 
-def test_tokens_of_a_message_are_counted(claude):
-    turns = [{"role": "user", "content": "The sea is wide and deep. " * 40}]
-    counted = claude.messages.count_tokens(model="poetry", messages=turns, system="Be short.").input_tokens
-    message = claude.messages.create(**ASKED | {"messages": turns, "max_tokens": 1}, system="Be short.")
-    assert counts(message.usage)[0] <= counted <= counts(message.usage)[0] + 128
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [{"role": "user", "content": "The sea is wide and deep. " * 40}],
+        [*QUESTION, {"role": "assistant", "content": "Ünïcödé 😀\n\n  "}, {"role": "user", "content": [
+            {"type": "text", "text": " a"}, {"type": "text", "text": "b "}]}],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("system", [{}, {"system": "Be short."}])
+def test_tokens_of_a_message_are_counted_exactly(claude, turns, system):
+    counted = claude.messages.count_tokens(model="poetry", messages=turns, **system).input_tokens
+    asked = ASKED | {"messages": turns, "max_tokens": 1} | system
+    assert counted == counts(claude.messages.create(**asked).usage)[0]
+    events = list(claude.messages.create(**asked, stream=True))
+    assert events[0].type == "message_start"
+    assert counted == events[0].message.usage.input_tokens
 
 
 @pytest.mark.parametrize(
