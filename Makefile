@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -92,6 +92,10 @@ bench-engine: ## The real engine through the gateway and directly
 bench-fairness: ## What one tenant feels while another floods the engine
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) run --all -- .venv/bin/python -m bench.fairness
+
+bench-neighbours: ## What a neighbour feels while others attack, and what they pay; ARGS='seed sequences'
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) run --all -- .venv/bin/python -m bench.neighbours $(ARGS)
 
 # 32 places, so that it is slots that styles wait for: one tenant has 24 of them at most.
 bench-rotation: ## 64 styles on 8 slots: whether any waits longer than the others

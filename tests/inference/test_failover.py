@@ -357,13 +357,23 @@ async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(accou
     assert (account.events(), account.held()) == ([], 0)
 
 
-async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded, monkeypatch):
-    monkeypatch.setattr(waiting, "WAITING_MAX_PER_TENANT", 3)
+@pytest.mark.parametrize(
+    ("bound", "most"),
+    [
+        ("WAITING_MAX_PER_TENANT", 3), ("WAITING_MAX", 3),
+        ("WAITING_MAX_BYTES_PER_TENANT", 350), ("WAITING_MAX_BYTES", 350),
+    ],
+)  # fmt: skip
+async def test_not_everybody_may_wait_for_a_load(
+    gateway, account, ask, demanded, monkeypatch, *, bound, most
+):
+    monkeypatch.setattr(waiting, bound, most)  # a body here has about 85 bytes
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
     assert {error.facts["adapter_state"] for error in answers} == {"loading"}
     assert not gateway.loading
+    assert not gateway.loading_bytes
 
 
 def at_work_or_in_line(gateway, account):

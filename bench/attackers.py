@@ -1,0 +1,80 @@
+"""The tenants of bench/neighbours.py, made and counted by the site's own code.
+
+`python -m bench.attackers DEED`:
+`found NUMBER` makes so many workspaces on the free plan, each with a key, a login and a style of two versions
+that serve nowhere; it prints them as JSON. `paid TENANT…` drains usage into the ledger and prints what these
+workspaces paid. `recorded REQUEST` prints whether the ledger has a request.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from secrets import token_hex
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from allauth.account.models import EmailAddress  # noqa: E402
+from django.db.models import Count, Sum  # noqa: E402
+
+from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
+from adapters.public import select  # noqa: E402
+from inference.tasks import drain  # noqa: E402
+from tenants.models import UsageEvent  # noqa: E402
+from tenants.public import User, found_tenant, issue  # noqa: E402
+
+
+def found(number: str) -> list[dict[str, str]]:
+    """Return new workspaces: id, API key, login, password, and the style whose versions can be compared."""
+    return [_workspace() for _ in range(int(number))]
+
+
+def paid(*tenants: str) -> dict[str, int]:
+    """Return the usage rows of some workspaces: how many, their tokens and their cost."""
+    drain()
+    rows = UsageEvent.objects.filter(tenant__in=tenants)
+    sums = rows.aggregate(
+        requests=Count("pk"),
+        prompt_tokens=Sum("prompt_tokens", default=0),
+        completion_tokens=Sum("completion_tokens", default=0),
+        nanousd=Sum("cost_nanousd", default=0),
+    )
+    return {name: int(value) for name, value in sums.items()}
+
+
+def recorded(request_id: str) -> bool:
+    """Return whether a request's usage is in PostgreSQL; it is not drained for that."""
+    return UsageEvent.objects.filter(request_id=request_id).exists()
+
+
+def _workspace() -> dict[str, str]:
+    name, password = f"attacker-{token_hex(4)}", token_hex(12)
+    login = f"{name}@polyscribe.example"
+    user = User.objects.create_user(login, password=password)
+    EmailAddress.objects.create(user=user, email=login, verified=True, primary=True)
+    tenant = found_tenant(user, name=name, slug=name)
+    for style in Style.objects.filter(is_public=True):
+        select(tenant, style)
+    base = BaseModel.objects.earliest("pk")
+    style = Style.objects.create(owner=tenant, slug="twice", name="Twice", base_model=base)
+    versions = [
+        AdapterVersion.objects.create(
+            style=style, number=number, status=Status.SERVING, sha256="0" * 64, config_sha256="0" * 64, rank=8
+        )
+        for number in (1, 2)
+    ]
+    Style.objects.filter(pk=style.pk).update(live_version=versions[0])
+    _, secret = issue(tenant, name="attack", by=user)
+    return {
+        "id": str(tenant.pk), "api_key": secret, "login": login, "password": password,
+        "style": f"/styles/{name}/twice/",
+    }  # fmt: skip
+
+
+DEEDS: dict[str, Callable[..., object]] = {"found": found, "paid": paid, "recorded": recorded}
+
+if __name__ == "__main__":
+    print(json.dumps(DEEDS[sys.argv[1]](*sys.argv[2:])))

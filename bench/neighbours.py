@@ -1,0 +1,377 @@
+"""`make bench-neighbours`: what a neighbour feels while others attack, and what the attackers pay.
+
+`python -m stack run --all -- python -m bench.neighbours [ATTACK …]`. A workspace asks one short question
+after the other; its time to the first token is taken before and during each attack by two workspaces on the
+free plan. The attackers' clients retry as OpenAI's do: twice, unless they are told not to. What they paid is
+read from the ledger. Writes bench/results/neighbours.json after each attack, so that what was measured is kept.
+"""
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
+from typing import Any
+
+import aiohttp
+import httpx2
+import uvloop
+
+from bench import report
+from stack.errors import Miss
+from stack.folders import ROOT
+from stack.pages import Session, attribute, fetched, link, posted, signed_in, token
+from stack.smoke import STYLE
+from stack.trials.trial import made
+
+ATTACKERS = 2
+AT_ONCE = 4  # requests that one attacker has open
+QUESTIONS = 8  # of the neighbour, before an attack
+ATTACK_S = 40.0  # an attack that goes on is ended then
+QUESTION_S = 60.0  # a question that has no first token by then counts as so long
+CALM_S = 60.0  # so long may it take after an attack until the neighbour is answered as before
+RETRIES = 2
+COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
+OURS, THEIRS = "poetry", "legal"
+OUT = report.RESULTS / "neighbours.json"
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """A workspace on the free plan."""
+
+    id: str
+    api_key: str
+    login: str
+    password: str
+    style: str
+
+
+@dataclass
+class Scene:
+    """Where an attack happens, and how its requests were answered."""
+
+    http: aiohttp.ClientSession
+    site: str
+    attackers: list[Attacker]
+    answers: Counter[str] = field(default_factory=Counter)
+
+    async def send(self, attacker: Attacker, path: str, body: dict[str, Any]) -> None:
+        """Send one request as OpenAI's client does, with its retries."""
+        headers = {"authorization": f"Bearer {attacker.api_key}"}
+        for attempt in range(RETRIES + 1):
+            try:
+                async with self.http.post(path, json=body, headers=headers) as answer:
+                    await answer.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                self.answers[type(error).__name__] += 1
+                return
+            self.answers[str(answer.status)] += 1
+            if not _is_retried(answer.status, answer.headers.get("x-should-retry")):
+                return
+            await asyncio.sleep(0.5 * 2**attempt)
+
+    async def send_all(self, requests: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Send requests, all of them from each attacker, AT_ONCE at a time."""
+        bodies = list(requests)
+        await asyncio.gather(*(self._send_as(attacker, bodies) for attacker in self.attackers))
+
+    async def _send_as(self, attacker: Attacker, bodies: list[tuple[str, dict[str, Any]]]) -> None:
+        left = iter(bodies)
+
+        async def work() -> None:
+            for path, body in left:
+                await self.send(attacker, path, body)
+
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+    async def in_a_browser(self, act: Callable[[Session, Attacker], Iterable[str]]) -> None:
+        """Let each attacker act on the pages, in threads."""
+        await asyncio.gather(*(asyncio.to_thread(self._act, act, one) for one in self.attackers))
+
+    def _act(self, act: Callable[[Session, Attacker], Iterable[str]], attacker: Attacker) -> None:
+        try:
+            with signed_in(self.site, login=attacker.login, password=attacker.password) as session:
+                for answer in act(session, attacker):
+                    self.answers[answer] += 1
+        except (Miss, httpx2.HTTPError) as error:
+            self.answers[f"{type(error).__name__}: {str(error)[:120]}"] += 1
+
+
+def _is_retried(status: int, advice: str | None) -> bool:
+    return advice != "false" and (status in (408, 409, 429) or status >= 500)
+
+
+@dataclass
+class Felt:
+    """What a neighbour felt: times to the first token, in seconds; those that never came, too."""
+
+    times_s: list[float] = field(default_factory=list)
+    failed: int = 0
+
+    def figures(self) -> dict[str, float]:
+        """Return them as the results have them."""
+        times = self.times_s or [0.0]
+        return {
+            "median_ms": round(median(times) * 1000, 1), "worst_ms": round(max(times) * 1000, 1),
+            "asked": len(self.times_s), "failed": self.failed,
+        }  # fmt: skip
+
+
+@dataclass
+class Neighbour:
+    """Asks a short question, again and again."""
+
+    http: aiohttp.ClientSession
+    api_key: str
+    request_id: str = ""
+
+    async def ask(self, felt: Felt) -> None:
+        """Ask once and note when the first token came."""
+        body = {"model": OURS, "messages": [{"role": "user", "content": "What is rain?"}], "max_tokens": 4}
+        headers = {"authorization": f"Bearer {self.api_key}"}
+        began_s, first_s, last = time.perf_counter(), 0.0, b""
+        try:
+            async with (
+                asyncio.timeout(QUESTION_S),
+                self.http.post(CHAT, json=body | {"stream": True}, headers=headers) as answer,
+            ):
+                self.request_id = answer.headers.get("x-request-id", "")
+                async for line in answer.content:
+                    if not first_s and b'"delta":' in line:
+                        first_s = time.perf_counter() - began_s
+                    last = line.strip() or last
+        except (aiohttp.ClientError, TimeoutError):
+            last = b""
+        felt.times_s.append(first_s or time.perf_counter() - began_s)
+        felt.failed += last != b"data: [DONE]"
+
+    async def ask_until(self, done: asyncio.Future[None], felt: Felt) -> None:
+        """Ask until an attack is over, and at least twice."""
+        while not done.done() or len(felt.times_s) < 2:
+            await self.ask(felt)
+
+    async def calm(self, median_s: float) -> float:
+        """Return after how many seconds it is answered about as before; CALM_S when it is not."""
+        began_s = time.perf_counter()
+        while (took_s := time.perf_counter() - began_s) < CALM_S:
+            felt = Felt()
+            await self.ask(felt)
+            if not felt.failed and felt.times_s[0] < max(1.0, 3 * median_s):
+                return took_s
+        return CALM_S
+
+
+def chat(content: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    """Return a chat request in the style that is attacked with."""
+    messages = [{"role": "user", "content": content}]
+    return CHAT, {"model": THEIRS, "messages": messages, "max_tokens": 8} | more
+
+
+def schema(of: dict[str, Any]) -> dict[str, Any]:
+    """Return the field that asks for an answer in a schema."""
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": of}}}
+
+
+async def seed(scene: Scene) -> None:
+    """Item 0: seeded prompts that are longer than a step."""
+    text = "Write about the sea and the wind and the rain. " * 6
+    await scene.send_all(chat(text, seed=number, temperature=1, max_tokens=2) for number in range(12))
+
+
+async def request_500(scene: Scene) -> None:
+    """Item 1: what vLLM answers with a 500 of its own."""
+    schemas: list[dict[str, Any]] = [
+        {"type": "integer", "minimum": 10**18, "maximum": 10**19},
+        {"$ref": "#"},
+        {"type": "string", "pattern": "a\x00b"},
+    ]
+    deep = "[" * 900 + "]" * 900
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": deep}}
+    called = [
+        {"role": "user", "content": "Go."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "Done."},
+    ]
+    deep_call = CHAT, {"model": THEIRS, "messages": called, "max_tokens": 8}
+    bodies = [chat("Rain?", **schema(one)) for one in schemas]
+    await scene.send_all([*bodies, deep_call] * 4)
+
+
+async def sequences(scene: Scene) -> None:
+    """Item 2: many sequences in one request: more than are allowed, and as many as are."""
+    prompts = ["Write a long text about the sea. "] * 8
+    wide = COMPLETIONS, {"model": THEIRS, "prompt": prompts, "n": 16, "max_tokens": 64}
+    allowed = COMPLETIONS, {"model": THEIRS, "prompt": prompts[:2], "n": 2, "max_tokens": 64}
+    await scene.send_all([wide, chat("Rain?", n=16, max_tokens=64), *[allowed] * 6])
+
+
+async def large_schema(scene: Scene) -> None:
+    """Item 3: schemas and patterns that take minutes to compile."""
+    many = {f"property_{number:04}": {"type": "string"} for number in range(3000)}
+    values = [f"value {number} {number * 7919}" for number in range(5000)]
+    patterns = [{"type": "string", "pattern": f"^([a-z]{{1,{n}}}-?){{1,{n}}}$"} for n in range(20, 60)]
+    schemas: list[dict[str, Any]] = [
+        {"type": "object", "properties": many, "required": list(many)},
+        {"type": "string", "enum": values},
+        {"anyOf": patterns},
+        {"type": "string", "pattern": "^(([a-z]{1,50}){1,50}){1,50}(([0-9]{1,50}){1,50}){1,50}$"},
+    ]
+    await scene.send_all([chat("Rain?", **schema(one)) for one in schemas] * 2)
+
+
+async def refused(scene: Scene) -> None:
+    """Item 4: prompts that can't fit, of almost four megabytes."""
+    await scene.send_all([chat("word " * 780_000)] * 24)
+
+
+async def compare(scene: Scene) -> None:
+    """Item 7: comparisons of long answers that are hard to compare."""
+    first, second = "a b " * 1000, "b a a " * 666
+
+    def act(session: Session, attacker: Attacker) -> Iterable[str]:
+        page = fetched(session, link(fetched(session, "/"), "k"))
+        form = {"csrfmiddlewaretoken": token(page), "prompt": ["Why?"] * 8}
+        form |= {"first": [first] * 8, "second": [second] * 8}
+        path = f"{attacker.style}compare/answers/?a=1&b=2"
+        until_s = time.monotonic() + ATTACK_S / 2
+        for _ in range(20):
+            if time.monotonic() > until_s:
+                return
+            answer = session.post(path, data=form, headers={"Referer": scene.site})
+            yield str(answer.status_code)
+
+    await scene.in_a_browser(act)
+
+
+async def archives(scene: Scene) -> None:
+    """Item 10: archives of one megabyte that hold a gigabyte of zeros."""
+    archive = await asyncio.to_thread(_bomb)
+
+    def act(session: Session, attacker: Attacker) -> Iterable[str]:
+        page = fetched(session, link(fetched(session, "/"), "s") + "new/")
+        csrf, where = token(page), attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
+        for number in range(3):
+            version = posted(session, where, csrf=csrf, body={
+                "name": f"Zeros {number}", "slug": f"zeros-{number}", "description": "Zeros.",
+                "sample_prompt": "Rain?", "goes_live": True,
+                "files": [{"name": "style.zip", "size": len(archive)}],
+            })  # fmt: skip
+            for upload in version["uploads"]:  # type: ignore[attr-defined]
+                answer = httpx2.post(
+                    upload["url"], data=upload["fields"], files={"file": ("style.zip", archive)}, timeout=60
+                )
+                yield f"stored {answer.status_code}"
+            posted(session, str(version["finish"]), body={}, csrf=csrf)
+            yield "finished"
+
+    await scene.in_a_browser(act)
+
+
+def _bomb() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(STYLE / "adapter_config.json", "adapter_config.json")
+        with archive.open("adapter_model.safetensors", "w", force_zip64=True) as weights:
+            for _ in range(64):
+                weights.write(bytes(16 * 1024 * 1024))
+    return out.getvalue()
+
+
+ATTACKS: dict[str, tuple[int, Callable[[Scene], Awaitable[None]]]] = {
+    "seed": (0, seed),
+    "request_500": (1, request_500),
+    "sequences": (2, sequences),
+    "schema": (3, large_schema),
+    "refused": (4, refused),
+    "compare": (7, compare),
+    "archives": (10, archives),
+}
+
+
+async def _deed(*words: str) -> Any:
+    """Return what the site's own code says, run in a process of its own."""
+    command = [sys.executable, "-m", "bench.attackers", *words]
+    run = partial(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(run)
+    if done.returncode:
+        raise SystemExit(f"✗ {' '.join(words[:1])}: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout)
+
+
+async def measured(name: str, http: aiohttp.ClientSession, neighbour: Neighbour) -> dict[str, Any]:
+    """Return what the neighbour felt before and during one attack, and what it cost the attackers."""
+    item, attack = ATTACKS[name]
+    attackers = [Attacker(**facts) for facts in await _deed("found", str(ATTACKERS))]
+    scene = Scene(http, os.environ["SITE_URL"], attackers)
+    before, during = Felt(), Felt()
+    for _ in range(QUESTIONS):
+        await neighbour.ask(before)
+    began_s = time.perf_counter()
+    attacking = asyncio.ensure_future(asyncio.wait_for(attack(scene), ATTACK_S))
+    await neighbour.ask_until(attacking, during)
+    [ended] = await asyncio.gather(attacking, return_exceptions=True)
+    took_s = time.perf_counter() - began_s
+    row_after_s = await _recorded_after_s(neighbour.request_id)
+    calm_after_s = await neighbour.calm(median(before.times_s))
+    return {
+        "item": item, "before": before.figures(), "during": during.figures(),
+        "attack_s": round(took_s, 1), "attack_ended": "by itself" if ended is None else type(ended).__name__,
+        "calm_after_s": round(calm_after_s, 1), "usage_row_after_s": row_after_s,
+        "answers": dict(scene.answers.most_common()),
+        "paid": await _deed("paid", *(attacker.id for attacker in attackers)),
+    }  # fmt: skip
+
+
+async def _recorded_after_s(request_id: str) -> float | None:
+    """Return how long the neighbour's last usage row took, to the second; None when it did not come."""
+    began_s = time.perf_counter()
+    while request_id and time.perf_counter() - began_s < CALM_S:
+        if await _deed("recorded", request_id):
+            return round(time.perf_counter() - began_s, 1)
+    return None
+
+
+async def run(names: list[str]) -> dict[str, Any]:
+    """Measure the attacks one after the other; write after each."""
+    [quiet] = made(os.environ, {"neighbour": 10**9})
+    found: dict[str, Any] = {}
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=ATTACK_S + 20)
+    site = os.environ["SITE_URL"]
+    async with aiohttp.ClientSession(site, connector=connector, timeout=timeout) as http:
+        neighbour, warming = Neighbour(http, quiet.api_key), Felt()
+        for _ in range(QUESTIONS):
+            await neighbour.ask(warming)
+        for name in names:
+            print(f"  {name} …", file=sys.stderr, flush=True)
+            found[name] = await measured(name, http, neighbour)
+            print(f"  {name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
+            facts = {"device": os.environ.get("ENGINE_DEVICE", ""), "attackers": ATTACKERS}
+            OUT.write_text(json.dumps({**facts, "attacks": found}, indent=1) + "\n")
+    return found
+
+
+def main() -> int:
+    """Measure, print, write."""
+    if missing := {"SITE_URL", "DATABASE_URL"} - os.environ.keys():
+        raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-neighbours`.")
+    names = sys.argv[1:] or list(ATTACKS)
+    if unknown := set(names) - ATTACKS.keys():
+        raise SystemExit(f"✗ no such attack: {', '.join(sorted(unknown))}; there are {', '.join(ATTACKS)}.")
+    for name, figures in uvloop.run(run(names)).items():
+        felt = (f"{when} {figures[when]['median_ms']:.0f} / {figures[when]['worst_ms']:.0f} ms"
+                for when in ("before", "during"))  # fmt: skip
+        print(f"{name}: {', '.join(felt)}; paid {figures['paid']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
