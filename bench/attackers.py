@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from secrets import token_hex
+from uuid import UUID
 
 import django
 
@@ -35,7 +36,7 @@ def found(number: str) -> list[dict[str, str]]:
 def paid(*tenants: str) -> dict[str, int]:
     """Return the usage rows of some workspaces: how many, their tokens and their cost."""
     drain()
-    rows = UsageEvent.objects.filter(tenant__in=tenants)
+    rows = UsageEvent.objects.filter(tenant__in=map(UUID, tenants))
     sums = rows.aggregate(
         requests=Count("pk"),
         prompt_tokens=Sum("prompt_tokens", default=0),

@@ -3,7 +3,7 @@
 `python -m stack run --all -- python -m bench.neighbours [ATTACK …]`. A workspace asks one short question
 after the other; its time to the first token is taken before and during each attack by two workspaces on the
 free plan. The attackers' clients retry as OpenAI's do: twice, unless they are told not to. What they paid is
-read from the ledger. Writes bench/results/neighbours.json after each attack, so that nothing measured is lost.
+read from the ledger. Writes bench/results/neighbours.json after each attack: what was measured is kept.
 """
 
 import asyncio
