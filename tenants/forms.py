@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.module_loading import import_string
 
 from foundation.money import NANO, usd
-from tenants import accounts
+from foundation.names import is_reserved, validate_name
+from tenants import accounts, members
 from tenants.keys import KeyLimits
 from tenants.models import ApiKey, Tenant
 
@@ -37,8 +38,16 @@ class FoundForm(forms.Form):
         max_length=80,
         label="Workspace name",
         help_text="Yours or your team's. It goes before the names of your own styles.",
+        validators=[validate_name],
         widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": "Acme Letters"}),
     )
+
+    def clean_workspace(self) -> str:
+        """Refuse what reads as Polyscribe itself."""
+        name = str(self.cleaned_data["workspace"])
+        if is_reserved(name):
+            raise forms.ValidationError(members.ReservedName(name=name).message)
+        return name
 
 
 class DollarsField(forms.DecimalField):
@@ -139,6 +148,7 @@ class KeyForm(LimitsForm):
 
     name = forms.CharField(
         max_length=60,
+        validators=[validate_name],
         help_text="What will use it.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "newsletter"}),
     )

@@ -9,12 +9,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from foundation import names
 from foundation.errors import Conflict, Invalid, NotFound
 from tenants import gate, keys, plans
 from tenants.models import Membership, PlanVersion, Subscription, Tenant, User
 
-# Words that would read as something else in an address or in `model=`.
-RESERVED = frozenset({"base", "console", "new", "polyscribe", "styles", "v1", "versions"})
 HOUSE_NAME, HOUSE_SLUG = "Polyscribe", "polyscribe"
 
 
@@ -36,11 +35,19 @@ class BadSlug(Invalid):
     code = "bad_slug"
 
 
+class ReservedName(Invalid):
+    """The name "{name}" is reserved: it reads as Polyscribe itself. Choose another one."""
+
+    code = "reserved_name"
+
+
 def found_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
     """Return a new tenant on the free plan that a user owns. Without a slug, one is made from the name.
 
-    Raises SlugTaken or BadSlug for a given slug.
+    Raises ReservedName; and SlugTaken or BadSlug for a given slug.
     """
+    if names.is_reserved(name):
+        raise ReservedName(name=name)
     with transaction.atomic():
         tenant = _with_slug(name, slug) if slug else _with_slug_of(name)
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
@@ -120,7 +127,7 @@ def _furnish(tenant: Tenant, plan: str) -> None:
 
 
 def _with_slug(name: str, slug: str) -> Tenant:
-    if slug != slugify(slug) or slug in RESERVED:
+    if slug != slugify(slug) or names.is_reserved(slug):
         raise BadSlug(slug=slug)
     tenant = _create(name, slug)
     if tenant is None:
@@ -129,7 +136,7 @@ def _with_slug(name: str, slug: str) -> Tenant:
 
 
 def _with_slug_of(name: str) -> Tenant:
-    tries = (_create(name, slug) for slug in _slugs(name) if slug not in RESERVED)
+    tries = (_create(name, slug) for slug in _slugs(name) if not names.is_reserved(slug))
     tenant = next((tenant for tenant in tries if tenant is not None), None)
     if tenant is None:
         raise SlugTaken(slug=slugify(name))

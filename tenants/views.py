@@ -18,6 +18,7 @@ from tenants import keys as api_keys
 from tenants.access import MemberRequest, member_required
 from tenants.forms import BudgetForm, FoundForm, KeyForm, LimitsForm
 from tenants.models import ApiKey, Tenant, User
+from tenants.permissions import KeyAction, manageable, may
 
 
 @require_GET
@@ -32,6 +33,7 @@ def keys(request: MemberRequest) -> HttpResponse:
 @member_required
 def issue_key(request: MemberRequest) -> HttpResponse:
     """Make a key and show its secret, this once."""
+    _require(request, KeyAction.ISSUE)
     form = KeyForm(request.POST, tenant=request.tenant)
     if not form.is_valid():
         return _keys_page(request, form, status=400)
@@ -51,6 +53,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """Change the limits of a key in use."""
     live = ApiKey.objects.shown().live(timezone.now())
     key = get_object_or_404(live, pk=key_id, tenant=request.tenant)
+    _require(request, KeyAction.LIMIT, key)
     given = request.POST if request.method == "POST" else None
     form = LimitsForm(given, tenant=request.tenant, key=key)
     if not form.is_valid():
@@ -66,6 +69,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
 def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """End a key when its name was typed."""
     key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
+    _require(request, KeyAction.REVOKE, key)
     if request.POST.get("name", "").strip() != key.name:
         error = {"key_id": key.pk, "sentence": f"That is not its name. Type {key.name} to revoke it."}
         return _keys_page(request, KeyForm(tenant=request.tenant), status=400, revoke_error=error)
@@ -117,11 +121,22 @@ def found(request: HttpRequest) -> HttpResponse:
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
+def _require(request: MemberRequest, action: KeyAction, key: ApiKey | None = None) -> None:
+    """Raise PermissionDenied unless the table of permissions allows it."""
+    if not may(request.user, request.tenant, action, key):
+        raise PermissionDenied(
+            f"Only who made this key, or an owner of {request.tenant.name}, can {action} it. Ask an owner."
+        )
+
+
 def _keys_page(request: MemberRequest, form: KeyForm, *, status: int = 200, **more: Any) -> HttpResponse:
     own = ApiKey.objects.shown().filter(tenant=request.tenant)
     since = request.user.review_keys_since
+    allowed = manageable(request.user, request.tenant, list(own))
     context = {
         "keys": own,
+        "may_limit": allowed[KeyAction.LIMIT],
+        "may_revoke": allowed[KeyAction.REVOKE],
         "active_count": own.live(timezone.now()).count(),
         "to_review": own.live(timezone.now()).filter(created_at__lt=since) if since else [],
         "form": form,

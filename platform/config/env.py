@@ -83,6 +83,10 @@ VARIABLES: dict[str, Variable] = {
     "SECURITY_CONTACT": Variable(
         "", "Where to report holes: addresses of mail or pages. Empty: no /.well-known/security.txt."
     ),
+    "HSTS_SUBDOMAINS": Variable(
+        "0", "1 lets browsers use https alone for every subdomain of SITE_URL, too. Only where all have it."
+    ),
+    "HSTS_PRELOAD": Variable("0", "1 allows the site on browsers' lists of https-only sites."),
     "OPERATOR_MFA": Variable(
         "0",
         "1 asks operators for a second factor before the console. Where SITE_URL is https it always does.",

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from foundation.money import usd
+from foundation.names import validate_name
 from tenants.models.people import Tenant, User
 
 
@@ -27,7 +28,7 @@ class ApiKey(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
-    name = models.CharField(max_length=60)
+    name = models.CharField(max_length=60, validators=[validate_name])
     digest = models.CharField(  # noqa: DJ001
         max_length=64, unique=True, null=True, editable=False,
         help_text="HMAC-SHA256 of the secret in hex; none for the studio's own key, which has no secret.",

@@ -8,6 +8,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 
+from foundation.names import validate_name
+
 
 class UserManager(BaseUserManager["User"]):
     """Users are known by e-mail address; there are no user names."""
@@ -29,6 +31,8 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail", unique=True)
+    first_name = models.CharField("first name", max_length=150, blank=True, validators=[validate_name])
+    last_name = models.CharField("last name", max_length=150, blank=True, validators=[validate_name])
     review_keys_since = models.DateTimeField(
         null=True,
         blank=True,
@@ -59,7 +63,7 @@ class Tenant(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     slug = models.SlugField(max_length=40, unique=True, help_text="Names its styles: acme/brand-voice.")
-    name = models.CharField(max_length=80)
+    name = models.CharField(max_length=80, validators=[validate_name])
     is_house = models.BooleanField(default=False, help_text="Owns the public styles, named without an owner.")
     monthly_nanousd = models.BigIntegerField(
         null=True, blank=True, help_text="Its own budget a month. None: only the plan's cap."

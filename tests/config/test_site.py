@@ -65,3 +65,16 @@ def test_there_is_no_security_txt_without_a_contact(client, settings):
     settings.SECURITY_CONTACT = []
 
     assert client.get("/.well-known/security.txt").status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", [*PAGES, "account_email", "home"])
+def test_private_pages_stay_in_no_cache(alice_client, name):
+    assert "no-store" in alice_client.get(reverse(name)).headers["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_what_everybody_sees_may_be_kept_but_not_a_form_of_accounts(client):
+    assert "Cache-Control" not in client.get("/healthz").headers
+    for name in ("account_login", "account_signup", "account_reset_password"):
+        assert "no-store" in client.get(reverse(name)).headers["Cache-Control"]

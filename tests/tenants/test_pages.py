@@ -231,16 +231,16 @@ def test_a_wrong_form_makes_no_key_and_loses_nothing(alice_client, key, facts):
     assert ApiKey.objects.shown().get() == key
 
 
-def test_revoking_asks_for_the_name(bob_client, key):
+def test_revoking_asks_for_the_name(alice_client, key):
     address = reverse("tenants:revoke_key", args=[key.pk])
-    page = bob_client.post(address, {"name": "desktop"})
+    page = alice_client.post(address, {"name": "desktop"})
     assert page.status_code == 400
     assert page.context["revoke_error"]["sentence"] in page.text
     assert ApiKey.objects.shown().get().revoked_at is None
-    assert bob_client.get(address).status_code == 405
-    assert bob_client.post(address, {"name": " laptop "}).status_code == 302
+    assert alice_client.get(address).status_code == 405
+    assert alice_client.post(address, {"name": " laptop "}).status_code == 302
     assert ApiKey.objects.shown().get().revoked_at
-    assert "Revoked" in bob_client.get(reverse("tenants:keys")).text
+    assert "Revoked" in alice_client.get(reverse("tenants:keys")).text
 
 
 def test_who_has_no_tenant_founds_one_first(operator_client):

@@ -1,0 +1,70 @@
+"""The table of permissions, through the pages."""
+
+import pytest
+from django.urls import reverse
+
+from foundation import names
+from tenants import keys, members
+from tenants.models import ApiKey, Tenant
+from tenants.permissions import ALLOWED, KeyAction, Role, Whose
+
+TABLE = [
+    (role, action, whose, whose is Whose.OWN or ALLOWED[role].get(action) == Whose.ANY)
+    for role in (Role.OWNER, Role.MEMBER)
+    for action in (KeyAction.LIMIT, KeyAction.REVOKE)
+    for whose in (Whose.OWN, Whose.ANY)
+]
+
+
+@pytest.fixture
+def people(alice, bob, alice_client, bob_client):
+    """Acme's owner and a member, each with a browser."""
+    return [(alice, alice_client), (bob, bob_client)]
+
+
+@pytest.mark.parametrize(("role", "action", "whose", "allowed"), TABLE)
+def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
+    (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
+    key, _ = keys.issue(Tenant.objects.get(), name="laptop", by=person if whose is Whose.OWN else other)
+    address = reverse(f"tenants:{action}_key", args=[key.pk])
+    answer = client.post(address, {"name": "laptop", "parallel_requests": "3"})
+    key.refresh_from_db()
+    assert answer.status_code == (302 if allowed else 403)
+    assert bool(key.revoked_at or key.parallel_requests) is allowed
+    assert (address in client.get(reverse("tenants:keys")).text) is (allowed and not key.revoked_at)
+
+
+def test_the_table_is_as_decided():
+    assert dict.fromkeys(KeyAction, Whose.ANY) == ALLOWED[Role.OWNER]
+    assert dict.fromkeys(KeyAction, Whose.OWN) == ALLOWED[Role.MEMBER]
+
+
+@pytest.mark.parametrize(
+    "mark", ["\u202e", "\u200b", "\u2066", "\ufeff", "\x07", "\u00ad", "\u2028", "\U000e0061"]
+)
+def test_names_hold_no_marks_that_cannot_be_seen(alice_client, operator_client, acme, mark):
+    assert alice_client.post(reverse("tenants:issue_key"), {"name": f"lap{mark}top"}).status_code == 400
+    assert operator_client.post(reverse("tenants:found"), {"workspace": f"De{mark}sk"}).status_code == 400
+    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    change = reverse("admin:tenants_tenant_change", args=[acme.pk])
+    operator_client.post(change, {"name": f"Ac{mark}me", "why": "A test", **inline})
+    assert Tenant.objects.get().name == "Acme"
+    assert not ApiKey.objects.shown().exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Admin", "POLYSCRIBE", "Poly Scribe", "Polyscribe Support", "\uff53upport", "api", " Billing ", "www"],
+)
+def test_names_that_read_as_polyscribe_are_reserved(charlie, operator_client, name):
+    page = operator_client.post(reverse("tenants:found"), {"workspace": name})
+    assert page.status_code == 400
+    assert "is reserved" in page.text
+    with pytest.raises(members.ReservedName):
+        members.found_tenant(charlie, name=name)
+
+
+def test_ordinary_names_are_not_reserved():
+    for name in ("Acme Letters", "Supporting Cast", "Müller & Söhne", "日本語", "Testament"):
+        names.validate_name(name)
+        assert not names.is_reserved(name)
