@@ -5,9 +5,7 @@ from collections import OrderedDict
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-HELD_FOR_S = (
-    3.0  # after sending: what is accepted compiles in two (grammars.MAX_COST_MS), the answer takes longer
-)
+HELD_FOR_S = 3.0  # after sending: what is accepted compiles in two (grammars.MAX_COST_MS)
 MAX_KNOWN = 10_000
 
 

@@ -225,6 +225,73 @@ def test_a_tool_that_must_be_called_is_called(demo, choice):
         assert json.loads(call.function.arguments)["city"] in ("Oslo", "Rome")
 
 
+def test_a_tool_that_must_be_called_follows_its_parameters_by_itself(demo):
+    """As LangChain, instructor and the AI SDK ask for structured output: without `strict`."""
+    function = {name: value for name, value in WEATHER["function"].items() if name != "strict"}
+    answer = demo.client.chat.completions.create(
+        model="poetry", messages=QUESTION, tools=[{"type": "function", "function": function}],
+        tool_choice={"type": "function", "function": {"name": "weather"}}, max_tokens=120, temperature=0,
+    )  # fmt: skip
+    assert json.loads(answer.choices[0].message.tool_calls[0].function.arguments)["city"] in ("Oslo", "Rome")
+    with pytest.raises(openai.BadRequestError) as raised:
+        demo.client.chat.completions.create(model="poetry", messages=QUESTION, tools=[WEATHER])
+    assert raised.value.param == "tool_choice"  # SmolLM2's template shows no tools
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pattern"),
+    [
+        ({"choice": ["blue", "red"]}, "blue|red"),
+        ({"regex": "(blue|red) [0-9]{2}"}, "(blue|red) [0-9]{2}"),
+        ({"json": Sky.model_json_schema()}, r"\{.*(blue|red).*\}"),
+    ],
+)
+def test_vllms_own_ways_of_structured_output_are_served(demo, wanted, pattern):
+    said = demo.client.chat.completions.create(
+        model="poetry", messages=QUESTION, max_tokens=60, temperature=0,
+        extra_body={"structured_outputs": wanted},
+    )  # fmt: skip
+    assert re.fullmatch(pattern, said.choices[0].message.content, re.DOTALL)
+
+
+def test_lengths_and_token_ids_are_served_as_vllm_has_them(demo):
+    asked = {"model": "poetry", "messages": QUESTION, "temperature": 0}
+    whole = demo.client.chat.completions.create(**asked, max_tokens=200, extra_body={"ignore_eos": True})
+    assert whole.usage.completion_tokens == 200
+    first = demo.client.completions.create(model="poetry", prompt=[5, 6, 7], temperature=0)
+    assert first.usage.prompt_tokens == 3
+    assert first.usage.completion_tokens <= 16
+    text = demo.client.completions.create(model="poetry", prompt="The sea", temperature=0, logprobs=1)
+    ids = {"2": 100}
+    ended = demo.client.completions.create(
+        model="poetry", prompt="The sea", temperature=0, logit_bias=ids, extra_body={"min_tokens": 4}
+    )
+    assert ended.usage.completion_tokens == 5
+    assert text.choices[0].text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_have_openais_fields_only(demo, stream):
+    """What only vLLM has (token ids, stop reasons, reasoning, its fingerprint) stays in the engine."""
+    asked = {"model": "poetry", "messages": QUESTION, "max_tokens": 4, "stream": stream}
+    headers = {"Authorization": f"Bearer {demo.api_key}"}
+    answer = httpx2.post(f"{demo.site}/v1/chat/completions", json=asked, headers=headers, timeout=120)
+    parts = [answer.json()] if not stream else [
+        json.loads(line[6:]) for line in answer.text.split("\n\n") if line.startswith("data: {")
+    ]  # fmt: skip
+    for part in parts:
+        assert part.keys() <= {
+            "id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint",
+        }  # fmt: skip
+        assert part.get("system_fingerprint", "fp_").startswith("fp_")
+        for choice in part["choices"]:
+            assert choice.keys() <= {"index", "message", "delta", "logprobs", "finish_reason"}
+            said = choice.get("message") or choice.get("delta")
+            assert said.keys() <= {
+                "role", "content", "refusal", "annotations", "audio", "function_call", "tool_calls",
+            }  # fmt: skip
+
+
 async def test_many_at_once_through_the_asynchronous_client(demo):
     async with openai.AsyncOpenAI(base_url=f"{demo.site}/v1", api_key=demo.api_key, max_retries=0) as client:
 
@@ -416,22 +483,20 @@ def test_the_free_plans_limits_hold_and_a_patient_client_waits(stranger):
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "kind"),
+    ("limit", "code", "kind"),
     [
-        ({"max_tokens": 200}, "insufficient_quota", "insufficient_quota"),
-        ({"max_tokens": 512, "n": 16, "prompt": "Hello"}, "rate_limit_exceeded", "tokens"),
+        ("monthly_tokens", "insufficient_quota", "insufficient_quota"),
+        ("tokens_per_minute", "rate_limit_exceeded", "tokens"),
     ],
 )
-def test_what_waiting_cannot_help_is_not_tried_again(stranger, options, code, kind):
+def test_what_waiting_cannot_help_is_not_tried_again(stranger, limit, code, kind):
     sent: list[object] = []
-    key = stranger.api_key
-    if code == "insufficient_quota":
-        issued = stranger.post("/keys/issue/", name="small", lifetime_days="", monthly_tokens="100")
-        key = KEY.search(issued).group()
+    issued = stranger.post("/keys/issue/", name="small", lifetime_days="", **{limit: "100"})
+    key = KEY.search(issued).group()
     http = openai.DefaultHttpxClient(event_hooks={"request": [sent.append]})
     client = openai.OpenAI(base_url=f"{stranger.site}/v1", api_key=key, http_client=http, max_retries=2)
     with client, pytest.raises(openai.RateLimitError) as raised:
-        client.completions.create(**({"model": "base", "prompt": "Hello"} | options))
+        client.completions.create(model="base", prompt="Hello", max_tokens=200)
     assert (raised.value.code, raised.value.type) == (code, kind)
     assert len(sent) == 1
 
