@@ -1,6 +1,7 @@
 """One new grammar of a workspace at a time: compiling one takes CPU from everybody, and can't be stopped."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -45,16 +46,19 @@ class Compilation:
     def __init__(self, compilations: Compilations, lock: asyncio.Lock, key: tuple[str, str]) -> None:
         self._compilations, self._lock, self._key = compilations, lock, key
         self._timer: asyncio.TimerHandle | None = None
+        self._sent_s = 0.0
         self._is_over = False
 
     def sent(self) -> None:
         """Begin to count the time: the engine has the request now."""
+        self._sent_s = time.monotonic()
         self._timer = asyncio.get_running_loop().call_later(HELD_FOR_S, self.release)
 
-    def compiled(self) -> None:
-        """End the turn with the first byte: the grammar is there."""
+    def compiled(self) -> float:
+        """End the turn with the first byte: the grammar is there. Return how many seconds that took."""
         self._compilations.note(self._key)
         self.release()
+        return time.monotonic() - self._sent_s
 
     def release(self) -> None:
         """End the turn, if it has not ended yet."""

@@ -200,8 +200,15 @@ class _Passage:
     def _end_wait(self) -> bool:
         self._waited_s = time.monotonic() - self._began_s
         if self._compilation:
-            self._compilation.compiled()
+            self._tell_compilation(self._compilation.compiled())
         return True
+
+    def _tell_compilation(self, took_s: float) -> None:
+        assert self._grant
+        telemetry.grammar_compiled(
+            request=self._request_id, tenant=self._caller.names.tenant, engine=self._grant.engine,
+            grammar=self._asked.grammar[:12], took_s=took_s,
+        )  # fmt: skip
 
     def _tell_wait(self, outcome: str) -> None:
         """Log a wait that was long: until the first byte, or for none."""

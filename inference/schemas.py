@@ -19,6 +19,7 @@ TOOLS_GROWTH = 4
 COMPLETION_TOKENS = 16  # of /v1/completions where nothing is said, as OpenAI has it
 # They are for the gateway; the engine gets its own.
 GATEWAYS = ("model", "stream", "stream_options", "user", "max_completion_tokens")
+OF_TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 TABLES: dict[Kind, fields.Table] = {"chat": fields.CHAT, "text": fields.TEXT}
 
 
@@ -68,21 +69,20 @@ def parse(kind: Kind, body: bytes) -> Asked:
     if raw.get("model") is None:
         raise BadRequest("You must provide a `model`: the name of a style, such as `poetry`.", param="model")
     taken = fields.take(TABLES[kind], raw)
-    ours = {name: taken.pop(name, None) for name in GATEWAYS}
-    stream, options = ours["stream"] is True, ours["stream_options"]
+    model, user = taken.pop("model"), taken.pop("user", "")
+    stream, options = taken.pop("stream", False), taken.pop("stream_options", None)
+    shorter = taken.pop("max_completion_tokens", 0)
     if options is not None and not stream:
         raise BadRequest("`stream_options` is for streams: set `stream`.", param="stream_options")
     grammar = _check_chat(taken) if kind == "chat" else _check_text(taken)
-    output_tokens = ours["max_completion_tokens"] or taken.get("max_tokens", 0)
-    if kind == "text" and not output_tokens:
-        output_tokens = COMPLETION_TOKENS
+    output_tokens = shorter or taken.get("max_tokens") or (COMPLETION_TOKENS if kind == "text" else 0)
     if output_tokens and taken.get("min_tokens", 0) > output_tokens:
         raise BadRequest("`min_tokens` must not be above `max_tokens`.", param="min_tokens")
     asked = Asked(
-        kind=kind, model=ours["model"], fields=taken, stream=stream,
+        kind=kind, model=model, fields=taken, stream=stream,
         include_usage=bool(options and options.get("include_usage")), output_tokens=output_tokens,
         choices=1, choices_per_prompt=taken.get("n", 1), body_bytes=len(body),
-        prompt_field="messages" if kind == "chat" else "prompt", user=ours["user"] or "", grammar=grammar,
+        prompt_field="messages" if kind == "chat" else "prompt", user=user, grammar=grammar,
     )  # fmt: skip
     asked.choices = asked.choices_per_prompt * (1 if kind == "chat" else len(asked.prompts()))
     if asked.choices > fields.MAX_SEQUENCES:
@@ -108,7 +108,7 @@ def read(body: bytes) -> dict[str, Any]:
 def _check_chat(taken: dict[str, Any]) -> str:
     """Write a chat's conversation anew; return what names its grammar. Raises BadRequest."""
     taken["messages"] = conversation.rebuild_messages(taken.get("messages"))
-    tools = conversation.rebuild_tools(taken)
+    tools = [] if taken.keys().isdisjoint(OF_TOOLS) else conversation.rebuild_tools(taken)
     if taken.get("top_logprobs") and not taken.get("logprobs"):
         raise BadRequest("`top_logprobs` needs `logprobs`.", param="top_logprobs")
     return _rebuild_constraint(taken, tools)
@@ -138,6 +138,8 @@ def _check_text(taken: dict[str, Any]) -> str:
 def _rebuild_constraint(taken: dict[str, Any], tools: list[Any]) -> str:
     """Write what the answer must look like anew; return what names it, "" where it is free."""
     form, structure = taken.get("response_format"), taken.get("structured_outputs")
+    if form is None and structure is None and not tools:
+        return ""
     if structure is not None:
         if tools or (form is not None and form["type"] != "text"):
             raise BadRequest(

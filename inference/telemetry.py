@@ -53,6 +53,7 @@ _opened = Lines(logging.getLogger("inference.circuit"), "circuit_opened")
 _closed = Lines(logging.getLogger("inference.circuit"), "circuit_closed")
 _settlements = Lines(logging.getLogger("inference.settlement"), "settlement_refused")
 _errors = Lines(logging.getLogger("inference.answer"), "answered_5xx")
+_grammars = Lines(logging.getLogger("inference.grammar"), "grammar_compiled")
 _slow = Lines(logging.getLogger("inference.answer"), "slow_request")
 
 
@@ -84,3 +85,8 @@ def answered_5xx(*, request: str, status: int, code: str) -> None:
 def slow_request(*, request: str, tenant: str, engine: str, waited_s: float, outcome: str) -> None:
     """A request waited long for its first byte, or in vain."""
     _slow.write(request=request, tenant=tenant, engine=engine, waited_s=waited_s, outcome=outcome)
+
+
+def grammar_compiled(*, request: str, tenant: str, engine: str, grammar: str, took_s: float) -> None:
+    """An engine got a grammar that was new to it; `took_s` until the first byte."""
+    _grammars.write(request=request, tenant=tenant, engine=engine, grammar=grammar, took_s=took_s)
