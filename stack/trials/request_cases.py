@@ -119,6 +119,8 @@ TEXT = SAMPLING | {
     "suffix": Values(["x"]),
 }  # fmt: skip
 MESSAGES = {
+    "messages": Values([user(SHORT), user(LONG)]),
+    "thinking": Values([{"type": "disabled"}]),
     "temperature": Values([0, 1]),
     "top_p": Values([1e-9, 1]),
     "top_k": Values([1, 2**31 - 1]),
@@ -130,6 +132,8 @@ MESSAGES = {
     "metadata": Values([{"user_id": "someone"}]),
 }
 RESPONSES = {
+    "include": Values([[]]),
+    "truncation": Values(["disabled", "auto"]),
     "temperature": Values([0, 2]),
     "top_p": Values([1e-9, 1]),
     "seed": Values([-HUGE - 1, HUGE]),
@@ -151,7 +155,9 @@ PROMPTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "/v1/messages": ({"messages": user(SHORT)}, {"messages": user(LONG)}),
     "/v1/responses": ({"input": SHORT}, {"input": LONG}),
 }
-OF_EVERY_CASE = {"model", "stream", "stream_options"}
+CONTROL = {"model", "stream", "stream_options", "input"}  # every case has them, or may not
+PAIRED = ("/v1/chat/completions", "/v1/completions")
+UNSERVED = "x"  # what a field is tried with that is ignored or refused
 LENGTHS = {"/v1/messages": "max_tokens", "/v1/responses": "max_output_tokens"}
 
 
@@ -175,12 +181,24 @@ KILLERS = [  # what once ended an engine comes first, whatever the seed
 
 
 def without_values() -> set[str]:
-    """Return the fields of the contract that the trial knows no values for; there must be none."""
-    missing: set[str] = set()
-    for path in ("/v1/chat/completions", "/v1/completions"):
-        served = {name for name, field in FORMS[path].items() if field.fate == "served"}
-        missing |= served - VALUES[path].keys() - OF_EVERY_CASE
-    return missing
+    """Return the served fields of the contract that the trial has no values for; there must be none."""
+    return {
+        f"{name} of {path}"
+        for path, values in values_by_path().items()
+        for name, tried in values.items()
+        if not (tried.ends or tried.alone or name in CONTROL)
+    }
+
+
+def values_by_path() -> dict[str, dict[str, Values]]:
+    """Return what each field of the contract is tried with: our values, else the contract's own ends."""
+    found: dict[str, dict[str, Values]] = {}
+    for path, ours in VALUES.items():
+        found[path] = {}
+        for name, field in FORMS[path].items():
+            known = ours.get(name) or Values(field.ends)
+            found[path][name] = known if field.fate == "served" else Values([], [UNSERVED])
+    return found
 
 
 def drawn(seed: int) -> list[Case]:
@@ -192,13 +210,17 @@ def drawn(seed: int) -> list[Case]:
 
 def combined() -> Iterator[tuple[str, dict[str, object]]]:
     """Yield paths and fields: each value alone, and for the two main forms all pairs of ends."""
-    for path, values in VALUES.items():
+    by_path = values_by_path()
+    for path, values in by_path.items():
         for name, tried in values.items():
             for value in (*tried.ends, *tried.alone):
+                if value == UNSERVED:
+                    yield path, {name: value}
+                    continue
                 for long, stream in product((False, True), repeat=2):
                     yield path, PROMPTS[path][long] | {"stream": stream, name: value}
-    for path in ("/v1/chat/completions", "/v1/completions"):
-        for (first, firsts), (second, seconds) in combinations(VALUES[path].items(), 2):
+    for path in PAIRED:
+        for (first, firsts), (second, seconds) in combinations(by_path[path].items(), 2):
             for one, other in product(firsts.ends, seconds.ends):
                 yield path, {first: one, second: other}
 

@@ -13,7 +13,7 @@ def test_every_field_of_the_contract_has_values():
 def test_a_new_field_without_values_is_named(monkeypatch):
     monkeypatch.setitem(FORMS["/v1/completions"], "new_field", Field("served", "new"))
 
-    assert without_values() == {"new_field"}
+    assert without_values() == {"new_field of /v1/completions"}
 
 
 @pytest.mark.parametrize(("path", "values"), [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT)])
