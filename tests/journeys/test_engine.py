@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from stack.ray import KIND
-from tests.journeys.conftest import eventually
+from tests.journeys.conftest import eventually, run_engine_script
 
 LONG = "Write about the sea and the wind and the rain. " * 6  # longer than a step of 48 tokens
 SEEDED = {
@@ -58,11 +58,14 @@ def test_a_stranger_beside_the_engine_gets_nothing(method, path):
 
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.environ.get("ENGINE_KIND") == KIND, reason="a cluster loads adapters by itself")
-def test_loads_meanwhile_change_nobody_elses_answer(random_adapters):
+def test_loads_meanwhile_change_nobody_elses_answer(tmp_path):
     """All slots write, and loads take slots away from them: the fault of vLLM's pull request 47725."""
     assert os.environ["ENGINE_DTYPE"] == "float32", "exact comparison needs a float32 engine"
     slots = int(os.environ["ENGINE_MAX_LORAS"])
-    writing, coming = random_adapters[:slots], random_adapters[slots:]
+    options = ["--base", os.environ["BASE_MODEL_DIR"], "--out", str(tmp_path), "--count", str(slots + 2)]
+    run_engine_script("generate.py", *options, "--seed", "47725")  # files that no style has
+    folders = sorted(tmp_path.iterdir())
+    writing, coming = folders[:slots], folders[slots:]
     with Engine() as engine, ThreadPoolExecutor(slots) as pool:
         for folder in writing:
             engine.load(folder.name, folder)
