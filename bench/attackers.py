@@ -36,7 +36,7 @@ def found(number: str) -> list[dict[str, str]]:
 def paid(*tenants: str) -> dict[str, int]:
     """Return the usage rows of some workspaces: how many, their tokens and their cost."""
     drain()
-    rows = UsageEvent.objects.filter(tenant__in=map(UUID, tenants))
+    rows = UsageEvent.objects.filter(tenant__in=[UUID(tenant) for tenant in tenants])
     sums = rows.aggregate(
         requests=Count("pk"),
         prompt_tokens=Sum("prompt_tokens", default=0),

@@ -18,6 +18,7 @@ from inference.errors import (
     ContextTooLong,
     DomainError,
     EngineBroke,
+    EngineDied,
     EngineRefuses,
     EngineUnavailable,
     RequestFailed,
@@ -26,12 +27,16 @@ from inference.errors import (
 from inference.metering import Usage
 from inference.routing import Place, Route
 from inference.schemas import Asked
+from inference.suspects import SUSPECT_FOR_S
 from inference.upstream import Response, Upstream
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
 RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own words
 # What vLLM answers with 500 although it speaks of the request: xgrammar's and the JSON parser's words.
 BAD_INPUT = re.compile(rb"schema|grammar|regex|recursi|json|nested|tool", re.IGNORECASE)
+# Of an engine's core that has died, and of a replica to which Ray's proxy, which is well, gave the request.
+# Whoever makes the engine say this of a request of theirs gets that one refused, and nobody else feels it.
+DEATH = re.compile(rb"EngineDeadError|EngineCore encountered|ActorDiedError|actor died|actor is dead")
 # Of a wrong key, an adapter that it does not know, a proxy that lost it, and where it takes nothing.
 OF_THE_ENGINE: dict[int, type[EngineUnavailable]] = {
     401: EngineRefuses, 403: EngineRefuses, 404: AdapterAbsent, 429: EngineRefuses,
@@ -92,6 +97,8 @@ def refusal(status: int, body: bytes, asked: Asked, route: Route, place: Place) 
     A complete 5xx is a fault of the request that got it, else one request could speak for the whole engine;
     but 503, and what a proxy before the engine says, are of the engine.
     """
+    if status >= 500 and DEATH.search(body):
+        return EngineDied(minutes=SUSPECT_FOR_S // 60)
     if status >= 500 and status not in OF_THE_ENGINE:
         return UnservableInput() if BAD_INPUT.search(body) else RequestFailed()
     if status < 400 or status in OF_THE_ENGINE:

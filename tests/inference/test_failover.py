@@ -231,6 +231,15 @@ async def test_a_request_in_whose_hands_an_engine_died_is_sent_to_nobody_for_min
     assert 0 < account.store.ttl(suspect) <= SUSPECT_FOR_S
 
 
+async def test_a_replica_that_died_behind_a_proxy_that_is_well_had_the_request(account, engines, ask):
+    engines[0].refuses = (500, "ray.exceptions.ActorDiedError: The actor died unexpectedly.")
+    with pytest.raises(EngineDied):
+        await ask()
+    with pytest.raises(SuspectRequest):
+        await ask()
+    assert engines[1].asked == []
+
+
 async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waited(
     gateway, account, engines, ask
 ):
