@@ -9,10 +9,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from adapters import routes, stylecards
+from adapters import review, routes, stylecards
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
-from adapters.models.styles import is_public_now
+from adapters.models.styles import is_public_now, is_reviewed_for
 from tenants.public import Tenant
 
 SHOWN = 500
@@ -45,8 +45,9 @@ class Card:
 
 def showcase() -> list[Style]:
     """Return a few public styles with a sample, for strangers."""
-    shown = Style.objects.filter(is_public=True, live_version__isnull=False).exclude(sample="")
-    return list(shown.select_related("owner").order_by("created_at")[:3])
+    shown = Style.objects.answering(None).filter(is_public=True).select_related("owner", "approved_version")
+    with_sample = is_reviewed_for(None) & ~Q(approved_sample="") | ~is_reviewed_for(None) & ~Q(sample="")
+    return [style.show_to(None) for style in shown.filter(with_sample).order_by("created_at")[:3]]
 
 
 def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
@@ -55,14 +56,15 @@ def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
     Public styles are there if they serve; those that are being taken back only for who selected them.
     """
     lent = Q(pk__in=Share.objects.in_force().filter(tenant=tenant).values("style"))
-    offered = Q(live_version__isnull=False, public_until=None) | Q(selections__tenant=tenant)
+    answering = Q(pk__in=Style.objects.answering(tenant.pk).values("pk"))
+    offered = answering & Q(public_until=None) | Q(selections__tenant=tenant)
     others = Style.objects.filter(lent | is_public_now() & offered).exclude(owner=tenant)
-    return _cards(tenant, _sought(others, words))
+    return _cards(tenant, _sought(tenant, others, words))
 
 
 def own_styles(tenant: Tenant, words: str = "") -> list[Card]:
     """Return the tenant's own styles; two queries for all."""
-    return _cards(tenant, _sought(Style.objects.filter(owner=tenant), words))
+    return _cards(tenant, _sought(tenant, Style.objects.filter(owner=tenant), words))
 
 
 def card(tenant: Tenant, style: Style) -> Card:
@@ -89,21 +91,22 @@ def find_usable(tenant: Tenant, model_name: str) -> Style:
     owned = Q(owner__slug=owner_slug, owner__is_house=False) if owner_slug else short
     meant = Style.objects.usable_by(tenant.pk).filter(owned, slug=slug)
     styles = sorted(meant, key=lambda style: style.owner_id != tenant.pk)
-    if not styles or (mark and not _leads(styles[0], alias)):
+    if not styles or (mark and not _leads(tenant, styles[0], alias)):
         raise StyleNotFound
     return styles[0]
 
 
 def usable(tenant: Tenant) -> list[Style]:
     """Return the styles with a serving version that a tenant may write in, by name."""
-    styles = Style.objects.usable_by(tenant.pk).filter(live_version__isnull=False)
-    return list(styles.select_related("live_version").order_by("name", "pk"))
+    styles = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
+    shown = styles.select_related("owner", "live_version", "approved_version").order_by("name", "pk")
+    return [style.show_to(tenant.pk) for style in shown]
 
 
 def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
     """Return (id, name, model name) of the styles that a tenant may name in `model=`, by name."""
-    styles = Style.objects.usable_by(tenant.pk).order_by("name", "pk")
-    return [(style.pk, style.name, style.model_name) for style in styles]
+    styles = Style.objects.usable_by(tenant.pk).select_related("approved_version").order_by("name", "pk")
+    return [(style.pk, style.show_to(tenant.pk).name, style.model_name) for style in styles]
 
 
 def select(tenant: Tenant, style: Style) -> None:
@@ -123,7 +126,7 @@ def unselect(tenant: Tenant, style: Style) -> None:
 
 
 def set_public(style: Style, *, public: bool = True) -> None:
-    """Put a style into everybody's catalogue, or take it out at once: whoever selected it loses it."""
+    """Put a style into everybody's catalogue as it is now, or take it out: who selected it loses it."""
     with transaction.atomic():
         Style.objects.filter(pk=style.pk).update(
             is_public=public,
@@ -131,42 +134,59 @@ def set_public(style: Style, *, public: bool = True) -> None:
             public_until=None,
             offered_at=None,
             declined_reason="",
+            declined_at=None,
         )
+        held = Style.objects.select_for_update(no_key=True).get(pk=style.pk)
+        if held.is_reviewed:
+            review.approve(held)
+        elif not public:
+            review.forget(held)
         routes.changed(style)
     style.is_public = public
 
 
 def describe(style: Style, **texts: str) -> None:
-    """Change what people read about a style; another prompt gets another sample."""
+    """Change what people read about a style; another prompt gets another sample.
+
+    Of a public style others read the words that were approved until operators approve these, too.
+    """
     if texts.get("sample_prompt", style.sample_prompt) != style.sample_prompt:
         texts["sample"] = ""
-    Style.objects.filter(pk=style.pk).update(**texts)
+    Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
 
 
-def _leads(style: Style, alias: str) -> bool:
-    """Return whether what is typed behind a style's name and an @ leads to a version."""
-    if alias in ("live", "canary"):
-        return bool(style.live_version_id if alias == "live" else style.canary_version_id)
+def _leads(tenant: Tenant, style: Style, alias: str) -> bool:
+    """Return whether what is typed behind a style's name and an @ leads a tenant to a version."""
+    is_reviewed = style.is_reviewed and style.owner_id != tenant.pk
     serving = style.versions.filter(status=Status.SERVING)
+    if is_reviewed:
+        serving = serving.exclude(approved_at=None)
+    if alias == "live":
+        return bool(style.approved_version_id if is_reviewed else style.live_version_id)
+    if alias == "canary":
+        return serving.filter(pk=style.canary_version_id).exists()
     return alias.isdecimal() and serving.filter(number=alias).exists()
 
 
-def _sought(styles: QuerySet[Style], words: str) -> QuerySet[Style]:
+def _sought(tenant: Tenant, styles: QuerySet[Style], words: str) -> QuerySet[Style]:
+    """Return the styles whose words, as a tenant reads them, hold all of those that are sought."""
     for word in words.split()[:10]:
-        styles = styles.filter(
-            Q(name__icontains=word)
-            | Q(slug__icontains=word)
-            | Q(description__icontains=word)
-            | Q(sample__icontains=word)
-            | Q(owner__name__icontains=word)
+        current = Q(name__icontains=word) | Q(description__icontains=word) | Q(sample__icontains=word)
+        approved = (
+            Q(approved_name__icontains=word)
+            | Q(approved_description__icontains=word)
+            | Q(approved_sample__icontains=word)
         )
+        read = ~is_reviewed_for(tenant.pk) & current | is_reviewed_for(tenant.pk) & approved
+        styles = styles.filter(read | Q(slug__icontains=word) | Q(owner__name__icontains=word))
     return styles
 
 
 def _cards(tenant: Tenant, styles: QuerySet[Style]) -> list[Card]:
-    shown = styles.filter(retired_at=None).select_related("owner", "live_version__probe").distinct()
-    shown = shown.defer("live_version__probe__samples", "live_version__probe__shifts")
-    found = list(shown.order_by("name", "pk")[:SHOWN])
+    versions = ("live_version__probe", "approved_version__probe")
+    shown = styles.filter(retired_at=None).select_related("owner", *versions).distinct()
+    shown = shown.defer(*(f"{version}__{long}" for version in versions for long in ("samples", "shifts")))
+    found = [style.show_to(tenant.pk) for style in shown.order_by("name", "pk")[:SHOWN]]
     others = [style for style in found if style.owner_id != tenant.pk]
     selected = set(Selection.objects.filter(tenant=tenant, style__in=others).values_list("style", flat=True))
     lent = dict(Share.objects.filter(tenant=tenant, style__in=others).values_list("style", "ends_at"))

@@ -63,6 +63,10 @@ def retire(version: AdapterVersion, *, at_once: bool = False) -> None:
 def losers(version: AdapterVersion) -> int:
     """Return how many other workspaces lose the style with a version: none while another one serves."""
     serves = version.style.versions.filter(status=Status.SERVING)
+    if version.style.is_reviewed:  # others have approved ones only
+        serves = serves.exclude(approved_at=None)
+        if version.approved_at is None:
+            return 0
     if version.status != Status.SERVING or serves.exclude(pk=version.pk).exists():
         return 0
     return sharing.audience(version.style)

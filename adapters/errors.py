@@ -104,9 +104,15 @@ class WithoutTerms(Invalid):
 
 
 class NotOffered(Conflict):
-    """This style is not offered to the catalogue, or was answered meanwhile."""
+    """This style is not offered to the catalogue and has no change that waits, or was answered meanwhile."""
 
     code = "not_offered"
+
+
+class ChangedMeanwhile(Conflict):
+    """Its owner changed it after you looked at it. Look at it again before you approve it."""
+
+    code = "changed_meanwhile"
 
 
 class SharingMoved(Conflict):

@@ -36,19 +36,25 @@ class Version(NamedTuple):
     status: str
     sha256: str
     created_at: datetime
+    approved_at: datetime | None
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the names of one style lead to, by what follows the name: "", "@live", "@canary", "@3"."""
+    """What the names of one style lead to, by what follows the name: "", "@live", "@canary", "@3".
+
+    Others than its owner get of a public style only versions that operators approved: see review.py.
+    """
 
     style: Style
     routes: Fields
+    routes_of_others: Fields
 
-    def fields(self, name: str) -> Fields:
+    def fields(self, name: str, *, is_own: bool) -> Fields:
         """Return typed name → route for one of the names that the style has."""
-        found = {f"{name}{alias}": route for alias, route in self.routes.items()}
-        if "@canary" in self.routes:
+        routes = self.routes if is_own else self.routes_of_others
+        found = {f"{name}{alias}": route for alias, route in routes.items()}
+        if "@canary" in routes:
             found[f"canary:{name}"] = f"{self.style.canary_percent} {name}@canary"
         return found
 
@@ -61,9 +67,10 @@ def fields_of(tenant_id: UUID) -> Fields:
     fields = {BASE: json.dumps(_base(engines))}
     for names in found:
         if own.get(names.style.model_name, names) is names:
-            fields |= names.fields(names.style.model_name)
+            is_own = names.style.owner_id == tenant_id
+            fields |= names.fields(names.style.model_name, is_own=is_own)
     for slug, names in own.items():
-        fields |= names.fields(slug)
+        fields |= names.fields(slug, is_own=True)
     return fields
 
 
@@ -78,7 +85,7 @@ def names_of(styles: list[Style], engines: dict[str, Engine] | None = None) -> l
     ids = [style.pk for style in styles if style.retired_at is None]
     versions = _versions(ids)
     places = _places(ids, _engines() if engines is None else engines)
-    return [Names(style, dict(_routes(style, versions[style.pk], places))) for style in styles]
+    return [_names(style, versions[style.pk], places) for style in styles]
 
 
 def every_field(name: str, newest: int) -> set[str]:
@@ -116,13 +123,23 @@ def _places(style_ids: list[UUID], engines: dict[str, Engine]) -> Places:
     return found
 
 
-def _routes(style: Style, versions: list[Version], places: Places) -> Iterator[tuple[str, str]]:
+def _names(style: Style, versions: list[Version], places: Places) -> Names:
+    routes = dict(_routes(style, versions, places, live=style.live_version_id))
+    if not style.is_reviewed:
+        return Names(style, routes, routes)
+    approved = [version for version in versions if version.approved_at]
+    return Names(style, routes, dict(_routes(style, approved, places, live=style.approved_version_id)))
+
+
+def _routes(
+    style: Style, versions: list[Version], places: Places, *, live: UUID | None
+) -> Iterator[tuple[str, str]]:
     written = {version.pk: json.dumps(_route(style, version, places)) for version in versions}
     in_work = [version.pk for version in versions if version.status != Status.SERVING]
     for version in versions:
         if version.status == Status.SERVING:
             yield f"@{version.number}", written[version.pk]
-    live = style.live_version_id or (in_work[-1] if in_work else None)
+    live = live or (in_work[-1] if in_work else None)
     if live in written:
         yield "", written[live]
         yield "@live", written[live]

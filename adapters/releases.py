@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import figures, routes, sampling
+from adapters import figures, review, routes, sampling
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
 from tenants.public import User
@@ -86,6 +86,7 @@ def fall_back(style: Style, reason: str) -> None:
             _move_canary(held, None, reason=reason)
         if live and live.status != Status.SERVING:
             _move_live(held, successor(held), reason=reason)
+        review.settle(held)
 
 
 def watch() -> int:
@@ -143,12 +144,13 @@ def _move_live(
         return
     if style.canary_version:
         _move_canary(style, None, actor=actor, reason="The live version changed.")
-    changes: dict[str, Any] = {"live_version": after}
+    changes: dict[str, Any] = {"live_version": after, "changed_at": timezone.now()}
     if style.live_version and style.sample_prompt:  # the line is what that version answered
         changes["sample"] = sampling.line_of(after, style.sample_prompt)
     Style.objects.filter(pk=style.pk).update(**changes)
     _log(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
     style.live_version = after
+    review.settle(style)
 
 
 def _move_canary(

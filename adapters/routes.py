@@ -185,8 +185,9 @@ def _reroute(pipeline: Pipeline, tenants: Iterable[UUID], arguments: list[str | 
 
 def _readers(names: naming.Names, may: set[UUID], may_not: set[UUID]) -> Iterator[Readers]:
     style, name = names.style, names.style.model_name
-    yield {style.owner_id}, {name, style.slug}, names.fields(name) | names.fields(style.slug)
-    yield may, {name}, names.fields(name)
+    own = names.fields(name, is_own=True) | names.fields(style.slug, is_own=True)
+    yield {style.owner_id}, {name, style.slug}, own
+    yield may, {name}, names.fields(name, is_own=False)
     yield may_not, {name}, {}
 
 

@@ -65,11 +65,17 @@ def take(placement: Placement) -> None:
     own = version.style.sample_prompt
     lacking = Style.objects.filter(pk=version.style_id, live_version=version, sample="", sample_prompt=own)
     lacking.exclude(sample_prompt="").update(sample=_sample_line(style.get(own, "")))
+    approved = version.style.approved_sample_prompt
+    lacking = Style.objects.filter(pk=version.style_id, approved_version=version, approved_sample="")
+    if approved:
+        lacking.filter(approved_sample_prompt=approved).update(
+            approved_sample=_sample_line(style.get(approved, ""))
+        )
 
 
 def prompts_of(style: Style) -> list[str]:
     """Return what a style's versions are asked: the same prompts as all others, and its own."""
-    return list(dict.fromkeys(filter(None, (*PROMPTS, style.sample_prompt))))
+    return list(dict.fromkeys(filter(None, (*PROMPTS, style.sample_prompt, style.approved_sample_prompt))))
 
 
 def line_of(version: AdapterVersion | None, prompt: str) -> str:

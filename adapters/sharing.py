@@ -4,13 +4,13 @@ Whoever has come to rely on a style keeps it for the length of a notice when it 
 end it at once.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 
-from adapters import catalogue, routes
+from adapters import catalogue, review, routes
 from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
@@ -19,7 +19,7 @@ from adapters.errors import (
     SharingMoved,
     WithoutTerms,
 )
-from adapters.models import Selection, Share, Style
+from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from tenants.public import Tenant, User
 
 NOTICE = timedelta(days=7)
@@ -43,18 +43,50 @@ def withdraw(style: Style) -> None:
         raise SharingMoved
 
 
-def approve(style: Style) -> None:
-    """Put an offered style into the catalogue. Raises NotOffered."""
+def approve(style: Style, seen_at: datetime | None = None) -> None:
+    """Put an offered style into the catalogue, or let others have what changed of a public one.
+
+    Raises NotOffered, and ChangedMeanwhile if its owner has changed it since it was looked at.
+    """
     with transaction.atomic():
-        if not Style.objects.offered().select_for_update(no_key=True, of=("self",)).filter(pk=style.pk):
+        styles = Style.objects.select_for_update(no_key=True, of=("self",))
+        held = styles.select_related("owner").get(pk=style.pk)
+        review.require_unchanged(held, seen_at)
+        if Style.objects.offered().filter(pk=style.pk).exists():
+            catalogue.set_public(held)
+        elif held.is_reviewed and not held.retired_at:
+            review.approve(held)
+            Style.objects.filter(pk=style.pk).update(declined_at=None, declined_reason="")
+            routes.changed(held)
+        else:
             raise NotOffered
-        catalogue.set_public(style)
+
+
+def approve_version(version: AdapterVersion) -> None:
+    """Let others name a version of a public style by its number, and have it once it is live.
+
+    Raises NotOffered.
+    """
+    with transaction.atomic():
+        styles = Style.objects.select_for_update(no_key=True, of=("self",))
+        held = styles.select_related("owner").get(pk=version.style_id)
+        serving = held.versions.filter(pk=version.pk, status=Status.SERVING, approved_at=None)
+        if not held.is_reviewed or not serving.update(approved_at=Now()):
+            raise NotOffered
+        review.settle(held)
+        routes.changed(held)
 
 
 def decline(style: Style, reason: str) -> None:
-    """Answer an offer with the reason why not, which its owner reads. Raises NotOffered."""
+    """Answer an offer, or a change of a public style, with the reason why not, which its owner reads.
+
+    Others keep of a public style what they have. Raises NotOffered.
+    """
     offered = Style.objects.offered().filter(pk=style.pk)
-    if not offered.update(offered_at=None, declined_reason=reason[:300]):
+    changed = Style.objects.filter(pk__in=Style.objects.changed().filter(pk=style.pk).values("pk"))
+    if not offered.update(offered_at=None, declined_reason=reason[:300]) and not changed.update(
+        declined_at=Now(), declined_reason=reason[:300]
+    ):
         raise NotOffered
 
 

@@ -173,7 +173,7 @@ def _restyled(style: Style, about: About) -> Style:
     """Return an own style with those texts that were given anew; a retired one comes back."""
     given = {field: getattr(about, field) for field in TEXTS_CHARACTERS}
     given = {field: text for field, text in given.items() if text}
-    Style.objects.filter(pk=style.pk).update(retired_at=None, **given)
+    Style.objects.filter(pk=style.pk).update(retired_at=None, changed_at=timezone.now(), **given)
     if style.retired_at:
         routes.changed(style)
     return style

@@ -5,15 +5,29 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import ActionForm
 
-from adapters import catalogue, routes, sharing
+from adapters import catalogue, review, routes, sharing
 from adapters.admin.rows import Lasting, ReadOnly
 from adapters.models import AdapterVersion, Release, Share, Style
 from foundation.console import OperatorAdmin, operator_action
+
+
+def _now() -> str:
+    return timezone.now().isoformat()
+
+
+class SeenForm(ActionForm):
+    """An action on a list, and when that was shown: nobody who approves has seen what is changed after it."""
+
+    seen_at = forms.CharField(required=False, initial=_now, widget=forms.HiddenInput, label="")
 
 
 class OfferFilter(admin.SimpleListFilter):
@@ -22,10 +36,13 @@ class OfferFilter(admin.SimpleListFilter):
     title, parameter_name = "offer", "offer"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("waits", "waits for approval")]
+        return [("waits", "waits for approval, of the style or of a change")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Style]) -> QuerySet[Style]:
-        return queryset & Style.objects.offered() if self.value() == "waits" else queryset
+        if self.value() != "waits":
+            return queryset
+        offered, changed = Style.objects.offered().order_by(), Style.objects.changed().order_by()
+        return queryset.filter(Q(pk__in=offered.values("pk")) | Q(pk__in=changed.values("pk")))
 
 
 class VersionInline(ReadOnly, TabularInline):
@@ -45,13 +62,16 @@ class StyleAdmin(Lasting, OperatorAdmin):
     fields = [
         "owner", "slug", "name", "author", "description", "licence", "sample_prompt", "sample", "is_public",
         "offered_at", "public_since", "public_until", "declined_reason", "retired_at", "base_model",
-        "live_version", "created_at",
+        "live_version", "approved_version", "approved_name", "approved_description", "approved_sample_prompt",
+        "approved_sample", "changed_at", "created_at",
     ]  # fmt: skip
     readonly_fields = [
         "owner", "slug", "offered_at", "public_since", "public_until", "declined_reason", "base_model",
-        "live_version", "created_at",
+        "live_version", "approved_version", "approved_name", "approved_description", "approved_sample_prompt",
+        "approved_sample", "changed_at", "created_at",
     ]  # fmt: skip
     inlines = [VersionInline]
+    action_form = SeenForm
     actions = ["approve", "decline", "take_out"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -62,20 +82,24 @@ class StyleAdmin(Lasting, OperatorAdmin):
         obj.save(update_fields=form.changed_data)
         if "is_public" in form.changed_data:
             catalogue.set_public(obj, public=obj.is_public)
+        elif obj.is_reviewed:
+            words = [field for field in form.changed_data if field in review.REVIEWED_WORDS]
+            review.approve_words(obj, words)
         routes.changed(obj)
 
     @operator_action(
         "Approve",
-        effect="They go into the public catalogue, where every workspace can select them.",
+        effect="They go into the public catalogue as they are now, where every workspace can select them. Of those "
+        "that are public, everybody gets what changed: the live version and the words.",
         done="Approved",
         permissions=["change"],
     )
     def approve(self, request: HttpRequest, style: Style, reason: str) -> None:
-        sharing.approve(style)
+        sharing.approve(style, parse_datetime(request.POST.get("seen_at", "")))
 
     @operator_action(
-        "Decline the offer",
-        effect="They stay out of the catalogue.",
+        "Decline the offer or the change",
+        effect="They stay out of the catalogue. Of those that are public, everybody but the owner keeps what was approved.",
         done="Declined",
         permissions=["change"],
         reader="; the owner reads it",

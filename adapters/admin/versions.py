@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from adapters import bells, serving
+from adapters import bells, serving, sharing
 from adapters.admin.rows import ReadOnly
 from adapters.models import AdapterVersion, Placement
 from foundation.console import OperatorAdmin, operator_action
@@ -31,11 +31,12 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     ordering = ["-created_at"]
     fields = [
         "style", "number", "status", "note", "failure", "report", "rank", "alpha", "target_modules",
-        "size_bytes", "sha256", "config_sha256", "files", "created_by", "created_at", "handed_in_at", "life",
+        "size_bytes", "stored_bytes", "sha256", "config_sha256", "files", "created_by", "created_at",
+        "handed_in_at", "approved_at", "life",
     ]  # fmt: skip
     readonly_fields = fields
     inlines = [PlacementInline]
-    actions = ["retry", "retire"]
+    actions = ["approve", "retry", "retire"]
 
     def has_steer_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("adapters.change_adapterversion")
@@ -50,6 +51,15 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     def life(self, version: AdapterVersion) -> SafeString:
         rows = ((f"{step.at:%Y-%m-%d %H:%M:%S}", step.get_status_display()) for step in version.history.all())
         return format_html_join("", "<div>{} {}</div>", rows)
+
+    @operator_action(
+        "Approve",
+        effect="Of a public style others can name it by its number, and get it once it is live or a canary.",
+        done="Approved",
+        permissions=["steer"],
+    )
+    def approve(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
+        sharing.approve_version(version)
 
     @operator_action(
         "Push again",

@@ -5,13 +5,21 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
+
+REVIEWED_WORDS = ("name", "description", "sample_prompt")
 
 
 def is_public_now(style: str = "") -> Q:
     """Return the condition that a style is in the catalogue at this moment; `style` is the path to it."""
     stays = Q(**{f"{style}public_until": None}) | Q(**{f"{style}public_until__gt": Now()})
     return Q(**{f"{style}is_public": True}) & stays
+
+
+def is_reviewed_for(tenant_id: UUID | None) -> Q:
+    """Return the condition that a tenant, or a stranger, gets of a style only what operators approved."""
+    others = Q(is_public=True, owner__is_house=False)
+    return others & ~Q(owner=tenant_id) if tenant_id else others
 
 
 class StyleQuerySet(models.QuerySet["Style"]):
@@ -32,9 +40,28 @@ class StyleQuerySet(models.QuerySet["Style"]):
         selected = Selection.objects.in_force().filter(tenant=tenant_id).values("style")
         return self.filter(Q(owner=tenant_id) | Q(pk__in=selected), retired_at=None).select_related("owner")
 
+    def answering(self, tenant_id: UUID | None) -> "StyleQuerySet":
+        """Return styles of which a version answers a tenant, or could answer a stranger."""
+        reviewed = is_reviewed_for(tenant_id)
+        approved = reviewed & Q(approved_version__isnull=False)
+        return self.filter(approved | ~reviewed & Q(live_version__isnull=False))
+
     def offered(self) -> "StyleQuerySet":
         """Return styles that wait for an operator's word, oldest first."""
         return self.filter(offered_at__isnull=False, is_public=False, retired_at=None).order_by("offered_at")
+
+    def changed(self) -> "StyleQuerySet":
+        """Return public styles that show others less than their owner: a change waits for an operator's word.
+
+        One that was declined waits no more until it changes again.
+        """
+        version_waits = Q(live_version__isnull=False, live_version__approved_at=None)
+        words_wait = Q()
+        for field in REVIEWED_WORDS:
+            words_wait |= ~Q(**{field: models.F(f"approved_{field}")})
+        declined = Q(declined_at__gte=Coalesce("changed_at", "created_at"))
+        public = self.filter(is_public=True, owner__is_house=False, retired_at=None)
+        return public.filter(version_waits | words_wait).exclude(declined).order_by("changed_at")
 
     def leaving_now(self) -> "StyleQuerySet":
         """Return public styles whose notice is over."""
@@ -118,6 +145,19 @@ class Style(models.Model):
     def model_name(self) -> str:
         """What goes into `model=`: `poetry` for the house's styles, `acme/brand-voice` for a tenant's."""
         return self.slug if self.owner.is_house else f"{self.owner.slug}/{self.slug}"
+
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether others get of it only what operators approved: it is public, and not the house's own."""
+        return self.is_public and not self.owner.is_house
+
+    def show_to(self, tenant_id: UUID | None) -> "Style":
+        """Return the style with the words and version that a tenant, or a stranger, gets: never save it."""
+        if self.is_reviewed and tenant_id != self.owner_id:
+            self.live_version = self.approved_version
+            for field in (*REVIEWED_WORDS, "sample"):
+                setattr(self, field, getattr(self, f"approved_{field}"))
+        return self
 
 
 class SelectionQuerySet(models.QuerySet["Selection"]):

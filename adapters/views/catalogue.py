@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import catalogue as styles
-from adapters import sharing, stylecards
+from adapters import review, sharing, stylecards
 from adapters.errors import StyleNotFound
 from adapters.forms import LICENCES, AboutForm, ShareForm
 from adapters.models import Style
@@ -91,9 +91,8 @@ def _probe_of(request: MemberRequest, style: Style) -> dict[str, Any]:
     is_own = style.owner_id == request.tenant.pk
     measured = style.versions.exclude(probe=None).order_by("-number") if is_own else []
     cards = {str(version.number): version for version in measured}
-    chosen = (
-        cards.get(request.GET.get("version", "")) or style.live_version or next(iter(cards.values()), None)
-    )
+    answering = style.live_version if is_own else style.show_to(request.tenant.pk).live_version
+    chosen = cards.get(request.GET.get("version", "")) or answering or next(iter(cards.values()), None)
     return {"probe": stylecards.of(chosen), "probe_numbers": list(cards) if len(cards) > 1 else []}
 
 
@@ -101,6 +100,7 @@ def _sharing_of(style: Style) -> dict[str, Any]:
     """Return what only the owner sees of who may use a style."""
     return {
         "own": style,
+        "waiting": review.waiting(style),
         "shares": list(style.shares.select_related("tenant").order_by("tenant__name")),
         "users": sharing.audience(style),
         "notice_days": sharing.NOTICE.days,

@@ -39,6 +39,8 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Let a version answer for its style."""
     version = own_version(request, version_id)
     done = f"Version {version.number} answers from now on."
+    if version.style.is_reviewed and version.approved_at is None:
+        done = f"Version {version.number} answers your workspace; everybody else gets it once it is approved."
     return _told(request, version.style, lambda: releases.promote(version, request.user), done)
 
 
@@ -62,7 +64,8 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
             raise BadShare
         releases.begin_canary(version, int(percent), request.user)
 
-    return _told(request, version.style, deed, f"Version {version.number} answers {percent} % of requests.")
+    whose = "of your own requests" if version.style.is_reviewed and not version.approved_at else "of requests"
+    return _told(request, version.style, deed, f"Version {version.number} answers {percent} % {whose}.")
 
 
 @require_POST

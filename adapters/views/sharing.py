@@ -23,6 +23,8 @@ CATALOGUE_DEEDS = {
     "take-back": (sharing.take_back, "It leaves the catalogue on {ends}. Until then you can undo this."),
     "keep": (sharing.keep_public, "It stays in the catalogue."),
 }
+DESCRIBED = "Everybody who sees the style reads this now."
+DESCRIBED_REVIEWED = "Saved. Others read this once the operators have approved it."
 SHARE_DEEDS = {
     "revoke": (sharing.revoke, "{tenant} loses it on {ends}. Until then you can undo this."),
     "keep": (sharing.keep, "{tenant} keeps it."),
@@ -38,7 +40,7 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return style_page(request, style, status=400, about_form=form)
     catalogue.describe(style, **form.texts())
-    messages.success(request, "Everybody who sees the style reads this now.")
+    messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
     return redirect(page_of(style))
 
 

@@ -43,9 +43,9 @@ headers = st.dictionaries(names, entries | json_values, max_size=6).map(json.dum
 
 def examined(config: bytes, weights: bytes) -> Report:
     """Return the report, held to what is promised for every file."""
-    began = time.monotonic()
+    began = time.process_time()
     report = examine(config, Mutant((), config, weights), BASE, MAX_RANK)
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     for finding in report.findings:
         assert finding.sentence.endswith(".")
         assert finding.fix.endswith(".")

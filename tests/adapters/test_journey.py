@@ -170,7 +170,7 @@ def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, b
     began = time.monotonic()
     answer = alice_client.post(reverse("adapters:finish", args=[version.pk]))
     assert answer.status_code == 200
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5  # kombu's own patience is six seconds
     version.refresh_from_db()
     assert version.status == Status.UPLOADED
 

@@ -1,6 +1,7 @@
 """Where versions are wanted: the plan's promises on any facts, then the same as rows beside engines."""
 
 from datetime import UTC, datetime, timedelta
+from time import process_time
 from uuid import UUID, uuid4
 
 import pytest
@@ -171,9 +172,9 @@ def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
 
 def test_two_thousand_styles_on_three_engines_are_planned_at_once():
     them = settled(claims(2000), [Room(name, 10_000) for name in NAMES])
-    began = timezone.now()
+    began_s = process_time()  # this process's own: others may use the machine
     plan(them, [Room(name, 10_000) for name in NAMES])
-    assert (timezone.now() - began).total_seconds() < 0.5
+    assert process_time() - began_s < 0.5
 
 
 @pytest.fixture

@@ -1,0 +1,213 @@
+"""Of a public style others get what operators approved: versions, words, canaries.
+
+Alice owns Acme, whose style Noir is public; Charlie has selected it; Dora only looks at the catalogue.
+"""
+
+import json
+
+import pytest
+from django.urls import reverse
+
+from adapters import catalogue, erasing, naming, releases, routes, serving, sharing
+from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
+from adapters.models import AdapterVersion, Placement, Probe, Status, Style
+from adapters.public import find_style, playground_styles
+from foundation.valkey import client, styles_key
+from tenants.members import found_tenant
+from tenants.models import Tenant, User
+from tests.adapters.conftest import known
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+
+MODEL = "acme/noir"
+CONSOLE = "admin:adapters_style_changelist"
+
+
+@pytest.fixture
+def noir(acme, engine, charlies) -> Style:
+    """A public style whose first version was approved, with a workspace that selected it."""
+    style = known(acme, "noir", engine).style
+    Style.objects.update(author="Alice", licence="CC BY 4.0", description="Rain.", sample_prompt="Why?")
+    style = Style.objects.select_related("owner").get(pk=style.pk)
+    sharing.offer(style)
+    sharing.approve(style)
+    catalogue.select(charlies, style)
+    routes.publish(acme.pk)
+    return Style.objects.select_related("owner").get(pk=style.pk)
+
+
+@pytest.fixture
+def doras(db) -> Tenant:
+    found_tenant(User.objects.create_user("dora@example.org"), name="Dora")
+    return Tenant.objects.get(slug="dora")
+
+
+def next_version(style: Style, engine) -> AdapterVersion:
+    """Return a second version that answers as soon as it serves."""
+    return known(style.owner, style.slug, engine, goes_live=True)
+
+
+def published(tenant: Tenant) -> dict[str, int]:
+    """Return what the data plane answers a tenant in: typed name → version."""
+    fields = client().hgetall(styles_key(tenant.pk)).items()
+    typed = {name: route for name, route in fields if name != "base" and not name.startswith("canary:")}
+    return {name: json.loads(route)["version"] for name, route in typed.items()}
+
+
+def seen(tenant: Tenant) -> tuple[str, str, int | None]:
+    card = next(card for card in catalogue.others_styles(tenant) if card.model_name == MODEL)
+    return card.name, card.description, card.live_version.number if card.live_version else None
+
+
+def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(noir, engine, acme, charlies):
+    both = {MODEL: 1, f"{MODEL}@live": 1, f"{MODEL}@1": 1}
+    assert published(charlies) == both
+    second = next_version(noir, engine)
+    assert published(acme)[MODEL] == published(acme)["noir@2"] == 2
+    assert published(charlies) == both
+    assert naming.routes_of(charlies.pk).keys() == {"base", *both}
+    with pytest.raises(StyleNotFound):
+        find_style(charlies, f"{MODEL}@2")
+    assert seen(charlies)[2] == playground_styles(charlies)[0].live_version.number == 1
+    assert playground_styles(acme)[0].live_version.number == 2
+    sharing.approve(Style.objects.get())
+    assert published(charlies) == {MODEL: 2, f"{MODEL}@live": 2, f"{MODEL}@1": 1, f"{MODEL}@2": 2}
+    assert seen(charlies)[2] == 2
+    second.refresh_from_db()
+    assert second.approved_at
+
+
+def test_rolling_back_to_an_approved_version_reaches_all_at_once(noir, engine, acme, charlies):
+    next_version(noir, engine)
+    sharing.approve(Style.objects.get())
+    releases.roll_back(Style.objects.get(), None)
+    assert published(charlies)[MODEL] == published(acme)[MODEL] == 1
+    third = next_version(noir, engine)
+    assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
+    releases.promote(AdapterVersion.objects.get(number=2), None)
+    assert published(charlies)[MODEL] == published(acme)[MODEL] == 2
+    assert third.approved_at is None
+
+
+def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, engine, acme, charlies):
+    next_version(noir, engine)
+    sharing.approve(Style.objects.get())
+    next_version(noir, engine)
+    first, second, _ = AdapterVersion.objects.order_by("number")
+    assert erasing.losers(second) == 0
+    serving.retire(second)
+    assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
+    assert erasing.losers(first) == 1
+    serving.retire(first)
+    assert published(charlies) == {}
+    assert published(acme)[MODEL] == 3
+    assert not catalogue.others_styles(charlies)[0].live_version
+
+
+def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engine, acme, charlies):
+    second = known(acme, "noir", engine, goes_live=False)
+    releases.begin_canary(second, 10, None)
+    field = f"canary:{MODEL}"
+    assert client().hget(styles_key(acme.pk), field) == f"10 {MODEL}@canary"
+    assert client().hget(styles_key(charlies.pk), field) is None
+    assert f"{MODEL}@canary" not in published(charlies)
+    sharing.approve_version(second)
+    assert client().hget(styles_key(charlies.pk), field) == f"10 {MODEL}@canary"
+    assert published(charlies)[MODEL] == 1
+    with pytest.raises(NotOffered):
+        sharing.approve_version(second)
+
+
+def test_words_change_for_others_once_they_are_approved(noir, alice_client, charlie_client, charlies, doras):
+    texts = {"name": "Casino", "description": "Win money!", "sample_prompt": "Where?", "licence": ""}
+    page = alice_client.post(reverse("adapters:describe", args=[noir.pk]), texts, follow=True).text
+    assert "Others read this once the operators have approved it." in page
+    assert "Change waits for approval" in page
+    for tenant in (charlies, doras):
+        assert seen(tenant)[:2] == ("Noir", "Rain.")
+        assert not catalogue.others_styles(tenant, "casino")
+        assert catalogue.others_styles(tenant, "rain")
+    assert catalogue.style_choices(charlies)[0][1] == "Noir"
+    there = reverse("adapters:style", args=["acme", "noir"])
+    assert "Casino" not in charlie_client.get(there).text
+    assert "Casino" in alice_client.get(there).text
+    sharing.approve(Style.objects.get())
+    assert seen(doras)[:2] == ("Casino", "Win money!")
+    assert "Change waits for approval" not in alice_client.get(there).text
+
+
+def test_strangers_read_the_approved_sample_on_the_first_page(noir, engine):
+    version = AdapterVersion.objects.get()
+    rows = [{"prompt": "Why?", "base": "So.", "style": "It rained."}]
+    Probe.objects.create(version=version, strength=1, noise=0, samples=rows)
+    sharing.approve(Style.objects.get())
+    catalogue.describe(Style.objects.get(), name="Casino", sample_prompt="Where?")
+    [shown] = catalogue.showcase()
+    assert (shown.name, shown.sample, shown.sample_prompt) == ("Noir", "It rained.", "Why?")
+
+
+def test_operators_see_what_waits_approve_or_decline_it(
+    noir, engine, alice_client, operator_client, charlies
+):
+    offers = reverse(CONSOLE)
+
+    def waits() -> bool:
+        return "Noir" in operator_client.get(offers, {"offer": "waits"}).text
+
+    assert not waits()
+    next_version(noir, engine)
+    assert waits()
+    sharing.decline(Style.objects.get(), "It swears.")
+    assert not waits()
+    page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    assert "The operators say: It swears." in page
+    assert "Everybody else keeps version 1" in page
+    assert published(charlies)[MODEL] == 1
+    with pytest.raises(NotOffered):
+        sharing.decline(Style.objects.get(), "Twice.")
+    catalogue.describe(Style.objects.get(), description="Softer.")
+    assert waits()
+    sharing.approve(Style.objects.get())
+    assert not waits()
+    assert published(charlies)[MODEL] == 2
+
+
+def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, operator_client, charlies):
+    catalogue.describe(noir, description="Harmless.")
+    listed = operator_client.get(reverse(CONSOLE))
+    seen_at = listed.context["action_form"]["seen_at"].value()
+    assert f'name="seen_at" value="{seen_at}"' in listed.text
+    catalogue.describe(noir, description="Win money!")
+    with pytest.raises(ChangedMeanwhile):
+        sharing.approve(Style.objects.get(), seen_at=Style.objects.get().created_at)
+    action = {"action": "approve", "_selected_action": [noir.pk], "seen_at": seen_at}
+    asked = operator_client.post(reverse(CONSOLE), action).text
+    assert f'name="seen_at" value="{seen_at}"' in asked
+    told = operator_client.post(reverse(CONSOLE), {**action, "confirmed": "1", "why": "Fine."}, follow=True)
+    assert "Look at it again" in told.text
+    assert seen(charlies)[1] == "Rain."
+    del action["seen_at"]
+    operator_client.post(reverse(CONSOLE), {**action, "confirmed": "1", "why": "Fine."})
+    assert seen(charlies)[1] == "Win money!"
+
+
+def test_what_leaves_the_catalogue_is_not_approved_any_more(noir, engine):
+    sharing.end_for_everybody(noir, reason="Abuse.")
+    style = Style.objects.get()
+    assert (style.approved_version, style.approved_name) == (None, "")
+    assert AdapterVersion.objects.get().approved_at is None
+
+
+def test_a_style_that_was_lent_as_well_is_the_approved_one(noir, engine, charlies):
+    sharing.share(noir, "charlies-prose", None)
+    next_version(noir, engine)
+    assert published(charlies)[MODEL] == 1
+
+
+def test_the_house_s_styles_approve_themselves(poetry, engine, charlies):
+    catalogue.select(charlies, poetry)
+    newer = poetry.versions.create(number=2, status=Status.PUSHING)
+    serving.found(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
+    assert published(charlies)["poetry"] == 2
+    catalogue.describe(poetry, name="Verse")
+    assert catalogue.others_styles(charlies)[0].name == "Verse"
