@@ -164,7 +164,7 @@ def _leads(tenant: Tenant, style: Style, alias: str) -> bool:
     if alias == "live":
         return bool(style.approved_version_id if is_reviewed else style.live_version_id)
     if alias == "canary":
-        return serving.filter(pk=style.canary_version_id).exists()
+        return style.canary_version is not None and serving.filter(pk=style.canary_version.pk).exists()
     return alias.isdecimal() and serving.filter(number=alias).exists()
 
 

@@ -12,6 +12,7 @@ from adapters.models import AdapterVersion, Status
 from tenants.public import Limits, Tenant, limits_of
 
 BEGUN_AN_HOUR = 10  # uploads that may be begun an hour, for each that may be open at once
+MIB, GIB = 1024**2, 1024**3
 HOUR = timedelta(hours=1)
 REMEDY = "Delete versions that you do without, or change the plan."
 
@@ -108,8 +109,8 @@ def storage_of(tenant: Tenant) -> Storage:
 
 
 def in_gb(count: int) -> str:
-    """Return a count of bytes as people read it."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
+    """Return a count of bytes as people read it, by the units of all pages."""
+    return f"{count / GIB:,.1f} GB" if count >= GIB / 10 else f"{count / MIB:,.1f} MB"
 
 
 def _postable_bytes(own: QuerySet[AdapterVersion], now: datetime) -> int:

@@ -50,11 +50,11 @@ def settle(style: Style) -> None:
     if not style.is_reviewed:
         return
     approved = style.versions.filter(status=Status.SERVING, approved_at__isnull=False)
-    for version_id in (style.live_version_id, style.approved_version_id):
-        if after := approved.filter(pk=version_id).first():
-            break
-    else:
-        after = approved.order_by("-number").first()
+    serving = {version.pk: version for version in approved.order_by("number")}
+    newest = next(reversed(serving.values()), None)
+    kept = serving.get(style.approved_version_id) if style.approved_version_id else None
+    live = serving.get(style.live_version_id) if style.live_version_id else None
+    after = live or kept or newest
     if (after.pk if after else None) == style.approved_version_id:
         return
     style.approved_version = after
@@ -64,7 +64,8 @@ def settle(style: Style) -> None:
 
 def approve(style: Style) -> None:
     """Let others have what a public style is now: its live version and its words. For who holds the style."""
-    AdapterVersion.objects.filter(pk=style.live_version_id, approved_at=None).update(approved_at=Now())
+    if style.live_version:
+        AdapterVersion.objects.filter(pk=style.live_version.pk, approved_at=None).update(approved_at=Now())
     settle(style)
     approve_words(style, REVIEWED_WORDS)
 

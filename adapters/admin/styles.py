@@ -17,6 +17,7 @@ from unfold.forms import ActionForm
 from adapters import catalogue, review, routes, sharing
 from adapters.admin.rows import Lasting, ReadOnly
 from adapters.models import AdapterVersion, Release, Share, Style
+from adapters.models.styles import REVIEWED_WORDS
 from foundation.console import OperatorAdmin, operator_action
 
 
@@ -83,14 +84,14 @@ class StyleAdmin(Lasting, OperatorAdmin):
         if "is_public" in form.changed_data:
             catalogue.set_public(obj, public=obj.is_public)
         elif obj.is_reviewed:
-            words = [field for field in form.changed_data if field in review.REVIEWED_WORDS]
+            words = [field for field in form.changed_data if field in REVIEWED_WORDS]
             review.approve_words(obj, words)
         routes.changed(obj)
 
     @operator_action(
         "Approve",
-        effect="They go into the public catalogue as they are now, where every workspace can select them. Of those "
-        "that are public, everybody gets what changed: the live version and the words.",
+        effect="They go into the public catalogue as they are now, where every workspace can select them. "
+        "Of those that are public, everybody gets what changed: the live version and the words.",
         done="Approved",
         permissions=["change"],
     )
@@ -99,7 +100,7 @@ class StyleAdmin(Lasting, OperatorAdmin):
 
     @operator_action(
         "Decline the offer or the change",
-        effect="They stay out of the catalogue. Of those that are public, everybody but the owner keeps what was approved.",
+        effect="They stay out of the catalogue. Of those that are public, others keep what was approved.",
         done="Declined",
         permissions=["change"],
         reader="; the owner reads it",

@@ -54,7 +54,7 @@ def test_sixty_forms_of_a_gigabyte_are_not_to_be_had(acme, base_model):
         except UploadRefused as error:
             told = " ".join(error.errors["files"])
     assert begun == 2
-    assert "Your plan stores 2.1 GB: 2.1 GB are used, and these files have 1.1 GB. Delete versions" in told
+    assert "Your plan stores 2.0 GB: 2.0 GB are used, and these files have 1.0 GB. Delete versions" in told
 
 
 def test_open_uploads_are_limited_and_the_way_out_is_told_and_works(acme, alice_client, base_model):
@@ -161,7 +161,7 @@ def test_the_upload_page_tells_what_is_used_before_anything_is_chosen(acme, alic
     uploads.begin(acme, None, About(slug="noir", name="Noir"), {"noir.zip": 500_000_000})
     page = alice_client.get(reverse("adapters:upload")).content.decode()
     for told in (
-        "0.5 GB of 2.1 GB used",
+        "0.5 GB of 2.0 GB used",
         "1 of 30 versions",
         "1 of 3 uploads open",
         "1 of 30 begun this hour",
