@@ -292,7 +292,7 @@ def test_a_deed_that_is_none_is_not_there(alice_client, noir, charlies):
 
 def test_an_operator_puts_a_style_into_the_catalogue_by_hand_and_moves_nothing_else(operator_client, noir):
     address = reverse("admin:adapters_style_change", args=[noir.pk])
-    texts = {"name": "Nuit", "author": "Alice", "licence": "CC BY 4.0", "is_public": "on"}
+    texts = {"name": "Nuit", "author": "Alice", "licence": "CC BY 4.0", "is_public": "on", "why": "Good."}
     live = Style.objects.get().live_version
     inline = {f"versions-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
     answer = operator_client.post(address, texts | inline | {"retired_at_0": "", "retired_at_1": ""})
