@@ -1,5 +1,7 @@
 """What allauth asks of us about accounts: where a login leads, and what a new address means for API keys."""
 
+from datetime import timedelta
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from django.http import HttpRequest
@@ -7,6 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tenants.models import User
+
+KEPT_UNCONFIRMED = timedelta(days=30)
+MAX_PRUNED = 1_000  # accounts at once: the rest goes with the next pass
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -27,6 +32,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if isinstance(user, User) and user.review_keys_since is not None:
             return reverse("tenants:keys")
         return str(super().get_login_redirect_url(request))
+
+
+def prune_unconfirmed() -> int:
+    """Delete accounts that nobody confirmed within a month and nobody ever used; return how many went."""
+    old = User.objects.filter(date_joined__lt=timezone.now() - KEPT_UNCONFIRMED)
+    unused = old.filter(last_login=None, memberships=None, is_staff=False)
+    ids = unused.exclude(emailaddress__verified=True).values_list("pk", flat=True)[:MAX_PRUNED]
+    _count, by_model = User.objects.filter(pk__in=list(ids)).delete()
+    return by_model.get("tenants.User", 0)
 
 
 def ask_to_review_keys(user: User) -> None:

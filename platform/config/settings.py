@@ -186,6 +186,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.reconcile_all": {"queue": "housekeeping"},
     "adapters.tasks.republish_stale": {"queue": "housekeeping"},
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
+    "tenants.tasks.prune_sign_ups": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
@@ -217,6 +218,11 @@ CELERY_BEAT_SCHEDULE = {
     "republish": {"task": "adapters.tasks.republish_stale", "schedule": 5.0, "options": {"expires": 5}},
     "erase": {"task": "adapters.tasks.erase_all", "schedule": 5.0, "options": {"expires": 5}},
     "end-sharing": {"task": "adapters.tasks.end_sharing", "schedule": 5.0, "options": {"expires": 5}},
+    "prune-sign-ups": {
+        "task": "tenants.tasks.prune_sign_ups",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "watch-canaries": {"task": "adapters.tasks.watch_canaries", "schedule": 5.0, "options": {"expires": 5}},
 }
 

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters import serving, sharing
-from adapters.models import AdapterVersion, Selection, Status, Style
+from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from tests.adapters.conftest import adapter_files, known
 
 
@@ -207,3 +207,12 @@ def test_the_console_shows_styles_versions_engines(operator_client, version, poe
     operator_client.post(reverse("admin:adapters_adapterversion_changelist"), action)
     version.refresh_from_db()
     assert version.status == Status.RETIRED
+
+
+def test_an_engine_keeps_its_name_so_that_renaming_makes_no_second_one(operator_client, engine):
+    fields = [field for field in Engine._meta.concrete_fields if field.editable]
+    facts = {field.name: getattr(engine, field.attname) for field in fields}
+    facts |= {"name": "other", "max_loras": 3, "why": "A larger machine"}
+    change = reverse("admin:adapters_engine_change", args=[engine.pk])
+    assert operator_client.post(change, facts).status_code == 302
+    assert [(one.name, one.max_loras) for one in Engine.objects.all()] == [("local", 3)]

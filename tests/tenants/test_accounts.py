@@ -1,6 +1,7 @@
 """Sign-up, login, reset and a new address, as a browser does them."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -8,8 +9,9 @@ from django.core import mail
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from tenants import keys
+from tenants import accounts, keys
 from tenants.models import Tenant, User
 from tenants.passwords import StrengthValidator
 
@@ -80,6 +82,17 @@ def test_a_stranger_cannot_tell_who_has_an_account(way):
 
     assert answer_to("alice@example.org") == answer_to("nobody@example.org")
     assert {message.to[0] for message in mail.outbox} == {"alice@example.org", "nobody@example.org"}
+
+
+def test_accounts_that_nobody_confirmed_go_after_a_month_and_no_others(alice):
+    sign_up(Client())
+    verified("erin@example.org")
+    User.objects.create_user("staff@example.org", is_staff=True)
+    assert accounts.prune_unconfirmed() == 0
+    User.objects.update(date_joined=timezone.now() - timedelta(days=31))
+    assert accounts.prune_unconfirmed() == 1
+    left = set(User.objects.values_list("email", flat=True))
+    assert left == {"alice@example.org", "erin@example.org", "staff@example.org"}
 
 
 def test_guessing_is_counted_for_the_account_whatever_the_address_and_in_valkey(valkey):
