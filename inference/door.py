@@ -49,6 +49,7 @@ STREAM_HEADERS = [
 ]
 JSON_HEADERS = [(b"content-type", b"application/json"), *PRIVATE_HEADERS]
 REFUSED = range(400, 500)
+COUNTED_TIMES = 16  # a refused prompt whose tokens were counted costs so many times what reading it does
 
 logger = logging.getLogger(__name__)
 
@@ -292,7 +293,8 @@ def _counted(gateway: Gateway, exchange: Exchange, error: DomainError) -> Domain
             refusals.check(name)
         except TooManyRefusals as told:
             return told
-    gateway.keep(refusals.count(name, body_bytes=exchange.body_bytes, most=most))
+    work = exchange.body_bytes * (COUNTED_TIMES if error.facts.get("is_counted") else 1)
+    gateway.keep(refusals.count(name, body_bytes=work, most=most))
     return error
 
 

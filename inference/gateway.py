@@ -25,7 +25,7 @@ from inference.errors import GateUnavailable, UnknownKey
 from inference.health import HealthChecks
 from inference.metering import Meter, Usage, rebuild
 from inference.multiplexer import Multiplexer
-from inference.prompt_length import longest_token_bytes
+from inference.prompt_length import longest_token
 from inference.refusals import Refusals
 from inference.routing import Routing
 from inference.token_pool import TokenPool
@@ -59,7 +59,7 @@ class Gateway:
         self.refusals = Refusals(self.valkey)
         self.bodies = BodyMemory()
         self.tokens = TokenPool()
-        self.longest_token_bytes = longest_token_bytes(settings.BASE_MODEL_DIR / "tokenizer.json")
+        self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
         self.unanswered: dict[str, Callable[[], Awaitable[None]]] = {}  # by request: how it looks around
         self.health = HealthChecks(self.upstream)

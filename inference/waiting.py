@@ -22,6 +22,7 @@ from inference.errors import (
     EngineDied,
     EngineUnavailable,
     GateUnavailable,
+    Limited,
     StyleLoading,
     UnknownModel,
 )
@@ -47,7 +48,7 @@ BREAKS_MAX = 2  # of engines with one request in their hands: what it asks may b
 async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:
     """Return a grant, after a wait if the style is on its way. Raises DomainError; then nothing is held."""
     prompt, period = asked.prompt_bound(), months.current()
-    least = min(prompt, least_tokens(asked, gateway.longest_token_bytes))
+    least = min(prompt, least_tokens(asked, gateway.longest_token))
     warm = exact = False
     load_until_s, mark = 0.0, fingerprint(asked)
     while True:
@@ -69,6 +70,9 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
             period = period_at(error.now_ms)
         except ContextTooLong as error:
             error.facts["param"] = asked.prompt_field
+            raise
+        except Limited as error:
+            error.facts["is_counted"] = exact
             raise
         except Crude:
             # The byte bound is crude; where it matters, the base model's own tokenizer decides.

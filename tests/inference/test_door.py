@@ -9,6 +9,7 @@ import pytest
 from inference import compilations, counting, token_pool, waiting
 from inference import gateway as gateway_module
 from inference.errors import EngineBusy, GateUnavailable
+from inference.prompt_length import Size
 from tests.inference.fakes import chat
 
 
@@ -301,7 +302,7 @@ def counts(monkeypatch):
 
 
 async def test_a_prompt_that_can_never_fit_is_refused_without_counting_it(client, engine, account, counts):
-    client.gateway.longest_token_bytes = 81
+    client.gateway.longest_token = Size(81, 25)
     for path, body in (
         ("/v1/chat/completions", chat(messages=[{"role": "user", "content": "word " * 100_000}])),
         ("/v1/completions", {"model": "poetry", "prompt": ["short", "word " * 100_000]}),

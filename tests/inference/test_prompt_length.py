@@ -3,7 +3,7 @@ import json
 import pytest
 from django.conf import settings
 
-from inference.prompt_length import least_tokens, longest_token_bytes
+from inference.prompt_length import NOTHING, Size, least_tokens, longest_token, size_of
 from inference.schemas import parse
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -15,7 +15,7 @@ def real():
     path = settings.BASE_MODEL_DIR / "tokenizer.json"
     if not path.exists():
         pytest.skip("the base model is not here")
-    return tokenizers.Tokenizer.from_file(str(path)), longest_token_bytes(path)
+    return tokenizers.Tokenizer.from_file(str(path)), longest_token(path)
 
 
 @pytest.mark.parametrize(
@@ -33,18 +33,18 @@ def test_no_text_has_fewer_tokens_than_its_length_proves(real, text):
 
 def test_the_longest_of_several_prompts_counts():
     body = json.dumps({"model": "m", "prompt": ["a" * 20_000, "b" * 30_000]})
-    assert least_tokens(parse("text", body.encode()), 10) == 3_000
+    assert least_tokens(parse("text", body.encode()), Size(10, 10)) == 3_000
 
 
 @pytest.mark.parametrize(
     ("change", "longest"),
     [
-        ({}, 5),
-        ({"normalizer": {"type": "Lowercase"}}, 0),
-        ({"normalizer": {"type": "Sequence", "normalizers": [{"type": "Strip"}]}}, 0),
-        ({"pre_tokenizer": {"type": "Whitespace"}}, 0),
-        ({"added_tokens": [{"content": "<mask>", "lstrip": True, "rstrip": False}]}, 0),
-        ({"added_tokens": [{"content": "<|end|>", "lstrip": False, "rstrip": False}]}, 7),
+        ({}, Size(5, 1)),
+        ({"normalizer": {"type": "Lowercase"}}, NOTHING),
+        ({"normalizer": {"type": "Sequence", "normalizers": [{"type": "Strip"}]}}, NOTHING),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, NOTHING),
+        ({"added_tokens": [{"content": "<mask>", "lstrip": True, "rstrip": False}]}, NOTHING),
+        ({"added_tokens": [{"content": "<|end|>", "lstrip": False, "rstrip": False}]}, Size(7, 7)),
     ],
 )
 def test_a_tokenizer_that_may_shorten_a_text_proves_nothing(tmp_path, change, longest):
@@ -54,5 +54,18 @@ def test_a_tokenizer_that_may_shorten_a_text_proves_nothing(tmp_path, change, lo
         "model": {"type": "BPE", "vocab": {"a": 0, "ĠĠĠĠĠ": 1}, "merges": []},
     }  # fmt: skip
     file.write_text(json.dumps(plain | change))
-    assert longest_token_bytes(file) == longest
-    assert longest_token_bytes(tmp_path / "none") == 0
+    assert longest_token(file) == longest
+    assert longest_token(tmp_path / "none") == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("", (0, 0)), ("a", (1, 1)), ("aaab", (4, 2)), ("hello", (5, 4)), ("\0\0a", (3, 1)), ("ää", (4, 4))],
+)
+def test_repeated_bytes_are_left_out(text, size):
+    assert size_of(text.encode()) == size
+
+
+def test_ordinary_words_prove_more_than_their_length(real):
+    words = json.dumps({"model": "m", "prompt": "The sea and the wind and the rain. " * 2_000})
+    assert least_tokens(parse("text", words.encode()), real[1]) > 2_048

@@ -16,6 +16,7 @@ from inference import gateway as gateway_module
 from inference.bodies import BODY_MAX_BYTES, BodyMemory, unpacked
 from inference.errors import BadRequest, TooLarge, TooMuchAtOnce, UnknownEncoding
 from inference.gateway import Gateway
+from inference.prompt_length import Size
 from tenants.keys import new_secret
 from tests.inference.fakes import Client, chat
 
@@ -100,7 +101,7 @@ def test_a_client_is_its_address_or_its_network(address, network):
 
 async def test_refused_requests_cost_little(client, account, monkeypatch):
     """The largest bodies that are refused: in CPU seconds of this process, threads and all."""
-    client.gateway.longest_token_bytes = 81
+    client.gateway.longest_token = Size(81, 25)
     monkeypatch.setattr(counting, "prompt_tokens", None)  # it would fail
     long = chat(messages=[{"role": "user", "content": "word " * 800_000}])
     began = time.process_time()
