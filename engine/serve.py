@@ -116,6 +116,8 @@ def environment(settings: Settings) -> dict[str, str]:
         variables["VLLM_API_KEY"] = settings.api_key
     if settings.device == "cpu":
         variables["VLLM_CPU_KVCACHE_SPACE"] = str(KV_CACHE_GIB)
+        if missing_for_compiling():
+            variables["TORCH_COMPILE_DISABLE"] = "1"  # vLLM compiles some functions also when it runs eagerly
         if libnuma.is_missing():
             folder = libnuma.write(Path(sys.prefix) / "lib" / "libnuma")
             variables["LD_LIBRARY_PATH"] = f"{folder}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")

@@ -1,4 +1,5 @@
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from engine import serve
 
 CPU = {"ENGINE_DEVICE": "cpu"}
+ENGINE_PYTHON = Path(serve.__file__).parents[1] / ".venv-engine" / "bin" / "python"
 
 
 def option(arguments: list[str], name: str) -> str:
@@ -154,3 +156,24 @@ def test_a_gpu_engine_needs_neither(compiler):
     (compiler / "g++").unlink()
 
     assert "--enforce-eager" not in serve.arguments(serve.read({"ENGINE_DEVICE": "cuda"}))
+
+
+USES_COMPILED_FUNCTION = """
+import torch
+from vllm.v1.sample.ops.logprobs import batched_count_greater_than
+print(batched_count_greater_than(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0]])).tolist())
+"""
+
+
+@pytest.mark.skipif(not ENGINE_PYTHON.exists(), reason="vLLM is not installed here")
+def test_functions_that_vllm_compiles_by_themselves_run_without_a_compiler_too(compiler, tmp_path):
+    (compiler / "g++").unlink()
+    variables = serve.environment(serve.read(CPU))
+    done = subprocess.run(
+        [str(ENGINE_PYTHON), "-c", USES_COMPILED_FUNCTION],
+        env={**variables, "PATH": str(compiler), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.strip() == "[2]", done.stderr[-2000:]
