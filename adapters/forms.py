@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from adapters.models import Style
+from foundation.names import reads_as_product, validate_name, validate_text
 
 # Common terms and where they are written out. Whoever wants others writes them.
 LICENCES = {
@@ -22,17 +23,24 @@ CHOICES = [("", "none yet"), *((name, name) for name in LICENCES), (OWN_TERMS, "
 class AboutForm(forms.Form):
     """What everybody who sees a style reads about it."""
 
-    name = forms.CharField(max_length=60)
+    name = forms.CharField(max_length=60, validators=[validate_name])
     author = forms.CharField(
         max_length=100,
         required=False,
+        validators=[validate_name],
         help_text="Who trained it, as readers see it.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
-    description = forms.CharField(max_length=300, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    description = forms.CharField(
+        max_length=300,
+        required=False,
+        validators=[validate_text],
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
     sample_prompt = forms.CharField(
         max_length=300,
         required=False,
+        validators=[validate_text],
         help_text="What its sample line answers. Another one gets another sample.",
     )
     licence = forms.ChoiceField(
@@ -42,6 +50,7 @@ class AboutForm(forms.Form):
         max_length=4000,
         required=False,
         label="Own terms",
+        validators=[validate_text],
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="Only with “own terms” above.",
     )
@@ -52,9 +61,24 @@ class AboutForm(forms.Form):
         texts = {field: getattr(style, field) for field in ("name", "author", "description", "sample_prompt")}
         super().__init__(data, initial=texts | written)
         # Operators approved these words, and others rely on them.
+        self.is_of_house = style.owner.is_house
         self.is_bound_by_offer = style.is_public or style.offered_at is not None
         for field in ("author", "licence", "terms"):
             self.fields[field].disabled = self.is_bound_by_offer
+
+    def clean_name(self) -> str:
+        """Refuse what reads as Polyscribe's own."""
+        name = str(self.cleaned_data["name"])
+        if reads_as_product(name) and not self.is_of_house:
+            raise forms.ValidationError("That name reads as Polyscribe's own. Choose another one.")
+        return name
+
+    def clean_author(self) -> str:
+        """Refuse the same of an author."""
+        author = str(self.cleaned_data["author"])
+        if reads_as_product(author) and not self.is_of_house:
+            raise forms.ValidationError("That reads as Polyscribe itself. Say who trained it.")
+        return author
 
     def clean(self) -> dict[str, Any]:
         """Ask for the terms where own ones were chosen."""

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.utils import timezone
@@ -19,6 +20,7 @@ from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
 from adapters.validation import Finding
 from foundation import locks
+from foundation.names import reads_as_product, validate_name, validate_text
 from tenants.public import Tenant, User, limits_of
 
 MIB = 1024 * 1024
@@ -183,6 +185,8 @@ def _faults(tenant: Tenant, own: Style | None, about: About, files: dict[str, in
     errors = {"slug": _slug_faults(tenant, own, about.slug), "files": file_faults(files)}
     errors["files"] = errors["files"] or _storage_faults(tenant, files)
     errors |= _text_faults(about, own)
+    if not tenant.is_house and reads_as_product(about.name):
+        errors["name"] = ["That name reads as Polyscribe's own. Choose another one."]
     if about.stated_quantisation not in QUANTISATIONS:
         errors["stated_quantisation"] = [f"Say one of {', '.join(filter(None, QUANTISATIONS))}, or nothing."]
     if not errors["slug"]:
@@ -196,7 +200,7 @@ def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
     if not SLUG.fullmatch(slug):
         return ["Use at most 40 small letters, digits and hyphens, for example brand-voice."]
     taken_by_house = own is None and Style.objects.filter(owner__is_house=True, slug=slug).exists()
-    if slug in RESERVED or (taken_by_house and not tenant.is_house):
+    if slug in RESERVED or ((taken_by_house or reads_as_product(slug)) and not tenant.is_house):
         return [f"“{slug}” is taken by Polyscribe itself. Choose another name, for example my-{slug}."[:200]]
     return []
 
@@ -208,7 +212,18 @@ def _text_faults(about: About, own: Style | None) -> Errors:
     for field, limit in TEXTS_CHARACTERS.items():
         if len(getattr(about, field)) > limit:
             errors[field] = [f"At most {limit} characters; this has {len(getattr(about, field))}."]
+        elif fault := _hidden_fault(field, getattr(about, field)):
+            errors[field] = [fault]
     return errors
+
+
+def _hidden_fault(field: str, text: str) -> str:
+    """Return why a text has characters that make it look like another one, or ""."""
+    try:
+        (validate_name if field == "name" else validate_text)(text)
+    except ValidationError as error:
+        return str(error.message)
+    return ""
 
 
 def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:

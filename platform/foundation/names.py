@@ -8,6 +8,9 @@ from django.utils.text import slugify
 # Control, format (zero-width and bidirectional marks), private, surrogate, unassigned; breaks of lines.
 HIDDEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
+# Marks, embeddings, overrides and isolates: they turn the text around them, too.
+BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
 # What reads as the product, its operators or an address of it, in a name or in `model=`.
 WORDS = """
 about abuse account accounts admin administrator anonymous anthropic api app assets auth base
@@ -31,7 +34,20 @@ def validate_name(name: str) -> None:
         )
 
 
+def validate_text(text: str) -> None:
+    """Raise ValidationError for a text with marks that turn its direction. Joiners are fine."""
+    if not BIDIRECTIONAL.isdisjoint(text):
+        raise ValidationError(
+            "A text can't contain bidirectional marks. Type it again instead of pasting it.",
+            code="bidirectional_marks",
+        )
+
+
+def reads_as_product(name: str) -> bool:
+    """Return whether a name holds the product's own."""
+    return PRODUCT in slugify(name).replace("-", "")
+
+
 def is_reserved(name: str) -> bool:
     """Return whether a name, or its form in addresses, is one that only the product itself may have."""
-    slug = slugify(name)
-    return slug in RESERVED or PRODUCT in slug.replace("-", "")
+    return slugify(name) in RESERVED or reads_as_product(name)

@@ -256,6 +256,8 @@ def test_what_is_said_of_a_style_is_edited_but_not_its_terms_while_others_rely_o
     Style.objects.update(sample="It rained.")
     assert bob_client.post(describe, {**texts, "licence": "own", "terms": ""}).status_code == 400
     assert bob_client.post(describe, {**texts, "licence": "GPL"}).status_code == 400
+    for field, odd in (("name", "N\u202eoir"), ("author", "Polyscribe"), ("description", "R\u2067ain")):
+        assert bob_client.post(describe, {**texts, "licence": "", field: odd}).status_code == 400
     bob_client.post(describe, {**texts, "licence": "own", "terms": "Ask me first."})
     style = Style.objects.get()
     assert (style.name, style.author, style.licence) == ("Noir!", "Bob", "Ask me first.")

@@ -51,6 +51,27 @@ def test_a_bad_short_name_is_refused(acme, base_model, slug):
     assert faults(acme, slug=slug)["slug"]
 
 
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("name", "Noir\u202etevitceted"),
+        ("name", "No\u200bir"),
+        ("name", "Polyscribe Official"),
+        ("description", "Rain \u2066and\u2069 regret."),
+        ("sample_prompt", "Why\u200f?"),
+        ("slug", "poly-scribe-news"),
+    ],
+)
+def test_words_that_look_like_others_are_refused(acme, base_model, field, text):
+    assert set(faults(acme, **{field: text})) == {field}
+
+
+def test_joiners_and_breaks_of_lines_are_words_too(acme, base_model):
+    about = About(slug="noir", name="Noir 🕵", description="Rain.\n\u0915\u094d\u200d\u0937 👩\u200d🚀")
+    version, _ = uploads.begin(acme, None, about, GOOD)
+    assert version.style.description == about.description
+
+
 def test_an_archive_is_kept_under_a_name_of_ours(acme, base_model):
     version, (form,) = begin(acme, "noir", {"../../etc/My own.TGZ": b"x"})
     assert (version.files, form.file) == ({"adapter.tar.gz": 1}, "adapter.tar.gz")
