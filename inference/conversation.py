@@ -91,7 +91,8 @@ def _text(content: Any, index: int) -> str | None:
     place = f"messages[{index}].content"
     if not isinstance(content, list):
         raise _refuse(place, "must be a text or a list of texts")
-    return "\n".join(_part(part, place) for part in content)
+    texts = [_part(part, place) for part in content]
+    return "\n".join(filter(None, texts))  # vLLM leaves out what is empty
 
 
 def _part(part: Any, place: str) -> str:

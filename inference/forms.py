@@ -110,7 +110,8 @@ def text_of(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> 
         if block.get("type") not in kinds or not block.keys() <= BLOCK_KEYS:
             spot = f"{place}[{index}]"
             raise BadRequest(f"`{spot}`: only text is served; leave other content out.", param=spot)
-    return "\n".join(_said(block, f"{place}[{index}]") for index, block in enumerate(blocks))
+    texts = [_said(block, f"{place}[{index}]") for index, block in enumerate(blocks)]
+    return "\n".join(filter(None, texts))
 
 
 def _said(block: dict[str, Any], place: str) -> str:

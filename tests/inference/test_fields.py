@@ -201,6 +201,7 @@ def test_messages_are_written_anew():
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
     sent = [
         {"role": "user", "content": [{"type": "text", "text": "A", "cache_control": {"type": "x"}},
+                                     {"type": "text", "text": ""},
                                      {"type": "refusal", "refusal": "B"}], "name": "ada"},
         {"role": "assistant", "content": None, "refusal": None, "annotations": [], "audio": None,
          "function_call": None, "reasoning": "Hm.", "tool_calls": [call | {"index": 0}]},
