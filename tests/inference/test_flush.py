@@ -11,12 +11,13 @@ from django.db import OperationalError
 
 from foundation import months
 from foundation import valkey as names
+from inference import counting
 from inference import gateway as module
 from inference.errors import EngineBusy, GateUnavailable, InFlightFull
 from inference.gateway import Gateway
 from inference.metering import drain
 from inference.relay import relay
-from inference.schemas import parse
+from inference.schemas import Asked, parse
 from tenants import keys
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import studio_key
@@ -26,11 +27,12 @@ from tests.inference.fakes import FakeEngine
 pytestmark = pytest.mark.django_db(transaction=True)
 
 GRACE_S = 0.4
-HOLD = 230  # no request of these tests holds more tokens (with or without a tokenizer), none less than half
+HOLD = 230  # no request of these tests holds more tokens, none less than half
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
+    monkeypatch.setattr(counting, "prompt_tokens", Asked.prompt_bound)
     monkeypatch.setattr(module, "BEAT_S", 0.1)
     monkeypatch.setattr(module, "GRACE_MS", int(GRACE_S * 1000))
 
