@@ -3,7 +3,7 @@
 `python -m bench.attackers DEED`:
 `found NUMBER` makes so many workspaces on the free plan, each with a key, a login and a style of two versions
 that serve nowhere; it prints them as JSON. `paid TENANT…` drains usage into the ledger and prints what these
-workspaces paid. `recorded REQUEST` prints whether the ledger has a request.
+workspaces paid.
 """
 
 import json
@@ -46,11 +46,6 @@ def paid(*tenants: str) -> dict[str, int]:
     return {name: int(value) for name, value in sums.items()}
 
 
-def recorded(request_id: str) -> bool:
-    """Return whether a request's usage is in PostgreSQL; it is not drained for that."""
-    return UsageEvent.objects.filter(request_id=request_id).exists()
-
-
 def _workspace() -> dict[str, str]:
     name, password = f"attacker-{token_hex(4)}", token_hex(12)
     login = f"{name}@polyscribe.example"
@@ -75,7 +70,7 @@ def _workspace() -> dict[str, str]:
     }  # fmt: skip
 
 
-DEEDS: dict[str, Callable[..., object]] = {"found": found, "paid": paid, "recorded": recorded}
+DEEDS: dict[str, Callable[..., object]] = {"found": found, "paid": paid}
 
 if __name__ == "__main__":
     print(json.dumps(DEEDS[sys.argv[1]](*sys.argv[2:])))
