@@ -9,10 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from foundation import valkey as valkey_names
 from tenants.members import found_tenant
 from tenants.models import Membership, Tenant, User
+
+# What an example takes, or its making, is a matter of what else the machine does.
+hypothesis_settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any load")
 
 
 def pytest_configure(config):
