@@ -152,7 +152,9 @@ def describe(style: Style, **texts: str) -> None:
     """
     if texts.get("sample_prompt", style.sample_prompt) != style.sample_prompt:
         texts["sample"] = ""
-    Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
+    with transaction.atomic():
+        Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
+        routes.changed(style)  # the list of models tells the description
 
 
 def _leads(tenant: Tenant, style: Style, alias: str) -> bool:

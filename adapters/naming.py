@@ -124,17 +124,18 @@ def _places(style_ids: list[UUID], engines: dict[str, Engine]) -> Places:
 
 
 def _names(style: Style, versions: list[Version], places: Places) -> Names:
-    routes = dict(_routes(style, versions, places, live=style.live_version_id))
+    routes = dict(_routes(style, versions, places, live=style.live_version_id, about=style.description))
     if not style.is_reviewed:
         return Names(style, routes, routes)
     approved = [version for version in versions if version.approved_at]
-    return Names(style, routes, dict(_routes(style, approved, places, live=style.approved_version_id)))
+    live, about = style.approved_version_id, style.approved_description
+    return Names(style, routes, dict(_routes(style, approved, places, live=live, about=about)))
 
 
 def _routes(
-    style: Style, versions: list[Version], places: Places, *, live: UUID | None
+    style: Style, versions: list[Version], places: Places, *, live: UUID | None, about: str
 ) -> Iterator[tuple[str, str]]:
-    written = {version.pk: json.dumps(_route(style, version, places)) for version in versions}
+    written = {version.pk: json.dumps(_route(style, version, places, about=about)) for version in versions}
     in_work = [version.pk for version in versions if version.status != Status.SERVING]
     for version in versions:
         if version.status == Status.SERVING:
@@ -147,14 +148,14 @@ def _routes(
         yield "@canary", written[style.canary_version_id]
 
 
-def _route(style: Style, version: Version, places: Places) -> Route:
+def _route(style: Style, version: Version, places: Places, *, about: str) -> Route:
     route: Route = {
         "style": str(style.pk),
         "name": style.model_name,
         "version": version.number,
         "version_id": str(version.pk),
         "created": int(version.created_at.timestamp()),
-        "about": style.description,
+        "about": about,
     }
     found = _open(places.get(version.pk, []))
     if not found:

@@ -136,6 +136,16 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
     assert "Change waits for approval" not in alice_client.get(there).text
 
 
+def test_programs_read_the_approved_description_too(noir, acme, charlies):
+    def described(tenant: Tenant) -> str:
+        return json.loads(client().hget(styles_key(tenant.pk), MODEL))["about"]
+
+    catalogue.describe(noir, description="Win money!")
+
+    assert described(acme) == "Win money!"
+    assert described(charlies) == "Rain."
+
+
 def test_strangers_read_the_approved_sample_on_the_first_page(noir, engine):
     version = AdapterVersion.objects.get()
     rows = [{"prompt": "Why?", "base": "So.", "style": "It rained."}]
