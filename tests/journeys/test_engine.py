@@ -12,9 +12,9 @@ from tests.journeys.conftest import eventually, run_engine_script
 
 LONG = "Write about the sea and the wind and the rain. " * 6  # longer than a step of 48 tokens
 SEEDED = {
-    "messages": [{"role": "user", "content": LONG}], "seed": 7, "temperature": 1, "max_tokens": 12,
+    "messages": [{"role": "user", "content": LONG}], "seed": 7, "temperature": 1, "max_tokens": 8,
 }  # fmt: skip
-TOKENS, ROUNDS = 40, 6
+TOKENS, ROUNDS = 24, 3
 
 
 def seeded(writer, model: str = "base", **more) -> list[str]:
