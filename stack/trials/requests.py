@@ -12,7 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
-from stack.folders import shown
+from stack.errors import Miss
+from stack.folders import Folders, shown
 from stack.processes import TAG
 from stack.services import Stack
 from stack.trials.fuzz_run import Say
@@ -167,6 +168,8 @@ class _Run:
     ) -> None:
         """Ask as the witness, one request after the other, and look whether the engine is still the same."""
         lives = await asyncio.to_thread(cores, self._variables)
+        if not lives:
+            raise Miss("No process of this stack's engine was found: its deaths can't be counted.")
         while True:
             is_last = over.is_set()
             for model, expected in right.items():
@@ -211,14 +214,21 @@ async def _witness(http: aiohttp.ClientSession, model: str) -> str:
 
 def cores(variables: Mapping[str, str]) -> set[tuple[int, str]]:
     """Return the processes of this stack that hold a model: their numbers and when each began."""
-    tag = f"{TAG}={Path(variables['DEMO_SECRETS_FILE']).parent}".encode()
+    folders = Folders(Path(variables["DEMO_SECRETS_FILE"]).parent)
+    records = [json.loads(record.read_text()) for record in folders.pids.glob("engine*.json")]
+    sessions = {str(record["pid"]) for record in records}
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             title = (folder / "cmdline").read_bytes().decode(errors="replace")
-            if title.startswith(CORES) and tag in (folder / "environ").read_bytes().split(b"\0"):
-                began = (folder / "stat").read_text().rpartition(")")[2].split()[19]
-                found.add((int(folder.name), began))
+            facts = (folder / "stat").read_text().rpartition(")")[2].split()
+            # vLLM writes its title over its variables; Ray's processes leave the session.
+            if title.startswith(CORES) and (facts[3] in sessions or _is_tagged(folder, folders)):
+                found.add((int(folder.name), facts[19]))
         except OSError:  # it has ended meanwhile
             continue
     return found
+
+
+def _is_tagged(process: Path, folders: Folders) -> bool:
+    return f"{TAG}={folders.var}".encode() in (process / "environ").read_bytes().split(b"\0")
