@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -59,6 +59,10 @@ class Verdict:
         served = self.statuses["200"]
         return not (self.deaths or self.disturbed) and self.witnessed > 0 and served > self.cases / 4
 
+    def details(self) -> dict[str, object]:
+        """Return everything, for a file."""
+        return {"verdict": self.line(), **vars(self)}
+
     def line(self) -> str:
         """Return the last line that the trial prints."""
         return (
@@ -105,8 +109,7 @@ def trial(
     verdict = run.verdict
     counts = ", ".join(f"{status} {count}" for status, count in verdict.statuses.most_common())
     say(f"  answers: {counts}; the witness asked {verdict.witnessed} times")
-    found = {"verdict": verdict.line(), **asdict(verdict)}
-    (notes / "verdict.json").write_text(json.dumps(found, indent=2))
+    (notes / "verdict.json").write_text(json.dumps(verdict.details(), indent=2))
     for what in (*verdict.disturbed[:5], *verdict.suspects[:20]):
         say(f"  ! {what}")
     return verdict

@@ -1,9 +1,11 @@
+import json
 from itertools import product
 
 import pytest
 
 from inference.fields import FORMS, Field
 from stack.trials.request_cases import CHAT, TEXT, drawn, without_values
+from stack.trials.requests import Verdict
 
 
 def test_every_field_of_the_contract_has_values():
@@ -29,3 +31,14 @@ def test_a_seed_gives_the_same_cases_in_the_same_order():
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
     assert sorted(case.described() for case in drawn(1)) == sorted(case.described() for case in drawn(2))
+
+
+def test_a_verdict_is_good_only_if_nothing_died_nobody_was_disturbed_and_requests_were_served():
+    verdict = Verdict(seed=1, cases=4, witnessed=2)
+    verdict.statuses.update({"200": 3, "400": 1})
+
+    assert verdict.is_good
+    assert verdict.line() == "REQUESTS OK cases=4 refused=1 deaths=0 disturbed=0"
+    assert json.loads(json.dumps(verdict.details()))["statuses"] == {"200": 3, "400": 1}
+    for fault in ({"deaths": 1}, {"disturbed": ["base"]}, {"witnessed": 0}, {"cases": 100}):
+        assert not Verdict(**{**vars(verdict), **fault}).is_good
