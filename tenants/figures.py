@@ -1,15 +1,18 @@
 """How the versions of a style did, counted from the usage events of everybody who wrote in it."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Count, Q, Sum
 
-from tenants.models import UsageEvent
+from tenants.models import UsageEvent, UsageMinute
 
 COMPLETE, FAILED = UsageEvent.Outcome.COMPLETE, UsageEvent.Outcome.UPSTREAM_ERROR
 EMPTY = "empty"  # the finish reason of an answer that ended before anything was written
+
+type Rows = Iterable[tuple[int, ...]]  # version number, requests, errors, empty, completion tokens
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class Figures:
     errors: int = 0
     empty: int = 0
     completion_tokens: int = 0
+
+    def __add__(self, other: "Figures") -> "Figures":
+        return Figures(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def error_percent(self) -> float:
@@ -41,15 +47,44 @@ class Figures:
 def figures(style_id: UUID, since: datetime) -> dict[int, Figures]:
     """Return version number → figures of what was admitted since a moment.
 
-    Requests that their clients broke off, or that were swept after a crash, say nothing about a version.
+    Requests that their clients broke off, or that were swept after a crash, say nothing about a version. Whole
+    minutes are read as such; of the first one, which may be begun, the events.
     """
+    whole_minutes_from = since.replace(second=0, microsecond=0)
+    if whole_minutes_from < since:
+        whole_minutes_from += timedelta(minutes=1)
+    found: dict[int, Figures] = {}
+    for number, *counts in [*_events(style_id, since, whole_minutes_from), *_minutes(style_id, whole_minutes_from)]:
+        found[number] = found.get(number, Figures()) + Figures(*counts)
+    return found
+
+
+def prune_minutes(*, before: datetime) -> int:
+    """Delete minutes that no canary's figures reach back to; return how many."""
+    return UsageMinute.objects.filter(minute__lt=before).delete()[0]
+
+
+def _minutes(style_id: UUID, since: datetime) -> Rows:
+    minutes = UsageMinute.objects.filter(style=style_id, minute__gte=since)
+    sums = {name: Sum(name) for name in ("requests", "errors", "empty", "completion_tokens")}
+    return minutes.order_by().values_list("version_number").annotate(**sums)
+
+
+def _events(style_id: UUID, since: datetime, before: datetime) -> Rows:
     finished = UsageEvent.objects.filter(
-        style=style_id, admitted_at__gte=since, outcome__in=(COMPLETE, FAILED), version_number__isnull=False
+        style=style_id,
+        admitted_at__gte=since,
+        admitted_at__lt=before,
+        outcome__in=(COMPLETE, FAILED),
+        version_number__isnull=False,
     )
-    counts = finished.values_list("version_number").annotate(
-        requests=Count("pk"),
-        errors=Count("pk", filter=Q(outcome=FAILED)),
-        empty=Count("pk", filter=Q(outcome=COMPLETE, finish_reason=EMPTY)),
-        tokens=Sum("completion_tokens", filter=Q(outcome=COMPLETE), default=0),
+    return (
+        finished.order_by()
+        .values_list("version_number")
+        .annotate(
+            requests=Count("pk"),
+            errors=Count("pk", filter=Q(outcome=FAILED)),
+            empty=Count("pk", filter=Q(outcome=COMPLETE, finish_reason=EMPTY)),
+            tokens=Sum("completion_tokens", filter=Q(outcome=COMPLETE), default=0),
+        )
     )
-    return {number: Figures(*of_it) for number, *of_it in counts.order_by()}

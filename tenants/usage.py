@@ -94,6 +94,26 @@ ADD_TO_DAYS = """
         cost_nanousd = daily.cost_nanousd + excluded.cost_nanousd
 """
 
+# What says nothing about a version, a request that was broken off for instance, is left out: see figures.py.
+ADD_TO_MINUTES = """
+    INSERT INTO tenants_usageminute AS minutes
+        (style, version_number, minute, requests, errors, empty, completion_tokens)
+    SELECT style, version_number, date_trunc('minute', admitted_at, 'UTC') AS minute, count(*),
+           count(*) FILTER (WHERE outcome = 'upstream_error'),
+           count(*) FILTER (WHERE outcome = 'complete' AND finish_reason = 'empty'),
+           coalesce(sum(completion_tokens) FILTER (WHERE outcome = 'complete'), 0)
+    FROM tenants_usageevent
+    WHERE request_id = ANY(%s) AND outcome IN ('complete', 'upstream_error')
+      AND style IS NOT NULL AND version_number IS NOT NULL
+    GROUP BY style, version_number, minute
+    ORDER BY style, minute, version_number
+    ON CONFLICT (style, minute, version_number) DO UPDATE SET
+        requests = minutes.requests + excluded.requests,
+        errors = minutes.errors + excluded.errors,
+        empty = minutes.empty + excluded.empty,
+        completion_tokens = minutes.completion_tokens + excluded.completion_tokens
+"""
+
 MARK_KEYS_USED = """
     UPDATE tenants_apikey SET last_used_at = greatest(last_used_at, new.at)
     FROM (
@@ -123,6 +143,7 @@ def record(events: Iterable[Event]) -> int:
         if new:
             cursor.execute(ADD_TO_LEDGER, [new])
             cursor.execute(ADD_TO_DAYS, [new])
+            cursor.execute(ADD_TO_MINUTES, [new])
             _lock_keys({batch[request_id]["key_id"] for request_id in new})
             cursor.execute(MARK_KEYS_USED, [new])
     return len(new)

@@ -1,6 +1,6 @@
 from tenants.models.audit import AuditEntry
 from tenants.models.keys import ApiKey
-from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent
+from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 
@@ -17,5 +17,6 @@ __all__ = [
     "Tenant",
     "UsageDaily",
     "UsageEvent",
+    "UsageMinute",
     "User",
 ]

@@ -42,6 +42,10 @@ class UsageEvent(models.Model):
         indexes = [
             models.Index(fields=["tenant", "-admitted_at"], name="usage_latest"),
             models.Index(fields=["style", "-admitted_at"], name="usage_of_style"),
+            # The console's list, whole and by its filters.
+            models.Index(fields=["-admitted_at", "-id"], name="usage_newest"),
+            models.Index(fields=["outcome", "-admitted_at", "-id"], name="usage_by_outcome"),
+            models.Index(fields=["engine", "-admitted_at", "-id"], name="usage_by_engine"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -78,7 +82,11 @@ class LedgerEntry(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "source_id"], name="one_entry_a_source")]
-        indexes = [models.Index(fields=["tenant", "period"], name="ledger_period")]
+        indexes = [
+            models.Index(fields=["tenant", "period"], name="ledger_period"),
+            models.Index(fields=["period", "-id"], name="ledger_newest_of_period"),
+            models.Index(fields=["kind", "-id"], name="ledger_newest_of_kind"),
+        ]
         verbose_name_plural = "ledger entries"
 
     def __str__(self) -> str:
@@ -101,7 +109,30 @@ class UsageDaily(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "day", "style_name", "key"], name="one_row_a_day"),
         ]
+        indexes = [models.Index(fields=["-day", "-id"], name="daily_newest")]
         verbose_name_plural = "usage by day"
 
     def __str__(self) -> str:
         return f"{self.style_name} on {self.day}"
+
+
+class UsageMinute(models.Model):
+    """Derived from usage events: how the finished requests of a version ended, by minute. Canaries read this."""
+
+    style = models.UUIDField()
+    version_number = models.PositiveIntegerField()
+    minute = models.DateTimeField()
+    requests = models.PositiveIntegerField()
+    errors = models.PositiveIntegerField()
+    empty = models.PositiveIntegerField()
+    completion_tokens = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["style", "minute", "version_number"], name="one_row_a_minute"),
+        ]
+        indexes = [models.Index(fields=["minute"], name="minutes_oldest")]  # for who prunes
+        verbose_name_plural = "usage by minute"
+
+    def __str__(self) -> str:
+        return f"{self.style}@{self.version_number} at {self.minute:%Y-%m-%d %H:%M}"
