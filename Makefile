@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-upload bench-ray chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -113,6 +113,16 @@ bench-memory: ## The capacity arithmetic against a running vLLM's memory (CPU)
 bench-upload: ## From a finished 50 MB upload to the first styled token
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_MAX_LORA_RANK=128 $(STACK) run --all -- .venv/bin/python -m bench.upload_time
+
+# Eight gigabytes of disk and some minutes; EVENTS=1000000 is quicker. Later runs find the tables in var/large.
+seed-large: ## The tables of a large service in var/large: 1,000 tenants, 10 million usage events
+	$(call BOOTSTRAP)
+	@$(STACK) run --services --var var/large -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
+		.venv/bin/python manage.py seedlarge --events $(or $(EVENTS),10000000)'
+
+bench-console: ## How long the console's lists and canaries' figures take on what seed-large made
+	$(call BOOTSTRAP)
+	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.console
 
 bench-ray: ## A Ray cluster with one and two replicas against vLLM by itself
 	$(call BOOTSTRAP,--ray)

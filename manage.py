@@ -13,4 +13,7 @@ if __name__ == "__main__":
         secrets = ("DJANGO_SECRET_KEY", "API_KEY_PEPPERS", "CACHE_SALT_SECRET")
         for name in (*secrets, "DATABASE_URL", "VALKEY_URL", "CELERY_BROKER_URL"):
             os.environ.setdefault(name, "")
+    # What an operator asks for, a migration above all, takes as long as it needs.
+    os.environ.setdefault("DATABASE_LOCK_TIMEOUT_S", "0")
+    os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT_S", "0")
     execute_from_command_line(sys.argv)

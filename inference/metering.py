@@ -22,7 +22,7 @@ from inference import telemetry
 from inference.admission import LEASE_MS, Grant, read_prices
 from inference.multiplexer import Multiplexer
 from inference.routing import read_route
-from inference.scripts import EXTENSION, REBUILDING, RESTORING, SETTLEMENT, THAWING
+from inference.scripts import EXTENSION, FORGETTING, REBUILDING, RESTORING, SETTLEMENT, THAWING
 from tenants.public import EMPTY, Event, cost_nanousd, record, used
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 GROUP = "ledger"
 BATCH = 500
 TAKEN_OVER_AFTER_MS = 60_000
+DEAD_AFTER_MS = 3_600_000  # a drain that lives asks every few seconds
 REBUILDS = 50  # each as long as a few reads take; none is needed twice but while requests end
 
 
@@ -182,6 +183,15 @@ def drain(client: Store, consumer: str) -> int:
             ids = [entry_id for entry_id, _ in batch]
             client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return new
+
+
+def prune_consumers(client: Store) -> int:
+    """Take drains that ended long ago out of the streams' groups; return how many.
+
+    What they had taken was taken over first: one that still has something stays.
+    """
+    script = client.register_script(FORGETTING)
+    return sum(script([valkey.stream_of(tag)], [GROUP, DEAD_AFTER_MS]) for tag in valkey.tags())
 
 
 def rebuild(client: Store, tenant_id: UUID, period: str) -> None:

@@ -17,3 +17,9 @@ def drain() -> None:
 def sweep() -> None:
     """Settle requests whose process died. Safe to repeat."""
     metering.sweep(valkey.client())
+
+
+@shared_task
+def prune_consumers() -> None:
+    """Forget drains that ended long ago. Safe to repeat."""
+    metering.prune_consumers(valkey.client())

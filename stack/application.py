@@ -67,7 +67,11 @@ def worker(name: str, queue: str, variables: Mapping[str, str], *, threads: int 
     pool = ["--pool", "threads", "--concurrency", str(threads)] if threads else ["--concurrency", "1"]
     options = ["-Q", queue, *pool, "--hostname", f"{name}@%h"]
     return Program(
-        name=name, title=name, argv=[*CELERY, "worker", *options, *LEVEL], env=variables, layer=LAYER
+        name=name,
+        title=name,
+        argv=[*CELERY, "worker", *options, *LEVEL],
+        env={"DATABASE_STATEMENT_TIMEOUT_S": "300", **variables},
+        layer=LAYER,
     )
 
 

@@ -21,6 +21,7 @@ from foundation.console import OperatorAdmin, OperatorForm, ReasonField, operato
 from foundation.errors import Invalid
 from foundation.money import usd
 from tenants import gate, keys, members
+from tenants.console_lists import EngineFilter, LongList, PeriodFilter
 from tenants.forms import DollarsField
 from tenants.models import (
     ApiKey,
@@ -327,16 +328,15 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
 
 
 @admin.register(UsageEvent)
-class UsageEventAdmin(ReadOnly, ModelAdmin):
+class UsageEventAdmin(LongList, ReadOnly, ModelAdmin):
     list_display = [
         "request_id", "tenant", "style_name", "version_number", "prompt_tokens", "completion_tokens",
         "outcome", "cost", "admitted_at",
     ]  # fmt: skip
-    list_filter = ["outcome", "period", "engine"]
+    list_filter = ["outcome", PeriodFilter, EngineFilter]
     list_select_related = ["tenant"]
-    search_fields = ["=request_id", "tenant__slug", "style_name"]
-    ordering = ["-admitted_at"]
-    show_full_result_count = False
+    search_fields = ["request_id", "tenant__slug"]
+    ordering = ["-admitted_at", "-pk"]
 
     @admin.display(description="cost")
     def cost(self, event: UsageEvent) -> str:
@@ -344,13 +344,16 @@ class UsageEventAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnly, ModelAdmin):
+class LedgerEntryAdmin(LongList, ReadOnly, ModelAdmin):
     list_display = ["created_at", "tenant", "kind", "amount", "tokens", "period", "source_id", "reason"]
-    list_filter = ["kind", "period"]
+    list_filter = ["kind", PeriodFilter]
     list_select_related = ["tenant"]
-    search_fields = ["=source_id", "tenant__slug"]
+    search_fields = ["source_id", "tenant__slug"]
     ordering = ["-pk"]
-    show_full_result_count = False
+    searched_id = "source_id"
+
+    def more_of_its_index(self) -> dict[str, Any]:
+        return {"kind__in": LedgerEntry.Kind.values}
 
     @admin.display(description="amount")
     def amount(self, entry: LedgerEntry) -> str:
@@ -358,15 +361,15 @@ class LedgerEntryAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(UsageDaily)
-class UsageDailyAdmin(ReadOnly, ModelAdmin):
+class UsageDailyAdmin(LongList, ReadOnly, ModelAdmin):
     list_display = [
         "day", "tenant", "key", "style_name", "requests", "prompt_tokens", "completion_tokens", "cost",
     ]  # fmt: skip
     list_filter = ["day"]
     list_select_related = ["tenant", "key"]
-    search_fields = ["tenant__slug", "style_name"]
-    ordering = ["-day"]
-    show_full_result_count = False
+    search_fields = ["style_name", "tenant__slug"]
+    ordering = ["-day", "-pk"]
+    searched_id = "style_name"
 
     @admin.display(description="cost")
     def cost(self, row: UsageDaily) -> str:

@@ -4,6 +4,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.http import HttpRequest
 from foundation import months
 from tenants.models import LedgerEntry, UsageEvent
 
+SLACK = timedelta(days=1)
 COUNTED = 10_000  # rows that are counted one by one; what is more is estimated
 
 # One descent of the index for each name; DISTINCT would read every row.
@@ -30,11 +32,11 @@ ENGINES = """
 """
 
 
-class EstimatedPaginator(Paginator[Any]):
+class EstimatedPaginator(Paginator):  # type: ignore[type-arg]
     """Pages of a list whose length is PostgreSQL's own estimate where it is long."""
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         counted = rows.order_by()[: COUNTED + 1].count()
         if counted <= COUNTED:
@@ -58,9 +60,11 @@ class PeriodFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         if not (period := self.value()):
             return rows
-        if rows.model is UsageEvent:  # by the index of admission; clocks may disagree about a month's last moment
+        if (
+            rows.model is UsageEvent
+        ):  # by the index of admission; clocks may disagree about a month's last moment
             start, end = months.bounds(period)
-            rows = rows.filter(admitted_at__gte=start - months.SLACK, admitted_at__lt=end + months.SLACK)
+            rows = rows.filter(admitted_at__gte=start - SLACK, admitted_at__lt=end + SLACK)
         return rows.filter(period=period)
 
 

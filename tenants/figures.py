@@ -10,6 +10,7 @@ from django.db.models import Count, Q, Sum
 from tenants.models import UsageEvent, UsageMinute
 
 COMPLETE, FAILED = UsageEvent.Outcome.COMPLETE, UsageEvent.Outcome.UPSTREAM_ERROR
+MINUTES_KEPT = timedelta(days=40)  # canaries look back a day; the rest is for people
 EMPTY = "empty"  # the finish reason of an answer that ended before anything was written
 
 type Rows = Iterable[tuple[int, ...]]  # version number, requests, errors, empty, completion tokens
@@ -47,14 +48,15 @@ class Figures:
 def figures(style_id: UUID, since: datetime) -> dict[int, Figures]:
     """Return version number → figures of what was admitted since a moment.
 
-    Requests that their clients broke off, or that were swept after a crash, say nothing about a version. Whole
-    minutes are read as such; of the first one, which may be begun, the events.
+    Requests that their clients broke off, or that were swept after a crash, say nothing about a version.
+    Whole minutes are read as such; of the first one, which may be begun, the events.
     """
     whole_minutes_from = since.replace(second=0, microsecond=0)
     if whole_minutes_from < since:
         whole_minutes_from += timedelta(minutes=1)
     found: dict[int, Figures] = {}
-    for number, *counts in [*_events(style_id, since, whole_minutes_from), *_minutes(style_id, whole_minutes_from)]:
+    rows = [*_events(style_id, since, whole_minutes_from), *_minutes(style_id, whole_minutes_from)]
+    for number, *counts in rows:
         found[number] = found.get(number, Figures()) + Figures(*counts)
     return found
 

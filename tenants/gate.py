@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from foundation import valkey
+from foundation import months, valkey
 from tenants import plans
 from tenants.models import ApiKey, Tenant
 
@@ -43,6 +43,10 @@ KEY_LIMITS = (
 )
 
 PUBLISHING = (Path(__file__).parent / "publishing.lua").read_text()
+FOR_EVER = -1  # a TTL, in Valkey's words
+SCANNED = 1000
+ACCOUNTS_KEPT = timedelta(days=92)
+DEAD_KEYS_FOUND = timedelta(days=30)  # after that their buckets were looked at many times
 DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; whoever tries one later has it published again
 
 type Hash = dict[str, str]
@@ -67,6 +71,23 @@ def publish(tenant_id: UUID) -> None:
     does not answer.
     """
     _write(Tenant.objects.get(pk=tenant_id))
+
+
+def prune() -> None:
+    """Let old months' counters end, and take dead keys out of the minute buckets. Safe to repeat.
+
+    A month's counters are asked for while its requests run; the ledger is what people read.
+    """
+    client, present = valkey.client(), months.current()
+    for name in client.scan_iter(match=valkey.account_key_pattern(), count=SCANNED):
+        period = name.rpartition(":")[2]
+        if period < present and client.ttl(name) == FOR_EVER:
+            client.expireat(name, months.bounds(period)[1] + ACCOUNTS_KEPT)
+    now = timezone.now()
+    dead = ApiKey.objects.filter(revoked_at__lt=now - DEAD_KEYS_KEPT, revoked_at__gt=now - DEAD_KEYS_FOUND)
+    for key_id, tenant_id in dead.values_list("pk", "tenant"):
+        fields = [f"{field}:{key_id}" for field in ("open", "requests", "tokens", "at")]
+        client.hdel(valkey.bucket_key(tenant_id), *fields)
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:

@@ -22,6 +22,14 @@ VARIABLES: dict[str, Variable] = {
     "DJANGO_ALLOWED_HOSTS": Variable("localhost,127.0.0.1", "Host names that the site answers to."),
     "SITE_URL": Variable("http://127.0.0.1:8000", "The site's public address, without a slash at the end."),
     "DATABASE_URL": Variable(None, "PostgreSQL: postgres://user:password@host:port/name."),
+    "DATABASE_LOCK_TIMEOUT_S": Variable(
+        "5", "Seconds that a statement waits for a lock before it fails and is tried again. 0: without end."
+    ),
+    "DATABASE_STATEMENT_TIMEOUT_S": Variable(
+        "30",
+        "Seconds that a statement may run; workers get 300. `manage.py` sets both to 0: migrations take as "
+        "long as they need.",
+    ),
     "VALKEY_URL": Variable(None, "Valkey or Redis for limits and usage: redis://:password@host:port/0."),
     "CELERY_BROKER_URL": Variable(None, "Valkey or Redis for Celery; another database than VALKEY_URL."),
     "S3_ENDPOINT_URL": Variable("", "S3 as the servers reach it. Empty: AWS itself."),

@@ -91,7 +91,9 @@ DATABASES = {
             "pool": {"min_size": 1, "max_size": 8, "timeout": 5},
             "connect_timeout": 5,
             # A machine that lost its power would keep its locks for two hours (Linux' own patience).
-            "options": "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+            "options": "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+            f" -c lock_timeout={env.read('DATABASE_LOCK_TIMEOUT_S')}s"
+            f" -c statement_timeout={env.read('DATABASE_STATEMENT_TIMEOUT_S')}s",
         },
     }
 }
@@ -179,6 +181,10 @@ CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
+    "inference.tasks.prune_consumers": {"queue": "housekeeping"},
+    "tenants.tasks.prune_gate": {"queue": "housekeeping"},
+    "tenants.tasks.prune_sessions": {"queue": "housekeeping"},
+    "tenants.tasks.prune_usage_minutes": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
     "adapters.tasks.end_sharing": {"queue": "housekeeping"},
     "adapters.tasks.erase_all": {"queue": "housekeeping"},
@@ -208,6 +214,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "prune-consumers": {"task": "inference.tasks.prune_consumers", "schedule": 3600.0},
+    "prune-gate": {"task": "tenants.tasks.prune_gate", "schedule": 86400.0},
+    "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
+    "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
     "sweep-holds": {"task": "inference.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "advance-versions": {"task": "adapters.tasks.advance_all", "schedule": 5.0, "options": {"expires": 5}},

@@ -1,7 +1,7 @@
 """Billing periods: calendar months in UTC, half-open [start, end). A period's name is `2026-11`."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 
@@ -18,6 +18,11 @@ def current() -> str:
 @lru_cache(maxsize=2)
 def _period_of_minute(minute: int) -> str:
     return period_of(datetime.fromtimestamp(minute * 60, UTC))
+
+
+def before(period: str) -> str:
+    """Return the name of the month before. Raises ValueError for a malformed name."""
+    return period_of(bounds(period)[0] - timedelta(days=1))
 
 
 def bounds(period: str) -> tuple[datetime, datetime]:

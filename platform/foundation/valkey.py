@@ -54,6 +54,11 @@ def account_key(tenant_id: UUID | str, period: str) -> str:
     return f"{shard(tenant_id)}:{tenant_id}:account:{period}"
 
 
+def account_key_pattern() -> str:
+    """Return the pattern of the accounts of all tenants and periods, for SCAN."""
+    return "{s*}:*:account:*"
+
+
 def bucket_key(tenant_id: UUID | str) -> str:
     """Hash: how many sequences are `open` (each request has prompts times `n`), the minute buckets' levels
     `requests` and `tokens`, and `at` (milliseconds); each also with `:<key>`."""

@@ -117,7 +117,7 @@ class UsageDaily(models.Model):
 
 
 class UsageMinute(models.Model):
-    """Derived from usage events: how the finished requests of a version ended, by minute. Canaries read this."""
+    """Derived from usage events: how a version's finished requests ended, by minute. Canaries read this."""
 
     style = models.UUIDField()
     version_number = models.PositiveIntegerField()

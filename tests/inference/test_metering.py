@@ -72,6 +72,22 @@ def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey, monk
     assert LedgerEntry.objects.count() == 3
 
 
+def test_drains_that_ended_long_ago_are_forgotten_but_not_what_they_had_taken(
+    three_settled, known, valkey, monkeypatch
+):
+    stream = names.stream_of(names.shard(known.tenant))
+    valkey.xgroup_create(stream, metering.GROUP, id="0")
+    valkey.xreadgroup(metering.GROUP, "holds one", {stream: ">"}, count=1)
+    valkey.xgroup_createconsumer(stream, metering.GROUP, "dead")
+    assert metering.prune_consumers(valkey) == 0, "they may live"
+    monkeypatch.setattr(metering, "DEAD_AFTER_MS", -1)
+    assert metering.prune_consumers(valkey) == 1
+    assert [one["name"] for one in valkey.xinfo_consumers(stream, metering.GROUP)] == ["holds one"]
+    monkeypatch.setattr(metering, "TAKEN_OVER_AFTER_MS", 0)
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
+
+
 async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valkey, monkeypatch):
     monkeypatch.setattr("inference.admission.LEASE_MS", 50)
     monkeypatch.setattr("inference.metering.LEASE_MS", 50)

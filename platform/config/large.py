@@ -1,0 +1,122 @@
+"""A large service's tables, made by PostgreSQL itself: tenants, keys, and millions of usage events.
+
+For measuring, on a database of its own: rows are laid without the checks that the product does.
+"""
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+from django.db import connection
+
+from tenants.models import ApiKey, Tenant
+
+KEYS = 3  # of a tenant
+STYLES = 10_000
+PORTION = 500_000
+DAYS = 60
+
+# i: the event's number; the newest ones come last. One style of the house is much used: number 0.
+EVENTS = f"""
+    INSERT INTO tenants_usageevent
+        (request_id, tenant_id, key_id, style, style_name, version_number, adapter_sha256, base_model, engine,
+         period, admitted_at, prompt_tokens, cached_tokens, completion_tokens, finish_reason, outcome,
+         input_nanousd, cached_input_nanousd, output_nanousd, cost_nanousd, recorded_at)
+    SELECT 'large-' || lpad(i::text, 12, '0'), tenants.id[1 + i %% tenants.amount],
+           keys.id[1 + i %% keys.amount], md5('style' || style)::uuid, 'style-' || style, 1 + i %% 2,
+           md5(style::text), 'large', 'engine-' || i %% 8, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM'), at,
+           40 + i %% 200, i %% 40,
+           i %% 300, CASE WHEN i %% 97 = 0 THEN 'empty' ELSE 'stop' END,
+           CASE WHEN i %% 100_000 = 1 THEN 'swept' WHEN i %% 500 = 2 THEN 'upstream_error'
+                WHEN i %% 50 = 3 THEN 'client_disconnect' ELSE 'complete' END,
+           100, 25, 400, (40 + i %% 200) * 100 + i %% 300 * 400, at
+    FROM (SELECT array_agg(id ORDER BY id) AS id, count(*) AS amount FROM tenants_tenant
+          WHERE slug LIKE 'large-%%') AS tenants,
+         (SELECT array_agg(k.id ORDER BY k.tenant_id, k.name) AS id, count(*) AS amount
+          FROM tenants_apikey k JOIN tenants_tenant t ON t.id = k.tenant_id
+          WHERE t.slug LIKE 'large-%%') AS keys,
+         generate_series(%(first)s::bigint, %(last)s::bigint) AS i,
+         LATERAL (SELECT CASE WHEN i %% 4 = 0 THEN 0 ELSE i * 7919 %% {STYLES} END AS style) AS styles,
+         LATERAL (SELECT now() - interval '{DAYS} days' * (1 - i::float / %(count)s) AS at) AS moment
+"""
+
+LEDGER = """
+    INSERT INTO tenants_ledgerentry
+        (tenant_id, kind, source_id, period, amount_nanousd, tokens, actor, reason, created_at)
+    SELECT tenant_id, 'usage', request_id, period, cost_nanousd, prompt_tokens::bigint + completion_tokens,
+           '', '', admitted_at
+    FROM tenants_usageevent
+    WHERE request_id LIKE 'large-%%' AND (prompt_tokens > 0 OR completion_tokens > 0)
+"""
+
+DAILY = """
+    INSERT INTO tenants_usagedaily
+        (tenant_id, key_id, style_name, day, requests, prompt_tokens, completion_tokens, cost_nanousd)
+    SELECT tenant_id, key_id, style_name, (admitted_at AT TIME ZONE 'UTC')::date, count(*),
+           sum(prompt_tokens), sum(completion_tokens), sum(cost_nanousd)
+    FROM tenants_usageevent WHERE request_id LIKE 'large-%%'
+    GROUP BY 1, 2, 3, 4
+"""
+
+MINUTES = """
+    INSERT INTO tenants_usageminute
+        (style, version_number, minute, requests, errors, empty, completion_tokens)
+    SELECT style, version_number, date_trunc('minute', admitted_at, 'UTC'), count(*),
+           count(*) FILTER (WHERE outcome = 'upstream_error'),
+           count(*) FILTER (WHERE outcome = 'complete' AND finish_reason = 'empty'),
+           coalesce(sum(completion_tokens) FILTER (WHERE outcome = 'complete'), 0)
+    FROM tenants_usageevent
+    WHERE request_id LIKE 'large-%%' AND outcome IN ('complete', 'upstream_error')
+    GROUP BY 1, 2, 3
+"""
+
+TABLES = ("tenants_usageevent", "tenants_ledgerentry", "tenants_usagedaily", "tenants_usageminute")
+SECONDARY = """
+    SELECT indexname, indexdef FROM pg_indexes
+    WHERE tablename = ANY(%s) AND indexname NOT IN (SELECT conname FROM pg_constraint)
+"""
+
+
+def make(tenants: int, events: int, say: Callable[[str], None]) -> None:
+    """Lay tenants with their keys and events, and what is derived from them."""
+    _make_tenants(tenants)
+    say(f"{tenants:,} tenants")
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")  # foreign keys hold by how the rows are made
+        cursor.execute("SET maintenance_work_mem = '256MB'")
+        cursor.execute("SET synchronous_commit = off")
+        cursor.execute(SECONDARY, [list(TABLES)])
+        indexes = cursor.fetchall()
+        for name, _ in indexes:
+            cursor.execute(f'DROP INDEX "{name}"')
+        for first in range(1, events + 1, PORTION):
+            last = min(first + PORTION - 1, events)
+            cursor.execute(EVENTS, {"first": first, "last": last, "count": events})
+            say(f"{last:,} events")
+        for table, statement in zip(TABLES[1:], (LEDGER, DAILY, MINUTES), strict=True):
+            cursor.execute(statement % ())
+            say(f"{cursor.rowcount:,} rows of {table}")
+        for name, definition in indexes:
+            cursor.execute(definition)
+            say(f"index {name}")
+        cursor.execute("SET session_replication_role = origin")
+        for table in TABLES:
+            cursor.execute(f"VACUUM (ANALYZE) {table}")
+
+
+def style_of(number: int) -> UUID:
+    """Return the id of one of the styles; number 0 has a quarter of all events."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT md5('style' || %s)::uuid", [str(number)])
+        found: UUID = cursor.fetchone()[0]
+        return found
+
+
+def _make_tenants(count: int) -> None:
+    known = Tenant.objects.filter(slug__startswith="large-").count()
+    new = [Tenant(slug=f"large-{n}", name=f"Large {n}", gate_published=1) for n in range(known, count)]
+    Tenant.objects.bulk_create(new)
+    ApiKey.objects.bulk_create(
+        ApiKey(tenant=tenant, name=f"key-{n}", digest=uuid4().hex, last4=f"{n:04}")
+        for tenant in new
+        for n in range(KEYS)
+    )

@@ -1,0 +1,43 @@
+"""No wait for the database is without end."""
+
+import threading
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from foundation import locks
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_for_a_lock_gives_up_and_says_so():
+    held, over = threading.Event(), threading.Event()
+
+    def holding() -> None:
+        with transaction.atomic():
+            locks.one_at_a_time("a deed")
+            held.set()
+            over.wait(30)
+        connection.close()
+
+    holder = threading.Thread(target=holding)
+    holder.start()
+    assert held.wait(10)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("5s",)
+            cursor.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
+            locks.one_at_a_time("a deed")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+        over.set()
+        holder.join()
+
+
+@pytest.mark.django_db
+def test_no_statement_runs_without_end():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("30s",)
