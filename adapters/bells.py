@@ -46,8 +46,13 @@ def ring(task: str, *args: str, most: int | None = None, **options: Any) -> None
             if most is None and "expires" in options:
                 most = MANY
             queue = options.get("queue") or current_app.conf.task_routes[task]["queue"]
-            if most is not None and producer.channel.queue_declare(queue).message_count >= most:
+            if most is not None and _waiting_in(queue, producer) >= most:
                 return
             current_app.signature(task, args).apply_async(producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:
         logger.warning("The broker does not answer; beat rings again for %s: %s", task, error)
+
+
+def _waiting_in(queue: str, producer: Any) -> int:
+    """Return how many messages wait in a queue."""
+    return int(producer.channel.queue_declare(queue).message_count)

@@ -186,6 +186,8 @@ class Turns:
         line = share.lines.get(turn.style)
         if line and turn in line.waiting:
             line.waiting.remove(turn)
+            if self._held and self._held[2] is turn:
+                self._held = None
             self._count_out(share)
             self._let_in()  # a style may go on that would have had to leave its slot to this one
 

@@ -38,7 +38,8 @@ class EstimatedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        counted = rows.order_by()[: COUNTED + 1].count()
+        # In the list's own order: that index has these rows together, and the table has them anywhere.
+        counted = rows[: COUNTED + 1].count()
         if counted <= COUNTED:
             return counted
         (plan,) = json.loads(rows.order_by().explain(format="json"))

@@ -109,7 +109,10 @@ class UsageDaily(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "day", "style_name", "key"], name="one_row_a_day"),
         ]
-        indexes = [models.Index(fields=["-day", "-id"], name="daily_newest")]
+        indexes = [
+            models.Index(fields=["-day", "-id"], name="daily_newest"),
+            models.Index(fields=["tenant", "-day", "-id"], name="daily_newest_of_tenant"),
+        ]
         verbose_name_plural = "usage by day"
 
     def __str__(self) -> str:

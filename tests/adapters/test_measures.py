@@ -59,8 +59,10 @@ def test_any_text_can_be_measured_and_nothing_written_measures_nothing(answers, 
 
 @given(TEXTS, TEXTS)
 def test_the_pieces_of_a_difference_are_the_text_and_equal_texts_have_none(one, other):
-    assert "".join(piece.text for piece in comparing.differences(one, other)) == one.lstrip()
-    assert not any(piece.is_own for piece in comparing.differences(one, one))
+    for pieces, text in zip(comparing.differences(one, other), (one, other), strict=True):
+        assert "".join(piece.text for piece in pieces) == text.lstrip()
+    for pieces in comparing.differences(one, one):
+        assert not any(piece.is_own for piece in pieces)
 
 
 def test_two_versions_are_told_apart_in_words():
