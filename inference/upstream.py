@@ -4,6 +4,7 @@ It stands where a client library would: aiohttp took a third of the gateway's ti
 """
 
 import asyncio
+import select
 import ssl
 from collections import defaultdict
 from functools import lru_cache
@@ -77,7 +78,7 @@ class Upstream:
         idle = self._idle[address]
         while idle:
             connection = idle.pop()
-            if not connection.transport.is_closing():
+            if not connection.has_ended():
                 return connection, True
         scheme, host, port = address
         secure = ssl.create_default_context() if scheme == "https" else None
@@ -189,7 +190,16 @@ class _Connection(asyncio.Protocol):
         self._is_paused = False
         self._silence: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
+        self._incoming = select.poll()
         self.gone = asyncio.Event()
+
+    def has_ended(self) -> bool:
+        """Return whether the engine closed this idle connection, also where the loop has not seen it yet.
+
+        An idle connection has nothing to read but its end. Without this look a request would be written into
+        the connection of an engine that is gone, and count as one that the engine had.
+        """
+        return self.transport.is_closing() or bool(self._incoming.poll(0))
 
     def send(self, request: bytes) -> Response:
         self._parser = httptools.HttpResponseParser(self)
@@ -212,6 +222,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self._incoming.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         self._heard_s = self.loop.time()

@@ -32,7 +32,13 @@ class Engine:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         headers = {"Authorization": f"Bearer {variables['ENGINE_API_KEY']}"}
-        self._http = aiohttp.ClientSession(variables["ENGINE_URL"], headers=headers, timeout=PATIENCE)
+        # A connection for each request: that an idle one is closed in the moment of asking is no death.
+        self._http = aiohttp.ClientSession(
+            variables["ENGINE_URL"],
+            headers=headers,
+            timeout=PATIENCE,
+            connector=aiohttp.TCPConnector(force_close=True),
+        )
 
     async def __aenter__(self) -> "Engine":
         return self

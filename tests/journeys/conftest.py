@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +157,18 @@ def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
 
 
 def kill(name: str) -> None:
-    """Kill one of the stack's programs, and all that it started, with SIGKILL."""
+    """Kill one of the stack's programs, and all that it started, with SIGKILL; return when they are gone."""
     record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / f"{name}.json"
-    os.killpg(json.loads(record.read_text())["pid"], signal.SIGKILL)
+    group = json.loads(record.read_text())["pid"]
+    os.killpg(group, signal.SIGKILL)
+    eventually(lambda: not runs(group), within_s=60, what=f"{name} was killed and is still there")
+
+
+def runs(group: int) -> bool:
+    """Return whether any process of a group is there, but for dead ones that nobody has reaped."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, process_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(process_group) == group and state not in "ZX":
+                return True
+    return False
