@@ -28,7 +28,6 @@ CPU_WORKER = "polyscribe_worker.Worker"
 MEDIA = {"image": 0, "video": 0, "audio": 0}  # how many a prompt may have: the platform serves text
 NO_DOMAIN = "media.invalid"  # an empty list would allow every domain
 STEP_TOKENS = 48  # read and written at once on a CPU: nobody's next token waits longer than for one such step
-EAGER_COSTS = "EAGER_COSTS_TO_BE_MEASURED"  # docs/running.md
 KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
 
 
@@ -182,7 +181,7 @@ def main() -> None:
     where = f"{settings.host}:{settings.port}"
     print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
     if settings.device == "cpu" and (missing := missing_for_compiling()):
-        print(f"Engine: runs uncompiled, for {missing} is not here: {EAGER_COSTS}.", flush=True)
+        print(f"Engine: runs uncompiled, for {missing} is not here: install it for quicker answers.", flush=True)
     command = [sys.executable, *arguments(settings), *extra]
     os.execve(sys.executable, command, {**os.environ, **environment(settings)})
 
