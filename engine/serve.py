@@ -181,7 +181,7 @@ def main() -> None:
     where = f"{settings.host}:{settings.port}"
     print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
     if settings.device == "cpu" and (missing := missing_for_compiling()):
-        print(f"Engine: runs uncompiled, for {missing} is not here: install it for quicker answers.", flush=True)
+        print(f"Engine: runs uncompiled, for {missing} is not here; with it answers are quicker.", flush=True)
     command = [sys.executable, *arguments(settings), *extra]
     os.execve(sys.executable, command, {**os.environ, **environment(settings)})
 
