@@ -4,8 +4,10 @@ import io
 import json
 import stat
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from safetensors.numpy import save_file
 
 from adapters.models import AdapterVersion
 from config import seeding
@@ -13,7 +15,16 @@ from tenants.models import User
 
 
 @pytest.fixture
-def no_styles(tmp_path):
+def no_styles(tmp_path, settings):
+    """Return an empty folder of styles, beside a base model of one layer that an engine can be registered with.
+
+    The real base model may not be on this machine yet: only the engine's set-up fetches it.
+    """
+    settings.BASE_MODEL_DIR = tmp_path / "base-model"
+    settings.BASE_MODEL_DIR.mkdir()
+    (settings.BASE_MODEL_DIR / "config.json").write_text('{"model_type": "llama", "num_hidden_layers": 1}')
+    weights = {"model.layers.0.self_attn.q_proj.weight": np.ones((8, 8), dtype=np.float32)}
+    save_file(weights, settings.BASE_MODEL_DIR / "model.safetensors")
     folder = tmp_path / "styles"
     folder.mkdir()
     return folder
