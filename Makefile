@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -109,6 +109,10 @@ bench-multilora: ## What 8 and 64 styles at once cost on the engine that is ther
 bench-memory: ## The capacity arithmetic against a running vLLM's memory (CPU)
 	$(call BOOTSTRAP,--engine)
 	@.venv/bin/python -m bench.memory
+
+bench-eager: ## What a CPU engine loses without a C++ compiler
+	$(call BOOTSTRAP,--engine)
+	@.venv/bin/python -m bench.eager
 
 bench-upload: ## From a finished 50 MB upload to the first styled token
 	$(call BOOTSTRAP,--engine)

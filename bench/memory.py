@@ -68,8 +68,8 @@ def measured(case: Case, folder: Path) -> float:
 
 
 @contextmanager
-def running(limits: Limits) -> Iterator[tuple[str, int]]:
-    """Yield the address and the process of a vLLM of its own."""
+def running(limits: Limits, **more: str) -> Iterator[tuple[str, int]]:
+    """Yield the address and the process of a vLLM of its own; `more` are variables for it."""
     port = Ports().take("engine")
     variables = {
         **os.environ,
@@ -80,6 +80,7 @@ def running(limits: Limits) -> Iterator[tuple[str, int]]:
         "ENGINE_MAX_LORA_RANK": str(limits.max_lora_rank),
         "BASE_MODEL": base_model()[1],
         "BASE_MODEL_DIR": str(base_model_folder()),
+        **more,
     }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(engine.program(variables).argv, env=variables, stdout=log, stderr=log)

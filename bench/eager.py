@@ -1,0 +1,122 @@
+"""`make bench-eager`: what a CPU engine loses that runs uncompiled, for want of a C++ compiler.
+
+`python -m bench.eager`. Starts two vLLM servers by engine/serve.py, one of them without a compiler, and asks
+them in turn: the base model and a shipped style, one request alone and AT_ONCE together. An idle engine takes
+no processor time, so each has the machine to itself while it answers. Writes bench/results/eager.json and the
+table in docs/running.md.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import aiohttp
+import uvloop
+
+from adapters.capacity import Limits
+from bench import machine, report
+from bench.memory import asked, running
+from bench.multilora import THINGS, ask
+from stack.environment import base_model
+from stack.folders import ROOT
+from stack.smoke import STYLE
+
+AT_ONCE, REQUESTS = 8, 16
+LIMITS = Limits(max_loras=8, max_cpu_loras=64, max_lora_rank=16)
+NO_COMPILER = "no-compiler"  # a name that no program has
+DOC = ROOT / "docs" / "running.md"
+CASES = {"base, one alone": ("base", 1), "base, 8 at once": ("base", AT_ONCE),
+         "style, one alone": ("style", 1), "style, 8 at once": ("style", AT_ONCE)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass over all requests brought."""
+
+    tokens_per_s: float
+    first_ms: float
+
+
+async def one_pass(url: str, model: str, *, at_once: int) -> Pass:
+    """Ask REQUESTS times, so many at once. Raises SystemExit when an answer is none."""
+    requests = iter(range(REQUESTS))
+    first_s: list[float] = []
+    tokens = 0
+    loop = asyncio.get_running_loop()
+    async with aiohttp.ClientSession(url) as http:
+
+        async def work() -> None:
+            nonlocal tokens
+            for number in requests:
+                prompt = f"Write a long text about {THINGS[number % len(THINGS)]}."
+                tokens += await ask(http, model, prompt, first_s)
+
+        began_s = loop.time()
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        took_s = loop.time() - began_s
+    return Pass(tokens / took_s, median(first_s) * 1000)
+
+
+async def measured(urls: Mapping[str, str], rounds: int) -> dict[str, dict[str, float]]:
+    """Return each case's medians, and the median of what running uncompiled keeps of each round's rate."""
+    models = {"base": base_model()[1], "style": STYLE.name}
+    passes: dict[tuple[str, str], list[Pass]] = {}
+    for number in range(-1, rounds):  # the first round warms
+        for case, (model, at_once) in CASES.items():
+            for way in urls if number % 2 == 0 else reversed(urls):
+                done = await one_pass(urls[way], models[model], at_once=at_once)
+                print(f"  {number + 1}. {case:<16} {way:<10} {done.tokens_per_s:7.1f} tokens/s", flush=True)
+                if number >= 0:
+                    passes.setdefault((case, way), []).append(done)
+    return {case: figures(passes[case, "compiled"], passes[case, "uncompiled"]) for case in CASES}
+
+
+def figures(compiled: list[Pass], uncompiled: list[Pass]) -> dict[str, float]:
+    """Return one case's figures."""
+    kept = [
+        without.tokens_per_s / with_it.tokens_per_s
+        for with_it, without in zip(compiled, uncompiled, strict=True)
+    ]
+    return {
+        "compiled_tokens_per_s": round(median(one.tokens_per_s for one in compiled), 1),
+        "uncompiled_tokens_per_s": round(median(one.tokens_per_s for one in uncompiled), 1),
+        "compiled_first_token_ms": round(median(one.first_ms for one in compiled), 1),
+        "uncompiled_first_token_ms": round(median(one.first_ms for one in uncompiled), 1),
+        "uncompiled_keeps": round(median(kept), 3),
+    }
+
+
+def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:
+    """Return the machine and the table."""
+    head = ["tokens/s", "compiled", "uncompiled", "uncompiled keeps"]
+    rows = [
+        [case, report.shown(one["compiled_tokens_per_s"]), report.shown(one["uncompiled_tokens_per_s"]),
+         f"{one['uncompiled_keeps']:.0%}"]
+        for case, one in found.items()
+    ]  # fmt: skip
+    return (
+        f"{base_model()[1]} on {machine.model()}, {len(os.sched_getaffinity(0))} cores; "
+        f"medians of {rounds} rounds in turn.\n\n{report.aligned([head, *rows])}"
+    )
+
+
+def main() -> int:
+    """Start both engines, measure, print, write."""
+    rounds = int(os.environ.get("BENCH_ROUNDS") or 3)
+    with running(LIMITS) as (quick, _), running(LIMITS, CXX=NO_COMPILER) as (slow, _):
+        for url in (quick, slow):
+            asked(f"{url}/v1/load_lora_adapter", {"lora_name": STYLE.name, "lora_path": str(STYLE)})
+        found = uvloop.run(measured({"compiled": quick, "uncompiled": slow}, rounds))
+    text = text_of(found, rounds)
+    print(text)
+    report.between_marks("bench-eager", text, DOC)
+    (report.RESULTS / "eager.json").write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
