@@ -95,7 +95,7 @@ def advance(erasure: Erasure) -> list[Engine]:
     if erasure.drained_at is None:
         return []
     left = erasure.engines.filter(unregistered_at=None).values("engine")
-    return list(Engine.objects.filter(pk__in=left, is_gone=False))
+    return list(Engine.objects.filter(name__in=left, is_gone=False))
 
 
 def _require_unused(version: AdapterVersion, *, at_once: bool) -> None:
@@ -123,8 +123,8 @@ def _rewrite_sample(style_id: UUID) -> None:
 
 def _note_engines(erasure: Erasure) -> None:
     """Write down where the version may be: wherever it was ever wanted."""
-    engines = erasure.version.placements.values_list("engine", flat=True)
-    rows = [EngineErasure(erasure=erasure, engine=name) for name in engines]
+    names = erasure.version.placements.values_list("engine__name", flat=True)
+    rows = [EngineErasure(erasure=erasure, engine=name) for name in names]
     EngineErasure.objects.bulk_create(rows, ignore_conflicts=True)
 
 

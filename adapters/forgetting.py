@@ -102,7 +102,7 @@ def vouch(erasure: Erasure) -> int:
     Raises NothingToVouchFor.
     """
     rows = list(erasure.engines.filter(copy_gone_at=None))
-    known = Engine.objects.in_bulk([row.engine for row in rows])
+    known = Engine.objects.in_bulk([row.engine for row in rows], field_name="name")
     rows = [row for row in rows if is_out_of_reach(known.get(row.engine))]
     if not rows or erasure.drained_at is None:
         raise NothingToVouchFor
@@ -114,7 +114,7 @@ def vouch(erasure: Erasure) -> int:
 
 
 def _open(engine: Engine) -> QuerySet[EngineErasure]:
-    rows = EngineErasure.objects.filter(engine=engine.pk, copy_gone_at=None)
+    rows = EngineErasure.objects.filter(engine=engine.name, copy_gone_at=None)
     return rows.filter(erasure__drained_at__isnull=False).select_related("erasure__version")
 
 
@@ -161,7 +161,7 @@ def _free(engine: Engine, row: EngineErasure, loads: int) -> None:
 
 
 def _was_laid(row: EngineErasure) -> bool:
-    placed = row.erasure.version.placements.filter(engine=row.engine, loads__gt=0)
+    placed = row.erasure.version.placements.filter(engine__name=row.engine, loads__gt=0)
     return placing.is_laid(row.erasure.version) or placed.exists()
 
 

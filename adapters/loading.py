@@ -178,7 +178,7 @@ def _prove(engine: Engine, placement: Placement, name: str, loads: int) -> None:
 
 
 def _put_off(placement: Placement, note: str) -> None:
-    logger.warning("%s on %s is put off: %s", placement.version, placement.engine_id, note)
+    logger.warning("%s on %s is put off: %s", placement.version, placement.engine, note)
     changes = {"retry_at": timezone.now() + PUT_OFF, "note": note[:300]}
     Placement.objects.filter(pk=placement.pk).update(**changes)
     if placement.version.status == Status.PUSHING:
@@ -186,6 +186,6 @@ def _put_off(placement: Placement, note: str) -> None:
 
 
 def _refuse(placement: Placement, error: DomainError) -> None:
-    logger.warning("%s on %s: %s", placement.version, placement.engine_id, error.message)
+    logger.warning("%s on %s: %s", placement.version, placement.engine, error.message)
     reason = str(error.facts["reason"]) if isinstance(error, EngineRefused) else error.message
     serving.refused(placement, reason, by_engine=isinstance(error, EngineRefused))

@@ -80,7 +80,7 @@ def routes_of(tenant_id: UUID) -> dict[str, Route]:
     return {name: json.loads(route) for name, route in fields if not name.startswith("canary:")}
 
 
-def names_of(styles: list[Style], engines: dict[str, Engine] | None = None) -> list[Names]:
+def names_of(styles: list[Style], engines: dict[int, Engine] | None = None) -> list[Names]:
     """Return the names of some styles with their owners at hand; three queries for all."""
     ids = [style.pk for style in styles if style.retired_at is None]
     versions = _versions(ids)
@@ -94,7 +94,7 @@ def every_field(name: str, newest: int) -> set[str]:
     return {f"canary:{name}", *(f"{name}{alias}" for alias in aliases)}
 
 
-def _engines() -> dict[str, Engine]:
+def _engines() -> dict[int, Engine]:
     """Return the engines, the healthy ones first."""
     engines = Engine.objects.filter(is_gone=False).select_related("base_model")
     light = engines.defer("base_model__config", "base_model__modules")
@@ -111,12 +111,12 @@ def _versions(style_ids: list[UUID]) -> dict[UUID, list[Version]]:
     return found
 
 
-def _places(style_ids: list[UUID], engines: dict[str, Engine]) -> Places:
+def _places(style_ids: list[UUID], engines: dict[int, Engine]) -> Places:
     """Return where each version is loaded, on which engine under which name, in the engines' order."""
     rows = Placement.objects.filter(
         version__style__in=style_ids, is_wanted=True, loaded_at__isnull=False, engine__in=engines
     ).values_list("version", "engine", "loaded_as")
-    order = {name: number for number, name in enumerate(engines)}
+    order = {pk: number for number, pk in enumerate(engines)}
     found: Places = defaultdict(list)
     for version_id, engine, loaded_as in sorted(rows, key=lambda row: order[row[1]]):
         found[version_id].append((engines[engine], loaded_as))
@@ -169,7 +169,7 @@ def _route(style: Style, version: Version, places: Places, *, about: str) -> Rou
     }
 
 
-def _base(engines: dict[str, Engine]) -> Route:
+def _base(engines: dict[int, Engine]) -> Route:
     of_base = [engine for engine in engines.values() if engine.base_model.name == settings.BASE_MODEL]
     found = _open([(engine, engine.base_name) for engine in of_base])
     route: Route = {"style": None, "name": BASE, "version": None, "version_id": None, **_about_base(of_base)}
@@ -201,7 +201,7 @@ def _open(found: Found) -> Found:
 
 def _place(engine: Engine, name: str) -> Route:
     return {
-        "engine": engine.pk,
+        "engine": engine.name,
         "url": engine.url,
         "healthy": engine.is_healthy,
         "lora": name,

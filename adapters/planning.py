@@ -21,7 +21,7 @@ from tenants.public import Demand, recent_requests
 ASKED_FOR = timedelta(seconds=20)
 SILENT = "The worker beside the engine does not report; this goes on by itself when it is back."
 
-type Plan = dict[str, set[UUID]]
+type Plan = dict[int, set[UUID]]
 
 
 class Version(NamedTuple):
@@ -42,7 +42,7 @@ class Placed(NamedTuple):
 
     pk: int
     version_id: UUID
-    engine_id: str
+    engine_id: int
     is_wanted: bool
     loaded_at: datetime | None
     asked_at: datetime | None
@@ -57,7 +57,7 @@ class Placed(NamedTuple):
 def plan_all() -> list[Engine]:
     """Plan every base model anew; return the engines that have something to load. Safe to repeat."""
     note_silent()
-    changed: set[str] = set()
+    changed: set[int] = set()
     for base_model_id in Engine.objects.order_by().values_list("base_model", flat=True).distinct():
         with locks.only_one(f"plan {base_model_id}") as mine:
             if mine:
@@ -86,7 +86,7 @@ def demand(version_id: str) -> None:
     if version is None:
         return
     for engine in want(version, asked_at=timezone.now()):
-        ring(RECONCILE, engine.pk, queue=engine.queue)
+        ring(RECONCILE, engine.name, queue=engine.queue)
 
 
 def want(version: AdapterVersion, *, asked_at: datetime | None = None) -> list[Engine]:
@@ -119,7 +119,7 @@ def _emptiest(version: AdapterVersion, *, among_healthy: bool) -> Engine | None:
     return engines.annotate(adapters=adapters).order_by(is_full, "-is_healthy", "adapters", "name").first()
 
 
-def _plan(base_model_id: int) -> set[str]:
+def _plan(base_model_id: int) -> set[int]:
     as_of = timezone.now()
     engines = list(Engine.objects.filter(base_model=base_model_id))
     wanted = AdapterVersion.objects.filter(
@@ -166,7 +166,7 @@ def _claim(
     )
 
 
-def _write(plan: Plan, placed: dict[UUID, list[Placed]], as_of: datetime) -> set[str]:
+def _write(plan: Plan, placed: dict[UUID, list[Placed]], as_of: datetime) -> set[int]:
     """Bring the rows to a plan; return the engines on which more is wanted than before."""
     rows = {(one.engine_id, one.version_id): one for places in placed.values() for one in places}
     wanted = {(engine, version) for engine, versions in plan.items() for version in versions}

@@ -70,7 +70,7 @@ def _take(version: AdapterVersion, engine: Engine, name: str) -> Probe:
     if strength <= least:
         raise EngineRefused(reason=NO_EFFECT.format(strength=strength, least=least))
     rows = [{"prompt": prompt, "shift": value} for prompt, value in zip(PROMPTS, shifts, strict=True)]
-    facts = {"engine": engine.pk, "strength": strength, "noise": reading.noise, "shifts": rows}
+    facts = {"engine": engine.name, "strength": strength, "noise": reading.noise, "shifts": rows}
     return Probe.objects.get_or_create(version=version, defaults=facts)[0]
 
 

@@ -83,7 +83,7 @@ def report(erasure: Erasure) -> Report:
 
 def _lines(erasure: Erasure) -> list[Line]:
     rows = list(erasure.engines.order_by("engine"))
-    known = Engine.objects.in_bulk([row.engine for row in rows])
+    known = Engine.objects.in_bulk([row.engine for row in rows], field_name="name")
     all_free = all(row.memory_free_at for row in rows)
     withdrawn, drained, gone, note = (
         erasure.withdrawn_at, erasure.drained_at, erasure.storage_gone_at, erasure.note,

@@ -33,8 +33,8 @@ class Claim:
     answers: bool
     used_at: datetime
     a_minute: float
-    fits: frozenset[str]
-    places: Mapping[str, bool]
+    fits: frozenset[int]
+    places: Mapping[int, bool]
 
     @property
     def standing(self) -> tuple[bool, bool, bool, datetime, UUID]:
@@ -46,13 +46,13 @@ class Claim:
 class Room:
     """An engine, and how many adapters it takes; one that is not open is draining."""
 
-    engine: str
+    engine: int
     size: int
     is_open: bool = True
     is_healthy: bool = True
 
 
-def plan(claims: Iterable[Claim], rooms: Sequence[Room]) -> dict[str, set[UUID]]:
+def plan(claims: Iterable[Claim], rooms: Sequence[Room]) -> dict[int, set[UUID]]:
     """Return engine → the versions that are wanted there."""
     ranked = sorted(claims, key=lambda claim: claim.standing, reverse=True)
     spread = _Spread(ranked, rooms)
@@ -68,12 +68,12 @@ def plan(claims: Iterable[Claim], rooms: Sequence[Room]) -> dict[str, set[UUID]]
 
 class _Spread:
     def __init__(self, claims: Sequence[Claim], rooms: Sequence[Room]) -> None:
-        self.plan: dict[str, set[UUID]] = {room.engine: set() for room in rooms}
+        self.plan: dict[int, set[UUID]] = {room.engine: set() for room in rooms}
         self._open = {room.engine: room for room in rooms if room.is_open}
         held = [engine for claim in claims for engine in claim.places]
         self._load = {engine: held.count(engine) for engine in self._open}
         self._total = sum(claim.a_minute for claim in claims)
-        self._granted: dict[UUID, list[str]] = {claim.version: [] for claim in claims}
+        self._granted: dict[UUID, list[int]] = {claim.version: [] for claim in claims}
 
     def place(self, claim: Claim) -> None:
         """Give a version its first place: where it is, or else on the emptiest engine."""
@@ -126,26 +126,26 @@ class _Spread:
             return 1
         return min(len(self._open), math.ceil(a_minute / self._total * len(self._open)))
 
-    def _held(self, claim: Claim) -> str | None:
+    def _held(self, claim: Claim) -> int | None:
         """Return the best of the engines that a version is wanted on now, beyond those granted to it."""
         held = [engine for engine in claim.places if self._has_place(claim, engine)]
         return min(held, key=lambda e: (not claim.places[e], self._load[e], e), default=None)
 
-    def _emptiest(self, claim: Claim) -> str | None:
+    def _emptiest(self, claim: Claim) -> int | None:
         """Return the engine that is best for one more; a full one if it holds some of less standing."""
         places = [engine for engine in self._open if self._has_place(claim, engine)]
         return min(places, key=self._fullness, default=None)
 
-    def _fullness(self, engine: str) -> tuple[bool, bool, int, str]:
+    def _fullness(self, engine: int) -> tuple[bool, bool, int, int]:
         room, load = self._open[engine], self._load[engine]
         return load >= room.size, not room.is_healthy, load, engine
 
-    def _has_place(self, claim: Claim, engine: str) -> bool:
+    def _has_place(self, claim: Claim, engine: int) -> bool:
         room = self._open.get(engine)
         free = room is not None and len(self.plan[engine]) < room.size
         return free and engine in claim.fits and engine not in self._granted[claim.version]
 
-    def _grant(self, claim: Claim, engine: str) -> None:
+    def _grant(self, claim: Claim, engine: int) -> None:
         self.plan[engine].add(claim.version)
         self._granted[claim.version].append(engine)
         if engine not in claim.places:

@@ -34,7 +34,7 @@ def advance(version_id: str) -> None:
     if is_check:
         version = steps.next_to_examine() or version
     for engine in steps.advance(version):
-        ring(RECONCILE, engine.pk, queue=engine.queue)
+        ring(RECONCILE, engine.name, queue=engine.queue)
     if is_check and version.status != Status.UPLOADED and (following := steps.next_to_examine()):
         ring(ADVANCE, str(following.pk), most=MANY_UPLOADS)
 
@@ -52,20 +52,20 @@ def advance_all() -> None:
 def plan() -> None:
     """Decide anew what is wanted where."""
     for engine in planning.plan_all():
-        ring(RECONCILE, engine.pk, queue=engine.queue)
+        ring(RECONCILE, engine.name, queue=engine.queue)
 
 
 @shared_task
 def reconcile(engine_name: str) -> None:
     """Bring one engine to what is wanted. Runs beside it."""
-    engine = Engine.objects.select_related("base_model").get(pk=engine_name)
+    engine = Engine.objects.select_related("base_model").get(name=engine_name)
     if engine.is_gone:
         return
     is_behind = reconciling.reconcile(engine)
     for erasure_id in forgetting.forget(engine):
         ring(ERASE, str(erasure_id))
     if is_behind:
-        return ring(RECONCILE, engine.pk, queue=engine.queue)
+        return ring(RECONCILE, engine.name, queue=engine.queue)
     sampling.take_missing(engine)
 
 
@@ -73,7 +73,7 @@ def reconcile(engine_name: str) -> None:
 def reconcile_all() -> None:
     """Ring beside every engine."""
     for engine in Engine.objects.filter(is_gone=False):
-        ring(RECONCILE, engine.pk, queue=engine.queue, expires=RECONCILED_EVERY_S)
+        ring(RECONCILE, engine.name, queue=engine.queue, expires=RECONCILED_EVERY_S)
 
 
 @shared_task
@@ -89,7 +89,7 @@ def erase(erasure_id: str) -> None:
     """Take the next steps of one erasure."""
     erasures = Erasure.objects.select_related("version__style__owner")
     for engine in erasing.advance(erasures.get(pk=erasure_id)):
-        ring(RECONCILE, engine.pk, queue=engine.queue, expires=SWEPT_EVERY_S)
+        ring(RECONCILE, engine.name, queue=engine.queue, expires=SWEPT_EVERY_S)
 
 
 @shared_task

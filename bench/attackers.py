@@ -3,7 +3,7 @@
 `python -m bench.attackers DEED`:
 `found NUMBER` makes so many workspaces on the free plan, each with a key, a login and a style of two versions
 that serve nowhere; it prints them as JSON. `paid TENANT…` drains usage into the ledger and prints what these
-workspaces paid.
+workspaces paid; `unchecked TENANT…` prints how many of their uploads wait for a check.
 """
 
 import json
@@ -70,7 +70,13 @@ def _workspace() -> dict[str, str]:
     }  # fmt: skip
 
 
-DEEDS: dict[str, Callable[..., object]] = {"found": found, "paid": paid}
+def unchecked(*tenants: str) -> dict[str, int]:
+    """Return how many uploads of some workspaces wait for their check."""
+    waiting = AdapterVersion.objects.filter(status=Status.UPLOADED)
+    return {"unchecked": waiting.filter(style__owner__in=[UUID(tenant) for tenant in tenants]).count()}
+
+
+DEEDS: dict[str, Callable[..., object]] = {"found": found, "paid": paid, "unchecked": unchecked}
 
 if __name__ == "__main__":
     print(json.dumps(DEEDS[sys.argv[1]](*sys.argv[2:])))

@@ -1,16 +1,16 @@
 """`make bench-eager`: what a CPU engine loses that runs uncompiled, for want of a C++ compiler.
 
-`python -m bench.eager`. Starts two vLLM servers by engine/serve.py, one of them without a compiler, and asks
-them in turn: the base model and a shipped style, one request alone and AT_ONCE together. An idle engine takes
-no processor time, so each has the machine to itself while it answers. Writes bench/results/eager.json and the
-table in docs/running.md.
+`python -m bench.eager`. Starts vLLM by engine/serve.py again and again, with a compiler and without one in
+turn, and asks it: the base model and a shipped style, one request alone and AT_ONCE together. One engine at a
+time: two would bind their threads to the same cores. Writes bench/results/eager.json and the table in
+docs/running.md.
 """
 
 import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
 
@@ -27,7 +27,8 @@ from stack.smoke import STYLE
 
 AT_ONCE, REQUESTS = 8, 16
 LIMITS = Limits(max_loras=8, max_cpu_loras=64, max_lora_rank=16)
-NO_COMPILER = "no-compiler"  # a name that no program has
+# engine/serve.py asks for the compiler that CXX names; this one is none.
+WAYS: dict[str, dict[str, str]] = {"compiled": {}, "uncompiled": {"CXX": "no-compiler"}}
 DOC = ROOT / "docs" / "running.md"
 CASES = {"base, one alone": ("base", 1), "base, 8 at once": ("base", AT_ONCE),
          "style, one alone": ("style", 1), "style, 8 at once": ("style", AT_ONCE)}  # fmt: skip
@@ -53,7 +54,8 @@ async def one_pass(url: str, model: str, *, at_once: int) -> Pass:
             nonlocal tokens
             for number in requests:
                 prompt = f"Write a long text about {THINGS[number % len(THINGS)]}."
-                tokens += await ask(http, model, prompt, first_s)
+                answer_tokens = await ask(http, model, prompt, first_s)
+                tokens += answer_tokens
 
         began_s = loop.time()
         await asyncio.gather(*(work() for _ in range(at_once)))
@@ -61,17 +63,27 @@ async def one_pass(url: str, model: str, *, at_once: int) -> Pass:
     return Pass(tokens / took_s, median(first_s) * 1000)
 
 
-async def measured(urls: Mapping[str, str], rounds: int) -> dict[str, dict[str, float]]:
-    """Return each case's medians, and the median of what running uncompiled keeps of each round's rate."""
+async def all_cases(url: str) -> dict[str, Pass]:
+    """Return one pass of each case, after one that warms."""
     models = {"base": base_model()[1], "style": STYLE.name}
-    passes: dict[tuple[str, str], list[Pass]] = {}
-    for number in range(-1, rounds):  # the first round warms
-        for case, (model, at_once) in CASES.items():
-            for way in urls if number % 2 == 0 else reversed(urls):
-                done = await one_pass(urls[way], models[model], at_once=at_once)
+    found = {}
+    for case, (model, at_once) in CASES.items():
+        await one_pass(url, models[model], at_once=AT_ONCE)
+        found[case] = await one_pass(url, models[model], at_once=at_once)
+    return found
+
+
+def measured(rounds: int) -> dict[str, dict[str, float]]:
+    """Return each case's medians, and the median of what running uncompiled keeps of each round's rate."""
+    passes: dict[tuple[str, str], list[Pass]] = defaultdict(list)
+    for number in range(rounds):
+        for way in WAYS if number % 2 == 0 else reversed(WAYS):
+            with running(LIMITS, **WAYS[way]) as (url, _):
+                asked(f"{url}/v1/load_lora_adapter", {"lora_name": STYLE.name, "lora_path": str(STYLE)})
+                found = uvloop.run(all_cases(url))
+            for case, done in found.items():
+                passes[case, way].append(done)
                 print(f"  {number + 1}. {case:<16} {way:<10} {done.tokens_per_s:7.1f} tokens/s", flush=True)
-                if number >= 0:
-                    passes.setdefault((case, way), []).append(done)
     return {case: figures(passes[case, "compiled"], passes[case, "uncompiled"]) for case in CASES}
 
 
@@ -105,12 +117,9 @@ def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:
 
 
 def main() -> int:
-    """Start both engines, measure, print, write."""
+    """Measure, print, write."""
     rounds = int(os.environ.get("BENCH_ROUNDS") or 3)
-    with running(LIMITS) as (quick, _), running(LIMITS, CXX=NO_COMPILER) as (slow, _):
-        for url in (quick, slow):
-            asked(f"{url}/v1/load_lora_adapter", {"lora_name": STYLE.name, "lora_path": str(STYLE)})
-        found = uvloop.run(measured({"compiled": quick, "uncompiled": slow}, rounds))
+    found = measured(rounds)
     text = text_of(found, rounds)
     print(text)
     report.between_marks("bench-eager", text, DOC)

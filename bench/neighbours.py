@@ -1,7 +1,7 @@
 """`make bench-neighbours`: what a neighbour feels while others attack, and what the attackers pay.
 
 `python -m stack run --all -- python -m bench.neighbours [ATTACK …]`. A workspace asks one short question
-after the other; its time to the first token is taken before and during each attack by two workspaces on the
+after the other; its time to the first token is taken before and during each attack by workspaces on the
 free plan. The attackers' clients retry as OpenAI's do: twice, unless they are told not to. What they paid is
 read from the ledger. Writes bench/results/neighbours.json after each attack: what was measured is kept.
 """
@@ -12,14 +12,17 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 import httpx2
@@ -33,13 +36,15 @@ from stack.pages import Session, attribute, fetched, link, posted, signed_in, to
 from stack.smoke import STYLE
 from stack.trials.trial import made
 
-ATTACKERS = 2
 AT_ONCE = 4  # requests that one attacker has open
 QUESTIONS = 8  # of the neighbour, before an attack
 ATTACK_S = 40.0  # an attack that goes on is ended then
+UPLOADS_S = 900.0  # so long may large uploads and their checks take
+MIB = 1024 * 1024
+LARGE_BYTES = 1023 * MIB  # of an upload: just below what is taken
 QUESTION_S = 30.0  # a question that has no first token by then counts as so long
 CALM_S = 30.0  # so long may it take after an attack until the neighbour is answered as before
-BEGINS_WITHIN_S = 480.0  # of the run; an attack that would begin later is left out, and named
+BEGINS_WITHIN_S = 900.0  # of the run; an attack that would begin later is left out, and named
 RETRIES = 2
 COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 OURS, THEIRS = "poetry", "legal"
@@ -118,6 +123,7 @@ class Felt:
 
     times_s: list[float] = field(default_factory=list)
     failed: int = 0
+    ended_at: dict[str, float] = field(default_factory=dict)  # of each answered request, by its id
 
     def figures(self) -> dict[str, float]:
         """Return them as the results have them."""
@@ -134,19 +140,18 @@ class Neighbour:
 
     http: aiohttp.ClientSession
     api_key: str
-    request_id: str = ""
 
     async def ask(self, felt: Felt) -> None:
         """Ask once and note when the first token came."""
         body = {"model": OURS, "messages": [{"role": "user", "content": "What is rain?"}], "max_tokens": 4}
         headers = {"authorization": f"Bearer {self.api_key}"}
-        began_s, first_s, last = time.perf_counter(), 0.0, b""
+        began_s, first_s, last, request_id = time.perf_counter(), 0.0, b"", ""
         try:
             async with (
                 asyncio.timeout(QUESTION_S),
                 self.http.post(CHAT, json=body | {"stream": True}, headers=headers) as answer,
             ):
-                self.request_id = answer.headers.get("x-request-id", "")
+                request_id = answer.headers.get("x-request-id", "")
                 async for line in answer.content:
                     if not first_s and b'"delta":' in line:
                         first_s = time.perf_counter() - began_s
@@ -154,7 +159,10 @@ class Neighbour:
         except (aiohttp.ClientError, TimeoutError):
             last = b""
         felt.times_s.append(first_s or time.perf_counter() - began_s)
-        felt.failed += last != b"data: [DONE]"
+        if last == b"data: [DONE]":
+            felt.ended_at[request_id] = time.time()
+        else:
+            felt.failed += 1
 
     async def ask_until(self, done: asyncio.Future[None], felt: Felt) -> None:
         """Ask until an attack is over, and at least twice."""
@@ -259,23 +267,52 @@ async def archives(scene: Scene) -> None:
     archive = await asyncio.to_thread(_bomb)
 
     def act(session: Session, attacker: Attacker) -> Iterable[str]:
-        page = fetched(session, link(fetched(session, "/"), "s") + "new/")
-        csrf, where = token(page), attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
         for number in range(3):
-            version = posted(session, where, csrf=csrf, body={
-                "name": f"Zeros {number}", "slug": f"zeros-{number}", "description": "Zeros.",
-                "sample_prompt": "Rain?", "goes_live": True,
-                "files": [{"name": "style.zip", "size": len(archive)}],
-            })  # fmt: skip
-            for upload in version["uploads"]:  # type: ignore[attr-defined]
-                answer = httpx2.post(
-                    upload["url"], data=upload["fields"], files={"file": ("style.zip", archive)}, timeout=60
-                )
-                yield f"stored {answer.status_code}"
-            posted(session, str(version["finish"]), body={}, csrf=csrf)
-            yield "finished"
+            yield from _upload(session, f"zeros-{number}", io.BytesIO(archive), size=len(archive))
 
     await scene.in_a_browser(act)
+
+
+async def uploads(scene: Scene) -> None:
+    """Item 10: twenty archives of a gigabyte at once, one a workspace; over when all of them are checked."""
+    with tempfile.NamedTemporaryFile() as archive:
+        size = await asyncio.to_thread(_write_large, Path(archive.name))
+
+        def act(session: Session, attacker: Attacker) -> Iterable[str]:
+            with Path(archive.name).open("rb") as content:
+                yield from _upload(session, "large", content, size=size)
+
+        await scene.in_a_browser(act)
+    tenants = [attacker.id for attacker in scene.attackers]
+    while left := (await _deed("unchecked", *tenants))["unchecked"]:
+        print(f"    {left} archives wait for their check", file=sys.stderr, flush=True)
+        await asyncio.sleep(5)
+
+
+def _upload(session: Session, name: str, content: BinaryIO, *, size: int) -> Iterable[str]:
+    """Upload an archive as the page does; yield what was answered."""
+    page = fetched(session, link(fetched(session, "/"), "s") + "new/")
+    csrf, where = token(page), attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
+    version = posted(session, where, csrf=csrf, body={
+        "name": name, "slug": name, "description": "An archive.", "sample_prompt": "Rain?", "goes_live": True,
+        "files": [{"name": "style.zip", "size": size}],
+    })  # fmt: skip
+    for upload in version["uploads"]:  # type: ignore[attr-defined]
+        files = {"file": ("style.zip", content)}
+        answer = httpx2.post(upload["url"], data=upload["fields"], files=files, timeout=UPLOADS_S)
+        yield f"stored {answer.status_code}"
+    posted(session, str(version["finish"]), body={}, csrf=csrf)
+    yield "finished"
+
+
+def _write_large(file: Path) -> int:
+    """Write an archive of weights that don't pack, LARGE_BYTES of them; return its size."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.write(STYLE / "adapter_config.json", "adapter_config.json")
+        with archive.open("adapter_model.safetensors", "w", force_zip64=True) as weights:
+            for _ in range(LARGE_BYTES // MIB):
+                weights.write(os.urandom(MIB))
+    return file.stat().st_size
 
 
 def _bomb() -> bytes:
@@ -288,14 +325,25 @@ def _bomb() -> bytes:
     return out.getvalue()
 
 
-ATTACKS: dict[str, tuple[int, Callable[[Scene], Awaitable[None]]]] = {
-    "seed": (0, seed),
-    "request_500": (1, request_500),
-    "sequences": (2, sequences),
-    "schema": (3, large_schema),
-    "refused": (4, refused),
-    "compare": (7, compare),
-    "archives": (10, archives),
+@dataclass(frozen=True)
+class Attack:
+    """One attack: the item it is named for, what is done, by how many workspaces, and when it is ended."""
+
+    item: int
+    act: Callable[[Scene], Awaitable[None]]
+    attackers: int = 2
+    limit_s: float = ATTACK_S
+
+
+ATTACKS = {
+    "seed": Attack(0, seed),
+    "request_500": Attack(1, request_500),
+    "sequences": Attack(2, sequences),
+    "schema": Attack(3, large_schema),
+    "refused": Attack(4, refused),
+    "compare": Attack(7, compare),
+    "archives": Attack(10, archives),
+    "uploads": Attack(10, uploads, attackers=20, limit_s=UPLOADS_S),
 }
 
 
@@ -311,36 +359,40 @@ async def _deed(*words: str) -> Any:
 
 async def measured(name: str, http: aiohttp.ClientSession, neighbour: Neighbour) -> dict[str, Any]:
     """Return what the neighbour felt before and during one attack, and what it cost the attackers."""
-    item, attack = ATTACKS[name]
-    attackers = [Attacker(**facts) for facts in await _deed("found", str(ATTACKERS))]
+    attack = ATTACKS[name]
+    attackers = [Attacker(**facts) for facts in await _deed("found", str(attack.attackers))]
     scene = Scene(http, os.environ["SITE_URL"], attackers)
     before, during = Felt(), Felt()
     for _ in range(QUESTIONS):
         await neighbour.ask(before)
     began_s = time.perf_counter()
-    attacking = asyncio.ensure_future(asyncio.wait_for(attack(scene), ATTACK_S))
+    attacking = asyncio.ensure_future(asyncio.wait_for(attack.act(scene), attack.limit_s))
     await neighbour.ask_until(attacking, during)
     [ended] = await asyncio.gather(attacking, return_exceptions=True)
     took_s = time.perf_counter() - began_s
-    row_after_s = await asyncio.to_thread(_recorded_after_s, neighbour.request_id)
+    late_s = await asyncio.to_thread(_late_s, during.ended_at)
     calm_after_s = await neighbour.calm(median(before.times_s))
     return {
-        "item": item, "before": before.figures(), "during": during.figures(),
-        "attack_s": round(took_s, 1), "attack_ended": "by itself" if ended is None else type(ended).__name__,
-        "calm_after_s": round(calm_after_s, 1), "usage_row_after_s": row_after_s,
+        "item": attack.item, "attackers": attack.attackers,
+        "before": before.figures(), "during": during.figures(),
+        "attack_s": round(took_s, 1), "attack_ended": "by itself" if ended is None else repr(ended)[:200],
+        "calm_after_s": round(calm_after_s, 1), "usage_row_late_s": late_s,
         "answers": dict(scene.answers.most_common()),
         "paid": await _deed("paid", *(attacker.id for attacker in attackers)),
     }  # fmt: skip
 
 
-def _recorded_after_s(request_id: str) -> float | None:
-    """Return how long the neighbour's last usage row took; None when it did not come."""
-    query, began_s = "SELECT 1 FROM tenants_usageevent WHERE request_id = %s", time.perf_counter()
+def _late_s(ended_at: dict[str, float]) -> float | None:
+    """Return how long after its end a request stood in the ledger at the latest; None if one never did."""
+    query = "SELECT request_id, recorded_at FROM tenants_usageevent WHERE request_id = ANY(%s)"
+    until_s = time.monotonic() + CALM_S
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
-        while request_id and time.perf_counter() - began_s < CALM_S:
-            if database.execute(query, [request_id]).fetchone():
-                return round(time.perf_counter() - began_s, 1)
-            time.sleep(0.1)
+        while time.monotonic() < until_s:
+            recorded: dict[str, datetime] = dict(database.execute(query, [list(ended_at)]).fetchall())
+            if len(recorded) == len(ended_at):
+                late = [at.timestamp() - ended_at[request_id] for request_id, at in recorded.items()]
+                return round(max(late, default=0.0), 2)
+            time.sleep(0.2)
     return None
 
 
@@ -363,7 +415,7 @@ async def run(names: list[str]) -> dict[str, Any]:
             print(f"  {name} …", file=sys.stderr, flush=True)
             found[name] = await measured(name, http, neighbour)
             print(f"  {name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
-            facts = {"device": os.environ.get("ENGINE_DEVICE", ""), "attackers": ATTACKERS}
+            facts = {"device": os.environ.get("ENGINE_DEVICE", "")}
             OUT.write_text(json.dumps({**facts, "attacks": found, "left_out": left_out}, indent=1) + "\n")
     return found
 

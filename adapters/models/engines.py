@@ -60,7 +60,7 @@ class Engine(models.Model):
         VLLM = "vllm", "vLLM, to which adapters are pushed"
         RAY = "ray", "Ray Serve LLM, which pulls adapters from S3"
 
-    name = models.SlugField(max_length=60, primary_key=True)
+    name = models.SlugField(max_length=60, unique=True, help_text="The ENGINE_NAME of the worker beside it.")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.VLLM)
     url = models.URLField(help_text="On a private network; the engine has no defence of its own.")
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="engines")
@@ -173,4 +173,4 @@ class Placement(models.Model):
         constraints = [models.UniqueConstraint("engine", "version", name="one_placement")]
 
     def __str__(self) -> str:
-        return f"{self.version} on {self.engine_id}"
+        return f"{self.version} on {self.engine}"

@@ -37,7 +37,7 @@ class BaseReading(models.Model):
     noise = models.FloatField(help_text="Mean shift when some prompts are asked again in a smaller batch.")
 
     def __str__(self) -> str:
-        return f"{self.engine_id} since {self.process_began_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.engine} since {self.process_began_at:%Y-%m-%d %H:%M:%S}"
 
     @property
     def prompts(self) -> list[str]:

@@ -73,6 +73,16 @@ def base_model(db, settings) -> BaseModel:
     return BaseModel.objects.create(name=settings.BASE_MODEL, config=config, modules=modules)
 
 
+def twin_of(engine: Engine, name: str, **facts: object) -> Engine:
+    """Return another engine of the same base model: a copy of one with other facts."""
+    twin = Engine.objects.get(pk=engine.pk)
+    twin.pk, twin.name = None, name
+    for field, value in facts.items():
+        setattr(twin, field, value)
+    twin.save(force_insert=True)
+    return twin
+
+
 @pytest.fixture
 def folder(tmp_path: Path, settings) -> Path:
     """Where the engine's worker lays adapters."""

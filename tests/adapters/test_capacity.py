@@ -10,7 +10,7 @@ from adapters import capacity, registering
 from adapters.capacity import GB, Comparison, Layers, Limits
 from adapters.errors import EngineGone
 from adapters.models import Engine
-from tests.adapters.conftest import known
+from tests.adapters.conftest import known, twin_of
 
 MB = 10**6
 
@@ -93,20 +93,16 @@ def told(*words: str) -> str:
 def test_the_command_counts_what_is_placed_on_an_engine_and_all_styles_before_anything_is(acme, engine):
     known(acme, "noir", engine, rank=8)
     known(acme, "legal", engine, rank=8)
-    second = Engine.objects.get(pk=engine.pk)
-    second.pk = "second"
-    second.save(force_insert=True)
+    second = twin_of(engine, "second")
     assert "2 styles" in told("--engine", "second")
     known(acme, "haiku", second, rank=4)
     assert "1 styles" in told("--engine", "second")
-    assert "2 styles" in told("--engine", engine.pk)
+    assert "2 styles" in told("--engine", engine.name)
 
 
 def test_the_command_counts_every_style_on_a_cluster_and_the_base_for_each_replica(acme, engine):
     known(acme, "noir", engine, rank=8)
-    cluster = Engine.objects.get(pk=engine.pk)
-    cluster.pk, cluster.kind, cluster.replicas = "cluster", Engine.Kind.RAY, 2
-    cluster.save(force_insert=True)
+    cluster = twin_of(engine, "cluster", kind=Engine.Kind.RAY, replicas=2)
     known(acme, "haiku", cluster, rank=4)
     answer = told("--engine", "cluster")
     assert "2 styles" in answer

@@ -33,6 +33,7 @@ from tests.adapters.conftest import (
     post,
     served,
     storage_down,
+    twin_of,
     uploaded,
 )
 from tests.adapters.fakes import FakeEngine
@@ -242,14 +243,12 @@ def another_vllm(vllm) -> Iterator[FakeEngine]:
 def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(
     engine, vllm, another_vllm, version
 ):
-    second = Engine.objects.get()
-    second.pk, second.url = "second", another_vllm.url
-    second.save(force_insert=True)
+    second = twin_of(engine, "second", url=another_vllm.url)
     Placement.objects.create(engine=second, version=version, loads=1)
     erasure = go_on(erase(version))
     restart(vllm)
     erasure = go_on(erasure)
-    free = erasure.engines.get(engine=engine.pk)
+    free = erasure.engines.get(engine=engine.name)
     assert (free.memory_free_at is not None, free.copy_gone_at) == (True, None)
     assert placing.is_laid(version)
     restart(another_vllm)

@@ -196,13 +196,14 @@ def test_without_a_base_model_uploads_wait(alice_client):
     assert "registerengine" in answer.json()["errors"]["__all__"][0]
 
 
-def test_the_console_shows_styles_versions_engines(operator_client, version, poetry):
+def test_the_console_shows_styles_versions_engines(operator_client, version, poetry, engine):
     for model in ("style", "adapterversion", "engine", "placement", "basemodel"):
         page = operator_client.get(reverse(f"admin:adapters_{model}_changelist"))
         assert page.status_code == 200
-    for model, row in (("style", version.style), ("adapterversion", version), ("engine", "local")):
-        pk = getattr(row, "pk", row)
-        assert operator_client.get(reverse(f"admin:adapters_{model}_change", args=[pk])).status_code == 200
+    for model, row in (("style", version.style), ("adapterversion", version), ("engine", engine)):
+        assert (
+            operator_client.get(reverse(f"admin:adapters_{model}_change", args=[row.pk])).status_code == 200
+        )
     action = {"action": "retire", "_selected_action": [version.pk], "confirmed": "1", "why": "It swears."}
     operator_client.post(reverse("admin:adapters_adapterversion_changelist"), action)
     version.refresh_from_db()

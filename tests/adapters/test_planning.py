@@ -15,18 +15,20 @@ from adapters.naming import routes_of
 from adapters.spreading import BUSY_A_MINUTE, Claim, Room, plan
 from tenants.models import UsageEvent
 from tenants.public import issue, recent_requests
-from tests.adapters.conftest import adapter_files, known, served, uploaded
+from tests.adapters.conftest import adapter_files, known, served, twin_of, uploaded
 from tests.adapters.fakes import FakeEngine
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
-NAMES = ("a", "b", "c")
+ENGINES = (1, 2, 3)
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[list[Claim], list[Room]]:
     """Draw engines, and versions of any standing that are on some of them, more than may be."""
     sizes = draw(st.lists(st.integers(0, 12), min_size=1, max_size=3))
-    rooms = [Room(n, s, draw(st.booleans()), draw(st.booleans())) for n, s in zip(NAMES, sizes, strict=False)]
+    rooms = [
+        Room(n, s, draw(st.booleans()), draw(st.booleans())) for n, s in zip(ENGINES, sizes, strict=False)
+    ]
     names = st.sampled_from([room.engine for room in rooms])
     claim = st.builds(
         Claim,
@@ -41,7 +43,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Claim], list[Room]]:
     return draw(st.lists(claim, max_size=25, unique_by=lambda one: one.version)), rooms
 
 
-def after(claims: list[Claim], wanted: dict[str, set[UUID]], *, loaded: bool = True) -> list[Claim]:
+def after(claims: list[Claim], wanted: dict[int, set[UUID]], *, loaded: bool = True) -> list[Claim]:
     """Return the same versions once the plan is carried out."""
     return [
         Claim(**vars(one) | {"places": {e: loaded for e, on_it in wanted.items() if one.version in on_it}})
@@ -49,9 +51,9 @@ def after(claims: list[Claim], wanted: dict[str, set[UUID]], *, loaded: bool = T
     ]
 
 
-def claims(count: int, *, on: str = "", **facts: object) -> list[Claim]:
+def claims(count: int, *, on: int = 0, **facts: object) -> list[Claim]:
     defaults = {
-        "is_asked": False, "answers": True, "used_at": BEGAN, "a_minute": 0.0, "fits": frozenset(NAMES),
+        "is_asked": False, "answers": True, "used_at": BEGAN, "a_minute": 0.0, "fits": frozenset(ENGINES),
         "places": {on: True} if on else {},
     }  # fmt: skip
     return [Claim(version=uuid4(), **{**defaults, **facts}) for _ in range(count)]
@@ -110,23 +112,23 @@ def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(wo
         assert kept or not held
 
 
-def is_open(rooms: list[Room], engine: str) -> bool:
+def is_open(rooms: list[Room], engine: int) -> bool:
     return next(room.is_open for room in rooms if room.engine == engine)
 
 
 def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
-    two = [Room("a", 1000), Room("b", 1000)]
+    two = [Room(1, 1000), Room(2, 1000)]
     them = settled(claims(100), two)
-    counts = [sum(e in one.places for one in them) for e in ("a", "b")]
+    counts = [sum(e in one.places for one in them) for e in (1, 2)]
     assert counts == [50, 50]
-    them = settled(them, [*two, Room("c", 1000)])
-    counts = [sum(e in one.places for one in them) for e in NAMES]
+    them = settled(them, [*two, Room(3, 1000)])
+    counts = [sum(e in one.places for one in them) for e in ENGINES]
     assert sum(counts) == 100  # one place each: whoever moved has left
     assert min(counts) >= 27
 
 
 def test_a_hot_style_is_on_as_many_engines_as_it_takes_and_leaves_them_only_when_it_is_clearly_colder():
-    rooms = [Room(name, 100) for name in NAMES]
+    rooms = [Room(name, 100) for name in ENGINES]
     quiet = claims(20, a_minute=BUSY_A_MINUTE / 2)
     [hot] = claims(1, a_minute=BUSY_A_MINUTE * 20)  # two thirds of all: two of three engines
     *_, hot = settled([*quiet, hot], rooms)
@@ -140,40 +142,40 @@ def test_a_hot_style_is_on_as_many_engines_as_it_takes_and_leaves_them_only_when
 
 
 def test_a_draining_engine_is_left_once_others_answer():
-    them = claims(10, on="a")
-    rooms = [Room("a", 100, is_open=False), Room("b", 100)]
+    them = claims(10, on=1)
+    rooms = [Room(1, 100, is_open=False), Room(2, 100)]
     wanted = plan(them, rooms)
-    assert wanted["a"] == wanted["b"] == {one.version for one in them}
-    on_their_way = [Claim(**vars(one) | {"places": {"a": True, "b": False}}) for one in them]
+    assert wanted[1] == wanted[2] == {one.version for one in them}
+    on_their_way = [Claim(**vars(one) | {"places": {1: True, 2: False}}) for one in them]
     assert plan(on_their_way, rooms) == wanted
-    assert plan(after(them, wanted), rooms)["a"] == set()
-    assert plan(them, rooms[:1])["a"] == {one.version for one in them}  # nowhere else to go
+    assert plan(after(them, wanted), rooms)[1] == set()
+    assert plan(them, rooms[:1])[1] == {one.version for one in them}  # nowhere else to go
 
 
 def test_what_is_asked_for_replaces_what_was_used_longest_ago_and_the_rest_stays():
-    old = claims(3, on="a")
-    new = claims(2, on="a", used_at=BEGAN + timedelta(hours=1))
+    old = claims(3, on=1)
+    new = claims(2, on=1, used_at=BEGAN + timedelta(hours=1))
     cold = claims(4, used_at=BEGAN + timedelta(days=1))
-    room = [Room("a", 5)]
-    assert plan([*old, *new, *cold], room)["a"] == {one.version for one in (*old, *new)}
+    room = [Room(1, 5)]
+    assert plan([*old, *new, *cold], room)[1] == {one.version for one in (*old, *new)}
     [asked] = claims(1, is_asked=True)
-    wanted = plan([*old, *new, *cold, asked], room)["a"]
+    wanted = plan([*old, *new, *cold, asked], room)[1]
     assert wanted > {asked.version, *(one.version for one in new)}
     assert len(wanted) == 5
 
 
 def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
-    [asked] = claims(1, is_asked=True, places={"a": False})
-    wanted = plan([asked], [Room("a", 9, is_healthy=False), Room("b", 9)])
-    assert wanted == {"a": {asked.version}, "b": {asked.version}}
-    back = Claim(**vars(asked) | {"is_asked": False, "places": {"a": True, "b": True}})
-    assert [len(on_it) for on_it in plan([back], [Room("a", 9), Room("b", 9)]).values()] == [1, 0]
+    [asked] = claims(1, is_asked=True, places={1: False})
+    wanted = plan([asked], [Room(1, 9, is_healthy=False), Room(2, 9)])
+    assert wanted == {1: {asked.version}, 2: {asked.version}}
+    back = Claim(**vars(asked) | {"is_asked": False, "places": {1: True, 2: True}})
+    assert [len(on_it) for on_it in plan([back], [Room(1, 9), Room(2, 9)]).values()] == [1, 0]
 
 
 def test_two_thousand_styles_on_three_engines_are_planned_at_once():
-    them = settled(claims(2000), [Room(name, 10_000) for name in NAMES])
+    them = settled(claims(2000), [Room(name, 10_000) for name in ENGINES])
     began_s = process_time()  # this process's own: others may use the machine
-    plan(them, [Room(name, 10_000) for name in NAMES])
+    plan(them, [Room(name, 10_000) for name in ENGINES])
     assert process_time() - began_s < 0.5
 
 
@@ -181,10 +183,7 @@ def test_two_thousand_styles_on_three_engines_are_planned_at_once():
 def second(engine: Engine) -> Engine:
     """Another engine of the same base model, healthy, at an address of its own."""
     other = FakeEngine(api_key="engine-key")
-    twin = Engine.objects.get(pk=engine.pk)
-    twin.pk, twin.url, twin.is_healthy, twin.checked_at = "second", other.url, True, timezone.now()
-    twin.save(force_insert=True)
-    yield twin
+    yield twin_of(engine, "second", url=other.url, is_healthy=True, checked_at=timezone.now())
     other.stop()
 
 
@@ -225,35 +224,35 @@ def test_a_cold_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_n
 def test_a_refused_version_is_not_wanted_there_again_until_it_is_pushed_again(acme, engine, second, vllm):
     vllm.refuses_with = "bad shape"
     version = uploaded(acme)
-    Engine.objects.filter(pk="second").update(is_draining=True)
+    Engine.objects.filter(name="second").update(is_draining=True)
     steps.advance(version)
-    reconciling.reconcile(Engine.objects.get(pk="local"))
+    reconciling.reconcile(Engine.objects.get(name="local"))
     planning.plan_all()
     assert version.placements.get().is_wanted is False
     vllm.refuses_with = ""
     serving.retry(version)
     steps.advance(version)
-    reconciling.reconcile(Engine.objects.get(pk="local"))
+    reconciling.reconcile(Engine.objects.get(name="local"))
     version.refresh_from_db()
     assert version.status == Status.SERVING
 
 
 @db
 def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine, second, vllm, monkeypatch):
-    Engine.objects.filter(pk="second").update(is_draining=True)
+    Engine.objects.filter(name="second").update(is_draining=True)
     version = served(acme, "noir", engine, adapter_files())
-    Engine.objects.filter(pk="local").update(is_draining=True)
-    Engine.objects.filter(pk="second").update(is_draining=False)
+    Engine.objects.filter(name="local").update(is_draining=True)
+    Engine.objects.filter(name="second").update(is_draining=False)
     assert planning.plan_all() == [second]
-    reconciling.reconcile(Engine.objects.get(pk="second"))
+    reconciling.reconcile(Engine.objects.get(name="second"))
     planning.plan_all()
-    assert [p.engine_id for p in version.placements.filter(is_wanted=True)] == ["second"]
+    assert [p.engine.name for p in version.placements.filter(is_wanted=True)] == ["second"]
     [place] = routes_of(acme.pk)["noir"]["places"]
     assert place["engine"] == "second"
-    reconciling.reconcile(Engine.objects.get(pk="local"))
+    reconciling.reconcile(Engine.objects.get(name="local"))
     assert version.engine_name in vllm.loaded  # requests may still be on their way
     monkeypatch.setattr(reconciling, "LEAVES_AFTER", timedelta(0))
-    reconciling.reconcile(Engine.objects.get(pk="local"))
+    reconciling.reconcile(Engine.objects.get(name="local"))
     assert set(vllm.loaded) == {"identity"}
 
 
@@ -261,23 +260,23 @@ def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine
 def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_another_one_is_asked(
     acme, engine, second, vllm
 ):
-    Engine.objects.filter(pk="second").update(is_draining=True)
+    Engine.objects.filter(name="second").update(is_draining=True)
     version = served(acme, "noir", engine, adapter_files())
     Engine.objects.update(is_draining=False)
     planning.plan_all()
-    assert Engine.objects.get(pk="local").is_healthy
+    assert Engine.objects.get(name="local").is_healthy
 
     gone_at = timezone.now() - timedelta(seconds=31)
-    Engine.objects.filter(pk="local").update(checked_at=gone_at)
+    Engine.objects.filter(name="local").update(checked_at=gone_at)
     planning.plan_all()
-    dead = Engine.objects.get(pk="local")
+    dead = Engine.objects.get(name="local")
     assert (dead.is_healthy, dead.note) == (False, planning.SILENT)
     planning.demand(str(version.pk))
-    reconciling.reconcile(Engine.objects.get(pk="second"))
+    reconciling.reconcile(Engine.objects.get(name="second"))
     assert {place["engine"] for place in routes_of(acme.pk)["noir"]["places"]} >= {"second"}
 
     reconciling.reconcile(dead)  # it is back
-    assert Engine.objects.get(pk="local").is_healthy
+    assert Engine.objects.get(name="local").is_healthy
 
 
 @db

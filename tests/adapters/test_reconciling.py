@@ -13,7 +13,15 @@ from safetensors.numpy import load_file
 from adapters import identity, loading, placing, planning, probing, reconciling, serving, steps
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.naming import routes_of
-from tests.adapters.conftest import Files, adapter_files, known, served, storage_down, uploaded
+from tests.adapters.conftest import (
+    Files,
+    adapter_files,
+    known,
+    served,
+    storage_down,
+    twin_of,
+    uploaded,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -249,21 +257,17 @@ def test_a_full_disk_is_waited_for(acme, engine, vllm, monkeypatch):
 def test_a_new_engine_gets_what_serves_elsewhere_and_a_draining_one_nothing(acme, engine, vllm):
     version = served(acme, "noir", engine)
     Engine.objects.filter(pk=engine.pk).update(is_draining=True)
-    second = Engine.objects.get(pk=engine.pk)
-    second.pk, second.is_draining = "second", False
-    second.save(force_insert=True)
+    second = twin_of(engine, "second", is_draining=False)
     vllm.restart()
-    reconciling.reconcile(Engine.objects.get(pk="local"))
+    reconciling.reconcile(Engine.objects.get(name="local"))
     assert version.engine_name not in vllm.loaded
     assert planning.plan_all() == [second]
     reconciling.reconcile(second)
-    assert Placement.objects.get(engine="second").loaded_at
+    assert Placement.objects.get(engine__name="second").loaded_at
 
 
 def test_what_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, engine, vllm):
-    second = Engine.objects.get(pk=engine.pk)
-    second.pk = "second"
-    second.save(force_insert=True)
+    second = twin_of(engine, "second")
     vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
     version = uploaded(acme)
     steps.advance(version)

@@ -14,7 +14,7 @@ from adapters.models import AdapterVersion, Engine, Placement, Selection, Status
 from adapters.public import find_style, playground_styles
 from foundation import valkey as keys
 from tenants.public import Tenant
-from tests.adapters.conftest import known
+from tests.adapters.conftest import known, twin_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,14 +33,6 @@ def versions_of(fields):
         name: written if name.startswith("canary:") else json.loads(written).get("version")
         for name, written in fields.items()
     }
-
-
-def another(engine, **facts):
-    """Return a second engine like the first."""
-    second = Engine.objects.get(pk=engine.pk)
-    vars(second).update(name="second", **facts)
-    second.save(force_insert=True)
-    return second
 
 
 def many(tenant, engine, styles, versions=1):
@@ -200,7 +192,7 @@ def test_the_base_goes_through_the_identity_on_cpu_only(valkey, acme, engine):
 
 def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(valkey, acme, engine, vllm):
     version = known(acme, "noir", engine)
-    second = another(engine, max_model_len=1024)
+    second = twin_of(engine, "second", max_model_len=1024)
     serving.found(Placement.objects.create(engine=second, version=version), version.engine_name)
     Engine.objects.update(is_healthy=True)
 
@@ -210,20 +202,20 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     assert places("noir") == places("base") == ["local", "second"]
     assert naming.routes_of(acme.pk)["noir"]["max_model_len"] == 1024
     vllm.stop()
-    reconciling.reconcile(Engine.objects.get(pk="local"))
+    reconciling.reconcile(Engine.objects.get(name="local"))
     assert acme in Tenant.objects.stale()
     routes.republish_stale()
     told = [(place["engine"], place["healthy"]) for place in route(valkey, acme, "noir")["places"]]
     assert told == [("second", True), ("local", False)]
     assert places("base") == ["second", "local"]
-    Engine.objects.filter(pk="second").update(is_draining=True)
+    Engine.objects.filter(name="second").update(is_draining=True)
     assert places("noir") == places("base") == ["local"]
-    Engine.objects.filter(pk="local").update(is_draining=True)
+    Engine.objects.filter(name="local").update(is_draining=True)
     assert places("noir") == places("base") == ["second", "local"]
-    Engine.objects.filter(pk="second").update(is_draining=False)
-    serving.lost(Placement.objects.get(engine="second"))
+    Engine.objects.filter(name="second").update(is_draining=False)
+    serving.lost(Placement.objects.get(engine__name="second"))
     assert (places("noir"), places("base")) == (["local"], ["second"])  # it serves until another one does
-    Engine.objects.filter(pk="local").update(is_gone=True)
+    Engine.objects.filter(name="local").update(is_gone=True)
     assert naming.routes_of(acme.pk)["noir"]["state"] == "loading"
 
 

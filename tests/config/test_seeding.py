@@ -16,7 +16,7 @@ from tenants.models import User
 
 @pytest.fixture
 def no_styles(tmp_path, settings):
-    """Return an empty folder of styles, beside a base model of one layer that an engine can be registered with.
+    """Return an empty folder of styles, beside a base model of one layer.
 
     The real base model may not be on this machine yet: only the engine's set-up fetches it.
     """
