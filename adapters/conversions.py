@@ -1,6 +1,6 @@
 """Conversions: a rejected version that can be mended mechanically becomes a new one, checked like any other.
 
-What is changed is planned by `adapters.validation.mending` and written by the worker; see steps.py.
+What is changed is planned by `adapters.validation.autofix` and written by the worker; see steps.py.
 """
 
 from datetime import timedelta

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from adapters import bells, sampling, serving, sharing, storage, traffic, uploads
 from adapters.errors import StillUsed
-from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
+from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from foundation import locks
 from foundation.errors import Unavailable
 from tenants.public import User

@@ -17,8 +17,8 @@ from safetensors.numpy import save
 
 from adapters import storage
 from adapters.errors import DiskUnavailable
-from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.models import IDENTITY, BaseModel
+from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 
 PREFERRED = "q_proj"
 

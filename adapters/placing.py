@@ -13,8 +13,8 @@ from django.conf import settings
 
 from adapters import storage
 from adapters.errors import DiskUnavailable
-from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.models import AdapterVersion
+from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from adapters import storage
-from adapters.files import ARCHIVE_LIMIT
 from adapters.models import AdapterVersion, Status
+from adapters.validation.limits import ARCHIVE_LIMIT
 from tenants.public import Limits, Tenant, limits_of
 
 BEGUN_AN_HOUR = 10  # uploads that may be begun an hour, for each that may be open at once

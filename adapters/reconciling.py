@@ -20,8 +20,8 @@ from django.utils import timezone
 from adapters import clusters, identity, loading, placing, routes, serving
 from adapters import engine as control
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
-from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status, engine_name_of
+from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from foundation import locks
 
 logger = logging.getLogger(__name__)

@@ -6,9 +6,10 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from adapters import basemodels, routes
+from adapters import routes
 from adapters.errors import EngineGone
 from adapters.models import BaseModel, Engine
+from adapters.validation import base_model_reader
 
 
 def register_base(folder: Path, name: str) -> BaseModel:
@@ -19,7 +20,7 @@ def register_base(folder: Path, name: str) -> BaseModel:
     known = BaseModel.objects.filter(name=name).first()
     if known and known.modules and known.config == _config(folder):
         return known
-    shape = basemodels.describe(folder, name)
+    shape = base_model_reader.describe(folder, name)
     values = {"config": dict(shape.config), "modules": shape.modules_json()}
     return BaseModel.objects.update_or_create(name=name, defaults=values)[0]
 

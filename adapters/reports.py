@@ -7,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from adapters import forgetting
-from adapters.files import LIMITS_BYTES
 from adapters.models import Engine, EngineErasure, Erasure
 from adapters.storage import sealed_key, upload_key
+from adapters.validation.limits import LIMITS_BYTES
 
 Proof = EngineErasure.Proof
 ROUTELESS = "No model name of any workspace leads to it."

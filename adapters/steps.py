@@ -13,11 +13,11 @@ from django.db import transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from adapters import archives, conversions, planning, quota, routes, storage, uploads
+from adapters import conversions, planning, quota, routes, storage, uploads
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
-from adapters.files import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from adapters.models import AdapterVersion, Engine, Placement, Status
-from adapters.validation import BaseShape, Finding, Report, examine, mending
+from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, examine
+from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from foundation import locks
 from foundation.errors import Unavailable
 
@@ -146,7 +146,7 @@ def _seal(version: AdapterVersion) -> Sequence[Finding]:
     if not packed:
         return ()
     with storage.reading(version.pk, packed[0]) as archive:
-        return archives.unpack(archive, packed[0], partial(storage.write, version.pk))
+        return archive_reader.unpack(archive, packed[0], partial(storage.write, version.pk))
 
 
 def _measure(version: AdapterVersion) -> Sequence[Finding]:
@@ -176,7 +176,7 @@ def _packed(version: AdapterVersion) -> list[str]:
 def _convert(original: AdapterVersion, version: AdapterVersion) -> None:
     """Write the mended files of a rejected version as those of a new one. Raises NothingToConvert."""
     with storage.reading(original.pk, WEIGHTS_FILE) as weights:
-        plan = mending.plan(_config(original), weights, *_yardstick(version))
+        plan = autofix.plan(_config(original), weights, *_yardstick(version))
         if plan is None:
             raise NothingToConvert
         storage.write(version.pk, CONFIG_FILE, [plan.config_bytes])

@@ -19,7 +19,7 @@ from uuid import UUID
 from django.conf import settings
 
 from adapters.errors import DiskUnavailable, NotStored, NotTheCheckedFile, StorageUnavailable
-from adapters.sources import ReadAhead, Source
+from adapters.validation.sources import ReadAhead, Source
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

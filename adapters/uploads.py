@@ -15,10 +15,17 @@ from django.utils import timezone
 
 from adapters import quota, routes, storage
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused, VersionMoved
-from adapters.files import ARCHIVE_LIMIT, CONFIG_FILE, LIMITS_BYTES, PICKLES, WEIGHTS_FILE, archive_of
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.storage import Upload
 from adapters.validation import Finding
+from adapters.validation.limits import (
+    ARCHIVE_LIMIT,
+    CONFIG_FILE,
+    LIMITS_BYTES,
+    PICKLES,
+    WEIGHTS_FILE,
+    archive_of,
+)
 from foundation import locks
 from foundation.names import reads_as_product, validate_name, validate_text
 from tenants.public import Tenant, User, limits_of

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from adapters import basemodels, capacity
+from adapters import capacity
 from adapters.capacity import Layers, Limits
+from adapters.validation import base_model_reader
 from bench import machine, report
 from stack import engine
 from stack.environment import base_model, base_model_folder
@@ -134,7 +135,7 @@ def main() -> int:
 
 def judged(found: list[float]) -> float:
     """Write what was found beside what is reckoned; return how far off the worst case is."""
-    shape = basemodels.describe(base_model_folder(), base_model()[1])
+    shape = base_model_reader.describe(base_model_folder(), base_model()[1])
     layers = Layers.of(shape)
     reckoned = [case.reckoned_mib(layers) for case in CASES]
     own_mib = found[0] - reckoned[0]

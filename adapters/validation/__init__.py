@@ -4,11 +4,11 @@ Everything here is pure and reads only: nothing is unpickled, nothing is importe
 stays below 64 MB whatever the upload's size.
 """
 
-from adapters.sources import LocalFile, Shortened, Source
-from adapters.validation.examining import Report, examine
-from adapters.validation.files import examine_folder
 from adapters.validation.findings import PROBLEMS, Finding
+from adapters.validation.folder import examine_folder
 from adapters.validation.shapes import BaseShape, Linear
+from adapters.validation.sources import LocalFile, Shortened, Source
+from adapters.validation.validator import Report, examine
 from adapters.validation.weights import BOUND, Strength
 
 __all__ = [

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.files import CONFIG_LIMIT
-from adapters.validation.documents import DuplicateKey, NotJson, load
 from adapters.validation.findings import Findings, plain
+from adapters.validation.limits import CONFIG_LIMIT
 from adapters.validation.quantisation import UNNAMED, split, state_of_config, state_of_words
 from adapters.validation.shapes import LAYER, BaseShape
+from adapters.validation.strict_json import DuplicateKey, NotJson, load
 
 # Inits that only choose where training starts; PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the base.
 PLAIN_INITS = {"gaussian", "eva", "orthogonal", "mica"}

@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.sources import Source, exactly
-from adapters.validation.documents import DuplicateKey, NotJson, is_text, load
 from adapters.validation.findings import Findings
+from adapters.validation.sources import Source, exactly
+from adapters.validation.strict_json import DuplicateKey, NotJson, is_text, load
 
 LENGTH_BYTES = 8
 # Parsed JSON takes up to 30 times its own size, so this bounds the memory that a hostile header can claim.

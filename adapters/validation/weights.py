@@ -13,11 +13,11 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.sources import Source, exactly
-from adapters.validation.factors import Factor
 from adapters.validation.findings import Findings
 from adapters.validation.header import Tensor
 from adapters.validation.shapes import BaseShape
+from adapters.validation.sources import Source, exactly
+from adapters.validation.tensors import Factor
 
 # Half of the layer itself. Trained styles stay near 0.02; the worst adapter that we could build at this bound
 # brought activations to 3e6, which bfloat16 and float32 hold with ease (docs/adapters.md has the figures).

@@ -20,10 +20,10 @@ from adapters.errors import (
     UploadRefused,
     VersionMoved,
 )
-from adapters.files import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.models import Style
 from adapters.uploads import About
-from adapters.validation import documents
+from adapters.validation import strict_json
+from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.views.common import own_version, page_of, steps_of
 from tenants.public import MemberRequest, member_required
 
@@ -133,7 +133,7 @@ def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def _parsed(request: HttpRequest) -> tuple[About, dict[str, int]]:
     """Return what a request for a new version says. Raises UploadRefused when it can't be understood."""
     try:
-        body = documents.load(request.body)
+        body = strict_json.load(request.body)
         files = {_text(file["name"]): min(int(file["size"]), SIZE_MAX) for file in body["files"]}
         texts = {field: _text(body.get(field) or "").replace("\0", "").strip() for field in TEXTS}
         goes_live = body.get("goes_live") not in (False, "false")
@@ -146,6 +146,6 @@ def _parsed(request: HttpRequest) -> tuple[About, dict[str, int]]:
 
 def _text(value: object) -> str:
     """Return what was sent as a text. Raises ValueError where a character is half a surrogate pair."""
-    if not documents.is_text(text := str(value)):
+    if not strict_json.is_text(text := str(value)):
         raise ValueError
     return text

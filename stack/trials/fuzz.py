@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from adapters import basemodels
+from adapters.validation import base_model_reader
 from stack.folders import ROOT, shown
 from stack.services import Stack
 from stack.trials.fuzz_cases import Cases, trained
@@ -51,7 +51,7 @@ def trial(
     restart: Callable[[], None] | None = None,
 ) -> Verdict:
     """Let validation and a running engine judge mutants; somebody revives the engine that `restart` kills."""
-    base = basemodels.describe(Path(variables["BASE_MODEL_DIR"]), variables["BASE_MODEL"])
+    base = base_model_reader.describe(Path(variables["BASE_MODEL_DIR"]), variables["BASE_MODEL"])
     styles = trained(STYLES, base)
     cases = Cases(seed, base, styles, int(variables["ENGINE_MAX_LORA_RANK"]))
     present = witnesses(styles, notes / "adapters")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from adapters.validation import BaseShape, Finding, examine, mending
+from adapters.validation import BaseShape, Finding, autofix, examine
 from adapters.validation.findings import CLOSING
 from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
 from stack.trials.mutations import Mutant, mutant
@@ -72,7 +72,7 @@ class Cases:
         """A conversion may leave only what is wrong with the weights themselves."""
         if not examine(made.config, made, self.base, self.max_rank).conversions:
             return []
-        plan = mending.plan(made.config, made, self.base, self.max_rank)
+        plan = autofix.plan(made.config, made, self.base, self.max_rank)
         if plan is None:
             return [Case(number, made, fault="a conversion was offered that can't be made")]
         mutations = (*made.mutations, CONVERTED)

@@ -16,13 +16,13 @@ from safetensors.numpy import load, save
 
 from adapters import conversions, reconciling, steps, storage, uploads
 from adapters.errors import NothingToConvert, StorageUnavailable
-from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.models import AdapterVersion, Status
-from adapters.sources import LocalFile, ReadAhead
 from adapters.validation import BaseShape, Linear, examine
-from tests.adapters import broken
+from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
+from adapters.validation.sources import LocalFile, ReadAhead
 from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
-from tests.adapters.sources import Endless
+from tests.adapters.validation import broken
+from tests.adapters.validation.sources import Endless
 
 pytestmark = pytest.mark.django_db
 

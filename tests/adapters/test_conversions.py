@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from adapters import conversions, steps, storage, uploads
 from adapters.conversions import SENTENCES
-from adapters.files import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, WEIGHTS_FILE, WEIGHTS_LIMIT
 from adapters.models import Status
-from adapters.validation import BaseShape, Linear, examine, header, mending
+from adapters.validation import BaseShape, Linear, autofix, examine, header
 from adapters.validation.config import read
 from adapters.validation.findings import CLOSING, Findings
 from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
+from adapters.validation.limits import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, WEIGHTS_FILE, WEIGHTS_LIMIT
 from adapters.validation.weights import TYPES
 from stack.trials.mutations import mutant
-from tests.adapters import broken
-from tests.adapters.broken import PREFIX, Adapter, tiny_base, whole
 from tests.adapters.conftest import adapter_files, uploaded
-from tests.adapters.sources import Bytes, Endless
+from tests.adapters.validation import broken
+from tests.adapters.validation.broken import PREFIX, Adapter, tiny_base, whole
+from tests.adapters.validation.sources import Bytes, Endless
 
 MEMORY_BYTES = 64 * 1024 * 1024
 MAX_RANK = 16
@@ -125,7 +125,7 @@ def report_of(adapter: Adapter, base: BaseShape = BASE, stated: str = ""):
 
 def converted(adapter: Adapter) -> Adapter:
     """Return what a conversion writes, read back."""
-    plan = mending.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
+    plan = autofix.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
     data = b"".join(plan.weights(Bytes(adapter.weights)))
     findings = Findings()
     content = header.read(Bytes(data), findings)
@@ -177,7 +177,7 @@ def test_weights_that_are_too_large_are_halved_where_they_can_be(dtype, is_mende
 def test_a_conversion_is_offered_if_its_file_is_small_enough_to_the_byte():
     adapter = whole(BASE, dtype=np.float32)
     with served_up_to(len(adapter.weights) - 1):
-        made = mending.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
+        made = autofix.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
     size = len(b"".join(made.weights(Bytes(adapter.weights))))
     for limit, offers in ((size, ("precision",)), (size - 1, ())):
         with served_up_to(limit):
@@ -208,7 +208,7 @@ def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(seed, s
         report = examine(made.config, made, BASE, MAX_RANK)
         assert not report.is_valid
         if report.conversions:
-            plan = mending.plan(made.config, made, BASE, MAX_RANK)
+            plan = autofix.plan(made.config, made, BASE, MAX_RANK)
             weights = b"".join(plan.weights(made))
             left = examine(plan.config_bytes, Bytes(weights), BASE, MAX_RANK).findings
             assert len(weights) <= limit
@@ -239,7 +239,7 @@ def test_a_gigabyte_is_converted_in_little_memory():
     tracemalloc.start()
     try:
         report = examine(config, source, base, MAX_RANK)
-        plan = mending.plan(config, source, base, MAX_RANK)
+        plan = autofix.plan(config, source, base, MAX_RANK)
         size = sum(map(len, plan.weights(source)))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -336,7 +336,7 @@ def test_factors_that_do_not_fit_each_other_are_not_filled_up():
 def test_a_valid_adapter_needs_none():
     adapter = whole(BASE)
     assert report_of(adapter).conversions == ()
-    assert mending.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK) is None
+    assert autofix.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK) is None
 
 
 def test_what_is_stated_of_the_base_is_kept_in_mind():

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import expect
 from safetensors.numpy import load_file, save_file
 
-from adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from adapters.probing import LEAST
+from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from stack.folders import ROOT
 from stack.pages import fetched
 from stack.smoke import await_usage, upload_style

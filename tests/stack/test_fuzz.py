@@ -14,8 +14,8 @@ from stack.trials.fuzz_verdict import Verdict
 from stack.trials.mutations import Mutant
 from stack.trials.mutations.origins import made
 from stack.trials.mutations.parts import Dice
-from tests.adapters.broken import tiny_base, whole
 from tests.adapters.fakes import FakeEngine
+from tests.adapters.validation.broken import tiny_base, whole
 
 CASES = Cases(seed=1, base=tiny_base(), trained=(), max_rank=16)
 NUMBERS = range(30)

@@ -6,12 +6,11 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from adapters import basemodels
-from adapters.archives import examine_archive
 from adapters.conversions import SENTENCES
-from adapters.files import ARCHIVES, archive_of
 from adapters.uploads import QUANTISATIONS
-from adapters.validation import BOUND, BaseShape, Report, examine_folder
+from adapters.validation import BOUND, BaseShape, Report, base_model_reader, examine_folder
+from adapters.validation.archive_reader import examine_archive
+from adapters.validation.limits import ARCHIVES, archive_of
 
 
 class Command(BaseCommand):
@@ -52,7 +51,7 @@ class Command(BaseCommand):
             raise CommandError(f"{adapter} is neither a folder with an adapter nor an archive ({endings}).")
         try:
             shape = describe(base)
-        except basemodels.UnreadableBase as error:
+        except base_model_reader.UnreadableBase as error:
             raise CommandError(f"{error.message} Give the base model's folder with --base.") from error
         examine = examine_folder if adapter.is_dir() else examine_archive
         report = examine(adapter, shape, max_rank, quantisation)
@@ -65,8 +64,8 @@ class Command(BaseCommand):
 def describe(base: Path | None) -> BaseShape:
     """Return the base model in a folder, or the configured one. Raises UnreadableBase."""
     if base:
-        return basemodels.describe(base)
-    return basemodels.describe(settings.BASE_MODEL_DIR, settings.BASE_MODEL)
+        return base_model_reader.describe(base)
+    return base_model_reader.describe(settings.BASE_MODEL_DIR, settings.BASE_MODEL)
 
 
 def summary(adapter: Path, report: Report, base: BaseShape) -> str:

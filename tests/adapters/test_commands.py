@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from adapters import basemodels, steps, uploads
+from adapters import steps, uploads
 from adapters.models import BaseModel
-from adapters.validation import BaseShape
-from tests.adapters import broken
+from adapters.validation import BaseShape, base_model_reader
 from tests.adapters.conftest import post
+from tests.adapters.validation import broken
 
 ROOT = Path(__file__).parents[2]
 STYLES = sorted((ROOT / "engine" / "styles").glob("*/adapter_model.safetensors"))
@@ -38,7 +38,7 @@ def base_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def base(base_folder: Path) -> BaseShape:
-    return basemodels.describe(base_folder)
+    return base_model_reader.describe(base_folder)
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -112,7 +112,7 @@ def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_fold
 @pytest.mark.django_db
 @pytest.mark.parametrize("stated", ["4-bit", "8-bit", "other"])
 def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, settings, tmp_path, stated):
-    base = basemodels.describe(base_folder)
+    base = base_model_reader.describe(base_folder)
     settings.BASE_MODEL = base.name
     BaseModel.objects.create(name=base.name, config=base.config, modules=base.modules_json())
     adapter = broken.whole(base)

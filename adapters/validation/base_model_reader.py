@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from adapters.validation import BaseShape, Linear, LocalFile
-from adapters.validation.factors import DTYPES, EMBEDDINGS
 from adapters.validation.findings import Findings
 from adapters.validation.header import Tensor, read
+from adapters.validation.tensors import DTYPES, EMBEDDINGS
 from adapters.validation.weights import TYPES
 from foundation.errors import Invalid
 

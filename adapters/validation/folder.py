@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from adapters.files import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE
-from adapters.sources import LocalFile
-from adapters.validation.examining import Report, examine
 from adapters.validation.findings import Findings
+from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE
 from adapters.validation.shapes import BaseShape
+from adapters.validation.sources import LocalFile
+from adapters.validation.validator import Report, examine
 
 PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 

@@ -14,15 +14,16 @@ from itertools import dropwhile
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.files import WEIGHTS_LIMIT
-from adapters.sources import Source
 from adapters.validation import config as configs
-from adapters.validation import factors, header
+from adapters.validation import header
+from adapters.validation import tensors as factors
 from adapters.validation.config import Settings
-from adapters.validation.corrections import Shown, corrections_of
+from adapters.validation.config_autofix import Shown, corrections_of
 from adapters.validation.findings import Findings
 from adapters.validation.header import ITEM_BYTES, Header, Tensor
+from adapters.validation.limits import WEIGHTS_LIMIT
 from adapters.validation.shapes import BaseShape
+from adapters.validation.sources import Source
 from adapters.validation.weights import TYPES, Stream, rows
 
 FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<side>[AB])(\.[^.]+)?\.weight")

@@ -16,8 +16,8 @@ from functools import partial
 from itertools import pairwise
 from typing import IO, cast
 
-from adapters.files import ARCHIVE_LIMIT, INFLATED_BYTES, INFLATED_TIMES
-from adapters.sources import Source
+from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, INFLATED_TIMES
+from adapters.validation.sources import Source
 
 LONGEST_READ = 256 * 1024  # a zip's table with MEMBERS_LIMIT names of two thousand characters
 HEADERS_LIMIT = 1024 * 1024  # all headers of a tar together

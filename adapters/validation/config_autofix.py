@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.validation.config import last_part, names_in
-from adapters.validation.documents import DuplicateKey, NotJson, load
 from adapters.validation.quantisation import split
+from adapters.validation.strict_json import DuplicateKey, NotJson, load
 
 NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 SWITCHES = {"true": True, "1": True, "false": False, "0": False, "none": False}

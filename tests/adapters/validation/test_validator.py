@@ -10,9 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from adapters import basemodels
 from adapters.conversions import SENTENCES
-from adapters.files import UPLOAD_LIMIT
 from adapters.validation import (
     PROBLEMS,
     BaseShape,
@@ -20,15 +18,17 @@ from adapters.validation import (
     LocalFile,
     Report,
     Shortened,
+    base_model_reader,
     examine,
     examine_folder,
 )
 from adapters.validation.findings import LISTED, SECTIONS
+from adapters.validation.limits import UPLOAD_LIMIT
 from adapters.validation.quantisation import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
-from tests.adapters import broken
-from tests.adapters.broken import Adapter, tiny_base, whole
-from tests.adapters.sources import Bytes, Endless
+from tests.adapters.validation import broken
+from tests.adapters.validation.broken import Adapter, tiny_base, whole
+from tests.adapters.validation.sources import Bytes, Endless
 
 MAX_RANK = 16
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -463,9 +463,9 @@ def _base_folder(folder: Path, dtype: object = ml_dtypes.bfloat16) -> dict[str, 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float32])
 def test_a_base_is_described_by_its_linear_layers(tmp_path, dtype, monkeypatch):
-    monkeypatch.setattr(basemodels, "BLOCK", 1000)
+    monkeypatch.setattr(base_model_reader, "BLOCK", 1000)
     weights = _base_folder(tmp_path / "Tiny-Instruct", dtype)
-    shape = basemodels.describe(tmp_path / "Tiny-Instruct")
+    shape = base_model_reader.describe(tmp_path / "Tiny-Instruct")
     assert shape.name == "Tiny-Instruct"
     assert list(shape.modules) == ["model.layers.0.mlp.up_proj", "model.layers.0.self_attn.q_proj"]
     linear = shape.modules["model.layers.0.mlp.up_proj"]
@@ -473,7 +473,7 @@ def test_a_base_is_described_by_its_linear_layers(tmp_path, dtype, monkeypatch):
     assert (linear.rows, linear.columns) == (48, 32)
     assert linear.norm == pytest.approx(expected, rel=1e-5)
     assert BaseShape.of(shape.name, shape.config, shape.modules_json()) == shape
-    assert basemodels.describe(tmp_path / "Tiny-Instruct", "Public").name == "Public"
+    assert base_model_reader.describe(tmp_path / "Tiny-Instruct", "Public").name == "Public"
 
 
 def test_an_index_says_which_files_count(tmp_path):
@@ -481,23 +481,23 @@ def test_an_index_says_which_files_count(tmp_path):
     (tmp_path / "model.safetensors").rename(tmp_path / "model-00001-of-00001.safetensors")
     (tmp_path / "consolidated.safetensors").write_bytes(b"another layout of the same weights")
     names = {"lm_head.weight": "model-00001-of-00001.safetensors"}
-    (tmp_path / basemodels.INDEX).write_text(json.dumps({"weight_map": names}))
-    assert len(basemodels.describe(tmp_path).modules) == 2
+    (tmp_path / base_model_reader.INDEX).write_text(json.dumps({"weight_map": names}))
+    assert len(base_model_reader.describe(tmp_path).modules) == 2
 
 
 def test_a_base_that_is_none_says_why(tmp_path):
-    with pytest.raises(basemodels.UnreadableBase, match=r"config\.json can't be read"):
-        basemodels.describe(tmp_path / "absent")
+    with pytest.raises(base_model_reader.UnreadableBase, match=r"config\.json can't be read"):
+        base_model_reader.describe(tmp_path / "absent")
     _base_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(basemodels.UnreadableBase, match=r"model\.safetensors is empty"):
-        basemodels.describe(tmp_path)
+    with pytest.raises(base_model_reader.UnreadableBase, match=r"model\.safetensors is empty"):
+        base_model_reader.describe(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(basemodels.UnreadableBase, match="no linear layers"):
-        basemodels.describe(tmp_path)
+    with pytest.raises(base_model_reader.UnreadableBase, match="no linear layers"):
+        base_model_reader.describe(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(broken.safetensors({"a.weight": np.ones((2, 2))}))
-    with pytest.raises(basemodels.UnreadableBase, match="stored as F64"):
-        basemodels.describe(tmp_path)
+    with pytest.raises(base_model_reader.UnreadableBase, match="stored as F64"):
+        base_model_reader.describe(tmp_path)
 
 
 def test_local_files_are_read_by_range(tmp_path):

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.archives import examine_archive, unpack
-from adapters.files import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
-from tests.adapters.broken import CONFIG, WEIGHTS, tiny_base, whole
-from tests.adapters.sources import Bytes
+from adapters.validation.archive_reader import examine_archive, unpack
+from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
+from tests.adapters.validation.broken import CONFIG, WEIGHTS, tiny_base, whole
+from tests.adapters.validation.sources import Bytes
 
 MEMORY_BYTES = 64 * 1024 * 1024
 FILES = {CONFIG: b'{"r": 8}', WEIGHTS: bytes(range(256)) * 4000}

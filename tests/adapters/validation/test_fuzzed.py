@@ -15,7 +15,7 @@ from safetensors import safe_open
 from adapters.validation import Report, examine
 from stack.trials.mutations import ALL, Mutant, mutant
 from stack.trials.mutations.configs import FIELDS, ODD
-from tests.adapters.broken import packed, tiny_base, whole
+from tests.adapters.validation.broken import packed, tiny_base, whole
 
 BASE = tiny_base()
 MAX_RANK = 16

@@ -6,7 +6,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adapters.files import (
+from adapters.validation import BaseShape, Finding, Report, examine_folder
+from adapters.validation.archive_members import Inflated, Member, TooMuch, Unreadable, members
+from adapters.validation.findings import Findings
+from adapters.validation.folder import PACKED, check_presence
+from adapters.validation.limits import (
     ARCHIVE_LIMIT,
     INFLATED_TIMES,
     LIMITS_BYTES,
@@ -15,11 +19,7 @@ from adapters.files import (
     WEIGHTS_FILE,
     archive_of,
 )
-from adapters.sources import LocalFile, Source
-from adapters.validation import BaseShape, Finding, Report, examine_folder
-from adapters.validation.files import PACKED, check_presence
-from adapters.validation.findings import Findings
-from adapters.validation.members import Inflated, Member, TooMuch, Unreadable, members
+from adapters.validation.sources import LocalFile, Source
 
 DRIVE = re.compile(r"[A-Za-z]:")
 LITTER = re.compile(r"__MACOSX|\._.*|\.DS_Store")  # what a Mac adds to every archive

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from adapters.files import UPLOAD_LIMIT, WEIGHTS_LIMIT
-from adapters.sources import Source
-from adapters.validation import config, factors, header, mending, weights
+from adapters.validation import autofix, config, header, tensors, weights
 from adapters.validation.findings import Finding, Findings
+from adapters.validation.limits import UPLOAD_LIMIT, WEIGHTS_LIMIT
 from adapters.validation.shapes import BaseShape
+from adapters.validation.sources import Source
 from adapters.validation.weights import Strength
 
 
@@ -50,14 +50,14 @@ def examine(
     if source.size > UPLOAD_LIMIT:
         return Report(findings.closed(), source.size)
     content = header.read(source, findings)
-    fitting = factors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
+    fitting = tensors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
     before = findings.count
     sha256, strongest = "", None
     if content.is_sound:  # else it is refused whatever follows, and a gigabyte need not be read
         sha256, strongest = weights.weigh(source, fitting, base=base, findings=findings)
     mended = None
     if findings.count and findings.count == before:  # insane weights can't be mended
-        mended = mending.plan(config_bytes, source, base, max_rank, stated_quantisation)
+        mended = autofix.plan(config_bytes, source, base, max_rank, stated_quantisation)
     modules = {factor.module for factor in fitting}
     return Report(
         findings.closed(),
