@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from adapters import quota, storage, uploads
+from adapters import object_store, quota, uploads
 from adapters.errors import NothingToConvert, PlanFull
 from adapters.models import AdapterVersion, Status
 from foundation import locks
@@ -67,7 +67,7 @@ def begin(version: AdapterVersion, user: User | None) -> AdapterVersion:
 
 def withdraw(version: AdapterVersion) -> None:
     """Offer no conversion of a version any more; delete what was kept for it. Raises StorageUnavailable."""
-    storage.erase(version.pk)
+    object_store.erase(version.pk)
     AdapterVersion.objects.filter(pk=version.pk).update(conversions=[], stored_bytes=0)
 
 

@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, sampling, serving, sharing, storage, traffic, uploads
+from adapters import bells, object_store, sampling, serving, sharing, traffic, uploads
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
@@ -25,7 +25,7 @@ from foundation.errors import Unavailable
 from tenants.public import User
 
 # Whoever still has a form for uploading can post with it that long: the storage is emptied once more then.
-FORM_LASTS = timedelta(seconds=storage.form_valid_s(ARCHIVE_LIMIT) + 300)
+FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
 
 ROUTED = "A workspace's routes still name it; they are published again within seconds."
 SILENT = "Valkey does not answer; this goes on by itself when it is back."
@@ -165,8 +165,8 @@ def _empty_storage(erasure: Erasure) -> None:
     with locks.only_one(f"version {version.pk}") as mine:  # not while a worker seals it
         if not mine:
             return
-        storage.erase(version.pk)
-        left = storage.remaining(version.pk, {*version.files, *LIMITS_BYTES})
+        object_store.erase(version.pk)
+        left = object_store.remaining(version.pk, {*version.files, *LIMITS_BYTES})
     if left:
         _wait(erasure, f"The storage still has {', '.join(left)}.")
     else:

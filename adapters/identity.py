@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 from safetensors.numpy import save
 
-from adapters import storage
+from adapters import object_store
 from adapters.errors import DiskUnavailable
 from adapters.models import IDENTITY, BaseModel
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
@@ -46,7 +46,7 @@ def seal(base_model: BaseModel) -> None:
     Raises StorageUnavailable.
     """
     for file, content in _files(base_model).items():
-        storage.write(base_model.identity_id, file, [content])
+        object_store.write(base_model.identity_id, file, [content])
 
 
 def _files(base_model: BaseModel) -> dict[str, bytes]:

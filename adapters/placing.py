@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from adapters import storage
+from adapters import object_store
 from adapters.errors import DiskUnavailable
 from adapters.models import AdapterVersion
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
@@ -69,8 +69,8 @@ def digests(path: Path) -> tuple[str, str] | None:
 
 def _fetch(version: AdapterVersion, folder: Path) -> None:
     folder.chmod(0o755)  # the engine may run as another user
-    storage.download(version.pk, CONFIG_FILE, folder / CONFIG_FILE, expect_sha256=version.config_sha256)
-    storage.download(version.pk, WEIGHTS_FILE, folder / WEIGHTS_FILE, expect_sha256=version.sha256)
+    object_store.download(version.pk, CONFIG_FILE, folder / CONFIG_FILE, expect_sha256=version.config_sha256)
+    object_store.download(version.pk, WEIGHTS_FILE, folder / WEIGHTS_FILE, expect_sha256=version.sha256)
     _sync(folder)
 
 

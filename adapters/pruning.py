@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import storage
+from adapters import object_store
 from adapters.models import AdapterVersion, BaseModel, Status
 from foundation import locks
 
@@ -38,27 +38,27 @@ def prune() -> int:
     with locks.only_one("pruning the storage") as mine:
         if not mine:
             return 0
-        if not storage.keep_rules():
+        if not object_store.keep_rules():
             logger.info("The storage takes no lifecycle rules; leftovers go by this pruner alone.")
-        storage.abort_old_parts(timezone.now() - PARTS_KEPT_FOR, limit=FILES_A_PASS)
+        object_store.abort_old_parts(timezone.now() - PARTS_KEPT_FOR, limit=FILES_A_PASS)
         start = str(uuid4())  # however many there are, each has its turn
-        return sum(_prune(prefix, start) for prefix in (storage.POSTED, storage.SEALED))
+        return sum(_prune(prefix, start) for prefix in (object_store.POSTED, object_store.SEALED))
 
 
 def _prune(prefix: str, start: str) -> int:
-    lying = storage.versions(prefix, start=start, limit=FILES_A_PASS)
+    lying = object_store.versions(prefix, start=start, limit=FILES_A_PASS)
     rows = AdapterVersion.objects.filter(pk__in=list(lying))
     known = set(rows.values_list("pk", flat=True))
     needed = set(rows.filter(_is_needed(prefix)).values_list("pk", flat=True))
     unknown = {pk: at for pk, at in lying.items() if pk not in known | _identities()}
     left = (known - needed) | _lost(unknown, known=len(known))
-    return sum(storage.discard_all(prefix, version_id) for version_id in left)
+    return sum(object_store.discard_all(prefix, version_id) for version_id in left)
 
 
 def _is_needed(prefix: str) -> Q:
     """Return the condition that what lies under a prefix for a version is needed."""
     kept = Q(status=Status.REJECTED, stored_bytes__gt=0)
-    if prefix == storage.SEALED:
+    if prefix == object_store.SEALED:
         return kept | Q(files_gone_at=None) & ~Q(status=Status.REJECTED)
     looked_at = kept & Q(conversions=[])  # a check that broke off: see steps.py
     return looked_at | Q(status__in=[Status.UPLOADING, Status.UPLOADED])

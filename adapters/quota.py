@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from adapters import storage
+from adapters import object_store
 from adapters.models import AdapterVersion, Status
 from adapters.validation.limits import ARCHIVE_LIMIT
 from tenants.public import Limits, Tenant, limits_of
@@ -118,13 +118,13 @@ def _postable_bytes(own: QuerySet[AdapterVersion], now: datetime) -> int:
 
     Their forms can't be called back, so what they let in counts until they expire.
     """
-    longest = timedelta(seconds=storage.form_valid_s(ARCHIVE_LIMIT))
+    longest = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT))
     ended = own.filter(
         status__in=[Status.REJECTED, Status.RETIRED], stored_bytes=0, created_at__gt=now - longest
     )
     postable = 0
     for created_at, files in ended.values_list("created_at", "files"):
         for size in files.values():
-            if created_at + timedelta(seconds=storage.form_valid_s(size)) > now:
+            if created_at + timedelta(seconds=object_store.form_valid_s(size)) > now:
                 postable += size
     return postable

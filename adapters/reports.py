@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from adapters import forgetting
 from adapters.models import Engine, EngineErasure, Erasure
-from adapters.storage import sealed_key, upload_key
+from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import LIMITS_BYTES
 
 Proof = EngineErasure.Proof

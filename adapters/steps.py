@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from adapters import conversions, planning, quota, routes, storage, uploads
+from adapters import conversions, object_store, planning, quota, routes, uploads
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, examine
@@ -141,12 +141,12 @@ def _seal(version: AdapterVersion) -> Sequence[Finding]:
     """Lay an adapter's two files where nobody outside can write; return what is wrong with their archive."""
     if version.converted_from:
         _convert(version.converted_from, version)
-    storage.seal(version.pk, version.files)
+    object_store.seal(version.pk, version.files)
     packed = _packed(version)
     if not packed:
         return ()
-    with storage.reading(version.pk, packed[0]) as archive:
-        return archive_reader.unpack(archive, packed[0], partial(storage.write, version.pk))
+    with object_store.reading(version.pk, packed[0]) as archive:
+        return archive_reader.unpack(archive, packed[0], partial(object_store.write, version.pk))
 
 
 def _measure(version: AdapterVersion) -> Sequence[Finding]:
@@ -154,7 +154,7 @@ def _measure(version: AdapterVersion) -> Sequence[Finding]:
 
     What was announced is known to have room. What an archive held or a conversion made may be larger.
     """
-    sizes = storage.sealed_sizes(version.pk, LIMITS_BYTES)
+    sizes = object_store.sealed_sizes(version.pk, LIMITS_BYTES)
     owner, stored = version.style.owner, sum(sizes.values())
     with transaction.atomic():
         locks.one_at_a_time(uploads.lock_of(owner.pk))
@@ -175,17 +175,17 @@ def _packed(version: AdapterVersion) -> list[str]:
 
 def _convert(original: AdapterVersion, version: AdapterVersion) -> None:
     """Write the mended files of a rejected version as those of a new one. Raises NothingToConvert."""
-    with storage.reading(original.pk, WEIGHTS_FILE) as weights:
+    with object_store.reading(original.pk, WEIGHTS_FILE) as weights:
         plan = autofix.plan(_config(original), weights, *_yardstick(version))
         if plan is None:
             raise NothingToConvert
-        storage.write(version.pk, CONFIG_FILE, [plan.config_bytes])
-        storage.write(version.pk, WEIGHTS_FILE, plan.weights(weights))
+        object_store.write(version.pk, CONFIG_FILE, [plan.config_bytes])
+        object_store.write(version.pk, WEIGHTS_FILE, plan.weights(weights))
 
 
 def _judge(version: AdapterVersion) -> bool:
     config = _config(version)
-    with storage.reading(version.pk, WEIGHTS_FILE) as weights:
+    with object_store.reading(version.pk, WEIGHTS_FILE) as weights:
         report = examine(config, weights, *_yardstick(version))
     if not report.is_valid:
         return _reject(version, report.findings, conversions=list(report.conversions))
@@ -199,7 +199,7 @@ def _judge(version: AdapterVersion) -> bool:
 
 
 def _config(version: AdapterVersion) -> bytes:
-    with storage.reading(version.pk, CONFIG_FILE) as source:
+    with object_store.reading(version.pk, CONFIG_FILE) as source:
         return source.read(0, CONFIG_LIMIT + 1)
 
 
@@ -235,10 +235,10 @@ def _tidy(version: AdapterVersion) -> None:
     """Delete what is not needed any more. What stays when the storage is down costs room, nothing else."""
     try:
         if version.status == Status.REJECTED and not version.conversions:
-            storage.erase(version.pk)
+            object_store.erase(version.pk)
         else:
-            storage.discard_uploads(version.pk, version.files)
-            storage.discard_sealed(version.pk, _packed(version))
+            object_store.discard_uploads(version.pk, version.files)
+            object_store.discard_sealed(version.pk, _packed(version))
         if version.converted_from:
             conversions.withdraw(version.converted_from)
     except StorageUnavailable as error:

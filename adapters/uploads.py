@@ -13,10 +13,10 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.utils import timezone
 
-from adapters import quota, routes, storage
+from adapters import object_store, quota, routes
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, BaseModel, Status, Style
-from adapters.storage import Upload
+from adapters.object_store import Upload
 from adapters.validation import Finding
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
@@ -97,7 +97,7 @@ def begin(
             goes_live=about.goes_live,
         )
     smallest_first = sorted(kept.items(), key=lambda file: file[1])  # its form is the first to expire
-    return version, [storage.presign(version.pk, file, size) for file, size in smallest_first]
+    return version, [object_store.presign(version.pk, file, size) for file, size in smallest_first]
 
 
 def lock_of(tenant_id: object) -> str:
@@ -123,7 +123,7 @@ def finish(version: AdapterVersion) -> None:
     waiting = AdapterVersion.objects.filter(pk=version.pk, status=Status.UPLOADING)
     waiting.filter(handed_in_at=None).update(handed_in_at=timezone.now())
     try:
-        sizes = {file: storage.uploaded_size(version.pk, file) for file in version.files}
+        sizes = {file: object_store.uploaded_size(version.pk, file) for file in version.files}
     except StorageUnavailable as error:
         version.wait(error.message)
         return
@@ -160,7 +160,7 @@ def _end(version: AdapterVersion, finding: Finding) -> bool:
         is_ended = version.move(before=Status.UPLOADING, after=Status.REJECTED, findings=told, stored_bytes=0)
     if is_ended:
         try:
-            storage.erase(version.pk)
+            object_store.erase(version.pk)
         except StorageUnavailable as error:
             logger.warning("%s: what was posted stays for the pruner: %s", version, error.message)
     return is_ended

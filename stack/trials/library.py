@@ -22,7 +22,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 
-from adapters import routes, storage  # noqa: E402
+from adapters import object_store, routes  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 
@@ -57,7 +57,7 @@ def make(*, tenant: str, folders: list[str], count: int, public: bool) -> list[s
 def store(version_id: UUID, folder: Path) -> None:
     """Lay a folder's files where checked files lie."""
     for file in FILES:
-        storage.write(version_id, file, [(folder / file).read_bytes()])
+        object_store.write(version_id, file, [(folder / file).read_bytes()])
 
 
 def facts_of(folder: Path) -> dict[str, Any]:

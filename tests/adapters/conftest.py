@@ -11,9 +11,9 @@ import pytest
 from kombu import Connection
 from safetensors.numpy import save
 
-from adapters import bells, catalogue, reconciling, serving, steps, storage, uploads
+from adapters import bells, catalogue, object_store, reconciling, serving, steps, uploads
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
-from adapters.storage import Upload
+from adapters.object_store import Upload
 from adapters.uploads import About
 from config.celery import app
 from tenants.public import Tenant, house
@@ -115,9 +115,9 @@ def engine(base_model: BaseModel, vllm: FakeEngine, folder: Path) -> Engine:
 @contextmanager
 def storage_down() -> Iterator[None]:
     """Take the storage away for a while."""
-    lost = storage._connected(CLOSED)
+    lost = object_store._connected(CLOSED)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "_client", lambda: lost)
+        patch.setattr(object_store, "_client", lambda: lost)
         yield
 
 

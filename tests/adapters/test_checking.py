@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from safetensors.numpy import load, save
 
-from adapters import conversions, reconciling, steps, storage, uploads
+from adapters import conversions, object_store, reconciling, steps, uploads
 from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.validation import BaseShape, Linear, examine
@@ -32,8 +32,10 @@ BASE = "base_model_name_or_path"
 
 def stored(version: AdapterVersion) -> dict[str, bytes]:
     """Return the sealed files of a version by name."""
-    client = storage._client()
-    keys = {key.rsplit("/", 1)[-1]: key for key in storage._keys(storage.sealed_key(version.pk, ""))}
+    client = object_store._client()
+    keys = {
+        key.rsplit("/", 1)[-1]: key for key in object_store._keys(object_store.sealed_key(version.pk, ""))
+    }
     return {
         name: client.get_object(Bucket="polyscribe", Key=key)["Body"].read() for name, key in keys.items()
     }
@@ -63,8 +65,10 @@ def test_a_sealed_file_reads_as_the_file_itself(tmp_path):
     data = dice.randbytes(20_000_000)
     (tmp_path / "file").write_bytes(data)
     local = LocalFile(tmp_path / "file")
-    storage.write(version_id, WEIGHTS_FILE, (data[at : at + 777_777] for at in range(0, len(data), 777_777)))
-    with storage.reading(version_id, WEIGHTS_FILE) as sealed:
+    object_store.write(
+        version_id, WEIGHTS_FILE, (data[at : at + 777_777] for at in range(0, len(data), 777_777))
+    )
+    with object_store.reading(version_id, WEIGHTS_FILE) as sealed:
         assert sealed.size == local.size
         position = 0
         for _ in range(60):
@@ -83,10 +87,10 @@ def test_what_is_written_is_there_whole_or_not_at_all():
         raise StorageUnavailable
 
     with pytest.raises(StorageUnavailable):
-        storage.write(version_id, WEIGHTS_FILE, breaking())
-    assert storage.remaining(version_id, [WEIGHTS_FILE]) == []
-    storage.write(version_id, WEIGHTS_FILE, [])
-    with storage.reading(version_id, WEIGHTS_FILE) as empty:
+        object_store.write(version_id, WEIGHTS_FILE, breaking())
+    assert object_store.remaining(version_id, [WEIGHTS_FILE]) == []
+    object_store.write(version_id, WEIGHTS_FILE, [])
+    with object_store.reading(version_id, WEIGHTS_FILE) as empty:
         assert (empty.size, empty.read(0, 10)) == (0, b"")
 
 
@@ -124,13 +128,13 @@ def test_what_is_written_and_checked_need_not_fit_into_memory():
     tracemalloc.start()
     try:
         chunks = (source.read(at, 1_000_000) for at in range(0, source.size, 1_000_000))
-        storage.write(version_id, WEIGHTS_FILE, chunks)
-        with storage.reading(version_id, WEIGHTS_FILE) as sealed:
+        object_store.write(version_id, WEIGHTS_FILE, chunks)
+        with object_store.reading(version_id, WEIGHTS_FILE) as sealed:
             report = examine(json.dumps(config).encode(), sealed, base, 16)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-        storage.erase(version_id)
+        object_store.erase(version_id)
     assert source.size > 2 * MEMORY_BYTES
     assert (report.findings, report.layers) == ((), layers)
     assert peak < MEMORY_BYTES * 0.75
@@ -146,7 +150,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
     steps.advance(version)
     assert (version.status, version.size_bytes) == (Status.PUSHING, len(files[WEIGHTS_FILE]))
     assert stored(version) == files
-    assert storage.uploaded_size(version.pk, "adapter.zip") is None
+    assert object_store.uploaded_size(version.pk, "adapter.zip") is None
     reconciling.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
@@ -220,7 +224,7 @@ def test_a_conversion_that_nobody_wants_is_withdrawn_after_a_week(acme, engine):
 def test_a_conversion_whose_files_are_gone_says_so(acme, engine):
     original = rejected(acme)
     version = conversions.begin(original, None)
-    storage.erase(original.pk)
+    object_store.erase(original.pk)
     steps.advance(version)
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "not_stored")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters import planning, reconciling, serving, steps, storage
+from adapters import object_store, planning, reconciling, serving, steps
 from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.naming import routes_of
 from tests.adapters.conftest import adapter_files, served, uploaded
@@ -28,7 +28,7 @@ class FakeCluster(FakeEngine):
             return (503, "") if self.core_is_dead else (200, {"count": 1})
         assert path in ("/v1/completions", "/v1/chat/completions"), path
         folder = body["model"].removeprefix(f"{BASE}:")
-        if not storage.remaining(UUID(folder), []):
+        if not object_store.remaining(UUID(folder), []):
             return 404, {"detail": f"Unable to find LoRA adapter config file in folder {folder}."}
         self.pulled.append(folder)
         name = IDENTITY if folder == self.identity else folder
@@ -64,7 +64,7 @@ def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, 
     reconciling.reconcile(cluster)
     (place,) = routes_of(acme.pk)["base"]["places"]
     assert place["lora"] == f"{BASE}:{ray.identity}"
-    assert storage.remaining(UUID(ray.identity), [])
+    assert object_store.remaining(UUID(ray.identity), [])
 
 
 def test_a_version_without_effect_is_refused(acme, cluster, ray):

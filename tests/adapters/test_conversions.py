@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from adapters import conversions, steps, storage, uploads
+from adapters import conversions, object_store, steps, uploads
 from adapters.conversions import SENTENCES
 from adapters.models import Status
 from adapters.validation import BaseShape, Linear, autofix, examine, header
@@ -270,7 +270,7 @@ def test_a_version_that_is_too_large_becomes_one_that_is_pushed(acme, engine):
         version = conversions.begin(original, None)
         steps.advance(version)
     assert (version.status, version.number) == (Status.PUSHING, 2)
-    with storage.reading(version.pk, WEIGHTS_FILE) as weights:
+    with object_store.reading(version.pk, WEIGHTS_FILE) as weights:
         assert weights.size == version.size_bytes < size
         content = header.read(weights, Findings())
     assert {tensor.dtype for tensor in content.tensors} == {"BF16"}

@@ -14,11 +14,11 @@ from adapters import (
     catalogue,
     erasing,
     forgetting,
+    object_store,
     placing,
     reports,
     serving,
     sharing,
-    storage,
     tasks,
     uploads,
 )
@@ -85,14 +85,16 @@ def waits_for(erasure: Erasure) -> list[str]:
 
 
 def keys_of(version) -> list[str]:
-    return [key(version.pk, file) for file in FILES for key in (storage.sealed_key, storage.upload_key)]
+    return [
+        key(version.pk, file) for file in FILES for key in (object_store.sealed_key, object_store.upload_key)
+    ]
 
 
 def test_a_deleted_version_is_gone_after_the_engines_restart(engine, vllm, version):
     laid = placing.path_of(version)
     erasure = go_on(erase(version))
     assert version.engine_name not in vllm.loaded
-    assert [storage._head(key) for key in keys_of(version)] == [None] * 4
+    assert [object_store._head(key) for key in keys_of(version)] == [None] * 4
     assert laid.exists(), "the engine's memory may still need them"
     [waiting] = waits_for(erasure)
     assert "after its next restart or 64 more loads" in waiting
@@ -145,7 +147,7 @@ def test_nothing_is_forgotten_while_a_request_is_in_flight_on_it(valkey, acme, e
     erasure = go_on(erase(version))
     assert (erasure.withdrawn_at is not None, erasure.drained_at) == (True, None)
     assert waits_for(erasure) == ["1 request is still in flight on it."]
-    assert storage._head(storage.sealed_key(version.pk, FILES[0]))
+    assert object_store._head(object_store.sealed_key(version.pk, FILES[0]))
     assert not on_engine(erasure).unregistered_at
 
     valkey.zrem(leases, f"{acme.pk} req_1")
@@ -194,7 +196,7 @@ def test_a_version_that_no_engine_ever_saw_is_erased_at_once(acme, engine, vllm)
     for version in (rejected, half_way):
         erasure = go_on(erase(version))
         assert erasure.finished_at
-    assert storage.remaining(half_way.pk, FILES) == []
+    assert object_store.remaining(half_way.pk, FILES) == []
 
 
 def test_a_version_that_never_lay_beside_the_engine_needs_no_restart(acme, engine, vllm):
@@ -223,13 +225,13 @@ def test_a_file_posted_after_the_erasure_goes_when_the_form_has_expired(acme, en
     erasure = go_on(erase(version))
     assert erasure.finished_at
     post(forms[0], adapter_files()[forms[0].file])
-    assert storage.remaining(version.pk, FILES)
+    assert object_store.remaining(version.pk, FILES)
     hours = timedelta(hours=2)
     AdapterVersion.objects.update(created_at=timezone.now() - hours)
     Erasure.objects.update(storage_gone_at=timezone.now() - hours, finished_at=timezone.now() - hours)
     finished = Erasure.objects.get().finished_at
     assert go_on(erasure).finished_at == finished
-    assert storage.remaining(version.pk, FILES) == []
+    assert object_store.remaining(version.pk, FILES) == []
     assert not erasing.unfinished().exists()
 
 

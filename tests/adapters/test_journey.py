@@ -10,7 +10,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import reconciling, routes, serving, steps, storage, tasks, uploads
+from adapters import object_store, reconciling, routes, serving, steps, tasks, uploads
 from adapters.errors import NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from foundation import valkey as keys
@@ -31,7 +31,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
     assert answer.status_code == 201
     for form in answer.json()["uploads"]:
-        assert post(storage.Upload(**form), files[form["file"]]) == 204
+        assert post(object_store.Upload(**form), files[form["file"]]) == 204
     assert alice_client.post(answer.json()["finish"], {}, content_type="application/json").status_code == 200
 
     version = AdapterVersion.objects.get(pk=answer.json()["version"])
@@ -49,7 +49,9 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     assert (place["lora"], place["url"], route["version"]) == (version.engine_name, vllm.url, 1)
     page = alice_client.get(answer.json()["page"])
     assert "serves" in page.text
-    assert storage.uploaded_size(version.pk, "adapter_config.json") is None  # what is not needed is not kept
+    assert (
+        object_store.uploaded_size(version.pk, "adapter_config.json") is None
+    )  # what is not needed is not kept
 
 
 def test_the_newest_serving_version_answers_and_the_one_before_returns(acme, engine, vllm):
@@ -69,8 +71,8 @@ def test_s3_itself_refuses_another_size_and_another_key(acme, base_model):
     config, weights = forms
     assert post(weights, files[weights.file] + b"x") in (400, 403, 413)
     assert post(weights, b"") in (400, 403)
-    elsewhere = {**config.fields, "key": storage.sealed_key(version.pk, config.file)}
-    assert post(storage.Upload(config.file, config.url, elsewhere), files[config.file]) == 403
+    elsewhere = {**config.fields, "key": object_store.sealed_key(version.pk, config.file)}
+    assert post(object_store.Upload(config.file, config.url, elsewhere), files[config.file]) == 403
     with pytest.raises(NotUploaded, match="has not arrived"):
         uploads.finish(version)
     assert AdapterVersion.objects.get().status == Status.UPLOADING
@@ -101,9 +103,9 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
 def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme, engine, vllm):
     version = uploaded(acme)
     steps.advance(version)
-    client = storage._client()
+    client = object_store._client()
     for file, content in adapter_files(seed=9).items():
-        client.put_object(Bucket="polyscribe", Key=storage.sealed_key(version.pk, file), Body=content)
+        client.put_object(Bucket="polyscribe", Key=object_store.sealed_key(version.pk, file), Body=content)
     reconciling.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
@@ -117,7 +119,7 @@ def test_a_broken_adapter_is_rejected_with_every_reason_and_its_files_go(acme, e
     assert version.status == Status.REJECTED
     assert {finding["code"] for finding in version.findings} >= {"rank_too_high", "base_mismatch"}
     assert all(finding["sentence"] and finding["fix"] for finding in version.findings)
-    assert storage._head(storage.sealed_key(version.pk, "adapter_model.safetensors")) is None
+    assert object_store._head(object_store.sealed_key(version.pk, "adapter_model.safetensors")) is None
 
 
 def test_what_is_not_there_is_waited_for(acme, engine, vllm):

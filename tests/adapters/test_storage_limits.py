@@ -10,7 +10,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import conversions, pruning, quota, steps, storage, tasks, uploads
+from adapters import conversions, object_store, pruning, quota, steps, tasks, uploads
 from adapters.errors import PlanFull, UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import About
@@ -33,15 +33,15 @@ def fault(tenant, slug: str = "noir", **files: int) -> str:
 
 
 def keys(prefix: str) -> list[str]:
-    return storage._keys(prefix)
+    return object_store._keys(prefix)
 
 
 @pytest.fixture(autouse=True)
 def empty_bucket(db):
     """Nothing of another test lies in the bucket."""
-    for prefix in (storage.POSTED, storage.SEALED):
+    for prefix in (object_store.POSTED, object_store.SEALED):
         while found := keys(prefix):
-            storage._delete(found)
+            object_store._delete(found)
 
 
 def test_sixty_forms_of_a_gigabyte_are_not_to_be_had(acme, base_model):
@@ -139,7 +139,9 @@ def test_an_archive_that_is_larger_than_the_plan_once_unpacked_is_rejected_and_g
     steps.advance(version)
     version.refresh_from_db()
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "plan_full")
-    assert keys(storage.sealed_key(version.pk, "")) == keys(storage.upload_key(version.pk, "")) == []
+    assert (
+        keys(object_store.sealed_key(version.pk, "")) == keys(object_store.upload_key(version.pk, "")) == []
+    )
 
 
 def test_the_house_has_no_limits(polyscribe, base_model):
@@ -188,7 +190,7 @@ def test_what_was_posted_goes_when_the_upload_is_abandoned_or_cancelled(acme, ba
     uploads.cancel(begun[0][0])
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(hours=25))
     uploads.abandon_old()
-    assert keys(storage.POSTED) == []
+    assert keys(object_store.POSTED) == []
 
 
 @pytest.mark.parametrize("end", ["cancel", "reject", "serve"])
@@ -203,11 +205,11 @@ def test_what_is_posted_again_afterwards_goes_with_the_next_pass_and_counts_unti
         uploads.finish(version)
         steps.advance(version)
     assert [post(form, files[form.file]) for form in forms] == [204, 204]
-    assert len(keys(storage.POSTED)) == 2
+    assert len(keys(object_store.POSTED)) == 2
     assert quota.storage_of(acme).used_bytes == sum(map(len, files.values()))
     assert pruning.prune() == 2
-    assert keys(storage.POSTED) == []
-    assert len(keys(storage.SEALED)) == (2 if end == "serve" else 0)
+    assert keys(object_store.POSTED) == []
+    assert len(keys(object_store.SEALED)) == (2 if end == "serve" else 0)
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(hours=1))
     assert quota.storage_of(acme).used_bytes == (sum(map(len, files.values())) if end == "serve" else 0)
 
@@ -219,9 +221,9 @@ def test_what_could_not_be_deleted_at_once_goes_later(acme, base_model):
         post(form, files[form.file])
     with storage_down():
         uploads.cancel(version)
-    assert len(keys(storage.POSTED)) == 2
+    assert len(keys(object_store.POSTED)) == 2
     tasks.prune_storage()
-    assert keys(storage.POSTED) == []
+    assert keys(object_store.POSTED) == []
 
 
 def test_what_is_needed_stays(acme, engine):
@@ -235,12 +237,14 @@ def test_what_is_needed_stays(acme, engine):
     steps.advance(retired)
     AdapterVersion.objects.filter(pk=retired.pk).update(status=Status.RETIRED)
     identity = engine.base_model.identity_id
-    storage.write(identity, "adapter_config.json", [b"{}"])
+    object_store.write(identity, "adapter_config.json", [b"{}"])
     before = keys("")
     assert pruning.prune() == 0
     assert keys("") == before
-    assert {open_.pk, waiting.pk} == set(storage.versions(storage.POSTED, start="", limit=10))
-    assert {served.pk, retired.pk, identity} == set(storage.versions(storage.SEALED, start="", limit=10))
+    assert {open_.pk, waiting.pk} == set(object_store.versions(object_store.POSTED, start="", limit=10))
+    assert {served.pk, retired.pk, identity} == set(
+        object_store.versions(object_store.SEALED, start="", limit=10)
+    )
 
 
 def test_what_is_kept_for_a_conversion_stays_a_week_counts_and_then_goes(acme, engine):
@@ -255,7 +259,7 @@ def test_what_is_kept_for_a_conversion_stays_a_week_counts_and_then_goes(acme, e
         conversions.begin(version, None)
     version.history.update(at=timezone.now() - timedelta(days=8))
     conversions.withdraw_old()
-    assert keys(storage.SEALED) == []
+    assert keys(object_store.SEALED) == []
     assert AdapterVersion.objects.get().stored_bytes == 0
 
 
@@ -266,7 +270,7 @@ def convertible() -> dict[str, bytes]:
 
 def test_what_has_no_row_goes_after_a_week_but_not_with_another_database(acme, engine, monkeypatch, caplog):
     stray = uuid4()
-    storage.write(stray, "adapter_config.json", [b"{}"])
+    object_store.write(stray, "adapter_config.json", [b"{}"])
     monkeypatch.setattr(pruning, "UNKNOWN_KEPT_FOR", timedelta())
     assert pruning.prune() == 0
     assert "is this the database that belongs to it?" in caplog.text
@@ -275,7 +279,7 @@ def test_what_has_no_row_goes_after_a_week_but_not_with_another_database(acme, e
     assert pruning.prune() == 0
     monkeypatch.setattr(pruning, "UNKNOWN_KEPT_FOR", timedelta())
     assert pruning.prune() == 1
-    assert len(keys(storage.SEALED)) == 2
+    assert len(keys(object_store.SEALED)) == 2
 
 
 def test_a_pass_is_bounded_and_every_version_has_its_turn(acme, base_model, monkeypatch):
@@ -291,17 +295,17 @@ def test_a_pass_is_bounded_and_every_version_has_its_turn(acme, base_model, monk
 
 
 def test_parts_that_a_killed_worker_left_are_aborted(monkeypatch):
-    key = storage.sealed_key(uuid4(), "adapter_model.safetensors")
-    storage._client().create_multipart_upload(Bucket=settings.S3_BUCKET, Key=key)
-    assert storage.abort_old_parts(timezone.now() - timedelta(hours=1), limit=100) == 0
-    assert storage.abort_old_parts(timezone.now() + timedelta(hours=1), limit=100) >= 1
+    key = object_store.sealed_key(uuid4(), "adapter_model.safetensors")
+    object_store._client().create_multipart_upload(Bucket=settings.S3_BUCKET, Key=key)
+    assert object_store.abort_old_parts(timezone.now() - timedelta(hours=1), limit=100) == 0
+    assert object_store.abort_old_parts(timezone.now() + timedelta(hours=1), limit=100) >= 1
 
 
 def test_the_bucket_expires_leftovers_itself_and_keeps_the_rules_of_others(db):
-    client, bucket = storage._client(), settings.S3_BUCKET
+    client, bucket = object_store._client(), settings.S3_BUCKET
     theirs = {"ID": "theirs", "Filter": {"Prefix": "x/"}, "Status": "Enabled", "Expiration": {"Days": 3}}
     client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [theirs]})
-    assert storage.keep_rules()
-    assert storage.keep_rules()
+    assert object_store.keep_rules()
+    assert object_store.keep_rules()
     rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert [rule["ID"] for rule in rules] == ["theirs", *(rule["ID"] for rule in storage.RULES)]
+    assert [rule["ID"] for rule in rules] == ["theirs", *(rule["ID"] for rule in object_store.RULES)]

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from adapters.storage import sealed_key, upload_key
+from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from stack.pages import fetched
 from tests.journeys.conftest import eventually, kill
