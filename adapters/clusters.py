@@ -5,7 +5,8 @@ copies on its nodes. So nothing is laid or pushed for it, and a restart makes it
 models reads the whole bucket and tells no more than our rows do: it is never asked for.
 """
 
-from adapters import identity, loading
+from adapters import loading
+from adapters.engines import identity
 from adapters.models import Engine, Placement, Status
 from foundation.errors import Unavailable
 

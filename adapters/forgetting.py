@@ -40,8 +40,8 @@ from django.db.models import QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import engine as control
 from adapters import placing, routes
+from adapters.engines import client as control
 from adapters.errors import EngineUnavailable, NothingToVouchFor
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
 from foundation import locks

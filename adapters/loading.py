@@ -18,8 +18,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from adapters import engine as control
 from adapters import placing, probing, serving
+from adapters.engines import client as control
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.planning import ASKED_FOR

@@ -11,7 +11,7 @@ figures behind the numbers here.
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from adapters import engine as control
+from adapters.engines import client as control
 from adapters.errors import EnginePoisoned, EngineRefused
 from adapters.models import AdapterVersion, BaseReading, Engine, Probe
 

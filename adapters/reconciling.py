@@ -17,8 +17,9 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import clusters, identity, loading, placing, routes, serving
-from adapters import engine as control
+from adapters import clusters, loading, placing, routes, serving
+from adapters.engines import client as control
+from adapters.engines import identity
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
 from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status, engine_name_of
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE

@@ -11,7 +11,7 @@ from functools import partial
 from django.db.models import F, Q
 from django.utils import timezone
 
-from adapters import engine as control
+from adapters.engines import client as control
 from adapters.errors import EngineUnavailable
 from adapters.measures import measure
 from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style

@@ -6,8 +6,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from adapters import engine as control
 from adapters import planning, releases, routes
+from adapters.engines import client as control
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement, Status
 

@@ -17,7 +17,7 @@ from statistics import median
 import aiohttp
 import uvloop
 
-from adapters.capacity import Limits
+from adapters.engines.capacity import Limits
 from bench import machine, report
 from bench.memory import asked, running
 from bench.multilora import THINGS, ask

@@ -1,7 +1,7 @@
 """`make bench-memory`: the capacity arithmetic against the memory of a running vLLM. CPU engines only.
 
 `python -m bench.memory`. Starts vLLM with small and large limits, loads adapters, reads resident memory, and
-compares it with what `adapters.capacity` says of the same limits. What Python, torch and vLLM take by
+compares it with what `adapters.engines.capacity` says of the same limits. What Python, torch and vLLM take by
 themselves is found once, with the smallest limits, and counted in every other case. Writes
 bench/results/memory.json and the table in docs/capacity.md.
 """
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from adapters import capacity
-from adapters.capacity import Layers, Limits
+from adapters.engines import capacity
+from adapters.engines.capacity import Layers, Limits
 from adapters.validation import base_model_reader
 from bench import machine, report
 from stack import engine

@@ -10,7 +10,8 @@ import pytest
 from django.utils import timezone
 from safetensors.numpy import load_file
 
-from adapters import identity, loading, placing, planning, probing, reconciling, serving, steps
+from adapters import loading, placing, planning, probing, reconciling, serving, steps
+from adapters.engines import identity
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.naming import routes_of
 from tests.adapters.conftest import (

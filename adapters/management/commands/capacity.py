@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from adapters import capacity
-from adapters.capacity import GB, Comparison, Layers, Limits, Memory
+from adapters.engines import capacity
+from adapters.engines.capacity import GB, Comparison, Layers, Limits, Memory
 from adapters.models import AdapterVersion, Engine, Status
 from adapters.validation import BaseShape
 

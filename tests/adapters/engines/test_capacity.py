@@ -6,8 +6,9 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from adapters import capacity, registering
-from adapters.capacity import GB, Comparison, Layers, Limits
+from adapters import registering
+from adapters.engines import capacity
+from adapters.engines.capacity import GB, Comparison, Layers, Limits
 from adapters.errors import EngineGone
 from adapters.models import Engine
 from tests.adapters.conftest import known, twin_of
