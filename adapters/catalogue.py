@@ -9,10 +9,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from adapters import review, routes, stylecards
+from adapters import review, stylecards
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for
+from adapters.routing import publisher
 from tenants.public import Tenant
 
 SHOWN = 500
@@ -115,14 +116,14 @@ def select(tenant: Tenant, style: Style) -> None:
         raise StyleNotFound
     with transaction.atomic():
         Selection.objects.get_or_create(tenant=tenant, style=style)
-        routes.count_change([tenant.pk])
+        publisher.count_change([tenant.pk])
 
 
 def unselect(tenant: Tenant, style: Style) -> None:
     """Take a style out of a tenant's library; it may be selected again at any time."""
     with transaction.atomic():
         Selection.objects.filter(tenant=tenant, style=style).delete()
-        routes.count_change([tenant.pk])
+        publisher.count_change([tenant.pk])
 
 
 def set_public(style: Style, *, public: bool = True) -> None:
@@ -141,7 +142,7 @@ def set_public(style: Style, *, public: bool = True) -> None:
             review.approve(held)
         elif not public:
             review.forget(held)
-        routes.changed(style)
+        publisher.changed(style)
     style.is_public = public
 
 
@@ -154,7 +155,7 @@ def describe(style: Style, **texts: str) -> None:
         texts["sample"] = ""
     with transaction.atomic():
         Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
-        routes.changed(style)  # the list of models tells the description
+        publisher.changed(style)  # the list of models tells the description
 
 
 def _leads(tenant: Tenant, style: Style, alias: str) -> bool:

@@ -16,9 +16,10 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, object_store, sampling, serving, sharing, traffic, uploads
+from adapters import bells, object_store, sampling, serving, sharing, uploads
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
+from adapters.routing import in_flight
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from foundation import locks
 from foundation.errors import Unavailable
@@ -144,11 +145,11 @@ def _close(style: Style) -> bool:
 
 def _advance(erasure: Erasure) -> None:
     if erasure.withdrawn_at is None:
-        if traffic.is_routed(erasure.version):
+        if in_flight.is_routed(erasure.version):
             return _wait(erasure, ROUTED)
         _reached(erasure, "withdrawn_at")
     if erasure.drained_at is None:
-        if note := traffic.obstacle(erasure.version):
+        if note := in_flight.obstacle(erasure.version):
             return _wait(erasure, note)
         _note_engines(erasure)  # it may have been wanted on another one in the moment when it was retired
         _reached(erasure, "drained_at")

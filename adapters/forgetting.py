@@ -40,10 +40,11 @@ from django.db.models import QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import placing, routes
+from adapters import placing
 from adapters.engines import client as control
 from adapters.errors import EngineUnavailable, NothingToVouchFor
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
+from adapters.routing import publisher
 from foundation import locks
 
 STRAGGLERS = timedelta(minutes=15)
@@ -93,7 +94,7 @@ def give_up(engine: Engine) -> None:
         Engine.objects.filter(pk=engine.pk).update(
             is_gone=True, is_draining=True, is_healthy=False, note=MACHINE_GONE
         )
-        routes.all_changed()  # that of the base model leads there as well
+        publisher.all_changed()  # that of the base model leads there as well
 
 
 def vouch(erasure: Erasure) -> int:

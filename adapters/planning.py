@@ -10,9 +10,10 @@ from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
-from adapters import routes, spreading
+from adapters import spreading
 from adapters.bells import PLAN, RECONCILE, ring
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
+from adapters.routing import publisher
 from foundation import locks
 from tenants.public import Demand, recent_requests
 
@@ -69,7 +70,7 @@ def note_silent() -> None:
     """Count engines as down whose workers do not report: a machine that is gone takes its worker along."""
     silent = Engine.objects.silent().filter(is_healthy=True)
     if silent.update(is_healthy=False, note=SILENT):
-        routes.all_changed()
+        publisher.all_changed()
 
 
 def takers(version: AdapterVersion) -> QuerySet[Engine]:
@@ -182,5 +183,5 @@ def _write(plan: Plan, placed: dict[UUID, list[Placed]], as_of: datetime) -> set
             # Asked for while this was thought out: then it stays until the next plan.
             stale = moved.filter(pk__in=[rows[key].pk for key in go]).exclude(asked_at__gt=as_of)
             stale.update(is_wanted=False, note="")
-            routes.changed(*Style.objects.filter(versions__placements__in=moved).distinct())
+            publisher.changed(*Style.objects.filter(versions__placements__in=moved).distinct())
     return {engine for engine, _ in come}

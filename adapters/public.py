@@ -6,11 +6,11 @@ from adapters.catalogue import select, set_public, showcase, style_choices, unse
 from adapters.catalogue import usable as playground_styles
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
-from adapters.naming import routes_of
 from adapters.object_store import Upload
 from adapters.planning import demand
-from adapters.routes import publish as publish_routes
-from adapters.routes import republish_stale
+from adapters.routing.publisher import publish as publish_routes
+from adapters.routing.publisher import republish_stale
+from adapters.routing.route_table import routes_of
 from adapters.serving import is_answering
 from adapters.uploads import About
 from adapters.uploads import begin as begin_upload

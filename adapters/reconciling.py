@@ -17,11 +17,12 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import clusters, loading, placing, routes, serving
+from adapters import clusters, loading, placing, serving
 from adapters.engines import client as control
 from adapters.engines import identity
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
 from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status, engine_name_of
+from adapters.routing import publisher
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from foundation import locks
 
@@ -157,7 +158,7 @@ def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
     others = Engine.objects.filter(~Q(pk=engine.pk), base_model=engine.base_model_id)
     # A plan may just be counting a silent one as down.
     if (engine.is_healthy != is_healthy or engine.is_silent) and others.exists():
-        routes.all_changed()
+        publisher.all_changed()
     engine.is_healthy, engine.note = is_healthy, note
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from adapters import routes
 from adapters.errors import EngineGone
 from adapters.models import BaseModel, Engine
+from adapters.routing import publisher
 from adapters.validation import base_model_reader
 
 
@@ -49,7 +49,7 @@ def register_engine() -> Engine:
         return same
     with transaction.atomic():
         engine, _ = Engine.objects.update_or_create(name=settings.ENGINE_NAME, defaults=values)
-        routes.all_changed()
+        publisher.all_changed()
     return engine
 
 

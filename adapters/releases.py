@@ -14,9 +14,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import figures, review, routes, sampling
+from adapters import figures, review, sampling
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
+from adapters.routing import publisher
 from tenants.public import User
 
 
@@ -128,7 +129,7 @@ def _moving(style_id: UUID) -> Iterator[Style]:
         # Without its versions: rows that are joined to one that had to be waited for are as they were before.
         style = Style.objects.select_for_update(no_key=True).get(pk=style_id)
         yield style
-        routes.changed(style)
+        publisher.changed(style)
 
 
 def _require_serving(version: AdapterVersion) -> None:

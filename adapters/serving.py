@@ -6,10 +6,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from adapters import planning, releases, routes
+from adapters import planning, releases
 from adapters.engines import client as control
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement, Status
+from adapters.routing import publisher
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
 RETIRABLE = (
@@ -34,7 +35,7 @@ def found(placement: Placement, name: str, *, loads: int = 0) -> bool:
         if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
             releases.appoint(placement.version)
         else:
-            routes.changed(placement.version.style)
+            publisher.changed(placement.version.style)
     return True
 
 
@@ -50,7 +51,7 @@ def found_all(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         Placement.objects.bulk_update(placements, ["loaded_at", "loaded_as", "note", "loads"], AT_ONCE)
         ids = [placement.version_id for placement in placements]
         AdapterVersion.objects.filter(pk__in=ids).exclude(note="").update(note="")
-        routes.changed(*{placement.version.style for placement in placements})
+        publisher.changed(*{placement.version.style for placement in placements})
 
 
 def is_answering(version: AdapterVersion) -> bool:
@@ -64,7 +65,7 @@ def lost(*placements: Placement) -> None:
     with transaction.atomic():
         known = Placement.objects.held(placement.pk for placement in placements).exclude(loaded_at=None)
         if known.update(loaded_at=None, loaded_as=""):
-            routes.changed(*{placement.version.style for placement in placements})
+            publisher.changed(*{placement.version.style for placement in placements})
 
 
 def refused(placement: Placement, reason: str, *, by_engine: bool) -> None:
@@ -108,4 +109,4 @@ def retry(version: AdapterVersion) -> None:
     with transaction.atomic():
         if not version.move(before=Status.FAILED, after=Status.VALID, failure=""):
             raise VersionMoved
-        routes.changed(version.style)
+        publisher.changed(version.style)

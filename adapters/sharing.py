@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 
-from adapters import catalogue, review, routes
+from adapters import catalogue, review
 from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
@@ -20,6 +20,7 @@ from adapters.errors import (
     WithoutTerms,
 )
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
+from adapters.routing import publisher
 from tenants.public import Tenant, User
 
 NOTICE = timedelta(days=7)
@@ -57,7 +58,7 @@ def approve(style: Style, seen_at: datetime | None = None) -> None:
         elif held.is_reviewed and not held.retired_at:
             review.approve(held)
             Style.objects.filter(pk=style.pk).update(declined_at=None, declined_reason="")
-            routes.changed(held)
+            publisher.changed(held)
         else:
             raise NotOffered
 
@@ -74,7 +75,7 @@ def approve_version(version: AdapterVersion) -> None:
         if not held.is_reviewed or not serving.update(approved_at=Now()):
             raise NotOffered
         review.settle(held)
-        routes.changed(held)
+        publisher.changed(held)
 
 
 def decline(style: Style, reason: str) -> None:
@@ -124,7 +125,7 @@ def share(style: Style, slug: str, by: User | None) -> Share:
         made, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
         if not is_new and not Share.objects.filter(pk=made.pk).exclude(ends_at=None).update(ends_at=None):
             raise AlreadyShared(name=tenant.name)
-        routes.count_change([tenant.pk])  # it may have selected the style when it had it before
+        publisher.count_change([tenant.pk])  # it may have selected the style when it had it before
     return made
 
 
@@ -151,7 +152,7 @@ def end(share: Share) -> None:
     """End a share at once: its workspace loses the style with the next request."""
     with transaction.atomic():
         share.delete()
-        routes.count_change([share.tenant_id])
+        publisher.count_change([share.tenant_id])
 
 
 def end_for_everybody(style: Style, *, reason: str = "") -> None:
@@ -172,7 +173,7 @@ def _end_if_over(share: Share) -> bool:
     with transaction.atomic():
         deleted, _ = Share.objects.over().filter(pk=share.pk).delete()  # its owner may just have kept it
         if deleted:
-            routes.count_change([share.tenant_id])
+            publisher.count_change([share.tenant_id])
     return bool(deleted)
 
 

@@ -13,9 +13,10 @@ from django.db import transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from adapters import conversions, object_store, planning, quota, routes, uploads
+from adapters import conversions, object_store, planning, quota, uploads
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status
+from adapters.routing import publisher
 from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, examine
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from foundation import locks
@@ -255,7 +256,7 @@ def _push(version: AdapterVersion) -> bool:
             return False
         version.placements.filter(is_wanted=False).update(note="")  # refused before: now tried again
         planning.want(version)
-        routes.changed(version.style)
+        publisher.changed(version.style)
     return True
 
 

@@ -10,7 +10,6 @@ from adapters import (
     pruning,
     reconciling,
     releases,
-    routes,
     sampling,
     sharing,
     steps,
@@ -18,6 +17,7 @@ from adapters import (
 )
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.models import AdapterVersion, Engine, Erasure, Status
+from adapters.routing import publisher
 from foundation import locks
 
 # A bell that beat rings again is worthless after that.
@@ -81,7 +81,7 @@ def republish_stale() -> None:
     """Publish to the gate what was not published when it changed; one pass at a time."""
     with locks.only_one("republish") as mine:
         if mine:
-            routes.republish_stale()
+            publisher.republish_stale()
 
 
 @shared_task

@@ -13,10 +13,11 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.utils import timezone
 
-from adapters import object_store, quota, routes
+from adapters import object_store, quota
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.object_store import Upload
+from adapters.routing import publisher
 from adapters.validation import Finding
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
@@ -184,7 +185,7 @@ def _restyled(style: Style, about: About) -> Style:
     given = {field: text for field, text in given.items() if text}
     Style.objects.filter(pk=style.pk).update(retired_at=None, changed_at=timezone.now(), **given)
     if style.retired_at:
-        routes.changed(style)
+        publisher.changed(style)
     return style
 
 

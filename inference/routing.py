@@ -87,7 +87,7 @@ class Route:
 
 @lru_cache(maxsize=4096)
 def read_route(written: str) -> Route:
-    """Return a route as adapters/naming.py writes it; many requests share one."""
+    """Return a route as adapters/routing/route_table.py writes it; many requests share one."""
     route = json.loads(written)
     base_model = route.get("base_model") or ""
     return Route(

@@ -9,9 +9,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from adapters import forgetting, routes
+from adapters import forgetting
 from adapters.admin.rows import Lasting, ReadOnly
 from adapters.models import BaseModel, Engine, Placement
+from adapters.routing import publisher
 from foundation.console import OperatorAdmin, operator_action
 
 
@@ -35,7 +36,7 @@ class EngineAdmin(Lasting, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Engine, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        routes.all_changed()
+        publisher.all_changed()
 
     @operator_action(
         "Its machine is gone for good",

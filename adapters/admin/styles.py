@@ -14,10 +14,11 @@ from django.utils.dateparse import parse_datetime
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
-from adapters import catalogue, review, routes, sharing
+from adapters import catalogue, review, sharing
 from adapters.admin.rows import Lasting, ReadOnly
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
+from adapters.routing import publisher
 from foundation.console import OperatorAdmin, operator_action
 
 
@@ -86,7 +87,7 @@ class StyleAdmin(Lasting, OperatorAdmin):
         elif obj.is_reviewed:
             words = [field for field in form.changed_data if field in REVIEWED_WORDS]
             review.approve_words(obj, words)
-        routes.changed(obj)
+        publisher.changed(obj)
 
     @operator_action(
         "Approve",

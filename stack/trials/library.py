@@ -22,8 +22,9 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 
-from adapters import object_store, routes  # noqa: E402
+from adapters import object_store  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
+from adapters.routing import publisher  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -50,7 +51,7 @@ def make(*, tenant: str, folders: list[str], count: int, public: bool) -> list[s
     for style, version in zip(styles, versions, strict=True):
         style.live_version = version
     Style.objects.bulk_update(styles, ["live_version"], ROWS_AT_ONCE)
-    routes.all_changed()
+    publisher.all_changed()
     return [style.model_name for style in styles]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from adapters import object_store, planning, reconciling, serving, steps
 from adapters.models import IDENTITY, Engine, Placement, Status
-from adapters.naming import routes_of
+from adapters.routing.route_table import routes_of
 from tests.adapters.conftest import adapter_files, served, uploaded
 from tests.adapters.fakes import BASE, FakeEngine
 

@@ -10,9 +10,10 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import object_store, reconciling, routes, serving, steps, tasks, uploads
+from adapters import object_store, reconciling, serving, steps, tasks, uploads
 from adapters.errors import NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
+from adapters.routing import publisher
 from foundation import valkey as keys
 from tenants.public import Tenant
 from tests.adapters.conftest import adapter_files, answered_bells, begin, post, served, storage_down, uploaded
@@ -35,7 +36,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     assert alice_client.post(answer.json()["finish"], {}, content_type="application/json").status_code == 200
 
     version = AdapterVersion.objects.get(pk=answer.json()["version"])
-    routes.publish(acme.pk)  # as when somebody asks for the first time
+    publisher.publish(acme.pk)  # as when somebody asks for the first time
     assert steps.advance(version) == [engine]
     reconciling.reconcile(engine)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters import planning, reconciling, serving, steps
 from adapters.models import Engine, Placement, Status
-from adapters.naming import routes_of
+from adapters.routing.route_table import routes_of
 from adapters.spreading import BUSY_A_MINUTE, Claim, Room, plan
 from tenants.models import UsageEvent
 from tenants.public import issue, recent_requests

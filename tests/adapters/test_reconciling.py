@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from adapters import loading, placing, planning, probing, reconciling, serving, steps
 from adapters.engines import identity
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
-from adapters.naming import routes_of
+from adapters.routing.route_table import routes_of
 from tests.adapters.conftest import (
     Files,
     adapter_files,

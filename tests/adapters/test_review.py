@@ -8,10 +8,11 @@ import json
 import pytest
 from django.urls import reverse
 
-from adapters import catalogue, erasing, naming, releases, routes, serving, sharing
+from adapters import catalogue, erasing, releases, serving, sharing
 from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.public import find_style, playground_styles
+from adapters.routing import publisher, route_table
 from foundation.valkey import client, styles_key
 from tenants.members import found_tenant
 from tenants.models import Tenant, User
@@ -32,7 +33,7 @@ def noir(acme, engine, charlies) -> Style:
     sharing.offer(style)
     sharing.approve(style)
     catalogue.select(charlies, style)
-    routes.publish(acme.pk)
+    publisher.publish(acme.pk)
     return Style.objects.select_related("owner").get(pk=style.pk)
 
 
@@ -65,7 +66,7 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
     second = next_version(noir, engine)
     assert published(acme)[MODEL] == published(acme)["noir@2"] == 2
     assert published(charlies) == both
-    assert naming.routes_of(charlies.pk).keys() == {"base", *both}
+    assert route_table.routes_of(charlies.pk).keys() == {"base", *both}
     with pytest.raises(StyleNotFound):
         find_style(charlies, f"{MODEL}@2")
     assert seen(charlies)[2] == playground_styles(charlies)[0].live_version.number == 1

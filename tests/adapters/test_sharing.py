@@ -10,10 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import catalogue, naming, sharing, tasks
+from adapters import catalogue, sharing, tasks
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
 from adapters.public import find_style
+from adapters.routing import route_table
 from foundation.valkey import client, styles_key
 from tenants.members import found_tenant
 from tenants.models import Tenant, User
@@ -47,7 +48,7 @@ def deed(style: Style, name: str) -> str:
 
 
 def usable(tenant: Tenant) -> set[str]:
-    return set(naming.routes_of(tenant.pk))
+    return set(route_table.routes_of(tenant.pk))
 
 
 def is_routed(tenant: Tenant) -> bool:

@@ -105,7 +105,7 @@ BASE_ROUTE = json.dumps(about("base") | {"max_model_len": 2048, "places": []})
 
 
 def place(engine: str, url: str, **more: object) -> dict[str, object]:
-    """One engine of a route, as adapters/naming.py writes it."""
+    """One engine of a route, as adapters/routing/route_table.py writes it."""
     whole = {
         "engine": engine, "url": url, "healthy": True, "lora": "v_secret", "max_num_seqs": 16,
         "max_loras": 8, "max_cpu_loras": 64, "kind": "vllm",

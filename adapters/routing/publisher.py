@@ -21,8 +21,8 @@ from django.db.models.functions import Greatest
 from redis import WatchError
 from redis.client import Pipeline
 
-from adapters import naming
 from adapters.models import Selection, Style
+from adapters.routing import route_table
 from foundation import valkey
 from tenants.public import Tenant, gate_publish
 
@@ -36,7 +36,7 @@ KEYS_AT_ONCE = 500  # Valkey does nothing else meanwhile
 FIELDS_AT_ONCE = 500
 
 # Tenants, the names under which they may know a style, and the fields that they are to have.
-type Readers = tuple[set[UUID], set[str], naming.Fields]
+type Readers = tuple[set[UUID], set[str], route_table.Fields]
 
 
 def changed(*styles: Style) -> None:
@@ -68,7 +68,7 @@ def publish(tenant_id: UUID) -> None:
     """
     for _ in range(ATTEMPTS):
         revision = valkey.client().get(valkey.routes_revision_key(tenant_id)) or ""
-        if _replace(tenant_id, naming.fields_of(tenant_id), seen=str(revision)):
+        if _replace(tenant_id, route_table.fields_of(tenant_id), seen=str(revision)):
             return
     raise WatchError(f"the routes of {tenant_id} are written all the while")
 
@@ -93,7 +93,7 @@ def _publish_all(tenant_ids: Iterable[UUID]) -> None:
         publish(tenant_id)
 
 
-def _replace(tenant_id: UUID, fields: naming.Fields, *, seen: str) -> bool:
+def _replace(tenant_id: UUID, fields: route_table.Fields, *, seen: str) -> bool:
     """Put a hash in the place of another in one step, written in portions that hold nobody up.
 
     Return False, and change nothing, if its revision is not the one that was seen before the rows were read.
@@ -144,11 +144,11 @@ def _reroute_all(styles: list[Style], seen: dict[UUID, str]) -> set[UUID]:
     pipeline = valkey.client().pipeline(transaction=False)
     queued: list[tuple[UUID, ...]] = []
     revision = uuid4().hex
-    for names in naming.names_of(styles):
+    for names in route_table.names_of(styles):
         pk = names.style.pk
         readers = _readers(names, may[pk], all_ids[pk] - may[pk])
         for tenants, typed, fields in readers:
-            gone = {field for name in typed for field in naming.every_field(name, newest.get(pk, 0))}
+            gone = {field for name in typed for field in route_table.every_field(name, newest.get(pk, 0))}
             gone -= fields.keys()
             arguments: list[str | int] = [len(gone), *gone, *chain.from_iterable(fields.items())]
             for portion in _portions((tenants - torn[pk]) & seen.keys()):
@@ -183,7 +183,7 @@ def _reroute(pipeline: Pipeline, tenants: Iterable[UUID], arguments: list[str | 
     valkey.client().register_script(REROUTING)(keys=names, args=arguments, client=pipeline)
 
 
-def _readers(names: naming.Names, may: set[UUID], may_not: set[UUID]) -> Iterator[Readers]:
+def _readers(names: route_table.Names, may: set[UUID], may_not: set[UUID]) -> Iterator[Readers]:
     style, name = names.style, names.style.model_name
     own = names.fields(name, is_own=True) | names.fields(style.slug, is_own=True)
     yield {style.owner_id}, {name, style.slug}, own

@@ -8,10 +8,11 @@ import pytest
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from adapters import catalogue, naming, reconciling, releases, routes, serving
+from adapters import catalogue, reconciling, releases, serving
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
 from adapters.public import find_style, playground_styles
+from adapters.routing import publisher, route_table
 from foundation import valkey as keys
 from tenants.public import Tenant
 from tests.adapters.conftest import known, twin_of
@@ -67,7 +68,7 @@ def seconds(deed, clock=time.process_time):
 def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(valkey, poetry, acme, charlies):
     catalogue.select(acme, poetry)
     for tenant in (charlies, poetry.owner):
-        routes.publish(tenant.pk)
+        publisher.publish(tenant.pk)
     names = {"poetry", "poetry@live", "poetry@1", "base"}
     assert set(published(valkey, poetry.owner)) == set(published(valkey, acme)) == names
     assert set(published(valkey, charlies)) == {"base"}
@@ -102,7 +103,7 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
 def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acme, engine):
     first, second, third = (known(acme, "noir", engine, goes_live=number == 1) for number in (1, 2, 3))
     known(acme, "noir", engine, status=Status.FAILED)
-    routes.publish(acme.pk)
+    publisher.publish(acme.pk)
     short = {"noir": 1, "noir@live": 1, "noir@1": 1, "noir@2": 2, "noir@3": 3}
     both = {**short, **{f"acme/{name}": number for name, number in short.items()}}
     assert versions_of(published(valkey, acme)) == {**both, "base": None}
@@ -117,7 +118,7 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
     assert versions_of(published(valkey, acme)) == {**both, "base": None}
-    assert published(valkey, acme) == naming.fields_of(acme.pk)
+    assert published(valkey, acme) == route_table.fields_of(acme.pk)
 
     for name in ("noir@1", "acme/noir@live", "noir@3"):
         assert find_style(acme, name) == first.style
@@ -144,7 +145,7 @@ def test_a_private_style_is_nobody_elses_and_its_short_name_wins(valkey, poetry,
     mine = {"poetry", "poetry@live", "poetry@1"}
     assert set(found) == {*mine, *(f"acme/{name}" for name in mine), "base"}
     assert {json.loads(found[name])["style"] for name in mine} == {str(own.pk)}
-    routes.publish(charlies.pk)
+    publisher.publish(charlies.pk)
     assert set(published(valkey, charlies)) == {"base"}
 
     assert find_style(acme, "poetry") == find_style(acme, "acme/poetry") == own
@@ -157,7 +158,7 @@ def test_a_private_style_is_nobody_elses_and_its_short_name_wins(valkey, poetry,
 
     serving.retire(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
-    assert published(valkey, acme) == naming.fields_of(acme.pk)
+    assert published(valkey, acme) == route_table.fields_of(acme.pk)
 
 
 def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, engine, vllm):
@@ -166,7 +167,7 @@ def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, 
         "style": str(version.style_id), "name": "acme/noir", "version": 1, "version_id": str(version.pk),
         "created": int(version.created_at.timestamp()), "about": "", "state": "loading",
     }  # fmt: skip
-    routes.publish(acme.pk)
+    publisher.publish(acme.pk)
     assert route(valkey, acme, "noir") == loading
     assert "noir@1" not in published(valkey, acme)
 
@@ -178,16 +179,16 @@ def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, 
 
     AdapterVersion.objects.update(status=Status.REJECTED)
     Style.objects.update(live_version=None)
-    routes.publish(acme.pk)
+    publisher.publish(acme.pk)
     assert "noir" not in published(valkey, acme)
 
 
 def test_the_base_goes_through_the_identity_on_cpu_only(valkey, acme, engine):
-    assert naming.routes_of(acme.pk)["base"]["places"][0]["lora"] == "identity"
+    assert route_table.routes_of(acme.pk)["base"]["places"][0]["lora"] == "identity"
     Engine.objects.update(device="cuda")
-    assert naming.routes_of(acme.pk)["base"]["places"][0]["lora"] == "SmolLM2-135M-Instruct"
+    assert route_table.routes_of(acme.pk)["base"]["places"][0]["lora"] == "SmolLM2-135M-Instruct"
     Engine.objects.all().delete()
-    assert naming.routes_of(acme.pk)["base"]["state"] == "loading"
+    assert route_table.routes_of(acme.pk)["base"]["state"] == "loading"
 
 
 def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(valkey, acme, engine, vllm):
@@ -197,14 +198,14 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     Engine.objects.update(is_healthy=True)
 
     def places(name):
-        return [place["engine"] for place in naming.routes_of(acme.pk)[name]["places"]]
+        return [place["engine"] for place in route_table.routes_of(acme.pk)[name]["places"]]
 
     assert places("noir") == places("base") == ["local", "second"]
-    assert naming.routes_of(acme.pk)["noir"]["max_model_len"] == 1024
+    assert route_table.routes_of(acme.pk)["noir"]["max_model_len"] == 1024
     vllm.stop()
     reconciling.reconcile(Engine.objects.get(name="local"))
     assert acme in Tenant.objects.stale()
-    routes.republish_stale()
+    publisher.republish_stale()
     told = [(place["engine"], place["healthy"]) for place in route(valkey, acme, "noir")["places"]]
     assert told == [("second", True), ("local", False)]
     assert places("base") == ["second", "local"]
@@ -216,11 +217,11 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     serving.lost(Placement.objects.get(engine__name="second"))
     assert (places("noir"), places("base")) == (["local"], ["second"])  # it serves until another one does
     Engine.objects.filter(name="local").update(is_gone=True)
-    assert naming.routes_of(acme.pk)["noir"]["state"] == "loading"
+    assert route_table.routes_of(acme.pk)["noir"]["state"] == "loading"
 
 
 def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, monkeypatch):
-    routes.republish_stale()
+    publisher.republish_stale()
 
     def down():
         raise RedisError("down")
@@ -230,12 +231,12 @@ def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, m
         catalogue.select(acme, poetry)  # committed all the same
         serving.retire(poetry.live_version)
         with pytest.raises(RedisError):
-            routes.republish_stale()
+            publisher.republish_stale()
     assert set(published(valkey, acme)) == {"base"}
     assert "poetry" in published(valkey, poetry.owner)
     assert acme in Tenant.objects.stale()
     assert poetry in Style.objects.stale()
-    routes.republish_stale()
+    publisher.republish_stale()
     assert "poetry" not in published(valkey, acme).keys() | published(valkey, poetry.owner).keys()
     assert valkey.hget(keys.limits_key(acme.pk), "state") == "live"
     assert not Tenant.objects.stale().exists()
@@ -254,8 +255,8 @@ def test_two_thousand_styles_are_published_in_a_few_questions_and_a_second_of_wo
 ):
     many(acme, engine, 2000, versions=3)
     with django_assert_max_num_queries(6):
-        naming.fields_of(acme.pk)
-    worked = [seconds(lambda: routes.publish(acme.pk)) for _ in range(3)]
+        route_table.fields_of(acme.pk)
+    worked = [seconds(lambda: publisher.publish(acme.pk)) for _ in range(3)]
     assert min(worked) < 1
     assert len(published(valkey, acme)) == 1999 * 2 * 5 + 2 * 3 + 1
     style = Style.objects.get(slug="style-7")
