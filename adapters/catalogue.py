@@ -9,10 +9,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from adapters import review, stylecards
+from adapters import review
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for
+from adapters.quality import cards
 from adapters.routing import publisher
 from tenants.public import Tenant
 
@@ -224,7 +225,7 @@ def _card(
         ends_at=None if is_own else _ends_at(style, lent),
         live_version=style.live_version,
         newest_version=newest,
-        effects=stylecards.facts_of(style.live_version),
+        effects=cards.facts_of(style.live_version),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from adapters.errors import PromptTooLong, TooManyPrompts
-from adapters.measures import Measures, measure, reading_ease, words, words_a_sentence
+from adapters.quality.prose_metrics import Measures, measure, reading_ease, words, words_a_sentence
 
 PROMPTS_MAX = 8
 PROMPT_CHARACTERS = 500

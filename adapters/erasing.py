@@ -16,9 +16,10 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, object_store, sampling, serving, sharing, uploads
+from adapters import bells, object_store, serving, sharing, uploads
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
+from adapters.quality import samples
 from adapters.routing import in_flight
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from foundation import locks
@@ -119,7 +120,7 @@ def _begin(version: AdapterVersion, by: User | None) -> Erasure:
 def _rewrite_sample(style_id: UUID) -> None:
     """Let a style's sample be what its live version answered: it may be another's, which is erased."""
     style = Style.objects.select_related("live_version").get(pk=style_id)
-    Style.objects.filter(pk=style_id).update(sample=sampling.line_of(style.live_version, style.sample_prompt))
+    Style.objects.filter(pk=style_id).update(sample=samples.line_of(style.live_version, style.sample_prompt))
 
 
 def _note_engines(erasure: Erasure) -> None:

@@ -18,11 +18,12 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from adapters import placing, probing, serving
+from adapters import placing, serving
 from adapters.engines import client as control
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.planning import ASKED_FOR
+from adapters.quality import effect_probe
 from foundation.errors import DomainError, Unavailable
 from tenants.public import Demand, recent_requests
 
@@ -164,7 +165,7 @@ def _prove(engine: Engine, placement: Placement, name: str, loads: int) -> None:
     """Let a new version serve if its probe shows that it does something sane. Raises EngineUnavailable."""
     serves = False
     try:
-        probing.measure(placement.version, engine, name)
+        effect_probe.measure(placement.version, engine, name)
     except EngineRefused as error:
         _refuse(placement, error)
     except EngineUnavailable as error:

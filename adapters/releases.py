@@ -14,9 +14,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import figures, review, sampling
+from adapters import figures, review
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
+from adapters.quality import samples
 from adapters.routing import publisher
 from tenants.public import User
 
@@ -147,7 +148,7 @@ def _move_live(
         _move_canary(style, None, actor=actor, reason="The live version changed.")
     changes: dict[str, Any] = {"live_version": after, "changed_at": timezone.now()}
     if style.live_version and style.sample_prompt:  # the line is what that version answered
-        changes["sample"] = sampling.line_of(after, style.sample_prompt)
+        changes["sample"] = samples.line_of(after, style.sample_prompt)
     Style.objects.filter(pk=style.pk).update(**changes)
     _log(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
     style.live_version = after

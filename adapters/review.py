@@ -11,10 +11,10 @@ from datetime import datetime
 
 from django.db.models.functions import Now
 
-from adapters import sampling
 from adapters.errors import ChangedMeanwhile
 from adapters.models import AdapterVersion, Status, Style
 from adapters.models.styles import REVIEWED_WORDS
+from adapters.quality import samples
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def settle(style: Style) -> None:
     if (after.pk if after else None) == style.approved_version_id:
         return
     style.approved_version = after
-    style.approved_sample = sampling.line_of(after, style.approved_sample_prompt)
+    style.approved_sample = samples.line_of(after, style.approved_sample_prompt)
     style.save(update_fields=["approved_version", "approved_sample"])
 
 
@@ -74,7 +74,7 @@ def approve_words(style: Style, fields: Sequence[str]) -> None:
     """Let others read some words of a public style as they are now."""
     for field in fields:
         setattr(style, f"approved_{field}", getattr(style, field))
-    style.approved_sample = sampling.line_of(style.approved_version, style.approved_sample_prompt)
+    style.approved_sample = samples.line_of(style.approved_version, style.approved_sample_prompt)
     style.save(update_fields=[f"approved_{field}" for field in (*REVIEWED_WORDS, "sample")])
 
 

@@ -10,13 +10,13 @@ from adapters import (
     pruning,
     reconciling,
     releases,
-    sampling,
     sharing,
     steps,
     uploads,
 )
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.models import AdapterVersion, Engine, Erasure, Status
+from adapters.quality import samples
 from adapters.routing import publisher
 from foundation import locks
 
@@ -66,7 +66,7 @@ def reconcile(engine_name: str) -> None:
         ring(ERASE, str(erasure_id))
     if is_behind:
         return ring(RECONCILE, engine.name, queue=engine.queue)
-    sampling.take_missing(engine)
+    samples.take_missing(engine)
 
 
 @shared_task

@@ -7,9 +7,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from adapters import comparing, sampling
+from adapters import comparing
 from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.models import AdapterVersion, Status, Style
+from adapters.quality import samples
 from foundation.money import usd
 from tenants.public import MemberRequest, limits_of, member_required
 
@@ -51,7 +52,7 @@ def answers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 
 
 def _page(request: MemberRequest, style: Style, *, written: str, fault: str = "") -> HttpResponse:
-    prompts = comparing.prompts_in(style.test_prompts) or sampling.prompts_of(style)
+    prompts = comparing.prompts_in(style.test_prompts) or samples.prompts_of(style)
     limits = limits_of(request.tenant, timezone.now())
     two = _chosen(request, style)
     context: dict[str, Any] = {

@@ -10,9 +10,10 @@ import pytest
 from django.utils import timezone
 from safetensors.numpy import load_file
 
-from adapters import loading, placing, planning, probing, reconciling, serving, steps
+from adapters import loading, placing, planning, reconciling, serving, steps
 from adapters.engines import identity
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
+from adapters.quality import effect_probe
 from adapters.routing.route_table import routes_of
 from tests.adapters.conftest import (
     Files,
@@ -75,7 +76,7 @@ def watched[T](monkeypatch, look: Callable[[], T]) -> list[T]:
 def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_portion(
     acme, engine, vllm, library, monkeypatch
 ):
-    monkeypatch.setattr(probing, "measure", None)
+    monkeypatch.setattr(effect_probe, "measure", None)
     published = watched(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
     vllm.restart()
     assert not reconciling.reconcile(engine)

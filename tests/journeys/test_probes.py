@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from safetensors.numpy import load_file, save_file
 
-from adapters.probing import LEAST
+from adapters.quality.effect_probe import LEAST
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from stack.folders import ROOT
 from stack.pages import fetched

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from adapters.engines import client as control
 from adapters.errors import EngineUnavailable
-from adapters.measures import measure
 from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style
+from adapters.quality.prose_metrics import measure
 from foundation import locks
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,13 @@ from hypothesis import strategies as some
 
 from adapters import comparing
 from adapters.errors import TooManyPrompts
-from adapters.measures import count_syllables, measure, sentences, telling_phrases, words_a_sentence
+from adapters.quality.prose_metrics import (
+    count_syllables,
+    measure,
+    sentences,
+    telling_phrases,
+    words_a_sentence,
+)
 
 TEXTS = some.text(some.sampled_from("ab e.!?'\n\u2019”é1 "), max_size=80)
 

@@ -9,9 +9,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as some
 
-from adapters import catalogue, probing, sampling
+from adapters import catalogue
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine, Placement, Probe, Style
+from adapters.quality import effect_probe, samples
 from tests.adapters.conftest import known
 
 NATS = some.floats(-20, 0)
@@ -22,7 +23,7 @@ LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
 def version(acme, engine, vllm):
     """A version that serves, with the identity adapter beside it."""
     version = known(acme, "noir", engine)
-    Placement.objects.update(loaded_at=timezone.now() - sampling.AFTER)
+    Placement.objects.update(loaded_at=timezone.now() - samples.AFTER)
     Style.objects.update(sample_prompt="Describe a morning.")
     version.style.refresh_from_db()
     vllm.loaded |= {"identity": "/identity", version.engine_name: "/noir"}
@@ -30,14 +31,14 @@ def version(acme, engine, vllm):
 
 
 def measured(version, engine):
-    return probing.measure(version, engine, version.engine_name)
+    return effect_probe.measure(version, engine, version.engine_name)
 
 
 def test_a_style_is_measured_once(version, engine, vllm):
     probe = measured(version, engine)
     assert probe.strength == pytest.approx(vllm.effect)
     assert (probe.noise, probe.engine) == (0, "local")
-    assert [row["prompt"] for row in probe.shifts] == list(probing.PROMPTS)
+    assert [row["prompt"] for row in probe.shifts] == list(effect_probe.PROMPTS)
     vllm.stop()
     assert measured(version, engine) == probe
 
@@ -88,33 +89,33 @@ def test_a_gpu_engine_s_base_is_asked_by_its_own_name(version, engine, vllm):
 
 @given(LISTS, LISTS)
 def test_a_shift_is_symmetric_and_never_overstates(base, style):
-    assert probing.shift(base, style) == pytest.approx(probing.shift(style, base))
-    assert probing.shift(base, base) == 0
+    assert effect_probe.shift(base, style) == pytest.approx(effect_probe.shift(style, base))
+    assert effect_probe.shift(base, base) == 0
     whole = {token: -25.0 for token in "abcdefgh"}
     seen = base.keys() | style.keys()
     true = [abs((whole | base)[token] - (whole | style)[token]) for token in seen]
     if min(*base.values(), *style.values()) > -25:
-        assert probing.shift(base, style) <= sum(true) / len(seen) + 1e-9
+        assert effect_probe.shift(base, style) <= sum(true) / len(seen) + 1e-9
 
 
 def test_a_version_s_answers_stand_beside_the_base_s_and_give_its_style_a_sample(version, engine):
     measured(version, engine)
-    assert sampling.take_missing(engine) == 1
+    assert samples.take_missing(engine) == 1
     probe = Probe.objects.get()
-    assert [row["prompt"] for row in probe.samples] == [*sampling.PROMPTS, "Describe a morning."]
+    assert [row["prompt"] for row in probe.samples] == [*samples.PROMPTS, "Describe a morning."]
     assert all(row["base"] != row["style"] for row in probe.samples)
     assert probe.measures["style"]["phrases"] == ["depends no cap"]
     assert Style.objects.get().sample.startswith("Describe a morning. It depends, no cap.")
-    assert sampling.take_missing(engine) == 0
+    assert samples.take_missing(engine) == 0
 
 
 def test_another_sample_prompt_gets_its_answer_and_nothing_is_asked_twice(version, engine, vllm):
     measured(version, engine)
-    sampling.take_missing(engine)
+    samples.take_missing(engine)
     before = Probe.objects.get().samples
     Style.objects.update(sample="", sample_prompt="Describe an evening.")
     vllm.effect = 0  # whoever is asked again answers otherwise
-    assert sampling.take_missing(engine) == 1
+    assert samples.take_missing(engine) == 1
     after = Probe.objects.get().samples
     assert after[:3] == before[:3]
     assert after[3]["style"] == Style.objects.get().sample == "Describe an evening. It depends."
@@ -123,13 +124,13 @@ def test_another_sample_prompt_gets_its_answer_and_nothing_is_asked_twice(versio
 def test_samples_wait_until_whoever_waited_for_the_style_has_written(version, engine):
     measured(version, engine)
     Placement.objects.update(loaded_at=timezone.now())
-    assert sampling.take_missing(engine) == 0
+    assert samples.take_missing(engine) == 0
 
 
 def test_samples_wait_for_an_engine_that_is_away(version, engine, vllm):
     measured(version, engine)
     vllm.stop()
-    assert sampling.take_missing(engine) == 0
+    assert samples.take_missing(engine) == 0
     assert Probe.objects.get().samples == []
 
 
@@ -137,7 +138,7 @@ def test_whoever_sees_a_style_sees_its_card_and_a_stranger_none(
     version, engine, alice_client, charlie_client
 ):
     measured(version, engine)
-    sampling.take_missing(engine)
+    samples.take_missing(engine)
     page = reverse("adapters:style", args=["acme", "noir"])
     shown = alice_client.get(page).text
     assert "<strong>strongly</strong>: by 0.50 nats a token" in shown
