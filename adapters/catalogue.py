@@ -9,11 +9,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from adapters import review
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for
 from adapters.quality import cards
+from adapters.releases import review
 from adapters.routing import publisher
 from tenants.public import Tenant
 

@@ -6,10 +6,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from adapters import planning, releases
+from adapters import planning
 from adapters.engines import client as control
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement, Status
+from adapters.releases import aliases
 from adapters.routing import publisher
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
@@ -33,7 +34,7 @@ def found(placement: Placement, name: str, *, loads: int = 0) -> bool:
         if not wanted.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False
         if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
-            releases.appoint(placement.version)
+            aliases.appoint(placement.version)
         else:
             publisher.changed(placement.version.style)
     return True
@@ -89,7 +90,7 @@ def refused(placement: Placement, reason: str, *, by_engine: bool) -> None:
             return
         for before in (Status.PUSHING, Status.SERVING):
             version.move(before=before, after=Status.FAILED, failure=reason[:500])
-        releases.fall_back(version.style, f"Version {version.number} failed.")
+        aliases.fall_back(version.style, f"Version {version.number} failed.")
 
 
 def retire(version: AdapterVersion) -> None:
@@ -101,7 +102,7 @@ def retire(version: AdapterVersion) -> None:
         # Placements first, as `found` takes them: so the two never wait for each other.
         version.placements.update(is_wanted=False, loaded_at=None, loaded_as="")
         if any([version.move(before=before, after=Status.RETIRED) for before in RETIRABLE]):
-            releases.fall_back(version.style, f"Version {version.number} was retired.")
+            aliases.fall_back(version.style, f"Version {version.number} was retired.")
 
 
 def retry(version: AdapterVersion) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 
-from adapters import catalogue, review
+from adapters import catalogue
 from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
@@ -20,6 +20,7 @@ from adapters.errors import (
     WithoutTerms,
 )
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
+from adapters.releases import review
 from adapters.routing import publisher
 from tenants.public import Tenant, User
 

@@ -2,21 +2,11 @@
 
 from celery import shared_task
 
-from adapters import (
-    conversions,
-    erasing,
-    forgetting,
-    planning,
-    pruning,
-    reconciling,
-    releases,
-    sharing,
-    steps,
-    uploads,
-)
+from adapters import conversions, erasing, forgetting, planning, pruning, reconciling, sharing, steps, uploads
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.quality import samples
+from adapters.releases import aliases
 from adapters.routing import publisher
 from foundation import locks
 
@@ -108,7 +98,7 @@ def end_sharing() -> None:
 @shared_task
 def watch_canaries() -> None:
     """End canaries that do clearly worse than what is live."""
-    releases.watch()
+    aliases.watch()
 
 
 @shared_task

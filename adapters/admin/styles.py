@@ -14,10 +14,11 @@ from django.utils.dateparse import parse_datetime
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
-from adapters import catalogue, review, sharing
+from adapters import catalogue, sharing
 from adapters.admin.rows import Lasting, ReadOnly
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
+from adapters.releases import review
 from adapters.routing import publisher
 from foundation.console import OperatorAdmin, operator_action
 

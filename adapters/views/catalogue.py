@@ -9,11 +9,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import catalogue as styles
-from adapters import review, sharing
+from adapters import sharing
 from adapters.errors import StyleNotFound
 from adapters.forms import LICENCES, AboutForm, ShareForm
 from adapters.models import Style
 from adapters.quality import cards as stylecards
+from adapters.releases import review
 from adapters.views.common import steps_of
 from adapters.views.releases import release_of
 from tenants.public import MemberRequest, member_required

@@ -7,10 +7,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from adapters import comparing
 from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.models import AdapterVersion, Status, Style
 from adapters.quality import samples
+from adapters.releases import diff
 from foundation.money import usd
 from tenants.public import MemberRequest, limits_of, member_required
 
@@ -29,7 +29,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
         return _page(request, style, written=style.test_prompts)
     written = request.POST.get("prompts", "")
     try:
-        kept = comparing.prompts_in(written)
+        kept = diff.prompts_in(written)
     except (TooManyPrompts, PromptTooLong) as error:
         return _page(request, style, written=written, fault=error.message)
     Style.objects.filter(pk=style.pk).update(test_prompts="\n".join(kept))
@@ -43,16 +43,16 @@ def answers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     style = _own_style(request, owner, slug)
     two = _chosen(request, style)
     posted = (request.POST.getlist(name) for name in ("prompt", "first", "second"))
-    rows = [[text[: comparing.ANSWER_CHARACTERS] for text in texts] for texts in posted]
-    if two is None or not 0 < len(rows[0]) <= comparing.PROMPTS_MAX or len({*map(len, rows)}) > 1:
+    rows = [[text[: diff.ANSWER_CHARACTERS] for text in texts] for texts in posted]
+    if two is None or not 0 < len(rows[0]) <= diff.PROMPTS_MAX or len({*map(len, rows)}) > 1:
         raise Http404
-    comparison = comparing.compare(*rows, numbers=(two[0].number, two[1].number))
+    comparison = diff.compare(*rows, numbers=(two[0].number, two[1].number))
     context = {"style": style, "first": two[0], "second": two[1], "comparison": comparison}
     return render(request, "adapters/_comparison.html", context | {"pairs": comparison.pairs})
 
 
 def _page(request: MemberRequest, style: Style, *, written: str, fault: str = "") -> HttpResponse:
-    prompts = comparing.prompts_in(style.test_prompts) or samples.prompts_of(style)
+    prompts = diff.prompts_in(style.test_prompts) or samples.prompts_of(style)
     limits = limits_of(request.tenant, timezone.now())
     two = _chosen(request, style)
     context: dict[str, Any] = {

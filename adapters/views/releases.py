@@ -11,9 +11,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import erasing, figures, releases
+from adapters import erasing
 from adapters.errors import BadShare
 from adapters.models import Status, Style
+from adapters.releases import aliases, canary_analysis
 from adapters.views.common import own_style, own_version, page_of
 from foundation.errors import DomainError
 from tenants.public import MemberRequest, member_required
@@ -23,12 +24,12 @@ MOVES_SHOWN = 20
 
 def release_of(style: Style) -> dict[str, Any]:
     """Return what only the owner sees of a style's releases."""
-    before = releases.before_live(style)
+    before = aliases.before_live(style)
     moves = style.releases.select_related("before", "after", "actor")
     return {
-        "comparison": figures.compare(style),
+        "comparison": canary_analysis.compare(style),
         "before": before if before and before.status == Status.SERVING else None,
-        "successor": releases.successor(style),
+        "successor": aliases.successor(style),
         "moves": list(moves[:MOVES_SHOWN]),
     }
 
@@ -41,7 +42,7 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     done = f"Version {version.number} answers from now on."
     if version.style.is_reviewed and version.approved_at is None:
         done = f"Version {version.number} answers your workspace; everybody else gets it once it is approved."
-    return _told(request, version.style, lambda: releases.promote(version, request.user), done)
+    return _told(request, version.style, lambda: aliases.promote(version, request.user), done)
 
 
 @require_POST
@@ -50,7 +51,7 @@ def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the version answer again that answered before."""
     style = own_style(request, style_id)
     done = "Rolled back: the version before answers again."
-    return _told(request, style, lambda: releases.roll_back(style, request.user), done)
+    return _told(request, style, lambda: aliases.roll_back(style, request.user), done)
 
 
 @require_POST
@@ -62,7 +63,7 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     def deed() -> None:
         if not (percent.isdecimal() and len(percent) < 3):
             raise BadShare
-        releases.begin_canary(version, int(percent), request.user)
+        aliases.begin_canary(version, int(percent), request.user)
 
     whose = "of your own requests" if version.style.is_reviewed and not version.approved_at else "of requests"
     return _told(request, version.style, deed, f"Version {version.number} answers {percent} % {whose}.")
@@ -74,7 +75,7 @@ def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
     done = "The canary ended; the live version answers everybody."
-    return _told(request, style, lambda: releases.end_canary(style, request.user), done)
+    return _told(request, style, lambda: aliases.end_canary(style, request.user), done)
 
 
 @require_GET
@@ -82,7 +83,7 @@ def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
 @member_required
 def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Show how a canary does; the page asks again until it has ended, and is then loaded anew."""
-    comparison = figures.compare(own_style(request, style_id))
+    comparison = canary_analysis.compare(own_style(request, style_id))
     if comparison is None:
         return HttpResponse(headers={"HX-Refresh": "true"})
     return render(request, "adapters/_release.html", {"comparison": comparison})

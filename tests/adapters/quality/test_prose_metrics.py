@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from adapters import comparing
 from adapters.errors import TooManyPrompts
 from adapters.quality.prose_metrics import (
     count_syllables,
@@ -13,6 +12,7 @@ from adapters.quality.prose_metrics import (
     telling_phrases,
     words_a_sentence,
 )
+from adapters.releases import diff
 
 TEXTS = some.text(some.sampled_from("ab e.!?'\n\u2019”é1 "), max_size=80)
 
@@ -65,9 +65,9 @@ def test_any_text_can_be_measured_and_nothing_written_measures_nothing(answers, 
 
 @given(TEXTS, TEXTS)
 def test_the_pieces_of_a_difference_are_the_text_and_equal_texts_have_none(one, other):
-    for pieces, text in zip(comparing.differences(one, other), (one, other), strict=True):
+    for pieces, text in zip(diff.differences(one, other), (one, other), strict=True):
         assert "".join(piece.text for piece in pieces) == text.lstrip()
-    for pieces in comparing.differences(one, one):
+    for pieces in diff.differences(one, one):
         assert not any(piece.is_own for piece in pieces)
 
 
@@ -77,12 +77,12 @@ def test_two_versions_are_told_apart_in_words():
         "Nobody is there to see what it brings us now.",
     ]
     after = ["Rain. It falls on us.", "Nobody is there. We left."]
-    told = comparing.compare(["a", "b"], before, after, numbers=(2, 3))
+    told = diff.compare(["a", "b"], before, after, numbers=(2, 3))
     assert told.sentences == [
         "Version 3 writes sentences 76 % shorter (2.5 words against 10.5).",
         "1 of 2 answers begins differently.",
     ]
-    same = comparing.compare(["a", "b"], before, before, numbers=(2, 3))
+    same = diff.compare(["a", "b"], before, before, numbers=(2, 3))
     assert same.sentences == [
         "Both write sentences of about 10 words.",
         "All 2 answers are the same to the letter.",
@@ -90,6 +90,6 @@ def test_two_versions_are_told_apart_in_words():
 
 
 def test_prompts_are_written_one_a_line_and_are_at_most_eight():
-    assert comparing.prompts_in(" Why?\n\n  How? \r\nWhy?") == ["Why?", "How?"]
+    assert diff.prompts_in(" Why?\n\n  How? \r\nWhy?") == ["Why?", "How?"]
     with pytest.raises(TooManyPrompts, match="At most 8 prompts, one a line; these are 9"):
-        comparing.prompts_in("\n".join("abcdefghi"))
+        diff.prompts_in("\n".join("abcdefghi"))

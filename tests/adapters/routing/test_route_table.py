@@ -8,10 +8,11 @@ import pytest
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from adapters import catalogue, reconciling, releases, serving
+from adapters import catalogue, reconciling, serving
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
 from adapters.public import find_style, playground_styles
+from adapters.releases import aliases
 from adapters.routing import publisher, route_table
 from foundation import valkey as keys
 from tenants.public import Tenant
@@ -108,12 +109,12 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     both = {**short, **{f"acme/{name}": number for name, number in short.items()}}
     assert versions_of(published(valkey, acme)) == {**both, "base": None}
 
-    releases.begin_canary(second, 20, None)
+    aliases.begin_canary(second, 20, None)
     canary = {"noir@canary": 2, "canary:noir": "20 noir@canary"}
     canary |= {"acme/noir@canary": 2, "canary:acme/noir": "20 acme/noir@canary"}
     assert versions_of(published(valkey, acme)) == {**both, **canary, "base": None}
 
-    releases.promote(third, None)
+    aliases.promote(third, None)
     serving.retire(second)
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
@@ -246,7 +247,7 @@ def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, m
 def test_a_tenant_that_valkey_forgot_is_not_written_in_parts(valkey, acme, engine):
     version = known(acme, "noir", engine)
     valkey.flushdb()
-    releases.promote(version, None)
+    aliases.promote(version, None)
     assert published(valkey, acme) == {}  # cold: admission has it written whole
 
 
@@ -260,7 +261,7 @@ def test_two_thousand_styles_are_published_in_a_few_questions_and_a_second_of_wo
     assert min(worked) < 1
     assert len(published(valkey, acme)) == 1999 * 2 * 5 + 2 * 3 + 1
     style = Style.objects.get(slug="style-7")
-    promotions = [partial(releases.promote, version, None) for version in style.versions.order_by("number")]
+    promotions = [partial(aliases.promote, version, None) for version in style.versions.order_by("number")]
     assert min(map(seconds, promotions)) < 1
     assert route(valkey, acme, "style-7")["version"] == 3
 
@@ -283,9 +284,9 @@ def test_rolling_back_reaches_five_thousand_tenants_with_a_second_of_work(valkey
 
     taken = []
     for _ in range(3):
-        releases.promote(second, None)
+        aliases.promote(second, None)
         assert live() == {2}
-        taken.append(seconds(lambda: releases.roll_back(poetry, None), time.process_time))
+        taken.append(seconds(lambda: aliases.roll_back(poetry, None), time.process_time))
         assert live() == {1}
 
     assert min(taken) < 1

@@ -14,10 +14,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import figures, review
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
+from adapters.releases import canary_analysis, review
 from adapters.routing import publisher
 from tenants.public import User
 
@@ -96,7 +96,7 @@ def watch() -> int:
     running = Style.objects.filter(canary_version__isnull=False, live_version__isnull=False)
     ended = 0
     for style in running.select_related("canary_version", "live_version"):
-        comparison = figures.compare(style)
+        comparison = canary_analysis.compare(style)
         if comparison and comparison.fault:
             ended += end_canary(style, None, comparison.fault)
     return ended

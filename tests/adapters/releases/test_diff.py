@@ -9,8 +9,8 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import comparing
 from adapters.models import Placement, Status, Style
+from adapters.releases import diff
 from tests.adapters.conftest import known
 
 PAGE = "/styles/acme/noir/compare/"
@@ -98,10 +98,10 @@ WORST = {
 @pytest.mark.parametrize("one", WORST)
 def test_a_comparison_costs_little_whatever_the_answers_are(one):
     """Before: 25 CPU seconds of the web process for two answers. Now about 0.1 s for all eight pairs."""
-    prompts = ["Why?"] * comparing.PROMPTS_MAX
-    first, second = (text[: comparing.ANSWER_CHARACTERS] for text in WORST[one])
+    prompts = ["Why?"] * diff.PROMPTS_MAX
+    first, second = (text[: diff.ANSWER_CHARACTERS] for text in WORST[one])
     began_s = process_time()
-    found = comparing.compare(prompts, [first] * 8, [second] * 8, numbers=(1, 2))
+    found = diff.compare(prompts, [first] * 8, [second] * 8, numbers=(1, 2))
     assert process_time() - began_s < 1
     assert sum(len(pair.first.pieces) + len(pair.second.pieces) for pair in found.pairs) <= 16 * 200
     for pair in found.pairs:
@@ -111,7 +111,7 @@ def test_a_comparison_costs_little_whatever_the_answers_are(one):
 
 @given(*[st.lists(st.sampled_from("abcd"), max_size=14)] * 2)
 def test_what_is_common_is_in_both_in_order_and_as_much_as_can_be(first, second):
-    common = comparing.common_words(first, second)[::-1]
+    common = diff.common_words(first, second)[::-1]
     assert [first[at] for at, _ in common] == [second[at] for _, at in common]
     for side in (0, 1):
         places = [pair[side] for pair in common]

@@ -9,9 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import figures, releases, serving, tasks
+from adapters import serving, tasks
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Probe, Release, Status, Style
+from adapters.releases import aliases, canary_analysis
 from tenants.public import record
 from tests.adapters.conftest import known
 from tests.tenants.conftest import make_event
@@ -62,7 +63,7 @@ def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(
 
 def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versions):
     newest = known(acme, "noir", engine, goes_live=True)
-    releases.roll_back(style(), None)
+    aliases.roll_back(style(), None)
     placement = newest.placements.get()
     serving.lost(placement)
     serving.found(placement, newest.engine_name)
@@ -71,13 +72,13 @@ def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versi
 
 def test_promoting_and_rolling_back_are_written_down(alice, versions):
     first, second, third = versions
-    releases.promote(second, alice, "It rhymes.")
-    releases.promote(second, alice)  # twice is once
-    releases.promote(third, alice)
-    assert releases.roll_back(style(), alice) == second
-    assert releases.roll_back(style(), alice) == first, "a step further back, not forward again"
+    aliases.promote(second, alice, "It rhymes.")
+    aliases.promote(second, alice)  # twice is once
+    aliases.promote(third, alice)
+    assert aliases.roll_back(style(), alice) == second
+    assert aliases.roll_back(style(), alice) == first, "a step further back, not forward again"
     with pytest.raises(NothingToRollBackTo):
-        releases.roll_back(style(), alice)
+        aliases.roll_back(style(), alice)
     assert moves() == [
         "Version 1 answers",
         "Version 2 answers instead of version 1",
@@ -86,41 +87,41 @@ def test_promoting_and_rolling_back_are_written_down(alice, versions):
         "Version 1 answers instead of version 2",
     ]
     assert Release.objects.get(reason="It rhymes.").actor == alice
-    releases.promote(third, alice)
-    assert releases.roll_back(style(), None) == first
+    aliases.promote(third, alice)
+    assert aliases.roll_back(style(), None) == first
 
 
 def test_only_a_version_that_serves_is_promoted_or_tried(acme, engine, versions):
     first, second, third = versions
-    releases.promote(third, None)
+    aliases.promote(third, None)
     serving.retire(first)
     pushing = known(acme, "noir", engine, status=Status.PUSHING)
     for version in (first, pushing):
         with pytest.raises(NotServing, match=f"Version {version.number} does not serve"):
-            releases.promote(version, None)
+            aliases.promote(version, None)
         with pytest.raises(NotServing):
-            releases.begin_canary(version, 10, None)
+            aliases.begin_canary(version, 10, None)
     with pytest.raises(NotServing):
-        releases.roll_back(style(), None)
+        aliases.roll_back(style(), None)
     with pytest.raises(NothingToCompare):
-        releases.begin_canary(third, 10, None)
+        aliases.begin_canary(third, 10, None)
     for percent in (0, 100, -1):
         with pytest.raises(BadShare):
-            releases.begin_canary(second, percent, None)
+            aliases.begin_canary(second, percent, None)
     assert (live(), canary()) == (3, None)
 
 
 def test_a_canary_begins_grows_and_ends(alice, versions):
     _, second, third = versions
-    releases.begin_canary(second, 10, alice)
+    aliases.begin_canary(second, 10, alice)
     since = style().canary_since
-    releases.begin_canary(second, 50, alice)
+    aliases.begin_canary(second, 50, alice)
     assert (canary(), style().canary_since) == ((2, 50), since)
     before = style()
-    releases.begin_canary(third, 5, alice)
-    assert not releases.end_canary(before, None), "that one was replaced meanwhile"
-    assert releases.end_canary(style(), alice, "Enough.")
-    assert not releases.end_canary(style(), alice)
+    aliases.begin_canary(third, 5, alice)
+    assert not aliases.end_canary(before, None), "that one was replaced meanwhile"
+    assert aliases.end_canary(style(), alice, "Enough.")
+    assert not aliases.end_canary(style(), alice)
     assert (canary(), live()) == (None, 1)
     assert moves()[1:] == [
         "Version 2 answers 10 % of requests",
@@ -131,19 +132,19 @@ def test_a_canary_begins_grows_and_ends(alice, versions):
 
 
 def test_promoting_ends_the_canary(versions):
-    releases.begin_canary(versions[1], 10, None)
-    releases.promote(versions[1], None)
+    aliases.begin_canary(versions[1], 10, None)
+    aliases.promote(versions[1], None)
     assert (live(), canary()) == (2, None)
-    releases.begin_canary(versions[2], 10, None)
-    releases.roll_back(style(), None)
+    aliases.begin_canary(versions[2], 10, None)
+    aliases.roll_back(style(), None)
     assert (live(), canary()) == (1, None)
 
 
 def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     first, second, third = versions
-    releases.promote(third, None)
-    releases.promote(second, None)
-    releases.begin_canary(first, 10, None)
+    aliases.promote(third, None)
+    aliases.promote(second, None)
+    aliases.begin_canary(first, 10, None)
     serving.retire(second)
     assert (live(), canary()) == (3, None)
     assert "Version 2 was retired." in Release.objects.values_list("reason", flat=True)
@@ -160,11 +161,11 @@ def test_the_sample_line_is_always_the_live_version_s(versions):
         row = {"prompt": "Why?", "base": "So.", "style": f"I am {version.number}."}
         Probe.objects.create(version=version, strength=1, noise=0, samples=[row])
     Style.objects.update(sample_prompt="Why?", sample="I am 1.")
-    releases.promote(second, None)
+    aliases.promote(second, None)
     assert style().sample == "I am 2."
-    releases.roll_back(style(), None)
+    aliases.roll_back(style(), None)
     assert style().sample == "I am 1."
-    releases.promote(third, None)
+    aliases.promote(third, None)
     assert style().sample == "", "it has not answered yet"
     serving.retire(third)
     assert style().sample == "I am 1."
@@ -174,14 +175,14 @@ def test_the_sample_line_is_always_the_live_version_s(versions):
 
 
 def test_a_canary_that_ends_is_dropped(versions):
-    releases.begin_canary(versions[1], 10, None)
+    aliases.begin_canary(versions[1], 10, None)
     serving.retire(versions[1])
     assert (live(), canary()) == (1, None)
 
 
 def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_serves(versions):
     _, second, third = versions
-    deeds = [lambda: releases.promote(second, None), lambda: releases.promote(third, None)]
+    deeds = [lambda: aliases.promote(second, None), lambda: aliases.promote(third, None)]
     deeds += [lambda: serving.retire(AdapterVersion.objects.get(pk=third.pk))]
     start, faults = Barrier(len(deeds)), []
 
@@ -228,7 +229,7 @@ def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_ser
 def test_a_canary_that_does_clearly_worse_is_rolled_back_by_itself(acme, versions, canarys, lives, ends):
     first, second, _ = versions
     answered(acme, second, times=50, failed=50)  # before it was a canary
-    releases.begin_canary(second, 10, None)
+    aliases.begin_canary(second, 10, None)
     answered(acme, second, **canarys)
     answered(acme, first, **lives)
     tasks.watch_canaries()
@@ -243,19 +244,19 @@ def test_a_canary_that_does_clearly_worse_is_rolled_back_by_itself(acme, version
 
 def test_what_a_canary_did_long_ago_does_not_count_for_ever(acme, versions):
     second = versions[1]
-    releases.begin_canary(second, 10, None)
+    aliases.begin_canary(second, 10, None)
     Style.objects.update(canary_since=timezone.now() - timedelta(days=9))
     answered(acme, second, times=100, failed=100, at=timezone.now() - timedelta(days=2))
     answered(acme, second, times=30)
-    assert releases.watch() == 0
+    assert aliases.watch() == 0
 
 
 def test_the_figures_are_said_in_a_sentence(acme, versions):
     first, second, _ = versions
-    releases.begin_canary(second, 10, None)
+    aliases.begin_canary(second, 10, None)
 
     def said():
-        return figures.compare(style()).sentence.removeprefix("Version 2 answers 10 % of requests; ")
+        return canary_analysis.compare(style()).sentence.removeprefix("Version 2 answers 10 % of requests; ")
 
     answered(acme, second, times=7)
     assert said() == "7 of the 20 that a judgement needs are finished."

@@ -8,10 +8,11 @@ import json
 import pytest
 from django.urls import reverse
 
-from adapters import catalogue, erasing, releases, serving, sharing
+from adapters import catalogue, erasing, serving, sharing
 from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.public import find_style, playground_styles
+from adapters.releases import aliases
 from adapters.routing import publisher, route_table
 from foundation.valkey import client, styles_key
 from tenants.members import found_tenant
@@ -81,11 +82,11 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
 def test_rolling_back_to_an_approved_version_reaches_all_at_once(noir, engine, acme, charlies):
     next_version(noir, engine)
     sharing.approve(Style.objects.get())
-    releases.roll_back(Style.objects.get(), None)
+    aliases.roll_back(Style.objects.get(), None)
     assert published(charlies)[MODEL] == published(acme)[MODEL] == 1
     third = next_version(noir, engine)
     assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
-    releases.promote(AdapterVersion.objects.get(number=2), None)
+    aliases.promote(AdapterVersion.objects.get(number=2), None)
     assert published(charlies)[MODEL] == published(acme)[MODEL] == 2
     assert third.approved_at is None
 
@@ -107,7 +108,7 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
 
 def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engine, acme, charlies):
     second = known(acme, "noir", engine, goes_live=False)
-    releases.begin_canary(second, 10, None)
+    aliases.begin_canary(second, 10, None)
     field = f"canary:{MODEL}"
     assert client().hget(styles_key(acme.pk), field) == f"10 {MODEL}@canary"
     assert client().hget(styles_key(charlies.pk), field) is None
