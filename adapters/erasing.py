@@ -16,7 +16,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, object_store, serving, sharing, uploads
+from adapters import bells, object_store, serving, uploads
+from adapters.catalog import sharing
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
 from adapters.quality import samples

@@ -2,8 +2,9 @@
 
 from celery import shared_task
 
-from adapters import conversions, erasing, forgetting, planning, pruning, reconciling, sharing, steps, uploads
+from adapters import conversions, erasing, forgetting, planning, pruning, reconciling, steps, uploads
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
+from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.quality import samples
 from adapters.releases import aliases

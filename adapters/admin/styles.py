@@ -14,8 +14,8 @@ from django.utils.dateparse import parse_datetime
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
-from adapters import catalogue, sharing
 from adapters.admin.rows import Lasting, ReadOnly
+from adapters.catalog import queries, sharing
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.releases import review
@@ -84,7 +84,7 @@ class StyleAdmin(Lasting, OperatorAdmin):
         # Only what was changed: the whole row would set back what moves meanwhile, its live version for one.
         obj.save(update_fields=form.changed_data)
         if "is_public" in form.changed_data:
-            catalogue.set_public(obj, public=obj.is_public)
+            queries.set_public(obj, public=obj.is_public)
         elif obj.is_reviewed:
             words = [field for field in form.changed_data if field in REVIEWED_WORDS]
             review.approve_words(obj, words)

@@ -9,8 +9,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from adapters import bells, serving, sharing
+from adapters import bells, serving
 from adapters.admin.rows import ReadOnly
+from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
 from foundation.console import OperatorAdmin, operator_action
 

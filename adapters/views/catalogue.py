@@ -8,10 +8,10 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import catalogue as styles
-from adapters import sharing
+from adapters.catalog import queries as styles
+from adapters.catalog import sharing
+from adapters.catalog.forms import LICENCES, AboutForm, ShareForm
 from adapters.errors import StyleNotFound
-from adapters.forms import LICENCES, AboutForm, ShareForm
 from adapters.models import Style
 from adapters.quality import cards as stylecards
 from adapters.releases import review

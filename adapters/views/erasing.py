@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from adapters import erasing, reports, sharing
+from adapters import erasing, reports
+from adapters.catalog import sharing
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import own_style, own_version

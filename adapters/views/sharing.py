@@ -8,9 +8,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from adapters import catalogue, sharing
+from adapters.catalog import queries, sharing
+from adapters.catalog.forms import AboutForm, ShareForm
 from adapters.errors import AlreadyShared, NoSuchWorkspace, OwnWorkspace
-from adapters.forms import AboutForm, ShareForm
 from adapters.models import Share, Style
 from adapters.views.catalogue import style_page
 from adapters.views.common import own_style, page_of
@@ -39,7 +39,7 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     form = AboutForm(request.POST, style=style)
     if not form.is_valid():
         return style_page(request, style, status=400, about_form=form)
-    catalogue.describe(style, **form.texts())
+    queries.describe(style, **form.texts())
     messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
     return redirect(page_of(style))
 

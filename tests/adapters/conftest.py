@@ -11,7 +11,8 @@ import pytest
 from kombu import Connection
 from safetensors.numpy import save
 
-from adapters import bells, catalogue, object_store, reconciling, serving, steps, uploads
+from adapters import bells, object_store, reconciling, serving, steps, uploads
+from adapters.catalog import queries
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
 from adapters.uploads import About
@@ -188,6 +189,6 @@ def polyscribe(db) -> Tenant:
 def poetry(polyscribe: Tenant, engine: Engine) -> Style:
     """A public style of the house that serves."""
     style = known(polyscribe, "poetry", engine).style
-    catalogue.set_public(style)
+    queries.set_public(style)
     style.refresh_from_db()
     return style

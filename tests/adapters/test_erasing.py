@@ -10,18 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import (
-    catalogue,
-    erasing,
-    forgetting,
-    object_store,
-    placing,
-    reports,
-    serving,
-    sharing,
-    tasks,
-    uploads,
-)
+from adapters import erasing, forgetting, object_store, placing, reports, serving, tasks, uploads
+from adapters.catalog import queries, sharing
 from adapters.errors import NothingToVouchFor, StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
 from foundation import valkey as keys
@@ -162,8 +152,8 @@ def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
 
 
 def test_a_route_that_is_not_published_yet_is_waited_for(valkey, acme, charlies, version):
-    catalogue.set_public(version.style)
-    catalogue.select(charlies, version.style)
+    queries.set_public(version.style)
+    queries.select(charlies, version.style)
     stale = valkey.hgetall(keys.styles_key(charlies.pk))
     erasure = erase(version, at_once=True)
     valkey.hset(keys.styles_key(charlies.pk), mapping=stale)
@@ -377,14 +367,14 @@ def test_an_erased_version_comes_back_by_no_door(acme, engine, vllm, version):
 def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_again(
     alice_client, acme, charlies, version
 ):
-    catalogue.set_public(version.style)
+    queries.set_public(version.style)
     sharing.share(version.style, "charlies-prose", None)
     with pytest.raises(StillUsed, match=r"\(1\)"):
         erase(version)
     with pytest.raises(StillUsed):
         erasing.erase_style(version.style, None)
     erasing.erase_style(version.style, None, at_once=True)
-    assert catalogue.own_styles(acme) == catalogue.others_styles(charlies) == []
+    assert queries.own_styles(acme) == queries.others_styles(charlies) == []
     assert "noir" in alice_client.get(reverse("adapters:deleted")).text
 
     again, _ = begin(acme, "noir", adapter_files())
@@ -395,8 +385,8 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
 
 def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, charlies, engine):
     first, second = known(acme, "noir", engine), known(acme, "noir", engine)
-    catalogue.set_public(first.style)
-    catalogue.select(charlies, first.style)
+    queries.set_public(first.style)
+    queries.select(charlies, first.style)
     assert erasing.losers(first) == erasing.losers(second) == 0
     serving.retire(first)
     assert erasing.losers(AdapterVersion.objects.get(pk=second.pk)) == 1

@@ -5,7 +5,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import serving, sharing
+from adapters import serving
+from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from tests.adapters.conftest import adapter_files, known
 

@@ -8,7 +8,8 @@ import json
 import pytest
 from django.urls import reverse
 
-from adapters import catalogue, erasing, serving, sharing
+from adapters import erasing, serving
+from adapters.catalog import queries, sharing
 from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.public import find_style, playground_styles
@@ -33,7 +34,7 @@ def noir(acme, engine, charlies) -> Style:
     style = Style.objects.select_related("owner").get(pk=style.pk)
     sharing.offer(style)
     sharing.approve(style)
-    catalogue.select(charlies, style)
+    queries.select(charlies, style)
     publisher.publish(acme.pk)
     return Style.objects.select_related("owner").get(pk=style.pk)
 
@@ -57,7 +58,7 @@ def published(tenant: Tenant) -> dict[str, int]:
 
 
 def seen(tenant: Tenant) -> tuple[str, str, int | None]:
-    card = next(card for card in catalogue.others_styles(tenant) if card.model_name == MODEL)
+    card = next(card for card in queries.others_styles(tenant) if card.model_name == MODEL)
     return card.name, card.description, card.live_version.number if card.live_version else None
 
 
@@ -103,7 +104,7 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
     serving.retire(first)
     assert published(charlies) == {}
     assert published(acme)[MODEL] == 3
-    assert not catalogue.others_styles(charlies)[0].live_version
+    assert not queries.others_styles(charlies)[0].live_version
 
 
 def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engine, acme, charlies):
@@ -127,9 +128,9 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
     assert "Change waits for approval" in page
     for tenant in (charlies, doras):
         assert seen(tenant)[:2] == ("Noir", "Rain.")
-        assert not catalogue.others_styles(tenant, "casino")
-        assert catalogue.others_styles(tenant, "rain")
-    assert catalogue.style_choices(charlies)[0][1] == "Noir"
+        assert not queries.others_styles(tenant, "casino")
+        assert queries.others_styles(tenant, "rain")
+    assert queries.style_choices(charlies)[0][1] == "Noir"
     there = reverse("adapters:style", args=["acme", "noir"])
     assert "Casino" not in charlie_client.get(there).text
     assert "Casino" in alice_client.get(there).text
@@ -142,7 +143,7 @@ def test_programs_read_the_approved_description_too(noir, acme, charlies):
     def described(tenant: Tenant) -> str:
         return json.loads(client().hget(styles_key(tenant.pk), MODEL))["about"]
 
-    catalogue.describe(noir, description="Win money!")
+    queries.describe(noir, description="Win money!")
 
     assert described(acme) == "Win money!"
     assert described(charlies) == "Rain."
@@ -153,8 +154,8 @@ def test_strangers_read_the_approved_sample_on_the_first_page(noir, engine):
     rows = [{"prompt": "Why?", "base": "So.", "style": "It rained."}]
     Probe.objects.create(version=version, strength=1, noise=0, samples=rows)
     sharing.approve(Style.objects.get())
-    catalogue.describe(Style.objects.get(), name="Casino", sample_prompt="Where?")
-    [shown] = catalogue.showcase()
+    queries.describe(Style.objects.get(), name="Casino", sample_prompt="Where?")
+    [shown] = queries.showcase()
     assert (shown.name, shown.sample, shown.sample_prompt) == ("Noir", "It rained.", "Why?")
 
 
@@ -177,7 +178,7 @@ def test_operators_see_what_waits_approve_or_decline_it(
     assert published(charlies)[MODEL] == 1
     with pytest.raises(NotOffered):
         sharing.decline(Style.objects.get(), "Twice.")
-    catalogue.describe(Style.objects.get(), description="Softer.")
+    queries.describe(Style.objects.get(), description="Softer.")
     assert waits()
     sharing.approve(Style.objects.get())
     assert not waits()
@@ -185,11 +186,11 @@ def test_operators_see_what_waits_approve_or_decline_it(
 
 
 def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, operator_client, charlies):
-    catalogue.describe(noir, description="Harmless.")
+    queries.describe(noir, description="Harmless.")
     listed = operator_client.get(reverse(CONSOLE))
     seen_at = listed.context["action_form"]["seen_at"].value()
     assert f'name="seen_at" value="{seen_at}"' in listed.text
-    catalogue.describe(noir, description="Win money!")
+    queries.describe(noir, description="Win money!")
     with pytest.raises(ChangedMeanwhile):
         sharing.approve(Style.objects.get(), seen_at=Style.objects.get().created_at)
     action = {"action": "approve", "_selected_action": [noir.pk], "seen_at": seen_at}
@@ -217,9 +218,9 @@ def test_a_style_that_was_lent_as_well_is_the_approved_one(noir, engine, charlie
 
 
 def test_the_house_s_styles_approve_themselves(poetry, engine, charlies):
-    catalogue.select(charlies, poetry)
+    queries.select(charlies, poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
     serving.found(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2
-    catalogue.describe(poetry, name="Verse")
-    assert catalogue.others_styles(charlies)[0].name == "Verse"
+    queries.describe(poetry, name="Verse")
+    assert queries.others_styles(charlies)[0].name == "Verse"

@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from adapters import catalogue, reconciling, serving
+from adapters import reconciling, serving
+from adapters.catalog import queries
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
 from adapters.public import find_style, playground_styles
@@ -67,7 +68,7 @@ def seconds(deed, clock=time.process_time):
 
 
 def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(valkey, poetry, acme, charlies):
-    catalogue.select(acme, poetry)
+    queries.select(acme, poetry)
     for tenant in (charlies, poetry.owner):
         publisher.publish(tenant.pk)
     names = {"poetry", "poetry@live", "poetry@1", "base"}
@@ -97,7 +98,7 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
         ],
     }  # fmt: skip
 
-    catalogue.unselect(acme, poetry)
+    queries.unselect(acme, poetry)
     assert set(published(valkey, acme)) == {"base"}
 
 
@@ -129,10 +130,10 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
 
 
 def test_retiring_and_hiding_end_the_route_of_everybody(valkey, poetry, acme):
-    catalogue.select(acme, poetry)
-    catalogue.set_public(poetry, public=False)
+    queries.select(acme, poetry)
+    queries.set_public(poetry, public=False)
     assert set(published(valkey, acme)) == {"base"}
-    catalogue.set_public(poetry)
+    queries.set_public(poetry)
     assert set(published(valkey, acme)) == {"poetry", "poetry@live", "poetry@1", "base"}
     serving.retire(poetry.live_version)
     assert set(published(valkey, acme)) == {"base"}
@@ -140,7 +141,7 @@ def test_retiring_and_hiding_end_the_route_of_everybody(valkey, poetry, acme):
 
 def test_a_private_style_is_nobody_elses_and_its_short_name_wins(valkey, poetry, acme, charlies, engine):
     own = known(acme, "poetry", engine).style
-    catalogue.select(acme, poetry)
+    queries.select(acme, poetry)
     known(poetry.owner, "poetry", engine)  # version 2 of the house's: `poetry@2` is not Acme's
     found = published(valkey, acme)
     mine = {"poetry", "poetry@live", "poetry@1"}
@@ -155,7 +156,7 @@ def test_a_private_style_is_nobody_elses_and_its_short_name_wins(valkey, poetry,
         with pytest.raises(StyleNotFound):
             find_style(charlies, name)
     with pytest.raises(StyleNotFound):
-        catalogue.select(charlies, own)
+        queries.select(charlies, own)
 
     serving.retire(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
@@ -229,7 +230,7 @@ def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, m
 
     with monkeypatch.context() as patch:
         patch.setattr(keys, "client", down)
-        catalogue.select(acme, poetry)  # committed all the same
+        queries.select(acme, poetry)  # committed all the same
         serving.retire(poetry.live_version)
         with pytest.raises(RedisError):
             publisher.republish_stale()

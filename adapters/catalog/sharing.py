@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 
-from adapters import catalogue
+from adapters.catalog import queries
 from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
@@ -55,7 +55,7 @@ def approve(style: Style, seen_at: datetime | None = None) -> None:
         held = styles.select_related("owner").get(pk=style.pk)
         review.require_unchanged(held, seen_at)
         if Style.objects.offered().filter(pk=style.pk).exists():
-            catalogue.set_public(held)
+            queries.set_public(held)
         elif held.is_reviewed and not held.retired_at:
             review.approve(held)
             Style.objects.filter(pk=style.pk).update(declined_at=None, declined_reason="")
@@ -160,7 +160,7 @@ def end_for_everybody(style: Style, *, reason: str = "") -> None:
     """Take a style from everybody but its owner, at once; the owner reads the reason."""
     with transaction.atomic():
         Share.objects.filter(style=style).delete()
-        catalogue.set_public(style, public=False)
+        queries.set_public(style, public=False)
         Style.objects.filter(pk=style.pk).update(declined_reason=reason[:300])
 
 
@@ -183,7 +183,7 @@ def _take_out_if_over(style: Style) -> bool:
         leaving = Style.objects.leaving_now().select_for_update(no_key=True, of=("self",))
         over = leaving.filter(pk=style.pk).first()
         if over:
-            catalogue.set_public(over, public=False)
+            queries.set_public(over, public=False)
     return bool(over)
 
 

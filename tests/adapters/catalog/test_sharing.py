@@ -10,7 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import catalogue, sharing, tasks
+from adapters import tasks
+from adapters.catalog import queries, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
 from adapters.public import find_style
@@ -80,14 +81,14 @@ def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
     assert find_style(charlies, MODEL) == noir
     assert MODEL not in usable(doras)
     with pytest.raises(StyleNotFound):
-        catalogue.select(doras, noir)
+        queries.select(doras, noir)
 
 
 def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     alice_client, charlie_client, noir, charlies
 ):
     share = sharing.share(noir, "charlies-prose", None)
-    catalogue.select(charlies, noir)
+    queries.select(charlies, noir)
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "revoke"]))
     share.refresh_from_db()
     assert timedelta(days=6) < share.ends_at - timezone.now() <= sharing.NOTICE
@@ -113,19 +114,19 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 
 @pytest.mark.parametrize("had", ["shared", "public"])
 def test_who_selected_a_style_and_lost_it_writes_in_it_again_once_it_is_shared(noir, charlies, had):
-    share = sharing.share(noir, "charlies-prose", None) if had == "shared" else catalogue.set_public(noir)
-    catalogue.select(charlies, noir)
+    share = sharing.share(noir, "charlies-prose", None) if had == "shared" else queries.set_public(noir)
+    queries.select(charlies, noir)
     assert is_routed(charlies)
-    sharing.end(share) if share else catalogue.set_public(noir, public=False)
+    sharing.end(share) if share else queries.set_public(noir, public=False)
     assert not is_routed(charlies)
     sharing.share(noir, "charlies-prose", None)
-    assert catalogue.card(charlies, noir).is_selected
+    assert queries.card(charlies, noir).is_selected
     assert is_routed(charlies)
 
 
 def test_taking_back_twice_tells_the_first_day(alice_client, noir, charlies):
     share = sharing.share(noir, "charlies-prose", None)
-    catalogue.set_public(noir)
+    queries.set_public(noir)
     revoke = reverse("adapters:change_share", args=[share.pk, "revoke"])
     for address in (revoke, deed(noir, "take-back")):
         alice_client.post(address)
@@ -147,7 +148,7 @@ def test_a_style_under_notice_is_selected_by_nobody_else(noir, charlies, charlie
 
 def test_a_receiver_may_do_without_it(charlie_client, noir, charlies):
     sharing.share(noir, "charlies-prose", None)
-    catalogue.select(charlies, noir)
+    queries.select(charlies, noir)
     charlie_client.post(reverse("adapters:leave", args=[noir.pk]))
     assert charlie_client.get(page_of(noir)).status_code == 404
     assert not is_routed(charlies)
@@ -193,27 +194,27 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(deed(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert "it is public" in alice_client.get(page_of(noir)).text
-    catalogue.select(charlies, noir)
+    queries.select(charlies, noir)
     assert is_routed(charlies)
 
 
 def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for_the_others(
     alice_client, charlie_client, noir, charlies, doras
 ):
-    catalogue.set_public(noir)
-    catalogue.select(charlies, noir)
+    queries.set_public(noir)
+    queries.select(charlies, noir)
     assert "has ended or was answered" in alice_client.post(deed(noir, "offer"), follow=True).text
     alice_client.post(deed(noir, "take-back"))
     assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
-    assert not catalogue.others_styles(doras)
+    assert not queries.others_styles(doras)
     with pytest.raises(StyleNotFound):
-        catalogue.select(doras, noir)
+        queries.select(doras, noir)
     alice_client.post(deed(noir, "keep"))
-    assert catalogue.others_styles(doras)
+    assert queries.others_styles(doras)
 
     alice_client.post(deed(noir, "take-back"))
     time_passes()
-    assert not catalogue.others_styles(charlies)
+    assert not queries.others_styles(charlies)
     tasks.end_sharing()
     assert not is_routed(charlies)
     assert Style.objects.get().is_public is False
@@ -222,20 +223,20 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
 
 
 def test_who_has_a_style_in_two_ways_keeps_it_until_the_last_ends(noir, charlies):
-    catalogue.set_public(noir)
+    queries.set_public(noir)
     sharing.take_back(noir)
     share = sharing.share(noir, "charlies-prose", None)
-    assert catalogue.card(charlies, Style.objects.get()).ends_at is None
+    assert queries.card(charlies, Style.objects.get()).ends_at is None
     sharing.revoke(share)
     share.refresh_from_db()
-    assert catalogue.card(charlies, Style.objects.get()).ends_at == share.ends_at
+    assert queries.card(charlies, Style.objects.get()).ends_at == share.ends_at
 
 
 def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_client, noir, charlies, doras):
-    catalogue.set_public(noir)
+    queries.set_public(noir)
     sharing.share(noir, "charlies-prose", None)
     for tenant in (charlies, doras):
-        catalogue.select(tenant, noir)
+        queries.select(tenant, noir)
     action = {"action": "take_out", "_selected_action": [noir.pk], "confirmed": "1"}
     action["why"] = "Somebody else's voice."
     operator_client.post(reverse("admin:adapters_style_changelist"), action)
