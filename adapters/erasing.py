@@ -16,10 +16,11 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, object_store, serving, uploads
+from adapters import bells, object_store, uploads
 from adapters.catalog import sharing
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
+from adapters.placement import transitions
 from adapters.quality import samples
 from adapters.routing import in_flight
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
@@ -60,7 +61,7 @@ def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> None
 def retire(version: AdapterVersion, *, at_once: bool = False) -> None:
     """End a version whose files stay. Raises StillUsed as `erase` does."""
     _require_unused(version, at_once=at_once)
-    serving.retire(version)
+    transitions.retire(version)
 
 
 def losers(version: AdapterVersion) -> int:
@@ -108,7 +109,7 @@ def _require_unused(version: AdapterVersion, *, at_once: bool) -> None:
 
 def _begin(version: AdapterVersion, by: User | None) -> Erasure:
     with transaction.atomic():
-        serving.retire(version)
+        transitions.retire(version)
         erasure, is_new = Erasure.objects.get_or_create(version=version, defaults={"requested_by": by})
         if is_new:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # nothing is left to convert

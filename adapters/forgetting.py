@@ -40,10 +40,10 @@ from django.db.models import QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import placing
 from adapters.engines import client as control
 from adapters.errors import EngineUnavailable, NothingToVouchFor
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
+from adapters.placement import local_cache
 from adapters.routing import publisher
 from foundation import locks
 
@@ -143,7 +143,7 @@ def _name_of(version: AdapterVersion, known: dict[str, str]) -> str:
         return version.engine_name
     files = (version.config_sha256, version.sha256)
     modules = {name: root for name, root in known.items() if not name.startswith("v_")}
-    return next((name for name, root in modules.items() if placing.digests(Path(root)) == files), "")
+    return next((name for name, root in modules.items() if local_cache.digests(Path(root)) == files), "")
 
 
 def _free(engine: Engine, row: EngineErasure, loads: int) -> None:
@@ -163,7 +163,7 @@ def _free(engine: Engine, row: EngineErasure, loads: int) -> None:
 
 def _was_laid(row: EngineErasure) -> bool:
     placed = row.erasure.version.placements.filter(engine__name=row.engine, loads__gt=0)
-    return placing.is_laid(row.erasure.version) or placed.exists()
+    return local_cache.is_laid(row.erasure.version) or placed.exists()
 
 
 def _was_restarted(engine: Engine, row: EngineErasure) -> bool:
@@ -182,7 +182,7 @@ def _delete_copy(row: EngineErasure) -> bool:
     others = EngineErasure.objects.filter(erasure=row.erasure_id, memory_free_at=None)
     if row.memory_free_at is None or others.exists():
         return False
-    path = placing.path_of(row.erasure.version)
+    path = local_cache.path_of(row.erasure.version)
     try:
         for folder in path.parent.glob(f"{path.name}*"):
             shutil.rmtree(folder)

@@ -7,11 +7,11 @@ from adapters.catalog.queries import usable as playground_styles
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
 from adapters.object_store import Upload
-from adapters.planning import demand
+from adapters.placement.planner import demand
+from adapters.placement.transitions import is_answering
 from adapters.routing.publisher import publish as publish_routes
 from adapters.routing.publisher import republish_stale
 from adapters.routing.route_table import routes_of
-from adapters.serving import is_answering
 from adapters.uploads import About
 from adapters.uploads import begin as begin_upload
 from adapters.uploads import finish as finish_upload

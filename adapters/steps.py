@@ -13,9 +13,10 @@ from django.db import transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from adapters import conversions, object_store, planning, quota, uploads
+from adapters import conversions, object_store, quota, uploads
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status
+from adapters.placement import planner
 from adapters.routing import publisher
 from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, examine
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
@@ -255,7 +256,7 @@ def _push(version: AdapterVersion) -> bool:
         if not version.move(before=Status.VALID, after=Status.PUSHING):
             return False
         version.placements.filter(is_wanted=False).update(note="")  # refused before: now tried again
-        planning.want(version)
+        planner.want(version)
         publisher.changed(version.style)
     return True
 
@@ -264,4 +265,4 @@ def _watch(version: AdapterVersion) -> None:
     """Say so when nobody does the pushing; the work itself is done beside each engine."""
     engines = Engine.objects.filter(placements__version=version)
     if not engines.exclude(pk__in=Engine.objects.silent()).exists():
-        version.wait(planning.SILENT)
+        version.wait(planner.SILENT)

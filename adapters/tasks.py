@@ -2,10 +2,11 @@
 
 from celery import shared_task
 
-from adapters import conversions, erasing, forgetting, planning, pruning, reconciling, steps, uploads
+from adapters import conversions, erasing, forgetting, pruning, steps, uploads
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Engine, Erasure, Status
+from adapters.placement import planner, reconciler
 from adapters.quality import samples
 from adapters.releases import aliases
 from adapters.routing import publisher
@@ -42,7 +43,7 @@ def advance_all() -> None:
 @shared_task
 def plan() -> None:
     """Decide anew what is wanted where."""
-    for engine in planning.plan_all():
+    for engine in planner.plan_all():
         ring(RECONCILE, engine.name, queue=engine.queue)
 
 
@@ -52,7 +53,7 @@ def reconcile(engine_name: str) -> None:
     engine = Engine.objects.select_related("base_model").get(name=engine_name)
     if engine.is_gone:
         return
-    is_behind = reconciling.reconcile(engine)
+    is_behind = reconciler.reconcile(engine)
     for erasure_id in forgetting.forget(engine):
         ring(ERASE, str(erasure_id))
     if is_behind:

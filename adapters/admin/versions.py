@@ -9,10 +9,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from adapters import bells, serving
+from adapters import bells
 from adapters.admin.rows import ReadOnly
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
+from adapters.placement import transitions
 from foundation.console import OperatorAdmin, operator_action
 
 
@@ -69,7 +70,7 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def retry(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
-        serving.retry(version)
+        transitions.retry(version)
         bells.ring_advance(version.pk)
 
     @operator_action(
@@ -79,4 +80,4 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def retire(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
-        serving.retire(version)
+        transitions.retire(version)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import bells, conversions, quota, serving, uploads
+from adapters import bells, conversions, quota, uploads
 from adapters.errors import (
     NoBaseModel,
     NothingToConvert,
@@ -21,6 +21,7 @@ from adapters.errors import (
     VersionMoved,
 )
 from adapters.models import Style
+from adapters.placement import transitions
 from adapters.uploads import About
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
@@ -97,7 +98,7 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Push a failed version again."""
     version = own_version(request, version_id)
     try:
-        serving.retry(version)
+        transitions.retry(version)
         bells.ring_advance(version.pk)
     except VersionMoved as error:
         messages.error(request, error.message)

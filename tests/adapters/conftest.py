@@ -11,10 +11,11 @@ import pytest
 from kombu import Connection
 from safetensors.numpy import save
 
-from adapters import bells, object_store, reconciling, serving, steps, uploads
+from adapters import bells, object_store, steps, uploads
 from adapters.catalog import queries
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
+from adapters.placement import reconciler, transitions
 from adapters.uploads import About
 from config.celery import app
 from tenants.public import Tenant, house
@@ -158,7 +159,7 @@ def served(tenant: Tenant, slug: str, engine: Engine, files: Files | None = None
     """Return a version that went the whole way."""
     version = uploaded(tenant, slug, files)
     steps.advance(version)
-    reconciling.reconcile(Engine.objects.get(pk=engine.pk))
+    reconciler.reconcile(Engine.objects.get(pk=engine.pk))
     version.refresh_from_db()
     assert version.status == Status.SERVING, (version.note, version.findings, version.failure)
     return version
@@ -176,7 +177,7 @@ def known(
     version.history.create(status=before)
     placement = Placement.objects.create(engine=engine, version=version)
     if status == Status.SERVING:
-        serving.found(placement, version.engine_name)
+        transitions.found(placement, version.engine_name)
     return version
 
 

@@ -14,9 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 from safetensors.numpy import load, save
 
-from adapters import conversions, object_store, reconciling, steps, uploads
+from adapters import conversions, object_store, steps, uploads
 from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
+from adapters.placement import reconciler
 from adapters.validation import BaseShape, Linear, examine
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
@@ -151,7 +152,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
     assert (version.status, version.size_bytes) == (Status.PUSHING, len(files[WEIGHTS_FILE]))
     assert stored(version) == files
     assert object_store.uploaded_size(version.pk, "adapter.zip") is None
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
 

@@ -10,10 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import erasing, forgetting, object_store, placing, reports, serving, tasks, uploads
+from adapters import erasing, forgetting, object_store, reports, tasks, uploads
 from adapters.catalog import queries, sharing
 from adapters.errors import NothingToVouchFor, StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
+from adapters.placement import local_cache, transitions
 from foundation import valkey as keys
 from tests.adapters.conftest import (
     adapter_files,
@@ -81,7 +82,7 @@ def keys_of(version) -> list[str]:
 
 
 def test_a_deleted_version_is_gone_after_the_engines_restart(engine, vllm, version):
-    laid = placing.path_of(version)
+    laid = local_cache.path_of(version)
     erasure = go_on(erase(version))
     assert version.engine_name not in vllm.loaded
     assert [object_store._head(key) for key in keys_of(version)] == [None] * 4
@@ -106,7 +107,7 @@ def test_loads_of_others_free_the_memory_too_but_not_while_stragglers_may_run(ac
         served(acme, "other", engine, adapter_files(seed=seed))
     erasure = go_on(erasure)
     assert not on_engine(erasure).memory_free_at
-    assert placing.is_laid(version)
+    assert local_cache.is_laid(version)
 
     early = timezone.now() - forgetting.STRAGGLERS
     EngineErasure.objects.update(unregistered_at=early)
@@ -115,7 +116,7 @@ def test_loads_of_others_free_the_memory_too_but_not_while_stragglers_may_run(ac
     served(acme, "other", engine, adapter_files(seed=4))
     erasure = go_on(go_on(erasure))
     assert (erasure.finished_at is not None, on_engine(erasure).proof) == (True, "eviction")
-    assert not placing.is_laid(version)
+    assert not local_cache.is_laid(version)
 
 
 def test_a_restart_counts_also_where_the_clocks_say_that_it_was_before_the_unloading(vllm, version):
@@ -242,10 +243,10 @@ def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(
     erasure = go_on(erasure)
     free = erasure.engines.get(engine=engine.name)
     assert (free.memory_free_at is not None, free.copy_gone_at) == (True, None)
-    assert placing.is_laid(version)
+    assert local_cache.is_laid(version)
     restart(another_vllm)
     assert go_on(go_on(erasure)).finished_at
-    assert not placing.is_laid(version)
+    assert not local_cache.is_laid(version)
 
 
 def test_an_operator_vouches_for_an_engine_that_nobody_can_look_at(operator_client, engine, vllm, version):
@@ -355,7 +356,7 @@ def test_an_erased_version_comes_back_by_no_door(acme, engine, vllm, version):
     erasure = go_on(erase(version))
     version.refresh_from_db()
     with pytest.raises(VersionMoved):
-        serving.retry(version)
+        transitions.retry(version)
     uploads.finish(version)
     go_on(erasure)
     version.refresh_from_db()
@@ -388,7 +389,7 @@ def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, 
     queries.set_public(first.style)
     queries.select(charlies, first.style)
     assert erasing.losers(first) == erasing.losers(second) == 0
-    serving.retire(first)
+    transitions.retire(first)
     assert erasing.losers(AdapterVersion.objects.get(pk=second.pk)) == 1
 
 

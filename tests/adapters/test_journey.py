@@ -10,9 +10,10 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import object_store, reconciling, serving, steps, tasks, uploads
+from adapters import object_store, steps, tasks, uploads
 from adapters.errors import NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
+from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from foundation import valkey as keys
 from tenants.public import Tenant
@@ -38,7 +39,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     version = AdapterVersion.objects.get(pk=answer.json()["version"])
     publisher.publish(acme.pk)  # as when somebody asks for the first time
     assert steps.advance(version) == [engine]
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
 
     version.refresh_from_db()
     assert history(version) == ["uploading", "uploaded", "valid", "pushing", "serving"]
@@ -60,9 +61,9 @@ def test_the_newest_serving_version_answers_and_the_one_before_returns(acme, eng
     second = uploaded(acme, "noir", adapter_files(seed=1))
     assert Style.objects.get().live_version == first
     steps.advance(second)
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert Style.objects.get().live_version == second
-    serving.retire(second)
+    transitions.retire(second)
     assert Style.objects.get().live_version == first
 
 
@@ -96,7 +97,7 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
     steps.advance(version)
     for form in forms:
         post(form, others[form.file])
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     laid = folder / str(version.pk)
     assert {name: (laid / name).read_bytes() for name in files} == files
 
@@ -107,7 +108,7 @@ def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme,
     client = object_store._client()
     for file, content in adapter_files(seed=9).items():
         client.put_object(Bucket="polyscribe", Key=object_store.sealed_key(version.pk, file), Body=content)
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
     assert "upload the adapter again" in version.failure
@@ -139,7 +140,7 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
     assert version.status == Status.PUSHING
 
     vllm.stop()
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.note) == (
         Status.PUSHING,
@@ -147,7 +148,7 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
     )
     assert not Engine.objects.get().is_healthy
     vllm.start()
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.note) == (Status.SERVING, "")
 
@@ -158,7 +159,7 @@ def test_a_lost_storage_holds_up_only_what_is_not_laid_yet(acme, engine, vllm):
     steps.advance(new)
     vllm.restart()
     with storage_down():
-        reconciling.reconcile(engine)
+        reconciler.reconcile(engine)
     new.refresh_from_db()
     assert set(vllm.loaded) == {"identity", laid.engine_name}
     assert new.note == StorageUnavailable().message
@@ -202,7 +203,7 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
             start.wait()
             for _ in range(3):
                 steps.advance(AdapterVersion.objects.get(pk=version.pk))
-                reconciling.reconcile(Engine.objects.get())
+                reconciler.reconcile(Engine.objects.get())
         except Exception as error:  # noqa: BLE001
             faults.append(error)
         finally:
@@ -226,11 +227,11 @@ def test_a_version_retired_while_it_is_loaded_does_not_serve(acme, engine, vllm)
 
     def retire(name):
         if name == version.engine_name:
-            serving.retire(AdapterVersion.objects.get(pk=version.pk))
+            transitions.retire(AdapterVersion.objects.get(pk=version.pk))
             connection.close()
 
     vllm.before_load = retire
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.RETIRED
     assert version.engine_name not in vllm.loaded

@@ -5,9 +5,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import serving
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
+from adapters.placement import transitions
 from tests.adapters.conftest import adapter_files, known
 
 
@@ -101,7 +101,7 @@ def test_steps_are_polled_until_the_version_is_final(alice_client, acme, engine)
     page = alice_client.get(steps)
     assert "The engine does not answer." in page.text
     assert "every 1s" in page.text
-    serving.found(version.placements.get(), version.engine_name)
+    transitions.found(version.placements.get(), version.engine_name)
     page = alice_client.get(steps)
     assert "every 1s" not in page.text
     assert page.context["version"].status == Status.SERVING
@@ -133,7 +133,7 @@ def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engin
     retire = reverse("adapters:retire", args=[version.pk])
     second = known(acme, "noir", engine, goes_live=False)
     assert "at_once" not in alice_client.get(page).text, "the second one would answer"
-    serving.retire(second)
+    transitions.retire(second)
     assert "1 other workspace loses the style" in alice_client.get(page).text
     assert "Others have this style (1)" in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
     assert AdapterVersion.objects.get(pk=version.pk).status == Status.SERVING

@@ -1,10 +1,10 @@
-"""`manage.py registerengine`: see adapters/registering.py."""
+"""`manage.py registerengine`: see adapters/placement/registering.py."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from adapters import registering
+from adapters.placement import registering
 from foundation.errors import DomainError
 
 

@@ -6,11 +6,11 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from adapters import registering
 from adapters.engines import capacity
 from adapters.engines.capacity import GB, Comparison, Layers, Limits
 from adapters.errors import EngineGone
 from adapters.models import Engine
+from adapters.placement import registering
 from tests.adapters.conftest import known, twin_of
 
 MB = 10**6

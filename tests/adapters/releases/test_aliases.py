@@ -9,9 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import serving, tasks
+from adapters import tasks
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Probe, Release, Status, Style
+from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
 from tenants.public import record
 from tests.adapters.conftest import known
@@ -57,7 +58,7 @@ def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(
     assert live() == 4
     late = known(acme, "noir", engine, status=Status.PUSHING)
     known(acme, "noir", engine, goes_live=True)
-    serving.found(late.placements.get(), late.engine_name)
+    transitions.found(late.placements.get(), late.engine_name)
     assert live() == 6, "one that comes late does not replace a newer one"
 
 
@@ -65,8 +66,8 @@ def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versi
     newest = known(acme, "noir", engine, goes_live=True)
     aliases.roll_back(style(), None)
     placement = newest.placements.get()
-    serving.lost(placement)
-    serving.found(placement, newest.engine_name)
+    transitions.lost(placement)
+    transitions.found(placement, newest.engine_name)
     assert live() == 1
 
 
@@ -94,7 +95,7 @@ def test_promoting_and_rolling_back_are_written_down(alice, versions):
 def test_only_a_version_that_serves_is_promoted_or_tried(acme, engine, versions):
     first, second, third = versions
     aliases.promote(third, None)
-    serving.retire(first)
+    transitions.retire(first)
     pushing = known(acme, "noir", engine, status=Status.PUSHING)
     for version in (first, pushing):
         with pytest.raises(NotServing, match=f"Version {version.number} does not serve"):
@@ -145,12 +146,12 @@ def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     aliases.promote(third, None)
     aliases.promote(second, None)
     aliases.begin_canary(first, 10, None)
-    serving.retire(second)
+    transitions.retire(second)
     assert (live(), canary()) == (3, None)
     assert "Version 2 was retired." in Release.objects.values_list("reason", flat=True)
-    serving.refused(third.placements.get(), "Not stored.", by_engine=False)
+    transitions.refused(third.placements.get(), "Not stored.", by_engine=False)
     assert live() == 1
-    serving.retire(first)
+    transitions.retire(first)
     assert live() is None
     assert moves()[-1] == "No version answers"
 
@@ -167,23 +168,23 @@ def test_the_sample_line_is_always_the_live_version_s(versions):
     assert style().sample == "I am 1."
     aliases.promote(third, None)
     assert style().sample == "", "it has not answered yet"
-    serving.retire(third)
+    transitions.retire(third)
     assert style().sample == "I am 1."
-    serving.retire(second)
-    serving.retire(first)
+    transitions.retire(second)
+    transitions.retire(first)
     assert style().sample == ""
 
 
 def test_a_canary_that_ends_is_dropped(versions):
     aliases.begin_canary(versions[1], 10, None)
-    serving.retire(versions[1])
+    transitions.retire(versions[1])
     assert (live(), canary()) == (1, None)
 
 
 def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_serves(versions):
     _, second, third = versions
     deeds = [lambda: aliases.promote(second, None), lambda: aliases.promote(third, None)]
-    deeds += [lambda: serving.retire(AdapterVersion.objects.get(pk=third.pk))]
+    deeds += [lambda: transitions.retire(AdapterVersion.objects.get(pk=third.pk))]
     start, faults = Barrier(len(deeds)), []
 
     def run(deed):

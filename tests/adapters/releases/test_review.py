@@ -8,10 +8,11 @@ import json
 import pytest
 from django.urls import reverse
 
-from adapters import erasing, serving
+from adapters import erasing
 from adapters.catalog import queries, sharing
 from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
+from adapters.placement import transitions
 from adapters.public import find_style, playground_styles
 from adapters.releases import aliases
 from adapters.routing import publisher, route_table
@@ -98,10 +99,10 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
     next_version(noir, engine)
     first, second, _ = AdapterVersion.objects.order_by("number")
     assert erasing.losers(second) == 0
-    serving.retire(second)
+    transitions.retire(second)
     assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
     assert erasing.losers(first) == 1
-    serving.retire(first)
+    transitions.retire(first)
     assert published(charlies) == {}
     assert published(acme)[MODEL] == 3
     assert not queries.others_styles(charlies)[0].live_version
@@ -220,7 +221,7 @@ def test_a_style_that_was_lent_as_well_is_the_approved_one(noir, engine, charlie
 def test_the_house_s_styles_approve_themselves(poetry, engine, charlies):
     queries.select(charlies, poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
-    serving.found(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
+    transitions.found(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2
     queries.describe(poetry, name="Verse")
     assert queries.others_styles(charlies)[0].name == "Verse"

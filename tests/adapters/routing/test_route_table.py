@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from adapters import reconciling, serving
 from adapters.catalog import queries
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
+from adapters.placement import reconciler, transitions
 from adapters.public import find_style, playground_styles
 from adapters.releases import aliases
 from adapters.routing import publisher, route_table
@@ -116,7 +116,7 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     assert versions_of(published(valkey, acme)) == {**both, **canary, "base": None}
 
     aliases.promote(third, None)
-    serving.retire(second)
+    transitions.retire(second)
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
     assert versions_of(published(valkey, acme)) == {**both, "base": None}
@@ -135,7 +135,7 @@ def test_retiring_and_hiding_end_the_route_of_everybody(valkey, poetry, acme):
     assert set(published(valkey, acme)) == {"base"}
     queries.set_public(poetry)
     assert set(published(valkey, acme)) == {"poetry", "poetry@live", "poetry@1", "base"}
-    serving.retire(poetry.live_version)
+    transitions.retire(poetry.live_version)
     assert set(published(valkey, acme)) == {"base"}
 
 
@@ -158,7 +158,7 @@ def test_a_private_style_is_nobody_elses_and_its_short_name_wins(valkey, poetry,
     with pytest.raises(StyleNotFound):
         queries.select(charlies, own)
 
-    serving.retire(AdapterVersion.objects.get(style=own))
+    transitions.retire(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
     assert published(valkey, acme) == route_table.fields_of(acme.pk)
 
@@ -174,9 +174,9 @@ def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, 
     assert "noir@1" not in published(valkey, acme)
 
     placement = Placement.objects.select_related("version__style__owner").get()
-    serving.found(placement, version.engine_name)
+    transitions.found(placement, version.engine_name)
     assert route(valkey, acme, "noir")["places"][0]["lora"] == version.engine_name
-    serving.lost(placement)
+    transitions.lost(placement)
     assert route(valkey, acme, "noir") == route(valkey, acme, "noir@1") == loading
 
     AdapterVersion.objects.update(status=Status.REJECTED)
@@ -196,7 +196,7 @@ def test_the_base_goes_through_the_identity_on_cpu_only(valkey, acme, engine):
 def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(valkey, acme, engine, vllm):
     version = known(acme, "noir", engine)
     second = twin_of(engine, "second", max_model_len=1024)
-    serving.found(Placement.objects.create(engine=second, version=version), version.engine_name)
+    transitions.found(Placement.objects.create(engine=second, version=version), version.engine_name)
     Engine.objects.update(is_healthy=True)
 
     def places(name):
@@ -205,7 +205,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     assert places("noir") == places("base") == ["local", "second"]
     assert route_table.routes_of(acme.pk)["noir"]["max_model_len"] == 1024
     vllm.stop()
-    reconciling.reconcile(Engine.objects.get(name="local"))
+    reconciler.reconcile(Engine.objects.get(name="local"))
     assert acme in Tenant.objects.stale()
     publisher.republish_stale()
     told = [(place["engine"], place["healthy"]) for place in route(valkey, acme, "noir")["places"]]
@@ -216,7 +216,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     Engine.objects.filter(name="local").update(is_draining=True)
     assert places("noir") == places("base") == ["second", "local"]
     Engine.objects.filter(name="second").update(is_draining=False)
-    serving.lost(Placement.objects.get(engine__name="second"))
+    transitions.lost(Placement.objects.get(engine__name="second"))
     assert (places("noir"), places("base")) == (["local"], ["second"])  # it serves until another one does
     Engine.objects.filter(name="local").update(is_gone=True)
     assert route_table.routes_of(acme.pk)["noir"]["state"] == "loading"
@@ -231,7 +231,7 @@ def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, m
     with monkeypatch.context() as patch:
         patch.setattr(keys, "client", down)
         queries.select(acme, poetry)  # committed all the same
-        serving.retire(poetry.live_version)
+        transitions.retire(poetry.live_version)
         with pytest.raises(RedisError):
             publisher.republish_stale()
     assert set(published(valkey, acme)) == {"base"}

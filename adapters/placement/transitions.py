@@ -6,10 +6,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from adapters import planning
 from adapters.engines import client as control
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement, Status
+from adapters.placement import planner
 from adapters.releases import aliases
 from adapters.routing import publisher
 
@@ -82,8 +82,8 @@ def refused(placement: Placement, reason: str, *, by_engine: bool) -> None:
         )
         if version.placements.filter(is_wanted=True).exists():
             return
-        if planning.takers(version).exists():
-            planning.want(version)
+        if planner.takers(version).exists():
+            planner.want(version)
             return
         if by_engine and version.status == Status.SERVING:
             version.wait(REFUSED_NOW.format(reason=reason)[:300])

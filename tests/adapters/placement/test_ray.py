@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from adapters import object_store, planning, reconciling, serving, steps
+from adapters import object_store, steps
 from adapters.models import IDENTITY, Engine, Placement, Status
+from adapters.placement import planner, reconciler, transitions
 from adapters.routing.route_table import routes_of
 from tests.adapters.conftest import adapter_files, served, uploaded
 from tests.adapters.fakes import BASE, FakeEngine
@@ -61,7 +62,7 @@ def test_a_version_serves_under_the_clusters_name_without_being_laid(acme, clust
 
 
 def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, cluster, ray):
-    reconciling.reconcile(cluster)
+    reconciler.reconcile(cluster)
     (place,) = routes_of(acme.pk)["base"]["places"]
     assert place["lora"] == f"{BASE}:{ray.identity}"
     assert object_store.remaining(UUID(ray.identity), [])
@@ -71,7 +72,7 @@ def test_a_version_without_effect_is_refused(acme, cluster, ray):
     ray.effect = 0.0
     version = uploaded(acme)
     steps.advance(version)
-    reconciling.reconcile(cluster)
+    reconciler.reconcile(cluster)
     version.refresh_from_db()
     assert version.status == Status.FAILED
     assert "it is only rounding" in version.failure
@@ -83,7 +84,7 @@ def test_what_serves_elsewhere_serves_on_a_new_cluster_at_once(acme, engine, clu
     versions = [served(acme, slug, engine, adapter_files(seed=seed)) for seed, slug in enumerate(("a", "b"))]
     Engine.objects.update(is_draining=False)
     Placement.objects.bulk_create(Placement(engine=cluster, version=version) for version in versions)
-    reconciling.reconcile(cluster)
+    reconciler.reconcile(cluster)
     assert cluster.placements.exclude(loaded_at=None).count() == 2
     assert ray.pulled == []
 
@@ -91,19 +92,19 @@ def test_what_serves_elsewhere_serves_on_a_new_cluster_at_once(acme, engine, clu
 def test_a_cluster_that_restarts_keeps_its_versions(acme, cluster, ray):
     served(acme, "noir", cluster)
     ray.core_is_dead = True
-    reconciling.reconcile(cluster)
+    reconciler.reconcile(cluster)
     cluster.refresh_from_db()
     assert not cluster.is_healthy
     ray.core_is_dead, ray.pulled = False, []
-    reconciling.reconcile(cluster)
+    reconciler.reconcile(cluster)
     cluster.refresh_from_db()
     assert cluster.is_healthy
     assert (cluster.placements.get().loads, ray.pulled) == (1, [])
 
 
 def test_what_is_not_wanted_any_more_leaves(acme, cluster):
-    serving.retire(served(acme, "noir", cluster))
-    planning.plan_all()
-    reconciling.reconcile(cluster)
+    transitions.retire(served(acme, "noir", cluster))
+    planner.plan_all()
+    reconciler.reconcile(cluster)
     assert cluster.placements.get().loaded_as == ""
     assert "noir" not in routes_of(acme.pk)

@@ -9,10 +9,11 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import planning, reconciling, serving, steps
+from adapters import steps
 from adapters.models import Engine, Placement, Status
+from adapters.placement import planner, reconciler, transitions
+from adapters.placement.policy import BUSY_A_MINUTE, Claim, Room, plan
 from adapters.routing.route_table import routes_of
-from adapters.spreading import BUSY_A_MINUTE, Claim, Room, plan
 from tenants.models import UsageEvent
 from tenants.public import issue, recent_requests
 from tests.adapters.conftest import adapter_files, known, served, twin_of, uploaded
@@ -197,27 +198,27 @@ def test_a_plan_without_changes_writes_nothing_and_asks_few_questions(
     for number in range(12):
         known(acme, f"style-{number}", engine)
     Engine.objects.update(is_healthy=True, checked_at=timezone.now())
-    assert planning.plan_all() == [second]  # it is empty
+    assert planner.plan_all() == [second]  # it is empty
     Placement.objects.filter(loaded_at=None).update(loaded_at=timezone.now())
-    while planning.plan_all():
+    while planner.plan_all():
         Placement.objects.filter(loaded_at=None, is_wanted=True).update(loaded_at=timezone.now())
     with django_assert_max_num_queries(9):
-        assert planning.plan_all() == []
+        assert planner.plan_all() == []
 
 
 @db
 def test_a_cold_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_next_plan(acme, engine, vllm):
     Engine.objects.update(is_healthy=True, checked_at=timezone.now(), max_adapters=1)
     warm, cold = known(acme, "warm", engine), known(acme, "cold", engine)
-    planning.plan_all()
+    planner.plan_all()
     assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {cold}  # it was used last
-    planning.demand(str(warm.pk))
-    planning.plan_all()
+    planner.demand(str(warm.pk))
+    planner.plan_all()
     assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {warm}
     Engine.objects.update(max_adapters=2)
-    planning.demand(str(cold.pk))
+    planner.demand(str(cold.pk))
     assert Placement.objects.filter(is_wanted=True).count() == 2
-    planning.demand(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
+    planner.demand(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
 
 
 @db
@@ -226,13 +227,13 @@ def test_a_refused_version_is_not_wanted_there_again_until_it_is_pushed_again(ac
     version = uploaded(acme)
     Engine.objects.filter(name="second").update(is_draining=True)
     steps.advance(version)
-    reconciling.reconcile(Engine.objects.get(name="local"))
-    planning.plan_all()
+    reconciler.reconcile(Engine.objects.get(name="local"))
+    planner.plan_all()
     assert version.placements.get().is_wanted is False
     vllm.refuses_with = ""
-    serving.retry(version)
+    transitions.retry(version)
     steps.advance(version)
-    reconciling.reconcile(Engine.objects.get(name="local"))
+    reconciler.reconcile(Engine.objects.get(name="local"))
     version.refresh_from_db()
     assert version.status == Status.SERVING
 
@@ -243,16 +244,16 @@ def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine
     version = served(acme, "noir", engine, adapter_files())
     Engine.objects.filter(name="local").update(is_draining=True)
     Engine.objects.filter(name="second").update(is_draining=False)
-    assert planning.plan_all() == [second]
-    reconciling.reconcile(Engine.objects.get(name="second"))
-    planning.plan_all()
+    assert planner.plan_all() == [second]
+    reconciler.reconcile(Engine.objects.get(name="second"))
+    planner.plan_all()
     assert [p.engine.name for p in version.placements.filter(is_wanted=True)] == ["second"]
     [place] = routes_of(acme.pk)["noir"]["places"]
     assert place["engine"] == "second"
-    reconciling.reconcile(Engine.objects.get(name="local"))
+    reconciler.reconcile(Engine.objects.get(name="local"))
     assert version.engine_name in vllm.loaded  # requests may still be on their way
-    monkeypatch.setattr(reconciling, "LEAVES_AFTER", timedelta(0))
-    reconciling.reconcile(Engine.objects.get(name="local"))
+    monkeypatch.setattr(reconciler, "LEAVES_AFTER", timedelta(0))
+    reconciler.reconcile(Engine.objects.get(name="local"))
     assert set(vllm.loaded) == {"identity"}
 
 
@@ -263,19 +264,19 @@ def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_anot
     Engine.objects.filter(name="second").update(is_draining=True)
     version = served(acme, "noir", engine, adapter_files())
     Engine.objects.update(is_draining=False)
-    planning.plan_all()
+    planner.plan_all()
     assert Engine.objects.get(name="local").is_healthy
 
     gone_at = timezone.now() - timedelta(seconds=31)
     Engine.objects.filter(name="local").update(checked_at=gone_at)
-    planning.plan_all()
+    planner.plan_all()
     dead = Engine.objects.get(name="local")
-    assert (dead.is_healthy, dead.note) == (False, planning.SILENT)
-    planning.demand(str(version.pk))
-    reconciling.reconcile(Engine.objects.get(name="second"))
+    assert (dead.is_healthy, dead.note) == (False, planner.SILENT)
+    planner.demand(str(version.pk))
+    reconciler.reconcile(Engine.objects.get(name="second"))
     assert {place["engine"] for place in routes_of(acme.pk)["noir"]["places"]} >= {"second"}
 
-    reconciling.reconcile(dead)  # it is back
+    reconciler.reconcile(dead)  # it is back
     assert Engine.objects.get(name="local").is_healthy
 
 
@@ -286,8 +287,8 @@ def test_who_waits_is_let_in_long_before_giving_up_although_another_was_waited_f
     Placement.objects.filter(version=asked).update(is_wanted=False)
     lately = timezone.now() - timedelta(seconds=25)
     Placement.objects.filter(version=before).update(is_wanted=True, asked_at=lately)
-    planning.demand(str(asked.pk))
-    planning.plan_all()
+    planner.demand(str(asked.pk))
+    planner.plan_all()
     assert [place.version for place in Placement.objects.filter(is_wanted=True)] == [asked]
 
 

@@ -18,11 +18,11 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from adapters import placing, serving
 from adapters.engines import client as control
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
 from adapters.models import AdapterVersion, Engine, Placement, Status
-from adapters.planning import ASKED_FOR
+from adapters.placement import local_cache, transitions
+from adapters.placement.planner import ASKED_FOR
 from adapters.quality import effect_probe
 from foundation.errors import DomainError, Unavailable
 from tenants.public import Demand, recent_requests
@@ -85,7 +85,7 @@ def admit(engine: Engine, names: Mapping[Placement, str], *, loads: int = 0) -> 
     Raises EngineUnavailable.
     """
     if known := {one: name for one, name in names.items() if _serves(one)}:
-        serving.found_all(known, loads=loads)
+        transitions.found_all(known, loads=loads)
     for placement, name in names.items():
         if not _serves(placement):
             _prove(engine, placement, name, loads)
@@ -107,7 +107,7 @@ def _queue(engine: Engine, waiting: set[int]) -> list[Missing]:
     missing = engine.placements.missing().filter(version__status__in=(Status.PUSHING, Status.SERVING))
     rows = missing.exclude(pk__in=waiting)
     queue = [Missing(*row) for row in rows.values_list(*Missing._fields)]
-    return [one for one in queue if not waiting or os.path.isdir(placing.folder_of(one.version_id))]
+    return [one for one in queue if not waiting or os.path.isdir(local_cache.folder_of(one.version_id))]
 
 
 def _portion(queue: list[Missing], used: Used) -> Sequence[Placement]:
@@ -146,7 +146,7 @@ def _load(engine: Engine, portion: Sequence[Placement]) -> set[int]:
 
 
 def _lay_and_load(engine: Engine, version: AdapterVersion) -> None:
-    control.load(engine, version.engine_name, str(placing.lay(version)))
+    control.load(engine, version.engine_name, str(local_cache.lay(version)))
 
 
 def _confirm(engine: Engine, taken: Sequence[Placement]) -> None:
@@ -154,7 +154,7 @@ def _confirm(engine: Engine, taken: Sequence[Placement]) -> None:
     listed = control.loaded(engine)
     names = {placement: placement.version.engine_name for placement in taken}
     confirmed = {
-        one: name for one, name in names.items() if listed.get(name) == placing.folder_of(one.version_id)
+        one: name for one, name in names.items() if listed.get(name) == local_cache.folder_of(one.version_id)
     }
     admit(engine, confirmed, loads=1)
     for placement in names.keys() - confirmed.keys():
@@ -173,7 +173,7 @@ def _prove(engine: Engine, placement: Placement, name: str, loads: int) -> None:
             raise
         _put_off(placement, error.message)
     else:
-        serves = serving.found(placement, name, loads=loads)  # False: it was retired meanwhile
+        serves = transitions.found(placement, name, loads=loads)  # False: it was retired meanwhile
     if not serves and name == placement.version.engine_name:  # else it is a module of the engine's own
         control.unload(engine, name)
 
@@ -189,4 +189,4 @@ def _put_off(placement: Placement, note: str) -> None:
 def _refuse(placement: Placement, error: DomainError) -> None:
     logger.warning("%s on %s: %s", placement.version, placement.engine, error.message)
     reason = str(error.facts["reason"]) if isinstance(error, EngineRefused) else error.message
-    serving.refused(placement, reason, by_engine=isinstance(error, EngineRefused))
+    transitions.refused(placement, reason, by_engine=isinstance(error, EngineRefused))

@@ -17,11 +17,11 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters import clusters, loading, placing, serving
 from adapters.engines import client as control
 from adapters.engines import identity
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
 from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status, engine_name_of
+from adapters.placement import loader, local_cache, ray, transitions
 from adapters.routing import publisher
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from foundation import locks
@@ -67,7 +67,7 @@ def _reconcile(engine: Engine) -> bool:
         if engine.kind == Engine.Kind.RAY:
             control.check(engine)
             _report(engine, is_healthy=True, note="")
-            return clusters.bring_up(engine)
+            return ray.bring_up(engine)
         present = control.loaded(engine)
         wanted = _wanted(engine)
         _note_start(engine)
@@ -76,10 +76,10 @@ def _reconcile(engine: Engine) -> bool:
         note = _ensure_identity(engine, present) or _note_of(modules)
         _report(engine, is_healthy=True, note=note)
         _note_changes(engine, present, wanted, modules)
-        return not engine.is_draining and loading.load_missing(engine)
+        return not engine.is_draining and loader.load_missing(engine)
     except EngineUnavailable as error:
         _report(engine, is_healthy=False, note=error.message)
-        loading.hold_up(engine, error.message)
+        loader.hold_up(engine, error.message)
         return False
 
 
@@ -103,7 +103,7 @@ def _note_start(engine: Engine) -> None:
 
 def _unload_strangers(engine: Engine, present: Present, wanted: list[Wanted]) -> None:
     """Unload our names that lead to another folder than ours, and those that nobody wants any more."""
-    right = {one.engine_name: placing.folder_of(one.version_id) for one in wanted}
+    right = {one.engine_name: local_cache.folder_of(one.version_id) for one in wanted}
     wrong = {name for name, root in present.items() if OURS.fullmatch(name) and right.get(name) != root}
     if wrong:
         unwanted = {UUID(name.removeprefix("v_")) for name in wrong - right.keys()}
@@ -145,8 +145,8 @@ def _note_changes(engine: Engine, present: Present, wanted: list[Wanted], module
     if not changed:
         return
     placements = list(Placement.objects.filter(pk__in=changed).select_related("version__style"))
-    serving.lost(*(one for one in placements if not names[one.pk]))
-    loading.admit(engine, {one: names[one.pk] for one in placements if names[one.pk]})
+    transitions.lost(*(one for one in placements if not names[one.pk]))
+    loader.admit(engine, {one: names[one.pk] for one in placements if names[one.pk]})
 
 
 def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
@@ -189,4 +189,4 @@ def _digests_of(folder: Path) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=64)
 def _digests_at(folder: Path, _stamps: tuple[tuple[int, int], ...]) -> tuple[str, str] | None:
-    return placing.digests(folder)
+    return local_cache.digests(folder)

@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
-from adapters import spreading
 from adapters.bells import PLAN, RECONCILE, ring
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
+from adapters.placement import policy
 from adapters.routing import publisher
 from foundation import locks
 from tenants.public import Demand, recent_requests
@@ -134,11 +134,11 @@ def _plan(base_model_id: int) -> set[int]:
     is_tight = len(engines) > 1 or any(len(versions) > engine.max_adapters for engine in engines)
     used = recent_requests({version.style_id for version in versions}) if is_tight else {}
     claims = [_claim(version, placed[version.pk], engines, used, as_of) for version in versions]
-    return _write(spreading.plan(claims, [_room(engine) for engine in engines]), placed, as_of)
+    return _write(policy.plan(claims, [_room(engine) for engine in engines]), placed, as_of)
 
 
-def _room(engine: Engine) -> spreading.Room:
-    return spreading.Room(engine.pk, engine.max_adapters, not engine.is_draining, engine.is_healthy)
+def _room(engine: Engine) -> policy.Room:
+    return policy.Room(engine.pk, engine.max_adapters, not engine.is_draining, engine.is_healthy)
 
 
 def _claim(
@@ -147,12 +147,12 @@ def _claim(
     engines: list[Engine],
     used: dict[tuple[UUID, int], Demand],
     as_of: datetime,
-) -> spreading.Claim:
+) -> policy.Claim:
     demand = used.get((version.style_id, version.number))
     asked = [place.asked_at for place in placed if place.asked_at]
     refused = {place.engine_id for place in placed if place.is_refused}
     healthy = {engine.pk for engine in engines if engine.is_healthy}
-    return spreading.Claim(
+    return policy.Claim(
         version=version.pk,
         is_asked=version.status == Status.PUSHING or any(at > as_of - ASKED_FOR for at in asked),
         answers=version.pk in (version.style__live_version, version.style__canary_version),

@@ -10,9 +10,10 @@ import pytest
 from django.utils import timezone
 from safetensors.numpy import load_file
 
-from adapters import loading, placing, planning, reconciling, serving, steps
+from adapters import steps
 from adapters.engines import identity
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
+from adapters.placement import loader, local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
 from adapters.routing.route_table import routes_of
 from tests.adapters.conftest import (
@@ -34,7 +35,7 @@ def test_an_engine_that_restarted_gets_everything_again_without_a_download(acme,
     ]
     vllm.restart()
     with storage_down():
-        reconciling.reconcile(engine)
+        reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"identity", *(version.engine_name for version in versions)}
     assert list(Placement.objects.values_list("loads", flat=True)) == [2, 2]
     assert Style.objects.exclude(live_version=None).count() == 2
@@ -46,30 +47,30 @@ def library(acme, engine, vllm, folder) -> list[AdapterVersion]:
     versions = [known(acme, f"style-{seed}", engine) for seed in range(30)]
     for seed, version in enumerate(versions):
         lay(version, adapter_files(seed=seed))
-        vllm.loaded[version.engine_name] = str(placing.path_of(version))
-    reconciling.reconcile(engine)
+        vllm.loaded[version.engine_name] = str(local_cache.path_of(version))
+    reconciler.reconcile(engine)
     return versions
 
 
 def lay(version: AdapterVersion, files: Files) -> None:
-    path = placing.path_of(version)
+    path = local_cache.path_of(version)
     path.mkdir(parents=True)
     for name, content in files.items():
         (path / name).write_bytes(content)
-    config_sha256, sha256 = placing.digests(path)
+    config_sha256, sha256 = local_cache.digests(path)
     AdapterVersion.objects.filter(pk=version.pk).update(config_sha256=config_sha256, sha256=sha256)
 
 
 def watched[T](monkeypatch, look: Callable[[], T]) -> list[T]:
     """Return what is seen whenever versions that were found are written down, until the test ends."""
     seen: list[T] = []
-    found_all = serving.found_all
+    found_all = transitions.found_all
 
     def watching(*args, **kwargs):
         found_all(*args, **kwargs)
         seen.append(look())
 
-    monkeypatch.setattr(serving, "found_all", watching)
+    monkeypatch.setattr(transitions, "found_all", watching)
     return seen
 
 
@@ -79,8 +80,8 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_por
     monkeypatch.setattr(effect_probe, "measure", None)
     published = watched(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
     vllm.restart()
-    assert not reconciling.reconcile(engine)
-    assert published == [loading.PORTION, 30]
+    assert not reconciler.reconcile(engine)
+    assert published == [loader.PORTION, 30]
     assert Placement.objects.exclude(loaded_at=None).count() == 30
     places = [route.get("places") for name, route in routes_of(acme.pk).items() if name != "base"]
     assert all(places)
@@ -89,10 +90,10 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_por
 def test_who_waits_comes_first_also_who_begins_to_wait_meanwhile(engine, vllm, library, monkeypatch):
     first, second = library[20], library[10]
     Placement.objects.filter(version=first).update(asked_at=timezone.now())
-    watched(monkeypatch, lambda: planning.demand(str(second.pk)))
+    watched(monkeypatch, lambda: planner.demand(str(second.pk)))
     vllm.restart()
     engine.refresh_from_db()
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     loads = [name for name in vllm.loads if name != IDENTITY]
     assert loads.index(first.engine_name) == 0
     assert loads.index(second.engine_name) == 1
@@ -100,28 +101,28 @@ def test_who_waits_comes_first_also_who_begins_to_wait_meanwhile(engine, vllm, l
 
 def test_a_pass_ends_in_time_and_says_that_more_is_to_be_done(engine, vllm, library, monkeypatch):
     vllm.restart()
-    monkeypatch.setattr(loading, "PASS_S", 0)
-    assert reconciling.reconcile(engine)
+    monkeypatch.setattr(loader, "PASS_S", 0)
+    assert reconciler.reconcile(engine)
     left = Placement.objects.filter(loaded_at=None).count()
-    assert left == 30 - loading.PORTION
-    assert reconciling.reconcile(engine)
+    assert left == 30 - loader.PORTION
+    assert reconciler.reconcile(engine)
     assert Placement.objects.filter(loaded_at=None).count() == 0
-    assert not reconciling.reconcile(engine)
+    assert not reconciler.reconcile(engine)
 
 
 def test_a_pass_in_which_nothing_changes_asks_few_questions(
     engine, vllm, library, django_assert_max_num_queries
 ):
     with django_assert_max_num_queries(6):
-        reconciling.reconcile(Engine.objects.select_related("base_model").get())
+        reconciler.reconcile(Engine.objects.select_related("base_model").get())
 
 
 def test_the_start_of_an_engines_process_is_written_down(engine, vllm):
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert Engine.objects.get().started_at.timestamp() == pytest.approx(vllm.began_s)
     vllm.restart()
     vllm.began_s += 60
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert Engine.objects.get().started_at.timestamp() == pytest.approx(vllm.began_s)
 
 
@@ -129,7 +130,7 @@ def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
     vllm.effect = 0.0
     version = uploaded(acme)
     steps.advance(version)
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
     assert set(vllm.loaded) == {"identity"}
@@ -137,7 +138,7 @@ def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
 
 def test_a_dead_core_counts_as_down(acme, engine, vllm):
     vllm.core_is_dead = True
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     engine.refresh_from_db()
     assert not engine.is_healthy
     assert engine.note.startswith("The engine answers with error 503")
@@ -145,7 +146,7 @@ def test_a_dead_core_counts_as_down(acme, engine, vllm):
 
 def test_another_key_than_the_engines_is_named(engine, settings):
     settings.ENGINE_API_KEY = "wrong"
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     engine.refresh_from_db()
     assert "check ENGINE_API_KEY" in engine.note
 
@@ -154,17 +155,17 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
     vllm.refuses_with = "While loading {path}/adapter_model.safetensors for {name}: bad\nshape"
     version = uploaded(acme)
     steps.advance(version)
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
     assert version.failure == "While loading the file for the adapter: bad shape"
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert version.placements.get().is_wanted is False  # not tried again by itself
 
     vllm.refuses_with = ""
-    serving.retry(version)
+    transitions.retry(version)
     steps.advance(version)
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.SERVING, "")
 
@@ -182,7 +183,7 @@ def test_a_fault_of_the_machine_is_no_refusal(acme, engine, vllm, fault):
     version = uploaded(acme)
     steps.advance(version)
     vllm.refuses_with = fault
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.PUSHING, "")
     assert fault[:8] in version.note
@@ -194,19 +195,19 @@ def test_what_is_not_wanted_is_unloaded_a_while_later_and_its_files_stay(
     version = served(acme, "noir", engine)
     vllm.loaded[f"v_{'0' * 32}"] = "/somewhere/else"
     vllm.loaded["poetry-bot"] = "/a/static/module"
-    serving.retire(version)
-    reconciling.reconcile(engine)
+    transitions.retire(version)
+    reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"identity", "poetry-bot", version.engine_name}  # requests may be on their way
-    monkeypatch.setattr(reconciling, "LEAVES_AFTER", timedelta(0))
-    reconciling.reconcile(engine)
+    monkeypatch.setattr(reconciler, "LEAVES_AFTER", timedelta(0))
+    reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"identity", "poetry-bot"}
-    assert placing.is_laid(version)
+    assert local_cache.is_laid(version)
 
 
 def test_our_name_on_another_folder_is_loaded_anew(acme, engine, vllm, folder):
     version = served(acme, "noir", engine)
     vllm.loaded[version.engine_name] = "/another/folder"
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert vllm.loaded[version.engine_name] == str(folder / str(version.pk))
 
 
@@ -223,7 +224,7 @@ def test_a_static_module_with_the_same_files_counts_as_present(acme, engine, vll
     assert engine.note == "Started with static modules: poetry-bot (acme/noir@1), other-bot (unknown)"
 
     vllm.restart()  # this time without it
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert Placement.objects.get().loaded_as == version.engine_name
     assert version.engine_name in vllm.loaded
 
@@ -233,7 +234,7 @@ def test_damaged_local_files_are_mended_in_place(acme, engine, vllm, folder):
     weights = folder / str(version.pk) / "adapter_model.safetensors"
     weights.write_bytes(b"rotten")
     vllm.restart()
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert weights.read_bytes() == adapter_files()["adapter_model.safetensors"]
     assert version.engine_name in vllm.loaded
     assert sorted(path.name for path in folder.iterdir() if ".tmp-" in path.name) == []
@@ -247,11 +248,11 @@ def test_a_full_disk_is_waited_for(acme, engine, vllm, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(placing.tempfile, "mkdtemp", full)
-        reconciling.reconcile(engine)
+        patch.setattr(local_cache.tempfile, "mkdtemp", full)
+        reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.note[:17]) == (Status.PUSHING, "The engine's disk")
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
 
@@ -261,10 +262,10 @@ def test_a_new_engine_gets_what_serves_elsewhere_and_a_draining_one_nothing(acme
     Engine.objects.filter(pk=engine.pk).update(is_draining=True)
     second = twin_of(engine, "second", is_draining=False)
     vllm.restart()
-    reconciling.reconcile(Engine.objects.get(name="local"))
+    reconciler.reconcile(Engine.objects.get(name="local"))
     assert version.engine_name not in vllm.loaded
-    assert planning.plan_all() == [second]
-    reconciling.reconcile(second)
+    assert planner.plan_all() == [second]
+    reconciler.reconcile(second)
     assert Placement.objects.get(engine__name="second").loaded_at
 
 
@@ -273,10 +274,10 @@ def test_what_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, 
     vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
     version = uploaded(acme)
     steps.advance(version)
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.placements.get(is_wanted=True).engine) == (Status.PUSHING, second)
-    reconciling.reconcile(second)
+    reconciler.reconcile(second)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.FAILED, vllm.refuses_with)
 
@@ -287,21 +288,21 @@ def test_an_engine_that_restarts_with_lower_limits_ends_no_style_and_the_next_pr
     version = served(acme, "noir", engine)
     vllm.restart()
     vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
     assert vllm.refuses_with in version.note
     assert Style.objects.get().live_version == version
     assert routes_of(acme.pk)["noir"]["state"] == "loading"
-    reconciling.reconcile(engine)
-    assert planning.plan_all() == []  # not tried again by itself
+    reconciler.reconcile(engine)
+    assert planner.plan_all() == []  # not tried again by itself
 
     vllm.restart()
     vllm.began_s += 60
     vllm.refuses_with = ""
-    reconciling.reconcile(engine)
-    assert planning.plan_all() == [engine]
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
+    assert planner.plan_all() == [engine]
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.note == ""
     assert routes_of(acme.pk)["noir"]["places"]
@@ -313,31 +314,31 @@ def test_what_can_not_be_loaded_now_holds_nobody_up(acme, engine, vllm):
     steps.advance(version)
     vllm.restart()
     vllm.refuses = {version.engine_name: "CUDA out of memory. Tried to allocate 20.00 MiB"}
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.PUSHING, "")
     assert "out of memory" in version.note
     assert Engine.objects.get().is_healthy
     assert Placement.objects.exclude(loaded_at=None).get().version == other
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     assert vllm.asked_to_load.count(version.engine_name) == 1  # it is put off
 
     Placement.objects.update(retry_at=timezone.now())
     vllm.refuses = {}
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
 
 
 def test_an_engine_of_another_base_model_gets_nothing(acme, engine, vllm):
     Engine.objects.update(base_model=BaseModel.objects.create(name="Other-Base", config={}, modules={}))
-    reconciling.reconcile(Engine.objects.get())
+    reconciler.reconcile(Engine.objects.get())
     assert Engine.objects.get().note.startswith(f"The engine serves {engine.base_model}, not Other-Base")
     assert vllm.loaded == {}
 
 
 def test_the_identity_adapter_changes_nothing_and_is_for_cpu_engines(engine, vllm, folder, base_model):
-    reconciling.reconcile(engine)
+    reconciler.reconcile(engine)
     root = Path(vllm.loaded[IDENTITY])
     assert root.parent == folder
     assert json.loads((root / "adapter_config.json").read_text())["target_modules"] == ["q_proj"]
@@ -348,7 +349,7 @@ def test_the_identity_adapter_changes_nothing_and_is_for_cpu_engines(engine, vll
     shutil.rmtree(root.parent)
     vllm.restart()
     Engine.objects.update(device="cuda")
-    reconciling.reconcile(Engine.objects.get())
+    reconciler.reconcile(Engine.objects.get())
     assert vllm.loaded == {}
 
 

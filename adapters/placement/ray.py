@@ -5,9 +5,9 @@ copies on its nodes. So nothing is laid or pushed for it, and a restart makes it
 models reads the whole bucket and tells no more than our rows do: it is never asked for.
 """
 
-from adapters import loading
 from adapters.engines import identity
 from adapters.models import Engine, Placement, Status
+from adapters.placement import loader
 from foundation.errors import Unavailable
 
 PROBED_AT_ONCE = 10  # about as many seconds
@@ -22,11 +22,11 @@ def bring_up(engine: Engine) -> bool:
     try:
         identity.seal(engine.base_model)
     except Unavailable as error:
-        loading.hold_up(engine, error.message)
+        loader.hold_up(engine, error.message)
         return False
     engine.placements.filter(is_wanted=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
     missing = engine.placements.missing().select_related("engine__base_model", "version__style")
     new = missing.filter(version__status=Status.PUSHING).order_by("version__created_at")
     found: list[Placement] = [*missing.filter(version__status=Status.SERVING), *new[:PROBED_AT_ONCE]]
-    loading.admit(engine, {one: engine.cluster_name(one.version_id) for one in found}, loads=1)
+    loader.admit(engine, {one: engine.cluster_name(one.version_id) for one in found}, loads=1)
     return new.exists()
