@@ -16,13 +16,14 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, object_store, uploads
+from adapters import bells, object_store
 from adapters.catalog import sharing
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
 from adapters.placement import transitions
 from adapters.quality import samples
 from adapters.routing import in_flight
+from adapters.uploads import sessions
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from foundation import locks
 from foundation.errors import Unavailable
@@ -138,7 +139,7 @@ def _close(style: Style) -> bool:
     Returns False, and does nothing, while a version of it is not being erased.
     """
     with transaction.atomic():
-        locks.one_at_a_time(uploads.lock_of(style.owner_id))
+        locks.one_at_a_time(sessions.lock_of(style.owner_id))
         if style.versions.filter(erasure=None).exists():
             return False
         Style.objects.filter(pk=style.pk).update(retired_at=Now(), test_prompts="")

@@ -12,9 +12,9 @@ from adapters.placement.transitions import is_answering
 from adapters.routing.publisher import publish as publish_routes
 from adapters.routing.publisher import republish_stale
 from adapters.routing.route_table import routes_of
-from adapters.uploads import About
-from adapters.uploads import begin as begin_upload
-from adapters.uploads import finish as finish_upload
+from adapters.uploads.sessions import About
+from adapters.uploads.sessions import begin as begin_upload
+from adapters.uploads.sessions import finish as finish_upload
 
 __all__ = [
     "About",

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from adapters import conversions, erasing, forgetting, pruning, steps, uploads
+from adapters import erasing, forgetting
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Engine, Erasure, Status
@@ -10,6 +10,7 @@ from adapters.placement import planner, reconciler
 from adapters.quality import samples
 from adapters.releases import aliases
 from adapters.routing import publisher
+from adapters.uploads import conversions, pipeline, pruner, sessions
 from foundation import locks
 
 # A bell that beat rings again is worthless after that.
@@ -24,17 +25,17 @@ def advance(version_id: str) -> None:
     version = AdapterVersion.objects.get(pk=version_id)
     is_check = version.status == Status.UPLOADED
     if is_check:
-        version = steps.next_to_examine() or version
-    for engine in steps.advance(version):
+        version = pipeline.next_to_examine() or version
+    for engine in pipeline.advance(version):
         ring(RECONCILE, engine.name, queue=engine.queue)
-    if is_check and version.status != Status.UPLOADED and (following := steps.next_to_examine()):
+    if is_check and version.status != Status.UPLOADED and (following := pipeline.next_to_examine()):
         ring(ADVANCE, str(following.pk), most=MANY_UPLOADS)
 
 
 @shared_task
 def advance_all() -> None:
     """Ring for every version whose bell may have been lost."""
-    uploads.abandon_old()
+    sessions.abandon_old()
     for version_id, status in AdapterVersion.objects.in_work().values_list("pk", "status"):
         most = MANY_UPLOADS if status == Status.UPLOADED else None
         ring(ADVANCE, str(version_id), most=most, expires=SWEPT_EVERY_S)
@@ -112,4 +113,4 @@ def withdraw_conversions() -> None:
 @shared_task
 def prune_storage() -> None:
     """Delete what lies in the storage without need."""
-    pruning.prune()
+    pruner.prune()

@@ -6,8 +6,8 @@ from uuid import UUID
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from adapters import conversions, progress
 from adapters.models import AdapterVersion, Style
+from adapters.uploads import conversions, progress
 from tenants.public import MemberRequest
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import bells, conversions, quota, uploads
+from adapters import bells
 from adapters.errors import (
     NoBaseModel,
     NothingToConvert,
@@ -22,7 +22,8 @@ from adapters.errors import (
 )
 from adapters.models import Style
 from adapters.placement import transitions
-from adapters.uploads import About
+from adapters.uploads import conversions, sessions, storage_quota
+from adapters.uploads.sessions import About
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.views.common import own_version, page_of, steps_of
@@ -45,7 +46,7 @@ def upload(request: MemberRequest) -> HttpResponse:
         "max_bytes": sum(LIMITS_BYTES.values()),
         "max_archive_bytes": ARCHIVE_LIMIT,
         "served_bytes": WEIGHTS_LIMIT,
-        "stored": None if request.tenant.is_house else quota.storage_of(request.tenant),
+        "stored": None if request.tenant.is_house else storage_quota.storage_of(request.tenant),
     }
     return render(request, "adapters/upload.html", context)
 
@@ -56,7 +57,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
     """Make a version of a new or an own style; answer with a POST form for each file."""
     try:
         about, files = _parsed(request)
-        version, forms = uploads.begin(request.tenant, request.user, about, files)
+        version, forms = sessions.begin(request.tenant, request.user, about, files)
     except UploadRefused as error:
         return JsonResponse({"errors": error.errors}, status=400)
     except NoBaseModel as error:
@@ -77,7 +78,7 @@ def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
     """Take over an upload whose files are all there."""
     version = own_version(request, version_id)
     try:
-        uploads.finish(version)
+        sessions.finish(version)
     except NotUploaded as error:
         return JsonResponse({"errors": {"files": [error.message]}}, status=400)
     bells.ring_advance(version.pk)
@@ -111,7 +112,7 @@ def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """End an upload that is not complete; what was sent of it is deleted."""
     version = own_version(request, version_id)
     try:
-        uploads.cancel(version)
+        sessions.cancel(version)
         messages.success(request, f"The upload of version {version.number} is cancelled.")
     except VersionMoved as error:
         messages.error(request, error.message)

@@ -11,12 +11,13 @@ import pytest
 from kombu import Connection
 from safetensors.numpy import save
 
-from adapters import bells, object_store, steps, uploads
+from adapters import bells, object_store
 from adapters.catalog import queries
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
-from adapters.uploads import About
+from adapters.uploads import pipeline, sessions
+from adapters.uploads.sessions import About
 from config.celery import app
 from tenants.public import Tenant, house
 from tests.adapters.fakes import BASE, FakeEngine
@@ -143,7 +144,7 @@ def broker_down(monkeypatch):
 
 def begin(tenant: Tenant, slug: str, files: Files) -> tuple[AdapterVersion, list[Upload]]:
     about = About(slug=slug, name=slug.title(), sample_prompt="Describe a morning.")
-    return uploads.begin(tenant, None, about, {name: len(content) for name, content in files.items()})
+    return sessions.begin(tenant, None, about, {name: len(content) for name, content in files.items()})
 
 
 def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> AdapterVersion:
@@ -151,14 +152,14 @@ def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> 
     files = files or adapter_files()
     version, forms = begin(tenant, slug, files)
     assert [post(form, files[form.file]) for form in forms] == [204, 204]
-    uploads.finish(version)
+    sessions.finish(version)
     return version
 
 
 def served(tenant: Tenant, slug: str, engine: Engine, files: Files | None = None) -> AdapterVersion:
     """Return a version that went the whole way."""
     version = uploaded(tenant, slug, files)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(Engine.objects.get(pk=engine.pk))
     version.refresh_from_db()
     assert version.status == Status.SERVING, (version.note, version.findings, version.failure)

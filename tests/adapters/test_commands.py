@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from adapters import steps, uploads
 from adapters.models import BaseModel
+from adapters.uploads import pipeline, sessions
 from adapters.validation import BaseShape, base_model_reader
 from tests.adapters.conftest import post
 from tests.adapters.validation import broken
@@ -117,12 +117,14 @@ def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, se
     BaseModel.objects.create(name=base.name, config=base.config, modules=base.modules_json())
     adapter = broken.whole(base)
     files = {broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}
-    about = uploads.About(slug="noir", name="Noir", stated_quantisation=stated)
-    version, forms = uploads.begin(acme, None, about, {name: len(content) for name, content in files.items()})
+    about = sessions.About(slug="noir", name="Noir", stated_quantisation=stated)
+    version, forms = sessions.begin(
+        acme, None, about, {name: len(content) for name, content in files.items()}
+    )
     for form in forms:
         post(form, files[form.file])
-    uploads.finish(version)
-    steps.advance(version)
+    sessions.finish(version)
+    pipeline.advance(version)
 
     (finding,) = version.findings
     assert finding["code"] == "quantisation_mismatch"

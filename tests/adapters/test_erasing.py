@@ -10,11 +10,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import erasing, forgetting, object_store, reports, tasks, uploads
+from adapters import erasing, forgetting, object_store, reports, tasks
 from adapters.catalog import queries, sharing
 from adapters.errors import NothingToVouchFor, StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
 from adapters.placement import local_cache, transitions
+from adapters.uploads import sessions
 from foundation import valkey as keys
 from tests.adapters.conftest import (
     adapter_files,
@@ -357,7 +358,7 @@ def test_an_erased_version_comes_back_by_no_door(acme, engine, vllm, version):
     version.refresh_from_db()
     with pytest.raises(VersionMoved):
         transitions.retry(version)
-    uploads.finish(version)
+    sessions.finish(version)
     go_on(erasure)
     version.refresh_from_db()
     assert version.status == Status.RETIRED

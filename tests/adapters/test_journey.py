@@ -10,11 +10,12 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import object_store, steps, tasks, uploads
+from adapters import object_store, tasks
 from adapters.errors import NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
+from adapters.uploads import pipeline, sessions
 from foundation import valkey as keys
 from tenants.public import Tenant
 from tests.adapters.conftest import adapter_files, answered_bells, begin, post, served, storage_down, uploaded
@@ -38,7 +39,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
 
     version = AdapterVersion.objects.get(pk=answer.json()["version"])
     publisher.publish(acme.pk)  # as when somebody asks for the first time
-    assert steps.advance(version) == [engine]
+    assert pipeline.advance(version) == [engine]
     reconciler.reconcile(engine)
 
     version.refresh_from_db()
@@ -60,7 +61,7 @@ def test_the_newest_serving_version_answers_and_the_one_before_returns(acme, eng
     first = served(acme, "noir", engine)
     second = uploaded(acme, "noir", adapter_files(seed=1))
     assert Style.objects.get().live_version == first
-    steps.advance(second)
+    pipeline.advance(second)
     reconciler.reconcile(engine)
     assert Style.objects.get().live_version == second
     transitions.retire(second)
@@ -76,7 +77,7 @@ def test_s3_itself_refuses_another_size_and_another_key(acme, base_model):
     elsewhere = {**config.fields, "key": object_store.sealed_key(version.pk, config.file)}
     assert post(object_store.Upload(config.file, config.url, elsewhere), files[config.file]) == 403
     with pytest.raises(NotUploaded, match="has not arrived"):
-        uploads.finish(version)
+        sessions.finish(version)
     assert AdapterVersion.objects.get().status == Status.UPLOADING
 
 
@@ -85,16 +86,16 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
     version, forms = begin(acme, "noir", files)
     for form in forms:
         post(form, files[form.file])
-    uploads.finish(version)
-    real = steps.examine
+    sessions.finish(version)
+    real = pipeline.examine
 
     def examine_while_another_posts(*args):
         for form in forms:
             assert post(form, others[form.file]) == 204
         return real(*args)
 
-    monkeypatch.setattr(steps, "examine", examine_while_another_posts)
-    steps.advance(version)
+    monkeypatch.setattr(pipeline, "examine", examine_while_another_posts)
+    pipeline.advance(version)
     for form in forms:
         post(form, others[form.file])
     reconciler.reconcile(engine)
@@ -104,7 +105,7 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
 
 def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme, engine, vllm):
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
     client = object_store._client()
     for file, content in adapter_files(seed=9).items():
         client.put_object(Bucket="polyscribe", Key=object_store.sealed_key(version.pk, file), Body=content)
@@ -117,7 +118,7 @@ def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme,
 
 def test_a_broken_adapter_is_rejected_with_every_reason_and_its_files_go(acme, engine):
     version = uploaded(acme, files=adapter_files(rank=32, base="Llama-3.1-8B"))
-    steps.advance(version)
+    pipeline.advance(version)
     assert version.status == Status.REJECTED
     assert {finding["code"] for finding in version.findings} >= {"rank_too_high", "base_mismatch"}
     assert all(finding["sentence"] and finding["fix"] for finding in version.findings)
@@ -131,12 +132,12 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
         post(form, files[form.file])
 
     with storage_down():
-        uploads.finish(version)  # handed in, although nobody can look now
-        assert steps.advance(version) == []
+        sessions.finish(version)  # handed in, although nobody can look now
+        assert pipeline.advance(version) == []
     version.refresh_from_db()
     assert (version.status, version.note) == (Status.UPLOADING, StorageUnavailable().message)
     assert version in AdapterVersion.objects.in_work()
-    steps.advance(version)
+    pipeline.advance(version)
     assert version.status == Status.PUSHING
 
     vllm.stop()
@@ -156,7 +157,7 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
 def test_a_lost_storage_holds_up_only_what_is_not_laid_yet(acme, engine, vllm):
     laid = served(acme, "noir", engine)
     new = uploaded(acme, "odes")
-    steps.advance(new)
+    pipeline.advance(new)
     vllm.restart()
     with storage_down():
         reconciler.reconcile(engine)
@@ -188,21 +189,21 @@ def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, b
 def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
     start, faults, examined, asked = Barrier(2), [], [], []
-    real = steps.examine
+    real = pipeline.examine
 
     def examine_slowly(*args):
         examined.append(args)
         time.sleep(0.5)
         return real(*args)
 
-    monkeypatch.setattr(steps, "examine", examine_slowly)
+    monkeypatch.setattr(pipeline, "examine", examine_slowly)
     vllm.before_load = lambda name: (asked.append(name), time.sleep(0.3))
 
     def work():
         try:
             start.wait()
             for _ in range(3):
-                steps.advance(AdapterVersion.objects.get(pk=version.pk))
+                pipeline.advance(AdapterVersion.objects.get(pk=version.pk))
                 reconciler.reconcile(Engine.objects.get())
         except Exception as error:  # noqa: BLE001
             faults.append(error)
@@ -223,7 +224,7 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
 
 def test_a_version_retired_while_it_is_loaded_does_not_serve(acme, engine, vllm):
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
 
     def retire(name):
         if name == version.engine_name:
@@ -251,21 +252,21 @@ def test_an_upload_left_half_way_is_rejected_after_a_day(acme, base_model):
 def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(acme, base_model, engine, vllm):
     engine.delete()
     version = uploaded(acme)
-    assert steps.advance(version) == []
+    assert pipeline.advance(version) == []
     assert (version.status, version.note[:9]) == (Status.VALID, "No engine")
     Engine.objects.create(
         name="late", url=vllm.url, base_model=base_model, device="cuda",
         max_loras=8, max_cpu_loras=64, max_lora_rank=16, max_model_len=2048,
     )  # fmt: skip
-    steps.advance(version)
+    pipeline.advance(version)
     assert version.status == Status.PUSHING
     assert "does not report" in version.note
 
 
 def test_a_fault_of_ours_is_said_and_raised(acme, engine, monkeypatch):
     version = uploaded(acme)
-    monkeypatch.setattr(steps, "examine", lambda *args: 1 / 0)
+    monkeypatch.setattr(pipeline, "examine", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        steps.advance(version)
+        pipeline.advance(version)
     version.refresh_from_db()
-    assert (version.status, version.note) == (Status.UPLOADED, steps.OUR_FAULT)
+    assert (version.status, version.note) == (Status.UPLOADED, pipeline.OUR_FAULT)

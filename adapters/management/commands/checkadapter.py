@@ -6,8 +6,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from adapters.conversions import SENTENCES
-from adapters.uploads import QUANTISATIONS
+from adapters.uploads.conversions import SENTENCES
+from adapters.uploads.sessions import QUANTISATIONS
 from adapters.validation import BOUND, BaseShape, Report, base_model_reader, examine_folder
 from adapters.validation.archive_reader import examine_archive
 from adapters.validation.limits import ARCHIVES, archive_of

@@ -9,11 +9,11 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import steps
 from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from adapters.placement.policy import BUSY_A_MINUTE, Claim, Room, plan
 from adapters.routing.route_table import routes_of
+from adapters.uploads import pipeline
 from tenants.models import UsageEvent
 from tenants.public import issue, recent_requests
 from tests.adapters.conftest import adapter_files, known, served, twin_of, uploaded
@@ -226,13 +226,13 @@ def test_a_refused_version_is_not_wanted_there_again_until_it_is_pushed_again(ac
     vllm.refuses_with = "bad shape"
     version = uploaded(acme)
     Engine.objects.filter(name="second").update(is_draining=True)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(Engine.objects.get(name="local"))
     planner.plan_all()
     assert version.placements.get().is_wanted is False
     vllm.refuses_with = ""
     transitions.retry(version)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(Engine.objects.get(name="local"))
     version.refresh_from_db()
     assert version.status == Status.SERVING

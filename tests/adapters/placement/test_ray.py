@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from adapters import object_store, steps
+from adapters import object_store
 from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from adapters.routing.route_table import routes_of
+from adapters.uploads import pipeline
 from tests.adapters.conftest import adapter_files, served, uploaded
 from tests.adapters.fakes import BASE, FakeEngine
 
@@ -71,7 +72,7 @@ def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, 
 def test_a_version_without_effect_is_refused(acme, cluster, ray):
     ray.effect = 0.0
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(cluster)
     version.refresh_from_db()
     assert version.status == Status.FAILED

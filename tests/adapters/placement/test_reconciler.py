@@ -10,12 +10,12 @@ import pytest
 from django.utils import timezone
 from safetensors.numpy import load_file
 
-from adapters import steps
 from adapters.engines import identity
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.placement import loader, local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
 from adapters.routing.route_table import routes_of
+from adapters.uploads import pipeline
 from tests.adapters.conftest import (
     Files,
     adapter_files,
@@ -129,7 +129,7 @@ def test_the_start_of_an_engines_process_is_written_down(engine, vllm):
 def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
     vllm.effect = 0.0
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
@@ -154,7 +154,7 @@ def test_another_key_than_the_engines_is_named(engine, settings):
 def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_again(acme, engine, vllm):
     vllm.refuses_with = "While loading {path}/adapter_model.safetensors for {name}: bad\nshape"
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
@@ -164,7 +164,7 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
 
     vllm.refuses_with = ""
     transitions.retry(version)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.SERVING, "")
@@ -181,7 +181,7 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
 )
 def test_a_fault_of_the_machine_is_no_refusal(acme, engine, vllm, fault):
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
     vllm.refuses_with = fault
     reconciler.reconcile(engine)
     version.refresh_from_db()
@@ -242,7 +242,7 @@ def test_damaged_local_files_are_mended_in_place(acme, engine, vllm, folder):
 
 def test_a_full_disk_is_waited_for(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -273,7 +273,7 @@ def test_what_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, 
     second = twin_of(engine, "second")
     vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.placements.get(is_wanted=True).engine) == (Status.PUSHING, second)
@@ -311,7 +311,7 @@ def test_an_engine_that_restarts_with_lower_limits_ends_no_style_and_the_next_pr
 def test_what_can_not_be_loaded_now_holds_nobody_up(acme, engine, vllm):
     other = served(acme, "odes", engine, adapter_files(seed=1))
     version = uploaded(acme)
-    steps.advance(version)
+    pipeline.advance(version)
     vllm.restart()
     vllm.refuses = {version.engine_name: "CUDA out of memory. Tried to allocate 20.00 MiB"}
     reconciler.reconcile(engine)

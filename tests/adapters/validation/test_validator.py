@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from adapters.conversions import SENTENCES
+from adapters.uploads.conversions import SENTENCES
 from adapters.validation import (
     PROBLEMS,
     BaseShape,

@@ -13,11 +13,12 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.utils import timezone
 
-from adapters import object_store, quota
+from adapters import object_store
 from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.object_store import Upload
 from adapters.routing import publisher
+from adapters.uploads import storage_quota
 from adapters.validation import Finding
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
@@ -237,7 +238,7 @@ def _hidden_fault(field: str, text: str) -> str:
 def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
     if tenant.is_house:
         return []
-    return quota.storage_of(tenant).faults(sum(files.values()))
+    return storage_quota.storage_of(tenant).faults(sum(files.values()))
 
 
 def _counted(tenant: Tenant) -> QuerySet[Style]:

@@ -13,11 +13,12 @@ from django.db import transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from adapters import conversions, object_store, quota, uploads
+from adapters import object_store
 from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import planner
 from adapters.routing import publisher
+from adapters.uploads import conversions, sessions, storage_quota
 from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, examine
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from foundation import locks
@@ -89,7 +90,7 @@ def _finish(version: AdapterVersion) -> bool:
     if version.handed_in_at is None:
         return False
     try:
-        uploads.finish(version)
+        sessions.finish(version)
     except NotUploaded as error:
         logger.info("%s: %s", version, error.message)  # finish has noted it for its uploader
     return version.status != Status.UPLOADING
@@ -159,15 +160,17 @@ def _measure(version: AdapterVersion) -> Sequence[Finding]:
     sizes = object_store.sealed_sizes(version.pk, LIMITS_BYTES)
     owner, stored = version.style.owner, sum(sizes.values())
     with transaction.atomic():
-        locks.one_at_a_time(uploads.lock_of(owner.pk))
+        locks.one_at_a_time(sessions.lock_of(owner.pk))
         _uploaded(version).update(stored_bytes=stored)
         if owner.is_house or stored <= sum(version.files.values()):
             return ()
         original = version.converted_from.stored_bytes if version.converted_from else 0  # it goes afterwards
-        if not quota.storage_of(owner).is_over(without_bytes=original):
+        if not storage_quota.storage_of(owner).is_over(without_bytes=original):
             return ()
-    sentence = f"Unpacked or converted it has {quota.in_gb(stored)}, for which your plan has no room left."
-    return [Finding("plan_full", sentence, quota.REMEDY)]
+    sentence = (
+        f"Unpacked or converted it has {storage_quota.in_gb(stored)}, for which your plan has no room left."
+    )
+    return [Finding("plan_full", sentence, storage_quota.REMEDY)]
 
 
 def _packed(version: AdapterVersion) -> list[str]:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from adapters import conversions, object_store, steps, uploads
-from adapters.conversions import SENTENCES
+from adapters import object_store
 from adapters.models import Status
+from adapters.uploads import conversions, pipeline, sessions
+from adapters.uploads.conversions import SENTENCES
 from adapters.validation import BaseShape, Linear, autofix, examine, header
 from adapters.validation.config import read
 from adapters.validation.findings import CLOSING, Findings
@@ -253,9 +254,9 @@ def test_a_gigabyte_is_converted_in_little_memory():
 
 def test_twice_of_what_is_served_can_be_uploaded():
     sizes = {CONFIG_FILE: 700, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT}
-    assert uploads.file_faults(sizes) == []
-    assert uploads.file_faults({**sizes, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT + 1})
-    assert uploads.file_faults({"noir.zip": sum(LIMITS_BYTES.values())}) == []
+    assert sessions.file_faults(sizes) == []
+    assert sessions.file_faults({**sizes, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT + 1})
+    assert sessions.file_faults({"noir.zip": sum(LIMITS_BYTES.values())}) == []
 
 
 @pytest.mark.django_db
@@ -264,11 +265,11 @@ def test_a_version_that_is_too_large_becomes_one_that_is_pushed(acme, engine):
     size = len(files[WEIGHTS_FILE])
     with served_up_to(size - 1):
         original = uploaded(acme, files=files)
-        steps.advance(original)
+        pipeline.advance(original)
         assert (original.status, original.conversions) == (Status.REJECTED, ["precision"])
         assert [found["code"] for found in original.findings] == ["weights_too_large"]
         version = conversions.begin(original, None)
-        steps.advance(version)
+        pipeline.advance(version)
     assert (version.status, version.number) == (Status.PUSHING, 2)
     with object_store.reading(version.pk, WEIGHTS_FILE) as weights:
         assert weights.size == version.size_bytes < size

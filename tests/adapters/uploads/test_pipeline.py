@@ -14,10 +14,11 @@ from django.urls import reverse
 from django.utils import timezone
 from safetensors.numpy import load, save
 
-from adapters import conversions, object_store, steps, uploads
+from adapters import object_store
 from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.placement import reconciler
+from adapters.uploads import conversions, pipeline, sessions
 from adapters.validation import BaseShape, Linear, examine
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
@@ -54,7 +55,7 @@ def handed_in(tenant, files: dict[str, bytes]) -> AdapterVersion:
     version, forms = begin(tenant, "noir", files)
     for form, content in zip(forms, files.values(), strict=True):
         assert post(form, content) == 204
-    uploads.finish(version)
+    sessions.finish(version)
     return version
 
 
@@ -148,7 +149,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
     files = adapter_files()
     version = handed_in(acme, packed(files, "noir/"))
     assert list(version.files) == ["adapter.zip"]
-    steps.advance(version)
+    pipeline.advance(version)
     assert (version.status, version.size_bytes) == (Status.PUSHING, len(files[WEIGHTS_FILE]))
     assert stored(version) == files
     assert object_store.uploaded_size(version.pk, "adapter.zip") is None
@@ -159,7 +160,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
 
 def test_an_evil_archive_is_rejected_and_nothing_of_it_stays(acme, engine):
     version = handed_in(acme, packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
-    steps.advance(version)
+    pipeline.advance(version)
     assert (version.status, [found["code"] for found in version.findings]) == (
         Status.REJECTED,
         ["file_pickle"],
@@ -182,7 +183,7 @@ def training_names(files: dict[str, bytes]) -> dict[str, bytes]:
 
 def rejected(tenant) -> AdapterVersion:
     version = uploaded(tenant, files=training_names(adapter_files()))
-    steps.advance(version)
+    pipeline.advance(version)
     assert (version.status, version.conversions) == (Status.REJECTED, ["names"])
     return version
 
@@ -198,7 +199,7 @@ def test_two_clicks_convert_a_rejected_version_into_one_new_one(acme, engine, al
     version = AdapterVersion.objects.get(number=2)
     assert (version.converted_from, version.status) == (original, Status.UPLOADED)
 
-    steps.advance(version)
+    pipeline.advance(version)
     assert version.status == Status.PUSHING
     expected, made = load(adapter_files()[WEIGHTS_FILE]), load(stored(version)[WEIGHTS_FILE])
     assert made.keys() == expected.keys()
@@ -226,7 +227,7 @@ def test_a_conversion_whose_files_are_gone_says_so(acme, engine):
     original = rejected(acme)
     version = conversions.begin(original, None)
     object_store.erase(original.pk)
-    steps.advance(version)
+    pipeline.advance(version)
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "not_stored")
 
 
@@ -239,11 +240,11 @@ def test_files_that_kill_the_worker_are_tried_three_times(acme, engine, monkeypa
     def die(*args):
         raise SystemExit
 
-    monkeypatch.setattr(steps, "examine", die)
+    monkeypatch.setattr(pipeline, "examine", die)
     for _ in range(3):
         with pytest.raises(SystemExit):
-            steps.advance(AdapterVersion.objects.get(pk=version.pk))
-    steps.advance(version)
+            pipeline.advance(AdapterVersion.objects.get(pk=version.pk))
+    pipeline.advance(version)
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "check_failed")
     assert set(stored(version)) == {CONFIG_FILE, WEIGHTS_FILE}
 
@@ -252,20 +253,22 @@ def test_a_storage_that_is_away_is_no_examination(acme, engine):
     version = uploaded(acme)
     with storage_down():
         for _ in range(5):
-            steps.advance(version)
+            pipeline.advance(version)
     version.refresh_from_db()
     assert (version.status, version.examinations) == (Status.UPLOADED, 0)
-    steps.advance(version)
+    pipeline.advance(version)
     assert version.status == Status.PUSHING
 
 
 def test_what_the_uploader_states_of_the_base_counts(acme, engine):
     files = adapter_files()
-    about = uploads.About(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
-    version, forms = uploads.begin(acme, None, about, {name: len(content) for name, content in files.items()})
+    about = sessions.About(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
+    version, forms = sessions.begin(
+        acme, None, about, {name: len(content) for name, content in files.items()}
+    )
     for form in forms:
         post(form, files[form.file])
-    uploads.finish(version)
-    steps.advance(version)
+    sessions.finish(version)
+    pipeline.advance(version)
     assert [found["code"] for found in version.findings] == ["quantisation_mismatch"]
     assert (version.stated_quantisation, version.goes_live) == ("4-bit", False)

@@ -8,9 +8,10 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from adapters import object_store, quota, uploads
+from adapters import object_store
 from adapters.errors import NothingToConvert, PlanFull
 from adapters.models import AdapterVersion, Status
+from adapters.uploads import sessions, storage_quota
 from foundation import locks
 from tenants.public import User
 
@@ -44,15 +45,15 @@ def begin(version: AdapterVersion, user: User | None) -> AdapterVersion:
     """
     owner = version.style.owner
     with transaction.atomic():
-        locks.one_at_a_time(uploads.lock_of(owner.pk))
+        locks.one_at_a_time(sessions.lock_of(owner.pk))
         if made := AdapterVersion.objects.filter(converted_from=version).first():
             return made
-        if not owner.is_house and (faults := quota.storage_of(owner).faults_of_a_version()):
+        if not owner.is_house and (faults := storage_quota.storage_of(owner).faults_of_a_version()):
             raise PlanFull(fault=faults[0])
         offers = AdapterVersion.objects.filter(pk=version.pk, status=Status.REJECTED, files_gone_at=None)
         if not offers.exclude(conversions=[]).exists():
             raise NothingToConvert
-        made = uploads.next_version(
+        made = sessions.next_version(
             version.style,
             user,
             converted_from=version,

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from adapters import steps, tasks
+from adapters import tasks
 from adapters.bells import MANY_UPLOADS
 from adapters.models import AdapterVersion, Status
+from adapters.uploads import pipeline
 from config.celery import app
 from foundation import locks
 from tests.adapters.conftest import known, uploaded
@@ -74,12 +75,12 @@ def test_a_workspace_with_many_uploads_waits_behind_one_with_a_single_one(acme, 
 def test_of_one_workspace_one_upload_is_checked_at_a_time(acme, charlies, queue):
     mine, others = uploaded(acme, "noir"), uploaded(charlies, "verse")
     with done_elsewhere(f"examination {acme.pk}"):
-        steps.advance(mine)
-        steps.advance(others)
+        pipeline.advance(mine)
+        pipeline.advance(others)
     mine.refresh_from_db()
-    assert (mine.status, mine.note, mine.examinations) == (Status.UPLOADED, steps.NOT_YET, 0)
+    assert (mine.status, mine.note, mine.examinations) == (Status.UPLOADED, pipeline.NOT_YET, 0)
     assert others.status != Status.UPLOADED
-    steps.advance(mine)
+    pipeline.advance(mine)
     assert mine.status != Status.UPLOADED
 
 
@@ -97,11 +98,11 @@ def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, 
     def endless(version: AdapterVersion) -> None:
         raise TooLong
 
-    monkeypatch.setattr(steps, "_seal", endless)
+    monkeypatch.setattr(pipeline, "_seal", endless)
     version = uploaded(acme)
-    for _ in range(steps.MOST_EXAMINATIONS):
+    for _ in range(pipeline.MOST_EXAMINATIONS):
         with pytest.raises(TooLong):
-            steps.advance(version)
-    steps.advance(version)
+            pipeline.advance(version)
+    pipeline.advance(version)
     assert version.status == Status.REJECTED
     assert version.findings[0]["code"] == "check_failed"
