@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from adapters import erasing, forgetting
 from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.catalog import sharing
+from adapters.erasure import engine_purge, workflow
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.placement import planner, reconciler
 from adapters.quality import samples
@@ -55,7 +55,7 @@ def reconcile(engine_name: str) -> None:
     if engine.is_gone:
         return
     is_behind = reconciler.reconcile(engine)
-    for erasure_id in forgetting.forget(engine):
+    for erasure_id in engine_purge.forget(engine):
         ring(ERASE, str(erasure_id))
     if is_behind:
         return ring(RECONCILE, engine.name, queue=engine.queue)
@@ -81,14 +81,14 @@ def republish_stale() -> None:
 def erase(erasure_id: str) -> None:
     """Take the next steps of one erasure."""
     erasures = Erasure.objects.select_related("version__style__owner")
-    for engine in erasing.advance(erasures.get(pk=erasure_id)):
+    for engine in workflow.advance(erasures.get(pk=erasure_id)):
         ring(RECONCILE, engine.name, queue=engine.queue, expires=SWEPT_EVERY_S)
 
 
 @shared_task
 def erase_all() -> None:
     """Ring for every erasure that has something left to do."""
-    for erasure_id in erasing.unfinished().values_list("pk", flat=True):
+    for erasure_id in workflow.unfinished().values_list("pk", flat=True):
         ring(ERASE, str(erasure_id), expires=WAITS_FOR_UPLOADS_S)
 
 

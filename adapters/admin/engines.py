@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from adapters import forgetting
 from adapters.admin.rows import Lasting, ReadOnly
+from adapters.erasure import engine_purge
 from adapters.models import BaseModel, Engine, Placement
 from adapters.routing import publisher
 from foundation.console import OperatorAdmin, operator_action
@@ -47,7 +47,7 @@ class EngineAdmin(Lasting, OperatorAdmin):
         types_name=True,
     )
     def give_up(self, request: HttpRequest, engine: Engine, reason: str) -> None:
-        forgetting.give_up(engine)
+        engine_purge.give_up(engine)
 
 
 @admin.register(Placement)

@@ -9,8 +9,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from adapters import forgetting, reports
 from adapters.admin.rows import ReadOnly
+from adapters.erasure import engine_purge
+from adapters.erasure import report as reports
 from adapters.models import EngineErasure, Erasure
 from foundation.console import OperatorAdmin, operator_action
 
@@ -51,4 +52,4 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def vouch(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:
-        forgetting.vouch(erasure)
+        engine_purge.vouch(erasure)

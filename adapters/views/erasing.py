@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from adapters import erasing, reports
 from adapters.catalog import sharing
+from adapters.erasure import report as reports
+from adapters.erasure import workflow
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import own_style, own_version
@@ -58,7 +59,7 @@ def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
     errors = _typed(request, version.style)
     if not errors:
         try:
-            erasing.erase(version, request.user, at_once="at_once" in request.POST)
+            workflow.erase(version, request.user, at_once="at_once" in request.POST)
             return redirect("adapters:version_erasure", version.pk)
         except StillUsed as error:
             errors["at_once"] = error.message
@@ -73,7 +74,7 @@ def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
     errors = _typed(request, style) if request.method == "POST" else {}
     if request.method == "POST" and not errors:
         try:
-            erasing.erase_style(style, request.user, at_once="at_once" in request.POST)
+            workflow.erase_style(style, request.user, at_once="at_once" in request.POST)
             messages.success(request, f"{style.name} is deleted; its files are being erased.")
             return redirect("adapters:deleted")
         except StillUsed as error:
@@ -98,7 +99,7 @@ def _typed(request: MemberRequest, style: Style) -> dict[str, str]:
 
 
 def _ask_version(request: MemberRequest, version: AdapterVersion, errors: dict[str, str]) -> HttpResponse:
-    context = {"version": version, "losers": erasing.losers(version), "errors": errors}
+    context = {"version": version, "losers": workflow.losers(version), "errors": errors}
     return _ask(request, version.style, reverse("adapters:erase_version", args=[version.pk]), context)
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import erasing
+from adapters.erasure import workflow
 from adapters.errors import BadShare
 from adapters.models import Status, Style
 from adapters.releases import aliases, canary_analysis
@@ -99,7 +99,7 @@ def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     elif request.POST.get("confirm", "").strip() != version.style.slug:
         messages.error(request, f"Nothing was retired. Type {version.style.slug} to retire this version.")
     else:
-        deed = partial(erasing.retire, version, at_once="at_once" in request.POST)
+        deed = partial(workflow.retire, version, at_once="at_once" in request.POST)
         return _told(request, version.style, deed, f"Version {version.number} is retired.")
     return redirect(page_of(version.style))
 

@@ -8,8 +8,8 @@ import json
 import pytest
 from django.urls import reverse
 
-from adapters import erasing
 from adapters.catalog import queries, sharing
+from adapters.erasure import workflow
 from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.placement import transitions
@@ -98,10 +98,10 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
     sharing.approve(Style.objects.get())
     next_version(noir, engine)
     first, second, _ = AdapterVersion.objects.order_by("number")
-    assert erasing.losers(second) == 0
+    assert workflow.losers(second) == 0
     transitions.retire(second)
     assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
-    assert erasing.losers(first) == 1
+    assert workflow.losers(first) == 1
     transitions.retire(first)
     assert published(charlies) == {}
     assert published(acme)[MODEL] == 3

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from adapters import forgetting
+from adapters.erasure import engine_purge
 from adapters.models import Engine, EngineErasure, Erasure
 from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import LIMITS_BYTES
@@ -105,7 +105,7 @@ def _engine_lines(
     """Return the three steps on one engine, or one if nobody can look at it from here."""
     label, gone = f"Engine {row.engine}", row.copy_gone_at
     proof = f"{row.get_proof_display().capitalize()}." if row.proof else ""
-    if row.proof == Proof.VOUCHED or (gone is None and forgetting.is_out_of_reach(engine)):
+    if row.proof == Proof.VOUCHED or (gone is None and engine_purge.is_out_of_reach(engine)):
         return [_line(f"{label}: wiped", gone, proof=proof, waits_for=VOUCH, after=after)]
     unlisted, free = row.unregistered_at, row.memory_free_at
     waits = _memory_note(row, engine) if engine else ""
@@ -120,8 +120,8 @@ def _engine_lines(
 def _memory_note(row: EngineErasure, engine: Engine) -> str:
     if row.unregistered_at is None or row.memory_free_at:
         return ""
-    left = row.loads_before + engine.max_cpu_loras - forgetting.loads_of(engine)
-    counts_from = row.unregistered_at + forgetting.STRAGGLERS
+    left = row.loads_before + engine.max_cpu_loras - engine_purge.loads_of(engine)
+    counts_from = row.unregistered_at + engine_purge.STRAGGLERS
     since = f", counted from {counts_from:%H:%M} UTC" if counts_from > timezone.now() else ""
     return f"The engine's memory is free after its next restart or {left:,} more loads of adapters{since}."
 

@@ -10,8 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters import erasing, forgetting, object_store, reports, tasks
+from adapters import object_store, tasks
 from adapters.catalog import queries, sharing
+from adapters.erasure import engine_purge, report, workflow
 from adapters.errors import NothingToVouchFor, StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
 from adapters.placement import local_cache, transitions
@@ -49,7 +50,7 @@ def version(acme, engine, vllm) -> AdapterVersion:
 
 
 def erase(version, **options) -> Erasure:
-    return erasing.erase(
+    return workflow.erase(
         AdapterVersion.objects.select_related("style__owner").get(pk=version.pk), None, **options
     )
 
@@ -73,7 +74,7 @@ def restart(vllm, *, began: float = 60) -> None:
 
 
 def waits_for(erasure: Erasure) -> list[str]:
-    return [line.note for line in reports.report(erasure).lines if line.state == "current"]
+    return [line.note for line in report.report(erasure).lines if line.state == "current"]
 
 
 def keys_of(version) -> list[str]:
@@ -110,7 +111,7 @@ def test_loads_of_others_free_the_memory_too_but_not_while_stragglers_may_run(ac
     assert not on_engine(erasure).memory_free_at
     assert local_cache.is_laid(version)
 
-    early = timezone.now() - forgetting.STRAGGLERS
+    early = timezone.now() - engine_purge.STRAGGLERS
     EngineErasure.objects.update(unregistered_at=early)
     served(acme, "other", engine, adapter_files(seed=3))
     assert "1 more load" in waits_for(go_on(erasure))[0]
@@ -224,7 +225,7 @@ def test_a_file_posted_after_the_erasure_goes_when_the_form_has_expired(acme, en
     finished = Erasure.objects.get().finished_at
     assert go_on(erasure).finished_at == finished
     assert object_store.remaining(version.pk, FILES) == []
-    assert not erasing.unfinished().exists()
+    assert not workflow.unfinished().exists()
 
 
 @pytest.fixture
@@ -253,7 +254,7 @@ def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(
 def test_an_operator_vouches_for_an_engine_that_nobody_can_look_at(operator_client, engine, vllm, version):
     erasure = go_on(erase(version))
     with pytest.raises(NothingToVouchFor):
-        forgetting.vouch(erasure)
+        engine_purge.vouch(erasure)
     engine.delete()
     erasure = go_on(erasure)
     assert "vouches" in waits_for(erasure)[0]
@@ -283,12 +284,12 @@ def test_an_operator_vouches_also_for_a_machine_that_is_gone(operator_client, en
 
     erasure = go_on(erasure or erase(version))
     assert "vouches" in waits_for(erasure)[0]
-    assert forgetting.vouch(erasure) == 1
+    assert engine_purge.vouch(erasure) == 1
     assert go_on(erasure).finished_at
 
 
 def test_a_gone_engine_s_row_stays_as_it_is(operator_client, engine):
-    forgetting.give_up(engine)
+    engine_purge.give_up(engine)
     change = reverse("admin:adapters_engine_change", args=[engine.pk])
     assert operator_client.get(change).status_code == 200
     assert operator_client.post(change, {"url": "http://elsewhere"}).status_code == 403
@@ -310,7 +311,7 @@ def test_a_version_that_is_begun_while_its_style_is_deleted_goes_with_it(acme, e
 
     def delete():
         try:
-            erasing.erase_style(version.style, None)
+            workflow.erase_style(version.style, None)
         finally:
             connection.close()
 
@@ -363,7 +364,7 @@ def test_an_erased_version_comes_back_by_no_door(acme, engine, vllm, version):
     version.refresh_from_db()
     assert version.status == Status.RETIRED
     assert version.engine_name not in vllm.loaded
-    assert erasing.erase(version, None).pk == erasure.pk  # twice is once
+    assert workflow.erase(version, None).pk == erasure.pk  # twice is once
 
 
 def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_again(
@@ -374,8 +375,8 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
     with pytest.raises(StillUsed, match=r"\(1\)"):
         erase(version)
     with pytest.raises(StillUsed):
-        erasing.erase_style(version.style, None)
-    erasing.erase_style(version.style, None, at_once=True)
+        workflow.erase_style(version.style, None)
+    workflow.erase_style(version.style, None, at_once=True)
     assert queries.own_styles(acme) == queries.others_styles(charlies) == []
     assert "noir" in alice_client.get(reverse("adapters:deleted")).text
 
@@ -389,9 +390,9 @@ def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, 
     first, second = known(acme, "noir", engine), known(acme, "noir", engine)
     queries.set_public(first.style)
     queries.select(charlies, first.style)
-    assert erasing.losers(first) == erasing.losers(second) == 0
+    assert workflow.losers(first) == workflow.losers(second) == 0
     transitions.retire(first)
-    assert erasing.losers(AdapterVersion.objects.get(pk=second.pk)) == 1
+    assert workflow.losers(AdapterVersion.objects.get(pk=second.pk)) == 1
 
 
 def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, engine, vllm, version):
