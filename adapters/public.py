@@ -1,9 +1,9 @@
 """What other floors may use of this one."""
 
-from adapters.bells import ring_advance
 from adapters.catalog.queries import find_usable as find_style
 from adapters.catalog.queries import select, set_public, showcase, style_choices, unselect
 from adapters.catalog.queries import usable as playground_styles
+from adapters.enqueue import ring_advance
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
 from adapters.object_store import Upload

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from adapters.bells import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.catalog import sharing
+from adapters.enqueue import ADVANCE, ERASE, MANY_UPLOADS, RECONCILE, ring
 from adapters.erasure import engine_purge, workflow
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.placement import planner, reconciler

@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from adapters import bells
+from adapters import enqueue
 from adapters.admin.rows import ReadOnly
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
@@ -71,7 +71,7 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     )
     def retry(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
         transitions.retry(version)
-        bells.ring_advance(version.pk)
+        enqueue.ring_advance(version.pk)
 
     @operator_action(
         "Retire for good",

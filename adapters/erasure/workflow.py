@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import bells, object_store
+from adapters import enqueue, object_store
 from adapters.catalog import sharing
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
@@ -116,7 +116,7 @@ def _begin(version: AdapterVersion, by: User | None) -> Erasure:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # nothing is left to convert
             _rewrite_sample(version.style_id)
             _note_engines(erasure)
-            transaction.on_commit(partial(bells.ring, bells.ERASE, str(erasure.pk)), robust=True)
+            transaction.on_commit(partial(enqueue.ring, enqueue.ERASE, str(erasure.pk)), robust=True)
     return erasure
 
 

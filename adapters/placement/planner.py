@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
-from adapters.bells import PLAN, RECONCILE, ring
+from adapters.enqueue import PLAN, RECONCILE, ring
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import bells
+from adapters import enqueue
 from adapters.errors import (
     NoBaseModel,
     NothingToConvert,
@@ -81,7 +81,7 @@ def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
         sessions.finish(version)
     except NotUploaded as error:
         return JsonResponse({"errors": {"files": [error.message]}}, status=400)
-    bells.ring_advance(version.pk)
+    enqueue.ring_advance(version.pk)
     return JsonResponse({"page": page_of(version.style)})
 
 
@@ -100,7 +100,7 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     version = own_version(request, version_id)
     try:
         transitions.retry(version)
-        bells.ring_advance(version.pk)
+        enqueue.ring_advance(version.pk)
     except VersionMoved as error:
         messages.error(request, error.message)
     return redirect(page_of(version.style))
@@ -126,7 +126,7 @@ def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
     version = own_version(request, version_id)
     try:
         made = conversions.begin(version, request.user)
-        bells.ring_advance(made.pk)
+        enqueue.ring_advance(made.pk)
     except (NothingToConvert, PlanFull) as error:
         messages.error(request, error.message)
     return redirect(page_of(version.style))

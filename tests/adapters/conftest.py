@@ -11,7 +11,7 @@ import pytest
 from kombu import Connection
 from safetensors.numpy import save
 
-from adapters import bells, object_store
+from adapters import enqueue, object_store
 from adapters.catalog import queries
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
@@ -129,7 +129,7 @@ def answered_bells() -> Iterator[None]:
     """Answer bells at once, in this process, as if all workers were there: no queue is long."""
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bells, "_waiting_in", lambda queue, producer: 0)
+        patch.setattr(enqueue, "_waiting_in", lambda queue, producer: 0)
         yield
     app.conf.update(task_always_eager=False, task_eager_propagates=False)
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from adapters import tasks
-from adapters.bells import MANY_UPLOADS
+from adapters.enqueue import MANY_UPLOADS
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import pipeline
 from config.celery import app

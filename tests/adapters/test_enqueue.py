@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from adapters.bells import MANY, RECONCILE, ring
+from adapters.enqueue import MANY, RECONCILE, ring
 from config.celery import app
 
 
