@@ -24,7 +24,7 @@ import uvloop
 
 from bench import machine, report
 from bench.fairness import Asker
-from inference.routing import Limits
+from inference.contract.route import Limits
 from inference.turns import RESERVE
 from stack.trials.styles import Routes, adapters
 from stack.trials.styles import made as made_styles

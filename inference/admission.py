@@ -11,8 +11,8 @@ from zlib import crc32
 from foundation import months, valkey
 from foundation.money import usd
 from inference import errors
+from inference.contract.route import Route, State, read_route
 from inference.multiplexer import Script
-from inference.routing import Route, State, read_route
 
 LEASE_MS = 30_000
 

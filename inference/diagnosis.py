@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from inference import suspects, telemetry
 from inference.admission import Caller
+from inference.contract.route import Place
 from inference.errors import (
     DomainError,
     EngineBroke,
@@ -20,7 +21,7 @@ from inference.errors import (
 )
 from inference.gateway import Gateway
 from inference.health import Health
-from inference.routing import Backend, Place
+from inference.routing import Backend
 from inference.schemas import Asked
 
 

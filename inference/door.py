@@ -29,6 +29,7 @@ from inference.errors import (
 from inference.gateway import Gateway
 from inference.listing import models_of
 from inference.presenting import Headers
+from inference.proxy import response_headers
 from inference.relay import Answer, counted, new_request_id, relay
 from inference.schemas import Asked, parse
 
@@ -300,7 +301,7 @@ def _counted(gateway: Gateway, exchange: Exchange, error: DomainError) -> Domain
 
 async def _refuse(exchange: Exchange, error: DomainError) -> None:
     rates = error.facts.get("rates")
-    limits = presenting.rate_headers(rates if isinstance(rates, Rates) else None)
+    limits = response_headers.rate_headers(rates if isinstance(rates, Rates) else None)
     tell = messages.error if exchange.scope["path"].startswith("/v1/messages") else presenting.error
     status, body, headers = tell(error)
     if status >= 500:

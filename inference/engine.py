@@ -12,6 +12,8 @@ import orjson
 from django.conf import settings
 
 from inference.admission import Grant
+from inference.contract.route import Place, Route
+from inference.contract.usage import Usage
 from inference.errors import (
     AdapterAbsent,
     BadRequest,
@@ -24,8 +26,6 @@ from inference.errors import (
     RequestFailed,
     UnservableInput,
 )
-from inference.metering import Usage
-from inference.routing import Place, Route
 from inference.schemas import Asked
 from inference.suspects import SUSPECT_FOR_S
 from inference.upstream import Response, Upstream

@@ -21,11 +21,13 @@ from inference import scripts
 from inference.admission import Caller, Grant
 from inference.bodies import BodyMemory
 from inference.compilations import Compilations
+from inference.contract.usage import Usage
 from inference.errors import GateUnavailable, UnknownKey
 from inference.health import HealthChecks
-from inference.metering import Meter, Usage, rebuild
+from inference.metering import Meter
 from inference.multiplexer import Multiplexer
 from inference.prompt_length import longest_token
+from inference.quota.ledger_drain import rebuild
 from inference.refusals import Refusals
 from inference.routing import Routing
 from inference.token_pool import TokenPool

@@ -6,9 +6,9 @@ from typing import Any
 
 from foundation import months
 from inference.admission import DENIED, Caller
+from inference.contract.route import Route, read_route
 from inference.errors import GateUnavailable, UnknownModel
 from inference.gateway import Gateway
-from inference.routing import Route, read_route
 
 BASE = "base"
 CANARY = "canary:"

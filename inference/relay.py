@@ -11,6 +11,8 @@ from secrets import token_hex
 from inference import diagnosis, engine, presenting, telemetry
 from inference.admission import Caller, Grant
 from inference.compilations import Compilation
+from inference.contract.route import Place
+from inference.contract.usage import Usage
 from inference.engine import WholeAnswer
 from inference.errors import (
     DomainError,
@@ -23,9 +25,9 @@ from inference.errors import (
     UnservableInput,
 )
 from inference.gateway import Gateway
-from inference.metering import Usage
 from inference.presenting import Headers
-from inference.routing import Backend, Place
+from inference.proxy import response_headers
+from inference.routing import Backend
 from inference.schemas import Asked
 from inference.streams import EventStream
 from inference.turns import Turn
@@ -132,9 +134,11 @@ class _Passage:
         """Return what is known: while a stream waits, it may still go to another engine or newer version."""
         grant = self._grant
         if grant is None:
-            return presenting.adapter_state("loading")
-        headers = presenting.rate_headers(grant.rates) + presenting.adapter_state(grant.state or "loading")
-        return headers + presenting.provenance(grant.route_json, grant.engine) if has_begun else headers
+            return response_headers.adapter_state("loading")
+        headers = response_headers.rate_headers(grant.rates) + response_headers.adapter_state(
+            grant.state or "loading"
+        )
+        return headers + response_headers.provenance(grant.route_json, grant.engine) if has_begun else headers
 
     async def _with_comments(
         self, first: asyncio.Future[bytes], rest: AsyncGenerator[bytes]

@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from inference import fields
+from inference.contract.usage import Usage
 from inference.errors import BadRequest
 from inference.forms import as_chat, event, objects, text_of, translated, word
-from inference.metering import Usage
 from inference.schemas import Asked
 
 PASSED = (

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from inference.contract.route import Place, Route
+from inference.contract.usage import Usage
 from inference.engine import refusal, system_fingerprint
 from inference.errors import DomainError, EngineBroke
-from inference.metering import Usage
-from inference.routing import Place, Route
 from inference.schemas import Asked
 
 DONE = b"data: [DONE]\n\n"

@@ -5,12 +5,13 @@ from celery import shared_task
 
 from foundation import valkey
 from inference import metering
+from inference.quota import ledger_drain
 
 
 @shared_task
 def drain() -> None:
     """Move usage events into the ledger. Safe to repeat."""
-    metering.drain(valkey.client(), f"{socket.gethostname()}-{os.getpid()}")
+    ledger_drain.drain(valkey.client(), f"{socket.gethostname()}-{os.getpid()}")
 
 
 @shared_task
@@ -22,4 +23,4 @@ def sweep() -> None:
 @shared_task
 def prune_consumers() -> None:
     """Forget drains that ended long ago. Safe to repeat."""
-    metering.prune_consumers(valkey.client())
+    ledger_drain.prune_consumers(valkey.client())

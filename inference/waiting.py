@@ -13,6 +13,7 @@ from uuid import UUID
 
 from foundation import months
 from inference.admission import Caller, Cold, Crude, Grant, Loading, OtherMonth, admit, period_at
+from inference.contract.route import Place, Route, read_route
 from inference.errors import (
     AdapterAbsent,
     ContextTooLong,
@@ -28,7 +29,7 @@ from inference.errors import (
 )
 from inference.gateway import Gateway
 from inference.prompt_length import least_tokens
-from inference.routing import Backend, Place, Route, read_route
+from inference.routing import Backend
 from inference.schemas import Asked
 from inference.suspects import SUSPECT_FOR_S, fingerprint
 from inference.turns import Turn

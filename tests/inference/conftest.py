@@ -13,7 +13,7 @@ from inference import base_model, routing, waiting
 from inference import gateway as gateway_module
 from inference.admission import Caller
 from inference.gateway import Gateway
-from inference.metering import read_event
+from inference.quota.ledger_drain import read_event
 from tenants.keys import new_secret
 from tenants.public import digests
 from tests.inference.fakes import Client, FakeEngine

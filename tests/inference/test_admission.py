@@ -5,6 +5,7 @@ import pytest
 from foundation import valkey as valkey_keys
 from inference import presenting
 from inference.admission import Cold, Crude, Loading, admit
+from inference.contract.usage import Usage
 from inference.errors import (
     ExpiredKey,
     InFlightFull,
@@ -17,7 +18,7 @@ from inference.errors import (
     TooManySequences,
     UnknownModel,
 )  # fmt: skip
-from inference.metering import Usage, sweep
+from inference.metering import sweep
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from inference import gateway as gateway_module
 from inference import presenting, routing, waiting
 from inference import relay as relay_module
 from inference import turns as turns_module
+from inference.contract.route import read_route
 from inference.errors import (
     EngineBusy,
     EngineDied,
@@ -23,7 +24,7 @@ from inference.errors import (
     UnknownModel,
 )
 from inference.relay import new_request_id, relay
-from inference.routing import FAILURES_MAX, TROUBLED_TENANTS, read_route
+from inference.routing import FAILURES_MAX, TROUBLED_TENANTS
 from inference.schemas import parse
 from inference.suspects import SUSPECT_FOR_S
 from inference.turns import Turn

@@ -15,7 +15,7 @@ from inference import counting
 from inference import gateway as module
 from inference.errors import EngineBusy, GateUnavailable, InFlightFull
 from inference.gateway import Gateway
-from inference.metering import drain
+from inference.quota.ledger_drain import drain
 from inference.relay import relay
 from inference.schemas import Asked, parse
 from tenants import keys

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from inference import gateway as module
+from inference.contract.usage import Usage
 from inference.gateway import Gateway
-from inference.metering import Usage
 
 
 @pytest.fixture

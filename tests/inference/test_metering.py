@@ -9,7 +9,10 @@ from foundation import months
 from foundation import valkey as names
 from inference import metering
 from inference.admission import admit
-from inference.metering import Usage, drain, rebuild, sweep
+from inference.contract.usage import Usage
+from inference.metering import sweep
+from inference.quota import ledger_drain
+from inference.quota.ledger_drain import drain, rebuild
 from tenants.models import LedgerEntry, UsageEvent
 from tenants.public import gate_publish, studio_key
 from tests.inference.conftest import Account
@@ -65,9 +68,9 @@ def test_an_event_that_is_told_twice_counts_once(three_settled, known, valkey):
 
 def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey, monkeypatch):
     stream = names.stream_of(names.shard(known.tenant))
-    valkey.xgroup_create(stream, metering.GROUP, id="0")
-    valkey.xreadgroup(metering.GROUP, "dead", {stream: ">"})
-    monkeypatch.setattr(metering, "TAKEN_OVER_AFTER_MS", 0)
+    valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
+    valkey.xreadgroup(ledger_drain.GROUP, "dead", {stream: ">"})
+    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
     drain(valkey, "c")
     assert LedgerEntry.objects.count() == 3
 
@@ -76,14 +79,14 @@ def test_drains_that_ended_long_ago_are_forgotten_but_not_what_they_had_taken(
     three_settled, known, valkey, monkeypatch
 ):
     stream = names.stream_of(names.shard(known.tenant))
-    valkey.xgroup_create(stream, metering.GROUP, id="0")
-    valkey.xreadgroup(metering.GROUP, "holds one", {stream: ">"}, count=1)
-    valkey.xgroup_createconsumer(stream, metering.GROUP, "dead")
-    assert metering.prune_consumers(valkey) == 0, "they may live"
-    monkeypatch.setattr(metering, "DEAD_AFTER_MS", -1)
-    assert metering.prune_consumers(valkey) == 1
-    assert [one["name"] for one in valkey.xinfo_consumers(stream, metering.GROUP)] == ["holds one"]
-    monkeypatch.setattr(metering, "TAKEN_OVER_AFTER_MS", 0)
+    valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
+    valkey.xreadgroup(ledger_drain.GROUP, "holds one", {stream: ">"}, count=1)
+    valkey.xgroup_createconsumer(stream, ledger_drain.GROUP, "dead")
+    assert ledger_drain.prune_consumers(valkey) == 0, "they may live"
+    monkeypatch.setattr(ledger_drain, "DEAD_AFTER_MS", -1)
+    assert ledger_drain.prune_consumers(valkey) == 1
+    assert [one["name"] for one in valkey.xinfo_consumers(stream, ledger_drain.GROUP)] == ["holds one"]
+    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
     drain(valkey, "c")
     assert LedgerEntry.objects.count() == 3
 
@@ -146,12 +149,12 @@ def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey
     def away(events):
         raise OperationalError("the connection is closed")
 
-    monkeypatch.setattr(metering, "record", away)
+    monkeypatch.setattr(ledger_drain, "record", away)
     with pytest.raises(OperationalError):
         drain(valkey, "c")
     assert valkey.xlen(names.refused_stream_of(names.shard(known.tenant))) == 0
     monkeypatch.undo()
-    monkeypatch.setattr(metering, "TAKEN_OVER_AFTER_MS", 0)
+    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
     assert drain(valkey, "c") == 3
 
 
@@ -159,7 +162,7 @@ def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, 
     """What comes between its reading and its writing is counted once, recorded or not, deleted or not."""
     valkey.delete(names.account_key(known.tenant, known.period))
     [_, fields], *_ = valkey.xrange(names.stream_of(names.shard(known.tenant)))
-    counted, late = metering.used, iter(["drained before", "drained after", "not drained"])
+    counted, late = ledger_drain.used, iter(["drained before", "drained after", "not drained"])
 
     def while_others_work(tenant, period):
         kind = next(late, "")
@@ -172,7 +175,7 @@ def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, 
             drain(valkey, "c")
         return totals
 
-    monkeypatch.setattr(metering, "used", while_others_work)
+    monkeypatch.setattr(ledger_drain, "used", while_others_work)
     rebuild(valkey, known.tenant, known.period)
     assert known.used() == 6 * 12
     drain(valkey, "c")

@@ -35,9 +35,11 @@ from foundation import valkey as names
 from foundation.money import usd
 from inference import admission, metering, scripts
 from inference.admission import Caller, Grant, OtherMonth, Prices, Rates, admit, period_at
+from inference.contract.usage import Usage
 from inference.errors import InFlightFull, Limited, QuotaExhausted
-from inference.metering import Meter, Usage, drain, rebuild, sweep
+from inference.metering import Meter, sweep
 from inference.multiplexer import Multiplexer
+from inference.quota.ledger_drain import drain, rebuild
 from tenants.models import LedgerEntry, UsageEvent
 from tenants.public import cost_nanousd, issue, studio_key
 from tests.inference.conftest import place

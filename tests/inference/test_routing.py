@@ -5,8 +5,9 @@ import json
 import pytest
 
 from inference import routing as module
+from inference.contract.route import read_route
 from inference.errors import AdapterAbsent, EngineUnavailable
-from inference.routing import FAILURES_MAX, Routing, read_route
+from inference.routing import FAILURES_MAX, Routing
 from inference.turns import Turn
 from tests.inference.conftest import about, place
 

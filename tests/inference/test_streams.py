@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference.contract.route import read_route
+from inference.contract.usage import Usage
 from inference.engine import system_fingerprint
 from inference.errors import BadRequest, EngineBroke, RequestFailed
-from inference.metering import Usage
-from inference.routing import read_route
 from inference.schemas import Asked
 from inference.streams import DONE, EventStream
 from tests.inference.conftest import about, place

@@ -8,10 +8,11 @@ import shlex
 import pytest
 
 from inference import telemetry
+from inference.contract.route import read_route
+from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, RequestFailed
-from inference.metering import Usage
 from inference.relay import new_request_id, relay
-from inference.routing import FAILURES_MAX, read_route
+from inference.routing import FAILURES_MAX
 from inference.schemas import parse
 from inference.telemetry import BURST, LINES_PER_S, Lines
 from inference.waiting import admitted

@@ -1,0 +1,49 @@
+"""Headers of an answer: what is left of the limits, how near the style was, and what exactly answered."""
+
+from functools import lru_cache
+
+from inference.admission import Rates
+from inference.contract.route import NEAREST, read_route
+from inference.presenting import Headers
+
+ADAPTER_STATES: dict[str, Headers] = {
+    state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")
+}
+
+
+def duration(milliseconds: float) -> str:
+    """Return a duration as OpenAI writes it: `12ms`, `1.5s`, `6m0s`."""
+    if milliseconds < 1000:
+        return f"{int(milliseconds)}ms"
+    minutes, seconds = divmod(milliseconds / 1000, 60)
+    return f"{int(minutes)}m{int(seconds)}s" if minutes else f"{seconds:g}s"
+
+
+def rate_headers(rates: Rates | None) -> Headers:
+    """Return the six `x-ratelimit-*` headers from the numbers that admission gave."""
+    if rates is None:
+        return []
+    return [
+        (b"x-ratelimit-limit-requests", b"%d" % rates.requests_limit),
+        (b"x-ratelimit-remaining-requests", b"%d" % max(0, rates.requests_left)),
+        (b"x-ratelimit-reset-requests", duration(rates.requests_reset_ms).encode()),
+        (b"x-ratelimit-limit-tokens", b"%d" % rates.tokens_limit),
+        (b"x-ratelimit-remaining-tokens", b"%d" % max(0, rates.tokens_left)),
+        (b"x-ratelimit-reset-tokens", duration(rates.tokens_reset_ms).encode()),
+    ]
+
+
+def adapter_state(state: str) -> Headers:
+    """Return the header that says how near the style was: warm, cpu, disk, or loading if that took a wait."""
+    return ADAPTER_STATES[state]
+
+
+@lru_cache(maxsize=4096)
+def provenance(route_json: str, engine: str) -> Headers:
+    """Return headers that say exactly what answered: style, version, adapter, base model, engine."""
+    route = read_route(route_json)
+    facts = {
+        "style": route.name, "style-version": route.version, "adapter-sha256": route.sha256,
+        "base-model": route.base_model, "engine": engine,
+    }  # fmt: skip
+    return [(f"x-polyscribe-{name}".encode(), str(value).encode()) for name, value in facts.items() if value]
