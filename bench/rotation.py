@@ -25,7 +25,7 @@ import uvloop
 from bench import machine, report
 from bench.fairness import Asker
 from inference.contract.route import Limits
-from inference.turns import RESERVE
+from inference.proxy.fair_queue import RESERVE
 from stack.trials.styles import Routes, adapters
 from stack.trials.styles import made as made_styles
 from stack.trials.trial import made

@@ -4,8 +4,7 @@ import socket
 from celery import shared_task
 
 from foundation import valkey
-from inference import metering
-from inference.quota import ledger_drain
+from inference.quota import ledger_drain, settlement
 
 
 @shared_task
@@ -17,7 +16,7 @@ def drain() -> None:
 @shared_task
 def sweep() -> None:
     """Settle requests whose process died. Safe to repeat."""
-    metering.sweep(valkey.client())
+    settlement.sweep(valkey.client())
 
 
 @shared_task

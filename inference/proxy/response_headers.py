@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 
-from inference.admission import Rates
+from inference.contract.http_errors import Headers
 from inference.contract.route import NEAREST, read_route
-from inference.presenting import Headers
+from inference.quota.admission import Rates
 
 ADAPTER_STATES: dict[str, Headers] = {
     state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")

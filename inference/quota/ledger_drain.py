@@ -13,9 +13,9 @@ import redis
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from foundation import valkey
-from inference.admission import read_prices
 from inference.contract.route import read_route
-from inference.scripts import FORGETTING, REBUILDING
+from inference.quota.admission import read_prices
+from inference.quota.scripts import FORGETTING, REBUILDING
 from tenants.public import Event, record, used
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.

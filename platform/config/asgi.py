@@ -12,7 +12,7 @@ django.setup()
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.door import door, lifespan  # noqa: E402
+from inference.api.app import door, lifespan  # noqa: E402
 
 pages = ASGIHandler()
 OF_THE_API = ("/v1", "/health")

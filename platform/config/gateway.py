@@ -10,7 +10,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "config.gateway_settings"
 django.setup()
 
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.door import door, lifespan  # noqa: E402
+from inference.api.app import door, lifespan  # noqa: E402
 
 
 async def api(

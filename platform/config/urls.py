@@ -13,7 +13,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
-    path("playground/", include("inference.urls")),
+    path("playground/", include("inference.playground.urls")),
     path("", include("tenants.urls")),
 ]
 

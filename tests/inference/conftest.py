@@ -9,10 +9,11 @@ import redis
 
 from foundation import months
 from foundation import valkey as names
-from inference import base_model, routing, waiting
-from inference import gateway as gateway_module
-from inference.admission import Caller
-from inference.gateway import Gateway
+from inference.contract import base_model
+from inference.proxy import backends, waiting
+from inference.proxy import runtime as gateway_module
+from inference.proxy.runtime import Gateway
+from inference.quota.admission import Caller
 from inference.quota.ledger_drain import read_event
 from tenants.keys import new_secret
 from tenants.public import digests
@@ -148,8 +149,8 @@ def quick(monkeypatch) -> None:
     monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 0.3)
     monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 0.3)
     monkeypatch.setattr(gateway_module, "WATCH_EVERY_S", 0.02)
-    monkeypatch.setattr(routing, "OPEN_FOR_S", 0.05)
-    monkeypatch.setattr(routing, "ABSENT_FOR_S", 0.03)
+    monkeypatch.setattr(backends, "OPEN_FOR_S", 0.05)
+    monkeypatch.setattr(backends, "ABSENT_FOR_S", 0.03)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from inference.door import door
+from inference.api.app import door
 
 
 class RawServer:

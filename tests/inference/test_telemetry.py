@@ -8,14 +8,14 @@ import shlex
 import pytest
 
 from inference import telemetry
+from inference.contract.requests import parse
 from inference.contract.route import read_route
 from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, RequestFailed
-from inference.relay import new_request_id, relay
-from inference.routing import FAILURES_MAX
-from inference.schemas import parse
+from inference.proxy.backends import FAILURES_MAX
+from inference.proxy.relay import new_request_id, relay
+from inference.proxy.waiting import admitted
 from inference.telemetry import BURST, LINES_PER_S, Lines
-from inference.waiting import admitted
 
 pytestmark = pytest.mark.usefixtures("quick")
 SECRET = "Who did it?"

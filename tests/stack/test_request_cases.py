@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from inference.fields import FORMS, Field
+from inference.contract.fields import FORMS, Field
 from stack.trials.request_cases import CHAT, TEXT, drawn, without_values
 from stack.trials.requests import Verdict
 

@@ -32,7 +32,7 @@ from tests.adapters.validation.sources import Bytes, Endless
 
 MAX_RANK = 16
 MEMORY_BYTES = 64 * 1024 * 1024
-DOCS = Path(__file__).parents[2] / "docs" / "adapters.md"
+DOCS = Path(__file__).parents[3] / "docs" / "adapters.md"
 WITHOUT_FILES = {
     *SECTIONS["Archives"],
     "weights_too_large",

@@ -1,0 +1,428 @@
+"""Anthropic's form, checked by the models and the stream reader of Anthropic's own client."""
+
+import json
+
+import anthropic
+import httpx2
+import pytest
+from anthropic.types import ErrorResponse, Message, RawMessageStreamEvent
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+
+from inference import errors
+from inference.contract import tokenizer
+from inference.contract.dialects import anthropic_messages
+
+pytestmark = pytest.mark.usefixtures("taught")
+
+EVENTS = TypeAdapter(RawMessageStreamEvent)
+COUNTS = {
+    "prompt_tokens": 31, "completion_tokens": 7, "total_tokens": 38,
+    "prompt_tokens_details": {"cached_tokens": 16},
+}  # fmt: skip
+WEATHER = {
+    "name": "weather", "description": "Tells the weather.",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+}  # fmt: skip
+FAILURE = {
+    "error": {
+        "message": "The model server does not answer.", "type": "service_unavailable_error", "param": None,
+        "code": "server_is_overloaded",
+    },
+}  # fmt: skip
+DONE = b"data: [DONE]\n\n"
+
+
+def frame(data) -> bytes:
+    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
+
+
+def chunk(delta=None, **more) -> bytes:
+    """A chunk as vLLM writes it and the gateway passes it on, with nulls that are nobody's business."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None, "token_ids": None} | more
+    return frame(
+        {
+            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1700000000, "model": "poetry",
+            "choices": [] if delta is None else [choice], "prompt_token_ids": None, "prompt_text": None,
+        }
+        | ({"usage": COUNTS} if delta is None else {})
+    )  # fmt: skip
+
+
+def called(index, arguments, **first) -> dict:
+    names = {"id": f"call_{index}", "type": "function"} if first else {}
+    return {"tool_calls": [{"index": index, "function": first | {"arguments": arguments}} | names]}
+
+
+OPENING = chunk({"role": "assistant", "content": ""})
+SPOKEN = [OPENING, chunk({"content": "Rain "}), chunk({"content": "fälls\n\n"})]
+CALLED = [
+    chunk(called(0, "", name="weather")), chunk(called(0, '{"city": ')), chunk(called(0, '"Rome"}')),
+    chunk(called(1, '{"city": "Oslo"}', name="weather")),
+]  # fmt: skip
+STREAMS = {
+    "text": [*SPOKEN, chunk({"content": ""}, finish_reason="stop", stop_reason=None), chunk(), DONE],
+    "cut": [*SPOKEN, chunk({"content": ""}, finish_reason="length", stop_reason=None), chunk(), DONE],
+    "stopped": [*SPOKEN, chunk({}, finish_reason="stop", stop_reason="\n"), chunk(), DONE],
+    "called": [*SPOKEN, *CALLED, chunk({}, finish_reason="tool_calls"), chunk(), DONE],
+    "only called": [OPENING, *CALLED, chunk({"content": ""}, finish_reason="stop"), chunk(), DONE],
+    "nothing": [OPENING, chunk({}, finish_reason="stop", stop_reason=2), chunk(), DONE],
+    "waiting": [b": waiting\n\n", b": waiting\n\n", *SPOKEN, chunk({}, finish_reason="stop"), chunk(), DONE],
+    "failed": [*SPOKEN, frame(FAILURE)],
+    "failed at once": [b": waiting\n\n", frame(FAILURE)],
+}
+WHOLE = [name for name, events in STREAMS.items() if events[-1] == DONE]
+
+
+def answer(name) -> bytes:
+    """The whole chat that one of the streams tells piece by piece."""
+    content, calls, ended = "", {}, {}
+    for event in STREAMS[name]:
+        read = json.loads(event[6:]) if event.startswith(b"data: {") else {"choices": []}
+        for choice in read["choices"]:
+            content += choice["delta"].get("content") or ""
+            ended = choice if choice["finish_reason"] else ended
+            for call in choice["delta"].get("tool_calls", ()):
+                kept = calls.setdefault(call["index"], call | {"function": dict(call["function"])})
+                if kept["function"] != call["function"]:
+                    kept["function"]["arguments"] += call["function"]["arguments"]
+    said = {"role": "assistant", "content": content or None, "tool_calls": list(calls.values())}
+    choice = {"index": 0, "message": said, "finish_reason": ended["finish_reason"], "logprobs": None}
+    return json.dumps(
+        {
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 1700000000, "model": "poetry",
+            "choices": [choice | {"stop_reason": ended.get("stop_reason")}], "usage": COUNTS,
+        }
+    ).encode()  # fmt: skip
+
+
+class Source:
+    """The gateway's event stream: yields what it has, and knows whether it was closed."""
+
+    def __init__(self, items) -> None:
+        self.items, self.yielded, self.is_closed = items, 0, False
+
+    async def events(self):
+        try:
+            for item in self.items:
+                self.yielded += 1
+                yield item
+        finally:
+            self.is_closed = True
+
+
+async def told(form, items, asked: bytes = b"{}") -> bytes:
+    return b"".join([part async for part in form.stream(Source(items).events(), asked, "req_1")])
+
+
+def read(stream: bytes) -> list[dict]:
+    """Return a stream's events; each has its own name as its type."""
+    events = []
+    for event in stream.decode().split("\n\n")[:-1]:
+        if not event.startswith(":"):
+            name, data = event.split("\n")
+            events.append(json.loads(data.removeprefix("data: ")))
+            assert name == f"event: {events[-1]['type']}"
+    return events
+
+
+def grouped(items, sizes) -> list[bytes]:
+    """Return the same events with several in some items, as they come out of one buffer."""
+    groups, rest = [], list(items)
+    for size in sizes:
+        groups.append(b"".join(rest[:size]))
+        rest = rest[size:]
+    return [*(group for group in groups if group), *rest]
+
+
+def asked(**more) -> bytes:
+    body = {"model": "poetry", "max_tokens": 40, "messages": [{"role": "user", "content": "Rain?"}]} | more
+    return json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
+
+
+def client_of(stream: bytes) -> anthropic.Anthropic:
+    """Anthropic's client on a wire that always answers with one stream."""
+
+    def answered(_):
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=stream)
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answered))
+    return anthropic.Anthropic(api_key="x", base_url="http://gateway", max_retries=0, http_client=http)
+
+
+def test_a_request_becomes_a_chat():
+    body = asked(
+        system=[{"type": "text", "text": "Be"}, {"type": "text", "text": "short."}], stop_sequences=["\n"],
+        temperature=0.5, top_p=0.9, top_k=5, stream=True, metadata={"user_id": "7"}, service_tier="auto",
+    )  # fmt: skip
+    chat = anthropic_messages.parse(body)
+    assert (chat.kind, chat.model, chat.stream, chat.include_usage) == ("chat", "poetry", True, True)
+    assert (chat.output_tokens, chat.choices, chat.user) == (40, 1, "7")
+    assert chat.fields["messages"] == [
+        {"role": "system", "content": "Be\nshort."},
+        {"role": "user", "content": "Rain?"},
+    ]
+    options = {"stop": ["\n"], "temperature": 0.5, "top_p": 0.9, "top_k": 5, "max_tokens": 40}
+    assert {name: value for name, value in chat.fields.items() if name != "messages"} == options
+    assert chat.body_bytes >= len(body)
+
+
+def test_tools_are_called_and_answered():
+    turns = [
+        {"role": "user", "content": [{"type": "text", "text": "Weather?", "cache_control": {"type": "x"}}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Hm.", "signature": "x"},
+                {"type": "tool_use", "id": "call_0", "name": "weather", "input": {"city": "Rome"}},
+                {"type": "tool_use", "id": "call_1", "name": "weather", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "call_0", "content": "Sun"},
+                {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": "?"}]},
+                {"type": "text", "text": "And now?"},
+            ],
+        },
+    ]
+    chat = anthropic_messages.parse(asked(messages=turns, tools=[WEATHER | {"strict": True}]))
+    _, assistant, *results = chat.fields["messages"]
+    assert assistant["content"] is None
+    assert [call["id"] for call in assistant["tool_calls"]] == ["call_0", "call_1"]
+    assert [call["function"]["arguments"] for call in assistant["tool_calls"]] == ['{"city":"Rome"}', "{}"]
+    assert results == [
+        {"role": "tool", "tool_call_id": "call_0", "content": "Sun"},
+        {"role": "tool", "tool_call_id": "call_1", "content": "?"},
+        {"role": "user", "content": "And now?"},
+    ]
+    function = {
+        "name": "weather", "parameters": WEATHER["input_schema"], "description": "Tells the weather.",
+        "strict": True,
+    }  # fmt: skip
+    assert chat.fields["tools"] == [{"type": "function", "function": function}]
+    assert chat.fields["tool_choice"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("choice", "chosen"),
+    [
+        ({"type": "any"}, "required"),
+        ({"type": "none"}, "none"),
+        ({"type": "auto", "disable_parallel_tool_use": True}, "auto"),
+        ({"type": "tool", "name": "weather"}, {"type": "function", "function": {"name": "weather"}}),
+    ],
+)
+def test_how_a_tool_is_chosen(choice, chosen):
+    fields = anthropic_messages.parse(asked(tools=[WEATHER], tool_choice=choice)).fields
+    assert fields["tool_choice"] == chosen
+    assert fields.get("parallel_tool_calls") == (False if "disable_parallel_tool_use" in choice else None)
+
+
+def test_an_answer_of_a_schema():
+    config = {"format": {"type": "json_schema", "schema": {"type": "object"}}, "effort": "low"}
+    wanted = {"name": "answer", "schema": {"type": "object"}, "strict": True}
+    sent = anthropic_messages.parse(asked(output_config=config)).fields["response_format"]
+    assert sent == {"type": "json_schema", "json_schema": wanted}
+
+
+def block(**facts) -> list[dict]:
+    return [{"role": "user", "content": [{"type": "text", "text": "See:"}, facts]}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"max_tokens": ...}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"model": ...}, "model"),
+        ({"messages": ...}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": ["Rain?"]}, "messages"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        (
+            {"messages": block(type="image", source={"type": "url", "url": "http://x"})},
+            "messages[0].content[1]",
+        ),
+        ({"messages": block(type="document", source={})}, "messages[0].content[1]"),
+        ({"messages": block(type="text", text=1)}, "messages[0].content[1].text"),
+        ({"messages": block(type="tool_use", id="1", name="x", input={})}, "messages[0].content[1]"),
+        ({"messages": block(type="tool_result")}, "messages[0].content[1].tool_use_id"),
+        (
+            {"messages": block(type="tool_result", tool_use_id="1", content=[{"type": "image"}])},
+            "messages[0].content[1].content[0]",
+        ),
+        ({"messages": [{"role": "assistant", "content": "I say:"}]}, "messages"),
+        ({"system": [{"type": "image"}]}, "system[0]"),
+        ({"stop_sequences": [""]}, "stop_sequences"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"tools": "weather"}, "tools"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0]"),
+        ({"tools": [{"input_schema": {}}]}, "tools[0].name"),
+        ({"tool_choice": {"type": "any"}}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": "auto"}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": {"type": ["any"]}}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "tool"}}, "tool_choice.name"),
+        ({"container": "c"}, "container"),
+        ({"mcp_servers": [{"url": "http://x"}]}, "mcp_servers"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
+        ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
+    ],
+)
+def test_what_is_wrong_is_named(changes, param):
+    with pytest.raises(errors.BadRequest) as raised:
+        anthropic_messages.parse(asked(**changes))
+    assert raised.value.facts["param"] == param
+    assert f"`{param}`" in raised.value.message or param == "tools[0]"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"a":' * 300 + b"1" + b"}" * 300])
+def test_what_cannot_be_read_is_the_callers_mistake(body):
+    with pytest.raises(errors.BadRequest):
+        anthropic_messages.parse(body)
+
+
+def test_deep_nesting_is_the_callers_mistake():
+    deep = json.loads("[" * 252 + "]" * 252)
+    with pytest.raises(errors.BadRequest, match="deeply"):
+        anthropic_messages.parse(asked(tools=[WEATHER | {"input_schema": {"enum": deep}}]))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "sequence", "kinds"),
+    [
+        ("text", "end_turn", None, ["text"]),
+        ("cut", "max_tokens", None, ["text"]),
+        ("stopped", "stop_sequence", "\n", ["text"]),
+        ("called", "tool_use", None, ["text", "tool_use", "tool_use"]),
+        ("only called", "tool_use", None, ["tool_use", "tool_use"]),
+        ("nothing", "end_turn", None, []),
+    ],
+)
+def test_a_whole_answer(name, reason, sequence, kinds):
+    message = Message.model_validate_json(anthropic_messages.whole(answer(name), asked(), "req_1"))
+    assert (message.id, message.model, message.stop_reason) == ("msg_1", "poetry", reason)
+    assert message.stop_sequence == sequence
+    assert [block.type for block in message.content] == kinds
+    assert [block.input for block in message.content if block.type == "tool_use"] == (
+        [{"city": "Rome"}, {"city": "Oslo"}] if "tool_use" in kinds else []
+    )
+    usage = message.usage
+    assert (usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens) == (15, 16, 7)
+
+
+@pytest.mark.parametrize("arguments", ['{"city": "Ro', "true", ""])
+def test_arguments_that_are_no_object_are_none(arguments):
+    chat = json.loads(answer("only called"))
+    chat["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = arguments
+    message = Message.model_validate_json(
+        anthropic_messages.whole(json.dumps(chat).encode(), asked(), "req_1")
+    )
+    assert message.content[0].input == {}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+async def test_a_stream_is_read_by_the_client_as_the_whole_answer(name):
+    stream = await told(anthropic_messages, STREAMS[name])
+    for event in read(stream):
+        EVENTS.validate_python(event)
+    with client_of(stream).messages.stream(**json.loads(asked())) as reading:
+        streamed = reading.get_final_message()
+    whole = json.loads(anthropic_messages.whole(answer(name), asked(), "req_1"))
+    facts = streamed.model_dump(exclude_none=True)
+    assert facts == Message.model_validate(whole).model_dump(exclude_none=True)
+    assert facts["usage"] == whole["usage"]
+
+
+async def test_the_events_of_a_stream_are_in_order():
+    kinds = [event["type"] for event in read(await told(anthropic_messages, STREAMS["called"]))]
+    started = ["content_block_start", "content_block_delta", "content_block_delta", "content_block_stop"]
+    short = ["content_block_start", "content_block_delta", "content_block_stop"]
+    assert kinds == ["message_start", *started, *started, *short, "message_delta", "message_stop"]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@given(sizes=st.lists(st.integers(1, 5), max_size=8))
+async def test_how_events_are_grouped_changes_nothing(name, sizes):
+    assert await told(anthropic_messages, grouped(STREAMS[name], sizes)) == await told(
+        anthropic_messages, STREAMS[name]
+    )
+
+
+async def test_a_stream_ends_only_after_the_chat_has():
+    for length in range(len(STREAMS["text"])):
+        kinds = {event["type"] for event in read(await told(anthropic_messages, STREAMS["text"][:length]))}
+        assert not kinds & {"message_delta", "message_stop"}
+
+
+async def test_waiting_is_told():
+    assert (await told(anthropic_messages, STREAMS["waiting"])).startswith(
+        b": waiting\n\n: waiting\n\nevent: message_s"
+    )
+
+
+@pytest.mark.parametrize("name", ["failed", "failed at once"])
+async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
+    stream = await told(anthropic_messages, STREAMS[name])
+    assert ErrorResponse.model_validate(read(stream)[-1]).error.type == "overloaded_error"
+    assert b"message_stop" not in stream
+    raises = pytest.raises(anthropic.APIStatusError, match="does not answer")
+    with client_of(stream).messages.stream(**json.loads(asked())) as reading, raises:
+        reading.until_done()
+
+
+async def test_closing_closes_the_chat():
+    source = Source(STREAMS["text"])
+    stream = anthropic_messages.stream(source.events(), b"{}", "req_1")
+    await anext(stream)
+    await stream.aclose()
+    assert source.is_closed
+    assert source.yielded < len(STREAMS["text"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (errors.BadRequest("No.", param="system"), 400, "invalid_request_error"),
+        (errors.ContextTooLong(max_model_len=8), 400, "invalid_request_error"),
+        (errors.RevokedKey(), 401, "authentication_error"),
+        (errors.Suspended(), 403, "permission_error"),
+        (errors.UnknownModel(model="x"), 404, "not_found_error"),
+        (errors.TooLarge(limit_bytes=1), 413, "request_too_large"),
+        (errors.Limited(retry_s=3), 429, "rate_limit_error"),
+        (errors.EngineUnavailable(), 529, "overloaded_error"),
+        (errors.GateUnavailable(), 529, "overloaded_error"),
+        (errors.DomainError(), 500, "api_error"),
+    ],
+)
+def test_errors_in_anthropics_form(error, status, kind):
+    answered, body, headers = anthropic_messages.error(error)
+    assert answered == status
+    assert json.loads(body) == {"type": "error", "error": {"type": kind, "message": error.message}}
+    wait = dict(headers).get(b"retry-after")
+    assert wait == {429: b"3", 529: b"2"}.get(status)
+
+
+def test_a_count_is_asked_for_without_a_length():
+    assert anthropic_messages.parse_count(asked(max_tokens=...)).fields["messages"]
+
+
+def test_the_base_models_template_and_tokenizer_count(settings, tmp_path):
+    settings.BASE_MODEL_DIR = tmp_path
+    long = anthropic_messages.parse_count(asked(messages=[{"role": "user", "content": "word " * 100}]))
+    assert tokenizer.prompt_tokens(long) == long.prompt_bound()
+    words = Tokenizer(WordLevel({"word": 0, "[user]": 1, "[end]": 2, "?": 3}, unk_token="?"))
+    words.pre_tokenizer = WhitespaceSplit()
+    words.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }} [end] {% endfor %}"
+        "{% if add_generation_prompt %}[user]{% endif %}"
+    )
+    assert tokenizer.prompt_tokens(long) == 1 + 100 + 1 + 1

@@ -1,0 +1,290 @@
+"""The request contract: every field is served, ignored or refused by name, and the docs say which."""
+
+import json
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+from anthropic.types import message_count_tokens_params, message_create_params
+from anthropic.types.beta import message_create_params as beta_message_create_params
+from openai.types import completion_create_params
+from openai.types.chat import completion_create_params as chat_create_params
+from openai.types.responses import response_create_params
+
+from inference import errors
+from inference.contract import base_model, fields, requests
+from inference.contract.dialects import anthropic_messages, openai_responses
+
+DOCS = Path(__file__).parents[3] / "docs" / "api.md"
+CHAT = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}]}
+TEXT = {"model": "poetry", "prompt": "The sea"}
+SKY = {"type": "object", "properties": {"colour": {"enum": ["blue", "red"]}}, "required": ["colour"]}
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+# vLLM 0.32's own, by `vllm/entrypoints/openai/*/protocol.py`; those of OpenAI come from its client.
+VLLMS = {
+    "use_beam_search", "top_k", "min_p", "repetition_penalty", "watermarking", "length_penalty",
+    "stop_token_ids",
+    "include_stop_str_in_output", "ignore_eos", "min_tokens", "skip_special_tokens",
+    "spaces_between_special_tokens", "truncate_prompt_tokens", "truncation_side", "prompt_logprobs",
+    "logprob_token_ids", "allowed_token_ids", "bad_words", "add_special_tokens", "mm_payload",
+    "return_mm_kwargs",
+    "structured_outputs", "priority", "request_id", "session_id", "return_tokens_as_token_ids",
+    "return_token_ids", "routed_experts_prompt_start", "return_token_offsets", "cache_salt",
+    "kv_transfer_params", "ec_transfer_params", "vllm_xargs", "repetition_detection", "thinking_token_budget",
+    "stream_interval", "response_format", "stream", "echo",
+}  # fmt: skip
+VLLMS_CHAT = VLLMS | {
+    "include_reasoning", "add_generation_prompt", "continue_final_message", "documents", "chat_template",
+    "chat_template_kwargs", "media_io_kwargs", "mm_processor_kwargs", "return_prompt_text",
+}  # fmt: skip
+VLLMS_TEXT = VLLMS | {"prompt_embeds"}
+
+
+def names_of(*forms) -> set[str]:
+    return {name for form in forms for name in get_type_hints(form)}
+
+
+def parse(**changes):
+    return requests.parse("chat", json.dumps(CHAT | changes).encode())
+
+
+def complete(**changes):
+    return requests.parse("text", json.dumps(TEXT | changes).encode())
+
+
+def refusal(parse, **changes) -> errors.BadRequest:
+    with pytest.raises(errors.BadRequest) as raised:
+        parse(**changes)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        (fields.CHAT, names_of(chat_create_params.CompletionCreateParamsBase) | VLLMS_CHAT),
+        (fields.TEXT, names_of(completion_create_params.CompletionCreateParamsBase) | VLLMS_TEXT),
+        (fields.RESPONSES, names_of(response_create_params.ResponseCreateParamsBase)),
+        (fields.COUNT, names_of(message_count_tokens_params.MessageCountTokensParams)),
+        (
+            fields.MESSAGES,
+            names_of(
+                message_create_params.MessageCreateParamsBase,
+                beta_message_create_params.MessageCreateParamsBase,
+            ),
+        ),
+    ],
+    ids=["chat", "text", "responses", "count", "messages"],
+)
+def test_every_field_of_the_clients_and_of_vllm_is_decided(table, names):
+    assert len(names) > 10
+    assert names - table.keys() == set()
+
+
+def test_the_docs_have_every_field():
+    shown = DOCS.read_text().partition("## Fields\n")[2].strip()
+    told = [f"### `POST {form}`\n\n{fields.describe(form)}" for form in fields.FORMS]
+    assert shown == "\n\n".join(told)
+
+
+def test_a_field_that_nobody_knows_is_refused_by_name():
+    error = refusal(parse, evil="x")
+    assert (error.facts["param"], "`evil`" in error.message) == ("evil", True)
+    assert len(refusal(parse, **{"x" * 5000: 1}).message) < 200
+    for parse_form, body in (
+        (anthropic_messages.parse, CHAT | {"max_tokens": 5}),
+        (openai_responses.parse, {"model": "m", "input": "x"}),
+    ):
+        assert parse_form(json.dumps(body).encode())
+        with pytest.raises(errors.BadRequest, match="`evil`"):
+            parse_form(json.dumps(body | {"evil": 1}).encode())
+
+
+@pytest.mark.parametrize("form", ["chat", "text"])
+def test_what_is_refused_is_accepted_only_where_it_changes_nothing(form):
+    base, table = (CHAT, fields.CHAT) if form == "chat" else (TEXT, fields.TEXT)
+    for name, field in table.items():
+        if field.fate != "refused":
+            continue
+        with pytest.raises(errors.BadRequest, match=f"`{name}`"):
+            requests.parse(form, json.dumps(base | {name: {"some": "value"}}).encode())
+        for value in (None, *field.neutral):
+            assert name not in requests.parse(form, json.dumps(base | {name: value}).encode()).fields
+
+
+@pytest.mark.parametrize("form", ["chat", "text"])
+def test_what_is_served_is_served_to_its_ends_and_nothing_ignored_reaches_the_engine(form):
+    base, table = (CHAT, fields.CHAT) if form == "chat" else (TEXT, fields.TEXT)
+    needs = {
+        "top_logprobs": {"logprobs": True},
+        "parallel_tool_calls": {"tools": [WEATHER], "tool_choice": "required"},
+    }
+    for name, field in table.items():
+        for end in field.ends:
+            asked = requests.parse(form, json.dumps(base | needs.get(name, {}) | {name: end}).encode())
+            if name not in requests.GATEWAYS:
+                assert asked.fields[name] == end
+        if field.fate == "ignored":
+            assert name not in requests.parse(form, json.dumps(base | {name: "x"}).encode()).fields
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"stream": "true"}, "stream"),
+        ({"stream": 1}, "stream"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options"),
+        ({"stream": True, "stream_options": {"more": True}}, "stream_options"),
+        ({"model": "x" * 300}, "model"),
+        ({"min_tokens": 9, "max_tokens": 8}, "min_tokens"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"n": 129}, "n"),
+        ({"ignore_eos": "yes"}, "ignore_eos"),
+        ({"stop": "x" * 2000}, "stop"),
+        ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
+        ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs"),
+        (
+            {"structured_outputs": {"choice": ["a"]}, "response_format": {"type": "json_object"}},
+            "structured_outputs",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(changes, param):
+    assert refusal(parse, **changes).facts["param"] == param
+
+
+def test_a_completion_without_a_length_has_16_tokens():
+    assert complete().output_tokens == 16
+    assert complete(max_tokens=40).output_tokens == 40
+    assert parse().output_tokens == 0  # a chat's: the plan's longest answer
+
+
+def test_sequences_are_prompts_times_choices():
+    assert complete(prompt=["a", "b"], n=3).choices == 6
+    assert complete(prompt=[[1, 2], [3]], n=2).choices == 4
+    assert complete(prompt=[1, 2, 3]).choices == 1
+    assert refusal(complete, prompt=["a"] * 16, n=16).facts["param"] == "n"
+
+
+def test_token_ids_are_of_the_vocabulary(monkeypatch):
+    monkeypatch.setattr(base_model, "vocabulary_size", lambda: 100)
+    assert complete(prompt=[0, 99]).fields["prompt"] == [0, 99]
+    assert parse(stop_token_ids=[99], logit_bias={"99": 1})
+    assert refusal(complete, prompt=[100]).facts["param"] == "prompt"
+    assert refusal(complete, prompt=[[1], [-1]]).facts["param"] == "prompt"
+    assert refusal(complete, prompt=["a", [1]]).facts["param"] == "prompt"
+    assert refusal(complete, prompt=[[]]).facts["param"] == "prompt"
+    assert refusal(parse, stop_token_ids=[100]).facts["param"] == "stop_token_ids"
+    assert refusal(parse, logit_bias={"100": 1}).facts["param"] == "logit_bias"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "text", "text": "x", "uuid": "u", "image_url": "http://127.0.0.1/secret"},
+        {"type": "text", "text": "x", "image_url": {"url": "http://127.0.0.1/secret"}},
+        {"type": "image_url", "image_url": {"url": "http://127.0.0.1/secret"}},
+        {"type": "refusal", "refusal": "x", "audio_url": "http://127.0.0.1/secret"},
+        {"text": "x"},
+        "x",
+    ],
+)
+def test_a_part_of_content_is_text_and_nothing_else(part):
+    assert refusal(parse, messages=[{"role": "user", "content": [part]}]).facts["param"] == "messages"
+
+
+def test_messages_are_written_anew():
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+    sent = [
+        {"role": "user", "content": [{"type": "text", "text": "A", "cache_control": {"type": "x"}},
+                                     {"type": "text", "text": ""},
+                                     {"type": "refusal", "refusal": "B"}], "name": "ada"},
+        {"role": "assistant", "content": None, "refusal": None, "annotations": [], "audio": None,
+         "function_call": None, "reasoning": "Hm.", "tool_calls": [call | {"index": 0}]},
+        {"role": "tool", "content": [{"type": "text", "text": "Sun"}], "tool_call_id": "c"},
+        {"role": "assistant", "content": None, "refusal": "No."},
+    ]  # fmt: skip
+    assert parse(messages=sent).fields["messages"] == [
+        {"role": "user", "content": "A\nB", "name": "ada"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "Sun", "tool_call_id": "c"},
+        {"role": "assistant", "content": "No."},
+    ]
+    for more in ({"mm_data": {}}, {"image_url": "http://x"}, {"audio": {"id": "a"}}, {"task": "x"}):
+        assert refusal(parse, messages=[{"role": "user", "content": "x"} | more]).facts["param"] == "messages"
+
+
+@pytest.mark.parametrize("arguments", ['{"a":' * 33 + "1" + "}" * 33, '{"a":' + "[" * 33 + "]" * 33 + "}"])
+def test_arguments_of_calls_are_not_nested_without_end(arguments):
+    def called(arguments):
+        function = {"name": "weather", "arguments": arguments}
+        return [{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function}]}]
+
+    assert refusal(parse, messages=called(arguments)).facts["param"] == "messages"
+    broken = parse(messages=called("[" * 100_000)).fields["messages"][0]
+    assert broken["tool_calls"][0]["function"]["arguments"] == "{}"  # as the engine takes what is no JSON
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
+def test_a_tool_that_must_be_called_is_strict_unless_it_says_otherwise(choice):
+    asked = parse(tools=[WEATHER], tool_choice=choice)
+    assert asked.fields["tools"][0]["function"]["strict"] is True
+    assert asked.grammar
+    loose = WEATHER | {"function": WEATHER["function"] | {"strict": False}}
+    assert parse(tools=[loose], tool_choice=choice).fields["tools"] == [loose]
+
+
+def test_tools_are_written_anew():
+    more = WEATHER | {"defer_loading": True}
+    assert refusal(parse, tools=[more], tool_choice="none").facts["param"] == "tools"
+    for wrong in ({"name": "a b"}, {"name": ""}, {"parameters": []}, {"mm": 1}):
+        tool = WEATHER | {"function": WEATHER["function"] | wrong}
+        assert refusal(parse, tools=[tool], tool_choice="none").facts["param"] == "tools"
+    for choice in ("any", {"type": "function", "function": {"name": "other"}}, {"type": "allowed_tools"}):
+        assert refusal(parse, tools=[WEATHER], tool_choice=choice).facts["param"] == "tool_choice"
+    assert "tool_choice" not in parse(tool_choice="auto").fields
+    assert refusal(parse, tool_choice="required").facts["param"] == "tool_choice"
+
+
+def test_where_the_template_shows_no_tools_auto_says_so(settings, tmp_path):
+    settings.BASE_MODEL_DIR = tmp_path
+    template = tmp_path / "chat_template.jinja"
+    template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    for changes in ({"tool_choice": "auto"}, {}):
+        assert refusal(parse, tools=[WEATHER], **changes).facts["param"] == "tool_choice"
+    assert parse(tools=[WEATHER], tool_choice="required")
+    assert parse(tools=[WEATHER], tool_choice="none")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "chat_template.jinja").write_text("{% if tools %}{{ tools }}{% endif %}")
+    settings.BASE_MODEL_DIR = other
+    assert parse(tools=[WEATHER]).fields["tool_choice"] == "auto"
+
+
+def test_the_same_grammar_has_the_same_name():
+    one = parse(response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": SKY}})
+    two = parse(response_format={"type": "json_schema", "json_schema": {"name": "b", "schema": SKY}}, n=2)
+    assert one.grammar == two.grammar != ""
+    assert parse(structured_outputs={"choice": ["a"]}).grammar not in ("", one.grammar)
+    assert parse(response_format={"type": "json_object"}).grammar == parse().grammar == ""
+
+
+def test_errors_repeat_little_of_what_was_sent():
+    much = "x" * 5000
+    wrong = [
+        {"model": much}, {much: 1}, {"stop": [much]}, {"messages": [{"role": much}]},
+        {"messages": [{"role": "user", "content": "a", much: 1}]}, {"temperature": much},
+        {"messages": [{"role": "user", "content": [{"type": much}]}]}, {"response_format": {"type": much}},
+        {"tools": [{"type": much}]}, {"tool_choice": much}, {"stream_options": {much: 1}, "stream": True},
+        {"structured_outputs": {much: 1}}, {"structured_outputs": {"regex": much}},
+        {"structured_outputs": {"json": {much: 1}}}, {"logit_bias": {much: 1}},
+    ]  # fmt: skip
+    for changes in wrong:
+        error = refusal(parse, **changes)
+        assert "x" * 200 not in error.message + str(error.facts)

@@ -1,0 +1,137 @@
+"""Bounds of schemas, patterns and choices. What is accepted was measured in the engine."""
+
+import time
+
+import pytest
+
+from inference.contract import grammars
+from inference.errors import BadRequest
+
+TEXT = {"type": "string"}
+
+
+def deep(levels):
+    schema = TEXT
+    for _ in range(levels):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+def an_object(count, schema=TEXT, **more):
+    return {"type": "object", "properties": {f"p{i}": schema for i in range(count)}} | more
+
+
+# Each made vLLM 0.32 answer 500, or took its CPU for seconds to minutes.
+HARMFUL = {
+    "beyond 64 bits": {"type": "integer", "minimum": 10**18, "maximum": 10**19},
+    "a number without end": {"type": "number", "minimum": -1e308 * 10},
+    "a bound in between": {"type": "integer", "minimum": 0.5},
+    "no value at all": {"type": "object", "properties": {"a": False}},
+    "no items, but two": {"type": "array", "items": False, "minItems": 2},
+    "no integer between": {"type": "integer", "minimum": 5, "maximum": 4},
+    "itself": {"$ref": "#"},
+    "a circle": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    "a circle of alternatives": {
+        "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, TEXT]}}, "$ref": "#/$defs/a",
+    },
+    "nowhere": {"$ref": "#/$defs/none"},
+    "elsewhere": {"$ref": "http://127.0.0.1/schema"},
+    "NUL in a pattern": {"type": "string", "pattern": "a\x00b"},
+    "deep": deep(40),
+    "3,000 properties": an_object(3000),
+    "300 properties": an_object(300),
+    "a large enum": {"enum": [f"v{i}" for i in range(2000)]},
+    "many patterns": {"anyOf": [{"type": "string", "pattern": f"^a{i}[a-z]{{1,40}}$"} for i in range(100)]},
+    "many lengths": an_object(64, additionalProperties=False) | {
+        "properties": {f"p{i}": {"type": "string", "maxLength": 30 + i} for i in range(64)}
+    },
+    "a long length": {"type": "string", "maxLength": 500},
+    "a costly format": {"type": "string", "format": "uri-template"},
+    "an unknown format": {"type": "string", "format": "regex"},
+    "a length and a pattern": {"type": "string", "pattern": "a", "maxLength": 3},
+    "a repetition": {"type": "string", "pattern": "^[a-z]{1,500}$"},
+    "nested repetitions": {"type": "string", "pattern": "^([a-z]{1,10}){1,30}$"},
+    "adjacent repetitions": {"type": "string", "pattern": "^.{0,30}.{0,30}.{0,30}$"},
+    "many questions": {"type": "string", "pattern": "^" + ".?" * 30 + "$"},
+    "not": {"not": TEXT},
+    "unique": {"type": "array", "uniqueItems": True},
+    "all of": {"allOf": [TEXT, {"enum": ["a"]}]},
+    "no type": {"type": "text"},
+    "items": {"type": "array", "items": TEXT, "minItems": 10**6},
+    "required": {"type": "object", "required": [f"p{i}" for i in range(1000)]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_a_schema_that_harms_the_engine_is_refused(name):
+    with pytest.raises(BadRequest) as raised:
+        grammars.check_schemas([HARMFUL[name]], "response_format")
+    assert raised.value.facts["param"] == "response_format"
+
+
+def test_several_schemas_count_together():
+    schema = an_object(100)
+    grammars.check_schemas([schema], "tools")
+    with pytest.raises(BadRequest, match="properties"):
+        grammars.check_schemas([schema] * 3, "tools")
+
+
+def test_schemas_that_people_write_are_served():
+    node = {
+        "type": "object",
+        "properties": {"value": TEXT, "next": {"anyOf": [{"$ref": "#/$defs/N"}, {"type": "null"}]}},
+    }
+    grammars.check_schemas(
+        [
+            {"$schema": "x", "title": "T", "$defs": {"N": node}, "$ref": "#/$defs/N"},
+            {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#"}}}},
+            an_object(60, required=[f"p{i}" for i in range(60)], additionalProperties=False),
+            {"type": "object", "additionalProperties": {"type": "integer", "maximum": 2**63 - 1}},
+            {"type": "array", "items": {"enum": ["a", 1, None]}, "minItems": 1, "maxItems": 100},
+            {"type": "string", "maxLength": 64},
+            {"type": ["string", "null"], "format": "date-time", "default": None, "examples": ["x"]},
+            {"type": "string", "pattern": r"^\+?[0-9]{3}-[0-9]{4}$"},
+            {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": TEXT},
+            {"const": 3},
+        ],
+        "response_format",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(.{1,20})+", "(.{2}|.{3}|.{5}|.{7})*", ".{0,30}.{0,30}.{0,30}", "([a-z]{1,10}){1,30}", "(.?.?.?.?)*",
+        "(.+.?)+", "[a-z]{101}", "(?=a)b", r"(a)\1", "(", "a" * 257, "a\x00", ".?" * 8, r"\bword", 3,
+        "((((((((((a{2}){2}){2}){2}){2}){2}){2}){2}){2}){2}){999}",
+    ],
+)  # fmt: skip
+def test_a_pattern_that_stalls_the_engine_is_refused(pattern):
+    with pytest.raises(BadRequest):
+        grammars.check_regex(pattern, "structured_outputs")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        ".*", "[a-z]{1,100}", ".{1,100}", r"\d{4}-\d{2}-\d{2}", r"(\d{1,3}\.){3}\d{1,3}", "(yes|no)", "",
+        r"[\w.]+@[a-z]+\.(com|org)", "([a-z]+,)*[a-z]+", r"-?\d+(\.\d{1,2})?", "(x+x+)+y",
+    ],
+)  # fmt: skip
+def test_patterns_that_people_write_are_served(pattern):
+    grammars.check_regex(pattern, "structured_outputs")
+
+
+def test_choices_are_a_few_short_texts():
+    grammars.check_choices(["blue", "red"], "structured_outputs")
+    for wrong in ([], [""], ["a", 1], "blue", ["a\x00"], ["x"] * 257, ["x" * 20_000]):
+        with pytest.raises(BadRequest):
+            grammars.check_choices(wrong, "structured_outputs")
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_a_check_is_quick(name):
+    began_s = time.process_time()
+    with pytest.raises(BadRequest):
+        grammars.check_schemas([HARMFUL[name]], "response_format")
+    assert time.process_time() - began_s < 0.5

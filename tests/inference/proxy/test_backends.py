@@ -1,0 +1,200 @@
+"""Which place a request gets, and which engines are left alone."""
+
+import json
+
+import pytest
+
+from inference.contract.route import read_route
+from inference.errors import AdapterAbsent, EngineUnavailable
+from inference.proxy import backends as module
+from inference.proxy.backends import FAILURES_MAX, Routing
+from inference.proxy.fair_queue import Turn
+from tests.inference.conftest import about, place
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def routing() -> Routing:
+    return Routing(processes=1)
+
+
+def route_of(*engines: str, lora: str = "v_1", **more: object):
+    places = [
+        place(name.strip("!"), f"http://{name}", lora=lora, healthy="!" not in name, **more)
+        for name in engines
+    ]
+    return read_route(json.dumps(about("poetry") | {"base_model": "SmolLM2", "places": places}))
+
+
+def used(routing, engine, *loras):
+    for lora in loras:
+        at = route_of(engine, lora=lora).places[0]
+        routing.backend(at).answered(at.adapter)
+
+
+async def filled(routing, engine, number):
+    turns = routing.backend(route_of(engine).places[0]).turns
+    for tenant in range(number):
+        await turns.take(Turn(tenant, "", 1, 1))
+
+
+def best(routing, *engines, **more):
+    found = routing.best(route_of(*engines), **more)
+    return found and found[0].engine
+
+
+def test_without_any_knowledge_the_first_is_best(routing):
+    assert best(routing, "a", "b") == "a"
+
+
+async def test_an_engine_that_is_not_healthy_is_only_asked_where_there_is_no_other(routing):
+    used(routing, "a", "v_1")
+    await filled(routing, "b", 16)
+    assert best(routing, "a!", "b") == "b"
+    assert best(routing, "a!", "b!") == "a"
+    assert best(routing, "a!") == "a"
+
+
+def test_a_route_that_was_written_before_health_was_told_leads_to_healthy_places():
+    places = [{name: fact for name, fact in place("a", "http://a").items() if name != "healthy"}]
+    assert read_route(json.dumps(about("poetry") | {"places": places})).places[0].healthy
+
+
+def test_an_engine_that_used_the_style_lately_is_better_than_one_that_must_read_it(routing):
+    used(routing, "b", "v_1")
+    assert best(routing, "a", "b") == "b"
+
+
+async def test_of_two_that_have_the_style_the_one_with_less_in_flight_is_better(routing):
+    used(routing, "a", "v_1")
+    used(routing, "b", "v_1")
+    await filled(routing, "a", 3)
+    assert best(routing, "a", "b") == "b"
+
+
+async def test_a_full_engine_is_no_better_for_having_the_style(routing):
+    used(routing, "a", "v_1")
+    await filled(routing, "a", 16)
+    assert best(routing, "a", "b") == "b"
+    await filled(routing, "b", 16)
+    assert best(routing, "a", "b") == "a"
+
+
+def test_what_was_used_last_is_in_a_slot_then_in_memory_then_on_disk(routing):
+    at = route_of("a").places[0]
+    backend = routing.backend(at)
+    assert backend.state("v_1") == "disk"
+    used(routing, "a", "v_1")
+    assert backend.state("v_1") == "warm"
+    used(routing, "a", *(f"v_{n}" for n in range(2, 10)))
+    assert backend.state("v_1") == "cpu"
+    used(routing, "a", *(f"v_{n}" for n in range(10, 66)))
+    assert backend.state("v_1") == "disk"
+
+
+def test_the_bare_base_model_is_always_at_hand(routing):
+    at = route_of("a", lora="SmolLM2").places[0]
+    assert (at.adapter, routing.backend(at).state(at.adapter)) == ("", "warm")
+
+
+def test_failures_in_a_row_open_the_circuit_and_one_at_a_time_tries_again(routing, clock):
+    at = route_of("a").places[0]
+    backend = routing.backend(at)
+    used(routing, "a", "v_1")
+    for _ in range(FAILURES_MAX):
+        assert best(routing, "a", "b") == "a"
+        backend.failed("v_1", EngineUnavailable())
+    assert best(routing, "a", "b") == "b"
+    assert not backend.lets_through("v_1")
+    assert backend.state("v_1") == "disk"  # it restarts, and will have forgotten
+    clock.now_s += module.OPEN_FOR_S
+    assert [backend.lets_through("v_1") for _ in range(3)] == [True, False, False]
+    backend.failed("v_1", EngineUnavailable())
+    assert best(routing, "a") is None
+    clock.now_s += module.OPEN_FOR_S
+    assert backend.lets_through("v_1")
+    used(routing, "a", "v_1")
+    assert all(backend.lets_through("v_1") for _ in range(3))
+
+
+def test_failures_between_answers_open_nothing(routing):
+    at = route_of("a").places[0]
+    for _ in range(5 * FAILURES_MAX):
+        routing.backend(at).failed("v_1", EngineUnavailable())
+        used(routing, "a", "v_2")
+    assert best(routing, "a") == "a"
+
+
+def test_a_style_that_an_engine_does_not_know_closes_it_to_no_other(routing, clock):
+    at = route_of("a").places[0]
+    for _ in range(2 * FAILURES_MAX):
+        routing.backend(at).failed("v_1", AdapterAbsent())
+    assert best(routing, "a") is None
+    assert routing.best(route_of("a", lora="v_2"))
+    clock.now_s += module.ABSENT_FOR_S
+    assert best(routing, "a") == "a"
+
+
+def test_what_failed_for_a_request_is_not_asked_again(routing):
+    assert best(routing, "a", "b", without={"a"}) == "b"
+    assert best(routing, "a", "b", without={"a", "b"}) is None
+
+
+@pytest.mark.parametrize(
+    ("max_loras", "processes", "slots"), [(8, 1, 7), (9, 4, 2), (8, 4, 1), (2, 1, 1), (1, 1, 1), (4, 8, 1)]
+)
+def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, processes, slots):
+    at = route_of("a", max_num_seqs=16, max_loras=max_loras).places[0]
+    turns = Routing(processes).backend(at).turns
+    assert (turns.capacity, turns.slots) == (16 // processes, slots)
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_too_little"),
+    [
+        ({"max_num_seqs": 4, "max_loras": 5}, False),
+        ({"max_num_seqs": 3, "max_loras": 5}, True),
+        ({"max_num_seqs": 4, "max_loras": 4}, True),
+    ],
+)
+def test_an_engine_with_fewer_places_or_slots_than_processes_is_warned_of_once(limits, is_too_little, caplog):
+    routing, at = Routing(processes=4), route_of("a", **limits).places[0]
+    for _ in range(3):
+        routing.backend(at)
+    assert ["WEB_WORKERS" in record.message for record in caplog.records] == [True] * is_too_little
+
+
+async def test_other_limits_change_an_engine_in_place(routing, clock):
+    small, large = (route_of("a", max_num_seqs=n, max_loras=n, max_cpu_loras=n).places[0] for n in (2, 8))
+    backend = routing.backend(large)
+    used(routing, "a", *(f"v_{n}" for n in range(8)))
+    assert routing.backend(small) is backend
+    backend.answered("v_8")
+    assert [backend.state(f"v_{n}") for n in (6, 7, 8)] == ["disk", "warm", "warm"]
+    assert routing.backend(large) is backend
+    await filled(routing, "a", 6)
+    for _ in range(FAILURES_MAX):
+        backend.failed("v_9", EngineUnavailable())
+    assert routing.backend(small) is backend
+    assert not backend.can_try("v_9")
+    assert (backend.turns.at_work, backend.turns.capacity, backend.turns.slots) == (6, 2, 1)
+    assert routing.backend(large).turns.capacity == 8
+
+
+def test_a_route_on_its_way_has_no_place():
+    route = read_route(json.dumps(about("poetry", "v1") | {"state": "loading"}))
+    assert (route.places, route.version_id) == ((), "v1")

@@ -1,0 +1,519 @@
+"""Requests while engines fail, are away, or have yet to load a style: they go elsewhere, or wait."""
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from foundation import valkey as names
+from inference.contract import http_errors
+from inference.contract.requests import parse
+from inference.contract.route import read_route
+from inference.errors import (
+    EngineBusy,
+    EngineDied,
+    EngineUnavailable,
+    RequestFailed,
+    StyleLoading,
+    SuspectRequest,
+    UnknownModel,
+)
+from inference.proxy import backends as routing
+from inference.proxy import fair_queue as turns_module
+from inference.proxy import relay as relay_module
+from inference.proxy import runtime as gateway_module
+from inference.proxy import waiting
+from inference.proxy.backends import FAILURES_MAX, TROUBLED_TENANTS
+from inference.proxy.fair_queue import Turn
+from inference.proxy.relay import new_request_id, relay
+from inference.proxy.suspects import SUSPECT_FOR_S
+from tests.inference.conftest import Account, place
+from tests.inference.fakes import FakeEngine
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+GONE = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+async def engines(account):
+    """Two engines that both have the style."""
+    fakes = [FakeEngine(), FakeEngine()]
+    async with AsyncExitStack() as stack:
+        fakes_urls = [await stack.enter_async_context(fake.serve()) for fake in fakes]
+        account.offer("poetry", *fakes_urls)
+        yield fakes
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Whoever waits here waits as long as the test takes."""
+    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 30)
+    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 30)
+
+
+@pytest.fixture(autouse=True)
+def demanded(monkeypatch):
+    """Versions that the gateway asked to have loaded."""
+    versions = []
+    monkeypatch.setattr(gateway_module, "demand", versions.append)
+    return versions
+
+
+@pytest.fixture
+def ask(gateway, account):
+    async def ask(model="poetry", *, stream=False, **more):
+        body = {"model": model, "messages": [{"role": "user", "content": "Rain?"}], "stream": stream} | more
+        asked = parse("chat", json.dumps(body).encode())
+        answer = await relay(gateway, account.caller, asked, new_request_id())
+        headers = {name.decode(): value.decode() for name, value in answer.headers}
+        parts = [part async for part in answer.stream] if answer.stream else [answer.whole]
+        return headers, b"".join(parts)
+
+    return ask
+
+
+def free_of(url):
+    return int(url.rsplit(":", 1)[1])
+
+
+@asynccontextmanager
+async def away(account):
+    """An engine that has just died, and how to start it again."""
+    fake = FakeEngine()
+    async with fake.serve() as url:
+        account.offer("poetry", url)
+    async with AsyncExitStack() as stack:
+        yield fake, lambda: stack.enter_async_context(fake.serve(free_of(url)))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("failure", ["down", "503", "404", "breaks off"])
+async def test_before_the_first_token_the_next_engine_answers(account, engines, ask, stream, failure):
+    first, second = engines
+    if failure == "down":
+        routes = account.places("poetry")
+        account.offer("poetry", GONE, routes[1]["url"])
+    elif failure == "breaks off":
+        first.aborts = True
+    else:
+        first.refuses = (int(failure), "no")
+    headers, text = await ask(stream=stream)
+    assert b"Roses" in text
+    assert headers["x-polyscribe-engine"] == "engine-2"
+    [event] = account.events()
+    assert (event["outcome"], event["engine"]) == ("complete", "engine-2")
+    assert (account.held(), len(second.asked)) == (0, 1)
+
+
+async def test_an_error_event_before_the_first_token_is_a_failure_too(account, engines, ask):
+    engines[0].error_event = {"error": {"message": "The model is being scaled", "code": 503}}
+    headers, text = await ask(stream=True)
+    assert b"error" not in text
+    assert text.endswith(b"data: [DONE]\n\n")
+    assert headers["x-polyscribe-engine"] == "engine-2"
+
+
+async def test_after_the_first_token_nobody_else_is_asked(account, engines, ask):
+    engines[0].breaks_after = 2
+    _, text = await ask(stream=True)
+    assert b"server_is_overloaded" in text
+    assert engines[1].asked == []
+    [event] = account.events()
+    assert (event["outcome"], event["engine"], event["completion_tokens"]) == (
+        "upstream_error", "engine-1", 2,
+    )  # fmt: skip
+
+
+async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
+    engines[0].refuses = (400, "top_k must be odd")
+    with pytest.raises(Exception, match="top_k"):
+        await ask()
+    assert engines[1].asked == []
+
+
+async def test_a_dead_engine_is_asked_only_now_and_then(gateway, account, engines, ask, monkeypatch):
+    tried, connect = Counter(), gateway.upstream._connection
+
+    async def connection(address):
+        tried[address[2]] += 1
+        return await connect(address)
+
+    monkeypatch.setattr(gateway.upstream, "_connection", connection)
+    first, second = GONE, account.places("poetry")[1]["url"]
+    for number in range(20):  # of each style both know as little, so the first is asked first
+        lora = {"lora": f"v_{number}"}
+        account.offer("new", places=[place("engine-1", first, **lora), place("engine-2", second, **lora)])
+        await ask("new")
+    assert FAILURES_MAX <= tried[1] < 15
+    assert len(engines[1].asked) == 20
+
+
+async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, engines, ask):
+    for engine in engines:
+        engine.aborts = True
+    third = FakeEngine()
+    async with third.serve() as url:
+        account.offer("poetry", *(at["url"] for at in account.places("poetry")), url)
+        with pytest.raises(EngineDied):
+            await ask()
+    assert third.asked == []
+
+
+FAILED = (500, "Internal Server Error")
+
+
+@pytest.fixture
+def of_others(gateway, account):
+    """Ask as another tenant who has the same style."""
+
+    async def ask(number, **more):
+        other = Account(account.store, uuid4(), uuid4(), account.period)
+        other.open()
+        other.publish({"poetry": account.written("poetry")})
+        body = {"model": "poetry", "messages": [{"role": "user", "content": f"{number}"}]} | more
+        return await relay(gateway, other.caller, parse("chat", json.dumps(body).encode()), new_request_id())
+
+    return ask
+
+
+async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
+    gateway, account, engines, ask, of_others
+):
+    engines[0].refuses = FAILED
+    for tenant in (ask, of_others):
+        for number in range(3 * FAILURES_MAX if tenant is ask else 1):
+            with pytest.raises(RequestFailed):
+                await tenant(number) if tenant is of_others else await ask(user=str(number))
+    assert engines[1].asked == []
+    engines[0].refuses = None
+    headers, _ = await ask()
+    assert headers["x-polyscribe-engine"] == "engine-1"
+
+
+async def test_where_requests_of_several_tenants_fail_the_engine_is_left_alone_for_once(
+    gateway, account, engines, of_others, monkeypatch
+):
+    monkeypatch.setattr(routing, "OPEN_FOR_S", 30)
+    engines[0].refuses = FAILED
+    for number in range(TROUBLED_TENANTS):
+        with pytest.raises(RequestFailed):
+            await of_others(number)
+    await of_others("fine")
+    assert (len(engines[0].asked), len(engines[1].asked)) == (TROUBLED_TENANTS, 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("says", ["answers 500", "says so in an event", "breaks off"])
+async def test_a_request_in_whose_hands_an_engine_died_is_sent_to_nobody_for_minutes(
+    account, engines, ask, stream, says
+):
+    first, second = engines
+    first.health = 503  # as vLLM says when its core has died
+    if says == "breaks off":
+        first.aborts = True
+    elif says == "answers 500" or not stream:
+        first.refuses = (500, "EngineCore encountered an issue.")
+    else:
+        first.error_event = {"error": {"message": "EngineCore encountered an issue.", "code": 500}}
+    with pytest.raises(EngineDied) as told:
+        await ask(stream=stream)
+    assert http_errors.error(told.value)[0] == 502
+    assert (b"x-should-retry", b"false") in http_errors.headers(told.value)
+    with pytest.raises(SuspectRequest) as refused:
+        await ask(stream=stream)
+    assert 0 < refused.value.facts["wait_s"] <= SUSPECT_FOR_S
+    assert "retry-after" not in dict(http_errors.headers(refused.value))
+    assert (second.asked, account.held()) == ([], 0)
+    headers, _ = await ask(stream=stream, max_tokens=5)  # another one, which knows that engine-1 is down
+    assert headers["x-polyscribe-engine"] == "engine-2"
+    [suspect] = account.store.keys(names.suspect_key(account.tenant, "*"))
+    assert 0 < account.store.ttl(suspect) <= SUSPECT_FOR_S
+
+
+async def test_a_replica_that_died_behind_a_proxy_that_is_well_had_the_request(account, engines, ask):
+    engines[0].refuses = (500, "ray.exceptions.ActorDiedError: The actor died unexpectedly.")
+    with pytest.raises(EngineDied):
+        await ask()
+    with pytest.raises(SuspectRequest):
+        await ask()
+    assert engines[1].asked == []
+
+
+async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waited(
+    gateway, account, engines, ask
+):
+    first, second = engines
+    first.hangs = True
+    ours, other = (at | {"max_num_seqs": 2} for at in account.places("poetry"))
+    account.offer("poetry", places=[ours])
+    asking = [asyncio.create_task(ask(user=str(n), max_tokens=10 + n)) for n in range(4)]
+    await until(lambda: len(first.asked) == 2 and at_work_or_in_line(gateway, account) == 4)
+    account.offer("poetry", places=[ours, other])
+    await first.die()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert Counter(map(type, answers)) == {EngineDied: 2, tuple: 2}
+    assert sorted(body["max_tokens"] for body in second.asked) == [12, 13]
+
+
+async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_third(account, engines, ask):
+    for engine in engines:
+        engine.hangs = True
+    third = FakeEngine()
+    async with third.serve() as url:
+        first, second = account.places("poetry")
+        asking = asyncio.create_task(ask())
+        await until(lambda: engines[0].asked)
+        account.offer("poetry", places=[first | {"healthy": False}, second])
+        await until(lambda: engines[1].asked)
+        account.offer("poetry", places=[second | {"healthy": False}, place("engine-3", url)])
+        with pytest.raises(EngineDied):
+            await asking
+    assert third.asked == []
+
+
+async def until(condition, within_s=5):
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 it may be about anything
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_requests_wait_while_the_only_engine_restarts(account, ask, patient, stream, monkeypatch):
+    monkeypatch.setattr(relay_module, "SILENT_FOR_S", 0.1)
+    async with away(account) as (fake, start):
+        asking = [asyncio.create_task(ask(stream=stream)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        assert not any(task.done() for task in asking)
+        assert account.held() > 0
+        fake.knows = set()  # its process is back, its adapters aren't
+        await start()
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in asking)
+        fake.knows = None
+        answers = await asyncio.gather(*asking)
+    for headers, text in answers:
+        assert b"Roses" in text
+        assert text.startswith(b": waiting") is stream
+        assert ("x-polyscribe-engine" in headers) is not stream
+    assert [event["outcome"] for event in account.events()] == ["complete"] * 5
+    assert account.held() == 0
+
+
+async def test_patience_ends_with_an_error_that_bills_nothing(account, ask):
+    with pytest.raises(EngineUnavailable) as told:
+        await ask()
+    assert told.value.facts["adapter_state"] == "disk"
+    [event] = account.events()
+    assert (event["outcome"], event["prompt_tokens"], event["completion_tokens"]) == ("upstream_error", 0, 0)
+    assert (account.held(), account.used()) == (0, 0)
+
+
+async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, patient, demanded):
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.1)
+    assert len(demanded) == 1  # its engine is away: another one is to take it
+    fake = FakeEngine()
+    async with fake.serve() as url:
+        account.offer("poetry", version=4, version_id="v4", places=[place("other", url, lora="v_4")])
+        await asyncio.sleep(0.05)
+        headers, _ = await asking
+    assert (headers["x-polyscribe-style-version"], headers["x-polyscribe-engine"]) == ("4", "other")
+    [event] = account.events()
+    assert (event["version_number"], event["engine"]) == (4, "other")
+
+
+async def test_a_hold_tells_which_version_it_is_on(account, ask, patient):
+    account.offer("poetry", version_id="v3")
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.05)
+    assert account.holds()[0]["version"] == "v3"
+    account.offer("poetry", version_id="v4")
+    await asyncio.sleep(0.1)
+    [hold] = account.holds()
+    assert (hold["version"], hold["engine"]) == ("v4", "engine-1")
+    asking.cancel()
+
+
+async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask, patient):
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.1)
+    account.withdraw("poetry")
+    with pytest.raises(UnknownModel):
+        await asking
+    assert account.held() == 0
+
+
+async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(account, ask, patient, demanded):
+    account.load("poetry", "v1")
+    asking = [asyncio.create_task(ask()) for _ in range(8)]
+    await asyncio.sleep(0.2)
+    assert demanded == ["v1"]
+    assert (account.held(), account.bucket().get("requests")) == (0, None)  # waiting uses nothing up
+    fake = FakeEngine()
+    async with fake.serve() as url:
+        account.offer("poetry", url)
+        answers = await asyncio.gather(*asking)
+    assert {headers["x-adapter-state"] for headers, _ in answers} == {"loading"}
+    assert len(account.events()) == 8
+
+
+async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(account, ask, demanded):
+    account.load("poetry", "v1")
+    with pytest.raises(StyleLoading) as told:
+        await ask()
+    assert (told.value.facts["adapter_state"], told.value.facts["retry_s"]) == ("loading", 5)
+    assert (account.events(), account.held()) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("bound", "most"),
+    [
+        ("WAITING_MAX_PER_TENANT", 3), ("WAITING_MAX", 3),
+        ("WAITING_MAX_BYTES_PER_TENANT", 350), ("WAITING_MAX_BYTES", 350),
+    ],
+)  # fmt: skip
+async def test_not_everybody_may_wait_for_a_load(
+    gateway, account, ask, demanded, monkeypatch, *, bound, most
+):
+    monkeypatch.setattr(waiting, bound, most)  # a body here has about 85 bytes
+    account.load("poetry", "v1")
+    answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
+    assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
+    assert {error.facts["adapter_state"] for error in answers} == {"loading"}
+    assert not gateway.loading
+    assert not gateway.loading_bytes
+
+
+def at_work_or_in_line(gateway, account):
+    """Requests that have or wait for a place at the engines of the style."""
+    turns = [gateway.routing.backend(at).turns for at in read_route(account.written("poetry")).places]
+    return sum(one.at_work + one.waiting for one in turns)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_waits_for_an_engine_that_hangs_goes_to_a_healthy_one(
+    gateway, account, engines, ask, stream
+):
+    first, second = engines
+    first.hangs = True
+    ours, other = account.places("poetry")
+    asking = asyncio.create_task(ask(stream=stream))
+    await asyncio.sleep(0.1)
+    assert (len(first.asked), len(second.asked)) == (1, 0)  # nobody knows yet
+    account.offer("poetry", version=4, places=[other | {"lora": "v_4"}, ours | {"healthy": False}])
+    async with asyncio.timeout(1):
+        headers, text = await asking
+        await first.hung_up.wait()
+    assert b"Roses" in text
+    assert (headers["x-polyscribe-style-version"], headers["x-polyscribe-engine"]) == ("4", "engine-2")
+    [event] = account.events()
+    assert (event["outcome"], event["version_number"], event["prompt_tokens"]) == ("complete", 4, 10)
+    assert (account.held(), at_work_or_in_line(gateway, account), gateway.unanswered) == (0, 0, {})
+
+
+async def test_who_waits_in_the_line_of_an_engine_that_hangs_leaves_it_too(gateway, account, engines, ask):
+    engines[0].hangs = True
+    ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
+    account.offer("poetry", places=[ours])
+    asking = [asyncio.create_task(ask()) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    assert (len(engines[0].asked), at_work_or_in_line(gateway, account)) == (1, 3)
+    account.offer("poetry", places=[other, ours | {"healthy": False}])
+    async with asyncio.timeout(1):
+        answers = await asyncio.gather(*asking)
+    assert {headers["x-polyscribe-engine"] for headers, _ in answers} == {"engine-2"}
+    assert (account.held(), at_work_or_in_line(gateway, account)) == (0, 0)
+
+
+async def test_what_an_engine_has_begun_ends_there_though_the_style_moved_away(
+    gateway, account, engines, ask
+):
+    engines[0].pace_s = 0.1
+    ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
+    account.offer("poetry", places=[ours])
+    asking = [asyncio.create_task(ask()) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    account.offer("poetry", places=[other])
+    answers = await asyncio.gather(*asking)
+    assert [headers["x-polyscribe-engine"] for headers, _ in answers] == ["engine-1", "engine-2"]
+
+
+async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_is_to_load_the_style(
+    gateway, account, engines, ask, demanded
+):
+    engines[0].hangs = True
+    ours, other = account.places("poetry")
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.1)
+    for others in ([], [other | {"healthy": False}]):
+        account.offer("poetry", version_id=f"v{len(others)}", places=[ours | {"healthy": False}, *others])
+        await asyncio.sleep(0.1)
+    assert (len(engines[0].asked), asking.done(), demanded) == (1, False, ["v0", "v1"])
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert (account.held(), at_work_or_in_line(gateway, account)) == (0, 0)
+
+
+async def test_an_engine_that_hangs_in_the_middle_of_a_refusal_is_hung_up_on(account, engines, ask):
+    engines[0].hangs, engines[0].refuses = True, (503, "no")
+    asking = asyncio.create_task(ask(stream=True))
+    await asyncio.sleep(0.1)
+    asking.cancel()
+    async with asyncio.timeout(1):
+        await engines[0].hung_up.wait()
+
+
+async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account, engines, ask):
+    for fake in engines:
+        fake.hangs = True
+    places = [at | {"max_num_seqs": 2} for at in account.places("poetry")]
+    account.limit(requests_per_minute=100_000, tokens_per_minute=10_000_000)
+    for number in range(40):
+        account.offer("poetry", places=places)
+        asking = [asyncio.create_task(ask(stream=n % 2 == 0)) for n in range(6)]
+        await asyncio.sleep(0.03)
+        account.offer("poetry", places=[places[0] | {"healthy": False}, places[1]])
+        await asyncio.sleep(number * 0.001)
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+        assert (account.held(), at_work_or_in_line(gateway, account), gateway.unanswered) == (0, 0, {})
+    assert gateway.in_flight == {}
+
+
+@pytest.fixture
+def brief_turns(engines, monkeypatch):
+    """Two engines for whose turns nobody waits long."""
+    monkeypatch.setattr(turns_module, "PATIENCE_S", 0.1)
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+async def test_who_waited_too_long_in_one_line_tries_another_engine(
+    gateway, account, ask, is_free, brief_turns
+):
+    account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
+    backends = [gateway.routing.backend(at) for at in read_route(account.written("poetry")).places]
+    others = [Turn(uuid4(), "", 1, 1) for _ in backends]
+    for backend, turn in zip(backends, others, strict=True):
+        await backend.turns.take(turn)
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.05)
+    assert [backend.turns.waiting for backend in backends] == [1, 0]
+    if is_free:
+        backends[1].turns.leave(others[1])
+        assert (await asking)[0]["x-polyscribe-engine"] == "engine-2"
+    else:
+        with pytest.raises(EngineBusy) as told:
+            await asking
+        assert told.value.facts["adapter_state"] == "disk"
+        assert [backend.turns.at_work for backend in backends] == [1, 1]
+    assert account.held() == 0
+
+
+async def test_an_answer_says_how_near_its_style_was(account, engine, ask):
+    states = [(await ask())[0]["x-adapter-state"] for _ in range(2)]
+    assert states == ["disk", "warm"]

@@ -1,0 +1,503 @@
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.errors import EngineBusy
+from inference.proxy import fair_queue as turns_module
+from inference.proxy.fair_queue import QUANTUM_S, RESERVE, Turn, Turns
+
+A, B, C, D = "abcd"
+
+
+class Engine:
+    """The requests at one engine; they end when the test says so, the oldest first."""
+
+    def __init__(self, capacity: int, slots: int = 1000) -> None:
+        self.now_s = 0.0
+        self.turns = Turns(capacity, slots=slots, clock=lambda: self.now_s)
+        self.at_work: list[Turn] = []
+        self.begun: list[Turn] = []
+        self.tasks: dict[Turn, asyncio.Task] = {}
+
+    def ask(
+        self, tenant: str, *, style: str = "poetry", weight: int = 1, cost: int = 10, sequences: int = 1
+    ) -> Turn:
+        turn = Turn(tenant, style, weight, cost, sequences)
+        self.tasks[turn] = asyncio.create_task(self._take(turn))
+        return turn
+
+    async def _take(self, turn: Turn) -> None:
+        await self.turns.take(turn)
+        self.at_work.append(turn)
+        self.begun.append(turn)
+
+    async def settle_down(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def end(self, turn: Turn | None = None) -> Turn:
+        turn = turn or self.at_work[0]
+        self.at_work.remove(turn)
+        self.turns.leave(turn)
+        await self.settle_down()
+        return turn
+
+    def waiting(self) -> list[Turn]:
+        return [turn for turn, task in self.tasks.items() if not task.done()]
+
+    async def aclose(self) -> None:
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+@pytest.fixture
+async def engine():
+    engine = Engine(8)
+    yield engine
+    await engine.aclose()
+
+
+async def flood(engine, tenant, number, **more):
+    asked = [engine.ask(tenant, **more) for _ in range(number)]
+    await engine.settle_down()
+    return asked
+
+
+async def served(engine, ends, *, again=()):
+    """Tokens begun by tenant and style while so many requests end; `again`: who asks anew at each end."""
+    begun = len(engine.begun)
+    for _ in range(ends):
+        ended = await engine.end()
+        if ended.tenant in again:
+            engine.ask(ended.tenant, style=ended.style, weight=ended.weight, cost=ended.cost)
+            await engine.settle_down()
+    tokens: Counter = Counter()
+    for turn in engine.begun[begun:]:
+        tokens[turn.tenant] += turn.cost
+        tokens[turn.style] += turn.cost
+    return tokens
+
+
+async def test_a_flood_leaves_the_reserve_to_others_who_begin_at_once(engine):
+    await flood(engine, A, 500)
+    assert len(engine.at_work) == 6
+    for tenant in (B, C):
+        await flood(engine, tenant, 1)
+    assert Counter(t.tenant for t in engine.at_work) == {A: 6, B: 1, C: 1}
+
+
+@pytest.mark.parametrize("cost", [1, 10, 1000])
+@pytest.mark.parametrize("who", ["oldest", "newest"])
+async def test_a_newcomer_waits_for_one_end_at_most_when_two_floods_fill_the_engine(engine, cost, who):
+    await flood(engine, A, 500, cost=10)
+    await flood(engine, B, 500, cost=cost)
+    for ends in range(40):
+        newcomer = str(100 + ends)
+        engine.ask(newcomer)
+        await engine.settle_down()
+        await engine.end(engine.at_work[0 if who == "oldest" else -1])
+        assert [t.tenant for t in engine.at_work].count(newcomer) == 1, f"after {ends} ends"
+        await engine.end(next(t for t in engine.at_work if t.tenant == newcomer))
+
+
+async def test_a_third_flood_does_not_starve_who_filled_the_reserve(engine):
+    await flood(engine, A, 500, cost=10)
+    await flood(engine, B, 300, cost=100)
+    await served(engine, 200)
+    await flood(engine, C, 500, cost=10)
+    assert (await served(engine, 200))[B]
+
+
+async def test_under_saturation_shares_follow_the_weights(engine):
+    for tenant, weight in ((A, 4), (B, 1), (C, 1), (D, 2)):
+        await flood(engine, tenant, 400, weight=weight)
+    tokens = await served(engine, 400)
+    for tenant, weight in ((A, 4), (B, 1), (C, 1), (D, 2)):
+        assert tokens[tenant] == pytest.approx(4000 * weight / 8, rel=0.1)
+
+
+async def test_shares_are_of_tokens_not_of_requests(engine):
+    await flood(engine, A, 400, cost=100)
+    await flood(engine, B, 400, cost=10)
+    await flood(engine, C, 400, cost=10)
+    tokens = await served(engine, 420)
+    assert tokens[A] == pytest.approx(tokens[B], rel=0.2)
+    assert tokens[B] == pytest.approx(tokens[C], rel=0.1)
+
+
+async def test_styles_of_one_tenant_share_what_it_gets(engine):
+    await flood(engine, A, 300, style="loud", cost=10)
+    await flood(engine, A, 30, style="quiet", cost=10)
+    tokens = await served(engine, 50)
+    assert tokens["loud"] == pytest.approx(tokens["quiet"], rel=0.2)
+
+
+async def test_a_style_that_asks_one_by_one_gets_no_more_than_its_share(engine):
+    await flood(engine, A, 500, style="many", cost=10)
+    await flood(engine, A, 1, style="large", cost=1000)
+    begun = len(engine.begun)
+    for _ in range(200):
+        ended = await engine.end()
+        if ended.style == "large":
+            engine.ask(A, style="large", cost=1000)
+            await engine.settle_down()
+    tokens = Counter()
+    for turn in engine.begun[begun:]:
+        tokens[turn.style] += turn.cost
+    assert tokens["large"] <= tokens["many"] + 2000
+
+
+async def test_who_was_away_has_no_credit(engine):
+    await flood(engine, A, 1)
+    await engine.end()
+    await flood(engine, B, 300)
+    await flood(engine, C, 300)
+    await served(engine, 100)
+    await flood(engine, A, 300)
+    tokens = await served(engine, 90)
+    assert tokens[A] == pytest.approx(300, abs=60)
+
+
+async def test_one_long_request_earns_no_credit_for_those_that_follow(engine):
+    [long_one] = await flood(engine, A, 1)
+    await flood(engine, B, 300)
+    await flood(engine, C, 300)
+    for _ in range(100):
+        await engine.end(next(t for t in engine.at_work if t is not long_one))
+    await flood(engine, A, 300)
+    tokens = await served(engine, 90)
+    assert tokens[A] == pytest.approx(300, abs=80)
+
+
+async def test_who_had_more_than_a_share_pays_it_back_only_while_others_wait(engine):
+    await flood(engine, A, 200, cost=10)
+    for _ in range(200):
+        await engine.end()
+    await flood(engine, B, 100)
+    await flood(engine, C, 100)
+    await flood(engine, A, 100)
+    tokens = await served(engine, 90)
+    assert tokens[A] == pytest.approx(300, abs=60)
+
+
+@pytest.mark.parametrize("capacity", range(1, 18))
+async def test_a_share_of_the_places_is_kept_from_each_tenant(capacity):
+    engine = Engine(capacity)
+    await flood(engine, A, 40)
+    assert len(engine.at_work) == capacity - int(capacity * RESERVE) >= 1
+    await flood(engine, B, 40)
+    assert len(engine.at_work) == capacity
+    await engine.aclose()
+
+
+async def test_the_queue_is_bounded_for_one_and_for_all(engine, monkeypatch):
+    monkeypatch.setattr(turns_module, "WAITING_MAX_PER_TENANT", 5)
+    monkeypatch.setattr(turns_module, "WAITING_MAX", 8)
+    await flood(engine, A, 6 + 5)
+    [refused] = await flood(engine, A, 1)
+    with pytest.raises(EngineBusy):
+        await engine.tasks[refused]
+    await flood(engine, B, 2 + 3)
+    assert engine.turns.waiting == 8
+    [refused] = await flood(engine, C, 1)
+    with pytest.raises(EngineBusy):
+        await engine.tasks[refused]
+    await engine.end()
+    assert engine.turns.waiting == 7
+    assert len(engine.at_work) == 8
+
+
+async def test_who_waits_too_long_is_told_and_leaves_no_place_taken(engine, monkeypatch):
+    monkeypatch.setattr(turns_module, "PATIENCE_S", 0.02)
+    *_, last = await flood(engine, A, 7)
+    with pytest.raises(EngineBusy) as refused:
+        await engine.tasks[last]
+    assert refused.value.facts["retry_s"]
+    assert (engine.turns.waiting, engine.turns.at_work) == (0, 6)
+
+
+async def test_a_turn_that_is_left_twice_or_was_never_taken_gives_no_place_away(engine):
+    [turn] = await flood(engine, A, 1)
+    for one in (turn, turn, Turn(A, "poetry", 1, 1)):
+        engine.turns.leave(one)
+    assert engine.turns.at_work == 0
+
+
+async def test_an_engine_that_may_work_on_less_ends_what_it_has_and_on_more_begins_at_once(engine):
+    await flood(engine, A, 6)
+    await flood(engine, B, 4)
+    engine.turns.resize(4, slots=1000)
+    for _ in range(4):
+        await engine.end()
+        assert len(engine.begun) == 8
+    await engine.end()
+    assert (len(engine.begun), len(engine.at_work)) == (9, 4)
+    engine.turns.resize(8, slots=1000)
+    await engine.settle_down()
+    assert not engine.waiting()
+
+
+async def test_where_slots_become_fewer_those_beyond_leave_and_who_waits_gets_one():
+    engine = Engine(100, slots=3)
+    for style in ("one", "two", "three"):
+        await flood(engine, A, 2, style=style)
+    engine.turns.resize(100, slots=1)
+    engine.now_s += QUANTUM_S
+    [newcomer] = await flood(engine, B, 1, style="four")
+    for style in ("one", "two", "three"):
+        await flood(engine, A, 1, style=style)  # would keep its slot for ever
+    for _ in range(6):
+        assert newcomer in engine.waiting()
+        await engine.end()
+    assert [turn.style for turn in engine.at_work] == ["four"]
+    await engine.aclose()
+
+
+async def test_a_place_that_comes_in_the_moment_of_giving_up_goes_to_the_next(engine):
+    *_, second, third = await flood(engine, A, 8)
+    leaving = engine.at_work.pop()
+    engine.turns.leave(leaving)  # lets the second in, which has not been told yet
+    engine.tasks[second].cancel()
+    await engine.settle_down()
+    assert third in engine.at_work
+    assert (engine.turns.at_work, engine.turns.waiting) == (6, 0)
+
+
+async def test_who_gave_up_before_being_let_in_is_passed_over(engine):
+    *_, second, third = await flood(engine, A, 8)
+    engine.tasks[second].cancel()
+    engine.turns.leave(engine.at_work.pop())  # while the second does not know yet that it is cancelled
+    await engine.settle_down()
+    assert third in engine.at_work
+    assert (engine.turns.at_work, engine.turns.waiting) == (6, 0)
+
+
+async def test_who_gives_up_waiting_for_a_slot_lets_those_go_on_that_had_to_leave_it():
+    engine = Engine(8, slots=1)
+    await flood(engine, A, 1, style="ours")
+    engine.now_s += QUANTUM_S
+    [theirs] = await flood(engine, B, 1, style="theirs")
+    [next_one] = await flood(engine, A, 1, style="ours")
+    assert engine.waiting() == [theirs, next_one]
+    engine.tasks[theirs].cancel()
+    await engine.settle_down()
+    assert next_one in engine.at_work
+
+
+async def test_a_request_takes_as_many_places_as_it_has_sequences(engine):
+    [wide] = await flood(engine, A, 1, sequences=5)
+    await flood(engine, A, 3)
+    assert (engine.turns.at_work, len(engine.at_work)) == (6, 2)
+    await engine.end(wide)
+    assert (engine.turns.at_work, engine.turns.waiting) == (3, 0)
+
+
+@pytest.mark.parametrize("sequences", [6, 16, 256])
+async def test_one_that_is_wider_than_the_engine_takes_what_a_tenant_may_have_and_the_reserve_stays(
+    engine, sequences
+):
+    [wide] = await flood(engine, A, 1, sequences=sequences)
+    assert (wide.places, engine.turns.at_work) == (6, 6)
+    [newcomer] = await flood(engine, B, 1)
+    assert newcomer in engine.at_work
+
+
+async def test_a_wide_request_is_not_overtaken_for_ever_and_newcomers_still_begin_at_once(engine):
+    for tenant in (A, B):
+        await flood(engine, tenant, 4)
+    [wide] = await flood(engine, C, 1, sequences=6)
+    before = list(engine.at_work)
+    for tenant in (A, B):
+        await flood(engine, tenant, 50)
+    for turn in before:
+        assert wide in engine.waiting()
+        await engine.end(turn)
+    assert wide in engine.at_work
+    assert engine.turns.at_work == 8
+
+
+async def test_while_a_wide_request_waits_for_places_a_newcomer_begins_at_once(engine):
+    long_ones = await flood(engine, A, 3)
+    [wide] = await flood(engine, B, 1, sequences=6)
+    [newcomer] = await flood(engine, C, 1)
+    assert (wide in engine.waiting(), newcomer in engine.at_work) == (True, True)
+    await flood(engine, D, 5)  # beyond the reserve they would keep it waiting
+    assert engine.turns.at_work == 5
+    for turn in long_ones:
+        await engine.end(turn)
+    assert wide in engine.at_work
+
+
+async def test_a_wide_request_that_gives_up_lets_others_have_what_was_kept_for_it(engine):
+    await flood(engine, A, 3)
+    [wide] = await flood(engine, B, 1, sequences=6)
+    await flood(engine, C, 5)
+    assert engine.turns.at_work == 5
+    engine.tasks[wide].cancel()
+    await engine.settle_down()
+    assert engine.turns.at_work == 8
+
+
+async def test_a_tenants_narrow_requests_do_not_keep_its_own_wide_one_waiting(engine):
+    await flood(engine, A, 30, style="narrow")
+    [wide] = await flood(engine, A, 1, style="wide", sequences=6)
+    await flood(engine, A, 30, style="narrow")
+    for _ in range(6 + 1):  # those at work, and one more: both styles had as little
+        assert wide in engine.waiting()
+        await engine.end()
+    assert engine.at_work == [wide]
+
+
+async def test_shares_count_every_sequence(engine):
+    for _ in range(60):
+        engine.ask(A, cost=4 * 10, sequences=4)
+    await flood(engine, B, 400, cost=10)
+    tokens = await served(engine, 150)
+    assert tokens[A] == pytest.approx(tokens[B], rel=0.2)
+
+
+async def test_many_tenants_are_not_remembered_for_ever(monkeypatch):
+    monkeypatch.setattr(turns_module, "REMEMBERED_MAX", 50)
+    engine = Engine(4)
+    for number in range(300):
+        await flood(engine, str(number), 1)
+        await engine.end()
+    assert len(engine.turns._shares) <= 52
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.integers(0, 3), st.integers(0, 3), st.integers(1, 300)),
+        st.tuples(st.just("ask"), st.just(0), st.just(0), st.just(7)),
+        st.tuples(st.sampled_from(["end", "cancel", "cancel_and_end", "end_and_cancel"]), st.integers(0, 50)),
+        st.tuples(st.just("tick")),
+    ),
+    max_size=120,
+)
+
+
+@given(capacity=st.integers(1, 9), slots=st.sampled_from([1, 2, 9]), steps=steps)
+@settings(max_examples=300, deadline=None)
+def test_no_place_is_lost_or_given_twice_or_left_free_whatever_happens(capacity, slots, steps):
+    asyncio.run(_play(capacity, slots, steps))
+
+
+wide_steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("ask"), st.integers(0, 3), st.integers(0, 2), st.sampled_from([1, 1, 2, 5, 16, 256])
+        ),
+        st.tuples(st.just("end"), st.integers(0, 50)),
+        st.tuples(st.just("cancel"), st.integers(0, 50)),
+        st.tuples(st.just("resize"), st.integers(1, 12)),
+        st.tuples(st.just("tick")),
+    ),
+    max_size=120,
+)
+
+
+@given(capacity=st.integers(1, 12), slots=st.sampled_from([1, 2, 9]), steps=wide_steps)
+@settings(max_examples=300, deadline=None)
+def test_wide_requests_pass_no_limit_and_begin_once_what_was_before_them_has_ended(capacity, slots, steps):
+    asyncio.run(_play_wide(capacity, slots, steps))
+
+
+async def _play_wide(capacity, slots, steps):
+    engine, behind = Engine(capacity, slots), {}
+    for name, *args in steps:
+        if name == "ask":
+            tenant, style, sequences = args
+            engine.ask(str(tenant), style=f"s{style}" if style else "", cost=sequences, sequences=sequences)
+        elif name == "tick":
+            engine.now_s += QUANTUM_S / 2
+        elif name == "resize":
+            engine.turns.resize(args[0], slots=slots)
+            behind.clear()
+        elif name == "cancel" and (waiting := engine.waiting()):
+            engine.tasks[waiting[args[0] % len(waiting)]].cancel()
+        elif name == "end" and engine.at_work:
+            engine.turns.leave(engine.at_work.pop(args[0] % len(engine.at_work)))
+        await engine.settle_down()
+        _check_wide(engine, behind)
+    while engine.at_work:
+        await engine.end()
+        _check_wide(engine, behind)
+    assert not engine.waiting()
+    assert (engine.turns.at_work, engine.turns.waiting) == (0, 0)
+    await engine.aclose()
+
+
+def _check_wide(engine, behind):
+    """`behind`: for whom places are held, and who was at work when that began."""
+    turns = engine.turns
+    assert turns.at_work == sum(turn.places for turn in engine.at_work)
+    assert turns.waiting == len(engine.waiting())
+    assert turns._taken.keys() == {turn.style for turn in engine.at_work if turn.style}
+    assert engine.at_work or not engine.waiting()
+    if turns._held and turns._held[2] not in behind:
+        behind.clear()
+        behind[turns._held[2]] = set(engine.at_work)
+    if turns._held:
+        [(wide, before)] = behind.items()
+        assert before & set(engine.at_work), "all that was before it has ended"
+        assert wide in engine.waiting()
+    elif not behind:
+        return
+    else:
+        behind.clear()
+
+
+async def _play(capacity, slots, steps):
+    engine, numbers = Engine(capacity, slots), count()
+    most = capacity - int(capacity * RESERVE)
+    for name, *args in steps:
+        if name == "ask":
+            tenant, style, cost = args
+            engine.ask(str(tenant), style=f"s{style}", weight=1 + tenant, cost=cost)
+        elif name == "tick":
+            engine.now_s += QUANTUM_S / 2
+            await asyncio.sleep(0)
+        else:
+            waiting = engine.waiting()
+            ends = [engine.at_work.pop(args[0] % len(engine.at_work))] if engine.at_work else []
+            cancels = [waiting[args[0] % len(waiting)]] if waiting else []
+            deeds = {"end": ends, "cancel": cancels}
+            if name == "cancel":
+                engine.at_work += ends
+            for deed in name.split("_and_"):
+                for turn in deeds[deed]:
+                    engine.turns.leave(turn) if deed == "end" else engine.tasks[turn].cancel()
+        assert engine.turns.at_work <= capacity
+        if next(numbers) % 4 == 0:
+            await engine.settle_down()
+            _check(engine, capacity, most)
+    await engine.settle_down()
+    _check(engine, capacity, most)
+    while engine.at_work:
+        await engine.end()
+        _check(engine, capacity, most)
+    assert not engine.waiting()
+    assert (engine.turns.at_work, engine.turns.waiting) == (0, 0)
+    for task in engine.tasks.values():
+        with suppress(asyncio.CancelledError):
+            task.result()
+
+
+def _check(engine, capacity, most):
+    working, styles = Counter(t.tenant for t in engine.at_work), {t.style for t in engine.at_work}
+    assert engine.turns.at_work == len(engine.at_work) <= capacity
+    assert engine.turns.waiting == len(engine.waiting())
+    assert engine.turns._taken.keys() == styles
+    assert len(styles) <= engine.turns.slots
+    assert all(number <= most for number in working.values())
+    if len(engine.at_work) < capacity:  # a free place is one that nobody who waits may have
+        waiting = {turn.style for turn in engine.waiting() if working[turn.tenant] < most}
+        entering, leaving = waiting - styles, waiting & styles
+        assert not entering or len(styles) == engine.turns.slots
+        assert len(leaving) <= len(entering)

@@ -1,0 +1,242 @@
+import asyncio
+
+import pytest
+
+from foundation import valkey as valkey_keys
+from inference.contract import http_errors
+from inference.contract.usage import Usage
+from inference.errors import (
+    ExpiredKey,
+    InFlightFull,
+    QuotaExhausted,
+    RateLimited,
+    RevokedKey,
+    Suspended,
+    TooLargeForLimit,
+    TooManyAtOnce,
+    TooManySequences,
+    UnknownModel,
+)  # fmt: skip
+from inference.quota.admission import Cold, Crude, Loading, admit
+from inference.quota.settlement import sweep
+
+
+@pytest.fixture
+def ask(gateway, account):
+    number = iter(range(1000))
+
+    async def ask(*, model="poetry", prompt=10, output=20, choices=1, exact=False):
+        return await admit(
+            gateway.admission, account.caller, request_id=f"r{next(number)}", model=model,
+            prompt=prompt, output=output, choices=choices, exact=exact,
+        )  # fmt: skip
+
+    return ask
+
+
+async def test_a_grant_holds_the_worst_case_and_settling_charges_what_was_used(gateway, account, ask):
+    grant = await ask(prompt=10, output=20, choices=2)
+    assert (grant.hold_tokens, account.held()) == (50, 50)
+    await gateway.meter.settle(grant, Usage(prompt=7, completion=5, cached=2), "complete")
+    assert (account.held(), account.used()) == (0, 12)
+    [event] = account.events()
+    assert event["cost_nanousd"] == 5 * 100 + 2 * 25 + 5 * 400
+
+
+async def test_settling_twice_charges_once(gateway, account, ask):
+    grant = await ask()
+    for _ in range(2):
+        await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
+    assert account.used() == 12
+    assert account.held() == 0
+
+
+async def test_the_plan_clamps_the_output(account, ask):
+    assert (await ask(output=9_999)).output_tokens == 50
+    assert (await ask(output=0)).output_tokens == 50
+
+
+@pytest.mark.parametrize(
+    ("limits", "error", "left"),
+    [
+        ({"monthly_tokens": 29}, QuotaExhausted, 29),
+        ({"requests_per_minute": 0.5}, RateLimited, 0),
+        ({"tokens_per_minute": 29}, TooLargeForLimit, 29),
+        ({"parallel_requests": 0}, TooManyAtOnce, 0),
+    ],
+)
+async def test_a_refusal_says_what_is_left_and_burns_nothing(account, ask, limits, error, left):
+    account.limit(**limits)
+    before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
+    with pytest.raises(error) as refused:
+        await ask()
+    assert refused.value.facts["left"] == str(left)
+    assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
+
+
+async def test_in_flight_is_full_is_another_error_than_exhausted(gateway, account, ask):
+    account.limit(monthly_tokens=50)
+    grant = await ask()
+    with pytest.raises(InFlightFull):
+        await ask()
+    await gateway.meter.settle(grant, Usage(), "upstream_error")
+    await ask()
+
+
+async def test_parallel_requests_never_pass_the_cap(account, ask):
+    account.limit(monthly_tokens=30 * 7, parallel_requests=100)
+    answers = await asyncio.gather(*(ask() for _ in range(40)), return_exceptions=True)
+    refused = [a for a in answers if isinstance(a, Exception)]
+    assert len(answers) - len(refused) == 7
+    assert all(isinstance(r, InFlightFull) for r in refused)
+    assert account.held() == 30 * 7
+
+
+async def test_a_request_takes_as_many_parallel_slots_as_it_has_sequences_and_gives_them_back(
+    gateway, account, ask
+):
+    account.limit(parallel_requests=8)
+    wide = await ask(choices=5)
+    with pytest.raises(RateLimited) as refused:
+        await ask(choices=4)
+    assert (refused.value.facts["left"], account.bucket()["open"]) == ("3", "5")
+    await ask(choices=3)
+    with pytest.raises(RateLimited):
+        await ask()
+    await gateway.meter.settle(wide, Usage(prompt=7, completion=5), "complete")
+    assert account.bucket()["open"] == account.bucket()[f"open:{account.key}"] == "3"
+
+
+@pytest.mark.parametrize("ends", ["settled", "swept", "flushed"])
+async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, ask, valkey, ends):
+    grant = await ask(choices=5)
+    if ends == "flushed":
+        valkey.delete(
+            valkey_keys.hold_key(account.tenant, grant.request_id), valkey_keys.bucket_key(account.tenant)
+        )
+        await gateway.meter.restore(grant, Usage())
+        assert account.bucket()["open"] == "5"
+    if ends == "swept":
+        leases = valkey_keys.leases_key(valkey_keys.shard(account.tenant))
+        valkey.zadd(leases, {f"{account.tenant} {grant.request_id}": 1})
+        assert sweep(valkey) == 1
+    await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
+    assert account.bucket()["open"] == account.bucket()[f"open:{account.key}"] == "0"
+
+
+async def test_a_hold_from_before_sequences_were_counted_is_one(gateway, account, ask):
+    grant = await ask()
+    account.store.hdel(valkey_keys.hold_key(account.tenant, grant.request_id), "sequences")
+    await gateway.meter.settle(grant, Usage(), "complete")
+    assert account.bucket()["open"] == "0"
+
+
+@pytest.mark.parametrize(("limit", "allowed"), [(4, 4), ("", 16)])
+async def test_more_sequences_than_the_plan_allows_are_refused_by_name(account, ask, limit, allowed):
+    account.limit(sequences_per_request=limit, parallel_requests=100)
+    await ask(choices=allowed, output=1)
+    with pytest.raises(TooManySequences, match=f"{allowed + 1} sequences .* allows {allowed}"):
+        await ask(choices=allowed + 1, output=1)
+
+
+async def test_more_sequences_than_may_ever_run_in_parallel_are_not_to_be_sent_again(account, ask):
+    account.limit(parallel_requests=4)
+    with pytest.raises(TooManyAtOnce, match=r"5 sequences .* 4 in parallel") as refused:
+        await ask(choices=5)
+    assert http_errors.headers(refused.value) == [(b"x-should-retry", b"false")]
+
+
+async def test_tokens_a_minute_come_back_when_less_was_used(gateway, account, ask):
+    account.limit(tokens_per_minute=60)
+    grants = [await ask(), await ask()]
+    with pytest.raises(RateLimited) as refused:
+        await ask()
+    assert refused.value.facts["limit"] == "tokens a minute"
+    await gateway.meter.settle(grants[0], Usage(prompt=1), "complete")
+    with pytest.raises(RateLimited):
+        await ask(prompt=20)
+    await ask(prompt=5)
+
+
+async def test_what_a_key_may_not_use_does_not_exist(account, ask):
+    account.offer("legal")
+    account.store.hset(valkey_keys.key_key(account.tenant, account.key), "styles", "0,1")
+    with pytest.raises(UnknownModel):
+        await ask(model="poetry")
+    with pytest.raises(UnknownModel):
+        await ask(model="nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"), [({"state": "revoked"}, RevokedKey), ({"expires_at": 1_700_000_000}, ExpiredKey)]
+)
+async def test_a_keys_state_counts_from_the_next_request_on(account, ask, change, error):
+    await ask()
+    account.store.hset(valkey_keys.key_key(account.tenant, account.key), mapping=change)
+    with pytest.raises(error):
+        await ask()
+
+
+async def test_a_suspended_tenant_is_served_no_more(account, ask):
+    account.limit(state="suspended")
+    with pytest.raises(Suspended):
+        await ask()
+
+
+async def test_a_style_that_is_being_loaded_is_no_404_and_holds_nothing(account, ask):
+    account.load("fresh", "v1")
+    with pytest.raises(Loading) as told:
+        await ask(model="fresh")
+    assert (told.value.field, told.value.route.version_id) == ("fresh", "v1")
+    assert account.held() == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"monthly_tokens": 29}, QuotaExhausted),
+        ({"monthly_nanousd": 1}, QuotaExhausted),
+        ({"requests_per_minute": 0.5}, RateLimited),
+        ({"tokens_per_minute": 29}, TooLargeForLimit),
+        ({"parallel_requests": 0}, TooManyAtOnce),
+    ],
+)
+async def test_who_may_not_ask_has_no_style_loaded(account, ask, limits, error):
+    account.load("fresh", "v1")
+    account.limit(**limits)
+    with pytest.raises(error):
+        await ask(model="fresh")
+
+
+async def test_a_wait_for_a_style_uses_no_limit_up(account, ask):
+    account.load("fresh", "v1")
+    account.limit(requests_per_minute=1, tokens_per_minute=30, parallel_requests=1, monthly_tokens=30)
+    before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
+    for _ in range(3):
+        with pytest.raises(Loading):
+            await ask(model="fresh")
+    assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
+    await ask()
+
+
+async def test_of_a_style_that_is_on_no_engine_no_more_is_asked_than_the_base_model_has_room_for(
+    account, ask
+):
+    account.load("fresh", "v1")
+    account.limit(max_output_tokens=4096, monthly_tokens=2048)
+    with pytest.raises(Crude):
+        await ask(model="fresh", output=0)
+    with pytest.raises(Loading):
+        await ask(model="fresh", output=0, exact=True)
+    account.limit(monthly_tokens=2047)
+    with pytest.raises(QuotaExhausted):
+        await ask(model="fresh", output=0, exact=True)
+    account.publish({"base": "{}"})  # nor has the base model an engine: what there is room for isn't known
+    with pytest.raises(Loading):
+        await ask(model="fresh", output=0, exact=True)
+
+
+async def test_a_flushed_valkey_admits_nobody(account, ask):
+    account.store.flushdb()
+    with pytest.raises(Cold):
+        await ask()

@@ -1,0 +1,114 @@
+"""Who is served by a canary: a share of the users, each always the same version."""
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.contract.requests import parse
+from inference.errors import UnknownModel
+from inference.quota.admission import admit, hundredth
+from tests.inference.conftest import about, place
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=20)
+LIVE, CANARY = 1, 2
+
+
+def route(version: int) -> str:
+    facts = {"version": version, "base_model": "SmolLM2", "max_model_len": 2048}
+    return json.dumps(about("brand") | facts | {"places": [place("local", "http://127.0.0.1:1")]})
+
+
+@pytest.fixture
+def percent(account):
+    """Begin a canary with a share in percent."""
+
+    def percent(share: int) -> None:
+        account.limit(requests_per_minute=10**6, tokens_per_minute=10**9, parallel_requests=10**6)
+        account.limit(monthly_tokens=10**12)
+        for name in ("brand", "acme/brand"):
+            account.publish({name: route(LIVE), f"{name}@live": route(LIVE), f"{name}@canary": route(CANARY)})
+            account.publish({f"canary:{name}": f"{share} {name}@canary"})
+
+    return percent
+
+
+@pytest.fixture
+def version_of(gateway, account):
+    async def version_of(user: str, *, model: str = "brand", request_id: str = "r") -> int:
+        grant = await admit(
+            gateway.admission, account.caller, request_id=request_id, model=model, prompt=1, output=1,
+            choices=1, user=user,
+        )  # fmt: skip
+        return grant.route.version
+
+    return version_of
+
+
+@given(style=names, share=st.integers(0, 100), prefix=names)
+@settings(max_examples=60, deadline=None)
+def test_the_share_of_users_is_the_canarys_within_a_few_percent(style, share, prefix):
+    buckets = Counter(hundredth(style, f"{prefix}{number}") for number in range(2000))
+    taken = sum(count for bucket, count in buckets.items() if bucket < share)
+    assert abs(taken / 2000 - share / 100) < 0.06  # five standard deviations
+
+
+@given(style=names, owner=names, user=names)
+@settings(max_examples=60, deadline=None)
+def test_a_user_is_in_one_place_by_the_styles_short_name_and_its_full_one(style, owner, user):
+    assert 0 <= hundredth(style, user) == hundredth(f"{owner}/{style}", user) < 100
+
+
+async def test_a_user_stays_with_a_version_while_the_share_grows(percent, version_of):
+    users, before = [f"user-{n}" for n in range(60)], set()
+    for share in (0, 10, 50, 99, 100):
+        percent(share)
+        now = {user for user in users if await version_of(user) == CANARY}
+        assert before <= now
+        assert now == {user for user in users if hundredth("brand", user) < share}
+        assert now == {user for user in users if await version_of(user, model="acme/brand") == CANARY}
+        before = now
+    assert before == set(users)
+
+
+async def test_without_users_it_is_a_share_of_the_requests(percent, version_of):
+    percent(30)
+    versions = Counter([await version_of("", request_id=f"r{n}") for n in range(400)])
+    assert versions[CANARY] == pytest.approx(120, abs=45)
+
+
+@pytest.mark.parametrize(("model", "version"), [("brand@live", LIVE), ("brand@canary", CANARY)])
+async def test_a_name_that_says_which_is_no_matter_of_chance(percent, version_of, model, version):
+    percent(50)
+    assert {await version_of(f"user-{n}", model=model) for n in range(20)} == {version}
+
+
+async def test_a_canary_that_has_just_ended_leaves_everybody_with_the_live_version(
+    account, percent, version_of
+):
+    percent(100)
+    account.withdraw("brand@canary")
+    assert await version_of("ada") == LIVE
+
+
+async def test_nobody_waits_for_a_canary_that_is_on_its_way(account, percent, version_of):
+    percent(100)
+    cold = about("brand") | {"version": CANARY, "state": "loading"}
+    account.publish({"brand@canary": json.dumps(cold)})
+    assert await version_of("ada") == LIVE
+
+
+async def test_how_a_canary_is_written_down_is_no_model(percent, version_of):
+    percent(50)
+    with pytest.raises(UnknownModel):
+        await version_of("ada", model="canary:brand")
+
+
+@pytest.mark.parametrize("user", ["ada", None])
+def test_whom_a_client_asks_for_is_kept_from_the_engine(user):
+    body = {"model": "brand", "messages": [{"role": "user", "content": "x"}], "user": user}
+    asked = parse("chat", json.dumps(body).encode())
+    assert asked.user == (user or "")
+    assert "user" not in asked.fields

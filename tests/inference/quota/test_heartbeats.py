@@ -1,0 +1,62 @@
+"""Heartbeats: one that breaks is logged, takes no other with it, and they go on."""
+
+import asyncio
+
+import pytest
+
+from inference.contract.usage import Usage
+from inference.proxy import runtime as module
+from inference.proxy.runtime import Gateway
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(module, "BEAT_S", 0.01)
+    monkeypatch.setattr(module, "WATCH_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "BEGINS_AGAIN_AFTER_S", 0.01)
+
+
+async def until(happened: asyncio.Event) -> None:
+    async with asyncio.timeout(10):
+        await happened.wait()
+
+
+async def test_a_request_whose_heartbeat_breaks_takes_no_other_with_it(valkey, quick, monkeypatch, caplog):
+    beaten = asyncio.Event()
+
+    async def beat(self: Gateway, request_id: str) -> None:
+        if request_id == "broken":
+            raise KeyError(request_id)
+        beaten.set()
+
+    monkeypatch.setattr(Gateway, "beat", beat)
+    async with Gateway() as gateway:
+        gateway.in_flight |= {"broken": (None, Usage()), "well": (None, Usage())}
+        for _ in range(3):
+            beaten.clear()
+            await until(beaten)
+        gateway.in_flight.clear()
+    assert "KeyError: 'broken'" in caplog.text
+
+
+@pytest.mark.parametrize("loop", ["_beat", "_watch"])
+async def test_a_loop_that_breaks_begins_again(valkey, quick, monkeypatch, caplog, loop):
+    times, again = 0, asyncio.Event()
+
+    async def breaking(self: Gateway) -> None:
+        nonlocal times
+        times += 1
+        if times == 3:
+            again.set()
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Gateway, loop, breaking)
+    async with Gateway():
+        await until(again)
+    assert "begins again" in caplog.text
+
+
+async def test_a_gateway_that_ends_ends_its_loops(valkey, quick):
+    async with Gateway() as gateway:
+        pass
+    assert all(task.done() for task in gateway._tasks)

@@ -1,0 +1,196 @@
+import asyncio
+import threading
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError, connection
+
+from foundation import months
+from foundation import valkey as names
+from inference.contract.usage import Usage
+from inference.quota import ledger_drain
+from inference.quota.admission import admit
+from inference.quota.ledger_drain import drain, rebuild
+from inference.quota.settlement import sweep
+from tenants.models import LedgerEntry, UsageEvent
+from tenants.public import gate_publish, studio_key
+from tests.inference.conftest import Account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def known(valkey, acme) -> Account:
+    """A tenant that PostgreSQL knows, too."""
+    account = Account(valkey, acme.pk, studio_key(acme).pk, months.current())
+    gate_publish(acme.pk)
+    rebuild(valkey, acme.pk, account.period)
+    account.offer("poetry")
+    return account
+
+
+async def begin(gateway, account, name):
+    return await admit(
+        gateway.admission, account.caller, request_id=name, model="poetry", prompt=10, output=20, choices=1
+    )
+
+
+@pytest.fixture
+async def three_settled(gateway, known):
+    for name in ("r1", "r2", "r3"):
+        grant = await begin(gateway, known, name)
+        await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
+
+
+def test_the_drain_moves_every_event_once_from_two_processes(three_settled, known, valkey):
+    def one(consumer: str) -> None:
+        drain(valkey, consumer)
+        connection.close()
+
+    threads = [threading.Thread(target=one, args=(f"c{n}",)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert UsageEvent.objects.count() == LedgerEntry.objects.count() == 3
+    assert known.events() == []
+    assert known.used() == 36
+
+
+def test_an_event_that_is_told_twice_counts_once(three_settled, known, valkey):
+    stream = names.stream_of(names.shard(known.tenant))
+    for _, fields in valkey.xrange(stream):
+        valkey.xadd(stream, fields)
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
+
+
+def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey, monkeypatch):
+    stream = names.stream_of(names.shard(known.tenant))
+    valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
+    valkey.xreadgroup(ledger_drain.GROUP, "dead", {stream: ">"})
+    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
+
+
+def test_drains_that_ended_long_ago_are_forgotten_but_not_what_they_had_taken(
+    three_settled, known, valkey, monkeypatch
+):
+    stream = names.stream_of(names.shard(known.tenant))
+    valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
+    valkey.xreadgroup(ledger_drain.GROUP, "holds one", {stream: ">"}, count=1)
+    valkey.xgroup_createconsumer(stream, ledger_drain.GROUP, "dead")
+    assert ledger_drain.prune_consumers(valkey) == 0, "they may live"
+    monkeypatch.setattr(ledger_drain, "DEAD_AFTER_MS", -1)
+    assert ledger_drain.prune_consumers(valkey) == 1
+    assert [one["name"] for one in valkey.xinfo_consumers(stream, ledger_drain.GROUP)] == ["holds one"]
+    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
+
+
+async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valkey, monkeypatch):
+    monkeypatch.setattr("inference.quota.admission.LEASE_MS", 50)
+    monkeypatch.setattr("inference.quota.settlement.LEASE_MS", 50)
+    grant = await begin(gateway, known, "dead")
+    await gateway.meter.extend(grant, Usage(prompt=7, completion=2))
+    assert sweep(valkey) == 0
+    await asyncio.sleep(0.1)
+    assert sweep(valkey) == 1
+    assert (known.used(), known.held()) == (9, 0)
+    assert known.events()[0]["outcome"] == "swept"
+    await gateway.meter.settle(grant, Usage(prompt=7, completion=9), "complete")
+    assert known.used() == 9
+
+
+def test_an_event_that_can_never_be_recorded_holds_up_no_other(three_settled, known, valkey):
+    tag = names.shard(known.tenant)
+    [_, fields], *_ = valkey.xrange(names.stream_of(tag))
+    valkey.xadd(names.stream_of(tag), fields | {"request": "poison", "key": str(uuid4())})
+    assert drain(valkey, "c") == 3
+    assert valkey.xlen(names.refused_stream_of(tag)) == 1
+    assert known.events() == []
+
+
+ODD = {
+    "no fields": {"x": "1"},
+    "no tenant's id": {"tenant": "acme"},
+    "a tenant that is not there": {"tenant": str(uuid4())},
+    "no number": {"prompt": "many"},
+    "more than a column holds": {"completion": str(2**70)},
+    "a time that no calendar has": {"admitted_ms": str(10**30)},
+    "a period that is none": {"period": "2026-99-12"},
+    "a zero byte": {"finish": "a\0b"},
+    "no route": {"route": "["},
+    "a lone surrogate": {"outcome": "\\ud800" * 30},
+    "more cached than there is": {"cached": "999"},
+    "no prices": {"prices": ""},
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+def test_whatever_is_wrong_with_an_event_it_is_set_apart_alone(three_settled, known, valkey, oddity):
+    tag = names.shard(known.tenant)
+    [_, fields], *_ = valkey.xrange(names.stream_of(tag))
+    odd = ODD[oddity] if oddity == "no fields" else fields | {"request": "odd"} | ODD[oddity]
+    valkey.xadd(names.stream_of(tag), odd)
+    valkey.delete(names.account_key(known.tenant, known.period))
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 36
+    assert drain(valkey, "c") in (0, 3)  # a rebuild may have recorded them
+    assert LedgerEntry.objects.count() == 3
+    assert valkey.xlen(names.refused_stream_of(tag)) == 1
+    assert valkey.xlen(names.stream_of(tag)) == 0
+
+
+def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey, monkeypatch):
+    def away(events):
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(ledger_drain, "record", away)
+    with pytest.raises(OperationalError):
+        drain(valkey, "c")
+    assert valkey.xlen(names.refused_stream_of(names.shard(known.tenant))) == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
+    assert drain(valkey, "c") == 3
+
+
+def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, known, valkey, monkeypatch):
+    """What comes between its reading and its writing is counted once, recorded or not, deleted or not."""
+    valkey.delete(names.account_key(known.tenant, known.period))
+    [_, fields], *_ = valkey.xrange(names.stream_of(names.shard(known.tenant)))
+    counted, late = ledger_drain.used, iter(["drained before", "drained after", "not drained"])
+
+    def while_others_work(tenant, period):
+        kind = next(late, "")
+        if kind:
+            valkey.xadd(names.stream_of(names.shard(tenant)), fields | {"request": kind})
+        if kind == "drained before":
+            drain(valkey, "c")
+        totals = counted(tenant, period)
+        if kind == "drained after":
+            drain(valkey, "c")
+        return totals
+
+    monkeypatch.setattr(ledger_drain, "used", while_others_work)
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 6 * 12
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 6
+
+
+def test_a_flushed_valkey_is_rebuilt_from_the_ledger(three_settled, known, valkey):
+    drain(valkey, "c")
+    valkey.flushdb()
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 36
+
+
+def test_a_rebuild_counts_events_that_are_still_on_their_way(three_settled, known, valkey):
+    valkey.delete(names.account_key(known.tenant, known.period))
+    rebuild(valkey, known.tenant, known.period)
+    assert known.used() == 36
+    drain(valkey, "c")
+    assert LedgerEntry.objects.count() == 3
