@@ -20,7 +20,8 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 from foundation.console import OperatorAdmin, OperatorForm, ReasonField, operator_action
 from foundation.errors import Invalid
 from foundation.money import usd
-from tenants import gate, keys, members
+from tenants.accounts import workspaces
+from tenants.api_keys import lifecycle
 from tenants.console_lists import EngineFilter, LongList, PeriodFilter
 from tenants.forms import DollarsField
 from tenants.models import (
@@ -38,6 +39,7 @@ from tenants.models import (
     UsageEvent,
     User,
 )
+from tenants.quota_sync import snapshot
 
 
 class Lasting:
@@ -101,7 +103,7 @@ class TenantAdmin(Lasting, InDollars, OperatorAdmin):
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         # Only what was changed: the whole row would set back what the gate counts meanwhile.
         obj.save(update_fields=form.changed_data)
-        gate.changed(obj.pk)
+        snapshot.changed(obj.pk)
 
     @operator_action(
         "Suspend",
@@ -110,7 +112,7 @@ class TenantAdmin(Lasting, InDollars, OperatorAdmin):
         permissions=["change"],
     )
     def suspend(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
-        members.suspend(tenant)
+        workspaces.suspend(tenant)
 
     @operator_action(
         "Resume",
@@ -119,7 +121,7 @@ class TenantAdmin(Lasting, InDollars, OperatorAdmin):
         permissions=["change"],
     )
     def resume(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
-        members.resume(tenant)
+        workspaces.resume(tenant)
 
 
 class NewUserForm(UserCreationForm):
@@ -271,7 +273,7 @@ class ApiKeyAdmin(ReadOnly, InDollars, OperatorAdmin):
     def revoke(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
         if key.digest is None:
             raise Invalid("This is the playground's own key: suspend the workspace instead.")
-        keys.revoke(key)
+        lifecycle.revoke(key)
 
 
 @admin.register(Plan)
@@ -308,7 +310,7 @@ class PriceAdmin(Immutable, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        gate.all_changed()
+        snapshot.all_changed()
 
 
 @admin.register(Subscription)
@@ -323,7 +325,7 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
         return ["tenant", "plan_version", *(["starts_at", "ends_at"] if obj else [])]
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
-        saved = members.subscribe(obj.tenant, obj.plan_version)
+        saved = workspaces.subscribe(obj.tenant, obj.plan_version)
         obj.pk, obj.starts_at = saved.pk, saved.starts_at
 
 

@@ -14,8 +14,8 @@ from django.utils.module_loading import import_string
 
 from foundation.money import NANO, usd
 from foundation.names import is_reserved, validate_name
-from tenants import accounts, members
-from tenants.keys import KeyLimits
+from tenants.accounts import adapter, workspaces
+from tenants.api_keys.lifecycle import KeyLimits
 from tenants.models import ApiKey, Tenant
 
 # Valkey's Lua counts exactly up to 2⁵³ only: so many nano-USD, so many tokens.
@@ -28,7 +28,7 @@ class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
     def save(self) -> None:
         """Set the password and ask for a review of the keys."""
         super().save()
-        accounts.ask_to_review_keys(self.user)
+        adapter.ask_to_review_keys(self.user)
 
 
 class FoundForm(forms.Form):
@@ -46,7 +46,7 @@ class FoundForm(forms.Form):
         """Refuse what reads as Polyscribe itself."""
         name = str(self.cleaned_data["workspace"])
         if is_reserved(name):
-            raise forms.ValidationError(members.ReservedName(name=name).message)
+            raise forms.ValidationError(workspaces.ReservedName(name=name).message)
         return name
 
 

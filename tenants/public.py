@@ -1,20 +1,20 @@
 """What other floors may use of this one."""
 
-from tenants.access import MemberRequest, member_required
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.workspaces import NoTenant, found_tenant, house, subscribe, tenant_of
+from tenants.api_keys.lifecycle import digests, is_well_formed, issue, studio_key
+from tenants.api_keys.lifecycle import opens as key_opens
 from tenants.audit import record as record_audit
-from tenants.demand import Demand, recent_requests
-from tenants.figures import EMPTY, Figures, figures
-from tenants.gate import changed as gate_changed
-from tenants.gate import find_owner
-from tenants.gate import publish as gate_publish
-from tenants.keys import digests, is_well_formed, issue, studio_key
-from tenants.keys import opens as key_opens
-from tenants.members import NoTenant, found_tenant, house, subscribe, tenant_of
+from tenants.billing.demand import Demand, recent_requests
+from tenants.billing.figures import EMPTY, Figures, figures
+from tenants.billing.ledger import Event, Used, record, used
+from tenants.billing.plans import Limits, limits_of
+from tenants.billing.plans import newest as newest_plan
+from tenants.billing.pricing import cost_nanousd
 from tenants.models import Tenant, User
-from tenants.plans import Limits, limits_of
-from tenants.plans import newest as newest_plan
-from tenants.pricing import cost_nanousd
-from tenants.usage import Event, Used, record, used
+from tenants.quota_sync.snapshot import changed as gate_changed
+from tenants.quota_sync.snapshot import find_owner
+from tenants.quota_sync.snapshot import publish as gate_publish
 
 __all__ = [
     "EMPTY",

@@ -4,14 +4,15 @@ from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
-from tenants import accounts, gate
-from tenants.figures import MINUTES_KEPT, prune_minutes
+from tenants.accounts import adapter
+from tenants.billing.figures import MINUTES_KEPT, prune_minutes
+from tenants.quota_sync import snapshot
 
 
 @shared_task
 def prune_sign_ups() -> None:
     """Delete accounts whose address nobody confirmed."""
-    accounts.prune_unconfirmed()
+    adapter.prune_unconfirmed()
 
 
 @shared_task
@@ -29,4 +30,4 @@ def prune_usage_minutes() -> None:
 @shared_task
 def prune_gate() -> None:
     """End what Valkey keeps of old months and dead keys."""
-    gate.prune()
+    snapshot.prune()

@@ -13,12 +13,13 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from tenants import accounts, members, report
-from tenants import keys as api_keys
-from tenants.access import MemberRequest, member_required
+from tenants.accounts import adapter, workspaces
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.roles import KeyAction, manageable, may
+from tenants.api_keys import lifecycle as api_keys
+from tenants.billing import report
 from tenants.forms import BudgetForm, FoundForm, KeyForm, LimitsForm
 from tenants.models import ApiKey, Tenant, User
-from tenants.permissions import KeyAction, manageable, may
 
 
 @require_GET
@@ -82,7 +83,7 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
 @member_required
 def keys_reviewed(request: MemberRequest) -> HttpResponse:
     """Take the notice away that asks a new owner of the account to review its keys."""
-    accounts.end_review_of_keys(request.user)
+    adapter.end_review_of_keys(request.user)
     return redirect("tenants:keys")
 
 
@@ -97,12 +98,12 @@ def usage(request: MemberRequest) -> HttpResponse:
 @member_required
 def set_budget(request: MemberRequest) -> HttpResponse:
     """Set what the tenant may spend a month; its owners may."""
-    if not members.is_owner(request.user, request.tenant):
+    if not workspaces.is_owner(request.user, request.tenant):
         raise PermissionDenied(f"Only an owner of {request.tenant.name} can change its budget.")
     form = BudgetForm(request.POST)
     if not form.is_valid():
         return _usage_page(request, form, status=400)
-    members.set_budget(request.tenant, form.cleaned_data["budget"])
+    workspaces.set_budget(request.tenant, form.cleaned_data["budget"])
     messages.success(request, "The budget holds from the next request on.")
     return redirect("tenants:usage")
 
@@ -117,7 +118,7 @@ def found(request: HttpRequest) -> HttpResponse:
     form = FoundForm(request.POST or None)
     if not form.is_valid():
         return render(request, "tenants/found.html", {"form": form}, status=400 if form.is_bound else 200)
-    members.found_tenant(user, name=form.cleaned_data["workspace"])
+    workspaces.found_tenant(user, name=form.cleaned_data["workspace"])
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
@@ -148,5 +149,5 @@ def _keys_page(request: MemberRequest, form: KeyForm, *, status: int = 200, **mo
 
 def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
     context = report.month(request.tenant, timezone.now())
-    context |= {"form": form, "is_owner": members.is_owner(request.user, request.tenant)}
+    context |= {"form": form, "is_owner": workspaces.is_owner(request.user, request.tenant)}
     return render(request, "tenants/usage.html", context, status=status)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from foundation import valkey as valkey_names
-from tenants.members import found_tenant
+from tenants.accounts.workspaces import found_tenant
 from tenants.models import Membership, Tenant, User
 
 # What an example takes, or its making, is a matter of what else the machine does.

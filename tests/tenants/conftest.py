@@ -5,11 +5,11 @@ from uuid import uuid4
 import pytest
 
 from foundation import months
-from tenants.keys import studio_key
+from tenants.api_keys.lifecycle import studio_key
+from tenants.billing.ledger import Event
+from tenants.billing.plans import limits_of
+from tenants.billing.pricing import cost_nanousd
 from tenants.models import ApiKey, Tenant
-from tenants.plans import limits_of
-from tenants.pricing import cost_nanousd
-from tenants.usage import Event
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 

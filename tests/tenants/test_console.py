@@ -8,10 +8,12 @@ from django.utils import timezone
 
 from foundation.console import OperatorAdmin
 from foundation.valkey import limits_key
-from tenants import gate, keys, plans
+from tenants.api_keys import lifecycle
 from tenants.audit import record as record_audit
+from tenants.billing import plans
+from tenants.billing.ledger import record
 from tenants.models import ApiKey, AuditEntry, LedgerEntry, Tenant, User
-from tenants.usage import record
+from tenants.quota_sync import snapshot
 
 MODELS = [model._meta.model_name for model in site._registry if model._meta.app_label == "tenants"]
 
@@ -41,14 +43,14 @@ def test_what_is_booked_can_be_read_and_not_changed(operator_client, acme, event
 
 
 def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, acme):
-    key, _ = keys.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue(acme, name="laptop", by=None)
     shown = operator_client.get(page("apikey", "change", key.pk))
     assert shown.status_code == 200
     assert key.digest not in shown.text
-    chosen = [key.pk, keys.studio_key(acme).pk]
+    chosen = [key.pk, lifecycle.studio_key(acme).pk]
     operator_client.post(page("apikey"), {"action": "revoke", "_selected_action": chosen, **SURE})
     assert ApiKey.objects.get(pk=key.pk).revoked_at
-    assert not keys.studio_key(acme).revoked_at
+    assert not lifecycle.studio_key(acme).revoked_at
 
 
 def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
@@ -83,7 +85,7 @@ def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, mo
     save = Tenant.save
 
     def saved_after_another_change(tenant, **options):
-        gate.changed(tenant.pk)
+        snapshot.changed(tenant.pk)
         save(tenant, **options)
 
     monkeypatch.setattr(Tenant, "save", saved_after_another_change)
@@ -93,7 +95,7 @@ def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, mo
 
 
 def test_the_console_says_limits_in_words(operator_client, acme):
-    key, _ = keys.issue(acme, name="laptop", by=None, monthly_nanousd=2_500_000_000, parallel_requests=1)
+    key, _ = lifecycle.issue(acme, name="laptop", by=None, monthly_nanousd=2_500_000_000, parallel_requests=1)
     assert "$2.50 a month, 1 request at once" in operator_client.get(page("apikey")).text
     assert "$2.50" in operator_client.get(page("apikey", "change", key.pk)).text
 

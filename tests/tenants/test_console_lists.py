@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from foundation import months
 from tenants import console_lists
-from tenants.figures import Figures, figures, prune_minutes
+from tenants.billing.figures import Figures, figures, prune_minutes
+from tenants.billing.ledger import record
 from tenants.models import LedgerEntry, UsageEvent, UsageMinute
-from tenants.usage import record
 from tests.tenants.conftest import NOW
 
 EVENTS = 600

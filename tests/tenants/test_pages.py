@@ -12,7 +12,7 @@ from adapters.models import BaseModel, Style
 from adapters.public import select
 from foundation.money import NANO
 from foundation.valkey import key_key, limits_key
-from tenants import keys
+from tenants.api_keys import lifecycle
 from tenants.forms import DollarsField, LimitsForm
 from tenants.models import ApiKey, Tenant
 
@@ -35,7 +35,7 @@ def _styles(settings):
 
 @pytest.fixture
 def key(acme, alice) -> ApiKey:
-    return keys.issue(acme, name="laptop", by=alice)[0]
+    return lifecycle.issue(acme, name="laptop", by=alice)[0]
 
 
 def test_strangers_are_asked_to_log_in(db, key):
@@ -72,7 +72,7 @@ def test_another_tenants_key_is_not_there(charlie_client, key):
 
 
 def test_the_studio_key_cant_be_revoked_or_limited(alice_client, acme):
-    studio = keys.studio_key(acme)
+    studio = lifecycle.studio_key(acme)
     for deed in ("revoke_key", "limit_key"):
         answer = alice_client.post(reverse(f"tenants:{deed}", args=[studio.pk]), {"name": studio.name})
         assert answer.status_code == 404
@@ -83,10 +83,10 @@ def test_a_secret_is_shown_once(alice_client, alice):
     page = alice_client.post(reverse("tenants:issue_key"), facts)
     secret = page.context["secret"]
     key = ApiKey.objects.shown().get()
-    assert keys.is_well_formed(secret)
+    assert lifecycle.is_well_formed(secret)
     assert secret in page.text
     assert "no-store" in page["Cache-Control"]
-    assert (key.digest, key.created_by, key.monthly_tokens) == (keys.digest(secret), alice, 5000)
+    assert (key.digest, key.created_by, key.monthly_tokens) == (lifecycle.digest(secret), alice, 5000)
     assert round((key.expires_at - key.created_at).total_seconds() / 86400) == 30
     assert secret not in alice_client.get(reverse("tenants:keys")).text
 
@@ -183,7 +183,7 @@ def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charli
 def test_a_style_that_went_away_keeps_its_key_bound(alice_client, acme, key):
     """Without its tick, saving another limit would open the key to every style."""
     gone = uuid4()
-    keys.limit(key, styles=[gone])
+    lifecycle.limit(key, styles=[gone])
     address = reverse("tenants:limit_key", args=[key.pk])
     form = alice_client.get(address).context["form"]
     assert form["styles"].value() == [gone]
@@ -194,8 +194,8 @@ def test_a_style_that_went_away_keeps_its_key_bound(alice_client, acme, key):
 
 
 def test_only_a_key_in_use_has_limits_to_change(alice_client, acme, key):
-    over, _ = keys.issue(acme, name="over", by=None, expires_at=timezone.now() - timedelta(seconds=1))
-    keys.revoke(key)
+    over, _ = lifecycle.issue(acme, name="over", by=None, expires_at=timezone.now() - timedelta(seconds=1))
+    lifecycle.revoke(key)
     for one in (key, over):
         assert alice_client.get(reverse("tenants:limit_key", args=[one.pk])).status_code == 404
 

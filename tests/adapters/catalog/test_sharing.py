@@ -17,7 +17,7 @@ from adapters.models import Share, Style
 from adapters.public import find_style
 from adapters.routing import route_table
 from foundation.valkey import client, styles_key
-from tenants.members import found_tenant
+from tenants.accounts.workspaces import found_tenant
 from tenants.models import Tenant, User
 from tests.adapters.conftest import known
 

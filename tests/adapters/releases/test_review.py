@@ -17,7 +17,7 @@ from adapters.public import find_style, playground_styles
 from adapters.releases import aliases
 from adapters.routing import publisher, route_table
 from foundation.valkey import client, styles_key
-from tenants.members import found_tenant
+from tenants.accounts.workspaces import found_tenant
 from tenants.models import Tenant, User
 from tests.adapters.conftest import known
 

@@ -18,7 +18,7 @@ from inference.proxy import runtime as module
 from inference.proxy.relay import relay
 from inference.proxy.runtime import Gateway
 from inference.quota.ledger_drain import drain
-from tenants import keys
+from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import studio_key
 from tests.inference.conftest import Account
@@ -55,7 +55,7 @@ def published(monkeypatch, known):
 def known(valkey, acme) -> Account:
     """A tenant that PostgreSQL knows; its one key may have two requests in flight and not three."""
     key = studio_key(acme)
-    keys.limit(key, monthly_tokens=2 * HOLD)
+    lifecycle.limit(key, monthly_tokens=2 * HOLD)
     known = Account(valkey, acme.pk, key.pk, months.current())
     known.url = "http://127.0.0.1:1"
     valkey.flushall()
@@ -92,7 +92,7 @@ def in_ledger():
 
 async def limit(known, tokens):
     key = await beside(ApiKey.objects.get, pk=known.key)
-    await beside(keys.limit, key, monthly_tokens=tokens)
+    await beside(lifecycle.limit, key, monthly_tokens=tokens)
 
 
 async def ask(gateway, known, **more):

@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tenants import gate
 from tenants.models import ApiKey, Tenant, User
+from tenants.quota_sync import snapshot
 
 PREFIX = "sk-ps-"
 BODY_DIGITS = 30
@@ -62,7 +62,7 @@ def issue(
             created_by=by,
             **limits,
         )
-        gate.changed(tenant.pk)
+        snapshot.changed(tenant.pk)
     return key, secret
 
 
@@ -70,7 +70,7 @@ def limit(key: ApiKey, **limits: Unpack[KeyLimits]) -> None:
     """Set a key's own limits; those that are not named stay. They hold from the very next request on."""
     with transaction.atomic():
         ApiKey.objects.filter(pk=key.pk).update(**limits)
-        gate.changed(key.tenant_id)
+        snapshot.changed(key.tenant_id)
     key.refresh_from_db(fields=list(limits))
 
 
@@ -85,7 +85,7 @@ def revoke(key: ApiKey) -> bool:
     with transaction.atomic():
         now = timezone.now()
         revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
-        gate.changed(key.tenant_id)
+        snapshot.changed(key.tenant_id)
     key.refresh_from_db(fields=["revoked_at"])
     return bool(revoked)
 
@@ -97,7 +97,7 @@ def studio_key(tenant: Tenant) -> ApiKey:
         with transaction.atomic():
             key, created = ApiKey.objects.get_or_create(tenant=tenant, digest=None, defaults={"name": STUDIO})
             if created:
-                gate.changed(tenant.pk)
+                snapshot.changed(tenant.pk)
     return key
 
 

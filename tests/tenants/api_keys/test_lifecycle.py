@@ -8,75 +8,75 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.valkey import key_key, owner_key
-from tenants import keys
-from tenants.gate import find_owner
+from tenants.api_keys import lifecycle
 from tenants.models import ApiKey
+from tenants.quota_sync.snapshot import find_owner
 
-BODIES = st.text(keys.BASE62, min_size=30, max_size=30)
+BODIES = st.text(lifecycle.BASE62, min_size=30, max_size=30)
 
 
-@given(BODIES, st.integers(0, 35), st.sampled_from(keys.BASE62))
+@given(BODIES, st.integers(0, 35), st.sampled_from(lifecycle.BASE62))
 def test_one_wrong_character_is_refused_without_a_look_up(body, place, character):
-    secret = keys.PREFIX + body + keys.check_digits(body)
-    assert keys.is_well_formed(secret)
-    at = len(keys.PREFIX) + place
+    secret = lifecycle.PREFIX + body + lifecycle.check_digits(body)
+    assert lifecycle.is_well_formed(secret)
+    at = len(lifecycle.PREFIX) + place
     mistyped = secret[:at] + character + secret[at + 1 :]
-    assert keys.is_well_formed(mistyped) == (mistyped == secret)
+    assert lifecycle.is_well_formed(mistyped) == (mistyped == secret)
 
 
 @given(st.text(max_size=60))
 def test_garbage_is_never_well_formed(text):
-    assert not keys.is_well_formed(text)
+    assert not lifecycle.is_well_formed(text)
 
 
 def test_secrets_have_the_published_shape_and_never_repeat():
-    secrets = {keys.new_secret() for _ in range(100)}
+    secrets = {lifecycle.new_secret() for _ in range(100)}
     assert len(secrets) == 100
     assert all(re.fullmatch(r"sk-ps-[0-9A-Za-z]{36}", secret) for secret in secrets)
 
 
 def test_the_secret_is_stored_nowhere(alice, acme):
-    key, secret = keys.issue(acme, name="laptop", by=alice)
+    key, secret = lifecycle.issue(acme, name="laptop", by=alice)
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_jsonb(k)::text FROM tenants_apikey AS k")
         stored = " ".join(row for (row,) in cursor.fetchall())
     assert secret not in stored
-    assert secret[len(keys.PREFIX) + 4 : -4] not in stored
-    assert keys.digest(secret) in stored
+    assert secret[len(lifecycle.PREFIX) + 4 : -4] not in stored
+    assert lifecycle.digest(secret) in stored
     assert (key.prefix, key.last4) == (secret[:10], secret[-4:])
 
 
 def test_a_key_from_before_a_new_pepper_is_still_found(acme, settings):
     settings.API_KEY_PEPPERS = {1: b"old"}
-    key, secret = keys.issue(acme, name="laptop", by=None)
+    key, secret = lifecycle.issue(acme, name="laptop", by=None)
     settings.API_KEY_PEPPERS = {1: b"old", 2: b"new"}
-    newest, older = keys.digests(secret)
-    assert newest == keys.digest(secret) != older
+    newest, older = lifecycle.digests(secret)
+    assert newest == lifecycle.digest(secret) != older
     assert [find_owner(newest), find_owner(older)] == [None, (acme.pk, key.pk)]
-    assert keys.issue(acme, name="desk", by=None)[0].pepper == 2
+    assert lifecycle.issue(acme, name="desk", by=None)[0].pepper == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_revoke_is_in_valkey_when_it_returns(acme, valkey):
-    key, secret = keys.issue(acme, name="laptop", by=None)
-    assert valkey.get(owner_key(keys.digest(secret))) == f"{acme.pk}:{key.pk}"
+    key, secret = lifecycle.issue(acme, name="laptop", by=None)
+    assert valkey.get(owner_key(lifecycle.digest(secret))) == f"{acme.pk}:{key.pk}"
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "live"
-    assert keys.revoke(key)
+    assert lifecycle.revoke(key)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
-    assert not keys.revoke(key)
+    assert not lifecycle.revoke(key)
 
 
 def test_the_studio_key_is_one_and_has_no_secret(acme):
-    assert keys.studio_key(acme) == keys.studio_key(acme)
-    assert keys.studio_key(acme).digest is None
+    assert lifecycle.studio_key(acme) == lifecycle.studio_key(acme)
+    assert lifecycle.studio_key(acme).digest is None
     assert not ApiKey.objects.shown().filter(tenant=acme).exists()
 
 
 def test_expired_and_revoked_keys_are_not_live(acme):
     now = timezone.now()
-    over, _ = keys.issue(acme, name="over", by=None, expires_at=now - timedelta(seconds=1))
-    gone, _ = keys.issue(acme, name="gone", by=None)
-    lasting, _ = keys.issue(acme, name="lasting", by=None, expires_at=now + timedelta(days=1))
-    keys.revoke(gone)
+    over, _ = lifecycle.issue(acme, name="over", by=None, expires_at=now - timedelta(seconds=1))
+    gone, _ = lifecycle.issue(acme, name="gone", by=None)
+    lasting, _ = lifecycle.issue(acme, name="lasting", by=None, expires_at=now + timedelta(days=1))
+    lifecycle.revoke(gone)
     assert set(ApiKey.objects.shown().live(now)) == {lasting}
     assert [over.is_expired, lasting.is_expired] == [True, False]

@@ -1,12 +1,13 @@
 import pytest
 from django.utils import timezone
 
-from tenants import members, plans
+from tenants.accounts import workspaces
+from tenants.billing import plans
 from tenants.models import Membership, Tenant, User
 
 
 def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme):
-    assert members.tenant_of(alice) == acme
+    assert workspaces.tenant_of(alice) == acme
     assert Membership.objects.get(tenant=acme).role == "owner"
     assert plans.limits_of(acme, timezone.now()).plan == "free"
     assert acme.keys.get().digest is None
@@ -14,33 +15,34 @@ def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme)
 
 
 def test_names_may_repeat_and_short_names_differ(alice, acme):
-    again = [members.found_tenant(alice, name="Acme") for _ in range(12)]
+    again = [workspaces.found_tenant(alice, name="Acme") for _ in range(12)]
     slugs = {tenant.slug for tenant in again}
     assert len(slugs | {"acme"}) == 13
-    assert members.found_tenant(alice, name="!?").slug == "workspace"
-    with pytest.raises(members.ReservedName):
-        members.found_tenant(alice, name="Base")
+    assert workspaces.found_tenant(alice, name="!?").slug == "workspace"
+    with pytest.raises(workspaces.ReservedName):
+        workspaces.found_tenant(alice, name="Base")
 
 
 @pytest.mark.parametrize(
-    ("slug", "error"), [("acme", members.SlugTaken), ("base", members.BadSlug), ("A b", members.BadSlug)]
+    ("slug", "error"),
+    [("acme", workspaces.SlugTaken), ("base", workspaces.BadSlug), ("A b", workspaces.BadSlug)],
 )
 def test_a_short_name_of_ones_own_is_free_and_readable(alice, acme, slug, error):
     with pytest.raises(error, match=slug):
-        members.found_tenant(alice, name="Another", slug=slug)
+        workspaces.found_tenant(alice, name="Another", slug=slug)
 
 
 def test_who_has_no_tenant_is_told_so(db):
-    with pytest.raises(members.NoTenant):
-        members.tenant_of(User.objects.create_user("new@example.org"))
+    with pytest.raises(workspaces.NoTenant):
+        workspaces.tenant_of(User.objects.create_user("new@example.org"))
 
 
 def test_there_is_one_house(db):
-    assert members.house() == members.house() == Tenant.objects.get(is_house=True, slug="polyscribe")
+    assert workspaces.house() == workspaces.house() == Tenant.objects.get(is_house=True, slug="polyscribe")
 
 
 def test_subscriptions_follow_each_other_without_gap(acme):
-    newer = members.subscribe(acme, plans.newest("writer"))
+    newer = workspaces.subscribe(acme, plans.newest("writer"))
     older = acme.subscriptions.exclude(pk=newer.pk).get()
     assert older.ends_at == newer.starts_at
     assert plans.limits_of(acme, newer.starts_at).plan == "writer"

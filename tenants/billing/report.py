@@ -10,7 +10,7 @@ from django.db.models import Sum
 
 from foundation import months
 from foundation.money import usd
-from tenants import plans
+from tenants.billing import plans
 from tenants.models import Tenant, UsageDaily, UsageEvent
 
 LATEST = 50

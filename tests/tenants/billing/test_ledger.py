@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundation import months
-from tenants import keys
+from tenants.api_keys import lifecycle
+from tenants.billing.ledger import record, used
+from tenants.billing.plans import limits_of
+from tenants.billing.pricing import cost_nanousd
 from tenants.models import ApiKey, LedgerEntry, UsageDaily, UsageEvent
-from tenants.plans import limits_of
-from tenants.pricing import cost_nanousd
-from tenants.usage import record, used
 
 # What `used` must equal: the ledger itself, which would be slow to read for millions of requests.
 LEDGER_BY_KEY = """
@@ -74,7 +74,7 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
 def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, charlies, event, batches):
     """The period is the gateway's word: its clock may differ from the one that dated the admission."""
     with transaction.atomic():
-        callers = [(acme, keys.issue(acme, name="laptop", by=None)[0]), (acme, None), (charlies, None)]
+        callers = [(acme, lifecycle.issue(acme, name="laptop", by=None)[0]), (acme, None), (charlies, None)]
         for batch in batches:
             record(
                 event(
@@ -111,7 +111,7 @@ def test_used_reads_days_and_no_event(acme, event, django_assert_num_queries):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_recorders_at_once_book_every_request_once(acme, event):
-    other, _ = keys.issue(acme, name="laptop", by=None)
+    other, _ = lifecycle.issue(acme, name="laptop", by=None)
     patterns = [event(acme), event(acme, key=other)]
     batch = [replace(patterns[number % 2], request_id=f"req_{number:05}") for number in range(MANY)]
     start, counts, failures = Barrier(3), [], []

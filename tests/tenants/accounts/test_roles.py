@@ -4,9 +4,10 @@ import pytest
 from django.urls import reverse
 
 from foundation import names
-from tenants import keys, members
+from tenants.accounts import workspaces
+from tenants.accounts.roles import ALLOWED, KeyAction, Role, Whose
+from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, Tenant
-from tenants.permissions import ALLOWED, KeyAction, Role, Whose
 
 TABLE = [
     (role, action, whose, whose is Whose.OWN or ALLOWED[role].get(action) == Whose.ANY)
@@ -25,7 +26,7 @@ def people(alice, bob, alice_client, bob_client):
 @pytest.mark.parametrize(("role", "action", "whose", "allowed"), TABLE)
 def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
-    key, _ = keys.issue(Tenant.objects.get(), name="laptop", by=person if whose is Whose.OWN else other)
+    key, _ = lifecycle.issue(Tenant.objects.get(), name="laptop", by=person if whose is Whose.OWN else other)
     address = reverse(f"tenants:{action}_key", args=[key.pk])
     answer = client.post(address, {"name": "laptop", "parallel_requests": "3"})
     key.refresh_from_db()
@@ -60,8 +61,8 @@ def test_names_that_read_as_polyscribe_are_reserved(charlie, operator_client, na
     page = operator_client.post(reverse("tenants:found"), {"workspace": name})
     assert page.status_code == 400
     assert "is reserved" in page.text
-    with pytest.raises(members.ReservedName):
-        members.found_tenant(charlie, name=name)
+    with pytest.raises(workspaces.ReservedName):
+        workspaces.found_tenant(charlie, name=name)
 
 
 def test_ordinary_names_are_not_reserved():

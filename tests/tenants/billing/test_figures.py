@@ -1,8 +1,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from tenants.figures import Figures, figures
-from tenants.usage import record
+from tenants.billing.figures import Figures, figures
+from tenants.billing.ledger import record
 from tests.tenants.conftest import NOW
 
 

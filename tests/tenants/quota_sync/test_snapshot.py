@@ -8,8 +8,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from foundation.valkey import key_key, limits_key, owner_key
-from tenants import gate, keys, members, plans
+from tenants.accounts import workspaces
+from tenants.api_keys import lifecycle
+from tenants.billing import plans
 from tenants.models import PlanVersion, Price, PriceBook, Tenant
+from tenants.quota_sync import snapshot
 
 
 def everything(valkey: redis.Redis) -> dict[str, object]:
@@ -22,8 +25,8 @@ def everything(valkey: redis.Redis) -> dict[str, object]:
 
 def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valkey):
     until = timezone.now().replace(microsecond=0) + timedelta(days=3)
-    key, _ = keys.issue(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
-    gate.publish(acme.pk)
+    key, _ = lifecycle.issue(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
+    snapshot.publish(acme.pk)
     first = everything(valkey)
     assert valkey.hgetall(limits_key(acme.pk)) == {
         "requests_per_minute": "20",
@@ -51,18 +54,18 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "parallel_requests": "",
     }
     assert valkey.hgetall(key_key(acme.pk, key.pk)) == expected
-    assert valkey.hget(key_key(acme.pk, keys.studio_key(acme).pk), "monthly_tokens") == ""
-    gate.publish(acme.pk)
+    assert valkey.hget(key_key(acme.pk, lifecycle.studio_key(acme).pk), "monthly_tokens") == ""
+    snapshot.publish(acme.pk)
     assert everything(valkey) == first
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_goes_away_with_its_transaction(acme, valkey):
-    gate.publish(acme.pk)
+    snapshot.publish(acme.pk)
     before, changes = everything(valkey), Tenant.objects.get().gate_changes
     with transaction.atomic():
-        keys.issue(acme, name="laptop", by=None)
-        members.suspend(acme)
+        lifecycle.issue(acme, name="laptop", by=None)
+        workspaces.suspend(acme)
         transaction.set_rollback(True)
     assert everything(valkey) == before
     assert Tenant.objects.get().gate_changes == changes
@@ -70,22 +73,22 @@ def test_a_change_goes_away_with_its_transaction(acme, valkey):
 
 @pytest.mark.django_db(transaction=True)
 def test_suspending_and_plans_reach_the_gate_at_once(acme, valkey):
-    members.suspend(acme)
+    workspaces.suspend(acme)
     assert valkey.hget(limits_key(acme.pk), "state") == "suspended"
-    members.resume(acme)
-    members.subscribe(acme, plans.newest("studio"))
+    workspaces.resume(acme)
+    workspaces.subscribe(acme, plans.newest("studio"))
     assert valkey.hmget(limits_key(acme.pk), "state", "requests_per_minute") == ["live", "600"]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_keys_limits_reach_the_gate_at_once(acme, valkey):
     styles = [uuid4(), uuid4()]
-    key, _ = keys.issue(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
+    key, _ = lifecycle.issue(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
     published = lambda: valkey.hgetall(key_key(acme.pk, key.pk))  # noqa: E731
     assert published()["styles"] == ",".join(map(str, styles))
     assert (published()["monthly_nanousd"], published()["requests_per_minute"]) == ("1", "")
-    keys.limit(key, styles=[], monthly_nanousd=None, requests_per_minute=7, tokens_per_minute=8)
-    keys.limit(key, parallel_requests=9)
+    lifecycle.limit(key, styles=[], monthly_nanousd=None, requests_per_minute=7, tokens_per_minute=8)
+    lifecycle.limit(key, parallel_requests=9)
     assert published() == {
         "state": "live", "expires_at": "", "styles": "", "monthly_tokens": "", "monthly_nanousd": "",
         "requests_per_minute": "7", "tokens_per_minute": "8", "parallel_requests": "9",
@@ -99,7 +102,7 @@ def test_a_keys_limits_reach_the_gate_at_once(acme, valkey):
 )
 def test_the_smaller_budget_of_plan_and_tenant_reaches_the_gate(acme, valkey, plans_cap, own, published):
     PlanVersion.objects.update(monthly_nanousd=plans_cap)
-    members.set_budget(acme, own)
+    workspaces.set_budget(acme, own)
     assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == published
     assert acme.monthly_nanousd == own
 
@@ -111,20 +114,20 @@ def test_plans_weigh_more_the_more_they_cost(db):
 
 @pytest.mark.django_db(transaction=True)
 def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, valkey, monkeypatch, caplog):
-    key, _ = keys.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue(acme, name="laptop", by=None)
     Tenant.objects.update(gate_published=Tenant.objects.get().gate_changes)
     with monkeypatch.context() as down:
         down.setattr(redis.Redis, "execute_command", _refuse)
-        assert keys.revoke(key)
+        assert lifecycle.revoke(key)
     assert list(Tenant.objects.stale()) == [acme]
     assert "on_commit" in caplog.text
-    gate.publish(acme.pk)
+    snapshot.publish(acme.pk)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatch):
-    key, _ = keys.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue(acme, name="laptop", by=None)
     has_read, may_write = Event(), Event()
     limits_of = plans.limits_of
 
@@ -135,10 +138,10 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
         return limits_of(*args)
 
     monkeypatch.setattr(plans, "limits_of", slow_at_first)
-    slow = Thread(target=_then_close(gate.publish, acme.pk))
+    slow = Thread(target=_then_close(snapshot.publish, acme.pk))
     slow.start()
     assert has_read.wait(10)
-    keys.revoke(key)  # it waits for nobody
+    lifecycle.revoke(key)  # it waits for nobody
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
     may_write.set()
     slow.join()
@@ -148,7 +151,7 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
 def test_limits_leave_valkey_when_a_known_change_is_due(acme, valkey):
     book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(hours=1))
     Price.objects.create(book=book, input_nanousd=1, cached_input_nanousd=1, output_nanousd=1)
-    gate.publish(acme.pk)
+    snapshot.publish(acme.pk)
     assert 3590 < valkey.ttl(limits_key(acme.pk)) <= 3600
     assert plans.limits_of(acme, timezone.now()).output_nanousd == 400
     assert plans.limits_of(acme, book.effective_from).output_nanousd == 1
@@ -169,14 +172,14 @@ def test_a_new_edition_of_a_plan_leaves_those_on_the_old_one_alone(acme):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_valkey_keeps_of_a_revoked_key_ends_and_comes_back_when_it_is_asked_for(acme, valkey):
-    key, _ = keys.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue(acme, name="laptop", by=None)
     assert valkey.ttl(key_key(acme.pk, key.pk)) == -1
-    keys.revoke(key)
-    kept = gate.DEAD_KEYS_KEPT.total_seconds()
+    lifecycle.revoke(key)
+    kept = snapshot.DEAD_KEYS_KEPT.total_seconds()
     assert 0 < valkey.ttl(key_key(acme.pk, key.pk)) <= kept
     assert 0 < valkey.ttl(owner_key(key.digest)) <= kept
     valkey.delete(key_key(acme.pk, key.pk))
-    gate.publish(acme.pk)
+    snapshot.publish(acme.pk)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
 
 
@@ -193,7 +196,7 @@ def test_no_lock_of_the_database_is_held_while_valkey_is_asked(acme, valkey, mon
         return execute(client, *args, **kwargs)
 
     monkeypatch.setattr(redis.Redis, "execute_command", looking)
-    gate.publish(acme.pk)
+    snapshot.publish(acme.pk)
     assert set(held) == {(0, False)}
 
 

@@ -11,9 +11,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants import accounts, keys
+from tenants.accounts import adapter
+from tenants.accounts.passwords import StrengthValidator
+from tenants.api_keys import lifecycle
 from tenants.models import Tenant, User
-from tenants.passwords import StrengthValidator
 
 PASSWORD = "a long winding road"
 PLACES = ["tenants:keys", "tenants:usage", "adapters:catalogue", "inference:playground", "tenants:found"]
@@ -88,9 +89,9 @@ def test_accounts_that_nobody_confirmed_go_after_a_month_and_no_others(alice):
     sign_up(Client())
     verified("erin@example.org")
     User.objects.create_user("staff@example.org", is_staff=True)
-    assert accounts.prune_unconfirmed() == 0
+    assert adapter.prune_unconfirmed() == 0
     User.objects.update(date_joined=timezone.now() - timedelta(days=31))
-    assert accounts.prune_unconfirmed() == 1
+    assert adapter.prune_unconfirmed() == 1
     left = set(User.objects.values_list("email", flat=True))
     assert left == {"alice@example.org", "erin@example.org", "staff@example.org"}
 
@@ -137,7 +138,7 @@ def test_a_reset_password_asks_to_review_the_keys_made_before():
     alice = verified("alice@example.org")
     client = logged_in("alice@example.org")
     client.post(reverse("tenants:found"), {"workspace": "Acme"})
-    key, _ = keys.issue(Tenant.objects.get(), name="an old laptop", by=alice)
+    key, _ = lifecycle.issue(Tenant.objects.get(), name="an old laptop", by=alice)
     assert "Review the keys" not in client.get(reverse("tenants:keys")).text
 
     browser = Client()

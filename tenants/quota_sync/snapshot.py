@@ -18,7 +18,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from foundation import months, valkey
-from tenants import plans
+from tenants.billing import plans
 from tenants.models import ApiKey, Tenant
 
 LIMITS = (

@@ -11,8 +11,10 @@ from django.utils.text import slugify
 
 from foundation import names
 from foundation.errors import Conflict, Invalid, NotFound
-from tenants import gate, keys, plans
+from tenants.api_keys import lifecycle
+from tenants.billing import plans
 from tenants.models import Membership, PlanVersion, Subscription, Tenant, User
+from tenants.quota_sync import snapshot
 
 HOUSE_NAME, HOUSE_SLUG = "Polyscribe", "polyscribe"
 
@@ -87,7 +89,7 @@ def subscribe(tenant: Tenant, version: PlanVersion, *, at: datetime | None = Non
         if before:
             Subscription.objects.filter(pk=before.pk).update(ends_at=at)
         subscription = Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=at)
-        gate.changed(tenant.pk)
+        snapshot.changed(tenant.pk)
     return subscription
 
 
@@ -100,7 +102,7 @@ def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
     """Cap what a tenant may spend a month, from the next request on; None takes its own cap away."""
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant.pk).update(monthly_nanousd=monthly_nanousd)
-        gate.changed(tenant.pk)
+        snapshot.changed(tenant.pk)
     tenant.refresh_from_db(fields=["monthly_nanousd"])
 
 
@@ -117,13 +119,13 @@ def resume(tenant: Tenant) -> None:
 def _suspended(tenant: Tenant, since: datetime | None) -> None:
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None).update(suspended_at=since)
-        gate.changed(tenant.pk)
+        snapshot.changed(tenant.pk)
     tenant.refresh_from_db(fields=["suspended_at"])
 
 
 def _furnish(tenant: Tenant, plan: str) -> None:
     subscribe(tenant, plans.newest(plan))
-    keys.studio_key(tenant)
+    lifecycle.studio_key(tenant)
 
 
 def _with_slug(name: str, slug: str) -> Tenant:

@@ -6,8 +6,9 @@ from django.utils import timezone
 
 from foundation import months
 from foundation.money import NANO, usd
-from tenants import keys, report
-from tenants.usage import record, used
+from tenants.api_keys import lifecycle
+from tenants.billing import report
+from tenants.billing.ledger import record, used
 
 START, END = months.bounds("2026-11")
 
@@ -16,7 +17,7 @@ def test_the_usage_page_says_what_the_ledger_says(
     alice_client, acme, charlies, event, django_assert_max_num_queries
 ):
     now = timezone.now()
-    laptop, _ = keys.issue(acme, name="laptop", by=None)
+    laptop, _ = lifecycle.issue(acme, name="laptop", by=None)
     record(
         [event(acme, admitted_at=now, key=laptop, style_name="legal", completion_tokens=7) for _ in range(60)]
     )
