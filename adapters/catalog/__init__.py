@@ -1,0 +1,4 @@
+"""The catalog: styles that a workspace sees, selects, offers to everybody, or shares.
+
+Public face: `queries` and `sharing`; `forms` checks what an owner writes about a style.
+"""

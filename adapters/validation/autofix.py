@@ -1,7 +1,7 @@
 """Mending: what can be changed in an adapter without guessing and without changing what it does.
 
-Its codes are explained to people in `adapters.uploads.conversions` and in docs/adapters.md. A mending is planned only
-if names, shapes and config are in order afterwards, so that none leads into the next rejection.
+Its codes are explained to people in `adapters.uploads.conversions` and in docs/adapters.md. A fix is planned
+only if names, shapes and config are in order afterwards, so that none leads into the next rejection.
 """
 
 import json

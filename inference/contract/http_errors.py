@@ -4,7 +4,7 @@ import json
 
 from foundation.errors import DomainError
 from inference import errors
-from inference.proxy.response_headers import adapter_state
+from inference.contract.route import NEAREST
 
 type Headers = list[tuple[bytes, bytes]]
 
@@ -67,3 +67,13 @@ def headers(error: DomainError) -> Headers:
     if isinstance(error, errors.WrongMethod):
         return [(b"allow", str(error.facts["allowed"]).encode())]
     return []
+
+
+ADAPTER_STATES: dict[str, Headers] = {
+    state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")
+}
+
+
+def adapter_state(state: str) -> Headers:
+    """Return the header that says how near the style was: warm, cpu, disk, or loading if that took a wait."""
+    return ADAPTER_STATES[state]

@@ -135,8 +135,8 @@ class _Passage:
         """Return what is known: while a stream waits, it may still go to another engine or newer version."""
         grant = self._grant
         if grant is None:
-            return response_headers.adapter_state("loading")
-        headers = response_headers.rate_headers(grant.rates) + response_headers.adapter_state(
+            return http_errors.adapter_state("loading")
+        headers = response_headers.rate_headers(grant.rates) + http_errors.adapter_state(
             grant.state or "loading"
         )
         return headers + response_headers.provenance(grant.route_json, grant.engine) if has_begun else headers

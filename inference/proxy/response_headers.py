@@ -3,12 +3,8 @@
 from functools import lru_cache
 
 from inference.contract.http_errors import Headers
-from inference.contract.route import NEAREST, read_route
+from inference.contract.route import read_route
 from inference.quota.admission import Rates
-
-ADAPTER_STATES: dict[str, Headers] = {
-    state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")
-}
 
 
 def duration(milliseconds: float) -> str:
@@ -31,11 +27,6 @@ def rate_headers(rates: Rates | None) -> Headers:
         (b"x-ratelimit-remaining-tokens", b"%d" % max(0, rates.tokens_left)),
         (b"x-ratelimit-reset-tokens", duration(rates.tokens_reset_ms).encode()),
     ]
-
-
-def adapter_state(state: str) -> Headers:
-    """Return the header that says how near the style was: warm, cpu, disk, or loading if that took a wait."""
-    return ADAPTER_STATES[state]
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from config import large
+from tenants.management import large
 from tenants.models import UsageEvent
 
 
