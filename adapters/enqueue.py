@@ -10,9 +10,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-MANY = 10  # bells in a queue that nobody answers: beat's next one would only make it longer
+MAX_QUEUED = 10  # bells in a queue that nobody answers: beat's next one would only make it longer
 # Each wakes a worker for the upload whose turn it is, whichever one it names: more only hold up others.
-MANY_UPLOADS = 4
+MAX_QUEUED_UPLOADS = 4
 logger = logging.getLogger(__name__)
 
 ADVANCE = "adapters.tasks.advance"
@@ -20,15 +20,15 @@ PLAN = "adapters.tasks.plan"
 RECONCILE = "adapters.tasks.reconcile"
 ERASE = "adapters.tasks.erase"
 # Somebody waits while a view rings; kombu's own patience is six seconds even with retry=False.
-PATIENCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+BROKER_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 
 
-def ring_advance(version_id: UUID) -> None:
+def enqueue_advance(version_id: UUID) -> None:
     """Ring for one version when the transaction commits."""
-    transaction.on_commit(partial(ring, ADVANCE, str(version_id), most=MANY_UPLOADS), robust=True)
+    transaction.on_commit(partial(enqueue, ADVANCE, str(version_id), most=MAX_QUEUED_UPLOADS), robust=True)
 
 
-def ring(task: str, *args: str, most: int | None = None, **options: Any) -> None:
+def enqueue(task: str, *args: str, most: int | None = None, **options: Any) -> None:
     """Send a task by its name, with Celery's `queue` and `expires` (seconds) if given.
 
     A broker that does not answer fails nobody: beat rings again. What expires is rung again by beat as well,
@@ -40,11 +40,11 @@ def ring(task: str, *args: str, most: int | None = None, **options: Any) -> None
     from kombu.pools import producers  # noqa: PLC0415
 
     connection = current_app.connection_for_write()
-    connection.transport_options = {**(connection.transport_options or {}), **PATIENCE}
+    connection.transport_options = {**(connection.transport_options or {}), **BROKER_RETRY}
     try:
         with producers[connection].acquire(block=True) as producer:
             if most is None and "expires" in options:
-                most = MANY
+                most = MAX_QUEUED
             queue = options.get("queue") or current_app.conf.task_routes[task]["queue"]
             if most is not None and _waiting_in(queue, producer) >= most:
                 return

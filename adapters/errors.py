@@ -169,7 +169,7 @@ class StillUsed(Conflict):
     code = "still_used"
 
 
-class NothingToVouchFor(Conflict):
+class NothingToAttest(Conflict):
     """Every engine of this erasure can be looked at from here, or it is not drained yet."""
 
     code = "nothing_to_vouch_for"

@@ -1,44 +1,47 @@
 """What other floors may use of this one."""
 
-from adapters.catalog.queries import find_usable as find_style
-from adapters.catalog.queries import select, set_public, showcase, style_choices, unselect
-from adapters.catalog.queries import usable as playground_styles
-from adapters.enqueue import ring_advance
+from adapters.catalog.queries import (
+    find_usable_style,
+    public_styles,
+    select_style,
+    set_public,
+    style_choices,
+    unselect_style,
+    usable_styles,
+)
+from adapters.enqueue import enqueue_advance
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
 from adapters.object_store import Upload
-from adapters.placement.planner import demand
+from adapters.placement.planner import request_version
 from adapters.placement.transitions import is_answering
-from adapters.routing.publisher import publish as publish_routes
-from adapters.routing.publisher import republish_stale
+from adapters.routing.publisher import publish_routes, republish_stale
 from adapters.routing.route_table import routes_of
-from adapters.uploads.sessions import About
-from adapters.uploads.sessions import begin as begin_upload
-from adapters.uploads.sessions import finish as finish_upload
+from adapters.uploads.sessions import StyleDescription, begin_upload, finish_upload
 
 __all__ = [
-    "About",
     "AdapterVersion",
     "Engine",
     "NoBaseModel",
     "NotUploaded",
     "Style",
+    "StyleDescription",
     "StyleNotFound",
     "Upload",
     "UploadRefused",
     "begin_upload",
-    "demand",
-    "find_style",
+    "enqueue_advance",
+    "find_usable_style",
     "finish_upload",
     "is_answering",
-    "playground_styles",
+    "public_styles",
     "publish_routes",
     "republish_stale",
-    "ring_advance",
+    "request_version",
     "routes_of",
-    "select",
+    "select_style",
     "set_public",
-    "showcase",
     "style_choices",
-    "unselect",
+    "unselect_style",
+    "usable_styles",
 ]

@@ -22,10 +22,10 @@ from allauth.account.models import EmailAddress  # noqa: E402
 from django.db.models import Count, Sum  # noqa: E402
 
 from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
-from adapters.public import select  # noqa: E402
+from adapters.public import select_style  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from tenants.models import UsageEvent  # noqa: E402
-from tenants.public import User, found_tenant, issue  # noqa: E402
+from tenants.public import User, create_tenant, issue_key  # noqa: E402
 
 
 def found(number: str) -> list[dict[str, str]]:
@@ -51,9 +51,9 @@ def _workspace() -> dict[str, str]:
     login = f"{name}@polyscribe.example"
     user = User.objects.create_user(login, password=password)
     EmailAddress.objects.create(user=user, email=login, verified=True, primary=True)
-    tenant = found_tenant(user, name=name, slug=name)
+    tenant = create_tenant(user, name=name, slug=name)
     for style in Style.objects.filter(is_public=True):
-        select(tenant, style)
+        select_style(tenant, style)
     base = BaseModel.objects.earliest("pk")
     style = Style.objects.create(owner=tenant, slug="twice", name="Twice", base_model=base)
     versions = [
@@ -63,7 +63,7 @@ def _workspace() -> dict[str, str]:
         for number in (1, 2)
     ]
     Style.objects.filter(pk=style.pk).update(live_version=versions[0])
-    _, secret = issue(tenant, name="attack", by=user)
+    _, secret = issue_key(tenant, name="attack", by=user)
     return {
         "id": str(tenant.pk), "api_key": secret, "login": login, "password": password,
         "style": f"/styles/{name}/twice/",

@@ -24,7 +24,7 @@ from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from foundation import months  # noqa: E402
-from tenants.billing.figures import figures  # noqa: E402
+from tenants.billing.figures import version_figures  # noqa: E402
 from tenants.management import large  # noqa: E402
 from tenants.models import UsageEvent, User  # noqa: E402
 
@@ -100,7 +100,7 @@ def main() -> None:
         for days in (1 / 24, 1):
             since = now - timedelta(days=days)
             key = f"canary's figures of {name}, {days * 24:.0f} h"
-            found[key] = measured(lambda style=style, since=since: figures(style, since))  # type: ignore[misc]
+            found[key] = measured(lambda style=style, since=since: version_figures(style, since))  # type: ignore[misc]
     newest = UsageEvent.objects.order_by("-pk").values_list("pk", flat=True).first()
     result = {"events": newest, "promised_ms": PROMISED_MS, "queries": found}
     for name, figure in found.items():

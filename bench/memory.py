@@ -46,7 +46,7 @@ class Case:
     def reckoned_mib(self, layers: Layers) -> float:
         """Return base, slots and cache by arithmetic."""
         ranks = {self.limits.max_lora_rank: self.loaded} if self.loaded else {}
-        return capacity.memory(layers, self.limits, ranks).total_bytes / MIB
+        return capacity.estimate_memory(layers, self.limits, ranks).total_bytes / MIB
 
 
 CASES = (
@@ -135,7 +135,7 @@ def main() -> int:
 
 def judged(found: list[float]) -> float:
     """Write what was found beside what is reckoned; return how far off the worst case is."""
-    shape = base_model_reader.describe(base_model_folder(), base_model()[1])
+    shape = base_model_reader.read_base_model(base_model_folder(), base_model()[1])
     layers = Layers.of(shape)
     reckoned = [case.reckoned_mib(layers) for case in CASES]
     own_mib = found[0] - reckoned[0]

@@ -22,12 +22,12 @@ from django.conf import settings  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
-from adapters.public import routes_of, select, set_public  # noqa: E402
+from adapters.public import routes_of, select_style, set_public  # noqa: E402
 from bench.stub import MODELS  # noqa: E402
 from foundation import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from tenants.models import Plan, PlanVersion, UsageEvent  # noqa: E402
-from tenants.public import Tenant, User, found_tenant, house, issue, subscribe  # noqa: E402
+from tenants.public import Tenant, User, create_tenant, first_party_tenant, issue_key, subscribe_tenant  # noqa: E402
 
 SLUG = "bench"
 # So large that nobody meets them, and checked for every request all the same.
@@ -45,9 +45,9 @@ SETTLED_WITHIN_S = 20.0
 
 def found(stub_url: str) -> dict[str, str]:
     """Return the key's secret, after tenant, plan, engine and styles were made."""
-    tenant = found_tenant(User.objects.create_user("bench@example.org"), name="Bench", slug=SLUG)
+    tenant = create_tenant(User.objects.create_user("bench@example.org"), name="Bench", slug=SLUG)
     plan = Plan.objects.create(code=SLUG, name="Bench")
-    subscribe(tenant, PlanVersion.objects.create(plan=plan, number=1, **LIMITS))
+    subscribe_tenant(tenant, PlanVersion.objects.create(plan=plan, number=1, **LIMITS))
     base = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})
     engine = Engine.objects.create(
         name="stub", url=stub_url, base_model=base, device=Engine.Device.CUDA, max_loras=8, max_cpu_loras=64,
@@ -55,8 +55,8 @@ def found(stub_url: str) -> dict[str, str]:
     )  # fmt: skip
     styles = [_style(name, engine) for name in MODELS]
     for style in styles:
-        select(tenant, style)
-    _, secret = issue(
+        select_style(tenant, style)
+    _, secret = issue_key(
         tenant, name="Bench", by=None, expires_at=timezone.now() + timedelta(days=1),
         styles=[style.pk for style in styles], monthly_tokens=LIMITS["monthly_tokens"],
     )  # fmt: skip
@@ -96,7 +96,9 @@ def styles() -> dict[str, str]:
 
 def _style(name: str, engine: Engine) -> Style:
     """Return a public style of the house that one engine serves under the stub's name for the pace."""
-    style = Style.objects.create(owner=house(), slug=f"style-{name}", name=name, base_model=engine.base_model)
+    style = Style.objects.create(
+        owner=first_party_tenant(), slug=f"style-{name}", name=name, base_model=engine.base_model
+    )
     version = AdapterVersion.objects.create(
         style=style, number=1, status=Status.SERVING, sha256="0" * 64, config_sha256="0" * 64, rank=8
     )

@@ -10,13 +10,13 @@ from inference.quota import ledger_drain, settlement
 @shared_task
 def drain() -> None:
     """Move usage events into the ledger. Safe to repeat."""
-    ledger_drain.drain(valkey.client(), f"{socket.gethostname()}-{os.getpid()}")
+    ledger_drain.drain_usage(valkey.client(), f"{socket.gethostname()}-{os.getpid()}")
 
 
 @shared_task
 def sweep() -> None:
     """Settle requests whose process died. Safe to repeat."""
-    settlement.sweep(valkey.client())
+    settlement.sweep_expired_holds(valkey.client())
 
 
 @shared_task

@@ -103,7 +103,7 @@ class TenantAdmin(Lasting, InDollars, OperatorAdmin):
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         # Only what was changed: the whole row would set back what the gate counts meanwhile.
         obj.save(update_fields=form.changed_data)
-        snapshot.changed(obj.pk)
+        snapshot.bump_generation(obj.pk)
 
     @operator_action(
         "Suspend",
@@ -112,7 +112,7 @@ class TenantAdmin(Lasting, InDollars, OperatorAdmin):
         permissions=["change"],
     )
     def suspend(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
-        workspaces.suspend(tenant)
+        workspaces.suspend_tenant(tenant)
 
     @operator_action(
         "Resume",
@@ -121,7 +121,7 @@ class TenantAdmin(Lasting, InDollars, OperatorAdmin):
         permissions=["change"],
     )
     def resume(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
-        workspaces.resume(tenant)
+        workspaces.resume_tenant(tenant)
 
 
 class NewUserForm(UserCreationForm):
@@ -273,7 +273,7 @@ class ApiKeyAdmin(ReadOnly, InDollars, OperatorAdmin):
     def revoke(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
         if key.digest is None:
             raise Invalid("This is the playground's own key: suspend the workspace instead.")
-        lifecycle.revoke(key)
+        lifecycle.revoke_key(key)
 
 
 @admin.register(Plan)
@@ -310,7 +310,7 @@ class PriceAdmin(Immutable, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        snapshot.all_changed()
+        snapshot.bump_all_generations()
 
 
 @admin.register(Subscription)
@@ -325,7 +325,7 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
         return ["tenant", "plan_version", *(["starts_at", "ends_at"] if obj else [])]
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
-        saved = workspaces.subscribe(obj.tenant, obj.plan_version)
+        saved = workspaces.subscribe_tenant(obj.tenant, obj.plan_version)
         obj.pk, obj.starts_at = saved.pk, saved.starts_at
 
 

@@ -8,7 +8,7 @@ from django.db.models import Model
 from tenants.models import AuditEntry, User
 
 
-def record(
+def record_audit(
     actor: User,
     *,
     action: str,

@@ -31,7 +31,7 @@ class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
         adapter.ask_to_review_keys(self.user)
 
 
-class FoundForm(forms.Form):
+class CreateTenantForm(forms.Form):
     """Asks who has no tenant for a name of one."""
 
     workspace = forms.CharField(

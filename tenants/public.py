@@ -1,51 +1,53 @@
 """What other floors may use of this one."""
 
 from tenants.accounts.access import MemberRequest, member_required
-from tenants.accounts.workspaces import NoTenant, found_tenant, house, subscribe, tenant_of
-from tenants.api_keys.lifecycle import digests, is_well_formed, issue, studio_key
-from tenants.api_keys.lifecycle import opens as key_opens
-from tenants.audit import record as record_audit
+from tenants.accounts.workspaces import (
+    NoTenant,
+    create_tenant,
+    first_party_tenant,
+    subscribe_tenant,
+    tenant_of,
+)
+from tenants.api_keys.lifecycle import digest_by_peppers, is_well_formed, issue_key, studio_key, verify_key
+from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
-from tenants.billing.figures import EMPTY, Figures, figures
-from tenants.billing.ledger import Event, Used, record, used
-from tenants.billing.plans import Limits, limits_of
-from tenants.billing.plans import newest as newest_plan
+from tenants.billing.figures import EMPTY, VersionFigures, version_figures
+from tenants.billing.ledger import Event, PeriodUsage, record_events, usage_of
+from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
 from tenants.models import Tenant, User
-from tenants.quota_sync.snapshot import changed as gate_changed
-from tenants.quota_sync.snapshot import find_owner
-from tenants.quota_sync.snapshot import publish as gate_publish
+from tenants.quota_sync.snapshot import bump_generation, find_owner, publish_snapshot
 
 __all__ = [
     "EMPTY",
     "Demand",
     "Event",
-    "Figures",
     "Limits",
     "MemberRequest",
     "NoTenant",
+    "PeriodUsage",
     "Tenant",
-    "Used",
     "User",
+    "VersionFigures",
+    "bump_generation",
     "cost_nanousd",
-    "digests",
-    "figures",
+    "create_tenant",
+    "digest_by_peppers",
     "find_owner",
-    "found_tenant",
-    "gate_changed",
-    "gate_publish",
-    "house",
+    "first_party_tenant",
     "is_well_formed",
-    "issue",
-    "key_opens",
+    "issue_key",
     "limits_of",
     "member_required",
-    "newest_plan",
+    "newest_plan_version",
+    "publish_snapshot",
     "recent_requests",
-    "record",
     "record_audit",
+    "record_events",
     "studio_key",
-    "subscribe",
+    "subscribe_tenant",
     "tenant_of",
-    "used",
+    "usage_of",
+    "verify_key",
+    "version_figures",
 ]

@@ -30,4 +30,4 @@ def prune_usage_minutes() -> None:
 @shared_task
 def prune_gate() -> None:
     """End what Valkey keeps of old months and dead keys."""
-    snapshot.prune()
+    snapshot.prune_snapshots()

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from tenants.accounts import adapter, workspaces
 from tenants.accounts.access import MemberRequest, member_required
-from tenants.accounts.roles import KeyAction, manageable, may
+from tenants.accounts.roles import KeyAction, is_allowed, manageable
 from tenants.api_keys import lifecycle as api_keys
 from tenants.billing import report
-from tenants.forms import BudgetForm, FoundForm, KeyForm, LimitsForm
+from tenants.forms import BudgetForm, CreateTenantForm, KeyForm, LimitsForm
 from tenants.models import ApiKey, Tenant, User
 
 
@@ -38,7 +38,7 @@ def issue_key(request: MemberRequest) -> HttpResponse:
     form = KeyForm(request.POST, tenant=request.tenant)
     if not form.is_valid():
         return _keys_page(request, form, status=400)
-    key, secret = api_keys.issue(
+    key, secret = api_keys.issue_key(
         request.tenant,
         name=form.cleaned_data["name"],
         by=request.user,
@@ -60,7 +60,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     if not form.is_valid():
         status = 400 if form.is_bound else 200
         return render(request, "tenants/key_limits.html", {"key": key, "form": form}, status=status)
-    api_keys.limit(key, **form.limits())
+    api_keys.limit_key(key, **form.limits())
     messages.success(request, f"The limits of “{key.name}” hold from the next request on.")
     return redirect("tenants:keys")
 
@@ -74,7 +74,7 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     if request.POST.get("name", "").strip() != key.name:
         error = {"key_id": key.pk, "sentence": f"That is not its name. Type {key.name} to revoke it."}
         return _keys_page(request, KeyForm(tenant=request.tenant), status=400, revoke_error=error)
-    api_keys.revoke(key)
+    api_keys.revoke_key(key)
     messages.success(request, f"“{key.name}” is revoked.")
     return redirect("tenants:keys")
 
@@ -115,16 +115,16 @@ def found(request: HttpRequest) -> HttpResponse:
     user = request.user
     if not isinstance(user, User) or Tenant.objects.of(user).exists():
         return redirect(settings.LOGIN_REDIRECT_URL)
-    form = FoundForm(request.POST or None)
+    form = CreateTenantForm(request.POST or None)
     if not form.is_valid():
         return render(request, "tenants/found.html", {"form": form}, status=400 if form.is_bound else 200)
-    workspaces.found_tenant(user, name=form.cleaned_data["workspace"])
+    workspaces.create_tenant(user, name=form.cleaned_data["workspace"])
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
 def _require(request: MemberRequest, action: KeyAction, key: ApiKey | None = None) -> None:
     """Raise PermissionDenied unless the table of permissions allows it."""
-    if not may(request.user, request.tenant, action, key):
+    if not is_allowed(request.user, request.tenant, action, key):
         raise PermissionDenied(
             f"Only who made this key, or an owner of {request.tenant.name}, can {action} it. Ask an owner."
         )
@@ -148,6 +148,6 @@ def _keys_page(request: MemberRequest, form: KeyForm, *, status: int = 200, **mo
 
 
 def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
-    context = report.month(request.tenant, timezone.now())
+    context = report.monthly_report(request.tenant, timezone.now())
     context |= {"form": form, "is_owner": workspaces.is_owner(request.user, request.tenant)}
     return render(request, "tenants/usage.html", context, status=status)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from foundation import valkey as valkey_names
-from tenants.accounts.workspaces import found_tenant
+from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User
 
 # What an example takes, or its making, is a matter of what else the machine does.
@@ -70,7 +70,7 @@ def valkey():
 def alice(db) -> User:
     """The owner of Acme."""
     user = User.objects.create_user("alice@example.org")
-    found_tenant(user, name="Acme")
+    create_tenant(user, name="Acme")
     return user
 
 
@@ -91,7 +91,7 @@ def bob(acme: Tenant) -> User:
 def charlie(db) -> User:
     """A stranger to Acme, with a tenant of his own."""
     user = User.objects.create_user("charlie@example.org")
-    found_tenant(user, name="Charlie's Prose")
+    create_tenant(user, name="Charlie's Prose")
     return user
 
 

@@ -36,7 +36,7 @@ class EngineAdmin(Lasting, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Engine, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        publisher.all_changed()
+        publisher.mark_all_changed()
 
     @operator_action(
         "Its machine is gone for good",
@@ -47,7 +47,7 @@ class EngineAdmin(Lasting, OperatorAdmin):
         types_name=True,
     )
     def give_up(self, request: HttpRequest, engine: Engine, reason: str) -> None:
-        engine_purge.give_up(engine)
+        engine_purge.give_up_engine(engine)
 
 
 @admin.register(Placement)

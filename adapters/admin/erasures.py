@@ -42,7 +42,7 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
     def report(self, erasure: Erasure) -> SafeString:
         return format_html(
             '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>',
-            reports.report(erasure).text(),
+            reports.erasure_report(erasure).text(),
         )
 
     @operator_action(
@@ -52,4 +52,4 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def vouch(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:
-        engine_purge.vouch(erasure)
+        engine_purge.attest(erasure)

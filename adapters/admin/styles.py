@@ -88,7 +88,7 @@ class StyleAdmin(Lasting, OperatorAdmin):
         elif obj.is_reviewed:
             words = [field for field in form.changed_data if field in REVIEWED_WORDS]
             review.approve_words(obj, words)
-        publisher.changed(obj)
+        publisher.mark_changed(obj)
 
     @operator_action(
         "Approve",
@@ -98,7 +98,7 @@ class StyleAdmin(Lasting, OperatorAdmin):
         permissions=["change"],
     )
     def approve(self, request: HttpRequest, style: Style, reason: str) -> None:
-        sharing.approve(style, parse_datetime(request.POST.get("seen_at", "")))
+        sharing.approve_style(style, parse_datetime(request.POST.get("seen_at", "")))
 
     @operator_action(
         "Decline the offer or the change",
@@ -108,7 +108,7 @@ class StyleAdmin(Lasting, OperatorAdmin):
         reader="; the owner reads it",
     )
     def decline(self, request: HttpRequest, style: Style, reason: str) -> None:
-        sharing.decline(style, reason)
+        sharing.decline_offer(style, reason)
 
     @operator_action(
         "Take from everybody but the owner",
@@ -118,7 +118,7 @@ class StyleAdmin(Lasting, OperatorAdmin):
         reader="; the owner reads it",
     )
     def take_out(self, request: HttpRequest, style: Style, reason: str) -> None:
-        sharing.end_for_everybody(style, reason=reason)
+        sharing.end_all_shares(style, reason=reason)
 
 
 @admin.register(Release)
@@ -149,4 +149,4 @@ class ShareAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def end_now(self, request: HttpRequest, share: Share, reason: str) -> None:
-        sharing.end(share)
+        sharing.end_share(share)

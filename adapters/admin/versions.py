@@ -70,8 +70,8 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def retry(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
-        transitions.retry(version)
-        enqueue.ring_advance(version.pk)
+        transitions.retry_version(version)
+        enqueue.enqueue_advance(version.pk)
 
     @operator_action(
         "Retire for good",
@@ -80,4 +80,4 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def retire(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
-        transitions.retire(version)
+        transitions.retire_version(version)

@@ -45,7 +45,7 @@ class Card:
     effects: list[str]
 
 
-def showcase() -> list[Style]:
+def public_styles() -> list[Style]:
     """Return a few public styles with a sample, for strangers."""
     shown = Style.objects.answering(None).filter(is_public=True).select_related("owner", "approved_version")
     with_sample = is_reviewed_for(None) & ~Q(approved_sample="") | ~is_reviewed_for(None) & ~Q(sample="")
@@ -74,7 +74,7 @@ def card(tenant: Tenant, style: Style) -> Card:
     return _cards(tenant, Style.objects.filter(pk=style.pk))[0]
 
 
-def find(tenant: Tenant, owner_slug: str, slug: str) -> Style:
+def find_style(tenant: Tenant, owner_slug: str, slug: str) -> Style:
     """Return a style that a tenant may see. Raises StyleNotFound, also for another tenant's private one."""
     style = Style.objects.visible_to(tenant.pk).filter(owner__slug=owner_slug, slug=slug).first()
     if style is None:
@@ -82,7 +82,7 @@ def find(tenant: Tenant, owner_slug: str, slug: str) -> Style:
     return style
 
 
-def find_usable(tenant: Tenant, model_name: str) -> Style:
+def find_usable_style(tenant: Tenant, model_name: str) -> Style:
     """Return the style that a tenant means by `model=`, also with `@live`, `@canary` or `@3` behind its name.
 
     Its own short names win. Raises StyleNotFound, also where the alias leads nowhere.
@@ -98,7 +98,7 @@ def find_usable(tenant: Tenant, model_name: str) -> Style:
     return styles[0]
 
 
-def usable(tenant: Tenant) -> list[Style]:
+def usable_styles(tenant: Tenant) -> list[Style]:
     """Return the styles with a serving version that a tenant may write in, by name."""
     styles = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
     shown = styles.select_related("owner", "live_version", "approved_version").order_by("name", "pk")
@@ -111,20 +111,20 @@ def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
     return [(style.pk, style.show_to(tenant.pk).name, style.model_name) for style in styles]
 
 
-def select(tenant: Tenant, style: Style) -> None:
+def select_style(tenant: Tenant, style: Style) -> None:
     """Take a style into a tenant's library. Raises StyleNotFound for one that is not offered to it."""
     if not Style.objects.selectable_by(tenant.pk).filter(pk=style.pk).exists():
         raise StyleNotFound
     with transaction.atomic():
         Selection.objects.get_or_create(tenant=tenant, style=style)
-        publisher.count_change([tenant.pk])
+        publisher.bump_generation([tenant.pk])
 
 
-def unselect(tenant: Tenant, style: Style) -> None:
+def unselect_style(tenant: Tenant, style: Style) -> None:
     """Take a style out of a tenant's library; it may be selected again at any time."""
     with transaction.atomic():
         Selection.objects.filter(tenant=tenant, style=style).delete()
-        publisher.count_change([tenant.pk])
+        publisher.bump_generation([tenant.pk])
 
 
 def set_public(style: Style, *, public: bool = True) -> None:
@@ -140,14 +140,14 @@ def set_public(style: Style, *, public: bool = True) -> None:
         )
         held = Style.objects.select_for_update(no_key=True).get(pk=style.pk)
         if held.is_reviewed:
-            review.approve(held)
+            review.approve_version(held)
         elif not public:
-            review.forget(held)
-        publisher.changed(style)
+            review.discard_review(held)
+        publisher.mark_changed(style)
     style.is_public = public
 
 
-def describe(style: Style, **texts: str) -> None:
+def describe_style(style: Style, **texts: str) -> None:
     """Change what people read about a style; another prompt gets another sample.
 
     Of a public style others read the words that were approved until operators approve these, too.
@@ -156,7 +156,7 @@ def describe(style: Style, **texts: str) -> None:
         texts["sample"] = ""
     with transaction.atomic():
         Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
-        publisher.changed(style)  # the list of models tells the description
+        publisher.mark_changed(style)  # the list of models tells the description
 
 
 def _leads(tenant: Tenant, style: Style, alias: str) -> bool:

@@ -27,7 +27,7 @@ from tenants.public import Tenant, User
 NOTICE = timedelta(days=7)
 
 
-def offer(style: Style) -> None:
+def offer_style(style: Style) -> None:
     """Offer a style to the public catalogue; operators approve it. Offering it twice does nothing.
 
     Raises WithoutTerms unless it names its author and its licence, and SharingMoved when it is public.
@@ -39,13 +39,13 @@ def offer(style: Style) -> None:
         raise SharingMoved
 
 
-def withdraw(style: Style) -> None:
+def withdraw_offer(style: Style) -> None:
     """Take an offer back that operators have not answered yet. Raises SharingMoved when they have."""
     if not Style.objects.offered().filter(pk=style.pk).update(offered_at=None):
         raise SharingMoved
 
 
-def approve(style: Style, seen_at: datetime | None = None) -> None:
+def approve_style(style: Style, seen_at: datetime | None = None) -> None:
     """Put an offered style into the catalogue, or let others have what changed of a public one.
 
     Raises NotOffered, and ChangedMeanwhile if its owner has changed it since it was looked at.
@@ -57,9 +57,9 @@ def approve(style: Style, seen_at: datetime | None = None) -> None:
         if Style.objects.offered().filter(pk=style.pk).exists():
             queries.set_public(held)
         elif held.is_reviewed and not held.retired_at:
-            review.approve(held)
+            review.approve_version(held)
             Style.objects.filter(pk=style.pk).update(declined_at=None, declined_reason="")
-            publisher.changed(held)
+            publisher.mark_changed(held)
         else:
             raise NotOffered
 
@@ -75,11 +75,11 @@ def approve_version(version: AdapterVersion) -> None:
         serving = held.versions.filter(pk=version.pk, status=Status.SERVING, approved_at=None)
         if not held.is_reviewed or not serving.update(approved_at=Now()):
             raise NotOffered
-        review.settle(held)
-        publisher.changed(held)
+        review.apply_approval(held)
+        publisher.mark_changed(held)
 
 
-def decline(style: Style, reason: str) -> None:
+def decline_offer(style: Style, reason: str) -> None:
     """Answer an offer, or a change of a public style, with the reason why not, which its owner reads.
 
     Others keep of a public style what they have. Raises NotOffered.
@@ -92,7 +92,7 @@ def decline(style: Style, reason: str) -> None:
         raise NotOffered
 
 
-def take_back(style: Style) -> None:
+def take_back_style(style: Style) -> None:
     """Take a style out of the catalogue with notice. Taking it back twice does not lengthen the notice.
 
     Raises SharingMoved when it is not public.
@@ -109,7 +109,7 @@ def keep_public(style: Style) -> None:
         raise SharingMoved
 
 
-def share(style: Style, slug: str, by: User | None) -> Share:
+def share_style(style: Style, slug: str, by: User | None) -> Share:
     """Return the share of a style with the workspace of a name; one under notice holds again.
 
     A name that nobody has is said to be so: names are in every public model name, sign-up avoids those that
@@ -126,37 +126,37 @@ def share(style: Style, slug: str, by: User | None) -> Share:
         made, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
         if not is_new and not Share.objects.filter(pk=made.pk).exclude(ends_at=None).update(ends_at=None):
             raise AlreadyShared(name=tenant.name)
-        publisher.count_change([tenant.pk])  # it may have selected the style when it had it before
+        publisher.bump_generation([tenant.pk])  # it may have selected the style when it had it before
     return made
 
 
-def revoke(share: Share) -> None:
+def revoke_share(share: Share) -> None:
     """End a share with notice. Revoking it twice does not lengthen the notice. Raises SharingMoved."""
     in_force = Share.objects.in_force().filter(pk=share.pk)
     if not in_force.update(ends_at=Coalesce("ends_at", Now() + NOTICE)):
         raise SharingMoved
 
 
-def keep(share: Share) -> None:
+def keep_share(share: Share) -> None:
     """Let a share under notice hold after all. Raises SharingMoved when the notice is over."""
     if not Share.objects.in_force().filter(pk=share.pk).update(ends_at=None):
         raise SharingMoved
 
 
-def leave(tenant: Tenant, style: Style) -> None:
+def leave_share(tenant: Tenant, style: Style) -> None:
     """Take a shared style out of a tenant's sight, by its own wish."""
     for own in Share.objects.filter(tenant=tenant, style=style):
-        end(own)
+        end_share(own)
 
 
-def end(share: Share) -> None:
+def end_share(share: Share) -> None:
     """End a share at once: its workspace loses the style with the next request."""
     with transaction.atomic():
         share.delete()
-        publisher.count_change([share.tenant_id])
+        publisher.bump_generation([share.tenant_id])
 
 
-def end_for_everybody(style: Style, *, reason: str = "") -> None:
+def end_all_shares(style: Style, *, reason: str = "") -> None:
     """Take a style from everybody but its owner, at once; the owner reads the reason."""
     with transaction.atomic():
         Share.objects.filter(style=style).delete()
@@ -164,7 +164,7 @@ def end_for_everybody(style: Style, *, reason: str = "") -> None:
         Style.objects.filter(pk=style.pk).update(declined_reason=reason[:300])
 
 
-def end_due() -> int:
+def end_due_shares() -> int:
     """End every share and take out every public style whose notice is over; return how many."""
     shares = sum(_end_if_over(share) for share in Share.objects.over())
     return shares + sum(_take_out_if_over(style) for style in Style.objects.leaving_now())
@@ -174,7 +174,7 @@ def _end_if_over(share: Share) -> bool:
     with transaction.atomic():
         deleted, _ = Share.objects.over().filter(pk=share.pk).delete()  # its owner may just have kept it
         if deleted:
-            publisher.count_change([share.tenant_id])
+            publisher.bump_generation([share.tenant_id])
     return bool(deleted)
 
 

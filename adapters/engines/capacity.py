@@ -113,7 +113,7 @@ def adapter_bytes(widths: int, rank: int, number_bytes: int) -> int:
     return widths * rank * number_bytes
 
 
-def memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> Memory:
+def estimate_memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> Memory:
     """Return what styles take; `ranks` is rank → how many adapters of it, on all linear layers.
 
     The memory cache holds the largest ones in the worst case, the same ones in every replica of a cluster,
@@ -135,9 +135,11 @@ def memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> Memory:
     )
 
 
-def what_if(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> dict[int, Memory]:
+def estimate_by_rank(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> dict[int, Memory]:
     """Return the memory for every --max-lora-rank that would serve all these adapters."""
     highest = max(ranks, default=1)
     return {
-        rank: memory(layers, replace(limits, max_lora_rank=rank), ranks) for rank in RANKS if rank >= highest
+        rank: estimate_memory(layers, replace(limits, max_lora_rank=rank), ranks)
+        for rank in RANKS
+        if rank >= highest
     }

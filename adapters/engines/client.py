@@ -30,10 +30,10 @@ PATHS = re.compile(r"(?:[\w.-]*/)[\w./~+-]+")
 NAMES = re.compile(r"'?\bv_[0-9a-f]{32}\b'?")
 
 
-def check(engine: Engine) -> None:
+def check_base_model(engine: Engine) -> None:
     """Have an engine show that it can answer. Raises EngineUnavailable."""
     if engine.kind != Engine.Kind.RAY:
-        _ask(engine, "GET", "/health")
+        _request(engine, "GET", "/health")
         return
     # A cluster's own health is its proxy's; this question goes to a replica, and costs no token.
     body = {"model": engine.base_model.name, "prompt": "?"}
@@ -42,22 +42,22 @@ def check(engine: Engine) -> None:
         raise EngineUnavailable(_sentence(status, text))
 
 
-def answers(engine: Engine) -> bool:
+def is_healthy(engine: Engine) -> bool:
     """Return whether an engine shows that it can answer."""
     try:
-        check(engine)
+        check_base_model(engine)
     except EngineUnavailable:
         return False
     return True
 
 
-def loaded(engine: Engine) -> dict[str, str]:
+def list_adapters(engine: Engine) -> dict[str, str]:
     """Return what an engine serves beside the base model: name → path. Raises EngineUnavailable."""
-    check(engine)  # the list alone is also answered by an engine whose core is dead
+    check_base_model(engine)  # the list alone is also answered by an engine whose core is dead
     if engine.kind == Engine.Kind.RAY:  # it answers for all that is in the storage; our rows say what that is
         serves = engine.placements.exclude(loaded_at=None)
         return dict.fromkeys(serves.values_list("loaded_as", flat=True), "")
-    models = json.loads(_ask(engine, "GET", "/v1/models"))["data"]
+    models = json.loads(_request(engine, "GET", "/v1/models"))["data"]
     bases = [model["id"] for model in models if not model.get("parent")]
     if engine.base_model.name not in bases:  # it would take adapters of another base without a word
         raise EngineUnavailable(OTHER_BASE.format(served=", ".join(bases), base=engine.base_model))
@@ -66,11 +66,11 @@ def loaded(engine: Engine) -> dict[str, str]:
 
 def started_at(engine: Engine) -> datetime | None:
     """Return when an engine's process began, by its machine's clock, or None. Raises EngineUnavailable."""
-    began = BEGAN.search(_ask(engine, "GET", "/metrics"))
+    began = BEGAN.search(_request(engine, "GET", "/metrics"))
     return datetime.fromtimestamp(float(began["s"]), UTC) if began else None
 
 
-def load(engine: Engine, name: str, path: str) -> None:
+def load_adapter(engine: Engine, name: str, path: str) -> None:
     """Make an engine serve an adapter under a name. Loading it again from the same path is no fault.
 
     Raises EngineUnavailable when it may work later, EngineRefused (its reason is for people) when not.
@@ -79,14 +79,14 @@ def load(engine: Engine, name: str, path: str) -> None:
     if status == 200:
         return
     if status == 400 and ALREADY_LOADED in text:
-        if loaded(engine).get(name) == path:
+        if list_adapters(engine).get(name) == path:
             return
-        unload(engine, name)
+        unload_adapter(engine, name)
         raise EngineUnavailable("The engine had another adapter under this name; it is loaded again.")
     raise _failure(status, text)
 
 
-def unload(engine: Engine, name: str) -> None:
+def unload_adapter(engine: Engine, name: str) -> None:
     """Make an engine forget a name; one that it does not know is no fault. Raises EngineUnavailable.
 
     The files must stay: requests that are still running may need them.
@@ -96,7 +96,7 @@ def unload(engine: Engine, name: str) -> None:
         raise EngineUnavailable(_sentence(status, text))
 
 
-def write(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
+def complete(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
     """Return what a model answers to a prompt, greedily, when nobody else waits. Not metered.
 
     Raises EngineUnavailable.
@@ -111,7 +111,7 @@ def write(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
     return str(json.loads(text)["choices"][0]["message"]["content"] or "")
 
 
-def logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dict[str, float]]:
+def read_logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dict[str, float]]:
     """Return for each prompt the 20 likeliest next tokens of a model → their log-probabilities in nats.
 
     Not metered. Raises EngineUnavailable, or EngineRefused where the model computes no numbers.
@@ -131,7 +131,7 @@ def logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dict[str
     return [choice["logprobs"]["top_logprobs"][0] for choice in choices]
 
 
-def clean(text: str) -> str:
+def printable(text: str) -> str:
     """Return an engine's reason without paths and internal names, on one line of bounded length."""
     line = " ".join(NAMES.sub("the adapter", PATHS.sub("the file", text)).split())
     return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
@@ -147,16 +147,16 @@ def _failure(status: int, text: str) -> EngineRefused | EngineUnavailable:
 
 def _bad_adapter(text: str) -> EngineRefused | None:
     bad = BAD_ADAPTER.search(text)
-    return EngineRefused(reason=clean(bad["reason"])) if bad and not PASSING.search(text) else None
+    return EngineRefused(reason=printable(bad["reason"])) if bad and not PASSING.search(text) else None
 
 
 def _sentence(status: int, text: str) -> str:
     if status == 401:
         return "The engine does not take our key; check ENGINE_API_KEY."
-    return f"The engine answers with error {status}. {clean(text)}".strip()
+    return f"The engine answers with error {status}. {printable(text)}".strip()
 
 
-def _ask(engine: Engine, method: str, path: str) -> str:
+def _request(engine: Engine, method: str, path: str) -> str:
     status, text = _send(engine, method, path, timeout_s=ASK_S)
     if status != 200:
         raise EngineUnavailable(_sentence(status, text))

@@ -23,7 +23,7 @@ from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 PREFERRED = "q_proj"
 
 
-def write(base_model: BaseModel, folder: Path) -> Path:
+def write_identity(base_model: BaseModel, folder: Path) -> Path:
     """Return the absolute folder of a base model's identity adapter, written when it isn't there yet.
 
     Raises DiskUnavailable.
@@ -40,7 +40,7 @@ def write(base_model: BaseModel, folder: Path) -> Path:
 
 
 @cache
-def seal(base_model: BaseModel) -> None:
+def seal_identity(base_model: BaseModel) -> None:
     """Write a base model's identity adapter among the sealed files, where clusters find it; once a process.
 
     Raises StorageUnavailable.

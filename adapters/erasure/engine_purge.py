@@ -41,13 +41,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from adapters.engines import client as control
-from adapters.errors import EngineUnavailable, NothingToVouchFor
+from adapters.errors import EngineUnavailable, NothingToAttest
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
 from adapters.placement import local_cache
 from adapters.routing import publisher
 from foundation import locks
 
-STRAGGLERS = timedelta(minutes=15)
+DRAIN_GRACE = timedelta(minutes=15)
 STARTED_WITH = "The engine lists it as {name}: if that is a module it was started with, start it without."
 MACHINE_GONE = "Its machine is gone for good."
 DISK_KEEPS = "The disk beside the engine does not let go of the copy: {reason}."
@@ -55,7 +55,7 @@ DISK_KEEPS = "The disk beside the engine does not let go of the copy: {reason}."
 Proof = EngineErasure.Proof
 
 
-def forget(engine: Engine) -> list[int]:
+def purge_engine(engine: Engine) -> list[int]:
     """Take every step that can be taken beside an engine; return the erasures that are done with it."""
     if is_out_of_reach(engine):
         return []
@@ -83,7 +83,7 @@ def is_out_of_reach(engine: Engine | None) -> bool:
     return engine is None or engine.is_gone or engine.kind != Engine.Kind.VLLM
 
 
-def give_up(engine: Engine) -> None:
+def give_up_engine(engine: Engine) -> None:
     """Take an engine out of service whose machine is gone for good; its styles move to others.
 
     The rows of what was placed there stay: they tell where copies lay.
@@ -94,10 +94,10 @@ def give_up(engine: Engine) -> None:
         Engine.objects.filter(pk=engine.pk).update(
             is_gone=True, is_draining=True, is_healthy=False, note=MACHINE_GONE
         )
-        publisher.all_changed()  # that of the base model leads there as well
+        publisher.mark_all_changed()  # that of the base model leads there as well
 
 
-def vouch(erasure: Erasure) -> int:
+def attest(erasure: Erasure) -> int:
     """Take an operator's word for the engines that are out of reach; return how many.
 
     Raises NothingToVouchFor.
@@ -106,7 +106,7 @@ def vouch(erasure: Erasure) -> int:
     known = Engine.objects.in_bulk([row.engine for row in rows], field_name="name")
     rows = [row for row in rows if is_out_of_reach(known.get(row.engine))]
     if not rows or erasure.drained_at is None:
-        raise NothingToVouchFor
+        raise NothingToAttest
     for row in rows:
         row.unregistered_at = row.memory_free_at = row.copy_gone_at = timezone.now()
         row.proof, row.note = Proof.VOUCHED, ""
@@ -123,10 +123,10 @@ def _unregister(engine: Engine, rows: list[EngineErasure], loads: int) -> None:
     """Have an engine forget names, and write down that its list lacks them. Raises EngineUnavailable."""
     if not rows:
         return
-    known = control.loaded(engine)
+    known = control.list_adapters(engine)
     for name in {row.erasure.version.engine_name for row in rows} & known.keys():
-        control.unload(engine, name)
-    known = control.loaded(engine)
+        control.unload_adapter(engine, name)
+    known = control.list_adapters(engine)
     began = control.started_at(engine)
     for row in rows:
         if name := _name_of(row.erasure.version, known):
@@ -143,27 +143,27 @@ def _name_of(version: AdapterVersion, known: dict[str, str]) -> str:
         return version.engine_name
     files = (version.config_sha256, version.sha256)
     modules = {name: root for name, root in known.items() if not name.startswith("v_")}
-    return next((name for name, root in modules.items() if local_cache.digests(Path(root)) == files), "")
+    return next((name for name, root in modules.items() if local_cache.read_digests(Path(root)) == files), "")
 
 
 def _free(engine: Engine, row: EngineErasure, loads: int) -> None:
     """Write down what proves that an engine's memory is free of a version, once something does."""
     if row.unregistered_at is None or row.memory_free_at:
         return
-    if not _was_laid(row):
-        _freed(row, Proof.NEVER)
+    if not _was_cached(row):
+        _mark_free(row, Proof.NEVER)
     elif _was_restarted(engine, row):
-        _freed(row, Proof.RESTART)
-    elif timezone.now() < row.unregistered_at + STRAGGLERS:
+        _mark_free(row, Proof.RESTART)
+    elif timezone.now() < row.unregistered_at + DRAIN_GRACE:
         row.loads_before = loads
         row.save()
     elif loads >= row.loads_before + engine.max_cpu_loras:
-        _freed(row, Proof.EVICTION)
+        _mark_free(row, Proof.EVICTION)
 
 
-def _was_laid(row: EngineErasure) -> bool:
+def _was_cached(row: EngineErasure) -> bool:
     placed = row.erasure.version.placements.filter(engine__name=row.engine, loads__gt=0)
-    return local_cache.is_laid(row.erasure.version) or placed.exists()
+    return local_cache.is_cached(row.erasure.version) or placed.exists()
 
 
 def _was_restarted(engine: Engine, row: EngineErasure) -> bool:
@@ -172,7 +172,7 @@ def _was_restarted(engine: Engine, row: EngineErasure) -> bool:
     return engine.started_at is not None and before is not None and not engine.is_process_of(before)
 
 
-def _freed(row: EngineErasure, proof: str) -> None:
+def _mark_free(row: EngineErasure, proof: str) -> None:
     row.memory_free_at, row.proof = timezone.now(), proof
     row.save()
 

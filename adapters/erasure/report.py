@@ -66,7 +66,7 @@ class Report:
         return "\n".join([*head, "", *map(_written, self.lines), "", STAYS, ""])
 
 
-def report(erasure: Erasure) -> Report:
+def erasure_report(erasure: Erasure) -> Report:
     """Return the report of an erasure. Asks the database only."""
     version = erasure.version
     return Report(
@@ -121,7 +121,7 @@ def _memory_note(row: EngineErasure, engine: Engine) -> str:
     if row.unregistered_at is None or row.memory_free_at:
         return ""
     left = row.loads_before + engine.max_cpu_loras - engine_purge.loads_of(engine)
-    counts_from = row.unregistered_at + engine_purge.STRAGGLERS
+    counts_from = row.unregistered_at + engine_purge.DRAIN_GRACE
     since = f", counted from {counts_from:%H:%M} UTC" if counts_from > timezone.now() else ""
     return f"The engine's memory is free after its next restart or {left:,} more loads of adapters{since}."
 

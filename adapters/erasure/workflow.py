@@ -36,7 +36,7 @@ ROUTED = "A workspace's routes still name it; they are published again within se
 SILENT = "Valkey does not answer; this goes on by itself when it is back."
 
 
-def erase(version: AdapterVersion, by: User | None, *, at_once: bool = False) -> Erasure:
+def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = False) -> Erasure:
     """Retire a version and begin to erase its files; return the erasure. Beginning it twice does nothing.
 
     Raises StillUsed when other workspaces would lose the style by it, unless they are to lose it at once.
@@ -59,13 +59,13 @@ def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> None
             _begin(version, by)
 
 
-def retire(version: AdapterVersion, *, at_once: bool = False) -> None:
+def retire_unused(version: AdapterVersion, *, at_once: bool = False) -> None:
     """End a version whose files stay. Raises StillUsed as `erase` does."""
     _require_unused(version, at_once=at_once)
-    transitions.retire(version)
+    transitions.retire_version(version)
 
 
-def losers(version: AdapterVersion) -> int:
+def count_other_users(version: AdapterVersion) -> int:
     """Return how many other workspaces lose the style with a version: none while another one serves."""
     serves = version.style.versions.filter(status=Status.SERVING)
     if version.style.is_reviewed:  # others have approved ones only
@@ -77,7 +77,7 @@ def losers(version: AdapterVersion) -> int:
     return sharing.audience(version.style)
 
 
-def unfinished() -> QuerySet[Erasure]:
+def unfinished_erasures() -> QuerySet[Erasure]:
     """Return the erasures that have a step left besides those beside engines, oldest first."""
     now = timezone.now()
     elsewhere = Exists(EngineErasure.objects.filter(erasure=OuterRef("pk"), copy_gone_at=None))
@@ -87,7 +87,7 @@ def unfinished() -> QuerySet[Erasure]:
     return Erasure.objects.filter(open_ | late).order_by("requested_at")
 
 
-def advance(erasure: Erasure) -> list[Engine]:
+def advance_erasure(erasure: Erasure) -> list[Engine]:
     """Take every step that can be taken here; return the engines beside which it goes on."""
     with locks.only_one(f"erasure {erasure.pk}") as mine:
         if mine:
@@ -104,26 +104,28 @@ def advance(erasure: Erasure) -> list[Engine]:
 
 
 def _require_unused(version: AdapterVersion, *, at_once: bool) -> None:
-    if not at_once and (others := losers(version)):
+    if not at_once and (others := count_other_users(version)):
         raise StillUsed(count=others)
 
 
 def _begin(version: AdapterVersion, by: User | None) -> Erasure:
     with transaction.atomic():
-        transitions.retire(version)
+        transitions.retire_version(version)
         erasure, is_new = Erasure.objects.get_or_create(version=version, defaults={"requested_by": by})
         if is_new:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # nothing is left to convert
             _rewrite_sample(version.style_id)
             _note_engines(erasure)
-            transaction.on_commit(partial(enqueue.ring, enqueue.ERASE, str(erasure.pk)), robust=True)
+            transaction.on_commit(partial(enqueue.enqueue, enqueue.ERASE, str(erasure.pk)), robust=True)
     return erasure
 
 
 def _rewrite_sample(style_id: UUID) -> None:
     """Let a style's sample be what its live version answered: it may be another's, which is erased."""
     style = Style.objects.select_related("live_version").get(pk=style_id)
-    Style.objects.filter(pk=style_id).update(sample=samples.line_of(style.live_version, style.sample_prompt))
+    Style.objects.filter(pk=style_id).update(
+        sample=samples.sample_line_of(style.live_version, style.sample_prompt)
+    )
 
 
 def _note_engines(erasure: Erasure) -> None:
@@ -143,7 +145,7 @@ def _close(style: Style) -> bool:
         if style.versions.filter(erasure=None).exists():
             return False
         Style.objects.filter(pk=style.pk).update(retired_at=Now(), test_prompts="")
-        sharing.end_for_everybody(style)
+        sharing.end_all_shares(style)
     return True
 
 
@@ -153,7 +155,7 @@ def _advance(erasure: Erasure) -> None:
             return _wait(erasure, ROUTED)
         _reached(erasure, "withdrawn_at")
     if erasure.drained_at is None:
-        if note := in_flight.obstacle(erasure.version):
+        if note := in_flight.reason_in_flight(erasure.version):
             return _wait(erasure, note)
         _note_engines(erasure)  # it may have been wanted on another one in the moment when it was retired
         _reached(erasure, "drained_at")

@@ -38,7 +38,7 @@ UNCONFIRMED = "The engine took the adapter but does not list it; it is loaded ag
 type Used = Mapping[tuple[UUID, int], Demand]
 
 
-class Missing(NamedTuple):
+class MissingPlacement(NamedTuple):
     """What is read of each placement that is wanted and not there."""
 
     pk: int
@@ -72,26 +72,26 @@ def load_missing(engine: Engine) -> bool:
     while queue := _queue(engine, waiting):
         if used is None:
             used = recent_requests({one.version__style for one in queue})
-        waiting |= _load(engine, _portion(queue, used))
+        waiting |= _load(engine, _next_batch(queue, used))
         Engine.objects.filter(pk=engine.pk).update(checked_at=timezone.now())
         if time.monotonic() > until:
             return True
     return False
 
 
-def admit(engine: Engine, names: Mapping[Placement, str], *, loads: int = 0) -> None:
+def confirm_loaded(engine: Engine, names: Mapping[Placement, str], *, loads: int = 0) -> None:
     """Let versions serve that an engine lists under these names; new ones are probed first.
 
     Raises EngineUnavailable.
     """
     if known := {one: name for one, name in names.items() if _serves(one)}:
-        transitions.found_all(known, loads=loads)
+        transitions.mark_all_loaded(known, loads=loads)
     for placement, name in names.items():
         if not _serves(placement):
-            _prove(engine, placement, name, loads)
+            _probe(engine, placement, name, loads)
 
 
-def hold_up(engine: Engine, note: str) -> None:
+def record_unavailable(engine: Engine, note: str) -> None:
     """Say on everything that waits for an engine what it waits for."""
     waiting = engine.placements.filter(is_wanted=True, loaded_at=None)
     waiting.exclude(note=note).update(note=note)
@@ -102,15 +102,15 @@ def _serves(placement: Placement) -> bool:
     return placement.version.status == Status.SERVING
 
 
-def _queue(engine: Engine, waiting: set[int]) -> list[Missing]:
+def _queue(engine: Engine, waiting: set[int]) -> list[MissingPlacement]:
     """Return what is missing as it is now: more may have become urgent since the last portion."""
     missing = engine.placements.missing().filter(version__status__in=(Status.PUSHING, Status.SERVING))
     rows = missing.exclude(pk__in=waiting)
-    queue = [Missing(*row) for row in rows.values_list(*Missing._fields)]
+    queue = [MissingPlacement(*row) for row in rows.values_list(*MissingPlacement._fields)]
     return [one for one in queue if not waiting or os.path.isdir(local_cache.folder_of(one.version_id))]
 
 
-def _portion(queue: list[Missing], used: Used) -> Sequence[Placement]:
+def _next_batch(queue: list[MissingPlacement], used: Used) -> Sequence[Placement]:
     """Return the next few placements in their order; urgent ones do not wait for others to be loaded."""
     queue.sort(key=lambda one: one.order(used), reverse=True)
     urgent = [one.pk for one in queue[:URGENT_PORTION] if one.is_urgent()]
@@ -126,59 +126,61 @@ def _load(engine: Engine, portion: Sequence[Placement]) -> set[int]:
     """
     taken, waiting = [], set()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        deeds = [(placement, pool.submit(_lay_and_load, engine, placement.version)) for placement in portion]
+        deeds = [
+            (placement, pool.submit(_cache_and_load, engine, placement.version)) for placement in portion
+        ]
         for placement, deed in deeds:
             try:
                 deed.result()
                 taken.append(placement)
             except (EngineRefused, NotStored, NotTheCheckedFile) as error:
-                _refuse(placement, error)
+                _reject(placement, error)
             except EngineUnavailable as error:
-                if not control.answers(engine):
+                if not control.is_healthy(engine):
                     pool.shutdown(cancel_futures=True)
                     raise
-                _put_off(placement, error.message)
+                _postpone(placement, error.message)
             except Unavailable as error:
-                hold_up(engine, error.message)
+                record_unavailable(engine, error.message)
                 waiting.add(placement.pk)
     _confirm(engine, taken)
     return waiting
 
 
-def _lay_and_load(engine: Engine, version: AdapterVersion) -> None:
-    control.load(engine, version.engine_name, str(local_cache.lay(version)))
+def _cache_and_load(engine: Engine, version: AdapterVersion) -> None:
+    control.load_adapter(engine, version.engine_name, str(local_cache.ensure_local(version)))
 
 
 def _confirm(engine: Engine, taken: Sequence[Placement]) -> None:
     """Admit what the engine's own list confirms; put off the rest. Raises EngineUnavailable."""
-    listed = control.loaded(engine)
+    listed = control.list_adapters(engine)
     names = {placement: placement.version.engine_name for placement in taken}
     confirmed = {
         one: name for one, name in names.items() if listed.get(name) == local_cache.folder_of(one.version_id)
     }
-    admit(engine, confirmed, loads=1)
+    confirm_loaded(engine, confirmed, loads=1)
     for placement in names.keys() - confirmed.keys():
-        _put_off(placement, UNCONFIRMED)
+        _postpone(placement, UNCONFIRMED)
 
 
-def _prove(engine: Engine, placement: Placement, name: str, loads: int) -> None:
+def _probe(engine: Engine, placement: Placement, name: str, loads: int) -> None:
     """Let a new version serve if its probe shows that it does something sane. Raises EngineUnavailable."""
     serves = False
     try:
-        effect_probe.measure(placement.version, engine, name)
+        effect_probe.measure_effect(placement.version, engine, name)
     except EngineRefused as error:
-        _refuse(placement, error)
+        _reject(placement, error)
     except EngineUnavailable as error:
-        if isinstance(error, EnginePoisoned) or not control.answers(engine):
+        if isinstance(error, EnginePoisoned) or not control.is_healthy(engine):
             raise
-        _put_off(placement, error.message)
+        _postpone(placement, error.message)
     else:
-        serves = transitions.found(placement, name, loads=loads)  # False: it was retired meanwhile
+        serves = transitions.mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
     if not serves and name == placement.version.engine_name:  # else it is a module of the engine's own
-        control.unload(engine, name)
+        control.unload_adapter(engine, name)
 
 
-def _put_off(placement: Placement, note: str) -> None:
+def _postpone(placement: Placement, note: str) -> None:
     logger.warning("%s on %s is put off: %s", placement.version, placement.engine, note)
     changes = {"retry_at": timezone.now() + PUT_OFF, "note": note[:300]}
     Placement.objects.filter(pk=placement.pk).update(**changes)
@@ -186,7 +188,7 @@ def _put_off(placement: Placement, note: str) -> None:
         placement.version.wait(note)
 
 
-def _refuse(placement: Placement, error: DomainError) -> None:
+def _reject(placement: Placement, error: DomainError) -> None:
     logger.warning("%s on %s: %s", placement.version, placement.engine, error.message)
     reason = str(error.facts["reason"]) if isinstance(error, EngineRefused) else error.message
-    transitions.refused(placement, reason, by_engine=isinstance(error, EngineRefused))
+    transitions.mark_rejected(placement, reason, by_engine=isinstance(error, EngineRefused))

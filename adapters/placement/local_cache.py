@@ -31,12 +31,12 @@ def path_of(version: AdapterVersion) -> Path:
     return Path(folder_of(version.pk))
 
 
-def is_laid(version: AdapterVersion) -> bool:
+def is_cached(version: AdapterVersion) -> bool:
     """Return whether a version's files lie beside the engine, without reading them."""
     return path_of(version).is_dir()
 
 
-def lay(version: AdapterVersion) -> Path:
+def ensure_local(version: AdapterVersion) -> Path:
     """Return the folder with a version's two files, checked by their SHA-256 and now in the page cache.
 
     Files that are there already stay: an engine may read them again. Only `forgetting` deletes any.
@@ -44,7 +44,7 @@ def lay(version: AdapterVersion) -> Path:
     """
     path = path_of(version)
     try:
-        if digests(path) == (version.config_sha256, version.sha256):
+        if read_digests(path) == (version.config_sha256, version.sha256):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
@@ -59,7 +59,7 @@ def lay(version: AdapterVersion) -> Path:
     return path
 
 
-def digests(path: Path) -> tuple[str, str] | None:
+def read_digests(path: Path) -> tuple[str, str] | None:
     """Return the SHA-256 of a folder's config and weights in hex, or None if they are not there."""
     try:
         return _digest(path / CONFIG_FILE), _digest(path / WEIGHTS_FILE)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
-from adapters.enqueue import PLAN, RECONCILE, ring
+from adapters.enqueue import PLAN, RECONCILE, enqueue
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher
@@ -57,7 +57,7 @@ class Placed(NamedTuple):
 
 def plan_all() -> list[Engine]:
     """Plan every base model anew; return the engines that have something to load. Safe to repeat."""
-    note_silent()
+    mark_silent_engines()
     changed: set[int] = set()
     for base_model_id in Engine.objects.order_by().values_list("base_model", flat=True).distinct():
         with locks.only_one(f"plan {base_model_id}") as mine:
@@ -66,31 +66,31 @@ def plan_all() -> list[Engine]:
     return list(Engine.objects.filter(pk__in=changed))
 
 
-def note_silent() -> None:
+def mark_silent_engines() -> None:
     """Count engines as down whose workers do not report: a machine that is gone takes its worker along."""
     silent = Engine.objects.silent().filter(is_healthy=True)
     if silent.update(is_healthy=False, note=SILENT):
-        publisher.all_changed()
+        publisher.mark_all_changed()
 
 
-def takers(version: AdapterVersion) -> QuerySet[Engine]:
+def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
     """Return the engines on which a version is not wanted yet, and that did not refuse it."""
     taken = version.placements.filter(Q(is_wanted=True) | ~Q(note=""))
     engines = Engine.objects.of(version.style.base_model_id).filter(max_lora_rank__gte=version.rank or 0)
     return engines.exclude(placements__in=taken)
 
 
-def demand(version_id: str) -> None:
+def request_version(version_id: str) -> None:
     """Have a version loaded soon because a request waits for it. Quick, and safe to repeat."""
     known = AdapterVersion.objects.filter(pk=version_id, status__in=(Status.PUSHING, Status.SERVING))
     version = known.select_related("style").first()
     if version is None:
         return
-    for engine in want(version, asked_at=timezone.now()):
-        ring(RECONCILE, engine.name, queue=engine.queue)
+    for engine in request_placement(version, asked_at=timezone.now()):
+        enqueue(RECONCILE, engine.name, queue=engine.queue)
 
 
-def want(version: AdapterVersion, *, asked_at: datetime | None = None) -> list[Engine]:
+def request_placement(version: AdapterVersion, *, asked_at: datetime | None = None) -> list[Engine]:
     """Want a version at once on the emptiest engine, unless it is wanted on one that answers.
 
     Returns where it is to be loaded; where no engine has room, the next plan makes some.
@@ -108,13 +108,15 @@ def want(version: AdapterVersion, *, asked_at: datetime | None = None) -> list[E
     changes = {"is_wanted": has_room, "asked_at": asked_at, "left_at": None, "note": ""}
     Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
     if not has_room:
-        transaction.on_commit(partial(ring, PLAN), robust=True)
+        transaction.on_commit(partial(enqueue, PLAN), robust=True)
     return [emptiest] if has_room else []
 
 
 def _emptiest(version: AdapterVersion, *, among_healthy: bool) -> Engine | None:
     """Return the engine with the most room that takes a version and doesn't hold it yet."""
-    engines = takers(version).filter(is_healthy=True) if among_healthy else takers(version)
+    engines = (
+        eligible_engines(version).filter(is_healthy=True) if among_healthy else eligible_engines(version)
+    )
     adapters = Count("placements", filter=Q(placements__is_wanted=True))
     is_full = Case(When(adapters__gte=F("max_adapters"), then=True), default=False)
     return engines.annotate(adapters=adapters).order_by(is_full, "-is_healthy", "adapters", "name").first()
@@ -134,11 +136,11 @@ def _plan(base_model_id: int) -> set[int]:
     is_tight = len(engines) > 1 or any(len(versions) > engine.max_adapters for engine in engines)
     used = recent_requests({version.style_id for version in versions}) if is_tight else {}
     claims = [_claim(version, placed[version.pk], engines, used, as_of) for version in versions]
-    return _write(policy.plan(claims, [_room(engine) for engine in engines]), placed, as_of)
+    return _write(policy.plan_placements(claims, [_room(engine) for engine in engines]), placed, as_of)
 
 
-def _room(engine: Engine) -> policy.Room:
-    return policy.Room(engine.pk, engine.max_adapters, not engine.is_draining, engine.is_healthy)
+def _room(engine: Engine) -> policy.EngineCapacity:
+    return policy.EngineCapacity(engine.pk, engine.max_adapters, not engine.is_draining, engine.is_healthy)
 
 
 def _claim(
@@ -147,12 +149,12 @@ def _claim(
     engines: list[Engine],
     used: dict[tuple[UUID, int], Demand],
     as_of: datetime,
-) -> policy.Claim:
+) -> policy.Candidate:
     demand = used.get((version.style_id, version.number))
     asked = [place.asked_at for place in placed if place.asked_at]
     refused = {place.engine_id for place in placed if place.is_refused}
     healthy = {engine.pk for engine in engines if engine.is_healthy}
-    return policy.Claim(
+    return policy.Candidate(
         version=version.pk,
         is_asked=version.status == Status.PUSHING or any(at > as_of - ASKED_FOR for at in asked),
         answers=version.pk in (version.style__live_version, version.style__canary_version),
@@ -183,5 +185,5 @@ def _write(plan: Plan, placed: dict[UUID, list[Placed]], as_of: datetime) -> set
             # Asked for while this was thought out: then it stays until the next plan.
             stale = moved.filter(pk__in=[rows[key].pk for key in go]).exclude(asked_at__gt=as_of)
             stale.update(is_wanted=False, note="")
-            publisher.changed(*Style.objects.filter(versions__placements__in=moved).distinct())
+            publisher.mark_changed(*Style.objects.filter(versions__placements__in=moved).distinct())
     return {engine for engine, _ in come}

@@ -25,7 +25,7 @@ UNEVEN, UNEVEN_LEAST = 0.2, 8  # more adapters than the emptiest engine, of the 
 
 
 @dataclass(frozen=True)
-class Claim:
+class Candidate:
     """A version that may be on engines. `places`: where it is wanted now → whether it answers from there."""
 
     version: UUID
@@ -43,7 +43,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Room:
+class EngineCapacity:
     """An engine, and how many adapters it takes; one that is not open is draining."""
 
     engine: int
@@ -52,7 +52,7 @@ class Room:
     is_healthy: bool = True
 
 
-def plan(claims: Iterable[Claim], rooms: Sequence[Room]) -> dict[int, set[UUID]]:
+def plan_placements(claims: Iterable[Candidate], rooms: Sequence[EngineCapacity]) -> dict[int, set[UUID]]:
     """Return engine → the versions that are wanted there."""
     ranked = sorted(claims, key=lambda claim: claim.standing, reverse=True)
     spread = _Spread(ranked, rooms)
@@ -67,7 +67,7 @@ def plan(claims: Iterable[Claim], rooms: Sequence[Room]) -> dict[int, set[UUID]]
 
 
 class _Spread:
-    def __init__(self, claims: Sequence[Claim], rooms: Sequence[Room]) -> None:
+    def __init__(self, claims: Sequence[Candidate], rooms: Sequence[EngineCapacity]) -> None:
         self.plan: dict[int, set[UUID]] = {room.engine: set() for room in rooms}
         self._open = {room.engine: room for room in rooms if room.is_open}
         held = [engine for claim in claims for engine in claim.places]
@@ -75,12 +75,12 @@ class _Spread:
         self._total = sum(claim.a_minute for claim in claims)
         self._granted: dict[UUID, list[int]] = {claim.version: [] for claim in claims}
 
-    def place(self, claim: Claim) -> None:
+    def place(self, claim: Candidate) -> None:
         """Give a version its first place: where it is, or else on the emptiest engine."""
         if engine := self._held(claim) or self._emptiest(claim):
             self._grant(claim, engine)
 
-    def copy(self, claim: Claim) -> None:
+    def copy(self, claim: Candidate) -> None:
         """Let a version keep what it needs beyond its first place, and give it what it lacks of that."""
         granted, needed = self._granted[claim.version], self._needed(claim)
         while (len(granted) < needed or not all(claim.places.values())) and (held := self._held(claim)):
@@ -88,13 +88,13 @@ class _Spread:
         while granted and len(granted) < needed and (engine := self._emptiest(claim)):
             self._grant(claim, engine)
 
-    def keep_on_closed(self, claim: Claim) -> None:
+    def keep_on_closed(self, claim: Candidate) -> None:
         """Leave a version on draining engines until an open one answers for it."""
         if not any(claim.places.get(engine) for engine in self._granted[claim.version]):
             for engine in claim.places.keys() - self._open.keys():
                 self.plan[engine].add(claim.version)
 
-    def even_out(self, claims: Sequence[Claim]) -> None:
+    def even_out(self, claims: Sequence[Candidate]) -> None:
         """Begin to move a few versions from the fullest engine to the emptiest, if they differ much."""
         if len(self._open) < 2 or not all(self._is_settled(claim) for claim in claims):
             return
@@ -109,10 +109,10 @@ class _Spread:
         for claim in sorted(movable, key=lambda claim: claim.version)[: max(0, left)]:
             self._grant(claim, emptiest)
 
-    def _is_settled(self, claim: Claim) -> bool:
+    def _is_settled(self, claim: Candidate) -> bool:
         return claim.places.keys() == set(self._granted[claim.version]) and all(claim.places.values())
 
-    def _needed(self, claim: Claim) -> int:
+    def _needed(self, claim: Candidate) -> int:
         granted = self._granted[claim.version]
         now = len(claim.places.keys() & self._open.keys())
         needed = max(self._shares(claim.a_minute), min(now, self._shares(2 * claim.a_minute)))
@@ -126,12 +126,12 @@ class _Spread:
             return 1
         return min(len(self._open), math.ceil(a_minute / self._total * len(self._open)))
 
-    def _held(self, claim: Claim) -> int | None:
+    def _held(self, claim: Candidate) -> int | None:
         """Return the best of the engines that a version is wanted on now, beyond those granted to it."""
         held = [engine for engine in claim.places if self._has_place(claim, engine)]
         return min(held, key=lambda e: (not claim.places[e], self._load[e], e), default=None)
 
-    def _emptiest(self, claim: Claim) -> int | None:
+    def _emptiest(self, claim: Candidate) -> int | None:
         """Return the engine that is best for one more; a full one if it holds some of less standing."""
         places = [engine for engine in self._open if self._has_place(claim, engine)]
         return min(places, key=self._fullness, default=None)
@@ -140,12 +140,12 @@ class _Spread:
         room, load = self._open[engine], self._load[engine]
         return load >= room.size, not room.is_healthy, load, engine
 
-    def _has_place(self, claim: Claim, engine: int) -> bool:
+    def _has_place(self, claim: Candidate, engine: int) -> bool:
         room = self._open.get(engine)
         free = room is not None and len(self.plan[engine]) < room.size
         return free and engine in claim.fits and engine not in self._granted[claim.version]
 
-    def _grant(self, claim: Claim, engine: int) -> None:
+    def _grant(self, claim: Candidate, engine: int) -> None:
         self.plan[engine].add(claim.version)
         self._granted[claim.version].append(engine)
         if engine not in claim.places:

@@ -65,10 +65,10 @@ def reconcile(engine: Engine) -> bool:
 def _reconcile(engine: Engine) -> bool:
     try:
         if engine.kind == Engine.Kind.RAY:
-            control.check(engine)
+            control.check_base_model(engine)
             _report(engine, is_healthy=True, note="")
-            return ray.bring_up(engine)
-        present = control.loaded(engine)
+            return ray.load_missing_on_cluster(engine)
+        present = control.list_adapters(engine)
         wanted = _wanted(engine)
         _note_start(engine)
         _unload_strangers(engine, present, wanted)
@@ -79,7 +79,7 @@ def _reconcile(engine: Engine) -> bool:
         return not engine.is_draining and loader.load_missing(engine)
     except EngineUnavailable as error:
         _report(engine, is_healthy=False, note=error.message)
-        loader.hold_up(engine, error.message)
+        loader.record_unavailable(engine, error.message)
         return False
 
 
@@ -108,7 +108,7 @@ def _unload_strangers(engine: Engine, present: Present, wanted: list[Wanted]) ->
     if wrong:
         unwanted = {UUID(name.removeprefix("v_")) for name in wrong - right.keys()}
         for name in wrong - {engine_name_of(version_id) for version_id in _leaving(engine, unwanted)}:
-            control.unload(engine, name)
+            control.unload_adapter(engine, name)
             del present[name]
 
 
@@ -126,8 +126,8 @@ def _ensure_identity(engine: Engine, present: Present) -> str:
     if engine.device != Engine.Device.CPU or IDENTITY in present:
         return ""
     try:
-        path = identity.write(engine.base_model, Path(settings.ENGINE_ADAPTERS_DIR))
-        control.load(engine, IDENTITY, str(path))
+        path = identity.write_identity(engine.base_model, Path(settings.ENGINE_ADAPTERS_DIR))
+        control.load_adapter(engine, IDENTITY, str(path))
     except (EngineRefused, DiskUnavailable) as error:
         logger.error("%s: %s%s", engine, WITHOUT_BASE, error.message)
         return f"{WITHOUT_BASE}{error.message}"
@@ -145,8 +145,8 @@ def _note_changes(engine: Engine, present: Present, wanted: list[Wanted], module
     if not changed:
         return
     placements = list(Placement.objects.filter(pk__in=changed).select_related("version__style"))
-    transitions.lost(*(one for one in placements if not names[one.pk]))
-    loader.admit(engine, {one: names[one.pk] for one in placements if names[one.pk]})
+    transitions.mark_unloaded(*(one for one in placements if not names[one.pk]))
+    loader.confirm_loaded(engine, {one: names[one.pk] for one in placements if names[one.pk]})
 
 
 def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
@@ -158,7 +158,7 @@ def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
     others = Engine.objects.filter(~Q(pk=engine.pk), base_model=engine.base_model_id)
     # A plan may just be counting a silent one as down.
     if (engine.is_healthy != is_healthy or engine.is_silent) and others.exists():
-        publisher.all_changed()
+        publisher.mark_all_changed()
     engine.is_healthy, engine.note = is_healthy, note
 
 
@@ -189,4 +189,4 @@ def _digests_of(folder: Path) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=64)
 def _digests_at(folder: Path, _stamps: tuple[tuple[int, int], ...]) -> tuple[str, str] | None:
-    return local_cache.digests(folder)
+    return local_cache.read_digests(folder)

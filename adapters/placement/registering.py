@@ -20,7 +20,7 @@ def register_base(folder: Path, name: str) -> BaseModel:
     known = BaseModel.objects.filter(name=name).first()
     if known and known.modules and known.config == _config(folder):
         return known
-    shape = base_model_reader.describe(folder, name)
+    shape = base_model_reader.read_base_model(folder, name)
     values = {"config": dict(shape.config), "modules": shape.modules_json()}
     return BaseModel.objects.update_or_create(name=name, defaults=values)[0]
 
@@ -49,7 +49,7 @@ def register_engine() -> Engine:
         return same
     with transaction.atomic():
         engine, _ = Engine.objects.update_or_create(name=settings.ENGINE_NAME, defaults=values)
-        publisher.all_changed()
+        publisher.mark_all_changed()
     return engine
 
 

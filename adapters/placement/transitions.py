@@ -27,20 +27,20 @@ AT_ONCE = 200  # rows in one UPDATE
 REFUSED_NOW = "No engine takes it any more; it waits until one is restarted. {reason}"
 
 
-def found(placement: Placement, name: str, *, loads: int = 0) -> bool:
+def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
     """Note that an engine has a version under a name, and let it serve; False if it is unwanted by now."""
     with transaction.atomic():
         wanted = Placement.objects.filter(pk=placement.pk, is_wanted=True)
         if not wanted.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False
         if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
-            aliases.appoint(placement.version)
+            aliases.auto_promote(placement.version)
         else:
-            publisher.changed(placement.version.style)
+            publisher.mark_changed(placement.version.style)
     return True
 
 
-def found_all(names: Mapping[Placement, str], *, loads: int = 0) -> None:
+def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
     """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
     with transaction.atomic():
         rows = Placement.objects.held(placement.pk for placement in names)
@@ -52,24 +52,24 @@ def found_all(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         Placement.objects.bulk_update(placements, ["loaded_at", "loaded_as", "note", "loads"], AT_ONCE)
         ids = [placement.version_id for placement in placements]
         AdapterVersion.objects.filter(pk__in=ids).exclude(note="").update(note="")
-        publisher.changed(*{placement.version.style for placement in placements})
+        publisher.mark_changed(*{placement.version.style for placement in placements})
 
 
 def is_answering(version: AdapterVersion) -> bool:
     """Return whether an engine lists a version at this very moment. Raises EngineUnavailable."""
     placed = version.placements.exclude(loaded_at=None).select_related("engine")
-    return any(placement.loaded_as in control.loaded(placement.engine) for placement in placed)
+    return any(placement.loaded_as in control.list_adapters(placement.engine) for placement in placed)
 
 
-def lost(*placements: Placement) -> None:
+def mark_unloaded(*placements: Placement) -> None:
     """Note that an engine has forgotten versions."""
     with transaction.atomic():
         known = Placement.objects.held(placement.pk for placement in placements).exclude(loaded_at=None)
         if known.update(loaded_at=None, loaded_as=""):
-            publisher.changed(*{placement.version.style for placement in placements})
+            publisher.mark_changed(*{placement.version.style for placement in placements})
 
 
-def refused(placement: Placement, reason: str, *, by_engine: bool) -> None:
+def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None:
     """Give a placement up for a reason that people may read; a version that no other engine takes has failed.
 
     One that has served before and that an engine refuses waits instead: it is the engine that has changed,
@@ -82,8 +82,8 @@ def refused(placement: Placement, reason: str, *, by_engine: bool) -> None:
         )
         if version.placements.filter(is_wanted=True).exists():
             return
-        if planner.takers(version).exists():
-            planner.want(version)
+        if planner.eligible_engines(version).exists():
+            planner.request_placement(version)
             return
         if by_engine and version.status == Status.SERVING:
             version.wait(REFUSED_NOW.format(reason=reason)[:300])
@@ -93,7 +93,7 @@ def refused(placement: Placement, reason: str, *, by_engine: bool) -> None:
         aliases.fall_back(version.style, f"Version {version.number} failed.")
 
 
-def retire(version: AdapterVersion) -> None:
+def retire_version(version: AdapterVersion) -> None:
     """End a version for good, whatever it is just doing. Retiring it twice does nothing.
 
     Engines forget it at the next reconciling; its files stay, since an engine may still need them.
@@ -105,9 +105,9 @@ def retire(version: AdapterVersion) -> None:
             aliases.fall_back(version.style, f"Version {version.number} was retired.")
 
 
-def retry(version: AdapterVersion) -> None:
+def retry_version(version: AdapterVersion) -> None:
     """Push a failed version again. Raises VersionMoved when it has not failed."""
     with transaction.atomic():
         if not version.move(before=Status.FAILED, after=Status.VALID, failure=""):
             raise VersionMoved
-        publisher.changed(version.style)
+        publisher.mark_changed(version.style)

@@ -47,7 +47,7 @@ class StyleCard:
     sample_count: int
 
 
-def of(version: AdapterVersion | None) -> StyleCard | None:
+def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
     """Return a version's card, or None before its probe was taken; two queries."""
     probe = Probe.objects.filter(version=version).first() if version else None
     if version is None or probe is None:
@@ -59,7 +59,7 @@ def of(version: AdapterVersion | None) -> StyleCard | None:
     return StyleCard(
         number=version.number,
         strength=probe.strength,
-        word=word_of(probe.strength),
+        word=strength_word(probe.strength),
         factor=math.exp(probe.strength),
         peer=peer,
         peer_percent=100 * peer.strength / highest if peer else 0,
@@ -71,7 +71,7 @@ def of(version: AdapterVersion | None) -> StyleCard | None:
     )
 
 
-def word_of(strength: float) -> str:
+def strength_word(strength: float) -> str:
     """Return how a strength in nats a token is called."""
     return next(word for least, word in WORDS if strength >= least)
 
@@ -82,7 +82,10 @@ def facts_of(version: AdapterVersion | None) -> list[str]:
     if probe is None:
         return []
     length = probe.measures.get("style", {}).get("words_a_sentence")
-    return [f"{word_of(probe.strength)} effect", *([f"{length:.0f} words a sentence"] if length else [])]
+    return [
+        f"{strength_word(probe.strength)} effect",
+        *([f"{length:.0f} words a sentence"] if length else []),
+    ]
 
 
 def _peer(version: AdapterVersion) -> Probe | None:

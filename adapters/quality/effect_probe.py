@@ -21,9 +21,9 @@ PROMPTS = tuple(
 )
 AGAIN = slice(None, None, 4)  # of the prompts: a smaller batch
 # Rounding alone stays below this in 16 bits, as soon as any weight differs.
-LEAST = 0.08
+MIN_EFFECT_NATS = 0.08
 # Where an engine answers differently in another batch, an effect must be so much larger than that.
-OVER_NOISE = 2
+MIN_TIMES_NOISE = 2
 
 NO_EFFECT = (
     "The adapter has no effect: the base model's words move by {strength:.3f} nats a token, and below "
@@ -38,7 +38,7 @@ NO_WORDS = (
 type Likeliest = Mapping[str, float]  # token → log-probability in nats
 
 
-def measure(version: AdapterVersion, engine: Engine, name: str) -> Probe:
+def measure_effect(version: AdapterVersion, engine: Engine, name: str) -> Probe:
     """Return a version's probe, taken now if there is none; `name` is the version's on the engine.
 
     Raises EngineRefused when it has no effect or computes nothing, EngineUnavailable when it may work later.
@@ -66,7 +66,7 @@ def _take(version: AdapterVersion, engine: Engine, name: str) -> Probe:
         _read_base(engine)  # is it the adapter that computes nothing, or the engine?
         raise
     strength = fmean(shifts)
-    least = max(LEAST, OVER_NOISE * reading.noise)
+    least = max(MIN_EFFECT_NATS, MIN_TIMES_NOISE * reading.noise)
     if strength <= least:
         raise EngineRefused(reason=NO_EFFECT.format(strength=strength, least=least))
     rows = [{"prompt": prompt, "shift": value} for prompt, value in zip(PROMPTS, shifts, strict=True)]
@@ -101,7 +101,7 @@ def _read_base(engine: Engine) -> BaseReading:
 
 
 def _ask(engine: Engine, name: str, prompts: Sequence[str]) -> list[Likeliest]:
-    answers: list[Likeliest] = list(control.logprobs(engine, name, prompts))
+    answers: list[Likeliest] = list(control.read_logprobs(engine, name, prompts))
     if not all(answers) or len(answers) != len(prompts):
         raise EngineRefused(reason=NO_WORDS)
     return answers

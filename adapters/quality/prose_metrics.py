@@ -28,7 +28,7 @@ COMMON = frozenset(
 
 
 @dataclass(frozen=True)
-class Measures:
+class ProseMetrics:
     """What can be counted in some answers. None: there is nothing to count."""
 
     words_a_sentence: float | None
@@ -40,9 +40,9 @@ class Measures:
         return asdict(self)
 
 
-def measure(answers: Sequence[str], *, against: Sequence[str] = ()) -> Measures:
+def measure_prose(answers: Sequence[str], *, against: Sequence[str] = ()) -> ProseMetrics:
     """Return the measures of some answers; phrases are those that other answers to the same lack."""
-    return Measures(
+    return ProseMetrics(
         words_a_sentence(answers), reading_ease(answers), telling_phrases(answers, against=against)
     )
 

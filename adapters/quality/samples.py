@@ -14,7 +14,7 @@ from django.utils import timezone
 from adapters.engines import client as control
 from adapters.errors import EngineUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style
-from adapters.quality.prose_metrics import measure
+from adapters.quality.prose_metrics import measure_prose
 from foundation import locks
 
 logger = logging.getLogger(__name__)
@@ -32,24 +32,24 @@ NOTHING = "(It wrote nothing.)"
 type Answers = dict[str, str]  # prompt → answer
 
 
-def take_missing(engine: Engine) -> int:
+def take_missing_samples(engine: Engine) -> int:
     """Take the samples that one version on an engine lacks; return how many versions had all taken.
 
     One version a call: the answers take seconds, and tenants write meanwhile.
     """
     with locks.only_one(f"samples of base model {engine.base_model_id}") as mine:
-        placement = _lacking(engine) if mine else None
+        placement = _next_without_samples(engine) if mine else None
         if placement is None:
             return 0
         try:
-            take(placement)
+            take_samples(placement)
         except EngineUnavailable as error:
             logger.info("no samples of %s yet: %s", placement.version, error.message)
             return 0
     return 1
 
 
-def take(placement: Placement) -> None:
+def take_samples(placement: Placement) -> None:
     """Store what a placed version and the base answer, and how both measure. Raises EngineUnavailable.
 
     What is known already is not asked again.
@@ -78,13 +78,13 @@ def prompts_of(style: Style) -> list[str]:
     return list(dict.fromkeys(filter(None, (*PROMPTS, style.sample_prompt, style.approved_sample_prompt))))
 
 
-def line_of(version: AdapterVersion | None, prompt: str) -> str:
+def sample_line_of(version: AdapterVersion | None, prompt: str) -> str:
     """Return what a version answered to a prompt, as a style's sample line; "" where it was not asked."""
     samples = Probe.objects.filter(version=version).values_list("samples", flat=True).first() or []
     return next((_sample_line(row["style"]) for row in samples if row["prompt"] == prompt), "")
 
 
-def _lacking(engine: Engine) -> Placement | None:
+def _next_without_samples(engine: Engine) -> Placement | None:
     """Return the version on an engine that has waited longest for its samples, or for its style's line."""
     is_live = Q(version__style__live_version=F("version"))
     without_line = is_live & Q(version__style__sample="") & ~Q(version__style__sample_prompt="")
@@ -108,15 +108,15 @@ def _base_answers(engine: Engine) -> Answers:
 
 def _ask(engine: Engine, name: str, prompts: list[str]) -> Answers:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(partial(control.write, engine, name, tokens=TOKENS), prompts))
+        answers = list(pool.map(partial(control.complete, engine, name, tokens=TOKENS), prompts))
     return dict(zip(prompts, answers, strict=True))
 
 
 def _measures(rows: list[dict[str, str]]) -> dict[str, object]:
     base, style = [row["base"] for row in rows], [row["style"] for row in rows]
     return {
-        "base": measure(base, against=style).as_json(),
-        "style": measure(style, against=base).as_json(),
+        "base": measure_prose(base, against=style).as_json(),
+        "style": measure_prose(style, against=base).as_json(),
     }
 
 

@@ -36,7 +36,7 @@ def roll_back(style: Style, actor: User | None) -> AdapterVersion:
     """Return the version that answered before the live one, and answers again. Raises NothingToRollBackTo
     or NotServing."""
     with _moving(style.pk) as held:
-        before = before_live(held)
+        before = previous_live(held)
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
@@ -67,7 +67,7 @@ def end_canary(style: Style, actor: User | None, reason: str = "") -> bool:
     return True
 
 
-def appoint(version: AdapterVersion) -> None:
+def auto_promote(version: AdapterVersion) -> None:
     """Let a version that has just begun to serve answer, if no other does or if it was uploaded for that.
 
     One that comes late, after a newer one, waits to be promoted.
@@ -88,21 +88,21 @@ def fall_back(style: Style, reason: str) -> None:
             _move_canary(held, None, reason=reason)
         if live and live.status != Status.SERVING:
             _move_live(held, successor(held), reason=reason)
-        review.settle(held)
+        review.apply_approval(held)
 
 
-def watch() -> int:
+def end_failing_canaries() -> int:
     """End every canary that does clearly worse than its live version; return how many. Safe to repeat."""
     running = Style.objects.filter(canary_version__isnull=False, live_version__isnull=False)
     ended = 0
     for style in running.select_related("canary_version", "live_version"):
-        comparison = canary_analysis.compare(style)
+        comparison = canary_analysis.compare_canary(style)
         if comparison and comparison.fault:
             ended += end_canary(style, None, comparison.fault)
     return ended
 
 
-def before_live(style: Style) -> AdapterVersion | None:
+def previous_live(style: Style) -> AdapterVersion | None:
     """Return the version that answered before the live one. A move back takes back the move before it."""
     moves = style.releases.filter(alias=Release.Alias.LIVE).order_by("pk")
     answered: list[UUID] = []
@@ -116,7 +116,7 @@ def before_live(style: Style) -> AdapterVersion | None:
 
 def successor(style: Style) -> AdapterVersion | None:
     """Return what would answer if the live version ended: the one before it, else the newest that serves."""
-    before = before_live(style)
+    before = previous_live(style)
     if before and before.status == Status.SERVING:
         return before
     serving = style.versions.filter(~Q(pk=style.live_version_id), status=Status.SERVING)
@@ -130,7 +130,7 @@ def _moving(style_id: UUID) -> Iterator[Style]:
         # Without its versions: rows that are joined to one that had to be waited for are as they were before.
         style = Style.objects.select_for_update(no_key=True).get(pk=style_id)
         yield style
-        publisher.changed(style)
+        publisher.mark_changed(style)
 
 
 def _require_serving(version: AdapterVersion) -> None:
@@ -148,11 +148,11 @@ def _move_live(
         _move_canary(style, None, actor=actor, reason="The live version changed.")
     changes: dict[str, Any] = {"live_version": after, "changed_at": timezone.now()}
     if style.live_version and style.sample_prompt:  # the line is what that version answered
-        changes["sample"] = samples.line_of(after, style.sample_prompt)
+        changes["sample"] = samples.sample_line_of(after, style.sample_prompt)
     Style.objects.filter(pk=style.pk).update(**changes)
     _log(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
     style.live_version = after
-    review.settle(style)
+    review.apply_approval(style)
 
 
 def _move_canary(

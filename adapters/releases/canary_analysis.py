@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Style
-from tenants.public import Figures, figures
+from tenants.public import VersionFigures, version_figures
 
 LEAST_REQUESTS = 20
 # Clearly worse: more than twice as often as the live version, and five percentage points on top.
@@ -15,14 +15,14 @@ LOOKS_BACK = timedelta(days=1)  # what is older says little about now, and costs
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CanaryComparison:
     """How a canary and the live version did over the same time."""
 
     canary: AdapterVersion
     live: AdapterVersion
     percent: int
-    canary_figures: Figures
-    live_figures: Figures
+    canary_figures: VersionFigures
+    live_figures: VersionFigures
 
     @property
     def fault(self) -> str:
@@ -66,18 +66,18 @@ class Comparison:
         )
 
 
-def compare(style: Style) -> Comparison | None:
+def compare_canary(style: Style) -> CanaryComparison | None:
     """Return how a style's canary does beside its live version, or None where none runs."""
     canary, live, since = style.canary_version, style.live_version, style.canary_since
     if canary is None or live is None or since is None:
         return None
-    found = figures(style.pk, max(since, timezone.now() - LOOKS_BACK))
-    return Comparison(
+    found = version_figures(style.pk, max(since, timezone.now() - LOOKS_BACK))
+    return CanaryComparison(
         canary=canary,
         live=live,
         percent=style.canary_percent,
-        canary_figures=found.get(canary.number, Figures()),
-        live_figures=found.get(live.number, Figures()),
+        canary_figures=found.get(canary.number, VersionFigures()),
+        live_figures=found.get(live.number, VersionFigures()),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from adapters.errors import PromptTooLong, TooManyPrompts
-from adapters.quality.prose_metrics import Measures, measure, reading_ease, words, words_a_sentence
+from adapters.quality.prose_metrics import ProseMetrics, measure_prose, reading_ease, words, words_a_sentence
 
 PROMPTS_MAX = 8
 PROMPT_CHARACTERS = 500
@@ -32,7 +32,7 @@ class Answer:
 
     pieces: list[Piece]
     word_count: int
-    measures: Measures
+    measures: ProseMetrics
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AnswerComparison:
     """All pairs, both versions' measures over all of them, and what differs in words."""
 
     pairs: list[Pair]
-    first: Measures
-    second: Measures
+    first: ProseMetrics
+    second: ProseMetrics
     sentences: list[str]
 
 
-def prompts_in(text: str) -> list[str]:
+def parse_prompts(text: str) -> list[str]:
     """Return the prompts written in a text, one a line, each once. Raises TooManyPrompts or PromptTooLong."""
     lines = [line.strip() for line in text.replace("\0", "").splitlines()]
     prompts = list(dict.fromkeys(filter(None, lines)))
@@ -65,18 +65,18 @@ def prompts_in(text: str) -> list[str]:
     return prompts
 
 
-def compare(
+def compare_answers(
     prompts: Sequence[str], first: Sequence[str], second: Sequence[str], *, numbers: tuple[int, int]
-) -> Comparison:
+) -> AnswerComparison:
     """Return two versions' answers to the same prompts side by side; `numbers` are the versions' own."""
     pairs = [_pair(*one) for one in zip(prompts, first, second, strict=True)]
-    all_first, all_second = measure(first, against=second), measure(second, against=first)
+    all_first, all_second = measure_prose(first, against=second), measure_prose(second, against=first)
     told = [
         _lengths(numbers, all_first.words_a_sentence, all_second.words_a_sentence),
         _ease(numbers, all_first.reading_ease, all_second.reading_ease),
         _beginnings(list(zip(first, second, strict=True))),
     ]
-    return Comparison(pairs, all_first, all_second, [sentence for sentence in told if sentence])
+    return AnswerComparison(pairs, all_first, all_second, [sentence for sentence in told if sentence])
 
 
 def differences(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
@@ -133,7 +133,9 @@ def _pair(prompt: str, first: str, second: str) -> Pair:
 
 
 def _answer(text: str, pieces: list[Piece]) -> Answer:
-    measures = Measures(words_a_sentence([text]), reading_ease([text]), [])  # of one answer no phrase tells
+    measures = ProseMetrics(
+        words_a_sentence([text]), reading_ease([text]), []
+    )  # of one answer no phrase tells
     return Answer(pieces, len(words(text)), measures)
 
 

@@ -18,7 +18,7 @@ from adapters.quality import samples
 
 
 @dataclass(frozen=True)
-class Waiting:
+class PendingReview:
     """What of a public style others don't have yet, and what they have instead."""
 
     live: AdapterVersion | None  # where it waits
@@ -27,7 +27,7 @@ class Waiting:
     is_declined: bool
 
 
-def waiting(style: Style) -> Waiting | None:
+def pending_review(style: Style) -> PendingReview | None:
     """Return what of a public style waits for operators or was declined by them, or None."""
     if not style.is_reviewed:
         return None
@@ -38,10 +38,10 @@ def waiting(style: Style) -> Waiting | None:
     if waits is None and not words:
         return None
     is_declined = not Style.objects.changed().filter(pk=style.pk).exists()
-    return Waiting(waits, style.approved_version, words, is_declined)
+    return PendingReview(waits, style.approved_version, words, is_declined)
 
 
-def settle(style: Style) -> None:
+def apply_approval(style: Style) -> None:
     """Let others have the live version of a style once it is approved; else they keep what they have.
 
     Where that serves no more, they get the newest approved version that does, or none. For who holds the
@@ -58,15 +58,15 @@ def settle(style: Style) -> None:
     if (after.pk if after else None) == style.approved_version_id:
         return
     style.approved_version = after
-    style.approved_sample = samples.line_of(after, style.approved_sample_prompt)
+    style.approved_sample = samples.sample_line_of(after, style.approved_sample_prompt)
     style.save(update_fields=["approved_version", "approved_sample"])
 
 
-def approve(style: Style) -> None:
+def approve_version(style: Style) -> None:
     """Let others have what a public style is now: its live version and its words. For who holds the style."""
     if style.live_version:
         AdapterVersion.objects.filter(pk=style.live_version.pk, approved_at=None).update(approved_at=Now())
-    settle(style)
+    apply_approval(style)
     approve_words(style, REVIEWED_WORDS)
 
 
@@ -74,11 +74,11 @@ def approve_words(style: Style, fields: Sequence[str]) -> None:
     """Let others read some words of a public style as they are now."""
     for field in fields:
         setattr(style, f"approved_{field}", getattr(style, field))
-    style.approved_sample = samples.line_of(style.approved_version, style.approved_sample_prompt)
+    style.approved_sample = samples.sample_line_of(style.approved_version, style.approved_sample_prompt)
     style.save(update_fields=[f"approved_{field}" for field in (*REVIEWED_WORDS, "sample")])
 
 
-def forget(style: Style) -> None:
+def discard_review(style: Style) -> None:
     """Let nothing of a style count as approved: others have it no more."""
     style.versions.exclude(approved_at=None).update(approved_at=None)
     Style.objects.filter(pk=style.pk).update(

@@ -27,7 +27,7 @@ def is_routed(version: AdapterVersion) -> bool:
     return any(str(version.pk) in route for route in _routes_at(keys))
 
 
-def obstacle(version: AdapterVersion) -> str:
+def reason_in_flight(version: AdapterVersion) -> str:
     """Return why requests may be in flight on a version, or "". Raises redis.RedisError.
 
     Every admitted request has a hold that names its version, from before it reaches an engine until it is

@@ -24,7 +24,7 @@ from redis.client import Pipeline
 from adapters.models import Selection, Style
 from adapters.routing import route_table
 from foundation import valkey
-from tenants.public import Tenant, gate_publish
+from tenants.public import Tenant, publish_snapshot
 
 AT_ONCE = 20  # so many tenants are published when a transaction commits; the others when beat sweeps
 STYLES_AT_ONCE = 50
@@ -36,10 +36,10 @@ KEYS_AT_ONCE = 500  # Valkey does nothing else meanwhile
 FIELDS_AT_ONCE = 500
 
 # Tenants, the names under which they may know a style, and the fields that they are to have.
-type Readers = tuple[set[UUID], set[str], route_table.Fields]
+type Subscribers = tuple[set[UUID], set[str], route_table.Fields]
 
 
-def changed(*styles: Style) -> None:
+def mark_changed(*styles: Style) -> None:
     """Count a change of where some styles' names lead; it is published when the transaction commits."""
     ids = [style.pk for style in styles]
     # Locked in one order, so that two deeds that change several styles never wait for each other.
@@ -50,18 +50,18 @@ def changed(*styles: Style) -> None:
     transaction.on_commit(partial(_publish_styles, ids), robust=True)
 
 
-def count_change(tenant_ids: list[UUID]) -> None:
+def bump_generation(tenant_ids: list[UUID]) -> None:
     """Count a change of what some tenants may use; it is published when the transaction commits."""
     Tenant.objects.filter(pk__in=tenant_ids).update(gate_changes=F("gate_changes") + 1)
     transaction.on_commit(partial(_publish_all, tenant_ids[:AT_ONCE]), robust=True)
 
 
-def all_changed() -> None:
+def mark_all_changed() -> None:
     """Count a change for every tenant, a new engine for instance; beat publishes them."""
     Tenant.objects.update(gate_changes=F("gate_changes") + 1)
 
 
-def publish(tenant_id: UUID) -> None:
+def publish_routes(tenant_id: UUID) -> None:
     """Write all routes of one tenant to Valkey, all or nothing. Safe to repeat, and from many at once.
 
     Raises redis.RedisError when Valkey does not answer.
@@ -82,15 +82,15 @@ def republish_stale() -> int:
     _publish_styles(styles)
     stale = list(Tenant.objects.stale().values_list("pk", "gate_changes"))
     for tenant_id, changes in stale:
-        gate_publish(tenant_id)
-        publish(tenant_id)
+        publish_snapshot(tenant_id)
+        publish_routes(tenant_id)
         Tenant.objects.filter(pk=tenant_id, gate_published__lt=changes).update(gate_published=changes)
     return len(styles) + len(stale)
 
 
 def _publish_all(tenant_ids: Iterable[UUID]) -> None:
     for tenant_id in tenant_ids:
-        publish(tenant_id)
+        publish_routes(tenant_id)
 
 
 def _replace(tenant_id: UUID, fields: route_table.Fields, *, seen: str) -> bool:
@@ -129,7 +129,7 @@ def _users(style_ids: Iterable[UUID]) -> list[UUID]:
 def _revisions(tenant_ids: list[UUID]) -> dict[UUID, str]:
     """Return what some tenants' routes are now; to be noted before the rows are read."""
     pipeline = valkey.client().pipeline(transaction=False)
-    portions = list(_portions(tenant_ids))
+    portions = list(_batches(tenant_ids))
     for portion in portions:
         pipeline.mget([valkey.routes_revision_key(one) for one in portion])
     found = zip(chain(*portions), chain(*pipeline.execute()), strict=True)
@@ -138,7 +138,7 @@ def _revisions(tenant_ids: list[UUID]) -> dict[UUID, str]:
 
 def _reroute_all(styles: list[Style], seen: dict[UUID, str]) -> set[UUID]:
     """Write the routes of some styles; return the tenants that must be written whole."""
-    newest, torn = _newest(styles), _torn(styles)
+    newest, torn = _newest(styles), _name_clashes(styles)
     selected = Selection.objects.filter(style__in=styles).exclude(tenant=F("style__owner"))
     all_ids, may = _tenants_of(selected), _tenants_of(selected.in_force())
     pipeline = valkey.client().pipeline(transaction=False)
@@ -146,12 +146,12 @@ def _reroute_all(styles: list[Style], seen: dict[UUID, str]) -> set[UUID]:
     revision = uuid4().hex
     for names in route_table.names_of(styles):
         pk = names.style.pk
-        readers = _readers(names, may[pk], all_ids[pk] - may[pk])
+        readers = _subscribers(names, may[pk], all_ids[pk] - may[pk])
         for tenants, typed, fields in readers:
             gone = {field for name in typed for field in route_table.every_field(name, newest.get(pk, 0))}
             gone -= fields.keys()
             arguments: list[str | int] = [len(gone), *gone, *chain.from_iterable(fields.items())]
-            for portion in _portions((tenants - torn[pk]) & seen.keys()):
+            for portion in _batches((tenants - torn[pk]) & seen.keys()):
                 _reroute(pipeline, portion, [revision, *(seen[one] for one in portion), *arguments])
                 queued.append(portion)
     written_since = {
@@ -183,7 +183,7 @@ def _reroute(pipeline: Pipeline, tenants: Iterable[UUID], arguments: list[str | 
     valkey.client().register_script(REROUTING)(keys=names, args=arguments, client=pipeline)
 
 
-def _readers(names: route_table.Names, may: set[UUID], may_not: set[UUID]) -> Iterator[Readers]:
+def _subscribers(names: route_table.StyleRoutes, may: set[UUID], may_not: set[UUID]) -> Iterator[Subscribers]:
     style, name = names.style, names.style.model_name
     own = names.fields(name, is_own=True) | names.fields(style.slug, is_own=True)
     yield {style.owner_id}, {name, style.slug}, own
@@ -191,7 +191,7 @@ def _readers(names: route_table.Names, may: set[UUID], may_not: set[UUID]) -> It
     yield may_not, {name}, {}
 
 
-def _torn(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
+def _name_clashes(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
     """Return the tenants that know two styles by the same short name: who wins is seen whole."""
     of_house = Selection.objects.filter(style__owner__is_house=True).exclude(tenant__is_house=True)
     torn = _tenants_of(of_house.filter(style__in=styles, tenant__styles__slug=F("style__slug")))
@@ -204,7 +204,7 @@ def _torn(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
     return torn
 
 
-def _portions(tenant_ids: Iterable[UUID]) -> Iterator[tuple[UUID, ...]]:
+def _batches(tenant_ids: Iterable[UUID]) -> Iterator[tuple[UUID, ...]]:
     """Yield tenants of one shard each, so many as Valkey writes at one go."""
     shards = defaultdict(list)
     for tenant_id in tenant_ids:

@@ -24,8 +24,8 @@ BASE = "base"
 
 type Route = dict[str, Any]
 type Fields = dict[str, str]
-type Found = list[tuple[Engine, str]]  # an engine, and under which name it serves what is looked for
-type Places = dict[UUID, Found]
+type LoadedPlaces = list[tuple[Engine, str]]  # an engine, and under which name it serves what is looked for
+type Places = dict[UUID, LoadedPlaces]
 
 
 class Version(NamedTuple):
@@ -40,7 +40,7 @@ class Version(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Names:
+class StyleRoutes:
     """What the names of one style lead to, by what follows the name: "", "@live", "@canary", "@3".
 
     Others than its owner get of a public style only versions that operators approved: see review.py.
@@ -80,7 +80,7 @@ def routes_of(tenant_id: UUID) -> dict[str, Route]:
     return {name: json.loads(route) for name, route in fields if not name.startswith("canary:")}
 
 
-def names_of(styles: list[Style], engines: dict[int, Engine] | None = None) -> list[Names]:
+def names_of(styles: list[Style], engines: dict[int, Engine] | None = None) -> list[StyleRoutes]:
     """Return the names of some styles with their owners at hand; three queries for all."""
     ids = [style.pk for style in styles if style.retired_at is None]
     versions = _versions(ids)
@@ -123,13 +123,13 @@ def _places(style_ids: list[UUID], engines: dict[int, Engine]) -> Places:
     return found
 
 
-def _names(style: Style, versions: list[Version], places: Places) -> Names:
+def _names(style: Style, versions: list[Version], places: Places) -> StyleRoutes:
     routes = dict(_routes(style, versions, places, live=style.live_version_id, about=style.description))
     if not style.is_reviewed:
-        return Names(style, routes, routes)
+        return StyleRoutes(style, routes, routes)
     approved = [version for version in versions if version.approved_at]
     live, about = style.approved_version_id, style.approved_description
-    return Names(style, routes, dict(_routes(style, approved, places, live=live, about=about)))
+    return StyleRoutes(style, routes, dict(_routes(style, approved, places, live=live, about=about)))
 
 
 def _routes(
@@ -194,7 +194,7 @@ def _about_base(engines: list[Engine]) -> Route:
     }
 
 
-def _open(found: Found) -> Found:
+def _open(found: LoadedPlaces) -> LoadedPlaces:
     """Return the places that take requests: on a draining engine only those that there are nowhere else."""
     return [(engine, name) for engine, name in found if not engine.is_draining] or found
 

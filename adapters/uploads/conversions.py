@@ -33,12 +33,12 @@ SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json th
 }
 
 
-def offered(version: AdapterVersion) -> list[str]:
+def offered_conversions(version: AdapterVersion) -> list[str]:
     """Return what a conversion of a rejected version would do, a sentence each; none if it can't be had."""
     return [] if version.files_gone_at else [SENTENCES[code] for code in version.conversions]
 
 
-def begin(version: AdapterVersion, user: User | None) -> AdapterVersion:
+def begin_conversion(version: AdapterVersion, user: User | None) -> AdapterVersion:
     """Return the new version that a rejected one is converted into: the same one each time it is asked for.
 
     Raises NothingToConvert when nothing is offered (any more), PlanFull when the plan keeps no more versions.
@@ -66,13 +66,13 @@ def begin(version: AdapterVersion, user: User | None) -> AdapterVersion:
     return made
 
 
-def withdraw(version: AdapterVersion) -> None:
+def withdraw_conversions(version: AdapterVersion) -> None:
     """Offer no conversion of a version any more; delete what was kept for it. Raises StorageUnavailable."""
     object_store.erase(version.pk)
     AdapterVersion.objects.filter(pk=version.pk).update(conversions=[], stored_bytes=0)
 
 
-def withdraw_old() -> None:
+def withdraw_old_conversions() -> None:
     """Withdraw what was offered for OFFERED_FOR and not taken. Raises StorageUnavailable.
 
     What was kept as long because its check broke off goes, too.
@@ -80,4 +80,4 @@ def withdraw_old() -> None:
     before = timezone.now() - OFFERED_FOR
     rejected = AdapterVersion.objects.filter(history__status=Status.REJECTED, history__at__lt=before)
     for version in rejected.filter(stored_bytes__gt=0):
-        withdraw(version)
+        withdraw_conversions(version)

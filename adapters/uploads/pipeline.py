@@ -19,7 +19,7 @@ from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import planner
 from adapters.routing import publisher
 from adapters.uploads import conversions, sessions, storage_quota
-from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, examine
+from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, validate_adapter
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from foundation import locks
 from foundation.errors import Unavailable
@@ -37,7 +37,7 @@ NOT_YET = "Another upload of this workspace is being checked; this one follows."
 OUR_FAULT = "Something broke on our side. The operators see it, and it is tried again by itself."
 
 
-def advance(version: AdapterVersion) -> list[Engine]:
+def advance_version(version: AdapterVersion) -> list[Engine]:
     """Take every step that can be taken now; return the engines that have something to load.
 
     What is not reachable is noted on the version, and the step is taken when it is back.
@@ -58,7 +58,7 @@ def advance(version: AdapterVersion) -> list[Engine]:
     return list(Engine.objects.filter(placements__in=waiting))
 
 
-def next_to_examine() -> AdapterVersion | None:
+def next_to_validate() -> AdapterVersion | None:
     """Return the upload to be checked next: of the workspace that had its last turn longest ago."""
     waiting = AdapterVersion.objects.filter(status=Status.UPLOADED).order_by("created_at")
     oldest: dict[UUID, UUID] = {}
@@ -90,7 +90,7 @@ def _finish(version: AdapterVersion) -> bool:
     if version.handed_in_at is None:
         return False
     try:
-        sessions.finish(version)
+        sessions.finish_upload(version)
     except NotUploaded as error:
         logger.info("%s: %s", version, error.message)  # finish has noted it for its uploader
     return version.status != Status.UPLOADING
@@ -181,7 +181,7 @@ def _packed(version: AdapterVersion) -> list[str]:
 def _convert(original: AdapterVersion, version: AdapterVersion) -> None:
     """Write the mended files of a rejected version as those of a new one. Raises NothingToConvert."""
     with object_store.reading(original.pk, WEIGHTS_FILE) as weights:
-        plan = autofix.plan(_config(original), weights, *_yardstick(version))
+        plan = autofix.plan_autofix(_config(original), weights, *_yardstick(version))
         if plan is None:
             raise NothingToConvert
         object_store.write(version.pk, CONFIG_FILE, [plan.config_bytes])
@@ -191,7 +191,7 @@ def _convert(original: AdapterVersion, version: AdapterVersion) -> None:
 def _judge(version: AdapterVersion) -> bool:
     config = _config(version)
     with object_store.reading(version.pk, WEIGHTS_FILE) as weights:
-        report = examine(config, weights, *_yardstick(version))
+        report = validate_adapter(config, weights, *_yardstick(version))
     if not report.is_valid:
         return _reject(version, report.findings, conversions=list(report.conversions))
     return version.move(
@@ -245,7 +245,7 @@ def _tidy(version: AdapterVersion) -> None:
             object_store.discard_uploads(version.pk, version.files)
             object_store.discard_sealed(version.pk, _packed(version))
         if version.converted_from:
-            conversions.withdraw(version.converted_from)
+            conversions.withdraw_conversions(version.converted_from)
     except StorageUnavailable as error:
         logger.warning("%s: files that are not needed any more stay: %s", version, error.message)
 
@@ -259,8 +259,8 @@ def _push(version: AdapterVersion) -> bool:
         if not version.move(before=Status.VALID, after=Status.PUSHING):
             return False
         version.placements.filter(is_wanted=False).update(note="")  # refused before: now tried again
-        planner.want(version)
-        publisher.changed(version.style)
+        planner.request_placement(version)
+        publisher.mark_changed(version.style)
     return True
 
 

@@ -33,7 +33,7 @@ WRONG_DATABASE = (
 )
 
 
-def prune() -> int:
+def prune_storage() -> int:
     """Delete what is not needed, of some versions; return how many files. Raises StorageUnavailable."""
     with locks.only_one("pruning the storage") as mine:
         if not mine:

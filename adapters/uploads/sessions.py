@@ -59,7 +59,7 @@ type Errors = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
-class About:
+class StyleDescription:
     """What people say about a style, and about the version of it that they upload."""
 
     slug: str
@@ -71,8 +71,8 @@ class About:
     goes_live: bool = True  # as soon as it serves; else it waits to be promoted
 
 
-def begin(
-    tenant: Tenant, user: User | None, about: About, files: dict[str, int]
+def begin_upload(
+    tenant: Tenant, user: User | None, about: StyleDescription, files: dict[str, int]
 ) -> tuple[AdapterVersion, list[Upload]]:
     """Return a new version, of a new or an own style by that slug, and a POST form for each file.
 
@@ -115,7 +115,7 @@ def next_version(style: Style, user: User | None, **facts: Any) -> AdapterVersio
     return version
 
 
-def finish(version: AdapterVersion) -> None:
+def finish_upload(version: AdapterVersion) -> None:
     """Hand a version in once its files are uploaded. Handing in twice does nothing.
 
     When the storage does not answer, this is noted and done later. Raises NotUploaded naming what is missing.
@@ -137,13 +137,13 @@ def finish(version: AdapterVersion) -> None:
     version.move(before=Status.UPLOADING, after=Status.UPLOADED)
 
 
-def abandon_old() -> int:
+def abandon_old_uploads() -> int:
     """Reject uploads that were begun a day ago and never handed in; return how many."""
     old = AdapterVersion.objects.abandoned(timezone.now() - ABANDONED_AFTER)
     return sum(_end(version, ABANDONED) for version in old)
 
 
-def cancel(version: AdapterVersion) -> None:
+def cancel_upload(version: AdapterVersion) -> None:
     """End an own upload that was not handed in. Raises VersionMoved for one that was."""
     if version.handed_in_at or not _end(version, CANCELLED):
         raise VersionMoved
@@ -168,7 +168,7 @@ def _end(version: AdapterVersion, finding: Finding) -> bool:
     return is_ended
 
 
-def _new_style(tenant: Tenant, base_model: BaseModel, about: About) -> Style:
+def _new_style(tenant: Tenant, base_model: BaseModel, about: StyleDescription) -> Style:
     return Style.objects.create(
         owner=tenant,
         slug=about.slug,
@@ -180,17 +180,17 @@ def _new_style(tenant: Tenant, base_model: BaseModel, about: About) -> Style:
     )
 
 
-def _restyled(style: Style, about: About) -> Style:
+def _restyled(style: Style, about: StyleDescription) -> Style:
     """Return an own style with those texts that were given anew; a retired one comes back."""
     given = {field: getattr(about, field) for field in TEXTS_CHARACTERS}
     given = {field: text for field, text in given.items() if text}
     Style.objects.filter(pk=style.pk).update(retired_at=None, changed_at=timezone.now(), **given)
     if style.retired_at:
-        publisher.changed(style)
+        publisher.mark_changed(style)
     return style
 
 
-def _faults(tenant: Tenant, own: Style | None, about: About, files: dict[str, int]) -> Errors:
+def _faults(tenant: Tenant, own: Style | None, about: StyleDescription, files: dict[str, int]) -> Errors:
     errors = {"slug": _slug_faults(tenant, own, about.slug), "files": file_faults(files)}
     errors["files"] = errors["files"] or _storage_faults(tenant, files)
     errors |= _text_faults(about, own)
@@ -214,7 +214,7 @@ def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
     return []
 
 
-def _text_faults(about: About, own: Style | None) -> Errors:
+def _text_faults(about: StyleDescription, own: Style | None) -> Errors:
     errors: Errors = {}
     if not about.name and own is None:
         errors["name"] = ["Give the style a name, for example Brand voice."]

@@ -5,10 +5,10 @@ stays below 64 MB whatever the upload's size.
 """
 
 from adapters.validation.findings import PROBLEMS, Finding
-from adapters.validation.folder import examine_folder
+from adapters.validation.folder import validate_folder
 from adapters.validation.shapes import BaseShape, Linear
 from adapters.validation.sources import LocalFile, Shortened, Source
-from adapters.validation.validator import Report, examine
+from adapters.validation.validator import Report, validate_adapter
 from adapters.validation.weights import BOUND, Strength
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "Shortened",
     "Source",
     "Strength",
-    "examine",
-    "examine_folder",
+    "validate_adapter",
+    "validate_folder",
 ]

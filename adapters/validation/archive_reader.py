@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adapters.validation import BaseShape, Finding, Report, examine_folder
+from adapters.validation import BaseShape, Finding, Report, validate_folder
 from adapters.validation.archive_members import Inflated, Member, TooMuch, Unreadable, members
 from adapters.validation.findings import Findings
 from adapters.validation.folder import PACKED, check_presence
@@ -25,10 +25,10 @@ DRIVE = re.compile(r"[A-Za-z]:")
 LITTER = re.compile(r"__MACOSX|\._.*|\.DS_Store")  # what a Mac adds to every archive
 
 type Folders = tuple[str, ...]
-type Put = Callable[[str, Iterable[bytes]], None]
+type WriteFile = Callable[[str, Iterable[bytes]], None]
 
 
-def unpack(source: Source, kept_as: str, put: Put) -> tuple[Finding, ...]:
+def unpack(source: Source, kept_as: str, put: WriteFile) -> tuple[Finding, ...]:
     """Hand each of an adapter's two files to `put` as a stream; return what is wrong with the archive.
 
     With a finding, what was put means nothing. Raises what the source and `put` raise.
@@ -53,13 +53,13 @@ def unpack(source: Source, kept_as: str, put: Put) -> tuple[Finding, ...]:
     return findings.closed()
 
 
-def examine_archive(path: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:
+def validate_archive(path: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:
     """Return the report on the adapter in an archive on this machine."""
     with TemporaryDirectory(prefix="adapter-") as folder:
         findings = unpack(LocalFile(path), archive_of(path.name), partial(_lay, Path(folder)))
         if findings:
             return Report(findings)
-        return examine_folder(Path(folder), base, max_rank, stated_quantisation)
+        return validate_folder(Path(folder), base, max_rank, stated_quantisation)
 
 
 def _lay(folder: Path, file: str, chunks: Iterable[bytes]) -> None:

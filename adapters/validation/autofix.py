@@ -18,7 +18,7 @@ from adapters.validation import config as configs
 from adapters.validation import header
 from adapters.validation import tensors as factors
 from adapters.validation.config import Settings
-from adapters.validation.config_autofix import Shown, corrections_of
+from adapters.validation.config_autofix import TensorFacts, corrected_config
 from adapters.validation.findings import Findings
 from adapters.validation.header import ITEM_BYTES, Header, Tensor
 from adapters.validation.limits import WEIGHTS_LIMIT
@@ -33,7 +33,7 @@ IN_16_BITS = ("F16", "BF16")
 
 
 @dataclass(frozen=True)
-class Known:
+class IdentifiedTensor:
     """A tensor whose name shows for certain which factor of which of the base's layers it is."""
 
     tensor: Tensor
@@ -60,7 +60,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Mending:
+class Autofix:
     """What becomes of an adapter: its new config, and its tensors in the order of the file."""
 
     codes: tuple[str, ...]
@@ -78,43 +78,43 @@ class Mending:
             yield bytes(change.added_bytes)
 
 
-def plan(
+def plan_autofix(
     config_bytes: bytes,
     source: Source,
     base: BaseShape,
     max_rank: int,
     stated_quantisation: str = "",
-) -> Mending | None:
+) -> Autofix | None:
     """Return how an adapter can be mended, or None. Takes and raises what `examine` does."""
-    known = _known(header.read(source, Findings()), base)
+    known = _known(header.read_header(source, Findings()), base)
     if not known:
         return None
-    shown = Shown({one.rank for one in known}, {one.module for one in known}, base.name)
-    corrections, config_bytes = corrections_of(config_bytes, shown)
+    shown = TensorFacts({one.rank for one in known}, {one.module for one in known}, base.name)
+    corrections, config_bytes = corrected_config(config_bytes, shown)
     findings = Findings()
-    settings = configs.read(
+    settings = configs.read_config(
         config_bytes, base=base, max_rank=max_rank, stated_quantisation=stated_quantisation, findings=findings
     )
     changes = _changes(known, settings, kept=factors.DTYPES)
     if max(source.size, _size(changes)) > WEIGHTS_LIMIT:
         changes = _changes(known, settings, kept=IN_16_BITS)
     content = Header(tuple(change.after for change in changes), is_sound=True)
-    factors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
+    factors.identify_factors(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
     codes = (*_codes(changes), *corrections)
     is_small = _size(changes) <= WEIGHTS_LIMIT
-    return Mending(codes, config_bytes, changes) if codes and is_small and not findings.count else None
+    return Autofix(codes, config_bytes, changes) if codes and is_small and not findings.count else None
 
 
-def _known(content: Header, base: BaseShape) -> list[Known]:
+def _known(content: Header, base: BaseShape) -> list[IdentifiedTensor]:
     """Return all tensors in their order, or none if any is not certain."""
     modules = {_core(module): module for module in base.modules}
-    known: dict[tuple[str, str], Known] = {}
+    known: dict[tuple[str, str], IdentifiedTensor] = {}
     for tensor in content.tensors:
         match = FACTOR.fullmatch(tensor.name)
         module = modules.get(_core(match["path"])) if match else None
         if match is None or module is None or not _is_matrix(tensor):
             return []
-        known[module, match["side"]] = Known(tensor, module, match["side"])
+        known[module, match["side"]] = IdentifiedTensor(tensor, module, match["side"])
     is_certain = content.is_sound and len(known) == len(content.tensors) and len(modules) == len(base.modules)
     return list(known.values()) if is_certain else []
 
@@ -128,7 +128,9 @@ def _is_matrix(tensor: Tensor) -> bool:
     return tensor.dtype in TYPES and len(tensor.shape) == 2 and 0 not in tensor.shape
 
 
-def _changes(known: Sequence[Known], settings: Settings, *, kept: Sequence[str]) -> tuple[Change, ...]:
+def _changes(
+    known: Sequence[IdentifiedTensor], settings: Settings, *, kept: Sequence[str]
+) -> tuple[Change, ...]:
     """Return what becomes of each tensor; types that are not `kept` become BF16."""
     ranks: defaultdict[str, set[int]] = defaultdict(set)
     for one in known:
@@ -144,7 +146,7 @@ def _changes(known: Sequence[Known], settings: Settings, *, kept: Sequence[str])
     return tuple(changes)
 
 
-def _after(one: Known, rank: int, *, dtype: str, start: int) -> Tensor:
+def _after(one: IdentifiedTensor, rank: int, *, dtype: str, start: int) -> Tensor:
     before = one.tensor
     shape = (rank, before.shape[1]) if one.side == "A" else (before.shape[0], rank)
     name = f"base_model.model.{one.module}.lora_{one.side}.weight"

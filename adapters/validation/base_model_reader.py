@@ -10,7 +10,7 @@ import numpy as np
 
 from adapters.validation import BaseShape, Linear, LocalFile
 from adapters.validation.findings import Findings
-from adapters.validation.header import Tensor, read
+from adapters.validation.header import Tensor, read_header
 from adapters.validation.tensors import DTYPES, EMBEDDINGS
 from adapters.validation.weights import TYPES
 from foundation.errors import Invalid
@@ -25,7 +25,7 @@ class UnreadableBase(Invalid):
     code = "unreadable_base"
 
 
-def describe(directory: Path, name: str | None = None) -> BaseShape:
+def read_base_model(directory: Path, name: str | None = None) -> BaseShape:
     """Return the shape of the base model in a folder; `name` is the folder's own unless given.
 
     Reads every weight once for its norm: a second per 300 MB. Raises UnreadableBase.
@@ -83,7 +83,7 @@ def _linears(directory: Path, *, vocabulary: int | None) -> Iterator[tuple[Local
 def _tensors(directory: Path, file: LocalFile) -> tuple[Tensor, ...]:
     findings = Findings()
     try:
-        header = read(file, findings)
+        header = read_header(file, findings)
     except OSError as error:
         raise UnreadableBase(directory=directory, reason=f"{file.path.name} can't be read") from error
     if not header.is_sound:

@@ -80,7 +80,7 @@ class Settings:
         return ""
 
 
-def read(
+def read_config(
     data: bytes, *, base: BaseShape, max_rank: int, stated_quantisation: str, findings: Findings
 ) -> Settings:
     """Return a config's settings; what is wrong with it goes to `findings`."""

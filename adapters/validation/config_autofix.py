@@ -19,7 +19,7 @@ NEEDED = {"peft_type", "r", "target_modules"}  # other fields may be absent
 
 
 @dataclass(frozen=True)
-class Shown:
+class TensorFacts:
     """What the tensors show of an adapter, and the name of the base that is served."""
 
     ranks: Set[int]
@@ -27,7 +27,7 @@ class Shown:
     base: str
 
 
-def corrections_of(config_bytes: bytes, shown: Shown) -> tuple[dict[str, Any], bytes]:
+def corrected_config(config_bytes: bytes, shown: TensorFacts) -> tuple[dict[str, Any], bytes]:
     """Return the fields to be corrected with their right values, and the config's bytes with these."""
     try:
         config = load(config_bytes)
@@ -39,7 +39,7 @@ def corrections_of(config_bytes: bytes, shown: Shown) -> tuple[dict[str, Any], b
     return corrections, json.dumps(config | corrections, indent=2).encode() if corrections else config_bytes
 
 
-def _corrections(config: dict[str, Any], shown: Shown) -> dict[str, Any]:
+def _corrections(config: dict[str, Any], shown: TensorFacts) -> dict[str, Any]:
     corrections = {}
     for field, right in FIELDS.items():
         if field in config or field in NEEDED:
@@ -50,37 +50,37 @@ def _corrections(config: dict[str, Any], shown: Shown) -> dict[str, Any]:
     return corrections
 
 
-def _kind(value: Any, shown: Shown) -> Any:
+def _kind(value: Any, shown: TensorFacts) -> Any:
     return "LORA" if value is None or str(value).upper() == "LORA" else value
 
 
-def _rank(value: Any, shown: Shown) -> Any:
+def _rank(value: Any, shown: TensorFacts) -> Any:
     if value is None and len(shown.ranks) == 1:
         return next(iter(shown.ranks))
     number = _number(value, shown)
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-def _number(value: Any, shown: Shown) -> Any:
+def _number(value: Any, shown: TensorFacts) -> Any:
     if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
         return value
     return float(value) if "." in value else int(value)
 
 
-def _switch(value: Any, shown: Shown) -> Any:
+def _switch(value: Any, shown: TensorFacts) -> Any:
     return SWITCHES.get(str(value).lower(), value)
 
 
-def _targets(value: Any, shown: Shown) -> Any:
+def _targets(value: Any, shown: TensorFacts) -> Any:
     is_usable = (isinstance(value, str) and value) or names_in(value)
     return value if is_usable else sorted({module.rsplit(".", 1)[-1] for module in shown.modules})
 
 
-def _bias(value: Any, shown: Shown) -> Any:
+def _bias(value: Any, shown: TensorFacts) -> Any:
     return value or "none"
 
 
-def _base_name(value: Any, shown: Shown) -> Any:
+def _base_name(value: Any, shown: TensorFacts) -> Any:
     """Correct case and punctuation only: a name with other letters or numbers may be another model."""
     served, trained = last_part(shown.base), last_part(str(value))
     is_same = split(trained)[0].lower() == split(served)[0].lower()
@@ -91,7 +91,7 @@ def _words(name: str) -> list[str]:
     return re.findall(r"[a-z]+|\d+", name.lower())
 
 
-FIELDS: dict[str, Callable[[Any, Shown], Any]] = {
+FIELDS: dict[str, Callable[[Any, TensorFacts], Any]] = {
     "peft_type": _kind,
     "r": _rank,
     "lora_alpha": _number,

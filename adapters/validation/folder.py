@@ -7,12 +7,12 @@ from adapters.validation.findings import Findings
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, PICKLES, WEIGHTS_FILE
 from adapters.validation.shapes import BaseShape
 from adapters.validation.sources import LocalFile
-from adapters.validation.validator import Report, examine
+from adapters.validation.validator import Report, validate_adapter
 
 PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
-def examine_folder(directory: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:
+def validate_folder(directory: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:
     """Return the report on the adapter in a folder. Files that are no part of an adapter do not matter."""
     findings = Findings()
     names = sorted(entry.name for entry in directory.iterdir() if entry.is_file())
@@ -27,7 +27,7 @@ def examine_folder(directory: Path, base: BaseShape, max_rank: int, stated_quant
     with (directory / CONFIG_FILE).open("rb") as file:
         config_bytes = file.read(CONFIG_LIMIT + 1)
     weights = LocalFile(directory / WEIGHTS_FILE)
-    report = examine(config_bytes, weights, base, max_rank, stated_quantisation)
+    report = validate_adapter(config_bytes, weights, base, max_rank, stated_quantisation)
     return replace(report, findings=(*findings.closed(), *report.findings))
 
 

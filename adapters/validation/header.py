@@ -57,7 +57,7 @@ class Header:
 UNREADABLE = Header((), is_sound=False)
 
 
-def read(source: Source, findings: Findings) -> Header:
+def read_header(source: Source, findings: Findings) -> Header:
     """Return the header of a safetensors file; what is wrong with it goes to `findings`."""
     before = findings.count
     content = _content(source, findings)

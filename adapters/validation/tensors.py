@@ -27,7 +27,7 @@ class Factor:
     scale: float | None  # what B·A is multiplied with; None when the config does not say
 
 
-def identify(
+def identify_factors(
     content: Header, *, base: BaseShape, settings: Settings, max_rank: int, findings: Findings
 ) -> list[Factor]:
     """Return the tensors that fit the base and the config, in their order; the rest goes to `findings`."""

@@ -29,7 +29,7 @@ class Report:
         return not self.findings
 
 
-def examine(
+def validate_adapter(
     config_bytes: bytes,
     source: Source,
     base: BaseShape,
@@ -42,22 +42,24 @@ def examine(
     `4-bit`. Raises what the source raises, and Shortened when the file shrinks meanwhile; nothing else.
     """
     findings = Findings()
-    settings = config.read(
+    settings = config.read_config(
         config_bytes, base=base, max_rank=max_rank, stated_quantisation=stated_quantisation, findings=findings
     )
     if source.size > WEIGHTS_LIMIT:
         findings.add("weights_too_large", size=source.size, limit=WEIGHTS_LIMIT)
     if source.size > UPLOAD_LIMIT:
         return Report(findings.closed(), source.size)
-    content = header.read(source, findings)
-    fitting = tensors.identify(content, base=base, settings=settings, max_rank=max_rank, findings=findings)
+    content = header.read_header(source, findings)
+    fitting = tensors.identify_factors(
+        content, base=base, settings=settings, max_rank=max_rank, findings=findings
+    )
     before = findings.count
     sha256, strongest = "", None
     if content.is_sound:  # else it is refused whatever follows, and a gigabyte need not be read
-        sha256, strongest = weights.weigh(source, fitting, base=base, findings=findings)
+        sha256, strongest = weights.read_weights(source, fitting, base=base, findings=findings)
     mended = None
     if findings.count and findings.count == before:  # insane weights can't be mended
-        mended = autofix.plan(config_bytes, source, base, max_rank, stated_quantisation)
+        mended = autofix.plan_autofix(config_bytes, source, base, max_rank, stated_quantisation)
     modules = {factor.module for factor in fitting}
     return Report(
         findings.closed(),

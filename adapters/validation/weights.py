@@ -90,7 +90,7 @@ class Stream:
         self._block = memoryview(data)
 
 
-def weigh(
+def read_weights(
     source: Source, factors: Sequence[Factor], *, base: BaseShape, findings: Findings
 ) -> tuple[str, Strength | None]:
     """Return the file's SHA-256 in hex and its strongest layer; `factors` in the order of the file."""

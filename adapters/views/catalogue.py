@@ -42,7 +42,7 @@ def catalogue(request: MemberRequest) -> HttpResponse:
 def style(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show one style; to its owner also its versions and the newest one's steps."""
     try:
-        found = styles.find(request.tenant, owner, slug)
+        found = styles.find_style(request.tenant, owner, slug)
     except StyleNotFound as error:
         raise Http404 from error
     return style_page(request, found)
@@ -67,7 +67,7 @@ def style_page(request: MemberRequest, found: Style, *, status: int = 200, **mor
 def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Take a style that is public or shared with the tenant into its library."""
     chosen = get_object_or_404(Style.objects.selectable_by(request.tenant.pk), pk=style_id)
-    styles.select(request.tenant, chosen)
+    styles.select_style(request.tenant, chosen)
     return _selection(request, chosen)
 
 
@@ -76,7 +76,7 @@ def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Take a style out of the tenant's library."""
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)
-    styles.unselect(request.tenant, chosen)
+    styles.unselect_style(request.tenant, chosen)
     return _selection(request, chosen)
 
 
@@ -95,14 +95,14 @@ def _probe_of(request: MemberRequest, style: Style) -> dict[str, Any]:
     cards = {str(version.number): version for version in measured}
     answering = style.live_version if is_own else style.show_to(request.tenant.pk).live_version
     chosen = cards.get(request.GET.get("version", "")) or answering or next(iter(cards.values()), None)
-    return {"probe": stylecards.of(chosen), "probe_numbers": list(cards) if len(cards) > 1 else []}
+    return {"probe": stylecards.style_card_of(chosen), "probe_numbers": list(cards) if len(cards) > 1 else []}
 
 
 def _sharing_of(style: Style) -> dict[str, Any]:
     """Return what only the owner sees of who may use a style."""
     return {
         "own": style,
-        "waiting": review.waiting(style),
+        "waiting": review.pending_review(style),
         "shares": list(style.shares.select_related("tenant").order_by("tenant__name")),
         "users": sharing.audience(style),
         "notice_days": sharing.NOTICE.days,

@@ -28,7 +28,7 @@ def steps_of(version: AdapterVersion) -> dict[str, Any]:
     return {
         "version": version,
         "steps": progress.steps_of(version, version.history.all()),
-        "conversions": conversions.offered(version),
+        "conversions": conversions.offered_conversions(version),
     }
 
 

@@ -29,7 +29,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
         return _page(request, style, written=style.test_prompts)
     written = request.POST.get("prompts", "")
     try:
-        kept = diff.prompts_in(written)
+        kept = diff.parse_prompts(written)
     except (TooManyPrompts, PromptTooLong) as error:
         return _page(request, style, written=written, fault=error.message)
     Style.objects.filter(pk=style.pk).update(test_prompts="\n".join(kept))
@@ -46,13 +46,13 @@ def answers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     rows = [[text[: diff.ANSWER_CHARACTERS] for text in texts] for texts in posted]
     if two is None or not 0 < len(rows[0]) <= diff.PROMPTS_MAX or len({*map(len, rows)}) > 1:
         raise Http404
-    comparison = diff.compare(*rows, numbers=(two[0].number, two[1].number))
+    comparison = diff.compare_answers(*rows, numbers=(two[0].number, two[1].number))
     context = {"style": style, "first": two[0], "second": two[1], "comparison": comparison}
     return render(request, "adapters/_comparison.html", context | {"pairs": comparison.pairs})
 
 
 def _page(request: MemberRequest, style: Style, *, written: str, fault: str = "") -> HttpResponse:
-    prompts = diff.prompts_in(style.test_prompts) or samples.prompts_of(style)
+    prompts = diff.parse_prompts(style.test_prompts) or samples.prompts_of(style)
     limits = limits_of(request.tenant, timezone.now())
     two = _chosen(request, style)
     context: dict[str, Any] = {

@@ -29,7 +29,7 @@ def version_erasure(request: MemberRequest, version_id: UUID) -> HttpResponse:
     if erasure is None:
         return _ask_version(request, version, {})
     part = request.headers.get("HX-Request") == "true"
-    context = {"report": reports.report(erasure), "version": version, "stays": reports.STAYS}
+    context = {"report": reports.erasure_report(erasure), "version": version, "stays": reports.STAYS}
     return render(request, f"adapters/{'_erasure' if part else 'erasure'}.html", context)
 
 
@@ -39,7 +39,7 @@ def download(request: MemberRequest, version_id: UUID, form: str) -> HttpRespons
     """Hand out the report of an erasure as plain text or JSON."""
     erasures = Erasure.objects.select_related("version__style__owner")
     erasure = get_object_or_404(erasures, version=version_id, version__style__owner=request.tenant)
-    report = reports.report(erasure)
+    report = reports.erasure_report(erasure)
     if form == "json":
         answer: HttpResponse = JsonResponse(report.data(), json_dumps_params={"indent": 2})
     elif form == "txt":
@@ -59,7 +59,7 @@ def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
     errors = _typed(request, version.style)
     if not errors:
         try:
-            workflow.erase(version, request.user, at_once="at_once" in request.POST)
+            workflow.erase_version(version, request.user, at_once="at_once" in request.POST)
             return redirect("adapters:version_erasure", version.pk)
         except StillUsed as error:
             errors["at_once"] = error.message
@@ -99,7 +99,7 @@ def _typed(request: MemberRequest, style: Style) -> dict[str, str]:
 
 
 def _ask_version(request: MemberRequest, version: AdapterVersion, errors: dict[str, str]) -> HttpResponse:
-    context = {"version": version, "losers": workflow.losers(version), "errors": errors}
+    context = {"version": version, "losers": workflow.count_other_users(version), "errors": errors}
     return _ask(request, version.style, reverse("adapters:erase_version", args=[version.pk]), context)
 
 

@@ -24,10 +24,10 @@ MOVES_SHOWN = 20
 
 def release_of(style: Style) -> dict[str, Any]:
     """Return what only the owner sees of a style's releases."""
-    before = aliases.before_live(style)
+    before = aliases.previous_live(style)
     moves = style.releases.select_related("before", "after", "actor")
     return {
-        "comparison": canary_analysis.compare(style),
+        "comparison": canary_analysis.compare_canary(style),
         "before": before if before and before.status == Status.SERVING else None,
         "successor": aliases.successor(style),
         "moves": list(moves[:MOVES_SHOWN]),
@@ -83,7 +83,7 @@ def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
 @member_required
 def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Show how a canary does; the page asks again until it has ended, and is then loaded anew."""
-    comparison = canary_analysis.compare(own_style(request, style_id))
+    comparison = canary_analysis.compare_canary(own_style(request, style_id))
     if comparison is None:
         return HttpResponse(headers={"HX-Refresh": "true"})
     return render(request, "adapters/_release.html", {"comparison": comparison})
@@ -99,7 +99,7 @@ def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     elif request.POST.get("confirm", "").strip() != version.style.slug:
         messages.error(request, f"Nothing was retired. Type {version.style.slug} to retire this version.")
     else:
-        deed = partial(workflow.retire, version, at_once="at_once" in request.POST)
+        deed = partial(workflow.retire_unused, version, at_once="at_once" in request.POST)
         return _told(request, version.style, deed, f"Version {version.number} is retired.")
     return redirect(page_of(version.style))
 

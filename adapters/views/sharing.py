@@ -18,16 +18,19 @@ from foundation.errors import DomainError
 from tenants.public import MemberRequest, member_required
 
 CATALOGUE_DEEDS = {
-    "offer": (sharing.offer, "It waits for approval: the operators look at it."),
-    "withdraw": (sharing.withdraw, "The offer is withdrawn."),
-    "take-back": (sharing.take_back, "It leaves the catalogue on {ends}. Until then you can undo this."),
+    "offer": (sharing.offer_style, "It waits for approval: the operators look at it."),
+    "withdraw": (sharing.withdraw_offer, "The offer is withdrawn."),
+    "take-back": (
+        sharing.take_back_style,
+        "It leaves the catalogue on {ends}. Until then you can undo this.",
+    ),
     "keep": (sharing.keep_public, "It stays in the catalogue."),
 }
 DESCRIBED = "Everybody who sees the style reads this now."
 DESCRIBED_REVIEWED = "Saved. Others read this once the operators have approved it."
 SHARE_DEEDS = {
-    "revoke": (sharing.revoke, "{tenant} loses it on {ends}. Until then you can undo this."),
-    "keep": (sharing.keep, "{tenant} keeps it."),
+    "revoke": (sharing.revoke_share, "{tenant} loses it on {ends}. Until then you can undo this."),
+    "keep": (sharing.keep_share, "{tenant} keeps it."),
 }
 
 
@@ -39,7 +42,7 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     form = AboutForm(request.POST, style=style)
     if not form.is_valid():
         return style_page(request, style, status=400, about_form=form)
-    queries.describe(style, **form.texts())
+    queries.describe_style(style, **form.texts())
     messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
     return redirect(page_of(style))
 
@@ -68,7 +71,7 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     style, form = own_style(request, style_id), ShareForm(request.POST)
     if form.is_valid():
         try:
-            made = sharing.share(style, form.cleaned_data["workspace"], request.user)
+            made = sharing.share_style(style, form.cleaned_data["workspace"], request.user)
             messages.success(request, f"{made.tenant.name} can select {style.name} now.")
             return redirect(f"{page_of(style)}#sharing")
         except (NoSuchWorkspace, OwnWorkspace, AlreadyShared) as error:
@@ -100,7 +103,7 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Do without a style that another workspace shares."""
     lent = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
     style = get_object_or_404(lent, pk=style_id)
-    sharing.leave(request.tenant, style)
+    sharing.leave_share(request.tenant, style)
     messages.success(request, f"{style.name} is not shared with you any more.")
     return redirect("adapters:catalogue")
 

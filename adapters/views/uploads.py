@@ -23,7 +23,7 @@ from adapters.errors import (
 from adapters.models import Style
 from adapters.placement import transitions
 from adapters.uploads import conversions, sessions, storage_quota
-from adapters.uploads.sessions import About
+from adapters.uploads.sessions import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.views.common import own_version, page_of, steps_of
@@ -57,7 +57,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
     """Make a version of a new or an own style; answer with a POST form for each file."""
     try:
         about, files = _parsed(request)
-        version, forms = sessions.begin(request.tenant, request.user, about, files)
+        version, forms = sessions.begin_upload(request.tenant, request.user, about, files)
     except UploadRefused as error:
         return JsonResponse({"errors": error.errors}, status=400)
     except NoBaseModel as error:
@@ -78,10 +78,10 @@ def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
     """Take over an upload whose files are all there."""
     version = own_version(request, version_id)
     try:
-        sessions.finish(version)
+        sessions.finish_upload(version)
     except NotUploaded as error:
         return JsonResponse({"errors": {"files": [error.message]}}, status=400)
-    enqueue.ring_advance(version.pk)
+    enqueue.enqueue_advance(version.pk)
     return JsonResponse({"page": page_of(version.style)})
 
 
@@ -99,8 +99,8 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Push a failed version again."""
     version = own_version(request, version_id)
     try:
-        transitions.retry(version)
-        enqueue.ring_advance(version.pk)
+        transitions.retry_version(version)
+        enqueue.enqueue_advance(version.pk)
     except VersionMoved as error:
         messages.error(request, error.message)
     return redirect(page_of(version.style))
@@ -112,7 +112,7 @@ def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """End an upload that is not complete; what was sent of it is deleted."""
     version = own_version(request, version_id)
     try:
-        sessions.cancel(version)
+        sessions.cancel_upload(version)
         messages.success(request, f"The upload of version {version.number} is cancelled.")
     except VersionMoved as error:
         messages.error(request, error.message)
@@ -125,14 +125,14 @@ def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Make a new version out of a rejected one that can be mended mechanically."""
     version = own_version(request, version_id)
     try:
-        made = conversions.begin(version, request.user)
-        enqueue.ring_advance(made.pk)
+        made = conversions.begin_conversion(version, request.user)
+        enqueue.enqueue_advance(made.pk)
     except (NothingToConvert, PlanFull) as error:
         messages.error(request, error.message)
     return redirect(page_of(version.style))
 
 
-def _parsed(request: HttpRequest) -> tuple[About, dict[str, int]]:
+def _parsed(request: HttpRequest) -> tuple[StyleDescription, dict[str, int]]:
     """Return what a request for a new version says. Raises UploadRefused when it can't be understood."""
     try:
         body = strict_json.load(request.body)
@@ -143,7 +143,7 @@ def _parsed(request: HttpRequest) -> tuple[About, dict[str, int]]:
         raise UploadRefused(
             {"files": ["Send JSON with slug, name and files: [{name, size in bytes}, …]."]}
         ) from error
-    return About(**texts, goes_live=goes_live), files
+    return StyleDescription(**texts, goes_live=goes_live), files
 
 
 def _text(value: object) -> str:

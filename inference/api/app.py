@@ -16,11 +16,11 @@ from foundation import valkey
 from foundation.addresses import network_of
 from inference import telemetry
 from inference.api import cors, idempotency
-from inference.api.models_endpoint import models_of
+from inference.api.models_endpoint import list_models
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages, openai_responses
 from inference.contract.http_errors import Headers
-from inference.contract.requests import Asked, parse
+from inference.contract.requests import ParsedRequest, parse_request
 from inference.errors import (
     DomainError,
     ForeignOrigin,
@@ -32,7 +32,7 @@ from inference.errors import (
 )
 from inference.proxy import bodies, response_headers
 from inference.proxy.bodies import BODY_MAX_BYTES
-from inference.proxy.relay import Answer, counted, new_request_id, relay
+from inference.proxy.relay import Answer, count_tokens, new_request_id, relay_request
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller, Rates
 
@@ -62,16 +62,24 @@ logger = logging.getLogger(__name__)
 class Endpoint:
     """How its requests become what the engine is asked, and the answers what the client gets."""
 
-    parse: Callable[[bytes], Asked]
+    parse: Callable[[bytes], ParsedRequest]
     whole: Callable[[bytes, bytes, str], bytes] = lambda answer, *_: answer
     stream: Callable[[AsyncGenerator[bytes], bytes, str], AsyncGenerator[bytes]] = lambda events, *_: events
 
 
 ENDPOINTS = {
-    "/v1/chat/completions": Endpoint(partial(parse, "chat")),
-    "/v1/completions": Endpoint(partial(parse, "text")),
-    "/v1/messages": Endpoint(anthropic_messages.parse, anthropic_messages.whole, anthropic_messages.stream),
-    "/v1/responses": Endpoint(openai_responses.parse, openai_responses.whole, openai_responses.stream),
+    "/v1/chat/completions": Endpoint(partial(parse_request, "chat")),
+    "/v1/completions": Endpoint(partial(parse_request, "text")),
+    "/v1/messages": Endpoint(
+        anthropic_messages.parse_messages,
+        anthropic_messages.message_of_chat,
+        anthropic_messages.message_events,
+    ),
+    "/v1/responses": Endpoint(
+        openai_responses.parse_response_request,
+        openai_responses.response_of_chat,
+        openai_responses.response_events,
+    ),
 }
 
 
@@ -148,7 +156,7 @@ class Exchange:
                 parts.append(part)
                 if not message.get("more_body"):
                     break
-            body = bodies.unpacked(b"".join(parts), self.header(b"content-encoding").strip().lower())
+            body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
             parts.clear()
             if grown := max(0, len(body) - taken):
                 memory.take(caller.tenant_id, grown)
@@ -158,7 +166,7 @@ class Exchange:
             memory.give_back(caller.tenant_id, taken)
 
 
-async def door(scope: Scope, receive: Receive, send: Send) -> None:
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one HTTP request; every failure becomes an error in OpenAI's form."""
     exchange = Exchange(scope, receive, send)
     gateway: Gateway = scope["state"]["gateway"]
@@ -187,12 +195,12 @@ async def _answer(gateway: Gateway, exchange: Exchange) -> None:
         return await exchange.whole(200, b'{"status":"ok"}', [])
     caller = await _caller(gateway, exchange)
     if method in GET:
-        listing = await models_of(gateway, caller, path.removeprefix(MODELS).removeprefix("/"))
+        listing = await list_models(gateway, caller, path.removeprefix(MODELS).removeprefix("/"))
         return await exchange.whole(200, orjson.dumps(listing), [])
     async with exchange.body(gateway, caller) as body:
         if path == COUNT_TOKENS:
-            asked = anthropic_messages.parse_count(body)
-            tokens = await counted(gateway, caller, asked, exchange.request_id)
+            asked = anthropic_messages.parse_count_tokens(body)
+            tokens = await count_tokens(gateway, caller, asked, exchange.request_id)
             return await exchange.whole(200, orjson.dumps({"input_tokens": tokens}), [])
         return await _generate(gateway, caller, exchange, body)
 
@@ -230,12 +238,16 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
     asked, request_id = endpoint.parse(body), exchange.request_id
     key = exchange.header(b"idempotency-key")
     if not key:
-        return await _pass_on(await relay(gateway, caller, asked, request_id), endpoint, body, exchange)
-    held = await idempotency.claim(gateway, caller, key, asked=path.encode() + body, request_id=request_id)
+        return await _pass_on(
+            await relay_request(gateway, caller, asked, request_id), endpoint, body, exchange
+        )
+    held = await idempotency.acquire_lock(
+        gateway, caller, key, asked=path.encode() + body, request_id=request_id
+    )
     if isinstance(held, Answer):
         return await _pass_on(held, endpoint, body, exchange)
     try:
-        answer = await held.recorded(await relay(gateway, caller, asked, request_id))
+        answer = await held.recorded(await relay_request(gateway, caller, asked, request_id))
         return await _pass_on(answer, endpoint, body, exchange)
     finally:
         await held.release()

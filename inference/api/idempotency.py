@@ -29,7 +29,7 @@ KEPT_MAX_BYTES_PER_TENANT = 16 * 1024 * 1024
 
 
 @dataclass(eq=False)
-class Claim:
+class IdempotencyLock:
     """A key that this request has: until its answer is kept, or until `release`."""
 
     gateway: Gateway
@@ -79,9 +79,9 @@ class Claim:
             )
 
 
-async def claim(
+async def acquire_lock(
     gateway: Gateway, caller: Caller, key: str, *, asked: bytes, request_id: str
-) -> Claim | Answer:
+) -> IdempotencyLock | Answer:
     """Return a claim on an idempotency key, or what was answered before.
 
     Raises KeyInUse while another request has it, KeyUsedOtherwise when it asked for something else, what
@@ -99,7 +99,7 @@ async def claim(
         state, *facts = await gateway.claiming(keys, args)
     if state == "new":
         gateway.claims.add(name)
-        return Claim(gateway, names.tenant, name, request_id)
+        return IdempotencyLock(gateway, names.tenant, name, request_id)
     if state == "done":
         return _replayed(*orjson.loads(zlib.decompress(base64.b64decode(facts[0]))))
     if state == "denied":

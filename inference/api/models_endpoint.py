@@ -16,7 +16,7 @@ CANARY = "canary:"
 type Hash = dict[str, str]
 
 
-async def models_of(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:
+async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:
     """Return OpenAI's list object, or one model object when a name is given, also that of a version.
 
     Raises UnknownModel, or what admission raises for a key or workspace that is not served (any more).

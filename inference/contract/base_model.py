@@ -37,7 +37,7 @@ def has_tools() -> bool:
     return source is None or _names_tools(source)
 
 
-def render(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:
+def render_prompt(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:
     """Return the prompt that vLLM makes of a chat, with the template and the settings that it uses.
 
     None where there is no template, or the template refuses the chat: the engine then says so itself.

@@ -58,7 +58,7 @@ def refused(says: str, *neutral: Any) -> Field:
     return Field("refused", says, neutral=neutral)
 
 
-def take(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
+def read_fields(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that are served, checked. Raises BadRequest naming one that is not."""
     taken = {}
     for name, value in raw.items():
@@ -439,7 +439,7 @@ FORMS: dict[str, Table] = {
 FATES = {"served": "yes", "ignored": "ignored", "refused": "400"}
 
 
-def describe(form: str) -> str:
+def describe_fields(form: str) -> str:
     """Return a form's fields as a table for docs/api.md."""
     lines = ["| field | served | |", "|---|---|---|"]
     table = FORMS[form]

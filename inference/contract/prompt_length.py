@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 
 SHORT_BYTES = 16 * 1024  # a body up to here is not measured: any tokenizer is through with it in milliseconds
 KEEPS_TEXT = {"ByteLevel", "Digits", "Metaspace", "Split"}  # pre-tokenizers that drop no character
@@ -28,7 +28,7 @@ class Size(NamedTuple):
 NOTHING = Size(0, 0)
 
 
-def least_tokens(asked: Asked, longest_token: Size) -> int:
+def min_tokens(asked: ParsedRequest, longest_token: Size) -> int:
     """Return a lower bound of the prompt's tokens, of the longest prompt where there are several.
 
     No token stands for more than the vocabulary's longest. 0 where that proves nothing.

@@ -24,7 +24,7 @@ TABLES: dict[Kind, fields.Table] = {"chat": fields.CHAT, "text": fields.TEXT}
 
 
 @dataclass(eq=False, slots=True)
-class Asked:
+class ParsedRequest:
     """A checked request: what goes to the engine, and what admission must know.
 
     `choices` are its sequences: prompts times n. `user` is whom the client asks for, by its own word.
@@ -63,12 +63,12 @@ class Asked:
         return self.body_bytes + TOOLS_GROWTH * tools + TEXT_OVERHEAD
 
 
-def parse(kind: Kind, body: bytes) -> Asked:
+def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     """Return the request in a checked form. Raises BadRequest naming the field that is wrong."""
     raw = read(body)
     if raw.get("model") is None:
         raise BadRequest("You must provide a `model`: the name of a style, such as `poetry`.", param="model")
-    taken = fields.take(TABLES[kind], raw)
+    taken = fields.read_fields(TABLES[kind], raw)
     model, user = taken.pop("model"), taken.pop("user", "")
     stream, options = taken.pop("stream", False), taken.pop("stream_options", None)
     shorter = taken.pop("max_completion_tokens", 0)
@@ -78,7 +78,7 @@ def parse(kind: Kind, body: bytes) -> Asked:
     output_tokens = shorter or taken.get("max_tokens") or (COMPLETION_TOKENS if kind == "text" else 0)
     if output_tokens and taken.get("min_tokens", 0) > output_tokens:
         raise BadRequest("`min_tokens` must not be above `max_tokens`.", param="min_tokens")
-    asked = Asked(
+    asked = ParsedRequest(
         kind=kind, model=model, fields=taken, stream=stream,
         include_usage=bool(options and options.get("include_usage")), output_tokens=output_tokens,
         choices=1, choices_per_prompt=taken.get("n", 1), body_bytes=len(body),

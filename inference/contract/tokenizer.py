@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 
 from inference.contract import base_model
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 
 HEADER = "x-anthropic-billing-header"  # a line of Claude Code's system texts, which vLLM leaves out
 
 
-def prompt_tokens(asked: Asked) -> int:
+def count_prompt_tokens(asked: ParsedRequest) -> int:
     """Return how many tokens the engine will read; an upper bound where its files are missing."""
     tokenizer = base_model.tokenizer()
     if tokenizer is None:
@@ -22,7 +22,7 @@ def prompt_tokens(asked: Asked) -> int:
         )
     messages = [_as_the_engine_has_it(message) for message in asked.fields["messages"]]
     tools = [_tool(tool) for tool in asked.fields.get("tools") or ()]
-    prompt = base_model.render(messages, tools or None)
+    prompt = base_model.render_prompt(messages, tools or None)
     if prompt is None:
         return asked.prompt_bound()
     return len(tokenizer.encode(prompt, add_special_tokens=False).ids)

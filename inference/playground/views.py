@@ -11,12 +11,12 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from adapters.public import playground_styles
+from adapters.public import usable_styles
 from foundation.errors import DomainError
 from inference.api.app import STREAM_HEADERS
 from inference.contract import http_errors
-from inference.contract.requests import parse
-from inference.proxy.relay import new_request_id, relay
+from inference.contract.requests import parse_request
+from inference.proxy.relay import new_request_id, relay_request
 from inference.quota.admission import Caller
 from tenants.public import MemberRequest, limits_of, member_required, studio_key, tenant_of
 
@@ -24,7 +24,7 @@ from tenants.public import MemberRequest, limits_of, member_required, studio_key
 @member_required
 def playground(request: MemberRequest) -> HttpResponse:
     """Show the desk: a style, a prompt, and what it writes."""
-    styles = playground_styles(request.tenant)
+    styles = usable_styles(request.tenant)
     return render(
         request,
         "inference/playground.html",
@@ -44,8 +44,8 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     request_id = new_request_id()
     try:
         caller = await sync_to_async(_studio_caller)(request)
-        asked = parse("chat", _body(request))
-        answer = await relay(request.scope["state"]["gateway"], caller, asked, request_id)  # type: ignore[attr-defined]
+        asked = parse_request("chat", _body(request))
+        answer = await relay_request(request.scope["state"]["gateway"], caller, asked, request_id)  # type: ignore[attr-defined]
     except DomainError as error:
         status, _ = http_errors.status_and_type(error)
         return HttpResponse(

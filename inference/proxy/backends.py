@@ -21,7 +21,7 @@ from inference.errors import (
     EngineUnavailable,
     RequestFailed,
 )
-from inference.proxy.fair_queue import Turns
+from inference.proxy.fair_queue import FairQueue
 
 FAILURES_MAX = 3  # of an engine, one after the other
 OPEN_FOR_S = 3.0  # then it is left alone for so long
@@ -81,7 +81,7 @@ class Circuit:
         self.pauses_until_s = time.monotonic() + self.open_for_s
 
 
-class Recent:
+class RecentlyUsed:
     """The last so many names that were used."""
 
     def __init__(self, most: int = 0) -> None:
@@ -111,8 +111,8 @@ class Backend:
         self._processes = processes
         self._troubled: dict[str, float] = {}  # when requests of which tenants failed, since the last answer
         self._broke_s: deque[float] = deque(maxlen=2)
-        self.turns = Turns(1, slots=1)
-        self._slots, self._memory = Recent(), Recent()
+        self.turns = FairQueue(1, slots=1)
+        self._slots, self._memory = RecentlyUsed(), RecentlyUsed()
         self._circuit = Circuit(FAILURES_MAX, OPEN_FOR_S)
         self._absent: dict[str, Circuit] = {}
         self.fit(limits)
@@ -198,7 +198,7 @@ class Backend:
 
 
 @dataclass(eq=False)
-class Routing:
+class Backends:
     """All engines as this process sees them; `processes` share each engine's places and slots."""
 
     processes: int

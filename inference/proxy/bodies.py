@@ -35,7 +35,7 @@ class BodyMemory:
             del self._taken[tenant_id]
 
 
-def unpacked(body: bytes, encoding: str) -> bytes:
+def decompress(body: bytes, encoding: str) -> bytes:
     """Return a body as its `Content-Encoding` says. Raises UnknownEncoding, BadRequest or TooLarge."""
     if encoding in ("", "identity"):
         return body

@@ -8,7 +8,7 @@ it, the request may be what killed it.
 from contextlib import suppress
 
 from inference import telemetry
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place
 from inference.errors import (
     DomainError,
@@ -33,7 +33,7 @@ async def diagnose(
     error: DomainError,
     *,
     caller: Caller,
-    asked: Asked,
+    asked: ParsedRequest,
     request_id: str,
 ) -> DomainError:
     """Return the error that a failure is, and note it for those who come after."""
@@ -54,7 +54,7 @@ async def diagnose(
     return failure
 
 
-async def suspect(gateway: Gateway, caller: Caller, asked: Asked) -> None:
+async def suspect(gateway: Gateway, caller: Caller, asked: ParsedRequest) -> None:
     """Have nobody send this request again for a while, if Valkey answers."""
     with suppress(GateUnavailable):
         await suspects.suspect(gateway.valkey, caller, asked)

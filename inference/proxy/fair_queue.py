@@ -39,7 +39,7 @@ QUANTUM_S = 1.0  # a change of adapters stops the engine for up to 50 ms: at mos
 
 
 @dataclass(eq=False, slots=True)
-class Turn:
+class Ticket:
     """One request's places at an engine, or its wait for them. `cost` is in tokens that it may need; `style`
     is what the engine calls the adapter, "" where the request needs none and so no slot. `places` are
     those that it has at work; `overtook` is whom, by the number of the hold.
@@ -62,16 +62,16 @@ class Turn:
 
 
 @dataclass(eq=False, slots=True)
-class _Line:
+class _StyleQueue:
     """One style of one tenant: its waiting requests, and what it has been served, in tokens."""
 
     style: str
     served: float = 0.0
-    waiting: deque[Turn] = field(default_factory=deque)
+    waiting: deque[Ticket] = field(default_factory=deque)
 
 
 @dataclass(eq=False, slots=True)
-class _Share:
+class _TenantShare:
     """One tenant: its styles' lines, its sequences at work, its requests that wait, and what it has had for
     its weight: of tokens (`served`), and of slots (`slots_s`)."""
 
@@ -79,30 +79,30 @@ class _Share:
     slots_s: float = 0.0
     at_work: int = 0
     waiting: int = 0
-    lines: dict[str, _Line] = field(default_factory=dict)
+    lines: dict[str, _StyleQueue] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
 class _Slot:
     """A style at work: since when, with how many requests, and whose it is."""
 
-    share: _Share
+    share: _TenantShare
     weight: int
     since_s: float
     at_work: int = 0
 
 
-class Turns:
+class FairQueue:
     """The turns at one engine."""
 
     def __init__(self, capacity: int, *, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.at_work = 0
         self.waiting = 0
         self._clock = clock
-        self._present = _Share()  # where who was away begins while nobody waits
-        self._shares: dict[str, _Share] = {}
+        self._present = _TenantShare()  # where who was away begins while nobody waits
+        self._shares: dict[str, _TenantShare] = {}
         self._taken: dict[str, _Slot] = {}  # the longest taken first
-        self._held: tuple[_Share, _Line, Turn] | None = None  # for whom free places are kept
+        self._held: tuple[_TenantShare, _StyleQueue, Ticket] | None = None  # for whom free places are kept
         self._holds = 0  # how often that was
         self._overtaking = 0  # places of those who began meanwhile and are still at work
         self.resize(capacity, slots=slots)
@@ -118,7 +118,7 @@ class Turns:
         self._most = self.capacity - int(self.capacity * RESERVE)
         self._let_in()
 
-    async def take(self, turn: Turn) -> None:
+    async def take(self, turn: Ticket) -> None:
         """Return when the request may go to the engine; `leave` must follow. Raises EngineBusy."""
         share = self._share(turn.tenant)
         if not share.waiting:
@@ -140,7 +140,7 @@ class Turns:
                 raise EngineBusy(retry_s=10) from error
             raise
 
-    def leave(self, turn: Turn) -> None:
+    def leave(self, turn: Ticket) -> None:
         """Give the place back, to whoever is next; who has none, or none any more, gives nothing back."""
         if not turn.is_at_work:
             return
@@ -154,7 +154,7 @@ class Turns:
         if self.waiting:
             self._let_in()
 
-    def _arrive(self, share: _Share) -> None:
+    def _arrive(self, share: _TenantShare) -> None:
         """Let who was away begin at the present: beside those who wait and had least."""
         served, slots_s = self._present.served, self._present.slots_s
         if self.waiting:
@@ -162,18 +162,18 @@ class Turns:
             served, slots_s = min(o.served for o in others), min(o.slots_s for o in others)
         share.served, share.slots_s = max(share.served, served), max(share.slots_s, slots_s)
 
-    def _share(self, tenant: str) -> _Share:
+    def _share(self, tenant: str) -> _TenantShare:
         share = self._shares.get(tenant)
         if share is None:
             if len(self._shares) > REMEMBERED_MAX:
                 self._shares = {t: s for t, s in self._shares.items() if s.at_work or s.waiting}
-            share = self._shares[tenant] = _Share()
+            share = self._shares[tenant] = _TenantShare()
         return share
 
-    def _stand_in_line(self, turn: Turn, share: _Share) -> None:
+    def _stand_in_line(self, turn: Ticket, share: _TenantShare) -> None:
         if self.waiting >= WAITING_MAX or share.waiting >= WAITING_MAX_PER_TENANT:
             raise EngineBusy(retry_s=5)
-        line = share.lines.setdefault(turn.style, _Line(turn.style))
+        line = share.lines.setdefault(turn.style, _StyleQueue(turn.style))
         if not line.waiting:
             others = [other.served for other in share.lines.values() if other.waiting]
             line.served = max(line.served, min(others, default=line.served))
@@ -182,7 +182,7 @@ class Turns:
         share.waiting += 1
         self.waiting += 1
 
-    def _give_up(self, turn: Turn, share: _Share) -> None:
+    def _give_up(self, turn: Ticket, share: _TenantShare) -> None:
         line = share.lines.get(turn.style)
         if line and turn in line.waiting:
             line.waiting.remove(turn)
@@ -191,7 +191,7 @@ class Turns:
             self._count_out(share)
             self._let_in()  # a style may go on that would have had to leave its slot to this one
 
-    def _count_out(self, share: _Share) -> None:
+    def _count_out(self, share: _TenantShare) -> None:
         share.waiting -= 1
         self.waiting -= 1
         if not share.waiting:
@@ -207,7 +207,7 @@ class Turns:
                 self._begin(turn, share)
             self._count_out(share)
 
-    def _next(self) -> tuple[_Share, _Line] | None:
+    def _next(self) -> tuple[_TenantShare, _StyleQueue] | None:
         """Return whose first request is to begin, if one may; hold places for one that is too wide."""
         if self._held:
             share, line, turn = self._held
@@ -224,7 +224,7 @@ class Turns:
         self._holds, self._overtaking = self._holds + 1, 0
         return self._overtaker(share, line.waiting[0])
 
-    def _overtaker(self, held: _Share, wide: Turn) -> tuple[_Share, _Line] | None:
+    def _overtaker(self, held: _TenantShare, wide: Ticket) -> tuple[_TenantShare, _StyleQueue] | None:
         """Return who may begin before a wide request although it is its turn."""
         places = min(self.capacity - self._most - self._overtaking, self.capacity - self.at_work)
         is_slot_free = len(self._taken) + (wide.style not in self._taken and bool(wide.style)) < self.slots
@@ -243,7 +243,7 @@ class Turns:
         turn.overtook = self._holds
         return share, line
 
-    def _fair_choice(self) -> tuple[_Share, _Line] | None:
+    def _fair_choice(self) -> tuple[_TenantShare, _StyleQueue] | None:
         """Return whose turn it is, of those that their tenant's places and the slots allow to begin."""
         ready = [share for share in self._shares.values() if share.waiting and self._is_ready(share)]
         free = self.slots - len(self._taken)
@@ -259,19 +259,19 @@ class Turns:
         share, lines = min(fitting, key=lambda pair: (pair[0].served, pair[0].at_work))
         return share, min(lines, key=lambda line: line.served)
 
-    def _places(self, turn: Turn) -> int:
+    def _places(self, turn: Ticket) -> int:
         """Return how many places a request takes: no more than its tenant may have at all."""
         return min(turn.sequences, self._most)
 
-    def _may(self, turn: Turn, share: _Share) -> bool:
+    def _may(self, turn: Ticket, share: _TenantShare) -> bool:
         """Return whether a tenant may have a request at work beside what it has."""
         return share.at_work + self._places(turn) <= self._most
 
-    def _has_places(self, turn: Turn, share: _Share) -> bool:
+    def _has_places(self, turn: Ticket, share: _TenantShare) -> bool:
         """Return whether a request may begin, as far as places go."""
         return self._may(turn, share) and self.at_work + self._places(turn) <= self.capacity
 
-    def _is_ready(self, share: _Share) -> bool:
+    def _is_ready(self, share: _TenantShare) -> bool:
         """Return whether a tenant may begin what comes next of its own: else its narrow ones would keep its
         wide ones waiting for ever."""
         waiting = [line for line in share.lines.values() if line.waiting]
@@ -286,15 +286,15 @@ class Turns:
             return True
         return style not in leaving if style in self._taken else len(self._taken) < self.slots
 
-    def _fitting(self, share: _Share, leaving: Collection[str]) -> list[_Line]:
+    def _fitting(self, share: _TenantShare, leaving: Collection[str]) -> list[_StyleQueue]:
         return [line for line in self._possible(share) if self._fits(line.style, leaving)]
 
-    def _possible(self, share: _Share) -> list[_Line]:
+    def _possible(self, share: _TenantShare) -> list[_StyleQueue]:
         """Return the lines whose first request its tenant's places allow."""
         lines = share.lines.values()
         return [line for line in lines if line.waiting and self._may(line.waiting[0], share)]
 
-    def _entering(self, ready: list[_Share]) -> list[tuple[_Share, _Line]]:
+    def _entering(self, ready: list[_TenantShare]) -> list[tuple[_TenantShare, _StyleQueue]]:
         """Return the lines that wait for a slot."""
         lines = [(share, line) for share in ready for line in self._possible(share)]
         return [(share, line) for share, line in lines if line.style and line.style not in self._taken]
@@ -304,7 +304,7 @@ class Turns:
         over_s = self._clock() - QUANTUM_S
         return [style for style, slot in self._taken.items() if slot.since_s <= over_s][:wanted]
 
-    def _begin(self, turn: Turn, share: _Share) -> None:
+    def _begin(self, turn: Ticket, share: _TenantShare) -> None:
         self._present.served = max(self._present.served, share.served)
         for other in self._shares.values() if self.waiting else ():
             if other.waiting and not self._is_ready(other):
@@ -321,7 +321,7 @@ class Turns:
         if turn.style:
             self._take_slot(turn, share)
 
-    def _take_slot(self, turn: Turn, share: _Share) -> None:
+    def _take_slot(self, turn: Ticket, share: _TenantShare) -> None:
         slot = self._taken.get(turn.style)
         if slot is None:
             self._present.slots_s = max(self._present.slots_s, share.slots_s)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from inference.errors import EngineUnavailable
 from inference.proxy import vllm
-from inference.wire.http_client import Upstream
+from inference.wire.http_client import HttpClient
 
 PATH = "/health"
 WITHIN_S = 2.0
@@ -16,7 +16,7 @@ type Health = Literal["up", "down", "silent"]
 class HealthChecks:
     """Checks of engines' health; who asks while a check runs gets its outcome, too."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: HttpClient) -> None:
         self._upstream = upstream
         self._running: dict[str, asyncio.Task[Health]] = {}
 
@@ -31,7 +31,7 @@ class HealthChecks:
     async def _check(self, url: str) -> Health:
         try:
             async with asyncio.timeout(WITHIN_S):
-                response = await self._upstream.get(url, PATH, vllm.standing_headers())
+                response = await self._upstream.get(url, PATH, vllm.request_headers())
         except EngineUnavailable:
             return "down"
         except TimeoutError:

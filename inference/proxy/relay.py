@@ -11,7 +11,7 @@ from secrets import token_hex
 from inference import telemetry
 from inference.contract import http_errors
 from inference.contract.http_errors import Headers
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place
 from inference.contract.usage import Usage
 from inference.errors import (
@@ -27,11 +27,11 @@ from inference.errors import (
 from inference.proxy import diagnosis, response_headers, vllm
 from inference.proxy.backends import Backend
 from inference.proxy.compilations import Compilation
-from inference.proxy.fair_queue import Turn
+from inference.proxy.fair_queue import Ticket
 from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
 from inference.proxy.vllm import WholeAnswer
-from inference.proxy.waiting import Search, admitted
+from inference.proxy.waiting import Failover, admit_request
 from inference.quota.admission import Caller, Grant
 from inference.wire.http_client import Response
 
@@ -55,22 +55,22 @@ def new_request_id() -> str:
     return f"req_{token_hex(16)}"
 
 
-async def relay(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Answer:
+async def relay_request(gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> Answer:
     """Return the answer once its first bytes are there. Raises DomainError; then nothing is billed.
 
     A streamed answer whose client hangs up is stopped, and billed what the engine reported until then. One
     that isn't streamed runs to its end and is billed whole: the engine reports its count only there.
     """
-    passage = _Passage(gateway, caller, asked, request_id)
+    passage = _ProxyRequest(gateway, caller, asked, request_id)
     return await (passage.begun() if asked.stream else passage.whole())
 
 
-async def counted(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> int:
+async def count_tokens(gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> int:
     """Return a close upper bound of a prompt's tokens: its texts' own count and what a template adds.
 
     It is a request of no tokens to every limit: admitted, and settled with nothing used.
     """
-    passage = _Passage(gateway, caller, asked, request_id)
+    passage = _ProxyRequest(gateway, caller, asked, request_id)
     await passage.admit()
     try:
         return min(await gateway.tokens.count(caller.tenant_id, asked), asked.prompt_bound())
@@ -78,10 +78,10 @@ async def counted(gateway: Gateway, caller: Caller, asked: Asked, request_id: st
         await passage.settle("complete")
 
 
-class _Passage:
+class _ProxyRequest:
     """One request on its way: once admitted it is settled exactly once, whatever happens."""
 
-    def __init__(self, gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> None:
+    def __init__(self, gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> None:
         self._gateway, self._caller, self._asked, self._request_id = gateway, caller, asked, request_id
         self._usage = Usage()
         self._grant: Grant | None = None
@@ -111,7 +111,7 @@ class _Passage:
 
     async def admit(self) -> Grant:
         """Return the grant; `settle` must follow."""
-        grant = self._grant = await admitted(self._gateway, self._caller, self._asked, self._request_id)
+        grant = self._grant = await admit_request(self._gateway, self._caller, self._asked, self._request_id)
         self._gateway.in_flight[grant.request_id] = (grant, self._usage)
         return grant
 
@@ -165,7 +165,7 @@ class _Passage:
         outcome, has_begun = "client_disconnect", False
         try:
             grant = await self.admit()
-            search = Search(self._gateway, grant, self._asked.model)
+            search = Failover(self._gateway, grant, self._asked.model)
             while True:
                 place, backend = await search.place()
                 turn, response = self._turn(place), None
@@ -224,7 +224,7 @@ class _Passage:
                 engine=self._grant.engine if self._grant else "", outcome=outcome,
             )  # fmt: skip
 
-    async def _sent(self, search: Search, place: Place, backend: Backend, turn: Turn) -> Response | None:
+    async def _sent(self, search: Failover, place: Place, backend: Backend, turn: Ticket) -> Response | None:
         """Return the answer once it has begun, or None where another place is the better choice by now.
 
         `leave` of the turn must follow, also after an error.
@@ -240,7 +240,7 @@ class _Passage:
                     return None  # its circuit has opened while this one waited
                 if self._compilation:
                     self._compilation.sent()
-                return await vllm.send(
+                return await vllm.send_request(
                     self._gateway.upstream, self._asked, self._grant, place, rank=turn.rank
                 )
         except EngineBusy as error:
@@ -275,10 +275,10 @@ class _Passage:
                 error.facts["adapter_state"] = self._grant.state or "loading"
         return "upstream_error" if has_begun or isinstance(error, EngineUnavailable) else "refused"
 
-    def _turn(self, place: Place) -> Turn:
+    def _turn(self, place: Place) -> Ticket:
         assert self._grant
         cost = self._grant.output_tokens * self._asked.choices
-        return Turn(self._caller.names.tenant, place.adapter, self._grant.weight, cost, self._asked.choices)
+        return Ticket(self._caller.names.tenant, place.adapter, self._grant.weight, cost, self._asked.choices)
 
     def _reader(self, place: Place) -> EventStream | WholeAnswer:
         assert self._grant

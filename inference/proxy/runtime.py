@@ -15,24 +15,24 @@ from django.conf import settings
 from django.db import OperationalError, close_old_connections
 from redis.exceptions import RedisError
 
-from adapters.public import demand, publish_routes
+from adapters.public import publish_routes, request_version
 from foundation import valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.token_pool import TokenPool
 from inference.contract.usage import Usage
 from inference.errors import GateUnavailable, UnknownKey
-from inference.proxy.backends import Routing
+from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
 from inference.proxy.compilations import Compilations
 from inference.proxy.health import HealthChecks
 from inference.quota import scripts
 from inference.quota.admission import Caller, Grant
-from inference.quota.ledger_drain import rebuild
-from inference.quota.refusals import Refusals
-from inference.quota.settlement import Meter
-from inference.wire.http_client import Upstream
-from inference.wire.valkey_client import Multiplexer
-from tenants.public import digests, find_owner, gate_publish, is_well_formed
+from inference.quota.ledger_drain import rebuild_counters
+from inference.quota.refusals import RefusalLimit
+from inference.quota.settlement import Settlement
+from inference.wire.http_client import HttpClient
+from inference.wire.valkey_client import ValkeyClient
+from tenants.public import digest_by_peppers, find_owner, is_well_formed, publish_snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +51,14 @@ class Gateway:
     """Connections to Valkey and the engines, which key belongs to whom, and what is in flight."""
 
     def __init__(self) -> None:
-        self.valkey = Multiplexer(settings.VALKEY_URL)
-        self.upstream = Upstream()
+        self.valkey = ValkeyClient(settings.VALKEY_URL)
+        self.upstream = HttpClient()
         self.admission = self.valkey.script(scripts.ADMISSION)
         self.claiming = self.valkey.script(scripts.CLAIM)
         self.unclaiming = self.valkey.script(scripts.UNCLAIMING)
-        self.meter = Meter(self.valkey)
-        self.routing = Routing(settings.WEB_WORKERS)
-        self.refusals = Refusals(self.valkey)
+        self.meter = Settlement(self.valkey)
+        self.routing = Backends(settings.WEB_WORKERS)
+        self.refusals = RefusalLimit(self.valkey)
         self.bodies = BodyMemory()
         self.tokens = TokenPool()
         self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
@@ -76,8 +76,8 @@ class Gateway:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self.keep(_supervised(self._beat))
-        self.keep(_supervised(self._watch))
+        self.keep(_restart_forever(self._beat))
+        self.keep(_restart_forever(self._watch))
         self.keep(self._thaw_all())
         return self
 
@@ -95,7 +95,7 @@ class Gateway:
         `stranger` returns the name in Valkey of who asks if it is nobody's. Raises TooManyRefusals for those
         to whom too much was refused, before PostgreSQL is asked.
         """
-        known = digests(secret)
+        known = digest_by_peppers(secret)
         for digest in known:
             if caller := self._owners.get(digest):
                 return caller
@@ -168,7 +168,7 @@ class Gateway:
 
     async def _demand(self, version_id: str) -> None:
         with suppress(GateUnavailable):  # who still waits asks again
-            await _beside(demand, version_id)
+            await _run_in_thread(request_version, version_id)
 
     async def _hold_claim(self, name: str) -> None:
         with suppress(GateUnavailable):
@@ -176,7 +176,7 @@ class Gateway:
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
         await self._thaw(valkey.shard(tenant_id))
-        await _beside(_publish, tenant_id, period)
+        await _run_in_thread(_publish, tenant_id, period)
 
     async def _thaw(self, tag: str) -> None:
         while left_ms := await self.meter.thaw(tag, grace_ms=GRACE_MS):  # noqa: ASYNC110 it is Valkey's clock
@@ -194,7 +194,7 @@ class Gateway:
             owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))
         else:
             self.refusals.check(stranger())
-            owner = await _beside(find_owner, digest)
+            owner = await _run_in_thread(find_owner, digest)
         if owner is None:
             return None
         caller = self._owners[digest] = Caller(*owner)
@@ -203,7 +203,7 @@ class Gateway:
         return caller
 
 
-async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
+async def _restart_forever(work: Callable[[], Awaitable[None]]) -> None:
     """Let something run for ever: what breaks it is logged, and it begins again."""
     while True:
         try:
@@ -220,7 +220,7 @@ async def _all_of(works: list[Awaitable[None]]) -> None:
             logger.error("a request's heartbeat failed", exc_info=fault)
 
 
-async def _beside[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a synchronous function returns, in a thread that gives its database connection back.
 
     Raises GateUnavailable when PostgreSQL or Valkey does not answer it.
@@ -239,6 +239,6 @@ async def _beside[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.k
 
 
 def _publish(tenant_id: UUID, period: str) -> None:
-    gate_publish(tenant_id)
+    publish_snapshot(tenant_id)
     publish_routes(tenant_id)
-    rebuild(valkey.client(), tenant_id, period)
+    rebuild_counters(valkey.client(), tenant_id, period)

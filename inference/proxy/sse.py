@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place, Route
 from inference.contract.usage import Usage
 from inference.errors import DomainError, EngineBroke
@@ -32,7 +32,7 @@ INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 class EventStream:
     """Turns the engine's bytes into the client's, and keeps the count in `usage`."""
 
-    def __init__(self, asked: Asked, route: Route, place: Place, usage: Usage) -> None:
+    def __init__(self, asked: ParsedRequest, route: Route, place: Place, usage: Usage) -> None:
         self._asked, self._route, self._place, self._usage = asked, route, place, usage
         self._internal, self._public = (
             b'"model":' + json.dumps(name, ensure_ascii=False).encode() for name in (place.model, route.name)

@@ -9,20 +9,20 @@ from hashlib import blake2b
 
 import orjson
 
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.quota.admission import Caller
-from inference.wire.valkey_client import Multiplexer
+from inference.wire.valkey_client import ValkeyClient
 
 SUSPECT_FOR_S = 300
 
 
-def fingerprint(asked: Asked) -> str:
+def fingerprint(asked: ParsedRequest) -> str:
     """Return what is the same each time when a request is sent again: all of it that reaches an engine."""
     what = orjson.dumps((asked.kind, asked.model, asked.fields))
     return blake2b(what, digest_size=16).hexdigest()
 
 
-async def suspect(valkey: Multiplexer, caller: Caller, asked: Asked) -> None:
+async def suspect(valkey: ValkeyClient, caller: Caller, asked: ParsedRequest) -> None:
     """Have a request refused for a while. Raises GateUnavailable."""
     key = caller.names.suspect + fingerprint(asked)
     await valkey.ask("SET", key, "1", "EX", SUSPECT_FOR_S)

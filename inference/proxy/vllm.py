@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place, Route
 from inference.contract.usage import Usage
 from inference.errors import (
@@ -28,7 +28,7 @@ from inference.errors import (
 )
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.quota.admission import Grant
-from inference.wire.http_client import Response, Upstream
+from inference.wire.http_client import HttpClient, Response
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
 RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own words
@@ -53,7 +53,9 @@ INSIDE = re.compile(
 )
 
 
-async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, rank: int) -> Response:
+async def send_request(
+    upstream: HttpClient, asked: ParsedRequest, grant: Grant, place: Place, *, rank: int
+) -> Response:
     """Return vLLM's answer once it has begun. Of prompts that wait it reads that of lowest rank first.
 
     Raises BadRequest with vLLM's reason, RequestFailed when it answered that it failed at this request, or
@@ -69,7 +71,7 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, 
     if asked.stream:
         # Every chunk carries the running usage, so that a hang-up is billed what was made.
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
-    headers = f"{standing_headers()}x-request-id: {grant.request_id}\r\n"
+    headers = f"{request_headers()}x-request-id: {grant.request_id}\r\n"
     response = await upstream.post(place.url, PATHS[asked.kind], headers, orjson.dumps(body))
     if response.status == 200:
         return response
@@ -80,7 +82,7 @@ async def send(upstream: Upstream, asked: Asked, grant: Grant, place: Place, *, 
 
 
 @lru_cache(maxsize=1)
-def standing_headers() -> str:
+def request_headers() -> str:
     """Return the header lines that every request to an engine has."""
     return f"authorization: Bearer {settings.ENGINE_API_KEY}\r\ncontent-type: application/json\r\n"
 
@@ -91,7 +93,7 @@ def _salt(tenant_id: UUID) -> str:
     return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]
 
 
-def refusal(status: int, body: bytes, asked: Asked, route: Route, place: Place) -> DomainError:
+def refusal(status: int, body: bytes, asked: ParsedRequest, route: Route, place: Place) -> DomainError:
     """Return our error for vLLM's: its own may carry disk paths and internal names.
 
     A complete 5xx is a fault of the request that got it, else one request could speak for the whole engine;
@@ -135,7 +137,7 @@ def _system_fingerprint(base_model: str, sha256: str) -> str:
 class WholeAnswer:
     """Turns the engine's JSON into the client's, at its end, and keeps the count in `usage`."""
 
-    def __init__(self, asked: Asked, route: Route, usage: Usage) -> None:
+    def __init__(self, asked: ParsedRequest, route: Route, usage: Usage) -> None:
         self._asked, self._route, self._usage = asked, route, usage
         self._parts: list[bytes] = []
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from foundation import months
-from inference.contract.prompt_length import least_tokens
-from inference.contract.requests import Asked
+from inference.contract.prompt_length import min_tokens
+from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place, Route, read_route
 from inference.errors import (
     AdapterAbsent,
@@ -29,10 +29,19 @@ from inference.errors import (
     UnknownModel,
 )
 from inference.proxy.backends import Backend
-from inference.proxy.fair_queue import Turn
+from inference.proxy.fair_queue import Ticket
 from inference.proxy.runtime import Gateway
 from inference.proxy.suspects import SUSPECT_FOR_S, fingerprint
-from inference.quota.admission import Caller, Cold, Crude, Grant, Loading, OtherMonth, admit, period_at
+from inference.quota.admission import (
+    AdapterNotLoaded,
+    CacheMiss,
+    Caller,
+    Grant,
+    PeriodRollover,
+    PromptEstimateTooHigh,
+    admit,
+    period_at,
+)
 
 BASE = "base"  # everybody has this name
 LOOK_EVERY_S = 0.25
@@ -46,10 +55,10 @@ WAITING_MAX_BYTES_PER_TENANT = 16 * 1024 * 1024
 BREAKS_MAX = 2  # of engines with one request in their hands: what it asks may be what breaks them
 
 
-async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: str) -> Grant:
+async def admit_request(gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> Grant:
     """Return a grant, after a wait if the style is on its way. Raises DomainError; then nothing is held."""
     prompt, period = asked.prompt_bound(), months.current()
-    least = min(prompt, least_tokens(asked, gateway.longest_token))
+    least = min(prompt, min_tokens(asked, gateway.longest_token))
     warm = exact = False
     load_until_s, mark = 0.0, fingerprint(asked)
     while True:
@@ -59,15 +68,15 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
                 prompt=prompt, least=least, exact=exact, output=asked.output_tokens, choices=asked.choices,
                 period=period, fingerprint=mark,
             )  # fmt: skip
-        except Cold as error:
+        except CacheMiss as error:
             if warm:
                 raise GateUnavailable from error
             await gateway.warm(caller.tenant_id, period)
             warm = True
-        except Loading as loading:
+        except AdapterNotLoaded as loading:
             load_until_s = load_until_s or time.monotonic() + LOAD_PATIENCE_S
             await _load(gateway, caller, asked, loading, until_s=load_until_s)
-        except OtherMonth as error:
+        except PeriodRollover as error:
             period = period_at(error.now_ms)
         except ContextTooLong as error:
             error.facts["param"] = asked.prompt_field
@@ -75,7 +84,7 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
         except Limited as error:
             error.facts["is_counted"] = exact
             raise
-        except Crude:
+        except PromptEstimateTooHigh:
             # The byte bound is crude; where it matters, the base model's own tokenizer decides.
             prompt, exact = min(prompt, await gateway.tokens.count(caller.tenant_id, asked)), True
             least = min(prompt, least)
@@ -84,7 +93,9 @@ async def admitted(gateway: Gateway, caller: Caller, asked: Asked, request_id: s
             return grant
 
 
-async def _load(gateway: Gateway, caller: Caller, asked: Asked, loading: Loading, *, until_s: float) -> None:
+async def _load(
+    gateway: Gateway, caller: Caller, asked: ParsedRequest, loading: AdapterNotLoaded, *, until_s: float
+) -> None:
     """Have a style loaded; return once its name leads anywhere else. Raises StyleLoading after a while."""
     route: Route | None = loading.route
     with _waiting(gateway, caller.tenant_id, asked.body_bytes):
@@ -121,11 +132,11 @@ def _waiting(gateway: Gateway, tenant_id: UUID, body_bytes: int) -> Iterator[Non
             del requests[tenant_id], sizes[tenant_id]
 
 
-class Search:
+class Failover:
     """Where an admitted request may go: one place after the other, and after a wait the same ones again."""
 
     _attempt: asyncio.Timeout
-    _turn: Turn
+    _turn: Ticket
 
     def __init__(self, gateway: Gateway, grant: Grant, model: str) -> None:
         self._gateway, self._grant, self._model = gateway, grant, model
@@ -167,13 +178,13 @@ class Search:
         if not self._has_healthy(self._route, without=self._failed):
             raise error
 
-    async def left(self, turn: Turn) -> None:
+    async def left(self, turn: Ticket) -> None:
         """Note that an attempt was ended since its engine isn't healthy; raises where `failed` would."""
         if turn.is_at_work:
             self._count_break()
         await self.look_again()
 
-    def watch(self, attempt: asyncio.Timeout, turn: Turn) -> None:
+    def watch(self, attempt: asyncio.Timeout, turn: Ticket) -> None:
         """Let an attempt be ended, until `unwatch`, when its engine isn't healthy any more and another is."""
         self._attempt, self._turn = attempt, turn
         self._gateway.unanswered[self._grant.request_id] = self._look_around

@@ -17,7 +17,7 @@ from inference.wire.valkey_client import Script
 LEASE_MS = 30_000
 
 
-class Names(NamedTuple):
+class ValkeyKeys(NamedTuple):
     """The keys in Valkey that a request of one caller touches.
 
     `account`, `hold` and `suspect` lack their end.
@@ -45,10 +45,10 @@ class Caller:
     key_id: UUID
 
     @cached_property
-    def names(self) -> Names:
+    def names(self) -> ValkeyKeys:
         """The names of its keys in Valkey, made once."""
         tenant, key, tag = str(self.tenant_id), str(self.key_id), valkey.shard(self.tenant_id)
-        return Names(
+        return ValkeyKeys(
             tenant, key, valkey.limits_key(tenant), valkey.key_key(tenant, key), valkey.styles_key(tenant),
             valkey.account_key(tenant, ""), valkey.bucket_key(tenant),
             valkey.hold_key(tenant, ""), valkey.leases_key(tag), valkey.stream_of(tag),
@@ -102,16 +102,16 @@ class Grant:
     state: State | None = None
 
 
-class Cold(Exception):
+class CacheMiss(Exception):
     """Valkey does not know this tenant (any more): publish it, then ask again."""
 
 
-class Crude(Exception):
+class PromptEstimateTooHigh(Exception):
     """The prompt's byte bound is too crude for an answer: count its tokens, then ask again."""
 
 
 @dataclass(frozen=True)
-class Loading(Exception):
+class AdapterNotLoaded(Exception):
     """The style is on no engine now: have it loaded, then ask again. `field` is the name that leads to it."""
 
     field: str
@@ -119,7 +119,7 @@ class Loading(Exception):
 
 
 @dataclass(frozen=True)
-class OtherMonth(Exception):
+class PeriodRollover(Exception):
     """By Valkey's clock it is another month; ask again with that one."""
 
     now_ms: int
@@ -157,7 +157,7 @@ async def admit(
     answer = await script(
         keys,
         (request_id, names.tenant, names.key, model, prompt, output, choices, period,
-         *_milliseconds(period), LEASE_MS, int(exact), hundredth(model, user or request_id),
+         *_milliseconds(period), LEASE_MS, int(exact), canary_bucket(model, user or request_id),
          prompt if least is None else least),
     )  # fmt: skip
     if answer[0] != "admitted":
@@ -169,7 +169,7 @@ async def admit(
     )  # fmt: skip
 
 
-def hundredth(model: str, user: str) -> int:
+def canary_bucket(model: str, user: str) -> int:
     """Return which hundredth of a style's users one is in, 0 … 99; the same by the style's short name."""
     style = model.rpartition("/")[2]
     return crc32(f"{style} {user}".encode()) % 100
@@ -198,13 +198,13 @@ DENIED = {"suspended": errors.Suspended, "revoked": errors.RevokedKey, "expired"
 def _refusal(answer: list[Any], *, model: str, period: str, sequences: int) -> Exception:
     verdict, *facts = answer
     refusals: dict[str, Callable[[], Exception]] = {
-        "cold": Cold,
-        "crude": Crude,
-        "other_month": lambda: OtherMonth(facts[0]),
+        "cold": CacheMiss,
+        "crude": PromptEstimateTooHigh,
+        "other_month": lambda: PeriodRollover(facts[0]),
         "denied": lambda: DENIED[facts[0]](),  # noqa: PLW0108 only then is there such a fact
         "unknown_model": lambda: errors.UnknownModel(model=model, param="model"),
         "too_long": lambda: errors.ContextTooLong(max_model_len=facts[0]),
-        "loading": lambda: Loading(facts[0], read_route(facts[1])),
+        "loading": lambda: AdapterNotLoaded(facts[0], read_route(facts[1])),
         "suspect": lambda: errors.SuspectRequest(wait_s=max(1, -(-facts[0] // 1000))),
         "sequences": lambda: errors.TooManySequences(sequences=sequences, allowed=facts[0], param="n"),
         "limited": lambda: _limit_reached(answer, period, sequences),

@@ -16,7 +16,7 @@ from foundation import valkey
 from inference.contract.route import read_route
 from inference.quota.admission import read_prices
 from inference.quota.scripts import FORGETTING, REBUILDING
-from tenants.public import Event, record, used
+from tenants.public import Event, record_events, usage_of
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
@@ -30,7 +30,7 @@ DEAD_AFTER_MS = 3_600_000  # a drain that lives asks every few seconds
 REBUILDS = 50  # each as long as a few reads take; none is needed twice but while requests end
 
 
-def drain(client: Store, consumer: str) -> int:
+def drain_usage(client: Store, consumer: str) -> int:
     """Move usage events from Valkey into the ledger; return how many were new. Safe from many processes.
 
     An event leaves its stream only after PostgreSQL has it; one that was taken by a process that died is
@@ -55,7 +55,7 @@ def prune_consumers(client: Store) -> int:
     return sum(script([valkey.stream_of(tag)], [GROUP, DEAD_AFTER_MS]) for tag in valkey.tags())
 
 
-def rebuild(client: Store, tenant_id: UUID, period: str) -> None:
+def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger and the events that are still on their way to it.
 
     Raises TimeoutError when the tenant's requests in flight end one after the other all the while.
@@ -76,7 +76,7 @@ def _known(client: Store, tenant_id: UUID, period: str) -> tuple[str, list[str |
     own = [fields for _, fields in client.xrange(stream, max=last) if fields.get("tenant") == str(tenant_id)]
     # What can never be recorded is left for the drain to set apart.
     _record([event for fields in own if (event := _readable_event(fields))], lambda event: None)
-    totals = used(tenant_id, period)
+    totals = usage_of(tenant_id, period)
     counters = {"used": totals.tokens, "spent": totals.nanousd}
     counters |= {f"used:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
     counters |= {f"spent:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
@@ -110,7 +110,7 @@ def _record(events: list[Event], refused: Callable[[Event], None]) -> int:
     Raises what is no event's fault: PostgreSQL is away or asks to try again, or its schema is another one.
     """
     try:
-        return record(events)
+        return record_events(events)
     except (OperationalError, InterfaceError, ProgrammingError):
         raise
     except Exception:  # noqa: BLE001 what one event can do to a batch is not known beforehand

@@ -11,16 +11,16 @@ from contextlib import suppress
 
 from inference.errors import GateUnavailable, TooManyRefusals
 from inference.quota.scripts import REFUSALS
-from inference.wire.valkey_client import Multiplexer
+from inference.wire.valkey_client import ValkeyClient
 
 BODY_BYTES_PER_REFUSAL = 64 * 1024  # a refused body of so many bytes counts once more: reading it is work
 REMEMBERED_MAX = 10_000
 
 
-class Refusals:
+class RefusalLimit:
     """Who is refused everything until when, because too much was refused to them."""
 
-    def __init__(self, valkey: Multiplexer) -> None:
+    def __init__(self, valkey: ValkeyClient) -> None:
         self._script = valkey.script(REFUSALS)
         self._until_s: OrderedDict[str, float] = OrderedDict()
 

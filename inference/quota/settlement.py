@@ -13,7 +13,7 @@ from inference import telemetry
 from inference.contract.usage import Usage
 from inference.quota.admission import LEASE_MS, Grant, read_prices
 from inference.quota.scripts import EXTENSION, RESTORING, SETTLEMENT, THAWING
-from inference.wire.valkey_client import Multiplexer
+from inference.wire.valkey_client import ValkeyClient
 from tenants.public import cost_nanousd
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
@@ -22,10 +22,10 @@ type Store = Any
 logger = logging.getLogger(__name__)
 
 
-class Meter:
+class Settlement:
     """The scripts that follow an admitted request: extend its hold, settle it, put it back after a flush."""
 
-    def __init__(self, client: Multiplexer) -> None:
+    def __init__(self, client: ValkeyClient) -> None:
         self._client = client
         self._settlement, self._extension = client.script(SETTLEMENT), client.script(EXTENSION)
         self._restoring, self._thawing = client.script(RESTORING), client.script(THAWING)
@@ -96,7 +96,7 @@ def _written(grant: Grant) -> str:
     return " ".join(map(str, grant.prices))
 
 
-def sweep(client: Store, *, most: int = 1000) -> int:
+def sweep_expired_holds(client: Store, *, most: int = 1000) -> int:
     """Settle requests whose lease is over (their process died) by their last heartbeat; return how many."""
     now = _milliseconds(client)
     script = client.register_script(SETTLEMENT)

@@ -24,7 +24,7 @@ BUFFERED_MAX_BYTES = 256 * 1024
 type Address = tuple[str, str, int]
 
 
-class Upstream:
+class HttpClient:
     """Connections to all engines of a process."""
 
     def __init__(self) -> None:

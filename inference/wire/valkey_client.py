@@ -20,10 +20,10 @@ from inference.errors import GateUnavailable
 CONNECT_WITHIN_S = 2
 ANSWER_WITHIN_S = 5
 
-type Word = str | bytes | int | float
+type Arg = str | bytes | int | float
 
 
-class Multiplexer:
+class ValkeyClient:
     """Sends commands over one connection that is opened, and opened again, when it is needed.
 
     `ask` raises GateUnavailable when Valkey can't be reached, breaks off (the command may have been run) or
@@ -32,10 +32,10 @@ class Multiplexer:
 
     def __init__(self, url: str) -> None:
         self._address: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
-        self._wire: _Wire | None = None
-        self._opening: asyncio.Task[_Wire] | None = None
+        self._wire: _Connection | None = None
+        self._opening: asyncio.Task[_Connection] | None = None
 
-    async def ask(self, *words: Word) -> Any:
+    async def ask(self, *words: Arg) -> Any:
         """Return Valkey's answer to one command: text, a number, a list, or None."""
         try:
             wire = self._wire
@@ -60,19 +60,19 @@ class Multiplexer:
             self._wire.close()
             await self._wire.gone.wait()
 
-    async def _opened(self) -> "_Wire":
+    async def _opened(self) -> "_Connection":
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
             self._opening.add_done_callback(self._forget_opening)
         # One caller that is cancelled must not take the connection from the others.
         return await asyncio.shield(self._opening)
 
-    def _forget_opening(self, opening: "asyncio.Task[_Wire]") -> None:
+    def _forget_opening(self, opening: "asyncio.Task[_Connection]") -> None:
         self._opening = None
         if not opening.cancelled():
             opening.exception()  # nobody may be left who asked
 
-    async def _open(self) -> "_Wire":
+    async def _open(self) -> "_Connection":
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
                 wire = await self._connected()
@@ -86,15 +86,15 @@ class Multiplexer:
         self._wire = wire
         return wire
 
-    async def _connected(self) -> "_Wire":
+    async def _connected(self) -> "_Connection":
         to, loop = self._address, asyncio.get_running_loop()
         if path := to.get("path"):
-            return (await loop.create_unix_connection(_Wire, path))[1]
+            return (await loop.create_unix_connection(_Connection, path))[1]
         secure = ssl.create_default_context() if "connection_class" in to else None
         host, port = to.get("host", "localhost"), to.get("port", 6379)
-        return (await loop.create_connection(_Wire, host, port, ssl=secure))[1]
+        return (await loop.create_connection(_Connection, host, port, ssl=secure))[1]
 
-    async def _introduce(self, wire: "_Wire") -> None:
+    async def _introduce(self, wire: "_Connection") -> None:
         if password := self._address.get("password"):
             await wire.ask(_packed("AUTH", self._address.get("username") or "default", password))
         if database := self._address.get("db"):
@@ -104,11 +104,11 @@ class Multiplexer:
 class Script:
     """A Lua script, sent by its hash; by its source when Valkey does not know it (any more)."""
 
-    def __init__(self, valkey: Multiplexer, source: str) -> None:
+    def __init__(self, valkey: ValkeyClient, source: str) -> None:
         self._valkey, self._source = valkey, source
         self._hash = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, keys: tuple[Word, ...], args: tuple[Word, ...]) -> Any:
+    async def __call__(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> Any:
         """Return what the script returns."""
         try:
             return await self._valkey.ask("EVALSHA", self._hash, len(keys), *keys, *args)
@@ -116,7 +116,7 @@ class Script:
             return await self._valkey.ask("EVAL", self._source, len(keys), *keys, *args)
 
 
-class _Wire(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """One connection: answers come in the order of the questions."""
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ class _Wire(asyncio.Protocol):
             self._watch = self._loop.call_later(1, self._look)
 
 
-def _packed(*words: Word) -> bytes:
+def _packed(*words: Arg) -> bytes:
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub wants exactly one word
     return packed
 

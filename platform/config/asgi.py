@@ -12,7 +12,7 @@ django.setup()
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.api.app import door, lifespan  # noqa: E402
+from inference.api.app import app, lifespan  # noqa: E402
 
 pages = ASGIHandler()
 OF_THE_API = ("/v1", "/health")
@@ -27,7 +27,7 @@ async def site(
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
     elif scope["type"] == "http" and (scope["path"].startswith("/v1/") or scope["path"] in OF_THE_API):
-        await door(scope, receive, send)
+        await app(scope, receive, send)
     elif scope["type"] == "http":
         await pages(scope, receive, send)
 

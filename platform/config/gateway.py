@@ -10,7 +10,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "config.gateway_settings"
 django.setup()
 
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.api.app import door, lifespan  # noqa: E402
+from inference.api.app import app, lifespan  # noqa: E402
 
 
 async def api(
@@ -22,7 +22,7 @@ async def api(
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
     elif scope["type"] == "http":
-        await door(scope, receive, send)
+        await app(scope, receive, send)
 
 
 application = behind_trusted_proxies(api)

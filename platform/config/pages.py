@@ -12,7 +12,7 @@ from django.utils import timezone
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from adapters.public import showcase
+from adapters.public import public_styles
 from foundation import valkey
 
 SECURITY_TXT_HOLDS = timedelta(days=180)  # RFC 9116 advises less than a year
@@ -22,7 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Send members to their styles; tell strangers what this is."""
     if request.user.is_authenticated:
         return redirect("adapters:catalogue")
-    return render(request, "home.html", {"styles": showcase(), "api_base": f"{settings.SITE_URL}/v1"})
+    return render(request, "home.html", {"styles": public_styles(), "api_base": f"{settings.SITE_URL}/v1"})
 
 
 def security_txt(request: HttpRequest) -> HttpResponse:

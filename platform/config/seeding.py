@@ -18,28 +18,28 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from adapters.public import (
-    About,
     AdapterVersion,
     Style,
+    StyleDescription,
     begin_upload,
+    enqueue_advance,
     finish_upload,
     is_answering,
-    ring_advance,
-    select,
+    select_style,
     set_public,
 )
 from foundation.errors import DomainError, NotFound, Unavailable
 from tenants.public import (
     Tenant,
     User,
-    found_tenant,
-    house,
-    issue,
-    key_opens,
+    create_tenant,
+    first_party_tenant,
+    issue_key,
     limits_of,
-    newest_plan,
-    subscribe,
+    newest_plan_version,
+    subscribe_tenant,
     tenant_of,
+    verify_key,
 )
 
 SHIPPED = settings.BASE_DIR / "engine" / "styles"
@@ -80,7 +80,7 @@ def seed(styles: Path, remembered: Path, *, say: Say) -> None:
     known = {"login": EMAIL, "password": password, "api_key": _key(tenant, user, known.get("api_key", ""))}
     remembered.write_text(json.dumps(known))
     for style in publish(styles, say=say):
-        select(tenant, style)
+        select_style(tenant, style)
 
 
 def publish(styles: Path, *, say: Say) -> list[Style]:
@@ -132,17 +132,17 @@ def _workspace(user: User) -> Tenant:
     try:
         tenant = tenant_of(user)
     except NotFound:
-        tenant = found_tenant(user, name="Demo")
+        tenant = create_tenant(user, name="Demo")
     if limits_of(tenant, timezone.now()).plan != PLAN:
-        subscribe(tenant, newest_plan(PLAN))
+        subscribe_tenant(tenant, newest_plan_version(PLAN))
     return tenant
 
 
 def _key(tenant: Tenant, user: User, secret: str) -> str:
     """Return the remembered key while it is live and this tenant's, else a new one."""
-    if key_opens(secret, tenant):
+    if verify_key(secret, tenant):
         return secret
-    return issue(tenant, name="Demo", by=user)[1]
+    return issue_key(tenant, name="Demo", by=user)[1]
 
 
 def _require_our_model(folder: Path) -> None:
@@ -156,7 +156,7 @@ def _require_our_model(folder: Path) -> None:
 def _shipped(folder: Path) -> Style:
     """Return the house's style of a folder, uploaded if no version of it serves or is on its way."""
     about = json.loads((folder / "style.json").read_text())
-    style = Style.objects.filter(owner=house(), slug=about["slug"]).first()
+    style = Style.objects.filter(owner=first_party_tenant(), slug=about["slug"]).first()
     if style is None or not _hopeful(style):
         style = _upload(folder, about)
     if not style.is_public:
@@ -170,7 +170,7 @@ def _hopeful(style: Style) -> bool:
 
 def _upload(folder: Path, about: dict[str, Any]) -> Style:
     files = {name: (folder / name).stat().st_size for name in FILES}
-    version, uploads = begin_upload(house(), None, About(**about), files)
+    version, uploads = begin_upload(first_party_tenant(), None, StyleDescription(**about), files)
     for upload in uploads:
         answer = urllib3.request(
             "POST",
@@ -184,7 +184,7 @@ def _upload(folder: Path, about: dict[str, Any]) -> Style:
                 f"The storage at {host} answered {answer.status} to the upload of {upload.file}."
             )
     finish_upload(version)
-    ring_advance(version.pk)
+    enqueue_advance(version.pk)
     return version.style
 
 

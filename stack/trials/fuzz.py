@@ -51,7 +51,7 @@ def trial(
     restart: Callable[[], None] | None = None,
 ) -> Verdict:
     """Let validation and a running engine judge mutants; somebody revives the engine that `restart` kills."""
-    base = base_model_reader.describe(Path(variables["BASE_MODEL_DIR"]), variables["BASE_MODEL"])
+    base = base_model_reader.read_base_model(Path(variables["BASE_MODEL_DIR"]), variables["BASE_MODEL"])
     styles = trained(STYLES, base)
     cases = Cases(seed, base, styles, int(variables["ENGINE_MAX_LORA_RANK"]))
     present = witnesses(styles, notes / "adapters")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from adapters.validation import BaseShape, Finding, autofix, examine
+from adapters.validation import BaseShape, Finding, autofix, validate_adapter
 from adapters.validation.findings import CLOSING
 from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
 from stack.trials.mutations import Mutant, mutant
@@ -70,9 +70,9 @@ class Cases:
 
     def _converted(self, number: int, made: Mutant) -> list[Case]:
         """A conversion may leave only what is wrong with the weights themselves."""
-        if not examine(made.config, made, self.base, self.max_rank).conversions:
+        if not validate_adapter(made.config, made, self.base, self.max_rank).conversions:
             return []
-        plan = autofix.plan(made.config, made, self.base, self.max_rank)
+        plan = autofix.plan_autofix(made.config, made, self.base, self.max_rank)
         if plan is None:
             return [Case(number, made, fault="a conversion was offered that can't be made")]
         mutations = (*made.mutations, CONVERTED)
@@ -83,7 +83,7 @@ class Cases:
 
     def _examined(self, made: Mutant) -> tuple[tuple[Finding, ...], str]:
         began = time.monotonic()
-        findings = examine(made.config, made, self.base, self.max_rank).findings
+        findings = validate_adapter(made.config, made, self.base, self.max_rank).findings
         return findings, _fault(findings, time.monotonic() - began)
 
 

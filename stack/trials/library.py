@@ -51,7 +51,7 @@ def make(*, tenant: str, folders: list[str], count: int, public: bool) -> list[s
     for style, version in zip(styles, versions, strict=True):
         style.live_version = version
     Style.objects.bulk_update(styles, ["live_version"], ROWS_AT_ONCE)
-    publisher.all_changed()
+    publisher.mark_all_changed()
     return [style.model_name for style in styles]
 
 

@@ -15,9 +15,9 @@ django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
 
-from adapters.public import Style, select  # noqa: E402
+from adapters.public import Style, select_style  # noqa: E402
 from tenants.models import Plan, PlanVersion  # noqa: E402
-from tenants.public import found_tenant, issue, subscribe  # noqa: E402
+from tenants.public import create_tenant, issue_key, subscribe_tenant  # noqa: E402
 
 PLAN = "trial"
 WIDE = 10_000_000  # no minute's limit is meant to be met: the trials are about the month's
@@ -31,11 +31,11 @@ def main() -> None:
 def made(*, name: str, monthly_tokens: int) -> dict[str, object]:
     """Return a new tenant with a hard cap of its own, every public style selected, and a key."""
     user = get_user_model().objects.create_user(f"{name}-{token_hex(4)}@polyscribe.example")
-    tenant = found_tenant(user, name=f"Trial {name}")
-    subscribe(tenant, plan_version(monthly_tokens))
+    tenant = create_tenant(user, name=f"Trial {name}")
+    subscribe_tenant(tenant, plan_version(monthly_tokens))
     for style in Style.objects.filter(is_public=True):
-        select(tenant, style)
-    _, secret = issue(tenant, name="trial", by=user)
+        select_style(tenant, style)
+    _, secret = issue_key(tenant, name="trial", by=user)
     return {"id": str(tenant.pk), "name": name, "monthly_tokens": monthly_tokens, "api_key": secret}
 
 

@@ -19,20 +19,28 @@ class KeyAction(StrEnum):
     REVOKE = "revoke"
 
 
-class Whose(StrEnum):
+class Ownership(StrEnum):
     """Whose keys an action is allowed on."""
 
     OWN = "own"
     ANY = "any"
 
 
-ALLOWED: dict[str, dict[KeyAction, Whose]] = {
-    Role.OWNER: {KeyAction.ISSUE: Whose.ANY, KeyAction.LIMIT: Whose.ANY, KeyAction.REVOKE: Whose.ANY},
-    Role.MEMBER: {KeyAction.ISSUE: Whose.OWN, KeyAction.LIMIT: Whose.OWN, KeyAction.REVOKE: Whose.OWN},
+ALLOWED: dict[str, dict[KeyAction, Ownership]] = {
+    Role.OWNER: {
+        KeyAction.ISSUE: Ownership.ANY,
+        KeyAction.LIMIT: Ownership.ANY,
+        KeyAction.REVOKE: Ownership.ANY,
+    },
+    Role.MEMBER: {
+        KeyAction.ISSUE: Ownership.OWN,
+        KeyAction.LIMIT: Ownership.OWN,
+        KeyAction.REVOKE: Ownership.OWN,
+    },
 }
 
 
-def may(user: User, tenant: Tenant, action: KeyAction, key: ApiKey | None = None) -> bool:
+def is_allowed(user: User, tenant: Tenant, action: KeyAction, key: ApiKey | None = None) -> bool:
     """Return whether a person may do something to a workspace's key; without one, to a key of their own."""
     role = Membership.objects.filter(user=user, tenant=tenant).values_list("role", flat=True).first()
     return _allows(role, action, is_own=key is None or key.created_by_id == user.pk)
@@ -49,4 +57,4 @@ def manageable(user: User, tenant: Tenant, keys: list[ApiKey]) -> dict[KeyAction
 
 def _allows(role: str | None, action: KeyAction, *, is_own: bool) -> bool:
     whose = ALLOWED.get(role or "", {}).get(action)
-    return whose == Whose.ANY or (whose == Whose.OWN and is_own)
+    return whose == Ownership.ANY or (whose == Ownership.OWN and is_own)

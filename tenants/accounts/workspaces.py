@@ -43,7 +43,7 @@ class ReservedName(Invalid):
     code = "reserved_name"
 
 
-def found_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
+def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
     """Return a new tenant on the free plan that a user owns. Without a slug, one is made from the name.
 
     Raises ReservedName; and SlugTaken or BadSlug for a given slug.
@@ -53,7 +53,7 @@ def found_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
     with transaction.atomic():
         tenant = _with_slug(name, slug) if slug else _with_slug_of(name)
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
-        _furnish(tenant, plans.FREE)
+        _set_up(tenant, plans.FREE)
     return tenant
 
 
@@ -65,18 +65,18 @@ def tenant_of(user: User) -> Tenant:
     return tenant
 
 
-def house() -> Tenant:
+def first_party_tenant() -> Tenant:
     """Return the house, the tenant that owns the public styles; made when it isn't there yet."""
     with transaction.atomic():
         tenant, created = Tenant.objects.get_or_create(
             is_house=True, defaults={"name": HOUSE_NAME, "slug": HOUSE_SLUG}
         )
         if created:
-            _furnish(tenant, plans.STUDIO)
+            _set_up(tenant, plans.STUDIO)
     return tenant
 
 
-def subscribe(tenant: Tenant, version: PlanVersion, *, at: datetime | None = None) -> Subscription:
+def subscribe_tenant(tenant: Tenant, version: PlanVersion, *, at: datetime | None = None) -> Subscription:
     """Return a new open subscription from a moment on (now); the one before ends there.
 
     Raises Conflict when the present one began later than that.
@@ -89,7 +89,7 @@ def subscribe(tenant: Tenant, version: PlanVersion, *, at: datetime | None = Non
         if before:
             Subscription.objects.filter(pk=before.pk).update(ends_at=at)
         subscription = Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=at)
-        snapshot.changed(tenant.pk)
+        snapshot.bump_generation(tenant.pk)
     return subscription
 
 
@@ -102,16 +102,16 @@ def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
     """Cap what a tenant may spend a month, from the next request on; None takes its own cap away."""
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant.pk).update(monthly_nanousd=monthly_nanousd)
-        snapshot.changed(tenant.pk)
+        snapshot.bump_generation(tenant.pk)
     tenant.refresh_from_db(fields=["monthly_nanousd"])
 
 
-def suspend(tenant: Tenant) -> None:
+def suspend_tenant(tenant: Tenant) -> None:
     """Stop serving a tenant from the next request on; its data stays."""
     _suspended(tenant, timezone.now())
 
 
-def resume(tenant: Tenant) -> None:
+def resume_tenant(tenant: Tenant) -> None:
     """Serve a suspended tenant again."""
     _suspended(tenant, None)
 
@@ -119,12 +119,12 @@ def resume(tenant: Tenant) -> None:
 def _suspended(tenant: Tenant, since: datetime | None) -> None:
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None).update(suspended_at=since)
-        snapshot.changed(tenant.pk)
+        snapshot.bump_generation(tenant.pk)
     tenant.refresh_from_db(fields=["suspended_at"])
 
 
-def _furnish(tenant: Tenant, plan: str) -> None:
-    subscribe(tenant, plans.newest(plan))
+def _set_up(tenant: Tenant, plan: str) -> None:
+    subscribe_tenant(tenant, plans.newest_plan_version(plan))
     lifecycle.studio_key(tenant)
 
 

@@ -40,7 +40,7 @@ class KeyLimits(TypedDict, total=False):
     parallel_requests: int | None
 
 
-def issue(
+def issue_key(
     tenant: Tenant,
     *,
     name: str,
@@ -54,7 +54,7 @@ def issue(
         key = ApiKey.objects.create(
             tenant=tenant,
             name=name,
-            digest=digest(secret),
+            digest=digest_key(secret),
             pepper=_newest_pepper(),
             prefix=secret[: len(PREFIX) + 4],
             last4=secret[-4:],
@@ -62,30 +62,32 @@ def issue(
             created_by=by,
             **limits,
         )
-        snapshot.changed(tenant.pk)
+        snapshot.bump_generation(tenant.pk)
     return key, secret
 
 
-def limit(key: ApiKey, **limits: Unpack[KeyLimits]) -> None:
+def limit_key(key: ApiKey, **limits: Unpack[KeyLimits]) -> None:
     """Set a key's own limits; those that are not named stay. They hold from the very next request on."""
     with transaction.atomic():
         ApiKey.objects.filter(pk=key.pk).update(**limits)
-        snapshot.changed(key.tenant_id)
+        snapshot.bump_generation(key.tenant_id)
     key.refresh_from_db(fields=list(limits))
 
 
-def opens(secret: str, tenant: Tenant) -> bool:
+def verify_key(secret: str, tenant: Tenant) -> bool:
     """Return whether a secret is a live key of a tenant, as PostgreSQL knows it."""
     live = ApiKey.objects.live(timezone.now())
-    return is_well_formed(secret) and live.filter(tenant=tenant, digest__in=digests(secret)).exists()
+    return (
+        is_well_formed(secret) and live.filter(tenant=tenant, digest__in=digest_by_peppers(secret)).exists()
+    )
 
 
-def revoke(key: ApiKey) -> bool:
+def revoke_key(key: ApiKey) -> bool:
     """End a key for good, from the very next request on; return False if it was revoked before."""
     with transaction.atomic():
         now = timezone.now()
         revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
-        snapshot.changed(key.tenant_id)
+        snapshot.bump_generation(key.tenant_id)
     key.refresh_from_db(fields=["revoked_at"])
     return bool(revoked)
 
@@ -97,7 +99,7 @@ def studio_key(tenant: Tenant) -> ApiKey:
         with transaction.atomic():
             key, created = ApiKey.objects.get_or_create(tenant=tenant, digest=None, defaults={"name": STUDIO})
             if created:
-                snapshot.changed(tenant.pk)
+                snapshot.bump_generation(tenant.pk)
     return key
 
 
@@ -122,7 +124,7 @@ def check_digits(body: str) -> str:
     return digits
 
 
-def digest(secret: str, pepper_number: int | None = None) -> str:
+def digest_key(secret: str, pepper_number: int | None = None) -> str:
     """Return the HMAC-SHA256 of a secret in hex, under the newest pepper or the given one.
 
     Raises KeyError for a pepper that API_KEY_PEPPERS no longer holds.
@@ -131,9 +133,9 @@ def digest(secret: str, pepper_number: int | None = None) -> str:
     return hmac.digest(settings.API_KEY_PEPPERS[number], secret.encode(), "sha256").hex()
 
 
-def digests(secret: str) -> list[str]:
+def digest_by_peppers(secret: str) -> list[str]:
     """Return a secret's digests under every pepper, newest first: a key may be older than the newest."""
-    return [digest(secret, number) for number in sorted(settings.API_KEY_PEPPERS, reverse=True)]
+    return [digest_key(secret, number) for number in sorted(settings.API_KEY_PEPPERS, reverse=True)]
 
 
 def _newest_pepper() -> int:

@@ -17,7 +17,7 @@ type Rows = Iterable[tuple[int, ...]]  # version number, requests, errors, empty
 
 
 @dataclass(frozen=True)
-class Figures:
+class VersionFigures:
     """Finished requests of one version: how many, how many failed or wrote nothing, the tokens written."""
 
     requests: int = 0
@@ -25,8 +25,10 @@ class Figures:
     empty: int = 0
     completion_tokens: int = 0
 
-    def __add__(self, other: "Figures") -> "Figures":
-        return Figures(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: "VersionFigures") -> "VersionFigures":
+        return VersionFigures(
+            *(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
+        )
 
     @property
     def error_percent(self) -> float:
@@ -45,7 +47,7 @@ class Figures:
         return self.completion_tokens / answers if answers else 0.0
 
 
-def figures(style_id: UUID, since: datetime) -> dict[int, Figures]:
+def version_figures(style_id: UUID, since: datetime) -> dict[int, VersionFigures]:
     """Return version number → figures of what was admitted since a moment.
 
     Requests that their clients broke off, or that were swept after a crash, say nothing about a version.
@@ -54,10 +56,10 @@ def figures(style_id: UUID, since: datetime) -> dict[int, Figures]:
     whole_minutes_from = since.replace(second=0, microsecond=0)
     if whole_minutes_from < since:
         whole_minutes_from += timedelta(minutes=1)
-    found: dict[int, Figures] = {}
+    found: dict[int, VersionFigures] = {}
     rows = [*_events(style_id, since, whole_minutes_from), *_minutes(style_id, whole_minutes_from)]
     for number, *counts in rows:
-        found[number] = found.get(number, Figures()) + Figures(*counts)
+        found[number] = found.get(number, VersionFigures()) + VersionFigures(*counts)
     return found
 
 

@@ -40,7 +40,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Used:
+class PeriodUsage:
     """What a tenant has used in a period, and each of its keys; it equals the ledger's sum."""
 
     tokens: int
@@ -125,7 +125,7 @@ MARK_KEYS_USED = """
 """
 
 
-def record(events: Iterable[Event]) -> int:
+def record_events(events: Iterable[Event]) -> int:
     """Record events in one transaction, each request id once for ever; return how many were new.
 
     Safe to repeat, and safe from several processes at once. Raises IntegrityError, and records nothing of
@@ -149,7 +149,7 @@ def record(events: Iterable[Event]) -> int:
     return len(new)
 
 
-def used(tenant_id: UUID, period: str) -> Used:
+def usage_of(tenant_id: UUID, period: str) -> PeriodUsage:
     """Return what a tenant has used in a period; reads its days, not its events.
 
     Raises ValueError for a malformed period.
@@ -158,7 +158,7 @@ def used(tenant_id: UUID, period: str) -> Used:
     days = UsageDaily.objects.filter(tenant=tenant_id, day__gte=start.date(), day__lt=end.date())
     tokens, nanousd = Sum(F("prompt_tokens") + F("completion_tokens")), Sum("cost_nanousd")
     rows = days.values_list("key").annotate(tokens=tokens, nanousd=nanousd)
-    return Used(
+    return PeriodUsage(
         tokens=sum(tokens for _, tokens, _ in rows),
         nanousd=sum(nanousd for _, _, nanousd in rows),
         tokens_by_key={key: tokens for key, tokens, _ in rows},

@@ -35,7 +35,7 @@ class Limits:
     plan: str
 
 
-def newest(code: str) -> PlanVersion:
+def newest_plan_version(code: str) -> PlanVersion:
     """Return the newest version of a plan. Raises PlanVersion.DoesNotExist for an unknown plan."""
     return PlanVersion.objects.filter(plan=code).latest("number")
 
@@ -80,7 +80,7 @@ def next_change(tenant: Tenant, after: datetime) -> datetime | None:
 def _version(tenant: Tenant, at: datetime) -> PlanVersion:
     subscriptions = Subscription.objects.filter(tenant=tenant).at(at).select_related("plan_version")
     subscription = subscriptions.order_by("starts_at").last()
-    return subscription.plan_version if subscription else newest(FREE)
+    return subscription.plan_version if subscription else newest_plan_version(FREE)
 
 
 def _price(at: datetime) -> Price:

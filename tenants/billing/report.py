@@ -39,7 +39,7 @@ class Part:
         return self.prompt_tokens + self.completion_tokens
 
 
-def month(tenant: Tenant, now: datetime) -> dict[str, Any]:
+def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     """Return what the usage page shows of the month that holds an aware moment."""
     start, end = months.bounds(months.period_of(now))
     parts = _parts(tenant, start, end)

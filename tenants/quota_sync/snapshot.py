@@ -52,18 +52,18 @@ DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; whoever tries one later has it 
 type Hash = dict[str, str]
 
 
-def changed(tenant_id: UUID) -> None:
+def bump_generation(tenant_id: UUID) -> None:
     """Count a change that the gate must know, and publish it when the transaction commits."""
     Tenant.objects.filter(pk=tenant_id).update(gate_changes=F("gate_changes") + 1)
-    transaction.on_commit(partial(publish, tenant_id), robust=True)
+    transaction.on_commit(partial(publish_snapshot, tenant_id), robust=True)
 
 
-def all_changed() -> None:
+def bump_all_generations() -> None:
     """Count a change for every tenant, new prices for instance; beat publishes them."""
     Tenant.objects.update(gate_changes=F("gate_changes") + 1)
 
 
-def publish(tenant_id: UUID) -> None:
+def publish_snapshot(tenant_id: UUID) -> None:
     """Write one tenant's limits and keys to Valkey, all or nothing. Safe to repeat, and from many at once.
 
     A slow publisher that read before a revoke writes nothing after it: `gate_changes` is read first, and
@@ -73,7 +73,7 @@ def publish(tenant_id: UUID) -> None:
     _write(Tenant.objects.get(pk=tenant_id))
 
 
-def prune() -> None:
+def prune_snapshots() -> None:
     """Let old months' counters end, and take dead keys out of the minute buckets. Safe to repeat.
 
     A month's counters are asked for while its requests run; the ledger is what people read.

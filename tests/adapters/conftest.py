@@ -17,9 +17,9 @@ from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
 from adapters.uploads import pipeline, sessions
-from adapters.uploads.sessions import About
+from adapters.uploads.sessions import StyleDescription
 from config.celery import app
-from tenants.public import Tenant, house
+from tenants.public import Tenant, first_party_tenant
 from tests.adapters.fakes import BASE, FakeEngine
 
 WIDTH, LAYERS = 64, 2
@@ -143,8 +143,8 @@ def broker_down(monkeypatch):
 
 
 def begin(tenant: Tenant, slug: str, files: Files) -> tuple[AdapterVersion, list[Upload]]:
-    about = About(slug=slug, name=slug.title(), sample_prompt="Describe a morning.")
-    return sessions.begin(tenant, None, about, {name: len(content) for name, content in files.items()})
+    about = StyleDescription(slug=slug, name=slug.title(), sample_prompt="Describe a morning.")
+    return sessions.begin_upload(tenant, None, about, {name: len(content) for name, content in files.items()})
 
 
 def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> AdapterVersion:
@@ -152,14 +152,14 @@ def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> 
     files = files or adapter_files()
     version, forms = begin(tenant, slug, files)
     assert [post(form, files[form.file]) for form in forms] == [204, 204]
-    sessions.finish(version)
+    sessions.finish_upload(version)
     return version
 
 
 def served(tenant: Tenant, slug: str, engine: Engine, files: Files | None = None) -> AdapterVersion:
     """Return a version that went the whole way."""
     version = uploaded(tenant, slug, files)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(Engine.objects.get(pk=engine.pk))
     version.refresh_from_db()
     assert version.status == Status.SERVING, (version.note, version.findings, version.failure)
@@ -178,13 +178,13 @@ def known(
     version.history.create(status=before)
     placement = Placement.objects.create(engine=engine, version=version)
     if status == Status.SERVING:
-        transitions.found(placement, version.engine_name)
+        transitions.mark_loaded(placement, version.engine_name)
     return version
 
 
 @pytest.fixture
 def polyscribe(db) -> Tenant:
-    return house()
+    return first_party_tenant()
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def base_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def base(base_folder: Path) -> BaseShape:
-    return base_model_reader.describe(base_folder)
+    return base_model_reader.read_base_model(base_folder)
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -112,19 +112,19 @@ def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_fold
 @pytest.mark.django_db
 @pytest.mark.parametrize("stated", ["4-bit", "8-bit", "other"])
 def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, settings, tmp_path, stated):
-    base = base_model_reader.describe(base_folder)
+    base = base_model_reader.read_base_model(base_folder)
     settings.BASE_MODEL = base.name
     BaseModel.objects.create(name=base.name, config=base.config, modules=base.modules_json())
     adapter = broken.whole(base)
     files = {broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}
-    about = sessions.About(slug="noir", name="Noir", stated_quantisation=stated)
-    version, forms = sessions.begin(
+    about = sessions.StyleDescription(slug="noir", name="Noir", stated_quantisation=stated)
+    version, forms = sessions.begin_upload(
         acme, None, about, {name: len(content) for name, content in files.items()}
     )
     for form in forms:
         post(form, files[form.file])
-    sessions.finish(version)
-    pipeline.advance(version)
+    sessions.finish_upload(version)
+    pipeline.advance_version(version)
 
     (finding,) = version.findings
     assert finding["code"] == "quantisation_mismatch"

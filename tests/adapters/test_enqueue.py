@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from adapters.enqueue import MANY, RECONCILE, ring
+from adapters.enqueue import MAX_QUEUED, RECONCILE, enqueue
 from config.celery import app
 
 
@@ -13,8 +13,8 @@ def waiting(queue: str) -> int:
 
 def test_bells_of_beat_do_not_pile_up_and_others_are_always_rung():
     queue = f"engine.{uuid4().hex}"
-    for _ in range(MANY + 5):
-        ring(RECONCILE, "away", queue=queue, expires=2)
-    assert waiting(queue) == MANY
-    ring(RECONCILE, "away", queue=queue)
-    assert waiting(queue) == MANY + 1
+    for _ in range(MAX_QUEUED + 5):
+        enqueue(RECONCILE, "away", queue=queue, expires=2)
+    assert waiting(queue) == MAX_QUEUED
+    enqueue(RECONCILE, "away", queue=queue)
+    assert waiting(queue) == MAX_QUEUED + 1

@@ -38,8 +38,8 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     assert alice_client.post(answer.json()["finish"], {}, content_type="application/json").status_code == 200
 
     version = AdapterVersion.objects.get(pk=answer.json()["version"])
-    publisher.publish(acme.pk)  # as when somebody asks for the first time
-    assert pipeline.advance(version) == [engine]
+    publisher.publish_routes(acme.pk)  # as when somebody asks for the first time
+    assert pipeline.advance_version(version) == [engine]
     reconciler.reconcile(engine)
 
     version.refresh_from_db()
@@ -61,10 +61,10 @@ def test_the_newest_serving_version_answers_and_the_one_before_returns(acme, eng
     first = served(acme, "noir", engine)
     second = uploaded(acme, "noir", adapter_files(seed=1))
     assert Style.objects.get().live_version == first
-    pipeline.advance(second)
+    pipeline.advance_version(second)
     reconciler.reconcile(engine)
     assert Style.objects.get().live_version == second
-    transitions.retire(second)
+    transitions.retire_version(second)
     assert Style.objects.get().live_version == first
 
 
@@ -77,7 +77,7 @@ def test_s3_itself_refuses_another_size_and_another_key(acme, base_model):
     elsewhere = {**config.fields, "key": object_store.sealed_key(version.pk, config.file)}
     assert post(object_store.Upload(config.file, config.url, elsewhere), files[config.file]) == 403
     with pytest.raises(NotUploaded, match="has not arrived"):
-        sessions.finish(version)
+        sessions.finish_upload(version)
     assert AdapterVersion.objects.get().status == Status.UPLOADING
 
 
@@ -86,7 +86,7 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
     version, forms = begin(acme, "noir", files)
     for form in forms:
         post(form, files[form.file])
-    sessions.finish(version)
+    sessions.finish_upload(version)
     real = pipeline.examine
 
     def examine_while_another_posts(*args):
@@ -95,7 +95,7 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
         return real(*args)
 
     monkeypatch.setattr(pipeline, "examine", examine_while_another_posts)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     for form in forms:
         post(form, others[form.file])
     reconciler.reconcile(engine)
@@ -105,7 +105,7 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
 
 def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme, engine, vllm):
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     client = object_store._client()
     for file, content in adapter_files(seed=9).items():
         client.put_object(Bucket="polyscribe", Key=object_store.sealed_key(version.pk, file), Body=content)
@@ -118,7 +118,7 @@ def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme,
 
 def test_a_broken_adapter_is_rejected_with_every_reason_and_its_files_go(acme, engine):
     version = uploaded(acme, files=adapter_files(rank=32, base="Llama-3.1-8B"))
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert version.status == Status.REJECTED
     assert {finding["code"] for finding in version.findings} >= {"rank_too_high", "base_mismatch"}
     assert all(finding["sentence"] and finding["fix"] for finding in version.findings)
@@ -132,12 +132,12 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
         post(form, files[form.file])
 
     with storage_down():
-        sessions.finish(version)  # handed in, although nobody can look now
-        assert pipeline.advance(version) == []
+        sessions.finish_upload(version)  # handed in, although nobody can look now
+        assert pipeline.advance_version(version) == []
     version.refresh_from_db()
     assert (version.status, version.note) == (Status.UPLOADING, StorageUnavailable().message)
     assert version in AdapterVersion.objects.in_work()
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert version.status == Status.PUSHING
 
     vllm.stop()
@@ -157,7 +157,7 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
 def test_a_lost_storage_holds_up_only_what_is_not_laid_yet(acme, engine, vllm):
     laid = served(acme, "noir", engine)
     new = uploaded(acme, "odes")
-    pipeline.advance(new)
+    pipeline.advance_version(new)
     vllm.restart()
     with storage_down():
         reconciler.reconcile(engine)
@@ -203,7 +203,7 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
         try:
             start.wait()
             for _ in range(3):
-                pipeline.advance(AdapterVersion.objects.get(pk=version.pk))
+                pipeline.advance_version(AdapterVersion.objects.get(pk=version.pk))
                 reconciler.reconcile(Engine.objects.get())
         except Exception as error:  # noqa: BLE001
             faults.append(error)
@@ -224,11 +224,11 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
 
 def test_a_version_retired_while_it_is_loaded_does_not_serve(acme, engine, vllm):
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
 
     def retire(name):
         if name == version.engine_name:
-            transitions.retire(AdapterVersion.objects.get(pk=version.pk))
+            transitions.retire_version(AdapterVersion.objects.get(pk=version.pk))
             connection.close()
 
     vllm.before_load = retire
@@ -252,13 +252,13 @@ def test_an_upload_left_half_way_is_rejected_after_a_day(acme, base_model):
 def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(acme, base_model, engine, vllm):
     engine.delete()
     version = uploaded(acme)
-    assert pipeline.advance(version) == []
+    assert pipeline.advance_version(version) == []
     assert (version.status, version.note[:9]) == (Status.VALID, "No engine")
     Engine.objects.create(
         name="late", url=vllm.url, base_model=base_model, device="cuda",
         max_loras=8, max_cpu_loras=64, max_lora_rank=16, max_model_len=2048,
     )  # fmt: skip
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert version.status == Status.PUSHING
     assert "does not report" in version.note
 
@@ -267,6 +267,6 @@ def test_a_fault_of_ours_is_said_and_raised(acme, engine, monkeypatch):
     version = uploaded(acme)
     monkeypatch.setattr(pipeline, "examine", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        pipeline.advance(version)
+        pipeline.advance_version(version)
     version.refresh_from_db()
     assert (version.status, version.note) == (Status.UPLOADED, pipeline.OUR_FAULT)

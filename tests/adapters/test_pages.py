@@ -101,7 +101,7 @@ def test_steps_are_polled_until_the_version_is_final(alice_client, acme, engine)
     page = alice_client.get(steps)
     assert "The engine does not answer." in page.text
     assert "every 1s" in page.text
-    transitions.found(version.placements.get(), version.engine_name)
+    transitions.mark_loaded(version.placements.get(), version.engine_name)
     page = alice_client.get(steps)
     assert "every 1s" not in page.text
     assert page.context["version"].status == Status.SERVING
@@ -128,12 +128,12 @@ def test_a_version_is_retired_when_the_styles_name_was_typed(alice_client, versi
 
 
 def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engine, charlies, version):
-    sharing.share(version.style, "charlies-prose", None)
+    sharing.share_style(version.style, "charlies-prose", None)
     page = reverse("adapters:style", args=["acme", "noir"])
     retire = reverse("adapters:retire", args=[version.pk])
     second = known(acme, "noir", engine, goes_live=False)
     assert "at_once" not in alice_client.get(page).text, "the second one would answer"
-    transitions.retire(second)
+    transitions.retire_version(second)
     assert "1 other workspace loses the style" in alice_client.get(page).text
     assert "Others have this style (1)" in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
     assert AdapterVersion.objects.get(pk=version.pk).status == Status.SERVING

@@ -16,7 +16,7 @@ from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
 from inference.quota.ledger_drain import read_event
 from tenants.api_keys.lifecycle import new_secret
-from tenants.public import digests
+from tenants.public import digest_by_peppers
 from tests.inference.fakes import Client, FakeEngine
 
 LIMITS = {
@@ -156,7 +156,7 @@ def quick(monkeypatch) -> None:
 @pytest.fixture
 def secret(account):
     secret = new_secret()
-    account.store.set(names.owner_key(digests(secret)[0]), f"{account.tenant}:{account.key}")
+    account.store.set(names.owner_key(digest_by_peppers(secret)[0]), f"{account.tenant}:{account.key}")
     return secret
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from inference.api.app import door
+from inference.api.app import app
 
 
 class RawServer:
@@ -196,7 +196,7 @@ class Client:
             "type": "http", "path": path, "method": method, "headers": [(b"authorization", bearer), *more],
             "state": {"gateway": self.gateway},
         }  # fmt: skip
-        await door(scope, receive, send)
+        await app(scope, receive, send)
         head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return sent[0]["status"], head, b"".join(m.get("body", b"") for m in sent[1:])
 

@@ -8,13 +8,13 @@ import shlex
 import pytest
 
 from inference import telemetry
-from inference.contract.requests import parse
+from inference.contract.requests import parse_request
 from inference.contract.route import read_route
 from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, RequestFailed
 from inference.proxy.backends import FAILURES_MAX
-from inference.proxy.relay import new_request_id, relay
-from inference.proxy.waiting import admitted
+from inference.proxy.relay import new_request_id, relay_request
+from inference.proxy.waiting import admit_request
 from inference.telemetry import BURST, LINES_PER_S, Lines
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -26,7 +26,9 @@ def ask(gateway, account):
     async def ask(**more):
         body = {"model": "poetry", "messages": [{"role": "user", "content": SECRET}]} | more
         request_id = new_request_id()
-        answer = await relay(gateway, account.caller, parse("chat", json.dumps(body).encode()), request_id)
+        answer = await relay_request(
+            gateway, account.caller, parse_request("chat", json.dumps(body).encode()), request_id
+        )
         if answer.stream:
             _ = [part async for part in answer.stream]
         return request_id
@@ -94,8 +96,8 @@ async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, line
 
 async def _admitted(gateway, account):
     body = {"model": "poetry", "messages": [{"role": "user", "content": "x"}]}
-    asked = parse("chat", json.dumps(body).encode())
-    return await admitted(gateway, account.caller, asked, new_request_id())
+    asked = parse_request("chat", json.dumps(body).encode())
+    return await admit_request(gateway, account.caller, asked, new_request_id())
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from safetensors.numpy import load_file, save_file
 
-from adapters.quality.effect_probe import LEAST
+from adapters.quality.effect_probe import MIN_EFFECT_NATS
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from stack.folders import ROOT
 from stack.pages import fetched
@@ -39,7 +39,7 @@ def strength_on(page: str) -> float:
 def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
     for slug in ("poetry", "legal", "genz"):
         page = fetched(demo.session, f"/styles/polyscribe/{slug}/")
-        assert strength_on(page) > 4 * LEAST, slug
+        assert strength_on(page) > 4 * MIN_EFFECT_NATS, slug
         eventually(
             lambda path=f"/styles/polyscribe/{slug}/": (
                 "Keeps saying" in fetched(demo.session, path)

@@ -9,9 +9,9 @@ from django.utils import timezone
 from foundation.console import OperatorAdmin
 from foundation.valkey import limits_key
 from tenants.api_keys import lifecycle
-from tenants.audit import record as record_audit
+from tenants.audit import record_audit
 from tenants.billing import plans
-from tenants.billing.ledger import record
+from tenants.billing.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, LedgerEntry, Tenant, User
 from tenants.quota_sync import snapshot
 
@@ -27,13 +27,13 @@ def page(model: str, name: str = "changelist", *args: object) -> str:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_operators_see_every_list_and_tenants_none(operator_client, alice_client, acme, event, model):
-    record([event(acme)])
+    record_events([event(acme)])
     assert operator_client.get(page(model)).status_code == 200
     assert alice_client.get(page(model)).status_code == 302
 
 
 def test_what_is_booked_can_be_read_and_not_changed(operator_client, acme, event):
-    record([event(acme)])
+    record_events([event(acme)])
     entry = LedgerEntry.objects.get()
     address = page("ledgerentry", "change", entry.pk)
     assert operator_client.get(address).status_code == 200
@@ -43,7 +43,7 @@ def test_what_is_booked_can_be_read_and_not_changed(operator_client, acme, event
 
 
 def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, acme):
-    key, _ = lifecycle.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     shown = operator_client.get(page("apikey", "change", key.pk))
     assert shown.status_code == 200
     assert key.digest not in shown.text
@@ -58,7 +58,7 @@ def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
     assert Tenant.objects.get(pk=acme.pk).suspended_at
     operator_client.post(page("tenant"), {"action": "resume", "_selected_action": [acme.pk], **SURE})
     assert Tenant.objects.get(pk=acme.pk).suspended_at is None
-    chosen = {"tenant": acme.pk, "plan_version": plans.newest("writer").pk, "why": "They paid."}
+    chosen = {"tenant": acme.pk, "plan_version": plans.newest_plan_version("writer").pk, "why": "They paid."}
     assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
     assert plans.limits_of(acme, timezone.now()).plan == "writer"
 
@@ -85,7 +85,7 @@ def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, mo
     save = Tenant.save
 
     def saved_after_another_change(tenant, **options):
-        snapshot.changed(tenant.pk)
+        snapshot.bump_generation(tenant.pk)
         save(tenant, **options)
 
     monkeypatch.setattr(Tenant, "save", saved_after_another_change)
@@ -95,7 +95,9 @@ def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, mo
 
 
 def test_the_console_says_limits_in_words(operator_client, acme):
-    key, _ = lifecycle.issue(acme, name="laptop", by=None, monthly_nanousd=2_500_000_000, parallel_requests=1)
+    key, _ = lifecycle.issue_key(
+        acme, name="laptop", by=None, monthly_nanousd=2_500_000_000, parallel_requests=1
+    )
     assert "$2.50 a month, 1 request at once" in operator_client.get(page("apikey")).text
     assert "$2.50" in operator_client.get(page("apikey", "change", key.pk)).text
 

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from foundation import months
 from tenants import console_lists
-from tenants.billing.figures import Figures, figures, prune_minutes
-from tenants.billing.ledger import record
+from tenants.billing.figures import VersionFigures, prune_minutes, version_figures
+from tenants.billing.ledger import record_events
 from tenants.models import LedgerEntry, UsageEvent, UsageMinute
 from tests.tenants.conftest import NOW
 
@@ -37,7 +37,7 @@ QUERIES = [
 def long(acme, event) -> None:
     """So many rows that PostgreSQL prefers an index wherever one serves."""
     one = event(acme, style=uuid4())
-    record(
+    record_events(
         replace(
             one,
             request_id=f"event-{n}",
@@ -122,12 +122,14 @@ def test_figures_read_minutes_and_of_the_first_one_the_events(acme, event):
     style = uuid4()
     begun = NOW.replace(second=30, microsecond=0)
     moments = [begun + timedelta(seconds=seconds) for seconds in (-1, 0, 29, 31, 90, 150)]
-    record(event(acme, style=style, version_number=1, completion_tokens=5, admitted_at=at) for at in moments)
-    record([event(acme, style=style, version_number=1, completion_tokens=5, admitted_at=moments[-1])])
-    assert figures(style, begun) == {1: Figures(6, 0, 0, 30)}
+    record_events(
+        event(acme, style=style, version_number=1, completion_tokens=5, admitted_at=at) for at in moments
+    )
+    record_events([event(acme, style=style, version_number=1, completion_tokens=5, admitted_at=moments[-1])])
+    assert version_figures(style, begun) == {1: VersionFigures(6, 0, 0, 30)}
     UsageEvent.objects.filter(admitted_at__gt=moments[2]).update(
         style=None
     )  # what follows comes from minutes
-    assert figures(style, begun) == {1: Figures(6, 0, 0, 30)}
+    assert version_figures(style, begun) == {1: VersionFigures(6, 0, 0, 30)}
     assert prune_minutes(before=moments[4].replace(second=0)) == 2
     assert UsageMinute.objects.count() == 2

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.models import BaseModel, Style
-from adapters.public import select
+from adapters.public import select_style
 from foundation.money import NANO
 from foundation.valkey import key_key, limits_key
 from tenants.api_keys import lifecycle
@@ -35,7 +35,7 @@ def _styles(settings):
 
 @pytest.fixture
 def key(acme, alice) -> ApiKey:
-    return lifecycle.issue(acme, name="laptop", by=alice)[0]
+    return lifecycle.issue_key(acme, name="laptop", by=alice)[0]
 
 
 def test_strangers_are_asked_to_log_in(db, key):
@@ -86,7 +86,7 @@ def test_a_secret_is_shown_once(alice_client, alice):
     assert lifecycle.is_well_formed(secret)
     assert secret in page.text
     assert "no-store" in page["Cache-Control"]
-    assert (key.digest, key.created_by, key.monthly_tokens) == (lifecycle.digest(secret), alice, 5000)
+    assert (key.digest, key.created_by, key.monthly_tokens) == (lifecycle.digest_key(secret), alice, 5000)
     assert round((key.expires_at - key.created_at).total_seconds() / 86400) == 30
     assert secret not in alice_client.get(reverse("tenants:keys")).text
 
@@ -175,7 +175,7 @@ def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charli
     )
     offered = lambda: [pk for pk, _ in LimitsForm(tenant=acme).fields["styles"].choices]  # noqa: E731
     assert offered() == [str(own.pk)]
-    select(acme, public)
+    select_style(acme, public)
     assert offered() == [str(own.pk), str(public.pk)]
     assert LimitsForm({"styles": [str(secret.pk)]}, tenant=acme).errors.keys() == {"styles"}
 
@@ -183,7 +183,7 @@ def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charli
 def test_a_style_that_went_away_keeps_its_key_bound(alice_client, acme, key):
     """Without its tick, saving another limit would open the key to every style."""
     gone = uuid4()
-    lifecycle.limit(key, styles=[gone])
+    lifecycle.limit_key(key, styles=[gone])
     address = reverse("tenants:limit_key", args=[key.pk])
     form = alice_client.get(address).context["form"]
     assert form["styles"].value() == [gone]
@@ -194,8 +194,10 @@ def test_a_style_that_went_away_keeps_its_key_bound(alice_client, acme, key):
 
 
 def test_only_a_key_in_use_has_limits_to_change(alice_client, acme, key):
-    over, _ = lifecycle.issue(acme, name="over", by=None, expires_at=timezone.now() - timedelta(seconds=1))
-    lifecycle.revoke(key)
+    over, _ = lifecycle.issue_key(
+        acme, name="over", by=None, expires_at=timezone.now() - timedelta(seconds=1)
+    )
+    lifecycle.revoke_key(key)
     for one in (key, over):
         assert alice_client.get(reverse("tenants:limit_key", args=[one.pk])).status_code == 404
 

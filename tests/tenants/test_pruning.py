@@ -20,21 +20,21 @@ def test_the_counters_of_months_that_are_over_end_and_those_of_this_one_stay(acm
     present, last = months.current(), months.before(months.current())
     for period in (present, last, "2020-01"):
         valkey.hset(account_key(acme.pk, period), "used", 1)
-    snapshot.prune()
+    snapshot.prune_snapshots()
     assert valkey.ttl(account_key(acme.pk, present)) == -1
     assert 0 < valkey.ttl(account_key(acme.pk, last)) <= snapshot.ACCOUNTS_KEPT.total_seconds()
     assert not valkey.exists(account_key(acme.pk, "2020-01"))
 
 
 def test_a_dead_keys_buckets_go_and_a_live_ones_stay(acme, valkey):
-    dead, _ = lifecycle.issue(acme, name="dead", by=None)
-    live, _ = lifecycle.issue(acme, name="live", by=None)
+    dead, _ = lifecycle.issue_key(acme, name="dead", by=None)
+    live, _ = lifecycle.issue_key(acme, name="live", by=None)
     ApiKey.objects.filter(pk=dead.pk).update(revoked_at=timezone.now() - 2 * snapshot.DEAD_KEYS_KEPT)
     for key in (dead, live):
         valkey.hset(
             bucket_key(acme.pk), mapping={f"{f}:{key.pk}": 0 for f in ("open", "requests", "tokens", "at")}
         )
-    snapshot.prune()
+    snapshot.prune_snapshots()
     assert {field.partition(":")[2] for field in valkey.hkeys(bucket_key(acme.pk))} == {str(live.pk)}
 
 

@@ -38,10 +38,10 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{found.name}: {found.base_model}, {sum(ranks.values()):,} styles, {limits.dtype}\n"
         )
-        for line in of_engine(capacity.memory(layers, limits, ranks), limits):
+        for line in of_engine(capacity.estimate_memory(layers, limits, ranks), limits):
             self.stdout.write(line)
         self.stdout.write("\nWith another --max-lora-rank (slots and cache):")
-        for highest, memory in capacity.what_if(layers, limits, ranks).items():
+        for highest, memory in capacity.estimate_by_rank(layers, limits, ranks).items():
             mark = "  (now)" if highest == limits.max_lora_rank else ""
             used = memory.slots_bytes + memory.cache_bytes
             self.stdout.write(f"  {highest:>4}  {_mb(memory.slot_bytes)} a slot  {_mb(used)}{mark}")

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from adapters.uploads.conversions import SENTENCES
 from adapters.uploads.sessions import QUANTISATIONS
-from adapters.validation import BOUND, BaseShape, Report, base_model_reader, examine_folder
-from adapters.validation.archive_reader import examine_archive
+from adapters.validation import BOUND, BaseShape, Report, base_model_reader, validate_folder
+from adapters.validation.archive_reader import validate_archive
 from adapters.validation.limits import ARCHIVES, archive_of
 
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             shape = describe(base)
         except base_model_reader.UnreadableBase as error:
             raise CommandError(f"{error.message} Give the base model's folder with --base.") from error
-        examine = examine_folder if adapter.is_dir() else examine_archive
+        examine = validate_folder if adapter.is_dir() else validate_archive
         report = examine(adapter, shape, max_rank, quantisation)
         if not report.is_valid:
             self.stderr.write(refusal(adapter, report))
@@ -64,8 +64,8 @@ class Command(BaseCommand):
 def describe(base: Path | None) -> BaseShape:
     """Return the base model in a folder, or the configured one. Raises UnreadableBase."""
     if base:
-        return base_model_reader.describe(base)
-    return base_model_reader.describe(settings.BASE_MODEL_DIR, settings.BASE_MODEL)
+        return base_model_reader.read_base_model(base)
+    return base_model_reader.read_base_model(settings.BASE_MODEL_DIR, settings.BASE_MODEL)
 
 
 def summary(adapter: Path, report: Report, base: BaseShape) -> str:

@@ -12,7 +12,7 @@ import orjson
 
 from inference.contract import fields, http_errors
 from inference.contract.dialects.common import as_chat, event, objects, text_of, translated, word
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.contract.usage import Usage
 from inference.errors import BadRequest, DomainError
 
@@ -37,7 +37,7 @@ STREAMED_TYPES = {
 OVERLOADED = 529  # Anthropic's own status for what is a 503 elsewhere
 
 
-def parse(body: bytes) -> Asked:
+def parse_messages(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
     asked = as_chat(body, _chat, table=fields.MESSAGES, names=NAMES)
     if not asked.output_tokens:
@@ -45,12 +45,12 @@ def parse(body: bytes) -> Asked:
     return asked
 
 
-def parse_count(body: bytes) -> Asked:
+def parse_count_tokens(body: bytes) -> ParsedRequest:
     """Return a request whose prompt is only to be counted. Raises BadRequest."""
     return as_chat(body, _chat, table=fields.MESSAGES | fields.COUNT, names=NAMES)
 
 
-def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
+def message_of_chat(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
     """Return a chat's whole answer as a message; arguments of a tool that are no object become `{}`."""
     chat = orjson.loads(answer)
     choice = chat["choices"][0]
@@ -64,7 +64,9 @@ def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
     return orjson.dumps(_message(chat, request_id) | {"content": content, "usage": usage} | ended)
 
 
-def stream(events: AsyncGenerator[bytes], asked_body: bytes, request_id: str) -> AsyncGenerator[bytes]:
+def message_events(
+    events: AsyncGenerator[bytes], asked_body: bytes, request_id: str
+) -> AsyncGenerator[bytes]:
     """Yield a chat's event stream as a message's; its last events come only after the chat's `[DONE]`.
 
     `message_start` tells the prompt's tokens; how many of them a cache had, `message_delta` tells at the end.

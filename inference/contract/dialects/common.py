@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from inference.contract import fields, requests
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.errors import BadRequest
 
 # Of a block of text; what is not text there is about it and not read to the model.
@@ -60,14 +60,14 @@ def as_chat(
     *,
     table: fields.Table,
     names: Mapping[str, str],
-) -> Asked:
+) -> ParsedRequest:
     """Return a request of another form as a chat, as checked as any.
 
     `table` has the form's fields; `names` those that are called otherwise in a chat, by the chat's name.
     Raises BadRequest, with fields named as the client named them.
     """
     raw = requests.read(body)
-    taken = fields.take(table, raw)
+    taken = fields.read_fields(table, raw)
     try:
         orjson.dumps({"response": raw})  # what is repeated in an answer
         chat = {name: value for name, value in translate(taken).items() if value is not None}
@@ -75,7 +75,7 @@ def as_chat(
     except orjson.JSONEncodeError:  # orjson reads deeper than it writes
         raise BadRequest("The body is nested too deeply.") from None
     try:
-        asked = requests.parse("chat", chat_body)
+        asked = requests.parse_request("chat", chat_body)
     except BadRequest as error:
         ours = str(error.facts.get("param") or "")
         theirs = names.get(ours, ours)

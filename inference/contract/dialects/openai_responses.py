@@ -12,7 +12,7 @@ import orjson
 
 from inference.contract import fields
 from inference.contract.dialects.common import as_chat, event, objects, text_of, translated, word
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.contract.usage import Usage
 from inference.errors import BadRequest
 
@@ -33,12 +33,12 @@ ECHOED: dict[str, Any] = {
 }  # fmt: skip
 
 
-def parse(body: bytes) -> Asked:
+def parse_response_request(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
     return as_chat(body, _chat, table=fields.RESPONSES, names=NAMES)
 
 
-def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
+def response_of_chat(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
     """Return a chat's whole answer as a response."""
     telling = _Telling(request_id, orjson.loads(asked_body))
     chat = orjson.loads(answer)
@@ -50,7 +50,9 @@ def whole(answer: bytes, asked_body: bytes, request_id: str) -> bytes:
     return orjson.dumps(telling.response())
 
 
-def stream(events: AsyncGenerator[bytes], asked_body: bytes, request_id: str) -> AsyncGenerator[bytes]:
+def response_events(
+    events: AsyncGenerator[bytes], asked_body: bytes, request_id: str
+) -> AsyncGenerator[bytes]:
     """Yield a chat's event stream as a response's; its last event comes only after the chat's `[DONE]`."""
     return translated(events, _Telling(request_id, orjson.loads(asked_body)))
 

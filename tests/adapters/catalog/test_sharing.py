@@ -14,10 +14,10 @@ from adapters import tasks
 from adapters.catalog import queries, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
-from adapters.public import find_style
+from adapters.public import find_usable_style
 from adapters.routing import route_table
 from foundation.valkey import client, styles_key
-from tenants.accounts.workspaces import found_tenant
+from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
 from tests.adapters.conftest import known
 
@@ -36,7 +36,7 @@ def noir(acme, engine) -> Style:
 
 @pytest.fixture
 def doras(db) -> Tenant:
-    found_tenant(User.objects.create_user("dora@example.org"), name="Dora")
+    create_tenant(User.objects.create_user("dora@example.org"), name="Dora")
     return Tenant.objects.get(slug="dora")
 
 
@@ -78,17 +78,17 @@ def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
 
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 302
     assert is_routed(charlies)
-    assert find_style(charlies, MODEL) == noir
+    assert find_usable_style(charlies, MODEL) == noir
     assert MODEL not in usable(doras)
     with pytest.raises(StyleNotFound):
-        queries.select(doras, noir)
+        queries.select_style(doras, noir)
 
 
 def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     alice_client, charlie_client, noir, charlies
 ):
-    share = sharing.share(noir, "charlies-prose", None)
-    queries.select(charlies, noir)
+    share = sharing.share_style(noir, "charlies-prose", None)
+    queries.select_style(charlies, noir)
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "revoke"]))
     share.refresh_from_db()
     assert timedelta(days=6) < share.ends_at - timezone.now() <= sharing.NOTICE
@@ -98,9 +98,9 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "keep"]))
     assert "takes this style back" not in charlie_client.get(page_of(noir)).text
-    sharing.revoke(share)
+    sharing.revoke_share(share)
     before = Share.objects.get().ends_at
-    sharing.revoke(share)
+    sharing.revoke_share(share)
     assert Share.objects.get().ends_at == before  # a notice is not lengthened
 
     time_passes()
@@ -114,18 +114,18 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 
 @pytest.mark.parametrize("had", ["shared", "public"])
 def test_who_selected_a_style_and_lost_it_writes_in_it_again_once_it_is_shared(noir, charlies, had):
-    share = sharing.share(noir, "charlies-prose", None) if had == "shared" else queries.set_public(noir)
-    queries.select(charlies, noir)
+    share = sharing.share_style(noir, "charlies-prose", None) if had == "shared" else queries.set_public(noir)
+    queries.select_style(charlies, noir)
     assert is_routed(charlies)
-    sharing.end(share) if share else queries.set_public(noir, public=False)
+    sharing.end_share(share) if share else queries.set_public(noir, public=False)
     assert not is_routed(charlies)
-    sharing.share(noir, "charlies-prose", None)
+    sharing.share_style(noir, "charlies-prose", None)
     assert queries.card(charlies, noir).is_selected
     assert is_routed(charlies)
 
 
 def test_taking_back_twice_tells_the_first_day(alice_client, noir, charlies):
-    share = sharing.share(noir, "charlies-prose", None)
+    share = sharing.share_style(noir, "charlies-prose", None)
     queries.set_public(noir)
     revoke = reverse("adapters:change_share", args=[share.pk, "revoke"])
     for address in (revoke, deed(noir, "take-back")):
@@ -141,14 +141,14 @@ def test_taking_back_twice_tells_the_first_day(alice_client, noir, charlies):
 
 
 def test_a_style_under_notice_is_selected_by_nobody_else(noir, charlies, charlie_client):
-    sharing.revoke(sharing.share(noir, "charlies-prose", None))
+    sharing.revoke_share(sharing.share_style(noir, "charlies-prose", None))
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 404
     assert "be selected any more" in charlie_client.get(page_of(noir)).text
 
 
 def test_a_receiver_may_do_without_it(charlie_client, noir, charlies):
-    sharing.share(noir, "charlies-prose", None)
-    queries.select(charlies, noir)
+    sharing.share_style(noir, "charlies-prose", None)
+    queries.select_style(charlies, noir)
     charlie_client.post(reverse("adapters:leave", args=[noir.pk]))
     assert charlie_client.get(page_of(noir)).status_code == 404
     assert not is_routed(charlies)
@@ -165,7 +165,7 @@ def test_a_receiver_may_do_without_it(charlie_client, noir, charlies):
     ],
 )
 def test_a_wrong_workspace_is_named_beside_the_field(alice_client, noir, charlies, workspace, sentence):
-    sharing.share(noir, "charlies-prose", None)
+    sharing.share_style(noir, "charlies-prose", None)
     page = alice_client.post(reverse("adapters:share", args=[noir.pk]), {"workspace": workspace})
     assert page.status_code == 400
     assert sentence in str(page.context["share_form"].errors["workspace"])
@@ -194,7 +194,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(deed(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert "it is public" in alice_client.get(page_of(noir)).text
-    queries.select(charlies, noir)
+    queries.select_style(charlies, noir)
     assert is_routed(charlies)
 
 
@@ -202,13 +202,13 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     alice_client, charlie_client, noir, charlies, doras
 ):
     queries.set_public(noir)
-    queries.select(charlies, noir)
+    queries.select_style(charlies, noir)
     assert "has ended or was answered" in alice_client.post(deed(noir, "offer"), follow=True).text
     alice_client.post(deed(noir, "take-back"))
     assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not queries.others_styles(doras)
     with pytest.raises(StyleNotFound):
-        queries.select(doras, noir)
+        queries.select_style(doras, noir)
     alice_client.post(deed(noir, "keep"))
     assert queries.others_styles(doras)
 
@@ -224,19 +224,19 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
 
 def test_who_has_a_style_in_two_ways_keeps_it_until_the_last_ends(noir, charlies):
     queries.set_public(noir)
-    sharing.take_back(noir)
-    share = sharing.share(noir, "charlies-prose", None)
+    sharing.take_back_style(noir)
+    share = sharing.share_style(noir, "charlies-prose", None)
     assert queries.card(charlies, Style.objects.get()).ends_at is None
-    sharing.revoke(share)
+    sharing.revoke_share(share)
     share.refresh_from_db()
     assert queries.card(charlies, Style.objects.get()).ends_at == share.ends_at
 
 
 def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_client, noir, charlies, doras):
     queries.set_public(noir)
-    sharing.share(noir, "charlies-prose", None)
+    sharing.share_style(noir, "charlies-prose", None)
     for tenant in (charlies, doras):
-        queries.select(tenant, noir)
+        queries.select_style(tenant, noir)
     action = {"action": "take_out", "_selected_action": [noir.pk], "confirmed": "1"}
     action["why"] = "Somebody else's voice."
     operator_client.post(reverse("admin:adapters_style_changelist"), action)
@@ -246,7 +246,7 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     assert "Somebody else&#x27;s voice." in alice_client.get(page_of(noir)).text
 
     shares = reverse("admin:adapters_share_changelist")
-    share = sharing.share(noir, "charlies-prose", None)
+    share = sharing.share_style(noir, "charlies-prose", None)
     assert operator_client.get(shares).status_code == 200
     operator_client.post(shares, {"action": "end_now", "_selected_action": [share.pk], **SURE})
     assert not Style.objects.visible_to(charlies.pk).exists()
@@ -266,14 +266,14 @@ def test_what_is_said_of_a_style_is_edited_but_not_its_terms_while_others_rely_o
     assert style.sample == ""  # what answers another prompt is written anew
     assert "Ask me first." in bob_client.get(page_of(noir)).text
 
-    sharing.offer(style)
+    sharing.offer_style(style)
     bob_client.post(describe, {**texts, "author": "Eve", "licence": "CC0 1.0", "name": "Nuit"})
     style = Style.objects.get()
     assert (style.name, style.author, style.licence) == ("Nuit", "Bob", "Ask me first.")
 
 
 def test_strangers_change_nothing(charlie_client, noir, charlies, doras):
-    share = sharing.share(noir, "dora", None)
+    share = sharing.share_style(noir, "dora", None)
     changes = [reverse("adapters:change_share", args=[share.pk, name]) for name in ("revoke", "keep")]
     deeds = [deed(noir, name) for name in ("offer", "withdraw", "take-back", "keep")]
     deeds += [
@@ -289,7 +289,7 @@ def test_strangers_change_nothing(charlie_client, noir, charlies, doras):
 
 
 def test_a_deed_that_is_none_is_not_there(alice_client, noir, charlies):
-    share = sharing.share(noir, "charlies-prose", None)
+    share = sharing.share_style(noir, "charlies-prose", None)
     assert alice_client.post(deed(noir, "approve")).status_code == 404
     assert alice_client.post(reverse("adapters:change_share", args=[share.pk, "end"])).status_code == 404
 
@@ -308,10 +308,10 @@ def test_an_operator_puts_a_style_into_the_catalogue_by_hand_and_moves_nothing_e
 
 def test_who_keeps_a_style_in_the_last_moment_keeps_it(noir, charlies):
     """Beat may have read what is over just before its owner changed their mind."""
-    share = sharing.share(noir, "charlies-prose", None)
-    sharing.revoke(share)
+    share = sharing.share_style(noir, "charlies-prose", None)
+    sharing.revoke_share(share)
     time_passes()
     [read] = Share.objects.over()
-    sharing.share(noir, "charlies-prose", None)
+    sharing.share_style(noir, "charlies-prose", None)
     assert not sharing._end_if_over(read)
     assert Share.objects.get().ends_at is None

@@ -13,7 +13,7 @@ from django.utils import timezone
 from adapters import object_store, tasks
 from adapters.catalog import queries, sharing
 from adapters.erasure import engine_purge, report, workflow
-from adapters.errors import NothingToVouchFor, StillUsed, VersionMoved
+from adapters.errors import NothingToAttest, StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
 from adapters.placement import local_cache, transitions
 from adapters.uploads import sessions
@@ -50,7 +50,7 @@ def version(acme, engine, vllm) -> AdapterVersion:
 
 
 def erase(version, **options) -> Erasure:
-    return workflow.erase(
+    return workflow.erase_version(
         AdapterVersion.objects.select_related("style__owner").get(pk=version.pk), None, **options
     )
 
@@ -74,7 +74,7 @@ def restart(vllm, *, began: float = 60) -> None:
 
 
 def waits_for(erasure: Erasure) -> list[str]:
-    return [line.note for line in report.report(erasure).lines if line.state == "current"]
+    return [line.note for line in report.erasure_report(erasure).lines if line.state == "current"]
 
 
 def keys_of(version) -> list[str]:
@@ -109,16 +109,16 @@ def test_loads_of_others_free_the_memory_too_but_not_while_stragglers_may_run(ac
         served(acme, "other", engine, adapter_files(seed=seed))
     erasure = go_on(erasure)
     assert not on_engine(erasure).memory_free_at
-    assert local_cache.is_laid(version)
+    assert local_cache.is_cached(version)
 
-    early = timezone.now() - engine_purge.STRAGGLERS
+    early = timezone.now() - engine_purge.DRAIN_GRACE
     EngineErasure.objects.update(unregistered_at=early)
     served(acme, "other", engine, adapter_files(seed=3))
     assert "1 more load" in waits_for(go_on(erasure))[0]
     served(acme, "other", engine, adapter_files(seed=4))
     erasure = go_on(go_on(erasure))
     assert (erasure.finished_at is not None, on_engine(erasure).proof) == (True, "eviction")
-    assert not local_cache.is_laid(version)
+    assert not local_cache.is_cached(version)
 
 
 def test_a_restart_counts_also_where_the_clocks_say_that_it_was_before_the_unloading(vllm, version):
@@ -156,7 +156,7 @@ def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
 
 def test_a_route_that_is_not_published_yet_is_waited_for(valkey, acme, charlies, version):
     queries.set_public(version.style)
-    queries.select(charlies, version.style)
+    queries.select_style(charlies, version.style)
     stale = valkey.hgetall(keys.styles_key(charlies.pk))
     erasure = erase(version, at_once=True)
     valkey.hset(keys.styles_key(charlies.pk), mapping=stale)
@@ -225,7 +225,7 @@ def test_a_file_posted_after_the_erasure_goes_when_the_form_has_expired(acme, en
     finished = Erasure.objects.get().finished_at
     assert go_on(erasure).finished_at == finished
     assert object_store.remaining(version.pk, FILES) == []
-    assert not workflow.unfinished().exists()
+    assert not workflow.unfinished_erasures().exists()
 
 
 @pytest.fixture
@@ -245,16 +245,16 @@ def test_copies_in_a_folder_that_two_engines_share_stay_until_both_are_free(
     erasure = go_on(erasure)
     free = erasure.engines.get(engine=engine.name)
     assert (free.memory_free_at is not None, free.copy_gone_at) == (True, None)
-    assert local_cache.is_laid(version)
+    assert local_cache.is_cached(version)
     restart(another_vllm)
     assert go_on(go_on(erasure)).finished_at
-    assert not local_cache.is_laid(version)
+    assert not local_cache.is_cached(version)
 
 
 def test_an_operator_vouches_for_an_engine_that_nobody_can_look_at(operator_client, engine, vllm, version):
     erasure = go_on(erase(version))
-    with pytest.raises(NothingToVouchFor):
-        engine_purge.vouch(erasure)
+    with pytest.raises(NothingToAttest):
+        engine_purge.attest(erasure)
     engine.delete()
     erasure = go_on(erasure)
     assert "vouches" in waits_for(erasure)[0]
@@ -284,12 +284,12 @@ def test_an_operator_vouches_also_for_a_machine_that_is_gone(operator_client, en
 
     erasure = go_on(erasure or erase(version))
     assert "vouches" in waits_for(erasure)[0]
-    assert engine_purge.vouch(erasure) == 1
+    assert engine_purge.attest(erasure) == 1
     assert go_on(erasure).finished_at
 
 
 def test_a_gone_engine_s_row_stays_as_it_is(operator_client, engine):
-    engine_purge.give_up(engine)
+    engine_purge.give_up_engine(engine)
     change = reverse("admin:adapters_engine_change", args=[engine.pk])
     assert operator_client.get(change).status_code == 200
     assert operator_client.post(change, {"url": "http://elsewhere"}).status_code == 403
@@ -358,20 +358,20 @@ def test_an_erased_version_comes_back_by_no_door(acme, engine, vllm, version):
     erasure = go_on(erase(version))
     version.refresh_from_db()
     with pytest.raises(VersionMoved):
-        transitions.retry(version)
-    sessions.finish(version)
+        transitions.retry_version(version)
+    sessions.finish_upload(version)
     go_on(erasure)
     version.refresh_from_db()
     assert version.status == Status.RETIRED
     assert version.engine_name not in vllm.loaded
-    assert workflow.erase(version, None).pk == erasure.pk  # twice is once
+    assert workflow.erase_version(version, None).pk == erasure.pk  # twice is once
 
 
 def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_again(
     alice_client, acme, charlies, version
 ):
     queries.set_public(version.style)
-    sharing.share(version.style, "charlies-prose", None)
+    sharing.share_style(version.style, "charlies-prose", None)
     with pytest.raises(StillUsed, match=r"\(1\)"):
         erase(version)
     with pytest.raises(StillUsed):
@@ -389,10 +389,10 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
 def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, charlies, engine):
     first, second = known(acme, "noir", engine), known(acme, "noir", engine)
     queries.set_public(first.style)
-    queries.select(charlies, first.style)
-    assert workflow.losers(first) == workflow.losers(second) == 0
-    transitions.retire(first)
-    assert workflow.losers(AdapterVersion.objects.get(pk=second.pk)) == 1
+    queries.select_style(charlies, first.style)
+    assert workflow.count_other_users(first) == workflow.count_other_users(second) == 0
+    transitions.retire_version(first)
+    assert workflow.count_other_users(AdapterVersion.objects.get(pk=second.pk)) == 1
 
 
 def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, engine, vllm, version):
@@ -419,7 +419,7 @@ def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, engine, vll
 
 
 def test_deleting_a_style_that_others_have_needs_a_second_word(alice_client, charlies, engine, version):
-    sharing.share(version.style, "charlies-prose", None)
+    sharing.share_style(version.style, "charlies-prose", None)
     page = reverse("adapters:delete_style", args=[version.style_id])
     assert "1 other workspace loses the style" in alice_client.get(page).text
     refused = alice_client.post(page, {"confirm": "noir"})

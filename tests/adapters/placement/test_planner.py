@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
-from adapters.placement.policy import BUSY_A_MINUTE, Claim, Room, plan
+from adapters.placement.policy import BUSY_A_MINUTE, Candidate, EngineCapacity, plan_placements
 from adapters.routing.route_table import routes_of
 from adapters.uploads import pipeline
 from tenants.models import UsageEvent
-from tenants.public import issue, recent_requests
+from tenants.public import issue_key, recent_requests
 from tests.adapters.conftest import adapter_files, known, served, twin_of, uploaded
 from tests.adapters.fakes import FakeEngine
 
@@ -24,15 +24,16 @@ ENGINES = (1, 2, 3)
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[list[Claim], list[Room]]:
+def worlds(draw: st.DrawFn) -> tuple[list[Candidate], list[EngineCapacity]]:
     """Draw engines, and versions of any standing that are on some of them, more than may be."""
     sizes = draw(st.lists(st.integers(0, 12), min_size=1, max_size=3))
     rooms = [
-        Room(n, s, draw(st.booleans()), draw(st.booleans())) for n, s in zip(ENGINES, sizes, strict=False)
+        EngineCapacity(n, s, draw(st.booleans()), draw(st.booleans()))
+        for n, s in zip(ENGINES, sizes, strict=False)
     ]
     names = st.sampled_from([room.engine for room in rooms])
     claim = st.builds(
-        Claim,
+        Candidate,
         version=st.uuids(),
         is_asked=st.booleans(),
         answers=st.booleans(),
@@ -44,26 +45,28 @@ def worlds(draw: st.DrawFn) -> tuple[list[Claim], list[Room]]:
     return draw(st.lists(claim, max_size=25, unique_by=lambda one: one.version)), rooms
 
 
-def after(claims: list[Claim], wanted: dict[int, set[UUID]], *, loaded: bool = True) -> list[Claim]:
+def after(claims: list[Candidate], wanted: dict[int, set[UUID]], *, loaded: bool = True) -> list[Candidate]:
     """Return the same versions once the plan is carried out."""
     return [
-        Claim(**vars(one) | {"places": {e: loaded for e, on_it in wanted.items() if one.version in on_it}})
+        Candidate(
+            **vars(one) | {"places": {e: loaded for e, on_it in wanted.items() if one.version in on_it}}
+        )
         for one in claims
     ]
 
 
-def claims(count: int, *, on: int = 0, **facts: object) -> list[Claim]:
+def claims(count: int, *, on: int = 0, **facts: object) -> list[Candidate]:
     defaults = {
         "is_asked": False, "answers": True, "used_at": BEGAN, "a_minute": 0.0, "fits": frozenset(ENGINES),
         "places": {on: True} if on else {},
     }  # fmt: skip
-    return [Claim(version=uuid4(), **{**defaults, **facts}) for _ in range(count)]
+    return [Candidate(version=uuid4(), **{**defaults, **facts}) for _ in range(count)]
 
 
-def settled(them: list[Claim], rooms: list[Room], *, rounds: int = 40) -> list[Claim]:
+def settled(them: list[Candidate], rooms: list[EngineCapacity], *, rounds: int = 40) -> list[Candidate]:
     """Return the versions when planning again changes nothing more."""
     for _ in range(rounds):
-        wanted = plan(them, rooms)
+        wanted = plan_placements(them, rooms)
         moved = after(them, wanted)
         if [one.places for one in moved] == [one.places for one in them]:
             return them
@@ -74,7 +77,7 @@ def settled(them: list[Claim], rooms: list[Room], *, rounds: int = 40) -> list[C
 @given(worlds())
 def test_an_engine_never_holds_more_than_it_takes_nor_what_does_not_fit(world):
     them, rooms = world
-    wanted = plan(them, rooms)
+    wanted = plan_placements(them, rooms)
     for room in (room for room in rooms if room.is_open):
         assert len(wanted[room.engine]) <= room.size
         assert all(room.engine in one.fits for one in them if one.version in wanted[room.engine])
@@ -83,7 +86,7 @@ def test_an_engine_never_holds_more_than_it_takes_nor_what_does_not_fit(world):
 @given(worlds())
 def test_what_may_be_somewhere_is_while_there_is_room_and_nobody_is_in_for_a_lesser_one(world):
     them, rooms = world
-    wanted = plan(them, rooms)
+    wanted = plan_placements(them, rooms)
     open_ = [room for room in rooms if room.is_open]
     placed = set().union(*(wanted[room.engine] for room in open_))
     for one in (one for one in them if one.version not in placed):
@@ -97,14 +100,14 @@ def test_what_may_be_somewhere_is_while_there_is_room_and_nobody_is_in_for_a_les
 @given(worlds())
 def test_once_carried_out_a_plan_comes_to_rest(world):
     them, rooms = world
-    settled(them, [Room(room.engine, room.size, room.is_open) for room in rooms])
+    settled(them, [EngineCapacity(room.engine, room.size, room.is_open) for room in rooms])
 
 
 @given(worlds())
 def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(world):
     them, rooms = world
-    roomy = [Room(room.engine, 100, room.is_open, room.is_healthy) for room in rooms]
-    wanted = plan(them, roomy)
+    roomy = [EngineCapacity(room.engine, 100, room.is_open, room.is_healthy) for room in rooms]
+    wanted = plan_placements(them, roomy)
     for one in them:
         kept = [e for e, answers in one.places.items() if answers and one.version in wanted[e]]
         held = [
@@ -113,70 +116,72 @@ def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(wo
         assert kept or not held
 
 
-def is_open(rooms: list[Room], engine: int) -> bool:
+def is_open(rooms: list[EngineCapacity], engine: int) -> bool:
     return next(room.is_open for room in rooms if room.engine == engine)
 
 
 def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
-    two = [Room(1, 1000), Room(2, 1000)]
+    two = [EngineCapacity(1, 1000), EngineCapacity(2, 1000)]
     them = settled(claims(100), two)
     counts = [sum(e in one.places for one in them) for e in (1, 2)]
     assert counts == [50, 50]
-    them = settled(them, [*two, Room(3, 1000)])
+    them = settled(them, [*two, EngineCapacity(3, 1000)])
     counts = [sum(e in one.places for one in them) for e in ENGINES]
     assert sum(counts) == 100  # one place each: whoever moved has left
     assert min(counts) >= 27
 
 
 def test_a_hot_style_is_on_as_many_engines_as_it_takes_and_leaves_them_only_when_it_is_clearly_colder():
-    rooms = [Room(name, 100) for name in ENGINES]
+    rooms = [EngineCapacity(name, 100) for name in ENGINES]
     quiet = claims(20, a_minute=BUSY_A_MINUTE / 2)
     [hot] = claims(1, a_minute=BUSY_A_MINUTE * 20)  # two thirds of all: two of three engines
     *_, hot = settled([*quiet, hot], rooms)
     assert len(hot.places) == 2
-    cooler = Claim(**vars(hot) | {"a_minute": BUSY_A_MINUTE * 4})  # a little less than one engine's share
+    cooler = Candidate(**vars(hot) | {"a_minute": BUSY_A_MINUTE * 4})  # a little less than one engine's share
     *_, cooler = settled([*quiet, cooler], rooms)
     assert len(cooler.places) == 2
-    cold = Claim(**vars(hot) | {"a_minute": 1.0})
+    cold = Candidate(**vars(hot) | {"a_minute": 1.0})
     *_, cold = settled([*quiet, cold], rooms)
     assert len(cold.places) == 1
 
 
 def test_a_draining_engine_is_left_once_others_answer():
     them = claims(10, on=1)
-    rooms = [Room(1, 100, is_open=False), Room(2, 100)]
-    wanted = plan(them, rooms)
+    rooms = [EngineCapacity(1, 100, is_open=False), EngineCapacity(2, 100)]
+    wanted = plan_placements(them, rooms)
     assert wanted[1] == wanted[2] == {one.version for one in them}
-    on_their_way = [Claim(**vars(one) | {"places": {1: True, 2: False}}) for one in them]
-    assert plan(on_their_way, rooms) == wanted
-    assert plan(after(them, wanted), rooms)[1] == set()
-    assert plan(them, rooms[:1])[1] == {one.version for one in them}  # nowhere else to go
+    on_their_way = [Candidate(**vars(one) | {"places": {1: True, 2: False}}) for one in them]
+    assert plan_placements(on_their_way, rooms) == wanted
+    assert plan_placements(after(them, wanted), rooms)[1] == set()
+    assert plan_placements(them, rooms[:1])[1] == {one.version for one in them}  # nowhere else to go
 
 
 def test_what_is_asked_for_replaces_what_was_used_longest_ago_and_the_rest_stays():
     old = claims(3, on=1)
     new = claims(2, on=1, used_at=BEGAN + timedelta(hours=1))
     cold = claims(4, used_at=BEGAN + timedelta(days=1))
-    room = [Room(1, 5)]
-    assert plan([*old, *new, *cold], room)[1] == {one.version for one in (*old, *new)}
+    room = [EngineCapacity(1, 5)]
+    assert plan_placements([*old, *new, *cold], room)[1] == {one.version for one in (*old, *new)}
     [asked] = claims(1, is_asked=True)
-    wanted = plan([*old, *new, *cold, asked], room)[1]
+    wanted = plan_placements([*old, *new, *cold, asked], room)[1]
     assert wanted > {asked.version, *(one.version for one in new)}
     assert len(wanted) == 5
 
 
 def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
     [asked] = claims(1, is_asked=True, places={1: False})
-    wanted = plan([asked], [Room(1, 9, is_healthy=False), Room(2, 9)])
+    wanted = plan_placements([asked], [EngineCapacity(1, 9, is_healthy=False), EngineCapacity(2, 9)])
     assert wanted == {1: {asked.version}, 2: {asked.version}}
-    back = Claim(**vars(asked) | {"is_asked": False, "places": {1: True, 2: True}})
-    assert [len(on_it) for on_it in plan([back], [Room(1, 9), Room(2, 9)]).values()] == [1, 0]
+    back = Candidate(**vars(asked) | {"is_asked": False, "places": {1: True, 2: True}})
+    assert [
+        len(on_it) for on_it in plan_placements([back], [EngineCapacity(1, 9), EngineCapacity(2, 9)]).values()
+    ] == [1, 0]
 
 
 def test_two_thousand_styles_on_three_engines_are_planned_at_once():
-    them = settled(claims(2000), [Room(name, 10_000) for name in ENGINES])
+    them = settled(claims(2000), [EngineCapacity(name, 10_000) for name in ENGINES])
     began_s = process_time()  # this process's own: others may use the machine
-    plan(them, [Room(name, 10_000) for name in ENGINES])
+    plan_placements(them, [EngineCapacity(name, 10_000) for name in ENGINES])
     assert process_time() - began_s < 0.5
 
 
@@ -212,13 +217,13 @@ def test_a_cold_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_n
     warm, cold = known(acme, "warm", engine), known(acme, "cold", engine)
     planner.plan_all()
     assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {cold}  # it was used last
-    planner.demand(str(warm.pk))
+    planner.request_version(str(warm.pk))
     planner.plan_all()
     assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {warm}
     Engine.objects.update(max_adapters=2)
-    planner.demand(str(cold.pk))
+    planner.request_version(str(cold.pk))
     assert Placement.objects.filter(is_wanted=True).count() == 2
-    planner.demand(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
+    planner.request_version(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
 
 
 @db
@@ -226,13 +231,13 @@ def test_a_refused_version_is_not_wanted_there_again_until_it_is_pushed_again(ac
     vllm.refuses_with = "bad shape"
     version = uploaded(acme)
     Engine.objects.filter(name="second").update(is_draining=True)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(Engine.objects.get(name="local"))
     planner.plan_all()
     assert version.placements.get().is_wanted is False
     vllm.refuses_with = ""
-    transitions.retry(version)
-    pipeline.advance(version)
+    transitions.retry_version(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(Engine.objects.get(name="local"))
     version.refresh_from_db()
     assert version.status == Status.SERVING
@@ -272,7 +277,7 @@ def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_anot
     planner.plan_all()
     dead = Engine.objects.get(name="local")
     assert (dead.is_healthy, dead.note) == (False, planner.SILENT)
-    planner.demand(str(version.pk))
+    planner.request_version(str(version.pk))
     reconciler.reconcile(Engine.objects.get(name="second"))
     assert {place["engine"] for place in routes_of(acme.pk)["noir"]["places"]} >= {"second"}
 
@@ -287,7 +292,7 @@ def test_who_waits_is_let_in_long_before_giving_up_although_another_was_waited_f
     Placement.objects.filter(version=asked).update(is_wanted=False)
     lately = timezone.now() - timedelta(seconds=25)
     Placement.objects.filter(version=before).update(is_wanted=True, asked_at=lately)
-    planner.demand(str(asked.pk))
+    planner.request_version(str(asked.pk))
     planner.plan_all()
     assert [place.version for place in Placement.objects.filter(is_wanted=True)] == [asked]
 
@@ -296,7 +301,7 @@ def test_who_waits_is_let_in_long_before_giving_up_although_another_was_waited_f
 def test_demand_is_read_from_the_newest_events_of_each_style(acme, engine):
     version = known(acme, "noir", engine)
     now = timezone.now()
-    key, _ = issue(acme, name="k", by=None)
+    key, _ = issue_key(acme, name="k", by=None)
     times = [now - timedelta(seconds=second) for second in range(10)] + [now - timedelta(hours=3)]
     UsageEvent.objects.bulk_create(
         UsageEvent(

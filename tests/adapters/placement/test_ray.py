@@ -72,7 +72,7 @@ def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, 
 def test_a_version_without_effect_is_refused(acme, cluster, ray):
     ray.effect = 0.0
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(cluster)
     version.refresh_from_db()
     assert version.status == Status.FAILED
@@ -104,7 +104,7 @@ def test_a_cluster_that_restarts_keeps_its_versions(acme, cluster, ray):
 
 
 def test_what_is_not_wanted_any_more_leaves(acme, cluster):
-    transitions.retire(served(acme, "noir", cluster))
+    transitions.retire_version(served(acme, "noir", cluster))
     planner.plan_all()
     reconciler.reconcile(cluster)
     assert cluster.placements.get().loaded_as == ""

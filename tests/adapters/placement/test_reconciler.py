@@ -57,27 +57,27 @@ def lay(version: AdapterVersion, files: Files) -> None:
     path.mkdir(parents=True)
     for name, content in files.items():
         (path / name).write_bytes(content)
-    config_sha256, sha256 = local_cache.digests(path)
+    config_sha256, sha256 = local_cache.read_digests(path)
     AdapterVersion.objects.filter(pk=version.pk).update(config_sha256=config_sha256, sha256=sha256)
 
 
 def watched[T](monkeypatch, look: Callable[[], T]) -> list[T]:
     """Return what is seen whenever versions that were found are written down, until the test ends."""
     seen: list[T] = []
-    found_all = transitions.found_all
+    found_all = transitions.mark_all_loaded
 
     def watching(*args, **kwargs):
         found_all(*args, **kwargs)
         seen.append(look())
 
-    monkeypatch.setattr(transitions, "found_all", watching)
+    monkeypatch.setattr(transitions, "mark_all_loaded", watching)
     return seen
 
 
 def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_portion(
     acme, engine, vllm, library, monkeypatch
 ):
-    monkeypatch.setattr(effect_probe, "measure", None)
+    monkeypatch.setattr(effect_probe, "measure_effect", None)
     published = watched(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
     vllm.restart()
     assert not reconciler.reconcile(engine)
@@ -90,7 +90,7 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_por
 def test_who_waits_comes_first_also_who_begins_to_wait_meanwhile(engine, vllm, library, monkeypatch):
     first, second = library[20], library[10]
     Placement.objects.filter(version=first).update(asked_at=timezone.now())
-    watched(monkeypatch, lambda: planner.demand(str(second.pk)))
+    watched(monkeypatch, lambda: planner.request_version(str(second.pk)))
     vllm.restart()
     engine.refresh_from_db()
     reconciler.reconcile(engine)
@@ -129,7 +129,7 @@ def test_the_start_of_an_engines_process_is_written_down(engine, vllm):
 def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
     vllm.effect = 0.0
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
@@ -154,7 +154,7 @@ def test_another_key_than_the_engines_is_named(engine, settings):
 def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_again(acme, engine, vllm):
     vllm.refuses_with = "While loading {path}/adapter_model.safetensors for {name}: bad\nshape"
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
@@ -163,8 +163,8 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
     assert version.placements.get().is_wanted is False  # not tried again by itself
 
     vllm.refuses_with = ""
-    transitions.retry(version)
-    pipeline.advance(version)
+    transitions.retry_version(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.SERVING, "")
@@ -181,7 +181,7 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
 )
 def test_a_fault_of_the_machine_is_no_refusal(acme, engine, vllm, fault):
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     vllm.refuses_with = fault
     reconciler.reconcile(engine)
     version.refresh_from_db()
@@ -195,13 +195,13 @@ def test_what_is_not_wanted_is_unloaded_a_while_later_and_its_files_stay(
     version = served(acme, "noir", engine)
     vllm.loaded[f"v_{'0' * 32}"] = "/somewhere/else"
     vllm.loaded["poetry-bot"] = "/a/static/module"
-    transitions.retire(version)
+    transitions.retire_version(version)
     reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"identity", "poetry-bot", version.engine_name}  # requests may be on their way
     monkeypatch.setattr(reconciler, "LEAVES_AFTER", timedelta(0))
     reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"identity", "poetry-bot"}
-    assert local_cache.is_laid(version)
+    assert local_cache.is_cached(version)
 
 
 def test_our_name_on_another_folder_is_loaded_anew(acme, engine, vllm, folder):
@@ -242,7 +242,7 @@ def test_damaged_local_files_are_mended_in_place(acme, engine, vllm, folder):
 
 def test_a_full_disk_is_waited_for(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -273,7 +273,7 @@ def test_what_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, 
     second = twin_of(engine, "second")
     vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.placements.get(is_wanted=True).engine) == (Status.PUSHING, second)
@@ -311,7 +311,7 @@ def test_an_engine_that_restarts_with_lower_limits_ends_no_style_and_the_next_pr
 def test_what_can_not_be_loaded_now_holds_nobody_up(acme, engine, vllm):
     other = served(acme, "odes", engine, adapter_files(seed=1))
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     vllm.restart()
     vllm.refuses = {version.engine_name: "CUDA out of memory. Tried to allocate 20.00 MiB"}
     reconciler.reconcile(engine)
@@ -355,7 +355,7 @@ def test_the_identity_adapter_changes_nothing_and_is_for_cpu_engines(engine, vll
 
 def test_a_base_without_the_usual_names_still_has_an_identity(tmp_path):
     base = BaseModel(name="other", modules={"model.layers.0.attn.qkv": {"out": 12, "in": 4, "norm": 1.0}})
-    tensors = load_file(identity.write(base, tmp_path) / "adapter_model.safetensors")
+    tensors = load_file(identity.write_identity(base, tmp_path) / "adapter_model.safetensors")
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     assert shapes == {
         "base_model.model.model.layers.0.attn.qkv.lora_A.weight": (1, 4),

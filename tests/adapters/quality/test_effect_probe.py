@@ -31,7 +31,7 @@ def version(acme, engine, vllm):
 
 
 def measured(version, engine):
-    return effect_probe.measure(version, engine, version.engine_name)
+    return effect_probe.measure_effect(version, engine, version.engine_name)
 
 
 def test_a_style_is_measured_once(version, engine, vllm):
@@ -100,22 +100,22 @@ def test_a_shift_is_symmetric_and_never_overstates(base, style):
 
 def test_a_version_s_answers_stand_beside_the_base_s_and_give_its_style_a_sample(version, engine):
     measured(version, engine)
-    assert samples.take_missing(engine) == 1
+    assert samples.take_missing_samples(engine) == 1
     probe = Probe.objects.get()
     assert [row["prompt"] for row in probe.samples] == [*samples.PROMPTS, "Describe a morning."]
     assert all(row["base"] != row["style"] for row in probe.samples)
     assert probe.measures["style"]["phrases"] == ["depends no cap"]
     assert Style.objects.get().sample.startswith("Describe a morning. It depends, no cap.")
-    assert samples.take_missing(engine) == 0
+    assert samples.take_missing_samples(engine) == 0
 
 
 def test_another_sample_prompt_gets_its_answer_and_nothing_is_asked_twice(version, engine, vllm):
     measured(version, engine)
-    samples.take_missing(engine)
+    samples.take_missing_samples(engine)
     before = Probe.objects.get().samples
     Style.objects.update(sample="", sample_prompt="Describe an evening.")
     vllm.effect = 0  # whoever is asked again answers otherwise
-    assert samples.take_missing(engine) == 1
+    assert samples.take_missing_samples(engine) == 1
     after = Probe.objects.get().samples
     assert after[:3] == before[:3]
     assert after[3]["style"] == Style.objects.get().sample == "Describe an evening. It depends."
@@ -124,13 +124,13 @@ def test_another_sample_prompt_gets_its_answer_and_nothing_is_asked_twice(versio
 def test_samples_wait_until_whoever_waited_for_the_style_has_written(version, engine):
     measured(version, engine)
     Placement.objects.update(loaded_at=timezone.now())
-    assert samples.take_missing(engine) == 0
+    assert samples.take_missing_samples(engine) == 0
 
 
 def test_samples_wait_for_an_engine_that_is_away(version, engine, vllm):
     measured(version, engine)
     vllm.stop()
-    assert samples.take_missing(engine) == 0
+    assert samples.take_missing_samples(engine) == 0
     assert Probe.objects.get().samples == []
 
 
@@ -138,7 +138,7 @@ def test_whoever_sees_a_style_sees_its_card_and_a_stranger_none(
     version, engine, alice_client, charlie_client
 ):
     measured(version, engine)
-    samples.take_missing(engine)
+    samples.take_missing_samples(engine)
     page = reverse("adapters:style", args=["acme", "noir"])
     shown = alice_client.get(page).text
     assert "<strong>strongly</strong>: by 0.50 nats a token" in shown

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from adapters.errors import TooManyPrompts
 from adapters.quality.prose_metrics import (
     count_syllables,
-    measure,
+    measure_prose,
     sentences,
     telling_phrases,
     words_a_sentence,
@@ -37,8 +37,8 @@ def test_an_unfinished_last_sentence_does_not_count_unless_it_is_the_only_one():
 
 def test_reading_ease_is_flesch_s():
     # 1 sentence, 6 words, 6 syllables: 206.835 - 1.015 · 6 - 84.6
-    assert measure(["The cat sat on the mat."]).reading_ease == pytest.approx(116.145)
-    hard = measure(["Notwithstanding aforementioned considerations, obligations are irrevocable."])
+    assert measure_prose(["The cat sat on the mat."]).reading_ease == pytest.approx(116.145)
+    hard = measure_prose(["Notwithstanding aforementioned considerations, obligations are irrevocable."])
     assert hard.reading_ease < 0
 
 
@@ -57,7 +57,7 @@ def test_a_telling_phrase_comes_back_in_several_answers_and_not_in_the_base_s():
 
 @given(some.lists(TEXTS, max_size=4), some.lists(TEXTS, max_size=4))
 def test_any_text_can_be_measured_and_nothing_written_measures_nothing(answers, others):
-    found = measure(answers, against=others)
+    found = measure_prose(answers, against=others)
     has_words = any(sentences(answer) for answer in answers)
     assert (found.words_a_sentence is not None) == (found.reading_ease is not None) == has_words
     assert not telling_phrases(answers, against=answers)
@@ -77,12 +77,12 @@ def test_two_versions_are_told_apart_in_words():
         "Nobody is there to see what it brings us now.",
     ]
     after = ["Rain. It falls on us.", "Nobody is there. We left."]
-    told = diff.compare(["a", "b"], before, after, numbers=(2, 3))
+    told = diff.compare_answers(["a", "b"], before, after, numbers=(2, 3))
     assert told.sentences == [
         "Version 3 writes sentences 76 % shorter (2.5 words against 10.5).",
         "1 of 2 answers begins differently.",
     ]
-    same = diff.compare(["a", "b"], before, before, numbers=(2, 3))
+    same = diff.compare_answers(["a", "b"], before, before, numbers=(2, 3))
     assert same.sentences == [
         "Both write sentences of about 10 words.",
         "All 2 answers are the same to the letter.",
@@ -90,6 +90,6 @@ def test_two_versions_are_told_apart_in_words():
 
 
 def test_prompts_are_written_one_a_line_and_are_at_most_eight():
-    assert diff.prompts_in(" Why?\n\n  How? \r\nWhy?") == ["Why?", "How?"]
+    assert diff.parse_prompts(" Why?\n\n  How? \r\nWhy?") == ["Why?", "How?"]
     with pytest.raises(TooManyPrompts, match="At most 8 prompts, one a line; these are 9"):
-        diff.prompts_in("\n".join("abcdefghi"))
+        diff.parse_prompts("\n".join("abcdefghi"))

@@ -14,7 +14,7 @@ from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, Not
 from adapters.models import AdapterVersion, Probe, Release, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
-from tenants.public import record
+from tenants.public import record_events
 from tests.adapters.conftest import known
 from tests.tenants.conftest import make_event
 
@@ -49,7 +49,7 @@ def answered(tenant, version, *, times, failed=0, empty=0, at=None):
     facts = {"style": version.style_id, "version_number": version.number, "admitted_at": at or timezone.now()}
     outcomes = [{"outcome": "upstream_error", "prompt_tokens": 0, "completion_tokens": 0}] * failed
     outcomes += [{"completion_tokens": 1, "finish_reason": "empty"}] * empty + [{}] * (times - failed - empty)
-    record(make_event(tenant, **facts, **outcome) for outcome in outcomes)
+    record_events(make_event(tenant, **facts, **outcome) for outcome in outcomes)
 
 
 def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(acme, engine, versions):
@@ -58,7 +58,7 @@ def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(
     assert live() == 4
     late = known(acme, "noir", engine, status=Status.PUSHING)
     known(acme, "noir", engine, goes_live=True)
-    transitions.found(late.placements.get(), late.engine_name)
+    transitions.mark_loaded(late.placements.get(), late.engine_name)
     assert live() == 6, "one that comes late does not replace a newer one"
 
 
@@ -66,8 +66,8 @@ def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versi
     newest = known(acme, "noir", engine, goes_live=True)
     aliases.roll_back(style(), None)
     placement = newest.placements.get()
-    transitions.lost(placement)
-    transitions.found(placement, newest.engine_name)
+    transitions.mark_unloaded(placement)
+    transitions.mark_loaded(placement, newest.engine_name)
     assert live() == 1
 
 
@@ -95,7 +95,7 @@ def test_promoting_and_rolling_back_are_written_down(alice, versions):
 def test_only_a_version_that_serves_is_promoted_or_tried(acme, engine, versions):
     first, second, third = versions
     aliases.promote(third, None)
-    transitions.retire(first)
+    transitions.retire_version(first)
     pushing = known(acme, "noir", engine, status=Status.PUSHING)
     for version in (first, pushing):
         with pytest.raises(NotServing, match=f"Version {version.number} does not serve"):
@@ -146,12 +146,12 @@ def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     aliases.promote(third, None)
     aliases.promote(second, None)
     aliases.begin_canary(first, 10, None)
-    transitions.retire(second)
+    transitions.retire_version(second)
     assert (live(), canary()) == (3, None)
     assert "Version 2 was retired." in Release.objects.values_list("reason", flat=True)
-    transitions.refused(third.placements.get(), "Not stored.", by_engine=False)
+    transitions.mark_rejected(third.placements.get(), "Not stored.", by_engine=False)
     assert live() == 1
-    transitions.retire(first)
+    transitions.retire_version(first)
     assert live() is None
     assert moves()[-1] == "No version answers"
 
@@ -168,23 +168,23 @@ def test_the_sample_line_is_always_the_live_version_s(versions):
     assert style().sample == "I am 1."
     aliases.promote(third, None)
     assert style().sample == "", "it has not answered yet"
-    transitions.retire(third)
+    transitions.retire_version(third)
     assert style().sample == "I am 1."
-    transitions.retire(second)
-    transitions.retire(first)
+    transitions.retire_version(second)
+    transitions.retire_version(first)
     assert style().sample == ""
 
 
 def test_a_canary_that_ends_is_dropped(versions):
     aliases.begin_canary(versions[1], 10, None)
-    transitions.retire(versions[1])
+    transitions.retire_version(versions[1])
     assert (live(), canary()) == (1, None)
 
 
 def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_serves(versions):
     _, second, third = versions
     deeds = [lambda: aliases.promote(second, None), lambda: aliases.promote(third, None)]
-    deeds += [lambda: transitions.retire(AdapterVersion.objects.get(pk=third.pk))]
+    deeds += [lambda: transitions.retire_version(AdapterVersion.objects.get(pk=third.pk))]
     start, faults = Barrier(len(deeds)), []
 
     def run(deed):
@@ -249,7 +249,7 @@ def test_what_a_canary_did_long_ago_does_not_count_for_ever(acme, versions):
     Style.objects.update(canary_since=timezone.now() - timedelta(days=9))
     answered(acme, second, times=100, failed=100, at=timezone.now() - timedelta(days=2))
     answered(acme, second, times=30)
-    assert aliases.watch() == 0
+    assert aliases.end_failing_canaries() == 0
 
 
 def test_the_figures_are_said_in_a_sentence(acme, versions):
@@ -257,7 +257,9 @@ def test_the_figures_are_said_in_a_sentence(acme, versions):
     aliases.begin_canary(second, 10, None)
 
     def said():
-        return canary_analysis.compare(style()).sentence.removeprefix("Version 2 answers 10 % of requests; ")
+        return canary_analysis.compare_canary(style()).sentence.removeprefix(
+            "Version 2 answers 10 % of requests; "
+        )
 
     answered(acme, second, times=7)
     assert said() == "7 of the 20 that a judgement needs are finished."

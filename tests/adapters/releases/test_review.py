@@ -13,11 +13,11 @@ from adapters.erasure import workflow
 from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.placement import transitions
-from adapters.public import find_style, playground_styles
+from adapters.public import find_usable_style, usable_styles
 from adapters.releases import aliases
 from adapters.routing import publisher, route_table
 from foundation.valkey import client, styles_key
-from tenants.accounts.workspaces import found_tenant
+from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
 from tests.adapters.conftest import known
 
@@ -33,16 +33,16 @@ def noir(acme, engine, charlies) -> Style:
     style = known(acme, "noir", engine).style
     Style.objects.update(author="Alice", licence="CC BY 4.0", description="Rain.", sample_prompt="Why?")
     style = Style.objects.select_related("owner").get(pk=style.pk)
-    sharing.offer(style)
-    sharing.approve(style)
-    queries.select(charlies, style)
-    publisher.publish(acme.pk)
+    sharing.offer_style(style)
+    sharing.approve_style(style)
+    queries.select_style(charlies, style)
+    publisher.publish_routes(acme.pk)
     return Style.objects.select_related("owner").get(pk=style.pk)
 
 
 @pytest.fixture
 def doras(db) -> Tenant:
-    found_tenant(User.objects.create_user("dora@example.org"), name="Dora")
+    create_tenant(User.objects.create_user("dora@example.org"), name="Dora")
     return Tenant.objects.get(slug="dora")
 
 
@@ -71,10 +71,10 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
     assert published(charlies) == both
     assert route_table.routes_of(charlies.pk).keys() == {"base", *both}
     with pytest.raises(StyleNotFound):
-        find_style(charlies, f"{MODEL}@2")
-    assert seen(charlies)[2] == playground_styles(charlies)[0].live_version.number == 1
-    assert playground_styles(acme)[0].live_version.number == 2
-    sharing.approve(Style.objects.get())
+        find_usable_style(charlies, f"{MODEL}@2")
+    assert seen(charlies)[2] == usable_styles(charlies)[0].live_version.number == 1
+    assert usable_styles(acme)[0].live_version.number == 2
+    sharing.approve_style(Style.objects.get())
     assert published(charlies) == {MODEL: 2, f"{MODEL}@live": 2, f"{MODEL}@1": 1, f"{MODEL}@2": 2}
     assert seen(charlies)[2] == 2
     second.refresh_from_db()
@@ -83,7 +83,7 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
 
 def test_rolling_back_to_an_approved_version_reaches_all_at_once(noir, engine, acme, charlies):
     next_version(noir, engine)
-    sharing.approve(Style.objects.get())
+    sharing.approve_style(Style.objects.get())
     aliases.roll_back(Style.objects.get(), None)
     assert published(charlies)[MODEL] == published(acme)[MODEL] == 1
     third = next_version(noir, engine)
@@ -95,14 +95,14 @@ def test_rolling_back_to_an_approved_version_reaches_all_at_once(noir, engine, a
 
 def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, engine, acme, charlies):
     next_version(noir, engine)
-    sharing.approve(Style.objects.get())
+    sharing.approve_style(Style.objects.get())
     next_version(noir, engine)
     first, second, _ = AdapterVersion.objects.order_by("number")
-    assert workflow.losers(second) == 0
-    transitions.retire(second)
+    assert workflow.count_other_users(second) == 0
+    transitions.retire_version(second)
     assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
-    assert workflow.losers(first) == 1
-    transitions.retire(first)
+    assert workflow.count_other_users(first) == 1
+    transitions.retire_version(first)
     assert published(charlies) == {}
     assert published(acme)[MODEL] == 3
     assert not queries.others_styles(charlies)[0].live_version
@@ -135,7 +135,7 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
     there = reverse("adapters:style", args=["acme", "noir"])
     assert "Casino" not in charlie_client.get(there).text
     assert "Casino" in alice_client.get(there).text
-    sharing.approve(Style.objects.get())
+    sharing.approve_style(Style.objects.get())
     assert seen(doras)[:2] == ("Casino", "Win money!")
     assert "Change waits for approval" not in alice_client.get(there).text
 
@@ -144,7 +144,7 @@ def test_programs_read_the_approved_description_too(noir, acme, charlies):
     def described(tenant: Tenant) -> str:
         return json.loads(client().hget(styles_key(tenant.pk), MODEL))["about"]
 
-    queries.describe(noir, description="Win money!")
+    queries.describe_style(noir, description="Win money!")
 
     assert described(acme) == "Win money!"
     assert described(charlies) == "Rain."
@@ -154,9 +154,9 @@ def test_strangers_read_the_approved_sample_on_the_first_page(noir, engine):
     version = AdapterVersion.objects.get()
     rows = [{"prompt": "Why?", "base": "So.", "style": "It rained."}]
     Probe.objects.create(version=version, strength=1, noise=0, samples=rows)
-    sharing.approve(Style.objects.get())
-    queries.describe(Style.objects.get(), name="Casino", sample_prompt="Where?")
-    [shown] = queries.showcase()
+    sharing.approve_style(Style.objects.get())
+    queries.describe_style(Style.objects.get(), name="Casino", sample_prompt="Where?")
+    [shown] = queries.public_styles()
     assert (shown.name, shown.sample, shown.sample_prompt) == ("Noir", "It rained.", "Why?")
 
 
@@ -171,29 +171,29 @@ def test_operators_see_what_waits_approve_or_decline_it(
     assert not waits()
     next_version(noir, engine)
     assert waits()
-    sharing.decline(Style.objects.get(), "It swears.")
+    sharing.decline_offer(Style.objects.get(), "It swears.")
     assert not waits()
     page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
     assert "The operators say: It swears." in page
     assert "Everybody else keeps version 1" in page
     assert published(charlies)[MODEL] == 1
     with pytest.raises(NotOffered):
-        sharing.decline(Style.objects.get(), "Twice.")
-    queries.describe(Style.objects.get(), description="Softer.")
+        sharing.decline_offer(Style.objects.get(), "Twice.")
+    queries.describe_style(Style.objects.get(), description="Softer.")
     assert waits()
-    sharing.approve(Style.objects.get())
+    sharing.approve_style(Style.objects.get())
     assert not waits()
     assert published(charlies)[MODEL] == 2
 
 
 def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, operator_client, charlies):
-    queries.describe(noir, description="Harmless.")
+    queries.describe_style(noir, description="Harmless.")
     listed = operator_client.get(reverse(CONSOLE))
     seen_at = listed.context["action_form"]["seen_at"].value()
     assert f'name="seen_at" value="{seen_at}"' in listed.text
-    queries.describe(noir, description="Win money!")
+    queries.describe_style(noir, description="Win money!")
     with pytest.raises(ChangedMeanwhile):
-        sharing.approve(Style.objects.get(), seen_at=Style.objects.get().created_at)
+        sharing.approve_style(Style.objects.get(), seen_at=Style.objects.get().created_at)
     action = {"action": "approve", "_selected_action": [noir.pk], "seen_at": seen_at}
     asked = operator_client.post(reverse(CONSOLE), action).text
     assert f'name="seen_at" value="{seen_at}"' in asked
@@ -206,22 +206,22 @@ def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, ope
 
 
 def test_what_leaves_the_catalogue_is_not_approved_any_more(noir, engine):
-    sharing.end_for_everybody(noir, reason="Abuse.")
+    sharing.end_all_shares(noir, reason="Abuse.")
     style = Style.objects.get()
     assert (style.approved_version, style.approved_name) == (None, "")
     assert AdapterVersion.objects.get().approved_at is None
 
 
 def test_a_style_that_was_lent_as_well_is_the_approved_one(noir, engine, charlies):
-    sharing.share(noir, "charlies-prose", None)
+    sharing.share_style(noir, "charlies-prose", None)
     next_version(noir, engine)
     assert published(charlies)[MODEL] == 1
 
 
 def test_the_house_s_styles_approve_themselves(poetry, engine, charlies):
-    queries.select(charlies, poetry)
+    queries.select_style(charlies, poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
-    transitions.found(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
+    transitions.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2
-    queries.describe(poetry, name="Verse")
+    queries.describe_style(poetry, name="Verse")
     assert queries.others_styles(charlies)[0].name == "Verse"

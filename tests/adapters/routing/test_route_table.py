@@ -12,7 +12,7 @@ from adapters.catalog import queries
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
 from adapters.placement import reconciler, transitions
-from adapters.public import find_style, playground_styles
+from adapters.public import find_usable_style, usable_styles
 from adapters.releases import aliases
 from adapters.routing import publisher, route_table
 from foundation import valkey as keys
@@ -68,9 +68,9 @@ def seconds(deed, clock=time.process_time):
 
 
 def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(valkey, poetry, acme, charlies):
-    queries.select(acme, poetry)
+    queries.select_style(acme, poetry)
     for tenant in (charlies, poetry.owner):
-        publisher.publish(tenant.pk)
+        publisher.publish_routes(tenant.pk)
     names = {"poetry", "poetry@live", "poetry@1", "base"}
     assert set(published(valkey, poetry.owner)) == set(published(valkey, acme)) == names
     assert set(published(valkey, charlies)) == {"base"}
@@ -98,14 +98,14 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
         ],
     }  # fmt: skip
 
-    queries.unselect(acme, poetry)
+    queries.unselect_style(acme, poetry)
     assert set(published(valkey, acme)) == {"base"}
 
 
 def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acme, engine):
     first, second, third = (known(acme, "noir", engine, goes_live=number == 1) for number in (1, 2, 3))
     known(acme, "noir", engine, status=Status.FAILED)
-    publisher.publish(acme.pk)
+    publisher.publish_routes(acme.pk)
     short = {"noir": 1, "noir@live": 1, "noir@1": 1, "noir@2": 2, "noir@3": 3}
     both = {**short, **{f"acme/{name}": number for name, number in short.items()}}
     assert versions_of(published(valkey, acme)) == {**both, "base": None}
@@ -116,49 +116,49 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     assert versions_of(published(valkey, acme)) == {**both, **canary, "base": None}
 
     aliases.promote(third, None)
-    transitions.retire(second)
+    transitions.retire_version(second)
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
     assert versions_of(published(valkey, acme)) == {**both, "base": None}
     assert published(valkey, acme) == route_table.fields_of(acme.pk)
 
     for name in ("noir@1", "acme/noir@live", "noir@3"):
-        assert find_style(acme, name) == first.style
+        assert find_usable_style(acme, name) == first.style
     for name in ("noir@2", "noir@canary", "noir@", "noir@x", "noir@99999999999"):
         with pytest.raises(StyleNotFound):
-            find_style(acme, name)
+            find_usable_style(acme, name)
 
 
 def test_retiring_and_hiding_end_the_route_of_everybody(valkey, poetry, acme):
-    queries.select(acme, poetry)
+    queries.select_style(acme, poetry)
     queries.set_public(poetry, public=False)
     assert set(published(valkey, acme)) == {"base"}
     queries.set_public(poetry)
     assert set(published(valkey, acme)) == {"poetry", "poetry@live", "poetry@1", "base"}
-    transitions.retire(poetry.live_version)
+    transitions.retire_version(poetry.live_version)
     assert set(published(valkey, acme)) == {"base"}
 
 
 def test_a_private_style_is_nobody_elses_and_its_short_name_wins(valkey, poetry, acme, charlies, engine):
     own = known(acme, "poetry", engine).style
-    queries.select(acme, poetry)
+    queries.select_style(acme, poetry)
     known(poetry.owner, "poetry", engine)  # version 2 of the house's: `poetry@2` is not Acme's
     found = published(valkey, acme)
     mine = {"poetry", "poetry@live", "poetry@1"}
     assert set(found) == {*mine, *(f"acme/{name}" for name in mine), "base"}
     assert {json.loads(found[name])["style"] for name in mine} == {str(own.pk)}
-    publisher.publish(charlies.pk)
+    publisher.publish_routes(charlies.pk)
     assert set(published(valkey, charlies)) == {"base"}
 
-    assert find_style(acme, "poetry") == find_style(acme, "acme/poetry") == own
-    assert playground_styles(acme) == sorted([own, poetry], key=lambda style: style.pk)
+    assert find_usable_style(acme, "poetry") == find_usable_style(acme, "acme/poetry") == own
+    assert usable_styles(acme) == sorted([own, poetry], key=lambda style: style.pk)
     for name in ("acme/poetry", "poetry", "nothing", "a/b/c"):
         with pytest.raises(StyleNotFound):
-            find_style(charlies, name)
+            find_usable_style(charlies, name)
     with pytest.raises(StyleNotFound):
-        queries.select(charlies, own)
+        queries.select_style(charlies, own)
 
-    transitions.retire(AdapterVersion.objects.get(style=own))
+    transitions.retire_version(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
     assert published(valkey, acme) == route_table.fields_of(acme.pk)
 
@@ -169,19 +169,19 @@ def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, 
         "style": str(version.style_id), "name": "acme/noir", "version": 1, "version_id": str(version.pk),
         "created": int(version.created_at.timestamp()), "about": "", "state": "loading",
     }  # fmt: skip
-    publisher.publish(acme.pk)
+    publisher.publish_routes(acme.pk)
     assert route(valkey, acme, "noir") == loading
     assert "noir@1" not in published(valkey, acme)
 
     placement = Placement.objects.select_related("version__style__owner").get()
-    transitions.found(placement, version.engine_name)
+    transitions.mark_loaded(placement, version.engine_name)
     assert route(valkey, acme, "noir")["places"][0]["lora"] == version.engine_name
-    transitions.lost(placement)
+    transitions.mark_unloaded(placement)
     assert route(valkey, acme, "noir") == route(valkey, acme, "noir@1") == loading
 
     AdapterVersion.objects.update(status=Status.REJECTED)
     Style.objects.update(live_version=None)
-    publisher.publish(acme.pk)
+    publisher.publish_routes(acme.pk)
     assert "noir" not in published(valkey, acme)
 
 
@@ -196,7 +196,7 @@ def test_the_base_goes_through_the_identity_on_cpu_only(valkey, acme, engine):
 def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(valkey, acme, engine, vllm):
     version = known(acme, "noir", engine)
     second = twin_of(engine, "second", max_model_len=1024)
-    transitions.found(Placement.objects.create(engine=second, version=version), version.engine_name)
+    transitions.mark_loaded(Placement.objects.create(engine=second, version=version), version.engine_name)
     Engine.objects.update(is_healthy=True)
 
     def places(name):
@@ -216,7 +216,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     Engine.objects.filter(name="local").update(is_draining=True)
     assert places("noir") == places("base") == ["second", "local"]
     Engine.objects.filter(name="second").update(is_draining=False)
-    transitions.lost(Placement.objects.get(engine__name="second"))
+    transitions.mark_unloaded(Placement.objects.get(engine__name="second"))
     assert (places("noir"), places("base")) == (["local"], ["second"])  # it serves until another one does
     Engine.objects.filter(name="local").update(is_gone=True)
     assert route_table.routes_of(acme.pk)["noir"]["state"] == "loading"
@@ -230,8 +230,8 @@ def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, m
 
     with monkeypatch.context() as patch:
         patch.setattr(keys, "client", down)
-        queries.select(acme, poetry)  # committed all the same
-        transitions.retire(poetry.live_version)
+        queries.select_style(acme, poetry)  # committed all the same
+        transitions.retire_version(poetry.live_version)
         with pytest.raises(RedisError):
             publisher.republish_stale()
     assert set(published(valkey, acme)) == {"base"}
@@ -258,7 +258,7 @@ def test_two_thousand_styles_are_published_in_a_few_questions_and_a_second_of_wo
     many(acme, engine, 2000, versions=3)
     with django_assert_max_num_queries(6):
         route_table.fields_of(acme.pk)
-    worked = [seconds(lambda: publisher.publish(acme.pk)) for _ in range(3)]
+    worked = [seconds(lambda: publisher.publish_routes(acme.pk)) for _ in range(3)]
     assert min(worked) < 1
     assert len(published(valkey, acme)) == 1999 * 2 * 5 + 2 * 3 + 1
     style = Style.objects.get(slug="style-7")

@@ -16,8 +16,8 @@ from adapters import object_store
 from adapters.models import Status
 from adapters.uploads import conversions, pipeline, sessions
 from adapters.uploads.conversions import SENTENCES
-from adapters.validation import BaseShape, Linear, autofix, examine, header
-from adapters.validation.config import read
+from adapters.validation import BaseShape, Linear, autofix, header, validate_adapter
+from adapters.validation.config import read_config
 from adapters.validation.findings import CLOSING, Findings
 from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
 from adapters.validation.limits import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, WEIGHTS_FILE, WEIGHTS_LIMIT
@@ -121,15 +121,15 @@ def _prunable(dtype: object, seed: int) -> Adapter:
 
 
 def report_of(adapter: Adapter, base: BaseShape = BASE, stated: str = ""):
-    return examine(adapter.config_bytes, Bytes(adapter.weights), base, MAX_RANK, stated)
+    return validate_adapter(adapter.config_bytes, Bytes(adapter.weights), base, MAX_RANK, stated)
 
 
 def converted(adapter: Adapter) -> Adapter:
     """Return what a conversion writes, read back."""
-    plan = autofix.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
+    plan = autofix.plan_autofix(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
     data = b"".join(plan.weights(Bytes(adapter.weights)))
     findings = Findings()
-    content = header.read(Bytes(data), findings)
+    content = header.read_header(Bytes(data), findings)
     assert content.is_sound
     tensors = {
         at.name: np.frombuffer(
@@ -143,7 +143,9 @@ def converted(adapter: Adapter) -> Adapter:
 
 def change_of(adapter: Adapter, module: str, of: Callable = np.asarray) -> np.ndarray:
     """Return what an adapter adds to a layer: scale·B·A in double precision, or scale·of(B)·of(A)."""
-    facts = read(adapter.config_bytes, base=BASE, max_rank=64, stated_quantisation="", findings=Findings())
+    facts = read_config(
+        adapter.config_bytes, base=BASE, max_rank=64, stated_quantisation="", findings=Findings()
+    )
     a, b = (adapter.tensors[f"{PREFIX}{module}.lora_{side}.weight"].astype("f8") for side in "AB")
     return facts.scale_of(module) * (of(b) @ of(a))
 
@@ -178,7 +180,7 @@ def test_weights_that_are_too_large_are_halved_where_they_can_be(dtype, is_mende
 def test_a_conversion_is_offered_if_its_file_is_small_enough_to_the_byte():
     adapter = whole(BASE, dtype=np.float32)
     with served_up_to(len(adapter.weights) - 1):
-        made = autofix.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
+        made = autofix.plan_autofix(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
     size = len(b"".join(made.weights(Bytes(adapter.weights))))
     for limit, offers in ((size, ("precision",)), (size - 1, ())):
         with served_up_to(limit):
@@ -206,12 +208,12 @@ def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(seed, s
     made = mutant(str(seed), BASE)
     limit = int(made.size * share)
     with served_up_to(limit):
-        report = examine(made.config, made, BASE, MAX_RANK)
+        report = validate_adapter(made.config, made, BASE, MAX_RANK)
         assert not report.is_valid
         if report.conversions:
-            plan = autofix.plan(made.config, made, BASE, MAX_RANK)
+            plan = autofix.plan_autofix(made.config, made, BASE, MAX_RANK)
             weights = b"".join(plan.weights(made))
-            left = examine(plan.config_bytes, Bytes(weights), BASE, MAX_RANK).findings
+            left = validate_adapter(plan.config_bytes, Bytes(weights), BASE, MAX_RANK).findings
             assert len(weights) <= limit
             assert {finding.code for finding in left} <= OF_WEIGHTS.keys() | CLOSING.keys()
 
@@ -239,8 +241,8 @@ def test_a_gigabyte_is_converted_in_little_memory():
     config = json.dumps(facts).encode()
     tracemalloc.start()
     try:
-        report = examine(config, source, base, MAX_RANK)
-        plan = autofix.plan(config, source, base, MAX_RANK)
+        report = validate_adapter(config, source, base, MAX_RANK)
+        plan = autofix.plan_autofix(config, source, base, MAX_RANK)
         size = sum(map(len, plan.weights(source)))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -265,15 +267,15 @@ def test_a_version_that_is_too_large_becomes_one_that_is_pushed(acme, engine):
     size = len(files[WEIGHTS_FILE])
     with served_up_to(size - 1):
         original = uploaded(acme, files=files)
-        pipeline.advance(original)
+        pipeline.advance_version(original)
         assert (original.status, original.conversions) == (Status.REJECTED, ["precision"])
         assert [found["code"] for found in original.findings] == ["weights_too_large"]
-        version = conversions.begin(original, None)
-        pipeline.advance(version)
+        version = conversions.begin_conversion(original, None)
+        pipeline.advance_version(version)
     assert (version.status, version.number) == (Status.PUSHING, 2)
     with object_store.reading(version.pk, WEIGHTS_FILE) as weights:
         assert weights.size == version.size_bytes < size
-        content = header.read(weights, Findings())
+        content = header.read_header(weights, Findings())
     assert {tensor.dtype for tensor in content.tensors} == {"BF16"}
 
 
@@ -337,7 +339,7 @@ def test_factors_that_do_not_fit_each_other_are_not_filled_up():
 def test_a_valid_adapter_needs_none():
     adapter = whole(BASE)
     assert report_of(adapter).conversions == ()
-    assert autofix.plan(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK) is None
+    assert autofix.plan_autofix(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK) is None
 
 
 def test_what_is_stated_of_the_base_is_kept_in_mind():

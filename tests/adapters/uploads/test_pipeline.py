@@ -19,7 +19,7 @@ from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.placement import reconciler
 from adapters.uploads import conversions, pipeline, sessions
-from adapters.validation import BaseShape, Linear, examine
+from adapters.validation import BaseShape, Linear, validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
 from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
@@ -55,7 +55,7 @@ def handed_in(tenant, files: dict[str, bytes]) -> AdapterVersion:
     version, forms = begin(tenant, "noir", files)
     for form, content in zip(forms, files.values(), strict=True):
         assert post(form, content) == 204
-    sessions.finish(version)
+    sessions.finish_upload(version)
     return version
 
 
@@ -132,7 +132,7 @@ def test_what_is_written_and_checked_need_not_fit_into_memory():
         chunks = (source.read(at, 1_000_000) for at in range(0, source.size, 1_000_000))
         object_store.write(version_id, WEIGHTS_FILE, chunks)
         with object_store.reading(version_id, WEIGHTS_FILE) as sealed:
-            report = examine(json.dumps(config).encode(), sealed, base, 16)
+            report = validate_adapter(json.dumps(config).encode(), sealed, base, 16)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -149,7 +149,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
     files = adapter_files()
     version = handed_in(acme, packed(files, "noir/"))
     assert list(version.files) == ["adapter.zip"]
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert (version.status, version.size_bytes) == (Status.PUSHING, len(files[WEIGHTS_FILE]))
     assert stored(version) == files
     assert object_store.uploaded_size(version.pk, "adapter.zip") is None
@@ -160,7 +160,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
 
 def test_an_evil_archive_is_rejected_and_nothing_of_it_stays(acme, engine):
     version = handed_in(acme, packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert (version.status, [found["code"] for found in version.findings]) == (
         Status.REJECTED,
         ["file_pickle"],
@@ -183,7 +183,7 @@ def training_names(files: dict[str, bytes]) -> dict[str, bytes]:
 
 def rejected(tenant) -> AdapterVersion:
     version = uploaded(tenant, files=training_names(adapter_files()))
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert (version.status, version.conversions) == (Status.REJECTED, ["names"])
     return version
 
@@ -199,7 +199,7 @@ def test_two_clicks_convert_a_rejected_version_into_one_new_one(acme, engine, al
     version = AdapterVersion.objects.get(number=2)
     assert (version.converted_from, version.status) == (original, Status.UPLOADED)
 
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert version.status == Status.PUSHING
     expected, made = load(adapter_files()[WEIGHTS_FILE]), load(stored(version)[WEIGHTS_FILE])
     assert made.keys() == expected.keys()
@@ -208,26 +208,26 @@ def test_two_clicks_convert_a_rejected_version_into_one_new_one(acme, engine, al
     assert (original.conversions, stored(original)) == ([], {})
     assert "converted" in alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
     with pytest.raises(NothingToConvert):
-        conversions.begin(uploaded(acme, "odes"), None)
+        conversions.begin_conversion(uploaded(acme, "odes"), None)
 
 
 def test_a_conversion_that_nobody_wants_is_withdrawn_after_a_week(acme, engine):
     version = rejected(acme)
-    conversions.withdraw_old()
+    conversions.withdraw_old_conversions()
     assert set(stored(version)) == {CONFIG_FILE, WEIGHTS_FILE}
     version.history.update(at=timezone.now() - timedelta(days=7, minutes=1))
-    conversions.withdraw_old()
+    conversions.withdraw_old_conversions()
     version.refresh_from_db()
     assert (version.conversions, stored(version)) == ([], {})
     with pytest.raises(NothingToConvert):
-        conversions.begin(version, None)
+        conversions.begin_conversion(version, None)
 
 
 def test_a_conversion_whose_files_are_gone_says_so(acme, engine):
     original = rejected(acme)
-    version = conversions.begin(original, None)
+    version = conversions.begin_conversion(original, None)
     object_store.erase(original.pk)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "not_stored")
 
 
@@ -243,8 +243,8 @@ def test_files_that_kill_the_worker_are_tried_three_times(acme, engine, monkeypa
     monkeypatch.setattr(pipeline, "examine", die)
     for _ in range(3):
         with pytest.raises(SystemExit):
-            pipeline.advance(AdapterVersion.objects.get(pk=version.pk))
-    pipeline.advance(version)
+            pipeline.advance_version(AdapterVersion.objects.get(pk=version.pk))
+    pipeline.advance_version(version)
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "check_failed")
     assert set(stored(version)) == {CONFIG_FILE, WEIGHTS_FILE}
 
@@ -253,22 +253,22 @@ def test_a_storage_that_is_away_is_no_examination(acme, engine):
     version = uploaded(acme)
     with storage_down():
         for _ in range(5):
-            pipeline.advance(version)
+            pipeline.advance_version(version)
     version.refresh_from_db()
     assert (version.status, version.examinations) == (Status.UPLOADED, 0)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert version.status == Status.PUSHING
 
 
 def test_what_the_uploader_states_of_the_base_counts(acme, engine):
     files = adapter_files()
-    about = sessions.About(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
-    version, forms = sessions.begin(
+    about = sessions.StyleDescription(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
+    version, forms = sessions.begin_upload(
         acme, None, about, {name: len(content) for name, content in files.items()}
     )
     for form in forms:
         post(form, files[form.file])
-    sessions.finish(version)
-    pipeline.advance(version)
+    sessions.finish_upload(version)
+    pipeline.advance_version(version)
     assert [found["code"] for found in version.findings] == ["quantisation_mismatch"]
     assert (version.stated_quantisation, version.goes_live) == ("4-bit", False)

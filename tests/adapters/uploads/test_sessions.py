@@ -9,7 +9,7 @@ from django.utils import timezone
 from adapters.errors import UploadRefused
 from adapters.models import AdapterVersion, BaseModel, Engine, Style
 from adapters.uploads import sessions
-from adapters.uploads.sessions import About
+from adapters.uploads.sessions import StyleDescription
 from tenants.models import PlanVersion
 from tests.adapters.conftest import begin
 from tests.adapters.fakes import BASE
@@ -19,7 +19,9 @@ GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
 
 def faults(tenant, files=GOOD, **about):
     with pytest.raises(UploadRefused) as refused:
-        sessions.begin(tenant, None, About(**{"slug": "noir", "name": "Noir", **about}), files)
+        sessions.begin_upload(
+            tenant, None, StyleDescription(**{"slug": "noir", "name": "Noir", **about}), files
+        )
     assert not AdapterVersion.objects.exists()
     return refused.value.errors
 
@@ -67,8 +69,10 @@ def test_words_that_look_like_others_are_refused(acme, base_model, field, text):
 
 
 def test_joiners_and_breaks_of_lines_are_words_too(acme, base_model):
-    about = About(slug="noir", name="Noir 🕵", description="Rain.\n\u0915\u094d\u200d\u0937 👩\u200d🚀")
-    version, _ = sessions.begin(acme, None, about, GOOD)
+    about = StyleDescription(
+        slug="noir", name="Noir 🕵", description="Rain.\n\u0915\u094d\u200d\u0937 👩\u200d🚀"
+    )
+    version, _ = sessions.begin_upload(acme, None, about, GOOD)
     assert version.style.description == about.description
 
 
@@ -99,7 +103,7 @@ def test_the_houses_names_are_the_houses(acme, poetry):
 
 def test_the_next_version_keeps_what_is_not_said_anew(acme, base_model):
     begin(acme, "noir", {name: b"x" for name in GOOD})
-    version, _ = sessions.begin(acme, None, About(slug="noir", description="Rain."), GOOD)
+    version, _ = sessions.begin_upload(acme, None, StyleDescription(slug="noir", description="Rain."), GOOD)
     style = Style.objects.get()
     assert (version.number, style.name, style.description) == (2, "Noir", "Rain.")
 

@@ -14,7 +14,7 @@ from adapters import object_store, tasks
 from adapters.errors import PlanFull, UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import conversions, pipeline, pruner, sessions, storage_quota
-from adapters.uploads.sessions import About
+from adapters.uploads.sessions import StyleDescription
 from tenants.models import PlanVersion
 from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
 
@@ -29,7 +29,7 @@ def limited(**limits: int) -> None:
 
 def fault(tenant, slug: str = "noir", **files: int) -> str:
     with pytest.raises(UploadRefused) as refused:
-        sessions.begin(tenant, None, About(slug=slug, name="Noir"), FREE | files)
+        sessions.begin_upload(tenant, None, StyleDescription(slug=slug, name="Noir"), FREE | files)
     return " ".join(sentence for sentences in refused.value.errors.values() for sentence in sentences)
 
 
@@ -50,7 +50,7 @@ def test_sixty_forms_of_a_gigabyte_are_not_to_be_had(acme, base_model):
     begun = 0
     for _ in range(60):
         try:
-            sessions.begin(acme, None, About(slug="noir", name="Noir"), {"noir.zip": GIB})
+            sessions.begin_upload(acme, None, StyleDescription(slug="noir", name="Noir"), {"noir.zip": GIB})
             begun += 1
         except UploadRefused as error:
             told = " ".join(error.errors["files"])
@@ -72,12 +72,12 @@ def test_open_uploads_are_limited_and_the_way_out_is_told_and_works(acme, alice_
 def test_what_was_handed_in_is_not_cancelled(acme, engine):
     version = uploaded(acme)
     with pytest.raises(VersionMoved):
-        sessions.cancel(version)
+        sessions.cancel_upload(version)
     stale = AdapterVersion.objects.get(pk=version.pk)
     stale.handed_in_at = None  # as a page knows it that was read before
     with pytest.raises(VersionMoved):
-        sessions.cancel(stale)
-    assert pipeline.advance(version) is not None
+        sessions.cancel_upload(stale)
+    assert pipeline.advance_version(version) is not None
     assert version.status == Status.PUSHING
 
 
@@ -90,7 +90,7 @@ def test_strangers_cancel_nothing(acme, base_model, charlie_client):
 def test_uploads_an_hour_are_limited_also_when_all_are_cancelled(acme, base_model):
     for _ in range(30):
         version, _ = begin(acme, "noir", adapter_files())
-        sessions.cancel(version)
+        sessions.cancel_upload(version)
     assert "30 uploads were begun within the last hour" in fault(acme)
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(minutes=61))
     begin(acme, "noir", adapter_files())
@@ -99,7 +99,7 @@ def test_uploads_an_hour_are_limited_also_when_all_are_cancelled(acme, base_mode
 def test_versions_are_limited_and_erased_ones_make_room(acme, engine):
     limited(stored_versions=1)
     version = uploaded(acme)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert "Your plan keeps 1 versions and you have 1" in fault(acme)
     AdapterVersion.objects.update(files_gone_at=timezone.now())
     begin(acme, "noir", adapter_files())
@@ -115,17 +115,17 @@ def test_what_is_stored_counts_as_it_really_is(acme, engine):
         archive.writestr("notes.txt", b"0" * MIB)
     version = uploaded_archive(acme, packed.getvalue())
     assert AdapterVersion.objects.get().stored_bytes == len(packed.getvalue())
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     version.refresh_from_db()
     assert (version.status, version.stored_bytes) == (Status.PUSHING, sizes)
     assert storage_quota.storage_of(acme).used_bytes == sizes
 
 
 def uploaded_archive(tenant, content: bytes) -> AdapterVersion:
-    about = About(slug="noir", name="Noir")
-    version, (form,) = sessions.begin(tenant, None, about, {"noir.zip": len(content)})
+    about = StyleDescription(slug="noir", name="Noir")
+    version, (form,) = sessions.begin_upload(tenant, None, about, {"noir.zip": len(content)})
     assert post(form, content) == 204
-    sessions.finish(version)
+    sessions.finish_upload(version)
     return version
 
 
@@ -137,7 +137,7 @@ def test_an_archive_that_is_larger_than_the_plan_once_unpacked_is_rejected_and_g
             archive.writestr(name, content)
     limited(stored_bytes=len(packed.getvalue()) + 100)
     version = uploaded_archive(acme, packed.getvalue())
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     version.refresh_from_db()
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "plan_full")
     assert (
@@ -152,7 +152,7 @@ def test_the_house_has_no_limits(polyscribe, base_model):
 
 def test_rejected_uploads_do_not_count_against_the_number_of_styles(acme, engine):
     for slug in ("a", "b", "c"):
-        pipeline.advance(uploaded(acme, slug, adapter_files(base="Llama-3.1-8B")))
+        pipeline.advance_version(uploaded(acme, slug, adapter_files(base="Llama-3.1-8B")))
     assert set(AdapterVersion.objects.values_list("status", flat=True)) == {Status.REJECTED}
     for slug in ("d", "e", "f"):
         uploaded(acme, slug)
@@ -161,7 +161,7 @@ def test_rejected_uploads_do_not_count_against_the_number_of_styles(acme, engine
 
 
 def test_the_upload_page_tells_what_is_used_before_anything_is_chosen(acme, alice_client, base_model):
-    sessions.begin(acme, None, About(slug="noir", name="Noir"), {"noir.zip": 500_000_000})
+    sessions.begin_upload(acme, None, StyleDescription(slug="noir", name="Noir"), {"noir.zip": 500_000_000})
     page = alice_client.get(reverse("adapters:upload")).content.decode()
     for told in (
         "0.5 GB of 2.0 GB used",
@@ -188,9 +188,9 @@ def test_what_was_posted_goes_when_the_upload_is_abandoned_or_cancelled(acme, ba
     begun = [begin(acme, "noir", files) for _ in range(2)]
     for _, forms in begun:
         assert [post(form, files[form.file]) for form in forms] == [204, 204]
-    sessions.cancel(begun[0][0])
+    sessions.cancel_upload(begun[0][0])
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(hours=25))
-    sessions.abandon_old()
+    sessions.abandon_old_uploads()
     assert keys(object_store.POSTED) == []
 
 
@@ -201,14 +201,14 @@ def test_what_is_posted_again_afterwards_goes_with_the_next_pass_and_counts_unti
     for form in forms:
         post(form, files[form.file])
     if end == "cancel":
-        sessions.cancel(version)
+        sessions.cancel_upload(version)
     else:
-        sessions.finish(version)
-        pipeline.advance(version)
+        sessions.finish_upload(version)
+        pipeline.advance_version(version)
     assert [post(form, files[form.file]) for form in forms] == [204, 204]
     assert len(keys(object_store.POSTED)) == 2
     assert storage_quota.storage_of(acme).used_bytes == sum(map(len, files.values()))
-    assert pruner.prune() == 2
+    assert pruner.prune_storage() == 2
     assert keys(object_store.POSTED) == []
     assert len(keys(object_store.SEALED)) == (2 if end == "serve" else 0)
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(hours=1))
@@ -223,7 +223,7 @@ def test_what_could_not_be_deleted_at_once_goes_later(acme, base_model):
     for form in forms:
         post(form, files[form.file])
     with storage_down():
-        sessions.cancel(version)
+        sessions.cancel_upload(version)
     assert len(keys(object_store.POSTED)) == 2
     tasks.prune_storage()
     assert keys(object_store.POSTED) == []
@@ -235,14 +235,14 @@ def test_what_is_needed_stays(acme, engine):
         post(form, adapter_files()[form.file])
     waiting = uploaded(acme, "odes")
     served = uploaded(acme, "tide")
-    pipeline.advance(served)
+    pipeline.advance_version(served)
     retired = uploaded(acme, "tide", adapter_files(seed=2))
-    pipeline.advance(retired)
+    pipeline.advance_version(retired)
     AdapterVersion.objects.filter(pk=retired.pk).update(status=Status.RETIRED)
     identity = engine.base_model.identity_id
     object_store.write(identity, "adapter_config.json", [b"{}"])
     before = keys("")
-    assert pruner.prune() == 0
+    assert pruner.prune_storage() == 0
     assert keys("") == before
     assert {open_.pk, waiting.pk} == set(object_store.versions(object_store.POSTED, start="", limit=10))
     assert {served.pk, retired.pk, identity} == set(
@@ -253,15 +253,15 @@ def test_what_is_needed_stays(acme, engine):
 def test_what_is_kept_for_a_conversion_stays_a_week_counts_and_then_goes(acme, engine):
     files = convertible()
     version = uploaded(acme, "noir", files)
-    pipeline.advance(version)
+    pipeline.advance_version(version)
     assert version.conversions
-    assert pruner.prune() == 0
+    assert pruner.prune_storage() == 0
     assert storage_quota.storage_of(acme).used_bytes == sum(map(len, files.values()))
     limited(stored_versions=0)
     with pytest.raises(PlanFull, match="Your plan keeps 0 versions"):
-        conversions.begin(version, None)
+        conversions.begin_conversion(version, None)
     version.history.update(at=timezone.now() - timedelta(days=8))
-    conversions.withdraw_old()
+    conversions.withdraw_old_conversions()
     assert keys(object_store.SEALED) == []
     assert AdapterVersion.objects.get().stored_bytes == 0
 
@@ -275,26 +275,26 @@ def test_what_has_no_row_goes_after_a_week_but_not_with_another_database(acme, e
     stray = uuid4()
     object_store.write(stray, "adapter_config.json", [b"{}"])
     monkeypatch.setattr(pruner, "UNKNOWN_KEPT_FOR", timedelta())
-    assert pruner.prune() == 0
+    assert pruner.prune_storage() == 0
     assert "is this the database that belongs to it?" in caplog.text
-    pipeline.advance(uploaded(acme))
+    pipeline.advance_version(uploaded(acme))
     monkeypatch.setattr(pruner, "UNKNOWN_KEPT_FOR", timedelta(days=7))
-    assert pruner.prune() == 0
+    assert pruner.prune_storage() == 0
     monkeypatch.setattr(pruner, "UNKNOWN_KEPT_FOR", timedelta())
-    assert pruner.prune() == 1
+    assert pruner.prune_storage() == 1
     assert len(keys(object_store.SEALED)) == 2
 
 
 def test_a_pass_is_bounded_and_every_version_has_its_turn(acme, base_model, monkeypatch):
     monkeypatch.setattr(pruner, "FILES_A_PASS", 2)
-    about = About(slug="noir", name="Noir")
+    about = StyleDescription(slug="noir", name="Noir")
     for _ in range(5):
-        version, (form,) = sessions.begin(acme, None, about, {"noir.zip": 1})
+        version, (form,) = sessions.begin_upload(acme, None, about, {"noir.zip": 1})
         post(form, b"x")
         AdapterVersion.objects.filter(pk=version.pk).update(status=Status.REJECTED, stored_bytes=0)
     starts = iter(["", "8", "f", *(str(pk) for pk in AdapterVersion.objects.values_list("pk", flat=True))])
     monkeypatch.setattr(pruner, "uuid4", lambda: next(starts))
-    assert [pruner.prune() for _ in range(3)] == [2, 2, 1]
+    assert [pruner.prune_storage() for _ in range(3)] == [2, 2, 1]
 
 
 def test_parts_that_a_killed_worker_left_are_aborted(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from adapters import tasks
-from adapters.enqueue import MANY_UPLOADS
+from adapters.enqueue import MAX_QUEUED_UPLOADS
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import pipeline
 from config.celery import app
@@ -75,20 +75,20 @@ def test_a_workspace_with_many_uploads_waits_behind_one_with_a_single_one(acme, 
 def test_of_one_workspace_one_upload_is_checked_at_a_time(acme, charlies, queue):
     mine, others = uploaded(acme, "noir"), uploaded(charlies, "verse")
     with done_elsewhere(f"examination {acme.pk}"):
-        pipeline.advance(mine)
-        pipeline.advance(others)
+        pipeline.advance_version(mine)
+        pipeline.advance_version(others)
     mine.refresh_from_db()
     assert (mine.status, mine.note, mine.examinations) == (Status.UPLOADED, pipeline.NOT_YET, 0)
     assert others.status != Status.UPLOADED
-    pipeline.advance(mine)
+    pipeline.advance_version(mine)
     assert mine.status != Status.UPLOADED
 
 
 def test_many_uploads_leave_the_queue_short(acme, engine, queue):
-    for _ in range(MANY_UPLOADS + 3):
+    for _ in range(MAX_QUEUED_UPLOADS + 3):
         known(acme, "noir", engine, status=Status.UPLOADED)
     tasks.advance_all()
-    assert 0 < waiting() <= MANY_UPLOADS
+    assert 0 < waiting() <= MAX_QUEUED_UPLOADS
 
 
 def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, monkeypatch):
@@ -102,7 +102,7 @@ def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, 
     version = uploaded(acme)
     for _ in range(pipeline.MOST_EXAMINATIONS):
         with pytest.raises(TooLong):
-            pipeline.advance(version)
-    pipeline.advance(version)
+            pipeline.advance_version(version)
+    pipeline.advance_version(version)
     assert version.status == Status.REJECTED
     assert version.findings[0]["code"] == "check_failed"

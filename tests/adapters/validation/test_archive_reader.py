@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.validation.archive_reader import examine_archive, unpack
+from adapters.validation.archive_reader import unpack, validate_archive
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
 from tests.adapters.validation.broken import CONFIG, WEIGHTS, tiny_base, whole
 from tests.adapters.validation.sources import Bytes
@@ -98,11 +98,11 @@ def test_an_archive_on_this_machine_gets_the_report_of_its_folder(tmp_path):
     path = tmp_path / "noir.tgz"
     files = {f"noir/{CONFIG}": adapter.config_bytes, f"noir/{WEIGHTS}": adapter.weights}
     path.write_bytes(gzip.compress(tarred(files)))
-    assert examine_archive(path, base, 16).is_valid
+    assert validate_archive(path, base, 16).is_valid
     adapter.config["use_dora"] = True
     files[f"noir/{CONFIG}"] = adapter.config_bytes
     path.write_bytes(gzip.compress(tarred(files)))
-    assert [finding.code for finding in examine_archive(path, base, 16).findings] == ["dora"]
+    assert [finding.code for finding in validate_archive(path, base, 16).findings] == ["dora"]
 
 
 # What is refused.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from adapters.validation import Report, examine
+from adapters.validation import Report, validate_adapter
 from stack.trials.mutations import ALL, Mutant, mutant
 from stack.trials.mutations.configs import FIELDS, ODD
 from tests.adapters.validation.broken import packed, tiny_base, whole
@@ -44,7 +44,7 @@ headers = st.dictionaries(names, entries | json_values, max_size=6).map(json.dum
 def examined(config: bytes, weights: bytes) -> Report:
     """Return the report, held to what is promised for every file."""
     began = time.process_time()
-    report = examine(config, Mutant((), config, weights), BASE, MAX_RANK)
+    report = validate_adapter(config, Mutant((), config, weights), BASE, MAX_RANK)
     assert time.process_time() - began < SECONDS
     for finding in report.findings:
         assert finding.sentence.endswith(".")
@@ -111,5 +111,5 @@ def test_mutants_try_engines_and_come_again_with_their_seed():
     mutants = [mutant(f"share-{number}", BASE) for number in range(1000)]
     assert mutants[7] == mutant("share-7", BASE)
     assert {name for made in mutants for name in made.mutations} == {one.__name__ for one in ALL}
-    accepted = [made for made in mutants if not examine(made.config, made, BASE, MAX_RANK).findings]
+    accepted = [made for made in mutants if not validate_adapter(made.config, made, BASE, MAX_RANK).findings]
     assert len(accepted) > A_FIFTH * len(mutants)

@@ -19,8 +19,8 @@ from adapters.validation import (
     Report,
     Shortened,
     base_model_reader,
-    examine,
-    examine_folder,
+    validate_adapter,
+    validate_folder,
 )
 from adapters.validation.findings import LISTED, SECTIONS
 from adapters.validation.limits import UPLOAD_LIMIT
@@ -50,7 +50,7 @@ def base() -> BaseShape:
 
 
 def check(adapter: Adapter, base: BaseShape, **options: object) -> Report:
-    return examine(adapter.config_bytes, Bytes(adapter.weights), base, MAX_RANK, **options)
+    return validate_adapter(adapter.config_bytes, Bytes(adapter.weights), base, MAX_RANK, **options)
 
 
 def codes(report: Report) -> set[str]:
@@ -130,7 +130,7 @@ def test_blocks_and_chunks_may_cut_anywhere(base, monkeypatch, block):
 
 def test_the_file_is_read_once(base):
     source = Bytes(whole(base).weights)
-    examine(whole(base).config_bytes, source, base, MAX_RANK)
+    validate_adapter(whole(base).config_bytes, source, base, MAX_RANK)
     header_bytes = 64 + int.from_bytes(source.data[:8], "little")
     assert source.bytes_read == source.size + header_bytes
 
@@ -184,7 +184,7 @@ def test_pattern_scales_count(base):
 @pytest.mark.parametrize("kind", broken.KINDS)
 def test_each_broken_kind_is_refused_for_its_reason(base, tmp_path, kind):
     broken.make(kind, tmp_path, base)
-    report = examine_folder(tmp_path, base, MAX_RANK)
+    report = validate_folder(tmp_path, base, MAX_RANK)
     assert codes(report) - {"more"} == {broken.CODES[kind]} | ALSO.get(kind, set())
     assert not report.is_valid
     for finding in report.findings:
@@ -269,7 +269,7 @@ def test_a_strangers_text_is_shown_short_and_printable(base):
     ],
 )
 def test_configs_that_readers_would_not_agree_on(base, text, code):
-    assert code in codes(examine(text, Bytes(whole(base).weights), base, MAX_RANK))
+    assert code in codes(validate_adapter(text, Bytes(whole(base).weights), base, MAX_RANK))
 
 
 def test_a_file_over_the_limit_of_uploads_is_not_read(base):
@@ -278,7 +278,7 @@ def test_a_file_over_the_limit_of_uploads_is_not_read(base):
         size: int = UPLOAD_LIMIT + 1
 
     source = Unread(b"")
-    assert codes(examine(whole(base).config_bytes, source, base, MAX_RANK)) == {"weights_too_large"}
+    assert codes(validate_adapter(whole(base).config_bytes, source, base, MAX_RANK)) == {"weights_too_large"}
     assert source.bytes_read == 0
 
 
@@ -289,7 +289,7 @@ def test_a_file_that_shrinks_meanwhile_is_an_error_not_a_finding(base):
             return super().read(start, length)[: 2000 if start == 0 else length]
 
     with pytest.raises(Shortened):
-        examine(whole(base).config_bytes, Shrinking(whole(base).weights), base, MAX_RANK)
+        validate_adapter(whole(base).config_bytes, Shrinking(whole(base).weights), base, MAX_RANK)
 
 
 def test_sixteen_bit_overflow_is_caught_although_float32_holds_it(base):
@@ -304,12 +304,12 @@ def test_sixteen_bit_overflow_is_caught_although_float32_holds_it(base):
 def test_a_folder_is_told_what_is_wrong_with_its_files(base, tmp_path):
     whole(base).write(tmp_path)
     (tmp_path / "README.md").write_text("A model card does no harm.")
-    assert examine_folder(tmp_path, base, MAX_RANK).is_valid
+    assert validate_folder(tmp_path, base, MAX_RANK).is_valid
     (tmp_path / "adapter_model.bin").write_bytes(b"\x80\x04.")
     (tmp_path / "all.tar.gz").write_bytes(b"")
-    assert codes(examine_folder(tmp_path, base, MAX_RANK)) == {"file_pickle", "file_archive"}
+    assert codes(validate_folder(tmp_path, base, MAX_RANK)) == {"file_pickle", "file_archive"}
     (tmp_path / broken.WEIGHTS).rename(tmp_path / "pytorch_lora_weights.safetensors")
-    assert "file_misnamed" in codes(examine_folder(tmp_path, base, MAX_RANK))
+    assert "file_misnamed" in codes(validate_folder(tmp_path, base, MAX_RANK))
 
 
 # Quantisation.
@@ -358,7 +358,7 @@ def test_an_adapter_fits_the_same_quantised_base_only(base):
 def _peak(config: bytes, source: object, base: BaseShape) -> tuple[Report, int]:
     tracemalloc.start()
     try:
-        report = examine(config, source, base, MAX_RANK)
+        report = validate_adapter(config, source, base, MAX_RANK)
         return report, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -437,7 +437,7 @@ def test_no_single_changed_byte_crashes_it(base):
     for position in [*range(header_end), *dice.integers(header_end, len(whole_file), 200)]:
         mutated = bytearray(whole_file)
         mutated[position] ^= 1 << int(dice.integers(8))
-        report = examine(adapter.config_bytes, Bytes(bytes(mutated)), tiny_base(layers=1), MAX_RANK)
+        report = validate_adapter(adapter.config_bytes, Bytes(bytes(mutated)), tiny_base(layers=1), MAX_RANK)
         assert report.is_valid or all(finding.code in PROBLEMS for finding in report.findings)
 
 
@@ -465,7 +465,7 @@ def _base_folder(folder: Path, dtype: object = ml_dtypes.bfloat16) -> dict[str, 
 def test_a_base_is_described_by_its_linear_layers(tmp_path, dtype, monkeypatch):
     monkeypatch.setattr(base_model_reader, "BLOCK", 1000)
     weights = _base_folder(tmp_path / "Tiny-Instruct", dtype)
-    shape = base_model_reader.describe(tmp_path / "Tiny-Instruct")
+    shape = base_model_reader.read_base_model(tmp_path / "Tiny-Instruct")
     assert shape.name == "Tiny-Instruct"
     assert list(shape.modules) == ["model.layers.0.mlp.up_proj", "model.layers.0.self_attn.q_proj"]
     linear = shape.modules["model.layers.0.mlp.up_proj"]
@@ -473,7 +473,7 @@ def test_a_base_is_described_by_its_linear_layers(tmp_path, dtype, monkeypatch):
     assert (linear.rows, linear.columns) == (48, 32)
     assert linear.norm == pytest.approx(expected, rel=1e-5)
     assert BaseShape.of(shape.name, shape.config, shape.modules_json()) == shape
-    assert base_model_reader.describe(tmp_path / "Tiny-Instruct", "Public").name == "Public"
+    assert base_model_reader.read_base_model(tmp_path / "Tiny-Instruct", "Public").name == "Public"
 
 
 def test_an_index_says_which_files_count(tmp_path):
@@ -482,22 +482,22 @@ def test_an_index_says_which_files_count(tmp_path):
     (tmp_path / "consolidated.safetensors").write_bytes(b"another layout of the same weights")
     names = {"lm_head.weight": "model-00001-of-00001.safetensors"}
     (tmp_path / base_model_reader.INDEX).write_text(json.dumps({"weight_map": names}))
-    assert len(base_model_reader.describe(tmp_path).modules) == 2
+    assert len(base_model_reader.read_base_model(tmp_path).modules) == 2
 
 
 def test_a_base_that_is_none_says_why(tmp_path):
     with pytest.raises(base_model_reader.UnreadableBase, match=r"config\.json can't be read"):
-        base_model_reader.describe(tmp_path / "absent")
+        base_model_reader.read_base_model(tmp_path / "absent")
     _base_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(base_model_reader.UnreadableBase, match=r"model\.safetensors is empty"):
-        base_model_reader.describe(tmp_path)
+        base_model_reader.read_base_model(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(base_model_reader.UnreadableBase, match="no linear layers"):
-        base_model_reader.describe(tmp_path)
+        base_model_reader.read_base_model(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(broken.safetensors({"a.weight": np.ones((2, 2))}))
     with pytest.raises(base_model_reader.UnreadableBase, match="stored as F64"):
-        base_model_reader.describe(tmp_path)
+        base_model_reader.read_base_model(tmp_path)
 
 
 def test_local_files_are_read_by_range(tmp_path):

@@ -43,7 +43,7 @@ async def test_the_ledger_tells_an_answer_that_says_nothing(client, engine, acco
 
 
 async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, engine, monkeypatch):
-    monkeypatch.setattr(tokenizer, "prompt_tokens", lambda asked: 600)
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda asked: 600)
     await client.ask(chat(messages=[{"role": "user", "content": "word " * 500}]))
     assert engine.asked[0]["max_tokens"] == 50
     await client.ask(chat(messages=[{"role": "user", "content": "short"}]))
@@ -52,7 +52,7 @@ async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, e
 
 async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, account, monkeypatch):
     account.limit(monthly_tokens=300)
-    monkeypatch.setattr(tokenizer, "prompt_tokens", lambda asked: 100)
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda asked: 100)
     status, _, _ = await client.ask(chat(messages=[{"role": "user", "content": "word " * 100}]))
     assert status == 200
 
@@ -91,9 +91,9 @@ async def test_a_refusal_by_the_byte_bound_is_counted_again_before_a_style_is_lo
     account.limit(monthly_tokens=300)
     account.load("poetry", "v1")
     asked = chat(messages=[{"role": "user", "content": "word " * 100}])
-    monkeypatch.setattr(tokenizer, "prompt_tokens", lambda asked: 100)
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda asked: 100)
     assert (await client.ask(asked))[0] == 503
-    monkeypatch.setattr(tokenizer, "prompt_tokens", lambda asked: 290)
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda asked: 290)
     assert (await client.ask(asked))[0] == 429
     assert demanded == []
 
@@ -298,7 +298,7 @@ async def test_a_count_is_a_request_without_tokens(client, account):
 def counts(monkeypatch):
     """The prompts that were counted with the tokenizer."""
     counted = []
-    monkeypatch.setattr(tokenizer, "prompt_tokens", lambda asked: counted.append(asked) or 100)
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda asked: counted.append(asked) or 100)
     return counted
 
 
@@ -342,7 +342,7 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
             now -= 1
         return 1
 
-    monkeypatch.setattr(tokenizer, "prompt_tokens", count)
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", count)
     monkeypatch.setattr(token_pool, "WAITING_MAX_PER_TENANT", 16)
     monkeypatch.setattr(gateway.tokens, "_threads", ThreadPoolExecutor(4))
     many = [asyncio.create_task(gateway.tokens.count(account.tenant, None)) for _ in range(20)]

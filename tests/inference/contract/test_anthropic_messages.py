@@ -159,7 +159,7 @@ def test_a_request_becomes_a_chat():
         system=[{"type": "text", "text": "Be"}, {"type": "text", "text": "short."}], stop_sequences=["\n"],
         temperature=0.5, top_p=0.9, top_k=5, stream=True, metadata={"user_id": "7"}, service_tier="auto",
     )  # fmt: skip
-    chat = anthropic_messages.parse(body)
+    chat = anthropic_messages.parse_messages(body)
     assert (chat.kind, chat.model, chat.stream, chat.include_usage) == ("chat", "poetry", True, True)
     assert (chat.output_tokens, chat.choices, chat.user) == (40, 1, "7")
     assert chat.fields["messages"] == [
@@ -191,7 +191,7 @@ def test_tools_are_called_and_answered():
             ],
         },
     ]
-    chat = anthropic_messages.parse(asked(messages=turns, tools=[WEATHER | {"strict": True}]))
+    chat = anthropic_messages.parse_messages(asked(messages=turns, tools=[WEATHER | {"strict": True}]))
     _, assistant, *results = chat.fields["messages"]
     assert assistant["content"] is None
     assert [call["id"] for call in assistant["tool_calls"]] == ["call_0", "call_1"]
@@ -219,7 +219,7 @@ def test_tools_are_called_and_answered():
     ],
 )
 def test_how_a_tool_is_chosen(choice, chosen):
-    fields = anthropic_messages.parse(asked(tools=[WEATHER], tool_choice=choice)).fields
+    fields = anthropic_messages.parse_messages(asked(tools=[WEATHER], tool_choice=choice)).fields
     assert fields["tool_choice"] == chosen
     assert fields.get("parallel_tool_calls") == (False if "disable_parallel_tool_use" in choice else None)
 
@@ -227,7 +227,7 @@ def test_how_a_tool_is_chosen(choice, chosen):
 def test_an_answer_of_a_schema():
     config = {"format": {"type": "json_schema", "schema": {"type": "object"}}, "effort": "low"}
     wanted = {"name": "answer", "schema": {"type": "object"}, "strict": True}
-    sent = anthropic_messages.parse(asked(output_config=config)).fields["response_format"]
+    sent = anthropic_messages.parse_messages(asked(output_config=config)).fields["response_format"]
     assert sent == {"type": "json_schema", "json_schema": wanted}
 
 
@@ -278,7 +278,7 @@ def block(**facts) -> list[dict]:
 )
 def test_what_is_wrong_is_named(changes, param):
     with pytest.raises(errors.BadRequest) as raised:
-        anthropic_messages.parse(asked(**changes))
+        anthropic_messages.parse_messages(asked(**changes))
     assert raised.value.facts["param"] == param
     assert f"`{param}`" in raised.value.message or param == "tools[0]"
 
@@ -286,13 +286,13 @@ def test_what_is_wrong_is_named(changes, param):
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"a":' * 300 + b"1" + b"}" * 300])
 def test_what_cannot_be_read_is_the_callers_mistake(body):
     with pytest.raises(errors.BadRequest):
-        anthropic_messages.parse(body)
+        anthropic_messages.parse_messages(body)
 
 
 def test_deep_nesting_is_the_callers_mistake():
     deep = json.loads("[" * 252 + "]" * 252)
     with pytest.raises(errors.BadRequest, match="deeply"):
-        anthropic_messages.parse(asked(tools=[WEATHER | {"input_schema": {"enum": deep}}]))
+        anthropic_messages.parse_messages(asked(tools=[WEATHER | {"input_schema": {"enum": deep}}]))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_deep_nesting_is_the_callers_mistake():
     ],
 )
 def test_a_whole_answer(name, reason, sequence, kinds):
-    message = Message.model_validate_json(anthropic_messages.whole(answer(name), asked(), "req_1"))
+    message = Message.model_validate_json(anthropic_messages.message_of_chat(answer(name), asked(), "req_1"))
     assert (message.id, message.model, message.stop_reason) == ("msg_1", "poetry", reason)
     assert message.stop_sequence == sequence
     assert [block.type for block in message.content] == kinds
@@ -323,7 +323,7 @@ def test_arguments_that_are_no_object_are_none(arguments):
     chat = json.loads(answer("only called"))
     chat["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = arguments
     message = Message.model_validate_json(
-        anthropic_messages.whole(json.dumps(chat).encode(), asked(), "req_1")
+        anthropic_messages.message_of_chat(json.dumps(chat).encode(), asked(), "req_1")
     )
     assert message.content[0].input == {}
 
@@ -335,7 +335,7 @@ async def test_a_stream_is_read_by_the_client_as_the_whole_answer(name):
         EVENTS.validate_python(event)
     with client_of(stream).messages.stream(**json.loads(asked())) as reading:
         streamed = reading.get_final_message()
-    whole = json.loads(anthropic_messages.whole(answer(name), asked(), "req_1"))
+    whole = json.loads(anthropic_messages.message_of_chat(answer(name), asked(), "req_1"))
     facts = streamed.model_dump(exclude_none=True)
     assert facts == Message.model_validate(whole).model_dump(exclude_none=True)
     assert facts["usage"] == whole["usage"]
@@ -380,7 +380,7 @@ async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
 
 async def test_closing_closes_the_chat():
     source = Source(STREAMS["text"])
-    stream = anthropic_messages.stream(source.events(), b"{}", "req_1")
+    stream = anthropic_messages.message_events(source.events(), b"{}", "req_1")
     await anext(stream)
     await stream.aclose()
     assert source.is_closed
@@ -411,13 +411,13 @@ def test_errors_in_anthropics_form(error, status, kind):
 
 
 def test_a_count_is_asked_for_without_a_length():
-    assert anthropic_messages.parse_count(asked(max_tokens=...)).fields["messages"]
+    assert anthropic_messages.parse_count_tokens(asked(max_tokens=...)).fields["messages"]
 
 
 def test_the_base_models_template_and_tokenizer_count(settings, tmp_path):
     settings.BASE_MODEL_DIR = tmp_path
-    long = anthropic_messages.parse_count(asked(messages=[{"role": "user", "content": "word " * 100}]))
-    assert tokenizer.prompt_tokens(long) == long.prompt_bound()
+    long = anthropic_messages.parse_count_tokens(asked(messages=[{"role": "user", "content": "word " * 100}]))
+    assert tokenizer.count_prompt_tokens(long) == long.prompt_bound()
     words = Tokenizer(WordLevel({"word": 0, "[user]": 1, "[end]": 2, "?": 3}, unk_token="?"))
     words.pre_tokenizer = WhitespaceSplit()
     words.save(str(tmp_path / "tokenizer.json"))
@@ -425,4 +425,4 @@ def test_the_base_models_template_and_tokenizer_count(settings, tmp_path):
         "{% for m in messages %}[{{ m.role }}] {{ m.content }} [end] {% endfor %}"
         "{% if add_generation_prompt %}[user]{% endif %}"
     )
-    assert tokenizer.prompt_tokens(long) == 1 + 100 + 1 + 1
+    assert tokenizer.count_prompt_tokens(long) == 1 + 100 + 1 + 1

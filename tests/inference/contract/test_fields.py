@@ -51,11 +51,11 @@ def names_of(*forms) -> set[str]:
 
 
 def parse(**changes):
-    return requests.parse("chat", json.dumps(CHAT | changes).encode())
+    return requests.parse_request("chat", json.dumps(CHAT | changes).encode())
 
 
 def complete(**changes):
-    return requests.parse("text", json.dumps(TEXT | changes).encode())
+    return requests.parse_request("text", json.dumps(TEXT | changes).encode())
 
 
 def refusal(parse, **changes) -> errors.BadRequest:
@@ -88,7 +88,7 @@ def test_every_field_of_the_clients_and_of_vllm_is_decided(table, names):
 
 def test_the_docs_have_every_field():
     shown = DOCS.read_text().partition("## Fields\n")[2].strip()
-    told = [f"### `POST {form}`\n\n{fields.describe(form)}" for form in fields.FORMS]
+    told = [f"### `POST {form}`\n\n{fields.describe_fields(form)}" for form in fields.FORMS]
     assert shown == "\n\n".join(told)
 
 
@@ -97,8 +97,8 @@ def test_a_field_that_nobody_knows_is_refused_by_name():
     assert (error.facts["param"], "`evil`" in error.message) == ("evil", True)
     assert len(refusal(parse, **{"x" * 5000: 1}).message) < 200
     for parse_form, body in (
-        (anthropic_messages.parse, CHAT | {"max_tokens": 5}),
-        (openai_responses.parse, {"model": "m", "input": "x"}),
+        (anthropic_messages.parse_messages, CHAT | {"max_tokens": 5}),
+        (openai_responses.parse_response_request, {"model": "m", "input": "x"}),
     ):
         assert parse_form(json.dumps(body).encode())
         with pytest.raises(errors.BadRequest, match="`evil`"):
@@ -112,9 +112,9 @@ def test_what_is_refused_is_accepted_only_where_it_changes_nothing(form):
         if field.fate != "refused":
             continue
         with pytest.raises(errors.BadRequest, match=f"`{name}`"):
-            requests.parse(form, json.dumps(base | {name: {"some": "value"}}).encode())
+            requests.parse_request(form, json.dumps(base | {name: {"some": "value"}}).encode())
         for value in (None, *field.neutral):
-            assert name not in requests.parse(form, json.dumps(base | {name: value}).encode()).fields
+            assert name not in requests.parse_request(form, json.dumps(base | {name: value}).encode()).fields
 
 
 @pytest.mark.parametrize("form", ["chat", "text"])
@@ -126,11 +126,13 @@ def test_what_is_served_is_served_to_its_ends_and_nothing_ignored_reaches_the_en
     }
     for name, field in table.items():
         for end in field.ends:
-            asked = requests.parse(form, json.dumps(base | needs.get(name, {}) | {name: end}).encode())
+            asked = requests.parse_request(
+                form, json.dumps(base | needs.get(name, {}) | {name: end}).encode()
+            )
             if name not in requests.GATEWAYS:
                 assert asked.fields[name] == end
         if field.fate == "ignored":
-            assert name not in requests.parse(form, json.dumps(base | {name: "x"}).encode()).fields
+            assert name not in requests.parse_request(form, json.dumps(base | {name: "x"}).encode()).fields
 
 
 @pytest.mark.parametrize(

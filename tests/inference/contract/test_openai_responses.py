@@ -56,7 +56,7 @@ def test_a_request_becomes_a_chat():
         stream=True, store=True, metadata={"a": "b"}, user="u", reasoning={"effort": "low"},
         include=["reasoning.encrypted_content"], truncation="auto", service_tier="auto",
     )  # fmt: skip
-    chat = openai_responses.parse(body)
+    chat = openai_responses.parse_response_request(body)
     assert (chat.kind, chat.model, chat.stream, chat.include_usage) == ("chat", "poetry", True, True)
     assert (chat.output_tokens, chat.choices, chat.user) == (40, 1, "u")
     assert chat.fields["messages"] == [
@@ -84,7 +84,9 @@ def test_a_conversation_with_calls_becomes_a_chat():
         {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "?"}]},
         {"type": "function_call", "call_id": "c2", "name": "weather", "arguments": "{}"},
     ]
-    system, user, assistant, *results, again = openai_responses.parse(asked(input=items)).fields["messages"]
+    system, user, assistant, *results, again = openai_responses.parse_response_request(
+        asked(input=items)
+    ).fields["messages"]
     assert system == {"role": "system", "content": "Be short."}
     assert user == {"role": "user", "content": "A\nB"}
     assert assistant["content"] == "I ask."
@@ -98,20 +100,23 @@ def test_a_conversation_with_calls_becomes_a_chat():
 
 
 def test_an_answer_can_be_sent_back():
-    whole = json.loads(openai_responses.whole(answer("called"), asked(), "req_1"))
+    whole = json.loads(openai_responses.response_of_chat(answer("called"), asked(), "req_1"))
     results = [
         {"type": "function_call_output", "call_id": item["call_id"], "output": "Sun"}
         for item in whole["output"]
         if item["type"] == "function_call"
     ]
     turns = [{"role": "user", "content": "Weather?"}, *whole["output"], *results]
-    roles = [message["role"] for message in openai_responses.parse(asked(input=turns)).fields["messages"]]
+    roles = [
+        message["role"]
+        for message in openai_responses.parse_response_request(asked(input=turns)).fields["messages"]
+    ]
     assert roles == ["user", "assistant", "tool", "tool"]
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required", {"type": "function", "name": "weather"}])
 def test_tools_become_a_chats(choice):
-    fields = openai_responses.parse(
+    fields = openai_responses.parse_response_request(
         asked(tools=[WEATHER], tool_choice=choice, parallel_tool_calls=False)
     ).fields
     function = {
@@ -121,7 +126,9 @@ def test_tools_become_a_chats(choice):
     named = {"type": "function", "function": {"name": "weather"}}
     assert fields["tool_choice"] == (named if isinstance(choice, dict) else choice)
     assert fields["parallel_tool_calls"] is False
-    loose = openai_responses.parse(asked(tools=[WEATHER | {"strict": False}])).fields["tools"]
+    loose = openai_responses.parse_response_request(asked(tools=[WEATHER | {"strict": False}])).fields[
+        "tools"
+    ]
     assert loose[0]["function"]["strict"] is False
 
 
@@ -132,7 +139,9 @@ def test_the_form_of_a_text():
         ({"type": "json_object"}, {"type": "json_object"}),
         ({"type": "json_schema", **schema}, {"type": "json_schema", "json_schema": schema}),
     ]:
-        fields = openai_responses.parse(asked(text={"format": wanted, "verbosity": "medium"})).fields
+        fields = openai_responses.parse_response_request(
+            asked(text={"format": wanted, "verbosity": "medium"})
+        ).fields
         assert fields.get("response_format") == sent
 
 
@@ -179,7 +188,7 @@ def said(**part) -> list[dict]:
 )
 def test_what_is_wrong_is_named(changes, param):
     with pytest.raises(errors.BadRequest) as raised:
-        openai_responses.parse(asked(**changes))
+        openai_responses.parse_response_request(asked(**changes))
     assert raised.value.facts["param"] == param
     assert f"`{param.removesuffix('.type')}" in raised.value.message
 
@@ -187,7 +196,7 @@ def test_what_is_wrong_is_named(changes, param):
 def test_deep_nesting_is_the_callers_mistake():
     deep = json.loads("[" * 253 + "]" * 253)
     with pytest.raises(errors.BadRequest, match="deeply"):
-        openai_responses.parse(asked(metadata={"a": deep}))
+        openai_responses.parse_response_request(asked(metadata={"a": deep}))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,7 @@ def test_deep_nesting_is_the_callers_mistake():
     ],
 )
 def test_a_whole_answer(name, status, kinds):
-    response = Response.model_validate_json(openai_responses.whole(answer(name), asked(), "req_1"))
+    response = Response.model_validate_json(openai_responses.response_of_chat(answer(name), asked(), "req_1"))
     assert (response.id, response.model, response.status) == ("resp_1", "poetry", status)
     assert [item.type for item in response.output] == kinds
     assert response.output_text == ("Rain fälls\n\n" if "message" in kinds else "")
@@ -221,7 +230,7 @@ def test_an_answer_repeats_what_was_asked():
         "instructions": "Be short.", "metadata": {"a": "b"}, "user": "u", "tools": [WEATHER], "top_p": 0.5,
         "tool_choice": "required", "max_output_tokens": 9, "parallel_tool_calls": False,
     }  # fmt: skip
-    whole = json.loads(openai_responses.whole(answer("text"), asked(**wanted), "req_1"))
+    whole = json.loads(openai_responses.response_of_chat(answer("text"), asked(**wanted), "req_1"))
     assert {name: whole[name] for name in wanted} == wanted
     assert whole["text"] == {"format": {"type": "text"}}
     assert (whole["store"], whole["previous_response_id"]) == (False, None)
@@ -233,7 +242,9 @@ async def test_a_stream_ends_with_the_whole_answer(name):
     for event in events:
         EVENTS.validate_python(event)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert events[-1]["response"] == json.loads(openai_responses.whole(answer(name), asked(), "req_1"))
+    assert events[-1]["response"] == json.loads(
+        openai_responses.response_of_chat(answer(name), asked(), "req_1")
+    )
     assert events[-1]["type"] == f"response.{events[-1]['response']['status']}"
 
 
@@ -291,7 +302,7 @@ async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
 
 async def test_closing_closes_the_chat():
     source = Source(STREAMS["text"])
-    stream = openai_responses.stream(source.events(), asked(), "req_1")
+    stream = openai_responses.response_events(source.events(), asked(), "req_1")
     await anext(stream)
     await stream.aclose()
     assert source.is_closed

@@ -3,8 +3,8 @@ import json
 import pytest
 from django.conf import settings
 
-from inference.contract.prompt_length import NOTHING, Size, least_tokens, longest_token, size_of
-from inference.contract.requests import parse
+from inference.contract.prompt_length import NOTHING, Size, longest_token, min_tokens, size_of
+from inference.contract.requests import parse_request
 
 tokenizers = pytest.importorskip("tokenizers")
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -26,14 +26,14 @@ def test_no_text_has_fewer_tokens_than_its_length_proves(real, text):
     body = json.dumps(
         {"model": "m", "messages": [{"role": "user", "content": text * 400}]}, ensure_ascii=False
     )
-    asked = parse("chat", body.encode())
+    asked = parse_request("chat", body.encode())
     asked.body_bytes = 1_000_000  # as if it were long: short bodies are not measured
-    assert least_tokens(asked, longest) <= len(tokenizer.encode(text * 400, add_special_tokens=False).ids)
+    assert min_tokens(asked, longest) <= len(tokenizer.encode(text * 400, add_special_tokens=False).ids)
 
 
 def test_the_longest_of_several_prompts_counts():
     body = json.dumps({"model": "m", "prompt": ["a" * 20_000, "b" * 30_000]})
-    assert least_tokens(parse("text", body.encode()), Size(10, 10)) == 3_000
+    assert min_tokens(parse_request("text", body.encode()), Size(10, 10)) == 3_000
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_repeated_bytes_are_left_out(text, size):
 
 def test_ordinary_words_prove_more_than_their_length(real):
     words = json.dumps({"model": "m", "prompt": "The sea and the wind and the rain. " * 2_000})
-    assert least_tokens(parse("text", words.encode()), real[1]) > 2_048
+    assert min_tokens(parse_request("text", words.encode()), real[1]) > 2_048

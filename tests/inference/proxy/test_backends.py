@@ -7,8 +7,8 @@ import pytest
 from inference.contract.route import read_route
 from inference.errors import AdapterAbsent, EngineUnavailable
 from inference.proxy import backends as module
-from inference.proxy.backends import FAILURES_MAX, Routing
-from inference.proxy.fair_queue import Turn
+from inference.proxy.backends import FAILURES_MAX, Backends
+from inference.proxy.fair_queue import Ticket
 from tests.inference.conftest import about, place
 
 
@@ -28,8 +28,8 @@ def clock(monkeypatch) -> Clock:
 
 
 @pytest.fixture
-def routing() -> Routing:
-    return Routing(processes=1)
+def routing() -> Backends:
+    return Backends(processes=1)
 
 
 def route_of(*engines: str, lora: str = "v_1", **more: object):
@@ -49,7 +49,7 @@ def used(routing, engine, *loras):
 async def filled(routing, engine, number):
     turns = routing.backend(route_of(engine).places[0]).turns
     for tenant in range(number):
-        await turns.take(Turn(tenant, "", 1, 1))
+        await turns.take(Ticket(tenant, "", 1, 1))
 
 
 def best(routing, *engines, **more):
@@ -159,7 +159,7 @@ def test_what_failed_for_a_request_is_not_asked_again(routing):
 )
 def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, processes, slots):
     at = route_of("a", max_num_seqs=16, max_loras=max_loras).places[0]
-    turns = Routing(processes).backend(at).turns
+    turns = Backends(processes).backend(at).turns
     assert (turns.capacity, turns.slots) == (16 // processes, slots)
 
 
@@ -172,7 +172,7 @@ def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, proc
     ],
 )
 def test_an_engine_with_fewer_places_or_slots_than_processes_is_warned_of_once(limits, is_too_little, caplog):
-    routing, at = Routing(processes=4), route_of("a", **limits).places[0]
+    routing, at = Backends(processes=4), route_of("a", **limits).places[0]
     for _ in range(3):
         routing.backend(at)
     assert ["WEB_WORKERS" in record.message for record in caplog.records] == [True] * is_too_little

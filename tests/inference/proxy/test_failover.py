@@ -10,7 +10,7 @@ import pytest
 
 from foundation import valkey as names
 from inference.contract import http_errors
-from inference.contract.requests import parse
+from inference.contract.requests import parse_request
 from inference.contract.route import read_route
 from inference.errors import (
     EngineBusy,
@@ -27,8 +27,8 @@ from inference.proxy import relay as relay_module
 from inference.proxy import runtime as gateway_module
 from inference.proxy import waiting
 from inference.proxy.backends import FAILURES_MAX, TROUBLED_TENANTS
-from inference.proxy.fair_queue import Turn
-from inference.proxy.relay import new_request_id, relay
+from inference.proxy.fair_queue import Ticket
+from inference.proxy.relay import new_request_id, relay_request
 from inference.proxy.suspects import SUSPECT_FOR_S
 from tests.inference.conftest import Account, place
 from tests.inference.fakes import FakeEngine
@@ -67,8 +67,8 @@ def demanded(monkeypatch):
 def ask(gateway, account):
     async def ask(model="poetry", *, stream=False, **more):
         body = {"model": model, "messages": [{"role": "user", "content": "Rain?"}], "stream": stream} | more
-        asked = parse("chat", json.dumps(body).encode())
-        answer = await relay(gateway, account.caller, asked, new_request_id())
+        asked = parse_request("chat", json.dumps(body).encode())
+        answer = await relay_request(gateway, account.caller, asked, new_request_id())
         headers = {name.decode(): value.decode() for name, value in answer.headers}
         parts = [part async for part in answer.stream] if answer.stream else [answer.whole]
         return headers, b"".join(parts)
@@ -175,7 +175,9 @@ def of_others(gateway, account):
         other.open()
         other.publish({"poetry": account.written("poetry")})
         body = {"model": "poetry", "messages": [{"role": "user", "content": f"{number}"}]} | more
-        return await relay(gateway, other.caller, parse("chat", json.dumps(body).encode()), new_request_id())
+        return await relay_request(
+            gateway, other.caller, parse_request("chat", json.dumps(body).encode()), new_request_id()
+        )
 
     return ask
 
@@ -497,7 +499,7 @@ async def test_who_waited_too_long_in_one_line_tries_another_engine(
 ):
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
     backends = [gateway.routing.backend(at) for at in read_route(account.written("poetry")).places]
-    others = [Turn(uuid4(), "", 1, 1) for _ in backends]
+    others = [Ticket(uuid4(), "", 1, 1) for _ in backends]
     for backend, turn in zip(backends, others, strict=True):
         await backend.turns.take(turn)
     asking = asyncio.create_task(ask())

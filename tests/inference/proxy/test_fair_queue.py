@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inference.errors import EngineBusy
 from inference.proxy import fair_queue as turns_module
-from inference.proxy.fair_queue import QUANTUM_S, RESERVE, Turn, Turns
+from inference.proxy.fair_queue import QUANTUM_S, RESERVE, FairQueue, Ticket
 
 A, B, C, D = "abcd"
 
@@ -19,19 +19,19 @@ class Engine:
 
     def __init__(self, capacity: int, slots: int = 1000) -> None:
         self.now_s = 0.0
-        self.turns = Turns(capacity, slots=slots, clock=lambda: self.now_s)
-        self.at_work: list[Turn] = []
-        self.begun: list[Turn] = []
-        self.tasks: dict[Turn, asyncio.Task] = {}
+        self.turns = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
+        self.at_work: list[Ticket] = []
+        self.begun: list[Ticket] = []
+        self.tasks: dict[Ticket, asyncio.Task] = {}
 
     def ask(
         self, tenant: str, *, style: str = "poetry", weight: int = 1, cost: int = 10, sequences: int = 1
-    ) -> Turn:
-        turn = Turn(tenant, style, weight, cost, sequences)
+    ) -> Ticket:
+        turn = Ticket(tenant, style, weight, cost, sequences)
         self.tasks[turn] = asyncio.create_task(self._take(turn))
         return turn
 
-    async def _take(self, turn: Turn) -> None:
+    async def _take(self, turn: Ticket) -> None:
         await self.turns.take(turn)
         self.at_work.append(turn)
         self.begun.append(turn)
@@ -40,14 +40,14 @@ class Engine:
         for _ in range(3):
             await asyncio.sleep(0)
 
-    async def end(self, turn: Turn | None = None) -> Turn:
+    async def end(self, turn: Ticket | None = None) -> Ticket:
         turn = turn or self.at_work[0]
         self.at_work.remove(turn)
         self.turns.leave(turn)
         await self.settle_down()
         return turn
 
-    def waiting(self) -> list[Turn]:
+    def waiting(self) -> list[Ticket]:
         return [turn for turn, task in self.tasks.items() if not task.done()]
 
     async def aclose(self) -> None:
@@ -224,7 +224,7 @@ async def test_who_waits_too_long_is_told_and_leaves_no_place_taken(engine, monk
 
 async def test_a_turn_that_is_left_twice_or_was_never_taken_gives_no_place_away(engine):
     [turn] = await flood(engine, A, 1)
-    for one in (turn, turn, Turn(A, "poetry", 1, 1)):
+    for one in (turn, turn, Ticket(A, "poetry", 1, 1)):
         engine.turns.leave(one)
     assert engine.turns.at_work == 0
 

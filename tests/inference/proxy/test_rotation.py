@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.proxy.fair_queue import QUANTUM_S, Turn, Turns
+from inference.proxy.fair_queue import QUANTUM_S, FairQueue, Ticket
 
 A, B = "ab"
 TOKENS_A_S = 10
@@ -33,12 +33,12 @@ class Engine:
 
     def __init__(self, capacity: int, slots: int) -> None:
         self.now_s = 0.0
-        self.turns = Turns(capacity, slots=slots, clock=lambda: self.now_s)
-        self.at_work: list[tuple[float, int, Turn, Client]] = []
+        self.turns = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
+        self.at_work: list[tuple[float, int, Ticket, Client]] = []
         self.asked_s: dict[Client, list[float]] = defaultdict(list)
         self.waits_s: dict[Client, list[float]] = defaultdict(list)
         self.served_s: Counter[str] = Counter()
-        self.in_line: list[Turn] = []
+        self.in_line: list[Ticket] = []
         self.since_s: dict[str, float] = {}
         self._numbers = count()
         self._tasks: set[asyncio.Task] = set()
@@ -66,11 +66,11 @@ class Engine:
 
     def _ask(self, client: Client) -> None:
         cost = max(1, round(client.seconds * TOKENS_A_S))
-        turn = Turn(client.tenant, client.style, client.weight, cost)
+        turn = Ticket(client.tenant, client.style, client.weight, cost)
         self.in_line.append(turn)
         self._tasks.add(asyncio.create_task(self._take(client, turn)))
 
-    async def _take(self, client: Client, turn: Turn) -> None:
+    async def _take(self, client: Client, turn: Ticket) -> None:
         asked_s = self.now_s
         self.asked_s[client].append(asked_s)
         await self.turns.take(turn)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.contract.requests import Asked
+from inference.contract.requests import ParsedRequest
 from inference.contract.route import read_route
 from inference.contract.usage import Usage
 from inference.errors import BadRequest, EngineBroke, RequestFailed
@@ -109,7 +109,7 @@ def streams(draw):
     details = {"cached_tokens": draw(st.integers(0, 7))}
     totals = usage_of(sum(PROMPT_TOKENS[:prompts]), sum(made.values()), prompt_tokens_details=details)
     events.append(head(kind) | {"choices": [], "usage": totals, "system_fingerprint": "vllm-0.32"})
-    asked = Asked(
+    asked = ParsedRequest(
         kind=kind, model=PUBLIC, fields={}, stream=True, include_usage=draw(st.booleans()),
         output_tokens=9, choices=prompts * n, choices_per_prompt=n, body_bytes=99, prompt_field="messages",
     )  # fmt: skip
@@ -206,7 +206,7 @@ def asked_for(choices=1, **more):
         "output_tokens": 9, "choices": choices, "choices_per_prompt": choices, "body_bytes": 99,
         "prompt_field": "messages",
     }  # fmt: skip
-    return Asked(**known | more)
+    return ParsedRequest(**known | more)
 
 
 def token(index=0, completion=3, **more):

@@ -17,8 +17,8 @@ from inference.errors import (
     TooManySequences,
     UnknownModel,
 )  # fmt: skip
-from inference.quota.admission import Cold, Crude, Loading, admit
-from inference.quota.settlement import sweep
+from inference.quota.admission import AdapterNotLoaded, CacheMiss, PromptEstimateTooHigh, admit
+from inference.quota.settlement import sweep_expired_holds
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, 
     if ends == "swept":
         leases = valkey_keys.leases_key(valkey_keys.shard(account.tenant))
         valkey.zadd(leases, {f"{account.tenant} {grant.request_id}": 1})
-        assert sweep(valkey) == 1
+        assert sweep_expired_holds(valkey) == 1
     await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
     assert account.bucket()["open"] == account.bucket()[f"open:{account.key}"] == "0"
 
@@ -185,7 +185,7 @@ async def test_a_suspended_tenant_is_served_no_more(account, ask):
 
 async def test_a_style_that_is_being_loaded_is_no_404_and_holds_nothing(account, ask):
     account.load("fresh", "v1")
-    with pytest.raises(Loading) as told:
+    with pytest.raises(AdapterNotLoaded) as told:
         await ask(model="fresh")
     assert (told.value.field, told.value.route.version_id) == ("fresh", "v1")
     assert account.held() == 0
@@ -213,7 +213,7 @@ async def test_a_wait_for_a_style_uses_no_limit_up(account, ask):
     account.limit(requests_per_minute=1, tokens_per_minute=30, parallel_requests=1, monthly_tokens=30)
     before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
     for _ in range(3):
-        with pytest.raises(Loading):
+        with pytest.raises(AdapterNotLoaded):
             await ask(model="fresh")
     assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
     await ask()
@@ -224,19 +224,19 @@ async def test_of_a_style_that_is_on_no_engine_no_more_is_asked_than_the_base_mo
 ):
     account.load("fresh", "v1")
     account.limit(max_output_tokens=4096, monthly_tokens=2048)
-    with pytest.raises(Crude):
+    with pytest.raises(PromptEstimateTooHigh):
         await ask(model="fresh", output=0)
-    with pytest.raises(Loading):
+    with pytest.raises(AdapterNotLoaded):
         await ask(model="fresh", output=0, exact=True)
     account.limit(monthly_tokens=2047)
     with pytest.raises(QuotaExhausted):
         await ask(model="fresh", output=0, exact=True)
     account.publish({"base": "{}"})  # nor has the base model an engine: what there is room for isn't known
-    with pytest.raises(Loading):
+    with pytest.raises(AdapterNotLoaded):
         await ask(model="fresh", output=0, exact=True)
 
 
 async def test_a_flushed_valkey_admits_nobody(account, ask):
     account.store.flushdb()
-    with pytest.raises(Cold):
+    with pytest.raises(CacheMiss):
         await ask()

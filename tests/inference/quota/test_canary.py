@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.contract.requests import parse
+from inference.contract.requests import parse_request
 from inference.errors import UnknownModel
-from inference.quota.admission import admit, hundredth
+from inference.quota.admission import admit, canary_bucket
 from tests.inference.conftest import about, place
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=20)
@@ -50,7 +50,7 @@ def version_of(gateway, account):
 @given(style=names, share=st.integers(0, 100), prefix=names)
 @settings(max_examples=60, deadline=None)
 def test_the_share_of_users_is_the_canarys_within_a_few_percent(style, share, prefix):
-    buckets = Counter(hundredth(style, f"{prefix}{number}") for number in range(2000))
+    buckets = Counter(canary_bucket(style, f"{prefix}{number}") for number in range(2000))
     taken = sum(count for bucket, count in buckets.items() if bucket < share)
     assert abs(taken / 2000 - share / 100) < 0.06  # five standard deviations
 
@@ -58,7 +58,7 @@ def test_the_share_of_users_is_the_canarys_within_a_few_percent(style, share, pr
 @given(style=names, owner=names, user=names)
 @settings(max_examples=60, deadline=None)
 def test_a_user_is_in_one_place_by_the_styles_short_name_and_its_full_one(style, owner, user):
-    assert 0 <= hundredth(style, user) == hundredth(f"{owner}/{style}", user) < 100
+    assert 0 <= canary_bucket(style, user) == canary_bucket(f"{owner}/{style}", user) < 100
 
 
 async def test_a_user_stays_with_a_version_while_the_share_grows(percent, version_of):
@@ -67,7 +67,7 @@ async def test_a_user_stays_with_a_version_while_the_share_grows(percent, versio
         percent(share)
         now = {user for user in users if await version_of(user) == CANARY}
         assert before <= now
-        assert now == {user for user in users if hundredth("brand", user) < share}
+        assert now == {user for user in users if canary_bucket("brand", user) < share}
         assert now == {user for user in users if await version_of(user, model="acme/brand") == CANARY}
         before = now
     assert before == set(users)
@@ -109,6 +109,6 @@ async def test_how_a_canary_is_written_down_is_no_model(percent, version_of):
 @pytest.mark.parametrize("user", ["ada", None])
 def test_whom_a_client_asks_for_is_kept_from_the_engine(user):
     body = {"model": "brand", "messages": [{"role": "user", "content": "x"}], "user": user}
-    asked = parse("chat", json.dumps(body).encode())
+    asked = parse_request("chat", json.dumps(body).encode())
     assert asked.user == (user or "")
     assert "user" not in asked.fields

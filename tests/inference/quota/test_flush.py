@@ -12,12 +12,12 @@ from django.db import OperationalError
 from foundation import months
 from foundation import valkey as names
 from inference.contract import tokenizer
-from inference.contract.requests import Asked, parse
+from inference.contract.requests import ParsedRequest, parse_request
 from inference.errors import EngineBusy, GateUnavailable, InFlightFull
 from inference.proxy import runtime as module
-from inference.proxy.relay import relay
+from inference.proxy.relay import relay_request
 from inference.proxy.runtime import Gateway
-from inference.quota.ledger_drain import drain
+from inference.quota.ledger_drain import drain_usage
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import studio_key
@@ -32,7 +32,7 @@ HOLD = 230  # no request of these tests holds more tokens, none less than half
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(tokenizer, "prompt_tokens", Asked.prompt_bound)
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", ParsedRequest.prompt_bound)
     monkeypatch.setattr(module, "BEAT_S", 0.1)
     monkeypatch.setattr(module, "GRACE_MS", int(GRACE_S * 1000))
 
@@ -55,7 +55,7 @@ def published(monkeypatch, known):
 def known(valkey, acme) -> Account:
     """A tenant that PostgreSQL knows; its one key may have two requests in flight and not three."""
     key = studio_key(acme)
-    lifecycle.limit(key, monthly_tokens=2 * HOLD)
+    lifecycle.limit_key(key, monthly_tokens=2 * HOLD)
     known = Account(valkey, acme.pk, key.pk, months.current())
     known.url = "http://127.0.0.1:1"
     valkey.flushall()
@@ -83,7 +83,7 @@ async def gateway(open_gateway, published):
     return await open_gateway()
 
 
-numbers, beside = count(), module._beside
+numbers, beside = count(), module._run_in_thread
 
 
 def in_ledger():
@@ -92,12 +92,14 @@ def in_ledger():
 
 async def limit(known, tokens):
     key = await beside(ApiKey.objects.get, pk=known.key)
-    await beside(lifecycle.limit, key, monthly_tokens=tokens)
+    await beside(lifecycle.limit_key, key, monthly_tokens=tokens)
 
 
 async def ask(gateway, known, **more):
     body = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], "max_tokens": 40} | more
-    return await relay(gateway, known.caller, parse("chat", json.dumps(body).encode()), f"f{next(numbers)}")
+    return await relay_request(
+        gateway, known.caller, parse_request("chat", json.dumps(body).encode()), f"f{next(numbers)}"
+    )
 
 
 async def start(gateway, known):
@@ -125,7 +127,7 @@ async def test_after_a_flush_nobody_is_served_until_what_is_in_flight_is_held_ag
     streams = [await start(gateway, known), await start(other, known)]
     held = known.held()
     assert HOLD < held <= 2 * HOLD
-    await beside(drain, valkey, "c")
+    await beside(drain_usage, valkey, "c")
 
     valkey.flushall()
     began_s = time.monotonic()
@@ -139,13 +141,13 @@ async def test_after_a_flush_nobody_is_served_until_what_is_in_flight_is_held_ag
         assert text.endswith(b"data: [DONE]\n\n")
     assert (known.held(), known.used()) == (0, before + 2 * 30)
     await ask(late, known)
-    await beside(drain, valkey, "c")
+    await beside(drain_usage, valkey, "c")
     assert await beside(in_ledger) == known.used() == before + 3 * 30
 
 
 async def test_what_ends_during_the_grace_is_billed_and_counted_once(gateway, engine, known, valkey):
     before = await grow_warm(gateway, known)
-    await beside(drain, valkey, "c")
+    await beside(drain_usage, valkey, "c")
     engine.pace_s = 0.005
     stream = await start(gateway, known)
     valkey.flushall()
@@ -154,13 +156,13 @@ async def test_what_ends_during_the_grace_is_billed_and_counted_once(gateway, en
     engine.pace_s = 0
     await ask(gateway, known)
     assert (known.used(), known.held()) == (before + 60, 0)
-    await beside(drain, valkey, "c")
+    await beside(drain_usage, valkey, "c")
     assert await beside(in_ledger) == before + 60
 
 
 async def test_flush_upon_flush_gives_no_hold_away(gateway, engine, known, valkey):
     before = await grow_warm(gateway, known)
-    await beside(drain, valkey, "c")
+    await beside(drain_usage, valkey, "c")
     engine.pace_s = 0.15
     stream = await start(gateway, known)
     await limit(known, before + known.held() + HOLD // 4)

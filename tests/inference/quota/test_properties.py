@@ -36,12 +36,12 @@ from foundation.money import usd
 from inference.contract.usage import Usage
 from inference.errors import InFlightFull, Limited, QuotaExhausted
 from inference.quota import admission, scripts, settlement
-from inference.quota.admission import Caller, Grant, OtherMonth, Prices, Rates, admit, period_at
-from inference.quota.ledger_drain import drain, rebuild
-from inference.quota.settlement import Meter, sweep
-from inference.wire.valkey_client import Multiplexer
+from inference.quota.admission import Caller, Grant, PeriodRollover, Prices, Rates, admit, period_at
+from inference.quota.ledger_drain import drain_usage, rebuild_counters
+from inference.quota.settlement import Settlement, sweep_expired_holds
+from inference.wire.valkey_client import ValkeyClient
 from tenants.models import LedgerEntry, UsageEvent
-from tenants.public import cost_nanousd, issue, studio_key
+from tenants.public import cost_nanousd, issue_key, studio_key
 from tests.inference.conftest import place
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,8 +160,8 @@ class History(RuleBasedStateMachine):
         self.periods = [f"{2030 + next(self.world.years)}-{month}" for month in ("11", "12")]
         self.store.flushdb()
         self.runner = asyncio.Runner()
-        self.valkey = Multiplexer(self.world.url)
-        self.admission, self.meter = self.valkey.script(scripts.ADMISSION), Meter(self.valkey)
+        self.valkey = ValkeyClient(self.world.url)
+        self.admission, self.meter = self.valkey.script(scripts.ADMISSION), Settlement(self.valkey)
         self.flying: list[Flight] = []  # the gateway has it
         self.landed: list[Flight] = []  # the gateway has settled it
         self.held: dict[str, Flight] = {}  # Valkey has its hold
@@ -270,7 +270,7 @@ class History(RuleBasedStateMachine):
     def lease_ends(self, n):
         flight = self._pick_held(n)
         self._end_lease(flight)
-        assert sweep(self.store) == 1
+        assert sweep_expired_holds(self.store) == 1
         self._release(flight, flight.told)
         self._bill(flight, flight.told)
         self.swept.add(flight.id)
@@ -282,7 +282,7 @@ class History(RuleBasedStateMachine):
         flight = there[n % len(there)]
         usage = flight.usage = flight.used(part, cached)
         self._end_lease(flight)
-        sweeping = threading.Thread(target=sweep, args=(self.store,))
+        sweeping = threading.Thread(target=sweep_expired_holds, args=(self.store,))
         sweeping.start()
         self.runner.run(self.meter.settle(flight.grant, usage, "complete"))
         sweeping.join()
@@ -300,7 +300,7 @@ class History(RuleBasedStateMachine):
         expected, new = len((self.events.keys() | self.failed) - self.recorded), []
 
         def one(consumer: str) -> None:
-            new.append(drain(self.store, consumer))
+            new.append(drain_usage(self.store, consumer))
             connection.close()
 
         threads = [threading.Thread(target=one, args=(f"c{n}",)) for n in range(2)]
@@ -445,7 +445,7 @@ class History(RuleBasedStateMachine):
         self._publish_limits()
         self.store.hset(names.styles_key(self.tenant), "poetry", ROUTE)
         for period in self.periods:
-            rebuild(self.store, self.tenant, period)
+            rebuild_counters(self.store, self.tenant, period)
         self.recorded, self.told = self.events.keys() | self.failed, False
 
     def _publish_limits(self) -> None:
@@ -462,15 +462,15 @@ class History(RuleBasedStateMachine):
             self._settle(flight, flight.told)
         for flight in list(self.held.values()):
             self._end_lease(flight)
-        sweep(self.store)
+        sweep_expired_holds(self.store)
         for flight in list(self.held.values()):
             self._release(flight, flight.told)
             self._bill(flight, flight.told)
-        drain(self.store, "c")
+        drain_usage(self.store, "c")
         self.valkey_is_the_model()
         assert not self.held
         for period in self.periods:
-            rebuild(self.store, self.tenant, period)
+            rebuild_counters(self.store, self.tenant, period)
             account = {name: n for name, n in self._account(period).items() if n}
             events = UsageEvent.objects.filter(tenant=self.tenant, period=period)
             ledger = LedgerEntry.objects.filter(tenant=self.tenant, period=period)
@@ -480,7 +480,7 @@ class History(RuleBasedStateMachine):
             assert (account.get("used", 0), account.get("spent", 0)) == (sums["tokens"] or 0, sum(costs))
             assert sums["count"] == sum(event[0] == period for event in self.events.values())
             self.store.delete(names.account_key(self.tenant, period))
-            rebuild(self.store, self.tenant, period)
+            rebuild_counters(self.store, self.tenant, period)
             assert {name: n for name, n in self._account(period).items() if n} == account
         ended = UsageEvent.objects.filter(tenant=self.tenant, period__in=self.periods)
         assert {event.request_id for event in ended} == self.events.keys() | self.failed
@@ -635,7 +635,7 @@ def world(valkey, acme, alice, settings, monkeypatch) -> SimpleNamespace:
     monkeypatch.setattr(admission, "_milliseconds", lambda period: (0, 2**52))
     monkeypatch.setattr(admission, "LEASE_MS", 3_600_000)
     monkeypatch.setattr(settlement, "LEASE_MS", 3_600_000)
-    other, _ = issue(acme, name="Second", by=alice)
+    other, _ = issue_key(acme, name="Second", by=alice)
     raw = redis.Redis.from_url(settings.VALKEY_URL)
     yield SimpleNamespace(
         store=valkey, raw=raw, url=settings.VALKEY_URL, tenant=acme.pk, keys=(studio_key(acme).pk, other.pk),
@@ -726,7 +726,7 @@ def test_impossible_counts_have_no_price(counts):
 
 async def test_another_month_is_told_and_changes_nothing(gateway, account, ask_for):
     before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
-    with pytest.raises(OtherMonth) as told:
+    with pytest.raises(PeriodRollover) as told:
         await ask_for("r1", period="2020-02")
     assert period_at(told.value.now_ms) == months.current()
     assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
@@ -756,7 +756,7 @@ async def test_a_slow_gateway_that_was_swept_is_billed_once(gateway, account, as
     grant = await ask_for("slow")
     await gateway.meter.extend(grant, Usage(prompt=beaten))
     valkey.zadd(names.leases_key(names.shard(account.tenant)), {f"{account.tenant} slow": 1})
-    assert sweep(valkey) == 1
+    assert sweep_expired_holds(valkey) == 1
     if not await gateway.meter.extend(grant, Usage(prompt=9, completion=1)):
         await gateway.meter.restore(grant, Usage(prompt=9, completion=1))
     await gateway.meter.settle(grant, Usage(prompt=9, completion=7), "complete")
@@ -770,7 +770,7 @@ async def test_a_slow_gateway_may_settle_what_was_swept_before_it_had_a_count(
 ):
     grant = await ask_for("slow")
     valkey.zadd(names.leases_key(names.shard(account.tenant)), {f"{account.tenant} slow": 1})
-    assert sweep(valkey) == 1
+    assert sweep_expired_holds(valkey) == 1
     await gateway.meter.settle(grant, Usage(prompt=9, completion=7), "complete")
     assert (account.held(), account.used(), len(account.events())) == (0, 16, 1)
 
@@ -796,7 +796,7 @@ def test_a_rebuild_ends_although_others_of_its_shard_are_served(world, charlies,
                 return
 
     def run() -> None:
-        rebuild(world.store, world.tenant, "2026-11")
+        rebuild_counters(world.store, world.tenant, "2026-11")
         connection.close()
 
     serving, rebuilding = threading.Thread(target=serve_others), threading.Thread(target=run)
@@ -814,7 +814,7 @@ def test_an_event_that_can_never_be_recorded_stops_no_rebuild(world):
     tag = names.shard(world.tenant)
     poison = told("poison", tenant=world.tenant, key=uuid4())
     world.store.xadd(names.stream_of(tag), poison)
-    rebuild(world.store, world.tenant, "2026-11")
+    rebuild_counters(world.store, world.tenant, "2026-11")
     assert world.store.hget(names.account_key(world.tenant, "2026-11"), "used") == "0"
-    drain(world.store, "c")
+    drain_usage(world.store, "c")
     assert world.store.xlen(names.stream_of(tag)) == 0

@@ -17,7 +17,7 @@ from inference.contract.prompt_length import Size
 from inference.errors import BadRequest, TooLarge, TooMuchAtOnce, UnknownEncoding
 from inference.proxy import bodies
 from inference.proxy import runtime as gateway_module
-from inference.proxy.bodies import BODY_MAX_BYTES, BodyMemory, unpacked
+from inference.proxy.bodies import BODY_MAX_BYTES, BodyMemory, decompress
 from inference.proxy.runtime import Gateway
 from tenants.api_keys.lifecycle import new_secret
 from tests.inference.fakes import Client, chat
@@ -104,7 +104,7 @@ def test_a_client_is_its_address_or_its_network(address, network):
 async def test_refused_requests_cost_little(client, account, monkeypatch):
     """The largest bodies that are refused: in CPU seconds of this process, threads and all."""
     client.gateway.longest_token = Size(81, 25)
-    monkeypatch.setattr(tokenizer, "prompt_tokens", None)  # it would fail
+    monkeypatch.setattr(tokenizer, "count_prompt_tokens", None)  # it would fail
     long = chat(messages=[{"role": "user", "content": "word " * 800_000}])
     began = time.process_time()
     for _ in range(5):
@@ -146,8 +146,8 @@ async def test_what_is_said_to_be_too_large_is_not_read(client):
 
 
 def test_packed_bodies_are_read_within_the_same_bound():
-    assert unpacked(gzip.compress(b"{}"), "gzip") == b"{}"
-    assert unpacked(b"{}", "") == unpacked(b"{}", "identity") == b"{}"
+    assert decompress(gzip.compress(b"{}"), "gzip") == b"{}"
+    assert decompress(b"{}", "") == decompress(b"{}", "identity") == b"{}"
     bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
     packed = bomb.compress(b"\0" * (BODY_MAX_BYTES + 1)) + bomb.flush()
     for body, encoding, error in (
@@ -155,7 +155,7 @@ def test_packed_bodies_are_read_within_the_same_bound():
         (gzip.compress(b"{}")[:-9], "gzip", BadRequest), (b"{}", "br", UnknownEncoding),
     ):  # fmt: skip
         with pytest.raises(error):
-            unpacked(body, encoding)
+            decompress(body, encoding)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from foundation import valkey as names
 from inference.contract.usage import Usage
 from inference.quota import ledger_drain
 from inference.quota.admission import admit
-from inference.quota.ledger_drain import drain, rebuild
-from inference.quota.settlement import sweep
+from inference.quota.ledger_drain import drain_usage, rebuild_counters
+from inference.quota.settlement import sweep_expired_holds
 from tenants.models import LedgerEntry, UsageEvent
-from tenants.public import gate_publish, studio_key
+from tenants.public import publish_snapshot, studio_key
 from tests.inference.conftest import Account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def known(valkey, acme) -> Account:
     """A tenant that PostgreSQL knows, too."""
     account = Account(valkey, acme.pk, studio_key(acme).pk, months.current())
-    gate_publish(acme.pk)
-    rebuild(valkey, acme.pk, account.period)
+    publish_snapshot(acme.pk)
+    rebuild_counters(valkey, acme.pk, account.period)
     account.offer("poetry")
     return account
 
@@ -44,7 +44,7 @@ async def three_settled(gateway, known):
 
 def test_the_drain_moves_every_event_once_from_two_processes(three_settled, known, valkey):
     def one(consumer: str) -> None:
-        drain(valkey, consumer)
+        drain_usage(valkey, consumer)
         connection.close()
 
     threads = [threading.Thread(target=one, args=(f"c{n}",)) for n in range(2)]
@@ -61,7 +61,7 @@ def test_an_event_that_is_told_twice_counts_once(three_settled, known, valkey):
     stream = names.stream_of(names.shard(known.tenant))
     for _, fields in valkey.xrange(stream):
         valkey.xadd(stream, fields)
-    drain(valkey, "c")
+    drain_usage(valkey, "c")
     assert LedgerEntry.objects.count() == 3
 
 
@@ -70,7 +70,7 @@ def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey, monk
     valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
     valkey.xreadgroup(ledger_drain.GROUP, "dead", {stream: ">"})
     monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
-    drain(valkey, "c")
+    drain_usage(valkey, "c")
     assert LedgerEntry.objects.count() == 3
 
 
@@ -86,7 +86,7 @@ def test_drains_that_ended_long_ago_are_forgotten_but_not_what_they_had_taken(
     assert ledger_drain.prune_consumers(valkey) == 1
     assert [one["name"] for one in valkey.xinfo_consumers(stream, ledger_drain.GROUP)] == ["holds one"]
     monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
-    drain(valkey, "c")
+    drain_usage(valkey, "c")
     assert LedgerEntry.objects.count() == 3
 
 
@@ -95,9 +95,9 @@ async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valke
     monkeypatch.setattr("inference.quota.settlement.LEASE_MS", 50)
     grant = await begin(gateway, known, "dead")
     await gateway.meter.extend(grant, Usage(prompt=7, completion=2))
-    assert sweep(valkey) == 0
+    assert sweep_expired_holds(valkey) == 0
     await asyncio.sleep(0.1)
-    assert sweep(valkey) == 1
+    assert sweep_expired_holds(valkey) == 1
     assert (known.used(), known.held()) == (9, 0)
     assert known.events()[0]["outcome"] == "swept"
     await gateway.meter.settle(grant, Usage(prompt=7, completion=9), "complete")
@@ -108,7 +108,7 @@ def test_an_event_that_can_never_be_recorded_holds_up_no_other(three_settled, kn
     tag = names.shard(known.tenant)
     [_, fields], *_ = valkey.xrange(names.stream_of(tag))
     valkey.xadd(names.stream_of(tag), fields | {"request": "poison", "key": str(uuid4())})
-    assert drain(valkey, "c") == 3
+    assert drain_usage(valkey, "c") == 3
     assert valkey.xlen(names.refused_stream_of(tag)) == 1
     assert known.events() == []
 
@@ -136,9 +136,9 @@ def test_whatever_is_wrong_with_an_event_it_is_set_apart_alone(three_settled, kn
     odd = ODD[oddity] if oddity == "no fields" else fields | {"request": "odd"} | ODD[oddity]
     valkey.xadd(names.stream_of(tag), odd)
     valkey.delete(names.account_key(known.tenant, known.period))
-    rebuild(valkey, known.tenant, known.period)
+    rebuild_counters(valkey, known.tenant, known.period)
     assert known.used() == 36
-    assert drain(valkey, "c") in (0, 3)  # a rebuild may have recorded them
+    assert drain_usage(valkey, "c") in (0, 3)  # a rebuild may have recorded them
     assert LedgerEntry.objects.count() == 3
     assert valkey.xlen(names.refused_stream_of(tag)) == 1
     assert valkey.xlen(names.stream_of(tag)) == 0
@@ -150,11 +150,11 @@ def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey
 
     monkeypatch.setattr(ledger_drain, "record", away)
     with pytest.raises(OperationalError):
-        drain(valkey, "c")
+        drain_usage(valkey, "c")
     assert valkey.xlen(names.refused_stream_of(names.shard(known.tenant))) == 0
     monkeypatch.undo()
     monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
-    assert drain(valkey, "c") == 3
+    assert drain_usage(valkey, "c") == 3
 
 
 def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, known, valkey, monkeypatch):
@@ -168,29 +168,29 @@ def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, 
         if kind:
             valkey.xadd(names.stream_of(names.shard(tenant)), fields | {"request": kind})
         if kind == "drained before":
-            drain(valkey, "c")
+            drain_usage(valkey, "c")
         totals = counted(tenant, period)
         if kind == "drained after":
-            drain(valkey, "c")
+            drain_usage(valkey, "c")
         return totals
 
     monkeypatch.setattr(ledger_drain, "used", while_others_work)
-    rebuild(valkey, known.tenant, known.period)
+    rebuild_counters(valkey, known.tenant, known.period)
     assert known.used() == 6 * 12
-    drain(valkey, "c")
+    drain_usage(valkey, "c")
     assert LedgerEntry.objects.count() == 6
 
 
 def test_a_flushed_valkey_is_rebuilt_from_the_ledger(three_settled, known, valkey):
-    drain(valkey, "c")
+    drain_usage(valkey, "c")
     valkey.flushdb()
-    rebuild(valkey, known.tenant, known.period)
+    rebuild_counters(valkey, known.tenant, known.period)
     assert known.used() == 36
 
 
 def test_a_rebuild_counts_events_that_are_still_on_their_way(three_settled, known, valkey):
     valkey.delete(names.account_key(known.tenant, known.period))
-    rebuild(valkey, known.tenant, known.period)
+    rebuild_counters(valkey, known.tenant, known.period)
     assert known.used() == 36
-    drain(valkey, "c")
+    drain_usage(valkey, "c")
     assert LedgerEntry.objects.count() == 3

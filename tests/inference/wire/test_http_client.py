@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inference.errors import EngineBroke, EngineUnavailable
 from inference.wire import http_client as module
-from inference.wire.http_client import BUFFERED_MAX_BYTES, Upstream
+from inference.wire.http_client import BUFFERED_MAX_BYTES, HttpClient
 from tests.inference.fakes import RawServer
 
 HEADERS = "content-type: application/json\r\n"
@@ -80,7 +80,7 @@ async def engine():
 
 @pytest.fixture
 async def upstream():
-    upstream = Upstream()
+    upstream = HttpClient()
     yield upstream
     await upstream.aclose()
 
@@ -136,7 +136,7 @@ def test_any_chunks_cut_anywhere_are_the_same_body(parts, cuts):
     edges = [0, *sorted({cut for cut in cuts if cut < len(answer)}), len(answer)]
 
     async def play():
-        engine, upstream = RawEngine(), Upstream()
+        engine, upstream = RawEngine(), HttpClient()
         engine.says = [answer[a:b] for a, b in pairwise(edges)]
         async with engine.serve() as engine.url:
             response = await post(upstream, engine)
@@ -334,7 +334,7 @@ async def test_an_engine_that_is_down_is_broken(upstream):
 
 
 async def test_closing_all_leaves_no_connection(engine):
-    upstream = Upstream()
+    upstream = HttpClient()
     await asyncio.gather(*(read(upstream, engine) for _ in range(10)))
     assert len(engine.open) == 10
     await upstream.aclose()

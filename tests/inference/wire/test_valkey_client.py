@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inference.errors import GateUnavailable
 from inference.wire import valkey_client as module
-from inference.wire.valkey_client import Multiplexer
+from inference.wire.valkey_client import ValkeyClient
 from tests.inference.fakes import RawServer
 
 ECHO = "return {KEYS[1], ARGV[1]}"
@@ -16,7 +16,7 @@ ECHO = "return {KEYS[1], ARGV[1]}"
 
 @pytest.fixture
 async def real(valkey, settings):
-    multiplexer = Multiplexer(settings.VALKEY_URL)
+    multiplexer = ValkeyClient(settings.VALKEY_URL)
     yield multiplexer
     await multiplexer.aclose()
 
@@ -67,7 +67,7 @@ async def fake():
 
 @pytest.fixture
 async def multiplexer(fake):
-    multiplexer = Multiplexer(fake.url)
+    multiplexer = ValkeyClient(fake.url)
     yield multiplexer
     await multiplexer.aclose()
 
@@ -143,7 +143,7 @@ async def test_a_killed_connection_fails_who_waits_and_is_replaced(real, valkey)
 
 
 async def test_a_wrong_password_is_an_error_each_time(valkey, settings):
-    wrong = Multiplexer(settings.VALKEY_URL.replace("redis://:", "redis://:not"))
+    wrong = ValkeyClient(settings.VALKEY_URL.replace("redis://:", "redis://:not"))
     for _ in range(2):
         answers = await asyncio.gather(*(wrong.ask("PING") for _ in range(3)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {GateUnavailable}
@@ -167,7 +167,7 @@ async def test_who_is_cancelled_while_it_opens_takes_the_connection_from_nobody(
 async def test_a_valkey_that_is_down_is_told_at_once_and_found_again(fake):
     async with FakeValkey().serve() as url:
         pass
-    multiplexer = Multiplexer(url)
+    multiplexer = ValkeyClient(url)
     for _ in range(2):
         answers = await asyncio.gather(*(multiplexer.ask("PING") for _ in range(3)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {GateUnavailable}
@@ -180,7 +180,7 @@ async def test_nobody_is_told_an_old_failure(fake):
     async with FakeValkey().serve() as url:
         pass
     port = int(url.split(":")[2].split("/")[0])
-    multiplexer = Multiplexer(url)
+    multiplexer = ValkeyClient(url)
     gone = asyncio.create_task(multiplexer.ask("PING"))
     await asyncio.sleep(0)
     gone.cancel()
@@ -237,7 +237,7 @@ async def test_a_quiet_hour_breaks_nothing(fake, multiplexer, monkeypatch):
 async def test_one_that_hangs_while_it_opens_is_given_up(fake, monkeypatch):
     monkeypatch.setattr(module, "CONNECT_WITHIN_S", 0.1)
     fake.is_silent = True
-    multiplexer = Multiplexer(fake.url.replace("redis://", "redis://:secret@"))
+    multiplexer = ValkeyClient(fake.url.replace("redis://", "redis://:secret@"))
     with pytest.raises(GateUnavailable):
         await multiplexer.ask("PING")
     await asyncio.sleep(0.05)

@@ -138,7 +138,7 @@ def test_a_reset_password_asks_to_review_the_keys_made_before():
     alice = verified("alice@example.org")
     client = logged_in("alice@example.org")
     client.post(reverse("tenants:found"), {"workspace": "Acme"})
-    key, _ = lifecycle.issue(Tenant.objects.get(), name="an old laptop", by=alice)
+    key, _ = lifecycle.issue_key(Tenant.objects.get(), name="an old laptop", by=alice)
     assert "Review the keys" not in client.get(reverse("tenants:keys")).text
 
     browser = Client()

@@ -5,15 +5,15 @@ from django.urls import reverse
 
 from foundation import names
 from tenants.accounts import workspaces
-from tenants.accounts.roles import ALLOWED, KeyAction, Role, Whose
+from tenants.accounts.roles import ALLOWED, KeyAction, Ownership, Role
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, Tenant
 
 TABLE = [
-    (role, action, whose, whose is Whose.OWN or ALLOWED[role].get(action) == Whose.ANY)
+    (role, action, whose, whose is Ownership.OWN or ALLOWED[role].get(action) == Ownership.ANY)
     for role in (Role.OWNER, Role.MEMBER)
     for action in (KeyAction.LIMIT, KeyAction.REVOKE)
-    for whose in (Whose.OWN, Whose.ANY)
+    for whose in (Ownership.OWN, Ownership.ANY)
 ]
 
 
@@ -26,7 +26,9 @@ def people(alice, bob, alice_client, bob_client):
 @pytest.mark.parametrize(("role", "action", "whose", "allowed"), TABLE)
 def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
-    key, _ = lifecycle.issue(Tenant.objects.get(), name="laptop", by=person if whose is Whose.OWN else other)
+    key, _ = lifecycle.issue_key(
+        Tenant.objects.get(), name="laptop", by=person if whose is Ownership.OWN else other
+    )
     address = reverse(f"tenants:{action}_key", args=[key.pk])
     answer = client.post(address, {"name": "laptop", "parallel_requests": "3"})
     key.refresh_from_db()
@@ -36,8 +38,8 @@ def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
 
 
 def test_the_table_is_as_decided():
-    assert dict.fromkeys(KeyAction, Whose.ANY) == ALLOWED[Role.OWNER]
-    assert dict.fromkeys(KeyAction, Whose.OWN) == ALLOWED[Role.MEMBER]
+    assert dict.fromkeys(KeyAction, Ownership.ANY) == ALLOWED[Role.OWNER]
+    assert dict.fromkeys(KeyAction, Ownership.OWN) == ALLOWED[Role.MEMBER]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_names_that_read_as_polyscribe_are_reserved(charlie, operator_client, na
     assert page.status_code == 400
     assert "is reserved" in page.text
     with pytest.raises(workspaces.ReservedName):
-        workspaces.found_tenant(charlie, name=name)
+        workspaces.create_tenant(charlie, name=name)
 
 
 def test_ordinary_names_are_not_reserved():

@@ -15,12 +15,12 @@ def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme)
 
 
 def test_names_may_repeat_and_short_names_differ(alice, acme):
-    again = [workspaces.found_tenant(alice, name="Acme") for _ in range(12)]
+    again = [workspaces.create_tenant(alice, name="Acme") for _ in range(12)]
     slugs = {tenant.slug for tenant in again}
     assert len(slugs | {"acme"}) == 13
-    assert workspaces.found_tenant(alice, name="!?").slug == "workspace"
+    assert workspaces.create_tenant(alice, name="!?").slug == "workspace"
     with pytest.raises(workspaces.ReservedName):
-        workspaces.found_tenant(alice, name="Base")
+        workspaces.create_tenant(alice, name="Base")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_names_may_repeat_and_short_names_differ(alice, acme):
 )
 def test_a_short_name_of_ones_own_is_free_and_readable(alice, acme, slug, error):
     with pytest.raises(error, match=slug):
-        workspaces.found_tenant(alice, name="Another", slug=slug)
+        workspaces.create_tenant(alice, name="Another", slug=slug)
 
 
 def test_who_has_no_tenant_is_told_so(db):
@@ -38,11 +38,15 @@ def test_who_has_no_tenant_is_told_so(db):
 
 
 def test_there_is_one_house(db):
-    assert workspaces.house() == workspaces.house() == Tenant.objects.get(is_house=True, slug="polyscribe")
+    assert (
+        workspaces.first_party_tenant()
+        == workspaces.first_party_tenant()
+        == Tenant.objects.get(is_house=True, slug="polyscribe")
+    )
 
 
 def test_subscriptions_follow_each_other_without_gap(acme):
-    newer = workspaces.subscribe(acme, plans.newest("writer"))
+    newer = workspaces.subscribe_tenant(acme, plans.newest_plan_version("writer"))
     older = acme.subscriptions.exclude(pk=newer.pk).get()
     assert older.ends_at == newer.starts_at
     assert plans.limits_of(acme, newer.starts_at).plan == "writer"

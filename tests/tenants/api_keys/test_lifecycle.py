@@ -36,34 +36,34 @@ def test_secrets_have_the_published_shape_and_never_repeat():
 
 
 def test_the_secret_is_stored_nowhere(alice, acme):
-    key, secret = lifecycle.issue(acme, name="laptop", by=alice)
+    key, secret = lifecycle.issue_key(acme, name="laptop", by=alice)
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_jsonb(k)::text FROM tenants_apikey AS k")
         stored = " ".join(row for (row,) in cursor.fetchall())
     assert secret not in stored
     assert secret[len(lifecycle.PREFIX) + 4 : -4] not in stored
-    assert lifecycle.digest(secret) in stored
+    assert lifecycle.digest_key(secret) in stored
     assert (key.prefix, key.last4) == (secret[:10], secret[-4:])
 
 
 def test_a_key_from_before_a_new_pepper_is_still_found(acme, settings):
     settings.API_KEY_PEPPERS = {1: b"old"}
-    key, secret = lifecycle.issue(acme, name="laptop", by=None)
+    key, secret = lifecycle.issue_key(acme, name="laptop", by=None)
     settings.API_KEY_PEPPERS = {1: b"old", 2: b"new"}
-    newest, older = lifecycle.digests(secret)
-    assert newest == lifecycle.digest(secret) != older
+    newest, older = lifecycle.digest_by_peppers(secret)
+    assert newest == lifecycle.digest_key(secret) != older
     assert [find_owner(newest), find_owner(older)] == [None, (acme.pk, key.pk)]
-    assert lifecycle.issue(acme, name="desk", by=None)[0].pepper == 2
+    assert lifecycle.issue_key(acme, name="desk", by=None)[0].pepper == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_revoke_is_in_valkey_when_it_returns(acme, valkey):
-    key, secret = lifecycle.issue(acme, name="laptop", by=None)
-    assert valkey.get(owner_key(lifecycle.digest(secret))) == f"{acme.pk}:{key.pk}"
+    key, secret = lifecycle.issue_key(acme, name="laptop", by=None)
+    assert valkey.get(owner_key(lifecycle.digest_key(secret))) == f"{acme.pk}:{key.pk}"
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "live"
-    assert lifecycle.revoke(key)
+    assert lifecycle.revoke_key(key)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
-    assert not lifecycle.revoke(key)
+    assert not lifecycle.revoke_key(key)
 
 
 def test_the_studio_key_is_one_and_has_no_secret(acme):
@@ -74,9 +74,9 @@ def test_the_studio_key_is_one_and_has_no_secret(acme):
 
 def test_expired_and_revoked_keys_are_not_live(acme):
     now = timezone.now()
-    over, _ = lifecycle.issue(acme, name="over", by=None, expires_at=now - timedelta(seconds=1))
-    gone, _ = lifecycle.issue(acme, name="gone", by=None)
-    lasting, _ = lifecycle.issue(acme, name="lasting", by=None, expires_at=now + timedelta(days=1))
-    lifecycle.revoke(gone)
+    over, _ = lifecycle.issue_key(acme, name="over", by=None, expires_at=now - timedelta(seconds=1))
+    gone, _ = lifecycle.issue_key(acme, name="gone", by=None)
+    lasting, _ = lifecycle.issue_key(acme, name="lasting", by=None, expires_at=now + timedelta(days=1))
+    lifecycle.revoke_key(gone)
     assert set(ApiKey.objects.shown().live(now)) == {lasting}
     assert [over.is_expired, lasting.is_expired] == [True, False]

@@ -1,8 +1,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from tenants.billing.figures import Figures, figures
-from tenants.billing.ledger import record
+from tenants.billing.figures import VersionFigures, version_figures
+from tenants.billing.ledger import record_events
 from tests.tenants.conftest import NOW
 
 
@@ -12,7 +12,7 @@ def test_versions_are_judged_by_finished_requests_of_everybody_since_a_moment(ac
     def one(version=1, tenant=acme, **facts):
         return event(tenant, style=style, version_number=version, **facts)
 
-    record(
+    record_events(
         [
             one(completion_tokens=30),
             one(tenant=charlies, completion_tokens=11),
@@ -28,15 +28,19 @@ def test_versions_are_judged_by_finished_requests_of_everybody_since_a_moment(ac
             event(acme, version_number=1),
         ]
     )
-    found = figures(style, NOW)
-    assert found == {1: Figures(6, 2, 1, 43), 2: Figures(1, 0, 1, 0)}
+    found = version_figures(style, NOW)
+    assert found == {1: VersionFigures(6, 2, 1, 43), 2: VersionFigures(1, 0, 1, 0)}
     assert round(found[1].error_percent, 1) == 33.3
     assert found[1].tokens_an_answer == 43 / 4
     assert found[2].empty_percent == 100
-    assert (Figures().error_percent, Figures().empty_percent, Figures().tokens_an_answer) == (0, 0, 0)
+    assert (
+        VersionFigures().error_percent,
+        VersionFigures().empty_percent,
+        VersionFigures().tokens_an_answer,
+    ) == (0, 0, 0)
 
 
 def test_figures_are_counted_by_the_index_of_their_style(acme, event, django_assert_num_queries):
-    record([event(acme, style=uuid4()) for _ in range(50)])
+    record_events([event(acme, style=uuid4()) for _ in range(50)])
     with django_assert_num_queries(2):
-        assert figures(uuid4(), NOW) == {}
+        assert version_figures(uuid4(), NOW) == {}

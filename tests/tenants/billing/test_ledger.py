@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from foundation import months
 from tenants.api_keys import lifecycle
-from tenants.billing.ledger import record, used
+from tenants.billing.ledger import record_events, usage_of
 from tenants.billing.plans import limits_of
 from tenants.billing.pricing import cost_nanousd
 from tenants.models import ApiKey, LedgerEntry, UsageDaily, UsageEvent
@@ -48,7 +48,7 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
         new = 0
         for batch in batches:
             events = [event(acme, request_id=f"req_{number}", **facts) for number, facts in batch]
-            new += record(events)
+            new += record_events(events)
         assert new == UsageEvent.objects.count() == len({number for batch in batches for number, _ in batch})
         billed = UsageEvent.objects.exclude(prompt_tokens=0, completion_tokens=0)
         assert set(billed.values_list("request_id")) == set(LedgerEntry.objects.values_list("source_id"))
@@ -56,7 +56,7 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
         assert _sum(UsageDaily, "cost_nanousd") == _sum(UsageEvent, "cost_nanousd")
         assert _sum(UsageDaily, "requests") == billed.count() == LedgerEntry.objects.count()
         periods = [
-            used(acme.pk, period) for period in set(UsageEvent.objects.values_list("period", flat=True))
+            usage_of(acme.pk, period) for period in set(UsageEvent.objects.values_list("period", flat=True))
         ]
         assert sum(one.nanousd for one in periods) == _sum(UsageEvent, "cost_nanousd")
         written = _sum(UsageEvent, "prompt_tokens") + _sum(UsageEvent, "completion_tokens")
@@ -74,9 +74,13 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
 def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, charlies, event, batches):
     """The period is the gateway's word: its clock may differ from the one that dated the admission."""
     with transaction.atomic():
-        callers = [(acme, lifecycle.issue(acme, name="laptop", by=None)[0]), (acme, None), (charlies, None)]
+        callers = [
+            (acme, lifecycle.issue_key(acme, name="laptop", by=None)[0]),
+            (acme, None),
+            (charlies, None),
+        ]
         for batch in batches:
-            record(
+            record_events(
                 event(
                     callers[caller][0], callers[caller][1], **facts | {"admitted_at": edge},
                     request_id=f"req_{number}", period=months.period_of(month),
@@ -85,7 +89,7 @@ def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, 
             )  # fmt: skip
         for tenant in (acme, charlies):
             for period in map(months.period_of, [*MONTHS, datetime(2025, 12, 1, tzinfo=UTC)]):
-                ledger, one = _ledger(tenant, period), used(tenant.pk, period)
+                ledger, one = _ledger(tenant, period), usage_of(tenant.pk, period)
                 assert one.tokens_by_key == {key: tokens for key, tokens, _ in ledger}
                 assert one.nanousd_by_key == {key: nanousd for key, _, nanousd in ledger}
                 assert one.tokens == sum(tokens for _, tokens, _ in ledger)
@@ -95,7 +99,7 @@ def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, 
 
 def test_a_request_that_failed_before_its_first_token_is_known_but_costs_nothing(acme, event):
     failed = event(acme, prompt_tokens=0, completion_tokens=0, outcome="upstream_error")
-    assert [record([failed]), record([failed])] == [1, 0]
+    assert [record_events([failed]), record_events([failed])] == [1, 0]
     assert UsageEvent.objects.get().outcome == "upstream_error"
     assert not LedgerEntry.objects.exists()
     assert not UsageDaily.objects.exists()
@@ -103,15 +107,15 @@ def test_a_request_that_failed_before_its_first_token_is_known_but_costs_nothing
 
 
 def test_used_reads_days_and_no_event(acme, event, django_assert_num_queries):
-    record([event(acme) for _ in range(3)])
+    record_events([event(acme) for _ in range(3)])
     with django_assert_num_queries(1) as asked:
-        assert used(acme.pk, "2026-11").tokens == 390
+        assert usage_of(acme.pk, "2026-11").tokens == 390
     assert "tenants_usageevent" not in asked[0]["sql"]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_recorders_at_once_book_every_request_once(acme, event):
-    other, _ = lifecycle.issue(acme, name="laptop", by=None)
+    other, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     patterns = [event(acme), event(acme, key=other)]
     batch = [replace(patterns[number % 2], request_id=f"req_{number:05}") for number in range(MANY)]
     start, counts, failures = Barrier(3), [], []
@@ -119,7 +123,7 @@ def test_two_recorders_at_once_book_every_request_once(acme, event):
     def run(events):
         try:
             start.wait(10)
-            counts.append(record(events))
+            counts.append(record_events(events))
         except Exception as error:  # noqa: BLE001 (told below, in the main thread)
             failures.append(error)
         finally:
@@ -137,12 +141,12 @@ def test_two_recorders_at_once_book_every_request_once(acme, event):
     assert _sum(LedgerEntry, "amount_nanousd") == sum(one.cost_nanousd for one in batch)
     assert _sum(UsageDaily, "requests") == MANY
     each = MANY // 2 * 130
-    assert used(acme.pk, "2026-11").tokens_by_key == {patterns[0].key_id: each, other.pk: each}
+    assert usage_of(acme.pk, "2026-11").tokens_by_key == {patterns[0].key_id: each, other.pk: each}
 
 
 def test_what_comes_again_or_twice_in_one_batch_counts_once(acme, event):
     one, two = event(acme), event(acme)
-    assert [record([one, one, two, one]), record([two, one]), record([])] == [2, 0, 0]
+    assert [record_events([one, one, two, one]), record_events([two, one]), record_events([])] == [2, 0, 0]
     assert UsageDaily.objects.get().requests == 2
 
 
@@ -150,7 +154,7 @@ def test_every_fact_of_an_event_is_kept(acme, event):
     one = event(
         acme, style=None, version_number=None, admitted_at=datetime(2026, 11, 30, 23, 59, 59, 999_999, UTC)
     )
-    record([one])
+    record_events([one])
     row = UsageEvent.objects.get()
     assert {name: getattr(row, name) for name in vars(one)} == vars(one)
     assert str(UsageDaily.objects.get().day) == "2026-11-30"
@@ -159,7 +163,7 @@ def test_every_fact_of_an_event_is_kept(acme, event):
 @pytest.mark.django_db(transaction=True)  # foreign keys are checked on commit
 def test_a_batch_with_an_unknown_tenant_is_recorded_not_at_all(acme, event):
     with pytest.raises(IntegrityError):
-        record([event(acme), event(acme, tenant_id=uuid4())])
+        record_events([event(acme), event(acme, tenant_id=uuid4())])
     assert not UsageEvent.objects.exists()
 
 
@@ -167,14 +171,14 @@ def test_a_keys_last_use_only_moves_forward(acme, event):
     later = event(acme)
     earlier = event(acme, admitted_at=later.admitted_at - timedelta(hours=1))
     for one in (later, earlier):
-        record([one])
+        record_events([one])
     assert ApiKey.objects.get().last_used_at == later.admitted_at
 
 
 def test_tenants_and_months_are_kept_apart(acme, charlies, event):
-    record([event(acme), event(charlies), event(acme, admitted_at=datetime(2026, 12, 1, tzinfo=UTC))])
-    assert used(acme.pk, "2026-11").tokens == used(charlies.pk, "2026-11").tokens == 130
-    assert used(acme.pk, months.period_of(datetime(2027, 1, 1, tzinfo=UTC))).tokens == 0
+    record_events([event(acme), event(charlies), event(acme, admitted_at=datetime(2026, 12, 1, tzinfo=UTC))])
+    assert usage_of(acme.pk, "2026-11").tokens == usage_of(charlies.pk, "2026-11").tokens == 130
+    assert usage_of(acme.pk, months.period_of(datetime(2027, 1, 1, tzinfo=UTC))).tokens == 0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,7 @@ def test_tenants_and_months_are_kept_apart(acme, charlies, event):
     ],
 )
 def test_the_database_refuses_to_change_the_ledger(acme, event, change):
-    record([event(acme)])
+    record_events([event(acme)])
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         change()
     assert LedgerEntry.objects.get().amount_nanousd == 80 * 100 + 20 * 25 + 30 * 400

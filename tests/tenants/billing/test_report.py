@@ -8,7 +8,7 @@ from foundation import months
 from foundation.money import NANO, usd
 from tenants.api_keys import lifecycle
 from tenants.billing import report
-from tenants.billing.ledger import record, used
+from tenants.billing.ledger import record_events, usage_of
 
 START, END = months.bounds("2026-11")
 
@@ -17,13 +17,15 @@ def test_the_usage_page_says_what_the_ledger_says(
     alice_client, acme, charlies, event, django_assert_max_num_queries
 ):
     now = timezone.now()
-    laptop, _ = lifecycle.issue(acme, name="laptop", by=None)
-    record(
+    laptop, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    record_events(
         [event(acme, admitted_at=now, key=laptop, style_name="legal", completion_tokens=7) for _ in range(60)]
     )
-    record([event(acme, admitted_at=now) for _ in range(3)])
-    record([event(charlies, admitted_at=now), event(acme, admitted_at=datetime(2026, 1, 1, tzinfo=UTC))])
-    ledger = used(acme.pk, months.period_of(now))
+    record_events([event(acme, admitted_at=now) for _ in range(3)])
+    record_events(
+        [event(charlies, admitted_at=now), event(acme, admitted_at=datetime(2026, 1, 1, tzinfo=UTC))]
+    )
+    ledger = usage_of(acme.pk, months.period_of(now))
     with django_assert_max_num_queries(12):
         page = alice_client.get(reverse("tenants:usage"))
     shown = page.context
@@ -38,7 +40,7 @@ def test_the_usage_page_says_what_the_ledger_says(
 
 
 def test_an_empty_month_has_days_and_no_numbers(acme):
-    shown = report.month(acme, datetime(2026, 2, 3, tzinfo=UTC))
+    shown = report.monthly_report(acme, datetime(2026, 2, 3, tzinfo=UTC))
     assert len(shown["days"]) == 28
     assert shown["month"]["sentence"] == "None of February's 200,000 tokens are used yet."
     assert shown["month"]["cost"] == "$0.00"

@@ -25,8 +25,8 @@ def everything(valkey: redis.Redis) -> dict[str, object]:
 
 def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valkey):
     until = timezone.now().replace(microsecond=0) + timedelta(days=3)
-    key, _ = lifecycle.issue(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
-    snapshot.publish(acme.pk)
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
+    snapshot.publish_snapshot(acme.pk)
     first = everything(valkey)
     assert valkey.hgetall(limits_key(acme.pk)) == {
         "requests_per_minute": "20",
@@ -55,17 +55,17 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
     }
     assert valkey.hgetall(key_key(acme.pk, key.pk)) == expected
     assert valkey.hget(key_key(acme.pk, lifecycle.studio_key(acme).pk), "monthly_tokens") == ""
-    snapshot.publish(acme.pk)
+    snapshot.publish_snapshot(acme.pk)
     assert everything(valkey) == first
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_goes_away_with_its_transaction(acme, valkey):
-    snapshot.publish(acme.pk)
+    snapshot.publish_snapshot(acme.pk)
     before, changes = everything(valkey), Tenant.objects.get().gate_changes
     with transaction.atomic():
-        lifecycle.issue(acme, name="laptop", by=None)
-        workspaces.suspend(acme)
+        lifecycle.issue_key(acme, name="laptop", by=None)
+        workspaces.suspend_tenant(acme)
         transaction.set_rollback(True)
     assert everything(valkey) == before
     assert Tenant.objects.get().gate_changes == changes
@@ -73,22 +73,22 @@ def test_a_change_goes_away_with_its_transaction(acme, valkey):
 
 @pytest.mark.django_db(transaction=True)
 def test_suspending_and_plans_reach_the_gate_at_once(acme, valkey):
-    workspaces.suspend(acme)
+    workspaces.suspend_tenant(acme)
     assert valkey.hget(limits_key(acme.pk), "state") == "suspended"
-    workspaces.resume(acme)
-    workspaces.subscribe(acme, plans.newest("studio"))
+    workspaces.resume_tenant(acme)
+    workspaces.subscribe_tenant(acme, plans.newest_plan_version("studio"))
     assert valkey.hmget(limits_key(acme.pk), "state", "requests_per_minute") == ["live", "600"]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_keys_limits_reach_the_gate_at_once(acme, valkey):
     styles = [uuid4(), uuid4()]
-    key, _ = lifecycle.issue(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
     published = lambda: valkey.hgetall(key_key(acme.pk, key.pk))  # noqa: E731
     assert published()["styles"] == ",".join(map(str, styles))
     assert (published()["monthly_nanousd"], published()["requests_per_minute"]) == ("1", "")
-    lifecycle.limit(key, styles=[], monthly_nanousd=None, requests_per_minute=7, tokens_per_minute=8)
-    lifecycle.limit(key, parallel_requests=9)
+    lifecycle.limit_key(key, styles=[], monthly_nanousd=None, requests_per_minute=7, tokens_per_minute=8)
+    lifecycle.limit_key(key, parallel_requests=9)
     assert published() == {
         "state": "live", "expires_at": "", "styles": "", "monthly_tokens": "", "monthly_nanousd": "",
         "requests_per_minute": "7", "tokens_per_minute": "8", "parallel_requests": "9",
@@ -108,26 +108,26 @@ def test_the_smaller_budget_of_plan_and_tenant_reaches_the_gate(acme, valkey, pl
 
 
 def test_plans_weigh_more_the_more_they_cost(db):
-    weights = {code: plans.newest(code).weight for code in ("free", "writer", "studio")}
+    weights = {code: plans.newest_plan_version(code).weight for code in ("free", "writer", "studio")}
     assert weights == {"free": 1, "writer": 2, "studio": 4}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, valkey, monkeypatch, caplog):
-    key, _ = lifecycle.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     Tenant.objects.update(gate_published=Tenant.objects.get().gate_changes)
     with monkeypatch.context() as down:
         down.setattr(redis.Redis, "execute_command", _refuse)
-        assert lifecycle.revoke(key)
+        assert lifecycle.revoke_key(key)
     assert list(Tenant.objects.stale()) == [acme]
     assert "on_commit" in caplog.text
-    snapshot.publish(acme.pk)
+    snapshot.publish_snapshot(acme.pk)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatch):
-    key, _ = lifecycle.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     has_read, may_write = Event(), Event()
     limits_of = plans.limits_of
 
@@ -138,10 +138,10 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
         return limits_of(*args)
 
     monkeypatch.setattr(plans, "limits_of", slow_at_first)
-    slow = Thread(target=_then_close(snapshot.publish, acme.pk))
+    slow = Thread(target=_then_close(snapshot.publish_snapshot, acme.pk))
     slow.start()
     assert has_read.wait(10)
-    lifecycle.revoke(key)  # it waits for nobody
+    lifecycle.revoke_key(key)  # it waits for nobody
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
     may_write.set()
     slow.join()
@@ -151,7 +151,7 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
 def test_limits_leave_valkey_when_a_known_change_is_due(acme, valkey):
     book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(hours=1))
     Price.objects.create(book=book, input_nanousd=1, cached_input_nanousd=1, output_nanousd=1)
-    snapshot.publish(acme.pk)
+    snapshot.publish_snapshot(acme.pk)
     assert 3590 < valkey.ttl(limits_key(acme.pk)) <= 3600
     assert plans.limits_of(acme, timezone.now()).output_nanousd == 400
     assert plans.limits_of(acme, book.effective_from).output_nanousd == 1
@@ -167,19 +167,19 @@ def test_a_new_edition_of_a_plan_leaves_those_on_the_old_one_alone(acme):
     newer.pk, newer.number, newer.parallel_requests = None, 2, 1
     newer.save()
     assert plans.limits_of(acme, timezone.now()).parallel_requests == 4
-    assert plans.newest("free") == newer
+    assert plans.newest_plan_version("free") == newer
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_valkey_keeps_of_a_revoked_key_ends_and_comes_back_when_it_is_asked_for(acme, valkey):
-    key, _ = lifecycle.issue(acme, name="laptop", by=None)
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     assert valkey.ttl(key_key(acme.pk, key.pk)) == -1
-    lifecycle.revoke(key)
+    lifecycle.revoke_key(key)
     kept = snapshot.DEAD_KEYS_KEPT.total_seconds()
     assert 0 < valkey.ttl(key_key(acme.pk, key.pk)) <= kept
     assert 0 < valkey.ttl(owner_key(key.digest)) <= kept
     valkey.delete(key_key(acme.pk, key.pk))
-    snapshot.publish(acme.pk)
+    snapshot.publish_snapshot(acme.pk)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
 
 
@@ -196,7 +196,7 @@ def test_no_lock_of_the_database_is_held_while_valkey_is_asked(acme, valkey, mon
         return execute(client, *args, **kwargs)
 
     monkeypatch.setattr(redis.Redis, "execute_command", looking)
-    snapshot.publish(acme.pk)
+    snapshot.publish_snapshot(acme.pk)
     assert set(held) == {(0, False)}
 
 
