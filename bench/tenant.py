@@ -86,7 +86,7 @@ def count() -> dict[str, float]:
 
 def styles() -> dict[str, str]:
     """Return model name → its name in the engine, of the public styles and the base model."""
-    routes = routes_of(Tenant.objects.get(is_house=False).pk)
+    routes = routes_of(Tenant.objects.get(is_first_party=False).pk)
     return {
         name: str(route["places"][0]["lora"])
         for name, route in routes.items()

@@ -18,7 +18,7 @@ KIND = "ray"
 LONGEST_FOLDER = 44  # below it Ray names sockets with 63 bytes, and sockaddr_un holds 107
 
 
-def is_wanted(variables: Mapping[str, str]) -> bool:
+def is_desired(variables: Mapping[str, str]) -> bool:
     """Return True when the engine of this stack is to be a Ray cluster."""
     return variables["ENGINE_KIND"] == KIND
 

@@ -54,7 +54,7 @@ def start_engine(stack: Stack) -> list[Future[None]]:
         with stack.steps.step(preparation.title):
             up.once(preparation)
     check = partial(engine.ready, url, key)
-    if is_ray := ray.is_wanted(stack.variables):
+    if is_ray := ray.is_desired(stack.variables):
         check = partial(ray.ready, url, stack.variables["BASE_MODEL"])
     if engine.is_elsewhere():
         if not check():

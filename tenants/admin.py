@@ -39,7 +39,7 @@ from tenants.models import (
     UsageEvent,
     User,
 )
-from tenants.quota_sync import snapshot
+from tenants.quota_sync import generations, snapshot
 
 
 class Lasting:
@@ -89,11 +89,11 @@ class MembershipInline(TabularInline):
 
 @admin.register(Tenant)
 class TenantAdmin(Lasting, InDollars, OperatorAdmin):
-    list_display = ["name", "slug", "budget", "is_house", "suspended_at", "created_at"]
-    list_filter = ["suspended_at", "is_house"]
+    list_display = ["name", "slug", "budget", "is_first_party", "suspended_at", "created_at"]
+    list_filter = ["suspended_at", "is_first_party"]
     search_fields = ["name", "slug", "memberships__user__email"]
-    fields = ["name", "slug", "monthly_nanousd", "is_house", "suspended_at", "created_at"]
-    readonly_fields = ["slug", "is_house", "suspended_at", "created_at"]
+    fields = ["name", "slug", "monthly_nanousd", "is_first_party", "suspended_at", "created_at"]
+    readonly_fields = ["slug", "is_first_party", "suspended_at", "created_at"]
     inlines = [MembershipInline]
     actions = ["suspend", "resume"]
 
@@ -103,7 +103,7 @@ class TenantAdmin(Lasting, InDollars, OperatorAdmin):
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         # Only what was changed: the whole row would set back what the gate counts meanwhile.
         obj.save(update_fields=form.changed_data)
-        snapshot.bump_generation(obj.pk)
+        snapshot.mark_changed(obj.pk)
 
     @operator_action(
         "Suspend",
@@ -310,7 +310,7 @@ class PriceAdmin(Immutable, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        snapshot.bump_all_generations()
+        generations.bump_all_generations()
 
 
 @admin.register(Subscription)

@@ -16,7 +16,13 @@ from tenants.billing.ledger import Event, PeriodUsage, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
 from tenants.models import Tenant, User
-from tenants.quota_sync.snapshot import bump_generation, find_owner, publish_snapshot
+from tenants.quota_sync.generations import (
+    bump_all_generations,
+    bump_generations,
+    observe_generation,
+    stale_generations,
+)
+from tenants.quota_sync.snapshot import find_owner, mark_changed, publish_snapshot
 
 __all__ = [
     "EMPTY",
@@ -29,7 +35,8 @@ __all__ = [
     "Tenant",
     "User",
     "VersionFigures",
-    "bump_generation",
+    "bump_all_generations",
+    "bump_generations",
     "cost_nanousd",
     "create_tenant",
     "digest_by_peppers",
@@ -38,12 +45,15 @@ __all__ = [
     "is_well_formed",
     "issue_key",
     "limits_of",
+    "mark_changed",
     "member_required",
     "newest_plan_version",
+    "observe_generation",
     "publish_snapshot",
     "recent_requests",
     "record_audit",
     "record_events",
+    "stale_generations",
     "studio_key",
     "subscribe_tenant",
     "tenant_of",

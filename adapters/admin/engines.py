@@ -12,8 +12,8 @@ from unfold.admin import ModelAdmin
 from adapters.admin.rows import Lasting, ReadOnly
 from adapters.erasure import engine_purge
 from adapters.models import BaseModel, Engine, Placement
-from adapters.routing import publisher
 from foundation.console import OperatorAdmin, operator_action
+from tenants.public import bump_all_generations
 
 
 @admin.register(Engine)
@@ -36,7 +36,7 @@ class EngineAdmin(Lasting, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Engine, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        publisher.mark_all_changed()
+        bump_all_generations()
 
     @operator_action(
         "Its machine is gone for good",
@@ -52,8 +52,8 @@ class EngineAdmin(Lasting, OperatorAdmin):
 
 @admin.register(Placement)
 class PlacementAdmin(ReadOnly, ModelAdmin):
-    list_display = ["version", "engine", "is_wanted", "loaded_at", "loaded_as", "loads", "note"]
-    list_filter = ["engine", "is_wanted"]
+    list_display = ["version", "engine", "is_desired", "loaded_at", "loaded_as", "loads", "note"]
+    list_filter = ["engine", "is_desired"]
     list_select_related = ["engine", "version__style__owner"]
     search_fields = ["version__style__slug", "version__style__owner__slug"]
 

@@ -19,7 +19,7 @@ from foundation.console import OperatorAdmin, operator_action
 
 class PlacementInline(ReadOnly, TabularInline):
     model = Placement
-    fields = ["engine", "is_wanted", "loaded_at", "loaded_as", "loads", "note"]
+    fields = ["engine", "is_desired", "loaded_at", "loaded_as", "loads", "note"]
     readonly_fields = fields
     extra = 0
 

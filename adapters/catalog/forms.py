@@ -61,7 +61,7 @@ class AboutForm(forms.Form):
         texts = {field: getattr(style, field) for field in ("name", "author", "description", "sample_prompt")}
         super().__init__(data, initial=texts | written)
         # Operators approved these words, and others rely on them.
-        self.is_of_house = style.owner.is_house
+        self.is_of_first_party = style.owner.is_first_party
         self.is_bound_by_offer = style.is_public or style.offered_at is not None
         for field in ("author", "licence", "terms"):
             self.fields[field].disabled = self.is_bound_by_offer
@@ -69,14 +69,14 @@ class AboutForm(forms.Form):
     def clean_name(self) -> str:
         """Refuse what reads as Polyscribe's own."""
         name = str(self.cleaned_data["name"])
-        if reads_as_product(name) and not self.is_of_house:
+        if reads_as_product(name) and not self.is_of_first_party:
             raise forms.ValidationError("That name reads as Polyscribe's own. Choose another one.")
         return name
 
     def clean_author(self) -> str:
         """Refuse the same of an author."""
         author = str(self.cleaned_data["author"])
-        if reads_as_product(author) and not self.is_of_house:
+        if reads_as_product(author) and not self.is_of_first_party:
             raise forms.ValidationError("That reads as Polyscribe itself. Say who trained it.")
         return author
 

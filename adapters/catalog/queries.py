@@ -89,8 +89,8 @@ def find_usable_style(tenant: Tenant, model_name: str) -> Style:
     """
     name, mark, alias = model_name.partition("@")
     owner_slug, _, slug = name.rpartition("/")
-    short = Q(owner__is_house=True) | Q(owner=tenant)
-    owned = Q(owner__slug=owner_slug, owner__is_house=False) if owner_slug else short
+    short = Q(owner__is_first_party=True) | Q(owner=tenant)
+    owned = Q(owner__slug=owner_slug, owner__is_first_party=False) if owner_slug else short
     meant = Style.objects.usable_by(tenant.pk).filter(owned, slug=slug)
     styles = sorted(meant, key=lambda style: style.owner_id != tenant.pk)
     if not styles or (mark and not _leads(tenant, styles[0], alias)):
@@ -117,14 +117,14 @@ def select_style(tenant: Tenant, style: Style) -> None:
         raise StyleNotFound
     with transaction.atomic():
         Selection.objects.get_or_create(tenant=tenant, style=style)
-        publisher.bump_generation([tenant.pk])
+        publisher.mark_tenants_changed([tenant.pk])
 
 
 def unselect_style(tenant: Tenant, style: Style) -> None:
     """Take a style out of a tenant's library; it may be selected again at any time."""
     with transaction.atomic():
         Selection.objects.filter(tenant=tenant, style=style).delete()
-        publisher.bump_generation([tenant.pk])
+        publisher.mark_tenants_changed([tenant.pk])
 
 
 def set_public(style: Style, *, public: bool = True) -> None:

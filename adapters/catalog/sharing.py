@@ -126,7 +126,7 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
         made, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
         if not is_new and not Share.objects.filter(pk=made.pk).exclude(ends_at=None).update(ends_at=None):
             raise AlreadyShared(name=tenant.name)
-        publisher.bump_generation([tenant.pk])  # it may have selected the style when it had it before
+        publisher.mark_tenants_changed([tenant.pk])  # it may have selected the style when it had it before
     return made
 
 
@@ -153,7 +153,7 @@ def end_share(share: Share) -> None:
     """End a share at once: its workspace loses the style with the next request."""
     with transaction.atomic():
         share.delete()
-        publisher.bump_generation([share.tenant_id])
+        publisher.mark_tenants_changed([share.tenant_id])
 
 
 def end_all_shares(style: Style, *, reason: str = "") -> None:
@@ -174,7 +174,7 @@ def _end_if_over(share: Share) -> bool:
     with transaction.atomic():
         deleted, _ = Share.objects.over().filter(pk=share.pk).delete()  # its owner may just have kept it
         if deleted:
-            publisher.bump_generation([share.tenant_id])
+            publisher.mark_tenants_changed([share.tenant_id])
     return bool(deleted)
 
 

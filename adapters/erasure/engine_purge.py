@@ -44,8 +44,8 @@ from adapters.engines import client as control
 from adapters.errors import EngineUnavailable, NothingToAttest
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
 from adapters.placement import local_cache
-from adapters.routing import publisher
 from foundation import locks
+from tenants.public import bump_all_generations
 
 DRAIN_GRACE = timedelta(minutes=15)
 STARTED_WITH = "The engine lists it as {name}: if that is a module it was started with, start it without."
@@ -90,11 +90,11 @@ def give_up_engine(engine: Engine) -> None:
     """
     with transaction.atomic():
         placements = Placement.objects.held(engine.placements.values_list("pk", flat=True))
-        placements.update(is_wanted=False, loaded_at=None, loaded_as="", note="")
+        placements.update(is_desired=False, loaded_at=None, loaded_as="", note="")
         Engine.objects.filter(pk=engine.pk).update(
             is_gone=True, is_draining=True, is_healthy=False, note=MACHINE_GONE
         )
-        publisher.mark_all_changed()  # that of the base model leads there as well
+        bump_all_generations()  # that of the base model leads there as well
 
 
 def attest(erasure: Erasure) -> int:

@@ -128,7 +128,7 @@ class Engine(models.Model):
 class PlacementQuerySet(models.QuerySet["Placement"]):
     def missing(self) -> "PlacementQuerySet":
         """Return what is wanted, not there, and not put off."""
-        return self.filter(is_wanted=True, loaded_at=None).exclude(retry_at__gt=timezone.now())
+        return self.filter(is_desired=True, loaded_at=None).exclude(retry_at__gt=timezone.now())
 
     def held(self, ids: Iterable[int]) -> "PlacementQuerySet":
         """Return some rows, locked until the transaction ends: in one order, so that no two deadlock."""
@@ -144,16 +144,16 @@ class Placement(models.Model):
     version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.CASCADE, related_name="placements"
     )
-    is_wanted = models.BooleanField(default=True)
+    is_desired = models.BooleanField(default=True)
     loaded_at = models.DateTimeField(null=True, blank=True, help_text="None: not in the engine's list.")
     loaded_as = models.CharField(
         max_length=200, blank=True, help_text="Its name in the engine: our own, or a static module's."
     )
     loads = models.PositiveIntegerField(default=0, help_text="How often it was loaded; engines forget.")
-    asked_at = models.DateTimeField(
+    requested_at = models.DateTimeField(
         null=True, blank=True, help_text="When a request last waited for it: it stays wanted for a while."
     )
-    left_at = models.DateTimeField(
+    undesired_since = models.DateTimeField(
         null=True,
         blank=True,
         help_text="When it was seen there though it is not wanted: it is unloaded a while later.",

@@ -18,7 +18,7 @@ def is_public_now(style: str = "") -> Q:
 
 def is_reviewed_for(tenant_id: UUID | None) -> Q:
     """Return the condition that a tenant, or a stranger, gets of a style only what operators approved."""
-    others = Q(is_public=True, owner__is_house=False)
+    others = Q(is_public=True, owner__is_first_party=False)
     return others & ~Q(owner=tenant_id) if tenant_id else others
 
 
@@ -60,7 +60,7 @@ class StyleQuerySet(models.QuerySet["Style"]):
         for field in REVIEWED_WORDS:
             words_wait |= ~Q(**{field: models.F(f"approved_{field}")})
         declined = Q(declined_at__gte=Coalesce("changed_at", "created_at"))
-        public = self.filter(is_public=True, owner__is_house=False, retired_at=None)
+        public = self.filter(is_public=True, owner__is_first_party=False, retired_at=None)
         return public.filter(version_waits | words_wait).exclude(declined).order_by("changed_at")
 
     def leaving_now(self) -> "StyleQuerySet":
@@ -69,7 +69,7 @@ class StyleQuerySet(models.QuerySet["Style"]):
 
     def stale(self) -> "StyleQuerySet":
         """Return styles whose routes changed since they were last published."""
-        return self.filter(route_changes__gt=models.F("routes_published"))
+        return self.filter(generation__gt=models.F("observed_generation"))
 
 
 class Style(models.Model):
@@ -122,8 +122,8 @@ class Style(models.Model):
     canary_percent = models.PositiveSmallIntegerField(default=0, help_text="Its share of requests, 1 to 99.")
     canary_since = models.DateTimeField(null=True, blank=True)
     # Counted up in the same transaction as any change of where its names lead.
-    route_changes = models.PositiveBigIntegerField(default=0, editable=False)
-    routes_published = models.PositiveBigIntegerField(default=0, editable=False)
+    generation = models.PositiveBigIntegerField(default=0, editable=False)
+    observed_generation = models.PositiveBigIntegerField(default=0, editable=False)
     retired_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -144,12 +144,12 @@ class Style(models.Model):
     @property
     def model_name(self) -> str:
         """What goes into `model=`: `poetry` for the house's styles, `acme/brand-voice` for a tenant's."""
-        return self.slug if self.owner.is_house else f"{self.owner.slug}/{self.slug}"
+        return self.slug if self.owner.is_first_party else f"{self.owner.slug}/{self.slug}"
 
     @property
     def is_reviewed(self) -> bool:
         """Whether others get of it only what operators approved: it is public, and not the house's own."""
-        return self.is_public and not self.owner.is_house
+        return self.is_public and not self.owner.is_first_party
 
     def show_to(self, tenant_id: UUID | None) -> "Style":
         """Return the style with the words and version that a tenant, or a stranger, gets: never save it."""

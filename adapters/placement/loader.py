@@ -42,7 +42,7 @@ class MissingPlacement(NamedTuple):
     """What is read of each placement that is wanted and not there."""
 
     pk: int
-    asked_at: datetime | None
+    requested_at: datetime | None
     version_id: UUID
     version__status: str
     version__number: int
@@ -53,7 +53,7 @@ class MissingPlacement(NamedTuple):
 
     def is_urgent(self) -> bool:
         """Return whether somebody waits for it now: who uploaded it, or a request."""
-        is_asked = self.asked_at is not None and self.asked_at > timezone.now() - ASKED_FOR
+        is_asked = self.requested_at is not None and self.requested_at > timezone.now() - ASKED_FOR
         return is_asked or self.version__status == Status.PUSHING
 
     def order(self, used: Used) -> tuple[bool, bool, datetime]:
@@ -61,7 +61,7 @@ class MissingPlacement(NamedTuple):
         answers = self.version_id in (self.version__style__live_version, self.version__style__canary_version)
         demand = used.get((self.version__style, self.version__number))
         last = demand.last_at if demand else self.version__created_at
-        return self.is_urgent(), answers, max(last, self.asked_at or last)
+        return self.is_urgent(), answers, max(last, self.requested_at or last)
 
 
 def load_missing(engine: Engine) -> bool:
@@ -93,7 +93,7 @@ def confirm_loaded(engine: Engine, names: Mapping[Placement, str], *, loads: int
 
 def record_unavailable(engine: Engine, note: str) -> None:
     """Say on everything that waits for an engine what it waits for."""
-    waiting = engine.placements.filter(is_wanted=True, loaded_at=None)
+    waiting = engine.placements.filter(is_desired=True, loaded_at=None)
     waiting.exclude(note=note).update(note=note)
     AdapterVersion.objects.filter(placements__in=waiting, status=Status.PUSHING).update(note=note)
 

@@ -15,7 +15,7 @@ from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher
 from foundation import locks
-from tenants.public import Demand, recent_requests
+from tenants.public import Demand, bump_all_generations, recent_requests
 
 # So long a version that a request waited for is let in before others. Who still waits asks again
 # every 5 s; it is much less than a wait lasts, so that who waits for another version gets a turn.
@@ -44,15 +44,15 @@ class Placed(NamedTuple):
     pk: int
     version_id: UUID
     engine_id: int
-    is_wanted: bool
+    is_desired: bool
     loaded_at: datetime | None
-    asked_at: datetime | None
+    requested_at: datetime | None
     note: str
 
     @property
     def is_refused(self) -> bool:
         """True when the engine would not take it: it is not wanted there until somebody pushes it again."""
-        return not self.is_wanted and bool(self.note)
+        return not self.is_desired and bool(self.note)
 
 
 def plan_all() -> list[Engine]:
@@ -70,12 +70,12 @@ def mark_silent_engines() -> None:
     """Count engines as down whose workers do not report: a machine that is gone takes its worker along."""
     silent = Engine.objects.silent().filter(is_healthy=True)
     if silent.update(is_healthy=False, note=SILENT):
-        publisher.mark_all_changed()
+        bump_all_generations()
 
 
 def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
     """Return the engines on which a version is not wanted yet, and that did not refuse it."""
-    taken = version.placements.filter(Q(is_wanted=True) | ~Q(note=""))
+    taken = version.placements.filter(Q(is_desired=True) | ~Q(note=""))
     engines = Engine.objects.of(version.style.base_model_id).filter(max_lora_rank__gte=version.rank or 0)
     return engines.exclude(placements__in=taken)
 
@@ -86,26 +86,26 @@ def request_version(version_id: str) -> None:
     version = known.select_related("style").first()
     if version is None:
         return
-    for engine in request_placement(version, asked_at=timezone.now()):
+    for engine in request_placement(version, requested_at=timezone.now()):
         enqueue(RECONCILE, engine.name, queue=engine.queue)
 
 
-def request_placement(version: AdapterVersion, *, asked_at: datetime | None = None) -> list[Engine]:
+def request_placement(version: AdapterVersion, *, requested_at: datetime | None = None) -> list[Engine]:
     """Want a version at once on the emptiest engine, unless it is wanted on one that answers.
 
     Returns where it is to be loaded; where no engine has room, the next plan makes some.
     """
-    held = version.placements.filter(is_wanted=True, engine__is_draining=False)
-    if asked_at:
-        held.update(asked_at=asked_at)
+    held = version.placements.filter(is_desired=True, engine__is_draining=False)
+    if requested_at:
+        held.update(requested_at=requested_at)
     engines = list(Engine.objects.filter(placements__in=held))
     if any(engine.is_healthy for engine in engines):
         return engines
     emptiest = _emptiest(version, among_healthy=bool(engines))
     if emptiest is None:
         return engines
-    has_room = emptiest.placements.filter(is_wanted=True).count() < emptiest.max_adapters
-    changes = {"is_wanted": has_room, "asked_at": asked_at, "left_at": None, "note": ""}
+    has_room = emptiest.placements.filter(is_desired=True).count() < emptiest.max_adapters
+    changes = {"is_desired": has_room, "requested_at": requested_at, "undesired_since": None, "note": ""}
     Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
     if not has_room:
         transaction.on_commit(partial(enqueue, PLAN), robust=True)
@@ -117,7 +117,7 @@ def _emptiest(version: AdapterVersion, *, among_healthy: bool) -> Engine | None:
     engines = (
         eligible_engines(version).filter(is_healthy=True) if among_healthy else eligible_engines(version)
     )
-    adapters = Count("placements", filter=Q(placements__is_wanted=True))
+    adapters = Count("placements", filter=Q(placements__is_desired=True))
     is_full = Case(When(adapters__gte=F("max_adapters"), then=True), default=False)
     return engines.annotate(adapters=adapters).order_by(is_full, "-is_healthy", "adapters", "name").first()
 
@@ -151,7 +151,7 @@ def _claim(
     as_of: datetime,
 ) -> policy.Candidate:
     demand = used.get((version.style_id, version.number))
-    asked = [place.asked_at for place in placed if place.asked_at]
+    asked = [place.requested_at for place in placed if place.requested_at]
     refused = {place.engine_id for place in placed if place.is_refused}
     healthy = {engine.pk for engine in engines if engine.is_healthy}
     return policy.Candidate(
@@ -164,7 +164,7 @@ def _claim(
         places={
             place.engine_id: place.loaded_at is not None and place.engine_id in healthy
             for place in placed
-            if place.is_wanted
+            if place.is_desired
         },
     )
 
@@ -173,7 +173,7 @@ def _write(plan: Plan, placed: dict[UUID, list[Placed]], as_of: datetime) -> set
     """Bring the rows to a plan; return the engines on which more is wanted than before."""
     rows = {(one.engine_id, one.version_id): one for places in placed.values() for one in places}
     wanted = {(engine, version) for engine, versions in plan.items() for version in versions}
-    held = {key for key, row in rows.items() if row.is_wanted}
+    held = {key for key, row in rows.items() if row.is_desired}
     come, go = wanted - held, held - wanted
     if come or go:
         new = [Placement(engine_id=engine, version_id=version) for engine, version in come - rows.keys()]
@@ -181,9 +181,9 @@ def _write(plan: Plan, placed: dict[UUID, list[Placed]], as_of: datetime) -> set
         with transaction.atomic():
             Placement.objects.bulk_create(new, ignore_conflicts=True)
             moved = Placement.objects.held([*back, *(rows[key].pk for key in go)])
-            moved.filter(pk__in=back).update(is_wanted=True, left_at=None, note="")
+            moved.filter(pk__in=back).update(is_desired=True, undesired_since=None, note="")
             # Asked for while this was thought out: then it stays until the next plan.
-            stale = moved.filter(pk__in=[rows[key].pk for key in go]).exclude(asked_at__gt=as_of)
-            stale.update(is_wanted=False, note="")
+            stale = moved.filter(pk__in=[rows[key].pk for key in go]).exclude(requested_at__gt=as_of)
+            stale.update(is_desired=False, note="")
             publisher.mark_changed(*Style.objects.filter(versions__placements__in=moved).distinct())
     return {engine for engine, _ in come}

@@ -24,7 +24,7 @@ def load_missing_on_cluster(engine: Engine) -> bool:
     except Unavailable as error:
         loader.record_unavailable(engine, error.message)
         return False
-    engine.placements.filter(is_wanted=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
+    engine.placements.filter(is_desired=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
     missing = engine.placements.missing().select_related("engine__base_model", "version__style")
     new = missing.filter(version__status=Status.PUSHING).order_by("version__created_at")
     found: list[Placement] = [*missing.filter(version__status=Status.SERVING), *new[:PROBED_AT_ONCE]]

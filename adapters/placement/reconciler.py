@@ -22,9 +22,9 @@ from adapters.engines import identity
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
 from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status, engine_name_of
 from adapters.placement import loader, local_cache, ray, transitions
-from adapters.routing import publisher
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from foundation import locks
+from tenants.public import bump_all_generations
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def _reconcile(engine: Engine) -> bool:
 
 
 def _wanted(engine: Engine) -> list[Wanted]:
-    rows = engine.placements.filter(is_wanted=True, version__status__in=(Status.PUSHING, Status.SERVING))
+    rows = engine.placements.filter(is_desired=True, version__status__in=(Status.PUSHING, Status.SERVING))
     return [Wanted(*row) for row in rows.order_by("version__created_at").values_list(*Wanted._fields)]
 
 
@@ -98,7 +98,7 @@ def _note_start(engine: Engine) -> None:
         engine.started_at = began
         engine.save(update_fields=["started_at"])
         engine.placements.exclude(retry_at=None).update(retry_at=None)
-        engine.placements.filter(is_wanted=False, version__status=Status.SERVING).update(note="")
+        engine.placements.filter(is_desired=False, version__status=Status.SERVING).update(note="")
 
 
 def _unload_strangers(engine: Engine, present: Present, wanted: list[Wanted]) -> None:
@@ -114,9 +114,9 @@ def _unload_strangers(engine: Engine, present: Present, wanted: list[Wanted]) ->
 
 def _leaving(engine: Engine, unwanted: set[UUID]) -> set[UUID]:
     """Return what was seen unwanted too short a time ago: requests on their way may still need it."""
-    now, rows = timezone.now(), engine.placements.filter(version__in=unwanted, is_wanted=False)
-    rows.filter(left_at=None).update(left_at=now)
-    leaving = set(rows.filter(left_at__gt=now - LEAVES_AFTER).values_list("version", flat=True))
+    now, rows = timezone.now(), engine.placements.filter(version__in=unwanted, is_desired=False)
+    rows.filter(undesired_since=None).update(undesired_since=now)
+    leaving = set(rows.filter(undesired_since__gt=now - LEAVES_AFTER).values_list("version", flat=True))
     rows.exclude(version__in=leaving).update(loaded_at=None, loaded_as="")
     return leaving
 
@@ -158,7 +158,7 @@ def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
     others = Engine.objects.filter(~Q(pk=engine.pk), base_model=engine.base_model_id)
     # A plan may just be counting a silent one as down.
     if (engine.is_healthy != is_healthy or engine.is_silent) and others.exists():
-        publisher.mark_all_changed()
+        bump_all_generations()
     engine.is_healthy, engine.note = is_healthy, note
 
 

@@ -30,7 +30,7 @@ REFUSED_NOW = "No engine takes it any more; it waits until one is restarted. {re
 def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
     """Note that an engine has a version under a name, and let it serve; False if it is unwanted by now."""
     with transaction.atomic():
-        wanted = Placement.objects.filter(pk=placement.pk, is_wanted=True)
+        wanted = Placement.objects.filter(pk=placement.pk, is_desired=True)
         if not wanted.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False
         if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
@@ -44,7 +44,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
     """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
     with transaction.atomic():
         rows = Placement.objects.held(placement.pk for placement in names)
-        wanted = set(rows.filter(is_wanted=True).values_list("pk", flat=True))
+        wanted = set(rows.filter(is_desired=True).values_list("pk", flat=True))
         placements = [placement for placement in names if placement.pk in wanted]
         for one in placements:
             one.loaded_at, one.loaded_as, one.note = timezone.now(), names[one], ""
@@ -78,9 +78,9 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
     version = placement.version
     with transaction.atomic():
         Placement.objects.filter(pk=placement.pk).update(
-            is_wanted=False, loaded_at=None, loaded_as="", note=reason[:300]
+            is_desired=False, loaded_at=None, loaded_as="", note=reason[:300]
         )
-        if version.placements.filter(is_wanted=True).exists():
+        if version.placements.filter(is_desired=True).exists():
             return
         if planner.eligible_engines(version).exists():
             planner.request_placement(version)
@@ -100,7 +100,7 @@ def retire_version(version: AdapterVersion) -> None:
     """
     with transaction.atomic():
         # Placements first, as `found` takes them: so the two never wait for each other.
-        version.placements.update(is_wanted=False, loaded_at=None, loaded_as="")
+        version.placements.update(is_desired=False, loaded_at=None, loaded_as="")
         if any([version.move(before=before, after=Status.RETIRED) for before in RETIRABLE]):
             aliases.fall_back(version.style, f"Version {version.number} was retired.")
 

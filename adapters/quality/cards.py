@@ -91,7 +91,7 @@ def facts_of(version: AdapterVersion | None) -> list[str]:
 def _peer(version: AdapterVersion) -> Probe | None:
     """Return the probe of a style that everybody knows, to compare with: the house's oldest other one."""
     probes = Probe.objects.filter(
-        version__style__owner__is_house=True,
+        version__style__owner__is_first_party=True,
         version__style__base_model=version.style.base_model_id,
         version__style__is_public=True,
         version__style__live_version=F("version"),

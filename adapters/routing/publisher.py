@@ -24,7 +24,7 @@ from redis.client import Pipeline
 from adapters.models import Selection, Style
 from adapters.routing import route_table
 from foundation import valkey
-from tenants.public import Tenant, publish_snapshot
+from tenants.public import bump_generations, observe_generation, publish_snapshot, stale_generations
 
 AT_ONCE = 20  # so many tenants are published when a transaction commits; the others when beat sweeps
 STYLES_AT_ONCE = 50
@@ -45,20 +45,15 @@ def mark_changed(*styles: Style) -> None:
     # Locked in one order, so that two deeds that change several styles never wait for each other.
     locked = Style.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
     Style.objects.filter(pk__in=list(locked.values_list("pk", flat=True))).update(
-        route_changes=F("route_changes") + 1
+        generation=F("generation") + 1
     )
     transaction.on_commit(partial(_publish_styles, ids), robust=True)
 
 
-def bump_generation(tenant_ids: list[UUID]) -> None:
+def mark_tenants_changed(tenant_ids: list[UUID]) -> None:
     """Count a change of what some tenants may use; it is published when the transaction commits."""
-    Tenant.objects.filter(pk__in=tenant_ids).update(gate_changes=F("gate_changes") + 1)
+    bump_generations(tenant_ids)
     transaction.on_commit(partial(_publish_all, tenant_ids[:AT_ONCE]), robust=True)
-
-
-def mark_all_changed() -> None:
-    """Count a change for every tenant, a new engine for instance; beat publishes them."""
-    Tenant.objects.update(gate_changes=F("gate_changes") + 1)
 
 
 def publish_routes(tenant_id: UUID) -> None:
@@ -80,11 +75,11 @@ def republish_stale() -> int:
     """
     styles = list(Style.objects.stale().values_list("pk", flat=True))
     _publish_styles(styles)
-    stale = list(Tenant.objects.stale().values_list("pk", "gate_changes"))
-    for tenant_id, changes in stale:
+    stale = stale_generations()
+    for tenant_id, generation in stale.items():
         publish_snapshot(tenant_id)
         publish_routes(tenant_id)
-        Tenant.objects.filter(pk=tenant_id, gate_published__lt=changes).update(gate_published=changes)
+        observe_generation(tenant_id, generation)
     return len(styles) + len(stale)
 
 
@@ -115,9 +110,9 @@ def _publish_styles(style_ids: list[UUID]) -> None:
         seen = _revisions(_users(ids))
         styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
         _publish_all(_reroute_all(styles, seen))
-        read = Case(*(When(pk=style.pk, then=style.route_changes) for style in styles))
-        published = Greatest("routes_published", read, output_field=PositiveBigIntegerField())
-        Style.objects.filter(pk__in=ids).update(routes_published=published)
+        read = Case(*(When(pk=style.pk, then=style.generation) for style in styles))
+        published = Greatest("observed_generation", read, output_field=PositiveBigIntegerField())
+        Style.objects.filter(pk__in=ids).update(observed_generation=published)
 
 
 def _users(style_ids: Iterable[UUID]) -> list[UUID]:
@@ -193,10 +188,12 @@ def _subscribers(names: route_table.StyleRoutes, may: set[UUID], may_not: set[UU
 
 def _name_clashes(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
     """Return the tenants that know two styles by the same short name: who wins is seen whole."""
-    of_house = Selection.objects.filter(style__owner__is_house=True).exclude(tenant__is_house=True)
-    torn = _tenants_of(of_house.filter(style__in=styles, tenant__styles__slug=F("style__slug")))
+    of_first_party = Selection.objects.filter(style__owner__is_first_party=True).exclude(
+        tenant__is_first_party=True
+    )
+    torn = _tenants_of(of_first_party.filter(style__in=styles, tenant__styles__slug=F("style__slug")))
     slugs, owners = {style.slug for style in styles}, {style.owner_id for style in styles}
-    rivals = of_house.filter(style__slug__in=slugs, tenant__in=owners)
+    rivals = of_first_party.filter(style__slug__in=slugs, tenant__in=owners)
     doubled = set(rivals.values_list("tenant", "style__slug"))
     for style in styles:
         if (style.owner_id, style.slug) in doubled:

@@ -114,7 +114,7 @@ def _versions(style_ids: list[UUID]) -> dict[UUID, list[Version]]:
 def _places(style_ids: list[UUID], engines: dict[int, Engine]) -> Places:
     """Return where each version is loaded, on which engine under which name, in the engines' order."""
     rows = Placement.objects.filter(
-        version__style__in=style_ids, is_wanted=True, loaded_at__isnull=False, engine__in=engines
+        version__style__in=style_ids, is_desired=True, loaded_at__isnull=False, engine__in=engines
     ).values_list("version", "engine", "loaded_as")
     order = {pk: number for number, pk in enumerate(engines)}
     found: Places = defaultdict(list)

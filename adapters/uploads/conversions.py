@@ -48,7 +48,7 @@ def begin_conversion(version: AdapterVersion, user: User | None) -> AdapterVersi
         locks.one_at_a_time(sessions.lock_of(owner.pk))
         if made := AdapterVersion.objects.filter(converted_from=version).first():
             return made
-        if not owner.is_house and (faults := storage_quota.storage_of(owner).faults_of_a_version()):
+        if not owner.is_first_party and (faults := storage_quota.storage_of(owner).faults_of_a_version()):
             raise PlanFull(fault=faults[0])
         offers = AdapterVersion.objects.filter(pk=version.pk, status=Status.REJECTED, files_gone_at=None)
         if not offers.exclude(conversions=[]).exists():

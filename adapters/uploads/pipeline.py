@@ -54,7 +54,7 @@ def advance_version(version: AdapterVersion) -> list[Engine]:
         except Exception:
             version.wait(OUR_FAULT)
             raise
-    waiting = Placement.objects.filter(version=version, is_wanted=True, loaded_at=None)
+    waiting = Placement.objects.filter(version=version, is_desired=True, loaded_at=None)
     return list(Engine.objects.filter(placements__in=waiting))
 
 
@@ -162,7 +162,7 @@ def _measure(version: AdapterVersion) -> Sequence[Finding]:
     with transaction.atomic():
         locks.one_at_a_time(sessions.lock_of(owner.pk))
         _uploaded(version).update(stored_bytes=stored)
-        if owner.is_house or stored <= sum(version.files.values()):
+        if owner.is_first_party or stored <= sum(version.files.values()):
             return ()
         original = version.converted_from.stored_bytes if version.converted_from else 0  # it goes afterwards
         if not storage_quota.storage_of(owner).is_over(without_bytes=original):
@@ -258,7 +258,7 @@ def _push(version: AdapterVersion) -> bool:
     with transaction.atomic():
         if not version.move(before=Status.VALID, after=Status.PUSHING):
             return False
-        version.placements.filter(is_wanted=False).update(note="")  # refused before: now tried again
+        version.placements.filter(is_desired=False).update(note="")  # refused before: now tried again
         planner.request_placement(version)
         publisher.mark_changed(version.style)
     return True

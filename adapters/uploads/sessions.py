@@ -194,7 +194,7 @@ def _faults(tenant: Tenant, own: Style | None, about: StyleDescription, files: d
     errors = {"slug": _slug_faults(tenant, own, about.slug), "files": file_faults(files)}
     errors["files"] = errors["files"] or _storage_faults(tenant, files)
     errors |= _text_faults(about, own)
-    if not tenant.is_house and reads_as_product(about.name):
+    if not tenant.is_first_party and reads_as_product(about.name):
         errors["name"] = ["That name reads as Polyscribe's own. Choose another one."]
     if about.stated_quantisation not in QUANTISATIONS:
         errors["stated_quantisation"] = [f"Say one of {', '.join(filter(None, QUANTISATIONS))}, or nothing."]
@@ -208,8 +208,10 @@ def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
         return ["Give the style a short name: programs write it in `model=`. For example brand-voice."]
     if not SLUG.fullmatch(slug):
         return ["Use at most 40 small letters, digits and hyphens, for example brand-voice."]
-    taken_by_house = own is None and Style.objects.filter(owner__is_house=True, slug=slug).exists()
-    if slug in RESERVED or ((taken_by_house or reads_as_product(slug)) and not tenant.is_house):
+    taken_by_first_party = (
+        own is None and Style.objects.filter(owner__is_first_party=True, slug=slug).exists()
+    )
+    if slug in RESERVED or ((taken_by_first_party or reads_as_product(slug)) and not tenant.is_first_party):
         return [f"“{slug}” is taken by Polyscribe itself. Choose another name, for example my-{slug}."[:200]]
     return []
 
@@ -236,7 +238,7 @@ def _hidden_fault(field: str, text: str) -> str:
 
 
 def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
-    if tenant.is_house:
+    if tenant.is_first_party:
         return []
     return storage_quota.storage_of(tenant).faults(sum(files.values()))
 
@@ -249,7 +251,7 @@ def _counted(tenant: Tenant) -> QuerySet[Style]:
 
 def _plan_faults(tenant: Tenant, style: Style | None) -> list[str]:
     counted = set(_counted(tenant).values_list("pk", flat=True))
-    if tenant.is_house or (style and (style.is_public or style.pk in counted)):
+    if tenant.is_first_party or (style and (style.is_public or style.pk in counted)):
         return []
     limits, own = limits_of(tenant, timezone.now()), len(counted)
     if own < limits.private_styles:

@@ -46,7 +46,7 @@ def upload(request: MemberRequest) -> HttpResponse:
         "max_bytes": sum(LIMITS_BYTES.values()),
         "max_archive_bytes": ARCHIVE_LIMIT,
         "served_bytes": WEIGHTS_LIMIT,
-        "stored": None if request.tenant.is_house else storage_quota.storage_of(request.tenant),
+        "stored": None if request.tenant.is_first_party else storage_quota.storage_of(request.tenant),
     }
     return render(request, "adapters/upload.html", context)
 

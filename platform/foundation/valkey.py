@@ -29,7 +29,7 @@ def limits_key(tenant_id: UUID | str) -> str:
 
 
 def published_key(tenant_id: UUID | str) -> str:
-    """String: up to which of its changes a tenant's limits and keys are published (`Tenant.gate_changes`)."""
+    """String: up to which of its changes a tenant's limits and keys are published (`Tenant.generation`)."""
     return f"{shard(tenant_id)}:{tenant_id}:published"
 
 

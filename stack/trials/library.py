@@ -24,8 +24,8 @@ from django.conf import settings  # noqa: E402
 
 from adapters import object_store  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
-from adapters.routing import publisher  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
+from tenants.public import bump_all_generations  # noqa: E402
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 ROWS_AT_ONCE, STORED_AT_ONCE = 500, 8
@@ -51,7 +51,7 @@ def make(*, tenant: str, folders: list[str], count: int, public: bool) -> list[s
     for style, version in zip(styles, versions, strict=True):
         style.live_version = version
     Style.objects.bulk_update(styles, ["live_version"], ROWS_AT_ONCE)
-    publisher.mark_all_changed()
+    bump_all_generations()
     return [style.model_name for style in styles]
 
 

@@ -69,7 +69,7 @@ def first_party_tenant() -> Tenant:
     """Return the house, the tenant that owns the public styles; made when it isn't there yet."""
     with transaction.atomic():
         tenant, created = Tenant.objects.get_or_create(
-            is_house=True, defaults={"name": HOUSE_NAME, "slug": HOUSE_SLUG}
+            is_first_party=True, defaults={"name": HOUSE_NAME, "slug": HOUSE_SLUG}
         )
         if created:
             _set_up(tenant, plans.STUDIO)
@@ -89,7 +89,7 @@ def subscribe_tenant(tenant: Tenant, version: PlanVersion, *, at: datetime | Non
         if before:
             Subscription.objects.filter(pk=before.pk).update(ends_at=at)
         subscription = Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=at)
-        snapshot.bump_generation(tenant.pk)
+        snapshot.mark_changed(tenant.pk)
     return subscription
 
 
@@ -102,7 +102,7 @@ def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
     """Cap what a tenant may spend a month, from the next request on; None takes its own cap away."""
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant.pk).update(monthly_nanousd=monthly_nanousd)
-        snapshot.bump_generation(tenant.pk)
+        snapshot.mark_changed(tenant.pk)
     tenant.refresh_from_db(fields=["monthly_nanousd"])
 
 
@@ -119,7 +119,7 @@ def resume_tenant(tenant: Tenant) -> None:
 def _suspended(tenant: Tenant, since: datetime | None) -> None:
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None).update(suspended_at=since)
-        snapshot.bump_generation(tenant.pk)
+        snapshot.mark_changed(tenant.pk)
     tenant.refresh_from_db(fields=["suspended_at"])
 
 

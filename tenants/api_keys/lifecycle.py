@@ -62,7 +62,7 @@ def issue_key(
             created_by=by,
             **limits,
         )
-        snapshot.bump_generation(tenant.pk)
+        snapshot.mark_changed(tenant.pk)
     return key, secret
 
 
@@ -70,7 +70,7 @@ def limit_key(key: ApiKey, **limits: Unpack[KeyLimits]) -> None:
     """Set a key's own limits; those that are not named stay. They hold from the very next request on."""
     with transaction.atomic():
         ApiKey.objects.filter(pk=key.pk).update(**limits)
-        snapshot.bump_generation(key.tenant_id)
+        snapshot.mark_changed(key.tenant_id)
     key.refresh_from_db(fields=list(limits))
 
 
@@ -87,7 +87,7 @@ def revoke_key(key: ApiKey) -> bool:
     with transaction.atomic():
         now = timezone.now()
         revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
-        snapshot.bump_generation(key.tenant_id)
+        snapshot.mark_changed(key.tenant_id)
     key.refresh_from_db(fields=["revoked_at"])
     return bool(revoked)
 
@@ -99,7 +99,7 @@ def studio_key(tenant: Tenant) -> ApiKey:
         with transaction.atomic():
             key, created = ApiKey.objects.get_or_create(tenant=tenant, digest=None, defaults={"name": STUDIO})
             if created:
-                snapshot.bump_generation(tenant.pk)
+                snapshot.mark_changed(tenant.pk)
     return key
 
 

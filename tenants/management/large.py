@@ -113,7 +113,7 @@ def style_of(number: int) -> UUID:
 
 def _make_tenants(count: int) -> None:
     known = Tenant.objects.filter(slug__startswith="large-").count()
-    new = [Tenant(slug=f"large-{n}", name=f"Large {n}", gate_published=1) for n in range(known, count)]
+    new = [Tenant(slug=f"large-{n}", name=f"Large {n}", observed_generation=1) for n in range(known, count)]
     Tenant.objects.bulk_create(new)
     ApiKey.objects.bulk_create(
         ApiKey(tenant=tenant, name=f"key-{n}", digest=uuid4().hex, last4=f"{n:04}")

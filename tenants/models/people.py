@@ -55,7 +55,7 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
 
     def stale(self) -> "TenantQuerySet":
         """Return tenants whose limits, keys or styles changed since they were last published."""
-        return self.filter(gate_changes__gt=models.F("gate_published"))
+        return self.filter(generation__gt=models.F("observed_generation"))
 
 
 class Tenant(models.Model):
@@ -64,21 +64,27 @@ class Tenant(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     slug = models.SlugField(max_length=40, unique=True, help_text="Names its styles: acme/brand-voice.")
     name = models.CharField(max_length=80, validators=[validate_name])
-    is_house = models.BooleanField(default=False, help_text="Owns the public styles, named without an owner.")
+    is_first_party = models.BooleanField(
+        default=False, help_text="Owns the public styles, named without an owner."
+    )
     monthly_nanousd = models.BigIntegerField(
         null=True, blank=True, help_text="Its own budget a month. None: only the plan's cap."
     )
     suspended_at = models.DateTimeField(null=True, blank=True)
     # Counted up in the same transaction as any change that the gate (Valkey) must know.
-    gate_changes = models.PositiveBigIntegerField(default=1, editable=False)
-    gate_published = models.PositiveBigIntegerField(default=0, editable=False)
+    generation = models.PositiveBigIntegerField(default=1, editable=False)
+    observed_generation = models.PositiveBigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TenantQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["is_house"], condition=models.Q(is_house=True), name="one_house"),
+            models.UniqueConstraint(
+                fields=["is_first_party"],
+                condition=models.Q(is_first_party=True),
+                name="one_first_party_tenant",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""What the gate (the data plane, in Valkey) must know of a tenant: limits, prices, state and keys.
+"""The snapshot of a tenant that the data plane reads from Valkey: limits, prices, state and keys.
 
-PostgreSQL is the truth and Valkey the copy. Whoever changes something that the gate must know calls
-`changed` in the same transaction; what gets lost between commit and publishing, beat publishes again
-(`Tenant.objects.stale()`).
+PostgreSQL is the truth and Valkey the copy. An action that changes something in the snapshot calls
+`mark_changed` in its transaction. Beat publishes again what is lost between commit and publishing
+(`generations.stale_generations`).
 """
 
 import json
@@ -14,12 +14,12 @@ from pathlib import Path
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from foundation import months, valkey
 from tenants.billing import plans
 from tenants.models import ApiKey, Tenant
+from tenants.quota_sync.generations import bump_generations
 
 LIMITS = (
     "requests_per_minute",
@@ -52,21 +52,16 @@ DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; whoever tries one later has it 
 type Hash = dict[str, str]
 
 
-def bump_generation(tenant_id: UUID) -> None:
-    """Count a change that the gate must know, and publish it when the transaction commits."""
-    Tenant.objects.filter(pk=tenant_id).update(gate_changes=F("gate_changes") + 1)
+def mark_changed(tenant_id: UUID) -> None:
+    """Count a change of a tenant's snapshot, and publish it when the transaction commits."""
+    bump_generations([tenant_id])
     transaction.on_commit(partial(publish_snapshot, tenant_id), robust=True)
-
-
-def bump_all_generations() -> None:
-    """Count a change for every tenant, new prices for instance; beat publishes them."""
-    Tenant.objects.update(gate_changes=F("gate_changes") + 1)
 
 
 def publish_snapshot(tenant_id: UUID) -> None:
     """Write one tenant's limits and keys to Valkey, all or nothing. Safe to repeat, and from many at once.
 
-    A slow publisher that read before a revoke writes nothing after it: `gate_changes` is read first, and
+    A slow publisher that read before a revoke writes nothing after it: `generation` is read first, and
     Valkey takes nothing older than what it has. Raises Tenant.DoesNotExist, and redis.RedisError when Valkey
     does not answer.
     """
@@ -107,7 +102,7 @@ def _write(tenant: Tenant) -> None:
     limits = json.dumps(_limits(tenant, plans.limits_of(tenant, now)))
     keys = [json.dumps(_key(key)) for key in rows]
     kept_ms = int(DEAD_KEYS_KEPT.total_seconds() * 1000)
-    if not client.register_script(PUBLISHING)(names, [tenant.gate_changes, ends, kept_ms, limits, *keys]):
+    if not client.register_script(PUBLISHING)(names, [tenant.generation, ends, kept_ms, limits, *keys]):
         return
     pipeline = client.pipeline(transaction=False)
     for key in rows:

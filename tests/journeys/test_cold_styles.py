@@ -44,7 +44,7 @@ def wanted(database: psycopg.Connection) -> set[str]:
     rows = database.execute(
         "SELECT style.slug FROM adapters_placement placement "
         "JOIN adapters_adapterversion version ON version.id = placement.version_id "
-        "JOIN adapters_style style ON style.id = version.style_id WHERE placement.is_wanted"
+        "JOIN adapters_style style ON style.id = version.style_id WHERE placement.is_desired"
     )
     return {slug for (slug,) in rows}
 

@@ -87,7 +87,7 @@ def _ranks(engine: Engine) -> dict[int, int]:
     A cluster takes whatever it is asked for, placed there or not.
     """
     versions = AdapterVersion.objects.filter(rank__isnull=False)
-    placed = versions.filter(placements__in=engine.placements.filter(is_wanted=True))
+    placed = versions.filter(placements__in=engine.placements.filter(is_desired=True))
     if engine.kind == Engine.Kind.RAY or not placed.exists():
         placed = versions.filter(style__base_model=engine.base_model_id, status=Status.SERVING)
     return dict(Counter(rank for rank in placed.values_list("rank", flat=True) if rank))

@@ -197,7 +197,7 @@ def test_a_version_that_never_lay_beside_the_engine_needs_no_restart(acme, engin
     vllm.stop()
     with answered_bells():
         tasks.advance(str(version.pk))
-    assert version.placements.get().is_wanted
+    assert version.placements.get().is_desired
     vllm.start()
     erasure = go_on(go_on(erase(version)))
     assert (erasure.finished_at is not None, on_engine(erasure).proof) == (True, "never")
@@ -279,7 +279,7 @@ def test_an_operator_vouches_also_for_a_machine_that_is_gone(operator_client, en
     operator_client.post(engines, action | SURE | {"confirm": "local"})
     gone, placement = Engine.objects.get(), Placement.objects.get()
     assert (gone.is_gone, gone.is_draining, gone.is_healthy) == (True, True, False)
-    assert (placement.is_wanted, placement.loaded_at, placement.loaded_as) == (False, None, "")
+    assert (placement.is_desired, placement.loaded_at, placement.loaded_as) == (False, None, "")
     tasks.republish_stale()
 
     erasure = go_on(erasure or erase(version))

@@ -206,7 +206,7 @@ def test_a_plan_without_changes_writes_nothing_and_asks_few_questions(
     assert planner.plan_all() == [second]  # it is empty
     Placement.objects.filter(loaded_at=None).update(loaded_at=timezone.now())
     while planner.plan_all():
-        Placement.objects.filter(loaded_at=None, is_wanted=True).update(loaded_at=timezone.now())
+        Placement.objects.filter(loaded_at=None, is_desired=True).update(loaded_at=timezone.now())
     with django_assert_max_num_queries(9):
         assert planner.plan_all() == []
 
@@ -216,13 +216,13 @@ def test_a_cold_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_n
     Engine.objects.update(is_healthy=True, checked_at=timezone.now(), max_adapters=1)
     warm, cold = known(acme, "warm", engine), known(acme, "cold", engine)
     planner.plan_all()
-    assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {cold}  # it was used last
+    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {cold}  # it was used last
     planner.request_version(str(warm.pk))
     planner.plan_all()
-    assert {p.version for p in Placement.objects.filter(is_wanted=True)} == {warm}
+    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {warm}
     Engine.objects.update(max_adapters=2)
     planner.request_version(str(cold.pk))
-    assert Placement.objects.filter(is_wanted=True).count() == 2
+    assert Placement.objects.filter(is_desired=True).count() == 2
     planner.request_version(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
 
 
@@ -234,7 +234,7 @@ def test_a_refused_version_is_not_wanted_there_again_until_it_is_pushed_again(ac
     pipeline.advance_version(version)
     reconciler.reconcile(Engine.objects.get(name="local"))
     planner.plan_all()
-    assert version.placements.get().is_wanted is False
+    assert version.placements.get().is_desired is False
     vllm.refuses_with = ""
     transitions.retry_version(version)
     pipeline.advance_version(version)
@@ -252,7 +252,7 @@ def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine
     assert planner.plan_all() == [second]
     reconciler.reconcile(Engine.objects.get(name="second"))
     planner.plan_all()
-    assert [p.engine.name for p in version.placements.filter(is_wanted=True)] == ["second"]
+    assert [p.engine.name for p in version.placements.filter(is_desired=True)] == ["second"]
     [place] = routes_of(acme.pk)["noir"]["places"]
     assert place["engine"] == "second"
     reconciler.reconcile(Engine.objects.get(name="local"))
@@ -289,12 +289,12 @@ def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_anot
 def test_who_waits_is_let_in_long_before_giving_up_although_another_was_waited_for_lately(acme, engine, vllm):
     before, asked = [served(acme, name, engine, adapter_files()) for name in ("noir", "haiku")]
     Engine.objects.update(max_adapters=1)
-    Placement.objects.filter(version=asked).update(is_wanted=False)
+    Placement.objects.filter(version=asked).update(is_desired=False)
     lately = timezone.now() - timedelta(seconds=25)
-    Placement.objects.filter(version=before).update(is_wanted=True, asked_at=lately)
+    Placement.objects.filter(version=before).update(is_desired=True, requested_at=lately)
     planner.request_version(str(asked.pk))
     planner.plan_all()
-    assert [place.version for place in Placement.objects.filter(is_wanted=True)] == [asked]
+    assert [place.version for place in Placement.objects.filter(is_desired=True)] == [asked]
 
 
 @db

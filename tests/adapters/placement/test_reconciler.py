@@ -89,7 +89,7 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_por
 
 def test_who_waits_comes_first_also_who_begins_to_wait_meanwhile(engine, vllm, library, monkeypatch):
     first, second = library[20], library[10]
-    Placement.objects.filter(version=first).update(asked_at=timezone.now())
+    Placement.objects.filter(version=first).update(requested_at=timezone.now())
     watched(monkeypatch, lambda: planner.request_version(str(second.pk)))
     vllm.restart()
     engine.refresh_from_db()
@@ -160,7 +160,7 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
     assert version.status == Status.FAILED
     assert version.failure == "While loading the file for the adapter: bad shape"
     reconciler.reconcile(engine)
-    assert version.placements.get().is_wanted is False  # not tried again by itself
+    assert version.placements.get().is_desired is False  # not tried again by itself
 
     vllm.refuses_with = ""
     transitions.retry_version(version)
@@ -276,7 +276,7 @@ def test_what_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, 
     pipeline.advance_version(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
-    assert (version.status, version.placements.get(is_wanted=True).engine) == (Status.PUSHING, second)
+    assert (version.status, version.placements.get(is_desired=True).engine) == (Status.PUSHING, second)
     reconciler.reconcile(second)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.FAILED, vllm.refuses_with)

@@ -270,7 +270,7 @@ def test_two_thousand_styles_are_published_in_a_few_questions_and_a_second_of_wo
 def test_rolling_back_reaches_five_thousand_tenants_with_a_second_of_work(valkey, poetry, engine):
     second = known(poetry.owner, "poetry", engine)
     tenants = Tenant.objects.bulk_create(
-        Tenant(slug=f"t-{number}", name=f"T {number}", gate_published=1) for number in range(5000)
+        Tenant(slug=f"t-{number}", name=f"T {number}", observed_generation=1) for number in range(5000)
     )
     Selection.objects.bulk_create(Selection(style=poetry, tenant=tenant) for tenant in tenants)
     pipeline = valkey.pipeline(transaction=False)

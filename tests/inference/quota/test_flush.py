@@ -40,13 +40,13 @@ def quick(monkeypatch):
 @pytest.fixture
 def published(monkeypatch, known):
     """How often the tenant was published; adapters' part is this test's one route."""
-    times, publish = [], module.gate_publish
+    times, publish = [], module.publish_snapshot
 
     def counted(tenant_id):
         times.append(tenant_id)
         publish(tenant_id)
 
-    monkeypatch.setattr(module, "gate_publish", counted)
+    monkeypatch.setattr(module, "publish_snapshot", counted)
     monkeypatch.setattr(module, "publish_routes", lambda _: known.offer("poetry", known.url))
     return times
 

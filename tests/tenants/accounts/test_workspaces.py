@@ -41,7 +41,7 @@ def test_there_is_one_house(db):
     assert (
         workspaces.first_party_tenant()
         == workspaces.first_party_tenant()
-        == Tenant.objects.get(is_house=True, slug="polyscribe")
+        == Tenant.objects.get(is_first_party=True, slug="polyscribe")
     )
 
 

@@ -62,13 +62,13 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
 @pytest.mark.django_db(transaction=True)
 def test_a_change_goes_away_with_its_transaction(acme, valkey):
     snapshot.publish_snapshot(acme.pk)
-    before, changes = everything(valkey), Tenant.objects.get().gate_changes
+    before, changes = everything(valkey), Tenant.objects.get().generation
     with transaction.atomic():
         lifecycle.issue_key(acme, name="laptop", by=None)
         workspaces.suspend_tenant(acme)
         transaction.set_rollback(True)
     assert everything(valkey) == before
-    assert Tenant.objects.get().gate_changes == changes
+    assert Tenant.objects.get().generation == changes
 
 
 @pytest.mark.django_db(transaction=True)
@@ -115,7 +115,7 @@ def test_plans_weigh_more_the_more_they_cost(db):
 @pytest.mark.django_db(transaction=True)
 def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, valkey, monkeypatch, caplog):
     key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
-    Tenant.objects.update(gate_published=Tenant.objects.get().gate_changes)
+    Tenant.objects.update(observed_generation=Tenant.objects.get().generation)
     with monkeypatch.context() as down:
         down.setattr(redis.Redis, "execute_command", _refuse)
         assert lifecycle.revoke_key(key)

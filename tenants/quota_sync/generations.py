@@ -1,0 +1,33 @@
+"""Which tenants' copies in Valkey are behind the rows.
+
+As in Kubernetes, `generation` counts changes and `observed_generation` is the last one that was published: a copy
+is stale while it is lower.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import F
+
+from tenants.models import Tenant
+
+
+def bump_generations(tenant_ids: Iterable[UUID]) -> None:
+    """Count a change that the data plane must know of some tenants, in the caller's transaction."""
+    Tenant.objects.filter(pk__in=list(tenant_ids)).update(generation=F("generation") + 1)
+
+
+def bump_all_generations() -> None:
+    """Count a change for every tenant, new prices for instance; beat publishes them."""
+    Tenant.objects.update(generation=F("generation") + 1)
+
+
+def stale_generations() -> dict[UUID, int]:
+    """Return tenant → generation of those whose last change is not published yet."""
+    return dict(Tenant.objects.stale().values_list("pk", "generation"))
+
+
+def observe_generation(tenant_id: UUID, generation: int) -> None:
+    """Note that a tenant is published as of a generation; an older one than was noted changes nothing."""
+    behind = Tenant.objects.filter(pk=tenant_id, observed_generation__lt=generation)
+    behind.update(observed_generation=generation)
