@@ -19,7 +19,7 @@ import uvloop
 
 from adapters.engines.capacity import Limits
 from bench import machine, report
-from bench.memory import asked, running
+from bench.memory import parsed, running
 from bench.multilora import THINGS, ask
 from stack.environment import base_model
 from stack.folders import ROOT
@@ -79,7 +79,7 @@ def measured(rounds: int) -> dict[str, dict[str, float]]:
     for number in range(rounds):
         for way in WAYS if number % 2 == 0 else reversed(WAYS):
             with running(LIMITS, **WAYS[way]) as (url, _):
-                asked(f"{url}/v1/load_lora_adapter", {"lora_name": STYLE.name, "lora_path": str(STYLE)})
+                parsed(f"{url}/v1/load_lora_adapter", {"lora_name": STYLE.name, "lora_path": str(STYLE)})
                 found = uvloop.run(all_cases(url))
             for case, done in found.items():
                 passes[case, way].append(done)

@@ -82,7 +82,7 @@ async def flood(asker: Asker, key: str) -> AsyncIterator[None]:
         await asyncio.sleep(15)  # until the engine has given up what was hung up on
 
 
-async def asked(asker: Asker, key: str) -> list[float]:
+async def parsed(asker: Asker, key: str) -> list[float]:
     """Return the times to the first token of one question after the other."""
     times = [await asker.first_token_s(key, OURS, QUESTION, 8) for _ in range(QUESTIONS)]
     return [first_s for first_s in times if first_s is not None]
@@ -96,11 +96,11 @@ async def measured() -> dict[str, float]:
     async with aiohttp.ClientSession(os.environ["SITE_URL"], connector=connector) as http:
         asker = Asker(http)
         for _ in range(2):  # what the stack does at its start is over then
-            await asked(asker, ours)
+            await parsed(asker, ours)
         for number in range(ROUNDS):
-            quiet = await asked(asker, ours)
+            quiet = await parsed(asker, ours)
             async with flood(asker, theirs):
-                flooded = await asked(asker, ours)
+                flooded = await parsed(asker, ours)
             for name, times in (("quiet", quiet), ("flood", flooded)):
                 found[f"{name}_p50"].append(median(times))
                 found[f"{name}_p95"].append(quantiles(times, n=20)[-1])

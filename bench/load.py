@@ -123,9 +123,9 @@ def is_whole_stream(body: bytes) -> bool:
 
 def request_of(url: str, key: str, model: str, *, stream: bool) -> bytes:
     """Return the one request that is sent over and over."""
-    asked = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": TOKENS}
+    parsed = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": TOKENS}
     options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-    body = json.dumps(asked | options, separators=(",", ":"))
+    body = json.dumps(parsed | options, separators=(",", ":"))
     head = [
         "POST /v1/chat/completions HTTP/1.1",
         f"host: {urlsplit(url).netloc}",

@@ -63,8 +63,8 @@ def measured(case: Case, folder: Path) -> float:
         paths = adapters(folder / str(case.limits.max_lora_rank), case) if case.loaded else []
         for number, path in enumerate(paths):
             body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
-            asked(f"{url}/v1/load_lora_adapter", body)
-        asked(f"{url}/v1/completions", {"model": base_model()[1], "prompt": "The sea", "max_tokens": 8})
+            parsed(f"{url}/v1/load_lora_adapter", body)
+        parsed(f"{url}/v1/completions", {"model": base_model()[1], "prompt": "The sea", "max_tokens": 8})
         return machine.rss_mib(pid)
 
 
@@ -115,7 +115,7 @@ def random_adapters(folder: Path, *, count: int, rank: int) -> None:
     subprocess.run([*script, *options], check=True)
 
 
-def asked(url: str, body: Mapping[str, object], *, key: str = "") -> None:
+def parsed(url: str, body: Mapping[str, object], *, key: str = "") -> None:
     """POST JSON. Raises urllib.error.HTTPError."""
     head = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     request = urllib.request.Request(url, json.dumps(body).encode(), head)

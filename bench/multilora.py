@@ -21,7 +21,7 @@ import aiohttp
 import uvloop
 
 from bench import machine, report
-from bench.memory import asked, random_adapters
+from bench.memory import parsed, random_adapters
 
 AT_ONCE, REQUESTS, TOKENS, RANK = 8, 64, 16, 8
 COUNTS = (1, 8, 64)
@@ -90,7 +90,7 @@ def load(folder: Path) -> None:
     random_adapters(folder, count=max(COUNTS), rank=RANK)
     url, key = f"{os.environ['ENGINE_URL']}/v1/load_lora_adapter", os.environ["ENGINE_API_KEY"]
     for number, path in enumerate(sorted(folder.iterdir())):
-        asked(url, {"lora_name": f"bench_{number}", "lora_path": str(path)}, key=key)
+        parsed(url, {"lora_name": f"bench_{number}", "lora_path": str(path)}, key=key)
 
 
 def figures(passes: dict[str, list[Pass]]) -> dict[str, dict[str, float]]:

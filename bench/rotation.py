@@ -77,13 +77,13 @@ async def measured(key: str, names: list[str], seconds: float) -> Seen:
     connector = aiohttp.TCPConnector(limit=0)
 
     async def client(name: str) -> None:
-        while (asked := time.perf_counter()) < begin + seconds:
+        while (parsed := time.perf_counter()) < begin + seconds:
             under_way[name] += 1
-            if asked >= begin:
+            if parsed >= begin:
                 at_once.append(sum(requests > 0 for requests in under_way.values()))
             first_s = await asker.first_token_s(key, name, QUESTION, TOKENS)
             under_way[name] -= 1
-            if asked >= begin and first_s is not None:
+            if parsed >= begin and first_s is not None:
                 times_s[name].append(first_s)
 
     async with aiohttp.ClientSession(os.environ["SITE_URL"], connector=connector) as http:

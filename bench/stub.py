@@ -54,8 +54,8 @@ class Connection(asyncio.Protocol):
         if self.url != b"/v1/chat/completions":
             self.transport.write(PAGES.get(self.url, NOT_FOUND))
             return
-        asked = MODEL.search(self.body)
-        model = asked[1].decode() if asked else INSTANT
+        parsed = MODEL.search(self.body)
+        model = parsed[1].decode() if parsed else INSTANT
         if STREAM.search(self.body):
             self.steps = stream(model, running=b"continuous_usage_stats" in self.body)
             self.pace_s, self.at, self.began_s = pace_s(model), 0, self.loop.time()

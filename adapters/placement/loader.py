@@ -126,12 +126,12 @@ def _load(engine: Engine, portion: Sequence[Placement]) -> set[int]:
     """
     taken, waiting = [], set()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        deeds = [
+        actions = [
             (placement, pool.submit(_cache_and_load, engine, placement.version)) for placement in portion
         ]
-        for placement, deed in deeds:
+        for placement, action in actions:
             try:
-                deed.result()
+                action.result()
                 taken.append(placement)
             except (EngineRefused, NotStored, NotTheCheckedFile) as error:
                 _reject(placement, error)

@@ -135,8 +135,8 @@ def _plan(base_model_id: int) -> set[int]:
         placed[row[1]].append(Placed(*row))
     is_tight = len(engines) > 1 or any(len(versions) > engine.max_adapters for engine in engines)
     used = recent_requests({version.style_id for version in versions}) if is_tight else {}
-    claims = [_claim(version, placed[version.pk], engines, used, as_of) for version in versions]
-    return _write(policy.plan_placements(claims, [_room(engine) for engine in engines]), placed, as_of)
+    candidates = [_claim(version, placed[version.pk], engines, used, as_of) for version in versions]
+    return _write(policy.plan_placements(candidates, [_room(engine) for engine in engines]), placed, as_of)
 
 
 def _room(engine: Engine) -> policy.EngineCapacity:

@@ -37,7 +37,7 @@ class Candidate:
     places: Mapping[int, bool]
 
     @property
-    def standing(self) -> tuple[bool, bool, bool, datetime, UUID]:
+    def priority(self) -> tuple[bool, bool, bool, datetime, UUID]:
         """What decides who is in where not all can be: the higher the better."""
         return self.is_asked, self.answers, bool(self.places), self.used_at, self.version
 
@@ -52,51 +52,55 @@ class EngineCapacity:
     is_healthy: bool = True
 
 
-def plan_placements(claims: Iterable[Candidate], rooms: Sequence[EngineCapacity]) -> dict[int, set[UUID]]:
+def plan_placements(
+    candidates: Iterable[Candidate], capacities: Sequence[EngineCapacity]
+) -> dict[int, set[UUID]]:
     """Return engine → the versions that are wanted there."""
-    ranked = sorted(claims, key=lambda claim: claim.standing, reverse=True)
-    spread = _Spread(ranked, rooms)
-    for claim in ranked:
-        spread.place(claim)
-    for claim in ranked:
-        spread.copy(claim)
-    for claim in ranked:
-        spread.keep_on_closed(claim)
+    ranked = sorted(candidates, key=lambda candidate: candidate.priority, reverse=True)
+    spread = _Spread(ranked, capacities)
+    for candidate in ranked:
+        spread.place(candidate)
+    for candidate in ranked:
+        spread.copy(candidate)
+    for candidate in ranked:
+        spread.keep_on_closed(candidate)
     spread.even_out(ranked)
     return spread.plan
 
 
 class _Spread:
-    def __init__(self, claims: Sequence[Candidate], rooms: Sequence[EngineCapacity]) -> None:
-        self.plan: dict[int, set[UUID]] = {room.engine: set() for room in rooms}
-        self._open = {room.engine: room for room in rooms if room.is_open}
-        held = [engine for claim in claims for engine in claim.places]
+    def __init__(self, candidates: Sequence[Candidate], capacities: Sequence[EngineCapacity]) -> None:
+        self.plan: dict[int, set[UUID]] = {capacity.engine: set() for capacity in capacities}
+        self._open = {capacity.engine: capacity for capacity in capacities if capacity.is_open}
+        held = [engine for candidate in candidates for engine in candidate.places]
         self._load = {engine: held.count(engine) for engine in self._open}
-        self._total = sum(claim.a_minute for claim in claims)
-        self._granted: dict[UUID, list[int]] = {claim.version: [] for claim in claims}
+        self._total = sum(candidate.a_minute for candidate in candidates)
+        self._granted: dict[UUID, list[int]] = {candidate.version: [] for candidate in candidates}
 
-    def place(self, claim: Candidate) -> None:
+    def place(self, candidate: Candidate) -> None:
         """Give a version its first place: where it is, or else on the emptiest engine."""
-        if engine := self._held(claim) or self._emptiest(claim):
-            self._grant(claim, engine)
+        if engine := self._held(candidate) or self._emptiest(candidate):
+            self._grant(candidate, engine)
 
-    def copy(self, claim: Candidate) -> None:
+    def copy(self, candidate: Candidate) -> None:
         """Let a version keep what it needs beyond its first place, and give it what it lacks of that."""
-        granted, needed = self._granted[claim.version], self._needed(claim)
-        while (len(granted) < needed or not all(claim.places.values())) and (held := self._held(claim)):
-            self._grant(claim, held)
-        while granted and len(granted) < needed and (engine := self._emptiest(claim)):
-            self._grant(claim, engine)
+        granted, needed = self._granted[candidate.version], self._needed(candidate)
+        while (len(granted) < needed or not all(candidate.places.values())) and (
+            held := self._held(candidate)
+        ):
+            self._grant(candidate, held)
+        while granted and len(granted) < needed and (engine := self._emptiest(candidate)):
+            self._grant(candidate, engine)
 
-    def keep_on_closed(self, claim: Candidate) -> None:
+    def keep_on_closed(self, candidate: Candidate) -> None:
         """Leave a version on draining engines until an open one answers for it."""
-        if not any(claim.places.get(engine) for engine in self._granted[claim.version]):
-            for engine in claim.places.keys() - self._open.keys():
-                self.plan[engine].add(claim.version)
+        if not any(candidate.places.get(engine) for engine in self._granted[candidate.version]):
+            for engine in candidate.places.keys() - self._open.keys():
+                self.plan[engine].add(candidate.version)
 
-    def even_out(self, claims: Sequence[Candidate]) -> None:
+    def even_out(self, candidates: Sequence[Candidate]) -> None:
         """Begin to move a few versions from the fullest engine to the emptiest, if they differ much."""
-        if len(self._open) < 2 or not all(self._is_settled(claim) for claim in claims):
+        if len(self._open) < 2 or not all(self._is_settled(candidate) for candidate in candidates):
             return
         counts = {engine: len(self.plan[engine]) for engine in self._open}
         fullest, emptiest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
@@ -104,19 +108,21 @@ class _Spread:
         if gap <= max(UNEVEN_LEAST, UNEVEN * mean):
             return
         left = min(MOVES_AT_ONCE, gap // 2, self._open[emptiest].size - counts[emptiest])
-        movable = [c for c in claims if self._granted[c.version] == [fullest] and emptiest in c.fits]
+        movable = [c for c in candidates if self._granted[c.version] == [fullest] and emptiest in c.fits]
         # By their random ids: much and little used ones alike.
-        for claim in sorted(movable, key=lambda claim: claim.version)[: max(0, left)]:
-            self._grant(claim, emptiest)
+        for candidate in sorted(movable, key=lambda candidate: candidate.version)[: max(0, left)]:
+            self._grant(candidate, emptiest)
 
-    def _is_settled(self, claim: Candidate) -> bool:
-        return claim.places.keys() == set(self._granted[claim.version]) and all(claim.places.values())
+    def _is_settled(self, candidate: Candidate) -> bool:
+        return candidate.places.keys() == set(self._granted[candidate.version]) and all(
+            candidate.places.values()
+        )
 
-    def _needed(self, claim: Candidate) -> int:
-        granted = self._granted[claim.version]
-        now = len(claim.places.keys() & self._open.keys())
-        needed = max(self._shares(claim.a_minute), min(now, self._shares(2 * claim.a_minute)))
-        if claim.is_asked and not any(self._open[engine].is_healthy for engine in granted):
+    def _needed(self, candidate: Candidate) -> int:
+        granted = self._granted[candidate.version]
+        now = len(candidate.places.keys() & self._open.keys())
+        needed = max(self._shares(candidate.a_minute), min(now, self._shares(2 * candidate.a_minute)))
+        if candidate.is_asked and not any(self._open[engine].is_healthy for engine in granted):
             return max(needed, len(granted) + 1)
         return needed
 
@@ -126,27 +132,27 @@ class _Spread:
             return 1
         return min(len(self._open), math.ceil(a_minute / self._total * len(self._open)))
 
-    def _held(self, claim: Candidate) -> int | None:
+    def _held(self, candidate: Candidate) -> int | None:
         """Return the best of the engines that a version is wanted on now, beyond those granted to it."""
-        held = [engine for engine in claim.places if self._has_place(claim, engine)]
-        return min(held, key=lambda e: (not claim.places[e], self._load[e], e), default=None)
+        held = [engine for engine in candidate.places if self._has_place(candidate, engine)]
+        return min(held, key=lambda e: (not candidate.places[e], self._load[e], e), default=None)
 
-    def _emptiest(self, claim: Candidate) -> int | None:
+    def _emptiest(self, candidate: Candidate) -> int | None:
         """Return the engine that is best for one more; a full one if it holds some of less standing."""
-        places = [engine for engine in self._open if self._has_place(claim, engine)]
+        places = [engine for engine in self._open if self._has_place(candidate, engine)]
         return min(places, key=self._fullness, default=None)
 
     def _fullness(self, engine: int) -> tuple[bool, bool, int, int]:
-        room, load = self._open[engine], self._load[engine]
-        return load >= room.size, not room.is_healthy, load, engine
+        capacity, load = self._open[engine], self._load[engine]
+        return load >= capacity.size, not capacity.is_healthy, load, engine
 
-    def _has_place(self, claim: Candidate, engine: int) -> bool:
-        room = self._open.get(engine)
-        free = room is not None and len(self.plan[engine]) < room.size
-        return free and engine in claim.fits and engine not in self._granted[claim.version]
+    def _has_place(self, candidate: Candidate, engine: int) -> bool:
+        capacity = self._open.get(engine)
+        free = capacity is not None and len(self.plan[engine]) < capacity.size
+        return free and engine in candidate.fits and engine not in self._granted[candidate.version]
 
-    def _grant(self, claim: Candidate, engine: int) -> None:
-        self.plan[engine].add(claim.version)
-        self._granted[claim.version].append(engine)
-        if engine not in claim.places:
+    def _grant(self, candidate: Candidate, engine: int) -> None:
+        self.plan[engine].add(candidate.version)
+        self._granted[candidate.version].append(engine)
+        if engine not in candidate.places:
             self._load[engine] += 1

@@ -59,9 +59,9 @@ class CanaryComparison:
         more = "more" if canary.empty_percent > live.empty_percent else "less"
         return f"{verdict}, and its answers are empty {more} often"
 
-    def _worse(self, deed: str, canary_times: int, live_times: int) -> str:
+    def _worse(self, action: str, canary_times: int, live_times: int) -> str:
         return (
-            f"Version {self.canary.number} {deed} {canary_times} of {self.canary_figures.requests} times, "
+            f"Version {self.canary.number} {action} {canary_times} of {self.canary_figures.requests} times, "
             f"version {self.live.number} {live_times} of {self.live_figures.requests}."
         )
 

@@ -28,8 +28,8 @@ from tenants.public import bump_generations, observe_generation, publish_snapsho
 
 AT_ONCE = 20  # so many tenants are published when a transaction commits; the others when beat sweeps
 STYLES_AT_ONCE = 50
-REROUTING = (Path(__file__).parent / "rerouting.lua").read_text()
-REPLACING = (Path(__file__).parent / "replacing.lua").read_text()
+UPDATE_ROUTES = (Path(__file__).parent / "update_routes.lua").read_text()
+REPLACE_ROUTES = (Path(__file__).parent / "replace_routes.lua").read_text()
 ATTEMPTS = 20  # each fails only where another writer's succeeded
 NEW_FOR_S = 60  # what a killed writer leaves is gone after that
 KEYS_AT_ONCE = 500  # Valkey does nothing else meanwhile
@@ -100,7 +100,7 @@ def _replace(tenant_id: UUID, fields: route_table.Fields, *, seen: str) -> bool:
         pipeline.hset(new, mapping=dict(portion))
     pipeline.expire(new, NEW_FOR_S)
     names = [new, key, valkey.routes_revision_key(tenant_id)]
-    valkey.client().register_script(REPLACING)(names, [seen, revision], client=pipeline)
+    valkey.client().register_script(REPLACE_ROUTES)(names, [seen, revision], client=pipeline)
     return bool(pipeline.execute()[-1])
 
 
@@ -133,7 +133,7 @@ def _revisions(tenant_ids: list[UUID]) -> dict[UUID, str]:
 
 def _reroute_all(styles: list[Style], seen: dict[UUID, str]) -> set[UUID]:
     """Write the routes of some styles; return the tenants that must be written whole."""
-    newest, torn = _newest(styles), _name_clashes(styles)
+    newest, clashes = _newest(styles), _name_clashes(styles)
     selected = Selection.objects.filter(style__in=styles).exclude(tenant=F("style__owner"))
     all_ids, may = _tenants_of(selected), _tenants_of(selected.in_force())
     pipeline = valkey.client().pipeline(transaction=False)
@@ -141,12 +141,12 @@ def _reroute_all(styles: list[Style], seen: dict[UUID, str]) -> set[UUID]:
     revision = uuid4().hex
     for names in route_table.names_of(styles):
         pk = names.style.pk
-        readers = _subscribers(names, may[pk], all_ids[pk] - may[pk])
-        for tenants, typed, fields in readers:
+        subscribers = _subscribers(names, may[pk], all_ids[pk] - may[pk])
+        for tenants, typed, fields in subscribers:
             gone = {field for name in typed for field in route_table.every_field(name, newest.get(pk, 0))}
             gone -= fields.keys()
             arguments: list[str | int] = [len(gone), *gone, *chain.from_iterable(fields.items())]
-            for portion in _batches((tenants - torn[pk]) & seen.keys()):
+            for portion in _batches((tenants - clashes[pk]) & seen.keys()):
                 _reroute(pipeline, portion, [revision, *(seen[one] for one in portion), *arguments])
                 queued.append(portion)
     written_since = {
@@ -155,7 +155,7 @@ def _reroute_all(styles: list[Style], seen: dict[UUID, str]) -> set[UUID]:
         for place in places
     }
     new = set().union(*all_ids.values()) - seen.keys()
-    return written_since | new | set().union(*torn.values())
+    return written_since | new | set().union(*clashes.values())
 
 
 def _tenants_of(selections: QuerySet[Selection]) -> defaultdict[UUID, set[UUID]]:
@@ -175,7 +175,7 @@ def _newest(styles: list[Style]) -> dict[UUID, int]:
 def _reroute(pipeline: Pipeline, tenants: Iterable[UUID], arguments: list[str | int]) -> None:
     """Queue the writing of a style's routes for some tenants, and the end of those that lead nowhere."""
     names = [name(one) for one in tenants for name in (valkey.styles_key, valkey.routes_revision_key)]
-    valkey.client().register_script(REROUTING)(keys=names, args=arguments, client=pipeline)
+    valkey.client().register_script(UPDATE_ROUTES)(keys=names, args=arguments, client=pipeline)
 
 
 def _subscribers(names: route_table.StyleRoutes, may: set[UUID], may_not: set[UUID]) -> Iterator[Subscribers]:
@@ -191,14 +191,14 @@ def _name_clashes(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
     of_first_party = Selection.objects.filter(style__owner__is_first_party=True).exclude(
         tenant__is_first_party=True
     )
-    torn = _tenants_of(of_first_party.filter(style__in=styles, tenant__styles__slug=F("style__slug")))
+    clashes = _tenants_of(of_first_party.filter(style__in=styles, tenant__styles__slug=F("style__slug")))
     slugs, owners = {style.slug for style in styles}, {style.owner_id for style in styles}
     rivals = of_first_party.filter(style__slug__in=slugs, tenant__in=owners)
     doubled = set(rivals.values_list("tenant", "style__slug"))
     for style in styles:
         if (style.owner_id, style.slug) in doubled:
-            torn[style.pk].add(style.owner_id)
-    return torn
+            clashes[style.pk].add(style.owner_id)
+    return clashes
 
 
 def _batches(tenant_ids: Iterable[UUID]) -> Iterator[tuple[UUID, ...]]:

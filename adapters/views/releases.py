@@ -60,13 +60,13 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Try a version on a share of its style's requests, or change that share."""
     version, percent = own_version(request, version_id), request.POST.get("percent", "").strip()
 
-    def deed() -> None:
+    def action() -> None:
         if not (percent.isdecimal() and len(percent) < 3):
             raise BadShare
         aliases.begin_canary(version, int(percent), request.user)
 
     whose = "of your own requests" if version.style.is_reviewed and not version.approved_at else "of requests"
-    return _told(request, version.style, deed, f"Version {version.number} answers {percent} % {whose}.")
+    return _told(request, version.style, action, f"Version {version.number} answers {percent} % {whose}.")
 
 
 @require_POST
@@ -99,15 +99,15 @@ def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     elif request.POST.get("confirm", "").strip() != version.style.slug:
         messages.error(request, f"Nothing was retired. Type {version.style.slug} to retire this version.")
     else:
-        deed = partial(workflow.retire_unused, version, at_once="at_once" in request.POST)
-        return _told(request, version.style, deed, f"Version {version.number} is retired.")
+        action = partial(workflow.retire_unused, version, at_once="at_once" in request.POST)
+        return _told(request, version.style, action, f"Version {version.number} is retired.")
     return redirect(page_of(version.style))
 
 
-def _told(request: MemberRequest, style: Style, deed: Callable[[], object], done: str) -> HttpResponse:
+def _told(request: MemberRequest, style: Style, action: Callable[[], object], done: str) -> HttpResponse:
     """Do a deed, say how it went, and go back to the style's versions."""
     try:
-        deed()
+        action()
         messages.success(request, done)
     except DomainError as error:
         messages.error(request, error.message)

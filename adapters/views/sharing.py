@@ -49,12 +49,12 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
-def offer(request: MemberRequest, style_id: UUID, deed: str) -> HttpResponse:
+def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
     """Offer an own style to the public catalogue, withdraw the offer, take the style back, or undo that."""
     style = own_style(request, style_id)
-    if deed not in CATALOGUE_DEEDS:
+    if action not in CATALOGUE_DEEDS:
         raise Http404
-    act, done = CATALOGUE_DEEDS[deed]
+    act, done = CATALOGUE_DEEDS[action]
     try:
         act(style)
         style.refresh_from_db(fields=["public_until"])
@@ -81,13 +81,13 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
-def change_share(request: MemberRequest, share_id: int, deed: str) -> HttpResponse:
+def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResponse:
     """Revoke a share of an own style with notice, or undo that."""
     shares = Share.objects.select_related("style__owner", "tenant")
     own = get_object_or_404(shares, pk=share_id, style__owner=request.tenant)
-    if deed not in SHARE_DEEDS:
+    if action not in SHARE_DEEDS:
         raise Http404
-    act, done = SHARE_DEEDS[deed]
+    act, done = SHARE_DEEDS[action]
     try:
         act(own)
         own.refresh_from_db(fields=["ends_at"])

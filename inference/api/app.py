@@ -199,8 +199,8 @@ async def _answer(gateway: Gateway, exchange: Exchange) -> None:
         return await exchange.whole(200, orjson.dumps(listing), [])
     async with exchange.body(gateway, caller) as body:
         if path == COUNT_TOKENS:
-            asked = anthropic_messages.parse_count_tokens(body)
-            tokens = await count_tokens(gateway, caller, asked, exchange.request_id)
+            parsed = anthropic_messages.parse_count_tokens(body)
+            tokens = await count_tokens(gateway, caller, parsed, exchange.request_id)
             return await exchange.whole(200, orjson.dumps({"input_tokens": tokens}), [])
         return await _generate(gateway, caller, exchange, body)
 
@@ -235,19 +235,19 @@ async def _caller(gateway: Gateway, exchange: Exchange) -> Caller:
 async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
     path = exchange.scope["path"].rstrip("/")
     endpoint = ENDPOINTS[path]
-    asked, request_id = endpoint.parse(body), exchange.request_id
+    parsed, request_id = endpoint.parse(body), exchange.request_id
     key = exchange.header(b"idempotency-key")
     if not key:
         return await _pass_on(
-            await relay_request(gateway, caller, asked, request_id), endpoint, body, exchange
+            await relay_request(gateway, caller, parsed, request_id), endpoint, body, exchange
         )
     held = await idempotency.acquire_lock(
-        gateway, caller, key, asked=path.encode() + body, request_id=request_id
+        gateway, caller, key, parsed=path.encode() + body, request_id=request_id
     )
     if isinstance(held, Answer):
         return await _pass_on(held, endpoint, body, exchange)
     try:
-        answer = await held.recorded(await relay_request(gateway, caller, asked, request_id))
+        answer = await held.recorded(await relay_request(gateway, caller, parsed, request_id))
         return await _pass_on(answer, endpoint, body, exchange)
     finally:
         await held.release()

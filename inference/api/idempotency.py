@@ -73,14 +73,14 @@ class IdempotencyLock:
         self.is_over = True
         self.gateway.claims.discard(self.name)
         with suppress(GateUnavailable):  # then the claim ends by itself
-            await self.gateway.unclaiming(
+            await self.gateway.release_lock(
                 (self.name, valkey.kept_key(self.tenant), valkey.kept_bytes_key(self.tenant)),
                 (self.request_id, answer, KEPT_FOR_MS, KEPT_MAX_BYTES_PER_TENANT),
             )
 
 
 async def acquire_lock(
-    gateway: Gateway, caller: Caller, key: str, *, asked: bytes, request_id: str
+    gateway: Gateway, caller: Caller, key: str, *, parsed: bytes, request_id: str
 ) -> IdempotencyLock | Answer:
     """Return a claim on an idempotency key, or what was answered before.
 
@@ -92,7 +92,7 @@ async def acquire_lock(
     digest = hashlib.sha256(caller.key_id.bytes + key.encode()).hexdigest()
     names, name = caller.names, valkey.replay_key(caller.names.tenant, digest)
     keys = (name, names.limits, names.api_key)
-    args = (hashlib.sha256(asked).hexdigest(), request_id, CLAIMED_FOR_MS)
+    args = (hashlib.sha256(parsed).hexdigest(), request_id, CLAIMED_FOR_MS)
     state, *facts = await gateway.claiming(keys, args)
     if state == "cold":
         await gateway.warm(caller.tenant_id, months.current())

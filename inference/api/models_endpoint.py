@@ -67,7 +67,7 @@ def _serving(routes: Hash) -> dict[str, Route]:
 async def _read(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
     names = caller.names
     limits, key, styles = await asyncio.gather(
-        *(gateway.valkey.ask("HGETALL", name) for name in (names.limits, names.api_key, names.styles))
+        *(gateway.valkey.execute("HGETALL", name) for name in (names.limits, names.api_key, names.styles))
     )
     return _hash(limits), _hash(key), _hash(styles)
 

@@ -28,16 +28,16 @@ class Size(NamedTuple):
 NOTHING = Size(0, 0)
 
 
-def min_tokens(asked: ParsedRequest, longest_token: Size) -> int:
+def min_tokens(parsed: ParsedRequest, longest_token: Size) -> int:
     """Return a lower bound of the prompt's tokens, of the longest prompt where there are several.
 
     No token stands for more than the vocabulary's longest. 0 where that proves nothing.
     """
-    if longest_token == NOTHING or asked.body_bytes <= SHORT_BYTES:
+    if longest_token == NOTHING or parsed.body_bytes <= SHORT_BYTES:
         return 0
-    if asked.kind == "text":
-        return max(_least_of(prompt, longest_token) for prompt in asked.prompts())
-    sizes = [_size_of(message.get("content")) for message in asked.fields["messages"]]
+    if parsed.kind == "text":
+        return max(_least_of(prompt, longest_token) for prompt in parsed.prompts())
+    sizes = [_size_of(message.get("content")) for message in parsed.fields["messages"]]
     return _least(_sum(sizes), longest_token)
 
 

@@ -78,20 +78,20 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     output_tokens = shorter or taken.get("max_tokens") or (COMPLETION_TOKENS if kind == "text" else 0)
     if output_tokens and taken.get("min_tokens", 0) > output_tokens:
         raise BadRequest("`min_tokens` must not be above `max_tokens`.", param="min_tokens")
-    asked = ParsedRequest(
+    parsed = ParsedRequest(
         kind=kind, model=model, fields=taken, stream=stream,
         include_usage=bool(options and options.get("include_usage")), output_tokens=output_tokens,
         choices=1, choices_per_prompt=taken.get("n", 1), body_bytes=len(body),
         prompt_field="messages" if kind == "chat" else "prompt", user=user, grammar=grammar,
     )  # fmt: skip
-    asked.choices = asked.choices_per_prompt * (1 if kind == "chat" else len(asked.prompts()))
-    if asked.choices > fields.MAX_SEQUENCES:
+    parsed.choices = parsed.choices_per_prompt * (1 if kind == "chat" else len(parsed.prompts()))
+    if parsed.choices > fields.MAX_SEQUENCES:
         raise BadRequest(
             f"A request may have {fields.MAX_SEQUENCES} sequences, prompts times `n`; this one has "
-            f"{asked.choices}.",
+            f"{parsed.choices}.",
             param="n",
         )
-    return asked
+    return parsed
 
 
 def read(body: bytes) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class TokenPool:
         self._waiting: Counter[UUID] = Counter()
         self._turns: dict[UUID, asyncio.Lock] = {}
 
-    async def count(self, tenant_id: UUID, asked: ParsedRequest) -> int:
+    async def count(self, tenant_id: UUID, parsed: ParsedRequest) -> int:
         """Return a close upper bound of a prompt's tokens. Raises EngineBusy when too many wait."""
         waiting = self._waiting
         if waiting[tenant_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
@@ -34,7 +34,7 @@ class TokenPool:
         try:
             async with turn:
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, tokenizer.count_prompt_tokens, asked)
+                return await loop.run_in_executor(self._threads, tokenizer.count_prompt_tokens, parsed)
         finally:
             waiting[tenant_id] -= 1
             if not waiting[tenant_id]:

@@ -10,21 +10,21 @@ from inference.contract.requests import ParsedRequest
 HEADER = "x-anthropic-billing-header"  # a line of Claude Code's system texts, which vLLM leaves out
 
 
-def count_prompt_tokens(asked: ParsedRequest) -> int:
+def count_prompt_tokens(parsed: ParsedRequest) -> int:
     """Return how many tokens the engine will read; an upper bound where its files are missing."""
     tokenizer = base_model.tokenizer()
     if tokenizer is None:
-        return asked.prompt_bound()
-    if asked.kind == "text":
+        return parsed.prompt_bound()
+    if parsed.kind == "text":
         return sum(
             len(prompt) if isinstance(prompt, list) else len(tokenizer.encode(prompt).ids)
-            for prompt in asked.prompts()
+            for prompt in parsed.prompts()
         )
-    messages = [_as_the_engine_has_it(message) for message in asked.fields["messages"]]
-    tools = [_tool(tool) for tool in asked.fields.get("tools") or ()]
+    messages = [_as_the_engine_has_it(message) for message in parsed.fields["messages"]]
+    tools = [_tool(tool) for tool in parsed.fields.get("tools") or ()]
     prompt = base_model.render_prompt(messages, tools or None)
     if prompt is None:
-        return asked.prompt_bound()
+        return parsed.prompt_bound()
     return len(tokenizer.encode(prompt, add_special_tokens=False).ids)
 
 

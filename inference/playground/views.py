@@ -44,8 +44,8 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     request_id = new_request_id()
     try:
         caller = await sync_to_async(_studio_caller)(request)
-        asked = parse_request("chat", _body(request))
-        answer = await relay_request(request.scope["state"]["gateway"], caller, asked, request_id)  # type: ignore[attr-defined]
+        parsed = parse_request("chat", _body(request))
+        answer = await relay_request(request.scope["state"]["gateway"], caller, parsed, request_id)  # type: ignore[attr-defined]
     except DomainError as error:
         status, _ = http_errors.status_and_type(error)
         return HttpResponse(

@@ -111,7 +111,7 @@ class Backend:
         self._processes = processes
         self._troubled: dict[str, float] = {}  # when requests of which tenants failed, since the last answer
         self._broke_s: deque[float] = deque(maxlen=2)
-        self.turns = FairQueue(1, slots=1)
+        self.queue = FairQueue(1, slots=1)
         self._slots, self._memory = RecentlyUsed(), RecentlyUsed()
         self._circuit = Circuit(FAILURES_MAX, OPEN_FOR_S)
         self._absent: dict[str, Circuit] = {}
@@ -120,7 +120,7 @@ class Backend:
     def fit(self, limits: Limits) -> None:
         """Let the engine do so much from now on; whoever is at work or waits there stays."""
         self.limits = limits
-        self.turns.resize(limits.max_num_seqs // self._processes, slots=limits.slots // self._processes)
+        self.queue.resize(limits.max_num_seqs // self._processes, slots=limits.slots // self._processes)
         self._slots.most, self._memory.most = limits.max_loras, limits.max_cpu_loras
 
     def state(self, adapter: str) -> State:
@@ -235,5 +235,5 @@ class Backends:
 
 def _distance(at: tuple[Place, Backend]) -> tuple[bool, bool, int, float]:
     place, backend = at
-    load = backend.turns.load
+    load = backend.queue.load
     return not place.healthy, load >= 1, NEAREST.index(backend.state(place.adapter)), load

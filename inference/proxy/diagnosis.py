@@ -33,7 +33,7 @@ async def diagnose(
     error: DomainError,
     *,
     caller: Caller,
-    asked: ParsedRequest,
+    parsed: ParsedRequest,
     request_id: str,
 ) -> DomainError:
     """Return the error that a failure is, and note it for those who come after."""
@@ -44,7 +44,7 @@ async def diagnose(
         health = await gateway.health.check(place.url)
     failure = _failure(error, health, is_alone=not backend.broke_with_others())
     if isinstance(failure, EngineDied):
-        await suspect(gateway, caller, asked)
+        await suspect(gateway, caller, parsed)
     tenant = caller.names.tenant
     backend.failed(place.adapter, failure, tenant=tenant, is_down=health == "down")
     telemetry.engine_failure(
@@ -54,10 +54,10 @@ async def diagnose(
     return failure
 
 
-async def suspect(gateway: Gateway, caller: Caller, asked: ParsedRequest) -> None:
+async def suspect(gateway: Gateway, caller: Caller, parsed: ParsedRequest) -> None:
     """Have nobody send this request again for a while, if Valkey answers."""
     with suppress(GateUnavailable):
-        await suspects.suspect(gateway.valkey, caller, asked)
+        await suspects.suspect(gateway.valkey, caller, parsed)
 
 
 def _failure(error: DomainError, health: Health | None, *, is_alone: bool) -> DomainError:

@@ -118,39 +118,39 @@ class FairQueue:
         self._most = self.capacity - int(self.capacity * RESERVE)
         self._let_in()
 
-    async def take(self, turn: Ticket) -> None:
+    async def acquire(self, ticket: Ticket) -> None:
         """Return when the request may go to the engine; `leave` must follow. Raises EngineBusy."""
-        share = self._share(turn.tenant)
+        share = self._share(ticket.tenant)
         if not share.waiting:
             self._arrive(share)
-        if not self.waiting and self._has_places(turn, share) and self._fits(turn.style):
-            return self._begin(turn, share)
-        self._stand_in_line(turn, share)
+        if not self.waiting and self._has_places(ticket, share) and self._fits(ticket.style):
+            return self._begin(ticket, share)
+        self._stand_in_line(ticket, share)
         self._let_in()
-        assert turn.begins
+        assert ticket.begins
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await turn.begins
+                await ticket.begins
         except BaseException as error:
-            if turn.begins.done() and not turn.begins.cancelled():
-                self.leave(turn)  # its turn came at the moment when it gave up
+            if ticket.begins.done() and not ticket.begins.cancelled():
+                self.release(ticket)  # its turn came at the moment when it gave up
             else:
-                self._give_up(turn, share)
+                self._give_up(ticket, share)
             if isinstance(error, TimeoutError):
                 raise EngineBusy(retry_s=10) from error
             raise
 
-    def leave(self, turn: Ticket) -> None:
+    def release(self, ticket: Ticket) -> None:
         """Give the place back, to whoever is next; who has none, or none any more, gives nothing back."""
-        if not turn.is_at_work:
+        if not ticket.is_at_work:
             return
-        turn.is_at_work = False
-        self.at_work -= turn.places
-        self._shares[turn.tenant].at_work -= turn.places
-        if turn.overtook and turn.overtook == self._holds:
-            self._overtaking -= turn.places
-        if turn.style:
-            self._leave_slot(turn.style)
+        ticket.is_at_work = False
+        self.at_work -= ticket.places
+        self._shares[ticket.tenant].at_work -= ticket.places
+        if ticket.overtook and ticket.overtook == self._holds:
+            self._overtaking -= ticket.places
+        if ticket.style:
+            self._leave_slot(ticket.style)
         if self.waiting:
             self._let_in()
 
@@ -170,23 +170,23 @@ class FairQueue:
             share = self._shares[tenant] = _TenantShare()
         return share
 
-    def _stand_in_line(self, turn: Ticket, share: _TenantShare) -> None:
+    def _stand_in_line(self, ticket: Ticket, share: _TenantShare) -> None:
         if self.waiting >= WAITING_MAX or share.waiting >= WAITING_MAX_PER_TENANT:
             raise EngineBusy(retry_s=5)
-        line = share.lines.setdefault(turn.style, _StyleQueue(turn.style))
-        if not line.waiting:
+        style_queue = share.lines.setdefault(ticket.style, _StyleQueue(ticket.style))
+        if not style_queue.waiting:
             others = [other.served for other in share.lines.values() if other.waiting]
-            line.served = max(line.served, min(others, default=line.served))
-        turn.asked_s, turn.begins = self._clock(), asyncio.get_running_loop().create_future()
-        line.waiting.append(turn)
+            style_queue.served = max(style_queue.served, min(others, default=style_queue.served))
+        ticket.asked_s, ticket.begins = self._clock(), asyncio.get_running_loop().create_future()
+        style_queue.waiting.append(ticket)
         share.waiting += 1
         self.waiting += 1
 
-    def _give_up(self, turn: Ticket, share: _TenantShare) -> None:
-        line = share.lines.get(turn.style)
-        if line and turn in line.waiting:
-            line.waiting.remove(turn)
-            if self._held and self._held[2] is turn:
+    def _give_up(self, ticket: Ticket, share: _TenantShare) -> None:
+        style_queue = share.lines.get(ticket.style)
+        if style_queue and ticket in style_queue.waiting:
+            style_queue.waiting.remove(ticket)
+            if self._held and self._held[2] is ticket:
                 self._held = None
             self._count_out(share)
             self._let_in()  # a style may go on that would have had to leave its slot to this one
@@ -199,56 +199,65 @@ class FairQueue:
 
     def _let_in(self) -> None:
         while self.waiting and self.at_work < self.capacity and (chosen := self._next()):
-            share, line = chosen
-            turn = line.waiting.popleft()
-            if turn.begins and not turn.begins.cancelled():  # else it gave up and was not told yet
-                line.served += turn.cost
-                turn.begins.set_result(None)
-                self._begin(turn, share)
+            share, style_queue = chosen
+            ticket = style_queue.waiting.popleft()
+            if ticket.begins and not ticket.begins.cancelled():  # else it gave up and was not told yet
+                style_queue.served += ticket.cost
+                ticket.begins.set_result(None)
+                self._begin(ticket, share)
             self._count_out(share)
 
     def _next(self) -> tuple[_TenantShare, _StyleQueue] | None:
         """Return whose first request is to begin, if one may; hold places for one that is too wide."""
         if self._held:
-            share, line, turn = self._held
-            if line.waiting and line.waiting[0] is turn and self._may(turn, share) and self._fits(turn.style):
-                return (share, line) if self._has_places(turn, share) else self._overtaker(share, turn)
+            share, style_queue, ticket = self._held
+            if (
+                style_queue.waiting
+                and style_queue.waiting[0] is ticket
+                and self._may(ticket, share)
+                and self._fits(ticket.style)
+            ):
+                return (
+                    (share, style_queue)
+                    if self._has_places(ticket, share)
+                    else self._overtaker(share, ticket)
+                )
             self._held = None  # it gave up, or its slot is another's
         chosen = self._fair_choice()
         if chosen is None:
             return None
-        share, line = chosen
-        if self._has_places(line.waiting[0], share):
+        share, style_queue = chosen
+        if self._has_places(style_queue.waiting[0], share):
             return chosen
-        self._held = share, line, line.waiting[0]
+        self._held = share, style_queue, style_queue.waiting[0]
         self._holds, self._overtaking = self._holds + 1, 0
-        return self._overtaker(share, line.waiting[0])
+        return self._overtaker(share, style_queue.waiting[0])
 
     def _overtaker(self, held: _TenantShare, wide: Ticket) -> tuple[_TenantShare, _StyleQueue] | None:
         """Return who may begin before a wide request although it is its turn."""
         places = min(self.capacity - self._most - self._overtaking, self.capacity - self.at_work)
         is_slot_free = len(self._taken) + (wide.style not in self._taken and bool(wide.style)) < self.slots
         fitting = [
-            (share, line)
+            (share, style_queue)
             for share in self._shares.values()
-            for line in share.lines.values()
-            if share is not held and line.waiting and self._may(line.waiting[0], share)
-            and self._places(line.waiting[0]) <= places
-            and (not line.style or line.style in self._taken or is_slot_free)
+            for style_queue in share.lines.values()
+            if share is not held and style_queue.waiting and self._may(style_queue.waiting[0], share)
+            and self._places(style_queue.waiting[0]) <= places
+            and (not style_queue.style or style_queue.style in self._taken or is_slot_free)
         ]  # fmt: skip
         if not fitting:
             return None
-        share, line = min(fitting, key=lambda pair: (pair[0].served, pair[0].at_work, pair[1].served))
-        turn = line.waiting[0]
-        turn.overtook = self._holds
-        return share, line
+        share, style_queue = min(fitting, key=lambda pair: (pair[0].served, pair[0].at_work, pair[1].served))
+        ticket = style_queue.waiting[0]
+        ticket.overtook = self._holds
+        return share, style_queue
 
     def _fair_choice(self) -> tuple[_TenantShare, _StyleQueue] | None:
         """Return whose turn it is, of those that their tenant's places and the slots allow to begin."""
         ready = [share for share in self._shares.values() if share.waiting and self._is_ready(share)]
         free = self.slots - len(self._taken)
         entering = self._entering(ready) if free < 2 else []
-        wanted = len({line.style for _, line in entering})
+        wanted = len({style_queue.style for _, style_queue in entering})
         if free == 1 and wanted > 1:
             return min(entering, key=lambda pair: (pair[0].slots_s, pair[1].waiting[0].asked_s))
         leaving = () if free > 0 else self._leaving(wanted - free)  # below 0 where slots became fewer
@@ -257,28 +266,28 @@ class FairQueue:
             return None
         # Of those that were served as little, who has nothing at work is first.
         share, lines = min(fitting, key=lambda pair: (pair[0].served, pair[0].at_work))
-        return share, min(lines, key=lambda line: line.served)
+        return share, min(lines, key=lambda style_queue: style_queue.served)
 
-    def _places(self, turn: Ticket) -> int:
+    def _places(self, ticket: Ticket) -> int:
         """Return how many places a request takes: no more than its tenant may have at all."""
-        return min(turn.sequences, self._most)
+        return min(ticket.sequences, self._most)
 
-    def _may(self, turn: Ticket, share: _TenantShare) -> bool:
+    def _may(self, ticket: Ticket, share: _TenantShare) -> bool:
         """Return whether a tenant may have a request at work beside what it has."""
-        return share.at_work + self._places(turn) <= self._most
+        return share.at_work + self._places(ticket) <= self._most
 
-    def _has_places(self, turn: Ticket, share: _TenantShare) -> bool:
+    def _has_places(self, ticket: Ticket, share: _TenantShare) -> bool:
         """Return whether a request may begin, as far as places go."""
-        return self._may(turn, share) and self.at_work + self._places(turn) <= self.capacity
+        return self._may(ticket, share) and self.at_work + self._places(ticket) <= self.capacity
 
     def _is_ready(self, share: _TenantShare) -> bool:
         """Return whether a tenant may begin what comes next of its own: else its narrow ones would keep its
         wide ones waiting for ever."""
-        waiting = [line for line in share.lines.values() if line.waiting]
+        waiting = [style_queue for style_queue in share.lines.values() if style_queue.waiting]
         if not waiting:  # its last one is just beginning
             return True
-        fitting = [line for line in waiting if self._fits(line.style)] or waiting
-        return self._may(min(fitting, key=lambda line: line.served).waiting[0], share)
+        fitting = [style_queue for style_queue in waiting if self._fits(style_queue.style)] or waiting
+        return self._may(min(fitting, key=lambda style_queue: style_queue.served).waiting[0], share)
 
     def _fits(self, style: str, leaving: Collection[str] = ()) -> bool:
         """Return whether a style fits the slots: it needs none, need not leave its own, or one is free."""
@@ -287,46 +296,56 @@ class FairQueue:
         return style not in leaving if style in self._taken else len(self._taken) < self.slots
 
     def _fitting(self, share: _TenantShare, leaving: Collection[str]) -> list[_StyleQueue]:
-        return [line for line in self._possible(share) if self._fits(line.style, leaving)]
+        return [
+            style_queue for style_queue in self._possible(share) if self._fits(style_queue.style, leaving)
+        ]
 
     def _possible(self, share: _TenantShare) -> list[_StyleQueue]:
         """Return the lines whose first request its tenant's places allow."""
         lines = share.lines.values()
-        return [line for line in lines if line.waiting and self._may(line.waiting[0], share)]
+        return [
+            style_queue
+            for style_queue in lines
+            if style_queue.waiting and self._may(style_queue.waiting[0], share)
+        ]
 
     def _entering(self, ready: list[_TenantShare]) -> list[tuple[_TenantShare, _StyleQueue]]:
         """Return the lines that wait for a slot."""
-        lines = [(share, line) for share in ready for line in self._possible(share)]
-        return [(share, line) for share, line in lines if line.style and line.style not in self._taken]
+        lines = [(share, style_queue) for share in ready for style_queue in self._possible(share)]
+        return [
+            (share, style_queue)
+            for share, style_queue in lines
+            if style_queue.style and style_queue.style not in self._taken
+        ]
 
     def _leaving(self, wanted: int) -> list[str]:
         """Return who must leave their slots: of the styles that had their time as many as others wait."""
         over_s = self._clock() - QUANTUM_S
         return [style for style, slot in self._taken.items() if slot.since_s <= over_s][:wanted]
 
-    def _begin(self, turn: Ticket, share: _TenantShare) -> None:
+    def _begin(self, ticket: Ticket, share: _TenantShare) -> None:
         self._present.served = max(self._present.served, share.served)
         for other in self._shares.values() if self.waiting else ():
             if other.waiting and not self._is_ready(other):
                 # It waits with all that one tenant may have: what others are served is nothing owed to it.
                 other.served = max(other.served, share.served)
-        share.served += turn.cost / turn.weight
-        turn.rank, turn.is_at_work, turn.places = share.at_work, True, self._places(turn)
-        share.at_work += turn.places
-        self.at_work += turn.places
-        if turn.overtook and turn.overtook == self._holds:
-            self._overtaking += turn.places
-        if self._held and self._held[2] is turn:
+        share.served += ticket.cost / ticket.weight
+        ticket.rank, ticket.is_at_work, ticket.places = share.at_work, True, self._places(ticket)
+        share.at_work += ticket.places
+        self.at_work += ticket.places
+        if ticket.overtook and ticket.overtook == self._holds:
+            self._overtaking += ticket.places
+        if self._held and self._held[2] is ticket:
             self._held = None
-        if turn.style:
-            self._take_slot(turn, share)
+        if ticket.style:
+            self._take_slot(ticket, share)
 
-    def _take_slot(self, turn: Ticket, share: _TenantShare) -> None:
-        slot = self._taken.get(turn.style)
+    def _take_slot(self, ticket: Ticket, share: _TenantShare) -> None:
+        slot = self._taken.get(ticket.style)
         if slot is None:
             self._present.slots_s = max(self._present.slots_s, share.slots_s)
-            share.slots_s += QUANTUM_S / turn.weight  # what it really was is known when it leaves
-            slot = self._taken[turn.style] = _Slot(share, turn.weight, self._clock())
+            share.slots_s += QUANTUM_S / ticket.weight  # what it really was is known when it leaves
+            slot = self._taken[ticket.style] = _Slot(share, ticket.weight, self._clock())
         slot.at_work += 1
 
     def _leave_slot(self, style: str) -> None:

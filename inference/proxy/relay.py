@@ -55,34 +55,34 @@ def new_request_id() -> str:
     return f"req_{token_hex(16)}"
 
 
-async def relay_request(gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> Answer:
+async def relay_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Answer:
     """Return the answer once its first bytes are there. Raises DomainError; then nothing is billed.
 
     A streamed answer whose client hangs up is stopped, and billed what the engine reported until then. One
     that isn't streamed runs to its end and is billed whole: the engine reports its count only there.
     """
-    passage = _ProxyRequest(gateway, caller, asked, request_id)
-    return await (passage.begun() if asked.stream else passage.whole())
+    proxy_request = _ProxyRequest(gateway, caller, parsed, request_id)
+    return await (proxy_request.begun() if parsed.stream else proxy_request.whole())
 
 
-async def count_tokens(gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> int:
+async def count_tokens(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> int:
     """Return a close upper bound of a prompt's tokens: its texts' own count and what a template adds.
 
     It is a request of no tokens to every limit: admitted, and settled with nothing used.
     """
-    passage = _ProxyRequest(gateway, caller, asked, request_id)
-    await passage.admit()
+    proxy_request = _ProxyRequest(gateway, caller, parsed, request_id)
+    await proxy_request.admit()
     try:
-        return min(await gateway.tokens.count(caller.tenant_id, asked), asked.prompt_bound())
+        return min(await gateway.tokens.count(caller.tenant_id, parsed), parsed.prompt_bound())
     finally:
-        await passage.settle("complete")
+        await proxy_request.settle("complete")
 
 
 class _ProxyRequest:
     """One request on its way: once admitted it is settled exactly once, whatever happens."""
 
-    def __init__(self, gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> None:
-        self._gateway, self._caller, self._asked, self._request_id = gateway, caller, asked, request_id
+    def __init__(self, gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> None:
+        self._gateway, self._caller, self._asked, self._request_id = gateway, caller, parsed, request_id
         self._usage = Usage()
         self._grant: Grant | None = None
         self._began_s = time.monotonic()
@@ -165,12 +165,12 @@ class _ProxyRequest:
         outcome, has_begun = "client_disconnect", False
         try:
             grant = await self.admit()
-            search = Failover(self._gateway, grant, self._asked.model)
+            failover = Failover(self._gateway, grant, self._asked.model)
             while True:
-                place, backend = await search.place()
-                turn, response = self._turn(place), None
+                place, backend = await failover.place()
+                ticket, response = self._turn(place), None
                 try:
-                    response = await self._sent(search, place, backend, turn)
+                    response = await self._sent(failover, place, backend, ticket)
                     if response is None:
                         continue
                     backend.answered(place.adapter)
@@ -184,10 +184,10 @@ class _ProxyRequest:
                     break
                 except (EngineUnavailable, RequestFailed, UnservableInput) as error:
                     failure = await self._diagnosed(place, backend, error)
-                    search.failed(place, failure, is_last=has_begun)
+                    failover.failed(place, failure, is_last=has_begun)
                     self._usage.forget()
                 finally:
-                    backend.turns.leave(turn)
+                    backend.queue.release(ticket)
                     if self._compilation:
                         self._compilation.release()
                     if response:
@@ -224,7 +224,9 @@ class _ProxyRequest:
                 engine=self._grant.engine if self._grant else "", outcome=outcome,
             )  # fmt: skip
 
-    async def _sent(self, search: Failover, place: Place, backend: Backend, turn: Ticket) -> Response | None:
+    async def _sent(
+        self, failover: Failover, place: Place, backend: Backend, ticket: Ticket
+    ) -> Response | None:
         """Return the answer once it has begun, or None where another place is the better choice by now.
 
         `leave` of the turn must follow, also after an error.
@@ -232,23 +234,23 @@ class _ProxyRequest:
         assert self._grant
         try:
             async with asyncio.timeout(None) as attempt:  # the search may end it
-                search.watch(attempt, turn)
+                failover.watch(attempt, ticket)
                 if self._asked.grammar:
                     await self._await_compilation(place)
-                await backend.turns.take(turn)
+                await backend.queue.acquire(ticket)
                 if not backend.lets_through(place.adapter):
                     return None  # its circuit has opened while this one waited
                 if self._compilation:
                     self._compilation.sent()
                 return await vllm.send_request(
-                    self._gateway.upstream, self._asked, self._grant, place, rank=turn.rank
+                    self._gateway.upstream, self._asked, self._grant, place, rank=ticket.rank
                 )
         except EngineBusy as error:
-            search.busy(place, error)
+            failover.busy(place, error)
         except TimeoutError:
-            await search.left(turn)
+            await failover.left(ticket)
         finally:
-            search.unwatch()
+            failover.unwatch()
         return None
 
     async def _await_compilation(self, place: Place) -> None:
@@ -260,7 +262,7 @@ class _ProxyRequest:
     async def _diagnosed(self, place: Place, backend: Backend, error: DomainError) -> DomainError:
         """Return what a failure means; that is found out for others, too, though this client may hang up."""
         diagnosing = diagnosis.diagnose(
-            self._gateway, place, backend, error, caller=self._caller, asked=self._asked,
+            self._gateway, place, backend, error, caller=self._caller, parsed=self._asked,
             request_id=self._request_id,
         )  # fmt: skip
         return await asyncio.shield(self._gateway.keep(diagnosing))

@@ -54,8 +54,8 @@ class Gateway:
         self.valkey = ValkeyClient(settings.VALKEY_URL)
         self.upstream = HttpClient()
         self.admission = self.valkey.script(scripts.ADMISSION)
-        self.claiming = self.valkey.script(scripts.CLAIM)
-        self.unclaiming = self.valkey.script(scripts.UNCLAIMING)
+        self.claiming = self.valkey.script(scripts.ACQUIRE_LOCK)
+        self.release_lock = self.valkey.script(scripts.RELEASE_LOCK)
         self.meter = Settlement(self.valkey)
         self.routing = Backends(settings.WEB_WORKERS)
         self.refusals = RefusalLimit(self.valkey)
@@ -78,7 +78,7 @@ class Gateway:
     async def __aenter__(self) -> Self:
         self.keep(_restart_forever(self._beat))
         self.keep(_restart_forever(self._watch))
-        self.keep(self._thaw_all())
+        self.keep(self._await_all_recoveries())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -120,7 +120,7 @@ class Gateway:
 
     async def check(self) -> None:
         """Return when Valkey answers: nothing else is needed to serve. Raises GateUnavailable."""
-        await self.valkey.ask("PING")
+        await self.valkey.execute("PING")
 
     def demand(self, version_id: str) -> None:
         """Have a version loaded, soon: asked for once, however many requests wait for it."""
@@ -172,23 +172,23 @@ class Gateway:
 
     async def _hold_claim(self, name: str) -> None:
         with suppress(GateUnavailable):
-            await self.valkey.ask("PEXPIRE", name, CLAIMED_FOR_MS)
+            await self.valkey.execute("PEXPIRE", name, CLAIMED_FOR_MS)
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
-        await self._thaw(valkey.shard(tenant_id))
+        await self._await_recovery(valkey.shard(tenant_id))
         await _run_in_thread(_publish, tenant_id, period)
 
-    async def _thaw(self, tag: str) -> None:
-        while left_ms := await self.meter.thaw(tag, grace_ms=GRACE_MS):  # noqa: ASYNC110 it is Valkey's clock
+    async def _await_recovery(self, tag: str) -> None:
+        while left_ms := await self.meter.recovery_grace(tag, grace_ms=GRACE_MS):  # noqa: ASYNC110 it is Valkey's clock
             await asyncio.sleep(left_ms / 1000)
 
-    async def _thaw_all(self) -> None:
+    async def _await_all_recoveries(self) -> None:
         """Begin the grace of a fresh Valkey now, not with the first request."""
         with suppress(GateUnavailable):
-            await asyncio.gather(*map(self._thaw, valkey.tags()))
+            await asyncio.gather(*map(self._await_recovery, valkey.tags()))
 
     async def _find(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
-        written = await self.valkey.ask("GET", valkey.owner_key(digest))
+        written = await self.valkey.execute("GET", valkey.owner_key(digest))
         if written:
             tenant, key = written.split(":", 1)
             owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))

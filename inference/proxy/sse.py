@@ -32,8 +32,8 @@ INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 class EventStream:
     """Turns the engine's bytes into the client's, and keeps the count in `usage`."""
 
-    def __init__(self, asked: ParsedRequest, route: Route, place: Place, usage: Usage) -> None:
-        self._asked, self._route, self._place, self._usage = asked, route, place, usage
+    def __init__(self, parsed: ParsedRequest, route: Route, place: Place, usage: Usage) -> None:
+        self._asked, self._route, self._place, self._usage = parsed, route, place, usage
         self._internal, self._public = (
             b'"model":' + json.dumps(name, ensure_ascii=False).encode() for name in (place.model, route.name)
         )

@@ -16,13 +16,13 @@ from inference.wire.valkey_client import ValkeyClient
 SUSPECT_FOR_S = 300
 
 
-def fingerprint(asked: ParsedRequest) -> str:
+def fingerprint(parsed: ParsedRequest) -> str:
     """Return what is the same each time when a request is sent again: all of it that reaches an engine."""
-    what = orjson.dumps((asked.kind, asked.model, asked.fields))
+    what = orjson.dumps((parsed.kind, parsed.model, parsed.fields))
     return blake2b(what, digest_size=16).hexdigest()
 
 
-async def suspect(valkey: ValkeyClient, caller: Caller, asked: ParsedRequest) -> None:
+async def suspect(valkey: ValkeyClient, caller: Caller, parsed: ParsedRequest) -> None:
     """Have a request refused for a while. Raises GateUnavailable."""
-    key = caller.names.suspect + fingerprint(asked)
-    await valkey.ask("SET", key, "1", "EX", SUSPECT_FOR_S)
+    key = caller.names.suspect + fingerprint(parsed)
+    await valkey.execute("SET", key, "1", "EX", SUSPECT_FOR_S)

@@ -54,7 +54,7 @@ INSIDE = re.compile(
 
 
 async def send_request(
-    upstream: HttpClient, asked: ParsedRequest, grant: Grant, place: Place, *, rank: int
+    upstream: HttpClient, parsed: ParsedRequest, grant: Grant, place: Place, *, rank: int
 ) -> Response:
     """Return vLLM's answer once it has begun. Of prompts that wait it reads that of lowest rank first.
 
@@ -62,21 +62,21 @@ async def send_request(
     EngineUnavailable: EngineBroke when it broke off with this request in its hands, AdapterAbsent when it
     does not know the adapter (any more).
     """
-    body = asked.fields | {
-        "model": place.model, "max_tokens": grant.output_tokens, "stream": asked.stream,
+    body = parsed.fields | {
+        "model": place.model, "max_tokens": grant.output_tokens, "stream": parsed.stream,
         "cache_salt": _salt(grant.caller.tenant_id), "priority": rank,
     }  # fmt: skip
     if "min_tokens" in body:  # the plan may have cut the answer below it
         body["min_tokens"] = min(body["min_tokens"], grant.output_tokens)
-    if asked.stream:
+    if parsed.stream:
         # Every chunk carries the running usage, so that a hang-up is billed what was made.
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
     headers = f"{request_headers()}x-request-id: {grant.request_id}\r\n"
-    response = await upstream.post(place.url, PATHS[asked.kind], headers, orjson.dumps(body))
+    response = await upstream.post(place.url, PATHS[parsed.kind], headers, orjson.dumps(body))
     if response.status == 200:
         return response
     try:
-        raise refusal(response.status, await response.read(), asked, grant.route, place)
+        raise refusal(response.status, await response.read(), parsed, grant.route, place)
     finally:
         response.close()
 
@@ -93,7 +93,7 @@ def _salt(tenant_id: UUID) -> str:
     return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]
 
 
-def refusal(status: int, body: bytes, asked: ParsedRequest, route: Route, place: Place) -> DomainError:
+def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route, place: Place) -> DomainError:
     """Return our error for vLLM's: its own may carry disk paths and internal names.
 
     A complete 5xx is a fault of the request that got it, else one request could speak for the whole engine;
@@ -112,8 +112,8 @@ def refusal(status: int, body: bytes, asked: ParsedRequest, route: Route, place:
     except (ValueError, KeyError, TypeError):
         return BadRequest("The model server refused the request.")
     if "maximum context length" in message or "max_model_len" in message:
-        return ContextTooLong(max_model_len=route.max_model_len, param=asked.prompt_field)
-    return BadRequest(_public_words(message.replace(place.model, asked.model), param), param=param)
+        return ContextTooLong(max_model_len=route.max_model_len, param=parsed.prompt_field)
+    return BadRequest(_public_words(message.replace(place.model, parsed.model), param), param=param)
 
 
 def _public_words(message: str, param: str | None) -> str:
@@ -137,8 +137,8 @@ def _system_fingerprint(base_model: str, sha256: str) -> str:
 class WholeAnswer:
     """Turns the engine's JSON into the client's, at its end, and keeps the count in `usage`."""
 
-    def __init__(self, asked: ParsedRequest, route: Route, usage: Usage) -> None:
-        self._asked, self._route, self._usage = asked, route, usage
+    def __init__(self, parsed: ParsedRequest, route: Route, usage: Usage) -> None:
+        self._asked, self._route, self._usage = parsed, route, usage
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> bytes:

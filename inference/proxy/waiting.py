@@ -55,17 +55,17 @@ WAITING_MAX_BYTES_PER_TENANT = 16 * 1024 * 1024
 BREAKS_MAX = 2  # of engines with one request in their hands: what it asks may be what breaks them
 
 
-async def admit_request(gateway: Gateway, caller: Caller, asked: ParsedRequest, request_id: str) -> Grant:
+async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Grant:
     """Return a grant, after a wait if the style is on its way. Raises DomainError; then nothing is held."""
-    prompt, period = asked.prompt_bound(), months.current()
-    least = min(prompt, min_tokens(asked, gateway.longest_token))
+    prompt, period = parsed.prompt_bound(), months.current()
+    least = min(prompt, min_tokens(parsed, gateway.longest_token))
     warm = exact = False
-    load_until_s, mark = 0.0, fingerprint(asked)
+    load_until_s, mark = 0.0, fingerprint(parsed)
     while True:
         try:
             grant = await admit(
-                gateway.admission, caller, request_id=request_id, model=asked.model, user=asked.user,
-                prompt=prompt, least=least, exact=exact, output=asked.output_tokens, choices=asked.choices,
+                gateway.admission, caller, request_id=request_id, model=parsed.model, user=parsed.user,
+                prompt=prompt, least=least, exact=exact, output=parsed.output_tokens, choices=parsed.choices,
                 period=period, fingerprint=mark,
             )  # fmt: skip
         except CacheMiss as error:
@@ -75,18 +75,18 @@ async def admit_request(gateway: Gateway, caller: Caller, asked: ParsedRequest, 
             warm = True
         except AdapterNotLoaded as loading:
             load_until_s = load_until_s or time.monotonic() + LOAD_PATIENCE_S
-            await _load(gateway, caller, asked, loading, until_s=load_until_s)
+            await _load(gateway, caller, parsed, loading, until_s=load_until_s)
         except PeriodRollover as error:
             period = period_at(error.now_ms)
         except ContextTooLong as error:
-            error.facts["param"] = asked.prompt_field
+            error.facts["param"] = parsed.prompt_field
             raise
         except Limited as error:
             error.facts["is_counted"] = exact
             raise
         except PromptEstimateTooHigh:
             # The byte bound is crude; where it matters, the base model's own tokenizer decides.
-            prompt, exact = min(prompt, await gateway.tokens.count(caller.tenant_id, asked)), True
+            prompt, exact = min(prompt, await gateway.tokens.count(caller.tenant_id, parsed)), True
             least = min(prompt, least)
         else:
             grant.state = "loading" if load_until_s else None
@@ -94,18 +94,18 @@ async def admit_request(gateway: Gateway, caller: Caller, asked: ParsedRequest, 
 
 
 async def _load(
-    gateway: Gateway, caller: Caller, asked: ParsedRequest, loading: AdapterNotLoaded, *, until_s: float
+    gateway: Gateway, caller: Caller, parsed: ParsedRequest, loading: AdapterNotLoaded, *, until_s: float
 ) -> None:
     """Have a style loaded; return once its name leads anywhere else. Raises StyleLoading after a while."""
     route: Route | None = loading.route
-    with _waiting(gateway, caller.tenant_id, asked.body_bytes):
+    with _waiting(gateway, caller.tenant_id, parsed.body_bytes):
         while route and not route.places:
             if time.monotonic() >= until_s:
-                raise StyleLoading(model=asked.model, retry_s=5, adapter_state="loading")
+                raise StyleLoading(model=parsed.model, retry_s=5, adapter_state="loading")
             gateway.demand(route.version_id)
             await asyncio.sleep(LOOK_EVERY_S)
             with suppress(GateUnavailable):
-                written = await gateway.valkey.ask("HGET", caller.names.styles, loading.field)
+                written = await gateway.valkey.execute("HGET", caller.names.styles, loading.field)
                 route = read_route(written) if written else None
 
 
@@ -178,32 +178,32 @@ class Failover:
         if not self._has_healthy(self._route, without=self._failed):
             raise error
 
-    async def left(self, turn: Ticket) -> None:
+    async def left(self, ticket: Ticket) -> None:
         """Note that an attempt was ended since its engine isn't healthy; raises where `failed` would."""
-        if turn.is_at_work:
+        if ticket.is_at_work:
             self._count_break()
-        await self.look_again()
+        await self.refresh_route()
 
-    def watch(self, attempt: asyncio.Timeout, turn: Ticket) -> None:
+    def watch(self, attempt: asyncio.Timeout, ticket: Ticket) -> None:
         """Let an attempt be ended, until `unwatch`, when its engine isn't healthy any more and another is."""
-        self._attempt, self._turn = attempt, turn
-        self._gateway.unanswered[self._grant.request_id] = self._look_around
+        self._attempt, self._turn = attempt, ticket
+        self._gateway.unanswered[self._grant.request_id] = self._recheck_health
 
     def unwatch(self) -> None:
         """Leave the attempt alone."""
         self._gateway.unanswered.pop(self._grant.request_id, None)
 
-    async def look_again(self) -> None:
+    async def refresh_route(self) -> None:
         """Read, if Valkey answers, where the name leads now. Raises UnknownModel when it leads nowhere."""
         with suppress(GateUnavailable):
-            await self._look_again()
+            await self._refresh_route()
 
     def _count_break(self) -> None:
         self._breaks += 1
         if self._breaks >= BREAKS_MAX:
             raise EngineDied(minutes=SUSPECT_FOR_S // 60)
 
-    async def _look_around(self) -> None:
+    async def _recheck_health(self) -> None:
         with suppress(GateUnavailable, UnknownModel):
             if not (written := await self._written()):
                 return
@@ -229,9 +229,9 @@ class Failover:
         await asyncio.sleep(LOOK_EVERY_S)
         self._gateway.demand(self._route.version_id)  # none of its engines answers: another one may take it
         self._failed.clear()
-        await self.look_again()
+        await self.refresh_route()
 
-    async def _look_again(self) -> None:
+    async def _refresh_route(self) -> None:
         if not (written := await self._written()):
             return
         self._route = read_route(written)
@@ -247,10 +247,13 @@ class Failover:
         None when Valkey forgot all names. Raises UnknownModel when it forgot this one alone.
         """
         names, field = self._grant.caller.names, self._grant.field
-        asking = self._gateway.valkey.ask("HMGET", names.styles, field, self._model, BASE)
-        *led, base = await asking
-        led = [written for written in led if written]
-        if base and not led:
+        asking = self._gateway.valkey.execute("HMGET", names.styles, field, self._model, BASE)
+        *base_route, base = await asking
+        base_route = [written for written in base_route if written]
+        if base and not base_route:
             raise UnknownModel(model=self._model, param="model")
         # A canary's callers wait for it only where the live version is on its way, too.
-        return next((written for written in led if read_route(written).places), led[0] if led else None)
+        return next(
+            (written for written in base_route if read_route(written).places),
+            base_route[0] if base_route else None,
+        )

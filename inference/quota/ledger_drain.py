@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 from foundation import valkey
 from inference.contract.route import read_route
 from inference.quota.admission import read_prices
-from inference.quota.scripts import FORGETTING, REBUILDING
+from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from tenants.public import Event, record_events, usage_of
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
@@ -51,7 +51,7 @@ def prune_consumers(client: Store) -> int:
 
     What they had taken was taken over first: one that still has something stays.
     """
-    script = client.register_script(FORGETTING)
+    script = client.register_script(PRUNE_CONSUMERS)
     return sum(script([valkey.stream_of(tag)], [GROUP, DEAD_AFTER_MS]) for tag in valkey.tags())
 
 
@@ -60,7 +60,7 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
 
     Raises TimeoutError when the tenant's requests in flight end one after the other all the while.
     """
-    script = client.register_script(REBUILDING)
+    script = client.register_script(REBUILD_COUNTERS)
     names = [valkey.account_key(tenant_id, period), valkey.stream_of(valkey.shard(tenant_id))]
     for _ in range(REBUILDS):
         last, known = _known(client, tenant_id, period)

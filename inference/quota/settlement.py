@@ -12,7 +12,7 @@ from foundation import months, valkey
 from inference import telemetry
 from inference.contract.usage import Usage
 from inference.quota.admission import LEASE_MS, Grant, read_prices
-from inference.quota.scripts import EXTENSION, RESTORING, SETTLEMENT, THAWING
+from inference.quota.scripts import EXTEND_LEASE, RECOVERY_GRACE, RESTORE_HOLD, SETTLEMENT
 from inference.wire.valkey_client import ValkeyClient
 from tenants.public import cost_nanousd
 
@@ -27,8 +27,8 @@ class Settlement:
 
     def __init__(self, client: ValkeyClient) -> None:
         self._client = client
-        self._settlement, self._extension = client.script(SETTLEMENT), client.script(EXTENSION)
-        self._restoring, self._thawing = client.script(RESTORING), client.script(THAWING)
+        self._settlement, self._extend_lease = client.script(SETTLEMENT), client.script(EXTEND_LEASE)
+        self._restore_hold, self._recovery_grace = client.script(RESTORE_HOLD), client.script(RECOVERY_GRACE)
 
     async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
         """Release the hold and append the usage event, at most once; without tokens nothing is billed.
@@ -57,21 +57,21 @@ class Settlement:
         """Extend the lease and store the running usage; return False when the hold is gone."""
         names = grant.caller.names
         return bool(
-            await self._extension((names.hold + grant.request_id, names.leases), _running(grant, usage))
+            await self._extend_lease((names.hold + grant.request_id, names.leases), _running(grant, usage))
         )
 
     async def restore(self, grant: Grant, usage: Usage) -> None:
         """Put back the hold of a request in flight, after a flush."""
         names = grant.caller.names
-        await self._restoring(
+        await self._restore_hold(
             (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket),
             (*_running(grant, usage), names.key, grant.period, grant.hold_tokens, grant.hold_nanousd,
              grant.admitted_ms, _written(grant), grant.sequences),
         )  # fmt: skip
 
-    async def thaw(self, tag: str, *, grace_ms: int) -> int:
+    async def recovery_grace(self, tag: str, *, grace_ms: int) -> int:
         """Return how many milliseconds are left until every gateway has put its holds back; 0: whole."""
-        return int(await self._thawing((valkey.epoch_key(tag),), (grace_ms,)))
+        return int(await self._recovery_grace((valkey.epoch_key(tag),), (grace_ms,)))
 
     async def _tell(self, grant: Grant, usage: Usage, cost: int, outcome: str) -> None:
         names = grant.caller.names
@@ -81,7 +81,9 @@ class Settlement:
             "prices": _written(grant), "prompt": usage.prompt, "cached": usage.cached,
             "completion": usage.completion, "cost": cost, "finish": usage.finish_reason, "outcome": outcome,
         }  # fmt: skip
-        await self._client.ask("XADD", names.stream, "*", *(word for pair in fields.items() for word in pair))
+        await self._client.execute(
+            "XADD", names.stream, "*", *(word for pair in fields.items() for word in pair)
+        )
 
 
 def _running(grant: Grant, usage: Usage) -> tuple[str | int, ...]:

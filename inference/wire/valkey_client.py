@@ -35,13 +35,13 @@ class ValkeyClient:
         self._wire: _Connection | None = None
         self._opening: asyncio.Task[_Connection] | None = None
 
-    async def ask(self, *words: Arg) -> Any:
+    async def execute(self, *args: Arg) -> Any:
         """Return Valkey's answer to one command: text, a number, a list, or None."""
         try:
             wire = self._wire
             if wire is None or wire.is_broken:
                 wire = await self._opened()
-            return await wire.ask(_packed(*words))
+            return await wire.execute(_packed(*args))
         except NoScriptError:
             raise
         except (RedisError, OSError) as error:
@@ -96,9 +96,9 @@ class ValkeyClient:
 
     async def _introduce(self, wire: "_Connection") -> None:
         if password := self._address.get("password"):
-            await wire.ask(_packed("AUTH", self._address.get("username") or "default", password))
+            await wire.execute(_packed("AUTH", self._address.get("username") or "default", password))
         if database := self._address.get("db"):
-            await wire.ask(_packed("SELECT", database))
+            await wire.execute(_packed("SELECT", database))
 
 
 class Script:
@@ -111,9 +111,9 @@ class Script:
     async def __call__(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> Any:
         """Return what the script returns."""
         try:
-            return await self._valkey.ask("EVALSHA", self._hash, len(keys), *keys, *args)
+            return await self._valkey.execute("EVALSHA", self._hash, len(keys), *keys, *args)
         except NoScriptError:
-            return await self._valkey.ask("EVAL", self._source, len(keys), *keys, *args)
+            return await self._valkey.execute("EVAL", self._source, len(keys), *keys, *args)
 
 
 class _Connection(asyncio.Protocol):
@@ -129,7 +129,7 @@ class _Connection(asyncio.Protocol):
         self.is_broken = False
         self.gone = asyncio.Event()
 
-    def ask(self, packed: bytes) -> asyncio.Future[Any]:
+    def execute(self, packed: bytes) -> asyncio.Future[Any]:
         if self.is_broken:
             raise ConnectionError("Valkey broke off.")
         future = self._loop.create_future()
@@ -176,8 +176,8 @@ class _Connection(asyncio.Protocol):
             self._watch = self._loop.call_later(1, self._look)
 
 
-def _packed(*words: Arg) -> bytes:
-    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub wants exactly one word
+def _packed(*args: Arg) -> bytes:
+    packed: bytes = hiredis.pack_command(args)  # type: ignore[arg-type]  # its stub wants exactly one word
     return packed
 
 

@@ -81,7 +81,7 @@ def leases_key(tag: str) -> str:
 
 
 def epoch_key(tag: str) -> str:
-    """String of one shard: `whole` when no hold can be missing; absent after a flush (`thawing.lua`)."""
+    """String of one shard: `whole` if no hold can be missing; absent after a flush (`recovery_grace.lua`)."""
     return f"{tag}:epoch"
 
 

@@ -1,7 +1,7 @@
 """Which tenants' copies in Valkey are behind the rows.
 
-As in Kubernetes, `generation` counts changes and `observed_generation` is the last one that was published: a copy
-is stale while it is lower.
+As in Kubernetes, `generation` counts changes and `observed_generation` is the last one that was published: a
+copy is stale while it is lower.
 """
 
 from collections.abc import Iterable

@@ -42,7 +42,7 @@ KEY_LIMITS = (
     "parallel_requests",
 )
 
-PUBLISHING = (Path(__file__).parent / "publishing.lua").read_text()
+PUBLISH_SNAPSHOT = (Path(__file__).parent / "publish_snapshot.lua").read_text()
 FOR_EVER = -1  # a TTL, in Valkey's words
 SCANNED = 1000
 ACCOUNTS_KEPT = timedelta(days=92)
@@ -102,7 +102,7 @@ def _write(tenant: Tenant) -> None:
     limits = json.dumps(_limits(tenant, plans.limits_of(tenant, now)))
     keys = [json.dumps(_key(key)) for key in rows]
     kept_ms = int(DEAD_KEYS_KEPT.total_seconds() * 1000)
-    if not client.register_script(PUBLISHING)(names, [tenant.generation, ends, kept_ms, limits, *keys]):
+    if not client.register_script(PUBLISH_SNAPSHOT)(names, [tenant.generation, ends, kept_ms, limits, *keys]):
         return
     pipeline = client.pipeline(transaction=False)
     for key in rows:

@@ -61,7 +61,7 @@ class FakeEngine:
         self.may_begin: asyncio.Event | None = None  # streams wait for it after their head
         self.error_event: dict | None = None
         self.health = 200
-        self.asked: list[dict] = []
+        self.parsed: list[dict] = []
         self.written = 0
         self.hung_up = asyncio.Event()
 
@@ -89,7 +89,7 @@ class FakeEngine:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        self.asked.append(body)
+        self.parsed.append(body)
         if self.aborts:
             request.transport.abort()
             return web.Response()

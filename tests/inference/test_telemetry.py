@@ -52,9 +52,9 @@ def lines(caplog):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_new_grammar_is_a_line_with_what_it_took(engine, account, ask, lines, stream):
-    asked = {"structured_outputs": {"choice": ["a", "b"]}, "stream": stream}
-    request = await ask(**asked)
-    await ask(**asked)
+    parsed = {"structured_outputs": {"choice": ["a", "b"]}, "stream": stream}
+    request = await ask(**parsed)
+    await ask(**parsed)
     await ask()
     [line] = lines("grammar_compiled")
     assert (line["request"], line["tenant"], line["engine"]) == (request, str(account.tenant), "engine-1")
@@ -96,8 +96,8 @@ async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, line
 
 async def _admitted(gateway, account):
     body = {"model": "poetry", "messages": [{"role": "user", "content": "x"}]}
-    asked = parse_request("chat", json.dumps(body).encode())
-    return await admit_request(gateway, account.caller, asked, new_request_id())
+    parsed = parse_request("chat", json.dumps(body).encode())
+    return await admit_request(gateway, account.caller, parsed, new_request_id())
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -108,7 +108,7 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
     engine.hangs = True
     asking = asyncio.create_task(ask(stream=stream))
     async with asyncio.timeout(5):
-        while len(engine.asked) < 2:  # noqa: ASYNC110 it is another task's
+        while len(engine.parsed) < 2:  # noqa: ASYNC110 it is another task's
             await asyncio.sleep(0.01)
     asking.cancel()
     await asyncio.wait({asking})

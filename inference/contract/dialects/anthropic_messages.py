@@ -39,10 +39,10 @@ OVERLOADED = 529  # Anthropic's own status for what is a 503 elsewhere
 
 def parse_messages(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
-    asked = as_chat(body, _chat, table=fields.MESSAGES, names=NAMES)
-    if not asked.output_tokens:
+    parsed = as_chat(body, _chat, table=fields.MESSAGES, names=NAMES)
+    if not parsed.output_tokens:
         raise BadRequest("You must say in `max_tokens` how long the answer may be.", param="max_tokens")
-    return asked
+    return parsed
 
 
 def parse_count_tokens(body: bytes) -> ParsedRequest:

@@ -75,15 +75,15 @@ def as_chat(
     except orjson.JSONEncodeError:  # orjson reads deeper than it writes
         raise BadRequest("The body is nested too deeply.") from None
     try:
-        asked = requests.parse_request("chat", chat_body)
+        parsed = requests.parse_request("chat", chat_body)
     except BadRequest as error:
         ours = str(error.facts.get("param") or "")
         theirs = names.get(ours, ours)
         raise BadRequest(error.message.replace(f"`{ours}`", f"`{theirs}`"), param=theirs or None) from None
-    asked.body_bytes = max(len(body), len(chat_body))
-    asked.prompt_field = names.get(asked.prompt_field, asked.prompt_field)
-    asked.include_usage = asked.is_translated = True
-    return asked
+    parsed.body_bytes = max(len(body), len(chat_body))
+    parsed.prompt_field = names.get(parsed.prompt_field, parsed.prompt_field)
+    parsed.include_usage = parsed.is_translated = True
+    return parsed
 
 
 def objects(value: object, place: str) -> list[dict[str, Any]]:

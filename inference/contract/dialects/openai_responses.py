@@ -72,12 +72,12 @@ def _chat(raw: dict[str, Any]) -> dict[str, Any]:
     return chat | {"max_tokens": raw.get("max_output_tokens")} | _tools(raw) | _format(raw)
 
 
-def _messages(asked: object) -> list[dict[str, Any]]:
+def _messages(parsed: object) -> list[dict[str, Any]]:
     """Return the input as chat's messages; calls that follow each other or a message are one with it."""
-    if isinstance(asked, str):
-        return [{"role": "user", "content": asked}]
+    if isinstance(parsed, str):
+        return [{"role": "user", "content": parsed}]
     messages: list[dict[str, Any]] = []
-    for index, item in enumerate(objects(asked, "input")):
+    for index, item in enumerate(objects(parsed, "input")):
         place, kind = f"input[{index}]", item.get("type") or "message"
         if kind == "message":
             messages.append(_message(item, place))
@@ -161,7 +161,7 @@ class _Telling:
     """A response as far as the client was told: its items, of which the last may be open."""
 
     request_id: str
-    asked: dict[str, Any]
+    parsed: dict[str, Any]
     chat: dict[str, Any] = field(default_factory=dict)
     items: list[dict[str, Any]] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)  # of the open item's text or arguments
@@ -193,7 +193,7 @@ class _Telling:
         """Return the response as it stands."""
         cut = {"reason": "max_output_tokens"} if self.status == "incomplete" else None
         echoed = {
-            name: default if self.asked.get(name) is None else self.asked[name]
+            name: default if self.parsed.get(name) is None else self.parsed[name]
             for name, default in ECHOED.items()
         }
         return echoed | {

@@ -27,12 +27,12 @@ ENGINES = (1, 2, 3)
 def worlds(draw: st.DrawFn) -> tuple[list[Candidate], list[EngineCapacity]]:
     """Draw engines, and versions of any standing that are on some of them, more than may be."""
     sizes = draw(st.lists(st.integers(0, 12), min_size=1, max_size=3))
-    rooms = [
+    capacities = [
         EngineCapacity(n, s, draw(st.booleans()), draw(st.booleans()))
         for n, s in zip(ENGINES, sizes, strict=False)
     ]
-    names = st.sampled_from([room.engine for room in rooms])
-    claim = st.builds(
+    names = st.sampled_from([capacity.engine for capacity in capacities])
+    candidate = st.builds(
         Candidate,
         version=st.uuids(),
         is_asked=st.booleans(),
@@ -42,20 +42,22 @@ def worlds(draw: st.DrawFn) -> tuple[list[Candidate], list[EngineCapacity]]:
         fits=st.frozensets(names),
         places=st.dictionaries(names, st.booleans()),
     )
-    return draw(st.lists(claim, max_size=25, unique_by=lambda one: one.version)), rooms
+    return draw(st.lists(candidate, max_size=25, unique_by=lambda one: one.version)), capacities
 
 
-def after(claims: list[Candidate], wanted: dict[int, set[UUID]], *, loaded: bool = True) -> list[Candidate]:
+def after(
+    candidates: list[Candidate], wanted: dict[int, set[UUID]], *, loaded: bool = True
+) -> list[Candidate]:
     """Return the same versions once the plan is carried out."""
     return [
         Candidate(
             **vars(one) | {"places": {e: loaded for e, on_it in wanted.items() if one.version in on_it}}
         )
-        for one in claims
+        for one in candidates
     ]
 
 
-def claims(count: int, *, on: int = 0, **facts: object) -> list[Candidate]:
+def candidates(count: int, *, on: int = 0, **facts: object) -> list[Candidate]:
     defaults = {
         "is_asked": False, "answers": True, "used_at": BEGAN, "a_minute": 0.0, "fits": frozenset(ENGINES),
         "places": {on: True} if on else {},
@@ -63,10 +65,10 @@ def claims(count: int, *, on: int = 0, **facts: object) -> list[Candidate]:
     return [Candidate(version=uuid4(), **{**defaults, **facts}) for _ in range(count)]
 
 
-def settled(them: list[Candidate], rooms: list[EngineCapacity], *, rounds: int = 40) -> list[Candidate]:
+def settled(them: list[Candidate], capacities: list[EngineCapacity], *, rounds: int = 40) -> list[Candidate]:
     """Return the versions when planning again changes nothing more."""
     for _ in range(rounds):
-        wanted = plan_placements(them, rooms)
+        wanted = plan_placements(them, capacities)
         moved = after(them, wanted)
         if [one.places for one in moved] == [one.places for one in them]:
             return them
@@ -76,37 +78,41 @@ def settled(them: list[Candidate], rooms: list[EngineCapacity], *, rounds: int =
 
 @given(worlds())
 def test_an_engine_never_holds_more_than_it_takes_nor_what_does_not_fit(world):
-    them, rooms = world
-    wanted = plan_placements(them, rooms)
-    for room in (room for room in rooms if room.is_open):
-        assert len(wanted[room.engine]) <= room.size
-        assert all(room.engine in one.fits for one in them if one.version in wanted[room.engine])
+    them, capacities = world
+    wanted = plan_placements(them, capacities)
+    for capacity in (capacity for capacity in capacities if capacity.is_open):
+        assert len(wanted[capacity.engine]) <= capacity.size
+        assert all(capacity.engine in one.fits for one in them if one.version in wanted[capacity.engine])
 
 
 @given(worlds())
 def test_what_may_be_somewhere_is_while_there_is_room_and_nobody_is_in_for_a_lesser_one(world):
-    them, rooms = world
-    wanted = plan_placements(them, rooms)
-    open_ = [room for room in rooms if room.is_open]
-    placed = set().union(*(wanted[room.engine] for room in open_))
+    them, capacities = world
+    wanted = plan_placements(them, capacities)
+    open_ = [capacity for capacity in capacities if capacity.is_open]
+    placed = set().union(*(wanted[capacity.engine] for capacity in open_))
     for one in (one for one in them if one.version not in placed):
-        for room in (room for room in open_ if room.engine in one.fits):
-            others = [other for other in them if other.version in wanted[room.engine]]
-            assert len(others) == room.size
-            assert all(other.standing > one.standing for other in others)
+        for capacity in (capacity for capacity in open_ if capacity.engine in one.fits):
+            others = [other for other in them if other.version in wanted[capacity.engine]]
+            assert len(others) == capacity.size
+            assert all(other.priority > one.priority for other in others)
 
 
 @settings(max_examples=300)
 @given(worlds())
 def test_once_carried_out_a_plan_comes_to_rest(world):
-    them, rooms = world
-    settled(them, [EngineCapacity(room.engine, room.size, room.is_open) for room in rooms])
+    them, capacities = world
+    settled(
+        them, [EngineCapacity(capacity.engine, capacity.size, capacity.is_open) for capacity in capacities]
+    )
 
 
 @given(worlds())
 def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(world):
-    them, rooms = world
-    roomy = [EngineCapacity(room.engine, 100, room.is_open, room.is_healthy) for room in rooms]
+    them, capacities = world
+    roomy = [
+        EngineCapacity(capacity.engine, 100, capacity.is_open, capacity.is_healthy) for capacity in capacities
+    ]
     wanted = plan_placements(them, roomy)
     for one in them:
         kept = [e for e, answers in one.places.items() if answers and one.version in wanted[e]]
@@ -116,13 +122,13 @@ def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(wo
         assert kept or not held
 
 
-def is_open(rooms: list[EngineCapacity], engine: int) -> bool:
-    return next(room.is_open for room in rooms if room.engine == engine)
+def is_open(capacities: list[EngineCapacity], engine: int) -> bool:
+    return next(capacity.is_open for capacity in capacities if capacity.engine == engine)
 
 
 def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
     two = [EngineCapacity(1, 1000), EngineCapacity(2, 1000)]
-    them = settled(claims(100), two)
+    them = settled(candidates(100), two)
     counts = [sum(e in one.places for one in them) for e in (1, 2)]
     assert counts == [50, 50]
     them = settled(them, [*two, EngineCapacity(3, 1000)])
@@ -132,44 +138,44 @@ def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
 
 
 def test_a_hot_style_is_on_as_many_engines_as_it_takes_and_leaves_them_only_when_it_is_clearly_colder():
-    rooms = [EngineCapacity(name, 100) for name in ENGINES]
-    quiet = claims(20, a_minute=BUSY_A_MINUTE / 2)
-    [hot] = claims(1, a_minute=BUSY_A_MINUTE * 20)  # two thirds of all: two of three engines
-    *_, hot = settled([*quiet, hot], rooms)
+    capacities = [EngineCapacity(name, 100) for name in ENGINES]
+    quiet = candidates(20, a_minute=BUSY_A_MINUTE / 2)
+    [hot] = candidates(1, a_minute=BUSY_A_MINUTE * 20)  # two thirds of all: two of three engines
+    *_, hot = settled([*quiet, hot], capacities)
     assert len(hot.places) == 2
     cooler = Candidate(**vars(hot) | {"a_minute": BUSY_A_MINUTE * 4})  # a little less than one engine's share
-    *_, cooler = settled([*quiet, cooler], rooms)
+    *_, cooler = settled([*quiet, cooler], capacities)
     assert len(cooler.places) == 2
     cold = Candidate(**vars(hot) | {"a_minute": 1.0})
-    *_, cold = settled([*quiet, cold], rooms)
+    *_, cold = settled([*quiet, cold], capacities)
     assert len(cold.places) == 1
 
 
 def test_a_draining_engine_is_left_once_others_answer():
-    them = claims(10, on=1)
-    rooms = [EngineCapacity(1, 100, is_open=False), EngineCapacity(2, 100)]
-    wanted = plan_placements(them, rooms)
+    them = candidates(10, on=1)
+    capacities = [EngineCapacity(1, 100, is_open=False), EngineCapacity(2, 100)]
+    wanted = plan_placements(them, capacities)
     assert wanted[1] == wanted[2] == {one.version for one in them}
     on_their_way = [Candidate(**vars(one) | {"places": {1: True, 2: False}}) for one in them]
-    assert plan_placements(on_their_way, rooms) == wanted
-    assert plan_placements(after(them, wanted), rooms)[1] == set()
-    assert plan_placements(them, rooms[:1])[1] == {one.version for one in them}  # nowhere else to go
+    assert plan_placements(on_their_way, capacities) == wanted
+    assert plan_placements(after(them, wanted), capacities)[1] == set()
+    assert plan_placements(them, capacities[:1])[1] == {one.version for one in them}  # nowhere else to go
 
 
 def test_what_is_asked_for_replaces_what_was_used_longest_ago_and_the_rest_stays():
-    old = claims(3, on=1)
-    new = claims(2, on=1, used_at=BEGAN + timedelta(hours=1))
-    cold = claims(4, used_at=BEGAN + timedelta(days=1))
-    room = [EngineCapacity(1, 5)]
-    assert plan_placements([*old, *new, *cold], room)[1] == {one.version for one in (*old, *new)}
-    [asked] = claims(1, is_asked=True)
-    wanted = plan_placements([*old, *new, *cold, asked], room)[1]
+    old = candidates(3, on=1)
+    new = candidates(2, on=1, used_at=BEGAN + timedelta(hours=1))
+    cold = candidates(4, used_at=BEGAN + timedelta(days=1))
+    capacity = [EngineCapacity(1, 5)]
+    assert plan_placements([*old, *new, *cold], capacity)[1] == {one.version for one in (*old, *new)}
+    [asked] = candidates(1, is_asked=True)
+    wanted = plan_placements([*old, *new, *cold, asked], capacity)[1]
     assert wanted > {asked.version, *(one.version for one in new)}
     assert len(wanted) == 5
 
 
 def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
-    [asked] = claims(1, is_asked=True, places={1: False})
+    [asked] = candidates(1, is_asked=True, places={1: False})
     wanted = plan_placements([asked], [EngineCapacity(1, 9, is_healthy=False), EngineCapacity(2, 9)])
     assert wanted == {1: {asked.version}, 2: {asked.version}}
     back = Candidate(**vars(asked) | {"is_asked": False, "places": {1: True, 2: True}})
@@ -179,7 +185,7 @@ def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
 
 
 def test_two_thousand_styles_on_three_engines_are_planned_at_once():
-    them = settled(claims(2000), [EngineCapacity(name, 10_000) for name in ENGINES])
+    them = settled(candidates(2000), [EngineCapacity(name, 10_000) for name in ENGINES])
     began_s = process_time()  # this process's own: others may use the machine
     plan_placements(them, [EngineCapacity(name, 10_000) for name in ENGINES])
     assert process_time() - began_s < 0.5

@@ -115,8 +115,8 @@ class Source:
             self.is_closed = True
 
 
-async def told(form, items, asked: bytes = b"{}") -> bytes:
-    return b"".join([part async for part in form.stream(Source(items).events(), asked, "req_1")])
+async def told(form, items, parsed: bytes = b"{}") -> bytes:
+    return b"".join([part async for part in form.stream(Source(items).events(), parsed, "req_1")])
 
 
 def read(stream: bytes) -> list[dict]:
@@ -139,7 +139,7 @@ def grouped(items, sizes) -> list[bytes]:
     return [*(group for group in groups if group), *rest]
 
 
-def asked(**more) -> bytes:
+def parsed(**more) -> bytes:
     body = {"model": "poetry", "max_tokens": 40, "messages": [{"role": "user", "content": "Rain?"}]} | more
     return json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
 
@@ -155,7 +155,7 @@ def client_of(stream: bytes) -> anthropic.Anthropic:
 
 
 def test_a_request_becomes_a_chat():
-    body = asked(
+    body = parsed(
         system=[{"type": "text", "text": "Be"}, {"type": "text", "text": "short."}], stop_sequences=["\n"],
         temperature=0.5, top_p=0.9, top_k=5, stream=True, metadata={"user_id": "7"}, service_tier="auto",
     )  # fmt: skip
@@ -191,7 +191,7 @@ def test_tools_are_called_and_answered():
             ],
         },
     ]
-    chat = anthropic_messages.parse_messages(asked(messages=turns, tools=[WEATHER | {"strict": True}]))
+    chat = anthropic_messages.parse_messages(parsed(messages=turns, tools=[WEATHER | {"strict": True}]))
     _, assistant, *results = chat.fields["messages"]
     assert assistant["content"] is None
     assert [call["id"] for call in assistant["tool_calls"]] == ["call_0", "call_1"]
@@ -219,7 +219,7 @@ def test_tools_are_called_and_answered():
     ],
 )
 def test_how_a_tool_is_chosen(choice, chosen):
-    fields = anthropic_messages.parse_messages(asked(tools=[WEATHER], tool_choice=choice)).fields
+    fields = anthropic_messages.parse_messages(parsed(tools=[WEATHER], tool_choice=choice)).fields
     assert fields["tool_choice"] == chosen
     assert fields.get("parallel_tool_calls") == (False if "disable_parallel_tool_use" in choice else None)
 
@@ -227,7 +227,7 @@ def test_how_a_tool_is_chosen(choice, chosen):
 def test_an_answer_of_a_schema():
     config = {"format": {"type": "json_schema", "schema": {"type": "object"}}, "effort": "low"}
     wanted = {"name": "answer", "schema": {"type": "object"}, "strict": True}
-    sent = anthropic_messages.parse_messages(asked(output_config=config)).fields["response_format"]
+    sent = anthropic_messages.parse_messages(parsed(output_config=config)).fields["response_format"]
     assert sent == {"type": "json_schema", "json_schema": wanted}
 
 
@@ -278,7 +278,7 @@ def block(**facts) -> list[dict]:
 )
 def test_what_is_wrong_is_named(changes, param):
     with pytest.raises(errors.BadRequest) as raised:
-        anthropic_messages.parse_messages(asked(**changes))
+        anthropic_messages.parse_messages(parsed(**changes))
     assert raised.value.facts["param"] == param
     assert f"`{param}`" in raised.value.message or param == "tools[0]"
 
@@ -292,7 +292,7 @@ def test_what_cannot_be_read_is_the_callers_mistake(body):
 def test_deep_nesting_is_the_callers_mistake():
     deep = json.loads("[" * 252 + "]" * 252)
     with pytest.raises(errors.BadRequest, match="deeply"):
-        anthropic_messages.parse_messages(asked(tools=[WEATHER | {"input_schema": {"enum": deep}}]))
+        anthropic_messages.parse_messages(parsed(tools=[WEATHER | {"input_schema": {"enum": deep}}]))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_deep_nesting_is_the_callers_mistake():
     ],
 )
 def test_a_whole_answer(name, reason, sequence, kinds):
-    message = Message.model_validate_json(anthropic_messages.message_of_chat(answer(name), asked(), "req_1"))
+    message = Message.model_validate_json(anthropic_messages.message_of_chat(answer(name), parsed(), "req_1"))
     assert (message.id, message.model, message.stop_reason) == ("msg_1", "poetry", reason)
     assert message.stop_sequence == sequence
     assert [block.type for block in message.content] == kinds
@@ -323,7 +323,7 @@ def test_arguments_that_are_no_object_are_none(arguments):
     chat = json.loads(answer("only called"))
     chat["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = arguments
     message = Message.model_validate_json(
-        anthropic_messages.message_of_chat(json.dumps(chat).encode(), asked(), "req_1")
+        anthropic_messages.message_of_chat(json.dumps(chat).encode(), parsed(), "req_1")
     )
     assert message.content[0].input == {}
 
@@ -333,9 +333,9 @@ async def test_a_stream_is_read_by_the_client_as_the_whole_answer(name):
     stream = await told(anthropic_messages, STREAMS[name])
     for event in read(stream):
         EVENTS.validate_python(event)
-    with client_of(stream).messages.stream(**json.loads(asked())) as reading:
+    with client_of(stream).messages.stream(**json.loads(parsed())) as reading:
         streamed = reading.get_final_message()
-    whole = json.loads(anthropic_messages.message_of_chat(answer(name), asked(), "req_1"))
+    whole = json.loads(anthropic_messages.message_of_chat(answer(name), parsed(), "req_1"))
     facts = streamed.model_dump(exclude_none=True)
     assert facts == Message.model_validate(whole).model_dump(exclude_none=True)
     assert facts["usage"] == whole["usage"]
@@ -374,7 +374,7 @@ async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
     assert ErrorResponse.model_validate(read(stream)[-1]).error.type == "overloaded_error"
     assert b"message_stop" not in stream
     raises = pytest.raises(anthropic.APIStatusError, match="does not answer")
-    with client_of(stream).messages.stream(**json.loads(asked())) as reading, raises:
+    with client_of(stream).messages.stream(**json.loads(parsed())) as reading, raises:
         reading.until_done()
 
 
@@ -411,12 +411,14 @@ def test_errors_in_anthropics_form(error, status, kind):
 
 
 def test_a_count_is_asked_for_without_a_length():
-    assert anthropic_messages.parse_count_tokens(asked(max_tokens=...)).fields["messages"]
+    assert anthropic_messages.parse_count_tokens(parsed(max_tokens=...)).fields["messages"]
 
 
 def test_the_base_models_template_and_tokenizer_count(settings, tmp_path):
     settings.BASE_MODEL_DIR = tmp_path
-    long = anthropic_messages.parse_count_tokens(asked(messages=[{"role": "user", "content": "word " * 100}]))
+    long = anthropic_messages.parse_count_tokens(
+        parsed(messages=[{"role": "user", "content": "word " * 100}])
+    )
     assert tokenizer.count_prompt_tokens(long) == long.prompt_bound()
     words = Tokenizer(WordLevel({"word": 0, "[user]": 1, "[end]": 2, "?": 3}, unk_token="?"))
     words.pre_tokenizer = WhitespaceSplit()

@@ -126,11 +126,11 @@ def test_what_is_served_is_served_to_its_ends_and_nothing_ignored_reaches_the_en
     }
     for name, field in table.items():
         for end in field.ends:
-            asked = requests.parse_request(
+            parsed = requests.parse_request(
                 form, json.dumps(base | needs.get(name, {}) | {name: end}).encode()
             )
             if name not in requests.GATEWAYS:
-                assert asked.fields[name] == end
+                assert parsed.fields[name] == end
         if field.fate == "ignored":
             assert name not in requests.parse_request(form, json.dumps(base | {name: "x"}).encode()).fields
 
@@ -235,9 +235,9 @@ def test_arguments_of_calls_are_not_nested_without_end(arguments):
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
 def test_a_tool_that_must_be_called_is_strict_unless_it_says_otherwise(choice):
-    asked = parse(tools=[WEATHER], tool_choice=choice)
-    assert asked.fields["tools"][0]["function"]["strict"] is True
-    assert asked.grammar
+    parsed = parse(tools=[WEATHER], tool_choice=choice)
+    assert parsed.fields["tools"][0]["function"]["strict"] is True
+    assert parsed.grammar
     loose = WEATHER | {"function": WEATHER["function"] | {"strict": False}}
     assert parse(tools=[loose], tool_choice=choice).fields["tools"] == [loose]
 

@@ -35,7 +35,7 @@ WEATHER = {
 }
 
 
-def asked(**more) -> bytes:
+def parsed(**more) -> bytes:
     body = {"model": "poetry", "input": "Rain?"} | more
     return json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
 
@@ -51,7 +51,7 @@ def client_of(stream: bytes) -> openai.OpenAI:
 
 
 def test_a_request_becomes_a_chat():
-    body = asked(
+    body = parsed(
         instructions="Be short.", max_output_tokens=40, temperature=0.5, top_p=0.9, stop=["\n"], seed=7,
         stream=True, store=True, metadata={"a": "b"}, user="u", reasoning={"effort": "low"},
         include=["reasoning.encrypted_content"], truncation="auto", service_tier="auto",
@@ -85,7 +85,7 @@ def test_a_conversation_with_calls_becomes_a_chat():
         {"type": "function_call", "call_id": "c2", "name": "weather", "arguments": "{}"},
     ]
     system, user, assistant, *results, again = openai_responses.parse_response_request(
-        asked(input=items)
+        parsed(input=items)
     ).fields["messages"]
     assert system == {"role": "system", "content": "Be short."}
     assert user == {"role": "user", "content": "A\nB"}
@@ -100,7 +100,7 @@ def test_a_conversation_with_calls_becomes_a_chat():
 
 
 def test_an_answer_can_be_sent_back():
-    whole = json.loads(openai_responses.response_of_chat(answer("called"), asked(), "req_1"))
+    whole = json.loads(openai_responses.response_of_chat(answer("called"), parsed(), "req_1"))
     results = [
         {"type": "function_call_output", "call_id": item["call_id"], "output": "Sun"}
         for item in whole["output"]
@@ -109,7 +109,7 @@ def test_an_answer_can_be_sent_back():
     turns = [{"role": "user", "content": "Weather?"}, *whole["output"], *results]
     roles = [
         message["role"]
-        for message in openai_responses.parse_response_request(asked(input=turns)).fields["messages"]
+        for message in openai_responses.parse_response_request(parsed(input=turns)).fields["messages"]
     ]
     assert roles == ["user", "assistant", "tool", "tool"]
 
@@ -117,7 +117,7 @@ def test_an_answer_can_be_sent_back():
 @pytest.mark.parametrize("choice", ["auto", "none", "required", {"type": "function", "name": "weather"}])
 def test_tools_become_a_chats(choice):
     fields = openai_responses.parse_response_request(
-        asked(tools=[WEATHER], tool_choice=choice, parallel_tool_calls=False)
+        parsed(tools=[WEATHER], tool_choice=choice, parallel_tool_calls=False)
     ).fields
     function = {
         "name": "weather", "description": "Tells the weather.", "parameters": PARAMETERS, "strict": True,
@@ -126,7 +126,7 @@ def test_tools_become_a_chats(choice):
     named = {"type": "function", "function": {"name": "weather"}}
     assert fields["tool_choice"] == (named if isinstance(choice, dict) else choice)
     assert fields["parallel_tool_calls"] is False
-    loose = openai_responses.parse_response_request(asked(tools=[WEATHER | {"strict": False}])).fields[
+    loose = openai_responses.parse_response_request(parsed(tools=[WEATHER | {"strict": False}])).fields[
         "tools"
     ]
     assert loose[0]["function"]["strict"] is False
@@ -140,7 +140,7 @@ def test_the_form_of_a_text():
         ({"type": "json_schema", **schema}, {"type": "json_schema", "json_schema": schema}),
     ]:
         fields = openai_responses.parse_response_request(
-            asked(text={"format": wanted, "verbosity": "medium"})
+            parsed(text={"format": wanted, "verbosity": "medium"})
         ).fields
         assert fields.get("response_format") == sent
 
@@ -188,7 +188,7 @@ def said(**part) -> list[dict]:
 )
 def test_what_is_wrong_is_named(changes, param):
     with pytest.raises(errors.BadRequest) as raised:
-        openai_responses.parse_response_request(asked(**changes))
+        openai_responses.parse_response_request(parsed(**changes))
     assert raised.value.facts["param"] == param
     assert f"`{param.removesuffix('.type')}" in raised.value.message
 
@@ -196,7 +196,7 @@ def test_what_is_wrong_is_named(changes, param):
 def test_deep_nesting_is_the_callers_mistake():
     deep = json.loads("[" * 253 + "]" * 253)
     with pytest.raises(errors.BadRequest, match="deeply"):
-        openai_responses.parse_response_request(asked(metadata={"a": deep}))
+        openai_responses.parse_response_request(parsed(metadata={"a": deep}))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,9 @@ def test_deep_nesting_is_the_callers_mistake():
     ],
 )
 def test_a_whole_answer(name, status, kinds):
-    response = Response.model_validate_json(openai_responses.response_of_chat(answer(name), asked(), "req_1"))
+    response = Response.model_validate_json(
+        openai_responses.response_of_chat(answer(name), parsed(), "req_1")
+    )
     assert (response.id, response.model, response.status) == ("resp_1", "poetry", status)
     assert [item.type for item in response.output] == kinds
     assert response.output_text == ("Rain fälls\n\n" if "message" in kinds else "")
@@ -230,7 +232,7 @@ def test_an_answer_repeats_what_was_asked():
         "instructions": "Be short.", "metadata": {"a": "b"}, "user": "u", "tools": [WEATHER], "top_p": 0.5,
         "tool_choice": "required", "max_output_tokens": 9, "parallel_tool_calls": False,
     }  # fmt: skip
-    whole = json.loads(openai_responses.response_of_chat(answer("text"), asked(**wanted), "req_1"))
+    whole = json.loads(openai_responses.response_of_chat(answer("text"), parsed(**wanted), "req_1"))
     assert {name: whole[name] for name in wanted} == wanted
     assert whole["text"] == {"format": {"type": "text"}}
     assert (whole["store"], whole["previous_response_id"]) == (False, None)
@@ -238,19 +240,19 @@ def test_an_answer_repeats_what_was_asked():
 
 @pytest.mark.parametrize("name", WHOLE)
 async def test_a_stream_ends_with_the_whole_answer(name):
-    events = read(await told(openai_responses, STREAMS[name], asked()))
+    events = read(await told(openai_responses, STREAMS[name], parsed()))
     for event in events:
         EVENTS.validate_python(event)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1]["response"] == json.loads(
-        openai_responses.response_of_chat(answer(name), asked(), "req_1")
+        openai_responses.response_of_chat(answer(name), parsed(), "req_1")
     )
     assert events[-1]["type"] == f"response.{events[-1]['response']['status']}"
 
 
 @pytest.mark.parametrize("name", [name for name in WHOLE if name != "cut"])
 async def test_a_stream_is_read_by_the_client(name):
-    client = client_of(await told(openai_responses, STREAMS[name], asked()))
+    client = client_of(await told(openai_responses, STREAMS[name], parsed()))
     with client.responses.stream(model="poetry", input="Rain?") as reading:
         texts = [event.delta for event in reading if event.type == "response.output_text.delta"]
         response = reading.get_final_response()
@@ -259,7 +261,7 @@ async def test_a_stream_is_read_by_the_client(name):
 
 
 async def test_the_client_reads_that_a_stream_was_cut():
-    client = client_of(await told(openai_responses, STREAMS["cut"], asked()))
+    client = client_of(await told(openai_responses, STREAMS["cut"], parsed()))
     *_, last = client.responses.create(model="poetry", input="Rain?", stream=True)
     assert (last.type, last.response.output_text) == ("response.incomplete", "Rain fälls\n\n")
 
@@ -302,7 +304,7 @@ async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
 
 async def test_closing_closes_the_chat():
     source = Source(STREAMS["text"])
-    stream = openai_responses.response_events(source.events(), asked(), "req_1")
+    stream = openai_responses.response_events(source.events(), parsed(), "req_1")
     await anext(stream)
     await stream.aclose()
     assert source.is_closed

@@ -26,9 +26,9 @@ def test_no_text_has_fewer_tokens_than_its_length_proves(real, text):
     body = json.dumps(
         {"model": "m", "messages": [{"role": "user", "content": text * 400}]}, ensure_ascii=False
     )
-    asked = parse_request("chat", body.encode())
-    asked.body_bytes = 1_000_000  # as if it were long: short bodies are not measured
-    assert min_tokens(asked, longest) <= len(tokenizer.encode(text * 400, add_special_tokens=False).ids)
+    parsed = parse_request("chat", body.encode())
+    parsed.body_bytes = 1_000_000  # as if it were long: short bodies are not measured
+    assert min_tokens(parsed, longest) <= len(tokenizer.encode(text * 400, add_special_tokens=False).ids)
 
 
 def test_the_longest_of_several_prompts_counts():

@@ -47,9 +47,9 @@ def used(routing, engine, *loras):
 
 
 async def filled(routing, engine, number):
-    turns = routing.backend(route_of(engine).places[0]).turns
+    queue = routing.backend(route_of(engine).places[0]).queue
     for tenant in range(number):
-        await turns.take(Ticket(tenant, "", 1, 1))
+        await queue.acquire(Ticket(tenant, "", 1, 1))
 
 
 def best(routing, *engines, **more):
@@ -159,8 +159,8 @@ def test_what_failed_for_a_request_is_not_asked_again(routing):
 )
 def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, processes, slots):
     at = route_of("a", max_num_seqs=16, max_loras=max_loras).places[0]
-    turns = Backends(processes).backend(at).turns
-    assert (turns.capacity, turns.slots) == (16 // processes, slots)
+    queue = Backends(processes).backend(at).queue
+    assert (queue.capacity, queue.slots) == (16 // processes, slots)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ async def test_other_limits_change_an_engine_in_place(routing, clock):
         backend.failed("v_9", EngineUnavailable())
     assert routing.backend(small) is backend
     assert not backend.can_try("v_9")
-    assert (backend.turns.at_work, backend.turns.capacity, backend.turns.slots) == (6, 2, 1)
-    assert routing.backend(large).turns.capacity == 8
+    assert (backend.queue.at_work, backend.queue.capacity, backend.queue.slots) == (6, 2, 1)
+    assert routing.backend(large).queue.capacity == 8
 
 
 def test_a_route_on_its_way_has_no_place():

@@ -67,8 +67,8 @@ def demanded(monkeypatch):
 def ask(gateway, account):
     async def ask(model="poetry", *, stream=False, **more):
         body = {"model": model, "messages": [{"role": "user", "content": "Rain?"}], "stream": stream} | more
-        asked = parse_request("chat", json.dumps(body).encode())
-        answer = await relay_request(gateway, account.caller, asked, new_request_id())
+        parsed = parse_request("chat", json.dumps(body).encode())
+        answer = await relay_request(gateway, account.caller, parsed, new_request_id())
         headers = {name.decode(): value.decode() for name, value in answer.headers}
         parts = [part async for part in answer.stream] if answer.stream else [answer.whole]
         return headers, b"".join(parts)
@@ -106,7 +106,7 @@ async def test_before_the_first_token_the_next_engine_answers(account, engines, 
     assert headers["x-polyscribe-engine"] == "engine-2"
     [event] = account.events()
     assert (event["outcome"], event["engine"]) == ("complete", "engine-2")
-    assert (account.held(), len(second.asked)) == (0, 1)
+    assert (account.held(), len(second.parsed)) == (0, 1)
 
 
 async def test_an_error_event_before_the_first_token_is_a_failure_too(account, engines, ask):
@@ -121,7 +121,7 @@ async def test_after_the_first_token_nobody_else_is_asked(account, engines, ask)
     engines[0].breaks_after = 2
     _, text = await ask(stream=True)
     assert b"server_is_overloaded" in text
-    assert engines[1].asked == []
+    assert engines[1].parsed == []
     [event] = account.events()
     assert (event["outcome"], event["engine"], event["completion_tokens"]) == (
         "upstream_error", "engine-1", 2,
@@ -132,7 +132,7 @@ async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
     engines[0].refuses = (400, "top_k must be odd")
     with pytest.raises(Exception, match="top_k"):
         await ask()
-    assert engines[1].asked == []
+    assert engines[1].parsed == []
 
 
 async def test_a_dead_engine_is_asked_only_now_and_then(gateway, account, engines, ask, monkeypatch):
@@ -149,7 +149,7 @@ async def test_a_dead_engine_is_asked_only_now_and_then(gateway, account, engine
         account.offer("new", places=[place("engine-1", first, **lora), place("engine-2", second, **lora)])
         await ask("new")
     assert FAILURES_MAX <= tried[1] < 15
-    assert len(engines[1].asked) == 20
+    assert len(engines[1].parsed) == 20
 
 
 async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, engines, ask):
@@ -160,7 +160,7 @@ async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, en
         account.offer("poetry", *(at["url"] for at in account.places("poetry")), url)
         with pytest.raises(EngineDied):
             await ask()
-    assert third.asked == []
+    assert third.parsed == []
 
 
 FAILED = (500, "Internal Server Error")
@@ -190,7 +190,7 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
         for number in range(3 * FAILURES_MAX if tenant is ask else 1):
             with pytest.raises(RequestFailed):
                 await tenant(number) if tenant is of_others else await ask(user=str(number))
-    assert engines[1].asked == []
+    assert engines[1].parsed == []
     engines[0].refuses = None
     headers, _ = await ask()
     assert headers["x-polyscribe-engine"] == "engine-1"
@@ -205,7 +205,7 @@ async def test_where_requests_of_several_tenants_fail_the_engine_is_left_alone_f
         with pytest.raises(RequestFailed):
             await of_others(number)
     await of_others("fine")
-    assert (len(engines[0].asked), len(engines[1].asked)) == (TROUBLED_TENANTS, 1)
+    assert (len(engines[0].parsed), len(engines[1].parsed)) == (TROUBLED_TENANTS, 1)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -229,7 +229,7 @@ async def test_a_request_in_whose_hands_an_engine_died_is_sent_to_nobody_for_min
         await ask(stream=stream)
     assert 0 < refused.value.facts["wait_s"] <= SUSPECT_FOR_S
     assert "retry-after" not in dict(http_errors.headers(refused.value))
-    assert (second.asked, account.held()) == ([], 0)
+    assert (second.parsed, account.held()) == ([], 0)
     headers, _ = await ask(stream=stream, max_tokens=5)  # another one, which knows that engine-1 is down
     assert headers["x-polyscribe-engine"] == "engine-2"
     [suspect] = account.store.keys(names.suspect_key(account.tenant, "*"))
@@ -242,7 +242,7 @@ async def test_a_replica_that_died_behind_a_proxy_that_is_well_had_the_request(a
         await ask()
     with pytest.raises(SuspectRequest):
         await ask()
-    assert engines[1].asked == []
+    assert engines[1].parsed == []
 
 
 async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waited(
@@ -253,12 +253,12 @@ async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waite
     ours, other = (at | {"max_num_seqs": 2} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask(user=str(n), max_tokens=10 + n)) for n in range(4)]
-    await until(lambda: len(first.asked) == 2 and at_work_or_in_line(gateway, account) == 4)
+    await until(lambda: len(first.parsed) == 2 and at_work_or_in_line(gateway, account) == 4)
     account.offer("poetry", places=[ours, other])
     await first.die()
     answers = await asyncio.gather(*asking, return_exceptions=True)
     assert Counter(map(type, answers)) == {EngineDied: 2, tuple: 2}
-    assert sorted(body["max_tokens"] for body in second.asked) == [12, 13]
+    assert sorted(body["max_tokens"] for body in second.parsed) == [12, 13]
 
 
 async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_third(account, engines, ask):
@@ -268,13 +268,13 @@ async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_thi
     async with third.serve() as url:
         first, second = account.places("poetry")
         asking = asyncio.create_task(ask())
-        await until(lambda: engines[0].asked)
+        await until(lambda: engines[0].parsed)
         account.offer("poetry", places=[first | {"healthy": False}, second])
-        await until(lambda: engines[1].asked)
+        await until(lambda: engines[1].parsed)
         account.offer("poetry", places=[second | {"healthy": False}, place("engine-3", url)])
         with pytest.raises(EngineDied):
             await asking
-    assert third.asked == []
+    assert third.parsed == []
 
 
 async def until(condition, within_s=5):
@@ -392,8 +392,8 @@ async def test_not_everybody_may_wait_for_a_load(
 
 def at_work_or_in_line(gateway, account):
     """Requests that have or wait for a place at the engines of the style."""
-    turns = [gateway.routing.backend(at).turns for at in read_route(account.written("poetry")).places]
-    return sum(one.at_work + one.waiting for one in turns)
+    queue = [gateway.routing.backend(at).queue for at in read_route(account.written("poetry")).places]
+    return sum(one.at_work + one.waiting for one in queue)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -405,7 +405,7 @@ async def test_who_waits_for_an_engine_that_hangs_goes_to_a_healthy_one(
     ours, other = account.places("poetry")
     asking = asyncio.create_task(ask(stream=stream))
     await asyncio.sleep(0.1)
-    assert (len(first.asked), len(second.asked)) == (1, 0)  # nobody knows yet
+    assert (len(first.parsed), len(second.parsed)) == (1, 0)  # nobody knows yet
     account.offer("poetry", version=4, places=[other | {"lora": "v_4"}, ours | {"healthy": False}])
     async with asyncio.timeout(1):
         headers, text = await asking
@@ -423,7 +423,7 @@ async def test_who_waits_in_the_line_of_an_engine_that_hangs_leaves_it_too(gatew
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask()) for _ in range(3)]
     await asyncio.sleep(0.1)
-    assert (len(engines[0].asked), at_work_or_in_line(gateway, account)) == (1, 3)
+    assert (len(engines[0].parsed), at_work_or_in_line(gateway, account)) == (1, 3)
     account.offer("poetry", places=[other, ours | {"healthy": False}])
     async with asyncio.timeout(1):
         answers = await asyncio.gather(*asking)
@@ -454,7 +454,7 @@ async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_i
     for others in ([], [other | {"healthy": False}]):
         account.offer("poetry", version_id=f"v{len(others)}", places=[ours | {"healthy": False}, *others])
         await asyncio.sleep(0.1)
-    assert (len(engines[0].asked), asking.done(), demanded) == (1, False, ["v0", "v1"])
+    assert (len(engines[0].parsed), asking.done(), demanded) == (1, False, ["v0", "v1"])
     asking.cancel()
     await asyncio.wait({asking})
     assert (account.held(), at_work_or_in_line(gateway, account)) == (0, 0)
@@ -500,19 +500,19 @@ async def test_who_waited_too_long_in_one_line_tries_another_engine(
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
     backends = [gateway.routing.backend(at) for at in read_route(account.written("poetry")).places]
     others = [Ticket(uuid4(), "", 1, 1) for _ in backends]
-    for backend, turn in zip(backends, others, strict=True):
-        await backend.turns.take(turn)
+    for backend, ticket in zip(backends, others, strict=True):
+        await backend.queue.acquire(ticket)
     asking = asyncio.create_task(ask())
     await asyncio.sleep(0.05)
-    assert [backend.turns.waiting for backend in backends] == [1, 0]
+    assert [backend.queue.waiting for backend in backends] == [1, 0]
     if is_free:
-        backends[1].turns.leave(others[1])
+        backends[1].queue.release(others[1])
         assert (await asking)[0]["x-polyscribe-engine"] == "engine-2"
     else:
         with pytest.raises(EngineBusy) as told:
             await asking
         assert told.value.facts["adapter_state"] == "disk"
-        assert [backend.turns.at_work for backend in backends] == [1, 1]
+        assert [backend.queue.at_work for backend in backends] == [1, 1]
     assert account.held() == 0
 
 

@@ -19,7 +19,7 @@ class Engine:
 
     def __init__(self, capacity: int, slots: int = 1000) -> None:
         self.now_s = 0.0
-        self.turns = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
+        self.queue = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
         self.at_work: list[Ticket] = []
         self.begun: list[Ticket] = []
         self.tasks: dict[Ticket, asyncio.Task] = {}
@@ -27,28 +27,28 @@ class Engine:
     def ask(
         self, tenant: str, *, style: str = "poetry", weight: int = 1, cost: int = 10, sequences: int = 1
     ) -> Ticket:
-        turn = Ticket(tenant, style, weight, cost, sequences)
-        self.tasks[turn] = asyncio.create_task(self._take(turn))
-        return turn
+        ticket = Ticket(tenant, style, weight, cost, sequences)
+        self.tasks[ticket] = asyncio.create_task(self._take(ticket))
+        return ticket
 
-    async def _take(self, turn: Ticket) -> None:
-        await self.turns.take(turn)
-        self.at_work.append(turn)
-        self.begun.append(turn)
+    async def _take(self, ticket: Ticket) -> None:
+        await self.queue.acquire(ticket)
+        self.at_work.append(ticket)
+        self.begun.append(ticket)
 
     async def settle_down(self) -> None:
         for _ in range(3):
             await asyncio.sleep(0)
 
-    async def end(self, turn: Ticket | None = None) -> Ticket:
-        turn = turn or self.at_work[0]
-        self.at_work.remove(turn)
-        self.turns.leave(turn)
+    async def end(self, ticket: Ticket | None = None) -> Ticket:
+        ticket = ticket or self.at_work[0]
+        self.at_work.remove(ticket)
+        self.queue.release(ticket)
         await self.settle_down()
-        return turn
+        return ticket
 
     def waiting(self) -> list[Ticket]:
-        return [turn for turn, task in self.tasks.items() if not task.done()]
+        return [ticket for ticket, task in self.tasks.items() if not task.done()]
 
     async def aclose(self) -> None:
         for task in self.tasks.values():
@@ -64,9 +64,9 @@ async def engine():
 
 
 async def flood(engine, tenant, number, **more):
-    asked = [engine.ask(tenant, **more) for _ in range(number)]
+    parsed = [engine.ask(tenant, **more) for _ in range(number)]
     await engine.settle_down()
-    return asked
+    return parsed
 
 
 async def served(engine, ends, *, again=()):
@@ -78,9 +78,9 @@ async def served(engine, ends, *, again=()):
             engine.ask(ended.tenant, style=ended.style, weight=ended.weight, cost=ended.cost)
             await engine.settle_down()
     tokens: Counter = Counter()
-    for turn in engine.begun[begun:]:
-        tokens[turn.tenant] += turn.cost
-        tokens[turn.style] += turn.cost
+    for ticket in engine.begun[begun:]:
+        tokens[ticket.tenant] += ticket.cost
+        tokens[ticket.style] += ticket.cost
     return tokens
 
 
@@ -148,8 +148,8 @@ async def test_a_style_that_asks_one_by_one_gets_no_more_than_its_share(engine):
             engine.ask(A, style="large", cost=1000)
             await engine.settle_down()
     tokens = Counter()
-    for turn in engine.begun[begun:]:
-        tokens[turn.style] += turn.cost
+    for ticket in engine.begun[begun:]:
+        tokens[ticket.style] += ticket.cost
     assert tokens["large"] <= tokens["many"] + 2000
 
 
@@ -204,12 +204,12 @@ async def test_the_queue_is_bounded_for_one_and_for_all(engine, monkeypatch):
     with pytest.raises(EngineBusy):
         await engine.tasks[refused]
     await flood(engine, B, 2 + 3)
-    assert engine.turns.waiting == 8
+    assert engine.queue.waiting == 8
     [refused] = await flood(engine, C, 1)
     with pytest.raises(EngineBusy):
         await engine.tasks[refused]
     await engine.end()
-    assert engine.turns.waiting == 7
+    assert engine.queue.waiting == 7
     assert len(engine.at_work) == 8
 
 
@@ -219,26 +219,26 @@ async def test_who_waits_too_long_is_told_and_leaves_no_place_taken(engine, monk
     with pytest.raises(EngineBusy) as refused:
         await engine.tasks[last]
     assert refused.value.facts["retry_s"]
-    assert (engine.turns.waiting, engine.turns.at_work) == (0, 6)
+    assert (engine.queue.waiting, engine.queue.at_work) == (0, 6)
 
 
 async def test_a_turn_that_is_left_twice_or_was_never_taken_gives_no_place_away(engine):
-    [turn] = await flood(engine, A, 1)
-    for one in (turn, turn, Ticket(A, "poetry", 1, 1)):
-        engine.turns.leave(one)
-    assert engine.turns.at_work == 0
+    [ticket] = await flood(engine, A, 1)
+    for one in (ticket, ticket, Ticket(A, "poetry", 1, 1)):
+        engine.queue.release(one)
+    assert engine.queue.at_work == 0
 
 
 async def test_an_engine_that_may_work_on_less_ends_what_it_has_and_on_more_begins_at_once(engine):
     await flood(engine, A, 6)
     await flood(engine, B, 4)
-    engine.turns.resize(4, slots=1000)
+    engine.queue.resize(4, slots=1000)
     for _ in range(4):
         await engine.end()
         assert len(engine.begun) == 8
     await engine.end()
     assert (len(engine.begun), len(engine.at_work)) == (9, 4)
-    engine.turns.resize(8, slots=1000)
+    engine.queue.resize(8, slots=1000)
     await engine.settle_down()
     assert not engine.waiting()
 
@@ -247,7 +247,7 @@ async def test_where_slots_become_fewer_those_beyond_leave_and_who_waits_gets_on
     engine = Engine(100, slots=3)
     for style in ("one", "two", "three"):
         await flood(engine, A, 2, style=style)
-    engine.turns.resize(100, slots=1)
+    engine.queue.resize(100, slots=1)
     engine.now_s += QUANTUM_S
     [newcomer] = await flood(engine, B, 1, style="four")
     for style in ("one", "two", "three"):
@@ -255,27 +255,27 @@ async def test_where_slots_become_fewer_those_beyond_leave_and_who_waits_gets_on
     for _ in range(6):
         assert newcomer in engine.waiting()
         await engine.end()
-    assert [turn.style for turn in engine.at_work] == ["four"]
+    assert [ticket.style for ticket in engine.at_work] == ["four"]
     await engine.aclose()
 
 
 async def test_a_place_that_comes_in_the_moment_of_giving_up_goes_to_the_next(engine):
     *_, second, third = await flood(engine, A, 8)
     leaving = engine.at_work.pop()
-    engine.turns.leave(leaving)  # lets the second in, which has not been told yet
+    engine.queue.release(leaving)  # lets the second in, which has not been told yet
     engine.tasks[second].cancel()
     await engine.settle_down()
     assert third in engine.at_work
-    assert (engine.turns.at_work, engine.turns.waiting) == (6, 0)
+    assert (engine.queue.at_work, engine.queue.waiting) == (6, 0)
 
 
 async def test_who_gave_up_before_being_let_in_is_passed_over(engine):
     *_, second, third = await flood(engine, A, 8)
     engine.tasks[second].cancel()
-    engine.turns.leave(engine.at_work.pop())  # while the second does not know yet that it is cancelled
+    engine.queue.release(engine.at_work.pop())  # while the second does not know yet that it is cancelled
     await engine.settle_down()
     assert third in engine.at_work
-    assert (engine.turns.at_work, engine.turns.waiting) == (6, 0)
+    assert (engine.queue.at_work, engine.queue.waiting) == (6, 0)
 
 
 async def test_who_gives_up_waiting_for_a_slot_lets_those_go_on_that_had_to_leave_it():
@@ -293,9 +293,9 @@ async def test_who_gives_up_waiting_for_a_slot_lets_those_go_on_that_had_to_leav
 async def test_a_request_takes_as_many_places_as_it_has_sequences(engine):
     [wide] = await flood(engine, A, 1, sequences=5)
     await flood(engine, A, 3)
-    assert (engine.turns.at_work, len(engine.at_work)) == (6, 2)
+    assert (engine.queue.at_work, len(engine.at_work)) == (6, 2)
     await engine.end(wide)
-    assert (engine.turns.at_work, engine.turns.waiting) == (3, 0)
+    assert (engine.queue.at_work, engine.queue.waiting) == (3, 0)
 
 
 @pytest.mark.parametrize("sequences", [6, 16, 256])
@@ -303,7 +303,7 @@ async def test_one_that_is_wider_than_the_engine_takes_what_a_tenant_may_have_an
     engine, sequences
 ):
     [wide] = await flood(engine, A, 1, sequences=sequences)
-    assert (wide.places, engine.turns.at_work) == (6, 6)
+    assert (wide.places, engine.queue.at_work) == (6, 6)
     [newcomer] = await flood(engine, B, 1)
     assert newcomer in engine.at_work
 
@@ -315,11 +315,11 @@ async def test_a_wide_request_is_not_overtaken_for_ever_and_newcomers_still_begi
     before = list(engine.at_work)
     for tenant in (A, B):
         await flood(engine, tenant, 50)
-    for turn in before:
+    for ticket in before:
         assert wide in engine.waiting()
-        await engine.end(turn)
+        await engine.end(ticket)
     assert wide in engine.at_work
-    assert engine.turns.at_work == 8
+    assert engine.queue.at_work == 8
 
 
 async def test_while_a_wide_request_waits_for_places_a_newcomer_begins_at_once(engine):
@@ -328,9 +328,9 @@ async def test_while_a_wide_request_waits_for_places_a_newcomer_begins_at_once(e
     [newcomer] = await flood(engine, C, 1)
     assert (wide in engine.waiting(), newcomer in engine.at_work) == (True, True)
     await flood(engine, D, 5)  # beyond the reserve they would keep it waiting
-    assert engine.turns.at_work == 5
-    for turn in long_ones:
-        await engine.end(turn)
+    assert engine.queue.at_work == 5
+    for ticket in long_ones:
+        await engine.end(ticket)
     assert wide in engine.at_work
 
 
@@ -338,10 +338,10 @@ async def test_a_wide_request_that_gives_up_lets_others_have_what_was_kept_for_i
     await flood(engine, A, 3)
     [wide] = await flood(engine, B, 1, sequences=6)
     await flood(engine, C, 5)
-    assert engine.turns.at_work == 5
+    assert engine.queue.at_work == 5
     engine.tasks[wide].cancel()
     await engine.settle_down()
-    assert engine.turns.at_work == 8
+    assert engine.queue.at_work == 8
 
 
 async def test_a_tenants_narrow_requests_do_not_keep_its_own_wide_one_waiting(engine):
@@ -368,7 +368,7 @@ async def test_many_tenants_are_not_remembered_for_ever(monkeypatch):
     for number in range(300):
         await flood(engine, str(number), 1)
         await engine.end()
-    assert len(engine.turns._shares) <= 52
+    assert len(engine.queue._shares) <= 52
 
 
 steps = st.lists(
@@ -417,33 +417,33 @@ async def _play_wide(capacity, slots, steps):
         elif name == "tick":
             engine.now_s += QUANTUM_S / 2
         elif name == "resize":
-            engine.turns.resize(args[0], slots=slots)
+            engine.queue.resize(args[0], slots=slots)
             behind.clear()
         elif name == "cancel" and (waiting := engine.waiting()):
             engine.tasks[waiting[args[0] % len(waiting)]].cancel()
         elif name == "end" and engine.at_work:
-            engine.turns.leave(engine.at_work.pop(args[0] % len(engine.at_work)))
+            engine.queue.release(engine.at_work.pop(args[0] % len(engine.at_work)))
         await engine.settle_down()
         _check_wide(engine, behind)
     while engine.at_work:
         await engine.end()
         _check_wide(engine, behind)
     assert not engine.waiting()
-    assert (engine.turns.at_work, engine.turns.waiting) == (0, 0)
+    assert (engine.queue.at_work, engine.queue.waiting) == (0, 0)
     await engine.aclose()
 
 
 def _check_wide(engine, behind):
     """`behind`: for whom places are held, and who was at work when that began."""
-    turns = engine.turns
-    assert turns.at_work == sum(turn.places for turn in engine.at_work)
-    assert turns.waiting == len(engine.waiting())
-    assert turns._taken.keys() == {turn.style for turn in engine.at_work if turn.style}
+    queue = engine.queue
+    assert queue.at_work == sum(ticket.places for ticket in engine.at_work)
+    assert queue.waiting == len(engine.waiting())
+    assert queue._taken.keys() == {ticket.style for ticket in engine.at_work if ticket.style}
     assert engine.at_work or not engine.waiting()
-    if turns._held and turns._held[2] not in behind:
+    if queue._held and queue._held[2] not in behind:
         behind.clear()
-        behind[turns._held[2]] = set(engine.at_work)
-    if turns._held:
+        behind[queue._held[2]] = set(engine.at_work)
+    if queue._held:
         [(wide, before)] = behind.items()
         assert before & set(engine.at_work), "all that was before it has ended"
         assert wide in engine.waiting()
@@ -471,9 +471,9 @@ async def _play(capacity, slots, steps):
             if name == "cancel":
                 engine.at_work += ends
             for deed in name.split("_and_"):
-                for turn in deeds[deed]:
-                    engine.turns.leave(turn) if deed == "end" else engine.tasks[turn].cancel()
-        assert engine.turns.at_work <= capacity
+                for ticket in deeds[deed]:
+                    engine.queue.release(ticket) if deed == "end" else engine.tasks[ticket].cancel()
+        assert engine.queue.at_work <= capacity
         if next(numbers) % 4 == 0:
             await engine.settle_down()
             _check(engine, capacity, most)
@@ -483,7 +483,7 @@ async def _play(capacity, slots, steps):
         await engine.end()
         _check(engine, capacity, most)
     assert not engine.waiting()
-    assert (engine.turns.at_work, engine.turns.waiting) == (0, 0)
+    assert (engine.queue.at_work, engine.queue.waiting) == (0, 0)
     for task in engine.tasks.values():
         with suppress(asyncio.CancelledError):
             task.result()
@@ -491,13 +491,13 @@ async def _play(capacity, slots, steps):
 
 def _check(engine, capacity, most):
     working, styles = Counter(t.tenant for t in engine.at_work), {t.style for t in engine.at_work}
-    assert engine.turns.at_work == len(engine.at_work) <= capacity
-    assert engine.turns.waiting == len(engine.waiting())
-    assert engine.turns._taken.keys() == styles
-    assert len(styles) <= engine.turns.slots
+    assert engine.queue.at_work == len(engine.at_work) <= capacity
+    assert engine.queue.waiting == len(engine.waiting())
+    assert engine.queue._taken.keys() == styles
+    assert len(styles) <= engine.queue.slots
     assert all(number <= most for number in working.values())
     if len(engine.at_work) < capacity:  # a free place is one that nobody who waits may have
-        waiting = {turn.style for turn in engine.waiting() if working[turn.tenant] < most}
+        waiting = {ticket.style for ticket in engine.waiting() if working[ticket.tenant] < most}
         entering, leaving = waiting - styles, waiting & styles
-        assert not entering or len(styles) == engine.turns.slots
+        assert not entering or len(styles) == engine.queue.slots
         assert len(leaving) <= len(entering)

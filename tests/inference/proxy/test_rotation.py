@@ -33,7 +33,7 @@ class Engine:
 
     def __init__(self, capacity: int, slots: int) -> None:
         self.now_s = 0.0
-        self.turns = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
+        self.queue = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
         self.at_work: list[tuple[float, int, Ticket, Client]] = []
         self.asked_s: dict[Client, list[float]] = defaultdict(list)
         self.waits_s: dict[Client, list[float]] = defaultdict(list)
@@ -49,9 +49,9 @@ class Engine:
         await self._settle_down()
         while self.at_work and self.now_s < seconds:
             check()
-            ends_s, _, turn, client = heapq.heappop(self.at_work)
+            ends_s, _, ticket, client = heapq.heappop(self.at_work)
             self.now_s = ends_s
-            self.turns.leave(turn)
+            self.queue.release(ticket)
             await self._settle_down()
             check()
             self._ask(client)
@@ -62,30 +62,30 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def styles(self) -> set[str]:
-        return {turn.style for _, _, turn, _ in self.at_work} - {""}
+        return {ticket.style for _, _, ticket, _ in self.at_work} - {""}
 
     def _ask(self, client: Client) -> None:
         cost = max(1, round(client.seconds * TOKENS_A_S))
-        turn = Ticket(client.tenant, client.style, client.weight, cost)
-        self.in_line.append(turn)
-        self._tasks.add(asyncio.create_task(self._take(client, turn)))
+        ticket = Ticket(client.tenant, client.style, client.weight, cost)
+        self.in_line.append(ticket)
+        self._tasks.add(asyncio.create_task(self._take(client, ticket)))
 
-    async def _take(self, client: Client, turn: Ticket) -> None:
+    async def _take(self, client: Client, ticket: Ticket) -> None:
         asked_s = self.now_s
         self.asked_s[client].append(asked_s)
-        await self.turns.take(turn)
+        await self.queue.acquire(ticket)
         self.asked_s[client].remove(asked_s)
-        self.in_line.remove(turn)
+        self.in_line.remove(ticket)
         self.waits_s[client].append(self.now_s - asked_s)
         self.served_s[client.tenant] += client.seconds
-        if turn.style not in self.styles():
-            self.since_s[turn.style] = self.now_s
-        heapq.heappush(self.at_work, (self.now_s + client.seconds, next(self._numbers), turn, client))
+        if ticket.style not in self.styles():
+            self.since_s[ticket.style] = self.now_s
+        heapq.heappush(self.at_work, (self.now_s + client.seconds, next(self._numbers), ticket, client))
 
     def _end_waits(self) -> None:
         """Count what still waits as if it ended now: a wait that never ends is the worst of all."""
-        for client, asked in self.asked_s.items():
-            self.waits_s[client] += [self.now_s - asked_s for asked_s in asked]
+        for client, parsed in self.asked_s.items():
+            self.waits_s[client] += [self.now_s - asked_s for asked_s in parsed]
 
     async def _settle_down(self) -> None:
         for _ in range(3):
@@ -113,8 +113,8 @@ def test_no_more_styles_than_slots_are_at_work_and_no_place_is_left_free_in_vain
         assert len(engine.at_work) <= capacity
         if len(engine.at_work) == capacity:
             return
-        working = Counter(turn.tenant for _, _, turn, _ in engine.at_work)
-        waiting = {turn.style for turn in engine.in_line if working[turn.tenant] < engine.turns._most}
+        working = Counter(ticket.tenant for _, _, ticket, _ in engine.at_work)
+        waiting = {ticket.style for ticket in engine.in_line if working[ticket.tenant] < engine.queue._most}
         assert "" not in waiting  # the base model needs no slot, so nothing keeps it
         entering, leaving = waiting - styles, waiting & styles
         assert not entering or len(styles) == slots

@@ -109,17 +109,17 @@ def streams(draw):
     details = {"cached_tokens": draw(st.integers(0, 7))}
     totals = usage_of(sum(PROMPT_TOKENS[:prompts]), sum(made.values()), prompt_tokens_details=details)
     events.append(head(kind) | {"choices": [], "usage": totals, "system_fingerprint": "vllm-0.32"})
-    asked = ParsedRequest(
+    parsed = ParsedRequest(
         kind=kind, model=PUBLIC, fields={}, stream=True, include_usage=draw(st.booleans()),
         output_tokens=9, choices=prompts * n, choices_per_prompt=n, body_bytes=99, prompt_field="messages",
     )  # fmt: skip
-    return asked, events
+    return parsed, events
 
 
-def play(asked, pieces):
+def play(parsed, pieces):
     """Return what goes out, and the count."""
     usage = Usage()
-    stream = EventStream(asked, ROUTE, ROUTE.places[0], usage)
+    stream = EventStream(parsed, ROUTE, ROUTE.places[0], usage)
     passed = b"".join(stream.feed(piece) for piece in pieces)
     return passed, usage, stream
 
@@ -145,10 +145,10 @@ def public(event):
     return told
 
 
-def running(asked, events):
+def running(parsed, events):
     """What was reported until these events: of each choice the last, of each prompt once."""
     last = {event["choices"][0]["index"]: event["usage"] for event in events}
-    prompts = {index // asked.choices_per_prompt: usage["prompt_tokens"] for index, usage in last.items()}
+    prompts = {index // parsed.choices_per_prompt: usage["prompt_tokens"] for index, usage in last.items()}
     return sum(prompts.values()), sum(usage["completion_tokens"] for usage in last.values())
 
 
@@ -159,13 +159,13 @@ MANY = settings(max_examples=150, deadline=None)
 @given(streams(), cuts)
 @MANY
 def test_cut_anywhere_it_becomes_the_same_events_of_the_public_style(stream, cuts):
-    asked, events = stream
+    parsed, events = stream
     data = b"".join(map(frame, events)) + DONE
     expected = [public({k: v for k, v in e.items() if k != "usage"}) for e in events[:-1]]
-    if asked.include_usage:
+    if parsed.include_usage:
         expected.append(public(events[-1]))
     for pieces in ([data], cut(data, cuts)):
-        passed, _, state = play(asked, pieces)
+        passed, _, state = play(parsed, pieces)
         assert parsed(passed) == expected
         assert state.end() == DONE
 
@@ -173,11 +173,11 @@ def test_cut_anywhere_it_becomes_the_same_events_of_the_public_style(stream, cut
 @given(streams(), cuts)
 @MANY
 def test_a_whole_stream_counts_what_the_engine_says_at_its_end(stream, cuts):
-    asked, events = stream
+    parsed, events = stream
     data, totals = b"".join(map(frame, events)) + DONE, events[-1]["usage"]
     cached = totals["prompt_tokens_details"]["cached_tokens"]
     for pieces in ([data], cut(data, cuts), [data[: -len(DONE)], DONE]):
-        _, usage, _ = play(asked, pieces)
+        _, usage, _ = play(parsed, pieces)
         assert astuple(usage)[:3] == (totals["prompt_tokens"], cached, totals["completion_tokens"])
         assert usage.finish_reason in {"stop", "length", "tool_calls"}
 
@@ -185,7 +185,7 @@ def test_a_whole_stream_counts_what_the_engine_says_at_its_end(stream, cuts):
 @given(streams(), cuts, st.integers(0, 10**6))
 @MANY
 def test_a_stream_that_ends_anywhere_counts_what_was_reported_until_there(stream, cuts, at):
-    asked, events = stream
+    parsed, events = stream
     frames = [frame(event) for event in events[:-1]]
     data = b"".join(frames)
     at %= len(data) + 1
@@ -194,8 +194,8 @@ def test_a_stream_that_ends_anywhere_counts_what_was_reported_until_there(stream
         size += len(whole_frame)
         whole += size <= at
     for pieces in ([data[:at]], cut(data[:at], cuts) if at else [b""]):
-        _, usage, state = play(asked, pieces)
-        assert (usage.prompt, usage.completion) == running(asked, events[:whole])
+        _, usage, state = play(parsed, pieces)
+        assert (usage.prompt, usage.completion) == running(parsed, events[:whole])
         with pytest.raises(EngineBroke):
             state.end()
 
@@ -219,11 +219,11 @@ def test_cut_at_every_single_byte_it_is_the_same():
     totals = usage_of(31, 5, prompt_tokens_details={"cached_tokens": 16})
     events.append(head("chat") | {"choices": [], "usage": totals})
     data = b"".join(map(frame, events)) + DONE
-    asked = asked_for(2, include_usage=True)
-    whole, usage, _ = play(asked, [data])
+    parsed = asked_for(2, include_usage=True)
+    whole, usage, _ = play(parsed, [data])
     for at in range(1, len(data)):
-        assert play(asked, [data[:at], data[at:]])[:2] == (whole, usage)
-    assert play(asked, [data[at : at + 1] for at in range(len(data))])[:2] == (whole, usage)
+        assert play(parsed, [data[:at], data[at:]])[:2] == (whole, usage)
+    assert play(parsed, [data[at : at + 1] for at in range(len(data))])[:2] == (whole, usage)
 
 
 @pytest.mark.parametrize("choices", [1, 2])

@@ -109,6 +109,6 @@ async def test_how_a_canary_is_written_down_is_no_model(percent, version_of):
 @pytest.mark.parametrize("user", ["ada", None])
 def test_whom_a_client_asks_for_is_kept_from_the_engine(user):
     body = {"model": "brand", "messages": [{"role": "user", "content": "x"}], "user": user}
-    asked = parse_request("chat", json.dumps(body).encode())
-    assert asked.user == (user or "")
-    assert "user" not in asked.fields
+    parsed = parse_request("chat", json.dumps(body).encode())
+    assert parsed.user == (user or "")
+    assert "user" not in parsed.fields

@@ -27,7 +27,7 @@ class RawEngine(RawServer):
         super().__init__()
         self.says: list[bytes] = [LENGTH]
         self.then_closes = False
-        self.asked: list[bytes] = []
+        self.parsed: list[bytes] = []
         self.hung_up = asyncio.Event()
         self.written = 0
         self.streams = False
@@ -58,7 +58,7 @@ class RawEngine(RawServer):
         except asyncio.IncompleteReadError:
             return False
         size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        self.asked.append(head + await reader.readexactly(size))
+        self.parsed.append(head + await reader.readexactly(size))
         return True
 
     async def _stream(self, writer):
@@ -102,7 +102,7 @@ async def until(condition, within_s=3):
 async def test_a_request_is_written_as_http(engine, upstream):
     await (await post(upstream, engine, b'{"a": "\xc3\xbc"}')).read()
     host = engine.url.removeprefix("http://").encode()
-    assert engine.asked == [
+    assert engine.parsed == [
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: " + host + b"\r\ncontent-type: application/json\r\n"
         b'content-length: 11\r\n\r\n{"a": "\xc3\xbc"}'
     ]
@@ -186,7 +186,7 @@ async def test_an_answer_that_breaks_off_anywhere_is_broken(engine, upstream, an
         engine.says = [answer[:at]]
         with pytest.raises(EngineBroke):
             await read(upstream, engine)
-    assert len(engine.asked) == engine.connections  # a new connection is asked once
+    assert len(engine.parsed) == engine.connections  # a new connection is asked once
 
 
 async def test_what_came_before_a_break_is_passed_on_first(engine, upstream):
@@ -222,9 +222,9 @@ async def test_being_cancelled_before_the_answer_hangs_up(engine, upstream, is_u
     if is_used:
         await read(upstream, engine)
     engine.says = []
-    asked = len(engine.asked)
+    parsed = len(engine.parsed)
     asking = asyncio.create_task(post(upstream, engine))
-    await until(lambda: len(engine.asked) > asked)
+    await until(lambda: len(engine.parsed) > parsed)
     asking.cancel()
     await asyncio.wait_for(engine.hung_up.wait(), 3)
     await until(lambda: not engine.open)
@@ -311,7 +311,7 @@ async def test_a_silent_engine_is_given_up_and_not_asked_again(engine, upstream,
     with pytest.raises(EngineBroke):
         await asyncio.wait_for(read(upstream, engine), 2)
     await asyncio.wait_for(engine.hung_up.wait(), 3)
-    assert len(engine.asked) == 1 + is_used
+    assert len(engine.parsed) == 1 + is_used
 
 
 async def test_an_engine_that_dies_with_a_request_in_its_hands_broke(upstream):
@@ -320,7 +320,7 @@ async def test_an_engine_that_dies_with_a_request_in_its_hands_broke(upstream):
         await read(upstream, engine)
         engine.says = []
         asking = asyncio.create_task(post(upstream, engine))
-        await until(lambda: len(engine.asked) == 2)
+        await until(lambda: len(engine.parsed) == 2)
     with pytest.raises(EngineBroke):  # also on a connection that had been idle
         await asking
 

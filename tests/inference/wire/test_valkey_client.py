@@ -29,7 +29,7 @@ class FakeValkey(RawServer):
         self.is_silent = False
         self.breaks = False
         self.says: bytes | None = None
-        self.asked: list[list[str]] = []
+        self.parsed: list[list[str]] = []
 
     @asynccontextmanager
     async def serve(self, port=0):
@@ -38,7 +38,7 @@ class FakeValkey(RawServer):
 
     async def talk(self, reader, writer):
         while words := await self._command(reader):
-            self.asked.append(words)
+            self.parsed.append(words)
             if self.breaks:
                 writer.transport.abort()
                 return
