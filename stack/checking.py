@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from stack import env_file, services
+from stack import density, env_file, services
 from stack.folders import ROOT
 from stack.run import folder
 from stack.steps import Steps
@@ -32,6 +32,7 @@ def check() -> int:
             one = partial(_passes, variables=stack.variables, steps=steps)
             passed = list(pool.map(one, commands().items()))
     failed = passed.count(False)
+    steps.say(f"\n{density.report()}")
     steps.say(f"\n{len(passed) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
