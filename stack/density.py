@@ -1,7 +1,7 @@
-"""How dense the product's code is, beside projects that read well. `make check` prints it, nothing is enforced.
+"""How dense the product's code is, beside projects that read well. Printed by `make check`; not enforced.
 
-`python -m stack.density [FOLDER …]`. A branch point is an if, a loop, an except, a conditional expression, the
-for or if of a comprehension, a case, or one more operand of and/or. Lines are those of the files, with blanks.
+`python -m stack.density [FOLDER …]`. A branch point is an if, a loop, an except, a conditional expression,
+the for or if of a comprehension, a case, or one more operand of and/or. Blank lines count as lines.
 """
 
 import ast
