@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from adapters.views import catalogue, comparing, erasing, releases, sharing, uploads
+from adapters.views import catalog, comparison, erasure, releases, sharing, uploads
 
 app_name = "adapters"
 
 urlpatterns = [
-    path("", catalogue.catalogue, name="catalogue"),
+    path("", catalog.catalogue, name="catalogue"),
     path("new/", uploads.upload, name="upload"),
     path("versions/", uploads.create_version, name="create_version"),
     path("versions/<uuid:version_id>/finish/", uploads.finish, name="finish"),
@@ -21,19 +21,19 @@ urlpatterns = [
     path("<uuid:style_id>/canary/", releases.canary, name="canary"),
     path("<uuid:style_id>/end-canary/", releases.end_canary, name="end_canary"),
     path("<uuid:style_id>/roll-back/", releases.roll_back, name="roll_back"),
-    path("versions/<uuid:version_id>/erasure/", erasing.version_erasure, name="version_erasure"),
-    path("versions/<uuid:version_id>/erasure.<str:form>", erasing.download, name="erasure_download"),
-    path("versions/<uuid:version_id>/erase/", erasing.erase_version, name="erase_version"),
-    path("deleted/", erasing.deleted, name="deleted"),
-    path("<uuid:style_id>/delete/", erasing.delete_style, name="delete_style"),
+    path("versions/<uuid:version_id>/erasure/", erasure.version_erasure, name="version_erasure"),
+    path("versions/<uuid:version_id>/erasure.<str:form>", erasure.download, name="erasure_download"),
+    path("versions/<uuid:version_id>/erase/", erasure.erase_version, name="erase_version"),
+    path("deleted/", erasure.deleted, name="deleted"),
+    path("<uuid:style_id>/delete/", erasure.delete_style, name="delete_style"),
     path("<uuid:style_id>/about/", sharing.describe, name="describe"),
-    path("<uuid:style_id>/catalogue/<slug:deed>/", sharing.offer, name="offer"),
+    path("<uuid:style_id>/catalogue/<slug:action>/", sharing.offer, name="offer"),
     path("<uuid:style_id>/share/", sharing.share, name="share"),
     path("<uuid:style_id>/leave/", sharing.leave, name="leave"),
-    path("shares/<int:share_id>/<slug:deed>/", sharing.change_share, name="change_share"),
-    path("<uuid:style_id>/select/", catalogue.select, name="select"),
-    path("<uuid:style_id>/unselect/", catalogue.unselect, name="unselect"),
-    path("<slug:owner>/<slug:slug>/", catalogue.style, name="style"),
-    path("<slug:owner>/<slug:slug>/compare/", comparing.compare, name="compare"),
-    path("<slug:owner>/<slug:slug>/compare/answers/", comparing.answers, name="compare_answers"),
+    path("shares/<int:share_id>/<slug:action>/", sharing.change_share, name="change_share"),
+    path("<uuid:style_id>/select/", catalog.select, name="select"),
+    path("<uuid:style_id>/unselect/", catalog.unselect, name="unselect"),
+    path("<slug:owner>/<slug:slug>/", catalog.style, name="style"),
+    path("<slug:owner>/<slug:slug>/compare/", comparison.compare, name="compare"),
+    path("<slug:owner>/<slug:slug>/compare/answers/", comparison.answers, name="compare_answers"),
 ]

@@ -12,12 +12,12 @@ from adapters.catalog import queries, sharing
 from adapters.catalog.forms import AboutForm, ShareForm
 from adapters.errors import AlreadyShared, NoSuchWorkspace, OwnWorkspace
 from adapters.models import Share, Style
-from adapters.views.catalogue import style_page
+from adapters.views.catalog import style_page
 from adapters.views.common import own_style, page_of
 from foundation.errors import DomainError
 from tenants.public import MemberRequest, member_required
 
-CATALOGUE_DEEDS = {
+CATALOGUE_ACTIONS = {
     "offer": (sharing.offer_style, "It waits for approval: the operators look at it."),
     "withdraw": (sharing.withdraw_offer, "The offer is withdrawn."),
     "take-back": (
@@ -28,7 +28,7 @@ CATALOGUE_DEEDS = {
 }
 DESCRIBED = "Everybody who sees the style reads this now."
 DESCRIBED_REVIEWED = "Saved. Others read this once the operators have approved it."
-SHARE_DEEDS = {
+SHARE_ACTIONS = {
     "revoke": (sharing.revoke_share, "{tenant} loses it on {ends}. Until then you can undo this."),
     "keep": (sharing.keep_share, "{tenant} keeps it."),
 }
@@ -52,9 +52,9 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
     """Offer an own style to the public catalogue, withdraw the offer, take the style back, or undo that."""
     style = own_style(request, style_id)
-    if action not in CATALOGUE_DEEDS:
+    if action not in CATALOGUE_ACTIONS:
         raise Http404
-    act, done = CATALOGUE_DEEDS[action]
+    act, done = CATALOGUE_ACTIONS[action]
     try:
         act(style)
         style.refresh_from_db(fields=["public_until"])
@@ -85,9 +85,9 @@ def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResp
     """Revoke a share of an own style with notice, or undo that."""
     shares = Share.objects.select_related("style__owner", "tenant")
     own = get_object_or_404(shares, pk=share_id, style__owner=request.tenant)
-    if action not in SHARE_DEEDS:
+    if action not in SHARE_ACTIONS:
         raise Http404
-    act, done = SHARE_DEEDS[action]
+    act, done = SHARE_ACTIONS[action]
     try:
         act(own)
         own.refresh_from_db(fields=["ends_at"])
