@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -29,6 +29,10 @@ demo-ray: ## The same on a Ray cluster of this machine in vLLM's place; ENGINE_R
 test: ## Every test, against real services and a real vLLM
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) test -- $(ARGS)
+
+test-quick: ## One floor's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
+	$(call BOOTSTRAP)
+	@$(STACK) test-quick $(or $(FLOOR),tenants) -- $(ARGS)
 
 test-ray: ## The journeys of a Ray cluster
 	$(call BOOTSTRAP,--ray)

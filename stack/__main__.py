@@ -29,7 +29,7 @@ def _interrupt(signum: int, _frame: FrameType | None) -> None:
     raise Interrupted(f"stopped by {signal.Signals(signum).name}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 a list of options
     parser = argparse.ArgumentParser(prog="python -m stack", description="The embedded stack.")
     deeds = parser.add_subparsers(required=True, metavar="DEED")
 
@@ -82,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     test = deeds.add_parser("test", help="all tests; options after -- go to pytest")
     test.add_argument("options", nargs=argparse.REMAINDER)
     test.set_defaults(deed=("stack.testing", "test"))
+
+    quick = deeds.add_parser("test-quick", help="one floor's tests; the services stay up between runs")
+    quick.add_argument("floor", help="tenants, adapters, inference, or a path below tests/")
+    quick.add_argument("options", nargs=argparse.REMAINDER)
+    quick.set_defaults(deed=("stack.quick", "test_quick"))
 
     run = deeds.add_parser("run", help="run a command beside the services or the whole stack")
     which = run.add_mutually_exclusive_group()

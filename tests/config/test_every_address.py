@@ -1,0 +1,71 @@
+"""No address shows or changes another workspace's things. Generated from the URLconf: new pages are covered."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from adapters.models import AdapterVersion, BaseModel, Share, Style
+from tenants.public import Tenant, create_tenant, issue_key
+
+# Of other packages, which have rules and tests of their own: who is signed in, and the console.
+OTHERS = ("accounts/", "console/")
+SEEN_BY_ALL = {"home", "healthz", "security_txt", "mailbox"}
+
+
+def addresses(
+    resolver: URLResolver, prefix: str = "", namespace: str = ""
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of every address, with its arguments."""
+    for entry in resolver.url_patterns:
+        route = prefix + str(entry.pattern)
+        if route.startswith(OTHERS):
+            continue
+        if isinstance(entry, URLResolver):
+            inner = f"{entry.namespace}:" if entry.namespace else namespace
+            yield from addresses(entry, route, inner)
+        elif isinstance(entry, URLPattern) and entry.name not in SEEN_BY_ALL:
+            yield namespace + str(entry.name), list(entry.pattern.converters)
+
+
+ALL = dict(addresses(get_resolver()))
+WITH_ARGUMENTS = {name: arguments for name, arguments in ALL.items() if arguments}
+
+
+@pytest.fixture
+def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
+    """Return the arguments that name Acme's things; a share of them is with a third workspace."""
+    base_model = BaseModel.objects.create(name="base", config={}, modules={})
+    style = Style.objects.create(owner=acme, slug="secret", name="Secret", base_model=base_model)
+    version = AdapterVersion.objects.create(style=style, number=1)
+    key, _ = issue_key(acme, name="laptop", by=alice)
+    third = create_tenant(alice, name="Third")
+    share = Share.objects.create(style=style, tenant=third)
+    return {
+        "version_id": version.pk, "style_id": style.pk, "share_id": share.pk, "key_id": key.pk,
+        "owner": acme.slug, "slug": style.slug, "form": "json", "deed": "revoke",
+    }  # fmt: skip
+
+
+def statuses(client: Client, address: str) -> set[int]:
+    return {client.get(address).status_code, client.post(address).status_code}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", WITH_ARGUMENTS)
+def test_a_stranger_finds_nothing_of_another_workspace(charlie_client, of_acme, name):
+    address = reverse(name, kwargs={argument: of_acme[argument] for argument in WITH_ARGUMENTS[name]})
+    found = statuses(charlie_client, address)
+    assert 404 in found
+    assert found <= {404, 405}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ALL)
+def test_a_visitor_is_sent_to_the_login(client, of_acme, name):
+    address = reverse(name, kwargs={argument: of_acme[argument] for argument in ALL[name]})
+    for answer in (client.get(address), client.post(address)):
+        assert answer.status_code in (302, 405)
+        if answer.status_code == 302:
+            assert answer["Location"].startswith(reverse("account_login"))
