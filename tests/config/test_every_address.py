@@ -1,4 +1,4 @@
-"""No address shows or changes another workspace's things. Generated from the URLconf: new pages are covered."""
+"""No address shows or changes another workspace's things: made from the URLconf, so new pages are covered."""
 
 from collections.abc import Iterator
 
