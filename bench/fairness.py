@@ -45,7 +45,7 @@ class Asker:
         try:
             async with self.http.post(PATH, json=body | {"stream": True}, headers=headers) as answer:
                 async for line in answer.content:
-                    # vLLM's first event comes with the first token, whatever its text (0.32, serving.py).
+                    # vLLM's first event comes with the first token, whatever its text (0.32, transitions.py).
                     if first_s is None and b'"delta":' in line:
                         first_s = time.perf_counter() - began
                     last = line.strip() or last

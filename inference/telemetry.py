@@ -48,7 +48,7 @@ def _word(fact: object) -> str:
     return word if word.isascii() and word.isprintable() and " " not in word else ascii(word)
 
 
-_failures = Lines(logging.getLogger("inference.proxy.vllm"), "engine_failure")
+_failures = Lines(logging.getLogger("inference.engine"), "engine_failure")
 _opened = Lines(logging.getLogger("inference.circuit"), "circuit_opened")
 _closed = Lines(logging.getLogger("inference.circuit"), "circuit_closed")
 _settlements = Lines(logging.getLogger("inference.settlement"), "settlement_refused")

@@ -1,7 +1,7 @@
 """Erasing: a version's files go from everywhere, step by step, each with its proof.
 
 withdrawn (no route leads to it) → drained (no request is in flight on it) → gone from the storage and from
-beside each engine (see forgetting.py) → finished. The row of the version stays: the ledger names it.
+beside each engine (see engine_purge.py) → finished. The row of the version stays: the ledger names it.
 
 Rows are the queue: every step looks again at what is, writes down what it waits for, and may be repeated.
 """

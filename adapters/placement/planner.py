@@ -1,4 +1,4 @@
-"""Planning: which versions are wanted on which engine, as rows. What decides it stands in spreading.py."""
+"""Planning: which versions are wanted on which engine, as rows. What decides it stands in policy.py."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta

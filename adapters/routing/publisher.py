@@ -1,4 +1,4 @@
-"""Publishing to Valkey where model names lead, for the data plane. What a route says: see naming.py.
+"""Publishing to Valkey where model names lead, for the data plane. What a route says: see route_table.py.
 
 Each tenant has a hash of the names that it may type. What moves within a style (its live version, its places)
 is written into the hashes of all who use it, by one script a shard: 5,000 tenants have it in a fraction of a

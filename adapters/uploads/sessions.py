@@ -152,7 +152,7 @@ def cancel_upload(version: AdapterVersion) -> None:
 def _end(version: AdapterVersion, finding: Finding) -> bool:
     """Reject an upload that was not handed in and delete what was posted; return False if it was meanwhile.
 
-    Where the storage does not answer, the pruner deletes it later: see pruning.py.
+    Where the storage does not answer, the pruner deletes it later: see pruner.py.
     """
     with transaction.atomic():
         held = AdapterVersion.objects.select_for_update(no_key=True).filter(pk=version.pk, handed_in_at=None)

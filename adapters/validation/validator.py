@@ -22,7 +22,7 @@ class Report:
     target_modules: tuple[str, ...] = ()  # last names, such as q_proj, that have weights
     layers: int = 0  # how many of the base's linear layers are changed
     strongest: Strength | None = None
-    conversions: tuple[str, ...] = ()  # codes of what would mend it mechanically: see mending.py
+    conversions: tuple[str, ...] = ()  # codes of what would mend it mechanically: see autofix.py
 
     @property
     def is_valid(self) -> bool:

@@ -40,7 +40,7 @@ def test_a_part_that_is_away_is_told_from_a_fault_of_ours(client, monkeypatch, f
     def broken(*args, **kwargs):
         raise fault
 
-    monkeypatch.setattr("config.pages.showcase", broken)
+    monkeypatch.setattr("config.pages.public_styles", broken)
     client.raise_request_exception = False
     answer = client.get("/")
     assert answer.status_code == status

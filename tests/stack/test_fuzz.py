@@ -78,7 +78,7 @@ async def test_a_harm_is_found_and_its_mutant_named(tmp_path, harm):
 
 
 async def test_a_crash_of_validation_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("stack.trials.fuzz_cases.examine", lambda *_: 1 / 0)
+    monkeypatch.setattr("stack.trials.fuzz_cases.validate_adapter", lambda *_: 1 / 0)
     verdict = await verdict_on(HarmedEngine(), tmp_path)
     assert "crashes=30" in verdict.line()
     assert "ZeroDivisionError" in verdict.violations[0].told()
