@@ -48,6 +48,7 @@ def commands() -> dict[str, list[str]]:
         "migrations": [*manage, "makemigrations", "--check", "--dry-run"],
         "site": [*manage, "check", "--fail-level", "WARNING"],
         "code": [str(binaries / "ruff"), "check"],
+        "dependencies": [str(binaries / "deptry"), "."],
         "format": [str(binaries / "ruff"), "format", "--check"],
         "compose file": [sys.executable, "-m", "stack.checking"],
     }
