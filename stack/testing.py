@@ -25,7 +25,8 @@ COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-branch", "--cov-repo
 def test(options: Sequence[str]) -> int:
     """Run both halves, the second also when the first failed; return 0 only if both passed."""
     options, steps = after_dashes(options), Steps(sys.stderr)
-    rooms = _half(steps, "rooms", [*PYTEST, "tests", f"--ignore={JOURNEYS}", *COVERAGE, *options], whole=False)
+    command = [*PYTEST, "tests", f"--ignore={JOURNEYS}", *COVERAGE, *options]
+    rooms = _half(steps, "rooms", command, whole=False)
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: an answer must equal PEFT's text
     os.environ.setdefault("ENGINE_OPTIONS", STATIC_MODULES)
     journeys = _half(steps, "journeys", [*PYTEST, JOURNEYS, *options], whole=True)
