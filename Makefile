@@ -14,6 +14,7 @@ WITH_PYTHON = @for python in $(CANDIDATES); do \
 BOOTSTRAP = $(call WITH_PYTHON,stack/bootstrap.py $(1))
 SMALL = SmolLM2-135M-Instruct
 STACK = .venv/bin/python -m stack
+TRIALS = .venv/bin/python -m trials
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -54,31 +55,31 @@ styles: ## Train the shipped styles again (about five minutes each)
 
 chaos: ## Every part killed again and again under load, the books checked; ARGS='--kills 8 --seed 1'
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) chaos $(ARGS)
+	@$(TRIALS) chaos $(ARGS)
 
 quota-storm: ## 500 requests at once against a cap that fits only some
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) quota-storm $(ARGS)
+	@$(TRIALS) quota-storm $(ARGS)
 
 trial-restart: ## vLLM killed while 200 styles are asked for; ENGINES=2 with another one beside it
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) trial-restart $(ARGS)
+	@$(TRIALS) restart $(ARGS)
 
 trial-scale: ## 2,000 styles on one engine: pages, reconciling, memory
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) trial-scale $(ARGS)
+	@$(TRIALS) scale $(ARGS)
 
 trial-bare: ## `make demo` in a Debian with Python and make and nothing else (root, debootstrap)
 	$(call BOOTSTRAP)
-	@$(STACK) trial-bare $(ARGS)
+	@$(TRIALS) bare $(ARGS)
 
 fuzz: ## Thousands of mutated adapters against a real engine; ARGS='--cases 2000 --seed 2'
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) fuzz $(ARGS)
+	@$(TRIALS) fuzz $(ARGS)
 
 trial-requests: ## Every field of a request at its ends, alone and in pairs, against the real engine
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) trial-requests $(ARGS)
+	@$(TRIALS) requests $(ARGS)
 
 bench-gateway: ## What the gateway costs, against nginx and LiteLLM
 	$(call BOOTSTRAP)

@@ -17,9 +17,10 @@ import aiohttp
 import openai
 import uvloop
 
-from bench import machine, report
+from bench import report
 from bench.engine import MAX_TOKENS, PROMPT, THINGS, Pass, ask
 from bench.upload_time import one_round
+from labs import machine
 from stack.folders import Folders
 from stack.pages import signed_in
 from stack.smoke import STYLE

@@ -18,9 +18,10 @@ import aiohttp
 import uvloop
 
 from adapters.engines.capacity import Limits
-from bench import machine, report
+from bench import report
 from bench.memory import parsed, running
 from bench.multilora import THINGS, ask
+from labs import machine
 from stack.environment import base_model
 from stack.folders import ROOT
 from stack.smoke import STYLE

@@ -17,8 +17,9 @@ from statistics import median
 import aiohttp
 import uvloop
 
-from bench import machine, report
+from bench import report
 from bench.targets import module
+from labs import machine
 
 AT_ONCE = 8
 MAX_TOKENS = 48

@@ -19,7 +19,7 @@ import aiohttp
 import uvloop
 
 from bench import report
-from stack.trials.trial import made
+from trials.harness import made
 
 FLOOD = 50
 QUESTIONS = 32

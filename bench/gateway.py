@@ -13,11 +13,12 @@ import sys
 import time
 from dataclasses import replace
 
-from bench import machine, report, targets
+from bench import report, targets
 from bench.choices import TARGETS, Choices
-from bench.machine import Cores
 from bench.measuring import Bench
 from bench.targets import Starter, module
+from labs import machine
+from labs.machine import Cores
 from stack import application, services
 from stack.errors import Interrupted, StackError
 from stack.folders import temporary

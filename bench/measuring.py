@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
-from bench import machine
 from bench.choices import ROUND, Choices
 from bench.load import Report
 from bench.stub import BURST, HELD, INSTANT, PACED, TOKENS, pace_s
 from bench.targets import Starter, Target, module
+from labs import machine
 from stack.errors import StackError
 from stack.folders import ROOT
 from stack.services import Stack

@@ -22,7 +22,8 @@ from pathlib import Path
 from adapters.engines import capacity
 from adapters.engines.capacity import Layers, Limits
 from adapters.validation import base_model_reader
-from bench import machine, report
+from bench import report
+from labs import machine
 from stack import engine
 from stack.environment import base_model, base_model_folder
 from stack.folders import ROOT

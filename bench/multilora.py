@@ -20,8 +20,9 @@ from statistics import median
 import aiohttp
 import uvloop
 
-from bench import machine, report
+from bench import report
 from bench.memory import parsed, random_adapters
+from labs import machine
 
 AT_ONCE, REQUESTS, TOKENS, RANK = 8, 64, 16, 8
 COUNTS = (1, 8, 64)

@@ -34,7 +34,7 @@ from stack.errors import Miss
 from stack.folders import ROOT
 from stack.pages import Session, attribute, fetched, link, posted, signed_in, token
 from stack.smoke import STYLE
-from stack.trials.trial import made
+from trials.harness import made
 
 AT_ONCE = 4  # requests that one attacker has open
 QUESTIONS = 8  # of the neighbour, before an attack

@@ -22,13 +22,14 @@ from statistics import median, quantiles
 import aiohttp
 import uvloop
 
-from bench import machine, report
+from bench import report
 from bench.fairness import Asker
 from inference.contract.route import Limits
 from inference.proxy.fair_queue import RESERVE
-from stack.trials.styles import Routes, adapters
-from stack.trials.styles import made as made_styles
-from stack.trials.trial import made
+from labs import machine
+from trials.harness import made
+from trials.styles import Routes, adapters
+from trials.styles import made as made_styles
 
 STYLES, GREEDY, RANK = 64, 2, 8
 TOKENS = 8  # all styles have had a turn after about 30 s on two cores: the gateway's patience is 60 s

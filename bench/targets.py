@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 
-from bench.machine import Cores, pinned
+from labs.machine import Cores, pinned
 from stack import application
 from stack.folders import ROOT
 from stack.ports import Ports

@@ -16,9 +16,10 @@ from statistics import median
 
 import openai
 
-from bench import machine, report
+from bench import report
 from bench.memory import random_adapters
 from bench.targets import module
+from labs import machine
 from stack.pages import Session, signed_in
 from stack.smoke import upload_style
 

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from stack.trials import chaos
-from stack.trials.trial import folder_of
 from tests.journeys.conftest import kill
+from trials.chaos import trial as chaos
+from trials.harness import folder_of
 
 KILLS = 8
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from stack.trials import fuzz
-from stack.trials.trial import folder_of
+from trials.fuzz import trial as fuzz
+from trials.harness import folder_of
 
 CASES = 200
 SEED = 4

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from stack.trials import storm
-from stack.trials.trial import folder_of
+from trials.harness import folder_of
+from trials.storm import trial as storm
 
 
 @pytest.mark.timeout(400)

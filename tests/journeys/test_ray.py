@@ -17,8 +17,8 @@ import pytest
 from stack.folders import ROOT, Folders
 from stack.processes import TAG
 from stack.ray import KIND
-from stack.trials.books import Books
 from tests.journeys.conftest import Writer, eventually, run_engine_script
+from trials.books import Books
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("ENGINE_KIND") != KIND, reason="for a Ray cluster: make test-ray"),

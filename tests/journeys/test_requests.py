@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from stack.trials import requests
-from stack.trials.request_cases import KILLERS, drawn
-from stack.trials.trial import folder_of
+from trials.harness import folder_of
+from trials.requests import trial as requests
+from trials.requests.cases import KILLERS, drawn
 
 SECONDS = 45  # a faster machine comes to more cases
 SEED = 1

@@ -22,7 +22,7 @@ from adapters.validation.findings import CLOSING, Findings
 from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
 from adapters.validation.limits import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, WEIGHTS_FILE, WEIGHTS_LIMIT
 from adapters.validation.weights import TYPES
-from stack.trials.mutations import mutant
+from labs.mutations import mutant
 from tests.adapters.conftest import adapter_files, uploaded
 from tests.adapters.validation import broken
 from tests.adapters.validation.broken import PREFIX, Adapter, tiny_base, whole

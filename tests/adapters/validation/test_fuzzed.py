@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from adapters.validation import Report, validate_adapter
-from stack.trials.mutations import ALL, Mutant, mutant
-from stack.trials.mutations.configs import FIELDS, ODD
+from labs.mutations import ALL, Mutant, mutant
+from labs.mutations.configs import FIELDS, ODD
 from tests.adapters.validation.broken import packed, tiny_base, whole
 
 BASE = tiny_base()

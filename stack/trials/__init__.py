@@ -1,1 +1,0 @@
-"""Trials: load on the whole stack while it suffers, then its books are checked to the last token."""

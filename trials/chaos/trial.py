@@ -1,0 +1,167 @@
+"""`make chaos`: every part is killed again and again under load; nothing is lost, doubled or left held."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from stack import engine
+from stack.application import WORKERS
+from stack.folders import shown
+from stack.services import Stack
+from trials.books import Books
+from trials.chaos.verdict import Kill, Verdict, judge, seen_in
+from trials.harness import Tenant, Watch, await_quiet, made, on_a_stack_of_its_own, pause, processes
+
+OTHERS = ("web", *WORKERS, "valkey", "postgres")
+KILLS_AN_ENGINE_KILL = 15  # vLLM takes a minute or two to come back
+KILLS_WITHOUT_ENGINE = 4  # then the engine is awaited, or hardly a request would ever succeed
+GAP_S = (2.0, 8.0)
+CALM_S = 15.0  # of load before the first kill and after the last
+ENGINE_WITHIN_S = 400.0
+LOADS, CLIENTS = 3, 3
+ROOMY, CAPPED = "roomy", "capped"
+CAP_A_KILL = 50  # tokens: about one answer; so few that the cap is met during the trial
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Killer:
+    """Kills one part at a time, in a seeded order, and knows when the engine was away."""
+
+    kill: Callable[[str], None]
+    engine_ready: Callable[[], bool]
+    stopping: threading.Event
+    done: list[Kill] = field(default_factory=list)
+    engine_away: list[tuple[float, float]] = field(default_factory=list)
+
+    def run(self, order: Sequence[str], *, chance: random.Random, until: float, say: Say) -> None:
+        """Kill in this order, seconds apart, until the time is over; then wait for the engine."""
+        meanwhile = 0
+        for number, part in enumerate(order, 1):
+            pause(self.stopping, chance.uniform(*GAP_S))
+            if time.monotonic() > until:
+                say(f"  ! the time is over after {number - 1} of {len(order)} kills")
+                break
+            if self._engine_is_away() and (part == "engine" or meanwhile == KILLS_WITHOUT_ENGINE):
+                self.await_engine(say)
+            meanwhile = meanwhile + 1 if self._engine_is_away() else 0
+            self.kill(part)
+            self.done.append(Kill(part, time.time()))
+            if part == "engine":
+                self.engine_away.append((time.time(), 0.0))
+            say(f"  kill {number:>2}/{len(order)}  {part}")
+        self.await_engine(say)
+
+    def await_engine(self, say: Say) -> None:
+        """Wait until the engine lists its models again."""
+        began, until = time.monotonic(), time.monotonic() + ENGINE_WITHIN_S
+        while self._engine_is_away() and time.monotonic() < until:
+            pause(self.stopping, 0.5)
+        if time.monotonic() - began > 1:
+            say(f"  … waited {time.monotonic() - began:.0f} s for the engine")
+
+    def _engine_is_away(self) -> bool:
+        if not self.engine_away or self.engine_away[-1][1]:
+            return False
+        if self.engine_ready():
+            self.engine_away[-1] = (self.engine_away[-1][0], time.time())
+        return not self.engine_away[-1][1]
+
+
+def chaos(*, kills: int, seed: int | None, seconds: float, var: Path | None) -> int:
+    """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
+
+    def killing(stack: Stack, notes: Path) -> Verdict:
+        up = stack.supervisor
+        return trial(
+            stack.variables, up.kill, notes=notes, kills=kills, seed=seed, seconds=seconds,
+            say=stack.steps.say, stopping=up.stopping,
+        )  # fmt: skip
+
+    return on_a_stack_of_its_own("chaos", killing, var=var)
+
+
+def trial(
+    variables: Mapping[str, str],
+    kill: Callable[[str], None],
+    *,
+    notes: Path,
+    kills: int,
+    seed: int | None = None,
+    seconds: float = 1200.0,
+    say: Say = print,
+    stopping: threading.Event | None = None,
+) -> Verdict:
+    """Load a running stack, kill its parts, wait until it is quiet, compare what clients saw with the books.
+
+    Somebody else must start again what `kill` killed.
+    """
+    seed = random.SystemRandom().randrange(10**6) if seed is None else seed
+    stopping, chance, books = stopping or threading.Event(), random.Random(seed), Books(variables)
+    began, until = time.monotonic(), time.monotonic() + seconds
+    tenants = made(variables, {ROOMY: 10**9, f"{ROOMY}-2": 10**9, CAPPED: CAP_A_KILL * kills})
+    ready = partial(engine.ready, variables["ENGINE_URL"], variables["ENGINE_API_KEY"])
+    killer = Killer(kill, ready, stopping)
+    say(f"\nchaos: {kills} kills, seed {seed}, notes in {shown(notes)}/")
+    with Watch(books, tenants[-1]) as watch:
+        with processes(
+            "trials.chaos.load", works(variables, tenants, notes, seed), variables=variables
+        ) as loads:
+            pause(stopping, CALM_S)
+            killer.run(order_of(kills, chance, variables), chance=chance, until=until, say=say)
+            pause(stopping, CALM_S)
+            for load in loads:
+                load.communicate(timeout=200)  # it answers the end of its input by ending
+            codes = [load.returncode for load in loads]
+        quiet_s = await_quiet(books, tenants, stopping)
+    verdict = judge(
+        books, tenants, seen_in(notes), kills=killer.done, engine_away=killer.engine_away, watch=watch,
+        wanting=[f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code],
+    )  # fmt: skip
+    capped = f"{books.used(tenants[-1].id)} of {tenants[-1].monthly_tokens} tokens used, at most "
+    facts = {
+        "capped tenant": f"{capped}{watch.most_tokens} used and held in {watch.samples} samples",
+        "usage events set apart": str(books.refused()),
+        "seconds": f"{time.monotonic() - began:.0f}, {quiet_s:.0f} of them until all was recorded",
+    }
+    tell(verdict, facts, notes=notes, say=say)
+    return verdict
+
+
+def tell(verdict: Verdict, facts: Mapping[str, str], *, notes: Path, say: Say) -> None:
+    """Print the table, and write all details into a file."""
+    file = notes / "verdict.json"
+    file.write_text(json.dumps(verdict.details() | {"facts": facts}, indent=2))
+    say("\n" + "\n".join(f"  {name:<24}{text}" for name, text in {**verdict.table(), **facts}.items()))
+    for reason in verdict.wanting:
+        say(f"  ! {reason}")
+    if not verdict.is_good:
+        say(f"  ! every offending request: {shown(file)}")
+
+
+def order_of(kills: int, chance: random.Random, variables: Mapping[str, str]) -> list[str]:
+    """Return what to kill one after the other: the engine seldom, and only ours; the others equally often."""
+    ours = variables["ENGINE_URL"] == f"http://127.0.0.1:{variables['ENGINE_PORT']}"
+    engines = max(1, kills // KILLS_AN_ENGINE_KILL) if ours else 0
+    order = list(islice(cycle(OTHERS), kills - engines))
+    chance.shuffle(order)
+    for number in range(engines):
+        order.insert((number + 1) * kills // (engines + 1), "engine")
+    return order
+
+
+def works(
+    variables: Mapping[str, str], tenants: Sequence[Tenant], notes: Path, seed: int
+) -> list[dict[str, Any]]:
+    """Return what each load process gets to do."""
+    keys = {tenant.name: tenant.api_key for tenant in tenants}
+    every = {"site": variables["SITE_URL"], "keys": keys, "clients": CLIENTS}
+    return [every | {"seed": seed + n, "log": str(notes / f"load-{n}.jsonl")} for n in range(1, LOADS + 1)]

@@ -1,0 +1,159 @@
+"""What a chaos trial found: the clients' view against the books, as a verdict, a table and a file."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from trials.books import Books, Event
+from trials.harness import Tenant, Watch
+
+ANSWERS_A_KILL = 3  # fewer complete answers than this, and the trial has shown nothing
+ENGINE_SETTLES_S = 10.0  # so long after its return its adapters may still be on their way
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What was killed, and when (seconds since the epoch)."""
+
+    part: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What happened, and what must not have: the fields from `lost` on must be empty or 0."""
+
+    kills: Sequence[Kill]
+    engine_away: Sequence[tuple[float, float]]
+    seen: Sequence[dict[str, Any]]
+    events: Mapping[str, Sequence[Event]]
+    lost: Sequence[str]
+    doubled: Sequence[str]
+    overshoot_tokens: int
+    leaked: Sequence[str]
+    wanting: Sequence[str]
+
+    @property
+    def is_good(self) -> bool:
+        """True if nothing was found, and enough was tried to find something."""
+        return not (self.lost or self.doubled or self.overshoot_tokens or self.leaked or self.wanting)
+
+    def line(self) -> str:
+        """Return the last line that the trial prints."""
+        return (
+            f"CHAOS {'OK' if self.is_good else 'FAILED'} requests={len(self.seen)} lost={len(self.lost)} "
+            f"doubled={len(self.doubled)} overshoot_tokens={self.overshoot_tokens} "
+            f"leaked_holds={len(self.leaked)}"
+        )
+
+    def table(self) -> dict[str, str]:
+        """Return what happened, for people."""
+        refused, hung_up, cut_short = (
+            [request for request in self.seen if request["outcome"] == outcome]
+            for outcome in ("refused", "hung up", "cut short")
+        )
+        failed = [*cut_short, *(request for request in refused if request["status"] >= 500)]
+        with_engine, without_engine = self.outages_s()
+        return {
+            "kills": counted(kill.part for kill in self.kills),
+            "requests": counted(request["outcome"] for request in self.seen),
+            "refused": counted(f"{request['status']} {request['code']}" for request in refused),
+            "5xx after a kill of": counted(map(self.blamed, failed)),
+            "usage events": counted(event.outcome for found in self.events.values() for event in found),
+            "refused, yet billed": str(len(self.refused_yet_billed())),
+            "hung up, not billed": str(sum(r["request_id"] not in self.events for r in hung_up)),
+            "longest outage": f"{with_engine:.0f} s, and {without_engine:.0f} s while the engine was away",
+        }
+
+    def refused_yet_billed(self) -> list[str]:
+        """Return request ids that have a usage event although their clients got an error."""
+        refused = (request["request_id"] for request in self.seen if request["outcome"] == "refused")
+        return [request_id for request_id in refused if request_id in self.events]
+
+    def blamed(self, request: Mapping[str, Any]) -> str:
+        """Return the part whose death explains an error: the engine while away, else the last killed."""
+        ended = request["ended"]
+        if any(died <= ended <= back + ENGINE_SETTLES_S for died, back in self.engine_away):
+            return "engine"
+        return next((kill.part for kill in reversed(self.kills) if kill.at <= ended), "nothing")
+
+    def outages_s(self) -> tuple[float, float]:
+        """Return the longest times without a complete answer: while the engine was there, and while not."""
+        ends = [request["ended"] for request in self.seen if request["outcome"] == "complete"]
+        gaps: dict[bool, list[float]] = {True: [0.0], False: [0.0]}
+        for begin, end in pairwise(ends):
+            without_engine = any(begin < back and died < end for died, back in self.engine_away)
+            gaps[without_engine].append(end - begin)
+        return max(gaps[False]), max(gaps[True])
+
+    def details(self) -> dict[str, Any]:
+        """Return everything that was found, with every offending request, to be written as JSON."""
+        offending = {*self.lost, *self.doubled, *self.refused_yet_billed()}
+        return {
+            "verdict": self.line(),
+            **{name: getattr(self, name) for name in ("lost", "doubled", "leaked", "wanting", "engine_away")},
+            "refused_yet_billed": self.refused_yet_billed(),
+            "requests": [request for request in self.seen if request["request_id"] in offending],
+            "events": {name: list(map(asdict, self.events.get(name, []))) for name in offending},
+            "kills": list(map(asdict, self.kills)),
+            "table": self.table(),
+        }
+
+
+def judge(
+    books: Books,
+    tenants: Sequence[Tenant],
+    seen: Sequence[dict[str, Any]],
+    *,
+    kills: Sequence[Kill],
+    engine_away: Sequence[tuple[float, float]],
+    watch: Watch,
+    wanting: Sequence[str],
+) -> Verdict:
+    """Compare what the clients saw with what the books say. The last tenant is the capped one."""
+    ids, capped = [tenant.id for tenant in tenants], tenants[-1]
+    events = books.events(ids)
+    complete = [request for request in seen if request["outcome"] == "complete"]
+    twice = [request_id for request_id, found in events.items() if len(found) > 1]
+    return Verdict(
+        kills=kills,
+        engine_away=engine_away,
+        seen=seen,
+        events=events,
+        lost=[request["request_id"] for request in complete if not is_billed_once(request, events)],
+        doubled=[*twice, *books.charged_twice(ids), *books.disagreements(ids)],
+        overshoot_tokens=max(watch.overshoot_tokens, books.used(capped.id) - capped.monthly_tokens),
+        leaked=books.left_open(ids),
+        wanting=[*wanting, *_too_little(complete, kills)],
+    )
+
+
+def is_billed_once(request: Mapping[str, Any], events: Mapping[str, Sequence[Event]]) -> bool:
+    """Return whether a complete answer has exactly one usage event, with the counts that its client saw."""
+    counts = [(e.prompt_tokens, e.completion_tokens) for e in events.get(request["request_id"], [])]
+    return counts == [tuple(request["tokens"] or ())]
+
+
+def seen_in(notes: Path) -> list[dict[str, Any]]:
+    """Return all requests that the load processes wrote down, in the order of their ends."""
+    lines = [line for log in notes.glob("load-*.jsonl") for line in log.read_text().splitlines()]
+    return sorted((json.loads(line) for line in lines), key=lambda seen: float(seen["ended"]))
+
+
+def counted(names: Iterable[str]) -> str:
+    """Return `name 3, other 1`, the most frequent first."""
+    return ", ".join(f"{name} {count}" for name, count in Counter(names).most_common()) or "none"
+
+
+def _too_little(complete: Sequence[Mapping[str, Any]], kills: Sequence[Kill]) -> list[str]:
+    """Return why the trial has shown nothing: too few answers, or none after everything was killed."""
+    reasons = []
+    if len(complete) < ANSWERS_A_KILL * len(kills):
+        reasons.append(f"only {len(complete)} complete answers in {len(kills)} kills")
+    if not any(request["began"] > kill.at for request in complete for kill in kills[-1:]):
+        reasons.append("no complete answer after the last kill")
+    return reasons

@@ -1,0 +1,1 @@
+"""`make fuzz`: mutated adapters against validation and a real engine."""

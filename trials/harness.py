@@ -1,0 +1,183 @@
+"""What the trials share: a stack that is kept up meanwhile, tenants, and an eye on a cap."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+import redis
+
+from stack import services
+from stack.errors import Interrupted, ServiceFailed
+from stack.folders import ROOT, shown
+from stack.processes import POLL_S
+from stack.run import folder
+from stack.services import Stack
+from stack.steps import Steps
+from stack.whole import bring_up
+from trials.books import Books
+
+SAMPLE_EVERY_S = 0.2
+QUIET_WITHIN_S = 180.0  # a lease is 30 s, and events of a drain that died are taken over after 60 s
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant that was made for a trial, with a hard monthly cap."""
+
+    id: str
+    name: str
+    monthly_tokens: int
+    api_key: str
+
+
+class Verdict(Protocol):
+    """How a trial ended: its last line, and whether that is a good one."""
+
+    @property
+    def is_good(self) -> bool: ...
+
+    def line(self) -> str: ...
+
+
+def on_a_stack_of_its_own(
+    name: str,
+    trial: Callable[[Stack, Path], Verdict],
+    *,
+    var: Path | None = None,
+    start: Callable[[Stack], object] = bring_up,
+) -> int:
+    """Bring a stack up, run a trial on it, print its last line and return 0 if that is good.
+
+    Unless it is, the stack's logs are kept beside the trial's notes.
+    """
+    steps, notes, is_good = Steps(), folder_of(name), False
+    with folder(var) as folders, services.opened(folders, steps) as stack:
+        try:
+            start(stack)
+            verdict = beside(stack, partial(trial, stack, notes))
+            is_good = verdict.is_good
+        finally:
+            if not is_good:
+                shutil.copytree(folders.logs, notes / "log")
+                steps.say(f"  ! the stack's logs: {shown(notes / 'log')}/")
+    print(verdict.line(), flush=True)
+    return 0 if is_good else 1
+
+
+def beside[T](stack: Stack, trial: Callable[[], T]) -> T:
+    """Return what a trial in another thread returns; this one, which started all programs, revives them."""
+    stopping = stack.supervisor.stopping
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(trial)
+        try:
+            while not result.done():
+                stack.supervisor.revive()
+                stopping.wait(POLL_S)
+        finally:
+            stopping.set()
+        return result.result()
+
+
+def pause(stopping: threading.Event, seconds: float) -> None:
+    """Wait. Raises Interrupted when the trial has to stop."""
+    if stopping.wait(seconds):
+        raise Interrupted("stopped")
+
+
+def made(variables: Mapping[str, str], caps: Mapping[str, int]) -> list[Tenant]:
+    """Return new tenants by name and monthly cap. Raises ServiceFailed."""
+    wanted = json.dumps([{"name": name, "monthly_tokens": cap} for name, cap in caps.items()])
+    command = [sys.executable, "-m", "trials.site.create_tenants", wanted]
+    done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise ServiceFailed(f"The trial's tenants were not made: {done.stderr.strip()[-300:]}")
+    return [Tenant(**facts) for facts in json.loads(done.stdout)]
+
+
+@contextmanager
+def processes(
+    module: str, works: Iterable[object], *, variables: Mapping[str, str]
+) -> Iterator[list[subprocess.Popen[str]]]:
+    """Run a module once for each piece of work, a line of JSON on its input; kill what runs at the end.
+
+    Their input stays open: its end tells them that this process wants no more, or is gone.
+    """
+    begun = []
+    try:
+        for work in works:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                env=variables, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                start_new_session=True,
+            )  # fmt: skip
+            begun.append(process)
+            print(json.dumps(work), file=process.stdin, flush=True)
+        yield begun
+    finally:
+        for process in begun:
+            process.kill()
+            process.communicate()
+
+
+class Watch:
+    """Looks at a capped tenant's used and held tokens a few times a second, for as long as it is open."""
+
+    def __init__(self, books: Books, tenant: Tenant) -> None:
+        self._books, self._tenant = books, tenant
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="watch")
+        self.samples = 0
+        self.most_tokens = 0
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def overshoot_tokens(self) -> int:
+        """How far above its cap the tenant ever was."""
+        return max(0, self.most_tokens - self._tenant.monthly_tokens)
+
+    def _look(self) -> None:
+        while not self._over.wait(SAMPLE_EVERY_S):
+            if in_use := self._books.in_use(self._tenant.id):
+                self.samples += 1
+                self.most_tokens = max(self.most_tokens, sum(in_use))
+
+
+def await_quiet(books: Books, tenants: Sequence[Tenant], stopping: threading.Event) -> float:
+    """Wait until nothing is open and every event has arrived, or long enough; return the seconds."""
+    began = time.monotonic()
+    while time.monotonic() - began < QUIET_WITHIN_S:
+        try:
+            if not books.under_way() and not books.left_open(tenant.id for tenant in tenants):
+                break
+        except (redis.RedisError, psycopg.OperationalError):
+            pass  # it was killed last and is coming back
+        pause(stopping, 0.5)
+    return time.monotonic() - began
+
+
+def folder_of(trial: str) -> Path:
+    """Return a new folder for what a trial writes down; `make clean` removes it."""
+    parent = ROOT / "var" / "trials"
+    parent.mkdir(parents=True, exist_ok=True)
+    number = len(list(parent.glob(f"{trial}-*"))) + 1
+    folder = parent / f"{trial}-{number}"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,1 @@
+"""`make trial-requests`: every field of a request at its limits, alone and in pairs."""

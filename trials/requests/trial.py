@@ -1,0 +1,237 @@
+"""`make trial-requests`: no request kills an engine, nor changes what a neighbour is answered meanwhile."""
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from stack.errors import Miss
+from stack.folders import Folders, shown
+from stack.processes import TAG
+from stack.services import Stack
+from trials.fuzz.run import Say
+from trials.harness import Tenant, made, on_a_stack_of_its_own
+from trials.requests.cases import Case, drawn, without_values
+
+AT_ONCE = 6
+CAP_TOKENS = 10**12
+PATIENCE = aiohttp.ClientTimeout(total=300)
+# How the processes that hold a model name themselves: vLLM's core, a replica of a Ray cluster.
+CORES = ("VLLM::EngineCore", "ray::ServeReplica:default:Replica")
+WITNESS = {
+    "messages": [{"role": "user", "content": "Describe a morning in the city."}],
+    "max_tokens": 8,
+    "temperature": 0,
+}
+WITNESSES = ("base", "poetry")
+DEATHS_ENOUGH = 5
+EVERY_CASES = 50
+
+
+@dataclass
+class Verdict:
+    """What the trial found. `disturbed` are the witness's answers that were no or other ones."""
+
+    seed: int
+    cases: int = 0
+    deaths: int = 0
+    witnessed: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    disturbed: list[str] = field(default_factory=list)
+    suspects: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def refused(self) -> int:
+        """How many requests were refused, whatever for."""
+        return sum(count for status, count in self.statuses.items() if status.startswith("4"))
+
+    @property
+    def is_good(self) -> bool:
+        """True if nothing was found, the witness spoke, and enough was served to find something."""
+        served = self.statuses["200"]
+        return not (self.deaths or self.disturbed) and self.witnessed > 0 and served > self.cases / 4
+
+    def details(self) -> dict[str, object]:
+        """Return everything, for a file."""
+        return {"verdict": self.line(), **vars(self)}
+
+    def line(self) -> str:
+        """Return the last line that the trial prints."""
+        return (
+            f"REQUESTS {'OK' if self.is_good else 'FAILED'} cases={self.cases} refused={self.refused} "
+            f"deaths={self.deaths} disturbed={len(self.disturbed)}"
+        )
+
+
+def requests(*, cases: int, first: int, seed: int, seconds: float) -> int:
+    """Run the trial on a stack of its own; return 0 if the verdict is good."""
+    os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: the witness's texts must stay to the letter
+
+    def asking(stack: Stack, notes: Path) -> Verdict:
+        wanted = drawn(seed)[first : first + cases]
+        return trial(
+            stack.variables, notes=notes, cases=wanted, seed=seed, seconds=seconds,
+            say=stack.steps.say, stopping=stack.supervisor.stopping,
+        )  # fmt: skip
+
+    return on_a_stack_of_its_own("requests", asking)
+
+
+def trial(
+    variables: Mapping[str, str],
+    *,
+    notes: Path,
+    cases: Sequence[Case],
+    seed: int,
+    seconds: float,
+    say: Say = print,
+    stopping: threading.Event | None = None,
+) -> Verdict:
+    """Send cases through the gateway, some at once, and let a witness of another tenant ask meanwhile.
+
+    After so many seconds no more are begun: what the machine didn't come to stays for another seed.
+    Raises ValueError where the contract has a field that no case has a value for.
+    """
+    if unknown := without_values():
+        raise ValueError(f"Give {', '.join(sorted(unknown))} values in trials/requests/cases.py.")
+    sender, witness = made(variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
+    say(f"\nrequests: {len(cases)} cases, seed {seed}, notes in {shown(notes)}/")
+    run = _Run(variables, Verdict(seed), say, stopping or threading.Event(), seconds)
+    asyncio.run(run.all(cases, sender, witness))
+    verdict = run.verdict
+    counts = ", ".join(f"{status} {count}" for status, count in verdict.statuses.most_common())
+    say(f"  answers: {counts}; the witness asked {verdict.witnessed} times")
+    (notes / "verdict.json").write_text(json.dumps(verdict.details(), indent=2))
+    for what in (*verdict.disturbed[:5], *verdict.suspects[:20]):
+        say(f"  ! {what}")
+    return verdict
+
+
+class _Run:
+    """One run of the trial."""
+
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        verdict: Verdict,
+        say: Say,
+        stopping: threading.Event,
+        seconds: float,
+    ) -> None:
+        self.verdict = verdict
+        self._variables, self._say, self._stopping = variables, say, stopping
+        self._under_way: dict[int, Case] = {}
+        self._began_s = time.monotonic()
+        self._until_s = self._began_s + seconds
+
+    async def all(self, cases: Sequence[Case], sender: Tenant, witness: Tenant) -> None:
+        async with _client(self._variables, sender) as http, _client(self._variables, witness) as neighbour:
+            right = {model: await _witness(neighbour, model) for model in WITNESSES}
+            over = asyncio.Event()
+            watching = asyncio.create_task(self._watch(neighbour, right, over))
+            work = enumerate(cases)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(AT_ONCE):
+                    group.create_task(self._send_all(http, work))
+            over.set()
+            await watching
+
+    async def _send_all(self, http: aiohttp.ClientSession, work: Iterator[tuple[int, Case]]) -> None:
+        for number, case in work:
+            is_late = time.monotonic() > self._until_s
+            if is_late or self._stopping.is_set() or self.verdict.deaths >= DEATHS_ENOUGH:
+                return
+            self._under_way[number] = case
+            try:
+                self._count(case, *await _sent(http, case))
+            finally:
+                del self._under_way[number]
+
+    def _count(self, case: Case, status: str, text: str) -> None:
+        verdict = self.verdict
+        verdict.cases += 1
+        verdict.statuses[status] += 1
+        if not status.startswith(("2", "4")):
+            verdict.failed.append(f"{status} {text[:200]} {case.described()}")
+        if verdict.cases % EVERY_CASES == 0:
+            seconds = time.monotonic() - self._began_s
+            found = f"{verdict.deaths} deaths, {len(verdict.disturbed)} disturbed"
+            self._say(f"  {verdict.cases} cases in {seconds:.0f} s, {found}")
+
+    async def _watch(
+        self, http: aiohttp.ClientSession, right: Mapping[str, str], over: asyncio.Event
+    ) -> None:
+        """Ask as the witness, one request after the other, and look whether the engine is still the same."""
+        lives = await asyncio.to_thread(cores, self._variables)
+        if not lives:
+            raise Miss("No process of this stack's engine was found: its deaths can't be counted.")
+        while True:
+            is_last = over.is_set()
+            for model, expected in right.items():
+                suspects = [case.described() for case in self._under_way.values()]
+                said = await _witness(http, model)
+                self.verdict.witnessed += 1
+                if said != expected:
+                    self.verdict.disturbed.append(f"{model}: {expected!r} became {said!r}")
+                    self.verdict.suspects += suspects
+                now = await asyncio.to_thread(cores, self._variables)
+                self.verdict.deaths += len(lives - now)
+                if lives - now:
+                    self.verdict.suspects += suspects
+                lives = now
+            if is_last:
+                return
+
+
+def _client(variables: Mapping[str, str], tenant: Tenant) -> aiohttp.ClientSession:
+    headers = {"Authorization": f"Bearer {tenant.api_key}"}
+    return aiohttp.ClientSession(variables["SITE_URL"], headers=headers, timeout=PATIENCE)
+
+
+async def _sent(http: aiohttp.ClientSession, case: Case) -> tuple[str, str]:
+    """Return a case's status, or what kept it from having one, and what was answered."""
+    try:
+        async with http.post(case.path, json=case.body) as answer:
+            text = await answer.text()
+            is_broken = answer.status == 200 and case.body.get("stream") is True and '"error":{' in text
+            return "broken stream" if is_broken else str(answer.status), text
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return type(error).__name__, str(error)
+
+
+async def _witness(http: aiohttp.ClientSession, model: str) -> str:
+    """Return what the witness is told: its text, or the status instead of one."""
+    status, text = await _sent(http, Case("/v1/chat/completions", {"model": model, **WITNESS}))
+    if status != "200":
+        return f"{status} {text[:300]}"
+    return str(json.loads(text)["choices"][0]["message"]["content"])
+
+
+def cores(variables: Mapping[str, str]) -> set[tuple[int, str]]:
+    """Return the processes of this stack that hold a model: their numbers and when each began."""
+    folders = Folders(Path(variables["DEMO_SECRETS_FILE"]).parent)
+    records = [json.loads(record.read_text()) for record in folders.pids.glob("engine*.json")]
+    sessions = {str(record["pid"]) for record in records}
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (folder / "cmdline").read_bytes().decode(errors="replace")
+            facts = (folder / "stat").read_text().rpartition(")")[2].split()
+            # vLLM writes its title over its variables; Ray's processes leave the session.
+            if title.startswith(CORES) and (facts[3] in sessions or _is_tagged(folder, folders)):
+                found.add((int(folder.name), facts[19]))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def _is_tagged(process: Path, folders: Folders) -> bool:
+    return f"{TAG}={folders.var}".encode() in (process / "environ").read_bytes().split(b"\0")

@@ -1,0 +1,261 @@
+"""`make trial-restart`: vLLM is killed while 200 styles are asked for. All serve again, no word is wrong."""
+
+import asyncio
+import json
+import os
+import random
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import aiohttp
+
+from stack import engine
+from stack.errors import Miss
+from stack.folders import ROOT, shown
+from stack.services import Stack
+from trials import styles
+from trials.harness import Tenant, made, on_a_stack_of_its_own, pause
+
+RESULTS = ROOT / "bench" / "results"
+RANK = 4
+CLIENTS = 16
+QUESTION, TOKENS = "Describe the harbour.", 12
+SEEDS = count()
+PATIENCE = aiohttp.ClientTimeout(total=180)
+GIVES_UP_S = 240.0
+CALM_S = 10.0
+READY_WITHIN_S, SERVING_WITHIN_S = 400.0, 300.0
+GOAL_S = 30.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Seen:
+    """One request: every status that it was answered with (0: none), the text in the end, when."""
+
+    style: str
+    began: float
+    ended: float = 0.0
+    statuses: list[int] = field(default_factory=list)
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the restart showed; seconds count from the engine's first answer after the kill."""
+
+    styles: int
+    engines: int
+    ready_after_kill_s: float
+    all_serving_s: float
+    requests: int
+    waited: int
+    longest_s: float
+    median_s: float
+    told_to_wait: int
+    not_found: int
+    wrong: int
+    lost: int
+
+    @property
+    def is_good(self) -> bool:
+        """True if all came back in time and every request of the meantime got its own style's words."""
+        faults = self.not_found + self.wrong + self.lost
+        return not faults and self.all_serving_s <= GOAL_S and self.waited > 0
+
+    def line(self) -> str:
+        """Return the last line that the trial prints."""
+        facts = " ".join(f"{name}={value}" for name, value in asdict(self).items())
+        return f"RESTART {'OK' if self.is_good else 'FAILED'} {facts}"
+
+
+def restart(*, count: int) -> int:
+    """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
+    os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: a style's text is the same in every batch
+
+    def restarting(stack: Stack, notes: Path) -> Verdict:
+        up = stack.supervisor
+        verdict = trial(
+            stack.variables, partial(up.kill, "engine"), notes=notes, count=count,
+            engines=1 + len(stack.further_engines), say=stack.steps.say, stopping=up.stopping,
+        )  # fmt: skip
+        machine = {"cores": os.cpu_count(), "device": stack.variables["ENGINE_DEVICE"]}
+        file = "restart.json" if verdict.engines == 1 else f"restart-{verdict.engines}-engines.json"
+        (RESULTS / file).write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
+        return verdict
+
+    return on_a_stack_of_its_own("restart", restarting)
+
+
+def trial(
+    variables: Mapping[str, str],
+    kill: Callable[[], None],
+    *,
+    notes: Path,
+    count: int,
+    engines: int = 1,
+    say: Say = print,
+    stopping: threading.Event | None = None,
+) -> Verdict:
+    """Have so many styles served, kill an engine under load, and compare every answer with that before.
+
+    Somebody else must start again what `kill` killed.
+    """
+    stopping = stopping or threading.Event()
+    [tenant] = made(variables, {"restart": 10**9})
+    folders = styles.adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=count, rank=RANK)
+    names = styles.made(variables, tenant.id, folders, count=count)
+    routes = styles.Routes(variables, tenant.id)
+    first_s = routes.await_all(names, stopping, within_s=SERVING_WITHIN_S)
+    say(f"\nrestart: {count} styles serve {first_s:.0f} s after they were stored")
+    seen = Trial(variables, tenant, names, routes, stopping, say)
+    verdict = asyncio.run(seen.run(kill, engines=engines))
+    requests = [asdict(one) for one in seen.requests]
+    (notes / "verdict.json").write_text(json.dumps({"before": seen.before, "requests": requests}, indent=1))
+    say(f"  every request: {shown(notes / 'verdict.json')}")
+    return verdict
+
+
+@dataclass
+class Trial:
+    """The clients, and what they saw."""
+
+    _variables: Mapping[str, str]
+    _tenant: Tenant
+    _names: Sequence[str]
+    _routes: styles.Routes
+    _stopping: threading.Event
+    _say: Say
+    _enough: bool = False
+    before: dict[str, str | None] = field(default_factory=dict)
+    requests: list[Seen] = field(default_factory=list)
+
+    async def run(self, kill: Callable[[], None], *, engines: int) -> Verdict:
+        """Ask, kill, ask on until all styles serve again."""
+        headers = {"Authorization": f"Bearer {self._tenant.api_key}"}
+        connector = aiohttp.TCPConnector(limit=0)
+        site = self._variables["SITE_URL"]
+        async with aiohttp.ClientSession(
+            site, headers=headers, timeout=PATIENCE, connector=connector
+        ) as http:
+            await self._ask_before(http)
+            clients = [asyncio.create_task(self._client(http, n)) for n in range(CLIENTS)]
+            await asyncio.sleep(CALM_S)
+            killed, ready, serving = await asyncio.to_thread(self._kill_and_await, kill)
+            await asyncio.sleep(CALM_S)
+            self._enough = True
+            await asyncio.gather(*clients)
+        return self._judge(killed, ready, serving, engines=engines)
+
+    async def _ask_before(self, http: aiohttp.ClientSession) -> None:
+        """Keep what each style answers while nothing is wrong."""
+        began, turns = time.monotonic(), asyncio.Semaphore(CLIENTS)
+
+        async def one(style: str) -> None:
+            async with turns:
+                self.before[style] = (await ask(http, style)).text
+
+        await asyncio.gather(*map(one, self._names))
+        different = len(set(self.before.values()))
+        self._say(f"  their texts took {time.monotonic() - began:.0f} s; {different} of them differ")
+
+    async def _client(self, http: aiohttp.ClientSession, number: int) -> None:
+        chance = random.Random(number)
+        while not self._enough and not self._stopping.is_set():
+            self.requests.append(await ask(http, chance.choice(self._names)))
+
+    def _kill_and_await(self, kill: Callable[[], None]) -> tuple[float, float, float]:
+        """Return when the engine was killed, when it answered again, and when every style served again."""
+        url, key = self._variables["ENGINE_URL"], self._variables["ENGINE_API_KEY"]
+        kill()
+        killed = time.time()
+        self._until("vLLM still answers", lambda: not engine.ready(url, key), within_s=10)
+        self._until("vLLM does not answer", lambda: engine.ready(url, key), within_s=READY_WITHIN_S)
+        ready = time.time()
+        self._say(f"  vLLM answers {ready - killed:.0f} s after the kill")
+        self._until("not every style serves", self._all_serve, within_s=SERVING_WITHIN_S)
+        serving = time.time()
+        self._say(f"  all {len(self._names)} styles serve {serving - ready:.1f} s later")
+        return killed, ready, serving
+
+    def _all_serve(self) -> bool:
+        """Return whether every style leads to engines, and each of these lists it."""
+        places = {name: on for name, on in self._routes.places().items() if name in set(self._names)}
+        urls = {url for on in places.values() for url, _ in on}
+        listed = {url: engine.adapters(url, self._variables["ENGINE_API_KEY"]) for url in urls}
+        return len(places) == len(self._names) and all(
+            on and all(name in listed[url] for url, name in on) for on in places.values()
+        )
+
+    def _until(self, lack: str, check: Callable[[], bool], *, within_s: float) -> None:
+        """Wait for a check to hold. Raises Miss, which says what is lacking."""
+        until = time.monotonic() + within_s
+        while not check():
+            if time.monotonic() > until:
+                raise Miss(f"After {within_s:.0f} s {lack}.")
+            pause(self._stopping, 0.1)
+
+    def _judge(self, killed: float, ready: float, serving: float, *, engines: int) -> Verdict:
+        meanwhile = [seen for seen in self.requests if seen.began < serving and seen.ended > killed]
+        statuses = Counter(status for seen in self.requests for status in seen.statuses)
+        lasted = [seen.ended - seen.began for seen in meanwhile]
+        answered = [seen for seen in self.requests if seen.text is not None]
+        self._say(f"  statuses {dict(statuses)}")
+        return Verdict(
+            styles=len(self._names),
+            engines=engines,
+            ready_after_kill_s=round(ready - killed, 1),
+            all_serving_s=round(serving - ready, 1),
+            requests=len(self.requests),
+            waited=len(meanwhile),
+            longest_s=round(max(lasted, default=0), 1),
+            median_s=round(statistics.median(lasted), 1) if lasted else 0.0,
+            told_to_wait=statuses[503],
+            not_found=statuses[404],
+            wrong=sum(seen.text != self.before[seen.style] for seen in answered),
+            lost=len(self.requests) - len(answered),
+        )
+
+
+async def ask(http: aiohttp.ClientSession, style: str) -> Seen:
+    """Ask until there is an answer, and wait as long as each 503 says.
+
+    A request that an engine had when it was killed is refused for minutes. So each try is another request: a
+    seed changes nothing else of a greedy answer.
+    """
+    body = {
+        "model": style, "messages": [{"role": "user", "content": QUESTION}],
+        "max_tokens": TOKENS, "temperature": 0,
+    }  # fmt: skip
+    seen = Seen(style, time.time())
+    while seen.text is None and time.time() < seen.began + GIVES_UP_S:
+        wait_s = await _try(http, body | {"seed": next(SEEDS)}, seen)
+        if wait_s is None:
+            break
+        await asyncio.sleep(wait_s)
+    seen.ended = time.time()
+    return seen
+
+
+async def _try(http: aiohttp.ClientSession, body: dict[str, object], seen: Seen) -> float | None:
+    """Note one answer; return after how many seconds to try again, if that makes sense."""
+    try:
+        async with http.post("/v1/chat/completions", json=body) as answer:
+            seen.statuses.append(answer.status)
+            if answer.status == 502:  # it was in the killed engine's hands
+                return 1.0
+            if answer.status == 503:
+                return float(answer.headers["retry-after"])
+            if answer.status == 200:
+                seen.text = (await answer.json())["choices"][0]["message"]["content"]
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        seen.statuses.append(0)
+    return None

@@ -1,0 +1,191 @@
+"""`make trial-scale`: 2,000 styles on one engine. Pages and passes stay quick, memory stays flat in use."""
+
+import json
+import os
+import re
+import statistics
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psycopg
+
+from labs.machine import rss_mib
+from stack.folders import ROOT
+from stack.pages import Session, fetched, signed_in
+from stack.services import Stack
+from trials import styles
+from trials.harness import made, on_a_stack_of_its_own, pause
+
+RESULTS = ROOT / "bench" / "results" / "scale.json"
+FILES, RANK = 20, 1  # distinct adapters, and as small as they can be: it is their number that counts
+TENANTS = 4
+SERVING_WITHIN_S = 900.0
+SETTLED_S = 10.0
+WATCHED_S, VISITED_EVERY_S = 150.0, 1.0
+TRIES = 5
+GOAL_S, GROWTH_MIB = 2.0, 5.0
+DONE = re.compile(r"Task adapters\.tasks\.(?P<task>reconcile|plan)\[.*succeeded in (?P<s>[\d.]+)s")
+FAILED = re.compile(r"Task \S+\[\S+\] (?:raised unexpected|INTERNAL ERROR):")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured: seconds at the most, and by how many MiB processes grew while both had work."""
+
+    styles: int
+    loaded_s: float
+    pass_s: float
+    plan_s: float
+    passes: int
+    plans: int
+    failed_tasks: int
+    visits: int
+    pages: dict[str, float]
+    web_mib: float
+    web_growth_mib: float
+    worker_mib: float
+    worker_growth_mib: float
+
+    @property
+    def is_good(self) -> bool:
+        """True if passes and plans were seen, none failed or took longer than it may, and nothing grew."""
+        slowest = max(self.pass_s, self.plan_s, *self.pages.values())
+        growth = max(self.web_growth_mib, self.worker_growth_mib)
+        is_seen = self.passes > 0 and self.plans > 0
+        return slowest <= GOAL_S and growth <= GROWTH_MIB and is_seen and not self.failed_tasks
+
+    def line(self) -> str:
+        """Return the last line that the trial prints."""
+        facts = {**asdict(self), "pages": f"{max(self.pages.values())}"}
+        told = " ".join(f"{name.replace('pages', 'slowest_page_s')}={value}" for name, value in facts.items())
+        return f"SCALE {'OK' if self.is_good else 'FAILED'} {told}"
+
+
+def scale(*, count: int) -> int:
+    """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
+
+    def scaling(stack: Stack, notes: Path) -> Verdict:
+        verdict = trial(stack, notes, count=count, stopping=stack.supervisor.stopping, say=stack.steps.say)
+        machine = {"cores": os.cpu_count(), "device": stack.variables["ENGINE_DEVICE"]}
+        RESULTS.write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
+        return verdict
+
+    return on_a_stack_of_its_own("scale", scaling)
+
+
+def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, say: Say) -> Verdict:
+    """Have so many styles served, look at pages as a writer and an operator, and watch passes go by."""
+    variables = stack.variables
+    folders = styles.adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=FILES, rank=RANK)
+    owners = [writer(variables), *(tenant.id for tenant in made(variables, dict.fromkeys("abc", 10**9)))]
+    began = time.monotonic()
+    of_each = [
+        styles.made(variables, owner, folders, count=count // len(owners), public=number == 1)
+        for number, owner in enumerate(owners)
+    ]
+    say(f"\nscale: {count} styles stored after {time.monotonic() - began:.0f} s")
+    began = time.monotonic()
+    for owner, names in zip(owners, of_each, strict=True):
+        styles.Routes(variables, owner).await_all(names, stopping, within_s=SERVING_WITHIN_S)
+    loaded_s = time.monotonic() - began
+    say(f"  all {count} serve {loaded_s:.0f} s later")
+    pause(stopping, SETTLED_S)
+    log = stack.folders.logs / "worker-engine.log"
+    skipped = log.stat().st_size
+    known = secrets_of(variables)
+    session = signed_in(variables["SITE_URL"], login=known["login"], password=known["password"])
+    pages = visited(session, [names[0] for names in of_each[:2]], stopping)
+    for page, seconds in pages.items():
+        say(f"  {seconds:5.2f} s  {page}")
+    web, worker = watched(stack, session, list(pages), stopping)
+    told = told_since(log, skipped)
+    times = passes(told)
+    return Verdict(
+        styles=count,
+        loaded_s=round(loaded_s, 1),
+        pass_s=max(times["reconcile"], default=0.0),
+        plan_s=max(times["plan"], default=0.0),
+        passes=len(times["reconcile"]),
+        plans=len(times["plan"]),
+        failed_tasks=len(FAILED.findall(told)),
+        visits=len(web) * len(pages),
+        pages=pages,
+        web_mib=max(web),
+        web_growth_mib=growth(web),
+        worker_mib=max(worker),
+        worker_growth_mib=growth(worker),
+    )
+
+
+def writer(variables: Mapping[str, str]) -> str:
+    """Return the tenant of the demo's writer."""
+    query = "SELECT tenant_id FROM tenants_membership AS m JOIN tenants_user AS u ON u.id = m.user_id"
+    with psycopg.connect(variables["DATABASE_URL"]) as connection:
+        row = connection.execute(f"{query} WHERE u.email = %s", [secrets_of(variables)["login"]]).fetchone()
+    assert row
+    return str(row[0])
+
+
+def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the demo's login, password and API key."""
+    return dict(json.loads(Path(variables["DEMO_SECRETS_FILE"]).read_text()))
+
+
+def visited(session: Session, names: list[str], stopping: threading.Event) -> dict[str, float]:
+    """Return page → the longest of a few visits in seconds."""
+    pages = (
+        "/styles/", "/styles/?q=style+17", *(f"/styles/{name}/" for name in names), "/playground/", "/keys/",
+        "/console/adapters/style/", "/console/adapters/engine/", "/console/adapters/placement/",
+    )  # fmt: skip
+    return {page: max(visit(session, page) for _ in range(TRIES)) for page in pages if not stopping.is_set()}
+
+
+def visit(session: Session, page: str) -> float:
+    """Return how many seconds a page took. Raises Miss unless it is there."""
+    began = time.monotonic()
+    fetched(session, page)
+    return round(time.monotonic() - began, 3)
+
+
+def watched(
+    stack: Stack, session: Session, pages: Sequence[str], stopping: threading.Event
+) -> tuple[list[float], list[float]]:
+    """Return the memory of web and worker in MiB, sampled after each round of visits while passes go on."""
+    headers = {"Authorization": f"Bearer {secrets_of(stack.variables)['api_key']}"}
+    pids = [stack.supervisor.pid(name) for name in ("web", "worker-engine")]
+    samples: tuple[list[float], list[float]] = ([], [])
+    until = time.monotonic() + WATCHED_S
+    while time.monotonic() < until:
+        for page in pages:
+            fetched(session, page)
+        session.get("/v1/models", headers=headers).raise_for_status()
+        for pid, sample in zip(pids, samples, strict=True):
+            sample.append(rss_mib(pid))
+        pause(stopping, VISITED_EVERY_S)
+    return samples
+
+
+def growth(sample: Sequence[float]) -> float:
+    """Return by how many MiB the last third lies above the first one, by their medians."""
+    third = len(sample) // 3
+    return round(statistics.median(sample[-third:]) - statistics.median(sample[:third]), 1)
+
+
+def told_since(log: Path, skipped: int) -> str:
+    """Return what a log says behind a place in it."""
+    with log.open("rb") as lines:
+        lines.seek(skipped)
+        return lines.read().decode(errors="replace")
+
+
+def passes(told: str) -> dict[str, list[float]]:
+    """Return how many seconds each task took, by its name, from the worker's log."""
+    found: dict[str, list[float]] = {"reconcile": [], "plan": []}
+    for done in DONE.finditer(told):
+        found[done["task"]].append(round(float(done["s"]), 3))
+    return found

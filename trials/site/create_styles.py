@@ -1,0 +1,80 @@
+"""Make a trial's styles at once: `python -m trials.site.create_styles` reads what `make` takes as JSON.
+
+The files are really stored, and each style is a row as if its version had served before: an engine gets them
+as it gets everything after a restart. It runs with the stack's variables in a process of its own, because
+the stack itself never imports Django.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+
+from adapters import object_store  # noqa: E402
+from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
+from tenants.models import Tenant  # noqa: E402
+from tenants.public import bump_all_generations  # noqa: E402
+
+FILES = ("adapter_config.json", "adapter_model.safetensors")
+ROWS_AT_ONCE, STORED_AT_ONCE = 500, 8
+
+
+def make(*, tenant: str, folders: list[str], count: int, public: bool) -> list[str]:
+    """Return the model names of new styles of a tenant; their versions have the folders' files in turn."""
+    owner, base = Tenant.objects.get(pk=tenant), BaseModel.objects.get(name=settings.BASE_MODEL)
+    sources = [Path(folder) for folder in islice(cycle(folders), count)]
+    facts = {folder: facts_of(folder) for folder in set(sources)}
+    styles = [
+        Style(owner=owner, slug=f"style-{n:04d}", name=f"Style {n}", base_model=base, is_public=public)
+        for n in range(count)
+    ]
+    versions = [
+        AdapterVersion(style=style, number=1, status=Status.SERVING, **facts[folder])
+        for style, folder in zip(styles, sources, strict=True)
+    ]
+    with ThreadPoolExecutor(STORED_AT_ONCE) as pool:
+        list(pool.map(store, [version.pk for version in versions], sources))
+    Style.objects.bulk_create(styles, ROWS_AT_ONCE)
+    AdapterVersion.objects.bulk_create(versions, ROWS_AT_ONCE)
+    for style, version in zip(styles, versions, strict=True):
+        style.live_version = version
+    Style.objects.bulk_update(styles, ["live_version"], ROWS_AT_ONCE)
+    bump_all_generations()
+    return [style.model_name for style in styles]
+
+
+def store(version_id: UUID, folder: Path) -> None:
+    """Lay a folder's files where checked files lie."""
+    for file in FILES:
+        object_store.write(version_id, file, [(folder / file).read_bytes()])
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """Return what validation would have written down about an adapter."""
+    config, weights = ((folder / file).read_bytes() for file in FILES)
+    told = json.loads(config)
+    return {
+        "rank": told["r"],
+        "alpha": told["lora_alpha"],
+        "target_modules": told["target_modules"],
+        "size_bytes": len(weights),
+        "files": dict(zip(FILES, map(len, (config, weights)), strict=True)),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "config_sha256": hashlib.sha256(config).hexdigest(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(make(**json.loads(sys.stdin.read()))))

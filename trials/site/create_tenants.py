@@ -1,0 +1,58 @@
+"""Make a trial's tenants: `python -m trials.site.create_tenants '[{"name": …, "monthly_tokens": …}]'`.
+
+It runs with the stack's variables in a process of its own, because the stack itself never imports Django.
+"""
+
+import json
+import os
+import sys
+from secrets import token_hex
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.contrib.auth import get_user_model  # noqa: E402
+
+from adapters.public import Style, select_style  # noqa: E402
+from tenants.models import Plan, PlanVersion  # noqa: E402
+from tenants.public import create_tenant, issue_key, subscribe_tenant  # noqa: E402
+
+PLAN = "trial"
+WIDE = 10_000_000  # no minute's limit is meant to be met: the trials are about the month's
+
+
+def main() -> None:
+    """Print what was made as JSON: id, name, cap and API key of each tenant."""
+    print(json.dumps([made(**wanted) for wanted in json.loads(sys.argv[1])]))
+
+
+def made(*, name: str, monthly_tokens: int) -> dict[str, object]:
+    """Return a new tenant with a hard cap of its own, every public style selected, and a key."""
+    user = get_user_model().objects.create_user(f"{name}-{token_hex(4)}@polyscribe.example")
+    tenant = create_tenant(user, name=f"Trial {name}")
+    subscribe_tenant(tenant, plan_version(monthly_tokens))
+    for style in Style.objects.filter(is_public=True):
+        select_style(tenant, style)
+    _, secret = issue_key(tenant, name="trial", by=user)
+    return {"id": str(tenant.pk), "name": name, "monthly_tokens": monthly_tokens, "api_key": secret}
+
+
+def plan_version(monthly_tokens: int) -> PlanVersion:
+    """Return a new version of the trials' plan."""
+    plan, _ = Plan.objects.get_or_create(code=PLAN, defaults={"name": "Trial"})
+    return PlanVersion.objects.create(
+        plan=plan,
+        number=plan.versions.count() + 1,
+        monthly_tokens=monthly_tokens,
+        requests_per_minute=WIDE,
+        tokens_per_minute=WIDE,
+        parallel_requests=WIDE,
+        max_output_tokens=256,
+        private_styles=0,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""`make quota-storm`: many requests at one moment against a cap that fits only some; no token above it."""
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stack.errors import Miss
+from stack.folders import shown
+from stack.services import Stack
+from trials.books import Books
+from trials.harness import Tenant, Watch, await_quiet, made, on_a_stack_of_its_own, processes
+from trials.storm.volley import Reply, Volley, asked
+
+PROCESSES = 4
+FIT = 20  # holds at once under the cap
+START_S = 4.0  # for the processes to be there before all ask at one moment
+GONE, IN_FLIGHT = "insufficient_quota", "rate_limit_exceeded"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the storm showed."""
+
+    requests: int
+    admitted: int
+    refused: int
+    used_tokens: int
+    cap_tokens: int
+    overshoot_tokens: int
+    false_refusals: int
+    wanting: Sequence[str]
+
+    @property
+    def is_good(self) -> bool:
+        """True if the cap held to the token and refused nobody in vain."""
+        return not (self.overshoot_tokens or self.false_refusals or self.wanting)
+
+    def line(self) -> str:
+        """Return the last line that the trial prints."""
+        return (
+            f"STORM {'OK' if self.is_good else 'FAILED'} requests={self.requests} admitted={self.admitted} "
+            f"refused={self.refused} used_tokens={self.used_tokens} cap_tokens={self.cap_tokens} "
+            f"overshoot_tokens={self.overshoot_tokens} false_refusals={self.false_refusals}"
+        )
+
+
+def storm(*, requests: int) -> int:
+    """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
+
+    def storming(stack: Stack, notes: Path) -> Verdict:
+        return trial(
+            stack.variables, notes=notes, requests=requests,
+            say=stack.steps.say, stopping=stack.supervisor.stopping,
+        )  # fmt: skip
+
+    return on_a_stack_of_its_own("storm", storming)
+
+
+def trial(
+    variables: Mapping[str, str],
+    *,
+    notes: Path,
+    requests: int = 500,
+    say: Say = print,
+    stopping: threading.Event | None = None,
+) -> Verdict:
+    """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
+    stopping, books = stopping or threading.Event(), Books(variables)
+    hold = hold_tokens(variables)
+    [tenant] = made(variables, {"capped": FIT * hold + 1})
+    say(f"\nquota storm: {requests} requests hold {hold} tokens each, the cap is {tenant.monthly_tokens}")
+    with Watch(books, tenant) as watch:
+        stormed = fired(variables, tenant, requests)
+        say(f"  at once     {told(stormed)}")
+        await_quiet(books, [tenant], stopping)
+        afterwards = asyncio.run(until_refused(variables["SITE_URL"], tenant))
+        say(f"  afterwards  {told(afterwards)}")
+        await_quiet(books, [tenant], stopping)
+    say(f"  never more than {watch.most_tokens} tokens used and held, in {watch.samples} samples")
+    verdict = judge(books, tenant, stormed, afterwards, hold=hold, watch=watch)
+    replies = [asdict(reply) for reply in (*stormed, *afterwards)]
+    found = {"verdict": verdict.line(), "wanting": verdict.wanting, "tenant": tenant.id, "replies": replies}
+    (notes / "verdict.json").write_text(json.dumps(found, indent=2))
+    for reason in verdict.wanting:
+        say(f"  ! {reason}; see {shown(notes / 'verdict.json')}")
+    return verdict
+
+
+def judge(
+    books: Books,
+    tenant: Tenant,
+    stormed: Sequence[Reply],
+    afterwards: Sequence[Reply],
+    *,
+    hold: int,
+    watch: Watch,
+) -> Verdict:
+    """Compare what the clients saw with the cap and with the books."""
+    cap, used_in_storm, used = tenant.monthly_tokens, tokens_of(stormed), tokens_of([*stormed, *afterwards])
+    admitted = [reply for reply in stormed if reply.status == 200]
+    refused = [reply for reply in stormed if reply.code in (GONE, IN_FLIGHT)]
+    false_refusals = max(0, FIT - len(admitted))  # so many fit before anything was released
+    if used_in_storm + hold <= cap:  # what fits at the end did fit at any time: no tokens were gone for good
+        false_refusals += sum(reply.code == GONE for reply in refused)
+    if used + hold <= cap or afterwards[-1].code != GONE:
+        false_refusals += 1
+    return Verdict(
+        requests=len(stormed),
+        admitted=len(admitted),
+        refused=len(refused),
+        used_tokens=used_in_storm,
+        cap_tokens=cap,
+        overshoot_tokens=max(watch.overshoot_tokens, used - cap, books.used(tenant.id) - cap),
+        false_refusals=false_refusals,
+        wanting=[*strange(stormed), *disagreements(books, tenant, [*stormed, *afterwards])],
+    )
+
+
+def strange(replies: Sequence[Reply]) -> list[str]:
+    """Return which answers were neither served nor refused for the cap."""
+    codes = Counter(
+        f"{r.status} {r.code}" for r in replies if r.status != 200 and r.code not in (GONE, IN_FLIGHT)
+    )
+    return [f"{count} answers were {code}" for code, count in codes.items()]
+
+
+def disagreements(books: Books, tenant: Tenant, replies: Sequence[Reply]) -> list[str]:
+    """Return where clients, ledger and Valkey differ, and what is still held."""
+    seen = {reply.request_id: reply.tokens for reply in replies if reply.status == 200}
+    events = books.events([tenant.id])
+    billed = {
+        name: sum(e.prompt_tokens + e.completion_tokens for e in found) for name, found in events.items()
+    }
+    differing = [name for name in seen | billed if seen.get(name) != billed.get(name)]
+    return [
+        *(f"{name}: its client saw {seen.get(name)} tokens, billed {billed.get(name)}" for name in differing),
+        *books.charged_twice([tenant.id]),
+        *books.disagreements([tenant.id]),
+        *books.left_open([tenant.id]),
+    ]
+
+
+def tokens_of(replies: Iterable[Reply]) -> int:
+    """Return what the admitted ones used, as their clients saw it."""
+    return sum(reply.tokens for reply in replies)
+
+
+def told(replies: Sequence[Reply]) -> str:
+    """Return how many ended how."""
+    counts = Counter(reply.code or "admitted" for reply in replies)
+    return (
+        ", ".join(f"{code} {count}" for code, count in counts.most_common())
+        + f"; {tokens_of(replies)} tokens"
+    )
+
+
+def hold_tokens(variables: Mapping[str, str]) -> int:
+    """Return what one request holds: a lone one's share of a full minute's bucket, as its headers tell."""
+    [tenant] = made(variables, {"alone": 10**6})
+    [reply] = asyncio.run(asked(Volley(variables["SITE_URL"], tenant.api_key, 1, 0)))
+    if reply.status != 200:
+        raise Miss(f"A lone request was answered {reply.status} {reply.code}.")
+    return reply.held_tokens
+
+
+def fired(variables: Mapping[str, str], tenant: Tenant, requests: int) -> list[Reply]:
+    """Return the answers to so many requests, asked at one moment by several processes."""
+    counts = [requests // PROCESSES + (n < requests % PROCESSES) for n in range(PROCESSES)]
+    at = time.time() + START_S
+    volleys = [asdict(Volley(variables["SITE_URL"], tenant.api_key, count, at)) for count in counts]
+    with processes("trials.storm.volley", volleys, variables=variables) as begun:
+        answers = [process.stdout.read() for process in begun if process.stdout]
+    return [Reply(**reply) for answer in answers for reply in json.loads(answer)]
+
+
+async def until_refused(site: str, tenant: Tenant) -> list[Reply]:
+    """Ask one after the other until the first refusal, which is the last reply."""
+    replies: list[Reply] = []
+    while not replies or replies[-1].status == 200:
+        replies += await asked(Volley(site, tenant.api_key, 1, 0))
+    return replies
