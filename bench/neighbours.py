@@ -3,7 +3,8 @@
 `python -m stack run --all -- python -m bench.neighbours [ATTACK …]`. A workspace asks one short question
 after the other; its time to the first token is taken before and during each attack by workspaces on the
 free plan. The attackers' clients retry as OpenAI's do: twice, unless they are told not to. What they paid is
-read from the ledger. Writes bench/results/neighbours.json after each attack: what was measured is kept.
+read from the ledger. Writes bench/results/neighbours.json after each attack; figures of attacks
+that are not named are kept.
 """
 
 import asyncio
@@ -106,9 +107,9 @@ class Scene:
 
     def _act(self, act: Callable[[Session, Attacker], Iterable[str]], attacker: Attacker) -> None:
         try:
-            with signed_in(self.site, login=attacker.login, password=attacker.password) as session:
-                for answer in act(session, attacker):
-                    self.answers[answer] += 1
+            session = signed_in(self.site, login=attacker.login, password=attacker.password)
+            for answer in act(session, attacker):
+                self.answers[answer] += 1
         except (Miss, httpx2.HTTPError) as error:
             self.answers[f"{type(error).__name__}: {str(error)[:120]}"] += 1
 
@@ -399,7 +400,7 @@ def _late_s(ended_at: dict[str, float]) -> float | None:
 async def run(names: list[str]) -> dict[str, Any]:
     """Measure the attacks one after the other; write after each."""
     [quiet] = made(os.environ, {"neighbour": 10**9})
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = json.loads(OUT.read_text())["attacks"] if OUT.exists() else {}
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=ATTACK_S + 20)
     site = os.environ["SITE_URL"]
     async with aiohttp.ClientSession(site, connector=connector, timeout=timeout) as http:
