@@ -21,7 +21,7 @@ django.setup()
 from allauth.account.models import EmailAddress  # noqa: E402
 from django.db.models import Count, Sum  # noqa: E402
 
-from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
+from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
 from adapters.public import select_style  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from tenants.models import UsageEvent  # noqa: E402
@@ -63,6 +63,9 @@ def _workspace() -> dict[str, str]:
         for number in (1, 2)
     ]
     Style.objects.filter(pk=style.pk).update(live_version=versions[0])
+    for version in versions:  # they have no files: no engine is to load them
+        for engine in Engine.objects.all():
+            Placement.objects.create(engine=engine, version=version, is_desired=False, note="No files.")
     _, secret = issue_key(tenant, name="attack", by=user)
     return {
         "id": str(tenant.pk), "api_key": secret, "login": login, "password": password,
