@@ -33,7 +33,7 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
     fields = ["version", "requested_by", "requested_at", "report"]
     readonly_fields = fields
     inlines = [EngineErasureInline]
-    actions = ["vouch"]
+    actions = ["attest"]
 
     def has_steer_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("adapters.change_erasure")
@@ -51,5 +51,5 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
         done="Vouched for",
         permissions=["steer"],
     )
-    def vouch(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:
+    def attest(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:
         engine_purge.attest(erasure)

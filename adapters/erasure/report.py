@@ -1,4 +1,4 @@
-"""The report of an erasure: each step with its time and its proof, and what is still waited for and why."""
+"""The report of an erasure: each step with its time and its proof, or what it waits for and why."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,18 +18,20 @@ UNLISTED = "The engine's own list does not name it."
 NO_FILE = "No file of it is left there."
 VOUCH = "Nobody can look at it from here: an operator vouches in the console that its machines were wiped."
 OTHERS = "It goes when the memory of every engine is free: engines on one machine may share the folder."
+AFTER_RESTART = "The engine's memory is free after its next restart: vLLM frees none before."
 STAYS = (
     "What stays is the row of the version, since the ledger of what was used names it: its number, the "
     "names, sizes and SHA-256 sums of its files, who uploaded it, which version it was converted from, and "
     "when each step of its life was. Its files, its sample answers and all that was found and measured of it "
     "go."
 )
+TEXT_OF_STATE = {"current": "in progress", "next": "to come"}
 TIME = "%Y-%m-%d %H:%M:%S UTC"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One step. `state` is done, current or next; `note` is the proof, or what it waits for."""
+    """One step. `state` is done, current or next; `note` is the proof, or what the step waits for."""
 
     label: str
     state: str
@@ -63,11 +65,12 @@ class Report:
             f"adapter_config.json        SHA-256 {self.config_sha256 or 'never computed'}",
             f"requested {self.requested_at:{TIME}}; this report is of {timezone.now():{TIME}}",
         ]
-        return "\n".join([*head, "", *map(_written, self.lines), "", STAYS, ""])
+        steps = [_text(line) for line in self.lines]
+        return "\n".join([*head, "", *steps, "", STAYS, ""])
 
 
 def erasure_report(erasure: Erasure) -> Report:
-    """Return the report of an erasure. Asks the database only."""
+    """Return the report of an erasure. Reads the database only."""
     version = erasure.version
     return Report(
         style=version.style.model_name,
@@ -83,69 +86,60 @@ def erasure_report(erasure: Erasure) -> Report:
 
 def _lines(erasure: Erasure) -> list[Line]:
     rows = list(erasure.engines.order_by("engine"))
-    known = Engine.objects.in_bulk([row.engine for row in rows], field_name="name")
-    all_free = all(row.memory_free_at for row in rows)
-    withdrawn, drained, gone, note = (
-        erasure.withdrawn_at, erasure.drained_at, erasure.storage_gone_at, erasure.note,
-    )  # fmt: skip
+    engines = Engine.objects.in_bulk([row.engine for row in rows], field_name="name")
+    drained_at = erasure.drained_at
+    gone_at = erasure.storage_gone_at
     lines = [
-        _line("Withdrawn", withdrawn, proof=ROUTELESS, waits_for=note, after=erasure.requested_at),
-        _line("Drained", drained, proof=DRAINED, waits_for=note, after=withdrawn),
-        _line("Gone from the storage", gone, proof=_keys(erasure), waits_for=note, after=drained),
+        _line("Withdrawn", erasure.withdrawn_at, ROUTELESS, erasure.note, after=erasure.requested_at),
+        _line("Drained", drained_at, DRAINED, erasure.note, after=erasure.withdrawn_at),
+        _line("Gone from the storage", gone_at, _storage_proof(erasure), erasure.note, after=drained_at),
     ]
+    is_memory_free = all(row.memory_free_at for row in rows)
     for row in rows:
-        lines += _engine_lines(row, known.get(row.engine), after=drained, all_free=all_free)
-    ready = gone if all(row.copy_gone_at for row in rows) else None
-    return [*lines, _line("Finished", erasure.finished_at, after=ready)]
+        lines += _engine_lines(row, engines.get(row.engine), drained_at, is_memory_free=is_memory_free)
+    is_gone_everywhere = all(row.copy_gone_at for row in rows)
+    lines.append(_line("Finished", erasure.finished_at, after=gone_at if is_gone_everywhere else None))
+    return lines
 
 
 def _engine_lines(
-    row: EngineErasure, engine: Engine | None, *, after: datetime | None, all_free: bool
+    row: EngineErasure, engine: Engine | None, drained_at: datetime | None, *, is_memory_free: bool
 ) -> list[Line]:
-    """Return the three steps on one engine, or one if nobody can look at it from here."""
-    label, gone = f"Engine {row.engine}", row.copy_gone_at
+    """Return the three steps on one engine, or one step if nobody can look at the engine from here.
+
+    `is_memory_free` tells of all engines of the erasure.
+    """
+    label = f"Engine {row.engine}"
     proof = f"{row.get_proof_display().capitalize()}." if row.proof else ""
-    if row.proof == Proof.VOUCHED or (gone is None and engine_purge.is_out_of_reach(engine)):
-        return [_line(f"{label}: wiped", gone, proof=proof, waits_for=VOUCH, after=after)]
-    unlisted, free = row.unregistered_at, row.memory_free_at
-    waits = _memory_note(row, engine) if engine else ""
-    copy = row.note or ("" if all_free else OTHERS)
+    if row.proof == Proof.VOUCHED or (row.copy_gone_at is None and engine_purge.is_out_of_reach(engine)):
+        return [_line(f"{label}: wiped", row.copy_gone_at, proof, VOUCH, after=drained_at)]
+    free_at = row.memory_free_at
+    copy_note = row.note if row.note or is_memory_free else OTHERS
     return [
-        _line(f"{label}: forgotten", unlisted, proof=UNLISTED, waits_for=row.note, after=after),
-        _line(f"{label}: memory free", free, proof=proof, waits_for=waits, after=unlisted),
-        _line(f"{label}: local copy deleted", gone, proof=NO_FILE, waits_for=copy, after=free),
+        _line(f"{label}: unloaded", row.unregistered_at, UNLISTED, row.note, after=drained_at),
+        _line(f"{label}: memory free", free_at, proof, AFTER_RESTART, after=row.unregistered_at),
+        _line(f"{label}: local copy deleted", row.copy_gone_at, NO_FILE, copy_note, after=free_at),
     ]
 
 
-def _memory_note(row: EngineErasure, engine: Engine) -> str:
-    if row.unregistered_at is None or row.memory_free_at:
-        return ""
-    left = row.loads_before + engine.max_cpu_loras - engine_purge.loads_of(engine)
-    counts_from = row.unregistered_at + engine_purge.DRAIN_GRACE
-    since = f", counted from {counts_from:%H:%M} UTC" if counts_from > timezone.now() else ""
-    return f"The engine's memory is free after its next restart or {left:,} more loads of adapters{since}."
-
-
-def _keys(erasure: Erasure) -> str:
+def _storage_proof(erasure: Erasure) -> str:
     version = erasure.version
-    places = " or ".join(key(version.pk, "") for key in (upload_key, sealed_key))
+    places = f"{upload_key(version.pk, '')} or {sealed_key(version.pk, '')}"
     files = " and ".join(sorted({*version.files, *LIMITS_BYTES}))
     return f"It lists nothing under {places} and answers 404 to a HEAD of {files} in both."
 
 
 def _line(
-    label: str,
-    at: datetime | None,
-    *,
-    proof: str = "",
-    waits_for: str = "",
-    after: datetime | None,
+    label: str, at: datetime | None, proof: str = "", waits_for: str = "", *, after: datetime | None
 ) -> Line:
+    """Return a step that is done `at` a moment, or that waits since `after`, or that comes later."""
     if at:
         return Line(label, "done", at, proof)
-    return Line(label, "current", None, waits_for) if after else Line(label, "next", None, "")
+    if after:
+        return Line(label, "current", None, waits_for)
+    return Line(label, "next", None, "")
 
 
-def _written(line: Line) -> str:
-    when = f"{line.at:{TIME}}" if line.at else {"current": "in progress", "next": "to come"}[line.state]
+def _text(line: Line) -> str:
+    when = f"{line.at:{TIME}}" if line.at else TEXT_OF_STATE[line.state]
     return f"{when:<24} {line.label}. {line.note}".rstrip()

@@ -1,9 +1,9 @@
-"""Erasing: a version's files go from everywhere, step by step, each with its proof.
+"""Erase versions: their files go from everywhere, step by step, each step with its proof.
 
 withdrawn (no route leads to it) → drained (no request is in flight on it) → gone from the storage and from
-beside each engine (see engine_purge.py) → finished. The row of the version stays: the ledger names it.
+each engine (see engine_purge.py) → finished. The row of the version stays: the ledger names it.
 
-Rows are the queue: every step looks again at what is, writes down what it waits for, and may be repeated.
+Rows are the queue. Each step looks at the present state and notes what it waits for; it may be repeated.
 """
 
 from datetime import timedelta
@@ -29,91 +29,92 @@ from foundation import locks
 from foundation.errors import Unavailable
 from tenants.public import User
 
-# Whoever still has a form for uploading can post with it that long: the storage is emptied once more then.
+# A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
 FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
 
 ROUTED = "A workspace's routes still name it; they are published again within seconds."
-SILENT = "Valkey does not answer; this goes on by itself when it is back."
+VALKEY_SILENT = "Valkey does not answer; this goes on by itself when it is back."
 
 
 def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = False) -> Erasure:
-    """Retire a version and begin to erase its files; return the erasure. Beginning it twice does nothing.
+    """Retire a version and begin to erase its files; return the erasure. A second call does nothing.
 
-    Raises StillUsed when other workspaces would lose the style by it, unless they are to lose it at once.
+    Raises StillUsed when other workspaces would lose the style, unless `at_once` takes it from them.
     """
     _require_unused(version, at_once=at_once)
-    erasure = _begin(version, by)
-    _close(version.style)
+    erasure = _begin_erasure(version, by)
+    _close_style(version.style)
     return erasure
 
 
 def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> None:
     """Erase all versions of a style and take it out of every list; its usage stays in the ledger.
 
-    Raises StillUsed when other workspaces have it, unless they are to lose it at once.
+    Raises StillUsed when other workspaces have it, unless `at_once` takes it from them.
     """
     if not at_once and (others := sharing.audience(style)):
         raise StillUsed(count=others)
-    while not _close(style):  # a version may be begun at the same moment
+    while not _close_style(style):  # a version may be begun at the same moment
         for version in style.versions.filter(erasure=None).select_related("style__owner"):
-            _begin(version, by)
+            _begin_erasure(version, by)
 
 
 def retire_unused(version: AdapterVersion, *, at_once: bool = False) -> None:
-    """End a version whose files stay. Raises StillUsed as `erase` does."""
+    """Retire a version and keep its files. Raises StillUsed as `erase_version` does."""
     _require_unused(version, at_once=at_once)
     transitions.retire_version(version)
 
 
 def count_other_users(version: AdapterVersion) -> int:
-    """Return how many other workspaces lose the style with a version: none while another one serves."""
-    serves = version.style.versions.filter(status=Status.SERVING)
-    if version.style.is_reviewed:  # others have approved ones only
-        serves = serves.exclude(approved_at=None)
-        if version.approved_at is None:
-            return 0
-    if version.status != Status.SERVING or serves.exclude(pk=version.pk).exists():
-        return 0
-    return sharing.audience(version.style)
+    """Return how many other workspaces lose the style with a version: none while another version serves."""
+    answering = version.style.versions.filter(status=Status.SERVING)
+    if version.style.is_reviewed:  # only approved versions answer other workspaces
+        answering = answering.exclude(approved_at=None)
+    is_answering = answering.filter(pk=version.pk).exists()
+    is_last = not answering.exclude(pk=version.pk).exists()
+    return sharing.audience(version.style) if is_answering and is_last else 0
 
 
 def unfinished_erasures() -> QuerySet[Erasure]:
-    """Return the erasures that have a step left besides those beside engines, oldest first."""
-    now = timezone.now()
-    elsewhere = Exists(EngineErasure.objects.filter(erasure=OuterRef("pk"), copy_gone_at=None))
-    open_ = Q(storage_gone_at=None) | Q(finished_at=None) & ~elsewhere
-    form_ends = F("version__created_at") + FORM_LASTS
-    late = Q(version__created_at__lt=now - FORM_LASTS, storage_gone_at__lt=form_ends)
-    return Erasure.objects.filter(open_ | late).order_by("requested_at")
+    """Return the erasures that can go on here, oldest first. Those that wait for engines are left out."""
+    waits_for_engine = Exists(EngineErasure.objects.filter(erasure=OuterRef("pk"), copy_gone_at=None))
+    is_in_storage = Q(storage_gone_at=None)
+    can_finish = Q(finished_at=None) & ~waits_for_engine
+    are_forms_expired = Q(version__created_at__lt=timezone.now() - FORM_LASTS)
+    was_emptied_before = Q(storage_gone_at__lt=F("version__created_at") + FORM_LASTS)
+    must_be_emptied_again = are_forms_expired & was_emptied_before
+    unfinished = Erasure.objects.filter(is_in_storage | can_finish | must_be_emptied_again)
+    return unfinished.order_by("requested_at")
 
 
 def advance_erasure(erasure: Erasure) -> list[Engine]:
-    """Take every step that can be taken here; return the engines beside which it goes on."""
+    """Take every step that can be taken here; return the engines that have a step to take now."""
     with locks.only_one(f"erasure {erasure.pk}") as mine:
         if mine:
             try:
-                _advance(erasure)
+                _take_steps(erasure)
             except Unavailable as error:
-                _wait(erasure, error.message)
+                _note_wait(erasure, error.message)
             except redis.RedisError:
-                _wait(erasure, SILENT)
+                _note_wait(erasure, VALKEY_SILENT)
     if erasure.drained_at is None:
         return []
-    left = erasure.engines.filter(unregistered_at=None).values("engine")
-    return list(Engine.objects.filter(name__in=left, is_gone=False))
+    names = erasure.engines.filter(unregistered_at=None).values("engine")
+    return list(Engine.objects.filter(name__in=names, is_gone=False))
 
 
 def _require_unused(version: AdapterVersion, *, at_once: bool) -> None:
-    if not at_once and (others := count_other_users(version)):
+    others = 0 if at_once else count_other_users(version)
+    if others:
         raise StillUsed(count=others)
 
 
-def _begin(version: AdapterVersion, by: User | None) -> Erasure:
+def _begin_erasure(version: AdapterVersion, by: User | None) -> Erasure:
     with transaction.atomic():
         transitions.retire_version(version)
         erasure, is_new = Erasure.objects.get_or_create(version=version, defaults={"requested_by": by})
         if is_new:
-            AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # nothing is left to convert
+            AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # their files go
             _rewrite_sample(version.style_id)
             _note_engines(erasure)
             transaction.on_commit(partial(enqueue.enqueue, enqueue.ERASE, str(erasure.pk)), robust=True)
@@ -121,24 +122,23 @@ def _begin(version: AdapterVersion, by: User | None) -> Erasure:
 
 
 def _rewrite_sample(style_id: UUID) -> None:
-    """Let a style's sample be what its live version answered: it may be another's, which is erased."""
+    """Set a style's sample to an answer of its live version: the old one may be of the erased version."""
     style = Style.objects.select_related("live_version").get(pk=style_id)
-    Style.objects.filter(pk=style_id).update(
-        sample=samples.sample_line_of(style.live_version, style.sample_prompt)
-    )
+    sample = samples.sample_line_of(style.live_version, style.sample_prompt)
+    Style.objects.filter(pk=style_id).update(sample=sample)
 
 
 def _note_engines(erasure: Erasure) -> None:
-    """Write down where the version may be: wherever it was ever wanted."""
+    """Make a row for each engine that may have the version: it was placed there at some time."""
     names = erasure.version.placements.values_list("engine__name", flat=True)
     rows = [EngineErasure(erasure=erasure, engine=name) for name in names]
     EngineErasure.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _close(style: Style) -> bool:
-    """Take a style without any file out of every list, and end what others were allowed.
+def _close_style(style: Style) -> bool:
+    """Take a style whose versions are all erased out of every list, and end its shares.
 
-    Returns False, and does nothing, while a version of it is not being erased.
+    Returns False, and does nothing, while a version of it has no erasure.
     """
     with transaction.atomic():
         locks.one_at_a_time(sessions.lock_of(style.owner_id))
@@ -149,40 +149,40 @@ def _close(style: Style) -> bool:
     return True
 
 
-def _advance(erasure: Erasure) -> None:
+def _take_steps(erasure: Erasure) -> None:
     if erasure.withdrawn_at is None:
         if in_flight.is_routed(erasure.version):
-            return _wait(erasure, ROUTED)
-        _reached(erasure, "withdrawn_at")
+            return _note_wait(erasure, ROUTED)
+        _mark_step(erasure, "withdrawn_at")
     if erasure.drained_at is None:
         if note := in_flight.reason_in_flight(erasure.version):
-            return _wait(erasure, note)
-        _note_engines(erasure)  # it may have been wanted on another one in the moment when it was retired
-        _reached(erasure, "drained_at")
+            return _note_wait(erasure, note)
+        _note_engines(erasure)  # again: a planner may have placed it elsewhere while it was being retired
+        _mark_step(erasure, "drained_at")
     if erasure.storage_gone_at is None or erasure.finished_at:
         _empty_storage(erasure)
     if erasure.storage_gone_at and not erasure.engines.filter(copy_gone_at=None).exists():
-        _finish(erasure)
+        _finish_erasure(erasure)
     return None
 
 
 def _empty_storage(erasure: Erasure) -> None:
-    """Delete what the storage has of a version, and ask it whether it is gone. Raises StorageUnavailable."""
+    """Delete a version's files from the storage, and check that they are gone. Raises StorageUnavailable."""
     version = erasure.version
-    with locks.only_one(f"version {version.pk}") as mine:  # not while a worker seals it
+    with locks.only_one(f"version {version.pk}") as mine:  # a worker that seals the version would write them
         if not mine:
             return
         object_store.erase(version.pk)
         left = object_store.remaining(version.pk, {*version.files, *LIMITS_BYTES})
     if left:
-        _wait(erasure, f"The storage still has {', '.join(left)}.")
+        _note_wait(erasure, f"The storage still has {', '.join(left)}.")
     else:
         AdapterVersion.objects.filter(pk=version.pk).update(stored_bytes=0)
         Erasure.objects.filter(pk=erasure.pk).update(storage_gone_at=Now(), note="")
         erasure.refresh_from_db()
 
 
-def _finish(erasure: Erasure) -> None:
+def _finish_erasure(erasure: Erasure) -> None:
     with transaction.atomic():
         Probe.objects.filter(version=erasure.version_id).delete()
         AdapterVersion.objects.filter(pk=erasure.version_id, files_gone_at=None).update(
@@ -194,13 +194,13 @@ def _finish(erasure: Erasure) -> None:
             failure="",
             stated_quantisation="",
         )
-        _reached(erasure, "finished_at")
+        _mark_step(erasure, "finished_at")
 
 
-def _reached(erasure: Erasure, step: str) -> None:
+def _mark_step(erasure: Erasure, step: str) -> None:
     Erasure.objects.filter(pk=erasure.pk, **{step: None}).update(**{step: Now()}, note="")
     erasure.refresh_from_db(fields=[step, "note"])
 
 
-def _wait(erasure: Erasure, note: str) -> None:
+def _note_wait(erasure: Erasure, note: str) -> None:
     Erasure.objects.filter(pk=erasure.pk).exclude(note=note[:300]).update(note=note[:300])
