@@ -17,7 +17,8 @@ from adapters.placement.planner import request_version
 from adapters.placement.transitions import is_answering
 from adapters.routing.publisher import publish_routes, republish_stale
 from adapters.routing.route_table import routes_of
-from adapters.uploads.sessions import StyleDescription, begin_upload, finish_upload
+from adapters.uploads.sessions import begin_upload, finish_upload
+from adapters.uploads.upload_request import StyleDescription
 
 __all__ = [
     "AdapterVersion",

@@ -1,4 +1,7 @@
-"""Bells: each takes an id, fetches, and does one deed. Beat rings what got lost; all are safe to repeat."""
+"""Celery tasks: each takes an id, fetches the row, and calls one action. All are safe to repeat.
+
+Beat sends again what a broker may have lost. A message expires when beat sends the next one.
+"""
 
 from celery import shared_task
 
@@ -13,44 +16,47 @@ from adapters.routing import publisher
 from adapters.uploads import conversions, pipeline, pruner, sessions
 from foundation import locks
 
-# A bell that beat rings again is worthless after that.
-SWEPT_EVERY_S = 5
-WAITS_FOR_UPLOADS_S = 60  # behind checks of uploads, which take longer than beat's next bell
-RECONCILED_EVERY_S = 2
+SWEEP_INTERVAL_S = 5
+RECONCILE_INTERVAL_S = 2
+ERASE_EXPIRES_S = (
+    60  # longer than beat's interval: its queue also has examinations of uploads, which take long
+)
 
 
 @shared_task
 def advance(version_id: str) -> None:
-    """Take the next steps of one version; where it is to be checked, of the one whose turn that is."""
+    """Take the next steps of one version. Of uploads to examine, the one is taken whose turn it is."""
     version = AdapterVersion.objects.get(pk=version_id)
-    is_check = version.status == Status.UPLOADED
-    if is_check:
-        version = pipeline.next_to_validate() or version
+    is_examination = version.status == Status.UPLOADED
+    if is_examination:
+        version = pipeline.next_to_examine() or version
     for engine in pipeline.advance_version(version):
         enqueue(RECONCILE, engine.name, queue=engine.queue)
-    if is_check and version.status != Status.UPLOADED and (following := pipeline.next_to_validate()):
-        enqueue(ADVANCE, str(following.pk), most=MAX_QUEUED_UPLOADS)
+    if is_examination and version.status != Status.UPLOADED:
+        next_version = pipeline.next_to_examine()
+        if next_version:
+            enqueue(ADVANCE, str(next_version.pk), most=MAX_QUEUED_UPLOADS)
 
 
 @shared_task
 def advance_all() -> None:
-    """Ring for every version whose bell may have been lost."""
+    """Enqueue every version that has a step to take."""
     sessions.abandon_old_uploads()
     for version_id, status in AdapterVersion.objects.in_work().values_list("pk", "status"):
         most = MAX_QUEUED_UPLOADS if status == Status.UPLOADED else None
-        enqueue(ADVANCE, str(version_id), most=most, expires=SWEPT_EVERY_S)
+        enqueue(ADVANCE, str(version_id), most=most, expires=SWEEP_INTERVAL_S)
 
 
 @shared_task
 def plan() -> None:
-    """Decide anew what is wanted where."""
+    """Plan anew which version is placed on which engine."""
     for engine in planner.plan_all():
         enqueue(RECONCILE, engine.name, queue=engine.queue)
 
 
 @shared_task
 def reconcile(engine_name: str) -> None:
-    """Bring one engine to what is wanted. Runs beside it."""
+    """Bring one engine to its desired placements. Runs in the worker beside it."""
     engine = Engine.objects.select_related("base_model").get(name=engine_name)
     if engine.is_gone:
         return
@@ -58,20 +64,21 @@ def reconcile(engine_name: str) -> None:
     for erasure_id in engine_purge.purge_engine(engine):
         enqueue(ERASE, str(erasure_id))
     if is_behind:
-        return enqueue(RECONCILE, engine.name, queue=engine.queue)
-    samples.take_missing_samples(engine)
+        enqueue(RECONCILE, engine.name, queue=engine.queue)
+    else:
+        samples.take_missing_samples(engine)
 
 
 @shared_task
 def reconcile_all() -> None:
-    """Ring beside every engine."""
+    """Enqueue every engine."""
     for engine in Engine.objects.filter(is_gone=False):
-        enqueue(RECONCILE, engine.name, queue=engine.queue, expires=RECONCILED_EVERY_S)
+        enqueue(RECONCILE, engine.name, queue=engine.queue, expires=RECONCILE_INTERVAL_S)
 
 
 @shared_task
 def republish_stale() -> None:
-    """Publish to the gate what was not published when it changed; one pass at a time."""
+    """Publish the routes that were not published when they changed; one pass at a time."""
     with locks.only_one("republish") as mine:
         if mine:
             publisher.republish_stale()
@@ -80,37 +87,37 @@ def republish_stale() -> None:
 @shared_task
 def erase(erasure_id: str) -> None:
     """Take the next steps of one erasure."""
-    erasures = Erasure.objects.select_related("version__style__owner")
-    for engine in workflow.advance_erasure(erasures.get(pk=erasure_id)):
-        enqueue(RECONCILE, engine.name, queue=engine.queue, expires=SWEPT_EVERY_S)
+    erasure = Erasure.objects.select_related("version__style__owner").get(pk=erasure_id)
+    for engine in workflow.advance_erasure(erasure):
+        enqueue(RECONCILE, engine.name, queue=engine.queue, expires=SWEEP_INTERVAL_S)
 
 
 @shared_task
 def erase_all() -> None:
-    """Ring for every erasure that has something left to do."""
+    """Enqueue every erasure that has a step to take."""
     for erasure_id in workflow.unfinished_erasures().values_list("pk", flat=True):
-        enqueue(ERASE, str(erasure_id), expires=WAITS_FOR_UPLOADS_S)
+        enqueue(ERASE, str(erasure_id), expires=ERASE_EXPIRES_S)
 
 
 @shared_task
 def end_sharing() -> None:
-    """End shares and take out public styles whose notice is over."""
+    """End shares and public offers whose notice is over."""
     sharing.end_due_shares()
 
 
 @shared_task
 def watch_canaries() -> None:
-    """End canaries that do clearly worse than what is live."""
+    """End canaries that do clearly worse than the live version."""
     aliases.end_failing_canaries()
 
 
 @shared_task
 def withdraw_conversions() -> None:
-    """Delete what was kept for conversions that nobody asked for."""
+    """Delete the files of conversions that nobody began."""
     conversions.withdraw_old_conversions()
 
 
 @shared_task
 def prune_storage() -> None:
-    """Delete what lies in the storage without need."""
+    """Delete files in the storage that no version needs."""
     pruner.prune_storage()

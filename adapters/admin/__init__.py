@@ -1,4 +1,4 @@
-"""Operators' view of styles and engines, in the console. What was measured or checked can only be read."""
+"""The console for operators: styles, versions, engines, erasures. Measured values are read-only."""
 
 from adapters.admin import engines, erasures, styles, versions
 

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from adapters.admin.rows import Lasting, ReadOnly
+from adapters.admin.rows import ReadOnly, Undeletable
 from adapters.erasure import engine_purge
 from adapters.models import BaseModel, Engine, Placement
 from foundation.console import OperatorAdmin, operator_action
@@ -17,7 +17,7 @@ from tenants.public import bump_all_generations
 
 
 @admin.register(Engine)
-class EngineAdmin(Lasting, OperatorAdmin):
+class EngineAdmin(Undeletable, OperatorAdmin):
     list_display = [
         "name", "url", "base_model", "device", "is_healthy", "is_draining", "is_gone", "note", "checked_at",
     ]  # fmt: skip
@@ -28,11 +28,13 @@ class EngineAdmin(Lasting, OperatorAdmin):
     actions = ["give_up"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Engine | None = None) -> list[str]:
-        """Return the name, too, once the engine is there: its worker's queue and erasures go by it."""
+        """Return the name, too, for an engine that exists: its worker's queue and its erasures go by it."""
         return [*self.readonly_fields, "name"] if obj else self.readonly_fields
 
     def has_change_permission(self, request: HttpRequest, obj: Engine | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not (obj and obj.is_gone)
+        if obj and obj.is_gone:
+            return False
+        return super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Engine, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

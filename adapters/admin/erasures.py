@@ -1,4 +1,4 @@
-"""Erasures: the reports, and an operator's word for what nobody can look at."""
+"""Erasures: the reports, and an operator's word for machines that nobody can look at."""
 
 # mypy: disallow-subclassing-any=False
 # (unfold has no types)
@@ -11,7 +11,7 @@ from unfold.admin import TabularInline
 
 from adapters.admin.rows import ReadOnly
 from adapters.erasure import engine_purge
-from adapters.erasure import report as reports
+from adapters.erasure.report import erasure_report
 from adapters.models import EngineErasure, Erasure
 from foundation.console import OperatorAdmin, operator_action
 
@@ -42,7 +42,7 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
     def report(self, erasure: Erasure) -> SafeString:
         return format_html(
             '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>',
-            reports.erasure_report(erasure).text(),
+            erasure_report(erasure).text(),
         )
 
     @operator_action(

@@ -4,14 +4,14 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 
-class Lasting:
-    """Rows that stay."""
+class Undeletable:
+    """Rows that nobody deletes."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
-class ReadOnly(Lasting):
+class ReadOnly(Undeletable):
     """Rows that only the system writes."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
-from adapters.admin.rows import Lasting, ReadOnly
+from adapters.admin.rows import ReadOnly, Undeletable
 from adapters.catalog import queries, sharing
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
@@ -28,15 +28,16 @@ def _now() -> str:
 
 
 class SeenForm(ActionForm):
-    """An action on a list, and when that was shown: nobody who approves has seen what is changed after it."""
+    """An action on a list, and when the list was shown: approving leaves out what was changed after that."""
 
     seen_at = forms.CharField(required=False, initial=_now, widget=forms.HiddenInput, label="")
 
 
 class OfferFilter(admin.SimpleListFilter):
-    """What waits for an operator's word."""
+    """Styles that wait for an operator's approval."""
 
-    title, parameter_name = "offer", "offer"
+    title = "offer"
+    parameter_name = "offer"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("waits", "waits for approval, of the style or of a change")]
@@ -44,8 +45,9 @@ class OfferFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Style]) -> QuerySet[Style]:
         if self.value() != "waits":
             return queryset
-        offered, changed = Style.objects.offered().order_by(), Style.objects.changed().order_by()
-        return queryset.filter(Q(pk__in=offered.values("pk")) | Q(pk__in=changed.values("pk")))
+        offered = Style.objects.offered().order_by().values("pk")
+        changed = Style.objects.changed().order_by().values("pk")
+        return queryset.filter(Q(pk__in=offered) | Q(pk__in=changed))
 
 
 class VersionInline(ReadOnly, TabularInline):
@@ -57,7 +59,7 @@ class VersionInline(ReadOnly, TabularInline):
 
 
 @admin.register(Style)
-class StyleAdmin(Lasting, OperatorAdmin):
+class StyleAdmin(Undeletable, OperatorAdmin):
     list_display = ["name", "slug", "owner", "offered_at", "is_public", "live_version", "retired_at"]
     list_filter = [OfferFilter, "is_public", "retired_at", "base_model"]
     list_select_related = ["owner", "live_version__style__owner"]
@@ -81,13 +83,14 @@ class StyleAdmin(Lasting, OperatorAdmin):
         return False  # a style begins with an upload
 
     def save_model(self, request: HttpRequest, obj: Style, form: Any, change: bool) -> None:
-        # Only what was changed: the whole row would set back what moves meanwhile, its live version for one.
+        # Only the changed fields: saving the whole row would undo what others changed meanwhile, such as the
+        # live version.
         obj.save(update_fields=form.changed_data)
         if "is_public" in form.changed_data:
             queries.set_public(obj, public=obj.is_public)
         elif obj.is_reviewed:
-            words = [field for field in form.changed_data if field in REVIEWED_WORDS]
-            review.approve_words(obj, words)
+            changed_words = [field for field in form.changed_data if field in REVIEWED_WORDS]
+            review.approve_words(obj, changed_words)
         publisher.mark_changed(obj)
 
     @operator_action(

@@ -1,4 +1,4 @@
-"""Versions: their check, their life, and where they are placed."""
+"""Versions: their findings, their history, and where they are placed."""
 
 # mypy: disallow-subclassing-any=False
 # (unfold has no types)
@@ -45,13 +45,14 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
 
     @admin.display(description="findings")
     def report(self, version: AdapterVersion) -> SafeString | str:
-        rows = ((found["code"], found["sentence"], found["fix"]) for found in version.findings)
+        rows = [(finding["code"], finding["sentence"], finding["fix"]) for finding in version.findings]
         items = format_html_join("", "<li><code>{}</code> {} <em>{}</em></li>", rows)
         return format_html("<ol>{}</ol>", items) if items else "none"
 
     @admin.display(description="history")
     def life(self, version: AdapterVersion) -> SafeString:
-        rows = ((f"{step.at:%Y-%m-%d %H:%M:%S}", step.get_status_display()) for step in version.history.all())
+        steps = version.history.all()
+        rows = [(f"{step.at:%Y-%m-%d %H:%M:%S}", step.get_status_display()) for step in steps]
         return format_html_join("", "<div>{} {}</div>", rows)
 
     @operator_action(

@@ -141,7 +141,7 @@ def _close_style(style: Style) -> bool:
     Returns False, and does nothing, while a version of it has no erasure.
     """
     with transaction.atomic():
-        locks.one_at_a_time(sessions.lock_of(style.owner_id))
+        sessions.lock_uploads(style.owner_id)
         if style.versions.filter(erasure=None).exists():
             return False
         Style.objects.filter(pk=style.pk).update(retired_at=Now(), test_prompts="")

@@ -1,6 +1,6 @@
-"""Conversions: a rejected version that can be mended mechanically becomes a new one, checked like any other.
+"""Conversions: a rejected version that can be corrected mechanically becomes a new one, checked again.
 
-What is changed is planned by `adapters.validation.autofix` and written by the worker; see steps.py.
+`adapters.validation.autofix` plans the corrections, and `examination` writes them.
 """
 
 from datetime import timedelta
@@ -12,10 +12,9 @@ from adapters import object_store
 from adapters.errors import NothingToConvert, PlanFull
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import sessions, storage_quota
-from foundation import locks
-from tenants.public import User
+from tenants.public import Tenant, User
 
-OFFERED_FOR = timedelta(days=7)  # as long are the files of a rejected version kept for it
+OFFERED_FOR = timedelta(days=7)  # the files of the rejected version are kept as long
 SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json that is corrected
     "names": "The tensors get the names that engines look for: base_model.model.<module>.lora_A.weight and "
     "….lora_B.weight.",
@@ -34,26 +33,29 @@ SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json th
 
 
 def offered_conversions(version: AdapterVersion) -> list[str]:
-    """Return what a conversion of a rejected version would do, a sentence each; none if it can't be had."""
-    return [] if version.files_gone_at else [SENTENCES[code] for code in version.conversions]
+    """Return what a conversion of a rejected version would do, a sentence for each correction."""
+    if version.files_gone_at:
+        return []
+    return [SENTENCES[code] for code in version.conversions]
 
 
 def begin_conversion(version: AdapterVersion, user: User | None) -> AdapterVersion:
-    """Return the new version that a rejected one is converted into: the same one each time it is asked for.
+    """Return the new version that a rejected one is converted into. A second call returns the same one.
 
-    Raises NothingToConvert when nothing is offered (any more), PlanFull when the plan keeps no more versions.
+    Raises NothingToConvert when no conversion is offered, PlanFull when the plan keeps no more versions.
     """
     owner = version.style.owner
     with transaction.atomic():
-        locks.one_at_a_time(sessions.lock_of(owner.pk))
-        if made := AdapterVersion.objects.filter(converted_from=version).first():
-            return made
-        if not owner.is_first_party and (faults := storage_quota.storage_of(owner).faults_of_a_version()):
-            raise PlanFull(fault=faults[0])
-        offers = AdapterVersion.objects.filter(pk=version.pk, status=Status.REJECTED, files_gone_at=None)
-        if not offers.exclude(conversions=[]).exists():
+        sessions.lock_uploads(owner.pk)
+        converted = AdapterVersion.objects.filter(converted_from=version).first()
+        if converted:
+            return converted
+        if not owner.is_first_party:
+            _require_room(owner)
+        rejected = AdapterVersion.objects.filter(pk=version.pk, status=Status.REJECTED, files_gone_at=None)
+        if not rejected.exclude(conversions=[]).exists():
             raise NothingToConvert
-        made = sessions.next_version(
+        converted = sessions.create_next_version(
             version.style,
             user,
             converted_from=version,
@@ -62,22 +64,28 @@ def begin_conversion(version: AdapterVersion, user: User | None) -> AdapterVersi
             goes_live=version.goes_live,
             handed_in_at=timezone.now(),
         )
-        made.move(before=Status.UPLOADING, after=Status.UPLOADED)
-    return made
+        converted.move(before=Status.UPLOADING, after=Status.UPLOADED)
+    return converted
 
 
 def withdraw_conversions(version: AdapterVersion) -> None:
-    """Offer no conversion of a version any more; delete what was kept for it. Raises StorageUnavailable."""
+    """Withdraw the conversion of a version, and delete the files kept for it. Raises StorageUnavailable."""
     object_store.erase(version.pk)
     AdapterVersion.objects.filter(pk=version.pk).update(conversions=[], stored_bytes=0)
 
 
 def withdraw_old_conversions() -> None:
-    """Withdraw what was offered for OFFERED_FOR and not taken. Raises StorageUnavailable.
+    """Withdraw conversions that were offered for OFFERED_FOR and not begun. Raises StorageUnavailable.
 
-    What was kept as long because its check broke off goes, too.
+    Files that were kept as long because their examination never ended are deleted, too.
     """
     before = timezone.now() - OFFERED_FOR
     rejected = AdapterVersion.objects.filter(history__status=Status.REJECTED, history__at__lt=before)
     for version in rejected.filter(stored_bytes__gt=0):
         withdraw_conversions(version)
+
+
+def _require_room(owner: Tenant) -> None:
+    faults = storage_quota.storage_of(owner).version_faults()
+    if faults:
+        raise PlanFull(fault=faults[0])

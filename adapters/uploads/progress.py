@@ -1,4 +1,4 @@
-"""The five steps of a version's life as a page shows them."""
+"""The five steps of a version's life, as a page shows them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from adapters.models import AdapterVersion, Status, VersionStep
 
 UPLOADING, UPLOADED, CHECKED, PUSHED, SERVING = range(5)
 LABELS = ("Uploading files", "Uploaded", "Checked", "Pushed to the engine", "Serving")
-NOTES = {  # what is happening, where nothing holds it up
+NOTES = {  # of a current step that waits for nothing
     UPLOADING: "The files go straight from the browser to the storage.",
     CHECKED: "Reading names, shapes and every weight, and comparing them with the base model.",
     PUSHED: "Copying the files beside the engine, loading them, and measuring what they change.",
 }
-CURRENT = {
+CURRENT_STEP = {
     Status.UPLOADING: UPLOADING,
     Status.UPLOADED: CHECKED,
     Status.VALID: PUSHED,
@@ -33,49 +33,51 @@ class Step:
 
 
 def steps_of(version: AdapterVersion, history: Iterable[VersionStep]) -> list[Step]:
-    """Return the five steps of a version, from its history, oldest first. Asks nobody."""
-    reached = {Status(step.status): step.at for step in history}
-    moments = _moments(reached)
-    here = _here(version, reached)
+    """Return the five steps of a version, from its history, oldest first. No query is made."""
+    reached_at = {Status(step.status): step.at for step in history}
+    times = _step_times(reached_at)
+    current = _current_step(version, reached_at)
+    steps = []
+    for number, label in enumerate(LABELS):
+        state = _step_state(version, number, current)
+        at = None if state == "next" else times[number]
+        steps.append(Step(label, state, at, _step_note(version, number, state)))
+    return steps
+
+
+def _step_times(reached_at: dict[Status, datetime]) -> list[datetime | None]:
+    serving_at = reached_at.get(Status.SERVING)
     return [
-        Step(label, state, moments[at] if state != "next" else None, _note(version, at, state))
-        for at, label in enumerate(LABELS)
-        for state in [_state(version, at, here)]
+        reached_at.get(Status.UPLOADING),
+        reached_at.get(Status.UPLOADED),
+        reached_at.get(Status.VALID) or reached_at.get(Status.REJECTED),
+        serving_at or reached_at.get(Status.FAILED),
+        serving_at,
     ]
 
 
-def _moments(reached: dict[Status, datetime]) -> list[datetime | None]:
-    refused = reached.get(Status.REJECTED)
-    serving = reached.get(Status.SERVING)
-    return [
-        reached.get(Status.UPLOADING),
-        reached.get(Status.UPLOADED),
-        reached.get(Status.VALID) or refused,
-        serving or reached.get(Status.FAILED),
-        serving,
-    ]
-
-
-def _here(version: AdapterVersion, reached: dict[Status, datetime]) -> int:
-    """Return the step that a version is in, or got stuck in; five when it has been through all."""
+def _current_step(version: AdapterVersion, reached_at: dict[Status, datetime]) -> int:
+    """Return the step that a version is in, or in which it failed; five when it has been through all."""
     if version.status == Status.FAILED:
         return PUSHED
     if version.status == Status.REJECTED:
-        return CHECKED if Status.UPLOADED in reached else UPLOADING
+        return CHECKED if Status.UPLOADED in reached_at else UPLOADING
     if version.status == Status.RETIRED:
-        return max((CURRENT[status] for status in reached if status in CURRENT), default=UPLOADING)
-    return CURRENT[Status(version.status)]
+        return max((CURRENT_STEP.get(status, UPLOADING) for status in reached_at), default=UPLOADING)
+    return CURRENT_STEP[Status(version.status)]
 
 
-def _state(version: AdapterVersion, at: int, here: int) -> str:
-    if at < here:
+def _step_state(version: AdapterVersion, number: int, current: int) -> str:
+    if number < current:
         return "done"
-    if at > here or version.status == Status.RETIRED:
+    if number > current or version.status == Status.RETIRED:
         return "next"
     return "failed" if version.status in (Status.REJECTED, Status.FAILED) else "current"
 
 
-def _note(version: AdapterVersion, at: int, state: str) -> str:
-    if at == SERVING and state == "done":
+def _step_note(version: AdapterVersion, number: int, state: str) -> str:
+    if state == "current":
+        return version.note or NOTES.get(number, "")
+    if state == "done" and number == SERVING:
         return version.note
-    return (version.note or NOTES.get(at, "")) if state == "current" else ""
+    return ""

@@ -1,14 +1,14 @@
-"""Pruning: what lies in the storage without need goes, bounded a pass.
+"""Prune the storage: delete files that no version needs, a bounded number in a pass.
 
-A form for uploading can't be called back, a worker may be killed between a row and its files, and the storage
-may be down when files are to go. So the bucket is compared with the rows:
+A presigned form can't be called back, a worker may be killed between a row and its files, and the storage
+may be down when files are to be deleted. So each pass compares the bucket with the rows, and deletes
 
-- what was posted goes, unless its version is still being uploaded or checked: what serves is the sealed copy;
-- what is sealed goes where the row says that nothing is kept;
-- what has had no row for a week goes, too, but not where most have none: that is another database.
+- posted files, unless their version is still being uploaded or checked: the sealed copy is what serves;
+- sealed files of versions whose row says that nothing is kept;
+- files that have had no row for a week, unless most have none: then this is another database.
 
-A version that was served keeps its files until `erasing` has drained it: engines read them again, and Ray
-clusters pull them from here.
+A version that has served keeps its files until `erasure` has drained it: engines read them again, and Ray
+clusters pull them from the storage.
 """
 
 import logging
@@ -24,8 +24,8 @@ from foundation import locks
 
 logger = logging.getLogger(__name__)
 
-FILES_A_PASS = 1000  # looked at, of what was posted and of what is sealed
-UNKNOWN_KEPT_FOR = timedelta(days=7)  # as long a lost row may come back with a backup
+FILES_PER_PASS = 1000  # of the posted and of the sealed ones
+UNKNOWN_KEPT_FOR = timedelta(days=7)  # within it, a backup may bring a lost row back
 PARTS_KEPT_FOR = timedelta(days=1)
 WRONG_DATABASE = (
     "%d of %d versions in the bucket have no row here: is this the database that belongs to it? "
@@ -34,43 +34,43 @@ WRONG_DATABASE = (
 
 
 def prune_storage() -> int:
-    """Delete what is not needed, of some versions; return how many files. Raises StorageUnavailable."""
+    """Delete files that are not needed, of some versions; return how many. Raises StorageUnavailable."""
     with locks.only_one("pruning the storage") as mine:
         if not mine:
             return 0
         if not object_store.keep_rules():
             logger.info("The storage takes no lifecycle rules; leftovers go by this pruner alone.")
-        object_store.abort_old_parts(timezone.now() - PARTS_KEPT_FOR, limit=FILES_A_PASS)
-        start = str(uuid4())  # however many there are, each has its turn
-        return sum(_prune(prefix, start) for prefix in (object_store.POSTED, object_store.SEALED))
+        object_store.abort_old_parts(timezone.now() - PARTS_KEPT_FOR, limit=FILES_PER_PASS)
+        start = str(uuid4())  # a random place, so that over time each version is looked at
+        return _prune_prefix(object_store.POSTED, start) + _prune_prefix(object_store.SEALED, start)
 
 
-def _prune(prefix: str, start: str) -> int:
-    lying = object_store.versions(prefix, start=start, limit=FILES_A_PASS)
-    rows = AdapterVersion.objects.filter(pk__in=list(lying))
+def _prune_prefix(prefix: str, start: str) -> int:
+    written_at = object_store.versions(prefix, start=start, limit=FILES_PER_PASS)
+    rows = AdapterVersion.objects.filter(pk__in=list(written_at))
     known = set(rows.values_list("pk", flat=True))
     needed = set(rows.filter(_is_needed(prefix)).values_list("pk", flat=True))
-    unknown = {pk: at for pk, at in lying.items() if pk not in known | _identities()}
-    left = (known - needed) | _lost(unknown, known=len(known))
-    return sum(object_store.discard_all(prefix, version_id) for version_id in left)
+    unknown = written_at.keys() - known - _identity_ids()
+    unneeded = (known - needed) | _old_unknown({pk: written_at[pk] for pk in unknown}, known=len(known))
+    return sum(object_store.discard_all(prefix, version_id) for version_id in unneeded)
 
 
 def _is_needed(prefix: str) -> Q:
-    """Return the condition that what lies under a prefix for a version is needed."""
-    kept = Q(status=Status.REJECTED, stored_bytes__gt=0)
+    """Return the condition that a version's files under a prefix are needed."""
+    is_kept = Q(status=Status.REJECTED, stored_bytes__gt=0)
     if prefix == object_store.SEALED:
-        return kept | Q(files_gone_at=None) & ~Q(status=Status.REJECTED)
-    looked_at = kept & Q(conversions=[])  # a check that broke off: see steps.py
-    return looked_at | Q(status__in=[Status.UPLOADING, Status.UPLOADED])
+        return is_kept | Q(files_gone_at=None) & ~Q(status=Status.REJECTED)
+    is_for_support = is_kept & Q(conversions=[])  # its examination never ended: see examination.py
+    return is_for_support | Q(status__in=[Status.UPLOADING, Status.UPLOADED])
 
 
-def _identities() -> set[UUID]:
-    """Return what lies among the sealed versions for Ray clusters, and is none."""
+def _identity_ids() -> set[UUID]:
+    """Return the ids under which Ray clusters find identity adapters among the sealed versions."""
     return {base_model.identity_id for base_model in BaseModel.objects.only("name")}
 
 
-def _lost(unknown: dict[UUID, datetime], *, known: int) -> set[UUID]:
-    """Return those of the versions without a row that have lain there for long."""
+def _old_unknown(unknown: dict[UUID, datetime], *, known: int) -> set[UUID]:
+    """Return the versions without a row whose files were written long ago."""
     if len(unknown) > known:
         logger.error(WRONG_DATABASE, len(unknown), len(unknown) + known)
         return set()

@@ -1,13 +1,17 @@
 """What several pages of styles share."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.shortcuts import get_object_or_404
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from adapters.models import AdapterVersion, Style
 from adapters.uploads import conversions, progress
+from foundation.errors import DomainError
 from tenants.public import MemberRequest
 
 
@@ -23,13 +27,26 @@ def own_style(request: MemberRequest, style_id: UUID) -> Style:
     return get_object_or_404(styles, pk=style_id)
 
 
-def steps_of(version: AdapterVersion) -> dict[str, Any]:
-    """Return what the list of steps shows."""
+def steps_context(version: AdapterVersion) -> dict[str, Any]:
+    """Return what the list of a version's steps shows."""
     return {
         "version": version,
         "steps": progress.steps_of(version, version.history.all()),
         "conversions": conversions.offered_conversions(version),
     }
+
+
+def run_action(
+    request: MemberRequest, style: Style, action: Callable[[], object], *, done: str = "", anchor: str = ""
+) -> HttpResponse:
+    """Run an action, show `done` or why it failed, and go back to the style's page."""
+    try:
+        action()
+        if done:
+            messages.success(request, done)
+    except DomainError as error:
+        messages.error(request, error.message)
+    return redirect(f"{page_of(style)}{anchor}")
 
 
 def page_of(style: Style) -> str:

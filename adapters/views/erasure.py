@@ -1,4 +1,4 @@
-"""Deleting a version or a whole style, and the reports of what became of the files."""
+"""Delete a version or a whole style, and show the reports of what became of the files."""
 
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from adapters.catalog import sharing
-from adapters.erasure import report as reports
 from adapters.erasure import workflow
+from adapters.erasure.report import STAYS, erasure_report
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import own_style, own_version
@@ -23,32 +23,33 @@ from tenants.public import MemberRequest, member_required
 @never_cache
 @member_required
 def version_erasure(request: MemberRequest, version_id: UUID) -> HttpResponse:
-    """Show the report of an erasure, which the page asks for again; before it began, ask for it."""
+    """Show the report of an erasure, which the page polls; without one, the form that begins it."""
     version = own_version(request, version_id)
     erasure = Erasure.objects.select_related("version__style__owner").filter(version=version).first()
     if erasure is None:
-        return _ask_version(request, version, {})
-    part = request.headers.get("HX-Request") == "true"
-    context = {"report": reports.erasure_report(erasure), "version": version, "stays": reports.STAYS}
-    return render(request, f"adapters/{'_erasure' if part else 'erasure'}.html", context)
+        return _render_version_form(request, version, {})
+    is_polled = request.headers.get("HX-Request") == "true"
+    template = "adapters/_erasure.html" if is_polled else "adapters/erasure.html"
+    context = {"report": erasure_report(erasure), "version": version, "stays": STAYS}
+    return render(request, template, context)
 
 
 @require_GET
 @member_required
 def download(request: MemberRequest, version_id: UUID, form: str) -> HttpResponse:
-    """Hand out the report of an erasure as plain text or JSON."""
+    """Return the report of an erasure as plain text or JSON."""
     erasures = Erasure.objects.select_related("version__style__owner")
     erasure = get_object_or_404(erasures, version=version_id, version__style__owner=request.tenant)
-    report = reports.erasure_report(erasure)
+    report = erasure_report(erasure)
     if form == "json":
-        answer: HttpResponse = JsonResponse(report.data(), json_dumps_params={"indent": 2})
+        response: HttpResponse = JsonResponse(report.data(), json_dumps_params={"indent": 2})
     elif form == "txt":
-        answer = HttpResponse(report.text(), content_type="text/plain; charset=utf-8")
+        response = HttpResponse(report.text(), content_type="text/plain; charset=utf-8")
     else:
         raise Http404
     name = f"erasure-{erasure.version.style.slug}-{erasure.version.number}.{form}"
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @require_POST
@@ -56,22 +57,22 @@ def download(request: MemberRequest, version_id: UUID, form: str) -> HttpRespons
 def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Begin to erase a version when its style's short name was typed."""
     version = own_version(request, version_id)
-    errors = _typed(request, version.style)
+    errors = _name_errors(request, version.style)
     if not errors:
         try:
             workflow.erase_version(version, request.user, at_once="at_once" in request.POST)
             return redirect("adapters:version_erasure", version.pk)
         except StillUsed as error:
             errors["at_once"] = error.message
-    return _ask_version(request, version, errors)
+    return _render_version_form(request, version, errors)
 
 
 @require_http_methods(["GET", "POST"])
 @member_required
 def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
-    """Ask for the deletion of a whole style; begin it when its short name was typed."""
+    """Show the form that deletes a whole style; delete it when its short name was typed."""
     style = own_style(request, style_id)
-    errors = _typed(request, style) if request.method == "POST" else {}
+    errors = _name_errors(request, style) if request.method == "POST" else {}
     if request.method == "POST" and not errors:
         try:
             workflow.erase_style(style, request.user, at_once="at_once" in request.POST)
@@ -80,30 +81,32 @@ def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
         except StillUsed as error:
             errors["at_once"] = error.message
     context = {"losers": sharing.audience(style), "count": style.versions.count(), "errors": errors}
-    return _ask(request, style, reverse("adapters:delete_style", args=[style.pk]), context)
+    return _render_form(request, style, reverse("adapters:delete_style", args=[style.pk]), context)
 
 
 @require_GET
 @member_required
 def deleted(request: MemberRequest) -> HttpResponse:
-    """List the versions that were deleted, with how far each erasure is."""
+    """List the deleted versions, with how far each erasure is."""
     erasures = Erasure.objects.filter(version__style__owner=request.tenant)
     shown = erasures.select_related("version__style__owner").order_by("-requested_at")[:200]
     return render(request, "adapters/deleted.html", {"erasures": list(shown)})
 
 
-def _typed(request: MemberRequest, style: Style) -> dict[str, str]:
+def _name_errors(request: MemberRequest, style: Style) -> dict[str, str]:
     if request.POST.get("confirm", "").strip() == style.slug:
         return {}
     return {"confirm": f"That is not its name. Type {style.slug} to delete it."}
 
 
-def _ask_version(request: MemberRequest, version: AdapterVersion, errors: dict[str, str]) -> HttpResponse:
+def _render_version_form(
+    request: MemberRequest, version: AdapterVersion, errors: dict[str, str]
+) -> HttpResponse:
     context = {"version": version, "losers": workflow.count_other_users(version), "errors": errors}
-    return _ask(request, version.style, reverse("adapters:erase_version", args=[version.pk]), context)
+    return _render_form(request, version.style, reverse("adapters:erase_version", args=[version.pk]), context)
 
 
-def _ask(request: MemberRequest, style: Style, action: str, context: dict[str, Any]) -> HttpResponse:
+def _render_form(request: MemberRequest, style: Style, action: str, context: dict[str, Any]) -> HttpResponse:
     typed = request.POST.get("confirm", "")
     context |= {"style": style, "action": action, "typed": typed, "notice_days": sharing.NOTICE.days}
     status = 400 if context["errors"] else 200

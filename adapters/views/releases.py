@@ -1,6 +1,5 @@
-"""Releasing: which version answers, trying one on a share of the requests, and ending one."""
+"""Releases: which version answers, a canary on a share of the requests, and the end of a version."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,20 +14,21 @@ from adapters.erasure import workflow
 from adapters.errors import BadShare
 from adapters.models import Status, Style
 from adapters.releases import aliases, canary_analysis
-from adapters.views.common import own_style, own_version, page_of
-from foundation.errors import DomainError
+from adapters.views.common import own_style, own_version, page_of, run_action
 from tenants.public import MemberRequest, member_required
 
 MOVES_SHOWN = 20
+VERSIONS = "#versions"
 
 
-def release_of(style: Style) -> dict[str, Any]:
+def release_context(style: Style) -> dict[str, Any]:
     """Return what only the owner sees of a style's releases."""
-    before = aliases.previous_live(style)
+    previous = aliases.previous_live(style)
+    can_roll_back = previous is not None and previous.status == Status.SERVING
     moves = style.releases.select_related("before", "after", "actor")
     return {
         "comparison": canary_analysis.compare_canary(style),
-        "before": before if before and before.status == Status.SERVING else None,
+        "before": previous if can_roll_back else None,
         "successor": aliases.successor(style),
         "moves": list(moves[:MOVES_SHOWN]),
     }
@@ -42,31 +42,37 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     done = f"Version {version.number} answers from now on."
     if version.style.is_reviewed and version.approved_at is None:
         done = f"Version {version.number} answers your workspace; everybody else gets it once it is approved."
-    return _told(request, version.style, lambda: aliases.promote(version, request.user), done)
+    action = partial(aliases.promote, version, request.user)
+    return run_action(request, version.style, action, done=done, anchor=VERSIONS)
 
 
 @require_POST
 @member_required
 def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
-    """Let the version answer again that answered before."""
+    """Let the version that answered before answer again."""
     style = own_style(request, style_id)
     done = "Rolled back: the version before answers again."
-    return _told(request, style, lambda: aliases.roll_back(style, request.user), done)
+    return run_action(
+        request, style, partial(aliases.roll_back, style, request.user), done=done, anchor=VERSIONS
+    )
 
 
 @require_POST
 @member_required
 def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Try a version on a share of its style's requests, or change that share."""
-    version, percent = own_version(request, version_id), request.POST.get("percent", "").strip()
+    version = own_version(request, version_id)
+    percent = request.POST.get("percent", "").strip()
 
-    def action() -> None:
+    def begin_canary() -> None:
         if not (percent.isdecimal() and len(percent) < 3):
             raise BadShare
         aliases.begin_canary(version, int(percent), request.user)
 
-    whose = "of your own requests" if version.style.is_reviewed and not version.approved_at else "of requests"
-    return _told(request, version.style, action, f"Version {version.number} answers {percent} % {whose}.")
+    answers_owner_only = version.style.is_reviewed and not version.approved_at
+    whose = "of your own requests" if answers_owner_only else "of requests"
+    done = f"Version {version.number} answers {percent} % {whose}."
+    return run_action(request, version.style, begin_canary, done=done, anchor=VERSIONS)
 
 
 @require_POST
@@ -75,14 +81,16 @@ def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
     done = "The canary ended; the live version answers everybody."
-    return _told(request, style, lambda: aliases.end_canary(style, request.user), done)
+    return run_action(
+        request, style, partial(aliases.end_canary, style, request.user), done=done, anchor=VERSIONS
+    )
 
 
 @require_GET
 @never_cache
 @member_required
 def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
-    """Show how a canary does; the page asks again until it has ended, and is then loaded anew."""
+    """Show how a canary does; the page asks again until the canary has ended, and then reloads."""
     comparison = canary_analysis.compare_canary(own_style(request, style_id))
     if comparison is None:
         return HttpResponse(headers={"HX-Refresh": "true"})
@@ -92,23 +100,14 @@ def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
 @require_POST
 @member_required
 def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
-    """End a version when its style's short name was typed, and a second word given where others have it."""
+    """Retire a version when its style's short name was typed, and `at_once` ticked where others have it."""
     version = own_version(request, version_id)
     if version.status == Status.REJECTED:
         messages.error(request, f"Version {version.number} was rejected and never served.")
     elif request.POST.get("confirm", "").strip() != version.style.slug:
         messages.error(request, f"Nothing was retired. Type {version.style.slug} to retire this version.")
     else:
-        action = partial(workflow.retire_unused, version, at_once="at_once" in request.POST)
-        return _told(request, version.style, action, f"Version {version.number} is retired.")
+        retire_version = partial(workflow.retire_unused, version, at_once="at_once" in request.POST)
+        done = f"Version {version.number} is retired."
+        return run_action(request, version.style, retire_version, done=done, anchor=VERSIONS)
     return redirect(page_of(version.style))
-
-
-def _told(request: MemberRequest, style: Style, action: Callable[[], object], done: str) -> HttpResponse:
-    """Do a deed, say how it went, and go back to the style's versions."""
-    try:
-        action()
-        messages.success(request, done)
-    except DomainError as error:
-        messages.error(request, error.message)
-    return redirect(f"{page_of(style)}#versions")

@@ -1,4 +1,4 @@
-"""Saying what a style is, offering it to everybody, sharing it with a workspace."""
+"""Describe a style, offer it to everybody, share it with a workspace."""
 
 from datetime import datetime
 from uuid import UUID
@@ -54,11 +54,11 @@ def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
     style = own_style(request, style_id)
     if action not in CATALOGUE_ACTIONS:
         raise Http404
-    act, done = CATALOGUE_ACTIONS[action]
+    change, done = CATALOGUE_ACTIONS[action]
     try:
-        act(style)
+        change(style)
         style.refresh_from_db(fields=["public_until"])
-        messages.success(request, done.format(ends=_day(style.public_until)))
+        messages.success(request, done.format(ends=_format_day(style.public_until)))
     except DomainError as error:
         messages.error(request, error.message)
     return redirect(f"{page_of(style)}#sharing")
@@ -68,11 +68,12 @@ def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
 @member_required
 def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Share an own style with the workspace of a name."""
-    style, form = own_style(request, style_id), ShareForm(request.POST)
+    style = own_style(request, style_id)
+    form = ShareForm(request.POST)
     if form.is_valid():
         try:
-            made = sharing.share_style(style, form.cleaned_data["workspace"], request.user)
-            messages.success(request, f"{made.tenant.name} can select {style.name} now.")
+            share = sharing.share_style(style, form.cleaned_data["workspace"], request.user)
+            messages.success(request, f"{share.tenant.name} can select {style.name} now.")
             return redirect(f"{page_of(style)}#sharing")
         except (NoSuchWorkspace, OwnWorkspace, AlreadyShared) as error:
             form.add_error("workspace", error.message)
@@ -87,11 +88,11 @@ def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResp
     own = get_object_or_404(shares, pk=share_id, style__owner=request.tenant)
     if action not in SHARE_ACTIONS:
         raise Http404
-    act, done = SHARE_ACTIONS[action]
+    change, done = SHARE_ACTIONS[action]
     try:
-        act(own)
+        change(own)
         own.refresh_from_db(fields=["ends_at"])
-        messages.success(request, done.format(tenant=own.tenant.name, ends=_day(own.ends_at)))
+        messages.success(request, done.format(tenant=own.tenant.name, ends=_format_day(own.ends_at)))
     except DomainError as error:
         messages.error(request, error.message)
     return redirect(f"{page_of(own.style)}#sharing")
@@ -100,13 +101,13 @@ def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResp
 @require_POST
 @member_required
 def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
-    """Do without a style that another workspace shares."""
-    lent = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
-    style = get_object_or_404(lent, pk=style_id)
+    """Leave a style that another workspace shares."""
+    shared = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
+    style = get_object_or_404(shared, pk=style_id)
     sharing.leave_share(request.tenant, style)
     messages.success(request, f"{style.name} is not shared with you any more.")
     return redirect("adapters:catalogue")
 
 
-def _day(at: datetime | None) -> str:
+def _format_day(at: datetime | None) -> str:
     return f"{at:%-d %B}" if at else ""

@@ -1,36 +1,30 @@
-"""Uploading a version, and watching its steps."""
+"""Upload a version, and watch its steps."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import enqueue
-from adapters.errors import (
-    NoBaseModel,
-    NothingToConvert,
-    NotUploaded,
-    PlanFull,
-    UploadRefused,
-    VersionMoved,
-)
+from adapters.errors import NoBaseModel, NotUploaded, UploadRefused
 from adapters.models import Style
 from adapters.placement import transitions
 from adapters.uploads import conversions, sessions, storage_quota
-from adapters.uploads.sessions import StyleDescription
+from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
-from adapters.views.common import own_version, page_of, steps_of
+from adapters.views.common import own_version, page_of, run_action, steps_context
 from tenants.public import MemberRequest, member_required
 
 TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")
-SIZE_MAX = 2**62  # beyond every limit, and a number that can still be told in MiB
+SIZE_MAX = 2**62  # beyond every limit, and still a number that a sentence can give in MiB
+BODY_FORMAT = "Send JSON with slug, name and files: [{name, size in bytes}, …]."
 
 
 @require_GET
@@ -54,10 +48,10 @@ def upload(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member_required
 def create_version(request: MemberRequest) -> JsonResponse:
-    """Make a version of a new or an own style; answer with a POST form for each file."""
+    """Make a version of a new or an own style; return a POST form for each file."""
     try:
-        about, files = _parsed(request)
-        version, forms = sessions.begin_upload(request.tenant, request.user, about, files)
+        about, sizes = _parse_body(request)
+        version, forms = sessions.begin_upload(request.tenant, request.user, about, sizes)
     except UploadRefused as error:
         return JsonResponse({"errors": error.errors}, status=400)
     except NoBaseModel as error:
@@ -75,7 +69,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
 @require_POST
 @member_required
 def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
-    """Take over an upload whose files are all there."""
+    """Finish an upload whose files are all there."""
     version = own_version(request, version_id)
     try:
         sessions.finish_upload(version)
@@ -89,8 +83,8 @@ def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
 @never_cache
 @member_required
 def steps(request: MemberRequest, version_id: UUID) -> HttpResponse:
-    """Show where a version is; the page asks again each second until it is final."""
-    return render(request, "adapters/_steps.html", steps_of(own_version(request, version_id)))
+    """Show a version's steps; the page asks again each second until the version is final."""
+    return render(request, "adapters/_steps.html", steps_context(own_version(request, version_id)))
 
 
 @require_POST
@@ -98,56 +92,55 @@ def steps(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Push a failed version again."""
     version = own_version(request, version_id)
-    try:
+
+    def retry_version() -> None:
         transitions.retry_version(version)
         enqueue.enqueue_advance(version.pk)
-    except VersionMoved as error:
-        messages.error(request, error.message)
-    return redirect(page_of(version.style))
+
+    return run_action(request, version.style, retry_version)
 
 
 @require_POST
 @member_required
 def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
-    """End an upload that is not complete; what was sent of it is deleted."""
+    """Cancel an upload that is not finished, and delete what was sent of it."""
     version = own_version(request, version_id)
-    try:
-        sessions.cancel_upload(version)
-        messages.success(request, f"The upload of version {version.number} is cancelled.")
-    except VersionMoved as error:
-        messages.error(request, error.message)
-    return redirect(page_of(version.style))
+    done = f"The upload of version {version.number} is cancelled."
+    return run_action(request, version.style, partial(sessions.cancel_upload, version), done=done)
 
 
 @require_POST
 @member_required
 def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
-    """Make a new version out of a rejected one that can be mended mechanically."""
+    """Make a new version out of a rejected one that can be corrected mechanically."""
     version = own_version(request, version_id)
-    try:
-        made = conversions.begin_conversion(version, request.user)
-        enqueue.enqueue_advance(made.pk)
-    except (NothingToConvert, PlanFull) as error:
-        messages.error(request, error.message)
-    return redirect(page_of(version.style))
+
+    def begin_conversion() -> None:
+        converted = conversions.begin_conversion(version, request.user)
+        enqueue.enqueue_advance(converted.pk)
+
+    return run_action(request, version.style, begin_conversion)
 
 
-def _parsed(request: HttpRequest) -> tuple[StyleDescription, dict[str, int]]:
-    """Return what a request for a new version says. Raises UploadRefused when it can't be understood."""
+def _parse_body(request: HttpRequest) -> tuple[StyleDescription, dict[str, int]]:
+    """Return what a request for a new version says. Raises UploadRefused when its body can't be read."""
+    texts: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     try:
         body = strict_json.load(request.body)
-        files = {_text(file["name"]): min(int(file["size"]), SIZE_MAX) for file in body["files"]}
-        texts = {field: _text(body.get(field) or "").replace("\0", "").strip() for field in TEXTS}
+        for field in TEXTS:
+            texts[field] = _parse_text(body.get(field) or "").replace("\0", "").strip()
+        for file in body["files"]:
+            sizes[_parse_text(file["name"])] = min(int(file["size"]), SIZE_MAX)
         goes_live = body.get("goes_live") not in (False, "false")
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
-        raise UploadRefused(
-            {"files": ["Send JSON with slug, name and files: [{name, size in bytes}, …]."]}
-        ) from error
-    return StyleDescription(**texts, goes_live=goes_live), files
+        raise UploadRefused({"files": [BODY_FORMAT]}) from error
+    return StyleDescription(**texts, goes_live=goes_live), sizes
 
 
-def _text(value: object) -> str:
+def _parse_text(value: object) -> str:
     """Return what was sent as a text. Raises ValueError where a character is half a surrogate pair."""
-    if not strict_json.is_text(text := str(value)):
+    text = str(value)
+    if not strict_json.is_text(text):
         raise ValueError
     return text

@@ -17,7 +17,7 @@ from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
 from adapters.uploads import pipeline, sessions
-from adapters.uploads.sessions import StyleDescription
+from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
 from tenants.public import Tenant, first_party_tenant
 from tests.adapters.fakes import BASE, FakeEngine

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from adapters.models import BaseModel
 from adapters.uploads import pipeline, sessions
+from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, base_model_reader
 from tests.adapters.conftest import post
 from tests.adapters.validation import broken
@@ -117,7 +118,7 @@ def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, se
     BaseModel.objects.create(name=base.name, config=base.config, modules=base.modules_json())
     adapter = broken.whole(base)
     files = {broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}
-    about = sessions.StyleDescription(slug="noir", name="Noir", stated_quantisation=stated)
+    about = StyleDescription(slug="noir", name="Noir", stated_quantisation=stated)
     version, forms = sessions.begin_upload(
         acme, None, about, {name: len(content) for name, content in files.items()}
     )

@@ -15,7 +15,7 @@ from adapters.errors import NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
-from adapters.uploads import pipeline, sessions
+from adapters.uploads import examination, pipeline, sessions
 from foundation import valkey as keys
 from tenants.public import Tenant
 from tests.adapters.conftest import adapter_files, answered_bells, begin, post, served, storage_down, uploaded
@@ -87,14 +87,14 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
     for form in forms:
         post(form, files[form.file])
     sessions.finish_upload(version)
-    real = pipeline.examine
+    real = examination.validate_adapter
 
     def examine_while_another_posts(*args):
         for form in forms:
             assert post(form, others[form.file]) == 204
         return real(*args)
 
-    monkeypatch.setattr(pipeline, "examine", examine_while_another_posts)
+    monkeypatch.setattr(examination, "validate_adapter", examine_while_another_posts)
     pipeline.advance_version(version)
     for form in forms:
         post(form, others[form.file])
@@ -189,14 +189,14 @@ def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, b
 def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
     start, faults, examined, asked = Barrier(2), [], [], []
-    real = pipeline.examine
+    real = examination.validate_adapter
 
     def examine_slowly(*args):
         examined.append(args)
         time.sleep(0.5)
         return real(*args)
 
-    monkeypatch.setattr(pipeline, "examine", examine_slowly)
+    monkeypatch.setattr(examination, "validate_adapter", examine_slowly)
     vllm.before_load = lambda name: (asked.append(name), time.sleep(0.3))
 
     def work():
@@ -265,7 +265,7 @@ def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(ac
 
 def test_a_fault_of_ours_is_said_and_raised(acme, engine, monkeypatch):
     version = uploaded(acme)
-    monkeypatch.setattr(pipeline, "examine", lambda *args: 1 / 0)
+    monkeypatch.setattr(examination, "validate_adapter", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pipeline.advance_version(version)
     version.refresh_from_db()

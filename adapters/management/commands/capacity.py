@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -15,7 +16,7 @@ MB = 10**6
 
 
 class Command(BaseCommand):
-    """Prints one engine's arithmetic, or that of full models against adapters."""
+    """Prints the memory of one engine, and that of full models beside adapters."""
 
     help = (
         "Memory that styles take on an engine, what-if on --max-lora-rank, and full models against adapters."
@@ -24,35 +25,42 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--engine", help="its name (default: the only one)")
         parser.add_argument(
-            "--styles", type=int, help="reckon with so many styles instead of those that are placed there"
+            "--styles", type=int, help="assume so many styles instead of those that are placed there"
         )
         parser.add_argument("--rank", type=int, default=16, help="of these styles (default: %(default)s)")
         parser.add_argument("--model-gb", type=float, default=14, help="a full model (default: %(default)s)")
         parser.add_argument("--adapter-mb", type=float, default=50, help="an adapter (default: %(default)s)")
 
     def handle(self, *, engine: str | None, styles: int | None, rank: int, **sizes: Any) -> None:
-        found = _engine(engine)
-        base = BaseShape.of(found.base_model.name, found.base_model.config, found.base_model.modules)
-        layers, limits = Layers.of(base), Limits.of(found, base)
-        ranks = {rank: styles} if styles else _ranks(found)
-        self.stdout.write(
-            f"{found.name}: {found.base_model}, {sum(ranks.values()):,} styles, {limits.dtype}\n"
-        )
-        for line in of_engine(capacity.estimate_memory(layers, limits, ranks), limits):
-            self.stdout.write(line)
-        self.stdout.write("\nWith another --max-lora-rank (slots and cache):")
-        for highest, memory in capacity.estimate_by_rank(layers, limits, ranks).items():
-            mark = "  (now)" if highest == limits.max_lora_rank else ""
-            used = memory.slots_bytes + memory.cache_bytes
-            self.stdout.write(f"  {highest:>4}  {_mb(memory.slot_bytes)} a slot  {_mb(used)}{mark}")
+        row = _find_engine(engine)
+        base = BaseShape.of(row.base_model.name, row.base_model.config, row.base_model.modules)
+        layers = Layers.of(base)
+        limits = Limits.of(row, base)
+        ranks = {rank: styles} if styles else _count_ranks(row)
         count = sum(ranks.values())
-        model, adapter = int(sizes["model_gb"] * GB), int(sizes["adapter_mb"] * MB)
-        self.stdout.write("\nAs models of their own, against one base and adapters:")
-        for line in compared(Comparison(max(count, 1), model, adapter)):
+        lines = [f"{row.name}: {row.base_model}, {count:,} styles, {limits.dtype}"]
+        lines += engine_lines(capacity.estimate_memory(layers, limits, ranks), limits)
+        lines.append("\nWith another --max-lora-rank (slots and cache):")
+        lines += rank_lines(capacity.estimate_by_rank(layers, limits, ranks), limits)
+        lines.append("\nAs models of their own, against one base and adapters:")
+        model_bytes = int(sizes["model_gb"] * GB)
+        adapter_bytes = int(sizes["adapter_mb"] * MB)
+        lines += comparison_lines(Comparison(max(count, 1), model_bytes, adapter_bytes))
+        for line in lines:
             self.stdout.write(line)
 
 
-def of_engine(memory: Memory, limits: Limits) -> list[str]:
+def rank_lines(memory_by_rank: Mapping[int, Memory], limits: Limits) -> list[str]:
+    """Return a line for each highest rank that the engine could be started with."""
+    lines = []
+    for max_rank, memory in memory_by_rank.items():
+        mark = "  (now)" if max_rank == limits.max_lora_rank else ""
+        used_bytes = memory.slots_bytes + memory.cache_bytes
+        lines.append(f"  {max_rank:>4}  {_mb(memory.slot_bytes)} a slot  {_mb(used_bytes)}{mark}")
+    return lines
+
+
+def engine_lines(memory: Memory, limits: Limits) -> list[str]:
     """Return the lines about one engine."""
     replicas = f"  {limits.replicas} replicas" if limits.replicas > 1 else ""
     return [
@@ -64,27 +72,32 @@ def of_engine(memory: Memory, limits: Limits) -> list[str]:
     ]
 
 
-def compared(styles: Comparison) -> list[str]:
+def comparison_lines(styles: Comparison) -> list[str]:
     """Return the lines about full models against adapters."""
-    count, model = f"{styles.styles:,}", f"{styles.model_bytes / GB:,.1f} GB"
+    count = f"{styles.styles:,}"
     return [
-        f"  {count} full models of {model}: {styles.apart_bytes / GB:,.1f} GB",
+        f"  {count} full models of {styles.model_bytes / GB:,.1f} GB: {styles.apart_bytes / GB:,.1f} GB",
         f"  one and {count} adapters of {styles.adapter_bytes / MB:,.0f} MB: "
         f"{styles.together_bytes / GB:,.1f} GB ({styles.saved:.1%} less)",
     ]
 
 
-def _engine(name: str | None) -> Engine:
-    engines = list(Engine.objects.select_related("base_model").filter(**{"name": name} if name else {})[:2])
-    if len(engines) != 1:
-        raise CommandError("Name one engine with --engine." if engines else "There is no such engine.")
-    return engines[0]
+def _find_engine(name: str | None) -> Engine:
+    engines = Engine.objects.select_related("base_model")
+    if name:
+        engines = engines.filter(name=name)
+    found = list(engines[:2])
+    if not found:
+        raise CommandError("There is no such engine.")
+    if len(found) > 1:
+        raise CommandError("Name one engine with --engine.")
+    return found[0]
 
 
-def _ranks(engine: Engine) -> dict[int, int]:
-    """Return rank → how many are wanted on an engine; all that serve on its base if there are none yet.
+def _count_ranks(engine: Engine) -> dict[int, int]:
+    """Return rank → how many styles are placed on an engine, or serve on its base while none is placed there.
 
-    A cluster takes whatever it is asked for, placed there or not.
+    A cluster loads any style that it is asked for, so all that serve on its base count.
     """
     versions = AdapterVersion.objects.filter(rank__isnull=False)
     placed = versions.filter(placements__in=engine.placements.filter(is_desired=True))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from adapters import object_store
 from adapters.models import Status
-from adapters.uploads import conversions, pipeline, sessions
+from adapters.uploads import conversions, pipeline, upload_request
 from adapters.uploads.conversions import SENTENCES
 from adapters.validation import BaseShape, Linear, autofix, header, validate_adapter
 from adapters.validation.config import read_config
@@ -157,8 +157,8 @@ def change_of(adapter: Adapter, module: str, of: Callable = np.asarray) -> np.nd
 def served_up_to(limit_bytes: int) -> Iterator[None]:
     """Serve smaller files only."""
     with pytest.MonkeyPatch.context() as patch:
-        for room in ("examining", "mending"):
-            patch.setattr(f"adapters.validation.{room}.WEIGHTS_LIMIT", limit_bytes)
+        for module in ("validator", "autofix"):
+            patch.setattr(f"adapters.validation.{module}.WEIGHTS_LIMIT", limit_bytes)
         yield
 
 
@@ -256,9 +256,9 @@ def test_a_gigabyte_is_converted_in_little_memory():
 
 def test_twice_of_what_is_served_can_be_uploaded():
     sizes = {CONFIG_FILE: 700, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT}
-    assert sessions.file_faults(sizes) == []
-    assert sessions.file_faults({**sizes, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT + 1})
-    assert sessions.file_faults({"noir.zip": sum(LIMITS_BYTES.values())}) == []
+    assert upload_request.file_faults(sizes) == []
+    assert upload_request.file_faults({**sizes, WEIGHTS_FILE: 2 * WEIGHTS_LIMIT + 1})
+    assert upload_request.file_faults({"noir.zip": sum(LIMITS_BYTES.values())}) == []
 
 
 @pytest.mark.django_db

@@ -18,7 +18,8 @@ from adapters import object_store
 from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.placement import reconciler
-from adapters.uploads import conversions, pipeline, sessions
+from adapters.uploads import conversions, examination, pipeline, sessions
+from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, Linear, validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
@@ -240,7 +241,7 @@ def test_files_that_kill_the_worker_are_tried_three_times(acme, engine, monkeypa
     def die(*args):
         raise SystemExit
 
-    monkeypatch.setattr(pipeline, "examine", die)
+    monkeypatch.setattr(examination, "validate_adapter", die)
     for _ in range(3):
         with pytest.raises(SystemExit):
             pipeline.advance_version(AdapterVersion.objects.get(pk=version.pk))
@@ -262,7 +263,7 @@ def test_a_storage_that_is_away_is_no_examination(acme, engine):
 
 def test_what_the_uploader_states_of_the_base_counts(acme, engine):
     files = adapter_files()
-    about = sessions.StyleDescription(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
+    about = StyleDescription(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
     version, forms = sessions.begin_upload(
         acme, None, about, {name: len(content) for name, content in files.items()}
     )

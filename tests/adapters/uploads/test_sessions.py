@@ -9,7 +9,7 @@ from django.utils import timezone
 from adapters.errors import UploadRefused
 from adapters.models import AdapterVersion, BaseModel, Engine, Style
 from adapters.uploads import sessions
-from adapters.uploads.sessions import StyleDescription
+from adapters.uploads.upload_request import StyleDescription
 from tenants.models import PlanVersion
 from tests.adapters.conftest import begin
 from tests.adapters.fakes import BASE

@@ -14,7 +14,7 @@ from adapters import object_store, tasks
 from adapters.errors import PlanFull, UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import conversions, pipeline, pruner, sessions, storage_quota
-from adapters.uploads.sessions import StyleDescription
+from adapters.uploads.upload_request import StyleDescription
 from tenants.models import PlanVersion
 from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
 
@@ -286,7 +286,7 @@ def test_what_has_no_row_goes_after_a_week_but_not_with_another_database(acme, e
 
 
 def test_a_pass_is_bounded_and_every_version_has_its_turn(acme, base_model, monkeypatch):
-    monkeypatch.setattr(pruner, "FILES_A_PASS", 2)
+    monkeypatch.setattr(pruner, "FILES_PER_PASS", 2)
     about = StyleDescription(slug="noir", name="Noir")
     for _ in range(5):
         version, (form,) = sessions.begin_upload(acme, None, about, {"noir.zip": 1})

@@ -10,7 +10,7 @@ from django.db import connection
 from adapters import tasks
 from adapters.enqueue import MAX_QUEUED_UPLOADS
 from adapters.models import AdapterVersion, Status
-from adapters.uploads import pipeline
+from adapters.uploads import examination, pipeline
 from config.celery import app
 from foundation import locks
 from tests.adapters.conftest import known, uploaded
@@ -78,7 +78,7 @@ def test_of_one_workspace_one_upload_is_checked_at_a_time(acme, charlies, queue)
         pipeline.advance_version(mine)
         pipeline.advance_version(others)
     mine.refresh_from_db()
-    assert (mine.status, mine.note, mine.examinations) == (Status.UPLOADED, pipeline.NOT_YET, 0)
+    assert (mine.status, mine.note, mine.examinations) == (Status.UPLOADED, examination.ANOTHER_FIRST, 0)
     assert others.status != Status.UPLOADED
     pipeline.advance_version(mine)
     assert mine.status != Status.UPLOADED
@@ -98,9 +98,9 @@ def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, 
     def endless(version: AdapterVersion) -> None:
         raise TooLong
 
-    monkeypatch.setattr(pipeline, "_seal", endless)
+    monkeypatch.setattr(examination, "_seal_files", endless)
     version = uploaded(acme)
-    for _ in range(pipeline.MOST_EXAMINATIONS):
+    for _ in range(examination.MAX_EXAMINATIONS):
         with pytest.raises(TooLong):
             pipeline.advance_version(version)
     pipeline.advance_version(version)

@@ -1,0 +1,182 @@
+"""Upload requests: what people describe and send, and what is wrong with it, a sentence for each fault."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from adapters.models import AdapterVersion, Status, Style
+from adapters.uploads import storage_quota
+from adapters.validation.limits import (
+    ARCHIVE_LIMIT,
+    CONFIG_FILE,
+    LIMITS_BYTES,
+    PICKLES,
+    WEIGHTS_FILE,
+    archive_of,
+)
+from foundation.names import reads_as_product, validate_name, validate_text
+from tenants.public import Tenant, limits_of
+
+KIB = 1024
+MIB = 1024 * 1024
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+RESERVED_SLUGS = frozenset({"base", "identity"})
+
+# As wide as the columns of Style.
+TEXTS_CHARACTERS = {"name": 60, "description": 300, "sample_prompt": 300, "sample": 500}
+
+# The state of the base that the adapter was trained on, as people state it; empty: they don't say.
+QUANTISATIONS = ("", "none", "4-bit", "8-bit", "other")
+
+CHOICE = f"{CONFIG_FILE} and {WEIGHTS_FILE}, or one .zip, .tar or .tar.gz of both"
+
+type Faults = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class StyleDescription:
+    """What people say about a style, and about the version of it that they upload."""
+
+    slug: str
+    name: str = ""
+    description: str = ""
+    sample_prompt: str = ""
+    sample: str = ""
+    stated_quantisation: str = ""  # one of QUANTISATIONS
+    goes_live: bool = True  # as soon as it serves; else it waits to be promoted
+
+
+def request_faults(
+    tenant: Tenant, own: Style | None, about: StyleDescription, files: dict[str, int]
+) -> Faults:
+    """Return what is wrong with an upload, by form field. `own` is the tenant's style by that slug, if any.
+
+    Exact while the tenant's lock of uploads is held.
+    """
+    faults = _text_faults(tenant, own, about)
+    faults["slug"] = _slug_faults(tenant, own, about.slug) or _style_count_faults(tenant, own)
+    faults["files"] = file_faults(files) or _storage_faults(tenant, files)
+    if about.stated_quantisation not in QUANTISATIONS:
+        known = ", ".join(filter(None, QUANTISATIONS))
+        faults["stated_quantisation"] = [f"Say one of {known}, or nothing."]
+    return {field: sentences for field, sentences in faults.items() if sentences}
+
+
+def file_faults(files: dict[str, int]) -> list[str]:
+    """Return what is wrong with the names and sizes of the files, a sentence for each fault."""
+    if any(archive_of(file) for file in files):
+        return _archive_faults(files)
+    faults = []
+    for file in files:
+        if file not in LIMITS_BYTES:
+            faults.append(_file_name_fault(file))
+    for file, limit_bytes in LIMITS_BYTES.items():
+        if file in files:
+            faults += _size_faults(file, files[file], limit_bytes)
+    missing = [file for file in LIMITS_BYTES if file not in files]
+    if missing:
+        faults.append(f"{' and '.join(missing)} missing: choose {CHOICE}.")
+    return faults
+
+
+def _archive_faults(files: dict[str, int]) -> list[str]:
+    if len(files) > 1:
+        return [f"An archive is chosen beside other files: choose {CHOICE}."]
+    [(file, size_bytes)] = files.items()
+    return _size_faults(file[:80], size_bytes, ARCHIVE_LIMIT)
+
+
+def _file_name_fault(file: str) -> str:
+    shown = file[:80]
+    if PurePosixPath(file).suffix.lower() in PICKLES:
+        return (
+            f"{shown} is a pickle file, which can run code when it is opened. "
+            f"Save the adapter with save_pretrained(…, safe_serialization=True) and choose {WEIGHTS_FILE}."
+        )
+    return f"{shown} is not taken. Choose {CHOICE}."
+
+
+def _size_faults(file: str, size_bytes: int, limit_bytes: int) -> list[str]:
+    if size_bytes <= 0:
+        return [f"{file} is empty. Save the adapter again and choose the new file."]
+    if size_bytes > limit_bytes:
+        return [
+            f"{file} has {_format_size(size_bytes)}; at most {_format_size(limit_bytes)} are taken. "
+            "Train with a smaller rank, or save the weights in bfloat16."
+        ]
+    return []
+
+
+def _format_size(size_bytes: int) -> str:
+    if size_bytes >= MIB:
+        return f"{size_bytes / MIB:,.1f} MiB"
+    return f"{size_bytes / KIB:,.1f} KiB"
+
+
+def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
+    if not slug:
+        return ["Give the style a short name: programs write it in `model=`. For example brand-voice."]
+    if not SLUG.fullmatch(slug):
+        return ["Use at most 40 small letters, digits and hyphens, for example brand-voice."]
+    if slug in RESERVED_SLUGS or (not tenant.is_first_party and _is_first_party_slug(own, slug)):
+        return [f"“{slug}” is taken by Polyscribe itself. Choose another name, for example my-{slug}."[:200]]
+    return []
+
+
+def _is_first_party_slug(own: Style | None, slug: str) -> bool:
+    """Return whether a slug reads as the product's, or the first party has it; who had it before keeps it."""
+    if reads_as_product(slug):
+        return True
+    return own is None and Style.objects.filter(owner__is_first_party=True, slug=slug).exists()
+
+
+def _text_faults(tenant: Tenant, own: Style | None, about: StyleDescription) -> Faults:
+    faults: Faults = {}
+    if not about.name and own is None:
+        faults["name"] = ["Give the style a name, for example Brand voice."]
+    for field, limit in TEXTS_CHARACTERS.items():
+        text = getattr(about, field)
+        if len(text) > limit:
+            faults[field] = [f"At most {limit} characters; this has {len(text)}."]
+        elif fault := _hidden_character_fault(field, text):
+            faults[field] = [fault]
+    if not tenant.is_first_party and reads_as_product(about.name):
+        faults["name"] = ["That name reads as Polyscribe's own. Choose another one."]
+    return faults
+
+
+def _hidden_character_fault(field: str, text: str) -> str:
+    """Return why a text has characters that make it look like another one, or ""."""
+    validate = validate_name if field == "name" else validate_text
+    try:
+        validate(text)
+    except ValidationError as error:
+        return str(error.message)
+    return ""
+
+
+def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
+    if tenant.is_first_party:
+        return []
+    return storage_quota.storage_of(tenant).upload_faults(sum(files.values()))
+
+
+def _style_count_faults(tenant: Tenant, own: Style | None) -> list[str]:
+    """Return why a plan has no room for one more private style. Rejected uploads do not count."""
+    not_rejected = AdapterVersion.objects.filter(style=OuterRef("pk")).exclude(status=Status.REJECTED)
+    private = Style.objects.filter(Exists(not_rejected), owner=tenant, is_public=False, retired_at=None)
+    counted = set(private.values_list("pk", flat=True))
+    needs_no_room = own is not None and (own.is_public or own.pk in counted)
+    if tenant.is_first_party or needs_no_room:
+        return []
+    limits = limits_of(tenant, timezone.now())
+    if len(counted) < limits.private_styles:
+        return []
+    return [
+        f"Your plan holds {limits.private_styles} private styles and you have {len(counted)}. "
+        "Upload a new version of one of them, or change the plan."
+    ]
