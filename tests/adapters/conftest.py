@@ -1,7 +1,8 @@
 import json
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -88,7 +89,7 @@ def twin_of(engine: Engine, name: str, **facts: object) -> Engine:
 
 @pytest.fixture
 def folder(tmp_path: Path, settings) -> Path:
-    """Where the engine's worker lays adapters."""
+    """The folder in which the engine's worker keeps local copies of adapters."""
     settings.ENGINE_ADAPTERS_DIR = tmp_path / "adapters"
     return settings.ENGINE_ADAPTERS_DIR
 
@@ -118,15 +119,15 @@ def engine(base_model: BaseModel, vllm: FakeEngine, folder: Path) -> Engine:
 @contextmanager
 def storage_down() -> Iterator[None]:
     """Take the storage away for a while."""
-    lost = object_store._connected(CLOSED)
+    unreachable = object_store._connected(CLOSED)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(object_store, "_client", lambda: lost)
+        patch.setattr(object_store, "_client", lambda: unreachable)
         yield
 
 
 @contextmanager
-def answered_bells() -> Iterator[None]:
-    """Answer bells at once, in this process, as if all workers were there: no queue is long."""
+def eager_tasks() -> Iterator[None]:
+    """Run each task at once in this process when it is enqueued; every queue looks empty."""
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(enqueue, "_waiting_in", lambda queue, producer: 0)
@@ -136,10 +137,18 @@ def answered_bells() -> Iterator[None]:
 
 @pytest.fixture
 def broker_down(monkeypatch):
-    """Celery whose broker is not there."""
+    """Take Celery's broker away."""
     options = app.conf.broker_transport_options
-    gone = Connection("redis://127.0.0.1:9/0", transport_options=options)
-    monkeypatch.setattr(app, "connection_for_write", lambda: gone)
+    unreachable = Connection("redis://127.0.0.1:9/0", transport_options=options)
+    monkeypatch.setattr(app, "connection_for_write", lambda: unreachable)
+
+
+def eventually(check: Callable[[], bool], *, within_s: float = 10) -> None:
+    """Wait until a check is true; fail if that takes too long."""
+    deadline = time.monotonic() + within_s
+    while not check():
+        assert time.monotonic() < deadline, f"{check.__name__} is not true after {within_s} s"
+        time.sleep(0.01)
 
 
 def begin(tenant: Tenant, slug: str, files: Files) -> tuple[AdapterVersion, list[Upload]]:
@@ -148,7 +157,7 @@ def begin(tenant: Tenant, slug: str, files: Files) -> tuple[AdapterVersion, list
 
 
 def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> AdapterVersion:
-    """Return a version whose files were posted and handed in."""
+    """Return a version whose files were posted and whose upload is finished."""
     files = files or adapter_files()
     version, forms = begin(tenant, slug, files)
     assert [post(form, files[form.file]) for form in forms] == [204, 204]
@@ -157,7 +166,7 @@ def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> 
 
 
 def served(tenant: Tenant, slug: str, engine: Engine, files: Files | None = None) -> AdapterVersion:
-    """Return a version that went the whole way."""
+    """Return a version that was uploaded, examined, pushed and serves."""
     version = uploaded(tenant, slug, files)
     pipeline.advance_version(version)
     reconciler.reconcile(Engine.objects.get(pk=engine.pk))
@@ -189,7 +198,7 @@ def polyscribe(db) -> Tenant:
 
 @pytest.fixture
 def poetry(polyscribe: Tenant, engine: Engine) -> Style:
-    """A public style of the house that serves."""
+    """A public style of the first party that serves."""
     style = known(polyscribe, "poetry", engine).style
     queries.set_public(style)
     style.refresh_from_db()

@@ -3,7 +3,7 @@
 import json
 import time
 from datetime import timedelta
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
 from django.db import connection
@@ -18,7 +18,7 @@ from adapters.routing import publisher
 from adapters.uploads import examination, pipeline, sessions
 from foundation import valkey as keys
 from tenants.public import Tenant
-from tests.adapters.conftest import adapter_files, answered_bells, begin, post, served, storage_down, uploaded
+from tests.adapters.conftest import adapter_files, begin, eager_tasks, post, served, storage_down, uploaded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +28,8 @@ def history(version):
 
 
 def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vllm, folder):
-    files, acme = adapter_files(), Tenant.objects.get(slug="acme")
+    files = adapter_files()
+    acme = Tenant.objects.get(slug="acme")
     about = {"slug": "noir", "name": "Noir", "description": "Rain.", "sample_prompt": "Describe a morning."}
     body = {**about, "files": [{"name": name, "size": len(content)} for name, content in files.items()]}
     answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
@@ -52,9 +53,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     assert (place["lora"], place["url"], route["version"]) == (version.engine_name, vllm.url, 1)
     page = alice_client.get(answer.json()["page"])
     assert "serves" in page.text
-    assert (
-        object_store.uploaded_size(version.pk, "adapter_config.json") is None
-    )  # what is not needed is not kept
+    assert object_store.uploaded_size(version.pk, "adapter_config.json") is None, "it is not needed any more"
 
 
 def test_the_newest_serving_version_answers_and_the_one_before_returns(acme, engine, vllm):
@@ -99,8 +98,8 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
     for form in forms:
         post(form, others[form.file])
     reconciler.reconcile(engine)
-    laid = folder / str(version.pk)
-    assert {name: (laid / name).read_bytes() for name in files} == files
+    local_copy = folder / str(version.pk)
+    assert {name: (local_copy / name).read_bytes() for name in files} == files
 
 
 def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme, engine, vllm):
@@ -132,7 +131,7 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
         post(form, files[form.file])
 
     with storage_down():
-        sessions.finish_upload(version)  # handed in, although nobody can look now
+        sessions.finish_upload(version)  # it is noted, although the storage can't be asked now
         assert pipeline.advance_version(version) == []
     version.refresh_from_db()
     assert (version.status, version.note) == (Status.UPLOADING, StorageUnavailable().message)
@@ -154,20 +153,22 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
     assert (version.status, version.note) == (Status.SERVING, "")
 
 
-def test_a_lost_storage_holds_up_only_what_is_not_laid_yet(acme, engine, vllm):
-    laid = served(acme, "noir", engine)
+def test_a_storage_that_is_down_holds_up_only_what_is_not_cached_yet(acme, engine, vllm):
+    cached = served(acme, "noir", engine)
     new = uploaded(acme, "odes")
     pipeline.advance_version(new)
     vllm.restart()
     with storage_down():
         reconciler.reconcile(engine)
     new.refresh_from_db()
-    assert set(vllm.loaded) == {"identity", laid.engine_name}
+    assert set(vllm.loaded) == {"identity", cached.engine_name}
     assert new.note == StorageUnavailable().message
     assert Engine.objects.get().is_healthy
 
 
-def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, broker_down, monkeypatch):
+def test_a_lost_message_fails_no_request_and_is_sent_again(
+    alice_client, acme, engine, broker_down, monkeypatch
+):
     files = adapter_files()
     version, forms = begin(acme, "noir", files)
     for form in forms:
@@ -180,7 +181,7 @@ def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, b
     assert version.status == Status.UPLOADED
 
     monkeypatch.undo()  # the broker is back
-    with answered_bells():
+    with eager_tasks():
         tasks.advance_all()
     version.refresh_from_db()
     assert version.status == Status.SERVING
@@ -188,23 +189,34 @@ def test_a_lost_bell_fails_no_request_and_is_swept(alice_client, acme, engine, b
 
 def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
-    start, faults, examined, asked = Barrier(2), [], [], []
+    start = Barrier(2)
+    advanced, reconciled = Event(), Event()  # set by the worker that does not hold the lock
+    faults, examined, requested_loads = [], [], []
     real = examination.validate_adapter
 
-    def examine_slowly(*args):
+    def examine_while_the_other_advances(*args):
         examined.append(args)
-        time.sleep(0.5)
+        advanced.clear()
+        assert advanced.wait(10)
         return real(*args)
 
-    monkeypatch.setattr(examination, "validate_adapter", examine_slowly)
-    vllm.before_load = lambda name: (asked.append(name), time.sleep(0.3))
+    def load_while_the_other_reconciles(name):
+        requested_loads.append(name)
+        reconciled.clear()
+        assert reconciled.wait(10)
+
+    monkeypatch.setattr(examination, "validate_adapter", examine_while_the_other_advances)
+    vllm.before_load = load_while_the_other_reconciles
 
     def work():
         try:
             start.wait()
-            for _ in range(3):
-                pipeline.advance_version(AdapterVersion.objects.get(pk=version.pk))
+            deadline = time.monotonic() + 30
+            while AdapterVersion.objects.get().status != Status.SERVING and time.monotonic() < deadline:
+                pipeline.advance_version(AdapterVersion.objects.get())
+                advanced.set()
                 reconciler.reconcile(Engine.objects.get())
+                reconciled.set()
         except Exception as error:  # noqa: BLE001
             faults.append(error)
         finally:
@@ -218,7 +230,7 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     assert not faults
     assert history(version) == ["uploading", "uploaded", "valid", "pushing", "serving"]
     assert len(examined) == 1
-    assert asked.count(version.engine_name) == 1
+    assert requested_loads.count(version.engine_name) == 1
     assert Placement.objects.get().loads == 1
 
 

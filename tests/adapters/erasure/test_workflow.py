@@ -20,8 +20,9 @@ from adapters.uploads import sessions
 from foundation import valkey as keys
 from tests.adapters.conftest import (
     adapter_files,
-    answered_bells,
     begin,
+    eager_tasks,
+    eventually,
     known,
     post,
     served,
@@ -57,7 +58,7 @@ def erase(version, **options) -> Erasure:
 
 def advance(erasure: Erasure) -> Erasure:
     """Take every step that can be taken, as beat does: here and beside each engine."""
-    with answered_bells():
+    with eager_tasks():
         tasks.erase_all()
         tasks.reconcile_all()
     return Erasure.objects.get(pk=erasure.pk)
@@ -188,7 +189,7 @@ def test_a_version_that_no_engine_ever_saw_is_erased_at_once(acme, engine, vllm)
 def test_a_version_that_was_never_cached_beside_the_engine_needs_no_restart(acme, engine, vllm):
     version = uploaded(acme)
     vllm.stop()
-    with answered_bells():
+    with eager_tasks():
         tasks.advance(str(version.pk))
     assert version.placements.get().is_desired
     vllm.start()
@@ -290,6 +291,13 @@ def test_a_gone_engine_s_row_stays_as_it_is(operator_client, engine):
     assert operator_client.post(delete, {"post": "yes"}).status_code == 403
 
 
+def is_waiting_for_uploads_lock() -> bool:
+    """Return whether a session of the database waits for an advisory lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
 def test_a_version_that_is_begun_while_its_style_is_deleted_goes_with_it(acme, engine, vllm, version):
     begun, go = Event(), Event()
 
@@ -312,7 +320,7 @@ def test_a_version_that_is_begun_while_its_style_is_deleted_goes_with_it(acme, e
     threads[0].start()
     assert begun.wait(10)
     threads[1].start()
-    threads[1].join(0.5)  # it has looked which versions there are, and waits
+    eventually(is_waiting_for_uploads_lock)
     go.set()
     for thread in threads:
         thread.join()

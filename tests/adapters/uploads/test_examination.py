@@ -1,4 +1,4 @@
-"""Checks of uploads: one at a time of a workspace, and workspaces take turns."""
+"""Examinations of uploads: one at a time of a workspace, and workspaces take turns."""
 
 import threading
 from collections.abc import Iterator
@@ -19,12 +19,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("engine")]
 
 
 @contextmanager
-def done_elsewhere(deed: str) -> Iterator[None]:
-    """Let another worker be at a deed."""
-    begun, over = threading.Event(), threading.Event()
+def locked_elsewhere(action: str) -> Iterator[None]:
+    """Let another worker hold the lock of an action."""
+    begun = threading.Event()
+    over = threading.Event()
 
     def work() -> None:
-        with locks.only_one(deed) as mine:
+        with locks.only_one(action) as mine:
             assert mine
             begun.set()
             over.wait(30)
@@ -40,12 +41,12 @@ def done_elsewhere(deed: str) -> Iterator[None]:
         worker.join()
 
 
-def waiting() -> int:
+def count_queued() -> int:
     with app.connection_for_read() as broker:
         return broker.default_channel.queue_declare("uploads").message_count
 
 
-def purge() -> None:
+def purge_queue() -> None:
     with app.connection_for_read() as broker:
         broker.default_channel.queue_declare("uploads")
         broker.default_channel.queue_purge("uploads")
@@ -53,15 +54,15 @@ def purge() -> None:
 
 @pytest.fixture
 def queue():
-    """An empty queue `uploads`, and empty again for the next test."""
-    purge()
+    """Empty the queue `uploads`, before and after a test."""
+    purge_queue()
     yield
-    purge()
+    purge_queue()
 
 
-def left() -> list[str]:
-    checked = AdapterVersion.objects.filter(status=Status.UPLOADED).order_by("created_at")
-    return [f"{version.style.owner.slug} {version.style.slug}" for version in checked]
+def unexamined() -> list[str]:
+    uploads = AdapterVersion.objects.filter(status=Status.UPLOADED).order_by("created_at")
+    return [f"{version.style.owner.slug} {version.style.slug}" for version in uploads]
 
 
 def test_a_workspace_with_many_uploads_waits_behind_one_with_a_single_one(acme, charlies, queue):
@@ -69,12 +70,12 @@ def test_a_workspace_with_many_uploads_waits_behind_one_with_a_single_one(acme, 
     uploaded(charlies, "only")
     for _ in range(2):  # whichever upload a worker is woken for
         tasks.advance(str(versions[-1].pk))
-    assert left() == ["acme two", "acme three"]
+    assert unexamined() == ["acme two", "acme three"]
 
 
 def test_of_one_workspace_one_upload_is_checked_at_a_time(acme, charlies, queue):
     mine, others = uploaded(acme, "noir"), uploaded(charlies, "verse")
-    with done_elsewhere(f"examination {acme.pk}"):
+    with locked_elsewhere(f"examination {acme.pk}"):
         pipeline.advance_version(mine)
         pipeline.advance_version(others)
     mine.refresh_from_db()
@@ -88,7 +89,7 @@ def test_many_uploads_leave_the_queue_short(acme, engine, queue):
     for _ in range(MAX_QUEUED_UPLOADS + 3):
         known(acme, "noir", engine, status=Status.UPLOADED)
     tasks.advance_all()
-    assert 0 < waiting() <= MAX_QUEUED_UPLOADS
+    assert 0 < count_queued() <= MAX_QUEUED_UPLOADS
 
 
 def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, monkeypatch):
