@@ -166,9 +166,7 @@ def test_a_storage_that_is_down_holds_up_only_what_is_not_cached_yet(acme, engin
     assert Engine.objects.get().is_healthy
 
 
-def test_a_lost_message_fails_no_request_and_is_sent_again(
-    alice_client, acme, engine, broker_down, monkeypatch
-):
+def test_a_lost_message_fails_no_request_and_is_resent(alice_client, acme, engine, broker_down, monkeypatch):
     files = adapter_files()
     version, forms = begin(acme, "noir", files)
     for form in forms:

@@ -74,7 +74,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
 
     page.goto("/keys/")
     page.get_by_label("Name", exact=True).fill("novel")
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     secret = re.search(r"sk-ps-[0-9A-Za-z]{36}", page.content())
     assert secret
     look(page, "keys")
