@@ -19,6 +19,7 @@ CURRENT_STEP = {
     Status.VALID: PUSHED,
     Status.PUSHING: PUSHED,
     Status.SERVING: len(LABELS),
+    Status.FAILED: PUSHED,
 }
 
 
@@ -58,13 +59,11 @@ def _step_times(reached_at: dict[Status, datetime]) -> list[datetime | None]:
 
 def _current_step(version: AdapterVersion, reached_at: dict[Status, datetime]) -> int:
     """Return the step that a version is in, or in which it failed; five when it has been through all."""
-    if version.status == Status.FAILED:
-        return PUSHED
-    if version.status == Status.REJECTED:
-        return CHECKED if Status.UPLOADED in reached_at else UPLOADING
-    if version.status == Status.RETIRED:
-        return max((CURRENT_STEP.get(status, UPLOADING) for status in reached_at), default=UPLOADING)
-    return CURRENT_STEP[Status(version.status)]
+    current = CURRENT_STEP.get(Status(version.status))
+    if current is not None:
+        return current
+    # A rejected or retired version got as far as its history says.
+    return max((CURRENT_STEP.get(status, UPLOADING) for status in reached_at), default=UPLOADING)
 
 
 def _step_state(version: AdapterVersion, number: int, current: int) -> str:

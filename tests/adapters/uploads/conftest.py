@@ -1,0 +1,22 @@
+"""What the tests of uploads share: a plan with other limits, and what the bucket has."""
+
+import pytest
+
+from adapters import object_store
+from tenants.models import PlanVersion
+
+
+def limited(**limits: int) -> None:
+    PlanVersion.objects.filter(plan="free").update(**limits)
+
+
+def keys(prefix: str) -> list[str]:
+    return object_store._keys(prefix)
+
+
+@pytest.fixture
+def empty_bucket(db):
+    """Empty the bucket of what other tests left."""
+    for prefix in (object_store.POSTED, object_store.SEALED):
+        while found := keys(prefix):
+            object_store._delete(found)
