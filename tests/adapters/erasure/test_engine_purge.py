@@ -10,13 +10,7 @@ from adapters.erasure import engine_purge
 from adapters.errors import NothingToAttest
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import local_cache
-from tests.adapters.conftest import (
-    adapter_files,
-    eager_tasks,
-    served,
-    twin_of,
-    uploaded,
-)
+from tests.adapters.conftest import adapter_files, eager_tasks, served, twin_of, uploaded
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, restart, waits_for
 from tests.adapters.fakes import FakeEngine
 
