@@ -16,30 +16,34 @@ def version(acme, engine) -> AdapterVersion:
     return known(acme, "noir", engine)
 
 
-def version_pages(version):
-    deeds = ("finish", "retry", "convert", "retire")
-    return {name: reverse(f"adapters:{name}", args=[version.pk]) for name in deeds}
+def action_urls(version) -> list[str]:
+    """Return the URLs that change a version, or select its style."""
+    urls = [
+        reverse(f"adapters:{name}", args=[version.pk]) for name in ("finish", "retry", "convert", "retire")
+    ]
+    urls += [reverse(f"adapters:{name}", args=[version.style_id]) for name in ("select", "unselect")]
+    return urls
+
+
+def page_urls(version) -> list[str]:
+    style = reverse("adapters:style", args=["acme", "noir"])
+    return [style, reverse("adapters:steps", args=[version.pk])]
 
 
 def test_strangers_are_asked_to_log_in(db, version):
-    pages = [reverse(f"adapters:{name}") for name in ("catalogue", "upload")]
-    pages += [reverse("adapters:style", args=["acme", "noir"]), reverse("adapters:steps", args=[version.pk])]
-    deeds = [reverse("adapters:create_version"), *version_pages(version).values()]
-    deeds += [reverse(f"adapters:{name}", args=[version.style_id]) for name in ("select", "unselect")]
-    answers = [*map(Client().get, pages), *map(Client().post, deeds)]
-    assert {answer.status_code for answer in answers} == {302}
-    assert all(answer["Location"].startswith(reverse("account_login")) for answer in answers)
+    pages = [reverse("adapters:catalogue"), reverse("adapters:upload"), *page_urls(version)]
+    actions = [reverse("adapters:create_version"), *action_urls(version)]
+    responses = [Client().get(url) for url in pages] + [Client().post(url) for url in actions]
+    for response in responses:
+        assert response.status_code == 302
+        assert response["Location"].startswith(reverse("account_login"))
 
 
 def test_another_tenants_style_is_not_there(charlie_client, version):
-    pages = [reverse("adapters:style", args=["acme", "noir"]), reverse("adapters:steps", args=[version.pk])]
-    deeds = [*version_pages(version).values()]
-    deeds += [reverse(f"adapters:{name}", args=[version.style_id]) for name in ("select", "unselect")]
-    answers = [
-        *map(charlie_client.get, pages),
-        *(charlie_client.post(deed, {"confirm": "noir"}) for deed in deeds),
-    ]
-    assert {answer.status_code for answer in answers} == {404}
+    for url in page_urls(version):
+        assert charlie_client.get(url).status_code == 404
+    for url in action_urls(version):
+        assert charlie_client.post(url, {"confirm": "noir"}).status_code == 404
     assert "Noir" not in charlie_client.get(reverse("adapters:catalogue")).text
     assert charlie_client.get(reverse("adapters:upload"), {"style": "noir"}).context["initial"] == {}
     assert AdapterVersion.objects.get().status == Status.SERVING
@@ -62,7 +66,8 @@ def test_members_see_their_styles_and_the_public_ones(bob_client, version, poetr
 
 
 def test_selecting_and_unselecting(alice_client, acme, poetry):
-    select, unselect = (reverse(f"adapters:{name}", args=[poetry.pk]) for name in ("select", "unselect"))
+    select = reverse("adapters:select", args=[poetry.pk])
+    unselect = reverse("adapters:unselect", args=[poetry.pk])
     card = alice_client.post(select, headers={"HX-Request": "true"})
     assert card.status_code == 200
     assert 'data-selected="true"' in card.text
