@@ -43,7 +43,7 @@ class EngineAdmin(Undeletable, OperatorAdmin):
     @operator_action(
         "Its machine is gone for good",
         effect="This can't be undone: its styles move to other engines, no other engine takes its name, and "
-        "each erasure of what lay on it asks for somebody's word.",
+        "each erasure of an adapter that it had needs an operator's word.",
         done="Taken out of service",
         permissions=["change"],
         types_name=True,

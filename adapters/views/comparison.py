@@ -23,7 +23,7 @@ type Pair = tuple[AdapterVersion, AdapterVersion]
 @require_http_methods(["GET", "POST"])
 @member_required
 def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
-    """Show two serving versions side by side; a POST saves the prompts that both are asked."""
+    """Show two serving versions side by side; a POST saves the prompts for both."""
     style = _own_style(request, owner, slug)
     if request.method == "GET":
         return _render_page(request, style, text=style.test_prompts)

@@ -1,4 +1,4 @@
-"""Conversions: what is mended does what it did before, and nothing is mended by guessing."""
+"""Conversions: a corrected adapter does what it did before, and nothing is corrected by guessing."""
 
 import json
 import tracemalloc
@@ -59,7 +59,7 @@ def trimmed(adapter: Adapter) -> None:
             adapter.tensors[name] = tensor[:-3] if ".lora_A." in name else tensor[:, :-3].copy()
 
 
-MENDED: dict[str, tuple[Breaker, set[str]]] = {
+CORRECTED: dict[str, tuple[Breaker, set[str]]] = {
     "no prefix": (renamed(PREFIX, ""), {"names"}),
     "no base_model": (renamed("base_model.model.model.", "model.model."), {"names"}),
     "no inner model": (renamed("model.model.layers", "model.layers"), {"names"}),
@@ -88,26 +88,26 @@ MENDED: dict[str, tuple[Breaker, set[str]]] = {
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(st.sampled_from(sorted(MENDED)), min_size=1, max_size=4, unique=True),
+    st.lists(st.sampled_from(sorted(CORRECTED)), min_size=1, max_size=4, unique=True),
     st.sampled_from([np.float32, np.float16, ml_dtypes.bfloat16]),
     st.booleans(),
     st.integers(0, 2**32 - 1),
 )
 def test_a_converted_adapter_is_the_same_style(faults, dtype, is_stabilised, seed):
-    faults = list({code: fault for fault in faults for code in MENDED[fault][1]}.values())
+    faults = list({code: fault for fault in faults for code in CORRECTED[fault][1]}.values())
     assume(not {"no rank", "lower ranks"} <= set(faults))  # then nothing says which rank is meant
     original = _prunable(dtype, seed)
     if not any("switch" in fault for fault in faults):
         original.config["use_rslora"] = is_stabilised
     adapter = Adapter(dict(original.config), dict(original.tensors))
     for fault in faults:
-        MENDED[fault][0](adapter)
-    assert set(report_of(adapter).conversions) == {code for fault in faults for code in MENDED[fault][1]}
-    mended = converted(adapter)
-    assert report_of(mended).is_valid
+        CORRECTED[fault][0](adapter)
+    assert set(report_of(adapter).conversions) == {code for fault in faults for code in CORRECTED[fault][1]}
+    corrected = converted(adapter)
+    assert report_of(corrected).is_valid
     rounding = 2**-8 if "double precision" in faults else 1e-15  # of each factor's values
     for module in BASE.modules:
-        before, after = change_of(original, module), change_of(mended, module)
+        before, after = change_of(original, module), change_of(corrected, module)
         assert (abs(after - before) <= 2 * rounding * change_of(original, module, np.abs)).all()
 
 
@@ -162,14 +162,16 @@ def served_up_to(limit_bytes: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("dtype", "is_mended"), [("f4", True), ("f8", True), ("f2", False), ("bf16", False)])
-def test_weights_that_are_too_large_are_halved_where_they_can_be(dtype, is_mended):
+@pytest.mark.parametrize(
+    ("dtype", "is_corrected"), [("f4", True), ("f8", True), ("f2", False), ("bf16", False)]
+)
+def test_weights_that_are_too_large_are_halved_where_they_can_be(dtype, is_corrected):
     original = whole(BASE, dtype={"bf16": ml_dtypes.bfloat16}.get(dtype, dtype))
     with served_up_to(len(original.weights) - 1):
         report = report_of(original)
         assert "weights_too_large" in {finding.code for finding in report.findings}
-        assert report.conversions == (("precision",) if is_mended else ())
-        if is_mended:
+        assert report.conversions == (("precision",) if is_corrected else ())
+        if is_corrected:
             made = converted(original)
             assert report_of(made).is_valid
             assert made.tensors.keys() == original.tensors.keys()
@@ -309,7 +311,7 @@ def test_nothing_is_offered_that_would_be_a_guess_or_not_be_enough(fault, beside
     adapter = whole(BASE)
     fault(adapter)
     if beside:
-        MENDED[beside][0](adapter)
+        CORRECTED[beside][0](adapter)
     report = report_of(adapter)
     assert not report.is_valid
     assert report.conversions == ()
@@ -344,11 +346,11 @@ def test_a_valid_adapter_needs_none():
 
 def test_what_is_stated_of_the_base_is_kept_in_mind():
     adapter = whole(BASE)
-    MENDED["bare"][0](adapter)
+    CORRECTED["bare"][0](adapter)
     four_bit = replace(BASE, config={**BASE.config, "quantization_config": {"load_in_4bit": True}})
     assert report_of(adapter, four_bit).conversions == ()
     assert report_of(adapter, four_bit, "4-bit").conversions == ("names",)
 
 
 def test_every_conversion_is_explained():
-    assert {code for _, codes in MENDED.values() for code in codes} == set(SENTENCES)
+    assert {code for _, codes in CORRECTED.values() for code in codes} == set(SENTENCES)

@@ -52,7 +52,7 @@ def packed(files: dict[str, bytes], folder: str = "") -> dict[str, bytes]:
     return {"my own../name.ZIP": out.getvalue()}
 
 
-def handed_in(tenant, files: dict[str, bytes]) -> AdapterVersion:
+def finished_upload(tenant, files: dict[str, bytes]) -> AdapterVersion:
     version, forms = begin(tenant, "noir", files)
     for form, content in zip(forms, files.values(), strict=True):
         assert post(form, content) == 204
@@ -148,7 +148,7 @@ def test_what_is_written_and_checked_need_not_fit_into_memory():
 
 def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
     files = adapter_files()
-    version = handed_in(acme, packed(files, "noir/"))
+    version = finished_upload(acme, packed(files, "noir/"))
     assert list(version.files) == ["adapter.zip"]
     pipeline.advance_version(version)
     assert (version.status, version.size_bytes) == (Status.PUSHING, len(files[WEIGHTS_FILE]))
@@ -160,7 +160,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
 
 
 def test_an_evil_archive_is_rejected_and_nothing_of_it_stays(acme, engine):
-    version = handed_in(acme, packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
+    version = finished_upload(acme, packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
     pipeline.advance_version(version)
     assert (version.status, [found["code"] for found in version.findings]) == (
         Status.REJECTED,
@@ -232,7 +232,7 @@ def test_a_conversion_whose_files_are_gone_says_so(acme, engine):
     assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "not_stored")
 
 
-# Not for ever.
+# Bounded attempts.
 
 
 def test_files_that_kill_the_worker_are_tried_three_times(acme, engine, monkeypatch):

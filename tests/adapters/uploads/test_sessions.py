@@ -76,7 +76,7 @@ def test_joiners_and_breaks_of_lines_are_words_too(acme, base_model):
     assert version.style.description == about.description
 
 
-def test_an_archive_is_kept_under_a_name_of_ours(acme, base_model):
+def test_an_archive_is_stored_under_a_name_of_ours(acme, base_model):
     version, (form,) = begin(acme, "noir", {"../../etc/My own.TGZ": b"x"})
     assert (version.files, form.file) == ({"adapter.tar.gz": 1}, "adapter.tar.gz")
     assert form.fields["key"] == f"uploads/{version.pk}/adapter.tar.gz"
@@ -88,12 +88,12 @@ def test_the_state_of_the_base_is_one_of_a_few(acme, base_model):
     }
 
 
-def test_every_fault_is_told_at_once(acme, base_model):
+def test_all_faults_are_returned_at_once(acme, base_model):
     found = faults(acme, {}, slug="A", name="", description="x" * 301)
     assert set(found) == {"slug", "name", "description", "files"}
 
 
-def test_the_houses_names_are_the_houses(acme, poetry):
+def test_the_first_partys_slugs_are_reserved(acme, poetry):
     with pytest.raises(UploadRefused) as refused:
         begin(acme, "poetry", {name: b"x" for name in GOOD})
     assert "taken by Polyscribe" in refused.value.errors["slug"][0]

@@ -29,20 +29,22 @@ def fault(tenant, slug: str = "noir", **files: int) -> str:
     return " ".join(sentence for sentences in refused.value.errors.values() for sentence in sentences)
 
 
-def test_sixty_forms_of_a_gigabyte_are_not_to_be_had(acme, base_model):
-    """As the audit got them in 3.6 s on the free plan."""
+def test_bytes_of_open_uploads_count_against_the_plan(acme, base_model):
+    """An audit once got sixty forms of a gigabyte in 3.6 s on the free plan."""
     begun = 0
     for _ in range(60):
         try:
             sessions.begin_upload(acme, None, StyleDescription(slug="noir", name="Noir"), {"noir.zip": GIB})
             begun += 1
         except UploadRefused as error:
-            told = " ".join(error.errors["files"])
+            fault_text = " ".join(error.errors["files"])
     assert begun == 2
-    assert "Your plan stores 2.0 GB: 2.0 GB are used, and these files have 1.0 GB. Delete versions" in told
+    assert (
+        "Your plan stores 2.0 GB: 2.0 GB are used, and these files have 1.0 GB. Delete versions" in fault_text
+    )
 
 
-def test_open_uploads_are_limited_and_the_way_out_is_told_and_works(acme, alice_client, base_model):
+def test_open_uploads_are_limited_and_cancelling_one_makes_room(acme, alice_client, base_model):
     first, _ = begin(acme, "noir", adapter_files())
     for _ in range(2):
         begin(acme, "noir", adapter_files())
@@ -53,7 +55,7 @@ def test_open_uploads_are_limited_and_the_way_out_is_told_and_works(acme, alice_
     begin(acme, "noir", adapter_files())
 
 
-def test_what_was_handed_in_is_not_cancelled(acme, engine):
+def test_a_finished_upload_is_not_cancelled(acme, engine):
     version = uploaded(acme)
     with pytest.raises(VersionMoved):
         sessions.cancel_upload(version)
@@ -129,7 +131,7 @@ def test_an_archive_that_is_larger_than_the_plan_once_unpacked_is_rejected_and_g
     )
 
 
-def test_the_house_has_no_limits(polyscribe, base_model):
+def test_the_first_party_has_no_limits(polyscribe, base_model):
     limited(stored_bytes=0, stored_versions=0, open_uploads=0)
     begin(polyscribe, "poetry", adapter_files())
 
@@ -144,16 +146,16 @@ def test_rejected_uploads_do_not_count_against_the_number_of_styles(acme, engine
     assert Style.objects.count() == 6
 
 
-def test_the_upload_page_tells_what_is_used_before_anything_is_chosen(acme, alice_client, base_model):
+def test_the_upload_page_shows_what_is_used_before_anything_is_chosen(acme, alice_client, base_model):
     sessions.begin_upload(acme, None, StyleDescription(slug="noir", name="Noir"), {"noir.zip": 500_000_000})
     page = alice_client.get(reverse("adapters:upload")).content.decode()
-    for told in (
+    for text in (
         "0.5 GB of 2.0 GB used",
         "1 of 30 versions",
         "1 of 3 uploads open",
         "1 of 30 begun this hour",
     ):
-        assert told in page
+        assert text in page
 
 
 def test_the_answer_to_a_refused_upload_names_the_field(acme, alice_client, base_model):
