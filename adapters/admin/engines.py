@@ -34,7 +34,7 @@ class EngineAdmin(Undeletable, OperatorAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Engine | None = None) -> bool:
         if obj and obj.is_gone:
             return False
-        return super().has_change_permission(request, obj)
+        return bool(super().has_change_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: Engine, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
