@@ -31,6 +31,7 @@ class EngineErasure(models.Model):
 
     class Proof(models.TextChoices):
         RESTART = "restart", "the engine was restarted since"
+        # Of reports that ended before decision 19; no erasure gets it any more.
         EVICTION = "eviction", "as many other adapters were loaded since as its memory holds"
         NEVER = "never", "it was never loaded there"
         VOUCHED = "vouched", "an operator vouches that its machines were wiped"
@@ -39,6 +40,7 @@ class EngineErasure(models.Model):
     engine = models.CharField(max_length=60)
     unregistered_at = models.DateTimeField(null=True, help_text="The engine does not list it any more.")
     process_began_at = models.DateTimeField(null=True, help_text="The start of the process that forgot it.")
+    # Unused since decision 19. The column stays until a migration drops it.
     loads_before = models.PositiveIntegerField(
         default=0, help_text="Loads of all adapters on the engine up to then."
     )
