@@ -8,7 +8,8 @@ from tenants.accounts.workspaces import (
     subscribe_tenant,
     tenant_of,
 )
-from tenants.api_keys.lifecycle import digest_by_peppers, is_well_formed, issue_key, studio_key, verify_key
+from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
+from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures

@@ -12,7 +12,7 @@ from adapters.models import BaseModel, Style
 from adapters.public import select_style
 from foundation.money import NANO
 from foundation.valkey import key_key, limits_key
-from tenants.api_keys import lifecycle
+from tenants.api_keys import key_format, lifecycle
 from tenants.forms import DollarsField, LimitsForm
 from tenants.models import ApiKey, Tenant
 
@@ -83,10 +83,10 @@ def test_a_secret_is_shown_once(alice_client, alice):
     page = alice_client.post(reverse("tenants:issue_key"), facts)
     secret = page.context["secret"]
     key = ApiKey.objects.shown().get()
-    assert lifecycle.is_well_formed(secret)
+    assert key_format.is_well_formed(secret)
     assert secret in page.text
     assert "no-store" in page["Cache-Control"]
-    assert (key.digest, key.created_by, key.monthly_tokens) == (lifecycle.digest_key(secret), alice, 5000)
+    assert (key.digest, key.created_by, key.monthly_tokens) == (key_format.digest_key(secret), alice, 5000)
     assert round((key.expires_at - key.created_at).total_seconds() / 86400) == 30
     assert secret not in alice_client.get(reverse("tenants:keys")).text
 
