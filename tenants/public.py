@@ -10,6 +10,7 @@ from tenants.accounts.workspaces import (
 )
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
+from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
@@ -54,6 +55,7 @@ __all__ = [
     "recent_requests",
     "record_audit",
     "record_events",
+    "register_style_choices",
     "stale_generations",
     "studio_key",
     "subscribe_tenant",

@@ -1,4 +1,4 @@
-"""What beat asks for, again and again: pruning what nobody needs any more. Safe to repeat."""
+"""Periodic tasks: each deletes what nobody needs any more. Safe to repeat."""
 
 from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
@@ -17,17 +17,17 @@ def prune_sign_ups() -> None:
 
 @shared_task
 def prune_sessions() -> None:
-    """Delete sessions that are over."""
+    """Delete expired sessions."""
     SessionStore.clear_expired()
 
 
 @shared_task
 def prune_usage_minutes() -> None:
-    """Delete minutes that are older than any canary's figures."""
+    """Delete usage by minute that is older than what canaries read."""
     prune_minutes(before=timezone.now() - MINUTES_KEPT)
 
 
 @shared_task
-def prune_gate() -> None:
-    """End what Valkey keeps of old months and dead keys."""
+def prune_quota_snapshots() -> None:
+    """Delete from Valkey what belongs to old months and dead keys."""
     snapshot.prune_snapshots()

@@ -11,7 +11,14 @@ class ConsoleConfig(AdminConfig):
 
 
 class RoofConfig(AppConfig):
-    """The roof itself: it brings Celery, and the management commands that need every floor."""
+    """The roof: it brings Celery and the commands that need every floor, and connects the floors."""
 
     name = "config"
     celery = celery.app
+
+    def ready(self) -> None:
+        """Tell the tenants' floor, which imports no floor above it, where styles come from."""
+        from adapters.public import style_choices  # noqa: PLC0415 (models are not loaded before)
+        from tenants.public import register_style_choices  # noqa: PLC0415
+
+        register_style_choices(style_choices)

@@ -110,7 +110,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_ADAPTER = "tenants.accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"reset_password_from_key": "tenants.forms.ResetPasswordForm"}
+ACCOUNT_FORMS = {"reset_password_from_key": "tenants.accounts.forms.ResetPasswordForm"}
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
 ACCOUNT_PREVENT_ENUMERATION = True
@@ -182,7 +182,7 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
-    "tenants.tasks.prune_gate": {"queue": "housekeeping"},
+    "tenants.tasks.prune_quota_snapshots": {"queue": "housekeeping"},
     "tenants.tasks.prune_sessions": {"queue": "housekeeping"},
     "tenants.tasks.prune_usage_minutes": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
@@ -215,7 +215,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "prune-consumers": {"task": "inference.tasks.prune_consumers", "schedule": 3600.0},
-    "prune-gate": {"task": "tenants.tasks.prune_gate", "schedule": 86400.0},
+    "prune-quota-snapshots": {"task": "tenants.tasks.prune_quota_snapshots", "schedule": 86400.0},
     "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
     "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
@@ -251,7 +251,6 @@ API_ALLOWED_ORIGINS = frozenset(env.items("API_ALLOWED_ORIGINS"))
 API_REFUSALS_PER_KEY = int(env.read("API_REFUSALS_PER_KEY"))
 API_REFUSALS_PER_ADDRESS = int(env.read("API_REFUSALS_PER_ADDRESS"))
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
-STYLE_CHOICES = "adapters.public.style_choices"  # by name: the tenants' floor imports no floor above it
 
 ENGINE_NAME = env.read("ENGINE_NAME")
 ENGINE_KIND = env.read("ENGINE_KIND")

@@ -32,7 +32,7 @@ def member_required[**P](
         own = cast(MemberRequest, request)
         tenant = Tenant.objects.of(own.user).first()
         if tenant is None:
-            return redirect("tenants:found")
+            return redirect("tenants:create_workspace")
         own.tenant = tenant
         return view(own, *args, **kwargs)
 

@@ -1,10 +1,11 @@
-"""What a person of a workspace may do to its API keys: the one table that decides it.
+"""What a member of a workspace may do to its API keys: the one table that decides it.
 
-A member makes keys and looks after those of their own; what others run on is an owner's to stop or to
-change. Everybody sees all of them.
+A member issues keys, and limits or revokes those of their own. Only an owner limits or revokes the keys that
+others run on. Everybody sees all keys.
 """
 
 from enum import StrEnum
+from uuid import UUID
 
 from tenants.models import ApiKey, Membership, Tenant, User
 
@@ -12,7 +13,7 @@ Role = Membership.Role
 
 
 class KeyAction(StrEnum):
-    """What can be done to a key."""
+    """What a person can do to a key."""
 
     ISSUE = "issue"
     LIMIT = "limit"
@@ -20,7 +21,7 @@ class KeyAction(StrEnum):
 
 
 class Ownership(StrEnum):
-    """Whose keys an action is allowed on."""
+    """Whose keys a role may do an action to."""
 
     OWN = "own"
     ANY = "any"
@@ -42,19 +43,27 @@ ALLOWED: dict[str, dict[KeyAction, Ownership]] = {
 
 def is_allowed(user: User, tenant: Tenant, action: KeyAction, key: ApiKey | None = None) -> bool:
     """Return whether a person may do something to a workspace's key; without one, to a key of their own."""
-    role = Membership.objects.filter(user=user, tenant=tenant).values_list("role", flat=True).first()
-    return _allows(role, action, is_own=key is None or key.created_by_id == user.pk)
+    is_own = key is None or key.created_by_id == user.pk
+    return _allows(_find_role(user, tenant), action, is_own=is_own)
 
 
-def manageable(user: User, tenant: Tenant, keys: list[ApiKey]) -> dict[KeyAction, set[object]]:
+def manageable_keys(user: User, tenant: Tenant, keys: list[ApiKey]) -> dict[KeyAction, set[UUID]]:
     """Return, for each action, the ids of the keys that a person may do it to; one query for a page."""
-    role = Membership.objects.filter(user=user, tenant=tenant).values_list("role", flat=True).first()
-    return {
-        action: {key.pk for key in keys if _allows(role, action, is_own=key.created_by_id == user.pk)}
-        for action in KeyAction
-    }
+    role = _find_role(user, tenant)
+    manageable: dict[KeyAction, set[UUID]] = {action: set() for action in KeyAction}
+    for key in keys:
+        for action in KeyAction:
+            if _allows(role, action, is_own=key.created_by_id == user.pk):
+                manageable[action].add(key.pk)
+    return manageable
+
+
+def _find_role(user: User, tenant: Tenant) -> str | None:
+    return Membership.objects.filter(user=user, tenant=tenant).values_list("role", flat=True).first()
 
 
 def _allows(role: str | None, action: KeyAction, *, is_own: bool) -> bool:
-    whose = ALLOWED.get(role or "", {}).get(action)
-    return whose == Ownership.ANY or (whose == Ownership.OWN and is_own)
+    if role is None:
+        return False
+    ownership = ALLOWED[role][action]
+    return is_own or ownership == Ownership.ANY

@@ -71,7 +71,7 @@ class Tenant(models.Model):
         null=True, blank=True, help_text="Its own budget a month. None: only the plan's cap."
     )
     suspended_at = models.DateTimeField(null=True, blank=True)
-    # Counted up in the same transaction as any change that the gate (Valkey) must know.
+    # Counted up in the same transaction as any change that the quota snapshot must show.
     generation = models.PositiveBigIntegerField(default=1, editable=False)
     observed_generation = models.PositiveBigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,3 +1,5 @@
+from uuid import uuid4
+
 import pytest
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission
@@ -12,12 +14,10 @@ from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
 from tenants.billing import plans
 from tenants.billing.ledger import record_events
-from tenants.models import ApiKey, AuditEntry, LedgerEntry, Tenant, User
+from tenants.models import ApiKey, AuditEntry, LedgerEntry, Price, PriceBook, Tenant, User
 from tenants.quota_sync import snapshot
 
 MODELS = [model._meta.model_name for model in site._registry if model._meta.app_label == "tenants"]
-
-
 SURE = {"confirmed": "1", "why": "They asked for it."}
 
 
@@ -64,7 +64,7 @@ def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_gate_knows(operator_client, acme, valkey):
+def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_data_plane_knows(operator_client, acme, valkey):
     address = page("tenant", "change", acme.pk)
     inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")} | {"why": "They asked."}
     for written, nanousd in [("12.000000001", 12_000_000_001), ("", None)]:
@@ -78,8 +78,8 @@ def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_gate_knows(operato
     )
 
 
-def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, monkeypatch):
-    """A change that the gate must know may come while an operator's form is saved."""
+def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypatch):
+    """A change that the data plane must know may come while an operator's form is saved."""
     inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")} | {"why": "They asked."}
     before = Tenant.objects.get(pk=acme.pk).generation
     save = Tenant.save
@@ -92,6 +92,16 @@ def test_renaming_a_tenant_leaves_what_the_gate_counts(operator_client, acme, mo
     operator_client.post(page("tenant", "change", acme.pk), {"name": "Acme & Co", **inline})
     after = Tenant.objects.get(pk=acme.pk)
     assert (after.name, after.generation) == ("Acme & Co", before + 2)
+
+
+def test_a_style_gets_no_price_of_its_own_until_billing_applies_it(operator_client):
+    price = {"input_nanousd": 1, "cached_input_nanousd": 1, "output_nanousd": 1, "why": "A test"}
+    price["book"] = PriceBook.objects.create(effective_from=timezone.now()).pk
+    answer = operator_client.post(page("price", "add"), {**price, "style": str(uuid4())})
+    assert "A style can&#x27;t have its own price yet" in answer.text
+    assert not Price.objects.exclude(style=None).exists()
+    assert operator_client.post(page("price", "add"), price).status_code == 302
+    assert Price.objects.filter(book=price["book"], style=None).exists()
 
 
 def test_the_console_says_limits_in_words(operator_client, acme):

@@ -8,20 +8,22 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+import adapters.public
 from adapters.models import BaseModel, Style
 from adapters.public import select_style
 from foundation.money import NANO
 from foundation.valkey import key_key, limits_key
-from tenants.api_keys import key_format, lifecycle
-from tenants.forms import DollarsField, LimitsForm
+from tenants.api_keys import key_format, lifecycle, style_choices
+from tenants.api_keys.forms import LimitsForm
+from tenants.billing.forms import DollarsField
 from tenants.models import ApiKey, Tenant
 
-PAGES = ["tenants:keys", "tenants:usage", "tenants:found"]
-DEEDS = ["tenants:issue_key", "tenants:set_budget", "tenants:keys_reviewed"]
+PAGES = ["tenants:keys", "tenants:usage", "tenants:create_workspace"]
+ACTIONS = ["tenants:issue_key", "tenants:set_budget", "tenants:keys_reviewed"]
 POETRY, LEGAL, CHARLIES_OWN = uuid4(), uuid4(), uuid4()
 
 
-def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
+def list_styles(tenant: Tenant) -> list[tuple[UUID, str, str]]:
     """What the adapters' floor says of Acme's and Charlie's styles."""
     if tenant.slug == "acme":
         return [(LEGAL, "Legal", "legal"), (POETRY, "Poetry", "poetry")]
@@ -29,8 +31,8 @@ def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def _styles(settings):
-    settings.STYLE_CHOICES = f"{__name__}.style_choices"
+def _styles(monkeypatch):
+    monkeypatch.setattr(style_choices, "_registered", [list_styles])
 
 
 @pytest.fixture
@@ -39,10 +41,10 @@ def key(acme, alice) -> ApiKey:
 
 
 def test_strangers_are_asked_to_log_in(db, key):
-    own = [reverse(f"tenants:{deed}", args=[key.pk]) for deed in ("revoke_key", "limit_key")]
+    own = [reverse(f"tenants:{action}", args=[key.pk]) for action in ("revoke_key", "limit_key")]
     answers = [
         *(Client().get(reverse(page)) for page in PAGES),
-        *(Client().post(address) for address in [*map(reverse, DEEDS), *own]),
+        *(Client().post(address) for address in [*map(reverse, ACTIONS), *own]),
     ]
     for answer in answers:
         assert answer.status_code == 302
@@ -73,8 +75,8 @@ def test_another_tenants_key_is_not_there(charlie_client, key):
 
 def test_the_studio_key_cant_be_revoked_or_limited(alice_client, acme):
     studio = lifecycle.studio_key(acme)
-    for deed in ("revoke_key", "limit_key"):
-        answer = alice_client.post(reverse(f"tenants:{deed}", args=[studio.pk]), {"name": studio.name})
+    for action in ("revoke_key", "limit_key"):
+        answer = alice_client.post(reverse(f"tenants:{action}", args=[studio.pk]), {"name": studio.name})
         assert answer.status_code == 404
 
 
@@ -166,8 +168,8 @@ def test_a_key_is_bound_only_to_styles_that_its_tenant_may_use(alice_client, acm
     assert ApiKey.objects.shown().get().styles is None
 
 
-def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charlies, settings):
-    settings.STYLE_CHOICES = "adapters.public.style_choices"
+def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charlies, monkeypatch):
+    monkeypatch.setattr(style_choices, "_registered", [adapters.public.style_choices])
     base = BaseModel.objects.create(name="base", config={}, modules={})
     own, secret, public = (
         Style.objects.create(owner=owner, slug=slug, name=slug, base_model=base, is_public=slug == "public")
@@ -246,9 +248,9 @@ def test_revoking_asks_for_the_name(alice_client, key):
 
 
 def test_who_has_no_tenant_founds_one_first(operator_client):
-    assert operator_client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:found")
-    assert operator_client.get(reverse("tenants:found")).status_code == 200
-    assert operator_client.post(reverse("tenants:found"), {"workspace": ""}).status_code == 400
-    assert operator_client.post(reverse("tenants:found"), {"workspace": "Desk"}).status_code == 302
+    assert operator_client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:create_workspace")
+    assert operator_client.get(reverse("tenants:create_workspace")).status_code == 200
+    assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": ""}).status_code == 400
+    assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": "Desk"}).status_code == 302
     assert operator_client.get(reverse("tenants:keys")).status_code == 200
-    assert operator_client.get(reverse("tenants:found")).status_code == 302
+    assert operator_client.get(reverse("tenants:create_workspace")).status_code == 302

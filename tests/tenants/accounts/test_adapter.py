@@ -17,7 +17,13 @@ from tenants.api_keys import lifecycle
 from tenants.models import Tenant, User
 
 PASSWORD = "a long winding road"
-PLACES = ["tenants:keys", "tenants:usage", "adapters:catalogue", "inference:playground", "tenants:found"]
+PLACES = [
+    "tenants:keys",
+    "tenants:usage",
+    "adapters:catalogue",
+    "inference:playground",
+    "tenants:create_workspace",
+]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
@@ -58,8 +64,8 @@ def test_nothing_can_be_used_before_the_address_is_confirmed():
     assert not Tenant.objects.exists(), "a name is taken only by who can be reached"
 
     client.post(link_in(mail.outbox[0]))
-    assert client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:found")
-    client.post(reverse("tenants:found"), {"workspace": "Quill & Co"})
+    assert client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:create_workspace")
+    client.post(reverse("tenants:create_workspace"), {"workspace": "Quill & Co"})
     tenant = Tenant.objects.of(User.objects.get(email="dora@example.org")).get()
     assert (tenant.name, tenant.slug) == ("Quill & Co", "quill-co")
     assert "Quill &amp; Co" in client.get(reverse("tenants:keys")).text
@@ -70,7 +76,7 @@ def test_a_link_that_is_followed_elsewhere_logs_nobody_in():
     other = Client()
     other.post(link_in(mail.outbox[0]))
     assert EmailAddress.objects.get().verified
-    assert other.get(reverse("tenants:found"))["Location"].startswith(reverse("account_login"))
+    assert other.get(reverse("tenants:create_workspace"))["Location"].startswith(reverse("account_login"))
 
 
 @pytest.mark.parametrize("way", ["account_signup", "account_reset_password"])
@@ -137,7 +143,7 @@ def test_a_strong_password_of_any_length_passes():
 def test_a_reset_password_asks_to_review_the_keys_made_before():
     alice = verified("alice@example.org")
     client = logged_in("alice@example.org")
-    client.post(reverse("tenants:found"), {"workspace": "Acme"})
+    client.post(reverse("tenants:create_workspace"), {"workspace": "Acme"})
     key, _ = lifecycle.issue_key(Tenant.objects.get(), name="an old laptop", by=alice)
     assert "Review the keys" not in client.get(reverse("tenants:keys")).text
 

@@ -47,7 +47,10 @@ def test_the_table_is_as_decided():
 )
 def test_names_hold_no_marks_that_cannot_be_seen(alice_client, operator_client, acme, mark):
     assert alice_client.post(reverse("tenants:issue_key"), {"name": f"lap{mark}top"}).status_code == 400
-    assert operator_client.post(reverse("tenants:found"), {"workspace": f"De{mark}sk"}).status_code == 400
+    assert (
+        operator_client.post(reverse("tenants:create_workspace"), {"workspace": f"De{mark}sk"}).status_code
+        == 400
+    )
     inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
     change = reverse("admin:tenants_tenant_change", args=[acme.pk])
     operator_client.post(change, {"name": f"Ac{mark}me", "why": "A test", **inline})
@@ -60,7 +63,7 @@ def test_names_hold_no_marks_that_cannot_be_seen(alice_client, operator_client, 
     ["Admin", "POLYSCRIBE", "Poly Scribe", "Polyscribe Support", "\uff53upport", "api", " Billing ", "www"],
 )
 def test_names_that_read_as_polyscribe_are_reserved(charlie, operator_client, name):
-    page = operator_client.post(reverse("tenants:found"), {"workspace": name})
+    page = operator_client.post(reverse("tenants:create_workspace"), {"workspace": name})
     assert page.status_code == 400
     assert "is reserved" in page.text
     with pytest.raises(workspaces.ReservedName):

@@ -1,9 +1,9 @@
-"""The console's long lists: what they count and filter by, quick with many millions of rows."""
+"""The console's long lists: how they count, filter and search, quick with many millions of rows."""
 
 # mypy: disallow-subclassing-any=False
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -17,8 +17,8 @@ from django.http import HttpRequest
 from foundation import months
 from tenants.models import LedgerEntry, UsageEvent
 
-SLACK = timedelta(days=1)
-COUNTED = 1_000  # rows that are counted one by one, ten pages; what is more is estimated
+CLOCK_SLACK = timedelta(days=1)
+MAX_COUNTED = 1_000  # rows, ten pages; PostgreSQL estimates the length of a longer list
 
 # One descent of the index for each name; DISTINCT would read every row.
 ENGINES = """
@@ -33,46 +33,51 @@ ENGINES = """
 
 
 class EstimatedPaginator(Paginator):  # type: ignore[type-arg]
-    """Pages of a list whose length is PostgreSQL's own estimate where it is long."""
+    """Pages of a list. Its length is PostgreSQL's own estimate where it is long."""
 
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         # In the list's own order: that index has these rows together, and the table has them anywhere.
-        counted = rows[: COUNTED + 1].count()
-        if counted <= COUNTED:
+        counted = rows[: MAX_COUNTED + 1].count()
+        if counted <= MAX_COUNTED:
             return counted
         (plan,) = json.loads(rows.order_by().explain(format="json"))
         return max(counted, int(plan["Plan"]["Plan Rows"]))
 
 
 class PeriodFilter(admin.SimpleListFilter):
-    """Months since the first one that was booked."""
+    """Months since the first ledger entry."""
 
-    title = parameter_name = "period"
+    title = "period"
+    parameter_name = "period"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, str]]:
         first = LedgerEntry.objects.order_by("period").values_list("period", flat=True).first()
+        if first is None:
+            return
         period = months.current()
-        while first and period >= first:
+        while period >= first:
             yield period, period
             period = months.before(period)
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        if not (period := self.value()):
+        period = self.value()
+        if not period:
             return rows
-        if (
-            rows.model is UsageEvent
-        ):  # by the index of admission; clocks may disagree about a month's last moment
+        if rows.model is UsageEvent:
+            # Usage events have an index of admission and none of periods. The slack is for machines whose
+            # clocks disagree about a month's last moment.
             start, end = months.bounds(period)
-            rows = rows.filter(admitted_at__gte=start - SLACK, admitted_at__lt=end + SLACK)
+            rows = rows.filter(admitted_at__gte=start - CLOCK_SLACK, admitted_at__lt=end + CLOCK_SLACK)
         return rows.filter(period=period)
 
 
 class EngineFilter(admin.SimpleListFilter):
     """Engines that served any request."""
 
-    title = parameter_name = "engine"
+    title = "engine"
+    parameter_name = "engine"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         with connection.cursor() as cursor:
@@ -84,22 +89,22 @@ class EngineFilter(admin.SimpleListFilter):
 
 
 class LongList:
-    """A list that is searched by whole words: a request's id, or a workspace's short name."""
+    """A list that operators search by whole words: an id, or a workspace's short name."""
 
     paginator = EstimatedPaginator
     show_full_result_count = False
     search_help_text = "A whole id, or a workspace's whole short name"
-    searched_id = "request_id"
+    id_field = "request_id"
+    id_filter: Mapping[str, Any] = {}  # what else the query must name to use the id's index
 
     def get_search_results(
         self, request: HttpRequest, rows: QuerySet[Any], term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Return the rows of one id, else those of one workspace: each by its index."""
-        if not (term := term.strip()):
+        term = term.strip()
+        if not term:
             return rows, False
-        by_id = rows.filter(**{self.searched_id: term}, **self.more_of_its_index())
-        return (by_id if by_id.exists() else rows.filter(tenant__slug=term.lower())), False
-
-    def more_of_its_index(self) -> dict[str, Any]:
-        """Return what else the index of the id wants to be asked for."""
-        return {}
+        by_id = rows.filter(**{self.id_field: term}, **self.id_filter)
+        if by_id.exists():
+            return by_id, False
+        return rows.filter(tenant__slug=term.lower()), False

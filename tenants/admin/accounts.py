@@ -1,0 +1,164 @@
+"""Workspaces, people, and what gives people rights."""
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import UserCreationForm
+
+from foundation.console import OperatorAdmin, OperatorForm, ReasonField, operator_action
+from tenants.accounts import workspaces
+from tenants.admin.budget import BudgetInDollars
+from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
+from tenants.models import Membership, Tenant, User
+from tenants.quota_sync import snapshot
+
+RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
+
+
+class MembershipInline(TabularInline):
+    model = Membership
+    autocomplete_fields = ["user"]
+    extra = 0
+
+
+@admin.register(Tenant)
+class TenantAdmin(NoDelete, BudgetInDollars, OperatorAdmin):
+    list_display = ["name", "slug", "budget", "is_first_party", "suspended_at", "created_at"]
+    list_filter = ["suspended_at", "is_first_party"]
+    search_fields = ["name", "slug", "memberships__user__email"]
+    fields = ["name", "slug", "monthly_nanousd", "is_first_party", "suspended_at", "created_at"]
+    readonly_fields = ["slug", "is_first_party", "suspended_at", "created_at"]
+    inlines = [MembershipInline]
+    actions = ["suspend", "resume"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: only `create_tenant` gives a workspace its plan and its studio key."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+        """Save what the operator changed, and publish it to the data plane."""
+        # Saving the whole row would set a generation back that another action counted up meanwhile.
+        obj.save(update_fields=form.changed_data)
+        snapshot.mark_changed(obj.pk)
+
+    @operator_action(
+        "Suspend",
+        effect="From the next request on nothing is served to them. Their data stays.",
+        done="Suspended",
+        permissions=["change"],
+    )
+    def suspend(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
+        workspaces.suspend_tenant(tenant)
+
+    @operator_action(
+        "Resume",
+        effect="They are served again from the next request on.",
+        done="Resumed",
+        permissions=["change"],
+    )
+    def resume(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
+        workspaces.resume_tenant(tenant)
+
+
+class NewUserForm(UserCreationForm):
+    why = ReasonField()
+
+    class Meta:
+        model = User
+        fields = ["email"]
+
+
+@admin.register(User)
+class UserAdmin(NoDelete, OperatorAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    """People. Superusers give rights; only a person changes their own address and password."""
+
+    form = OperatorForm
+    add_form = NewUserForm
+    list_display = ["email", "is_staff", "is_active", "last_login", "date_joined"]
+    list_filter = ["is_staff", "is_superuser", "is_active"]
+    search_fields = ["email", "first_name", "last_name"]
+    ordering = ["email"]
+    readonly_fields = ["last_login", "date_joined"]
+    fieldsets = [
+        (None, {"fields": ["email", "first_name", "last_name"]}),
+        ("Rights", {"fields": ["is_active", *RIGHTS]}),
+        ("Dates", {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["email", "usable_password", "password1", "password2"]})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Return also what this operator can't change: the address, and without full rights the rights."""
+        readonly = list(self.readonly_fields)
+        if obj:
+            readonly.append("email")
+        if not request.user.is_superuser:
+            readonly += RIGHTS
+        return readonly
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let only superusers change operators."""
+        is_operator = isinstance(obj, User) and (obj.is_staff or obj.is_superuser)
+        if is_operator and not request.user.is_superuser:
+            return False
+        return bool(super().has_change_permission(request, obj))
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Refuse: a person resets a password by mail, so that nobody else knows it."""
+        raise PermissionDenied("Passwords are reset by mail: send the person to “Reset your password”.")
+
+
+# Django's and allauth's own pages would change rights, addresses and second factors without a reason.
+for model in (Group, EmailAddress, Authenticator):
+    admin.site.unregister(model)
+
+
+@admin.register(Group)
+class GroupAdmin(SuperusersOnly, OperatorAdmin):
+    search_fields = ["name"]
+    filter_horizontal = ["permissions"]
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnly, ModelAdmin):
+    list_display = ["email", "user", "primary", "verified"]
+    list_filter = ["primary", "verified"]
+    list_select_related = ["user"]
+    search_fields = ["email", "user__email"]
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(SuperusersOnly, OperatorAdmin):
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_filter = ["type"]
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
+    fields = ["user", "type", "created_at", "last_used_at"]
+    readonly_fields = fields
+    actions = ["remove"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @operator_action(
+        "Remove a lost second factor",
+        effect="The account is open to whoever knows its password until its owner sets up another one. "
+        "Be sure that it was really the owner who asked.",
+        done="Removed",
+        permissions=["view"],
+    )
+    def remove(self, request: HttpRequest, authenticator: Authenticator, reason: str) -> None:
+        authenticator.delete()

@@ -1,0 +1,59 @@
+"""API keys. Operators see no digest and revoke a key at once."""
+
+# mypy: disallow-subclassing-any=False
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from foundation.console import OperatorAdmin, operator_action
+from foundation.errors import Invalid
+from tenants.admin.budget import BudgetInDollars
+from tenants.admin.permissions import ReadOnly
+from tenants.api_keys import lifecycle
+from tenants.models import ApiKey
+
+
+class PlaygroundKey(Invalid):
+    """This is the playground's own key: suspend the workspace instead."""
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnly, BudgetInDollars, OperatorAdmin):
+    list_display = [
+        "name",
+        "tenant",
+        "shown",
+        "limits",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    ]
+    list_filter = ["revoked_at"]
+    list_select_related = ["tenant"]
+    search_fields = ["name", "tenant__name", "tenant__slug", "last4"]
+    exclude = ["digest", "monthly_nanousd"]
+    readonly_fields = ["budget"]
+    actions = ["revoke"]
+
+    @admin.display(description="key")
+    def shown(self, key: ApiKey) -> str:
+        return f"{key.prefix}…{key.last4}" if key.digest else "none"
+
+    @admin.display(description="limits")
+    def limits(self, key: ApiKey) -> str:
+        return ", ".join(key.own_limits)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tenants.change_apikey")
+
+    @operator_action(
+        "Revoke",
+        effect="From the next request on they open nothing. A revoked key can't be brought back.",
+        done="Revoked",
+        permissions=["revoke"],
+    )
+    def revoke(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
+        if key.digest is None:
+            raise PlaygroundKey
+        lifecycle.revoke_key(key)

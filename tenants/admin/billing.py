@@ -1,0 +1,171 @@
+"""Plans, prices, subscriptions; usage and the ledger, to read."""
+
+# mypy: disallow-subclassing-any=False
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from foundation.console import OperatorAdmin, OperatorForm
+from foundation.money import usd
+from tenants.accounts import workspaces
+from tenants.admin.budget import BudgetInDollars
+from tenants.admin.lists import EngineFilter, LongList, PeriodFilter
+from tenants.admin.permissions import Immutable, NoDelete, ReadOnly
+from tenants.models import (
+    LedgerEntry,
+    Plan,
+    PlanVersion,
+    Price,
+    PriceBook,
+    Subscription,
+    UsageDaily,
+    UsageEvent,
+)
+from tenants.quota_sync import generations
+
+
+@admin.register(Plan)
+class PlanAdmin(NoDelete, OperatorAdmin):
+    list_display = ["code", "name"]
+    search_fields = ["code", "name"]
+
+
+@admin.register(PlanVersion)
+class PlanVersionAdmin(Immutable, BudgetInDollars, OperatorAdmin):
+    list_display = [
+        "plan",
+        "number",
+        "fee",
+        "weight",
+        "monthly_tokens",
+        "budget",
+        "requests_per_minute",
+        "tokens_per_minute",
+    ]
+    list_filter = ["plan"]
+    list_select_related = ["plan"]
+    search_fields = ["plan__code", "plan__name"]
+
+    @admin.display(description="fee a month")
+    def fee(self, version: PlanVersion) -> str:
+        return usd(version.monthly_fee_nanousd)
+
+
+@admin.register(PriceBook)
+class PriceBookAdmin(Immutable, OperatorAdmin):
+    list_display = ["effective_from"]
+    search_fields = ["effective_from"]
+
+
+class PriceForm(OperatorForm):
+    """A new price."""
+
+    def clean_style(self) -> UUID | None:
+        """Refuse a price that nothing would charge: `limits_of` reads the price of every style alone."""
+        style: UUID | None = self.cleaned_data["style"]
+        if style is not None:
+            raise forms.ValidationError(
+                "A style can't have its own price yet: billing charges one price for every style. "
+                "Leave this field empty."
+            )
+        return style
+
+
+@admin.register(Price)
+class PriceAdmin(Immutable, OperatorAdmin):
+    form = PriceForm
+    list_display = ["book", "style", "input_nanousd", "cached_input_nanousd", "output_nanousd"]
+    list_select_related = ["book"]
+
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
+        """Save, and have every tenant's snapshot published again: it holds the prices."""
+        super().save_model(request, obj, form, change)
+        generations.bump_all_generations()
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(Immutable, OperatorAdmin):
+    list_display = ["tenant", "plan_version", "starts_at", "ends_at"]
+    list_select_related = ["tenant", "plan_version__plan"]
+    search_fields = ["tenant__name", "tenant__slug"]
+    autocomplete_fields = ["tenant", "plan_version"]
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Ask only for tenant and plan when adding: a new subscription begins now and ends the one before."""
+        if obj is None:
+            return ["tenant", "plan_version"]
+        return ["tenant", "plan_version", "starts_at", "ends_at"]
+
+    def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
+        """Subscribe the tenant, and take the new row over into the console's own object."""
+        subscription = workspaces.subscribe_tenant(obj.tenant, obj.plan_version)
+        obj.pk = subscription.pk
+        obj.starts_at = subscription.starts_at
+
+
+@admin.register(UsageEvent)
+class UsageEventAdmin(LongList, ReadOnly, ModelAdmin):
+    list_display = [
+        "request_id",
+        "tenant",
+        "style_name",
+        "version_number",
+        "prompt_tokens",
+        "completion_tokens",
+        "outcome",
+        "cost",
+        "admitted_at",
+    ]
+    list_filter = ["outcome", PeriodFilter, EngineFilter]
+    list_select_related = ["tenant"]
+    search_fields = ["request_id", "tenant__slug"]
+    ordering = ["-admitted_at", "-pk"]
+
+    @admin.display(description="cost")
+    def cost(self, event: UsageEvent) -> str:
+        return usd(event.cost_nanousd)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(LongList, ReadOnly, ModelAdmin):
+    list_display = ["created_at", "tenant", "kind", "amount", "tokens", "period", "source_id", "reason"]
+    list_filter = ["kind", PeriodFilter]
+    list_select_related = ["tenant"]
+    search_fields = ["source_id", "tenant__slug"]
+    ordering = ["-pk"]
+    id_field = "source_id"
+    # The unique index is (kind, source_id): PostgreSQL uses it only if the query names kinds too.
+    id_filter = {"kind__in": LedgerEntry.Kind.values}
+
+    @admin.display(description="amount")
+    def amount(self, entry: LedgerEntry) -> str:
+        return usd(entry.amount_nanousd)
+
+
+@admin.register(UsageDaily)
+class UsageDailyAdmin(LongList, ReadOnly, ModelAdmin):
+    list_display = [
+        "day",
+        "tenant",
+        "key",
+        "style_name",
+        "requests",
+        "prompt_tokens",
+        "completion_tokens",
+        "cost",
+    ]
+    list_filter = ["day"]
+    list_select_related = ["tenant", "key"]
+    search_fields = ["style_name", "tenant__slug"]
+    ordering = ["-day", "-pk"]
+    id_field = "style_name"
+
+    @admin.display(description="cost")
+    def cost(self, row: UsageDaily) -> str:
+        return usd(row.cost_nanousd)

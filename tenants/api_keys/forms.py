@@ -1,0 +1,128 @@
+"""Forms about API keys."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.utils import timezone
+from django.utils.html import format_html
+
+from foundation.names import validate_name
+from tenants.api_keys.lifecycle import KeyLimits
+from tenants.api_keys.style_choices import list_style_choices
+from tenants.billing.forms import DollarsField
+from tenants.models import ApiKey, Tenant
+
+MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only
+MAX_PER_MINUTE = 10**9
+
+
+class LimitsForm(forms.Form):
+    """What one API key may use at most. Empty: only the tenant's own limits apply."""
+
+    budget = DollarsField(label="Budget a month", required=False)
+    monthly_tokens = forms.IntegerField(
+        label="Tokens a month", min_value=1, max_value=MAX_MONTHLY_TOKENS, required=False
+    )
+    requests_per_minute = forms.IntegerField(
+        label="Requests a minute", min_value=1, max_value=MAX_PER_MINUTE, required=False
+    )
+    tokens_per_minute = forms.IntegerField(
+        label="Tokens a minute", min_value=1, max_value=MAX_PER_MINUTE, required=False
+    )
+    parallel_requests = forms.IntegerField(
+        label="Requests in parallel", min_value=1, max_value=MAX_PER_MINUTE, required=False
+    )
+    styles = forms.TypedMultipleChoiceField(
+        coerce=UUID,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": "Choose among the styles below: another one was sent."},
+    )
+
+    def __init__(self, data: Any = None, *, tenant: Tenant, key: ApiKey | None = None) -> None:
+        super().__init__(data, initial=_limits_of(key) if key else None)
+        self.tenant = tenant
+        self.fields["styles"].choices = _style_choices(tenant, key)  # type: ignore[attr-defined]
+
+    @property
+    def counts(self) -> list[forms.BoundField]:
+        """The fields that count something."""
+        return [self[name] for name in LimitsForm.base_fields if name not in ("budget", "styles")]
+
+    @property
+    def has_limits(self) -> bool:
+        """True when a person filled a limit in, rightly or wrongly."""
+        return any(self[name].value() or self[name].errors for name in LimitsForm.base_fields)
+
+    def limits(self) -> KeyLimits:
+        """Return what a person filled in."""
+        given = self.cleaned_data
+        return KeyLimits(
+            styles=given["styles"],
+            monthly_tokens=given["monthly_tokens"],
+            monthly_nanousd=given["budget"],
+            requests_per_minute=given["requests_per_minute"],
+            tokens_per_minute=given["tokens_per_minute"],
+            parallel_requests=given["parallel_requests"],
+        )
+
+
+class KeyForm(LimitsForm):
+    """A new API key."""
+
+    name = forms.CharField(
+        max_length=60,
+        validators=[validate_name],
+        help_text="What will use it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "newsletter"}),
+    )
+    lifetime_days = forms.TypedChoiceField(
+        label="Ends",
+        choices=[("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year")],
+        coerce=int,
+        empty_value=None,
+        required=False,
+    )
+
+    def clean_name(self) -> str:
+        """Refuse the name of a live key: people tell keys apart, and revoke them, by their names."""
+        name = str(self.cleaned_data["name"])
+        live_keys = ApiKey.objects.shown().live(timezone.now())
+        if live_keys.filter(tenant=self.tenant, name=name).exists():
+            raise forms.ValidationError(f"There is a key named “{name}” already; give this one another name.")
+        return name
+
+    def expires_at(self) -> datetime | None:
+        """Return when the key is to end, or None for never."""
+        days = self.cleaned_data["lifetime_days"]
+        return timezone.now() + timedelta(days=days) if days else None
+
+
+def _limits_of(key: ApiKey) -> dict[str, Any]:
+    """Return the form's initial values."""
+    return {
+        "budget": key.monthly_nanousd,
+        "monthly_tokens": key.monthly_tokens,
+        "requests_per_minute": key.requests_per_minute,
+        "tokens_per_minute": key.tokens_per_minute,
+        "parallel_requests": key.parallel_requests,
+        "styles": key.styles,
+    }
+
+
+def _style_choices(tenant: Tenant, key: ApiKey | None) -> list[tuple[str, str]]:
+    """Return what the form offers: the tenant's styles, and those of the key that are no longer theirs."""
+    choices = []
+    for style_id, name, model_name in list_style_choices(tenant):
+        label = format_html('{} <span class="mono soft">{}</span>', name, model_name)
+        choices.append((str(style_id), label))
+    offered = {style_id for style_id, _ in choices}
+    limited_to = key.styles if key else None
+    for style_id in sorted(map(str, limited_to or [])):
+        # A style that went away must keep its tick. Without it, saving another limit would drop the style
+        # from the key, and a key that lost its last style may use every style.
+        if style_id not in offered:
+            choices.append((style_id, "a style that you no longer use"))
+    return choices

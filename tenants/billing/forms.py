@@ -1,0 +1,51 @@
+"""Forms about money."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from foundation.money import NANO, usd
+
+MAX_USD = 9_000_000  # Valkey's Lua counts exactly up to 2⁵³ only: so many nano-USD
+
+
+class DollarsField(forms.DecimalField):
+    """An amount that people write in dollars and Python reads in integer nano-USD."""
+
+    default_error_messages = {
+        "invalid": "Write the amount in dollars, for example 25 or 12.50.",
+        "min_value": "A budget is more than $0. Leave it empty for no budget.",
+        "max_value": f"A budget is at most ${MAX_USD:,}.",
+        "max_decimal_places": "An amount has at most nine digits after the point.",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=Decimal(1) / NANO, max_value=MAX_USD, decimal_places=9, **options)
+        self.widget.attrs |= {"step": "any", "min": 0, "inputmode": "decimal"}
+
+    def clean(self, value: Any) -> int | None:
+        """Return the exact amount in nano-USD."""
+        dollars = super().clean(value)
+        return None if dollars is None else int(dollars * NANO)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what the field shows: a stored amount in dollars, or the text as a person typed it."""
+        if not isinstance(value, int):
+            return value
+        return usd(value).strip("$").replace(",", "")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether the amount in dollars differs from the stored one in nano-USD."""
+        dollars = None if initial is None else Decimal(initial) / NANO
+        return super().has_changed(dollars, data)
+
+
+class BudgetForm(forms.Form):
+    """A workspace's own budget."""
+
+    budget = DollarsField(
+        label="Budget a month",
+        required=False,
+        help_text="A request that could pass it is refused. Empty: no budget.",
+    )

@@ -1,0 +1,1 @@
+"""The studio's pages about a workspace: its API keys, its usage, its beginning."""

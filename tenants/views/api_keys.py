@@ -1,0 +1,113 @@
+"""Pages about API keys."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from tenants.accounts import adapter
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.roles import KeyAction, is_allowed, manageable_keys
+from tenants.api_keys import lifecycle
+from tenants.api_keys.forms import KeyForm, LimitsForm
+from tenants.models import ApiKey
+
+
+@require_GET
+@member_required
+def list_keys(request: MemberRequest) -> HttpResponse:
+    """Show the tenant's API keys."""
+    return _keys_page(request, KeyForm(tenant=request.tenant))
+
+
+@require_POST
+@never_cache
+@member_required
+def issue_key(request: MemberRequest) -> HttpResponse:
+    """Issue a key and show its secret, this once."""
+    _require_permission(request, KeyAction.ISSUE)
+    form = KeyForm(request.POST, tenant=request.tenant)
+    if not form.is_valid():
+        return _keys_page(request, form, status=400)
+    key, secret = lifecycle.issue_key(
+        request.tenant,
+        name=form.cleaned_data["name"],
+        by=request.user,
+        expires_at=form.expires_at(),
+        **form.limits(),
+    )
+    return _keys_page(request, KeyForm(tenant=request.tenant), issued_key=key, secret=secret)
+
+
+@require_http_methods(["GET", "POST"])
+@member_required
+def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+    """Change the limits of a live key."""
+    live_keys = ApiKey.objects.shown().live(timezone.now())
+    key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant)
+    _require_permission(request, KeyAction.LIMIT, key)
+    data = request.POST if request.method == "POST" else None
+    form = LimitsForm(data, tenant=request.tenant, key=key)
+    if not form.is_valid():
+        status = 400 if form.is_bound else 200
+        return render(request, "tenants/key_limits.html", {"key": key, "form": form}, status=status)
+    lifecycle.limit_key(key, **form.limits())
+    messages.success(request, f"The limits of “{key.name}” hold from the next request on.")
+    return redirect("tenants:keys")
+
+
+@require_POST
+@member_required
+def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+    """Revoke a key once its name was typed."""
+    key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
+    _require_permission(request, KeyAction.REVOKE, key)
+    if request.POST.get("name", "").strip() != key.name:
+        error = {"key_id": key.pk, "sentence": f"That is not its name. Type {key.name} to revoke it."}
+        return _keys_page(request, KeyForm(tenant=request.tenant), status=400, revoke_error=error)
+    lifecycle.revoke_key(key)
+    messages.success(request, f"“{key.name}” is revoked.")
+    return redirect("tenants:keys")
+
+
+@require_POST
+@member_required
+def end_review(request: MemberRequest) -> HttpResponse:
+    """Take away the notice that asks a person to review the account's keys."""
+    adapter.end_review_of_keys(request.user)
+    return redirect("tenants:keys")
+
+
+def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey | None = None) -> None:
+    """Raise PermissionDenied unless the table of roles allows the action."""
+    if not is_allowed(request.user, request.tenant, action, key):
+        raise PermissionDenied(
+            f"Only who made this key, or an owner of {request.tenant.name}, can {action} it. Ask an owner."
+        )
+
+
+def _keys_page(
+    request: MemberRequest, form: KeyForm, *, status: int = 200, **extra_context: Any
+) -> HttpResponse:
+    keys = ApiKey.objects.shown().filter(tenant=request.tenant)
+    live_keys = keys.live(timezone.now())
+    review_since = request.user.review_keys_since
+    manageable = manageable_keys(request.user, request.tenant, list(keys))
+    context = {
+        "keys": keys,
+        "may_limit": manageable[KeyAction.LIMIT],
+        "may_revoke": manageable[KeyAction.REVOKE],
+        "active_count": live_keys.count(),
+        "to_review": live_keys.filter(created_at__lt=review_since) if review_since else [],
+        "form": form,
+        "api_base": f"{settings.SITE_URL}/v1",
+        **extra_context,
+    }
+    return render(request, "tenants/keys.html", context, status=status)

@@ -1,0 +1,41 @@
+"""Pages about usage and budget."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from tenants.accounts import workspaces
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.billing.forms import BudgetForm
+from tenants.billing.report import monthly_report
+
+
+@require_GET
+@member_required
+def show_usage(request: MemberRequest) -> HttpResponse:
+    """Show what this month has used."""
+    return _usage_page(request, BudgetForm(initial={"budget": request.tenant.monthly_nanousd}))
+
+
+@require_POST
+@member_required
+def set_budget(request: MemberRequest) -> HttpResponse:
+    """Set what the tenant may spend a month. Only its owners may."""
+    if not workspaces.is_owner(request.user, request.tenant):
+        raise PermissionDenied(f"Only an owner of {request.tenant.name} can change its budget.")
+    form = BudgetForm(request.POST)
+    if not form.is_valid():
+        return _usage_page(request, form, status=400)
+    workspaces.set_budget(request.tenant, form.cleaned_data["budget"])
+    messages.success(request, "The budget holds from the next request on.")
+    return redirect("tenants:usage")
+
+
+def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
+    context = monthly_report(request.tenant, timezone.now())
+    context["form"] = form
+    context["is_owner"] = workspaces.is_owner(request.user, request.tenant)
+    return render(request, "tenants/usage.html", context, status=status)
