@@ -1,4 +1,4 @@
-"""Writing the audit log."""
+"""Write the audit log."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +19,9 @@ def record_audit(
     after: Mapping[str, Any] | None = None,
     address: str | None = None,
 ) -> AuditEntry:
-    """Write down what an operator did to a row, and why; `before` and `after` hold what changed alone.
+    """Record what an operator did to a row, and why. `before` and `after` hold only what changed.
 
-    Call it in the transaction of the change, so that neither is there without the other.
+    Call it in the transaction of the change, so that both are saved or neither.
     """
     return AuditEntry.objects.create(
         actor=actor,

@@ -1,4 +1,4 @@
-"""What every template knows."""
+"""Variables of every template."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from tenants.models import Tenant, User
 
 
 def tenant(request: HttpRequest) -> dict[str, Any]:
-    """Return the visitor's tenant, or None; asked of the database only when a template shows it."""
-    return {"tenant": SimpleLazyObject(lambda: _tenant(request))}
+    """Return the visitor's tenant, or None. It queries the database only when a template shows it."""
+    return {"tenant": SimpleLazyObject(lambda: _find_tenant(request))}
 
 
-def _tenant(request: HttpRequest) -> Tenant | None:
-    known = getattr(request, "tenant", None)
+def _find_tenant(request: HttpRequest) -> Tenant | None:
+    found: Tenant | None = getattr(request, "tenant", None)  # `member_required` set it
+    if found is not None:
+        return found
     user = getattr(request, "user", None)
-    if known is None and isinstance(user, User):
-        return Tenant.objects.of(user).first()
-    return known
+    return Tenant.objects.of(user).first() if isinstance(user, User) else None

@@ -159,7 +159,7 @@ def _claim(
         is_asked=version.status == Status.PUSHING or any(at > as_of - ASKED_FOR for at in asked),
         answers=version.pk in (version.style__live_version, version.style__canary_version),
         used_at=max([version.created_at, *asked, *([demand.last_at] if demand else [])]),
-        a_minute=demand.a_minute if demand else 0.0,
+        a_minute=demand.per_minute if demand else 0.0,
         fits=frozenset(e.pk for e in engines if (version.rank or 0) <= e.max_lora_rank) - refused,
         places={
             place.engine_id: place.loaded_at is not None and place.engine_id in healthy

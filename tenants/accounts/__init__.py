@@ -1,4 +1,4 @@
 """People and workspaces: sign-up, membership, roles, who may see a page.
 
-Public face: `workspaces`, `access` and `roles`; `adapter` and `passwords` are what allauth asks of us.
+Public face: `workspaces`, `access` and `roles`; `adapter` and `passwords` are what allauth calls.
 """

@@ -1,4 +1,4 @@
-"""Who may see a page: members of a tenant, and only their own tenant's things."""
+"""Let only members of a tenant see a page, and only their own tenant's rows."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,7 +13,7 @@ from tenants.models import Tenant, User
 
 
 class MemberRequest(HttpRequest):
-    """A request of somebody who is logged in and has a tenant."""
+    """A request of a logged-in person who has a tenant."""
 
     user: User
     tenant: Tenant
@@ -22,18 +22,19 @@ class MemberRequest(HttpRequest):
 def member_required[**P](
     view: Callable[Concatenate[MemberRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Return the view with `request.tenant` set. Strangers log in first; who has no tenant founds one.
+    """Return the view with `request.tenant` set.
 
-    Views look their rows up through `request.tenant`, so that another tenant's row is a 404.
+    Strangers log in first; people without a tenant create one first. Views look their rows up through
+    `request.tenant`, so that another tenant's row is a 404.
     """
 
     @wraps(view)
-    def member(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        own = cast(MemberRequest, request)
-        tenant = Tenant.objects.of(own.user).first()
+    def member_view(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        member_request = cast(MemberRequest, request)
+        tenant = Tenant.objects.of(member_request.user).first()
         if tenant is None:
             return redirect("tenants:create_workspace")
-        own.tenant = tenant
-        return view(own, *args, **kwargs)
+        member_request.tenant = tenant
+        return view(member_request, *args, **kwargs)
 
-    return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], login_required(member))
+    return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], login_required(member_view))

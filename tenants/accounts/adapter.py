@@ -1,4 +1,4 @@
-"""What allauth asks of us about accounts: where a login leads, and what a new address means for API keys."""
+"""Our part of allauth: the page after a login, and a review of API keys when an account changes hands."""
 
 from datetime import timedelta
 
@@ -10,15 +10,15 @@ from django.utils import timezone
 
 from tenants.models import User
 
-KEPT_UNCONFIRMED = timedelta(days=30)
-MAX_PRUNED = 1_000  # accounts at once: the rest goes with the next pass
+UNCONFIRMED_KEPT = timedelta(days=30)
+PRUNE_BATCH_SIZE = 1_000  # accounts; the next run takes the rest
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """allauth's own behaviour, and a review of API keys after an account changed hands."""
+    """allauth's behaviour, with a review of API keys after an account changed hands."""
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Mark an address as confirmed; one that takes another's place brings a review of the keys."""
+        """Mark an address as confirmed. If it replaces another one, ask for a review of the keys."""
         others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True)
         replaces = others.exclude(pk=email_address.pk).exists()
         confirmed: bool = super().confirm_email(request, email_address)
@@ -27,7 +27,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return confirmed
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        """Return the first page after a login: the keys while they wait for a review."""
+        """Return the first page after a login: the keys, while a review is due."""
         user = request.user
         if isinstance(user, User) and user.review_keys_since is not None:
             return reverse("tenants:keys")
@@ -35,21 +35,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 def prune_unconfirmed() -> int:
-    """Delete accounts that nobody confirmed within a month and nobody ever used; return how many went."""
-    old = User.objects.filter(date_joined__lt=timezone.now() - KEPT_UNCONFIRMED)
+    """Delete accounts that nobody confirmed within a month and nobody ever used; return how many."""
+    old = User.objects.filter(date_joined__lt=timezone.now() - UNCONFIRMED_KEPT)
     unused = old.filter(last_login=None, memberships=None, is_staff=False)
-    ids = unused.exclude(emailaddress__verified=True).values_list("pk", flat=True)[:MAX_PRUNED]
-    _count, by_model = User.objects.filter(pk__in=list(ids)).delete()
-    return by_model.get("tenants.User", 0)
+    unconfirmed = unused.exclude(emailaddress__verified=True)
+    user_ids = list(unconfirmed.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
+    _, deleted = User.objects.filter(pk__in=user_ids).delete()
+    return deleted.get("tenants.User", 0)
 
 
 def ask_to_review_keys(user: User) -> None:
-    """Show a person the API keys made until now: whoever had the account before may know their secrets."""
+    """Ask a person to review the API keys made until now: a former owner may know their secrets."""
     user.review_keys_since = timezone.now()
     user.save(update_fields=["review_keys_since"])
 
 
 def end_review_of_keys(user: User) -> None:
-    """Take the review of keys as done."""
+    """Mark the review of keys as done."""
     user.review_keys_since = None
     user.save(update_fields=["review_keys_since"])

@@ -5,26 +5,25 @@ from zxcvbn import zxcvbn
 
 from tenants.models import User
 
-LEAST_SCORE = 3  # of 4: more than 10⁸ guesses, zxcvbn's "safely unguessable" against a stolen hash
-MOST_READ = 72  # characters; zxcvbn reads no more, and its time grows with the square of the length
+MIN_SCORE = 3  # of 4: more than 10⁸ guesses, zxcvbn's "safely unguessable" against a stolen hash
+MAX_CHARACTERS = 72  # zxcvbn reads no more, and its time grows with the square of the length
 
 
 class StrengthValidator:
-    """Refuse a password that is guessed early; what the person is called counts as known."""
+    """Refuse a password that is easy to guess. A guesser knows the person's name and address."""
 
     def validate(self, password: str, user: User | None = None) -> None:
         """Raise ValidationError with what makes the password easy to guess."""
-        known = ["polyscribe"]
+        known_words = ["polyscribe"]
         if user is not None:
-            known += [user.email, *user.email.split("@"), user.first_name, user.last_name]
-        found = zxcvbn(password[:MOST_READ], user_inputs=[word for word in known if word])
-        if found["score"] < LEAST_SCORE:
-            advice = [found["feedback"]["warning"], *found["feedback"]["suggestions"]]
-            sentences = " ".join(sentence for sentence in advice if sentence)
-            raise ValidationError(
-                f"This password is easy to guess. {sentences or 'Add another word or two.'}",
-                code="password_too_weak",
-            )
+            known_words += [user.email, *user.email.split("@"), user.first_name, user.last_name]
+        guessing = zxcvbn(password[:MAX_CHARACTERS], user_inputs=list(filter(None, known_words)))
+        if guessing["score"] >= MIN_SCORE:
+            return
+        feedback = guessing["feedback"]
+        sentences = filter(None, [feedback["warning"], *feedback["suggestions"]])
+        advice = " ".join(sentences) or "Add another word or two."
+        raise ValidationError(f"This password is easy to guess. {advice}", code="password_too_weak")
 
     def get_help_text(self) -> str:
         """Return what a good password is."""

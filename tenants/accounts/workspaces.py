@@ -1,8 +1,7 @@
-"""Tenants: founding them, finding a person's own, their plan, suspending them."""
+"""Create, find, subscribe, limit and suspend workspaces (tenants)."""
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain
 from secrets import token_hex
 
 from django.db import IntegrityError, transaction
@@ -16,11 +15,12 @@ from tenants.billing import plans
 from tenants.models import Membership, PlanVersion, Subscription, Tenant, User
 from tenants.quota_sync import snapshot
 
-HOUSE_NAME, HOUSE_SLUG = "Polyscribe", "polyscribe"
+FIRST_PARTY_NAME = "Polyscribe"
+FIRST_PARTY_SLUG = "polyscribe"
 
 
 class NoTenant(NotFound):
-    """You don't belong to a workspace yet; found one first."""
+    """You don't belong to a workspace yet; create one first."""
 
     code = "no_tenant"
 
@@ -29,6 +29,10 @@ class SlugTaken(Conflict):
     """The name "{slug}" is taken; choose another one."""
 
     code = "slug_taken"
+
+
+class LaterSubscription(Conflict):
+    """The present subscription begins later than that; choose a later moment."""
 
 
 class BadSlug(Invalid):
@@ -44,16 +48,16 @@ class ReservedName(Invalid):
 
 
 def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
-    """Return a new tenant on the free plan that a user owns. Without a slug, one is made from the name.
+    """Return a new tenant on the free plan, owned by a user. Without a slug, the name makes one.
 
     Raises ReservedName; and SlugTaken or BadSlug for a given slug.
     """
     if names.is_reserved(name):
         raise ReservedName(name=name)
     with transaction.atomic():
-        tenant = _with_slug(name, slug) if slug else _with_slug_of(name)
+        tenant = _create_with_slug(name, slug) if slug else _create_with_slug_of_name(name)
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
-        _set_up(tenant, plans.FREE)
+        _subscribe_and_add_studio_key(tenant, plans.FREE)
     return tenant
 
 
@@ -66,26 +70,26 @@ def tenant_of(user: User) -> Tenant:
 
 
 def first_party_tenant() -> Tenant:
-    """Return the house, the tenant that owns the public styles; made when it isn't there yet."""
+    """Return the first party: the tenant that owns Polyscribe's own public styles. Create it if missing."""
     with transaction.atomic():
         tenant, created = Tenant.objects.get_or_create(
-            is_first_party=True, defaults={"name": HOUSE_NAME, "slug": HOUSE_SLUG}
+            is_first_party=True, defaults={"name": FIRST_PARTY_NAME, "slug": FIRST_PARTY_SLUG}
         )
         if created:
-            _set_up(tenant, plans.STUDIO)
+            _subscribe_and_add_studio_key(tenant, plans.STUDIO)
     return tenant
 
 
 def subscribe_tenant(tenant: Tenant, version: PlanVersion, *, at: datetime | None = None) -> Subscription:
-    """Return a new open subscription from a moment on (now); the one before ends there.
+    """Return a new open subscription from a moment on (default: now); the present one ends there.
 
-    Raises Conflict when the present one began later than that.
+    Raises LaterSubscription when the present one began later than that.
     """
     at = at or timezone.now()
     with transaction.atomic():
         before = Subscription.objects.select_for_update().filter(tenant=tenant, ends_at=None).first()
         if before and before.starts_at > at:
-            raise Conflict("The present subscription begins later than that; choose a later moment.")
+            raise LaterSubscription
         if before:
             Subscription.objects.filter(pk=before.pk).update(ends_at=at)
         subscription = Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=at)
@@ -99,7 +103,7 @@ def is_owner(user: User, tenant: Tenant) -> bool:
 
 
 def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
-    """Cap what a tenant may spend a month, from the next request on; None takes its own cap away."""
+    """Cap what a tenant may spend a month, from the next request on; None removes its own cap."""
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant.pk).update(monthly_nanousd=monthly_nanousd)
         snapshot.mark_changed(tenant.pk)
@@ -108,50 +112,59 @@ def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
 
 def suspend_tenant(tenant: Tenant) -> None:
     """Stop serving a tenant from the next request on; its data stays."""
-    _suspended(tenant, timezone.now())
+    _set_suspended(tenant, timezone.now())
 
 
 def resume_tenant(tenant: Tenant) -> None:
     """Serve a suspended tenant again."""
-    _suspended(tenant, None)
+    _set_suspended(tenant, None)
 
 
-def _suspended(tenant: Tenant, since: datetime | None) -> None:
+def _set_suspended(tenant: Tenant, since: datetime | None) -> None:
     with transaction.atomic():
-        Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None).update(suspended_at=since)
+        # A tenant that is suspended already keeps its first moment.
+        other_state = Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None)
+        other_state.update(suspended_at=since)
         snapshot.mark_changed(tenant.pk)
     tenant.refresh_from_db(fields=["suspended_at"])
 
 
-def _set_up(tenant: Tenant, plan: str) -> None:
+def _subscribe_and_add_studio_key(tenant: Tenant, plan: str) -> None:
     subscribe_tenant(tenant, plans.newest_plan_version(plan))
     lifecycle.studio_key(tenant)
 
 
-def _with_slug(name: str, slug: str) -> Tenant:
+def _create_with_slug(name: str, slug: str) -> Tenant:
     if slug != slugify(slug) or names.is_reserved(slug):
         raise BadSlug(slug=slug)
-    tenant = _create(name, slug)
+    tenant = _try_to_create(name, slug)
     if tenant is None:
         raise SlugTaken(slug=slug)
     return tenant
 
 
-def _with_slug_of(name: str) -> Tenant:
-    tries = (_create(name, slug) for slug in _slugs(name) if not names.is_reserved(slug))
-    tenant = next((tenant for tenant in tries if tenant is not None), None)
-    if tenant is None:
-        raise SlugTaken(slug=slugify(name))
-    return tenant
+def _create_with_slug_of_name(name: str) -> Tenant:
+    for slug in _propose_slugs(name):
+        if names.is_reserved(slug):
+            continue
+        tenant = _try_to_create(name, slug)
+        if tenant is not None:
+            return tenant
+    raise SlugTaken(slug=slugify(name))
 
 
-def _slugs(name: str) -> Iterator[str]:
+def _propose_slugs(name: str) -> Iterator[str]:
+    """Yield the name's own slug, then some with a number, then some with a random end."""
     stem = slugify(name)[:30].strip("-") or "workspace"
-    numbered = (f"{stem}-{number}" for number in range(2, 10))
-    return chain([stem], numbered, (f"{stem}-{token_hex(4)}" for _ in range(5)))
+    yield stem
+    for number in range(2, 10):
+        yield f"{stem}-{number}"
+    for _ in range(5):
+        yield f"{stem}-{token_hex(4)}"
 
 
-def _create(name: str, slug: str) -> Tenant | None:
+def _try_to_create(name: str, slug: str) -> Tenant | None:
+    """Return a new tenant, or None if another one has the slug."""
     try:
         with transaction.atomic():
             return Tenant.objects.create(name=name, slug=slug)

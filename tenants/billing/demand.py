@@ -1,4 +1,7 @@
-"""How much styles are asked for, from the last few usage events of each: quick however long the ledger is."""
+"""How often styles were requested lately, from the newest usage events of each.
+
+The time of the query does not grow with the ledger.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,8 +13,10 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-WINDOW, REMEMBERED = timedelta(minutes=5), timedelta(days=7)
-MOST_READ = 50  # events of a style in the window: its rate is as plain from the time between them
+WINDOW = timedelta(minutes=5)
+REMEMBERED = timedelta(days=7)
+MAX_EVENTS = 50  # of a style in the window: the time between so many tells its rate well enough
+MIN_MINUTES = 1 / 60  # else requests of the same instant would make an endless rate
 
 # Descents of the index (style, -admitted_at): the newest events within the window, and one from before it.
 NEWEST = f"""
@@ -19,7 +24,7 @@ NEWEST = f"""
     FROM unnest(%(styles)s::uuid[]) AS asked(style), LATERAL (
         (SELECT version_number, admitted_at FROM tenants_usageevent
          WHERE style = asked.style AND admitted_at >= %(window)s
-         ORDER BY admitted_at DESC LIMIT {MOST_READ})
+         ORDER BY admitted_at DESC LIMIT {MAX_EVENTS})
         UNION ALL
         (SELECT version_number, admitted_at FROM tenants_usageevent
          WHERE style = asked.style AND admitted_at < %(window)s AND admitted_at >= %(remembered)s
@@ -28,42 +33,56 @@ NEWEST = f"""
     WHERE used.version_number IS NOT NULL
 """
 
+type Times = list[datetime]
+
 
 @dataclass(frozen=True)
 class Demand:
-    """What one version was asked for lately: its last request, and requests a minute over five at most."""
+    """The demand for one version: its last request, and requests a minute over five at most."""
 
     last_at: datetime
-    a_minute: float
+    per_minute: float
 
 
 def recent_requests(styles: Iterable[UUID]) -> dict[tuple[UUID, int], Demand]:
     """Return (style, version number) → demand.
 
-    Of each style there are the versions of the last minutes, else the one that was used last within a week.
+    For each style it holds the versions of the last minutes, else the one that was used last within a week.
     """
     now = timezone.now()
     window = now - WINDOW
-    values: dict[str, Any] = {"styles": list(styles), "window": window, "remembered": now - REMEMBERED}
-    of_style: defaultdict[UUID, dict[int, list[datetime]]] = defaultdict(lambda: defaultdict(list))
+    demands: dict[tuple[UUID, int], Demand] = {}
+    for style, versions in _newest_requests(styles, window=window, remembered=now - REMEMBERED).items():
+        complete_since = _complete_since(versions, window)
+        for number, times in versions.items():
+            rate = _rate_per_minute(times, since=complete_since, now=now)
+            demands[style, number] = Demand(last_at=max(times), per_minute=rate)
+    return demands
+
+
+def _newest_requests(
+    styles: Iterable[UUID], *, window: datetime, remembered: datetime
+) -> dict[UUID, dict[int, Times]]:
+    """Return style → version number → times of admission."""
+    parameters: dict[str, Any] = {"styles": list(styles), "window": window, "remembered": remembered}
+    requests: defaultdict[UUID, dict[int, Times]] = defaultdict(lambda: defaultdict(list))
     with connection.cursor() as cursor:
-        cursor.execute(NEWEST, values)
-        for style, number, at in cursor.fetchall():
-            of_style[style][number].append(at)
-    return {
-        (style, number): Demand(last_at=max(times), a_minute=_rate(times, since, now))
-        for style, versions in of_style.items()
-        for since in [_whole_since([at for times in versions.values() for at in times], window)]
-        for number, times in versions.items()
-    }
+        cursor.execute(NEWEST, parameters)
+        for style, number, admitted_at in cursor.fetchall():
+            requests[style][number].append(admitted_at)
+    return requests
 
 
-def _whole_since(times: list[datetime], window: datetime) -> datetime:
-    """Return from when on every event of a style was read."""
-    recent = [at for at in times if at >= window]
-    return min(recent) if len(recent) == MOST_READ else window
+def _complete_since(versions: dict[int, Times], window: datetime) -> datetime:
+    """Return from when on the query read every event of a style."""
+    recent: Times = []
+    for times in versions.values():
+        recent += [at for at in times if at >= window]
+    if len(recent) < MAX_EVENTS:
+        return window
+    return min(recent)
 
 
-def _rate(times: list[datetime], since: datetime, now: datetime) -> float:
-    minutes = max((now - since) / timedelta(minutes=1), 1 / 60)
+def _rate_per_minute(times: Times, *, since: datetime, now: datetime) -> float:
+    minutes = max((now - since) / timedelta(minutes=1), MIN_MINUTES)
     return sum(at >= since for at in times) / minutes

@@ -1,4 +1,4 @@
-"""Recording what was served, exactly once each, and what a period has used."""
+"""Record each served request exactly once, and sum up what a period has used."""
 
 import json
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ class Event:
 
 @dataclass(frozen=True)
 class PeriodUsage:
-    """What a tenant has used in a period, and each of its keys; it equals the ledger's sum."""
+    """What a tenant and each of its keys have used in a period. It equals the ledger's sum."""
 
     tokens: int
     nanousd: int
@@ -61,8 +61,8 @@ INSERT_NEW = f"""
     RETURNING request_id
 """
 
-# A request that failed before its first token is an event, for what it tells of engines and versions; nothing
-# was used, so neither the ledger nor the days know it.
+# A request that failed before its first token is an event, because it tells something about engines and
+# versions. It used nothing, so it adds nothing to the ledger and the days.
 ADD_TO_LEDGER = """
     INSERT INTO tenants_ledgerentry
         (tenant_id, kind, source_id, period, amount_nanousd, tokens, actor, reason, created_at)
@@ -73,8 +73,8 @@ ADD_TO_LEDGER = """
     ORDER BY request_id
 """
 
-# A day lies within its event's period, also where two machines' clocks disagree about a month's last moment:
-# so the days of a month sum up to what the ledger says of its period.
+# A day always lies within its event's period, also when two machines' clocks disagree about a month's last
+# moment. So the days of a month sum up to the ledger's sum of that period.
 ADD_TO_DAYS = """
     INSERT INTO tenants_usagedaily AS daily
         (tenant_id, key_id, style_name, day, requests, prompt_tokens, completion_tokens, cost_nanousd)
@@ -94,7 +94,7 @@ ADD_TO_DAYS = """
         cost_nanousd = daily.cost_nanousd + excluded.cost_nanousd
 """
 
-# What says nothing about a version, a request that was broken off for instance, is left out: see figures.py.
+# Outcomes that say nothing about a version are left out, such as a client that hung up: see figures.py.
 ADD_TO_MINUTES = """
     INSERT INTO tenants_usageminute AS minutes
         (style, version_number, minute, requests, errors, empty, completion_tokens)
@@ -126,47 +126,55 @@ MARK_KEYS_USED = """
 
 
 def record_events(events: Iterable[Event]) -> int:
-    """Record events in one transaction, each request id once for ever; return how many were new.
+    """Record events in one transaction, each request id only once ever; return how many were new.
 
     Safe to repeat, and safe from several processes at once. Raises IntegrityError, and records nothing of
-    the batch, when an event names a tenant or key that is not there or impossible counts.
+    the batch, when an event names a missing tenant or key or has impossible counts.
     """
-    batch = {event.request_id: asdict(event) for event in reversed(list(events))}
+    batch: dict[str, Event] = {}
+    for event in events:
+        batch.setdefault(event.request_id, event)
     if not batch:
         return 0
+    rows = json.dumps([asdict(event) for event in batch.values()], default=str)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SET CONSTRAINTS ALL IMMEDIATE"
-        )  # a tenant that is not there is refused here, not later
-        cursor.execute(INSERT_NEW, [json.dumps(list(batch.values()), default=str)])
-        new = [request_id for (request_id,) in cursor.fetchall()]
-        if new:
-            cursor.execute(ADD_TO_LEDGER, [new])
-            cursor.execute(ADD_TO_DAYS, [new])
-            cursor.execute(ADD_TO_MINUTES, [new])
-            _lock_keys({batch[request_id]["key_id"] for request_id in new})
-            cursor.execute(MARK_KEYS_USED, [new])
-    return len(new)
+        # Without this, PostgreSQL would refuse a missing tenant only at the commit.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(INSERT_NEW, [rows])
+        new_ids = [request_id for (request_id,) in cursor.fetchall()]
+        if new_ids:
+            cursor.execute(ADD_TO_LEDGER, [new_ids])
+            cursor.execute(ADD_TO_DAYS, [new_ids])
+            cursor.execute(ADD_TO_MINUTES, [new_ids])
+            _lock_keys({batch[request_id].key_id for request_id in new_ids})
+            cursor.execute(MARK_KEYS_USED, [new_ids])
+    return len(new_ids)
 
 
 def usage_of(tenant_id: UUID, period: str) -> PeriodUsage:
-    """Return what a tenant has used in a period; reads its days, not its events.
+    """Return what a tenant has used in a period. Reads usage by day, not events.
 
     Raises ValueError for a malformed period.
     """
     start, end = months.bounds(period)
     days = UsageDaily.objects.filter(tenant=tenant_id, day__gte=start.date(), day__lt=end.date())
-    tokens, nanousd = Sum(F("prompt_tokens") + F("completion_tokens")), Sum("cost_nanousd")
-    rows = days.values_list("key").annotate(tokens=tokens, nanousd=nanousd)
+    tokens_by_key: dict[UUID, int] = {}
+    nanousd_by_key: dict[UUID, int] = {}
+    by_key = days.values_list("key").annotate(
+        tokens=Sum(F("prompt_tokens") + F("completion_tokens")), nanousd=Sum("cost_nanousd")
+    )
+    for key_id, tokens, nanousd in by_key:
+        tokens_by_key[key_id] = tokens
+        nanousd_by_key[key_id] = nanousd
     return PeriodUsage(
-        tokens=sum(tokens for _, tokens, _ in rows),
-        nanousd=sum(nanousd for _, _, nanousd in rows),
-        tokens_by_key={key: tokens for key, tokens, _ in rows},
-        nanousd_by_key={key: nanousd for key, _, nanousd in rows},
+        tokens=sum(tokens_by_key.values()),
+        nanousd=sum(nanousd_by_key.values()),
+        tokens_by_key=tokens_by_key,
+        nanousd_by_key=nanousd_by_key,
     )
 
 
 def _lock_keys(key_ids: set[UUID]) -> None:
-    # In one order, so that two recorders with the same keys can't wait for each other.
+    """Lock keys in one order, so that two recorders with the same keys can't wait for each other."""
     keys = ApiKey.objects.filter(pk__in=key_ids).order_by("pk")
-    list(keys.select_for_update(no_key=True).values_list("pk"))
+    list(keys.select_for_update(no_key=True).values_list("pk"))  # `list` runs the query

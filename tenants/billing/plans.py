@@ -1,7 +1,9 @@
-"""What a tenant may use, and at which price, at a moment."""
+"""What a tenant may use at a moment, and at which prices."""
 
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db.models import Min
 
 from tenants.models import PlanVersion, Price, PriceBook, Subscription, Tenant
 
@@ -11,7 +13,7 @@ STUDIO = "studio"
 
 @dataclass(frozen=True)
 class Limits:
-    """One tenant's limits and prices (nano-USD a token), as they are at a moment.
+    """One tenant's limits and prices (nano-USD a token) at a moment.
 
     `monthly_nanousd` is the smaller of the plan's cap and the tenant's own, None without either; `weight` is
     the plan's share of an engine that is full.
@@ -41,11 +43,12 @@ def newest_plan_version(code: str) -> PlanVersion:
 
 
 def limits_of(tenant: Tenant, at: datetime) -> Limits:
-    """Return a tenant's limits at a moment. Who has no subscription is on the free plan.
+    """Return a tenant's limits at a moment. A tenant without a subscription is on the free plan.
 
     Raises Price.DoesNotExist when no price book is in force yet at that moment.
     """
-    version, price = _version(tenant, at), _price(at)
+    version = _find_version(tenant, at)
+    price = _find_price(at)
     caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     return Limits(
         requests_per_minute=version.requests_per_minute,
@@ -68,21 +71,20 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
 
 
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
-    """Return when limits or prices that are known today will change by themselves, or None."""
-    moments = [
-        *PriceBook.objects.filter(effective_from__gt=after).values_list("effective_from", flat=True),
-        *tenant.subscriptions.filter(starts_at__gt=after).values_list("starts_at", flat=True),
-        *tenant.subscriptions.filter(ends_at__gt=after).values_list("ends_at", flat=True),
-    ]
+    """Return the next moment after which known limits or prices change by themselves, or None."""
+    new_prices = PriceBook.objects.filter(effective_from__gt=after).aggregate(at=Min("effective_from"))
+    starts = tenant.subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
+    ends = tenant.subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
+    moments = [new_prices["at"], starts["at"], ends["at"]]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-def _version(tenant: Tenant, at: datetime) -> PlanVersion:
+def _find_version(tenant: Tenant, at: datetime) -> PlanVersion:
     subscriptions = Subscription.objects.filter(tenant=tenant).at(at).select_related("plan_version")
     subscription = subscriptions.order_by("starts_at").last()
     return subscription.plan_version if subscription else newest_plan_version(FREE)
 
 
-def _price(at: datetime) -> Price:
+def _find_price(at: datetime) -> Price:
     prices = Price.objects.filter(style=None, book__effective_from__lte=at)
     return prices.latest("book__effective_from")

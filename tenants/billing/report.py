@@ -1,4 +1,4 @@
-"""A month's usage in numbers and one sentence. Reads the days and the latest events only."""
+"""A month's usage in numbers and one sentence. Reads usage by day and the latest events only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from foundation.money import usd
 from tenants.billing import plans
 from tenants.models import Tenant, UsageDaily, UsageEvent
 
-LATEST = 50
+MAX_LATEST = 50
 FIRST_DAYS = timedelta(days=1)
 BADGES = {
     UsageEvent.Outcome.COMPLETE: "ok",
@@ -24,8 +24,8 @@ BADGES = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one style used on one day, over all keys."""
+class StyleDay:
+    """What a tenant used of one style on one day, over all keys."""
 
     day: date
     style_name: str
@@ -42,44 +42,46 @@ class Part:
 def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     """Return what the usage page shows of the month that holds an aware moment."""
     start, end = months.bounds(months.period_of(now))
-    parts = _parts(tenant, start, end)
-    used = sum(part.tokens for part in parts)
-    spent = sum(part.cost_nanousd for part in parts)
     limits = plans.limits_of(tenant, now)
-    cap, budget = limits.monthly_tokens, limits.monthly_nanousd
+    usage = _usage_of_month(tenant, start, end)
+    used = sum(row.tokens for row in usage)
+    spent = sum(row.cost_nanousd for row in usage)
+    cap = limits.monthly_tokens
+    budget = limits.monthly_nanousd
     return {
         "month": {
             "name": f"{start:%B}",
             "used_tokens": used,
             "cap_tokens": cap,
-            "percent": min(100, 100 * used // cap) if cap else 100,
-            "sentence": sentence(used=used, cap=cap, start=start, end=end, now=now),
+            "percent": _percent(used, cap),
+            "sentence": usage_sentence(used=used, cap=cap, start=start, end=end, now=now),
             "cost": usd(spent),
         },
         "budget": {
-            "percent": min(100, 100 * spent // budget) if budget else 100,
+            "percent": _percent(spent, budget),
             "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
             "amount": None if budget is None else usd(budget),
             "is_spent": budget is not None and spent >= budget,
             "is_plans": budget != tenant.monthly_nanousd,
         },
-        "by_style": _by_style(parts),
-        "days": _days(parts, start.date(), end.date()),
-        "latest": _latest(tenant, start, end),
+        "by_style": _sum_by_style(usage),
+        "days": _sum_by_day(usage, start.date(), end.date()),
+        "latest": _latest_requests(tenant, start, end),
     }
 
 
-def sentence(*, used: int, cap: int, start: datetime, end: datetime, now: datetime) -> str:
-    """Return how much of a month's tokens is used, and when the cap comes at this pace."""
+def usage_sentence(*, used: int, cap: int, start: datetime, end: datetime, now: datetime) -> str:
+    """Return how much of a month's tokens is used, and when the tenant reaches the cap at this pace."""
     name = f"{start:%B}"
     if used >= cap:
         return f"All of {name}'s {intcomma(cap)} tokens are used; new ones come on 1 {end:%B}."
     if not used:
         return f"None of {name}'s {intcomma(cap)} tokens are used yet."
-    share = f"{100 * used // cap} %" if 100 * used >= cap else "less than 1 %"
+    percent = 100 * used // cap
+    share = f"{percent} %" if percent else "less than 1 %"
     so_far = f"You have used {share} of {name}'s tokens"
     elapsed = now - start
-    if elapsed < FIRST_DAYS:
+    if elapsed < FIRST_DAYS:  # too early for a pace
         return f"{so_far}."
     if cap / used >= (end - start) / elapsed:
         return f"{so_far}; at this pace they last the month."
@@ -88,7 +90,7 @@ def sentence(*, used: int, cap: int, start: datetime, end: datetime, now: dateti
 
 
 def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> str:
-    """Return how much of a month's budget is spent (nano-USD), and when there is a new one."""
+    """Return how much of a month's budget is spent (nano-USD), and when a new one begins."""
     if budget is None:
         return f"{usd(spent)} is spent in {start:%B}; no budget bounds it."
     if spent >= budget:
@@ -96,36 +98,47 @@ def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: dat
     return f"{usd(spent)} of {start:%B}'s budget of {usd(budget)} is spent."
 
 
-def _parts(tenant: Tenant, start: datetime, end: datetime) -> list[Part]:
-    rows = (
-        UsageDaily.objects.filter(tenant=tenant, day__gte=start.date(), day__lt=end.date())
-        .values_list("day", "style_name")
-        .annotate(Sum("requests"), Sum("prompt_tokens"), Sum("completion_tokens"), Sum("cost_nanousd"))
+def _percent(used: int, cap: int | None) -> int:
+    """Return how full a meter is, 100 at most; without a cap it is full."""
+    return min(100, 100 * used // cap) if cap else 100
+
+
+def _usage_of_month(tenant: Tenant, start: datetime, end: datetime) -> list[StyleDay]:
+    days = UsageDaily.objects.filter(tenant=tenant, day__gte=start.date(), day__lt=end.date())
+    sums = days.values_list("day", "style_name").annotate(
+        Sum("requests"), Sum("prompt_tokens"), Sum("completion_tokens"), Sum("cost_nanousd")
     )
-    return [Part(*row) for row in rows]
+    return [StyleDay(*row) for row in sums]
 
 
-def _by_style(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    styles: dict[str, list[Part]] = {}
-    for part in parts:
-        styles.setdefault(part.style_name, []).append(part)
-    rows = [
-        {
+def _sum_by_style(usage: Iterable[StyleDay]) -> list[dict[str, Any]]:
+    """Return the styles' sums, the most used style first."""
+    by_style: dict[str, list[StyleDay]] = {}
+    for row in usage:
+        by_style.setdefault(row.style_name, []).append(row)
+    sums = []
+    for name, days in by_style.items():
+        cost_nanousd = sum(day.cost_nanousd for day in days)
+        style_sum = {
             "name": name,
-            "requests": sum(part.requests for part in own),
-            "prompt_tokens": sum(part.prompt_tokens for part in own),
-            "completion_tokens": sum(part.completion_tokens for part in own),
-            "cost": usd(sum(part.cost_nanousd for part in own)),
+            "requests": sum(day.requests for day in days),
+            "prompt_tokens": sum(day.prompt_tokens for day in days),
+            "completion_tokens": sum(day.completion_tokens for day in days),
+            "cost": usd(cost_nanousd),
         }
-        for name, own in styles.items()
-    ]
-    return sorted(rows, key=lambda row: (-row["prompt_tokens"] - row["completion_tokens"], row["name"]))
+        sums.append(style_sum)
+    return sorted(sums, key=lambda row: (-row["prompt_tokens"] - row["completion_tokens"], row["name"]))
 
 
-def _days(parts: Iterable[Part], start: date, end: date) -> list[dict[str, Any]]:
-    tokens = dict.fromkeys((start + timedelta(days=number) for number in range((end - start).days)), 0)
-    for part in parts:
-        tokens[part.day] += part.tokens
+def _sum_by_day(usage: Iterable[StyleDay], start: date, end: date) -> list[dict[str, Any]]:
+    """Return tokens of each day in [start, end), with the height of its bar in percent of the highest."""
+    tokens: dict[date, int] = {}
+    day = start
+    while day < end:
+        tokens[day] = 0
+        day += timedelta(days=1)
+    for row in usage:
+        tokens[row.day] += row.tokens
     highest = max(tokens.values()) or 1
     return [
         {"day": day, "tokens": count, "height_percent": round(100 * count / highest, 1)}
@@ -133,7 +146,7 @@ def _days(parts: Iterable[Part], start: date, end: date) -> list[dict[str, Any]]
     ]
 
 
-def _latest(tenant: Tenant, start: datetime, end: datetime) -> list[dict[str, Any]]:
+def _latest_requests(tenant: Tenant, start: datetime, end: datetime) -> list[dict[str, Any]]:
     events = UsageEvent.objects.filter(tenant=tenant, admitted_at__gte=start, admitted_at__lt=end)
     return [
         {
@@ -147,5 +160,5 @@ def _latest(tenant: Tenant, start: datetime, end: datetime) -> list[dict[str, An
             "badge": BADGES[UsageEvent.Outcome(event.outcome)],
             "cost": usd(event.cost_nanousd),
         }
-        for event in events.order_by("-admitted_at")[:LATEST]
+        for event in events.order_by("-admitted_at")[:MAX_LATEST]
     ]

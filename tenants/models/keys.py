@@ -1,4 +1,4 @@
-"""API keys. The secret itself is never stored."""
+"""API keys. Only a digest of the secret is stored."""
 
 from datetime import datetime
 from uuid import uuid4
@@ -19,12 +19,12 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
 
     def shown(self) -> "ApiKeyQuerySet":
-        """Return the keys that people issued, newest first; the studio's own key is not shown."""
+        """Return the keys that people issued, newest first, without the studio's own key."""
         return self.exclude(digest=None).order_by("-created_at")
 
 
 class ApiKey(models.Model):
-    """What a program shows to write on a tenant's account."""
+    """A credential that a program sends to use a tenant's account."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
@@ -63,22 +63,25 @@ class ApiKey(models.Model):
 
     @property
     def is_expired(self) -> bool:
-        """True when its time has run out."""
+        """True once the key has ended by itself."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     @property
     def own_limits(self) -> list[str]:
-        """Its own limits in short words, `$25.00 a month`; empty when only the tenant's bound it."""
+        """The key's own limits in short words, `$25.00 a month`; empty when it has none."""
         counts = [
             (self.monthly_tokens, "token", "a month"),
             (self.requests_per_minute, "request", "a minute"),
             (self.tokens_per_minute, "token", "a minute"),
             (self.parallel_requests, "request", "at once"),
-            (len(self.styles or []) or None, "style", "only"),
         ]
-        budget = [] if self.monthly_nanousd is None else [f"{usd(self.monthly_nanousd)} a month"]
-        return budget + [
-            f"{count:,} {noun}{'' if count == 1 else 's'} {rest}"
-            for count, noun, rest in counts
-            if count is not None
-        ]
+        if self.styles:
+            counts.append((len(self.styles), "style", "only"))
+        limits = []
+        if self.monthly_nanousd is not None:
+            limits.append(f"{usd(self.monthly_nanousd)} a month")
+        for count, noun, rest in counts:
+            if count is not None:
+                plural = "" if count == 1 else "s"
+                limits.append(f"{count:,} {noun}{plural} {rest}")
+        return limits

@@ -1,4 +1,4 @@
-"""Which tenants' copies in Valkey are behind the rows.
+"""Know which tenants' copies in Valkey are behind the rows.
 
 As in Kubernetes, `generation` counts changes and `observed_generation` is the last one that was published: a
 copy is stale while it is lower.
@@ -13,21 +13,21 @@ from tenants.models import Tenant
 
 
 def bump_generations(tenant_ids: Iterable[UUID]) -> None:
-    """Count a change that the data plane must know of some tenants, in the caller's transaction."""
+    """Count a change of some tenants that the data plane must see, in the caller's transaction."""
     Tenant.objects.filter(pk__in=list(tenant_ids)).update(generation=F("generation") + 1)
 
 
 def bump_all_generations() -> None:
-    """Count a change for every tenant, new prices for instance; beat publishes them."""
+    """Count a change of every tenant, such as new prices. A periodic task publishes them."""
     Tenant.objects.update(generation=F("generation") + 1)
 
 
 def stale_generations() -> dict[UUID, int]:
-    """Return tenant → generation of those whose last change is not published yet."""
+    """Return tenant → generation of the tenants whose last change is not published yet."""
     return dict(Tenant.objects.stale().values_list("pk", "generation"))
 
 
 def observe_generation(tenant_id: UUID, generation: int) -> None:
-    """Note that a tenant is published as of a generation; an older one than was noted changes nothing."""
+    """Record that a tenant's generation is published. An older one than recorded changes nothing."""
     behind = Tenant.objects.filter(pk=tenant_id, observed_generation__lt=generation)
     behind.update(observed_generation=generation)

@@ -1,13 +1,12 @@
 """The snapshot of a tenant that the data plane reads from Valkey: limits, prices, state and keys.
 
-PostgreSQL is the truth and Valkey the copy. An action that changes something in the snapshot calls
-`mark_changed` in its transaction. Beat publishes again what is lost between commit and publishing
-(`generations.stale_generations`).
+PostgreSQL is the truth, Valkey has a copy. An action that changes something in the snapshot calls
+`mark_changed` in its transaction. If the publishing after the commit fails, a periodic task repeats it: the
+tenant's generation stays stale (`generations.stale_generations`).
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -43,11 +42,11 @@ KEY_LIMITS = (
 )
 
 PUBLISH_SNAPSHOT = (Path(__file__).parent / "publish_snapshot.lua").read_text()
-FOR_EVER = -1  # a TTL, in Valkey's words
-SCANNED = 1000
+NO_TTL = -1  # Valkey's answer for a key that never expires
+SCAN_BATCH_SIZE = 1000
 ACCOUNTS_KEPT = timedelta(days=92)
-DEAD_KEYS_FOUND = timedelta(days=30)  # after that their buckets were looked at many times
-DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; whoever tries one later has it published again
+DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; a request with one that is gone publishes it again
+DEAD_KEYS_PRUNED = timedelta(days=30)  # after a revoke; a daily prune has seen the key many times by then
 
 type Hash = dict[str, str]
 
@@ -59,80 +58,90 @@ def mark_changed(tenant_id: UUID) -> None:
 
 
 def publish_snapshot(tenant_id: UUID) -> None:
-    """Write one tenant's limits and keys to Valkey, all or nothing. Safe to repeat, and from many at once.
+    """Write one tenant's limits and keys to Valkey, all or nothing.
 
-    A slow publisher that read before a revoke writes nothing after it: `generation` is read first, and
-    Valkey takes nothing older than what it has. Raises Tenant.DoesNotExist, and redis.RedisError when Valkey
-    does not answer.
+    Safe to repeat, and safe from several processes at once. Raises Tenant.DoesNotExist, and redis.RedisError
+    when Valkey does not answer.
     """
-    _write(Tenant.objects.get(pk=tenant_id))
+    # The generation is read before limits and keys, and the script refuses an older one than Valkey has. So a
+    # slow publisher that read a key before its revoke can't bring it back.
+    tenant = Tenant.objects.get(pk=tenant_id)
+    now = timezone.now()
+    keys = list(ApiKey.objects.filter(tenant=tenant))
+    limits = _limits_hash(tenant, plans.limits_of(tenant, now))
+    # Limits expire when the next known change is due. The data plane publishes absent limits again before it
+    # serves anybody, so the change takes effect in time.
+    expires_at = plans.next_change(tenant, now)
+    expires_at_ms = "" if expires_at is None else str(int(expires_at.timestamp() * 1000))
+    dead_keys_kept_ms = int(DEAD_KEYS_KEPT.total_seconds() * 1000)
+    key_names = [valkey.key_key(tenant.pk, key.pk) for key in keys]
+    key_hashes = [json.dumps(_key_hash(key)) for key in keys]
+    publish = valkey.client().register_script(PUBLISH_SNAPSHOT)
+    is_newest = publish(
+        [valkey.published_key(tenant.pk), valkey.limits_key(tenant.pk), *key_names],
+        [tenant.generation, expires_at_ms, dead_keys_kept_ms, json.dumps(limits), *key_hashes],
+    )
+    if is_newest:
+        _write_owners(tenant, keys)
 
 
 def prune_snapshots() -> None:
-    """Let old months' counters end, and take dead keys out of the minute buckets. Safe to repeat.
+    """Delete from Valkey the accounts of old months and the minute buckets of dead keys. Safe to repeat.
 
-    A month's counters are asked for while its requests run; the ledger is what people read.
+    The data plane reads a month's account only while requests of that month run. People read the ledger.
     """
-    client, present = valkey.client(), months.current()
-    for name in client.scan_iter(match=valkey.account_key_pattern(), count=SCANNED):
-        period = name.rpartition(":")[2]
-        if period < present and client.ttl(name) == FOR_EVER:
-            client.expireat(name, months.bounds(period)[1] + ACCOUNTS_KEPT)
-    now = timezone.now()
-    dead = ApiKey.objects.filter(revoked_at__lt=now - DEAD_KEYS_KEPT, revoked_at__gt=now - DEAD_KEYS_FOUND)
-    for key_id, tenant_id in dead.values_list("pk", "tenant"):
-        fields = [f"{field}:{key_id}" for field in ("open", "requests", "tokens", "at")]
-        client.hdel(valkey.bucket_key(tenant_id), *fields)
+    _expire_old_accounts()
+    _delete_buckets_of_dead_keys()
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
-    """Return (tenant id, key id) of a secret's digest from PostgreSQL, also of revoked keys, or None."""
+    """Return (tenant id, key id) of a secret's digest from PostgreSQL, also of a revoked key, or None."""
     return ApiKey.objects.filter(digest=digest).values_list("tenant_id", "pk").first()
 
 
-def _write(tenant: Tenant) -> None:
-    now = timezone.now()
-    change = plans.next_change(tenant, now)
-    # Absent limits are published again before anybody is served: so a change to come is met in time.
-    ends = "" if change is None else str(int(change.timestamp() * 1000))
-    rows = list(_keys(tenant))
-    client = valkey.client()
-    names = [valkey.published_key(tenant.pk), valkey.limits_key(tenant.pk)]
-    names += [valkey.key_key(tenant.pk, key.pk) for key in rows]
-    limits = json.dumps(_limits(tenant, plans.limits_of(tenant, now)))
-    keys = [json.dumps(_key(key)) for key in rows]
-    kept_ms = int(DEAD_KEYS_KEPT.total_seconds() * 1000)
-    if not client.register_script(PUBLISH_SNAPSHOT)(names, [tenant.generation, ends, kept_ms, limits, *keys]):
-        return
-    pipeline = client.pipeline(transaction=False)
-    for key in rows:
-        if key.digest:  # whose a secret is never changes, so this needs no order
+def _write_owners(tenant: Tenant, keys: Iterable[ApiKey]) -> None:
+    """Write which tenant and key each digest belongs to. That never changes, so it needs no generation."""
+    pipeline = valkey.client().pipeline(transaction=False)
+    for key in keys:
+        if key.digest:
             kept = DEAD_KEYS_KEPT if key.revoked_at else None
             pipeline.set(valkey.owner_key(key.digest), f"{tenant.pk}:{key.pk}", ex=kept)
     pipeline.execute()
 
 
-def _keys(tenant: Tenant) -> Iterable[ApiKey]:
-    return ApiKey.objects.filter(tenant=tenant).iterator()
+def _expire_old_accounts() -> None:
+    client = valkey.client()
+    current_period = months.current()
+    for name in client.scan_iter(match=valkey.account_key_pattern(), count=SCAN_BATCH_SIZE):
+        period = name.rpartition(":")[2]
+        if period < current_period and client.ttl(name) == NO_TTL:
+            _, end = months.bounds(period)
+            client.expireat(name, end + ACCOUNTS_KEPT)
 
 
-def _limits(tenant: Tenant, limits: plans.Limits) -> Hash:
-    values = asdict(limits)
-    return {
-        **{name: _or_empty(values[name]) for name in LIMITS},
-        "state": "suspended" if tenant.suspended_at else "live",
-        "slug": tenant.slug,
-    }
+def _delete_buckets_of_dead_keys() -> None:
+    client = valkey.client()
+    now = timezone.now()
+    dead = ApiKey.objects.filter(revoked_at__lt=now - DEAD_KEYS_KEPT, revoked_at__gt=now - DEAD_KEYS_PRUNED)
+    for key_id, tenant_id in dead.values_list("pk", "tenant"):
+        fields = [f"{field}:{key_id}" for field in ("open", "requests", "tokens", "at")]
+        client.hdel(valkey.bucket_key(tenant_id), *fields)
 
 
-def _key(key: ApiKey) -> Hash:
-    return {
-        "state": "revoked" if key.revoked_at else "live",
-        "expires_at": str(int(key.expires_at.timestamp())) if key.expires_at else "",
-        "styles": ",".join(map(str, key.styles or [])),
-        **{name: _or_empty(getattr(key, name)) for name in KEY_LIMITS},
-    }
+def _limits_hash(tenant: Tenant, limits: plans.Limits) -> Hash:
+    fields = {name: _number_or_empty(getattr(limits, name)) for name in LIMITS}
+    fields["state"] = "suspended" if tenant.suspended_at else "live"
+    fields["slug"] = tenant.slug
+    return fields
 
 
-def _or_empty(limit: int | None) -> str:
+def _key_hash(key: ApiKey) -> Hash:
+    fields = {name: _number_or_empty(getattr(key, name)) for name in KEY_LIMITS}
+    fields["state"] = "revoked" if key.revoked_at else "live"
+    fields["expires_at"] = str(int(key.expires_at.timestamp())) if key.expires_at else ""
+    fields["styles"] = ",".join(map(str, key.styles or []))
+    return fields
+
+
+def _number_or_empty(limit: int | None) -> str:
     return "" if limit is None else str(limit)

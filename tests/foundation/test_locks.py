@@ -14,7 +14,7 @@ def test_who_waits_for_a_lock_gives_up_and_says_so():
 
     def holding() -> None:
         with transaction.atomic():
-            locks.one_at_a_time("a deed")
+            locks.one_at_a_time("an action")
             held.set()
             over.wait(30)
         connection.close()
@@ -28,7 +28,7 @@ def test_who_waits_for_a_lock_gives_up_and_says_so():
             assert cursor.fetchone() == ("5s",)
             cursor.execute("SET lock_timeout = '50ms'")
         with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
-            locks.one_at_a_time("a deed")
+            locks.one_at_a_time("an action")
     finally:
         with connection.cursor() as cursor:
             cursor.execute("RESET lock_timeout")

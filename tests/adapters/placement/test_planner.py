@@ -321,4 +321,4 @@ def test_demand_is_read_from_the_newest_events_of_each_style(acme, engine):
     found = recent_requests([version.style_id, uuid4()])
     assert set(found) == {(version.style_id, 1)}
     assert found[version.style_id, 1].last_at == now
-    assert found[version.style_id, 1].a_minute == pytest.approx(2.0)
+    assert found[version.style_id, 1].per_minute == pytest.approx(2.0)

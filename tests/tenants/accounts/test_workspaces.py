@@ -37,7 +37,7 @@ def test_who_has_no_tenant_is_told_so(db):
         workspaces.tenant_of(User.objects.create_user("new@example.org"))
 
 
-def test_there_is_one_house(db):
+def test_there_is_one_first_party_tenant(db):
     assert (
         workspaces.first_party_tenant()
         == workspaces.first_party_tenant()

@@ -72,10 +72,10 @@ def test_the_budgets_sentence_is_exact(spent, budget, said):
 )
 def test_the_sentence_tells_the_share_and_the_pace(used, day, said):
     now = datetime(2026, 11, day, tzinfo=UTC)
-    assert report.sentence(used=used, cap=1000, start=START, end=END, now=now) == said
+    assert report.usage_sentence(used=used, cap=1000, start=START, end=END, now=now) == said
 
 
 def test_a_pace_that_would_last_for_ages_is_told_too():
     now = datetime(2026, 11, 29, tzinfo=UTC)
-    said = report.sentence(used=1, cap=10**15, start=START, end=END, now=now)
+    said = report.usage_sentence(used=1, cap=10**15, start=START, end=END, now=now)
     assert said.endswith("at this pace they last the month.")

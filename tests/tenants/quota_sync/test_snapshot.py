@@ -72,7 +72,7 @@ def test_a_change_goes_away_with_its_transaction(acme, valkey):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_suspending_and_plans_reach_the_gate_at_once(acme, valkey):
+def test_suspending_and_plans_reach_the_data_plane_at_once(acme, valkey):
     workspaces.suspend_tenant(acme)
     assert valkey.hget(limits_key(acme.pk), "state") == "suspended"
     workspaces.resume_tenant(acme)
@@ -81,7 +81,7 @@ def test_suspending_and_plans_reach_the_gate_at_once(acme, valkey):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_keys_limits_reach_the_gate_at_once(acme, valkey):
+def test_a_keys_limits_reach_the_data_plane_at_once(acme, valkey):
     styles = [uuid4(), uuid4()]
     key, _ = lifecycle.issue_key(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
     published = lambda: valkey.hgetall(key_key(acme.pk, key.pk))  # noqa: E731
@@ -100,7 +100,9 @@ def test_a_keys_limits_reach_the_gate_at_once(acme, valkey):
     ("plans_cap", "own", "published"),
     [(None, None, ""), (50, None, "50"), (None, 60, "60"), (50, 60, "50"), (50, 40, "40")],
 )
-def test_the_smaller_budget_of_plan_and_tenant_reaches_the_gate(acme, valkey, plans_cap, own, published):
+def test_the_smaller_budget_of_plan_and_tenant_reaches_the_data_plane(
+    acme, valkey, plans_cap, own, published
+):
     PlanVersion.objects.update(monthly_nanousd=plans_cap)
     workspaces.set_budget(acme, own)
     assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == published
@@ -204,10 +206,10 @@ def _refuse(client, *args, **kwargs):
     raise redis.ConnectionError("Connection refused")
 
 
-def _then_close(deed, *args):
+def _then_close(action, *args):
     def run():
         try:
-            deed(*args)
+            action(*args)
         finally:
             connection.close()
 
