@@ -1,6 +1,7 @@
-"""Every environment variable the project reads, with its default, in one table.
+"""Every environment variable that the project reads, with its default, in one table.
 
-`docs/settings.md` is written from it (a test compares). `None` as default: the variable is required.
+`docs/settings.md` is written from it, and a test compares. Why there is no library for this:
+docs/decisions/0019-the-environment-is-read-without-a-library.md.
 """
 
 import ipaddress
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable: default (None: required) and what it means."""
+    """One environment variable: its default (None: it is required) and what it means."""
 
     default: str | None
     meaning: str
@@ -23,12 +24,12 @@ VARIABLES: dict[str, Variable] = {
     "SITE_URL": Variable("http://127.0.0.1:8000", "The site's public address, without a slash at the end."),
     "DATABASE_URL": Variable(None, "PostgreSQL: postgres://user:password@host:port/name."),
     "DATABASE_LOCK_TIMEOUT_S": Variable(
-        "5", "Seconds that a statement waits for a lock before it fails and is tried again. 0: without end."
+        "5", "Seconds that a statement waits for a lock before it fails and is tried again. 0: no limit."
     ),
     "DATABASE_STATEMENT_TIMEOUT_S": Variable(
         "30",
-        "Seconds that a statement may run; workers get 300. `manage.py` sets both to 0: migrations take as "
-        "long as they need.",
+        "Seconds that a statement may run; workers get 300. `manage.py` sets both to 0, because migrations "
+        "take long.",
     ),
     "VALKEY_URL": Variable(None, "Valkey or Redis for limits and usage: redis://:password@host:port/0."),
     "CELERY_BROKER_URL": Variable(None, "Valkey or Redis for Celery; another database than VALKEY_URL."),
@@ -46,14 +47,15 @@ VARIABLES: dict[str, Variable] = {
     ),
     "API_REFUSALS_PER_KEY": Variable(
         "1200",
-        "Requests of one API key that may be refused a minute; then all are, until the minute is over.",
+        "Refused requests a minute of one API key. After that, all its requests are refused until the minute "
+        "ends.",
     ),
     "API_REFUSALS_PER_ADDRESS": Variable(
-        "300", "The same for requests without a valid key, of one client's address (IPv6: of one /64)."
+        "300", "The same for requests without a valid key from one client address (IPv6: one /64)."
     ),
-    "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process; more get 503."),
+    "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process. Further ones get 503."),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
-        "1024", "Of those, of one client's address; trusted proxies may have all."
+        "1024", "Of those, connections from one client address. Trusted proxies may have all."
     ),
     "CACHE_SALT_SECRET": Variable(None, "Separates the tenants' prefix caches in the engine. Hex."),
     "ENGINE_NAME": Variable("local", "The engine's name; its worker serves the queue engine.NAME."),
@@ -62,15 +64,15 @@ VARIABLES: dict[str, Variable] = {
     "ENGINE_URL": Variable("http://127.0.0.1:8001", "The engine's address. Private network only."),
     "ENGINE_API_KEY": Variable("", "vLLM's VLLM_API_KEY."),
     "ENGINE_DEVICE": Variable("cpu", "cpu or cuda: what vLLM runs on."),
-    "ENGINE_ADAPTERS_DIR": Variable("var/adapters", "Where the engine's worker lays adapters for vLLM."),
+    "ENGINE_ADAPTERS_DIR": Variable("var/adapters", "Where the engine's worker caches adapters for vLLM."),
     "ENGINE_MAX_LORAS": Variable("8", "vLLM's --max-loras."),
     "ENGINE_MAX_CPU_LORAS": Variable("64", "vLLM's --max-cpu-loras."),
     "ENGINE_MAX_LORA_RANK": Variable("16", "vLLM's --max-lora-rank; uploads above it are rejected."),
     "ENGINE_MAX_MODEL_LEN": Variable("2048", "vLLM's --max-model-len, in tokens."),
-    "ENGINE_MAX_NUM_SEQS": Variable("128", "vLLM's --max-num-seqs: requests it works on at once."),
+    "ENGINE_MAX_NUM_SEQS": Variable("128", "vLLM's --max-num-seqs: sequences that run at once."),
     "WEB_WORKERS": Variable(
         "1",
-        "Web processes of this site, at most `ENGINE_MAX_LORAS - 1`: each may use its part of the engine.",
+        "Web processes of this site, at most `ENGINE_MAX_LORAS - 1`. Each gets an equal part of the engine.",
     ),
     "BASE_MODEL": Variable("SmolLM2-135M-Instruct", "The base model's name; vLLM serves it under this."),
     "BASE_MODEL_DIR": Variable(
@@ -78,31 +80,32 @@ VARIABLES: dict[str, Variable] = {
     ),
     "UPLOAD_CHECK_S": Variable(
         "300",
-        "Seconds that the check of one upload may take. After three times the upload is rejected.",
+        "Seconds that the validation of one upload may take. After three attempts the upload is rejected.",
     ),
     "EMAIL_URL": Variable(
         "",
-        "SMTP server with STARTTLS, smtp://user:password@host:port; or file:///folder, where mail is laid as "
-        "files. Empty: mail goes to the log.",
+        "SMTP server with STARTTLS, smtp://user:password@host:port; or file:///folder, where each mail becomes "
+        "a file. Empty: mail goes to the log.",
     ),
     "MAILBOX": Variable(
-        "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine alone. For the demo."
+        "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine only. For the demo."
     ),
     "SECURITY_CONTACT": Variable(
-        "", "Where to report holes: addresses of mail or pages. Empty: no /.well-known/security.txt."
+        "", "Where to report vulnerabilities: mail addresses or pages. Empty: no /.well-known/security.txt."
     ),
     "HSTS_SUBDOMAINS": Variable(
-        "0", "1 lets browsers use https alone for every subdomain of SITE_URL, too. Only where all have it."
+        "0", "1 makes browsers use https for every subdomain of SITE_URL, too. Only where all have it."
     ),
-    "HSTS_PRELOAD": Variable("0", "1 allows the site on browsers' lists of https-only sites."),
+    "HSTS_PRELOAD": Variable("0", "1 allows browsers to preload the site as https-only."),
     "OPERATOR_MFA": Variable(
         "0",
-        "1 asks operators for a second factor before the console. Where SITE_URL is https it always does.",
+        "1 asks operators for a second factor before the console. Where SITE_URL is https, the site always "
+        "asks.",
     ),
     "TRUSTED_PROXIES": Variable(
         "",
-        "Addresses or networks, with commas, of the proxies in front: only theirs is X-Forwarded-For "
-        "believed. Empty: whoever connects is the client.",
+        "Addresses or networks of the proxies in front, separated by commas. X-Forwarded-For is believed "
+        "only from them. Empty: the connecting address is the client.",
     ),
 }
 
@@ -116,46 +119,70 @@ def read(name: str) -> str:
     return value
 
 
-def values() -> dict[str, str]:
-    """Return what each variable is, those that are required and missing aside."""
-    found = {name: os.environ.get(name, variable.default) for name, variable in VARIABLES.items()}
-    return {name: value for name, value in found.items() if value is not None}
+def read_all() -> dict[str, str]:
+    """Return name → value of every variable, without those that are required and missing."""
+    values = {}
+    for name, variable in VARIABLES.items():
+        value = os.environ.get(name, variable.default)
+        if value is not None:
+            values[name] = value
+    return values
 
 
-def flag(name: str) -> bool:
+def read_flag(name: str) -> bool:
     """Return True when the variable is 1."""
     return read(name) == "1"
 
 
-def items(name: str) -> list[str]:
+def read_int(name: str) -> int:
+    """Return a variable as a number. Raises SystemExit for a text that is none."""
+    value = read(name)
+    try:
+        return int(value)
+    except ValueError:
+        raise SystemExit(f"{name}: {value} is no whole number. {VARIABLES[name].meaning}") from None
+
+
+def read_list(name: str) -> list[str]:
     """Return a comma-separated variable as a list without empty items."""
-    return [item.strip() for item in read(name).split(",") if item.strip()]
+    items = [item.strip() for item in read(name).split(",")]
+    return list(filter(None, items))
 
 
-def networks(name: str) -> list[str]:
-    """Return a variable's addresses and networks. Raises SystemExit for what is none, or is everybody."""
-    found = []
-    for item in items(name):
+def read_networks(name: str) -> list[str]:
+    """Return a variable's addresses and networks. Raises SystemExit for other text, and for everybody."""
+    networks = []
+    for item in read_list(name):
         try:
             network = ipaddress.ip_network(item, strict=False)
         except ValueError:
             raise SystemExit(f"{name}: {item} is no address and no network, such as 10.0.0.0/8.") from None
         if network.prefixlen == 0:
             raise SystemExit(f"{name}: {item} is everybody; name the proxies themselves.")
-        found.append(str(network))
-    return found
+        networks.append(str(network))
+    return networks
 
 
-def table() -> str:
+def settings_page() -> str:
     """Return docs/settings.md: every variable, its default and what it means."""
-    rows = [
-        f"| `{name}` | {'required' if v.default is None else f'`{v.default}`' if v.default else 'empty'} "
-        f"| {v.meaning} |"
-        for name, v in VARIABLES.items()
+    lines = [
+        "# Settings",
+        "",
+        "`python -m config.env` writes this page; a test compares. `make demo` sets all.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
     ]
-    head = "# Settings\n\nWritten by `python -m config.env`; a test holds it true. `make demo` sets all.\n\n"
-    return head + "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
+    for name, variable in VARIABLES.items():
+        lines.append(f"| `{name}` | {_show_default(variable.default)} | {variable.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _show_default(default: str | None) -> str:
+    if default is None:
+        return "required"
+    return f"`{default}`" if default else "empty"
 
 
 if __name__ == "__main__":
-    print(table(), end="")
+    print(settings_page(), end="")

@@ -32,8 +32,8 @@ REASONS = {
 class Limits:
     """What a connection may take. Times are in seconds, counted in looks."""
 
-    connections: int = int(env.read("HTTP_MAX_CONNECTIONS"))
-    connections_per_address: int = int(env.read("HTTP_MAX_CONNECTIONS_PER_ADDRESS"))
+    connections: int = env.read_int("HTTP_MAX_CONNECTIONS")
+    connections_per_address: int = env.read_int("HTTP_MAX_CONNECTIONS_PER_ADDRESS")
     headers_bytes: int = 32 * 1024
     headers_within_s: int = 10
     body_bytes: int = 8 * 1024 * 1024

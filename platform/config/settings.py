@@ -1,4 +1,4 @@
-"""The project's one settings file. The environment decides; `config/env.py` lists its variables."""
+"""The project's one settings file. Values come from the environment: `config/env.py` lists the variables."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -10,14 +10,14 @@ from config import env, strength
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-strength.refuse_weak(env.values())
+strength.refuse_weak(env.read_all())
 SECRET_KEY = env.read("DJANGO_SECRET_KEY")
-DEBUG = env.flag("DJANGO_DEBUG")
-ALLOWED_HOSTS = env.items("DJANGO_ALLOWED_HOSTS")
+DEBUG = env.read_flag("DJANGO_DEBUG")
+ALLOWED_HOSTS = env.read_list("DJANGO_ALLOWED_HOSTS")
 SITE_URL = env.read("SITE_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 SECURE = SITE_URL.startswith("https://")
-SECURITY_CONTACT = env.items("SECURITY_CONTACT")
+SECURITY_CONTACT = env.read_list("SECURITY_CONTACT")
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -90,7 +90,7 @@ DATABASES = {
         "OPTIONS": {
             "pool": {"min_size": 1, "max_size": 8, "timeout": 5},
             "connect_timeout": 5,
-            # A machine that lost its power would keep its locks for two hours (Linux' own patience).
+            # Without these, a machine that lost its power would keep its locks for two hours (Linux' default).
             "options": "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
             f" -c lock_timeout={env.read('DATABASE_LOCK_TIMEOUT_S')}s"
             f" -c statement_timeout={env.read('DATABASE_STATEMENT_TIMEOUT_S')}s",
@@ -133,8 +133,8 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE  # passkeys on http://localhost
 MFA_TOTP_ISSUER = "Polyscribe"
-OPERATOR_MFA = SECURE or env.flag("OPERATOR_MFA")
-TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+OPERATOR_MFA = SECURE or env.read_flag("OPERATOR_MFA")
+TRUSTED_PROXIES = env.read_networks("TRUSTED_PROXIES")
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Polyscribe: "
 LOGIN_REDIRECT_URL = "adapters:catalogue"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
@@ -159,7 +159,7 @@ STORAGES = {
 }
 
 VALKEY_URL = env.read("VALKEY_URL")
-CACHES = {  # what limits sign-ups and logins; it may be lost
+CACHES = {  # counts sign-ups and logins; losing it is harmless
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": VALKEY_URL,
@@ -176,7 +176,7 @@ CELERY_BROKER_URL = env.read("CELERY_BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long task must not sit on others that another process could take
-# What must run every second never shares a queue with what runs for minutes, or waits for storage.
+# A task that must run every second never shares a queue with one that runs for minutes or waits for storage.
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "inference.tasks.drain": {"queue": "housekeeping"},
@@ -200,7 +200,7 @@ CELERY_TASK_ROUTES = {
     # Each engine has a queue of its own; who enqueues names it.
     "adapters.tasks.reconcile": {"queue": f"engine.{env.read('ENGINE_NAME')}"},
 }
-UPLOAD_CHECK_S = int(env.read("UPLOAD_CHECK_S"))
+UPLOAD_CHECK_S = env.read_int("UPLOAD_CHECK_S")
 CELERY_TASK_ANNOTATIONS = {
     "adapters.tasks.advance": {"soft_time_limit": UPLOAD_CHECK_S, "time_limit": UPLOAD_CHECK_S + 30},
 }
@@ -243,49 +243,51 @@ S3_REGION = env.read("S3_REGION")
 S3_ACCESS_KEY_ID = env.read("AWS_ACCESS_KEY_ID") or None
 S3_SECRET_ACCESS_KEY = env.read("AWS_SECRET_ACCESS_KEY") or None
 
-API_KEY_PEPPERS = {
-    int(number): bytes.fromhex(pepper)
-    for number, pepper in (item.split(":", 1) for item in env.items("API_KEY_PEPPERS"))
-}
-API_ALLOWED_ORIGINS = frozenset(env.items("API_ALLOWED_ORIGINS"))
-API_REFUSALS_PER_KEY = int(env.read("API_REFUSALS_PER_KEY"))
-API_REFUSALS_PER_ADDRESS = int(env.read("API_REFUSALS_PER_ADDRESS"))
+API_KEY_PEPPERS: dict[int, bytes] = {}
+for _item in env.read_list("API_KEY_PEPPERS"):
+    _number, _pepper = _item.split(":", 1)
+    API_KEY_PEPPERS[int(_number)] = bytes.fromhex(_pepper)
+API_ALLOWED_ORIGINS = frozenset(env.read_list("API_ALLOWED_ORIGINS"))
+API_REFUSALS_PER_KEY = env.read_int("API_REFUSALS_PER_KEY")
+API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 
 ENGINE_NAME = env.read("ENGINE_NAME")
 ENGINE_KIND = env.read("ENGINE_KIND")
-ENGINE_REPLICAS = int(env.read("ENGINE_REPLICAS"))
+ENGINE_REPLICAS = env.read_int("ENGINE_REPLICAS")
 ENGINE_URL = env.read("ENGINE_URL").rstrip("/")
 ENGINE_API_KEY = env.read("ENGINE_API_KEY")
 ENGINE_DEVICE = env.read("ENGINE_DEVICE")
 ENGINE_ADAPTERS_DIR = Path(env.read("ENGINE_ADAPTERS_DIR")).absolute()
-ENGINE_MAX_LORAS = int(env.read("ENGINE_MAX_LORAS"))
-ENGINE_MAX_CPU_LORAS = int(env.read("ENGINE_MAX_CPU_LORAS"))
-ENGINE_MAX_LORA_RANK = int(env.read("ENGINE_MAX_LORA_RANK"))
-ENGINE_MAX_MODEL_LEN = int(env.read("ENGINE_MAX_MODEL_LEN"))
-ENGINE_MAX_NUM_SEQS = int(env.read("ENGINE_MAX_NUM_SEQS"))
-WEB_WORKERS = int(env.read("WEB_WORKERS"))
+ENGINE_MAX_LORAS = env.read_int("ENGINE_MAX_LORAS")
+ENGINE_MAX_CPU_LORAS = env.read_int("ENGINE_MAX_CPU_LORAS")
+ENGINE_MAX_LORA_RANK = env.read_int("ENGINE_MAX_LORA_RANK")
+ENGINE_MAX_MODEL_LEN = env.read_int("ENGINE_MAX_MODEL_LEN")
+ENGINE_MAX_NUM_SEQS = env.read_int("ENGINE_MAX_NUM_SEQS")
+WEB_WORKERS = env.read_int("WEB_WORKERS")
 BASE_MODEL = env.read("BASE_MODEL")
 BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
 
-_upload_origin = (
-    ["{0.scheme}://{0.netloc}".format(urlsplit(S3_PUBLIC_ENDPOINT_URL))] if S3_PUBLIC_ENDPOINT_URL else []
-)
+_upload_origins = []
+if S3_PUBLIC_ENDPOINT_URL:
+    _storage = urlsplit(S3_PUBLIC_ENDPOINT_URL)
+    _upload_origins.append(f"{_storage.scheme}://{_storage.netloc}")
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:"],
-    "connect-src": [CSP.SELF, *_upload_origin],
+    "connect-src": [CSP.SELF, *_upload_origins],
     "object-src": [CSP.NONE],
     "base-uri": [CSP.NONE],
     "form-action": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],
 }
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_SECURE = SECURE
+CSRF_COOKIE_SECURE = SECURE
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("HSTS_SUBDOMAINS")
-SECURE_HSTS_PRELOAD = env.flag("HSTS_PRELOAD")
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.read_flag("HSTS_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = env.read_flag("HSTS_PRELOAD")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -311,7 +313,7 @@ elif _mail.hostname:
         },
     }
 MAILERS = {"default": _mailer}
-MAILBOX = env.flag("MAILBOX") and _mail.scheme == "file" and not SECURE
+MAILBOX = env.read_flag("MAILBOX") and _mail.scheme == "file" and not SECURE
 DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 
 LOGGING = {
@@ -322,7 +324,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "botocore": {"level": "WARNING"},
-        # A line for every task that is sent, received and done is 123 MB a day of a site that nobody uses.
+        # A line for every task sent, received and done was 123 MB a day on an idle site.
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

@@ -38,4 +38,4 @@ async def test_forwarded_addresses_are_believed_from_trusted_proxies_alone(
 def test_nobody_trusts_everybody(monkeypatch, everybody):
     monkeypatch.setenv("TRUSTED_PROXIES", everybody)
     with pytest.raises(SystemExit, match="TRUSTED_PROXIES"):
-        env.networks("TRUSTED_PROXIES")
+        env.read_networks("TRUSTED_PROXIES")
