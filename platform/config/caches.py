@@ -1,16 +1,16 @@
-"""How values of Django's cache are written into Valkey."""
+"""Serialize values of Django's cache for Valkey."""
 
 import json
 from typing import Any
 
 
 class JsonSerializer:
-    """JSON in the place of pickle: whoever can write into Valkey must not run code in the site."""
+    """JSON instead of pickle: a person who can write into Valkey must not run code in the site."""
 
     def dumps(self, value: Any) -> bytes:
-        """Return a value as bytes. Raises TypeError for what JSON has no form for."""
+        """Return a value as bytes. Raises TypeError for a value that JSON can't hold."""
         return json.dumps(value).encode()
 
     def loads(self, data: bytes) -> Any:
-        """Return the value that the bytes hold."""
+        """Return the value of some bytes."""
         return json.loads(data)

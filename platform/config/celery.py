@@ -1,4 +1,4 @@
-"""Celery is only the bell: rows are the queue. See docs/architecture.md."""
+"""Celery only wakes workers: rows are the queue. See docs/architecture.md."""
 
 import os
 

@@ -84,8 +84,8 @@ VARIABLES: dict[str, Variable] = {
     ),
     "EMAIL_URL": Variable(
         "",
-        "SMTP server with STARTTLS, smtp://user:password@host:port; or file:///folder, where each mail becomes "
-        "a file. Empty: mail goes to the log.",
+        "SMTP server with STARTTLS, smtp://user:password@host:port; or file:///folder, where each mail "
+        "becomes a file. Empty: mail goes to the log.",
     ),
     "MAILBOX": Variable(
         "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine only. For the demo."

@@ -1,7 +1,7 @@
-"""Operators' sessions: a second factor before the console, and eight hours at most."""
+"""Sessions of operators: a second factor before the console, and eight hours at most."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.authentication import get_authentication_records
@@ -16,11 +16,11 @@ from django.urls import reverse
 from django.utils.decorators import sync_and_async_middleware
 
 SESSION_S = 8 * 60 * 60
-UNTIL = "operator_until"  # seconds since the epoch
+SESSION_ENDS_AT = "operator_until"  # a key of the session: seconds since the epoch
 
 
 def has_second_factor(request: HttpRequest) -> bool:
-    """Return whether this session showed a second factor, or none is asked for (OPERATOR_MFA)."""
+    """Return whether this session showed a second factor, or the site needs none (OPERATOR_MFA)."""
     if not settings.OPERATOR_MFA:
         return True
     records = get_authentication_records(request, request.user)
@@ -28,41 +28,41 @@ def has_second_factor(request: HttpRequest) -> bool:
 
 
 def second_factor_page(request: HttpRequest) -> str:
-    """Return where an operator shows a second factor, or sets one up, before the console opens."""
-    here = {"next": reverse("admin:index")}
+    """Return the page where an operator shows a second factor, or sets one up."""
+    query = {"next": reverse("admin:index")}
     if is_mfa_enabled(request.user, [Authenticator.Type.TOTP]):
-        return str(add_query_params(reverse("mfa_reauthenticate"), here))
+        return str(add_query_params(reverse("mfa_reauthenticate"), query))
     if is_mfa_enabled(request.user, [Authenticator.Type.WEBAUTHN]):
-        return str(add_query_params(reverse("mfa_reauthenticate_webauthn"), here))
+        return str(add_query_params(reverse("mfa_reauthenticate_webauthn"), query))
     return reverse("mfa_index")
 
 
-def _end_if_over(request: HttpRequest) -> None:
-    """Log an operator out whose login is more than eight hours ago, whatever was done meanwhile."""
+def _end_old_session(request: HttpRequest) -> None:
+    """Log an operator out eight hours after the login, also an active one."""
     if not (request.user.is_authenticated and request.user.is_staff):
         return
-    until = request.session.get(UNTIL)
-    if until is None:
-        request.session[UNTIL] = int(time.time()) + SESSION_S
-    elif until < time.time():
+    ends_at = request.session.get(SESSION_ENDS_AT)
+    if ends_at is None:
+        request.session[SESSION_ENDS_AT] = int(time.time()) + SESSION_S
+    elif ends_at < time.time():
         logout(request)
 
 
 @sync_and_async_middleware
 def operator_sessions(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Bound the sessions of operators. It stands after AuthenticationMiddleware."""
+    """Limit the sessions of operators. It stands after AuthenticationMiddleware."""
     if iscoroutinefunction(get_response):
 
-        async def bounded_async(request: HttpRequest) -> HttpResponseBase:
-            await sync_to_async(_end_if_over, thread_sensitive=True)(request)
-            waiting: Awaitable[HttpResponseBase] = get_response(request)
-            return await waiting
+        async def limit_session_async(request: HttpRequest) -> HttpResponseBase:
+            await sync_to_async(_end_old_session, thread_sensitive=True)(request)
+            response: HttpResponseBase = await get_response(request)
+            return response
 
-        return bounded_async
+        return limit_session_async
 
-    def bounded(request: HttpRequest) -> HttpResponseBase:
-        _end_if_over(request)
-        answer: HttpResponseBase = get_response(request)
-        return answer
+    def limit_session(request: HttpRequest) -> HttpResponseBase:
+        _end_old_session(request)
+        response: HttpResponseBase = get_response(request)
+        return response
 
-    return bounded
+    return limit_session

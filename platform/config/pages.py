@@ -1,4 +1,4 @@
-"""The few pages that belong to no floor."""
+"""The few pages that belong to no floor: home, health, errors, security.txt."""
 
 import sys
 from datetime import timedelta
@@ -15,38 +15,40 @@ from redis import RedisError
 from adapters.public import public_styles
 from foundation import valkey
 
-SECURITY_TXT_HOLDS = timedelta(days=180)  # RFC 9116 advises less than a year
+SECURITY_TXT_VALID = timedelta(days=180)  # RFC 9116 advises less than a year
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Send members to their styles; tell strangers what this is."""
+    """Send members to their styles; show strangers what Polyscribe is."""
     if request.user.is_authenticated:
         return redirect("adapters:catalogue")
     return render(request, "home.html", {"styles": public_styles(), "api_base": f"{settings.SITE_URL}/v1"})
 
 
 def security_txt(request: HttpRequest) -> HttpResponse:
-    """Say where to report a hole, as RFC 9116 has it; 404 where no contact is set."""
+    """Tell where to report a vulnerability (RFC 9116); 404 where no contact is set."""
     if not settings.SECURITY_CONTACT:
         raise Http404
-    contacts = [one if ":" in one else f"mailto:{one}" for one in settings.SECURITY_CONTACT]
-    lines = [f"Contact: {contact}" for contact in contacts]
-    lines.append(f"Expires: {timezone.now() + SECURITY_TXT_HOLDS:%Y-%m-%dT00:00:00Z}")
+    lines = []
+    for contact in settings.SECURITY_CONTACT:
+        uri = contact if ":" in contact else f"mailto:{contact}"
+        lines.append(f"Contact: {uri}")
+    lines.append(f"Expires: {timezone.now() + SECURITY_TXT_VALID:%Y-%m-%dT00:00:00Z}")
     lines.append("Preferred-Languages: en")
     lines.append(f"Canonical: {settings.SITE_URL}{request.path}")
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
 
 
-def broken(request: HttpRequest) -> HttpResponse:
-    """Tell a part that is away (503, nothing is lost, try again) from a fault of ours (500)."""
-    away = isinstance(sys.exception(), OperationalError | InterfaceError | RedisError | PoolTimeout)
-    page = "503.html" if away else "500.html"
-    headers = {"Retry-After": "5"} if away else {}
-    return HttpResponse(render_to_string(page), status=503 if away else 500, headers=headers)
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 503 while PostgreSQL or Valkey is not reachable (nothing is lost, try again), else 500."""
+    is_unavailable = isinstance(sys.exception(), OperationalError | InterfaceError | RedisError | PoolTimeout)
+    if is_unavailable:
+        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
+    return HttpResponse(render_to_string("500.html"), status=500)
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 once PostgreSQL and Valkey answer; a load balancer asks. Errors become a 500."""
+    """Answer a load balancer with 200 while PostgreSQL and Valkey answer. Their errors become a 503."""
     connection.ensure_connection()
     valkey.client().ping()
     return JsonResponse({"status": "ok"})

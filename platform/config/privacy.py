@@ -1,4 +1,4 @@
-"""What was shown to somebody who is logged in stays in no cache, of no proxy and no browser."""
+"""Keep pages of a session out of every cache, of proxies and of browsers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-PRIVATE = ("/accounts/", "/mailbox/", "/console/")
+PRIVATE_PATHS = ("/accounts/", "/mailbox/", "/console/")
 
 
 @sync_and_async_middleware
@@ -16,20 +16,20 @@ def private_pages(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpR
     """Send `no-store` with every page of a session or of accounts, unless a view chose otherwise."""
     if iscoroutinefunction(get_response):
 
-        async def marked_async(request: HttpRequest) -> HttpResponseBase:
-            return _marked(request, await get_response(request))
+        async def forbid_caching_async(request: HttpRequest) -> HttpResponseBase:
+            return _forbid_caching(request, await get_response(request))
 
-        return marked_async
+        return forbid_caching_async
 
-    def marked(request: HttpRequest) -> HttpResponseBase:
-        return _marked(request, get_response(request))
+    def forbid_caching(request: HttpRequest) -> HttpResponseBase:
+        return _forbid_caching(request, get_response(request))
 
-    return marked
+    return forbid_caching
 
 
-def _marked(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _forbid_caching(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
-    starts_one = settings.SESSION_COOKIE_NAME in response.cookies
-    if has_session or starts_one or request.path.startswith(PRIVATE):
+    starts_session = settings.SESSION_COOKIE_NAME in response.cookies
+    if has_session or starts_session or request.path.startswith(PRIVATE_PATHS):
         response.headers.setdefault("Cache-Control", "no-store")
     return response

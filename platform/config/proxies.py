@@ -1,4 +1,4 @@
-"""The client's address behind proxies: read from `X-Forwarded-For` only where a trusted proxy sent it."""
+"""The client's address behind proxies: `X-Forwarded-For` is believed only from a trusted proxy."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 
 def behind_trusted_proxies(app: Any) -> ProxyHeadersMiddleware:
-    """Return an ASGI application that sees the client's address, not its proxy's, as the scope's `client`.
+    """Return an ASGI application whose scope holds the client's address, not its proxy's, as `client`.
 
-    Everything that limits by address (sign-up, login, the API) reads that. An address that is not in
-    TRUSTED_PROXIES is the client itself, whatever headers it sends.
+    Every limit by address (sign-up, login, the API) reads it. An address that is not in TRUSTED_PROXIES is
+    the client itself, whatever headers it sends.
     """
     return ProxyHeadersMiddleware(app, trusted_hosts=settings.TRUSTED_PROXIES)

@@ -1,19 +1,18 @@
-"""The demo's seed. Everything goes the way that a tenant's browser goes: POST to S3, validation, push."""
+"""Seed the demo. Styles take the same path as from a tenant's browser: POST to S3, validation, push."""
 
 import io
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -45,11 +44,14 @@ from tenants.public import (
 SHIPPED = settings.BASE_DIR / "engine" / "styles"
 EMAIL = "writer@polyscribe.example"
 PLAN = "studio"
-FILES = ("adapter_config.json", "adapter_model.safetensors")
-PATIENCE_S = 120
-BEFORE_SERVING = ("uploading", "uploaded", "valid", "pushing")
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+FILES = (CONFIG_FILE, WEIGHTS_FILE)
+TIMEOUT_S = 120  # until a style serves
+POLL_S = 0.1
+PENDING = ("uploaded", "valid", "pushing")
 
-type Say = Callable[[str], None]
+type Print = Callable[[str], None]
 
 
 class NotServing(DomainError):
@@ -60,39 +62,41 @@ class OfAnotherModel(DomainError):
     """{style} was trained on {trained}, and this site serves {served}: name a folder of its styles."""
 
 
-class NotRemembered(DomainError):
+class SecretsNotWritable(DomainError):
     """{file} can't be written ({reason}): name a file that can, with --secrets or DEMO_SECRETS_FILE."""
 
 
 def secrets_file() -> Path:
-    """Return the file that remembers the demo's password and key, readable by its owner only."""
+    """Return the file that holds the demo's password and key, readable by its owner only."""
     return Path(os.environ.get("DEMO_SECRETS_FILE", settings.BASE_DIR / "var" / "demo.json"))
 
 
-def seed(styles: Path, remembered: Path, *, say: Say) -> None:
-    """Make the demo's writer, workspace and key, remember them in a file, and select the shipped styles.
+def seed(styles: Path, secrets: Path, *, say: Print) -> None:
+    """Create the demo's writer, workspace and key, write them to a file, and select the shipped styles.
 
     Safe to repeat. Raises DomainError with what is wrong.
     """
-    known = _remembered(remembered)  # before anything is made: a password that nobody can read helps nobody
-    user, password = _writer(known.get("password", ""))
-    tenant = _workspace(user)
-    known = {"login": EMAIL, "password": password, "api_key": _key(tenant, user, known.get("api_key", ""))}
-    remembered.write_text(json.dumps(known))
+    # The file comes first: a login that nobody can read is of no use.
+    known = _read_secrets(secrets)
+    user, password = _ensure_writer(known.get("password", ""))
+    tenant = _ensure_workspace(user)
+    key = _ensure_key(tenant, user, known.get("api_key", ""))
+    secrets.write_text(json.dumps({"login": EMAIL, "password": password, "api_key": key}))
     for style in publish(styles, say=say):
         select_style(tenant, style)
 
 
-def publish(styles: Path, *, say: Say) -> list[Style]:
-    """Offer the shipped styles of a folder to everybody and return them once all serve. Safe to repeat.
+def publish(styles: Path, *, say: Print) -> list[Style]:
+    """Publish the shipped styles of a folder and return them once all serve. Safe to repeat.
 
     Raises DomainError with what is wrong.
     """
-    folders = [folder for folder in sorted(styles.iterdir()) if (folder / FILES[1]).exists()]
+    folders = [folder for folder in sorted(styles.iterdir()) if (folder / WEIGHTS_FILE).exists()]
     for folder in folders:
-        _require_our_model(folder)
+        _require_served_model(folder)
+    # The command is the only public way to register the engine of the settings.
     call_command("registerengine", stdout=io.StringIO())
-    shipped = [_shipped(folder) for folder in folders]
+    shipped = [_publish_folder(folder) for folder in folders]
     for style in shipped:
         began = time.monotonic()
         _await_serving(style)
@@ -100,35 +104,37 @@ def publish(styles: Path, *, say: Say) -> list[Style]:
     return shipped
 
 
-def _remembered(file: Path) -> dict[str, str]:
-    """Return what a file remembers, made for its owner alone if it is new. Raises NotRemembered."""
+def _read_secrets(file: Path) -> dict[str, str]:
+    """Return what the file holds. A new file is its owner's alone. Raises SecretsNotWritable."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise NotRemembered(file=file, reason=error.strerror) from None
+        raise SecretsNotWritable(file=file, reason=error.strerror) from None
     with os.fdopen(handle) as text:
         known: dict[str, str] = json.loads(text.read() or "{}")
     return known
 
 
-def _writer(password: str) -> tuple[User, str]:
-    user = get_user_model().objects.filter(email=EMAIL).first()
-    if user is None:
-        password = secrets.token_urlsafe(12)
-        user = get_user_model().objects.create_superuser(EMAIL, password)
-    elif not user.check_password(password):
-        password = secrets.token_urlsafe(12)
+def _ensure_writer(known_password: str) -> tuple[User, str]:
+    """Return the demo's user and password: the known one if it is right, else a new one."""
+    user = User.objects.filter(email=EMAIL).first()
+    if user is not None and user.check_password(known_password):
+        password = known_password
+    else:
+        password = token_urlsafe(12)
+        if user is None:
+            user = User.objects.create_superuser(EMAIL)
         user.set_password(password)
         user.save(update_fields=["password"])
-    # Nobody reads mail for that address: the demo's own login counts as confirmed.
+    # Nobody reads mail for that address, so it counts as confirmed.
     EmailAddress.objects.update_or_create(
         user=user, email=EMAIL, defaults={"verified": True, "primary": True}
     )
     return user, password
 
 
-def _workspace(user: User) -> Tenant:
+def _ensure_workspace(user: User) -> Tenant:
     try:
         tenant = tenant_of(user)
     except NotFound:
@@ -138,50 +144,48 @@ def _workspace(user: User) -> Tenant:
     return tenant
 
 
-def _key(tenant: Tenant, user: User, secret: str) -> str:
-    """Return the remembered key while it is live and this tenant's, else a new one."""
-    if verify_key(secret, tenant):
-        return secret
-    return issue_key(tenant, name="Demo", by=user)[1]
+def _ensure_key(tenant: Tenant, user: User, known_secret: str) -> str:
+    """Return the known secret while it is a live key of the tenant, else a new key's."""
+    if verify_key(known_secret, tenant):
+        return known_secret
+    _, secret = issue_key(tenant, name="Demo", by=user)
+    return secret
 
 
-def _require_our_model(folder: Path) -> None:
-    """Raises OfAnotherModel before anything is uploaded that validation would reject."""
-    config = json.loads((folder / FILES[0]).read_text())
+def _require_served_model(folder: Path) -> None:
+    """Raise OfAnotherModel before anything is uploaded that validation would reject."""
+    config = json.loads((folder / CONFIG_FILE).read_text())
     trained = config.get("base_model_name_or_path") or settings.BASE_MODEL
     if Path(trained).name != Path(settings.BASE_MODEL).name:
         raise OfAnotherModel(style=folder.name, trained=trained, served=settings.BASE_MODEL)
 
 
-def _shipped(folder: Path) -> Style:
-    """Return the house's style of a folder, uploaded if no version of it serves or is on its way."""
-    about = json.loads((folder / "style.json").read_text())
-    style = Style.objects.filter(owner=first_party_tenant(), slug=about["slug"]).first()
-    if style is None or not _hopeful(style):
-        style = _upload(folder, about)
+def _publish_folder(folder: Path) -> Style:
+    """Return the first party's style of a folder. Upload it unless a version serves or soon will."""
+    description = json.loads((folder / "style.json").read_text())
+    style = Style.objects.filter(owner=first_party_tenant(), slug=description["slug"]).first()
+    if style is None or not _has_hope(style):
+        style = _upload(folder, description)
     if not style.is_public:
         set_public(style)
     return style
 
 
-def _hopeful(style: Style) -> bool:
-    return style.live_version_id is not None or style.versions.filter(status__in=BEFORE_SERVING[1:]).exists()
+def _has_hope(style: Style) -> bool:
+    return style.live_version_id is not None or style.versions.filter(status__in=PENDING).exists()
 
 
-def _upload(folder: Path, about: dict[str, Any]) -> Style:
-    files = {name: (folder / name).stat().st_size for name in FILES}
-    version, uploads = begin_upload(first_party_tenant(), None, StyleDescription(**about), files)
+def _upload(folder: Path, description: dict[str, Any]) -> Style:
+    sizes = {name: (folder / name).stat().st_size for name in FILES}
+    version, uploads = begin_upload(first_party_tenant(), None, StyleDescription(**description), sizes)
     for upload in uploads:
-        answer = urllib3.request(
-            "POST",
-            upload.url,
-            fields={**upload.fields, "file": (upload.file, (folder / upload.file).read_bytes())},
-            timeout=30,
-        )
-        if answer.status >= 300:
+        content = (folder / upload.file).read_bytes()
+        fields = {**upload.fields, "file": (upload.file, content)}
+        response = urllib3.request("POST", upload.url, fields=fields, timeout=30)
+        if response.status >= 300:
             host = urlsplit(upload.url).netloc
             raise Unavailable(
-                f"The storage at {host} answered {answer.status} to the upload of {upload.file}."
+                f"The storage at {host} answered {response.status} to the upload of {upload.file}."
             )
     finish_upload(version)
     enqueue_advance(version.pk)
@@ -190,17 +194,20 @@ def _upload(folder: Path, about: dict[str, Any]) -> Style:
 
 def _await_serving(style: Style) -> None:
     """Wait until the style's newest version is on an engine. Raises NotServing with its reason."""
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
         newest = style.versions.order_by("-number").first()
         if newest and newest.status == "serving" and is_answering(newest):
             return
         if newest and newest.is_final and newest.status != "serving":
-            raise NotServing(style=style, reason=_reason(newest))
-        time.sleep(0.1)
+            raise NotServing(style=style, reason=_explain_failure(newest))
+        time.sleep(POLL_S)
     newest = style.versions.order_by("-number").first()
-    raise NotServing(style=style, reason=f"after {PATIENCE_S} s it waits: {newest.note if newest else ''}")
+    note = newest.note if newest else ""
+    raise NotServing(style=style, reason=f"after {TIMEOUT_S} s it waits: {note}")
 
 
-def _reason(version: AdapterVersion) -> str:
-    return version.failure or "; ".join(f"{f['sentence']} {f['fix']}" for f in version.findings)
+def _explain_failure(version: AdapterVersion) -> str:
+    if version.failure:
+        return version.failure
+    return "; ".join(f"{finding['sentence']} {finding['fix']}" for finding in version.findings)

@@ -90,7 +90,7 @@ DATABASES = {
         "OPTIONS": {
             "pool": {"min_size": 1, "max_size": 8, "timeout": 5},
             "connect_timeout": 5,
-            # Without these, a machine that lost its power would keep its locks for two hours (Linux' default).
+            # Else a machine that lost its power would keep its locks for two hours, which is Linux' default.
             "options": "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
             f" -c lock_timeout={env.read('DATABASE_LOCK_TIMEOUT_S')}s"
             f" -c statement_timeout={env.read('DATABASE_STATEMENT_TIMEOUT_S')}s",

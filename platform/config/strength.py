@@ -1,84 +1,101 @@
-"""What a public site must not start with: secrets that are known, short or used twice, and no mail."""
+"""Refuse to start a public site with secrets that are known, short or used twice, or without mail."""
 
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
-LEAST_CHARACTERS = 32  # 16 bytes in hex
-LEAST_DIFFERENT = 8  # characters: a random hex text of 32 has fewer once in 10⁶
-KNOWN = ("change-me", "changeme", "insecure", "password", "secret", "example", "polyscribe")
-TEXTS = ("DJANGO_SECRET_KEY", "CACHE_SALT_SECRET", "ENGINE_API_KEY", "AWS_SECRET_ACCESS_KEY")
-ADDRESSES = ("DATABASE_URL", "VALKEY_URL", "CELERY_BROKER_URL")
-MAKE = "`make secrets` writes good ones."
+MIN_CHARACTERS = 32  # 16 bytes in hex
+MIN_DISTINCT_CHARACTERS = 8  # a random hex text of 32 has fewer once in 10⁶
+KNOWN_WORDS = ("change-me", "changeme", "insecure", "password", "secret", "example", "polyscribe")
+SECRETS = ("DJANGO_SECRET_KEY", "CACHE_SALT_SECRET", "ENGINE_API_KEY", "AWS_SECRET_ACCESS_KEY")
+URLS = ("DATABASE_URL", "VALKEY_URL", "CELERY_BROKER_URL")
+DEMO_FLAGS = ("MAILBOX", "DJANGO_DEBUG")
+ADVICE = "`make secrets` writes good ones."
 
 
 def refuse_weak(variables: Mapping[str, str]) -> None:
-    """Raise SystemExit with everything that a public site must not start with."""
-    found = weaknesses(variables)
-    if found:
+    """Raise SystemExit with every weakness that a public site must not start with."""
+    weaknesses = find_weaknesses(variables)
+    if weaknesses:
         raise SystemExit(
-            "This site is public (SITE_URL is https) and does not start:\n- " + "\n- ".join(found)
+            "This site is public (SITE_URL is https) and does not start:\n- " + "\n- ".join(weaknesses)
         )
 
 
-def weaknesses(variables: Mapping[str, str]) -> list[str]:
-    """Return what is wrong, a sentence each; empty for a site that isn't public, or is well set.
+def find_weaknesses(variables: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each weakness; none for a site that isn't public.
 
     No sentence repeats a secret.
     """
     if not variables["SITE_URL"].startswith("https://"):
         return []
-    secrets = dict(_secrets(variables))
-    found = [fault for name, secret in secrets.items() if (fault := _fault_of(name, secret))]
-    names_of: dict[str, list[str]] = {}
+    secrets = dict(_list_secrets(variables))
+    weaknesses = []
     for name, secret in secrets.items():
-        names_of.setdefault(secret, []).append(name)
-    for secret, names in names_of.items():
-        if secret and len(names) > 1:
-            found.append(f"{' and '.join(names)} are equal: give each a secret of its own. {MAKE}")
-    return [*found, *_other_faults(variables)]
+        weakness = _judge_secret(name, secret)
+        if weakness:
+            weaknesses.append(weakness)
+    weaknesses += _find_equal_secrets(secrets)
+    weaknesses += _find_other_weaknesses(variables)
+    return weaknesses
 
 
-def _secrets(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name in TEXTS:
-        if variables.get(name) or name not in _may_lack(variables):
-            yield name, variables.get(name, "")
+def _list_secrets(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield (name for people, secret); a required secret that is missing is an empty text."""
+    optional = _optional_secrets(variables)
+    for name in SECRETS:
+        secret = variables.get(name, "")
+        if secret or name not in optional:
+            yield name, secret
     for item in filter(None, variables.get("API_KEY_PEPPERS", "").split(",")):
         number, _, pepper = item.strip().partition(":")
         yield f"API_KEY_PEPPERS (number {number})", pepper
     servers = set()
-    for name in ADDRESSES:
-        address = urlsplit(variables.get(name, ""))
-        server = (address.hostname, address.port)
-        if server not in servers:  # Valkey's two databases have one password
-            servers.add(server)
-            yield f"the password in {name}", unquote(address.password or "")
+    for name in URLS:
+        url = urlsplit(variables.get(name, ""))
+        server = (url.hostname, url.port)
+        if server in servers:
+            continue  # Valkey's two databases have one password
+        servers.add(server)
+        yield f"the password in {name}", unquote(url.password or "")
 
 
-def _may_lack(variables: Mapping[str, str]) -> set[str]:
-    """Return what may be empty: S3 by the machine's own role, and Ray, which knows no key."""
-    is_ray = variables.get("ENGINE_KIND") == "ray"
-    return {"AWS_SECRET_ACCESS_KEY", "ENGINE_API_KEY"} if is_ray else {"AWS_SECRET_ACCESS_KEY"}
+def _optional_secrets(variables: Mapping[str, str]) -> set[str]:
+    """Return which secrets may be empty."""
+    # A cloud machine's role can open S3 without a secret, and Ray knows no key.
+    if variables.get("ENGINE_KIND") == "ray":
+        return {"AWS_SECRET_ACCESS_KEY", "ENGINE_API_KEY"}
+    return {"AWS_SECRET_ACCESS_KEY"}
 
 
-def _fault_of(name: str, secret: str) -> str:
+def _judge_secret(name: str, secret: str) -> str:
+    """Return what is wrong with one secret; empty for a good one."""
     if not secret:
-        return f"{name} is missing. {MAKE}"
-    if any(word in secret.lower() for word in KNOWN):
-        return f"{name} is a known one, or looks like an example. {MAKE}"
-    if len(secret) < LEAST_CHARACTERS:
-        return f"{name} is short: it needs {LEAST_CHARACTERS} characters. {MAKE}"
-    if len(set(secret)) < LEAST_DIFFERENT:
-        return f"{name} is not random. {MAKE}"
+        return f"{name} is missing. {ADVICE}"
+    if any(word in secret.lower() for word in KNOWN_WORDS):
+        return f"{name} is a known one, or looks like an example. {ADVICE}"
+    if len(secret) < MIN_CHARACTERS:
+        return f"{name} is short: it needs {MIN_CHARACTERS} characters. {ADVICE}"
+    if len(set(secret)) < MIN_DISTINCT_CHARACTERS:
+        return f"{name} is not random. {ADVICE}"
     return ""
 
 
-def _other_faults(variables: Mapping[str, str]) -> Iterator[str]:
+def _find_equal_secrets(secrets: Mapping[str, str]) -> Iterator[str]:
+    names_by_secret: dict[str, list[str]] = {}
+    for name, secret in secrets.items():
+        names_by_secret.setdefault(secret, []).append(name)
+    for secret, names in names_by_secret.items():
+        if secret and len(names) > 1:
+            yield f"{' and '.join(names)} are equal: give each a secret of its own. {ADVICE}"
+
+
+def _find_other_weaknesses(variables: Mapping[str, str]) -> Iterator[str]:
     mail = urlsplit(variables.get("EMAIL_URL", ""))
     if mail.scheme != "smtp" or not mail.hostname:
         yield (
             "EMAIL_URL names no mail server (smtp://user:password@host:port): nobody could confirm an "
             "address, and reset links would lie in files or logs."
         )
-    for name in ("MAILBOX", "DJANGO_DEBUG"):
+    for name in DEMO_FLAGS:
         if variables.get(name) == "1":
             yield f"{name}=1 is for a demo: it shows strangers what they must not see."

@@ -4,7 +4,7 @@ from django.urls import include, path
 
 from config import mailbox, pages
 
-handler500 = "config.pages.broken"
+handler500 = "config.pages.server_error"
 
 urlpatterns = [
     path("", pages.home, name="home"),

@@ -30,9 +30,12 @@ class ApiKey(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     name = models.CharField(max_length=60, validators=[validate_name])
     digest = models.CharField(  # noqa: DJ001
-        max_length=64, unique=True, null=True, editable=False,
+        max_length=64,
+        unique=True,
+        null=True,
+        editable=False,
         help_text="HMAC-SHA256 of the secret in hex; none for the studio's own key, which has no secret.",
-    )  # fmt: skip
+    )
     pepper = models.PositiveSmallIntegerField(default=1, editable=False)
     prefix = models.CharField(max_length=16, blank=True, editable=False)
     last4 = models.CharField(max_length=4, blank=True, editable=False)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.conf import settings
 
-from config.strength import weaknesses
+from config.strength import find_weaknesses
 
 RANDOM = [f"{number:02d}c3a9f07b1e64d58260fe9b7a41c8d35e" for number in range(20)]
 GOOD = {
@@ -25,10 +25,10 @@ GOOD = {
 
 
 def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
-    assert weaknesses(GOOD) == []
-    assert weaknesses(GOOD | {"AWS_SECRET_ACCESS_KEY": ""}) == []
-    assert weaknesses(GOOD | {"ENGINE_API_KEY": "", "ENGINE_KIND": "ray"}) == []
-    assert weaknesses({"SITE_URL": "http://127.0.0.1:8000", "DJANGO_SECRET_KEY": "x"}) == []
+    assert find_weaknesses(GOOD) == []
+    assert find_weaknesses(GOOD | {"AWS_SECRET_ACCESS_KEY": ""}) == []
+    assert find_weaknesses(GOOD | {"ENGINE_API_KEY": "", "ENGINE_KIND": "ray"}) == []
+    assert find_weaknesses({"SITE_URL": "http://127.0.0.1:8000", "DJANGO_SECRET_KEY": "x"}) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
     ],
 )
 def test_what_a_public_site_must_not_start_with_is_named_without_repeating_it(bad, named):
-    (found,) = weaknesses(GOOD | bad)
+    (found,) = find_weaknesses(GOOD | bad)
     assert named in found
     assert not any(secret in found for secret in RANDOM)
 

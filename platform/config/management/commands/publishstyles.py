@@ -17,11 +17,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take where the styles lie: a folder each, with adapter and style.json."""
+        """Take the folder of the styles: one folder each, with adapter and style.json."""
         parser.add_argument("--styles", type=Path, default=seeding.SHIPPED)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Publish, telling each style."""
+        """Publish and print each style."""
         try:
             seeding.publish(options["styles"], say=self.stdout.write)
         except DomainError as error:

@@ -1,4 +1,4 @@
-"""`manage.py runserver`: pages and `/v1` as on a server, by uvicorn, which starts anew when code changes."""
+"""`manage.py runserver`: serve pages and `/v1` with uvicorn, as on a server; restart when code changes."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--noreload", action="store_true", help="Don't look for changed code.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Serve until it is stopped."""
+        """Serve until stopped."""
         host, _, port = options["addrport"].rpartition(":")
         if not port.isdigit():
             raise CommandError(f"{options['addrport']} is no port and no address:port.")

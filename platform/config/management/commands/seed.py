@@ -14,12 +14,12 @@ class Command(BaseCommand):
     help = "Make the demo's workspace and styles, and a file with their login and API key. Safe to repeat."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take where the styles lie and where the login is remembered."""
+        """Take the folder of the styles and the file of the login."""
         parser.add_argument("--styles", type=Path, default=seeding.SHIPPED)
         parser.add_argument("--secrets", type=Path, default=seeding.secrets_file())
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Seed, telling each step."""
+        """Seed and print each step."""
         try:
             seeding.seed(options["styles"], options["secrets"], say=self._say)
         except DomainError as error:
