@@ -96,7 +96,7 @@ def main() -> None:
         found[name] = {"median_ms": statistics.median(sql), "worst_ms": max(sql)}
     now = timezone.now()
     for name, number in {"a much used style": 0, "another style": 77}.items():
-        style = large.style_of(number)
+        style = large.style_id(number)
         for days in (1 / 24, 1):
             since = now - timedelta(days=days)
             key = f"canary's figures of {name}, {days * 24:.0f} h"

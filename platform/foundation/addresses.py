@@ -1,4 +1,4 @@
-"""Clients' addresses, as far as they tell one client from another."""
+"""Clients' addresses, as limits count them."""
 
 from ipaddress import IPv6Address, ip_address
 
@@ -6,13 +6,14 @@ IPV6_HOST_BITS = 64
 
 
 def network_of(address: str) -> str:
-    """Return what stands for a client: its IPv4 address, or the /64 of its IPv6 address."""
+    """Return the network that counts as one client: its IPv4 address, or the /64 of its IPv6 address."""
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address  # no IP: a Unix domain socket
+        return address  # a Unix domain socket has no IP address
     if not isinstance(parsed, IPv6Address):
         return address
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> IPV6_HOST_BITS << IPV6_HOST_BITS))
+    prefix = int(parsed) >> IPV6_HOST_BITS << IPV6_HOST_BITS
+    return str(IPv6Address(prefix))

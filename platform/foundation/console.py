@@ -1,7 +1,7 @@
-"""What the operators' console is made of: whoever changes something says why, and it is written down.
+"""Building blocks of the operators' console: every change has a reason and an entry in the audit log.
 
 Every page that changes rows is an `OperatorAdmin`; every action is an `operator_action`. The console itself
-(config/console.py) writes the audit log, so that no floor depends on another one's.
+(config/console.py) writes the audit log, so that no floor depends on another floor's log.
 """
 
 # mypy: disallow-subclassing-any=False
@@ -24,62 +24,62 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from foundation.errors import DomainError
 
-MAX_ROWS = 100  # of one action: more than a person can look through
+MAX_ROWS = 100  # of one action; a person can't check more
 MAX_REASON = 300  # characters
 MAX_VALUE = 300  # characters of one value in the audit log
-SECRET = {"password", "password1", "password2", "usable_password", "digest", "data"}
+SECRET_FIELDS = {"password", "password1", "password2", "usable_password", "digest", "data"}
 
 
 class ReasonField(forms.CharField):
-    """Why something is done. It is no change by itself."""
+    """The reason of a change."""
 
     def __init__(self, **options: Any) -> None:
-        usual = {
-            "label": "Why",
-            "max_length": MAX_REASON,
-            "help_text": "Written into the audit log, with your name.",
-            "widget": UnfoldAdminTextInputWidget({"autocomplete": "off"}),
-        }
-        super().__init__(**{**usual, **options})
+        options.setdefault("label", "Why")
+        options.setdefault("max_length", MAX_REASON)
+        options.setdefault("help_text", "Written into the audit log, with your name.")
+        options.setdefault("widget", UnfoldAdminTextInputWidget({"autocomplete": "off"}))
+        super().__init__(**options)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return False: the row has no such field."""
+        """Return False: a reason alone changes no row."""
         return False
 
 
 class OperatorForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A form of the console; it asks why."""
+    """A form of the console. It asks for a reason."""
 
     why = ReasonField()
 
 
 class OperatorAdmin(ModelAdmin):
-    """Rows that operators change: each change has a reason and an entry in the audit log."""
+    """A page of rows that operators change. Each change has a reason and an entry in the audit log."""
 
     form = OperatorForm
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        """Return the fields, and last the reason, where the form can be sent."""
-        shown = [
-            (name, {**options, "fields": [field for field in options["fields"] if field != "why"]})
-            for name, options in super().get_fieldsets(request, obj)
-        ]
-        may = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
-        return [*shown, ("Why", {"fields": ["why"]})] if may else shown
+        """Return the fields; the reason comes last, if the operator may send the form."""
+        fieldsets = []
+        for name, options in super().get_fieldsets(request, obj):
+            fields = [field for field in options["fields"] if field != "why"]
+            fieldsets.append((name, {**options, "fields": fields}))
+        may_send = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        if may_send:
+            fieldsets.append(("Why", {"fields": ["why"]}))
+        return fieldsets
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save, and write what was changed into the audit log, in the same transaction."""
+        """Save, and write the change into the audit log, in the same transaction."""
         super().save_related(request, form, formsets, change)
-        names = [name for name in form.changed_data if name not in SECRET]
-        before = {name: _told(form.initial.get(name)) for name in names} if change else {}
-        after = {name: _told(form.cleaned_data.get(name)) for name in names}
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        for name in form.changed_data:
+            if name in SECRET_FIELDS:
+                continue
+            after[name] = _loggable(form.cleaned_data.get(name))
+            if change:
+                before[name] = _loggable(form.initial.get(name))
         for formset in formsets:
-            rows = {
-                "added": [str(row) for row in formset.new_objects],
-                "changed": [str(row) for row, _fields in formset.changed_objects],
-                "removed": [str(row) for row in formset.deleted_objects],
-            }
-            after |= {f"{formset.prefix} {verb}": names for verb, names in rows.items() if names}
+            after |= _inline_changes(formset)
         self.admin_site.record(
             request,
             action="change" if change else "add",
@@ -90,9 +90,19 @@ class OperatorAdmin(ModelAdmin):
         )
 
 
+def _inline_changes(formset: Any) -> dict[str, list[str]]:
+    """Return, as `memberships added` → names, which rows of an inline table were changed."""
+    rows = {
+        "added": formset.new_objects,
+        "changed": [row for row, _ in formset.changed_objects],
+        "removed": formset.deleted_objects,
+    }
+    return {f"{formset.prefix} {verb}": list(map(str, changed)) for verb, changed in rows.items() if changed}
+
+
 @dataclass(frozen=True)
 class Confirmation:
-    """What an action's page asks before anything is done."""
+    """What an action's page shows and asks before it does anything."""
 
     title: str
     effect: str
@@ -101,7 +111,7 @@ class Confirmation:
     types_name: bool
 
     def form(self, request: HttpRequest, rows: Sequence[Model]) -> "ConfirmForm":
-        """Return the form, bound once it was sent."""
+        """Return the form, bound once the operator sent it."""
         form = ConfirmForm(request.POST if "confirmed" in request.POST else None)
         form.fields["why"].help_text = f"Written into the audit log, with your name{self.reader}."
         if self.types_name:
@@ -114,7 +124,7 @@ class Confirmation:
 
 
 class ConfirmForm(forms.Form):
-    """Why; and, for what can't be undone, the name of the thing."""
+    """The reason; and the row's name, for an action that can't be undone."""
 
     why = ReasonField()
     name = ""
@@ -127,7 +137,7 @@ class ConfirmForm(forms.Form):
         return typed
 
 
-type Act = Callable[[Any, HttpRequest, Any, str], None]
+type Action = Callable[[Any, HttpRequest, Any, str], None]
 
 
 def operator_action(
@@ -138,17 +148,17 @@ def operator_action(
     permissions: Sequence[str],
     reader: str = "",
     types_name: bool = False,
-) -> Callable[[Act], Any]:
-    """Make a console action of a method that does something to one row: `(self, request, row, reason)`.
+) -> Callable[[Action], Any]:
+    """Make a console action of a method that changes one row: `(self, request, row, reason)`.
 
-    A page asks for confirmation and a reason first, and tells the effect. Then each row is done by itself,
-    with its entry in the audit log; a DomainError is shown, and the rows after it are still done.
+    A page shows the effect first, and asks for confirmation and a reason. Then each row has its own
+    transaction, with its entry in the audit log. A DomainError is shown, and the other rows are still done.
     """
     page = Confirmation(title, effect, done, reader, types_name)
 
-    def action_of(act: Act) -> Any:
+    def decorate(action: Action) -> Any:
         @admin.action(description=title, permissions=permissions)
-        @wraps(act)
+        @wraps(action)
         def run(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
             rows = list(chosen[: MAX_ROWS + 1])
             if len(rows) > MAX_ROWS:
@@ -159,10 +169,12 @@ def operator_action(
                 return None
             form = page.form(request, rows)
             if not form.is_valid():
-                return _ask(self, request, page=page, form=form, rows=rows, action=act.__name__)
-            reason = form.cleaned_data["why"]
-            names = [_do(self, request, act, row, reason) for row in rows]
-            finished = [name for name in names if name]
+                return _ask_first(self, request, page=page, form=form, rows=rows, action=action.__name__)
+            finished = []
+            for row in rows:
+                name = str(row)
+                if _run_on_row(self, request, action, row, form.cleaned_data["why"]):
+                    finished.append(name)
             if finished:
                 messages.success(request, f"{done} ({len(finished)}): {', '.join(finished)}.")
             return None
@@ -170,10 +182,10 @@ def operator_action(
         run.is_operator_action = True  # type: ignore[attr-defined]
         return run
 
-    return action_of
+    return decorate
 
 
-def _ask(
+def _ask_first(
     model_admin: Any,
     request: HttpRequest,
     *,
@@ -195,19 +207,21 @@ def _ask(
     return TemplateResponse(request, "admin/confirm_action.html", context)
 
 
-def _do(model_admin: Any, request: HttpRequest, act: Act, row: Model, reason: str) -> str:
-    """Do it to one row and return the row's name, or an empty text after saying why it can't be done."""
-    name, key, before = str(row), row.pk, _facts(row)
+def _run_on_row(model_admin: Any, request: HttpRequest, action: Action, row: Model, reason: str) -> bool:
+    """Change one row and record it; return False after showing why it can't be done."""
+    name = str(row)
+    key = row.pk
+    before = _field_values(row)
     try:
         with transaction.atomic():
-            act(model_admin, request, row, reason)
-            now = type(row)._default_manager.filter(pk=key).first()
-            after = _facts(now) if now else {}
+            action(model_admin, request, row, reason)
+            changed_row = type(row)._default_manager.filter(pk=key).first()
+            after = _field_values(changed_row) if changed_row else {}
             changed = [field for field in before if before[field] != after.get(field)]
             row.pk = key  # a deleted row has lost it
             model_admin.admin_site.record(
                 request,
-                action=act.__name__,
+                action=action.__name__,
                 row=row,
                 name=name,
                 reason=reason,
@@ -216,16 +230,17 @@ def _do(model_admin: Any, request: HttpRequest, act: Act, row: Model, reason: st
             )
     except DomainError as error:
         messages.warning(request, f"{name}: {error.message}")
-        return ""
-    return name
+        return False
+    return True
 
 
-def _facts(row: Model) -> dict[str, Any]:
-    fields = [field for field in row._meta.concrete_fields if field.name not in SECRET]
-    return {field.name: _told(field.value_from_object(row)) for field in fields}
+def _field_values(row: Model) -> dict[str, Any]:
+    fields = [field for field in row._meta.concrete_fields if field.name not in SECRET_FIELDS]
+    return {field.name: _loggable(field.value_from_object(row)) for field in fields}
 
 
-def _told(value: Any) -> Any:
+def _loggable(value: Any) -> Any:
+    """Return a value that JSON can hold, shortened for the audit log."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, QuerySet | list):

@@ -1,8 +1,8 @@
-"""The tree of errors that deeds raise. How each looks over HTTP is not decided here."""
+"""The tree of errors that actions raise. HTTP statuses are decided elsewhere, in one table a floor."""
 
 
 class DomainError(Exception):
-    """Something that a person asked for can't be done."""
+    """What a person requested can't be done."""
 
     code = "error"
 

@@ -12,7 +12,8 @@ def period_of(moment: datetime) -> str:
 
 def current() -> str:
     """Return the name of the present month."""
-    return _period_of_minute(int(time.time() // 60))  # months end with minutes; a request needs it at once
+    # Every request needs it, and a month never ends within a minute: so the answer is cached for a minute.
+    return _period_of_minute(int(time.time() // 60))
 
 
 @lru_cache(maxsize=2)
@@ -28,9 +29,6 @@ def before(period: str) -> str:
 def bounds(period: str) -> tuple[datetime, datetime]:
     """Return (start, end) of a period, end exclusive. Raises ValueError for a malformed name."""
     start = datetime.strptime(period, "%Y-%m").replace(tzinfo=UTC)
-    end = (
-        start.replace(year=start.year + 1, month=1)
-        if start.month == 12
-        else start.replace(month=start.month + 1)
-    )
-    return start, end
+    if start.month == 12:
+        return start, start.replace(year=start.year + 1, month=1)
+    return start, start.replace(month=start.month + 1)

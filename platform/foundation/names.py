@@ -1,17 +1,18 @@
-"""Names that people give: what they may not contain, because it would make them look like others."""
+"""What names that people choose must not contain, because it would make them look like other names."""
 
 import unicodedata
 
 from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 
-# Control, format (zero-width and bidirectional marks), private, surrogate, unassigned; breaks of lines.
+# Unicode categories: control, format (zero-width and bidirectional marks), private, surrogate, unassigned,
+# line and paragraph breaks.
 HIDDEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
-# Marks, embeddings, overrides and isolates: they turn the text around them, too.
+# Marks, embeddings, overrides and isolates: they also turn the text around them.
 BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-# What reads as the product, its operators or an address of it, in a name or in `model=`.
+# Names that read as the product, its operators or one of its addresses, also in `model=`.
 WORDS = """
 about abuse account accounts admin administrator anonymous anthropic api app assets auth base
 billing blog console contact dashboard docs help house info internal invoices keys legal login
@@ -25,7 +26,7 @@ PRODUCT = "polyscribe"
 
 
 def validate_name(name: str) -> None:
-    """Raise ValidationError for a name with marks that can't be seen, or that turn its direction."""
+    """Raise ValidationError for a name with invisible marks, or marks that turn its direction."""
     if any(unicodedata.category(character) in HIDDEN for character in name):
         raise ValidationError(
             "A name can't contain invisible characters: control, zero-width or bidirectional marks. "
@@ -35,7 +36,7 @@ def validate_name(name: str) -> None:
 
 
 def validate_text(text: str) -> None:
-    """Raise ValidationError for a text with marks that turn its direction. Joiners are fine."""
+    """Raise ValidationError for a text with marks that turn its direction. Joiners are allowed."""
     if not BIDIRECTIONAL.isdisjoint(text):
         raise ValidationError(
             "A text can't contain bidirectional marks. Type it again instead of pasting it.",
@@ -44,10 +45,10 @@ def validate_text(text: str) -> None:
 
 
 def reads_as_product(name: str) -> bool:
-    """Return whether a name holds the product's own."""
+    """Return whether a name contains the product's name."""
     return PRODUCT in slugify(name).replace("-", "")
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a name, or its form in addresses, is one that only the product itself may have."""
+    """Return whether a name, or its slug, is one that only the product itself may have."""
     return slugify(name) in RESERVED or reads_as_product(name)

@@ -1,7 +1,7 @@
-"""The one place that knows how Valkey keys are named, and the synchronous client.
+"""The names of all Valkey keys, and the synchronous client.
 
-All keys of one tenant live in one of SHARDS hash slots (`{s7}`), so that one script may touch all of
-them on a cluster, and the usage streams stay few enough for one drain to read.
+All keys of one tenant live in one of SHARDS hash slots (`{s7}`). So one script may touch all of them on a
+cluster, and one drain can read all usage streams.
 """
 
 import zlib
@@ -24,17 +24,17 @@ def shard(tenant_id: UUID | str) -> str:
 
 
 def limits_key(tenant_id: UUID | str) -> str:
-    """Hash: the plan's limits and the tenant's state. Absent means: publish before serving."""
+    """Hash: the plan's limits and the tenant's state. If it is absent, publish it before serving."""
     return f"{shard(tenant_id)}:{tenant_id}:limits"
 
 
 def published_key(tenant_id: UUID | str) -> str:
-    """String: up to which of its changes a tenant's limits and keys are published (`Tenant.generation`)."""
+    """String: the `Tenant.generation` of the limits and keys that are published."""
     return f"{shard(tenant_id)}:{tenant_id}:published"
 
 
 def routes_revision_key(tenant_id: UUID | str) -> str:
-    """String: who wrote the tenant's routes last, a new word each time."""
+    """String: a new random word with each publishing of the tenant's routes."""
     return f"{shard(tenant_id)}:{tenant_id}:styles:revision"
 
 
@@ -71,7 +71,7 @@ def hold_key(tenant_id: UUID | str, request_id: str) -> str:
 
 
 def suspect_key(tenant_id: UUID | str, fingerprint: str) -> str:
-    """String: an engine died with this request of a tenant in its hands; it ends by itself in minutes."""
+    """String: an engine died while this request of a tenant ran; it expires in minutes."""
     return f"{shard(tenant_id)}:{tenant_id}:suspect:{fingerprint}"
 
 
@@ -86,12 +86,12 @@ def epoch_key(tag: str) -> str:
 
 
 def replay_key(tenant_id: UUID | str, digest: str) -> str:
-    """Hash: what was answered to one Idempotency-Key; it ends by itself."""
+    """Hash: the answer to one Idempotency-Key; it expires."""
     return f"{shard(tenant_id)}:{tenant_id}:replay:{digest}"
 
 
 def kept_key(tenant_id: UUID | str) -> str:
-    """Sorted set: `<bytes> <replay key>` of each answer that is kept for an Idempotency-Key, by its end."""
+    """Sorted set: `<bytes> <replay key>` of each stored answer, by its expiry."""
     return f"{shard(tenant_id)}:{tenant_id}:kept"
 
 
@@ -101,12 +101,12 @@ def kept_bytes_key(tenant_id: UUID | str) -> str:
 
 
 def refusals_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
-    """Number: what was refused to one key in this minute; it ends by itself."""
+    """Number: refused requests of one key in this minute; it expires."""
     return f"{shard(tenant_id)}:{tenant_id}:refusals:{key_id}"
 
 
 def stranger_key(network: str) -> str:
-    """Number: what was refused in this minute to clients of one address that had no valid key."""
+    """Number: refused requests without a valid key from one address in this minute; it expires."""
     return f"refusals:{network}"
 
 
@@ -121,7 +121,7 @@ def stream_of(tag: str) -> str:
 
 
 def refused_stream_of(tag: str) -> str:
-    """Stream of usage events that PostgreSQL can never take, for an operator to look at."""
+    """Stream of usage events that PostgreSQL refused for good, for an operator to look at."""
     return f"{tag}:usage:refused"
 
 

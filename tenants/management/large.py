@@ -1,6 +1,6 @@
-"""A large service's tables, made by PostgreSQL itself: tenants, keys, and millions of usage events.
+"""Create a large service's tables inside PostgreSQL: tenants, keys, and millions of usage events.
 
-For measuring, on a database of its own: rows are laid without the checks that the product does.
+For benchmarks, on a database of their own: the product's checks are left out.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from django.db import connection
 
 from tenants.models import ApiKey, Tenant
 
-KEYS = 3  # of a tenant
+KEYS_PER_TENANT = 3
 STYLES = 10_000
-PORTION = 500_000
+BATCH_SIZE = 500_000
 DAYS = 60
 
-# i: the event's number; the newest ones come last. One style of the house is much used: number 0.
+# i: the event's number; the newest ones come last. A quarter of all events is of style number 0.
 EVENTS = f"""
     INSERT INTO tenants_usageevent
         (request_id, tenant_id, key_id, style, style_name, version_number, adapter_sha256, base_model, engine,
@@ -70,26 +70,27 @@ MINUTES = """
 """
 
 TABLES = ("tenants_usageevent", "tenants_ledgerentry", "tenants_usagedaily", "tenants_usageminute")
-SECONDARY = """
+SECONDARY_INDEXES = """
     SELECT indexname, indexdef FROM pg_indexes
     WHERE tablename = ANY(%s) AND indexname NOT IN (SELECT conname FROM pg_constraint)
 """
 
 
-def make(tenants: int, events: int, say: Callable[[str], None]) -> None:
-    """Lay tenants with their keys and events, and what is derived from them."""
-    _make_tenants(tenants)
+def create_tables(tenants: int, events: int, say: Callable[[str], None]) -> None:
+    """Create tenants with their keys and usage events, and the tables that are derived from events."""
+    _create_tenants(tenants)
     say(f"{tenants:,} tenants")
     with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")  # foreign keys hold by how the rows are made
+        cursor.execute("SET session_replication_role = replica")  # no foreign key is checked: the rows fit
         cursor.execute("SET maintenance_work_mem = '256MB'")
         cursor.execute("SET synchronous_commit = off")
-        cursor.execute(SECONDARY, [list(TABLES)])
+        # An index that is built at the end takes a fraction of the time of one that grows row by row.
+        cursor.execute(SECONDARY_INDEXES, [list(TABLES)])
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f'DROP INDEX "{name}"')
-        for first in range(1, events + 1, PORTION):
-            last = min(first + PORTION - 1, events)
+        for first in range(1, events + 1, BATCH_SIZE):
+            last = min(first + BATCH_SIZE - 1, events)
             cursor.execute(EVENTS, {"first": first, "last": last, "count": events})
             say(f"{last:,} events")
         for table, statement in zip(TABLES[1:], (LEDGER, DAILY, MINUTES), strict=True):
@@ -103,20 +104,22 @@ def make(tenants: int, events: int, say: Callable[[str], None]) -> None:
             cursor.execute(f"VACUUM (ANALYZE) {table}")
 
 
-def style_of(number: int) -> UUID:
-    """Return the id of one of the styles; number 0 has a quarter of all events."""
+def style_id(number: int) -> UUID:
+    """Return the id of one of the styles. Number 0 has a quarter of all events."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT md5('style' || %s)::uuid", [str(number)])
-        found: UUID = cursor.fetchone()[0]
-        return found
+        (found,) = cursor.fetchone()
+    return UUID(str(found))
 
 
-def _make_tenants(count: int) -> None:
+def _create_tenants(count: int) -> None:
     known = Tenant.objects.filter(slug__startswith="large-").count()
-    new = [Tenant(slug=f"large-{n}", name=f"Large {n}", observed_generation=1) for n in range(known, count)]
-    Tenant.objects.bulk_create(new)
-    ApiKey.objects.bulk_create(
-        ApiKey(tenant=tenant, name=f"key-{n}", digest=uuid4().hex, last4=f"{n:04}")
-        for tenant in new
-        for n in range(KEYS)
-    )
+    tenants = [
+        Tenant(slug=f"large-{n}", name=f"Large {n}", observed_generation=1) for n in range(known, count)
+    ]
+    Tenant.objects.bulk_create(tenants)
+    keys = []
+    for tenant in tenants:
+        for n in range(KEYS_PER_TENANT):
+            keys.append(ApiKey(tenant=tenant, name=f"key-{n}", digest=uuid4().hex, last4=f"{n:04}"))
+    ApiKey.objects.bulk_create(keys)

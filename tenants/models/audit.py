@@ -1,4 +1,4 @@
-"""What operators did, and why. Append-only: a trigger refuses changes."""
+"""What operators did, and why. A trigger refuses changes: the log is append-only."""
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models

@@ -1,4 +1,4 @@
-"""What was used and what it cost. Every number on a page is derived from these rows."""
+"""Usage and its cost. Every number on a page is derived from these rows."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,7 +8,7 @@ from tenants.models.people import Tenant
 
 
 class UsageEvent(models.Model):
-    """One served request, once: `request_id` is unique. Token counts are the engine's own."""
+    """One served request, recorded once: `request_id` is unique. The engine counted the tokens."""
 
     class Outcome(models.TextChoices):
         COMPLETE = "complete"
@@ -42,7 +42,7 @@ class UsageEvent(models.Model):
         indexes = [
             models.Index(fields=["tenant", "-admitted_at"], name="usage_latest"),
             models.Index(fields=["style", "-admitted_at"], name="usage_of_style"),
-            # The console's list, whole and by its filters.
+            # For the console's list, unfiltered and by each filter.
             models.Index(fields=["-admitted_at", "-id"], name="usage_newest"),
             models.Index(fields=["outcome", "-admitted_at", "-id"], name="usage_by_outcome"),
             models.Index(fields=["engine", "-admitted_at", "-id"], name="usage_by_engine"),
@@ -58,7 +58,7 @@ class UsageEvent(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """Append-only: a database trigger refuses UPDATE and DELETE. A correction is a new entry."""
+    """One amount that a tenant owes, or is credited. A trigger refuses changes: a correction is a new entry."""
 
     class Kind(models.TextChoices):
         USAGE = "usage"
@@ -94,7 +94,7 @@ class LedgerEntry(models.Model):
 
 
 class UsageDaily(models.Model):
-    """Derived from usage events, and rebuildable: by tenant, key, style and day in UTC. Pages read this."""
+    """Usage by tenant, key, style and day in UTC: derived from usage events, and rebuildable. Pages read it."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="usage_days")
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage_days")
@@ -120,7 +120,7 @@ class UsageDaily(models.Model):
 
 
 class UsageMinute(models.Model):
-    """Derived from usage events: how a version's finished requests ended, by minute. Canaries read this."""
+    """How a version's finished requests ended, by minute: derived from usage events. Canaries read it."""
 
     style = models.UUIDField()
     version_number = models.PositiveIntegerField()
@@ -134,7 +134,7 @@ class UsageMinute(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["style", "minute", "version_number"], name="one_row_a_minute"),
         ]
-        indexes = [models.Index(fields=["minute"], name="minutes_oldest")]  # for who prunes
+        indexes = [models.Index(fields=["minute"], name="minutes_oldest")]  # for the pruning
         verbose_name_plural = "usage by minute"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Users, tenants and who belongs to which."""
+"""Users, tenants and their members."""
 
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -12,7 +12,7 @@ from foundation.names import validate_name
 
 
 class UserManager(BaseUserManager["User"]):
-    """Users are known by e-mail address; there are no user names."""
+    """Creates users by e-mail address; there are no user names."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Return a new saved user."""
@@ -22,7 +22,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Return a new saved operator with every right."""
+        """Return a new saved operator who has every right."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
@@ -54,7 +54,7 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
         return self.filter(memberships__user=user).order_by("created_at")
 
     def stale(self) -> "TenantQuerySet":
-        """Return tenants whose limits, keys or styles changed since they were last published."""
+        """Return tenants whose limits, keys or styles changed since the last publishing."""
         return self.filter(generation__gt=models.F("observed_generation"))
 
 

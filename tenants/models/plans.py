@@ -1,4 +1,4 @@
-"""Plans, prices and subscriptions. Versions are immutable: a change is a new version."""
+"""Plans, prices and subscriptions. Plan versions are immutable: a change is a new version."""
 
 from datetime import datetime
 
@@ -71,7 +71,10 @@ class PriceBook(models.Model):
 
 
 class Price(models.Model):
-    """Integer nano-USD a token. Without a style: the price of every style that has none of its own."""
+    """Integer nano-USD a token. Without a style: the price of every style.
+
+    Billing applies no style's own price yet, so the console refuses one.
+    """
 
     book = models.ForeignKey(PriceBook, on_delete=models.PROTECT, related_name="prices")
     style = models.UUIDField(null=True, blank=True)
@@ -99,7 +102,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 
 class Subscription(models.Model):
-    """Which plan version a tenant is on, over a half-open span of time."""
+    """The plan version of a tenant in [starts_at, ends_at)."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="subscriptions")
     plan_version = models.ForeignKey(PlanVersion, on_delete=models.PROTECT)
