@@ -58,7 +58,7 @@ class UsageEvent(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """One amount that a tenant owes, or is credited. A trigger refuses changes: a correction is a new entry."""
+    """An amount that a tenant owes. A database trigger refuses changes: a correction is a new entry."""
 
     class Kind(models.TextChoices):
         USAGE = "usage"
@@ -94,7 +94,7 @@ class LedgerEntry(models.Model):
 
 
 class UsageDaily(models.Model):
-    """Usage by tenant, key, style and day in UTC: derived from usage events, and rebuildable. Pages read it."""
+    """Usage by tenant, key, style and UTC day: derived from usage events and rebuildable. Pages read it."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="usage_days")
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage_days")
