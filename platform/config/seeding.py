@@ -180,8 +180,9 @@ def _upload(folder: Path, description: dict[str, Any]) -> Style:
     version, uploads = begin_upload(first_party_tenant(), None, StyleDescription(**description), sizes)
     for upload in uploads:
         content = (folder / upload.file).read_bytes()
-        fields = {**upload.fields, "file": (upload.file, content)}
-        response = urllib3.request("POST", upload.url, fields=fields, timeout=30)
+        response = urllib3.request(
+            "POST", upload.url, fields={**upload.fields, "file": (upload.file, content)}, timeout=30
+        )
         if response.status >= 300:
             host = urlsplit(upload.url).netloc
             raise Unavailable(

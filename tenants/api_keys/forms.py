@@ -114,15 +114,15 @@ def _limits_of(key: ApiKey) -> dict[str, Any]:
 
 def _style_choices(tenant: Tenant, key: ApiKey | None) -> list[tuple[str, str]]:
     """Return what the form offers: the tenant's styles, and those of the key that are no longer theirs."""
-    choices = []
+    choices: list[tuple[str, str]] = []
     for style_id, name, model_name in list_style_choices(tenant):
         label = format_html('{} <span class="mono soft">{}</span>', name, model_name)
         choices.append((str(style_id), label))
-    offered = {style_id for style_id, _ in choices}
+    offered = {offered_id for offered_id, _ in choices}
     limited_to = key.styles if key else None
-    for style_id in sorted(map(str, limited_to or [])):
+    for kept_id in sorted(map(str, limited_to or [])):
         # A style that went away must keep its tick. Without it, saving another limit would drop the style
         # from the key, and a key that lost its last style may use every style.
-        if style_id not in offered:
-            choices.append((style_id, "a style that you no longer use"))
+        if kept_id not in offered:
+            choices.append((kept_id, "a style that you no longer use"))
     return choices
