@@ -41,10 +41,10 @@ def code(secret: str) -> str:
     return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
 
 
-def test_an_operator_without_a_second_factor_is_led_to_set_one_up(browser):
+def test_an_operator_without_a_second_factor_is_sent_to_set_one_up(browser):
     assert "login" in browser.get("/console/")["Location"]
-    led = browser.get("/console/login/")
-    assert led["Location"] == reverse("mfa_index")
+    redirect = browser.get("/console/login/")
+    assert redirect["Location"] == reverse("mfa_index")
     assert browser.get("/console/tenants/tenant/").status_code == 302
 
     assert browser.get(reverse("mfa_activate_totp"))["Location"].startswith(reverse("account_reauthenticate"))

@@ -9,7 +9,7 @@ from foundation import locks
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_waits_for_a_lock_gives_up_and_says_so():
+def test_waiting_for_a_lock_ends_with_an_error():
     held, over = threading.Event(), threading.Event()
 
     def holding() -> None:

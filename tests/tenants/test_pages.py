@@ -247,7 +247,7 @@ def test_revoking_asks_for_the_name(alice_client, key):
     assert "Revoked" in alice_client.get(reverse("tenants:keys")).text
 
 
-def test_who_has_no_tenant_founds_one_first(operator_client):
+def test_a_person_without_a_workspace_creates_one_first(operator_client):
     assert operator_client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:create_workspace")
     assert operator_client.get(reverse("tenants:create_workspace")).status_code == 200
     assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": ""}).status_code == 400

@@ -178,5 +178,5 @@ def test_a_new_address_needs_the_password_tells_the_old_one_and_asks_to_review_k
     user = User.objects.get()
     assert user.email == "alice@example.net"
     assert user.review_keys_since
-    told = [message.body for message in mail.outbox if message.to == ["alice@example.org"]]
-    assert any("alice@example.net" in body for body in told)
+    mails = [message.body for message in mail.outbox if message.to == ["alice@example.org"]]
+    assert any("alice@example.net" in body for body in mails)

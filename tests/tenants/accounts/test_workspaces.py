@@ -32,7 +32,7 @@ def test_a_short_name_of_ones_own_is_free_and_readable(alice, acme, slug, error)
         workspaces.create_tenant(alice, name="Another", slug=slug)
 
 
-def test_who_has_no_tenant_is_told_so(db):
+def test_a_person_without_a_workspace_gets_an_error(db):
     with pytest.raises(workspaces.NoTenant):
         workspaces.tenant_of(User.objects.create_user("new@example.org"))
 

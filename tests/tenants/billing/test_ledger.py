@@ -124,7 +124,7 @@ def test_two_recorders_at_once_book_every_request_once(acme, event):
         try:
             start.wait(10)
             counts.append(record_events(events))
-        except Exception as error:  # noqa: BLE001 (told below, in the main thread)
+        except Exception as error:  # noqa: BLE001 (the main thread reports it)
             failures.append(error)
         finally:
             connection.close()
