@@ -1,7 +1,7 @@
 """Every environment variable that the project reads, with its default, in one table.
 
 `docs/settings.md` is written from it, and a test compares. Why there is no library for this:
-docs/decisions/0019-the-environment-is-read-without-a-library.md.
+docs/decisions/0020-the-environment-is-read-without-a-library.md.
 """
 
 import ipaddress
