@@ -8,7 +8,14 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from tenants.api_keys import key_format
+from tenants.api_keys.key_format import (
+    PREFIX,
+    digest_by_peppers,
+    digest_key,
+    is_well_formed,
+    new_secret,
+    newest_pepper,
+)
 from tenants.models import ApiKey, Tenant, User
 from tenants.quota_sync import snapshot
 
@@ -36,14 +43,14 @@ def issue_key(
     **limits: Unpack[KeyLimits],
 ) -> tuple[ApiKey, str]:
     """Return a new key and its secret, which nobody can read again."""
-    secret = key_format.new_secret()
+    secret = new_secret()
     with transaction.atomic():
         key = ApiKey.objects.create(
             tenant=tenant,
             name=name,
-            digest=key_format.digest_key(secret),
-            pepper=key_format.newest_pepper(),
-            prefix=secret[: len(key_format.PREFIX) + SHOWN_DIGITS],
+            digest=digest_key(secret),
+            pepper=newest_pepper(),
+            prefix=secret[: len(PREFIX) + SHOWN_DIGITS],
             last4=secret[-SHOWN_DIGITS:],
             expires_at=expires_at,
             created_by=by,
@@ -63,10 +70,10 @@ def limit_key(key: ApiKey, **limits: Unpack[KeyLimits]) -> None:
 
 def verify_key(secret: str, tenant: Tenant) -> bool:
     """Return whether a secret is a live key of a tenant, as PostgreSQL knows it."""
-    if not key_format.is_well_formed(secret):
+    if not is_well_formed(secret):
         return False
     live = ApiKey.objects.live(timezone.now())
-    digests = key_format.digest_by_peppers(secret)
+    digests = digest_by_peppers(secret)
     return live.filter(tenant=tenant, digest__in=digests).exists()
 
 

@@ -15,7 +15,7 @@ from inference.proxy import runtime as gateway_module
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
 from inference.quota.ledger_drain import read_event
-from tenants.api_keys.key_format import new_secret
+from tenants.api_keys.lifecycle import new_secret
 from tenants.public import digest_by_peppers
 from tests.inference.fakes import Client, FakeEngine
 

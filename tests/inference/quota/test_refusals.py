@@ -19,7 +19,7 @@ from inference.proxy import bodies
 from inference.proxy import runtime as gateway_module
 from inference.proxy.bodies import BODY_MAX_BYTES, BodyMemory, decompress
 from inference.proxy.runtime import Gateway
-from tenants.api_keys.key_format import new_secret
+from tenants.api_keys.lifecycle import new_secret
 from tests.inference.fakes import Client, chat
 
 KEY = {"idempotency-key": "k"}
