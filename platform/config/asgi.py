@@ -1,4 +1,4 @@
-"""The site's front: `/v1/…` goes to the thin data plane, everything else to Django."""
+"""The whole site: `/v1/…` goes to the thin data plane, everything else to Django."""
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,8 +14,8 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.api.app import app, lifespan  # noqa: E402
 
-pages = ASGIHandler()
-OF_THE_API = ("/v1", "/health")
+django_app = ASGIHandler()
+API_PATHS = ("/v1", "/health")  # beside all that is under `/v1/`
 
 
 async def site(
@@ -23,13 +23,15 @@ async def site(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[Mapping[str, Any]], Awaitable[None]],
 ) -> None:
-    """Answer HTTP; refuse what is neither HTTP nor the server's own lifespan."""
+    """Answer HTTP and the server's own lifespan; ignore everything else."""
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
-    elif scope["type"] == "http" and (scope["path"].startswith("/v1/") or scope["path"] in OF_THE_API):
-        await app(scope, receive, send)
     elif scope["type"] == "http":
-        await pages(scope, receive, send)
+        path = scope["path"]
+        if path.startswith("/v1/") or path in API_PATHS:
+            await app(scope, receive, send)
+        else:
+            await django_app(scope, receive, send)
 
 
 application = behind_trusted_proxies(site)

@@ -1,4 +1,4 @@
-"""A gateway process: `/v1/…` alone, 30 MiB lighter than the whole site, to be scaled apart from the pages."""
+"""A gateway process: `/v1/…` alone. It is 30 MiB lighter than the whole site, and scales by itself."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ async def api(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    """Answer HTTP as the API does, also where it is no path of the API; refuse what is not HTTP."""
+    """Answer every HTTP request as the API does, also an unknown path; ignore what is not HTTP."""
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
     elif scope["type"] == "http":

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from config import http_protocol
-from config.http_protocol import BoundedProtocol, Limits
+from config.http_connections import Limits
+from config.http_protocol import BoundedProtocol
 
-LOOK_S = 0.02
+CHECK_EVERY_S = 0.02
 QUICK = Limits(
+    check_every_s=CHECK_EVERY_S,
     connections=4, connections_per_address=3, headers_within_s=5, body_silent_for_s=5, body_within_s=200,
     body_after_answer_s=5, unread_for_s=5, body_bytes=100_000, pipelined=4,
 )  # fmt: skip
@@ -84,8 +85,7 @@ async def serving(app, limits) -> AsyncIterator[int]:
 
 
 @pytest.fixture
-async def port(app, monkeypatch):
-    monkeypatch.setattr(http_protocol, "SWEEP_EVERY_S", LOOK_S)
+async def port(app):
     async with serving(app, QUICK) as port:
         yield port
 
@@ -173,22 +173,22 @@ async def test_a_client_that_does_not_read_is_let_go(app, port):
 
 
 async def test_a_long_answer_is_not_ended(app, port, monkeypatch):
-    looks, enough = 0, asyncio.Event()
-    look = BoundedProtocol.look
+    checks, enough = 0, asyncio.Event()
+    check_deadlines = BoundedProtocol.check_deadlines
 
     def counting(self):
-        nonlocal looks
-        looks += 1
-        if looks > 20:
+        nonlocal checks
+        checks += 1
+        if checks > 20:
             enough.set()
-        look(self)
+        check_deadlines(self)
 
     async def slow(receive, send):
         await app.read(receive)
         await enough.wait()
         await app.say(send, b"ok", length=True)
 
-    monkeypatch.setattr(BoundedProtocol, "look", counting)
+    monkeypatch.setattr(BoundedProtocol, "check_deadlines", counting)
     app.answer = slow
     assert (await told(port, GET)).startswith(b"HTTP/1.1 200 ")
 
