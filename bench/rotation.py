@@ -25,7 +25,7 @@ import uvloop
 from bench import report
 from bench.fairness import Asker
 from inference.contract.route import Limits
-from inference.proxy.fair_queue import RESERVE
+from inference.proxy.turn_order import RESERVE
 from labs import machine
 from trials.harness import made
 from trials.styles import Routes, adapters

@@ -1,3 +1,5 @@
+"""The scheduled work of the ledger: beat starts each task, and each is safe to repeat."""
+
 import os
 import socket
 
@@ -10,7 +12,8 @@ from inference.quota import ledger_drain, settlement
 @shared_task
 def drain() -> None:
     """Move usage events into the ledger. Safe to repeat."""
-    ledger_drain.drain_usage(valkey.client(), f"{socket.gethostname()}-{os.getpid()}")
+    consumer = f"{socket.gethostname()}-{os.getpid()}"
+    ledger_drain.drain_usage(valkey.client(), consumer)
 
 
 @shared_task
@@ -21,5 +24,5 @@ def sweep() -> None:
 
 @shared_task
 def prune_consumers() -> None:
-    """Forget drains that ended long ago. Safe to repeat."""
+    """Take drains that ended long ago out of the streams' groups. Safe to repeat."""
     ledger_drain.prune_consumers(valkey.client())

@@ -22,6 +22,7 @@ hypothesis_settings.load_profile("any load")
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "proxy_settings(**changes): fields of the gateway's ProxySettings")
     # WhiteNoise: static files come from the finders here: nothing was collected.
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
     # django-unfold 0.110 has yet to take up a signature of Django 6.1.

@@ -31,8 +31,9 @@ from inference.errors import (
     WrongMethod,
 )
 from inference.proxy import bodies, response_headers
+from inference.proxy.answer import Answer
 from inference.proxy.bodies import BODY_MAX_BYTES
-from inference.proxy.relay import Answer, count_tokens, new_request_id, relay_request
+from inference.proxy.request import count_tokens, new_request_id, relay_request
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller, Rates
 

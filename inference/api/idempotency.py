@@ -17,8 +17,8 @@ import orjson
 from foundation import months, valkey
 from inference.contract.http_errors import Headers
 from inference.errors import BadRequest, GateUnavailable, KeyInUse, KeyUsedOtherwise
-from inference.proxy.relay import Answer
-from inference.proxy.runtime import CLAIMED_FOR_MS, Gateway
+from inference.proxy.answer import Answer
+from inference.proxy.runtime import LOCK_LEASE_MS, Gateway
 from inference.proxy.sse import DONE
 from inference.quota.admission import DENIED, Caller
 
@@ -71,7 +71,7 @@ class IdempotencyLock:
         if self.is_over:
             return
         self.is_over = True
-        self.gateway.claims.discard(self.name)
+        self.gateway.held_locks.discard(self.name)
         with suppress(GateUnavailable):  # then the claim ends by itself
             await self.gateway.release_lock(
                 (self.name, valkey.kept_key(self.tenant), valkey.kept_bytes_key(self.tenant)),
@@ -92,13 +92,13 @@ async def acquire_lock(
     digest = hashlib.sha256(caller.key_id.bytes + key.encode()).hexdigest()
     names, name = caller.names, valkey.replay_key(caller.names.tenant, digest)
     keys = (name, names.limits, names.api_key)
-    args = (hashlib.sha256(parsed).hexdigest(), request_id, CLAIMED_FOR_MS)
-    state, *facts = await gateway.claiming(keys, args)
+    args = (hashlib.sha256(parsed).hexdigest(), request_id, LOCK_LEASE_MS)
+    state, *facts = await gateway.acquire_lock(keys, args)
     if state == "cold":
         await gateway.warm(caller.tenant_id, months.current())
-        state, *facts = await gateway.claiming(keys, args)
+        state, *facts = await gateway.acquire_lock(keys, args)
     if state == "new":
-        gateway.claims.add(name)
+        gateway.held_locks.add(name)
         return IdempotencyLock(gateway, names.tenant, name, request_id)
     if state == "done":
         return _replayed(*orjson.loads(zlib.decompress(base64.b64decode(facts[0]))))

@@ -16,7 +16,7 @@ from foundation.errors import DomainError
 from inference.api.app import STREAM_HEADERS
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
-from inference.proxy.relay import new_request_id, relay_request
+from inference.proxy.request import new_request_id, relay_request
 from inference.quota.admission import Caller
 from tenants.public import MemberRequest, limits_of, member_required, studio_key, tenant_of
 

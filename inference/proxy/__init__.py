@@ -1,5 +1,5 @@
-"""One request on its way: admitted, placed, queued, sent, streamed, settled.
+"""One request on its way: admitted, placed, queued, sent, streaming, settled.
 
-`relay` is the public face. `backends` chooses the engine, `fair_queue` the order, `vllm` speaks to it, `sse`
-passes its stream on; `runtime` holds what one process needs.
+`request` is the public face and the state machine. `admission_wait` waits for a style that is being loaded,
+`failover` chooses the engine, `attempt` is one try there, and `runtime` holds what one process needs.
 """

@@ -1,15 +1,14 @@
 """Where a request can go: the places of its route, and what this process knows of the engines behind them.
 
-Of the places whose circuit is closed the healthy ones are best; of those, which have room; of those, where
-the style was used lately, so that nothing must be read from memory or disk; of those, where least is in
-flight.
+Of the places whose circuit is closed the healthy ones are best. Of those, the ones with room; of those, the
+ones where the style was used lately, so that nothing must be read from memory or disk; of those, the one with
+the least in flight.
 """
 
 import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 
 from inference import telemetry
 from inference.contract.route import NEAREST, Limits, Place, Route, State
@@ -21,219 +20,198 @@ from inference.errors import (
     EngineUnavailable,
     RequestFailed,
 )
+from inference.proxy.circuit import Circuit
 from inference.proxy.fair_queue import FairQueue
+from inference.proxy.settings import ProxySettings
 
-FAILURES_MAX = 3  # of an engine, one after the other
-OPEN_FOR_S = 3.0  # then it is left alone for so long
-# One tenant's requests may fail by themselves. Only where those of several do, and nothing is answered
-# between, is the engine left alone, and tried by all again after OPEN_FOR_S: else those tenants could keep it
-# closed.
+MAX_FAILURES = 3  # of an engine in a row, before its circuit opens
+# One tenant's requests may fail by themselves, and must not close an engine for the others. The gateway only
+# leaves an engine alone when requests of several tenants fail and none is answered between. Then all may try
+# again after `circuit_open_s`: else those tenants could keep it closed.
 TROUBLED_TENANTS = 3
 TROUBLED_WITHIN_S = 10.0
-TOGETHER_S = 1.0  # requests that break off so close to each other broke for one reason
-ABSENT_FOR_S = 1.0  # the same for a style that an engine does not know: it is being loaded again
-
+SAME_CAUSE_WITHIN_S = 1.0  # requests that break off so close to each other broke for one reason
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, slots=True)
-class Circuit:
-    """Open after so many failures in a row; then one request at a time may try, so many seconds apart."""
-
-    failures_max: int
-    open_for_s: float
-    failures: int = 0
-    tries_again_s: float = 0.0
-    pauses_until_s: float = 0.0
-
-    @property
-    def has_tripped(self) -> bool:
-        """Return whether it failed so often that only one at a time may try until something is answered."""
-        return self.failures >= self.failures_max
-
-    def is_open(self) -> bool:
-        """Return whether nobody may try just now."""
-        now_s = time.monotonic()
-        return now_s < self.pauses_until_s or (self.has_tripped and now_s < self.tries_again_s)
-
-    def lets_through(self) -> bool:
-        """Return whether the caller may try; if it is the one that tries again, the others wait."""
-        if self.is_open():
-            return False
-        if not self.has_tripped:
-            return True
-        self.tries_again_s = time.monotonic() + self.open_for_s
-        return True
-
-    def fail(self) -> None:
-        """Count a failure."""
-        self.failures += 1
-        self.tries_again_s = time.monotonic() + self.open_for_s
-
-    def trip(self) -> None:
-        """Open at once, as after so many failures."""
-        self.failures = max(self.failures, self.failures_max - 1)
-        self.fail()
-
-    def pause(self) -> None:
-        """Open for once; then all may try again."""
-        self.pauses_until_s = time.monotonic() + self.open_for_s
-
-
 class RecentlyUsed:
-    """The last so many names that were used."""
+    """The last `size` names that were used."""
 
-    def __init__(self, most: int = 0) -> None:
-        self.most = most
+    def __init__(self) -> None:
+        self.size = 0
         self._names: OrderedDict[str, None] = OrderedDict()
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
     def use(self, name: str) -> None:
-        """Count a use."""
+        """Note a use."""
         self._names[name] = None
         self._names.move_to_end(name)
-        while len(self._names) > self.most:
+        while len(self._names) > self.size:
             self._names.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all names."""
         self._names.clear()
 
 
 class Backend:
-    """One engine as this process sees it: its turns, its circuit, and which adapters it used lately."""
+    """One engine as this process sees it: its fair queue, its circuits, and the adapters it used lately."""
 
-    def __init__(self, limits: Limits, processes: int, name: str = "") -> None:
+    def __init__(self, limits: Limits, processes: int, settings: ProxySettings, name: str = "") -> None:
         self.name = name
+        self.queue = FairQueue(1, slots=1, settings=settings)
         self._processes = processes
-        self._troubled: dict[str, float] = {}  # when requests of which tenants failed, since the last answer
-        self._broke_s: deque[float] = deque(maxlen=2)
-        self.queue = FairQueue(1, slots=1)
-        self._slots, self._memory = RecentlyUsed(), RecentlyUsed()
-        self._circuit = Circuit(FAILURES_MAX, OPEN_FOR_S)
-        self._absent: dict[str, Circuit] = {}
-        self.fit(limits)
+        self._settings = settings
+        self._circuit = Circuit(MAX_FAILURES, settings.circuit_open_s)
+        self._absent_adapters: dict[str, Circuit] = {}
+        self._adapters_in_slots = RecentlyUsed()
+        self._adapters_in_memory = RecentlyUsed()
+        self._failed_s_by_tenant: dict[str, float] = {}  # since the last answer
+        self._last_breaks_s: deque[float] = deque(maxlen=2)
+        self.resize(limits)
 
-    def fit(self, limits: Limits) -> None:
-        """Let the engine do so much from now on; whoever is at work or waits there stays."""
+    def resize(self, limits: Limits) -> None:
+        """Let the engine do as much as `limits` say from now on; what runs or waits there stays."""
         self.limits = limits
         self.queue.resize(limits.max_num_seqs // self._processes, slots=limits.slots // self._processes)
-        self._slots.most, self._memory.most = limits.max_loras, limits.max_cpu_loras
+        self._adapters_in_slots.size = limits.max_loras
+        self._adapters_in_memory.size = limits.max_cpu_loras
 
     def state(self, adapter: str) -> State:
-        """Return how near an adapter should be: among the engine's slots, in its memory, or on its disk."""
-        if not adapter or adapter in self._slots:
+        """Return how near an adapter should be: in one of the engine's slots, in its memory, or on disk."""
+        if not adapter or adapter in self._adapters_in_slots:
             return "warm"
-        return "cpu" if adapter in self._memory else "disk"
+        return "cpu" if adapter in self._adapters_in_memory else "disk"
 
     def can_try(self, adapter: str) -> bool:
-        """Return whether an adapter may be asked for just now."""
-        absent = self._absent.get(adapter)
-        return not (self._circuit.is_open() or (absent and absent.is_open()))
+        """Return whether a request for an adapter may be sent just now."""
+        if self._circuit.is_open():
+            return False
+        absent = self._absent_adapters.get(adapter)
+        return absent is None or not absent.is_open()
 
-    def lets_through(self, adapter: str) -> bool:
-        """Return whether the caller may ask now, for all others too where a circuit is open."""
-        absent = self._absent.get(adapter)
-        return (
-            self.can_try(adapter) and (not absent or absent.lets_through()) and self._circuit.lets_through()
-        )
+    def try_acquire(self, adapter: str) -> bool:
+        """Return whether the caller may send its request; where a circuit tries again, it does so for all."""
+        if not self.can_try(adapter):
+            return False
+        absent = self._absent_adapters.get(adapter)
+        if absent and not absent.try_acquire():
+            return False
+        return self._circuit.try_acquire()
 
-    def answered(self, adapter: str) -> None:
-        """Note an answer: the engine is there, and has the adapter at work."""
+    def mark_answered(self, adapter: str) -> None:
+        """Note an answer: the engine works, and has the adapter in a slot."""
         if self._circuit.has_tripped:
             telemetry.circuit_closed(self.name)
         self._circuit.failures = 0
-        self._troubled.clear()
-        self._absent.pop(adapter, None)
+        self._failed_s_by_tenant.clear()
+        self._absent_adapters.pop(adapter, None)
         if adapter:
-            self._slots.use(adapter)
-            self._memory.use(adapter)
+            self._adapters_in_slots.use(adapter)
+            self._adapters_in_memory.use(adapter)
 
-    def failed(self, adapter: str, error: DomainError, *, tenant: str = "", is_down: bool = False) -> None:
+    def mark_failed(
+        self, adapter: str, error: DomainError, *, tenant: str = "", is_down: bool = False
+    ) -> None:
         """Note a failure, and of what: the adapter, the engine, or one tenant's request.
 
-        `is_down`: the engine's own word on its health. Without it what went wrong with a request that the
-        engine had is that request's until those of several tenants fail.
+        `is_down` is the engine's own word on its health. Without it, a failure of a request that the engine
+        had is that request's fault, until requests of several tenants fail.
         """
         if isinstance(error, AdapterAbsent):
             self._circuit.failures = 0
-            self._absent.setdefault(adapter, Circuit(1, ABSENT_FOR_S)).fail()
+            absent = self._absent_adapters.setdefault(adapter, Circuit(1, self._settings.adapter_absent_s))
+            absent.fail()
         elif is_down:
-            self._fail(self._circuit.trip, "its health check failed")
+            self._count_failure(self._circuit.trip, "its health check failed")
         elif isinstance(error, EngineBroke | EngineRefuses | RequestFailed):
-            self._trouble(tenant)
+            self._count_tenant_failure(tenant)
         elif isinstance(error, EngineUnavailable):
-            self._fail(self._circuit.fail, "it can't be reached")
+            self._count_failure(self._circuit.fail, "it can't be reached")
 
-    def broke_off(self) -> None:
-        """Note that a connection broke with a request in the engine's hands."""
-        self._broke_s.append(time.monotonic())
+    def mark_broken_off(self) -> None:
+        """Note that a connection broke off while the engine had a request."""
+        self._last_breaks_s.append(time.monotonic())
 
-    def broke_with_others(self) -> bool:
-        """Return whether several connections broke just now."""
-        since_s = time.monotonic() - TOGETHER_S
-        return sum(broke_s >= since_s for broke_s in self._broke_s) > 1
+    def broke_off_others(self) -> bool:
+        """Return whether several connections broke off just now."""
+        since_s = time.monotonic() - SAME_CAUSE_WITHIN_S
+        recent = [broke_s for broke_s in self._last_breaks_s if broke_s >= since_s]
+        return len(recent) > 1
 
-    def _fail(self, count: Callable[[], None], reason: str) -> None:
+    def _count_failure(self, count: Callable[[], None], reason: str) -> None:
         was_tripped = self._circuit.has_tripped
         count()
         if not self._circuit.has_tripped:
             return
-        self._slots.clear()  # what comes back has forgotten, too
-        self._memory.clear()
+        # An engine that comes back has no adapter in its slots and memory.
+        self._adapters_in_slots.clear()
+        self._adapters_in_memory.clear()
         if not was_tripped:
             telemetry.circuit_opened(self.name, reason)
 
-    def _trouble(self, tenant: str) -> None:
+    def _count_tenant_failure(self, tenant: str) -> None:
         now_s = time.monotonic()
-        self._troubled[tenant] = now_s
-        lately = [at_s for at_s in self._troubled.values() if at_s > now_s - TROUBLED_WITHIN_S]
-        if len(lately) >= TROUBLED_TENANTS:
-            self._troubled.clear()
+        self._failed_s_by_tenant[tenant] = now_s
+        since_s = now_s - TROUBLED_WITHIN_S
+        recent = [failed_s for failed_s in self._failed_s_by_tenant.values() if failed_s > since_s]
+        if len(recent) >= TROUBLED_TENANTS:
+            self._failed_s_by_tenant.clear()
             self._circuit.pause()
-            telemetry.circuit_opened(self.name, f"requests of {len(lately)} workspaces failed")
+            telemetry.circuit_opened(self.name, f"requests of {len(recent)} workspaces failed")
 
 
-@dataclass(eq=False)
 class Backends:
-    """All engines as this process sees them; `processes` share each engine's places and slots."""
+    """All engines as this process sees them. `processes` share each engine's places and slots."""
 
-    processes: int
-    _backends: dict[str, Backend] = field(default_factory=dict)
+    def __init__(self, processes: int, settings: ProxySettings | None = None) -> None:
+        self._processes = processes
+        self._settings = settings or ProxySettings()
+        self._backends: dict[str, Backend] = {}
 
     def backend(self, place: Place) -> Backend:
         """Return the engine of a place."""
         backend = self._backends.get(place.engine)
         if backend is None:
-            backend = self._backends[place.engine] = Backend(place.limits, self.processes, place.engine)
-            self._warn(place)
+            backend = Backend(place.limits, self._processes, self._settings, place.engine)
+            self._backends[place.engine] = backend
+            self._warn_of_few_places(place)
         elif backend.limits != place.limits:
-            backend.fit(place.limits)  # not a new one: while routes are written anew they differ for a while
+            # Not a new backend: while routes are written anew, two of them may differ for a while.
+            backend.resize(place.limits)
         return backend
 
     def best(self, route: Route, *, without: Collection[str] = ()) -> tuple[Place, Backend] | None:
-        """Return the best place that can be asked now, or None; `without` are engines that failed."""
-        found = [
-            (place, backend)
-            for place in route.places
-            if place.engine not in without and (backend := self.backend(place)).can_try(place.adapter)
-        ]
-        return min(found, key=_distance) if len(found) > 1 else found[0] if found else None
+        """Return the best place that may get a request now, or None; `without` are engines that failed."""
+        candidates = []
+        for place in route.places:
+            if place.engine not in without:
+                backend = self.backend(place)
+                if backend.can_try(place.adapter):
+                    candidates.append((place, backend))
+        if len(candidates) == 1:
+            return candidates[0]
+        return min(candidates, key=_distance, default=None)
 
-    def _warn(self, place: Place) -> None:
-        places, slots = place.limits.max_num_seqs, place.limits.slots
-        if min(places, slots) < self.processes:
+    def _warn_of_few_places(self, place: Place) -> None:
+        places = place.limits.max_num_seqs
+        slots = place.limits.slots
+        if min(places, slots) < self._processes:
             logger.warning(
-                "Engine %s may get more than it works on at once: each of %d web processes uses one or more "
+                "Engine %s may get more than it can run at once: each of %d web processes uses one or more "
                 "of its %d places and %d adapter slots. Lower WEB_WORKERS or raise the engine's limits.",
-                place.engine, self.processes, places, slots,
-            )  # fmt: skip
+                place.engine,
+                self._processes,
+                places,
+                slots,
+            )
 
 
-def _distance(at: tuple[Place, Backend]) -> tuple[bool, bool, int, float]:
-    place, backend = at
+def _distance(candidate: tuple[Place, Backend]) -> tuple[bool, bool, int, float]:
+    place, backend = candidate
     load = backend.queue.load
-    return not place.healthy, load >= 1, NEAREST.index(backend.state(place.adapter)), load
+    state = backend.state(place.adapter)
+    return not place.healthy, load >= 1, NEAREST.index(state), load

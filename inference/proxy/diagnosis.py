@@ -1,8 +1,8 @@
 """What a failure at an engine means: the request's own fault, the engine's death, or an engine that is away.
 
-Whoever is at fault feels it, and nobody else: a complete 5xx is the request's own, unless the engine says
-that it is ill. A request that broke off is the engine's; where the engine is down or others broke off with
-it, the request may be what killed it.
+Whoever is at fault feels it, and nobody else. A complete 5xx is the request's own fault, unless the engine
+says that it is ill. A request that broke off is the engine's fault. Where the engine is down, or others broke
+off with it, the request may be what killed it.
 """
 
 from contextlib import suppress
@@ -23,46 +23,48 @@ from inference.proxy import suspects
 from inference.proxy.backends import Backend
 from inference.proxy.health import Health
 from inference.proxy.runtime import Gateway
-from inference.quota.admission import Caller
+from inference.quota.admission import Caller, Grant
 
 
 async def diagnose(
     gateway: Gateway,
-    place: Place,
-    backend: Backend,
     error: DomainError,
     *,
-    caller: Caller,
+    grant: Grant,
     parsed: ParsedRequest,
-    request_id: str,
+    place: Place,
+    backend: Backend,
 ) -> DomainError:
-    """Return the error that a failure is, and note it for those who come after."""
+    """Return the error that a failure is, and note it for the requests that come after."""
+    tenant = grant.caller.names.tenant
     health: Health | None = None
     if isinstance(error, EngineBroke):
-        backend.broke_off()
-    if isinstance(error, EngineBroke | RequestFailed | UnservableInput):  # the engine had it
+        backend.mark_broken_off()
+    engine_had_request = isinstance(error, EngineBroke | RequestFailed | UnservableInput)
+    if engine_had_request:
         health = await gateway.health.check(place.url)
-    failure = _failure(error, health, is_alone=not backend.broke_with_others())
+    failure = _name_failure(error, health, is_alone=not backend.broke_off_others())
     if isinstance(failure, EngineDied):
-        await suspect(gateway, caller, parsed)
-    tenant = caller.names.tenant
-    backend.failed(place.adapter, failure, tenant=tenant, is_down=health == "down")
+        await mark_suspect(gateway, grant.caller, parsed)
+    backend.mark_failed(place.adapter, failure, tenant=tenant, is_down=health == "down")
     telemetry.engine_failure(
-        request=request_id, tenant=tenant, engine=place.engine, reason=type(error).__name__,
+        request=grant.request_id,
+        tenant=tenant,
+        engine=place.engine,
+        reason=type(error).__name__,
         health=health or "unknown",
-    )  # fmt: skip
+    )
     return failure
 
 
-async def suspect(gateway: Gateway, caller: Caller, parsed: ParsedRequest) -> None:
+async def mark_suspect(gateway: Gateway, caller: Caller, parsed: ParsedRequest) -> None:
     """Have nobody send this request again for a while, if Valkey answers."""
     with suppress(GateUnavailable):
-        await suspects.suspect(gateway.valkey, caller, parsed)
+        await suspects.add_suspect(gateway.valkey, caller, parsed)
 
 
-def _failure(error: DomainError, health: Health | None, *, is_alone: bool) -> DomainError:
-    if health == "down":
-        return EngineDied(minutes=suspects.SUSPECT_FOR_S // 60)
-    if isinstance(error, EngineBroke) and not (health == "up" and is_alone):
+def _name_failure(error: DomainError, health: Health | None, *, is_alone: bool) -> DomainError:
+    broke_with_others = isinstance(error, EngineBroke) and not (health == "up" and is_alone)
+    if health == "down" or broke_with_others:
         return EngineDied(minutes=suspects.SUSPECT_FOR_S // 60)
     return RequestFailed() if isinstance(error, EngineSilent) else error

@@ -1,4 +1,4 @@
-"""What an engine says of its health, asked when a request failed there: was it the request or the engine?"""
+"""Checks of an engine's health after a request failed there: was it the request's fault or the engine's?"""
 
 import asyncio
 from typing import Literal
@@ -8,20 +8,20 @@ from inference.proxy import vllm
 from inference.wire.http_client import HttpClient
 
 PATH = "/health"
-WITHIN_S = 2.0
+TIMEOUT_S = 2.0
 
 type Health = Literal["up", "down", "silent"]
 
 
 class HealthChecks:
-    """Checks of engines' health; who asks while a check runs gets its outcome, too."""
+    """Checks of engines' health. All requests that ask while a check runs share its outcome."""
 
     def __init__(self, upstream: HttpClient) -> None:
         self._upstream = upstream
         self._running: dict[str, asyncio.Task[Health]] = {}
 
     async def check(self, url: str) -> Health:
-        """Return `up` when it answers well, `down` when not at all or that it is ill, else `silent`."""
+        """Return `up` when it answers well, `down` when it cannot be reached or says 5xx, else `silent`."""
         running = self._running.get(url)
         if running is None:
             running = self._running[url] = asyncio.create_task(self._check(url))
@@ -30,12 +30,12 @@ class HealthChecks:
 
     async def _check(self, url: str) -> Health:
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 response = await self._upstream.get(url, PATH, vllm.request_headers())
         except EngineUnavailable:
             return "down"
         except TimeoutError:
             return "silent"
         response.close()
-        # vLLM says 503 when its core has died. Whoever has no such path is there all the same.
+        # vLLM says 503 when its core has died. An engine without this path (404) is there all the same.
         return "up" if response.status < 500 else "down"

@@ -1,4 +1,4 @@
-"""What one web process holds for the data plane: connections, scripts, routing, and requests in flight."""
+"""What one web process holds for the data plane: connections, scripts, backends, and requests in flight."""
 
 import asyncio
 import logging
@@ -25,6 +25,7 @@ from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
 from inference.proxy.compilations import Compilations
 from inference.proxy.health import HealthChecks
+from inference.proxy.settings import ProxySettings
 from inference.quota import scripts
 from inference.quota.admission import Caller, Grant
 from inference.quota.ledger_drain import rebuild_counters
@@ -36,48 +37,47 @@ from tenants.public import digest_by_peppers, find_owner, is_well_formed, publis
 
 logger = logging.getLogger(__name__)
 
-OWNERS_MAX = 100_000
-BEGINS_AGAIN_AFTER_S = 0.5  # less than a lease, so that no request in flight loses its hold
-BEAT_S = 2  # so often a request in flight tells Valkey how far it is
-BEAT_TOGETHER = 50
-WATCH_EVERY_S = 3  # a request that waited so long for an engine's first byte looks whether another is better
-CLAIMED_FOR_MS = 60_000  # an idempotency key of a request in flight; a killed gateway blocks it no longer
-GRACE_MS = 2 * BEAT_S * 1000 + 1000  # after a flush: until every live gateway has had its beat
-DEMAND_EVERY_S = 5  # for one version, however many wait for it
-DEMANDS_REMEMBERED = 10_000
+MAX_KEY_OWNERS = 100_000
+HEARTBEAT_BATCH = 50
+LOCK_LEASE_MS = 60_000  # of an idempotency key: a gateway that was killed blocks it no longer
+PLACEMENT_REQUEST_EVERY_S = 5  # for one version, however many requests wait for it
+MAX_PLACEMENT_REQUESTS = 10_000  # that are remembered
 
 
 class Gateway:
     """Connections to Valkey and the engines, which key belongs to whom, and what is in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, proxy_settings: ProxySettings | None = None) -> None:
+        self.settings = proxy_settings or ProxySettings()
         self.valkey = ValkeyClient(settings.VALKEY_URL)
         self.upstream = HttpClient()
         self.admission = self.valkey.script(scripts.ADMISSION)
-        self.claiming = self.valkey.script(scripts.ACQUIRE_LOCK)
+        self.acquire_lock = self.valkey.script(scripts.ACQUIRE_LOCK)
         self.release_lock = self.valkey.script(scripts.RELEASE_LOCK)
         self.meter = Settlement(self.valkey)
-        self.routing = Backends(settings.WEB_WORKERS)
         self.refusals = RefusalLimit(self.valkey)
-        self.bodies = BodyMemory()
+        self.backends = Backends(settings.WEB_WORKERS, self.settings)
+        self.health = HealthChecks(self.upstream)
+        self.bodies = BodyMemory(self.settings.bodies_max_bytes)
+        self.compilations = Compilations(self.settings.compilation_lock_s)
         self.tokens = TokenPool()
         self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
-        self.unanswered: dict[str, Callable[[], Awaitable[None]]] = {}  # by request: how it looks around
-        self.health = HealthChecks(self.upstream)
-        self.loading: Counter[UUID] = Counter()  # by tenant: requests that wait for a style, not admitted yet
-        self.loading_bytes: Counter[UUID] = Counter()  # and the size of their bodies
-        self.claims: set[str] = set()
-        self.compilations = Compilations()
-        # A key never changes its owner, so this needs no expiry; whether it is live is asked every time.
-        self._owners: OrderedDict[str, Caller] = OrderedDict()
-        self._demanded_s: OrderedDict[str, float] = OrderedDict()
+        # By request without a first byte: what rechecks its engine's health.
+        self.unanswered: dict[str, Callable[[], Awaitable[None]]] = {}
+        # By tenant: requests that wait for a style and are not admitted yet, and the bytes of their bodies.
+        self.loading: Counter[UUID] = Counter()
+        self.loading_bytes: Counter[UUID] = Counter()
+        self.held_locks: set[str] = set()  # of idempotency keys
+        # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is live.
+        self._key_owners: OrderedDict[str, Caller] = OrderedDict()
+        self._placement_requested_s: OrderedDict[str, float] = OrderedDict()
         self._warming: dict[tuple[UUID, str], asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self.keep(_restart_forever(self._beat))
-        self.keep(_restart_forever(self._watch))
+        self.keep(self._restart_forever(self._send_heartbeats))
+        self.keep(self._restart_forever(self._recheck_health))
         self.keep(self._await_all_recoveries())
         return self
 
@@ -92,54 +92,61 @@ class Gateway:
     async def caller(self, secret: str, stranger: Callable[[], str] = str) -> Caller:
         """Return whose key a secret is. Raises UnknownKey, without any look-up when the checksum is wrong.
 
-        `stranger` returns the name in Valkey of who asks if it is nobody's. Raises TooManyRefusals for those
-        to whom too much was refused, before PostgreSQL is asked.
+        `stranger` returns the name in Valkey under which refusals of this client count while its key is
+        unknown. Raises TooManyRefusals, before PostgreSQL is asked, where too much was refused under it.
         """
-        known = digest_by_peppers(secret)
-        for digest in known:
-            if caller := self._owners.get(digest):
+        digests = digest_by_peppers(secret)
+        for digest in digests:
+            caller = self._key_owners.get(digest)
+            if caller:
                 return caller
         if is_well_formed(secret):
-            for digest in known:
-                if caller := await self._find(digest, stranger):
+            for digest in digests:
+                caller = await self._find_owner(digest, stranger)
+                if caller:
                     return caller
         raise UnknownKey
 
     async def warm(self, tenant_id: UUID, period: str) -> None:
-        """Write into Valkey all that admission must know of a tenant, once for all who ask meanwhile.
+        """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.
 
-        After a flush this waits a few seconds, until every live gateway has put the holds of its requests in
-        flight back: else what they still may use could be given away again. Raises GateUnavailable.
+        After a flush this waits a few seconds, until every live gateway has restored the holds of its
+        requests in flight. Else what they still may use could be given away again. Raises GateUnavailable.
         """
-        what = (tenant_id, period)
-        warming = self._warming.get(what)
+        subject = (tenant_id, period)
+        warming = self._warming.get(subject)
         if warming is None:
-            warming = self._warming[what] = asyncio.ensure_future(self._warm(tenant_id, period))
-            warming.add_done_callback(lambda _: self._warming.pop(what))
+            warming = self._warming[subject] = asyncio.ensure_future(self._warm(tenant_id, period))
+            warming.add_done_callback(lambda _: self._warming.pop(subject))
         await asyncio.shield(warming)
 
     async def check(self) -> None:
         """Return when Valkey answers: nothing else is needed to serve. Raises GateUnavailable."""
         await self.valkey.execute("PING")
 
-    def demand(self, version_id: str) -> None:
-        """Have a version loaded, soon: asked for once, however many requests wait for it."""
-        now_s, asked_s = time.monotonic(), self._demanded_s
-        if version_id and now_s >= asked_s.get(version_id, 0) + DEMAND_EVERY_S:
-            asked_s[version_id] = now_s
-            asked_s.move_to_end(version_id)
-            if len(asked_s) > DEMANDS_REMEMBERED:
-                asked_s.popitem(last=False)
-            self.keep(self._demand(version_id))
+    def request_placement(self, version_id: str) -> None:
+        """Have a version loaded soon. Many requests that wait for it make one call every few seconds."""
+        requested_s = self._placement_requested_s
+        now_s = time.monotonic()
+        if not version_id or now_s < requested_s.get(version_id, 0) + PLACEMENT_REQUEST_EVERY_S:
+            return
+        requested_s[version_id] = now_s
+        requested_s.move_to_end(version_id)
+        if len(requested_s) > MAX_PLACEMENT_REQUESTS:
+            requested_s.popitem(last=False)
+        self.keep(self._request_placement(version_id))
 
     async def beat(self, request_id: str) -> None:
         """Tell Valkey, if it answers, how far a request in flight is and where it went."""
         with suppress(GateUnavailable):
-            open_one = self.in_flight.get(request_id)
-            if open_one is None or await self.meter.extend(*open_one):
+            hold = self.in_flight.get(request_id)
+            if hold is None:
                 return
-            if request_id in self.in_flight:  # not settled meanwhile: Valkey was flushed
-                await self.meter.restore(*open_one)
+            grant, usage = hold
+            was_extended = await self.meter.extend(grant, usage)
+            # A hold that is gone although nobody settled it meanwhile fell to a flush.
+            if not was_extended and request_id in self.in_flight:
+                await self.meter.restore(grant, usage)
 
     def keep[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Let a coroutine run to its end beside the requests; return its task."""
@@ -148,74 +155,76 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_S)
-            ids = list(self.in_flight)
-            for at in range(0, len(ids), BEAT_TOGETHER):
-                await _all_of([self.beat(one) for one in ids[at : at + BEAT_TOGETHER]])
-            await _all_of([self._hold_claim(name) for name in list(self.claims)])
+            await asyncio.sleep(self.settings.heartbeat_every_s)
+            for request_ids in batched(list(self.in_flight), HEARTBEAT_BATCH):
+                await _run_all([self.beat(request_id) for request_id in request_ids])
+            await _run_all([self._extend_lock(name) for name in list(self.held_locks)])
 
-    async def _watch(self) -> None:
-        """Let those look around who wait since the last time; a timer for each request would cost more."""
+    async def _recheck_health(self) -> None:
+        """Check the engines of requests that wait since the last round; a timer a request would cost more."""
         waited: set[str] = set()
         while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            for ids in batched(waited & self.unanswered.keys(), BEAT_TOGETHER):
-                looks = [self.unanswered[one] for one in ids if one in self.unanswered]
-                await _all_of([look() for look in looks])
+            await asyncio.sleep(self.settings.health_recheck_every_s)
+            for request_ids in batched(waited & self.unanswered.keys(), HEARTBEAT_BATCH):
+                # An earlier batch may have taken some of them.
+                rechecks = [self.unanswered[one] for one in request_ids if one in self.unanswered]
+                await _run_all([recheck() for recheck in rechecks])
             waited = set(self.unanswered)
 
-    async def _demand(self, version_id: str) -> None:
-        with suppress(GateUnavailable):  # who still waits asks again
+    async def _restart_forever(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop for ever: log what breaks it, and start it again."""
+        while True:
+            try:
+                await loop()
+            except Exception:
+                logger.exception("%s broke; it begins again", loop.__name__)
+            await asyncio.sleep(self.settings.loop_restart_s)
+
+    async def _request_placement(self, version_id: str) -> None:
+        with suppress(GateUnavailable):  # a request that still waits asks again
             await _run_in_thread(request_version, version_id)
 
-    async def _hold_claim(self, name: str) -> None:
+    async def _extend_lock(self, name: str) -> None:
         with suppress(GateUnavailable):
-            await self.valkey.execute("PEXPIRE", name, CLAIMED_FOR_MS)
+            await self.valkey.execute("PEXPIRE", name, LOCK_LEASE_MS)
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
         await self._await_recovery(valkey.shard(tenant_id))
         await _run_in_thread(_publish, tenant_id, period)
 
     async def _await_recovery(self, tag: str) -> None:
-        while left_ms := await self.meter.recovery_grace(tag, grace_ms=GRACE_MS):  # noqa: ASYNC110 it is Valkey's clock
+        grace_ms = self.settings.recovery_grace_ms
+        while left_ms := await self.meter.recovery_grace(tag, grace_ms=grace_ms):  # noqa: ASYNC110 it is Valkey's clock
             await asyncio.sleep(left_ms / 1000)
 
     async def _await_all_recoveries(self) -> None:
-        """Begin the grace of a fresh Valkey now, not with the first request."""
+        """Start the grace of a fresh Valkey now, not with the first request."""
         with suppress(GateUnavailable):
-            await asyncio.gather(*map(self._await_recovery, valkey.tags()))
+            await asyncio.gather(*(self._await_recovery(tag) for tag in valkey.tags()))
 
-    async def _find(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
-        written = await self.valkey.execute("GET", valkey.owner_key(digest))
-        if written:
-            tenant, key = written.split(":", 1)
-            owner: tuple[UUID, UUID] | None = (UUID(tenant), UUID(key))
+    async def _find_owner(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
+        """Return whose key has a digest, by Valkey or else by PostgreSQL, and remember it."""
+        owner: tuple[UUID, UUID] | None
+        known = await self.valkey.execute("GET", valkey.owner_key(digest))
+        if known:
+            tenant_id, key_id = known.split(":", 1)
+            owner = (UUID(tenant_id), UUID(key_id))
         else:
             self.refusals.check(stranger())
             owner = await _run_in_thread(find_owner, digest)
         if owner is None:
             return None
-        caller = self._owners[digest] = Caller(*owner)
-        if len(self._owners) > OWNERS_MAX:
-            self._owners.popitem(last=False)
+        caller = self._key_owners[digest] = Caller(*owner)
+        if len(self._key_owners) > MAX_KEY_OWNERS:
+            self._key_owners.popitem(last=False)
         return caller
 
 
-async def _restart_forever(work: Callable[[], Awaitable[None]]) -> None:
-    """Let something run for ever: what breaks it is logged, and it begins again."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            logger.exception("%s broke; it begins again", work.__name__)
-        await asyncio.sleep(BEGINS_AGAIN_AFTER_S)
-
-
-async def _all_of(works: list[Awaitable[None]]) -> None:
+async def _run_all(heartbeats: list[Awaitable[None]]) -> None:
     """Wait for all; one that fails is logged and takes no other with it."""
-    for fault in await asyncio.gather(*works, return_exceptions=True):
+    for fault in await asyncio.gather(*heartbeats, return_exceptions=True):
         if isinstance(fault, Exception):
             logger.error("a request's heartbeat failed", exc_info=fault)
 

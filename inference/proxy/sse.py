@@ -1,8 +1,8 @@
 """What the gateway changes in vLLM's event streams: as few bytes as it can, whole buffers at a time.
 
-Every event carries the running usage, which is kept and taken out; the engine's name of the adapter becomes
-the style's name. Nothing else is parsed: a quote inside generated text is escaped in JSON, so an unescaped
-`,"usage":` or `"model":` can only be the key itself.
+Every event carries the running usage: the gateway keeps it and takes it out. The engine's name of the adapter
+becomes the style's name. The gateway parses nothing else. In JSON a quote inside generated text is escaped,
+so an unescaped `,"usage":` or `"model":` can only be the key itself.
 """
 
 import json
@@ -20,10 +20,15 @@ from inference.proxy.vllm import refusal, system_fingerprint
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error"'
 USAGE = b',"usage":'
-COUNTED = USAGE + b"{"  # it may be null
+USAGE_OBJECT = USAGE + b"{"  # the value may also be null
 FINISH = re.compile(rb'"finish_reason":"(\w+)"')
-# Of vLLM's, and in no answer of OpenAI's. Nothing asks for them, so they are null but for the stop's.
-NULLS = (b',"token_ids":null', b',"prompt_token_ids":null', b',"prompt_text":null', b',"reasoning":null')
+# Fields that only vLLM's answers have. No request asks for them, so all are null but `stop_reason`.
+NULL_FIELDS = (
+    b',"token_ids":null',
+    b',"prompt_token_ids":null',
+    b',"prompt_text":null',
+    b',"reasoning":null',
+)
 STOP_REASON = re.compile(rb',"stop_reason":(?:null|\d+(?=[,}])|"(?:[^"\\]|\\.)*")')
 FINGERPRINT = re.compile(rb'"system_fingerprint":"[^"]*"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
@@ -33,13 +38,15 @@ class EventStream:
     """Turns the engine's bytes into the client's, and keeps the count in `usage`."""
 
     def __init__(self, parsed: ParsedRequest, route: Route, place: Place, usage: Usage) -> None:
-        self._asked, self._route, self._place, self._usage = parsed, route, place, usage
-        self._internal, self._public = (
-            b'"model":' + json.dumps(name, ensure_ascii=False).encode() for name in (place.model, route.name)
-        )
+        self._parsed = parsed
+        self._route = route
+        self._place = place
+        self._usage = usage
+        self._internal_model = _model_field(place.model)
+        self._public_model = _model_field(route.name)
         self._fingerprint = f'"system_fingerprint":"{system_fingerprint(route)}"'.encode()
-        self._rest = b""
-        self._by_choice: dict[int, Any] = {}
+        self._rest = b""  # of an event that is not complete yet
+        self._counts_by_choice: dict[int, Any] = {}
         self._is_done = False
 
     def feed(self, data: bytes) -> bytes:
@@ -51,30 +58,34 @@ class EventStream:
             return b""
         self._rest = data[end:]
         events = data[:end]
-        if (at := events.find(ERROR)) >= 0:
-            self._count(events[:at])
-            raise self._failure(events[at + len(b"data: ") : events.index(b"\n\n", at)])
+        error_at = events.find(ERROR)
+        if error_at >= 0:
+            self._count(events[:error_at])
+            error_event = events[error_at + len(b"data: ") : events.index(b"\n\n", error_at)]
+            raise self._failure(error_event)
         if events.endswith(DONE):
-            self._is_done, events = True, events[: -len(DONE)]
+            self._is_done = True
+            events = events[: -len(DONE)]
         self._count(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
-        if self._asked.is_translated:
-            return events.replace(self._internal, self._public)
-        before, *rest = events.split(USAGE)
-        passed = b"".join([before, *map(_without_report, rest)])
-        return self._in_openais_form(passed).replace(self._internal, self._public)
+        if self._parsed.is_translated:
+            return events.replace(self._internal_model, self._public_model)
+        # Splitting takes 0.2 µs an event, a pattern 10.6 µs.
+        before, *others = events.split(USAGE)
+        without_usage = b"".join([before, *map(_without_usage, others)])
+        return self._in_openais_form(without_usage).replace(self._internal_model, self._public_model)
 
     def end(self) -> bytes:
-        """Return the last event. Raises EngineBroke when the engine did not say that it was done."""
+        """Return the last event. Raises EngineBroke when the engine stopped without it."""
         if not self._is_done:
             raise EngineBroke
         return DONE
 
     def _in_openais_form(self, events: bytes) -> bytes:
         """Return the events without the fields that only vLLM's form has."""
-        for null in NULLS:
-            events = events.replace(null, b"")
+        for null_field in NULL_FIELDS:
+            events = events.replace(null_field, b"")
         if b'"stop_reason":' in events:
             events = STOP_REASON.sub(b"", events)
         if b'"system_fingerprint":' in events:
@@ -82,65 +93,82 @@ class EventStream:
         return events
 
     def _failure(self, event: bytes) -> DomainError:
-        """Return what an error event means: vLLM refuses some fields only when the stream has begun."""
+        """Return what an error event means. vLLM refuses some fields only after the stream has begun."""
         try:
             status = int(orjson.loads(event)["error"]["code"])
         except (ValueError, KeyError, TypeError):
             status = 500
-        return refusal(status, event, self._asked, self._route, self._place)
+        return refusal(status, event, self._parsed, self._route, self._place)
 
     def _count(self, events: bytes) -> None:
         if b'"finish_reason":"' in events:
             self._usage.finish_reason = FINISH.findall(events)[-1].decode()
-        if self._asked.choices > 1:
+        if self._parsed.choices > 1:
             self._count_choices(events)
-        elif (at := events.rfind(COUNTED)) >= 0:
-            self._usage.take(_report(events[at + len(USAGE) :]))
+            return
+        usage_at = events.rfind(USAGE_OBJECT)
+        if usage_at >= 0:
+            self._usage.take(_read_usage(events[usage_at + len(USAGE) :]))
 
     def _count_choices(self, events: bytes) -> None:
         """Sum what each choice reports: with several, the running usage of an event is that of its choice."""
         for event in events.split(b"\n\n"):
-            if (at := event.rfind(COUNTED)) < 0:
+            usage_at = event.rfind(USAGE_OBJECT)
+            if usage_at < 0:
                 continue
-            counts = _report(event[at + len(USAGE) :])
+            counts = _read_usage(event[usage_at + len(USAGE) :])
             choice = INDEX.search(event)
             if not choice:  # the last event has the totals
-                return self._usage.take(counts)
-            self._by_choice[int(choice[1])] = counts
-            prompts = {index // self._asked.choices_per_prompt: c for index, c in self._by_choice.items()}
-            self._usage.take({
-                "prompt_tokens": sum(c.get("prompt_tokens", 0) for c in prompts.values()),
-                "completion_tokens": sum(c.get("completion_tokens", 0) for c in self._by_choice.values()),
-            })  # fmt: skip
+                self._usage.take(counts)
+                return
+            self._counts_by_choice[int(choice[1])] = counts
+            self._usage.take(self._sum_choices())
+
+    def _sum_choices(self) -> dict[str, int]:
+        """Return the sums of all choices; those of one prompt each report the same prompt."""
+        prompt_tokens_by_prompt: dict[int, int] = {}
+        completion_tokens = 0
+        for index, counts in self._counts_by_choice.items():
+            prompt = index // self._parsed.choices_per_prompt
+            prompt_tokens_by_prompt[prompt] = counts.get("prompt_tokens", 0)
+            completion_tokens += counts.get("completion_tokens", 0)
+        return {
+            "prompt_tokens": sum(prompt_tokens_by_prompt.values()),
+            "completion_tokens": completion_tokens,
+        }
 
     def _without_totals(self, events: bytes) -> bytes:
         """Return the events without the last, which carries only usage, unless the client asked for it."""
         kept, _, last = events[:-2].rpartition(b"\n\n")
         kept = kept + b"\n\n" if kept else b""
-        if not self._asked.include_usage:
+        if not self._parsed.include_usage:
             return kept
-        public = last.replace(self._internal, self._public)
-        # A blank hides it from what takes usage out of all other events.
+        public = last.replace(self._internal_model, self._public_model)
+        # The blank hides this usage from `feed`, which takes it out of all other events.
         return kept + public.replace(b',"usage":', b', "usage":') + b"\n\n"
 
 
-def _without_report(after: bytes) -> bytes:
+def _model_field(name: str) -> bytes:
+    return b'"model":' + json.dumps(name, ensure_ascii=False).encode()
+
+
+def _without_usage(after: bytes) -> bytes:
     """Return what follows a usage object, or all of it where the word was a token among probabilities."""
-    is_report = after.startswith((b"{", b"null"))
-    return after[_end(after) :] if is_report else USAGE + after
+    is_usage = after.startswith((b"{", b"null"))
+    return after[_usage_end(after) :] if is_usage else USAGE + after
 
 
-def _report(after: bytes) -> dict[str, Any]:
-    """Return the counts that stand at the beginning of some bytes."""
-    counts: dict[str, Any] = orjson.loads(after[: _end(after)])
+def _read_usage(after: bytes) -> dict[str, Any]:
+    """Return the counts at the beginning of some bytes."""
+    counts: dict[str, Any] = orjson.loads(after[: _usage_end(after)])
     return counts
 
 
-def _end(report: bytes) -> int:
-    """Return where a usage object ends: null, or flat, or with details inside."""
-    if report.startswith(b"null"):
+def _usage_end(usage: bytes) -> int:
+    """Return where a usage object ends: null, flat, or with details inside."""
+    if usage.startswith(b"null"):
         return 4
-    end = report.index(b"}") + 1
-    while report.count(b"{", 0, end) > report.count(b"}", 0, end):
-        end = report.index(b"}", end) + 1
+    end = usage.index(b"}") + 1
+    while usage.count(b"{", 0, end) > usage.count(b"}", 0, end):
+        end = usage.index(b"}", end) + 1
     return end

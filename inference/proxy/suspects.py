@@ -1,8 +1,8 @@
-"""Requests that an engine had when it died. Any may be the cause, so for some minutes none is let in again.
+"""Requests that an engine had when it died. Any of them may be the cause, so none is sent again for minutes.
 
-All that were in flight are suspects, the innocent among them, too: which one it was can't be known. So the
-time is short, and only the very same request of the same workspace is refused. Valkey keeps the fingerprints,
-where every gateway meets them: admission asks for one in its own script.
+All requests in flight are suspects, the innocent ones too: nobody can know which one it was. So the time is
+short, and only the very same request of the same workspace is refused. Valkey keeps the fingerprints, where
+every gateway meets them: the admission script looks one up.
 """
 
 from hashlib import blake2b
@@ -16,13 +16,13 @@ from inference.wire.valkey_client import ValkeyClient
 SUSPECT_FOR_S = 300
 
 
-def fingerprint(parsed: ParsedRequest) -> str:
+def fingerprint_of(parsed: ParsedRequest) -> str:
     """Return what is the same each time when a request is sent again: all of it that reaches an engine."""
-    what = orjson.dumps((parsed.kind, parsed.model, parsed.fields))
-    return blake2b(what, digest_size=16).hexdigest()
+    serialized = orjson.dumps((parsed.kind, parsed.model, parsed.fields))
+    return blake2b(serialized, digest_size=16).hexdigest()
 
 
-async def suspect(valkey: ValkeyClient, caller: Caller, parsed: ParsedRequest) -> None:
+async def add_suspect(valkey: ValkeyClient, caller: Caller, parsed: ParsedRequest) -> None:
     """Have a request refused for a while. Raises GateUnavailable."""
-    key = caller.names.suspect + fingerprint(parsed)
+    key = caller.names.suspect + fingerprint_of(parsed)
     await valkey.execute("SET", key, "1", "EX", SUSPECT_FOR_S)

@@ -1,4 +1,4 @@
-"""The data client: writes checked requests for vLLM, and reads its refusals and whole answers."""
+"""The client of vLLM: writes checked requests, and reads its refusals and whole answers."""
 
 import hashlib
 import hmac
@@ -31,24 +31,30 @@ from inference.quota.admission import Grant
 from inference.wire.http_client import HttpClient, Response
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
-RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own words
-# What vLLM answers with 500 although it speaks of the request: xgrammar's and the JSON parser's words.
+RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own message
+# vLLM answers some invalid requests with 500. These are words of xgrammar and of the JSON parser.
 BAD_INPUT = re.compile(rb"schema|grammar|regex|recursi|json|nested|tool", re.IGNORECASE)
-# Of an engine's core that has died, and of a replica to which Ray's proxy, which is well, gave the request.
-# Whoever makes the engine say this of a request of theirs gets that one refused, and nobody else feels it.
-DEATH = re.compile(rb"EngineDeadError|EngineCore encountered|ActorDiedError|actor died|actor is dead")
-# Of a wrong key, an adapter that it does not know, a proxy that lost it, and where it takes nothing.
-OF_THE_ENGINE: dict[int, type[EngineUnavailable]] = {
-    401: EngineRefuses, 403: EngineRefuses, 404: AdapterAbsent, 429: EngineRefuses,
-    502: EngineBroke, 503: EngineRefuses, 504: EngineBroke,
-}  # fmt: skip
-# vLLM adds fields of its own (token ids, KV transfer, routed experts, …) that are nobody's business.
+# What is said of an engine's core that has died, or of a dead replica by Ray's proxy, which is well. A client
+# that makes the engine say this gets its own request refused, and nobody else feels it.
+ENGINE_DEATH = re.compile(rb"EngineDeadError|EngineCore encountered|ActorDiedError|actor died|actor is dead")
+# Statuses that speak of the engine, not of the request: a wrong key of ours (401, 403), an unknown adapter
+# (404), an engine that takes nothing (429, 503), a proxy that lost the engine (502, 504).
+ENGINE_STATUSES: dict[int, type[EngineUnavailable]] = {
+    401: EngineRefuses,
+    403: EngineRefuses,
+    404: AdapterAbsent,
+    429: EngineRefuses,
+    502: EngineBroke,
+    503: EngineRefuses,
+    504: EngineBroke,
+}
+# vLLM adds fields of its own (token ids, KV transfer, routed experts, …) that no client should see.
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 CHOICE_FIELDS = ("index", "message", "text", "logprobs", "finish_reason")
 MESSAGE_FIELDS = ("role", "content", "refusal", "annotations", "audio", "function_call", "tool_calls")
-MAX_REPEATED_CHARACTERS = 200  # of what a client sent, in an error
-# Names of classes, files and settings: they speak of the engine's inside.
-INSIDE = re.compile(
+MAX_MESSAGE_CHARACTERS = 200  # vLLM repeats what the client sent
+# Names of classes, files and settings of the engine.
+INTERNAL_NAMES = re.compile(
     r"[/{}\\]|\b[A-Z]\w*[a-z]\w*[A-Z]\w*|__|--\w|(?i:vllm|xgrammar|pydantic|guidance|outlines)"
 )
 
@@ -56,20 +62,23 @@ INSIDE = re.compile(
 async def send_request(
     upstream: HttpClient, parsed: ParsedRequest, grant: Grant, place: Place, *, rank: int
 ) -> Response:
-    """Return vLLM's answer once it has begun. Of prompts that wait it reads that of lowest rank first.
+    """Return vLLM's answer once it has begun. vLLM reads the waiting prompt of the lowest rank first.
 
-    Raises BadRequest with vLLM's reason, RequestFailed when it answered that it failed at this request, or
-    EngineUnavailable: EngineBroke when it broke off with this request in its hands, AdapterAbsent when it
-    does not know the adapter (any more).
+    Raises BadRequest with vLLM's reason, RequestFailed when vLLM says that it failed at this request, or
+    EngineUnavailable: EngineBroke when vLLM broke off while it had this request, AdapterAbsent when vLLM does
+    not know the adapter (any more).
     """
     body = parsed.fields | {
-        "model": place.model, "max_tokens": grant.output_tokens, "stream": parsed.stream,
-        "cache_salt": _salt(grant.caller.tenant_id), "priority": rank,
-    }  # fmt: skip
-    if "min_tokens" in body:  # the plan may have cut the answer below it
+        "model": place.model,
+        "max_tokens": grant.output_tokens,
+        "stream": parsed.stream,
+        "cache_salt": _cache_salt(grant.caller.tenant_id),
+        "priority": rank,
+    }
+    if "min_tokens" in body:  # the plan's limit may be lower
         body["min_tokens"] = min(body["min_tokens"], grant.output_tokens)
     if parsed.stream:
-        # Every chunk carries the running usage, so that a hang-up is billed what was made.
+        # Every chunk carries the running usage, so that a client that hangs up pays for what was generated.
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
     headers = f"{request_headers()}x-request-id: {grant.request_id}\r\n"
     response = await upstream.post(place.url, PATHS[parsed.kind], headers, orjson.dumps(body))
@@ -88,7 +97,7 @@ def request_headers() -> str:
 
 
 @lru_cache(maxsize=65536)
-def _salt(tenant_id: UUID) -> str:
+def _cache_salt(tenant_id: UUID) -> str:
     """Return the tenant's secret prefix-cache salt: nobody can time another tenant's cached prompts."""
     return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]
 
@@ -96,15 +105,21 @@ def _salt(tenant_id: UUID) -> str:
 def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route, place: Place) -> DomainError:
     """Return our error for vLLM's: its own may carry disk paths and internal names.
 
-    A complete 5xx is a fault of the request that got it, else one request could speak for the whole engine;
-    but 503, and what a proxy before the engine says, are of the engine.
+    A complete 5xx counts as the fault of its request, else one request could speak for the whole engine. Only
+    503, and what a proxy in front of the engine says, counts as the engine's fault.
     """
-    if status >= 500 and DEATH.search(body):
+    if status >= 500 and ENGINE_DEATH.search(body):
         return EngineDied(minutes=SUSPECT_FOR_S // 60)
-    if status >= 500 and status not in OF_THE_ENGINE:
+    if status in ENGINE_STATUSES:
+        return ENGINE_STATUSES[status](retry_s=2)
+    if status >= 500:
         return UnservableInput() if BAD_INPUT.search(body) else RequestFailed()
-    if status < 400 or status in OF_THE_ENGINE:
-        return OF_THE_ENGINE.get(status, EngineRefuses)(retry_s=2)
+    if status < 400:
+        return EngineRefuses(retry_s=2)
+    return _bad_request(body, parsed, route, place)
+
+
+def _bad_request(body: bytes, parsed: ParsedRequest, route: Route, place: Place) -> DomainError:
     try:
         error = json.loads(body)["error"]
         message = RAY_FRAME.sub(r"\g<own>", str(error["message"]))
@@ -113,54 +128,59 @@ def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route, place
         return BadRequest("The model server refused the request.")
     if "maximum context length" in message or "max_model_len" in message:
         return ContextTooLong(max_model_len=route.max_model_len, param=parsed.prompt_field)
-    return BadRequest(_public_words(message.replace(place.model, parsed.model), param), param=param)
+    public_message = _public_message(message.replace(place.model, parsed.model), param)
+    return BadRequest(public_message, param=param)
 
 
-def _public_words(message: str, param: str | None) -> str:
-    """Return vLLM's reason where it is one that a client can read, else only what it is about."""
-    clean = " ".join(message.split())
-    if len(clean) > MAX_REPEATED_CHARACTERS or INSIDE.search(clean):
-        return f"`{param}` is not valid." if param else "The model server refused the request."
-    return clean
+def _public_message(message: str, param: str | None) -> str:
+    """Return vLLM's reason where a client can read it, else only which field it is about."""
+    one_line = " ".join(message.split())
+    if len(one_line) <= MAX_MESSAGE_CHARACTERS and not INTERNAL_NAMES.search(one_line):
+        return one_line
+    return f"`{param}` is not valid." if param else "The model server refused the request."
 
 
 def system_fingerprint(route: Route) -> str:
-    """Return what an answer says of the weights that wrote it: the same weights have the same."""
+    """Return the `system_fingerprint` of a route: the same weights have the same one."""
     return _system_fingerprint(route.base_model, route.sha256)
 
 
 @lru_cache(maxsize=4096)
 def _system_fingerprint(base_model: str, sha256: str) -> str:
-    return f"fp_{hashlib.sha256(f'{base_model} {sha256}'.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256(f"{base_model} {sha256}".encode()).hexdigest()
+    return f"fp_{digest[:12]}"
 
 
-class WholeAnswer:
-    """Turns the engine's JSON into the client's, at its end, and keeps the count in `usage`."""
+class UnaryAnswer:
+    """Turns the engine's JSON into the client's once all of it is there, and keeps the count in `usage`."""
 
     def __init__(self, parsed: ParsedRequest, route: Route, usage: Usage) -> None:
-        self._asked, self._route, self._usage = parsed, route, usage
+        self._parsed = parsed
+        self._route = route
+        self._usage = usage
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> bytes:
-        """Keep these bytes; nothing goes to the client before all are there."""
+        """Keep these bytes. Nothing goes to the client before all are there."""
         self._parts.append(data)
         return b""
 
     def end(self) -> bytes:
-        """Return the answer. Raises RequestFailed when it is none: it was complete."""
+        """Return the answer. Raises RequestFailed when the body, which was complete, is no answer."""
         try:
             answer = orjson.loads(b"".join(self._parts))
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
         self._usage.take(answer.get("usage") or {})
-        answer["model"], answer["system_fingerprint"] = self._route.name, system_fingerprint(self._route)
-        if not self._asked.is_translated:
-            answer["choices"] = [_in_openais_form(choice) for choice in answer["choices"]]
+        answer["model"] = self._route.name
+        answer["system_fingerprint"] = system_fingerprint(self._route)
+        if not self._parsed.is_translated:
+            answer["choices"] = [_public_choice(choice) for choice in answer["choices"]]
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 
-def _in_openais_form(choice: dict[str, Any]) -> dict[str, Any]:
+def _public_choice(choice: dict[str, Any]) -> dict[str, Any]:
     public = {name: choice[name] for name in CHOICE_FIELDS if name in choice}
     if message := choice.get("message"):
         public["message"] = {name: message[name] for name in MESSAGE_FIELDS if name in message}

@@ -1,5 +1,6 @@
-"""Admission: one script call that checks every limit and takes every hold, or changes nothing."""
+"""Admission: one script call that checks every limit and takes the hold, or changes nothing."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ LEASE_MS = 30_000
 class ValkeyKeys(NamedTuple):
     """The keys in Valkey that a request of one caller touches.
 
-    `account`, `hold` and `suspect` lack their end.
+    `account`, `hold` and `suspect` are prefixes: a period, a request id or a fingerprint follows.
     """
 
     tenant: str
@@ -39,22 +40,31 @@ class ValkeyKeys(NamedTuple):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a tenant's key."""
+    """The tenant and the API key of a request."""
 
     tenant_id: UUID
     key_id: UUID
 
     @cached_property
     def names(self) -> ValkeyKeys:
-        """The names of its keys in Valkey, made once."""
-        tenant, key, tag = str(self.tenant_id), str(self.key_id), valkey.shard(self.tenant_id)
+        """The caller's keys in Valkey, made once."""
+        tenant = str(self.tenant_id)
+        key = str(self.key_id)
+        tag = valkey.shard(self.tenant_id)
         return ValkeyKeys(
-            tenant, key, valkey.limits_key(tenant), valkey.key_key(tenant, key), valkey.styles_key(tenant),
-            valkey.account_key(tenant, ""), valkey.bucket_key(tenant),
-            valkey.hold_key(tenant, ""), valkey.leases_key(tag), valkey.stream_of(tag),
-            valkey.suspect_key(tenant, ""),
-            valkey.refusals_key(tenant, key),
-        )  # fmt: skip
+            tenant=tenant,
+            key=key,
+            limits=valkey.limits_key(tenant),
+            api_key=valkey.key_key(tenant, key),
+            styles=valkey.styles_key(tenant),
+            account=valkey.account_key(tenant, ""),
+            bucket=valkey.bucket_key(tenant),
+            hold=valkey.hold_key(tenant, ""),
+            leases=valkey.leases_key(tag),
+            stream=valkey.stream_of(tag),
+            suspect=valkey.suspect_key(tenant, ""),
+            refusals=valkey.refusals_key(tenant, key),
+        )
 
 
 class Prices(NamedTuple):
@@ -66,7 +76,7 @@ class Prices(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """What the tighter of the workspace's and the key's minute limits leaves."""
+    """What is left of a minute's limits, the tighter of the workspace's and the key's."""
 
     requests_limit: int
     requests_left: int
@@ -78,10 +88,10 @@ class Rates(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Grant:
-    """An admitted request: its route, its hold, and the prices that count for it; and where it went.
+    """An admitted request: its route, its hold, the prices that count for it, and where it went.
 
-    `field` is the name whose route it has: the model name, or that of its canary. `engine` and `state`, how
-    near its adapter was, are of the place that was asked last; "" before.
+    `field` is the name whose route it has: the model name, or that of its canary. `engine`, "" at first, and
+    `state`, how near the adapter was, are those of the last place.
     """
 
     request_id: str
@@ -103,16 +113,16 @@ class Grant:
 
 
 class CacheMiss(Exception):
-    """Valkey does not know this tenant (any more): publish it, then ask again."""
+    """Valkey does not know this tenant (any more). The caller publishes the tenant and tries again."""
 
 
 class PromptEstimateTooHigh(Exception):
-    """The prompt's byte bound is too crude for an answer: count its tokens, then ask again."""
+    """The byte bound of the prompt does not decide. The caller counts the tokens and tries again."""
 
 
 @dataclass(frozen=True)
 class AdapterNotLoaded(Exception):
-    """The style is on no engine now: have it loaded, then ask again. `field` is the name that leads to it."""
+    """No engine has the style. The caller has it loaded and tries again. `field` is the name of its route."""
 
     field: str
     route: Route
@@ -120,7 +130,7 @@ class AdapterNotLoaded(Exception):
 
 @dataclass(frozen=True)
 class PeriodRollover(Exception):
-    """By Valkey's clock it is another month; ask again with that one."""
+    """By Valkey's clock it is another month. The caller tries again with that one."""
 
     now_ms: int
 
@@ -131,52 +141,83 @@ async def admit(
     *,
     request_id: str,
     model: str,
-    prompt: int,
-    least: int | None = None,
-    exact: bool = False,
-    output: int,
-    choices: int,
+    prompt_tokens: int,
+    min_prompt_tokens: int | None = None,
+    is_exact: bool = False,
+    output_tokens: int,
+    sequences: int,
     user: str = "",
     period: str = "",
     fingerprint: str = "",
 ) -> Grant:
-    """Return a grant; `prompt` is an upper bound of the prompt's tokens, `least` a lower one (None: as many).
+    """Return a grant.
 
-    Where a canary runs, it has its share of the users, each always the same version; of the requests where
-    they name no user.
+    `prompt_tokens` is an upper bound of the prompt, `min_prompt_tokens` a lower one (None: the same).
+    `output_tokens` is what the client asks for, 0 for the default. Where a canary runs, it gets its share of
+    the users, each always the same version, or of the requests where they name no user.
 
-    Raises Cold, Loading, Crude, OtherMonth, ContextTooLong when not even `least` fits, or the error that says
-    which limit is reached, what is left and when it resets.
+    Raises CacheMiss, AdapterNotLoaded, PromptEstimateTooHigh, PeriodRollover, ContextTooLong when not even
+    the lower bound fits, or the error that says which limit is reached, what is left and when it resets.
     """
     period = period or months.current()
+    if min_prompt_tokens is None:
+        min_prompt_tokens = prompt_tokens
     names = caller.names
     keys = (
-        names.limits, names.api_key, names.styles, names.account + period, names.bucket,
-        names.hold + request_id, names.leases, names.suspect + fingerprint,
-    )  # fmt: skip
-    answer = await script(
-        keys,
-        (request_id, names.tenant, names.key, model, prompt, output, choices, period,
-         *_milliseconds(period), LEASE_MS, int(exact), canary_bucket(model, user or request_id),
-         prompt if least is None else least),
-    )  # fmt: skip
+        names.limits,
+        names.api_key,
+        names.styles,
+        names.account + period,
+        names.bucket,
+        names.hold + request_id,
+        names.leases,
+        names.suspect + fingerprint,
+    )
+    args = (
+        request_id,
+        names.tenant,
+        names.key,
+        model,
+        prompt_tokens,
+        output_tokens,
+        sequences,
+        period,
+        *_period_bounds_ms(period),
+        LEASE_MS,
+        int(is_exact),
+        canary_bucket(model, user or request_id),
+        min_prompt_tokens,
+    )
+    answer = await script(keys, args)
     if answer[0] != "admitted":
-        raise _refusal(answer, model=model, period=period, sequences=choices)
-    _, field, route, granted, tokens, nanousd, now, prices, weight, *rates = answer
+        raise _refusal(answer, model=model, period=period, sequences=sequences)
+    _, field, route_json, granted_tokens, hold_tokens, hold_nanousd, now_ms, prices, weight, *rates = answer
     return Grant(
-        request_id, caller, period, now, field, read_route(route), route, granted, tokens, nanousd,
-        read_prices(prices), weight, Rates._make(rates), choices,
-    )  # fmt: skip
+        request_id=request_id,
+        caller=caller,
+        period=period,
+        admitted_ms=now_ms,
+        field=field,
+        route=read_route(route_json),
+        route_json=route_json,
+        output_tokens=granted_tokens,
+        hold_tokens=hold_tokens,
+        hold_nanousd=hold_nanousd,
+        prices=read_prices(prices),
+        weight=weight,
+        rates=Rates._make(rates),
+        sequences=sequences,
+    )
 
 
 def canary_bucket(model: str, user: str) -> int:
-    """Return which hundredth of a style's users one is in, 0 … 99; the same by the style's short name."""
+    """Return a user's bucket of a style, 0 … 99. A style's short and long names give the same one."""
     style = model.rpartition("/")[2]
     return crc32(f"{style} {user}".encode()) % 100
 
 
 @lru_cache(maxsize=16)
-def _milliseconds(period: str) -> tuple[int, int]:
+def _period_bounds_ms(period: str) -> tuple[int, int]:
     begins, ends = months.bounds(period)
     return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
 
@@ -196,20 +237,34 @@ DENIED = {"suspended": errors.Suspended, "revoked": errors.RevokedKey, "expired"
 
 
 def _refusal(answer: list[Any], *, model: str, period: str, sequences: int) -> Exception:
-    verdict, *facts = answer
-    refusals: dict[str, Callable[[], Exception]] = {
-        "cold": CacheMiss,
-        "crude": PromptEstimateTooHigh,
-        "other_month": lambda: PeriodRollover(facts[0]),
-        "denied": lambda: DENIED[facts[0]](),  # noqa: PLW0108 only then is there such a fact
-        "unknown_model": lambda: errors.UnknownModel(model=model, param="model"),
-        "too_long": lambda: errors.ContextTooLong(max_model_len=facts[0]),
-        "loading": lambda: AdapterNotLoaded(facts[0], read_route(facts[1])),
-        "suspect": lambda: errors.SuspectRequest(wait_s=max(1, -(-facts[0] // 1000))),
-        "sequences": lambda: errors.TooManySequences(sequences=sequences, allowed=facts[0], param="n"),
-        "limited": lambda: _limit_reached(answer, period, sequences),
-    }
-    return refusals[verdict]()
+    """Return the error that a verdict of the script means."""
+    match answer:
+        case ["cold"]:
+            return CacheMiss()
+        case ["crude"]:
+            return PromptEstimateTooHigh()
+        case ["other_month", now_ms]:
+            return PeriodRollover(now_ms)
+        case ["loading", field, route_json]:
+            return AdapterNotLoaded(field, read_route(route_json))
+        case _:
+            return _client_error(answer, model=model, period=period, sequences=sequences)
+
+
+def _client_error(answer: list[Any], *, model: str, period: str, sequences: int) -> errors.DomainError:
+    match answer:
+        case ["denied", reason]:
+            return DENIED[reason]()
+        case ["unknown_model"]:
+            return errors.UnknownModel(model=model, param="model")
+        case ["too_long", max_model_len]:
+            return errors.ContextTooLong(max_model_len=max_model_len)
+        case ["suspect", left_ms]:
+            return errors.SuspectRequest(wait_s=_seconds_up(left_ms))
+        case ["sequences", allowed]:
+            return errors.TooManySequences(sequences=sequences, allowed=allowed, param="n")
+        case _:
+            return _limit_reached(answer, period, sequences)
 
 
 LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
@@ -228,10 +283,23 @@ LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
 def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Limited:
     _, name, scope, retry_ms, allowed, left, tokens, nanousd, *rates = answer
     error, limit, kind = LIMITS[name]
-    shown = usd if name.startswith("nanousd") else "{:,}".format
-    needed = nanousd if name.startswith("nanousd") else tokens
+    is_money = name.startswith("nanousd")
+    show: Callable[[int], str] = usd if is_money else "{:,}".format
+    _, period_ends = months.bounds(period)
     return error(
-        scope=scope, limit=limit, type=kind, allowed=shown(allowed), left=shown(left), needed=shown(needed),
-        sequences=sequences, retry_s=max(1, -(-retry_ms // 1000)), rates=Rates._make(rates),
-        resets_on=f"{months.bounds(period)[1]:%Y-%m-%d} (UTC)",
-    )  # fmt: skip
+        scope=scope,
+        limit=limit,
+        type=kind,
+        allowed=show(allowed),
+        left=show(left),
+        needed=show(nanousd if is_money else tokens),
+        sequences=sequences,
+        retry_s=_seconds_up(retry_ms),
+        rates=Rates._make(rates),
+        resets_on=f"{period_ends:%Y-%m-%d} (UTC)",
+    )
+
+
+def _seconds_up(milliseconds: int) -> int:
+    """Return whole seconds, rounded up, 1 at least."""
+    return max(1, math.ceil(milliseconds / 1000))

@@ -1,4 +1,4 @@
-"""How usage reaches the ledger: one drain moves events from Valkey to PostgreSQL, once each."""
+"""The drain that moves usage events from Valkey into the ledger in PostgreSQL, once each."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -24,70 +25,88 @@ type Store = Any
 logger = logging.getLogger(__name__)
 
 GROUP = "ledger"
-BATCH = 500
-TAKEN_OVER_AFTER_MS = 60_000
+BATCH_SIZE = 500
+TAKE_OVER_AFTER_MS = 60_000
 DEAD_AFTER_MS = 3_600_000  # a drain that lives asks every few seconds
-REBUILDS = 50  # each as long as a few reads take; none is needed twice but while requests end
+MAX_REBUILDS = 50  # each takes a few reads; only requests that end meanwhile make a second one necessary
 
 
-def drain_usage(client: Store, consumer: str) -> int:
+def drain_usage(client: Store, consumer: str, *, take_over_after_ms: int = TAKE_OVER_AFTER_MS) -> int:
     """Move usage events from Valkey into the ledger; return how many were new. Safe from many processes.
 
-    An event leaves its stream only after PostgreSQL has it; one that was taken by a process that died is
-    taken over after a minute. PostgreSQL refuses a second event of the same request.
+    An event leaves its stream only after PostgreSQL has it. An event that a dead process had read is taken
+    over after a minute. PostgreSQL refuses a second event of the same request.
     """
-    new = 0
+    recorded = 0
     for tag in valkey.tags():
         stream = valkey.stream_of(tag)
-        while batch := _next_batch(client, stream, consumer):
-            new += _record(_readable(client, tag, batch), partial(_set_apart, client, tag))
+        while batch := _read_batch(client, stream, consumer, take_over_after_ms):
+            events = _parse_batch(client, tag, batch)
+            recorded += _record(events, partial(_set_event_apart, client, tag))
             ids = [entry_id for entry_id, _ in batch]
             client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
-    return new
+    return recorded
 
 
-def prune_consumers(client: Store) -> int:
+def prune_consumers(client: Store, *, dead_after_ms: int = DEAD_AFTER_MS) -> int:
     """Take drains that ended long ago out of the streams' groups; return how many.
 
-    What they had taken was taken over first: one that still has something stays.
+    A drain that still has events stays until another one has taken them over.
     """
     script = client.register_script(PRUNE_CONSUMERS)
-    return sum(script([valkey.stream_of(tag)], [GROUP, DEAD_AFTER_MS]) for tag in valkey.tags())
+    return sum(script([valkey.stream_of(tag)], [GROUP, dead_after_ms]) for tag in valkey.tags())
 
 
 def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger and the events that are still on their way to it.
 
-    Raises TimeoutError when the tenant's requests in flight end one after the other all the while.
+    Raises TimeoutError when requests of the tenant keep ending while this adds them up.
     """
     script = client.register_script(REBUILD_COUNTERS)
-    names = [valkey.account_key(tenant_id, period), valkey.stream_of(valkey.shard(tenant_id))]
-    for _ in range(REBUILDS):
-        last, known = _known(client, tenant_id, period)
-        if script(names, [str(tenant_id), period, last, *known]):
+    keys = [valkey.account_key(tenant_id, period), valkey.stream_of(valkey.shard(tenant_id))]
+    for _ in range(MAX_REBUILDS):
+        last_id = _record_pending(client, tenant_id)
+        counters = _sum_ledger(tenant_id, period)
+        words = chain.from_iterable(counters.items())
+        if script(keys, [str(tenant_id), period, last_id, *words]):
             return
     raise TimeoutError(f"the counters of {tenant_id} changed while they were added up")
 
 
-def _known(client: Store, tenant_id: UUID, period: str) -> tuple[str, list[str | int]]:
-    """Return the stream's last id, and a period's counters (field, value …) with all events up to it."""
+def _record_pending(client: Store, tenant_id: UUID) -> str:
+    """Record a tenant's events that are still in the stream; return the stream's last id before that."""
     stream = valkey.stream_of(valkey.shard(tenant_id))
-    last = client.xinfo_stream(stream)["last-generated-id"] if client.exists(stream) else "0-0"
-    own = [fields for _, fields in client.xrange(stream, max=last) if fields.get("tenant") == str(tenant_id)]
-    # What can never be recorded is left for the drain to set apart.
-    _record([event for fields in own if (event := _readable_event(fields))], lambda event: None)
+    last_id = "0-0"
+    if client.exists(stream):
+        last_id = client.xinfo_stream(stream)["last-generated-id"]
+    events = []
+    for _, fields in client.xrange(stream, max=last_id):
+        if fields.get("tenant") == str(tenant_id):
+            event = _parse_event(fields)
+            if event:
+                events.append(event)
+    # The drain sets apart what can never be recorded.
+    _record(events, lambda event: None)
+    return str(last_id)
+
+
+def _sum_ledger(tenant_id: UUID, period: str) -> dict[str, int]:
+    """Return a period's counters by their names in Valkey: the tenant's, and each key's."""
     totals = usage_of(tenant_id, period)
     counters = {"used": totals.tokens, "spent": totals.nanousd}
-    counters |= {f"used:{key}": tokens for key, tokens in totals.tokens_by_key.items()}
-    counters |= {f"spent:{key}": nanousd for key, nanousd in totals.nanousd_by_key.items()}
-    return last, [word for pair in counters.items() for word in pair]
+    for key, tokens in totals.tokens_by_key.items():
+        counters[f"used:{key}"] = tokens
+    for key, nanousd in totals.nanousd_by_key.items():
+        counters[f"spent:{key}"] = nanousd
+    return counters
 
 
-def _readable(client: Store, tag: str, batch: list[tuple[str, dict[str, str]]]) -> list[Event]:
-    """Return a batch's events; what is no event at all is set apart."""
+def _parse_batch(client: Store, tag: str, batch: list[tuple[str, dict[str, str]]]) -> list[Event]:
+    """Return a batch's events; set apart what is no event at all."""
     events = []
     for entry_id, fields in batch:
-        if event := _readable_event(fields):
+        event = _parse_event(fields)
+        if event:
             events.append(event)
         else:
             logger.error("usage entry %s can't be read and is set apart", entry_id)
@@ -95,8 +114,8 @@ def _readable(client: Store, tag: str, batch: list[tuple[str, dict[str, str]]]) 
     return events
 
 
-def _readable_event(fields: dict[str, str]) -> Event | None:
-    """Return the event that a stream's entry is, or None if it is none: whatever is wrong with it."""
+def _parse_event(fields: dict[str, str]) -> Event | None:
+    """Return the event that a stream's entry is, or None if it is none, whatever is wrong with it."""
     try:
         return read_event(fields)
     except Exception:
@@ -104,8 +123,8 @@ def _readable_event(fields: dict[str, str]) -> Event | None:
         return None
 
 
-def _record(events: list[Event], refused: Callable[[Event], None]) -> int:
-    """Record a batch; an event that PostgreSQL can never take goes to `refused`, and holds up no other.
+def _record(events: list[Event], refuse: Callable[[Event], None]) -> int:
+    """Record a batch; return how many were new. Call `refuse` with an event that PostgreSQL can never take.
 
     Raises what is no event's fault: PostgreSQL is away or asks to try again, or its schema is another one.
     """
@@ -115,36 +134,38 @@ def _record(events: list[Event], refused: Callable[[Event], None]) -> int:
         raise
     except Exception:  # noqa: BLE001 what one event can do to a batch is not known beforehand
         if len(events) > 1:
-            return sum(_record([event], refused) for event in events)
-        refused(events[0])
+            return sum(_record([event], refuse) for event in events)
+        refuse(events[0])
         return 0
 
 
-def _set_apart(client: Store, tag: str, event: Event) -> None:
+def _set_event_apart(client: Store, tag: str, event: Event) -> None:
     logger.exception("usage event %s is set apart", event.request_id)
     client.xadd(valkey.refused_stream_of(tag), {"event": json.dumps(asdict(event), default=str)})
 
 
-def _next_batch(client: Store, stream: str, consumer: str) -> list[tuple[str, dict[str, str]]]:
-    """Return the next events: first those of consumers that died, then new ones."""
+def _read_batch(
+    client: Store, stream: str, consumer: str, take_over_after_ms: int
+) -> list[tuple[str, dict[str, str]]]:
+    """Return the next events: first those that dead consumers had read, then new ones."""
     try:
         _, taken_over, _ = client.xautoclaim(
-            stream, GROUP, consumer, min_idle_time=TAKEN_OVER_AFTER_MS, count=BATCH
+            stream, GROUP, consumer, min_idle_time=take_over_after_ms, count=BATCH_SIZE
         )
         if taken_over:
             return list(taken_over)
-        answer = client.xreadgroup(GROUP, consumer, {stream: ">"}, count=BATCH)
+        answer = client.xreadgroup(GROUP, consumer, {stream: ">"}, count=BATCH_SIZE)
     except redis.ResponseError as error:
         if "NOGROUP" not in str(error):
             raise
-        if client.exists(stream):
-            _make_group(client, stream)
-            return _next_batch(client, stream, consumer)
-        return []
+        if not client.exists(stream):
+            return []
+        _create_group(client, stream)
+        return _read_batch(client, stream, consumer, take_over_after_ms)
     return list(answer[0][1]) if answer else []
 
 
-def _make_group(client: Store, stream: str) -> None:
+def _create_group(client: Store, stream: str) -> None:
     try:
         client.xgroup_create(stream, GROUP, id="0")
     except redis.ResponseError as error:

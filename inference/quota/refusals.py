@@ -1,7 +1,7 @@
-"""Refused requests count, too: whoever sends too many is refused at the door for the rest of a minute.
+"""A limit on refused requests: a client with too many is refused everything for the rest of a minute.
 
-A key's are counted by the key, so nobody else can use them up; those without a valid key by the client's
-address. The counts are in Valkey, for all processes; each remembers whom it must refuse.
+Refusals with a valid key count by the key, so that nobody else can use them up; the others count by the
+client's address. Valkey has the counts of all processes. Each process remembers which clients it must refuse.
 """
 
 import math
@@ -14,18 +14,18 @@ from inference.quota.scripts import REFUSALS
 from inference.wire.valkey_client import ValkeyClient
 
 BODY_BYTES_PER_REFUSAL = 64 * 1024  # a refused body of so many bytes counts once more: reading it is work
-REMEMBERED_MAX = 10_000
+MAX_REMEMBERED = 10_000
 
 
 class RefusalLimit:
-    """Who is refused everything until when, because too much was refused to them."""
+    """Which clients are refused everything, and until when."""
 
     def __init__(self, valkey: ValkeyClient) -> None:
         self._script = valkey.script(REFUSALS)
         self._until_s: OrderedDict[str, float] = OrderedDict()
 
     def check(self, name: str) -> None:
-        """Raise TooManyRefusals when everything is to be refused under a name in Valkey."""
+        """Raise TooManyRefusals when the client that has this name in Valkey is refused everything."""
         until_s = self._until_s.get(name)
         if until_s is None:
             return
@@ -35,12 +35,12 @@ class RefusalLimit:
         del self._until_s[name]
 
     async def count(self, name: str, *, body_bytes: int, most: int) -> None:
-        """Count one refusal; after more than `most` a minute everything is refused for the minute's rest."""
+        """Count one refusal; after more than `most` a minute refuse everything for the rest of the minute."""
         cost = 1 + body_bytes // BODY_BYTES_PER_REFUSAL
-        with suppress(GateUnavailable):  # then nobody is served anyway
+        with suppress(GateUnavailable):  # without Valkey nobody is served anyway
             left_ms = await self._script((name,), (cost, most))
             if left_ms > 0:
                 self._until_s[name] = time.monotonic() + left_ms / 1000
                 self._until_s.move_to_end(name)
-            if len(self._until_s) > REMEMBERED_MAX:
+            if len(self._until_s) > MAX_REMEMBERED:
                 self._until_s.popitem(last=False)

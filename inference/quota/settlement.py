@@ -1,16 +1,18 @@
-"""Settlement, and how usage reaches the ledger: events → one drain → PostgreSQL, once each.
+"""Settlement: release the hold, charge what was used, and append the usage event, once a request.
 
-Rules: tokens that the engine reported are billed, also when the client hung up; an upstream failure before
-the first token bills nothing, but is an event; after a crash the last heartbeat is billed; the period is that
+Rules: tokens that the engine reported are billed, also when the client hung up. An upstream failure before
+the first token bills nothing, but is an event. After a crash the last heartbeat is billed. The period is that
 of admission.
 """
 
-import logging
+import asyncio
+from itertools import chain
 from typing import Any
 
 from foundation import months, valkey
 from inference import telemetry
 from inference.contract.usage import Usage
+from inference.errors import GateUnavailable
 from inference.quota.admission import LEASE_MS, Grant, read_prices
 from inference.quota.scripts import EXTEND_LEASE, RECOVERY_GRACE, RESTORE_HOLD, SETTLEMENT
 from inference.wire.valkey_client import ValkeyClient
@@ -19,106 +21,166 @@ from tenants.public import cost_nanousd
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
 
-logger = logging.getLogger(__name__)
+# Valkey may be restarting: an answer waits for it, because nothing goes out unbilled.
+RETRY_AFTER_S = (0, 0.1, 0.5, 1, 2, 4, 8)
+SWEEP_BATCH_SIZE = 1000
 
 
 class Settlement:
-    """The scripts that follow an admitted request: extend its hold, settle it, put it back after a flush."""
+    """The scripts that follow an admission: extend the hold, settle it, restore it after a flush."""
 
     def __init__(self, client: ValkeyClient) -> None:
         self._client = client
-        self._settlement, self._extend_lease = client.script(SETTLEMENT), client.script(EXTEND_LEASE)
-        self._restore_hold, self._recovery_grace = client.script(RESTORE_HOLD), client.script(RECOVERY_GRACE)
+        self._settlement = client.script(SETTLEMENT)
+        self._extend_lease = client.script(EXTEND_LEASE)
+        self._restore_hold = client.script(RESTORE_HOLD)
+        self._recovery_grace = client.script(RECOVERY_GRACE)
 
     async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
         """Release the hold and append the usage event, at most once; without tokens nothing is billed.
 
-        Of what used no tokens only an engine's failure, `upstream_error`, is an event.
+        A request without tokens is an event only after an engine's failure, `upstream_error`.
         """
         names = grant.caller.names
         cost = cost_nanousd(grant.prices, usage.prompt, usage.cached, usage.completion)
-        settled = await self._settlement(
-            (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket,
-             names.stream),
-            (grant.request_id, names.tenant, usage.prompt, usage.cached, usage.completion, cost,
-             usage.finish_reason, outcome, grant.route_json, grant.engine, ""),
-        )  # fmt: skip
+        keys = (
+            names.hold + grant.request_id,
+            names.leases,
+            names.account + grant.period,
+            names.bucket,
+            names.stream,
+        )
+        args = (
+            grant.request_id,
+            names.tenant,
+            usage.prompt,
+            usage.cached,
+            usage.completion,
+            cost,
+            usage.finish_reason,
+            outcome,
+            grant.route_json,
+            grant.engine,
+            "",
+        )
+        settled = await self._settlement(keys, args)
         if settled != 1:
             telemetry.settlement_refused(
-                request=grant.request_id, tenant=names.tenant, tokens=usage.tokens,
+                request=grant.request_id,
+                tenant=names.tenant,
+                tokens=usage.tokens,
                 reason="it was swept" if settled else "there is no hold",
-            )  # fmt: skip
+            )
         if not settled and usage.tokens:
-            # Settled before by a call whose answer was lost, or the hold fell to a flush. The event must not
-            # be lost; PostgreSQL keeps one a request id, so telling it twice does no harm.
-            await self._tell(grant, usage, cost, outcome)
+            # An earlier call settled it and its answer was lost, or the hold fell to a flush. The event must
+            # not be lost. PostgreSQL keeps one event a request id, so a second one does no harm.
+            await self._append_event(grant, usage, cost, outcome)
+
+    async def retry_settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
+        """Settle, and try again for a while. Raises GateUnavailable.
+
+        If all tries fail, the lease runs out and the sweeper bills the last heartbeat.
+        """
+        for pause_s in RETRY_AFTER_S:
+            await asyncio.sleep(pause_s)
+            try:
+                return await self.settle(grant, usage, outcome)
+            except GateUnavailable:
+                continue
+        raise GateUnavailable
 
     async def extend(self, grant: Grant, usage: Usage) -> bool:
         """Extend the lease and store the running usage; return False when the hold is gone."""
         names = grant.caller.names
-        return bool(
-            await self._extend_lease((names.hold + grant.request_id, names.leases), _running(grant, usage))
-        )
+        keys = (names.hold + grant.request_id, names.leases)
+        return bool(await self._extend_lease(keys, _heartbeat(grant, usage)))
 
     async def restore(self, grant: Grant, usage: Usage) -> None:
         """Put back the hold of a request in flight, after a flush."""
         names = grant.caller.names
-        await self._restore_hold(
-            (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket),
-            (*_running(grant, usage), names.key, grant.period, grant.hold_tokens, grant.hold_nanousd,
-             grant.admitted_ms, _written(grant), grant.sequences),
-        )  # fmt: skip
+        keys = (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket)
+        args = (
+            *_heartbeat(grant, usage),
+            names.key,
+            grant.period,
+            grant.hold_tokens,
+            grant.hold_nanousd,
+            grant.admitted_ms,
+            _serialize_prices(grant),
+            grant.sequences,
+        )
+        await self._restore_hold(keys, args)
 
     async def recovery_grace(self, tag: str, *, grace_ms: int) -> int:
-        """Return how many milliseconds are left until every gateway has put its holds back; 0: whole."""
+        """Return in how many milliseconds every gateway has restored its holds; 0: all have."""
         return int(await self._recovery_grace((valkey.epoch_key(tag),), (grace_ms,)))
 
-    async def _tell(self, grant: Grant, usage: Usage, cost: int, outcome: str) -> None:
+    async def _append_event(self, grant: Grant, usage: Usage, cost: int, outcome: str) -> None:
         names = grant.caller.names
         fields: dict[str, str | int] = {
-            "request": grant.request_id, "tenant": names.tenant, "key": names.key, "period": grant.period,
-            "admitted_ms": grant.admitted_ms, "route": grant.route_json, "engine": grant.engine,
-            "prices": _written(grant), "prompt": usage.prompt, "cached": usage.cached,
-            "completion": usage.completion, "cost": cost, "finish": usage.finish_reason, "outcome": outcome,
-        }  # fmt: skip
-        await self._client.execute(
-            "XADD", names.stream, "*", *(word for pair in fields.items() for word in pair)
-        )
+            "request": grant.request_id,
+            "tenant": names.tenant,
+            "key": names.key,
+            "period": grant.period,
+            "admitted_ms": grant.admitted_ms,
+            "route": grant.route_json,
+            "engine": grant.engine,
+            "prices": _serialize_prices(grant),
+            "prompt": usage.prompt,
+            "cached": usage.cached,
+            "completion": usage.completion,
+            "cost": cost,
+            "finish": usage.finish_reason,
+            "outcome": outcome,
+        }
+        words = chain.from_iterable(fields.items())
+        await self._client.execute("XADD", names.stream, "*", *words)
 
 
-def _running(grant: Grant, usage: Usage) -> tuple[str | int, ...]:
+def _heartbeat(grant: Grant, usage: Usage) -> tuple[str | int, ...]:
     """Return what a heartbeat tells: how far a request is, and where."""
     return (
-        grant.request_id, grant.caller.names.tenant, LEASE_MS, usage.written(), grant.route_json,
-        grant.route.version_id, grant.engine,
-    )  # fmt: skip
+        grant.request_id,
+        grant.caller.names.tenant,
+        LEASE_MS,
+        usage.written(),
+        grant.route_json,
+        grant.route.version_id,
+        grant.engine,
+    )
 
 
-def _written(grant: Grant) -> str:
+def _serialize_prices(grant: Grant) -> str:
     return " ".join(map(str, grant.prices))
 
 
-def sweep_expired_holds(client: Store, *, most: int = 1000) -> int:
+def sweep_expired_holds(client: Store, *, batch_size: int = SWEEP_BATCH_SIZE) -> int:
     """Settle requests whose lease is over (their process died) by their last heartbeat; return how many."""
-    now = _milliseconds(client)
+    seconds, microseconds = client.time()
+    now_ms = int(seconds) * 1000 + int(microseconds) // 1000
     script = client.register_script(SETTLEMENT)
     swept = 0
     for tag in valkey.tags():
-        for member in client.zrangebyscore(valkey.leases_key(tag), 0, now, start=0, num=most):
-            tenant, request = member.split(" ", 1)
-            hold = client.hgetall(valkey.hold_key(tenant, request))
-            prompt, cached, completion = map(int, hold.get("usage", "0 0 0").split())
-            cost = cost_nanousd(read_prices(hold["prices"]), prompt, cached, completion) if hold else 0
-            period = hold.get("period", months.current())
-            keys = [
-                valkey.hold_key(tenant, request), valkey.leases_key(tag),
-                valkey.account_key(tenant, period), valkey.bucket_key(tenant), valkey.stream_of(tag),
-            ]  # fmt: skip
-            args = [request, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep"]
-            swept += script(keys, args) == 1
+        expired = client.zrangebyscore(valkey.leases_key(tag), 0, now_ms, start=0, num=batch_size)
+        for lease in expired:
+            tenant, request_id = lease.split(" ", 1)
+            swept += _sweep_hold(client, script, tag, tenant, request_id)
     return swept
 
 
-def _milliseconds(client: Store) -> int:
-    seconds, micros = client.time()
-    return int(seconds) * 1000 + int(micros) // 1000
+def _sweep_hold(client: Store, script: Store, tag: str, tenant: str, request_id: str) -> bool:
+    """Settle one hold; return whether this call did it."""
+    hold_key = valkey.hold_key(tenant, request_id)
+    hold = client.hgetall(hold_key)
+    prompt, cached, completion = map(int, hold.get("usage", "0 0 0").split())
+    cost = cost_nanousd(read_prices(hold["prices"]), prompt, cached, completion) if hold else 0
+    period = hold.get("period", months.current())
+    keys = [
+        hold_key,
+        valkey.leases_key(tag),
+        valkey.account_key(tenant, period),
+        valkey.bucket_key(tenant),
+        valkey.stream_of(tag),
+    ]
+    args = [request_id, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep"]
+    return bool(script(keys, args) == 1)

@@ -1,7 +1,7 @@
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,15 +10,23 @@ import redis
 from foundation import months
 from foundation import valkey as names
 from inference.contract import base_model
-from inference.proxy import backends, waiting
-from inference.proxy import runtime as gateway_module
 from inference.proxy.runtime import Gateway
+from inference.proxy.settings import ProxySettings
 from inference.quota.admission import Caller
 from inference.quota.ledger_drain import read_event
 from tenants.api_keys.lifecycle import new_secret
 from tenants.public import digest_by_peppers
 from tests.inference.fakes import Client, FakeEngine
 
+# Requests that wait try again soon, and give up soon.
+SHORT_WAITS = {
+    "route_poll_s": 0.02,
+    "adapter_wait_s": 0.3,
+    "engine_wait_s": 0.3,
+    "health_recheck_every_s": 0.02,
+    "circuit_open_s": 0.05,
+    "adapter_absent_s": 0.03,
+}
 LIMITS = {
     "state": "live", "requests_per_minute": 100, "tokens_per_minute": 10_000, "parallel_requests": 8,
     "max_output_tokens": 50, "monthly_tokens": 100_000, "input_nanousd": 100, "cached_input_nanousd": 25,
@@ -123,8 +131,17 @@ def account(valkey) -> Account:
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    async with Gateway() as gateway:
+def proxy_settings(request) -> ProxySettings:
+    """The gateway's settings, with what the test's markers `proxy_settings(name=value)` change."""
+    changes = {}
+    for marker in reversed(list(request.node.iter_markers("proxy_settings"))):
+        changes |= marker.kwargs
+    return replace(ProxySettings(), **changes)
+
+
+@pytest.fixture
+async def gateway(proxy_settings) -> AsyncIterator[Gateway]:
+    async with Gateway(proxy_settings) as gateway:
         yield gateway
 
 
@@ -140,17 +157,6 @@ async def engine(account) -> AsyncIterator[FakeEngine]:
 def taught(monkeypatch) -> None:
     """The base model's chat template shows tools."""
     monkeypatch.setattr(base_model, "has_tools", lambda: True)
-
-
-@pytest.fixture
-def quick(monkeypatch) -> None:
-    """Who waits looks again soon, and gives up soon."""
-    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.02)
-    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 0.3)
-    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 0.3)
-    monkeypatch.setattr(gateway_module, "WATCH_EVERY_S", 0.02)
-    monkeypatch.setattr(backends, "OPEN_FOR_S", 0.05)
-    monkeypatch.setattr(backends, "ABSENT_FOR_S", 0.03)
 
 
 @pytest.fixture

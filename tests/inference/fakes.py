@@ -3,13 +3,20 @@ client of the door."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from inference.api.app import app
+
+
+async def eventually(condition: Callable[[], object], *, within_s: float = 5) -> None:
+    """Return once a condition holds. Raises TimeoutError."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 it may be about anything
+            await asyncio.sleep(0.005)
 
 
 class RawServer:
@@ -63,6 +70,7 @@ class FakeEngine:
         self.health = 200
         self.parsed: list[dict] = []
         self.written = 0
+        self.is_hanging = asyncio.Event()
         self.hung_up = asyncio.Event()
 
     @asynccontextmanager
@@ -135,6 +143,7 @@ class FakeEngine:
                 response = web.StreamResponse(status=self.refuses[0] if self.refuses else 200)
                 await response.prepare(request)
                 await response.write(b"{" if self.refuses else b"")
+            self.is_hanging.set()
             await asyncio.Event().wait()
         finally:  # aiohttp cancels it then
             self.hung_up.set()

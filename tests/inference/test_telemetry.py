@@ -12,12 +12,14 @@ from inference.contract.requests import parse_request
 from inference.contract.route import read_route
 from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, RequestFailed
-from inference.proxy.backends import FAILURES_MAX
-from inference.proxy.relay import new_request_id, relay_request
-from inference.proxy.waiting import admit_request
+from inference.proxy.admission_wait import admit_request
+from inference.proxy.backends import MAX_FAILURES
+from inference.proxy.request import new_request_id, relay_request
 from inference.telemetry import BURST, LINES_PER_S, Lines
+from tests.inference.conftest import SHORT_WAITS
+from tests.inference.fakes import eventually
 
-pytestmark = pytest.mark.usefixtures("quick")
+pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 SECRET = "Who did it?"
 
 
@@ -75,11 +77,11 @@ async def test_a_failure_at_an_engine_is_a_line_with_its_request(engine, account
 async def test_a_circuit_that_opens_and_closes_is_a_line_each_however_many_meet_it(
     gateway, account, ask, lines
 ):
-    backend = gateway.routing.backend(read_route(account.written("poetry")).places[0])
-    for _ in range(3 * FAILURES_MAX):
-        backend.failed("", EngineUnavailable())
+    backend = gateway.backends.backend(read_route(account.written("poetry")).places[0])
+    for _ in range(3 * MAX_FAILURES):
+        backend.mark_failed("", EngineUnavailable())
     for _ in range(3):
-        backend.answered("")
+        backend.mark_answered("")
     assert [line["engine"] for line in lines("circuit_opened")] == ["engine-1"]
     assert [line["engine"] for line in lines("circuit_closed")] == ["engine-1"]
 
@@ -107,9 +109,7 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
     monkeypatch.setattr(telemetry, "SLOW_FROM_S", 0)
     engine.hangs = True
     asking = asyncio.create_task(ask(stream=stream))
-    async with asyncio.timeout(5):
-        while len(engine.parsed) < 2:  # noqa: ASYNC110 it is another task's
-            await asyncio.sleep(0.01)
+    await eventually(lambda: len(engine.parsed) == 2)
     asking.cancel()
     await asyncio.wait({asking})
     [line] = lines("slow_request")

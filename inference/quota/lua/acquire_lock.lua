@@ -1,7 +1,7 @@
--- Claims an Idempotency-Key for one request, or tells what became of the request that had it.
--- KEYS: replay, limits, key. ARGV: digest of what is asked, request id, lease in ms.
--- Returns cold, denied and why (as in admission.lua: a kept answer is for who may still ask), new, other (something
--- else was asked under this key), open (still running), or done and the answer.
+-- Locks an Idempotency-Key for one request, or tells what became of the request that had it.
+-- KEYS: replay, limits, key. ARGV: digest of the request, request id, lease in ms.
+-- Returns cold or denied and why (as in admission.lua: only a live key may read a kept answer), new (locked), other
+-- (the key was used for another request), open (that request still runs), or done and the answer.
 local limits_state = redis.call('HGET', KEYS[2], 'state')
 local api_key = redis.call('HMGET', KEYS[3], 'state', 'expires_at')
 if not limits_state or not api_key[1] then return {'cold'} end

@@ -1,5 +1,5 @@
--- Extends an open request's lease and stores its running usage and where it went, so that a crash bills the last
--- heartbeat.
+-- Extends the lease of a request in flight and stores its running usage and where it went. If its gateway crashes, the
+-- sweeper bills this.
 -- KEYS: hold, leases
 -- ARGV: request id, tenant id, lease in ms, usage (`prompt cached completion`), route, version, engine
 -- Returns 1, or 0 when the hold is gone.

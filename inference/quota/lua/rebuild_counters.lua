@@ -1,8 +1,8 @@
 -- Sets a period's counters from the ledger's sums.
 -- KEYS: account, stream. ARGV: tenant id, period, the stream's last id when the sums were read, then field, value …
--- Returns 0, and changes nothing, if an event of the tenant came since: it may be in the sums, or not. The drain
--- deletes what it has recorded: then that can't be seen any more, and the sums are read anew as well.
--- An account that somebody else has rebuilt meanwhile stays as it is.
+-- Returns 0, and changes nothing, if an event of the tenant came since then: the sums may have it or not. The drain
+-- deletes what it has recorded. So if any later event was deleted, the sums must be read again as well.
+-- An account that another process has rebuilt meanwhile stays as it is.
 local account, stream = KEYS[1], KEYS[2]
 local tenant, period, last = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('HEXISTS', account, 'used') == 1 then return 1 end

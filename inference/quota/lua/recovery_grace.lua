@@ -1,4 +1,4 @@
--- Tells how long to wait after a flush until every live gateway has put its open holds back.
+-- Tells how long to wait after a flush until every live gateway has restored its holds.
 -- KEYS: epoch. ARGV: that grace in ms. Returns the milliseconds left, 0 when no hold can be missing.
 local ends = redis.call('GET', KEYS[1])
 if ends == 'whole' then return 0 end

@@ -1,5 +1,5 @@
--- Ends a claim on an Idempotency-Key that this request still has: with its answer, or ('') as if never made.
--- What a workspace has kept stays within a number of bytes: its oldest answers make room for new ones.
+-- Releases the lock on an Idempotency-Key that this request still has: with its answer, or ('') as if never locked.
+-- The answers of a workspace stay within a number of bytes: the oldest make room for new ones.
 -- KEYS: replay, kept, kept bytes. ARGV: request id, answer, how long to keep it in ms, bytes that may be kept.
 local call, replay, kept, total = redis.call, KEYS[1], KEYS[2], KEYS[3]
 if call('HGET', replay, 'request') ~= ARGV[1] then return 0 end

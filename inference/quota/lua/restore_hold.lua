@@ -1,4 +1,4 @@
--- Puts back the hold of a request in flight that Valkey forgot in a flush. No limit is asked: it was admitted.
+-- Restores the hold of a request in flight that a flush took. It checks no limit: the request was admitted.
 -- KEYS: hold, leases, account, bucket
 -- ARGV: request id, tenant id, lease in ms, usage, route, version, engine, key, period, tokens, nano-USD,
 --       admitted_ms, prices, sequences
@@ -6,10 +6,10 @@
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local time = redis.call('TIME')
 local key = ARGV[8]
-for _, of in ipairs({'', ':' .. key}) do
-  redis.call('HINCRBY', KEYS[3], 'held' .. of, ARGV[10])
-  redis.call('HINCRBY', KEYS[3], 'reserved' .. of, ARGV[11])
-  redis.call('HINCRBY', KEYS[4], 'open' .. of, ARGV[14])
+for _, suffix in ipairs({'', ':' .. key}) do -- the workspace's counters, then the key's
+  redis.call('HINCRBY', KEYS[3], 'held' .. suffix, ARGV[10])
+  redis.call('HINCRBY', KEYS[3], 'reserved' .. suffix, ARGV[11])
+  redis.call('HINCRBY', KEYS[4], 'open' .. suffix, ARGV[14])
 end
 redis.call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3]),
   ARGV[2] .. ' ' .. ARGV[1])

@@ -9,8 +9,8 @@ import pytest
 from inference.contract import token_pool, tokenizer
 from inference.contract.prompt_length import Size
 from inference.errors import EngineBusy, GateUnavailable
-from inference.proxy import compilations, waiting
 from inference.proxy import runtime as gateway_module
+from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import chat
 
 
@@ -61,11 +61,11 @@ async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, acco
 def demanded(monkeypatch):
     """Versions that the gateway asked to have loaded."""
     versions = []
-    monkeypatch.setattr(gateway_module, "demand", versions.append)
+    monkeypatch.setattr(gateway_module, "request_version", versions.append)
     return versions
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.proxy_settings(**SHORT_WAITS)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 async def test_a_style_that_is_not_loaded_in_time_is_told_in_headers(client, account, demanded, stream, path):
@@ -76,18 +76,17 @@ async def test_a_style_that_is_not_loaded_in_time_is_told_in_headers(client, acc
     assert demanded == ["v1"]
 
 
-@pytest.mark.usefixtures("quick")
-async def test_too_many_who_wait_for_a_style_are_told_in_headers(client, account, demanded, monkeypatch):
-    monkeypatch.setattr(waiting, "WAITING_MAX_PER_TENANT", 0)
+@pytest.mark.proxy_settings(loading_max_per_tenant=0)
+async def test_too_many_who_wait_for_a_style_are_told_in_headers(client, account, demanded):
     account.load("poetry", "v1")
     status, head, _ = await client.ask(chat())
     assert (status, head["x-adapter-state"], head["retry-after"]) == (503, "loading", "5")
 
 
+@pytest.mark.proxy_settings(adapter_wait_s=0)
 async def test_a_refusal_by_the_byte_bound_is_counted_again_before_a_style_is_loaded(
     client, account, demanded, monkeypatch
 ):
-    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 0)
     account.limit(monthly_tokens=300)
     account.load("poetry", "v1")
     parsed = chat(messages=[{"role": "user", "content": "word " * 100}])
@@ -131,9 +130,10 @@ async def test_an_engine_that_breaks_off_is_told_in_the_stream(client, engine, a
     assert account.events()[0]["outcome"] == "upstream_error"
 
 
+@pytest.mark.proxy_settings(**SHORT_WAITS)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_failure_before_the_first_token_bills_nothing_and_is_an_event(
-    client, engine, account, stream, quick
+    client, engine, account, stream
 ):
     engine.refuses = (503, "LoRA /srv/adapters/v_secret is broken")
     status, head, body = await client.ask(chat(stream=stream))
@@ -206,7 +206,7 @@ async def test_bad_requests_get_openais_errors(client, change, path, status, cod
 
 
 async def test_a_key_with_a_wrong_checksum_needs_no_look_up(client, account, monkeypatch):
-    monkeypatch.setattr(client.gateway, "_find", None)
+    monkeypatch.setattr(client.gateway, "_find_owner", None)
     status, _, body = await client.ask(chat(), secret="sk-ps-" + "a" * 30 + "000000")
     assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
 
@@ -254,7 +254,8 @@ async def test_an_idempotency_key_is_for_one_request(client, engine):
     assert json.loads(body)["error"]["code"] == "idempotency_key_reused"
 
 
-async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine, quick):
+@pytest.mark.proxy_settings(**SHORT_WAITS)
+async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine):
     engine.pace_s = 0.1
     running = asyncio.create_task(client.ask(chat(), headers={"idempotency-key": "k1"}))
     await asyncio.sleep(0.1)
@@ -383,8 +384,8 @@ async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine
     await asyncio.gather(*again)
 
 
-async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(client, engine, monkeypatch):
-    monkeypatch.setattr(compilations, "HELD_FOR_S", 0.01)
+@pytest.mark.proxy_settings(compilation_lock_s=0.01)
+async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(client, engine):
     engine.may_begin = asyncio.Event()
     asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
     await sent(engine, 2)

@@ -6,9 +6,10 @@ import pytest
 
 from inference.contract.route import read_route
 from inference.errors import AdapterAbsent, EngineUnavailable
-from inference.proxy import backends as module
-from inference.proxy.backends import FAILURES_MAX, Backends
-from inference.proxy.fair_queue import Ticket
+from inference.proxy import circuit as module
+from inference.proxy.backends import MAX_FAILURES, Backends
+from inference.proxy.settings import ProxySettings
+from inference.proxy.tickets import Ticket
 from tests.inference.conftest import about, place
 
 
@@ -28,7 +29,7 @@ def clock(monkeypatch) -> Clock:
 
 
 @pytest.fixture
-def routing() -> Backends:
+def backends() -> Backends:
     return Backends(processes=1)
 
 
@@ -40,33 +41,33 @@ def route_of(*engines: str, lora: str = "v_1", **more: object):
     return read_route(json.dumps(about("poetry") | {"base_model": "SmolLM2", "places": places}))
 
 
-def used(routing, engine, *loras):
+def used(backends, engine, *loras):
     for lora in loras:
         at = route_of(engine, lora=lora).places[0]
-        routing.backend(at).answered(at.adapter)
+        backends.backend(at).mark_answered(at.adapter)
 
 
-async def filled(routing, engine, number):
-    queue = routing.backend(route_of(engine).places[0]).queue
+async def filled(backends, engine, number):
+    queue = backends.backend(route_of(engine).places[0]).queue
     for tenant in range(number):
         await queue.acquire(Ticket(tenant, "", 1, 1))
 
 
-def best(routing, *engines, **more):
-    found = routing.best(route_of(*engines), **more)
+def best(backends, *engines, **more):
+    found = backends.best(route_of(*engines), **more)
     return found and found[0].engine
 
 
-def test_without_any_knowledge_the_first_is_best(routing):
-    assert best(routing, "a", "b") == "a"
+def test_without_any_knowledge_the_first_is_best(backends):
+    assert best(backends, "a", "b") == "a"
 
 
-async def test_an_engine_that_is_not_healthy_is_only_asked_where_there_is_no_other(routing):
-    used(routing, "a", "v_1")
-    await filled(routing, "b", 16)
-    assert best(routing, "a!", "b") == "b"
-    assert best(routing, "a!", "b!") == "a"
-    assert best(routing, "a!") == "a"
+async def test_an_engine_that_is_not_healthy_is_only_asked_where_there_is_no_other(backends):
+    used(backends, "a", "v_1")
+    await filled(backends, "b", 16)
+    assert best(backends, "a!", "b") == "b"
+    assert best(backends, "a!", "b!") == "a"
+    assert best(backends, "a!") == "a"
 
 
 def test_a_route_that_was_written_before_health_was_told_leads_to_healthy_places():
@@ -74,84 +75,84 @@ def test_a_route_that_was_written_before_health_was_told_leads_to_healthy_places
     assert read_route(json.dumps(about("poetry") | {"places": places})).places[0].healthy
 
 
-def test_an_engine_that_used_the_style_lately_is_better_than_one_that_must_read_it(routing):
-    used(routing, "b", "v_1")
-    assert best(routing, "a", "b") == "b"
+def test_an_engine_that_used_the_style_lately_is_better_than_one_that_must_read_it(backends):
+    used(backends, "b", "v_1")
+    assert best(backends, "a", "b") == "b"
 
 
-async def test_of_two_that_have_the_style_the_one_with_less_in_flight_is_better(routing):
-    used(routing, "a", "v_1")
-    used(routing, "b", "v_1")
-    await filled(routing, "a", 3)
-    assert best(routing, "a", "b") == "b"
+async def test_of_two_that_have_the_style_the_one_with_less_in_flight_is_better(backends):
+    used(backends, "a", "v_1")
+    used(backends, "b", "v_1")
+    await filled(backends, "a", 3)
+    assert best(backends, "a", "b") == "b"
 
 
-async def test_a_full_engine_is_no_better_for_having_the_style(routing):
-    used(routing, "a", "v_1")
-    await filled(routing, "a", 16)
-    assert best(routing, "a", "b") == "b"
-    await filled(routing, "b", 16)
-    assert best(routing, "a", "b") == "a"
+async def test_a_full_engine_is_no_better_for_having_the_style(backends):
+    used(backends, "a", "v_1")
+    await filled(backends, "a", 16)
+    assert best(backends, "a", "b") == "b"
+    await filled(backends, "b", 16)
+    assert best(backends, "a", "b") == "a"
 
 
-def test_what_was_used_last_is_in_a_slot_then_in_memory_then_on_disk(routing):
+def test_what_was_used_last_is_in_a_slot_then_in_memory_then_on_disk(backends):
     at = route_of("a").places[0]
-    backend = routing.backend(at)
+    backend = backends.backend(at)
     assert backend.state("v_1") == "disk"
-    used(routing, "a", "v_1")
+    used(backends, "a", "v_1")
     assert backend.state("v_1") == "warm"
-    used(routing, "a", *(f"v_{n}" for n in range(2, 10)))
+    used(backends, "a", *(f"v_{n}" for n in range(2, 10)))
     assert backend.state("v_1") == "cpu"
-    used(routing, "a", *(f"v_{n}" for n in range(10, 66)))
+    used(backends, "a", *(f"v_{n}" for n in range(10, 66)))
     assert backend.state("v_1") == "disk"
 
 
-def test_the_bare_base_model_is_always_at_hand(routing):
+def test_the_bare_base_model_is_always_at_hand(backends):
     at = route_of("a", lora="SmolLM2").places[0]
-    assert (at.adapter, routing.backend(at).state(at.adapter)) == ("", "warm")
+    assert (at.adapter, backends.backend(at).state(at.adapter)) == ("", "warm")
 
 
-def test_failures_in_a_row_open_the_circuit_and_one_at_a_time_tries_again(routing, clock):
+def test_failures_in_a_row_open_the_circuit_and_one_at_a_time_tries_again(backends, clock):
     at = route_of("a").places[0]
-    backend = routing.backend(at)
-    used(routing, "a", "v_1")
-    for _ in range(FAILURES_MAX):
-        assert best(routing, "a", "b") == "a"
-        backend.failed("v_1", EngineUnavailable())
-    assert best(routing, "a", "b") == "b"
-    assert not backend.lets_through("v_1")
+    backend = backends.backend(at)
+    used(backends, "a", "v_1")
+    for _ in range(MAX_FAILURES):
+        assert best(backends, "a", "b") == "a"
+        backend.mark_failed("v_1", EngineUnavailable())
+    assert best(backends, "a", "b") == "b"
+    assert not backend.try_acquire("v_1")
     assert backend.state("v_1") == "disk"  # it restarts, and will have forgotten
-    clock.now_s += module.OPEN_FOR_S
-    assert [backend.lets_through("v_1") for _ in range(3)] == [True, False, False]
-    backend.failed("v_1", EngineUnavailable())
-    assert best(routing, "a") is None
-    clock.now_s += module.OPEN_FOR_S
-    assert backend.lets_through("v_1")
-    used(routing, "a", "v_1")
-    assert all(backend.lets_through("v_1") for _ in range(3))
+    clock.now_s += ProxySettings().circuit_open_s
+    assert [backend.try_acquire("v_1") for _ in range(3)] == [True, False, False]
+    backend.mark_failed("v_1", EngineUnavailable())
+    assert best(backends, "a") is None
+    clock.now_s += ProxySettings().circuit_open_s
+    assert backend.try_acquire("v_1")
+    used(backends, "a", "v_1")
+    assert all(backend.try_acquire("v_1") for _ in range(3))
 
 
-def test_failures_between_answers_open_nothing(routing):
+def test_failures_between_answers_open_nothing(backends):
     at = route_of("a").places[0]
-    for _ in range(5 * FAILURES_MAX):
-        routing.backend(at).failed("v_1", EngineUnavailable())
-        used(routing, "a", "v_2")
-    assert best(routing, "a") == "a"
+    for _ in range(5 * MAX_FAILURES):
+        backends.backend(at).mark_failed("v_1", EngineUnavailable())
+        used(backends, "a", "v_2")
+    assert best(backends, "a") == "a"
 
 
-def test_a_style_that_an_engine_does_not_know_closes_it_to_no_other(routing, clock):
+def test_a_style_that_an_engine_does_not_know_closes_it_to_no_other(backends, clock):
     at = route_of("a").places[0]
-    for _ in range(2 * FAILURES_MAX):
-        routing.backend(at).failed("v_1", AdapterAbsent())
-    assert best(routing, "a") is None
-    assert routing.best(route_of("a", lora="v_2"))
-    clock.now_s += module.ABSENT_FOR_S
-    assert best(routing, "a") == "a"
+    for _ in range(2 * MAX_FAILURES):
+        backends.backend(at).mark_failed("v_1", AdapterAbsent())
+    assert best(backends, "a") is None
+    assert backends.best(route_of("a", lora="v_2"))
+    clock.now_s += ProxySettings().adapter_absent_s
+    assert best(backends, "a") == "a"
 
 
-def test_what_failed_for_a_request_is_not_asked_again(routing):
-    assert best(routing, "a", "b", without={"a"}) == "b"
-    assert best(routing, "a", "b", without={"a", "b"}) is None
+def test_what_failed_for_a_request_is_not_asked_again(backends):
+    assert best(backends, "a", "b", without={"a"}) == "b"
+    assert best(backends, "a", "b", without={"a", "b"}) is None
 
 
 @pytest.mark.parametrize(
@@ -172,27 +173,27 @@ def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, proc
     ],
 )
 def test_an_engine_with_fewer_places_or_slots_than_processes_is_warned_of_once(limits, is_too_little, caplog):
-    routing, at = Backends(processes=4), route_of("a", **limits).places[0]
+    backends, at = Backends(processes=4), route_of("a", **limits).places[0]
     for _ in range(3):
-        routing.backend(at)
+        backends.backend(at)
     assert ["WEB_WORKERS" in record.message for record in caplog.records] == [True] * is_too_little
 
 
-async def test_other_limits_change_an_engine_in_place(routing, clock):
+async def test_other_limits_change_an_engine_in_place(backends, clock):
     small, large = (route_of("a", max_num_seqs=n, max_loras=n, max_cpu_loras=n).places[0] for n in (2, 8))
-    backend = routing.backend(large)
-    used(routing, "a", *(f"v_{n}" for n in range(8)))
-    assert routing.backend(small) is backend
-    backend.answered("v_8")
+    backend = backends.backend(large)
+    used(backends, "a", *(f"v_{n}" for n in range(8)))
+    assert backends.backend(small) is backend
+    backend.mark_answered("v_8")
     assert [backend.state(f"v_{n}") for n in (6, 7, 8)] == ["disk", "warm", "warm"]
-    assert routing.backend(large) is backend
-    await filled(routing, "a", 6)
-    for _ in range(FAILURES_MAX):
-        backend.failed("v_9", EngineUnavailable())
-    assert routing.backend(small) is backend
+    assert backends.backend(large) is backend
+    await filled(backends, "a", 6)
+    for _ in range(MAX_FAILURES):
+        backend.mark_failed("v_9", EngineUnavailable())
+    assert backends.backend(small) is backend
     assert not backend.can_try("v_9")
-    assert (backend.queue.at_work, backend.queue.capacity, backend.queue.slots) == (6, 2, 1)
-    assert routing.backend(large).queue.capacity == 8
+    assert (backend.queue.running, backend.queue.capacity, backend.queue.slots) == (6, 2, 1)
+    assert backends.backend(large).queue.capacity == 8
 
 
 def test_a_route_on_its_way_has_no_place():

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -21,19 +22,17 @@ from inference.errors import (
     SuspectRequest,
     UnknownModel,
 )
-from inference.proxy import backends as routing
-from inference.proxy import fair_queue as turns_module
-from inference.proxy import relay as relay_module
 from inference.proxy import runtime as gateway_module
-from inference.proxy import waiting
-from inference.proxy.backends import FAILURES_MAX, TROUBLED_TENANTS
-from inference.proxy.fair_queue import Ticket
-from inference.proxy.relay import new_request_id, relay_request
+from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
+from inference.proxy.request import new_request_id, relay_request
 from inference.proxy.suspects import SUSPECT_FOR_S
-from tests.inference.conftest import Account, place
-from tests.inference.fakes import FakeEngine
+from inference.proxy.tickets import Ticket
+from tests.inference.conftest import SHORT_WAITS, Account, place
+from tests.inference.fakes import FakeEngine, eventually
 
-pytestmark = pytest.mark.usefixtures("quick")
+pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
+# Requests wait as long as the test takes.
+patient = pytest.mark.proxy_settings(engine_wait_s=30, adapter_wait_s=30)
 
 GONE = "http://127.0.0.1:1"
 
@@ -48,18 +47,11 @@ async def engines(account):
         yield fakes
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    """Whoever waits here waits as long as the test takes."""
-    monkeypatch.setattr(waiting, "ENGINE_PATIENCE_S", 30)
-    monkeypatch.setattr(waiting, "LOAD_PATIENCE_S", 30)
-
-
 @pytest.fixture(autouse=True)
 def demanded(monkeypatch):
     """Versions that the gateway asked to have loaded."""
     versions = []
-    monkeypatch.setattr(gateway_module, "demand", versions.append)
+    monkeypatch.setattr(gateway_module, "request_version", versions.append)
     return versions
 
 
@@ -76,7 +68,7 @@ def ask(gateway, account):
     return ask
 
 
-def free_of(url):
+def port_of(url):
     return int(url.rsplit(":", 1)[1])
 
 
@@ -87,7 +79,7 @@ async def away(account):
     async with fake.serve() as url:
         account.offer("poetry", url)
     async with AsyncExitStack() as stack:
-        yield fake, lambda: stack.enter_async_context(fake.serve(free_of(url)))
+        yield fake, lambda: stack.enter_async_context(fake.serve(port_of(url)))
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -148,7 +140,7 @@ async def test_a_dead_engine_is_asked_only_now_and_then(gateway, account, engine
         lora = {"lora": f"v_{number}"}
         account.offer("new", places=[place("engine-1", first, **lora), place("engine-2", second, **lora)])
         await ask("new")
-    assert FAILURES_MAX <= tried[1] < 15
+    assert MAX_FAILURES <= tried[1] < 15
     assert len(engines[1].parsed) == 20
 
 
@@ -187,7 +179,7 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
 ):
     engines[0].refuses = FAILED
     for tenant in (ask, of_others):
-        for number in range(3 * FAILURES_MAX if tenant is ask else 1):
+        for number in range(3 * MAX_FAILURES if tenant is ask else 1):
             with pytest.raises(RequestFailed):
                 await tenant(number) if tenant is of_others else await ask(user=str(number))
     assert engines[1].parsed == []
@@ -196,10 +188,10 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
     assert headers["x-polyscribe-engine"] == "engine-1"
 
 
+@pytest.mark.proxy_settings(circuit_open_s=30)
 async def test_where_requests_of_several_tenants_fail_the_engine_is_left_alone_for_once(
-    gateway, account, engines, of_others, monkeypatch
+    gateway, account, engines, of_others
 ):
-    monkeypatch.setattr(routing, "OPEN_FOR_S", 30)
     engines[0].refuses = FAILED
     for number in range(TROUBLED_TENANTS):
         with pytest.raises(RequestFailed):
@@ -253,7 +245,7 @@ async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waite
     ours, other = (at | {"max_num_seqs": 2} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask(user=str(n), max_tokens=10 + n)) for n in range(4)]
-    await until(lambda: len(first.parsed) == 2 and at_work_or_in_line(gateway, account) == 4)
+    await eventually(lambda: len(first.parsed) == 2 and running_or_waiting(gateway, account) == 4)
     account.offer("poetry", places=[ours, other])
     await first.die()
     answers = await asyncio.gather(*asking, return_exceptions=True)
@@ -268,32 +260,27 @@ async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_thi
     async with third.serve() as url:
         first, second = account.places("poetry")
         asking = asyncio.create_task(ask())
-        await until(lambda: engines[0].parsed)
+        await eventually(lambda: engines[0].parsed)
         account.offer("poetry", places=[first | {"healthy": False}, second])
-        await until(lambda: engines[1].parsed)
+        await eventually(lambda: engines[1].parsed)
         account.offer("poetry", places=[second | {"healthy": False}, place("engine-3", url)])
         with pytest.raises(EngineDied):
             await asking
     assert third.parsed == []
 
 
-async def until(condition, within_s=5):
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 it may be about anything
-            await asyncio.sleep(0.01)
-
-
+@pytest.mark.proxy_settings(comment_every_s=0.001)
+@patient
 @pytest.mark.parametrize("stream", [False, True])
-async def test_requests_wait_while_the_only_engine_restarts(account, ask, patient, stream, monkeypatch):
-    monkeypatch.setattr(relay_module, "SILENT_FOR_S", 0.1)
+async def test_requests_wait_while_the_only_engine_restarts(account, ask, demanded, stream):
     async with away(account) as (fake, start):
         asking = [asyncio.create_task(ask(stream=stream)) for _ in range(5)]
-        await asyncio.sleep(0.3)
+        await eventually(lambda: demanded and len(account.holds()) == 5)
         assert not any(task.done() for task in asking)
         assert account.held() > 0
         fake.knows = set()  # its process is back, its adapters aren't
         await start()
-        await asyncio.sleep(0.2)
+        await eventually(lambda: len(fake.parsed) >= 5)
         assert not any(task.done() for task in asking)
         fake.knows = None
         answers = await asyncio.gather(*asking)
@@ -314,45 +301,48 @@ async def test_patience_ends_with_an_error_that_bills_nothing(account, ask):
     assert (account.held(), account.used()) == (0, 0)
 
 
-async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, patient, demanded):
+@patient
+async def test_who_waits_follows_the_name_to_another_engine_and_version(account, ask, demanded):
     asking = asyncio.create_task(ask())
-    await asyncio.sleep(0.1)
+    await eventually(lambda: demanded)
     assert len(demanded) == 1  # its engine is away: another one is to take it
     fake = FakeEngine()
     async with fake.serve() as url:
         account.offer("poetry", version=4, version_id="v4", places=[place("other", url, lora="v_4")])
-        await asyncio.sleep(0.05)
         headers, _ = await asking
     assert (headers["x-polyscribe-style-version"], headers["x-polyscribe-engine"]) == ("4", "other")
     [event] = account.events()
     assert (event["version_number"], event["engine"]) == (4, "other")
 
 
-async def test_a_hold_tells_which_version_it_is_on(account, ask, patient):
+@patient
+async def test_a_hold_tells_which_version_it_is_on(account, ask):
     account.offer("poetry", version_id="v3")
     asking = asyncio.create_task(ask())
-    await asyncio.sleep(0.05)
+    await eventually(account.holds)
     assert account.holds()[0]["version"] == "v3"
     account.offer("poetry", version_id="v4")
-    await asyncio.sleep(0.1)
+    await eventually(lambda: account.holds()[0]["version"] != "v3")
     [hold] = account.holds()
     assert (hold["version"], hold["engine"]) == ("v4", "engine-1")
     asking.cancel()
 
 
-async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask, patient):
+@patient
+async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask, demanded):
     asking = asyncio.create_task(ask())
-    await asyncio.sleep(0.1)
+    await eventually(lambda: demanded)
     account.withdraw("poetry")
     with pytest.raises(UnknownModel):
         await asking
     assert account.held() == 0
 
 
-async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(account, ask, patient, demanded):
+@patient
+async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(gateway, account, ask, demanded):
     account.load("poetry", "v1")
     asking = [asyncio.create_task(ask()) for _ in range(8)]
-    await asyncio.sleep(0.2)
+    await eventually(lambda: demanded and gateway.loading.total() == 8)
     assert demanded == ["v1"]
     assert (account.held(), account.bucket().get("requests")) == (0, None)  # waiting uses nothing up
     fake = FakeEngine()
@@ -374,14 +364,12 @@ async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(accou
 @pytest.mark.parametrize(
     ("bound", "most"),
     [
-        ("WAITING_MAX_PER_TENANT", 3), ("WAITING_MAX", 3),
-        ("WAITING_MAX_BYTES_PER_TENANT", 350), ("WAITING_MAX_BYTES", 350),
+        ("loading_max_per_tenant", 3), ("loading_max", 3),
+        ("loading_max_bytes_per_tenant", 350), ("loading_max_bytes", 350),
     ],
 )  # fmt: skip
-async def test_not_everybody_may_wait_for_a_load(
-    gateway, account, ask, demanded, monkeypatch, *, bound, most
-):
-    monkeypatch.setattr(waiting, bound, most)  # a body here has about 85 bytes
+async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded, *, bound, most):
+    gateway.settings = replace(gateway.settings, **{bound: most})  # a body here has about 85 bytes
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
@@ -390,10 +378,10 @@ async def test_not_everybody_may_wait_for_a_load(
     assert not gateway.loading_bytes
 
 
-def at_work_or_in_line(gateway, account):
+def running_or_waiting(gateway, account):
     """Requests that have or wait for a place at the engines of the style."""
-    queue = [gateway.routing.backend(at).queue for at in read_route(account.written("poetry")).places]
-    return sum(one.at_work + one.waiting for one in queue)
+    queue = [gateway.backends.backend(at).queue for at in read_route(account.written("poetry")).places]
+    return sum(one.running + one.waiting for one in queue)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -404,7 +392,7 @@ async def test_who_waits_for_an_engine_that_hangs_goes_to_a_healthy_one(
     first.hangs = True
     ours, other = account.places("poetry")
     asking = asyncio.create_task(ask(stream=stream))
-    await asyncio.sleep(0.1)
+    await eventually(lambda: first.parsed)
     assert (len(first.parsed), len(second.parsed)) == (1, 0)  # nobody knows yet
     account.offer("poetry", version=4, places=[other | {"lora": "v_4"}, ours | {"healthy": False}])
     async with asyncio.timeout(1):
@@ -414,7 +402,7 @@ async def test_who_waits_for_an_engine_that_hangs_goes_to_a_healthy_one(
     assert (headers["x-polyscribe-style-version"], headers["x-polyscribe-engine"]) == ("4", "engine-2")
     [event] = account.events()
     assert (event["outcome"], event["version_number"], event["prompt_tokens"]) == ("complete", 4, 10)
-    assert (account.held(), at_work_or_in_line(gateway, account), gateway.unanswered) == (0, 0, {})
+    assert (account.held(), running_or_waiting(gateway, account), gateway.unanswered) == (0, 0, {})
 
 
 async def test_who_waits_in_the_line_of_an_engine_that_hangs_leaves_it_too(gateway, account, engines, ask):
@@ -422,13 +410,13 @@ async def test_who_waits_in_the_line_of_an_engine_that_hangs_leaves_it_too(gatew
     ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask()) for _ in range(3)]
-    await asyncio.sleep(0.1)
-    assert (len(engines[0].parsed), at_work_or_in_line(gateway, account)) == (1, 3)
+    await eventually(lambda: engines[0].parsed and running_or_waiting(gateway, account) == 3)
+    assert (len(engines[0].parsed), running_or_waiting(gateway, account)) == (1, 3)
     account.offer("poetry", places=[other, ours | {"healthy": False}])
     async with asyncio.timeout(1):
         answers = await asyncio.gather(*asking)
     assert {headers["x-polyscribe-engine"] for headers, _ in answers} == {"engine-2"}
-    assert (account.held(), at_work_or_in_line(gateway, account)) == (0, 0)
+    assert (account.held(), running_or_waiting(gateway, account)) == (0, 0)
 
 
 async def test_what_an_engine_has_begun_ends_there_though_the_style_moved_away(
@@ -438,7 +426,7 @@ async def test_what_an_engine_has_begun_ends_there_though_the_style_moved_away(
     ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask()) for _ in range(2)]
-    await asyncio.sleep(0.1)
+    await eventually(lambda: engines[0].parsed and running_or_waiting(gateway, account) == 2)
     account.offer("poetry", places=[other])
     answers = await asyncio.gather(*asking)
     assert [headers["x-polyscribe-engine"] for headers, _ in answers] == ["engine-1", "engine-2"]
@@ -450,20 +438,21 @@ async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_i
     engines[0].hangs = True
     ours, other = account.places("poetry")
     asking = asyncio.create_task(ask())
-    await asyncio.sleep(0.1)
+    await eventually(lambda: engines[0].parsed)
     for others in ([], [other | {"healthy": False}]):
-        account.offer("poetry", version_id=f"v{len(others)}", places=[ours | {"healthy": False}, *others])
-        await asyncio.sleep(0.1)
+        version = f"v{len(others)}"
+        account.offer("poetry", version_id=version, places=[ours | {"healthy": False}, *others])
+        await eventually(lambda version=version: version in demanded)
     assert (len(engines[0].parsed), asking.done(), demanded) == (1, False, ["v0", "v1"])
     asking.cancel()
     await asyncio.wait({asking})
-    assert (account.held(), at_work_or_in_line(gateway, account)) == (0, 0)
+    assert (account.held(), running_or_waiting(gateway, account)) == (0, 0)
 
 
 async def test_an_engine_that_hangs_in_the_middle_of_a_refusal_is_hung_up_on(account, engines, ask):
     engines[0].hangs, engines[0].refuses = True, (503, "no")
     asking = asyncio.create_task(ask(stream=True))
-    await asyncio.sleep(0.1)
+    await engines[0].is_hanging.wait()
     asking.cancel()
     async with asyncio.timeout(1):
         await engines[0].hung_up.wait()
@@ -477,33 +466,26 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
     for number in range(40):
         account.offer("poetry", places=places)
         asking = [asyncio.create_task(ask(stream=n % 2 == 0)) for n in range(6)]
-        await asyncio.sleep(0.03)
+        await eventually(lambda: running_or_waiting(gateway, account) == 6)
         account.offer("poetry", places=[places[0] | {"healthy": False}, places[1]])
-        await asyncio.sleep(number * 0.001)
+        await asyncio.sleep(number * 0.001)  # each round hangs up at another moment of the move
         for task in asking:
             task.cancel()
         await asyncio.wait(asking)
-        assert (account.held(), at_work_or_in_line(gateway, account), gateway.unanswered) == (0, 0, {})
+        assert (account.held(), running_or_waiting(gateway, account), gateway.unanswered) == (0, 0, {})
     assert gateway.in_flight == {}
 
 
-@pytest.fixture
-def brief_turns(engines, monkeypatch):
-    """Two engines for whose turns nobody waits long."""
-    monkeypatch.setattr(turns_module, "PATIENCE_S", 0.1)
-
-
+@pytest.mark.proxy_settings(queue_wait_s=0.1)
 @pytest.mark.parametrize("is_free", [True, False])
-async def test_who_waited_too_long_in_one_line_tries_another_engine(
-    gateway, account, ask, is_free, brief_turns
-):
+async def test_who_waited_too_long_in_one_queue_tries_another_engine(gateway, account, engines, ask, is_free):
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
-    backends = [gateway.routing.backend(at) for at in read_route(account.written("poetry")).places]
+    backends = [gateway.backends.backend(at) for at in read_route(account.written("poetry")).places]
     others = [Ticket(uuid4(), "", 1, 1) for _ in backends]
     for backend, ticket in zip(backends, others, strict=True):
         await backend.queue.acquire(ticket)
     asking = asyncio.create_task(ask())
-    await asyncio.sleep(0.05)
+    await eventually(lambda: backends[0].queue.waiting)
     assert [backend.queue.waiting for backend in backends] == [1, 0]
     if is_free:
         backends[1].queue.release(others[1])
@@ -512,7 +494,7 @@ async def test_who_waited_too_long_in_one_line_tries_another_engine(
         with pytest.raises(EngineBusy) as told:
             await asking
         assert told.value.facts["adapter_state"] == "disk"
-        assert [backend.queue.at_work for backend in backends] == [1, 1]
+        assert [backend.queue.running for backend in backends] == [1, 1]
     assert account.held() == 0
 
 

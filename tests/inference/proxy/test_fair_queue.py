@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import EngineBusy
-from inference.proxy import fair_queue as turns_module
-from inference.proxy.fair_queue import QUANTUM_S, RESERVE, FairQueue, Ticket
+from inference.proxy.adapter_slots import QUANTUM_S
+from inference.proxy.fair_queue import FairQueue
+from inference.proxy.settings import ProxySettings
+from inference.proxy.tickets import Ticket
+from inference.proxy.turn_order import RESERVE
 
 A, B, C, D = "abcd"
 
@@ -17,10 +20,11 @@ A, B, C, D = "abcd"
 class Engine:
     """The requests at one engine; they end when the test says so, the oldest first."""
 
-    def __init__(self, capacity: int, slots: int = 1000) -> None:
+    def __init__(self, capacity: int, slots: int = 1000, **settings: float) -> None:
         self.now_s = 0.0
-        self.queue = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
-        self.at_work: list[Ticket] = []
+        proxy_settings = ProxySettings(**settings)
+        self.queue = FairQueue(capacity, slots=slots, settings=proxy_settings, clock=lambda: self.now_s)
+        self.running: list[Ticket] = []
         self.begun: list[Ticket] = []
         self.tasks: dict[Ticket, asyncio.Task] = {}
 
@@ -33,7 +37,7 @@ class Engine:
 
     async def _take(self, ticket: Ticket) -> None:
         await self.queue.acquire(ticket)
-        self.at_work.append(ticket)
+        self.running.append(ticket)
         self.begun.append(ticket)
 
     async def settle_down(self) -> None:
@@ -41,8 +45,8 @@ class Engine:
             await asyncio.sleep(0)
 
     async def end(self, ticket: Ticket | None = None) -> Ticket:
-        ticket = ticket or self.at_work[0]
-        self.at_work.remove(ticket)
+        ticket = ticket or self.running[0]
+        self.running.remove(ticket)
         self.queue.release(ticket)
         await self.settle_down()
         return ticket
@@ -57,10 +61,15 @@ class Engine:
 
 
 @pytest.fixture
-async def engine():
-    engine = Engine(8)
+async def engine(request):
+    engine = Engine(8, **getattr(request, "param", {}))
     yield engine
     await engine.aclose()
+
+
+def with_settings(**settings):
+    """Parametrize `engine` with other settings."""
+    return pytest.mark.parametrize("engine", [settings], indirect=True)
 
 
 async def flood(engine, tenant, number, **more):
@@ -86,10 +95,10 @@ async def served(engine, ends, *, again=()):
 
 async def test_a_flood_leaves_the_reserve_to_others_who_begin_at_once(engine):
     await flood(engine, A, 500)
-    assert len(engine.at_work) == 6
+    assert len(engine.running) == 6
     for tenant in (B, C):
         await flood(engine, tenant, 1)
-    assert Counter(t.tenant for t in engine.at_work) == {A: 6, B: 1, C: 1}
+    assert Counter(t.tenant for t in engine.running) == {A: 6, B: 1, C: 1}
 
 
 @pytest.mark.parametrize("cost", [1, 10, 1000])
@@ -101,9 +110,9 @@ async def test_a_newcomer_waits_for_one_end_at_most_when_two_floods_fill_the_eng
         newcomer = str(100 + ends)
         engine.ask(newcomer)
         await engine.settle_down()
-        await engine.end(engine.at_work[0 if who == "oldest" else -1])
-        assert [t.tenant for t in engine.at_work].count(newcomer) == 1, f"after {ends} ends"
-        await engine.end(next(t for t in engine.at_work if t.tenant == newcomer))
+        await engine.end(engine.running[0 if who == "oldest" else -1])
+        assert [t.tenant for t in engine.running].count(newcomer) == 1, f"after {ends} ends"
+        await engine.end(next(t for t in engine.running if t.tenant == newcomer))
 
 
 async def test_a_third_flood_does_not_starve_who_filled_the_reserve(engine):
@@ -169,7 +178,7 @@ async def test_one_long_request_earns_no_credit_for_those_that_follow(engine):
     await flood(engine, B, 300)
     await flood(engine, C, 300)
     for _ in range(100):
-        await engine.end(next(t for t in engine.at_work if t is not long_one))
+        await engine.end(next(t for t in engine.running if t is not long_one))
     await flood(engine, A, 300)
     tokens = await served(engine, 90)
     assert tokens[A] == pytest.approx(300, abs=80)
@@ -190,15 +199,14 @@ async def test_who_had_more_than_a_share_pays_it_back_only_while_others_wait(eng
 async def test_a_share_of_the_places_is_kept_from_each_tenant(capacity):
     engine = Engine(capacity)
     await flood(engine, A, 40)
-    assert len(engine.at_work) == capacity - int(capacity * RESERVE) >= 1
+    assert len(engine.running) == capacity - int(capacity * RESERVE) >= 1
     await flood(engine, B, 40)
-    assert len(engine.at_work) == capacity
+    assert len(engine.running) == capacity
     await engine.aclose()
 
 
-async def test_the_queue_is_bounded_for_one_and_for_all(engine, monkeypatch):
-    monkeypatch.setattr(turns_module, "WAITING_MAX_PER_TENANT", 5)
-    monkeypatch.setattr(turns_module, "WAITING_MAX", 8)
+@with_settings(queue_max=8, queue_max_per_tenant=5)
+async def test_the_queue_is_bounded_for_one_and_for_all(engine):
     await flood(engine, A, 6 + 5)
     [refused] = await flood(engine, A, 1)
     with pytest.raises(EngineBusy):
@@ -210,23 +218,23 @@ async def test_the_queue_is_bounded_for_one_and_for_all(engine, monkeypatch):
         await engine.tasks[refused]
     await engine.end()
     assert engine.queue.waiting == 7
-    assert len(engine.at_work) == 8
+    assert len(engine.running) == 8
 
 
-async def test_who_waits_too_long_is_told_and_leaves_no_place_taken(engine, monkeypatch):
-    monkeypatch.setattr(turns_module, "PATIENCE_S", 0.02)
+@with_settings(queue_wait_s=0.02)
+async def test_who_waits_too_long_is_told_and_leaves_no_place_taken(engine):
     *_, last = await flood(engine, A, 7)
     with pytest.raises(EngineBusy) as refused:
         await engine.tasks[last]
     assert refused.value.facts["retry_s"]
-    assert (engine.queue.waiting, engine.queue.at_work) == (0, 6)
+    assert (engine.queue.waiting, engine.queue.running) == (0, 6)
 
 
 async def test_a_turn_that_is_left_twice_or_was_never_taken_gives_no_place_away(engine):
     [ticket] = await flood(engine, A, 1)
     for one in (ticket, ticket, Ticket(A, "poetry", 1, 1)):
         engine.queue.release(one)
-    assert engine.queue.at_work == 0
+    assert engine.queue.running == 0
 
 
 async def test_an_engine_that_may_work_on_less_ends_what_it_has_and_on_more_begins_at_once(engine):
@@ -237,7 +245,7 @@ async def test_an_engine_that_may_work_on_less_ends_what_it_has_and_on_more_begi
         await engine.end()
         assert len(engine.begun) == 8
     await engine.end()
-    assert (len(engine.begun), len(engine.at_work)) == (9, 4)
+    assert (len(engine.begun), len(engine.running)) == (9, 4)
     engine.queue.resize(8, slots=1000)
     await engine.settle_down()
     assert not engine.waiting()
@@ -255,27 +263,27 @@ async def test_where_slots_become_fewer_those_beyond_leave_and_who_waits_gets_on
     for _ in range(6):
         assert newcomer in engine.waiting()
         await engine.end()
-    assert [ticket.style for ticket in engine.at_work] == ["four"]
+    assert [ticket.style for ticket in engine.running] == ["four"]
     await engine.aclose()
 
 
 async def test_a_place_that_comes_in_the_moment_of_giving_up_goes_to_the_next(engine):
     *_, second, third = await flood(engine, A, 8)
-    leaving = engine.at_work.pop()
+    leaving = engine.running.pop()
     engine.queue.release(leaving)  # lets the second in, which has not been told yet
     engine.tasks[second].cancel()
     await engine.settle_down()
-    assert third in engine.at_work
-    assert (engine.queue.at_work, engine.queue.waiting) == (6, 0)
+    assert third in engine.running
+    assert (engine.queue.running, engine.queue.waiting) == (6, 0)
 
 
 async def test_who_gave_up_before_being_let_in_is_passed_over(engine):
     *_, second, third = await flood(engine, A, 8)
     engine.tasks[second].cancel()
-    engine.queue.release(engine.at_work.pop())  # while the second does not know yet that it is cancelled
+    engine.queue.release(engine.running.pop())  # while the second does not know yet that it is cancelled
     await engine.settle_down()
-    assert third in engine.at_work
-    assert (engine.queue.at_work, engine.queue.waiting) == (6, 0)
+    assert third in engine.running
+    assert (engine.queue.running, engine.queue.waiting) == (6, 0)
 
 
 async def test_who_gives_up_waiting_for_a_slot_lets_those_go_on_that_had_to_leave_it():
@@ -287,15 +295,15 @@ async def test_who_gives_up_waiting_for_a_slot_lets_those_go_on_that_had_to_leav
     assert engine.waiting() == [theirs, next_one]
     engine.tasks[theirs].cancel()
     await engine.settle_down()
-    assert next_one in engine.at_work
+    assert next_one in engine.running
 
 
 async def test_a_request_takes_as_many_places_as_it_has_sequences(engine):
     [wide] = await flood(engine, A, 1, sequences=5)
     await flood(engine, A, 3)
-    assert (engine.queue.at_work, len(engine.at_work)) == (6, 2)
+    assert (engine.queue.running, len(engine.running)) == (6, 2)
     await engine.end(wide)
-    assert (engine.queue.at_work, engine.queue.waiting) == (3, 0)
+    assert (engine.queue.running, engine.queue.waiting) == (3, 0)
 
 
 @pytest.mark.parametrize("sequences", [6, 16, 256])
@@ -303,45 +311,45 @@ async def test_one_that_is_wider_than_the_engine_takes_what_a_tenant_may_have_an
     engine, sequences
 ):
     [wide] = await flood(engine, A, 1, sequences=sequences)
-    assert (wide.places, engine.queue.at_work) == (6, 6)
+    assert (wide.places, engine.queue.running) == (6, 6)
     [newcomer] = await flood(engine, B, 1)
-    assert newcomer in engine.at_work
+    assert newcomer in engine.running
 
 
 async def test_a_wide_request_is_not_overtaken_for_ever_and_newcomers_still_begin_at_once(engine):
     for tenant in (A, B):
         await flood(engine, tenant, 4)
     [wide] = await flood(engine, C, 1, sequences=6)
-    before = list(engine.at_work)
+    before = list(engine.running)
     for tenant in (A, B):
         await flood(engine, tenant, 50)
     for ticket in before:
         assert wide in engine.waiting()
         await engine.end(ticket)
-    assert wide in engine.at_work
-    assert engine.queue.at_work == 8
+    assert wide in engine.running
+    assert engine.queue.running == 8
 
 
 async def test_while_a_wide_request_waits_for_places_a_newcomer_begins_at_once(engine):
     long_ones = await flood(engine, A, 3)
     [wide] = await flood(engine, B, 1, sequences=6)
     [newcomer] = await flood(engine, C, 1)
-    assert (wide in engine.waiting(), newcomer in engine.at_work) == (True, True)
+    assert (wide in engine.waiting(), newcomer in engine.running) == (True, True)
     await flood(engine, D, 5)  # beyond the reserve they would keep it waiting
-    assert engine.queue.at_work == 5
+    assert engine.queue.running == 5
     for ticket in long_ones:
         await engine.end(ticket)
-    assert wide in engine.at_work
+    assert wide in engine.running
 
 
 async def test_a_wide_request_that_gives_up_lets_others_have_what_was_kept_for_it(engine):
     await flood(engine, A, 3)
     [wide] = await flood(engine, B, 1, sequences=6)
     await flood(engine, C, 5)
-    assert engine.queue.at_work == 5
+    assert engine.queue.running == 5
     engine.tasks[wide].cancel()
     await engine.settle_down()
-    assert engine.queue.at_work == 8
+    assert engine.queue.running == 8
 
 
 async def test_a_tenants_narrow_requests_do_not_keep_its_own_wide_one_waiting(engine):
@@ -351,7 +359,7 @@ async def test_a_tenants_narrow_requests_do_not_keep_its_own_wide_one_waiting(en
     for _ in range(6 + 1):  # those at work, and one more: both styles had as little
         assert wide in engine.waiting()
         await engine.end()
-    assert engine.at_work == [wide]
+    assert engine.running == [wide]
 
 
 async def test_shares_count_every_sequence(engine):
@@ -362,9 +370,8 @@ async def test_shares_count_every_sequence(engine):
     assert tokens[A] == pytest.approx(tokens[B], rel=0.2)
 
 
-async def test_many_tenants_are_not_remembered_for_ever(monkeypatch):
-    monkeypatch.setattr(turns_module, "REMEMBERED_MAX", 50)
-    engine = Engine(4)
+async def test_many_tenants_are_not_remembered_for_ever():
+    engine = Engine(4, idle_tenants_max=50)
     for number in range(300):
         await flood(engine, str(number), 1)
         await engine.end()
@@ -421,31 +428,31 @@ async def _play_wide(capacity, slots, steps):
             behind.clear()
         elif name == "cancel" and (waiting := engine.waiting()):
             engine.tasks[waiting[args[0] % len(waiting)]].cancel()
-        elif name == "end" and engine.at_work:
-            engine.queue.release(engine.at_work.pop(args[0] % len(engine.at_work)))
+        elif name == "end" and engine.running:
+            engine.queue.release(engine.running.pop(args[0] % len(engine.running)))
         await engine.settle_down()
         _check_wide(engine, behind)
-    while engine.at_work:
+    while engine.running:
         await engine.end()
         _check_wide(engine, behind)
     assert not engine.waiting()
-    assert (engine.queue.at_work, engine.queue.waiting) == (0, 0)
+    assert (engine.queue.running, engine.queue.waiting) == (0, 0)
     await engine.aclose()
 
 
 def _check_wide(engine, behind):
     """`behind`: for whom places are held, and who was at work when that began."""
     queue = engine.queue
-    assert queue.at_work == sum(ticket.places for ticket in engine.at_work)
+    assert queue.running == sum(ticket.places for ticket in engine.running)
     assert queue.waiting == len(engine.waiting())
-    assert queue._taken.keys() == {ticket.style for ticket in engine.at_work if ticket.style}
-    assert engine.at_work or not engine.waiting()
-    if queue._held and queue._held[2] not in behind:
+    assert queue._slots.taken.keys() == {ticket.style for ticket in engine.running if ticket.style}
+    assert engine.running or not engine.waiting()
+    if queue._held and queue._held.ticket not in behind:
         behind.clear()
-        behind[queue._held[2]] = set(engine.at_work)
+        behind[queue._held.ticket] = set(engine.running)
     if queue._held:
         [(wide, before)] = behind.items()
-        assert before & set(engine.at_work), "all that was before it has ended"
+        assert before & set(engine.running), "all that was before it has ended"
         assert wide in engine.waiting()
     elif not behind:
         return
@@ -465,38 +472,38 @@ async def _play(capacity, slots, steps):
             await asyncio.sleep(0)
         else:
             waiting = engine.waiting()
-            ends = [engine.at_work.pop(args[0] % len(engine.at_work))] if engine.at_work else []
+            ends = [engine.running.pop(args[0] % len(engine.running))] if engine.running else []
             cancels = [waiting[args[0] % len(waiting)]] if waiting else []
-            deeds = {"end": ends, "cancel": cancels}
+            tickets = {"end": ends, "cancel": cancels}
             if name == "cancel":
-                engine.at_work += ends
-            for deed in name.split("_and_"):
-                for ticket in deeds[deed]:
-                    engine.queue.release(ticket) if deed == "end" else engine.tasks[ticket].cancel()
-        assert engine.queue.at_work <= capacity
+                engine.running += ends
+            for action in name.split("_and_"):
+                for ticket in tickets[action]:
+                    engine.queue.release(ticket) if action == "end" else engine.tasks[ticket].cancel()
+        assert engine.queue.running <= capacity
         if next(numbers) % 4 == 0:
             await engine.settle_down()
             _check(engine, capacity, most)
     await engine.settle_down()
     _check(engine, capacity, most)
-    while engine.at_work:
+    while engine.running:
         await engine.end()
         _check(engine, capacity, most)
     assert not engine.waiting()
-    assert (engine.queue.at_work, engine.queue.waiting) == (0, 0)
+    assert (engine.queue.running, engine.queue.waiting) == (0, 0)
     for task in engine.tasks.values():
         with suppress(asyncio.CancelledError):
             task.result()
 
 
 def _check(engine, capacity, most):
-    working, styles = Counter(t.tenant for t in engine.at_work), {t.style for t in engine.at_work}
-    assert engine.queue.at_work == len(engine.at_work) <= capacity
+    working, styles = Counter(t.tenant for t in engine.running), {t.style for t in engine.running}
+    assert engine.queue.running == len(engine.running) <= capacity
     assert engine.queue.waiting == len(engine.waiting())
-    assert engine.queue._taken.keys() == styles
+    assert engine.queue._slots.taken.keys() == styles
     assert len(styles) <= engine.queue.slots
     assert all(number <= most for number in working.values())
-    if len(engine.at_work) < capacity:  # a free place is one that nobody who waits may have
+    if len(engine.running) < capacity:  # a free place is one that nobody who waits may have
         waiting = {ticket.style for ticket in engine.waiting() if working[ticket.tenant] < most}
         entering, leaving = waiting - styles, waiting & styles
         assert not entering or len(styles) == engine.queue.slots

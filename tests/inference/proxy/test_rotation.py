@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.proxy.fair_queue import QUANTUM_S, FairQueue, Ticket
+from inference.proxy.adapter_slots import QUANTUM_S
+from inference.proxy.fair_queue import FairQueue
+from inference.proxy.tickets import Ticket
 
 A, B = "ab"
 TOKENS_A_S = 10
@@ -34,7 +36,7 @@ class Engine:
     def __init__(self, capacity: int, slots: int) -> None:
         self.now_s = 0.0
         self.queue = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
-        self.at_work: list[tuple[float, int, Ticket, Client]] = []
+        self.running: list[tuple[float, int, Ticket, Client]] = []
         self.asked_s: dict[Client, list[float]] = defaultdict(list)
         self.waits_s: dict[Client, list[float]] = defaultdict(list)
         self.served_s: Counter[str] = Counter()
@@ -47,9 +49,9 @@ class Engine:
         for client in clients:
             self._ask(client)
         await self._settle_down()
-        while self.at_work and self.now_s < seconds:
+        while self.running and self.now_s < seconds:
             check()
-            ends_s, _, ticket, client = heapq.heappop(self.at_work)
+            ends_s, _, ticket, client = heapq.heappop(self.running)
             self.now_s = ends_s
             self.queue.release(ticket)
             await self._settle_down()
@@ -62,7 +64,7 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def styles(self) -> set[str]:
-        return {ticket.style for _, _, ticket, _ in self.at_work} - {""}
+        return {ticket.style for _, _, ticket, _ in self.running} - {""}
 
     def _ask(self, client: Client) -> None:
         cost = max(1, round(client.seconds * TOKENS_A_S))
@@ -80,7 +82,7 @@ class Engine:
         self.served_s[client.tenant] += client.seconds
         if ticket.style not in self.styles():
             self.since_s[ticket.style] = self.now_s
-        heapq.heappush(self.at_work, (self.now_s + client.seconds, next(self._numbers), ticket, client))
+        heapq.heappush(self.running, (self.now_s + client.seconds, next(self._numbers), ticket, client))
 
     def _end_waits(self) -> None:
         """Count what still waits as if it ended now: a wait that never ends is the worst of all."""
@@ -104,17 +106,21 @@ clients = st.lists(
 
 @given(clients=clients, capacity=st.integers(1, 40), slots=st.integers(1, 9))
 @settings(max_examples=80, deadline=None)
-def test_no_more_styles_than_slots_are_at_work_and_no_place_is_left_free_in_vain(clients, capacity, slots):
+def test_no_more_styles_than_slots_are_running_and_no_place_is_left_free_in_vain(clients, capacity, slots):
     engine = Engine(capacity, slots)
 
     def check() -> None:
         styles = engine.styles()
         assert len(styles) <= slots
-        assert len(engine.at_work) <= capacity
-        if len(engine.at_work) == capacity:
+        assert len(engine.running) <= capacity
+        if len(engine.running) == capacity:
             return
-        working = Counter(ticket.tenant for _, _, ticket, _ in engine.at_work)
-        waiting = {ticket.style for ticket in engine.in_line if working[ticket.tenant] < engine.queue._most}
+        working = Counter(ticket.tenant for _, _, ticket, _ in engine.running)
+        waiting = {
+            ticket.style
+            for ticket in engine.in_line
+            if working[ticket.tenant] < engine.queue._places.max_per_tenant
+        }
         assert "" not in waiting  # the base model needs no slot, so nothing keeps it
         entering, leaving = waiting - styles, waiting & styles
         assert not entering or len(styles) == slots

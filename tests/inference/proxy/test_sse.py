@@ -129,7 +129,7 @@ def cut(data, cuts):
     return [data[a:b] for a, b in pairwise(edges)]
 
 
-def parsed(passed):
+def decode_events(passed):
     return [json.loads(event.removeprefix("data: ")) for event in passed.decode().split("\n\n")[:-1]]
 
 
@@ -166,7 +166,7 @@ def test_cut_anywhere_it_becomes_the_same_events_of_the_public_style(stream, cut
         expected.append(public(events[-1]))
     for pieces in ([data], cut(data, cuts)):
         passed, _, state = play(parsed, pieces)
-        assert parsed(passed) == expected
+        assert decode_events(passed) == expected
         assert state.end() == DONE
 
 
@@ -232,7 +232,7 @@ def test_an_event_without_a_count_takes_none_away(choices):
     for pieces in ([b"".join(map(frame, events))], [*map(frame, events)]):
         passed, usage, _ = play(asked_for(choices), pieces)
         assert (usage.prompt, usage.completion) == (31, 3)
-        assert [event.get("usage") for event in parsed(passed)] == [None, None]
+        assert [event.get("usage") for event in decode_events(passed)] == [None, None]
 
 
 ERRORS = [

@@ -28,7 +28,7 @@ def ask(gateway, account):
     async def ask(*, model="poetry", prompt=10, output=20, choices=1, exact=False):
         return await admit(
             gateway.admission, account.caller, request_id=f"r{next(number)}", model=model,
-            prompt=prompt, output=output, choices=choices, exact=exact,
+            prompt_tokens=prompt, output_tokens=output, sequences=choices, is_exact=exact,
         )  # fmt: skip
 
     return ask

@@ -39,8 +39,8 @@ def percent(account):
 def version_of(gateway, account):
     async def version_of(user: str, *, model: str = "brand", request_id: str = "r") -> int:
         grant = await admit(
-            gateway.admission, account.caller, request_id=request_id, model=model, prompt=1, output=1,
-            choices=1, user=user,
+            gateway.admission, account.caller, request_id=request_id, model=model, prompt_tokens=1,
+            output_tokens=1, sequences=1, user=user,
         )  # fmt: skip
         return grant.route.version
 

@@ -15,26 +15,26 @@ from inference.contract import tokenizer
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.errors import EngineBusy, GateUnavailable, InFlightFull
 from inference.proxy import runtime as module
-from inference.proxy.relay import relay_request
+from inference.proxy.request import relay_request
 from inference.proxy.runtime import Gateway
+from inference.proxy.settings import ProxySettings
 from inference.quota.ledger_drain import drain_usage
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import studio_key
 from tests.inference.conftest import Account
-from tests.inference.fakes import FakeEngine
-
-pytestmark = pytest.mark.django_db(transaction=True)
+from tests.inference.fakes import FakeEngine, eventually
 
 GRACE_S = 0.4
+QUICK = {"heartbeat_every_s": 0.1, "recovery_grace_ms": int(GRACE_S * 1000)}
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proxy_settings(**QUICK)]
 HOLD = 230  # no request of these tests holds more tokens, none less than half
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick_token_counts(monkeypatch):
     monkeypatch.setattr(tokenizer, "count_prompt_tokens", ParsedRequest.prompt_bound)
-    monkeypatch.setattr(module, "BEAT_S", 0.1)
-    monkeypatch.setattr(module, "GRACE_MS", int(GRACE_S * 1000))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def engine(known, published):
 async def open_gateway():
     """Open another gateway of this machine."""
     async with AsyncExitStack() as stack:
-        yield lambda: stack.enter_async_context(Gateway())
+        yield lambda **changes: stack.enter_async_context(Gateway(ProxySettings(**QUICK | changes)))
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ async def test_flush_upon_flush_gives_no_hold_away(gateway, engine, known, valke
     for _ in range(3):
         valkey.flushall()
         asking = asyncio.create_task(ask(gateway, known))
-        await asyncio.sleep(GRACE_S / 2)
+        await asyncio.sleep(GRACE_S / 2)  # the second flush comes in the middle of the grace
         valkey.flushall()
         with pytest.raises((InFlightFull, GateUnavailable)):
             await asking
@@ -178,20 +178,16 @@ async def test_flush_upon_flush_gives_no_hold_away(gateway, engine, known, valke
     assert known.held() == 0
 
 
-async def test_a_fresh_valkey_is_used_after_one_grace_and_then_at_once(
-    open_gateway, engine, known, valkey, monkeypatch
-):
+async def test_a_fresh_valkey_is_used_after_one_grace_and_then_at_once(open_gateway, engine, known, valkey):
     engine.pace_s = 0
     began_s = time.monotonic()
     gateway = await open_gateway()
     await ask(gateway, known)
     first_s = time.monotonic() - began_s
     assert first_s >= GRACE_S * 0.9
-    await asyncio.sleep(GRACE_S / 2)
-    assert {valkey.get(names.epoch_key(tag)) for tag in names.tags()} == {"whole"}
-    monkeypatch.setattr(module, "GRACE_MS", 60_000)
+    await eventually(lambda: {valkey.get(names.epoch_key(tag)) for tag in names.tags()} == {"whole"})
     valkey.delete(names.account_key(known.tenant, known.period))  # as with a new month: nothing is missing
-    await asyncio.wait_for(ask(await open_gateway(), known), 10)
+    await asyncio.wait_for(ask(await open_gateway(recovery_grace_ms=60_000), known), 10)
 
 
 async def test_fifty_cold_requests_publish_once(gateway, engine, known, published):
@@ -216,7 +212,7 @@ async def test_two_gateways_may_publish_at_once(open_gateway, gateway, engine, k
 
 async def test_who_is_cancelled_while_a_tenant_grows_warm_stops_nobody(gateway, engine, known, published):
     first, *others = [asyncio.create_task(ask(gateway, known)) for _ in range(3)]
-    await asyncio.sleep(0.1)
+    await eventually(lambda: gateway._warming)
     first.cancel()
     assert len(await asyncio.gather(*others)) == 2
     assert len(published) == 1

@@ -5,15 +5,10 @@ import asyncio
 import pytest
 
 from inference.contract.usage import Usage
-from inference.proxy import runtime as module
 from inference.proxy.runtime import Gateway
+from inference.proxy.settings import ProxySettings
 
-
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(module, "BEAT_S", 0.01)
-    monkeypatch.setattr(module, "WATCH_EVERY_S", 0.01)
-    monkeypatch.setattr(module, "BEGINS_AGAIN_AFTER_S", 0.01)
+QUICK = ProxySettings(heartbeat_every_s=0.01, health_recheck_every_s=0.01, loop_restart_s=0.01)
 
 
 async def until(happened: asyncio.Event) -> None:
@@ -21,7 +16,7 @@ async def until(happened: asyncio.Event) -> None:
         await happened.wait()
 
 
-async def test_a_request_whose_heartbeat_breaks_takes_no_other_with_it(valkey, quick, monkeypatch, caplog):
+async def test_a_request_whose_heartbeat_breaks_takes_no_other_with_it(valkey, monkeypatch, caplog):
     beaten = asyncio.Event()
 
     async def beat(self: Gateway, request_id: str) -> None:
@@ -30,7 +25,7 @@ async def test_a_request_whose_heartbeat_breaks_takes_no_other_with_it(valkey, q
         beaten.set()
 
     monkeypatch.setattr(Gateway, "beat", beat)
-    async with Gateway() as gateway:
+    async with Gateway(QUICK) as gateway:
         gateway.in_flight |= {"broken": (None, Usage()), "well": (None, Usage())}
         for _ in range(3):
             beaten.clear()
@@ -39,8 +34,8 @@ async def test_a_request_whose_heartbeat_breaks_takes_no_other_with_it(valkey, q
     assert "KeyError: 'broken'" in caplog.text
 
 
-@pytest.mark.parametrize("loop", ["_beat", "_watch"])
-async def test_a_loop_that_breaks_begins_again(valkey, quick, monkeypatch, caplog, loop):
+@pytest.mark.parametrize("loop", ["_send_heartbeats", "_recheck_health"])
+async def test_a_loop_that_breaks_begins_again(valkey, monkeypatch, caplog, loop):
     times, again = 0, asyncio.Event()
 
     async def breaking(self: Gateway) -> None:
@@ -51,12 +46,12 @@ async def test_a_loop_that_breaks_begins_again(valkey, quick, monkeypatch, caplo
         raise RuntimeError("broken")
 
     monkeypatch.setattr(Gateway, loop, breaking)
-    async with Gateway():
+    async with Gateway(QUICK):
         await until(again)
     assert "begins again" in caplog.text
 
 
-async def test_a_gateway_that_ends_ends_its_loops(valkey, quick):
-    async with Gateway() as gateway:
+async def test_a_gateway_that_ends_ends_its_loops(valkey):
+    async with Gateway(QUICK) as gateway:
         pass
     assert all(task.done() for task in gateway._tasks)

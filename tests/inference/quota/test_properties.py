@@ -380,7 +380,8 @@ class History(RuleBasedStateMachine):
     async def _admit(self, ask: Ask) -> Grant:
         return await admit(
             self.admission, Caller(self.tenant, self.key_ids[ask.key]), request_id=f"r{next(self.world.ids)}",
-            model="poetry", prompt=ask.prompt, exact=ask.exact, output=ask.output, choices=ask.choices,
+            model="poetry", prompt_tokens=ask.prompt, is_exact=ask.exact, output_tokens=ask.output,
+            sequences=ask.choices,
             period=ask.period,
         )  # fmt: skip
 
@@ -632,7 +633,7 @@ def said(error: Exception) -> tuple:
 @pytest.fixture
 def world(valkey, acme, alice, settings, monkeypatch) -> SimpleNamespace:
     """Acme with two keys, in months of which each history takes two of its own."""
-    monkeypatch.setattr(admission, "_milliseconds", lambda period: (0, 2**52))
+    monkeypatch.setattr(admission, "_period_bounds_ms", lambda period: (0, 2**52))
     monkeypatch.setattr(admission, "LEASE_MS", 3_600_000)
     monkeypatch.setattr(settlement, "LEASE_MS", 3_600_000)
     other, _ = issue_key(acme, name="Second", by=alice)
@@ -658,8 +659,8 @@ def history(world) -> Iterator[History]:
 def ask_for(gateway, account):
     async def ask_for(request_id, **more):
         return await admit(
-            gateway.admission, account.caller, request_id=request_id, model="poetry", prompt=10, output=20,
-            choices=1, **more,
+            gateway.admission, account.caller, request_id=request_id, model="poetry",
+            prompt_tokens=10, output_tokens=20, sequences=1, **more,
         )  # fmt: skip
 
     return ask_for

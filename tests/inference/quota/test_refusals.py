@@ -15,11 +15,12 @@ from inference.api import idempotency
 from inference.contract import tokenizer
 from inference.contract.prompt_length import Size
 from inference.errors import BadRequest, TooLarge, TooMuchAtOnce, UnknownEncoding
-from inference.proxy import bodies
 from inference.proxy import runtime as gateway_module
 from inference.proxy.bodies import BODY_MAX_BYTES, BodyMemory, decompress
 from inference.proxy.runtime import Gateway
+from inference.proxy.settings import ProxySettings
 from tenants.api_keys.lifecycle import new_secret
+from tenants.public import digest_by_peppers
 from tests.inference.fakes import Client, chat
 
 KEY = {"idempotency-key": "k"}
@@ -27,7 +28,7 @@ KEY = {"idempotency-key": "k"}
 
 async def counted(gateway):
     """Wait until what was refused is counted."""
-    while tasks := [task for task in gateway._tasks if "Refusals.count" in repr(task)]:
+    while tasks := [task for task in gateway._tasks if "RefusalLimit.count" in repr(task)]:
         await asyncio.wait(tasks)
 
 
@@ -58,9 +59,7 @@ async def test_a_minute_ends_and_a_neighbour_is_served_meanwhile(client, engine,
     neighbour = Client(client.gateway, new_secret())
     other = uuid4()
     account.store.copy(names.key_key(account.tenant, account.key), names.key_key(account.tenant, other))
-    account.store.set(
-        names.owner_key(gateway_module.digests(neighbour.secret)[0]), f"{account.tenant}:{other}"
-    )
+    account.store.set(names.owner_key(digest_by_peppers(neighbour.secret)[0]), f"{account.tenant}:{other}")
     assert (await client.ask(chat()))[0] == 429
     assert (await neighbour.ask(chat()))[0] == 200
     [name] = account.store.keys("*:refusals:*")
@@ -114,7 +113,8 @@ async def test_refused_requests_cost_little(client, account, monkeypatch):
 
 
 def test_whatever_some_workspaces_take_there_is_memory_for_the_next():
-    memory, hog, others = BodyMemory(), uuid4(), [uuid4() for _ in range(20)]
+    max_bytes = ProxySettings().bodies_max_bytes
+    memory, hog, others = BodyMemory(max_bytes), uuid4(), [uuid4() for _ in range(20)]
 
     def fill(tenant):
         taken = 0
@@ -125,7 +125,7 @@ def test_whatever_some_workspaces_take_there_is_memory_for_the_next():
         except TooMuchAtOnce:
             return taken
 
-    assert fill(hog) == pytest.approx(bodies.ALL_BODIES_MAX_BYTES / 9, rel=0.02)
+    assert fill(hog) == pytest.approx(max_bytes / 9, rel=0.02)
     for other in others:
         assert fill(other) > 2_000_000
     left = fill(uuid4())
@@ -133,8 +133,8 @@ def test_whatever_some_workspaces_take_there_is_memory_for_the_next():
     assert fill(uuid4()) > left
 
 
-async def test_bodies_in_flight_are_bounded_and_given_back(client, engine, monkeypatch):
-    monkeypatch.setattr(bodies, "ALL_BODIES_MAX_BYTES", 4_000)
+@pytest.mark.proxy_settings(bodies_max_bytes=4_000)
+async def test_bodies_in_flight_are_bounded_and_given_back(client, engine):
     assert (await client.ask(chat(user="a" * 400)))[0] == 429
     assert (await client.ask(chat()))[0] == 200
     assert client.gateway.bodies._taken.total() == 0

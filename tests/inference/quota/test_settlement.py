@@ -1,4 +1,3 @@
-import asyncio
 import threading
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from inference.quota.settlement import sweep_expired_holds
 from tenants.models import LedgerEntry, UsageEvent
 from tenants.public import publish_snapshot, studio_key
 from tests.inference.conftest import Account
+from tests.inference.fakes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +31,13 @@ def known(valkey, acme) -> Account:
 
 async def begin(gateway, account, name):
     return await admit(
-        gateway.admission, account.caller, request_id=name, model="poetry", prompt=10, output=20, choices=1
+        gateway.admission,
+        account.caller,
+        request_id=name,
+        model="poetry",
+        prompt_tokens=10,
+        output_tokens=20,
+        sequences=1,
     )
 
 
@@ -65,39 +71,33 @@ def test_an_event_that_is_told_twice_counts_once(three_settled, known, valkey):
     assert LedgerEntry.objects.count() == 3
 
 
-def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey, monkeypatch):
+def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey):
     stream = names.stream_of(names.shard(known.tenant))
     valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
     valkey.xreadgroup(ledger_drain.GROUP, "dead", {stream: ">"})
-    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
-    drain_usage(valkey, "c")
+    drain_usage(valkey, "c", take_over_after_ms=0)
     assert LedgerEntry.objects.count() == 3
 
 
-def test_drains_that_ended_long_ago_are_forgotten_but_not_what_they_had_taken(
-    three_settled, known, valkey, monkeypatch
-):
+def test_drains_that_ended_long_ago_are_forgotten_but_not_what_they_had_taken(three_settled, known, valkey):
     stream = names.stream_of(names.shard(known.tenant))
     valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
     valkey.xreadgroup(ledger_drain.GROUP, "holds one", {stream: ">"}, count=1)
     valkey.xgroup_createconsumer(stream, ledger_drain.GROUP, "dead")
     assert ledger_drain.prune_consumers(valkey) == 0, "they may live"
-    monkeypatch.setattr(ledger_drain, "DEAD_AFTER_MS", -1)
-    assert ledger_drain.prune_consumers(valkey) == 1
+    assert ledger_drain.prune_consumers(valkey, dead_after_ms=-1) == 1
     assert [one["name"] for one in valkey.xinfo_consumers(stream, ledger_drain.GROUP)] == ["holds one"]
-    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
-    drain_usage(valkey, "c")
+    drain_usage(valkey, "c", take_over_after_ms=0)
     assert LedgerEntry.objects.count() == 3
 
 
 async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valkey, monkeypatch):
-    monkeypatch.setattr("inference.quota.admission.LEASE_MS", 50)
-    monkeypatch.setattr("inference.quota.settlement.LEASE_MS", 50)
+    monkeypatch.setattr("inference.quota.admission.LEASE_MS", 100)
+    monkeypatch.setattr("inference.quota.settlement.LEASE_MS", 100)
     grant = await begin(gateway, known, "dead")
     await gateway.meter.extend(grant, Usage(prompt=7, completion=2))
     assert sweep_expired_holds(valkey) == 0
-    await asyncio.sleep(0.1)
-    assert sweep_expired_holds(valkey) == 1
+    await eventually(lambda: sweep_expired_holds(valkey) == 1)
     assert (known.used(), known.held()) == (9, 0)
     assert known.events()[0]["outcome"] == "swept"
     await gateway.meter.settle(grant, Usage(prompt=7, completion=9), "complete")
@@ -148,20 +148,19 @@ def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey
     def away(events):
         raise OperationalError("the connection is closed")
 
-    monkeypatch.setattr(ledger_drain, "record", away)
+    monkeypatch.setattr(ledger_drain, "record_events", away)
     with pytest.raises(OperationalError):
         drain_usage(valkey, "c")
     assert valkey.xlen(names.refused_stream_of(names.shard(known.tenant))) == 0
     monkeypatch.undo()
-    monkeypatch.setattr(ledger_drain, "TAKEN_OVER_AFTER_MS", 0)
-    assert drain_usage(valkey, "c") == 3
+    assert drain_usage(valkey, "c", take_over_after_ms=0) == 3
 
 
 def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, known, valkey, monkeypatch):
     """What comes between its reading and its writing is counted once, recorded or not, deleted or not."""
     valkey.delete(names.account_key(known.tenant, known.period))
     [_, fields], *_ = valkey.xrange(names.stream_of(names.shard(known.tenant)))
-    counted, late = ledger_drain.used, iter(["drained before", "drained after", "not drained"])
+    counted, late = ledger_drain.usage_of, iter(["drained before", "drained after", "not drained"])
 
     def while_others_work(tenant, period):
         kind = next(late, "")
@@ -174,7 +173,7 @@ def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, 
             drain_usage(valkey, "c")
         return totals
 
-    monkeypatch.setattr(ledger_drain, "used", while_others_work)
+    monkeypatch.setattr(ledger_drain, "usage_of", while_others_work)
     rebuild_counters(valkey, known.tenant, known.period)
     assert known.used() == 6 * 12
     drain_usage(valkey, "c")

@@ -1,0 +1,134 @@
+"""Admission of one request, and the wait for a style that is still being loaded.
+
+A request that waits for its style is not admitted yet, so waiting uses up no limit. Admission takes the hold
+once the style serves.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+from foundation import months
+from inference.contract.prompt_length import min_tokens
+from inference.contract.requests import ParsedRequest
+from inference.contract.route import Route, read_route
+from inference.errors import (
+    ContextTooLong,
+    EngineBusy,
+    GateUnavailable,
+    Limited,
+    StyleLoading,
+)
+from inference.proxy.runtime import Gateway
+from inference.proxy.suspects import fingerprint_of
+from inference.quota.admission import (
+    AdapterNotLoaded,
+    CacheMiss,
+    Caller,
+    Grant,
+    PeriodRollover,
+    PromptEstimateTooHigh,
+    admit,
+    period_at,
+)
+
+
+async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Grant:
+    """Return a grant; wait first if the style is being loaded. Raises DomainError; then nothing is held."""
+    prompt_tokens = parsed.prompt_bound()
+    min_prompt_tokens = min(prompt_tokens, min_tokens(parsed, gateway.longest_token))
+    fingerprint = fingerprint_of(parsed)
+    period = months.current()
+    is_exact = False
+    was_published = False
+    load_deadline_s: float | None = None
+    while True:
+        try:
+            grant = await admit(
+                gateway.admission,
+                caller,
+                request_id=request_id,
+                model=parsed.model,
+                user=parsed.user,
+                prompt_tokens=prompt_tokens,
+                min_prompt_tokens=min_prompt_tokens,
+                is_exact=is_exact,
+                output_tokens=parsed.output_tokens,
+                sequences=parsed.choices,
+                period=period,
+                fingerprint=fingerprint,
+            )
+        except CacheMiss as error:
+            if was_published:
+                raise GateUnavailable from error
+            await gateway.warm(caller.tenant_id, period)
+            was_published = True
+        except PeriodRollover as error:
+            period = period_at(error.now_ms)
+        except PromptEstimateTooHigh:
+            # The byte bound is crude. Where the difference matters, the base model's own tokenizer decides.
+            counted_tokens = await gateway.tokens.count(caller.tenant_id, parsed)
+            prompt_tokens = min(prompt_tokens, counted_tokens)
+            min_prompt_tokens = min(prompt_tokens, min_prompt_tokens)
+            is_exact = True
+        except AdapterNotLoaded as missing:
+            if load_deadline_s is None:
+                load_deadline_s = time.monotonic() + gateway.settings.adapter_wait_s
+            await _await_adapter(gateway, caller, parsed, missing, deadline_s=load_deadline_s)
+        except ContextTooLong as error:
+            error.facts["param"] = parsed.prompt_field
+            raise
+        except Limited as error:
+            error.facts["is_counted"] = is_exact
+            raise
+        else:
+            grant.state = None if load_deadline_s is None else "loading"
+            return grant
+
+
+async def _await_adapter(
+    gateway: Gateway,
+    caller: Caller,
+    parsed: ParsedRequest,
+    missing: AdapterNotLoaded,
+    *,
+    deadline_s: float,
+) -> None:
+    """Have a style loaded; return once its name leads anywhere else. Raises StyleLoading at the deadline."""
+    route: Route | None = missing.route
+    with _count_loading(gateway, caller.tenant_id, parsed.body_bytes):
+        while route and not route.places:
+            if time.monotonic() >= deadline_s:
+                raise StyleLoading(model=parsed.model, retry_s=5, adapter_state="loading")
+            gateway.request_placement(route.version_id)
+            await asyncio.sleep(gateway.settings.route_poll_s)
+            with suppress(GateUnavailable):
+                route_json = await gateway.valkey.execute("HGET", caller.names.styles, missing.field)
+                route = read_route(route_json) if route_json else None
+
+
+@contextmanager
+def _count_loading(gateway: Gateway, tenant_id: UUID, body_bytes: int) -> Iterator[None]:
+    """Count one request that waits for a style. Raises EngineBusy when too many or too large ones wait."""
+    settings = gateway.settings
+    requests = gateway.loading
+    sizes = gateway.loading_bytes
+    is_full = (
+        requests[tenant_id] >= settings.loading_max_per_tenant
+        or requests.total() >= settings.loading_max
+        or sizes[tenant_id] + body_bytes > settings.loading_max_bytes_per_tenant
+        or sizes.total() + body_bytes > settings.loading_max_bytes
+    )
+    if is_full:
+        raise EngineBusy(retry_s=5, adapter_state="loading")
+    requests[tenant_id] += 1
+    sizes[tenant_id] += body_bytes
+    try:
+        yield
+    finally:
+        requests[tenant_id] -= 1
+        sizes[tenant_id] -= body_bytes
+        if not requests[tenant_id]:
+            del requests[tenant_id], sizes[tenant_id]

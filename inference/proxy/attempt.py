@@ -1,0 +1,126 @@
+"""One attempt at one engine: wait for a turn, send the request, read the answer.
+
+`close` gives the turn, the connection and the lock of a new grammar back, however the attempt ended.
+"""
+
+import asyncio
+
+from inference import telemetry
+from inference.contract.requests import ParsedRequest
+from inference.contract.route import Place
+from inference.contract.usage import Usage
+from inference.errors import DomainError, EngineBusy
+from inference.proxy import diagnosis, vllm
+from inference.proxy.backends import Backend
+from inference.proxy.compilations import Compilation
+from inference.proxy.failover import Failover
+from inference.proxy.runtime import Gateway
+from inference.proxy.sse import EventStream
+from inference.proxy.tickets import Ticket
+from inference.proxy.vllm import UnaryAnswer
+from inference.quota.admission import Grant
+from inference.wire.http_client import Response
+
+
+class Attempt:
+    """One admitted request at one engine. `failover` may end it while no first byte has come."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        grant: Grant,
+        parsed: ParsedRequest,
+        *,
+        failover: Failover,
+        place: Place,
+        backend: Backend,
+    ) -> None:
+        self._gateway = gateway
+        self._grant = grant
+        self._parsed = parsed
+        self._failover = failover
+        self._place = place
+        self._backend = backend
+        self._compilation: Compilation | None = None
+        self._response: Response | None = None
+        self._ticket = Ticket(
+            tenant=grant.caller.names.tenant,
+            style=place.adapter,
+            weight=grant.weight,
+            cost=grant.output_tokens * parsed.choices,
+            sequences=parsed.choices,
+        )
+
+    async def send(self) -> Response | None:
+        """Return the engine's answer once it has begun, or None where another place is better by now."""
+        try:
+            async with asyncio.timeout(None) as deadline:  # `failover` may set it
+                self._failover.watch(deadline, self._ticket)
+                await self._await_compilation()
+                await self._backend.queue.acquire(self._ticket)
+                # The circuit may have opened while this request waited for its turn.
+                if self._backend.try_acquire(self._place.adapter):
+                    await self._post()
+        except EngineBusy as error:
+            self._failover.mark_busy(self._place, error)
+        except TimeoutError:
+            await self._failover.mark_moved(self._ticket)
+        finally:
+            self._failover.unwatch()
+        if self._response:
+            self._backend.mark_answered(self._place.adapter)
+        return self._response
+
+    def reader(self, usage: Usage) -> EventStream | UnaryAnswer:
+        """Return what turns the engine's bytes into the client's, and keeps the count in `usage`."""
+        if self._parsed.stream:
+            return EventStream(self._parsed, self._grant.route, self._place, usage)
+        return UnaryAnswer(self._parsed, self._grant.route, usage)
+
+    def mark_first_part(self) -> None:
+        """Note that the answer has begun: a grammar that was new to the engine is compiled."""
+        if self._compilation:
+            telemetry.grammar_compiled(
+                request=self._grant.request_id,
+                tenant=self._grant.caller.names.tenant,
+                engine=self._grant.engine,
+                grammar=self._parsed.grammar[:12],
+                took_s=self._compilation.finish(),
+            )
+
+    async def diagnose(self, error: DomainError) -> DomainError:
+        """Return what a failure means.
+
+        The diagnosis goes on when this client hangs up: other requests at the engine need it, too.
+        """
+        diagnosing = diagnosis.diagnose(
+            self._gateway,
+            error,
+            grant=self._grant,
+            parsed=self._parsed,
+            place=self._place,
+            backend=self._backend,
+        )
+        return await asyncio.shield(self._gateway.keep(diagnosing))
+
+    def close(self) -> None:
+        """Give everything back, and hang up on an answer that has not ended."""
+        self._backend.queue.release(self._ticket)
+        if self._compilation:
+            self._compilation.release()
+        if self._response:
+            self._response.close()
+
+    async def _await_compilation(self) -> None:
+        """Wait until the engine compiles no other new grammar of this workspace."""
+        if self._parsed.grammar:
+            self._compilation = await self._gateway.compilations.begin(
+                self._grant.caller.tenant_id, self._place.engine, self._parsed.grammar
+            )
+
+    async def _post(self) -> None:
+        if self._compilation:
+            self._compilation.mark_sent()
+        self._response = await vllm.send_request(
+            self._gateway.upstream, self._parsed, self._grant, self._place, rank=self._ticket.rank
+        )

@@ -1,0 +1,176 @@
+"""Which engine an admitted request goes to next, and when it waits because there is none.
+
+A request that was admitted keeps its hold. While no engine can take it, it reads where its name leads now and
+tries again. One that an engine lets wait goes to another engine as soon as that is the better choice.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection
+from contextlib import suppress
+
+from inference.contract.route import Place, Route, read_route
+from inference.errors import (
+    AdapterAbsent,
+    DomainError,
+    EngineBroke,
+    EngineBusy,
+    EngineDied,
+    EngineUnavailable,
+    GateUnavailable,
+    UnknownModel,
+)
+from inference.proxy.backends import Backend
+from inference.proxy.runtime import Gateway
+from inference.proxy.suspects import SUSPECT_FOR_S
+from inference.proxy.tickets import Ticket
+from inference.quota.admission import Grant
+
+BASE = "base"  # every tenant has this name
+MAX_BREAKS = 2  # engines that broke off with one request: what it asks may be what breaks them
+
+
+class Failover:
+    """The engines of one admitted request: one after the other, and after a wait the same ones again."""
+
+    _timeout: asyncio.Timeout  # of the attempt that is watched
+    _ticket: Ticket
+
+    def __init__(self, gateway: Gateway, grant: Grant, model: str) -> None:
+        self._gateway = gateway
+        self._grant = grant
+        self._model = model
+        self._route = grant.route
+        self._failed_engines: set[str] = set()
+        self._last_failure: EngineUnavailable | None = None
+        self._breaks = 0
+        self._deadline_s: float | None = None
+
+    async def next_place(self) -> tuple[Place, Backend]:
+        """Return the best place of those that have not failed; wait while there is none.
+
+        Raises EngineUnavailable after `engine_wait_s`, UnknownModel when the name leads nowhere any more.
+        """
+        best = self._best_place()
+        while best is None:
+            await self._wait()
+            best = self._best_place()
+        place, backend = best
+        self._grant.engine = place.engine
+        if self._grant.state != "loading":
+            self._grant.state = backend.state(place.adapter)
+        return best
+
+    def mark_failed(self, place: Place, error: DomainError, *, is_last: bool) -> None:
+        """Note that a place failed. Raises the error where no other place may get the request."""
+        if is_last or isinstance(error, EngineDied) or not isinstance(error, EngineUnavailable):
+            raise error
+        self._failed_engines.add(place.engine)
+        self._last_failure = error
+        if isinstance(error, AdapterAbsent):
+            self._grant.state = "loading"
+            self._gateway.request_placement(self._route.version_id)
+        if isinstance(error, EngineBroke):
+            self._count_break()
+
+    def mark_busy(self, place: Place, error: EngineBusy) -> None:
+        """Note that too many wait for a place. Raises the error when there is no other healthy place."""
+        self._failed_engines.add(place.engine)
+        if not self._has_healthy_place(self._route, without=self._failed_engines):
+            raise error
+
+    async def mark_moved(self, ticket: Ticket) -> None:
+        """Note that `watch` ended an attempt. Raises EngineDied after too many breaks, or UnknownModel."""
+        if ticket.is_running:
+            self._count_break()
+        await self._refresh_route()
+
+    def watch(self, timeout: asyncio.Timeout, ticket: Ticket) -> None:
+        """End an attempt, until `unwatch`, when its engine is not healthy any more and another one is."""
+        self._timeout = timeout
+        self._ticket = ticket
+        self._gateway.unanswered[self._grant.request_id] = self._recheck_health
+
+    def unwatch(self) -> None:
+        """Leave the attempt alone."""
+        self._gateway.unanswered.pop(self._grant.request_id, None)
+
+    def _best_place(self) -> tuple[Place, Backend] | None:
+        return self._gateway.backends.best(self._route, without=self._failed_engines)
+
+    def _count_break(self) -> None:
+        self._breaks += 1
+        if self._breaks >= MAX_BREAKS:
+            raise EngineDied(minutes=SUSPECT_FOR_S // 60)
+
+    async def _recheck_health(self) -> None:
+        with suppress(GateUnavailable, UnknownModel):
+            route_json = await self._read_route_json()
+            if not route_json:
+                return
+            # Another attempt may be the current one by now: this looks at that one's engine and ticket.
+            engine = self._grant.engine
+            route = read_route(route_json)
+            if self._is_well_placed(route, engine):
+                return
+            if not self._has_healthy_place(route, without={engine}):
+                self._gateway.request_placement(route.version_id)
+            elif self._gateway.unanswered.pop(self._grant.request_id, None):
+                self._timeout.reschedule(0)
+
+    def _is_well_placed(self, route: Route, engine: str) -> bool:
+        for place in route.places:
+            if place.engine == engine:
+                return place.healthy
+        # The style left this engine: what runs there ends there, what waits there leaves the queue.
+        return self._ticket.is_running
+
+    def _has_healthy_place(self, route: Route, *, without: Collection[str]) -> bool:
+        best = self._gateway.backends.best(route, without=without)
+        return best is not None and best[0].healthy
+
+    async def _wait(self) -> None:
+        """Wait a moment, then let every place be tried again. Raises the last failure at the deadline."""
+        settings = self._gateway.settings
+        now_s = time.monotonic()
+        if self._deadline_s is None:
+            self._deadline_s = now_s + settings.engine_wait_s
+        if now_s >= self._deadline_s:
+            raise self._last_failure or EngineUnavailable(retry_s=5)
+        await asyncio.sleep(settings.route_poll_s)
+        # None of its engines answers, so another engine may have to load the style.
+        self._gateway.request_placement(self._route.version_id)
+        self._failed_engines.clear()
+        await self._refresh_route()
+
+    async def _refresh_route(self) -> None:
+        """Follow the name to where it leads now, if Valkey answers. Raises UnknownModel if nowhere."""
+        with suppress(GateUnavailable):
+            route_json = await self._read_route_json()
+            if not route_json:
+                return
+            self._route = read_route(route_json)
+            if not self._route.places:
+                self._grant.state = "loading"
+            elif route_json != self._grant.route_json:
+                self._grant.route = self._route
+                self._grant.route_json = route_json
+                await self._gateway.beat(self._grant.request_id)
+
+    async def _read_route_json(self) -> str | None:
+        """Return where the name leads now: to other engines, another version, or one that is being loaded.
+
+        Returns None when Valkey forgot all names. Raises UnknownModel when it forgot this one alone.
+        """
+        names = self._grant.caller.names
+        canary_or_own, own, base = await self._gateway.valkey.execute(
+            "HMGET", names.styles, self._grant.field, self._model, BASE
+        )
+        candidates: list[str] = [route_json for route_json in (canary_or_own, own) if route_json]
+        if base and not candidates:
+            raise UnknownModel(model=self._model, param="model")
+        # Callers of a canary wait for it only where the live version is being loaded, too.
+        for route_json in candidates:
+            if read_route(route_json).places:
+                return route_json
+        return candidates[0] if candidates else None
