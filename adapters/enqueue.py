@@ -1,6 +1,7 @@
-"""Ringing for work: a task is named, not imported, so that web processes don't load what workers need.
+"""Enqueue Celery tasks: at the edge only, from views, tasks and the other floors.
 
-Celery itself is imported by who rings: a gateway does for the first style that it finds cold.
+Rows are the queue and a message only wakes a worker: beat sends again what was lost. A task is named, not
+imported, and Celery is imported by the first call: a web process would otherwise load what only workers need.
 """
 
 import logging
@@ -10,8 +11,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-MAX_QUEUED = 10  # bells in a queue that nobody answers: beat's next one would only make it longer
-# Each wakes a worker for the upload whose turn it is, whichever one it names: more only hold up others.
+from adapters.models import Engine
+from adapters.placement import planner
+
+MAX_QUEUED = 10  # messages in a queue without a worker; the next one of beat would only make it longer
+# Each wakes a worker for the upload that is next, whichever it names: more would only hold up other tasks.
 MAX_QUEUED_UPLOADS = 4
 logger = logging.getLogger(__name__)
 
@@ -19,40 +23,70 @@ ADVANCE = "adapters.tasks.advance"
 PLAN = "adapters.tasks.plan"
 RECONCILE = "adapters.tasks.reconcile"
 ERASE = "adapters.tasks.erase"
-# Somebody waits while a view rings; kombu's own patience is six seconds even with retry=False.
+# A person waits for the view that enqueues; kombu would retry for six seconds even with retry=False.
 BROKER_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 
 
 def enqueue_advance(version_id: UUID) -> None:
-    """Ring for one version when the transaction commits."""
-    transaction.on_commit(partial(enqueue, ADVANCE, str(version_id), most=MAX_QUEUED_UPLOADS), robust=True)
+    """Enqueue the next steps of one version when the transaction commits."""
+    send = partial(enqueue, ADVANCE, str(version_id), max_queued=MAX_QUEUED_UPLOADS)
+    transaction.on_commit(send, robust=True)
 
 
-def enqueue(task: str, *args: str, most: int | None = None, **options: Any) -> None:
-    """Send a task by its name, with Celery's `queue` and `expires` (seconds) if given.
+def enqueue_erasure(erasure_id: int) -> None:
+    """Enqueue the next steps of one erasure when the transaction commits."""
+    transaction.on_commit(partial(enqueue, ERASE, str(erasure_id)), robust=True)
 
-    A broker that does not answer fails nobody: beat rings again. What expires is rung again by beat as well,
-    so it is not added to a queue of `most` (else MANY): only a worker takes out what has expired, and one may
-    be away.
+
+def enqueue_reconcile(engine: Engine, *, expires_s: int | None = None) -> None:
+    """Enqueue a pass beside one engine, on the queue of the worker there."""
+    enqueue(RECONCILE, engine.name, queue=engine.queue, expires_s=expires_s)
+
+
+def request_load(version_id: str) -> None:
+    """Have a version loaded soon because a request waits for it. Quick, and safe to repeat."""
+    enqueue_loads(planner.request_version(version_id))
+
+
+def enqueue_loads(engines: list[Engine]) -> None:
+    """Enqueue a pass beside each engine that is to load a version; without any, a plan that makes room."""
+    for engine in engines:
+        enqueue_reconcile(engine)
+    if not engines:
+        enqueue(PLAN, max_queued=MAX_QUEUED)
+
+
+def enqueue(
+    task: str,
+    *args: str,
+    queue: str | None = None,
+    expires_s: int | None = None,
+    max_queued: int | None = None,
+) -> None:
+    """Send a task by its name, unless its queue holds `max_queued` messages already.
+
+    A broker that does not answer fails no caller: beat sends again. Beat also sends again what expires, so
+    that goes into no queue of MAX_QUEUED: only a worker takes out what has expired, and it may be away.
     """
     from celery import current_app  # noqa: PLC0415
     from kombu.exceptions import OperationalError  # noqa: PLC0415
     from kombu.pools import producers  # noqa: PLC0415
 
+    queue = queue or current_app.conf.task_routes[task]["queue"]
+    if max_queued is None and expires_s is not None:
+        max_queued = MAX_QUEUED
     connection = current_app.connection_for_write()
     connection.transport_options = {**(connection.transport_options or {}), **BROKER_RETRY}
     try:
         with producers[connection].acquire(block=True) as producer:
-            if most is None and "expires" in options:
-                most = MAX_QUEUED
-            queue = options.get("queue") or current_app.conf.task_routes[task]["queue"]
-            if most is not None and _waiting_in(queue, producer) >= most:
+            if max_queued is not None and _count_queued(queue, producer) >= max_queued:
                 return
-            current_app.signature(task, args).apply_async(producer=producer, retry=False, **options)
+            message = current_app.signature(task, args)
+            message.apply_async(producer=producer, retry=False, queue=queue, expires=expires_s)
     except (OperationalError, OSError) as error:
-        logger.warning("The broker does not answer; beat rings again for %s: %s", task, error)
+        logger.warning("The broker does not answer; beat enqueues %s again: %s", task, error)
 
 
-def _waiting_in(queue: str, producer: Any) -> int:
+def _count_queued(queue: str, producer: Any) -> int:
     """Return how many messages wait in a queue."""
     return int(producer.channel.queue_declare(queue).message_count)

@@ -9,11 +9,10 @@ from adapters.catalog.queries import (
     unselect_style,
     usable_styles,
 )
-from adapters.enqueue import enqueue_advance
+from adapters.enqueue import enqueue_advance, request_load
 from adapters.errors import NoBaseModel, NotUploaded, StyleNotFound, UploadRefused
 from adapters.models import AdapterVersion, Engine, Style
 from adapters.object_store import Upload
-from adapters.placement.planner import request_version
 from adapters.placement.transitions import is_answering
 from adapters.routing.publisher import publish_routes, republish_stale
 from adapters.routing.route_table import routes_of
@@ -38,7 +37,7 @@ __all__ = [
     "public_styles",
     "publish_routes",
     "republish_stale",
-    "request_version",
+    "request_load",
     "routes_of",
     "select_style",
     "set_public",

@@ -6,7 +6,14 @@ Beat sends again what a broker may have lost. A message expires when beat sends 
 from celery import shared_task
 
 from adapters.catalog import sharing
-from adapters.enqueue import ADVANCE, ERASE, MAX_QUEUED_UPLOADS, RECONCILE, enqueue
+from adapters.enqueue import (
+    ADVANCE,
+    ERASE,
+    MAX_QUEUED_UPLOADS,
+    enqueue,
+    enqueue_loads,
+    enqueue_reconcile,
+)
 from adapters.erasure import engine_purge, workflow
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.placement import planner, reconciler
@@ -30,12 +37,14 @@ def advance(version_id: str) -> None:
     is_examination = version.status == Status.UPLOADED
     if is_examination:
         version = pipeline.next_to_examine() or version
-    for engine in pipeline.advance_version(version):
-        enqueue(RECONCILE, engine.name, queue=engine.queue)
+    engines = pipeline.advance_version(version)
+    # A version that is to be pushed and has no engine needs a plan that makes room.
+    if engines or version.status == Status.PUSHING:
+        enqueue_loads(engines)
     if is_examination and version.status != Status.UPLOADED:
         next_version = pipeline.next_to_examine()
         if next_version:
-            enqueue(ADVANCE, str(next_version.pk), most=MAX_QUEUED_UPLOADS)
+            enqueue(ADVANCE, str(next_version.pk), max_queued=MAX_QUEUED_UPLOADS)
 
 
 @shared_task
@@ -43,15 +52,15 @@ def advance_all() -> None:
     """Enqueue every version that has a step to take."""
     sessions.abandon_old_uploads()
     for version_id, status in AdapterVersion.objects.in_work().values_list("pk", "status"):
-        most = MAX_QUEUED_UPLOADS if status == Status.UPLOADED else None
-        enqueue(ADVANCE, str(version_id), most=most, expires=SWEEP_INTERVAL_S)
+        max_queued = MAX_QUEUED_UPLOADS if status == Status.UPLOADED else None
+        enqueue(ADVANCE, str(version_id), max_queued=max_queued, expires_s=SWEEP_INTERVAL_S)
 
 
 @shared_task
 def plan() -> None:
     """Plan anew which version is placed on which engine."""
     for engine in planner.plan_all():
-        enqueue(RECONCILE, engine.name, queue=engine.queue)
+        enqueue_reconcile(engine)
 
 
 @shared_task
@@ -64,7 +73,7 @@ def reconcile(engine_name: str) -> None:
     for erasure_id in engine_purge.purge_engine(engine):
         enqueue(ERASE, str(erasure_id))
     if is_behind:
-        enqueue(RECONCILE, engine.name, queue=engine.queue)
+        enqueue_reconcile(engine)
     else:
         samples.take_missing_samples(engine)
 
@@ -73,7 +82,7 @@ def reconcile(engine_name: str) -> None:
 def reconcile_all() -> None:
     """Enqueue every engine."""
     for engine in Engine.objects.filter(is_gone=False):
-        enqueue(RECONCILE, engine.name, queue=engine.queue, expires=RECONCILE_INTERVAL_S)
+        enqueue_reconcile(engine, expires_s=RECONCILE_INTERVAL_S)
 
 
 @shared_task
@@ -89,14 +98,14 @@ def erase(erasure_id: str) -> None:
     """Take the next steps of one erasure."""
     erasure = Erasure.objects.select_related("version__style__owner").get(pk=erasure_id)
     for engine in workflow.advance_erasure(erasure):
-        enqueue(RECONCILE, engine.name, queue=engine.queue, expires=SWEEP_INTERVAL_S)
+        enqueue_reconcile(engine, expires_s=SWEEP_INTERVAL_S)
 
 
 @shared_task
 def erase_all() -> None:
     """Enqueue every erasure that has a step to take."""
     for erasure_id in workflow.unfinished_erasures().values_list("pk", flat=True):
-        enqueue(ERASE, str(erasure_id), expires=ERASE_EXPIRES_S)
+        enqueue(ERASE, str(erasure_id), expires_s=ERASE_EXPIRES_S)
 
 
 @shared_task

@@ -7,7 +7,6 @@ Rows are the queue. Each step looks at the present state and notes what it waits
 """
 
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 import redis
@@ -16,7 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from adapters import enqueue, object_store
+from adapters import object_store
 from adapters.catalog import sharing
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
@@ -47,16 +46,20 @@ def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = F
     return erasure
 
 
-def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> None:
-    """Erase all versions of a style and take it out of every list; its usage stays in the ledger.
+def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> list[Erasure]:
+    """Begin to erase all versions of a style and take it out of every list; return the erasures.
+
+    The style's usage stays in the ledger.
 
     Raises StillUsed when other workspaces have it, unless `at_once` takes it from them.
     """
     if not at_once and (others := sharing.audience(style)):
         raise StillUsed(count=others)
+    erasures = []
     while not _close_style(style):  # a version may be begun at the same moment
         for version in style.versions.filter(erasure=None).select_related("style__owner"):
-            _begin_erasure(version, by)
+            erasures.append(_begin_erasure(version, by))
+    return erasures
 
 
 def retire_unused(version: AdapterVersion, *, at_once: bool = False) -> None:
@@ -117,7 +120,6 @@ def _begin_erasure(version: AdapterVersion, by: User | None) -> Erasure:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # their files go
             _rewrite_sample(version.style_id)
             _note_engines(erasure)
-            transaction.on_commit(partial(enqueue.enqueue, enqueue.ERASE, str(erasure.pk)), robust=True)
     return erasure
 
 

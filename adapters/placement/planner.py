@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
-from adapters.enqueue import PLAN, RECONCILE, enqueue
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher
@@ -80,14 +78,13 @@ def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
     return engines.exclude(placements__in=taken)
 
 
-def request_version(version_id: str) -> None:
-    """Have a version loaded soon because a request waits for it. Quick, and safe to repeat."""
+def request_version(version_id: str) -> list[Engine]:
+    """Want a version because a request waits for it; return the engines that are to load it, or have it."""
     known = AdapterVersion.objects.filter(pk=version_id, status__in=(Status.PUSHING, Status.SERVING))
     version = known.select_related("style").first()
     if version is None:
-        return
-    for engine in request_placement(version, requested_at=timezone.now()):
-        enqueue(RECONCILE, engine.name, queue=engine.queue)
+        return []
+    return request_placement(version, requested_at=timezone.now())
 
 
 def request_placement(version: AdapterVersion, *, requested_at: datetime | None = None) -> list[Engine]:
@@ -107,8 +104,6 @@ def request_placement(version: AdapterVersion, *, requested_at: datetime | None 
     has_room = emptiest.placements.filter(is_desired=True).count() < emptiest.max_adapters
     changes = {"is_desired": has_room, "requested_at": requested_at, "undesired_since": None, "note": ""}
     Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
-    if not has_room:
-        transaction.on_commit(partial(enqueue, PLAN), robust=True)
     return [emptiest] if has_room else []
 
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from adapters import enqueue
 from adapters.catalog import sharing
 from adapters.erasure import workflow
 from adapters.erasure.report import STAYS, erasure_report
@@ -60,7 +61,8 @@ def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
     errors = _name_errors(request, version.style)
     if not errors:
         try:
-            workflow.erase_version(version, request.user, at_once="at_once" in request.POST)
+            erasure = workflow.erase_version(version, request.user, at_once="at_once" in request.POST)
+            enqueue.enqueue_erasure(erasure.pk)
             return redirect("adapters:version_erasure", version.pk)
         except StillUsed as error:
             errors["at_once"] = error.message
@@ -75,7 +77,8 @@ def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
     errors = _name_errors(request, style) if request.method == "POST" else {}
     if request.method == "POST" and not errors:
         try:
-            workflow.erase_style(style, request.user, at_once="at_once" in request.POST)
+            for erasure in workflow.erase_style(style, request.user, at_once="at_once" in request.POST):
+                enqueue.enqueue_erasure(erasure.pk)
             messages.success(request, f"{style.name} is deleted; its files are being erased.")
             return redirect("adapters:deleted")
         except StillUsed as error:

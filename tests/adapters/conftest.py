@@ -130,7 +130,7 @@ def eager_tasks() -> Iterator[None]:
     """Run each task at once in this process when it is enqueued; every queue looks empty."""
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(enqueue, "_waiting_in", lambda queue, producer: 0)
+        patch.setattr(enqueue, "_count_queued", lambda queue, producer: 0)
         yield
     app.conf.update(task_always_eager=False, task_eager_propagates=False)
 

@@ -1,4 +1,4 @@
-"""Bells: what beat rings again does not pile up in the queue of a worker that is away."""
+"""What beat enqueues again does not pile up in the queue of a worker that is away."""
 
 from uuid import uuid4
 
@@ -11,10 +11,10 @@ def waiting(queue: str) -> int:
         return connection.default_channel.queue_declare(queue).message_count
 
 
-def test_bells_of_beat_do_not_pile_up_and_others_are_always_rung():
+def test_messages_of_beat_do_not_pile_up_and_others_are_always_sent():
     queue = f"engine.{uuid4().hex}"
     for _ in range(MAX_QUEUED + 5):
-        enqueue(RECONCILE, "away", queue=queue, expires=2)
+        enqueue(RECONCILE, "away", queue=queue, expires_s=2)
     assert waiting(queue) == MAX_QUEUED
     enqueue(RECONCILE, "away", queue=queue)
     assert waiting(queue) == MAX_QUEUED + 1
