@@ -1,4 +1,4 @@
-"""Placing: a version's files beside an engine, whole or not at all."""
+"""The local cache: a version's files on the disk beside an engine, both of them or none."""
 
 import hashlib
 import logging
@@ -22,7 +22,7 @@ LEFTOVER_AFTER_S = 3600
 
 
 def folder_of(version_id: UUID) -> str:
-    """Return the absolute folder of a version's files beside this worker's engine, as the engine lists it."""
+    """Return the absolute folder of a version's files on this worker's disk, as its engine lists it."""
     return os.path.join(settings.ENGINE_ADAPTERS_DIR, str(version_id))
 
 
@@ -39,7 +39,7 @@ def is_cached(version: AdapterVersion) -> bool:
 def ensure_local(version: AdapterVersion) -> Path:
     """Return the folder with a version's two files, checked by their SHA-256 and now in the page cache.
 
-    Files that are there already stay: an engine may read them again. Only `forgetting` deletes any.
+    Files that are there already stay: an engine may read them again. Only erasure/engine_purge deletes any.
     Raises StorageUnavailable, NotStored, NotTheCheckedFile or DiskUnavailable.
     """
     path = path_of(version)
@@ -47,10 +47,10 @@ def ensure_local(version: AdapterVersion) -> Path:
         if read_digests(path) == (version.config_sha256, version.sha256):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        _remove_leftovers(path)
         new = Path(tempfile.mkdtemp(prefix=f"{path.name}.tmp-", dir=path.parent))
         try:
-            _fetch(version, new)
+            _download(version, new)
             _install(new, path)
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -62,32 +62,32 @@ def ensure_local(version: AdapterVersion) -> Path:
 def read_digests(path: Path) -> tuple[str, str] | None:
     """Return the SHA-256 of a folder's config and weights in hex, or None if they are not there."""
     try:
-        return _digest(path / CONFIG_FILE), _digest(path / WEIGHTS_FILE)
+        return _hash(path / CONFIG_FILE), _hash(path / WEIGHTS_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def _fetch(version: AdapterVersion, folder: Path) -> None:
+def _download(version: AdapterVersion, folder: Path) -> None:
     folder.chmod(0o755)  # the engine may run as another user
     object_store.download(version.pk, CONFIG_FILE, folder / CONFIG_FILE, expect_sha256=version.config_sha256)
     object_store.download(version.pk, WEIGHTS_FILE, folder / WEIGHTS_FILE, expect_sha256=version.sha256)
-    _sync(folder)
+    _sync_folder(folder)
 
 
 def _install(new: Path, path: Path) -> None:
     """Move a complete folder to its place. Damaged files are replaced one by one: none is ever missing."""
     if path.is_dir():
-        logger.warning("%s is damaged and is mended", path)
+        logger.warning("%s is damaged and is repaired", path)
         for file in (CONFIG_FILE, WEIGHTS_FILE):
             os.replace(new / file, path / file)
-        _sync(path)
+        _sync_folder(path)
     else:
         os.rename(new, path)
-    _sync(path.parent)
+    _sync_folder(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    """Have a folder's list of names on the disk."""
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's list of names to the disk: fsync of a file alone does not."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -95,13 +95,13 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _digest(path: Path) -> str:
+def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sweep(path: Path) -> None:
-    """Remove half-made folders that a killed worker left; no engine has ever heard of them."""
+def _remove_leftovers(path: Path) -> None:
+    """Remove unfinished folders that a killed worker left; no engine was ever told of them."""
     for leftover in path.parent.glob(f"{path.name}.tmp-*"):
         if leftover.stat().st_mtime < time.time() - LEFTOVER_AFTER_S:
             shutil.rmtree(leftover, ignore_errors=True)

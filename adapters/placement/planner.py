@@ -1,6 +1,7 @@
-"""Planning: which versions are wanted on which engine, as rows. What decides it stands in policy.py."""
+"""The planner: writes which versions are wanted on which engine, as rows. `policy` decides it."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -15,12 +16,10 @@ from adapters.routing import publisher
 from foundation import locks
 from tenants.public import Demand, bump_all_generations, recent_requests
 
-# So long a version that a request waited for is let in before others. Who still waits asks again
-# every 5 s; it is much less than a wait lasts, so that who waits for another version gets a turn.
-ASKED_FOR = timedelta(seconds=20)
+# A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
+# and since this is much less than a request waits, requests for other versions get their turn in time.
+REQUEST_LASTS = timedelta(seconds=20)
 SILENT = "The worker beside the engine does not report; this goes on by itself when it is back."
-
-type Plan = dict[int, set[UUID]]
 
 
 class Version(NamedTuple):
@@ -36,8 +35,8 @@ class Version(NamedTuple):
     style__canary_version: UUID | None
 
 
-class Placed(NamedTuple):
-    """What is read of each placement of these."""
+class PlacementRow(NamedTuple):
+    """What is read of each placement of these versions."""
 
     pk: int
     version_id: UUID
@@ -47,11 +46,6 @@ class Placed(NamedTuple):
     requested_at: datetime | None
     note: str
 
-    @property
-    def is_refused(self) -> bool:
-        """True when the engine would not take it: it is not wanted there until somebody pushes it again."""
-        return not self.is_desired and bool(self.note)
-
 
 def plan_all() -> list[Engine]:
     """Plan every base model anew; return the engines that have something to load. Safe to repeat."""
@@ -60,12 +54,12 @@ def plan_all() -> list[Engine]:
     for base_model_id in Engine.objects.order_by().values_list("base_model", flat=True).distinct():
         with locks.only_one(f"plan {base_model_id}") as mine:
             if mine:
-                changed |= _plan(base_model_id)
+                changed |= _plan_base_model(base_model_id)
     return list(Engine.objects.filter(pk__in=changed))
 
 
 def mark_silent_engines() -> None:
-    """Count engines as down whose workers do not report: a machine that is gone takes its worker along."""
+    """Mark engines as down whose workers do not report: a machine that is gone takes its worker along."""
     silent = Engine.objects.silent().filter(is_healthy=True)
     if silent.update(is_healthy=False, note=SILENT):
         bump_all_generations()
@@ -79,7 +73,7 @@ def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
 
 
 def request_version(version_id: str) -> list[Engine]:
-    """Want a version because a request waits for it; return the engines that are to load it, or have it."""
+    """Want a version because a request waits for it; return what `request_placement` does."""
     known = AdapterVersion.objects.filter(pk=version_id, status__in=(Status.PUSHING, Status.SERVING))
     version = known.select_related("style").first()
     if version is None:
@@ -90,15 +84,18 @@ def request_version(version_id: str) -> list[Engine]:
 def request_placement(version: AdapterVersion, *, requested_at: datetime | None = None) -> list[Engine]:
     """Want a version at once on the emptiest engine, unless it is wanted on one that answers.
 
-    Returns where it is to be loaded; where no engine has room, the next plan makes some.
+    Returns the engines that are to load it, or have it; where none has room, the next plan makes some.
     """
-    held = version.placements.filter(is_desired=True, engine__is_draining=False)
+    desired = version.placements.filter(is_desired=True, engine__is_draining=False)
     if requested_at:
-        held.update(requested_at=requested_at)
-    engines = list(Engine.objects.filter(placements__in=held))
+        desired.update(requested_at=requested_at)
+    engines = list(Engine.objects.filter(placements__in=desired))
     if any(engine.is_healthy for engine in engines):
         return engines
-    emptiest = _emptiest(version, among_healthy=bool(engines))
+    others = eligible_engines(version)
+    if engines:  # they are all away, and another one that is away would be no better
+        others = others.filter(is_healthy=True)
+    emptiest = _emptiest_of(others)
     if emptiest is None:
         return engines
     has_room = emptiest.placements.filter(is_desired=True).count() < emptiest.max_adapters
@@ -107,78 +104,104 @@ def request_placement(version: AdapterVersion, *, requested_at: datetime | None 
     return [emptiest] if has_room else []
 
 
-def _emptiest(version: AdapterVersion, *, among_healthy: bool) -> Engine | None:
-    """Return the engine with the most room that takes a version and doesn't hold it yet."""
-    engines = (
-        eligible_engines(version).filter(is_healthy=True) if among_healthy else eligible_engines(version)
-    )
+def _emptiest_of(engines: QuerySet[Engine]) -> Engine | None:
+    """Return the engine with the fewest adapters; a full one, or one that is down, only if all are."""
     adapters = Count("placements", filter=Q(placements__is_desired=True))
     is_full = Case(When(adapters__gte=F("max_adapters"), then=True), default=False)
     return engines.annotate(adapters=adapters).order_by(is_full, "-is_healthy", "adapters", "name").first()
 
 
-def _plan(base_model_id: int) -> set[int]:
+def _plan_base_model(base_model_id: int) -> set[int]:
+    """Plan the engines of one base model; return those on which more is wanted than before."""
     as_of = timezone.now()
     engines = list(Engine.objects.filter(base_model=base_model_id))
-    wanted = AdapterVersion.objects.filter(
+    served = AdapterVersion.objects.filter(
         style__base_model=base_model_id, status__in=(Status.PUSHING, Status.SERVING)
     )
-    versions = [Version(*row) for row in wanted.values_list(*Version._fields)]
-    rows = Placement.objects.filter(version__in=wanted).values_list(*Placed._fields)
-    placed: dict[UUID, list[Placed]] = defaultdict(list)
-    for row in rows:
-        placed[row[1]].append(Placed(*row))
-    is_tight = len(engines) > 1 or any(len(versions) > engine.max_adapters for engine in engines)
-    used = recent_requests({version.style_id for version in versions}) if is_tight else {}
-    candidates = [_claim(version, placed[version.pk], engines, used, as_of) for version in versions]
-    return _write(policy.plan_placements(candidates, [_room(engine) for engine in engines]), placed, as_of)
+    versions = [Version(*row) for row in served.values_list(*Version._fields)]
+    placements = Placement.objects.filter(version__in=served).values_list(*PlacementRow._fields)
+    by_version: dict[UUID, list[PlacementRow]] = defaultdict(list)
+    for row in map(PlacementRow._make, placements):
+        by_version[row.version_id].append(row)
+
+    demand: dict[tuple[UUID, int], Demand] = {}
+    # One engine that holds all of them needs no choice, and reading the demand is not cheap.
+    if len(engines) > 1 or any(len(versions) > engine.max_adapters for engine in engines):
+        demand = recent_requests({version.style_id for version in versions})
+    candidates = []
+    for version in versions:
+        recent = demand.get((version.style_id, version.number))
+        candidates.append(_candidate(version, by_version[version.pk], engines, recent, as_of))
+    plan = policy.plan_placements(candidates, [_capacity(engine) for engine in engines])
+    return _write_plan(plan, by_version, as_of)
 
 
-def _room(engine: Engine) -> policy.EngineCapacity:
-    return policy.EngineCapacity(engine.pk, engine.max_adapters, not engine.is_draining, engine.is_healthy)
-
-
-def _claim(
-    version: Version,
-    placed: list[Placed],
-    engines: list[Engine],
-    used: dict[tuple[UUID, int], Demand],
-    as_of: datetime,
-) -> policy.Candidate:
-    demand = used.get((version.style_id, version.number))
-    asked = [place.requested_at for place in placed if place.requested_at]
-    refused = {place.engine_id for place in placed if place.is_refused}
-    healthy = {engine.pk for engine in engines if engine.is_healthy}
-    return policy.Candidate(
-        version=version.pk,
-        is_asked=version.status == Status.PUSHING or any(at > as_of - ASKED_FOR for at in asked),
-        answers=version.pk in (version.style__live_version, version.style__canary_version),
-        used_at=max([version.created_at, *asked, *([demand.last_at] if demand else [])]),
-        a_minute=demand.per_minute if demand else 0.0,
-        fits=frozenset(e.pk for e in engines if (version.rank or 0) <= e.max_lora_rank) - refused,
-        places={
-            place.engine_id: place.loaded_at is not None and place.engine_id in healthy
-            for place in placed
-            if place.is_desired
-        },
+def _capacity(engine: Engine) -> policy.EngineCapacity:
+    return policy.EngineCapacity(
+        engine=engine.pk,
+        size=engine.max_adapters,
+        is_open=not engine.is_draining,
+        is_healthy=engine.is_healthy,
     )
 
 
-def _write(plan: Plan, placed: dict[UUID, list[Placed]], as_of: datetime) -> set[int]:
+def _candidate(
+    version: Version,
+    placements: Sequence[PlacementRow],
+    engines: Sequence[Engine],
+    demand: Demand | None,
+    as_of: datetime,
+) -> policy.Candidate:
+    """Return what the policy needs to know of a version; one that an engine refused does not fit there."""
+    fits_on = {engine.pk for engine in engines if engine.max_lora_rank >= (version.rank or 0)}
+    healthy = {engine.pk for engine in engines if engine.is_healthy}
+    is_requested = version.status == Status.PUSHING
+    used_at = max(version.created_at, demand.last_at) if demand else version.created_at
+    places = {}
+    for row in placements:
+        if row.requested_at:
+            used_at = max(used_at, row.requested_at)
+            is_requested = is_requested or row.requested_at > as_of - REQUEST_LASTS
+        if row.is_desired:
+            places[row.engine_id] = row.loaded_at is not None and row.engine_id in healthy
+        elif row.note:
+            fits_on.discard(row.engine_id)
+    return policy.Candidate(
+        version=version.pk,
+        is_requested=is_requested,
+        has_alias=version.pk in (version.style__live_version, version.style__canary_version),
+        used_at=used_at,
+        per_minute=demand.per_minute if demand else 0.0,
+        fits_on=frozenset(fits_on),
+        places=places,
+    )
+
+
+def _write_plan(plan: policy.Plan, by_version: dict[UUID, list[PlacementRow]], as_of: datetime) -> set[int]:
     """Bring the rows to a plan; return the engines on which more is wanted than before."""
-    rows = {(one.engine_id, one.version_id): one for places in placed.values() for one in places}
-    wanted = {(engine, version) for engine, versions in plan.items() for version in versions}
-    held = {key for key, row in rows.items() if row.is_desired}
-    come, go = wanted - held, held - wanted
-    if come or go:
-        new = [Placement(engine_id=engine, version_id=version) for engine, version in come - rows.keys()]
-        back = [rows[key].pk for key in come & rows.keys()]
-        with transaction.atomic():
-            Placement.objects.bulk_create(new, ignore_conflicts=True)
-            moved = Placement.objects.held([*back, *(rows[key].pk for key in go)])
-            moved.filter(pk__in=back).update(is_desired=True, undesired_since=None, note="")
-            # Asked for while this was thought out: then it stays until the next plan.
-            stale = moved.filter(pk__in=[rows[key].pk for key in go]).exclude(requested_at__gt=as_of)
-            stale.update(is_desired=False, note="")
-            publisher.mark_changed(*Style.objects.filter(versions__placements__in=moved).distinct())
-    return {engine for engine, _ in come}
+    known: dict[tuple[int, UUID], int] = {}  # of every placement
+    desired: set[tuple[int, UUID]] = set()
+    for rows in by_version.values():
+        for row in rows:
+            known[row.engine_id, row.version_id] = row.pk
+            if row.is_desired:
+                desired.add((row.engine_id, row.version_id))
+    planned = {(engine_id, version_id) for engine_id, ids in plan.items() for version_id in ids}
+    added = planned - desired
+    removed = desired - planned
+    if added or removed:
+        new = [Placement(engine_id=engine_id, version_id=pk) for engine_id, pk in added - known.keys()]
+        again = [known[place] for place in added & known.keys()]
+        _change_placements(new, again, [known[place] for place in removed], as_of)
+    return {engine_id for engine_id, _ in added}
+
+
+def _change_placements(new: list[Placement], again: list[int], removed: list[int], as_of: datetime) -> None:
+    with transaction.atomic():
+        Placement.objects.bulk_create(new, ignore_conflicts=True)
+        changed = Placement.objects.held([*again, *removed])
+        changed.filter(pk__in=again).update(is_desired=True, undesired_since=None, note="")
+        # What was requested while the plan was made stays until the next one.
+        unrequested = changed.filter(pk__in=removed).exclude(requested_at__gt=as_of)
+        unrequested.update(is_desired=False, note="")
+        publisher.mark_changed(*Style.objects.filter(versions__placements__in=changed).distinct())

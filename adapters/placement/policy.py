@@ -1,11 +1,11 @@
-"""Which versions are wanted on which engines of one base model: facts in, a plan out. Asks nobody.
+"""The placement policy: which versions are wanted on which engines of one base model. Facts in, a plan out.
 
 **One engine** holds everything that serves, up to its `max_adapters`. Where that is not enough it holds what
-is asked for now, then what answers for its style, then what it has already, then what was used last: the warm
-set. The rest is cold, on no engine, and comes when a request asks for it.
+is requested now, then what answers for its style, then what it has already, then what was used last. Other
+versions are on no engine, and are loaded when a request asks for them.
 
 **Several engines**: a version is wanted on one, the emptiest with room. It is wanted on more once it takes
-more than one engine's share of all requests, up to all of them, and on one more if it is asked for while none
+more than one engine's share of all requests, up to all of them, and on one more if it is requested while none
 of its own answers. A draining engine keeps a version until another one has it loaded.
 
 **Nothing flaps.** A version stays where it is as long as there is room. A copy too many goes when all copies
@@ -14,14 +14,19 @@ than another and everything is in its place, a few versions at a time: loaded th
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-BUSY_A_MINUTE = 12.0  # a version with fewer requests needs no copy, however little else is asked for
-MOVES_AT_ONCE = 20
-UNEVEN, UNEVEN_LEAST = 0.2, 8  # more adapters than the emptiest engine, of the mean and at least
+BUSY_PER_MINUTE = 12.0  # a version with fewer requests needs no copy, however few others there are
+MAX_MOVES_PER_PLAN = 20
+# The fullest engine is evened out when it holds so many more than the emptiest: of the mean, and at least.
+MAX_IMBALANCE = 0.2
+MIN_IMBALANCE_ADAPTERS = 8
+
+type Plan = dict[int, set[UUID]]  # engine → the versions that are wanted there
 
 
 @dataclass(frozen=True)
@@ -29,17 +34,17 @@ class Candidate:
     """A version that may be on engines. `places`: where it is wanted now → whether it answers from there."""
 
     version: UUID
-    is_asked: bool
-    answers: bool
+    is_requested: bool
+    has_alias: bool
     used_at: datetime
-    a_minute: float
-    fits: frozenset[int]
+    per_minute: float
+    fits_on: frozenset[int]
     places: Mapping[int, bool]
 
     @property
     def priority(self) -> tuple[bool, bool, bool, datetime, UUID]:
-        """What decides who is in where not all can be: the higher the better."""
-        return self.is_asked, self.answers, bool(self.places), self.used_at, self.version
+        """What decides which versions are loaded where not all can be: the higher, the sooner."""
+        return self.is_requested, self.has_alias, bool(self.places), self.used_at, self.version
 
 
 @dataclass(frozen=True)
@@ -52,104 +57,127 @@ class EngineCapacity:
     is_healthy: bool = True
 
 
-def plan_placements(
-    candidates: Iterable[Candidate], capacities: Sequence[EngineCapacity]
-) -> dict[int, set[UUID]]:
+def plan_placements(candidates: Iterable[Candidate], capacities: Sequence[EngineCapacity]) -> Plan:
     """Return engine → the versions that are wanted there."""
     ranked = sorted(candidates, key=lambda candidate: candidate.priority, reverse=True)
-    spread = _Spread(ranked, capacities)
+    draft = _Draft(ranked, capacities)
     for candidate in ranked:
-        spread.place(candidate)
+        draft.place_once(candidate)
     for candidate in ranked:
-        spread.copy(candidate)
+        draft.place_copies(candidate)
     for candidate in ranked:
-        spread.keep_on_closed(candidate)
-    spread.even_out(ranked)
-    return spread.plan
+        draft.keep_on_draining(candidate)
+    draft.even_out(ranked)
+    return draft.plan
 
 
-class _Spread:
+class _Draft:
+    """A plan in the making: each grant puts one version on one engine."""
+
     def __init__(self, candidates: Sequence[Candidate], capacities: Sequence[EngineCapacity]) -> None:
-        self.plan: dict[int, set[UUID]] = {capacity.engine: set() for capacity in capacities}
+        self.plan: Plan = {capacity.engine: set() for capacity in capacities}
         self._open = {capacity.engine: capacity for capacity in capacities if capacity.is_open}
-        held = [engine for candidate in candidates for engine in candidate.places]
-        self._load = {engine: held.count(engine) for engine in self._open}
-        self._total = sum(candidate.a_minute for candidate in candidates)
-        self._granted: dict[UUID, list[int]] = {candidate.version: [] for candidate in candidates}
+        self._granted: dict[UUID, list[int]] = {}
+        self._load = Counter[int]()  # what is on an engine now, even if it is to go, and what is to come
+        self._total_per_minute = 0.0
+        for candidate in candidates:
+            self._granted[candidate.version] = []
+            self._load.update(candidate.places.keys())
+            self._total_per_minute += candidate.per_minute
 
-    def place(self, candidate: Candidate) -> None:
+    def place_once(self, candidate: Candidate) -> None:
         """Give a version its first place: where it is, or else on the emptiest engine."""
-        if engine := self._held(candidate) or self._emptiest(candidate):
+        engine = self._best_of_its_own(candidate)
+        if engine is None:
+            engine = self._emptiest(candidate)
+        if engine is not None:
             self._grant(candidate, engine)
 
-    def copy(self, candidate: Candidate) -> None:
-        """Let a version keep what it needs beyond its first place, and give it what it lacks of that."""
-        granted, needed = self._granted[candidate.version], self._needed(candidate)
-        while (len(granted) < needed or not all(candidate.places.values())) and (
-            held := self._held(candidate)
-        ):
-            self._grant(candidate, held)
-        while granted and len(granted) < needed and (engine := self._emptiest(candidate)):
+    def place_copies(self, candidate: Candidate) -> None:
+        """Let a version keep the copies that it needs beside its first place, and add those that it lacks."""
+        granted = self._granted[candidate.version]
+        needed = self._copies_needed(candidate)
+        is_loaded = all(candidate.places.values())
+        while len(granted) < needed or not is_loaded:
+            engine = self._best_of_its_own(candidate)
+            if engine is None:
+                break
+            self._grant(candidate, engine)
+        while granted and len(granted) < needed:
+            engine = self._emptiest(candidate)
+            if engine is None:
+                break
             self._grant(candidate, engine)
 
-    def keep_on_closed(self, candidate: Candidate) -> None:
+    def keep_on_draining(self, candidate: Candidate) -> None:
         """Leave a version on draining engines until an open one answers for it."""
-        if not any(candidate.places.get(engine) for engine in self._granted[candidate.version]):
-            for engine in candidate.places.keys() - self._open.keys():
-                self.plan[engine].add(candidate.version)
+        if any(candidate.places.get(engine) for engine in self._granted[candidate.version]):
+            return
+        for engine in candidate.places.keys() - self._open.keys():
+            self.plan[engine].add(candidate.version)
 
     def even_out(self, candidates: Sequence[Candidate]) -> None:
         """Begin to move a few versions from the fullest engine to the emptiest, if they differ much."""
-        if len(self._open) < 2 or not all(self._is_settled(candidate) for candidate in candidates):
+        if len(self._open) < 2 or not all(map(self._is_settled, candidates)):
             return
         counts = {engine: len(self.plan[engine]) for engine in self._open}
-        fullest, emptiest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-        gap, mean = counts[fullest] - counts[emptiest], sum(counts.values()) / len(counts)
-        if gap <= max(UNEVEN_LEAST, UNEVEN * mean):
+        fullest = max(counts, key=counts.__getitem__)
+        emptiest = min(counts, key=counts.__getitem__)
+        gap = counts[fullest] - counts[emptiest]
+        mean = sum(counts.values()) / len(counts)
+        if gap <= max(MIN_IMBALANCE_ADAPTERS, MAX_IMBALANCE * mean):
             return
-        left = min(MOVES_AT_ONCE, gap // 2, self._open[emptiest].size - counts[emptiest])
-        movable = [c for c in candidates if self._granted[c.version] == [fullest] and emptiest in c.fits]
-        # By their random ids: much and little used ones alike.
-        for candidate in sorted(movable, key=lambda candidate: candidate.version)[: max(0, left)]:
-            self._grant(candidate, emptiest)
+        room = self._open[emptiest].size - counts[emptiest]
+        moves = max(0, min(MAX_MOVES_PER_PLAN, gap // 2, room))
+        # By their random ids: so much and little used versions move alike.
+        for candidate in sorted(candidates, key=lambda candidate: candidate.version):
+            if moves and self._granted[candidate.version] == [fullest] and emptiest in candidate.fits_on:
+                self._grant(candidate, emptiest)
+                moves -= 1
 
     def _is_settled(self, candidate: Candidate) -> bool:
-        return candidate.places.keys() == set(self._granted[candidate.version]) and all(
-            candidate.places.values()
-        )
+        """Return whether a version is loaded on exactly the engines that are granted to it."""
+        is_in_place = candidate.places.keys() == set(self._granted[candidate.version])
+        return is_in_place and all(candidate.places.values())
 
-    def _needed(self, candidate: Candidate) -> int:
+    def _copies_needed(self, candidate: Candidate) -> int:
+        """Return on how many engines a version is needed."""
         granted = self._granted[candidate.version]
         now = len(candidate.places.keys() & self._open.keys())
-        needed = max(self._shares(candidate.a_minute), min(now, self._shares(2 * candidate.a_minute)))
-        if candidate.is_asked and not any(self._open[engine].is_healthy for engine in granted):
-            return max(needed, len(granted) + 1)
+        kept = min(now, self._engines_for(2 * candidate.per_minute))
+        needed = max(self._engines_for(candidate.per_minute), kept)
+        if candidate.is_requested and not any(self._open[engine].is_healthy for engine in granted):
+            needed = max(needed, len(granted) + 1)
         return needed
 
-    def _shares(self, a_minute: float) -> int:
-        """Return on how many engines a version belongs that is asked for so often."""
-        if a_minute < BUSY_A_MINUTE:
+    def _engines_for(self, per_minute: float) -> int:
+        """Return how many engines' share of all requests so many a minute are."""
+        if per_minute < BUSY_PER_MINUTE:
             return 1
-        return min(len(self._open), math.ceil(a_minute / self._total * len(self._open)))
+        return min(len(self._open), math.ceil(per_minute / self._total_per_minute * len(self._open)))
 
-    def _held(self, candidate: Candidate) -> int | None:
-        """Return the best of the engines that a version is wanted on now, beyond those granted to it."""
-        held = [engine for engine in candidate.places if self._has_place(candidate, engine)]
+    def _best_of_its_own(self, candidate: Candidate) -> int | None:
+        """Return the best engine that a version is wanted on now and that is not granted to it yet."""
+        held = [engine for engine in candidate.places if self._is_free(candidate, engine)]
         return min(held, key=lambda e: (not candidate.places[e], self._load[e], e), default=None)
 
     def _emptiest(self, candidate: Candidate) -> int | None:
-        """Return the engine that is best for one more; a full one if it holds some of less standing."""
-        places = [engine for engine in self._open if self._has_place(candidate, engine)]
-        return min(places, key=self._fullness, default=None)
+        """Return the engine that is best for one more; a full one if it has versions of lower priority."""
+        free = [engine for engine in self._open if self._is_free(candidate, engine)]
+        return min(free, key=self._fullness, default=None)
 
     def _fullness(self, engine: int) -> tuple[bool, bool, int, int]:
-        capacity, load = self._open[engine], self._load[engine]
+        capacity = self._open[engine]
+        load = self._load[engine]
         return load >= capacity.size, not capacity.is_healthy, load, engine
 
-    def _has_place(self, candidate: Candidate, engine: int) -> bool:
-        capacity = self._open.get(engine)
-        free = capacity is not None and len(self.plan[engine]) < capacity.size
-        return free and engine in candidate.fits and engine not in self._granted[candidate.version]
+    def _is_free(self, candidate: Candidate, engine: int) -> bool:
+        """Return whether the plan has room for a version on an engine that it fits on."""
+        if engine not in self._open or engine not in candidate.fits_on:
+            return False
+        if engine in self._granted[candidate.version]:
+            return False
+        return len(self.plan[engine]) < self._open[engine].size
 
     def _grant(self, candidate: Candidate, engine: int) -> None:
         self.plan[engine].add(candidate.version)

@@ -1,14 +1,13 @@
-"""Reconciling: make an engine serve what is wanted on it. Engines forget everything when they restart.
+"""The reconciler: make an engine serve what is wanted on it. Engines forget everything when they restart.
 
-One pass compares the engine's list with the rows, writes down what has changed, and loads what is missing:
-the first push and the recovery after a restart are the same code. Where nothing has changed it asks the
-engine for its list and its health, and the database for one row of plain facts a placement.
+One pass compares the engine's list with the rows, unloads what is not wanted, writes down what has changed,
+and has `loader` load what is missing: the first push and the recovery after a restart are the same code.
+Where nothing has changed, a pass asks the engine for its list and its health, and the database for a few
+plain facts of each placement.
 """
 
 import logging
-import re
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -20,24 +19,20 @@ from django.utils import timezone
 from adapters.engines import client as control
 from adapters.engines import identity
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
-from adapters.models import IDENTITY, AdapterVersion, Engine, Placement, Status, engine_name_of
-from adapters.placement import loader, local_cache, ray, transitions
-from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
+from adapters.models import IDENTITY, Engine, Placement, Status, engine_name_of
+from adapters.placement import loader, local_cache, ray, static_modules, transitions
+from adapters.placement.static_modules import OUR_NAME, Modules, Present
 from foundation import locks
 from tenants.public import bump_all_generations
 
 logger = logging.getLogger(__name__)
 
-OURS = re.compile(r"v_[0-9a-f]{32}")
 WITHOUT_BASE = "The base model can't be served: "
-# A request may wait a minute for its turn, with the route that it was admitted with.
-LEAVES_AFTER = timedelta(seconds=90)
-
-type Present = dict[str, str]  # name in the engine → path
-type Modules = dict[str, UUID | None]  # name of a static module → the version whose files it has
+# A request may wait a minute in the fair queue, with the route that it was admitted with.
+DRAIN_GRACE = timedelta(seconds=90)
 
 
-class Wanted(NamedTuple):
+class DesiredPlacement(NamedTuple):
     """What is read of each placement that is wanted."""
 
     pk: int
@@ -59,39 +54,49 @@ def reconcile(engine: Engine) -> bool:
     versions that wait; the next call goes on.
     """
     with locks.only_one(f"engine {engine.pk}") as mine:
-        return mine and _reconcile(engine)
+        if not mine:
+            return False
+        try:
+            if engine.kind == Engine.Kind.RAY:
+                return _reconcile_cluster(engine)
+            return _reconcile_engine(engine)
+        except EngineUnavailable as error:
+            _record_health(engine, is_healthy=False, note=error.message)
+            loader.record_unavailable(engine, error.message)
+            return False
 
 
-def _reconcile(engine: Engine) -> bool:
-    try:
-        if engine.kind == Engine.Kind.RAY:
-            control.check_base_model(engine)
-            _report(engine, is_healthy=True, note="")
-            return ray.load_missing_on_cluster(engine)
-        present = control.list_adapters(engine)
-        wanted = _wanted(engine)
-        _note_start(engine)
-        _unload_strangers(engine, present, wanted)
-        modules = _static_modules(present, wanted)
-        note = _ensure_identity(engine, present) or _note_of(modules)
-        _report(engine, is_healthy=True, note=note)
-        _note_changes(engine, present, wanted, modules)
-        return not engine.is_draining and loader.load_missing(engine)
-    except EngineUnavailable as error:
-        _report(engine, is_healthy=False, note=error.message)
-        loader.record_unavailable(engine, error.message)
+def _reconcile_cluster(engine: Engine) -> bool:
+    control.check_base_model(engine)
+    _record_health(engine, is_healthy=True, note="")
+    return ray.load_missing_on_cluster(engine)
+
+
+def _reconcile_engine(engine: Engine) -> bool:
+    present = control.list_adapters(engine)
+    desired = _read_desired(engine)
+    _record_start(engine)
+    _unload_undesired(engine, present, desired)
+    modules = static_modules.match_versions(present, _versions_by_digests(desired))
+    note = _ensure_identity(engine, present) or static_modules.describe(modules)
+    _record_health(engine, is_healthy=True, note=note)
+    _record_changes(engine, present, desired, modules)
+    if engine.is_draining:
         return False
+    return loader.load_missing(engine)
 
 
-def _wanted(engine: Engine) -> list[Wanted]:
+def _read_desired(engine: Engine) -> list[DesiredPlacement]:
+    """Return what is wanted on an engine, the oldest versions first."""
     rows = engine.placements.filter(is_desired=True, version__status__in=(Status.PUSHING, Status.SERVING))
-    return [Wanted(*row) for row in rows.order_by("version__created_at").values_list(*Wanted._fields)]
+    facts = rows.order_by("version__created_at").values_list(*DesiredPlacement._fields)
+    return [DesiredPlacement(*row) for row in facts]
 
 
-def _note_start(engine: Engine) -> None:
+def _record_start(engine: Engine) -> None:
     """Write down when the engine's process began: what it knew before is out of its memory.
 
-    What the one before could not load, or would not, is tried anew; a version that has failed stays so.
+    What the process before could not load, or refused, is tried again; a version that has failed stays so.
     """
     began = control.started_at(engine)
     if began and not engine.is_process_of(began):
@@ -101,24 +106,41 @@ def _note_start(engine: Engine) -> None:
         engine.placements.filter(is_desired=False, version__status=Status.SERVING).update(note="")
 
 
-def _unload_strangers(engine: Engine, present: Present, wanted: list[Wanted]) -> None:
-    """Unload our names that lead to another folder than ours, and those that nobody wants any more."""
-    right = {one.engine_name: local_cache.folder_of(one.version_id) for one in wanted}
-    wrong = {name for name, root in present.items() if OURS.fullmatch(name) and right.get(name) != root}
-    if wrong:
-        unwanted = {UUID(name.removeprefix("v_")) for name in wrong - right.keys()}
-        for name in wrong - {engine_name_of(version_id) for version_id in _leaving(engine, unwanted)}:
-            control.unload_adapter(engine, name)
-            del present[name]
+def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPlacement]) -> None:
+    """Unload our names that lead to another folder than ours, and those that are not wanted any more."""
+    folders = {one.engine_name: local_cache.folder_of(one.version_id) for one in desired}
+    to_unload = set()
+    for name, folder in present.items():
+        if OUR_NAME.fullmatch(name) and folders.get(name) != folder:
+            to_unload.add(name)
+    if not to_unload:
+        return
+    undesired = {UUID(name.removeprefix("v_")) for name in to_unload - folders.keys()}
+    for version_id in _start_drain_grace(engine, undesired):
+        to_unload.remove(engine_name_of(version_id))
+    for name in to_unload:
+        control.unload_adapter(engine, name)
+        del present[name]
 
 
-def _leaving(engine: Engine, unwanted: set[UUID]) -> set[UUID]:
-    """Return what was seen unwanted too short a time ago: requests on their way may still need it."""
-    now, rows = timezone.now(), engine.placements.filter(version__in=unwanted, is_desired=False)
+def _start_drain_grace(engine: Engine, undesired: set[UUID]) -> set[UUID]:
+    """Return the versions that stay loaded a while though they are not wanted: for requests on their way."""
+    now = timezone.now()
+    rows = engine.placements.filter(version__in=undesired, is_desired=False)
     rows.filter(undesired_since=None).update(undesired_since=now)
-    leaving = set(rows.filter(undesired_since__gt=now - LEAVES_AFTER).values_list("version", flat=True))
-    rows.exclude(version__in=leaving).update(loaded_at=None, loaded_as="")
-    return leaving
+    recent = rows.filter(undesired_since__gt=now - DRAIN_GRACE)
+    in_grace = set(recent.values_list("version", flat=True))
+    rows.exclude(version__in=in_grace).update(loaded_at=None, loaded_as="")
+    return in_grace
+
+
+def _versions_by_digests(desired: list[DesiredPlacement]) -> dict[tuple[str, str], UUID]:
+    """Return the SHA-256 of config and weights → the version that has these files."""
+    versions: dict[tuple[str, str], UUID] = {}
+    for one in desired:
+        # Of several versions with the same files, the oldest is the one that the engine was started with.
+        versions.setdefault((one.version__config_sha256, one.version__sha256), one.version_id)
+    return versions
 
 
 def _ensure_identity(engine: Engine, present: Present) -> str:
@@ -134,59 +156,39 @@ def _ensure_identity(engine: Engine, present: Present) -> str:
     return ""
 
 
-def _note_changes(engine: Engine, present: Present, wanted: list[Wanted], modules: Modules) -> None:
-    """Write down what the engine has lost, and what it has that we did not know of."""
-    by_module = {version: name for name, version in modules.items()}
-    names = {
-        one.pk: own if (own := one.engine_name) in present else by_module.get(one.version_id, "")
-        for one in wanted
-    }
-    changed = [one.pk for one in wanted if names[one.pk] != one.loaded_as]
-    if not changed:
-        return
-    placements = list(Placement.objects.filter(pk__in=changed).select_related("version__style"))
-    transitions.mark_unloaded(*(one for one in placements if not names[one.pk]))
-    loader.confirm_loaded(engine, {one: names[one.pk] for one in placements if names[one.pk]})
-
-
-def _report(engine: Engine, *, is_healthy: bool, note: str) -> None:
-    """Write down how an engine is; when that changes and another one can stand in, routes are made anew."""
+def _record_health(engine: Engine, *, is_healthy: bool, note: str) -> None:
+    """Write down how an engine is; when that changes and another one can stand in, publish all routes anew."""
     if engine.note != note:
         logger.info("%s: %s", engine, note or "is well")
     facts = {"is_healthy": is_healthy, "note": note[:200], "checked_at": timezone.now()}
     Engine.objects.filter(pk=engine.pk).update(**facts)
-    others = Engine.objects.filter(~Q(pk=engine.pk), base_model=engine.base_model_id)
-    # A plan may just be counting a silent one as down.
-    if (engine.is_healthy != is_healthy or engine.is_silent) and others.exists():
-        bump_all_generations()
-    engine.is_healthy, engine.note = is_healthy, note
+    # The planner may mark a silent engine as down at this moment, so its routes are published anew as well.
+    if engine.is_healthy != is_healthy or engine.is_silent:
+        others = Engine.objects.filter(~Q(pk=engine.pk), base_model=engine.base_model_id)
+        if others.exists():
+            bump_all_generations()
+    engine.is_healthy = is_healthy
+    engine.note = note
 
 
-def _static_modules(present: Present, wanted: list[Wanted]) -> Modules:
-    """Return the modules that an engine was started with → the version whose files they are, if any."""
-    strange = [name for name in present if name != IDENTITY and not OURS.fullmatch(name)]
-    # Of several versions with the same files, the oldest is the one the engine was started with.
-    files = {(one.version__config_sha256, one.version__sha256): one.version_id for one in reversed(wanted)}
-    return {name: files.get(_digests_of(Path(present[name])) or ("", "")) for name in strange}
-
-
-def _note_of(modules: Modules) -> str:
-    versions = AdapterVersion.objects.select_related("style__owner").in_bulk(
-        list(filter(None, modules.values()))
-    )
-    told = [f"{name} ({versions[pk] if pk else 'unknown'})" for name, pk in modules.items()]
-    return f"Started with static modules: {', '.join(told)}"[:200] if told else ""
-
-
-def _digests_of(folder: Path) -> tuple[str, str] | None:
-    """Return the SHA-256 of a folder's config and weights; files that did not change are read once."""
-    try:
-        stamps = [(folder / file).stat() for file in (CONFIG_FILE, WEIGHTS_FILE)]
-        return _digests_at(folder, tuple((stamp.st_mtime_ns, stamp.st_size) for stamp in stamps))
-    except OSError:
-        return None  # on another machine: only a name to us
-
-
-@lru_cache(maxsize=64)
-def _digests_at(folder: Path, _stamps: tuple[tuple[int, int], ...]) -> tuple[str, str] | None:
-    return local_cache.read_digests(folder)
+def _record_changes(
+    engine: Engine, present: Present, desired: list[DesiredPlacement], modules: Modules
+) -> None:
+    """Write down what the engine has lost, and what it has that the rows do not say."""
+    module_of = {version_id: name for name, version_id in modules.items()}
+    changed: dict[int, str] = {}  # placement → its name in the engine now
+    for one in desired:
+        name = one.engine_name if one.engine_name in present else module_of.get(one.version_id, "")
+        if name != one.loaded_as:
+            changed[one.pk] = name
+    if not changed:
+        return
+    unloaded = []
+    loaded = {}
+    for placement in Placement.objects.filter(pk__in=changed).select_related("version__style"):
+        if name := changed[placement.pk]:
+            loaded[placement] = name
+        else:
+            unloaded.append(placement)
+    transitions.mark_unloaded(*unloaded)
+    loader.confirm_loaded(engine, loaded)

@@ -1,4 +1,4 @@
-"""Registering: the base model and the engine that the settings describe become rows."""
+"""Registration: the base model and the engine that the settings describe become rows."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def register_base(folder: Path, name: str) -> BaseModel:
     Raises UnreadableBase.
     """
     known = BaseModel.objects.filter(name=name).first()
-    if known and known.modules and known.config == _config(folder):
+    if known and known.modules and known.config == _read_config(folder):
         return known
     shape = base_model_reader.read_base_model(folder, name)
     values = {"config": dict(shape.config), "modules": shape.modules_json()}
@@ -53,8 +53,8 @@ def register_engine() -> Engine:
     return engine
 
 
-def _config(folder: Path) -> object:
-    """Return what config.json says, or None where `describe` will say what is wrong."""
+def _read_config(folder: Path) -> object:
+    """Return what config.json says, or None where `read_base_model` will say what is wrong."""
     try:
         return json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Which versions serve: found on an engine, lost, refused, retired."""
+"""Transitions: write down what was found on an engine, and move versions by it. Last, what people ask for."""
 
 from collections.abc import Mapping
 
@@ -23,15 +23,23 @@ RETIRABLE = (
     Status.FAILED,
 )
 
-AT_ONCE = 200  # rows in one UPDATE
-REFUSED_NOW = "No engine takes it any more; it waits until one is restarted. {reason}"
+ROWS_PER_UPDATE = 200
+NO_ENGINE_TAKES_IT = "No engine takes it any more; it waits until one is restarted. {reason}"
+
+
+def mark_unloaded(*placements: Placement) -> None:
+    """Note that an engine has forgotten versions."""
+    with transaction.atomic():
+        rows = Placement.objects.held(placement.pk for placement in placements)
+        if rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as=""):
+            publisher.mark_changed(*{placement.version.style for placement in placements})
 
 
 def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
     """Note that an engine has a version under a name, and let it serve; False if it is unwanted by now."""
     with transaction.atomic():
-        wanted = Placement.objects.filter(pk=placement.pk, is_desired=True)
-        if not wanted.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
+        desired = Placement.objects.filter(pk=placement.pk, is_desired=True)
+        if not desired.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False
         if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
             aliases.auto_promote(placement.version)
@@ -44,29 +52,18 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
     """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
     with transaction.atomic():
         rows = Placement.objects.held(placement.pk for placement in names)
-        wanted = set(rows.filter(is_desired=True).values_list("pk", flat=True))
-        placements = [placement for placement in names if placement.pk in wanted]
-        for one in placements:
-            one.loaded_at, one.loaded_as, one.note = timezone.now(), names[one], ""
-            one.loads = F("loads") + loads
-        Placement.objects.bulk_update(placements, ["loaded_at", "loaded_as", "note", "loads"], AT_ONCE)
-        ids = [placement.version_id for placement in placements]
-        AdapterVersion.objects.filter(pk__in=ids).exclude(note="").update(note="")
+        desired = set(rows.filter(is_desired=True).values_list("pk", flat=True))
+        placements = [placement for placement in names if placement.pk in desired]
+        for placement in placements:
+            placement.loaded_at = timezone.now()
+            placement.loaded_as = names[placement]
+            placement.note = ""
+            placement.loads = F("loads") + loads
+        changed_fields = ["loaded_at", "loaded_as", "note", "loads"]
+        Placement.objects.bulk_update(placements, changed_fields, ROWS_PER_UPDATE)
+        version_ids = [placement.version_id for placement in placements]
+        AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
         publisher.mark_changed(*{placement.version.style for placement in placements})
-
-
-def is_answering(version: AdapterVersion) -> bool:
-    """Return whether an engine lists a version at this very moment. Raises EngineUnavailable."""
-    placed = version.placements.exclude(loaded_at=None).select_related("engine")
-    return any(placement.loaded_as in control.list_adapters(placement.engine) for placement in placed)
-
-
-def mark_unloaded(*placements: Placement) -> None:
-    """Note that an engine has forgotten versions."""
-    with transaction.atomic():
-        known = Placement.objects.held(placement.pk for placement in placements).exclude(loaded_at=None)
-        if known.update(loaded_at=None, loaded_as=""):
-            publisher.mark_changed(*{placement.version.style for placement in placements})
 
 
 def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None:
@@ -86,22 +83,28 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
             planner.request_placement(version)
             return
         if by_engine and version.status == Status.SERVING:
-            version.wait(REFUSED_NOW.format(reason=reason)[:300])
+            version.wait(NO_ENGINE_TAKES_IT.format(reason=reason)[:300])
             return
         for before in (Status.PUSHING, Status.SERVING):
             version.move(before=before, after=Status.FAILED, failure=reason[:500])
         aliases.fall_back(version.style, f"Version {version.number} failed.")
 
 
+def is_answering(version: AdapterVersion) -> bool:
+    """Return whether an engine lists a version at this very moment. Raises EngineUnavailable."""
+    loaded = version.placements.exclude(loaded_at=None).select_related("engine")
+    return any(placement.loaded_as in control.list_adapters(placement.engine) for placement in loaded)
+
+
 def retire_version(version: AdapterVersion) -> None:
     """End a version for good, whatever it is just doing. Retiring it twice does nothing.
 
-    Engines forget it at the next reconciling; its files stay, since an engine may still need them.
+    Engines forget it at the next pass; its files stay, since an engine may still need them.
     """
     with transaction.atomic():
-        # Placements first, as `found` takes them: so the two never wait for each other.
+        # Placements first, in the order of `mark_loaded`: so the two never wait for each other.
         version.placements.update(is_desired=False, loaded_at=None, loaded_as="")
-        if any([version.move(before=before, after=Status.RETIRED) for before in RETIRABLE]):
+        if any(version.move(before=before, after=Status.RETIRED) for before in RETIRABLE):
             aliases.fall_back(version.style, f"Version {version.number} was retired.")
 
 

@@ -1,6 +1,6 @@
 """What the data plane still does with a version: the routes that name it, the requests in flight on it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import batched
 from typing import Any
 
@@ -8,8 +8,8 @@ from adapters.models import AdapterVersion, Style
 from foundation import valkey
 from tenants.public import Tenant
 
-HASHES_AT_ONCE = 100
-THAWING = "Valkey was emptied; the gateways are putting back what they know of requests in flight."
+HASHES_PER_BATCH = 100
+RECOVERING = "Valkey was emptied; the gateways are putting back what they know of requests in flight."
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
@@ -18,48 +18,53 @@ type Store = Any
 def is_routed(version: AdapterVersion) -> bool:
     """Return whether any tenant's published routes name a version. Raises redis.RedisError.
 
-    Whose changes are all published has nothing of a retired version; the others' routes are read.
+    A tenant whose changes are all published has no route to a retired version; only the others' are read.
     """
     if Style.objects.stale().filter(pk=version.style_id).exists():
         return True
-    suspects = Tenant.objects.stale() | Tenant.objects.filter(pk=version.style.owner_id)
-    keys = [valkey.styles_key(tenant_id) for tenant_id in suspects.values_list("pk", flat=True)]
-    return any(str(version.pk) in route for route in _routes_at(keys))
+    tenants = Tenant.objects.stale() | Tenant.objects.filter(pk=version.style.owner_id)
+    keys = [valkey.styles_key(tenant_id) for tenant_id in tenants.values_list("pk", flat=True)]
+    return any(str(version.pk) in route for route in _read_routes(keys))
 
 
 def reason_in_flight(version: AdapterVersion) -> str:
     """Return why requests may be in flight on a version, or "". Raises redis.RedisError.
 
     Every admitted request has a hold that names its version, from before it reaches an engine until it is
-    settled; one whose gateway died is settled by the sweeper when its lease ends. Only after a flush are
-    holds missing, until every gateway has put its own back: the shard's epoch tells.
+    settled; the sweeper settles one whose gateway died when its lease ends. Only after a flush are holds
+    missing, until every gateway has put its own back: the shard's epoch says whether that is so.
     """
     client: Store = valkey.client()
     count = 0
     for tag in valkey.tags():
-        if not _is_whole(client, tag):
-            return THAWING
-        count += _held(client, tag).count(str(version.pk))
-        if not _is_whole(client, tag):  # emptied while we read
-            return THAWING
-    return f"{count} request{'s are' if count > 1 else ' is'} still in flight on it." if count else ""
+        if not _is_recovered(client, tag):
+            return RECOVERING
+        count += _held_versions(client, tag).count(str(version.pk))
+        if not _is_recovered(client, tag):  # it was emptied while we read
+            return RECOVERING
+    if count == 0:
+        return ""
+    requests = "request is" if count == 1 else "requests are"
+    return f"{count} {requests} still in flight on it."
 
 
-def _routes_at(keys: list[str]) -> Iterable[str]:
-    for portion in batched(keys, HASHES_AT_ONCE):
+def _read_routes(keys: list[str]) -> Iterator[str]:
+    """Yield all routes of some hashes."""
+    for batch in batched(keys, HASHES_PER_BATCH):
         pipeline = valkey.client().pipeline(transaction=False)
-        for key in portion:
+        for key in batch:
             pipeline.hvals(key)
-        for written in pipeline.execute():
-            yield from written
+        for routes in pipeline.execute():
+            yield from routes
 
 
-def _is_whole(client: Store, tag: str) -> bool:
+def _is_recovered(client: Store, tag: str) -> bool:
+    """Return whether every gateway has put its holds back since a shard was emptied last."""
     return bool(client.get(valkey.epoch_key(tag)) == "whole")
 
 
-def _held(client: Store, tag: str) -> list[str | None]:
-    """Return the versions that a shard's open requests are answered by."""
+def _held_versions(client: Store, tag: str) -> list[str | None]:
+    """Return the version that answers each open request of a shard."""
     pipeline = client.pipeline(transaction=False)
     for member in client.zrange(valkey.leases_key(tag), 0, -1):
         tenant, request = member.split(" ", 1)

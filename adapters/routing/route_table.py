@@ -1,4 +1,4 @@
-"""Where each name of a style leads: the routes that the data plane reads.
+"""The route table: where each name of a style leads. The data plane reads it.
 
 A style is typed as `brand-voice@3` (any version that serves), `…@canary`, `…@live` or plainly (the live one).
 A route is JSON. On an engine now: style, name, version, version_id, created, about, sha256, base_model,
@@ -10,7 +10,6 @@ Where a canary runs, `canary:<name>` holds its share and its name: `10 brand-voi
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,13 +22,11 @@ from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 BASE = "base"
 
 type Route = dict[str, Any]
-type Fields = dict[str, str]
-type LoadedPlaces = list[tuple[Engine, str]]  # an engine, and under which name it serves what is looked for
-type Places = dict[UUID, LoadedPlaces]
+type Fields = dict[str, str]  # a name as clients type it → its route
 
 
 class Version(NamedTuple):
-    """What a route tells of a version."""
+    """What a route is made of, of a version."""
 
     pk: UUID
     number: int
@@ -39,172 +36,199 @@ class Version(NamedTuple):
     approved_at: datetime | None
 
 
+class Place(NamedTuple):
+    """An engine, and the name under which it serves a version."""
+
+    engine: Engine
+    lora: str
+
+
+type Places = dict[UUID, list[Place]]
+
+
 @dataclass(frozen=True)
 class StyleRoutes:
-    """What the names of one style lead to, by what follows the name: "", "@live", "@canary", "@3".
+    """The routes of one style, by what follows its name: "", "@live", "@canary", "@3".
 
-    Others than its owner get of a public style only versions that operators approved: see review.py.
+    Workspaces other than its owner get only the approved versions of a public style: see releases/review.py.
     """
 
     style: Style
-    routes: Fields
-    routes_of_others: Fields
+    for_owner: Fields
+    for_others: Fields
 
     def fields(self, name: str, *, is_own: bool) -> Fields:
         """Return typed name → route for one of the names that the style has."""
-        routes = self.routes if is_own else self.routes_of_others
-        found = {f"{name}{alias}": route for alias, route in routes.items()}
+        routes = self.for_owner if is_own else self.for_others
+        fields = {}
+        for suffix, route in routes.items():
+            fields[f"{name}{suffix}"] = route
         if "@canary" in routes:
-            found[f"canary:{name}"] = f"{self.style.canary_percent} {name}@canary"
-        return found
+            fields[f"canary:{name}"] = f"{self.style.canary_percent} {name}@canary"
+        return fields
 
 
 def fields_of(tenant_id: UUID) -> Fields:
     """Return typed name → route of everything that a tenant may use; its own short names win."""
-    engines = _engines()
-    found = names_of(list(Style.objects.usable_by(tenant_id)), engines)
-    own = {names.style.slug: names for names in found if names.style.owner_id == tenant_id and names.routes}
-    fields = {BASE: json.dumps(_base(engines))}
-    for names in found:
-        if own.get(names.style.model_name, names) is names:
-            is_own = names.style.owner_id == tenant_id
-            fields |= names.fields(names.style.model_name, is_own=is_own)
-    for slug, names in own.items():
-        fields |= names.fields(slug, is_own=True)
+    engines = _read_engines()
+    found = routes_of_styles(list(Style.objects.usable_by(tenant_id)), engines)
+    own_slugs = set()
+    for routes in found:
+        if routes.style.owner_id == tenant_id and routes.for_owner:
+            own_slugs.add(routes.style.slug)
+
+    fields = {BASE: json.dumps(_base_route(engines))}
+    for routes in found:
+        style = routes.style
+        if style.owner_id == tenant_id:
+            fields |= routes.fields(style.model_name, is_own=True)
+            fields |= routes.fields(style.slug, is_own=True)
+        elif style.model_name not in own_slugs:
+            fields |= routes.fields(style.model_name, is_own=False)
     return fields
 
 
 def routes_of(tenant_id: UUID) -> dict[str, Route]:
     """Return typed name → route of everything that a tenant may use, without what canaries take of it."""
-    fields = fields_of(tenant_id).items()
-    return {name: json.loads(route) for name, route in fields if not name.startswith("canary:")}
+    routes = {}
+    for name, route in fields_of(tenant_id).items():
+        if not name.startswith("canary:"):
+            routes[name] = json.loads(route)
+    return routes
 
 
-def names_of(styles: list[Style], engines: dict[int, Engine] | None = None) -> list[StyleRoutes]:
-    """Return the names of some styles with their owners at hand; three queries for all."""
+def routes_of_styles(styles: list[Style], engines: dict[int, Engine] | None = None) -> list[StyleRoutes]:
+    """Return the routes of some styles, read with their owners; three queries for all."""
     ids = [style.pk for style in styles if style.retired_at is None]
-    versions = _versions(ids)
-    places = _places(ids, _engines() if engines is None else engines)
-    return [_names(style, versions[style.pk], places) for style in styles]
+    versions = _read_versions(ids)
+    places = _read_places(ids, _read_engines() if engines is None else engines)
+    return [_routes_of_style(style, versions[style.pk], places) for style in styles]
 
 
 def every_field(name: str, newest: int) -> set[str]:
     """Return all fields that a name can ever have had, by the number of its style's newest version."""
-    aliases = {"", "@live", "@canary", *(f"@{number}" for number in range(1, newest + 1))}
-    return {f"canary:{name}", *(f"{name}{alias}" for alias in aliases)}
+    fields = {name, f"{name}@live", f"{name}@canary", f"canary:{name}"}
+    for number in range(1, newest + 1):
+        fields.add(f"{name}@{number}")
+    return fields
 
 
-def _engines() -> dict[int, Engine]:
-    """Return the engines, the healthy ones first."""
+def _read_engines() -> dict[int, Engine]:
+    """Return the engines that are in service, the healthy ones first."""
     engines = Engine.objects.filter(is_gone=False).select_related("base_model")
+    # The shapes of a base model's weights are large, and no route says anything of them.
     light = engines.defer("base_model__config", "base_model__modules")
     return {engine.pk: engine for engine in light.order_by("-is_healthy", "name")}
 
 
-def _versions(style_ids: list[UUID]) -> dict[UUID, list[Version]]:
+def _read_versions(style_ids: list[UUID]) -> dict[UUID, list[Version]]:
     """Return what serves or is on its way, of each style, oldest first."""
     shown = AdapterVersion.objects.filter(status=Status.SERVING) | AdapterVersion.objects.in_work()
-    versions = shown.filter(style__in=style_ids).order_by("number")
-    found = defaultdict(list)
-    for style_id, *facts in versions.values_list("style", *Version._fields):
-        found[style_id].append(Version(*facts))
-    return found
+    rows = shown.filter(style__in=style_ids).order_by("number")
+    versions = defaultdict(list)
+    for style_id, *facts in rows.values_list("style", *Version._fields):
+        versions[style_id].append(Version(*facts))
+    return versions
 
 
-def _places(style_ids: list[UUID], engines: dict[int, Engine]) -> Places:
-    """Return where each version is loaded, on which engine under which name, in the engines' order."""
-    rows = Placement.objects.filter(
+def _read_places(style_ids: list[UUID], engines: dict[int, Engine]) -> Places:
+    """Return where each version is loaded, the healthy engines first."""
+    loaded = Placement.objects.filter(
         version__style__in=style_ids, is_desired=True, loaded_at__isnull=False, engine__in=engines
-    ).values_list("version", "engine", "loaded_as")
-    order = {pk: number for number, pk in enumerate(engines)}
-    found: Places = defaultdict(list)
-    for version_id, engine, loaded_as in sorted(rows, key=lambda row: order[row[1]]):
-        found[version_id].append((engines[engine], loaded_as))
-    return found
+    )
+    rows = loaded.order_by("-engine__is_healthy", "engine__name")
+    places = defaultdict(list)
+    for version_id, engine_id, loaded_as in rows.values_list("version", "engine", "loaded_as"):
+        places[version_id].append(Place(engines[engine_id], loaded_as))
+    return places
 
 
-def _names(style: Style, versions: list[Version], places: Places) -> StyleRoutes:
-    routes = dict(_routes(style, versions, places, live=style.live_version_id, about=style.description))
+def _routes_of_style(style: Style, versions: list[Version], places: Places) -> StyleRoutes:
+    for_owner = _routes(style, versions, places, live_id=style.live_version_id, about=style.description)
     if not style.is_reviewed:
-        return StyleRoutes(style, routes, routes)
+        return StyleRoutes(style, for_owner, for_owner)
     approved = [version for version in versions if version.approved_at]
-    live, about = style.approved_version_id, style.approved_description
-    return StyleRoutes(style, routes, dict(_routes(style, approved, places, live=live, about=about)))
+    live_id = style.approved_version_id
+    for_others = _routes(style, approved, places, live_id=live_id, about=style.approved_description)
+    return StyleRoutes(style, for_owner, for_others)
 
 
 def _routes(
-    style: Style, versions: list[Version], places: Places, *, live: UUID | None, about: str
-) -> Iterator[tuple[str, str]]:
-    written = {version.pk: json.dumps(_route(style, version, places, about=about)) for version in versions}
-    in_work = [version.pk for version in versions if version.status != Status.SERVING]
+    style: Style, versions: list[Version], places: Places, *, live_id: UUID | None, about: str
+) -> Fields:
+    """Return what follows a style's name → route. Where no version is live, the newest on its way loads."""
+    routes: Fields = {}
+    serialized: dict[UUID, str] = {}
+    on_its_way = None
     for version in versions:
+        serialized[version.pk] = json.dumps(_version_route(style, version, places, about=about))
         if version.status == Status.SERVING:
-            yield f"@{version.number}", written[version.pk]
-    live = live or (in_work[-1] if in_work else None)
-    if live in written:
-        yield "", written[live]
-        yield "@live", written[live]
-    if style.canary_version_id in written:
-        yield "@canary", written[style.canary_version_id]
+            routes[f"@{version.number}"] = serialized[version.pk]
+        else:
+            on_its_way = version.pk
+    live_id = live_id or on_its_way
+    if live_id in serialized:
+        routes[""] = serialized[live_id]
+        routes["@live"] = serialized[live_id]
+    if style.canary_version_id in serialized:
+        routes["@canary"] = serialized[style.canary_version_id]
+    return routes
 
 
-def _route(style: Style, version: Version, places: Places, *, about: str) -> Route:
-    route: Route = {
+def _version_route(style: Style, version: Version, places: Places, *, about: str) -> Route:
+    return {
         "style": str(style.pk),
         "name": style.model_name,
         "version": version.number,
         "version_id": str(version.pk),
         "created": int(version.created_at.timestamp()),
         "about": about,
+        **_location(places.get(version.pk, []), sha256=version.sha256),
     }
-    found = _open(places.get(version.pk, []))
-    if not found:
-        return {**route, "state": "loading"}
+
+
+def _base_route(engines: dict[int, Engine]) -> Route:
+    """Return the route of the base model without a style, on every engine that serves it."""
+    places = []
+    created = 0
+    about = ""
+    for engine in engines.values():
+        if engine.base_model.name == settings.BASE_MODEL:
+            places.append(Place(engine, engine.base_name))
+            created = int(engine.base_model.created_at.timestamp())
+            about = f"The base model, {engine.base_model}, without a style."
     return {
-        **route,
-        "sha256": version.sha256,
-        "base_model": found[0][0].base_model.name,
-        "max_model_len": min(engine.max_model_len for engine, _ in found),
-        "places": [_place(engine, name) for engine, name in found],
+        "style": None,
+        "name": BASE,
+        "version": None,
+        "version_id": None,
+        "created": created,
+        "about": about,
+        **_location(places, sha256=""),
     }
 
 
-def _base(engines: dict[int, Engine]) -> Route:
-    of_base = [engine for engine in engines.values() if engine.base_model.name == settings.BASE_MODEL]
-    found = _open([(engine, engine.base_name) for engine in of_base])
-    route: Route = {"style": None, "name": BASE, "version": None, "version_id": None, **_about_base(of_base)}
-    if not found:
-        return {**route, "state": "loading"}
+def _location(places: list[Place], *, sha256: str) -> Route:
+    """Return the part of a route that says where requests may go, or that there is no engine yet."""
+    # A draining engine takes requests only for what is on no other.
+    open_places = [place for place in places if not place.engine.is_draining] or places
+    if not open_places:
+        return {"state": "loading"}
     return {
-        **route,
-        "sha256": "",
-        "base_model": settings.BASE_MODEL,
-        "max_model_len": min(engine.max_model_len for engine, _ in found),
-        "places": [_place(engine, name) for engine, name in found],
+        "sha256": sha256,
+        "base_model": open_places[0].engine.base_model.name,
+        "max_model_len": min(place.engine.max_model_len for place in open_places),
+        "places": [_place_json(place) for place in open_places],
     }
 
 
-def _about_base(engines: list[Engine]) -> Route:
-    if not engines:
-        return {"created": 0, "about": ""}
-    base_model = engines[0].base_model
-    return {
-        "created": int(base_model.created_at.timestamp()),
-        "about": f"The base model, {base_model.name}, without a style.",
-    }
-
-
-def _open(found: LoadedPlaces) -> LoadedPlaces:
-    """Return the places that take requests: on a draining engine only those that there are nowhere else."""
-    return [(engine, name) for engine, name in found if not engine.is_draining] or found
-
-
-def _place(engine: Engine, name: str) -> Route:
+def _place_json(place: Place) -> Route:
+    engine = place.engine
     return {
         "engine": engine.name,
         "url": engine.url,
         "healthy": engine.is_healthy,
-        "lora": name,
+        "lora": place.lora,
         "max_num_seqs": engine.max_num_seqs,
         "max_loras": engine.max_loras,
         "max_cpu_loras": engine.max_cpu_loras,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
-from adapters.placement.policy import BUSY_A_MINUTE, Candidate, EngineCapacity, plan_placements
+from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity, plan_placements
 from adapters.routing.route_table import routes_of
 from adapters.uploads import pipeline
 from tenants.models import UsageEvent
@@ -35,11 +35,11 @@ def worlds(draw: st.DrawFn) -> tuple[list[Candidate], list[EngineCapacity]]:
     candidate = st.builds(
         Candidate,
         version=st.uuids(),
-        is_asked=st.booleans(),
-        answers=st.booleans(),
+        is_requested=st.booleans(),
+        has_alias=st.booleans(),
         used_at=st.integers(0, 5).map(lambda days: BEGAN + timedelta(days=days)),
-        a_minute=st.floats(0, 1000),
-        fits=st.frozensets(names),
+        per_minute=st.floats(0, 1000),
+        fits_on=st.frozensets(names),
         places=st.dictionaries(names, st.booleans()),
     )
     return draw(st.lists(candidate, max_size=25, unique_by=lambda one: one.version)), capacities
@@ -59,9 +59,13 @@ def after(
 
 def candidates(count: int, *, on: int = 0, **facts: object) -> list[Candidate]:
     defaults = {
-        "is_asked": False, "answers": True, "used_at": BEGAN, "a_minute": 0.0, "fits": frozenset(ENGINES),
+        "is_requested": False,
+        "has_alias": True,
+        "used_at": BEGAN,
+        "per_minute": 0.0,
+        "fits_on": frozenset(ENGINES),
         "places": {on: True} if on else {},
-    }  # fmt: skip
+    }
     return [Candidate(version=uuid4(), **{**defaults, **facts}) for _ in range(count)]
 
 
@@ -82,7 +86,7 @@ def test_an_engine_never_holds_more_than_it_takes_nor_what_does_not_fit(world):
     wanted = plan_placements(them, capacities)
     for capacity in (capacity for capacity in capacities if capacity.is_open):
         assert len(wanted[capacity.engine]) <= capacity.size
-        assert all(capacity.engine in one.fits for one in them if one.version in wanted[capacity.engine])
+        assert all(capacity.engine in one.fits_on for one in them if one.version in wanted[capacity.engine])
 
 
 @given(worlds())
@@ -92,7 +96,7 @@ def test_what_may_be_somewhere_is_while_there_is_room_and_nobody_is_in_for_a_les
     open_ = [capacity for capacity in capacities if capacity.is_open]
     placed = set().union(*(wanted[capacity.engine] for capacity in open_))
     for one in (one for one in them if one.version not in placed):
-        for capacity in (capacity for capacity in open_ if capacity.engine in one.fits):
+        for capacity in (capacity for capacity in open_ if capacity.engine in one.fits_on):
             others = [other for other in them if other.version in wanted[capacity.engine]]
             assert len(others) == capacity.size
             assert all(other.priority > one.priority for other in others)
@@ -117,7 +121,7 @@ def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(wo
     for one in them:
         kept = [e for e, answers in one.places.items() if answers and one.version in wanted[e]]
         held = [
-            e for e, answers in one.places.items() if answers and (e in one.fits or not is_open(roomy, e))
+            e for e, answers in one.places.items() if answers and (e in one.fits_on or not is_open(roomy, e))
         ]
         assert kept or not held
 
@@ -139,14 +143,16 @@ def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
 
 def test_a_hot_style_is_on_as_many_engines_as_it_takes_and_leaves_them_only_when_it_is_clearly_colder():
     capacities = [EngineCapacity(name, 100) for name in ENGINES]
-    quiet = candidates(20, a_minute=BUSY_A_MINUTE / 2)
-    [hot] = candidates(1, a_minute=BUSY_A_MINUTE * 20)  # two thirds of all: two of three engines
+    quiet = candidates(20, per_minute=BUSY_PER_MINUTE / 2)
+    [hot] = candidates(1, per_minute=BUSY_PER_MINUTE * 20)  # two thirds of all: two of three engines
     *_, hot = settled([*quiet, hot], capacities)
     assert len(hot.places) == 2
-    cooler = Candidate(**vars(hot) | {"a_minute": BUSY_A_MINUTE * 4})  # a little less than one engine's share
+    cooler = Candidate(
+        **vars(hot) | {"per_minute": BUSY_PER_MINUTE * 4}
+    )  # a little less than one engine's share
     *_, cooler = settled([*quiet, cooler], capacities)
     assert len(cooler.places) == 2
-    cold = Candidate(**vars(hot) | {"a_minute": 1.0})
+    cold = Candidate(**vars(hot) | {"per_minute": 1.0})
     *_, cold = settled([*quiet, cold], capacities)
     assert len(cold.places) == 1
 
@@ -162,23 +168,23 @@ def test_a_draining_engine_is_left_once_others_answer():
     assert plan_placements(them, capacities[:1])[1] == {one.version for one in them}  # nowhere else to go
 
 
-def test_what_is_asked_for_replaces_what_was_used_longest_ago_and_the_rest_stays():
+def test_what_is_requested_for_replaces_what_was_used_longest_ago_and_the_rest_stays():
     old = candidates(3, on=1)
     new = candidates(2, on=1, used_at=BEGAN + timedelta(hours=1))
     cold = candidates(4, used_at=BEGAN + timedelta(days=1))
     capacity = [EngineCapacity(1, 5)]
     assert plan_placements([*old, *new, *cold], capacity)[1] == {one.version for one in (*old, *new)}
-    [asked] = candidates(1, is_asked=True)
+    [asked] = candidates(1, is_requested=True)
     wanted = plan_placements([*old, *new, *cold, asked], capacity)[1]
     assert wanted > {asked.version, *(one.version for one in new)}
     assert len(wanted) == 5
 
 
 def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
-    [asked] = candidates(1, is_asked=True, places={1: False})
+    [asked] = candidates(1, is_requested=True, places={1: False})
     wanted = plan_placements([asked], [EngineCapacity(1, 9, is_healthy=False), EngineCapacity(2, 9)])
     assert wanted == {1: {asked.version}, 2: {asked.version}}
-    back = Candidate(**vars(asked) | {"is_asked": False, "places": {1: True, 2: True}})
+    back = Candidate(**vars(asked) | {"is_requested": False, "places": {1: True, 2: True}})
     assert [
         len(on_it) for on_it in plan_placements([back], [EngineCapacity(1, 9), EngineCapacity(2, 9)]).values()
     ] == [1, 0]
@@ -263,13 +269,13 @@ def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine
     assert place["engine"] == "second"
     reconciler.reconcile(Engine.objects.get(name="local"))
     assert version.engine_name in vllm.loaded  # requests may still be on their way
-    monkeypatch.setattr(reconciler, "LEAVES_AFTER", timedelta(0))
+    monkeypatch.setattr(reconciler, "DRAIN_GRACE", timedelta(0))
     reconciler.reconcile(Engine.objects.get(name="local"))
     assert set(vllm.loaded) == {"identity"}
 
 
 @db
-def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_another_one_is_asked(
+def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_another_one_is_requested(
     acme, engine, second, vllm
 ):
     Engine.objects.filter(name="second").update(is_draining=True)

@@ -81,7 +81,7 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_por
     published = watched(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
     vllm.restart()
     assert not reconciler.reconcile(engine)
-    assert published == [loader.PORTION, 30]
+    assert published == [loader.BATCH_SIZE, 30]
     assert Placement.objects.exclude(loaded_at=None).count() == 30
     places = [route.get("places") for name, route in routes_of(acme.pk).items() if name != "base"]
     assert all(places)
@@ -104,7 +104,7 @@ def test_a_pass_ends_in_time_and_says_that_more_is_to_be_done(engine, vllm, libr
     monkeypatch.setattr(loader, "PASS_S", 0)
     assert reconciler.reconcile(engine)
     left = Placement.objects.filter(loaded_at=None).count()
-    assert left == 30 - loader.PORTION
+    assert left == 30 - loader.BATCH_SIZE
     assert reconciler.reconcile(engine)
     assert Placement.objects.filter(loaded_at=None).count() == 0
     assert not reconciler.reconcile(engine)
@@ -198,7 +198,7 @@ def test_what_is_not_wanted_is_unloaded_a_while_later_and_its_files_stay(
     transitions.retire_version(version)
     reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"identity", "poetry-bot", version.engine_name}  # requests may be on their way
-    monkeypatch.setattr(reconciler, "LEAVES_AFTER", timedelta(0))
+    monkeypatch.setattr(reconciler, "DRAIN_GRACE", timedelta(0))
     reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"identity", "poetry-bot"}
     assert local_cache.is_cached(version)
