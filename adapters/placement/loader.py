@@ -60,15 +60,12 @@ class MissingPlacement(NamedTuple):
 
     def priority(self, demand: DemandByVersion) -> tuple[bool, bool, datetime]:
         """Return what is loaded first, the higher the sooner: urgent, live or canary, used last."""
-        has_alias = self.version_id in (
-            self.version__style__live_version,
-            self.version__style__canary_version,
-        )
+        aliases = (self.version__style__live_version, self.version__style__canary_version)
         recent = demand.get((self.version__style, self.version__number))
         used_at = recent.last_at if recent else self.version__created_at
         if self.requested_at:
             used_at = max(used_at, self.requested_at)
-        return self.is_urgent(), has_alias, used_at
+        return self.is_urgent(), self.version_id in aliases, used_at
 
 
 def load_missing(engine: Engine) -> bool:

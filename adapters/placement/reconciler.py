@@ -157,7 +157,7 @@ def _ensure_identity(engine: Engine, present: Present) -> str:
 
 
 def _record_health(engine: Engine, *, is_healthy: bool, note: str) -> None:
-    """Write down how an engine is; when that changes and another one can stand in, publish all routes anew."""
+    """Write down how an engine is; when that changes and another one can stand in, publish its routes."""
     if engine.note != note:
         logger.info("%s: %s", engine, note or "is well")
     facts = {"is_healthy": is_healthy, "note": note[:200], "checked_at": timezone.now()}
