@@ -1,12 +1,11 @@
-"""Releasing: which version answers for its style, and which one is tried on a share of the requests.
+"""Aliases: which version answers for its style, and which one is tried on a share of the requests.
 
 Versions never change; the aliases `live` and `canary` move between those that serve. Every move is a row in
-the style's history and is published on commit. No engine is asked: what serves is loaded already.
+the style's history and is published on commit. A move needs no engine: what serves is loaded already.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -23,19 +22,21 @@ from tenants.public import User
 
 
 def promote(version: AdapterVersion, actor: User | None, reason: str = "") -> None:
-    """Let a version answer for its style, and end the canary: what it was compared with is not live any more.
+    """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
     Raises NotServing.
     """
-    with _moving(version.style_id) as style:
+    with _locked(version.style_id) as style:
         _require_serving(version)
         _move_live(style, version, actor=actor, reason=reason)
 
 
 def roll_back(style: Style, actor: User | None) -> AdapterVersion:
-    """Return the version that answered before the live one, and answers again. Raises NothingToRollBackTo
-    or NotServing."""
-    with _moving(style.pk) as held:
+    """Let the version answer again that did before the live one, and return it.
+
+    Raises NothingToRollBackTo or NotServing.
+    """
+    with _locked(style.pk) as held:
         before = previous_live(held)
         if before is None:
             raise NothingToRollBackTo
@@ -51,7 +52,7 @@ def begin_canary(version: AdapterVersion, percent: int, actor: User | None) -> N
     """
     if not 1 <= percent <= 99:
         raise BadShare
-    with _moving(version.style_id) as style:
+    with _locked(version.style_id) as style:
         _require_serving(version)
         if style.live_version_id in (None, version.pk):
             raise NothingToCompare(number=version.number)
@@ -60,7 +61,7 @@ def begin_canary(version: AdapterVersion, percent: int, actor: User | None) -> N
 
 def end_canary(style: Style, actor: User | None, reason: str = "") -> bool:
     """End the canary that a style shows; return False when it has ended or was replaced meanwhile."""
-    with _moving(style.pk) as held:
+    with _locked(style.pk) as held:
         if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
             return False
         _move_canary(held, None, actor=actor, reason=reason)
@@ -68,11 +69,11 @@ def end_canary(style: Style, actor: User | None, reason: str = "") -> bool:
 
 
 def auto_promote(version: AdapterVersion) -> None:
-    """Let a version that has just begun to serve answer, if no other does or if it was uploaded for that.
+    """Let a version that has just begun to serve answer if no other does, or if it was uploaded for that.
 
-    One that comes late, after a newer one, waits to be promoted.
+    One that begins to serve after a newer one waits to be promoted.
     """
-    with _moving(version.style_id) as style:
+    with _locked(version.style_id) as style:
         live = style.live_version
         if live is None:
             _move_live(style, version, actor=version.created_by, reason="No other version served.")
@@ -81,8 +82,8 @@ def auto_promote(version: AdapterVersion) -> None:
 
 
 def fall_back(style: Style, reason: str) -> None:
-    """Drop a canary that serves no more; where the live version serves no more, let another one answer."""
-    with _moving(style.pk) as held:
+    """End a canary that serves no more; where the live version serves no more, let another one answer."""
+    with _locked(style.pk) as held:
         canary, live = held.canary_version, held.live_version
         if canary and canary.status != Status.SERVING:
             _move_canary(held, None, reason=reason)
@@ -105,12 +106,13 @@ def end_failing_canaries() -> int:
 def previous_live(style: Style) -> AdapterVersion | None:
     """Return the version that answered before the live one. A move back takes back the move before it."""
     moves = style.releases.filter(alias=Release.Alias.LIVE).order_by("pk")
-    answered: list[UUID] = []
-    for version in filter(None, chain.from_iterable(moves.values_list("before", "after"))):
-        if answered[-2:-1] == [version]:
-            answered.pop()
-        elif answered[-1:] != [version]:
-            answered.append(version)
+    answered: list[UUID] = []  # in turn, without what was taken back
+    for move in moves.values_list("before", "after"):
+        for version_id in filter(None, move):
+            if version_id in answered[-2:-1]:
+                answered.pop()
+            elif version_id not in answered[-1:]:
+                answered.append(version_id)
     return AdapterVersion.objects.filter(pk__in=answered[-2:-1]).first()
 
 
@@ -124,17 +126,17 @@ def successor(style: Style) -> AdapterVersion | None:
 
 
 @contextmanager
-def _moving(style_id: UUID) -> Iterator[Style]:
-    """Hold a style while its aliases move, against anybody else who moves them; publish it on commit."""
+def _locked(style_id: UUID) -> Iterator[Style]:
+    """Lock a style while its aliases move, and publish it on commit."""
     with transaction.atomic():
-        # Without its versions: rows that are joined to one that had to be waited for are as they were before.
+        # Without its versions: PostgreSQL reads joined rows as they were before it waited for the lock.
         style = Style.objects.select_for_update(no_key=True).get(pk=style_id)
         yield style
         publisher.mark_changed(style)
 
 
 def _require_serving(version: AdapterVersion) -> None:
-    # Asked while the style is held: a version that ends meanwhile waits, and then finds what led to it.
+    # While the style is locked: a version that ends at this moment waits for the lock, and then falls back.
     if not AdapterVersion.objects.filter(pk=version.pk, status=Status.SERVING).exists():
         raise NotServing(number=version.number)
 
@@ -147,10 +149,10 @@ def _move_live(
     if style.canary_version:
         _move_canary(style, None, actor=actor, reason="The live version changed.")
     changes: dict[str, Any] = {"live_version": after, "changed_at": timezone.now()}
-    if style.live_version and style.sample_prompt:  # the line is what that version answered
+    if style.live_version and style.sample_prompt:  # the sample is what that version answered
         changes["sample"] = samples.sample_line_of(after, style.sample_prompt)
     Style.objects.filter(pk=style.pk).update(**changes)
-    _log(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
+    _record_move(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
     style.live_version = after
     review.apply_approval(style)
 
@@ -164,17 +166,18 @@ def _move_canary(
     reason: str = "",
 ) -> None:
     before = style.canary_version
-    if (before, style.canary_percent) == (after, percent):
+    if before == after and style.canary_percent == percent:
         return
-    since = style.canary_since if before == after else timezone.now()
-    Style.objects.filter(pk=style.pk).update(
-        canary_version=after, canary_percent=percent, canary_since=since if after else None
-    )
-    _log(style, Release.Alias.CANARY, before, after, percent=percent, actor=actor, reason=reason)
-    style.canary_version, style.canary_percent = after, percent
+    since = style.canary_since
+    if before != after:
+        since = timezone.now() if after else None
+    Style.objects.filter(pk=style.pk).update(canary_version=after, canary_percent=percent, canary_since=since)
+    _record_move(style, Release.Alias.CANARY, before, after, percent=percent, actor=actor, reason=reason)
+    style.canary_version = after
+    style.canary_percent = percent
 
 
-def _log(
+def _record_move(
     style: Style,
     alias: Release.Alias,
     before: AdapterVersion | None,

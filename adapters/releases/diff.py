@@ -1,4 +1,4 @@
-"""Comparing two versions of a style by what they answer to the owner's own prompts. Pure."""
+"""The difference between two versions of a style: what they answer to the owner's own prompts. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from adapters.quality.prose_metrics import ProseMetrics, measure_prose, reading_
 
 PROMPTS_MAX = 8
 PROMPT_CHARACTERS = 500
-ANSWER_CHARACTERS = 2000  # of the page's 120 tokens; finding what differs takes at worst 4 ms for two of them
-PIECES_MAX = 200  # more than that is no reading, and a page of them is slow to make
+ANSWER_CHARACTERS = 2000  # of the page's 120 tokens; to find what differs takes 4 ms for two of them at worst
+PIECES_MAX = 200  # nobody reads more marks than that, and a page of them is slow to make
 OPENING_WORDS = 3
 # Smaller differences are not worth a sentence: a tenth, and five points of about a hundred.
-LENGTH_RATIO, EASE_POINTS = 0.1, 5
+MIN_LENGTH_RATIO = 0.1
+MIN_EASE_POINTS = 5
 WORD_AND_GAP = re.compile(r"\S+\s*")
 
 
@@ -60,8 +61,9 @@ def parse_prompts(text: str) -> list[str]:
     prompts = list(dict.fromkeys(filter(None, lines)))
     if len(prompts) > PROMPTS_MAX:
         raise TooManyPrompts(count=len(prompts), limit=PROMPTS_MAX)
-    if long := next((one for one in prompts if len(one) > PROMPT_CHARACTERS), ""):
-        raise PromptTooLong(begins=long[:30], count=len(long), limit=PROMPT_CHARACTERS)
+    for prompt in prompts:
+        if len(prompt) > PROMPT_CHARACTERS:
+            raise PromptTooLong(begins=prompt[:30], count=len(prompt), limit=PROMPT_CHARACTERS)
     return prompts
 
 
@@ -69,14 +71,15 @@ def compare_answers(
     prompts: Sequence[str], first: Sequence[str], second: Sequence[str], *, numbers: tuple[int, int]
 ) -> AnswerComparison:
     """Return two versions' answers to the same prompts side by side; `numbers` are the versions' own."""
-    pairs = [_pair(*one) for one in zip(prompts, first, second, strict=True)]
-    all_first, all_second = measure_prose(first, against=second), measure_prose(second, against=first)
-    told = [
-        _lengths(numbers, all_first.words_a_sentence, all_second.words_a_sentence),
-        _ease(numbers, all_first.reading_ease, all_second.reading_ease),
-        _beginnings(list(zip(first, second, strict=True))),
+    pairs = [_pair(*texts) for texts in zip(prompts, first, second, strict=True)]
+    first_metrics = measure_prose(first, against=second)
+    second_metrics = measure_prose(second, against=first)
+    sentences = [
+        _compare_lengths(numbers, first_metrics.words_a_sentence, second_metrics.words_a_sentence),
+        _compare_ease(numbers, first_metrics.reading_ease, second_metrics.reading_ease),
+        _compare_openings(list(zip(first, second, strict=True))),
     ]
-    return AnswerComparison(pairs, all_first, all_second, [sentence for sentence in told if sentence])
+    return AnswerComparison(pairs, first_metrics, second_metrics, list(filter(None, sentences)))
 
 
 def differences(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
@@ -84,9 +87,18 @@ def differences(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
 
     Where the texts have next to nothing in common, each is one marked piece.
     """
-    first, second = WORD_AND_GAP.findall(one), WORD_AND_GAP.findall(other)
-    common = common_words([*map(str.rstrip, first)], [*map(str.rstrip, second)])
-    return _pieces(first, {at for at, _ in common}), _pieces(second, {at for _, at in common})
+    first = WORD_AND_GAP.findall(one)
+    second = WORD_AND_GAP.findall(other)
+    common_first = set()
+    common_second = set()
+    for first_place, second_place in common_words(_without_gaps(first), _without_gaps(second)):
+        common_first.add(first_place)
+        common_second.add(second_place)
+    return _pieces(first, common_first), _pieces(second, common_second)
+
+
+def _without_gaps(words_and_gaps: list[str]) -> list[str]:
+    return [word.rstrip() for word in words_and_gaps]
 
 
 def common_words(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
@@ -106,65 +118,73 @@ def common_words(first: Sequence[str], second: Sequence[str]) -> list[tuple[int,
         row = ((row + grown) | (row - grown)) & full
         rows.append(row)
     common = []
-    left, right = len(first), len(second)
+    left = len(first)
+    right = len(second)
     while left and right:
         if rows[right - 1] >> (left - 1) & 1:
             left -= 1
         elif right > 1 and not rows[right - 2] >> (left - 1) & 1:
             right -= 1
         else:
-            left, right = left - 1, right - 1
+            left -= 1
+            right -= 1
             common.append((left, right))
     return common
 
 
 def _pieces(words_and_gaps: list[str], common: set[int]) -> list[Piece]:
     """Return the words of a text in pieces, those marked that are not at common places."""
-    runs = groupby(enumerate(words_and_gaps), key=lambda word: word[0] not in common)
-    pieces = [Piece("".join(text for _, text in run), is_own=is_own) for is_own, run in runs]
+    pieces = []
+    for is_own, places in groupby(range(len(words_and_gaps)), key=lambda place: place not in common):
+        text = "".join(words_and_gaps[place] for place in places)
+        pieces.append(Piece(text, is_own=is_own))
     if len(pieces) > PIECES_MAX:
         return [Piece("".join(words_and_gaps), is_own=True)]
     return pieces
 
 
 def _pair(prompt: str, first: str, second: str) -> Pair:
-    pieces = differences(first, second)
-    return Pair(prompt, _answer(first, pieces[0]), _answer(second, pieces[1]))
+    first_pieces, second_pieces = differences(first, second)
+    return Pair(prompt, _answer(first, first_pieces), _answer(second, second_pieces))
 
 
 def _answer(text: str, pieces: list[Piece]) -> Answer:
-    measures = ProseMetrics(
-        words_a_sentence([text]), reading_ease([text]), []
-    )  # of one answer no phrase tells
+    # One answer is too short for phrases that are typical of it.
+    measures = ProseMetrics(words_a_sentence([text]), reading_ease([text]), [])
     return Answer(pieces, len(words(text)), measures)
 
 
-def _lengths(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
+def _compare_lengths(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
     if not before or not after:
         return ""
     ratio = after / before - 1
-    if abs(ratio) < LENGTH_RATIO:
+    if abs(ratio) < MIN_LENGTH_RATIO:
         return f"Both write sentences of about {(before + after) / 2:.0f} words."
     word = "longer" if ratio > 0 else "shorter"
     lengths = f"{after:.1f} words against {before:.1f}"
     return f"Version {numbers[1]} writes sentences {100 * abs(ratio):.0f} % {word} ({lengths})."
 
 
-def _ease(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
-    if before is None or after is None or abs(after - before) < EASE_POINTS:
+def _compare_ease(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
+    if before is None or after is None or abs(after - before) < MIN_EASE_POINTS:
         return ""
     word = "easier" if after > before else "harder"
     return f"Version {numbers[1]} reads {word}: {after:.0f} against {before:.0f} of reading ease."
 
 
-def _beginnings(pairs: Sequence[tuple[str, str]]) -> str:
+def _compare_openings(pairs: Sequence[tuple[str, str]]) -> str:
     differing = sum(_opening(one) != _opening(other) for one, other in pairs)
     same = sum(one == other for one, other in pairs)
-    count = f"{len(pairs)} answer{'s' * (len(pairs) != 1)}"
+    answers = "1 answer" if len(pairs) == 1 else f"{len(pairs)} answers"
     if same == len(pairs):
-        return f"All {count} are the same to the letter."
-    rest = f" {same} are the same to the letter." if same > 1 else " One is the same to the letter." * same
-    return f"{differing} of {count} begin{'s' * (differing == 1)} differently.{rest}"
+        return f"All {answers} are the same to the letter."
+    verb = "begins" if differing == 1 else "begin"
+    sentence = f"{differing} of {answers} {verb} differently."
+    if same == 1:
+        return f"{sentence} One is the same to the letter."
+    if same:
+        return f"{sentence} {same} are the same to the letter."
+    return sentence
 
 
 def _opening(text: str) -> list[str]:

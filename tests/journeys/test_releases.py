@@ -18,7 +18,7 @@ from tests.journeys.conftest import Writer, eventually
 
 PROMPT = "Describe a morning in the city."
 PEOPLE = [f"person-{number}" for number in range(24)]
-LEAST_REQUESTS = 20  # of figures.py
+MIN_REQUESTS = 20  # of canary_analysis.py
 
 
 def ask(writer: Writer, model: str, *, tokens: int = 1, **options: object) -> tuple[int, str]:
@@ -76,7 +76,7 @@ def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, rand
     assert {person: ask(demo, name, user=person)[0] for person in PEOPLE} == met, "the same one every time"
     # Who meets the canary depends on the style's name: one of them asks as often as a judgement needs.
     tried = next(person for person, version in met.items() if version == 2)
-    for _ in range(LEAST_REQUESTS):
+    for _ in range(MIN_REQUESTS):
         assert ask(demo, name, user=tried)[0] == 2
     asked = re.search(r'hx-get="(/styles/[^"]*/canary/)"', fetched(demo.session, upload.page)).group(1)
 
