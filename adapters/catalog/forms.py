@@ -1,4 +1,4 @@
-"""What an owner says about a style and about who may use it."""
+"""Forms: what an owner says about a style, and with whom it is shared."""
 
 from typing import Any
 
@@ -56,12 +56,18 @@ class AboutForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, style: Style) -> None:
-        is_common = style.licence in LICENCES or not style.licence
-        written = {"licence": style.licence} if is_common else {"licence": OWN_TERMS, "terms": style.licence}
-        texts = {field: getattr(style, field) for field in ("name", "author", "description", "sample_prompt")}
-        super().__init__(data, initial=texts | written)
-        # Operators approved these words, and others rely on them.
+        initial = {
+            "name": style.name,
+            "author": style.author,
+            "description": style.description,
+            "sample_prompt": style.sample_prompt,
+            "licence": style.licence,
+        }
+        if style.licence and style.licence not in LICENCES:
+            initial |= {"licence": OWN_TERMS, "terms": style.licence}
+        super().__init__(data, initial=initial)
         self.is_of_first_party = style.owner.is_first_party
+        # Operators approved author and licence, and others rely on them.
         self.is_bound_by_offer = style.is_public or style.offered_at is not None
         for field in ("author", "licence", "terms"):
             self.fields[field].disabled = self.is_bound_by_offer
@@ -89,9 +95,11 @@ class AboutForm(forms.Form):
 
     def texts(self) -> dict[str, str]:
         """Return the style's fields as they were filled in."""
-        given = {field: str(text) for field, text in self.cleaned_data.items()}
-        terms = given.pop("terms")
-        return given | {"licence": terms if given["licence"] == OWN_TERMS else given["licence"]}
+        texts = {field: str(text) for field, text in self.cleaned_data.items()}
+        terms = texts.pop("terms")
+        if texts["licence"] == OWN_TERMS:
+            texts["licence"] = terms
+        return texts
 
 
 class ShareForm(forms.Form):

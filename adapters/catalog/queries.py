@@ -1,12 +1,11 @@
-"""The catalogue: what a tenant sees, and what it has selected."""
+"""The catalogue: the styles that a tenant sees, those that it selected, and what others see of its own."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.utils import timezone
 
 from adapters.errors import StyleNotFound
@@ -17,7 +16,8 @@ from adapters.releases import review
 from adapters.routing import publisher
 from tenants.public import Tenant
 
-SHOWN = 500
+MAX_CARDS = 500
+MAX_SEARCH_WORDS = 10
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,28 @@ class Card:
 
 def public_styles() -> list[Style]:
     """Return a few public styles with a sample, for strangers."""
-    shown = Style.objects.answering(None).filter(is_public=True).select_related("owner", "approved_version")
-    with_sample = is_reviewed_for(None) & ~Q(approved_sample="") | ~is_reviewed_for(None) & ~Q(sample="")
-    return [style.show_to(None) for style in shown.filter(with_sample).order_by("created_at")[:3]]
+    reviewed = is_reviewed_for(None)
+    with_sample = reviewed & ~Q(approved_sample="") | ~reviewed & ~Q(sample="")
+    public = Style.objects.answering(None).filter(with_sample, is_public=True)
+    shown = public.select_related("owner", "approved_version").order_by("created_at")
+    return [style.show_to(None) for style in shown[:3]]
 
 
 def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
-    """Return what other tenants offer to this one and what it has selected of it; three queries for all.
+    """Return the styles of other tenants that this one can have or has; three queries for all.
 
-    Public styles are there if they serve; those that are being taken back only for who selected them.
+    Public styles are among them if they serve; those that are being taken back only if it selected them.
     """
-    lent = Q(pk__in=Share.objects.in_force().filter(tenant=tenant).values("style"))
+    shared = Q(pk__in=Share.objects.in_force().filter(tenant=tenant).values("style"))
     answering = Q(pk__in=Style.objects.answering(tenant.pk).values("pk"))
     offered = answering & Q(public_until=None) | Q(selections__tenant=tenant)
-    others = Style.objects.filter(lent | is_public_now() & offered).exclude(owner=tenant)
-    return _cards(tenant, _sought(tenant, others, words))
+    others = Style.objects.filter(shared | is_public_now() & offered).exclude(owner=tenant)
+    return _cards(tenant, _search(tenant, others, words))
 
 
 def own_styles(tenant: Tenant, words: str = "") -> list[Card]:
     """Return the tenant's own styles; two queries for all."""
-    return _cards(tenant, _sought(tenant, Style.objects.filter(owner=tenant), words))
+    return _cards(tenant, _search(tenant, Style.objects.filter(owner=tenant), words))
 
 
 def card(tenant: Tenant, style: Style) -> Card:
@@ -87,15 +89,18 @@ def find_usable_style(tenant: Tenant, model_name: str) -> Style:
 
     Its own short names win. Raises StyleNotFound, also where the alias leads nowhere.
     """
-    name, mark, alias = model_name.partition("@")
+    name, separator, alias = model_name.partition("@")
     owner_slug, _, slug = name.rpartition("/")
-    short = Q(owner__is_first_party=True) | Q(owner=tenant)
-    owned = Q(owner__slug=owner_slug, owner__is_first_party=False) if owner_slug else short
-    meant = Style.objects.usable_by(tenant.pk).filter(owned, slug=slug)
-    styles = sorted(meant, key=lambda style: style.owner_id != tenant.pk)
-    if not styles or (mark and not _leads(tenant, styles[0], alias)):
+    if owner_slug:
+        owned = Q(owner__slug=owner_slug, owner__is_first_party=False)
+    else:
+        owned = Q(owner__is_first_party=True) | Q(owner=tenant)
+    usable = Style.objects.usable_by(tenant.pk).filter(owned, slug=slug)
+    own_first = Case(When(owner=tenant, then=0), default=1)
+    style = usable.order_by(own_first).first()
+    if style is None or (separator and not _has_alias(tenant, style, alias)):
         raise StyleNotFound
-    return styles[0]
+    return style
 
 
 def usable_styles(tenant: Tenant) -> list[Style]:
@@ -156,10 +161,10 @@ def describe_style(style: Style, **texts: str) -> None:
         texts["sample"] = ""
     with transaction.atomic():
         Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
-        publisher.mark_changed(style)  # the list of models tells the description
+        publisher.mark_changed(style)  # its routes carry the description, for the list of models
 
 
-def _leads(tenant: Tenant, style: Style, alias: str) -> bool:
+def _has_alias(tenant: Tenant, style: Style, alias: str) -> bool:
     """Return whether what is typed behind a style's name and an @ leads a tenant to a version."""
     is_reviewed = style.is_reviewed and style.owner_id != tenant.pk
     serving = style.versions.filter(status=Status.SERVING)
@@ -172,37 +177,45 @@ def _leads(tenant: Tenant, style: Style, alias: str) -> bool:
     return alias.isdecimal() and serving.filter(number=alias).exists()
 
 
-def _sought(tenant: Tenant, styles: QuerySet[Style], words: str) -> QuerySet[Style]:
-    """Return the styles whose words, as a tenant reads them, hold all of those that are sought."""
-    for word in words.split()[:10]:
+def _search(tenant: Tenant, styles: QuerySet[Style], words: str) -> QuerySet[Style]:
+    """Return the styles whose texts, as a tenant reads them, contain all of the words."""
+    reviewed = is_reviewed_for(tenant.pk)
+    for word in words.split()[:MAX_SEARCH_WORDS]:
         current = Q(name__icontains=word) | Q(description__icontains=word) | Q(sample__icontains=word)
         approved = (
             Q(approved_name__icontains=word)
             | Q(approved_description__icontains=word)
             | Q(approved_sample__icontains=word)
         )
-        read = ~is_reviewed_for(tenant.pk) & current | is_reviewed_for(tenant.pk) & approved
-        styles = styles.filter(read | Q(slug__icontains=word) | Q(owner__name__icontains=word))
+        texts = ~reviewed & current | reviewed & approved
+        styles = styles.filter(texts | Q(slug__icontains=word) | Q(owner__name__icontains=word))
     return styles
 
 
 def _cards(tenant: Tenant, styles: QuerySet[Style]) -> list[Card]:
-    versions = ("live_version__probe", "approved_version__probe")
-    shown = styles.filter(retired_at=None).select_related("owner", *versions).distinct()
-    shown = shown.defer(*(f"{version}__{long}" for version in versions for long in ("samples", "shifts")))
-    found = [style.show_to(tenant.pk) for style in shown.order_by("name", "pk")[:SHOWN]]
+    shown = styles.filter(retired_at=None).order_by("name", "pk").distinct()
+    shown = shown.select_related("owner", "live_version__probe", "approved_version__probe")
+    # A card shows neither of these, and they are long.
+    shown = shown.defer(
+        "live_version__probe__samples",
+        "live_version__probe__shifts",
+        "approved_version__probe__samples",
+        "approved_version__probe__shifts",
+    )
+    found = [style.show_to(tenant.pk) for style in shown[:MAX_CARDS]]
+    own = [style for style in found if style.owner_id == tenant.pk]
     others = [style for style in found if style.owner_id != tenant.pk]
     selected = set(Selection.objects.filter(tenant=tenant, style__in=others).values_list("style", flat=True))
-    lent = dict(Share.objects.filter(tenant=tenant, style__in=others).values_list("style", "ends_at"))
-    newest = _newest(style for style in found if style.owner_id == tenant.pk)
-    return [_card(tenant, style, selected, lent, newest.get(style.pk)) for style in found]
+    shares = dict(Share.objects.filter(tenant=tenant, style__in=others).values_list("style", "ends_at"))
+    newest = _newest_versions(own)
+    return [_card(tenant, style, selected, shares, newest.get(style.pk)) for style in found]
 
 
 def _card(
     tenant: Tenant,
     style: Style,
     selected: set[UUID],
-    lent: dict[UUID, datetime | None],
+    shares: dict[UUID, datetime | None],
     newest: AdapterVersion | None,
 ) -> Card:
     is_own = style.owner_id == tenant.pk
@@ -221,21 +234,28 @@ def _card(
         is_own=is_own,
         is_selected=style.pk in selected,
         is_public=style.is_public,
-        is_shared=style.pk in lent,
-        ends_at=None if is_own else _ends_at(style, lent),
+        is_shared=style.pk in shares,
+        ends_at=None if is_own else _ends_at(style, shares),
         live_version=style.live_version,
         newest_version=newest,
         effects=cards.facts_of(style.live_version),
     )
 
 
-def _ends_at(style: Style, lent: dict[UUID, datetime | None]) -> datetime | None:
-    """Return when a tenant loses another's style: after the last of the ways in which it has it."""
-    ends = [style.public_until] if style.is_public else []
-    ends += [lent[style.pk]] if style.pk in lent else []
-    return max((end for end in ends if end), default=None) if None not in ends else None
+def _ends_at(style: Style, shares: dict[UUID, datetime | None]) -> datetime | None:
+    """Return when a tenant loses another's style, if it does: when the last way ends in which it has it."""
+    ends = []
+    if style.is_public:
+        ends.append(style.public_until)
+    if style.pk in shares:
+        ends.append(shares[style.pk])
+    dates = [end for end in ends if end]
+    if len(dates) < len(ends):
+        return None
+    return max(dates, default=None)
 
 
-def _newest(styles: Iterable[Style]) -> dict[UUID, AdapterVersion]:
-    versions = AdapterVersion.objects.filter(style__in=list(styles))
-    return {version.style_id: version for version in versions.order_by("style", "-number").distinct("style")}
+def _newest_versions(styles: list[Style]) -> dict[UUID, AdapterVersion]:
+    versions = AdapterVersion.objects.filter(style__in=styles)
+    newest = versions.order_by("style", "-number").distinct("style")
+    return {version.style_id: version for version in newest}

@@ -1,7 +1,7 @@
 """Sharing: a style is its owner's alone until it is offered to everybody or shared with a named workspace.
 
-Whoever has come to rely on a style keeps it for the length of a notice when it is taken back. Only operators
-end it at once.
+Workspaces that rely on a style keep it for the length of a notice when it is taken back. Only operators end
+it at once.
 """
 
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ def offer_style(style: Style) -> None:
 
 
 def withdraw_offer(style: Style) -> None:
-    """Take an offer back that operators have not answered yet. Raises SharingMoved when they have."""
+    """Withdraw an offer that operators have not answered yet. Raises SharingMoved when they have."""
     if not Style.objects.offered().filter(pk=style.pk).update(offered_at=None):
         raise SharingMoved
 
@@ -84,11 +84,12 @@ def decline_offer(style: Style, reason: str) -> None:
 
     Others keep of a public style what they have. Raises NotOffered.
     """
-    offered = Style.objects.offered().filter(pk=style.pk)
+    reason = reason[:300]
+    if Style.objects.offered().filter(pk=style.pk).update(offered_at=None, declined_reason=reason):
+        return
+    # By a subquery: an UPDATE can't follow the joins of `changed`.
     changed = Style.objects.filter(pk__in=Style.objects.changed().filter(pk=style.pk).values("pk"))
-    if not offered.update(offered_at=None, declined_reason=reason[:300]) and not changed.update(
-        declined_at=Now(), declined_reason=reason[:300]
-    ):
+    if not changed.update(declined_at=Now(), declined_reason=reason):
         raise NotOffered
 
 
@@ -112,8 +113,9 @@ def keep_public(style: Style) -> None:
 def share_style(style: Style, slug: str, by: User | None) -> Share:
     """Return the share of a style with the workspace of a name; one under notice holds again.
 
-    A name that nobody has is said to be so: names are in every public model name, sign-up avoids those that
-    are taken, and a share that waited in silence for whoever takes a mistyped name would be the worse leak.
+    The error says when no workspace has the name. That lets members find out which names exist, but names are
+    in every public model name, and sign-up avoids those that are taken. The worse leak would be a share that
+    waits in silence for whoever takes a mistyped name next.
 
     Raises NoSuchWorkspace, OwnWorkspace or AlreadyShared.
     """
@@ -123,11 +125,12 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
     if tenant.pk == style.owner_id:
         raise OwnWorkspace
     with transaction.atomic():
-        made, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
-        if not is_new and not Share.objects.filter(pk=made.pk).exclude(ends_at=None).update(ends_at=None):
+        share, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
+        under_notice = Share.objects.filter(pk=share.pk).exclude(ends_at=None)
+        if not is_new and not under_notice.update(ends_at=None):
             raise AlreadyShared(name=tenant.name)
         publisher.mark_tenants_changed([tenant.pk])  # it may have selected the style when it had it before
-    return made
+    return share
 
 
 def revoke_share(share: Share) -> None:
@@ -144,7 +147,7 @@ def keep_share(share: Share) -> None:
 
 
 def leave_share(tenant: Tenant, style: Style) -> None:
-    """Take a shared style out of a tenant's sight, by its own wish."""
+    """End a tenant's share of a style because the tenant wants so."""
     for own in Share.objects.filter(tenant=tenant, style=style):
         end_share(own)
 
@@ -162,6 +165,14 @@ def end_all_shares(style: Style, *, reason: str = "") -> None:
         Share.objects.filter(style=style).delete()
         queries.set_public(style, public=False)
         Style.objects.filter(pk=style.pk).update(declined_reason=reason[:300])
+
+
+def audience(style: Style) -> int:
+    """Return how many other workspaces have a style: it is shared with them, or they selected it."""
+    shared = Share.objects.in_force().filter(style=style).values("tenant")
+    selected = Selection.objects.in_force().filter(style=style).values("tenant")
+    others = Tenant.objects.filter(Q(pk__in=shared) | Q(pk__in=selected))
+    return others.exclude(pk=style.owner_id).count()
 
 
 def end_due_shares() -> int:
@@ -185,11 +196,3 @@ def _take_out_if_over(style: Style) -> bool:
         if over:
             queries.set_public(over, public=False)
     return bool(over)
-
-
-def audience(style: Style) -> int:
-    """Return how many other workspaces have a style: it is shared with them, or they selected it."""
-    lent = Share.objects.in_force().filter(style=style).values("tenant")
-    selected = Selection.objects.in_force().filter(style=style).values("tenant")
-    others = Tenant.objects.filter(Q(pk__in=lent) | Q(pk__in=selected))
-    return others.exclude(pk=style.owner_id).count()
