@@ -67,7 +67,7 @@ def give_up_engine(engine: Engine) -> None:
     Its placements stay as rows: later erasures read from them where copies were.
     """
     with transaction.atomic():
-        placements = Placement.objects.held(engine.placements.values_list("pk", flat=True))
+        placements = Placement.objects.lock(engine.placements.values_list("pk", flat=True))
         placements.update(is_desired=False, loaded_at=None, loaded_as="", note="")
         Engine.objects.filter(pk=engine.pk).update(
             is_gone=True, is_draining=True, is_healthy=False, note=MACHINE_GONE

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from adapters.models.versions import AdapterVersion  # noqa: F401
 
 
-IDENTITY = "identity"  # CPU engines serve the base model under this name: see identity.py
+IDENTITY = "identity"  # CPU engines serve the base model under this name: see engines/identity.py
 SILENT_AFTER = timedelta(seconds=30)  # longer than a pass without any report
-SAME_START = timedelta(seconds=2)  # the engine's clock and the kernel's may be set meanwhile
+SAME_START = timedelta(seconds=2)  # a clock may be set between two readings of when the process began
 
 
 class BaseModel(models.Model):
@@ -35,7 +35,7 @@ class BaseModel(models.Model):
 
     @property
     def identity_id(self) -> UUID:
-        """The id under which clusters find its identity adapter among the sealed versions."""
+        """The id under which clusters find its identity adapter among the versions' files."""
         return uuid5(NAMESPACE_OID, f"{IDENTITY} {self.name}")
 
 
@@ -106,18 +106,18 @@ class Engine(models.Model):
 
     @property
     def queue(self) -> str:
-        """The Celery queue of the worker that stands beside this engine."""
+        """The Celery queue of the worker beside this engine."""
         return f"engine.{self.name}"
 
     @property
     def base_name(self) -> str:
-        """The name under which it serves its base model rightly: see identity.py."""
+        """The name under which it serves its base model: on a CPU by its identity adapter."""
         if self.device != self.Device.CPU:
             return self.base_model.name
         return IDENTITY if self.kind == self.Kind.VLLM else self.cluster_name(self.base_model.identity_id)
 
     def is_process_of(self, began: datetime) -> bool:
-        """Return whether the process that serves is the one that began then, as far as is known."""
+        """Return whether the process that serves is known to be the one that began then."""
         return self.started_at is not None and abs(self.started_at - began) <= SAME_START
 
     def cluster_name(self, version_id: UUID) -> str:
@@ -127,18 +127,18 @@ class Engine(models.Model):
 
 class PlacementQuerySet(models.QuerySet["Placement"]):
     def missing(self) -> "PlacementQuerySet":
-        """Return what is wanted, not there, and not put off."""
+        """Return what is wanted and not loaded, and may be tried now."""
         return self.filter(is_desired=True, loaded_at=None).exclude(retry_at__gt=timezone.now())
 
-    def held(self, ids: Iterable[int]) -> "PlacementQuerySet":
-        """Return some rows, locked until the transaction ends: in one order, so that no two deadlock."""
+    def lock(self, ids: Iterable[int]) -> "PlacementQuerySet":
+        """Lock some rows until the transaction ends, and return them. In one order, so that no two deadlock."""
         rows = self.filter(pk__in=list(ids))
         list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
         return rows
 
 
 class Placement(models.Model):
-    """One adapter version wanted on one engine, and whether the engine has it."""
+    """One adapter version on one engine: whether it is wanted there, and whether the engine has it."""
 
     engine = models.ForeignKey(Engine, on_delete=models.CASCADE, related_name="placements")
     version = models.ForeignKey(

@@ -29,7 +29,7 @@ class Probe(models.Model):
 
 
 class BaseReading(models.Model):
-    """What the base model answers to the probe's prompts on an engine, as long as that process lives."""
+    """What the base model answers to the probe's prompts on an engine, for as long as that process runs."""
 
     engine = models.OneToOneField(Engine, on_delete=models.CASCADE, related_name="base_reading")
     process_began_at = models.DateTimeField()
@@ -41,10 +41,10 @@ class BaseReading(models.Model):
 
     @property
     def prompts(self) -> list[str]:
-        """What was asked."""
+        """The prompts, in order."""
         return [row["prompt"] for row in self.answers]
 
     @property
     def likeliest(self) -> list[dict[str, float]]:
-        """The answers, in the prompts' order."""
+        """The likeliest tokens of each answer, in the prompts' order."""
         return [row["likeliest"] for row in self.answers]

@@ -24,16 +24,16 @@ def is_reviewed_for(tenant_id: UUID | None) -> Q:
 
 class StyleQuerySet(models.QuerySet["Style"]):
     def visible_to(self, tenant_id: UUID) -> "StyleQuerySet":
-        """Return a tenant's own styles, those that it is lent, and all public ones."""
-        lent = Share.objects.in_force().filter(tenant=tenant_id).values("style")
-        seen = Q(owner=tenant_id) | is_public_now() | Q(pk__in=lent)
-        return self.filter(seen, retired_at=None).select_related("owner")
+        """Return a tenant's own styles, those that are shared with it, and all public ones."""
+        shared = Share.objects.in_force().filter(tenant=tenant_id).values("style")
+        visible = Q(owner=tenant_id) | is_public_now() | Q(pk__in=shared)
+        return self.filter(visible, retired_at=None).select_related("owner")
 
     def selectable_by(self, tenant_id: UUID) -> "StyleQuerySet":
-        """Return the styles that a tenant may take into its library: not those that are being taken back."""
-        lent = Share.objects.filter(tenant=tenant_id, ends_at=None).values("style")
-        open_ = Q(is_public=True, public_until=None) | Q(pk__in=lent)
-        return self.filter(open_, retired_at=None).select_related("owner")
+        """Return the styles that a tenant may select: not those that are being taken back."""
+        shared = Share.objects.filter(tenant=tenant_id, ends_at=None).values("style")
+        offered = Q(is_public=True, public_until=None) | Q(pk__in=shared)
+        return self.filter(offered, retired_at=None).select_related("owner")
 
     def usable_by(self, tenant_id: UUID) -> "StyleQuerySet":
         """Return what a tenant may name in `model=`: its own styles, and those it selected and may use."""
@@ -47,13 +47,13 @@ class StyleQuerySet(models.QuerySet["Style"]):
         return self.filter(approved | ~reviewed & Q(live_version__isnull=False))
 
     def offered(self) -> "StyleQuerySet":
-        """Return styles that wait for an operator's word, oldest first."""
+        """Return styles that wait for an operator's approval, oldest first."""
         return self.filter(offered_at__isnull=False, is_public=False, retired_at=None).order_by("offered_at")
 
     def changed(self) -> "StyleQuerySet":
-        """Return public styles that show others less than their owner: a change waits for an operator's word.
+        """Return public styles of which others don't have the newest: it waits for an operator's approval.
 
-        One that was declined waits no more until it changes again.
+        One that was declined does not wait until it changes again.
         """
         version_waits = Q(live_version__isnull=False, live_version__approved_at=None)
         words_wait = Q()
@@ -143,12 +143,12 @@ class Style(models.Model):
 
     @property
     def model_name(self) -> str:
-        """What goes into `model=`: `poetry` for the house's styles, `acme/brand-voice` for a tenant's."""
+        """What goes into `model=`: `poetry` for first-party styles, `acme/brand-voice` for a tenant's."""
         return self.slug if self.owner.is_first_party else f"{self.owner.slug}/{self.slug}"
 
     @property
     def is_reviewed(self) -> bool:
-        """Whether others get of it only what operators approved: it is public, and not the house's own."""
+        """Whether others get of it only what operators approved: it is public, and not first party."""
         return self.is_public and not self.owner.is_first_party
 
     def show_to(self, tenant_id: UUID | None) -> "Style":
@@ -162,9 +162,9 @@ class Style(models.Model):
 
 class SelectionQuerySet(models.QuerySet["Selection"]):
     def in_force(self) -> "SelectionQuerySet":
-        """Return selections of styles that their tenants may (still) use: routes are made from these."""
-        lent = Share.objects.in_force().filter(style=OuterRef("style"), tenant=OuterRef("tenant"))
-        return self.filter(is_public_now("style__") | Exists(lent))
+        """Return selections of styles that their tenants may still use: routes are made from these."""
+        shares = Share.objects.in_force().filter(style=OuterRef("style"), tenant=OuterRef("tenant"))
+        return self.filter(is_public_now("style__") | Exists(shares))
 
 
 class Selection(models.Model):
@@ -185,7 +185,7 @@ class Selection(models.Model):
 
 class ShareQuerySet(models.QuerySet["Share"]):
     def in_force(self) -> "ShareQuerySet":
-        """Return shares that hold, also those under notice."""
+        """Return shares that have not ended, also those under notice."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=Now()))
 
     def over(self) -> "ShareQuerySet":
@@ -247,7 +247,7 @@ class Release(models.Model):
 
     @property
     def sentence(self) -> str:
-        """What moved, for people."""
+        """What moved, as a sentence for people."""
         before = f"version {self.before.number}" if self.before else ""
         after = f"Version {self.after.number}" if self.after else ""
         if self.alias == self.Alias.CANARY:

@@ -36,7 +36,7 @@ def engine_name_of(version_id: UUID) -> str:
 
 class AdapterVersionQuerySet(models.QuerySet["AdapterVersion"]):
     def in_work(self) -> "AdapterVersionQuerySet":
-        """Return versions whose next step is ours to take, oldest first."""
+        """Return versions whose next step a worker takes, oldest first."""
         handed_in = Q(status=Status.UPLOADING, handed_in_at__isnull=False)
         return self.filter(handed_in | Q(status__in=IN_WORK)).order_by("created_at")
 
@@ -115,7 +115,7 @@ class AdapterVersion(models.Model):
 
     @property
     def is_final(self) -> bool:
-        """True when nothing more happens by itself."""
+        """True when no worker takes another step."""
         return self.status in FINAL
 
     def wait(self, note: str) -> None:
@@ -132,7 +132,8 @@ class AdapterVersion(models.Model):
             if moved:
                 self.history.create(status=after)
         if moved:
-            self.status, self.note = after, ""
+            self.status = after
+            self.note = ""
             for name, value in changes.items():
                 setattr(self, name, value)
         return bool(moved)

@@ -199,7 +199,7 @@ def _write_plan(plan: policy.Plan, by_version: dict[UUID, list[PlacementRow]], a
 def _change_placements(new: list[Placement], again: list[int], removed: list[int], as_of: datetime) -> None:
     with transaction.atomic():
         Placement.objects.bulk_create(new, ignore_conflicts=True)
-        changed = Placement.objects.held([*again, *removed])
+        changed = Placement.objects.lock([*again, *removed])
         changed.filter(pk__in=again).update(is_desired=True, undesired_since=None, note="")
         # What was requested while the plan was made stays until the next one.
         unrequested = changed.filter(pk__in=removed).exclude(requested_at__gt=as_of)

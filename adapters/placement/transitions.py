@@ -30,7 +30,7 @@ NO_ENGINE_TAKES_IT = "No engine takes it any more; it waits until one is restart
 def mark_unloaded(*placements: Placement) -> None:
     """Note that an engine has forgotten versions."""
     with transaction.atomic():
-        rows = Placement.objects.held(placement.pk for placement in placements)
+        rows = Placement.objects.lock(placement.pk for placement in placements)
         if rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as=""):
             publisher.mark_changed(*{placement.version.style for placement in placements})
 
@@ -51,7 +51,7 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
 def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
     """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
     with transaction.atomic():
-        rows = Placement.objects.held(placement.pk for placement in names)
+        rows = Placement.objects.lock(placement.pk for placement in names)
         desired = set(rows.filter(is_desired=True).values_list("pk", flat=True))
         placements = [placement for placement in names if placement.pk in desired]
         for placement in placements:
