@@ -131,7 +131,7 @@ class PlacementQuerySet(models.QuerySet["Placement"]):
         return self.filter(is_desired=True, loaded_at=None).exclude(retry_at__gt=timezone.now())
 
     def lock(self, ids: Iterable[int]) -> "PlacementQuerySet":
-        """Lock some rows until the transaction ends, and return them. In one order, so that no two deadlock."""
+        """Lock some rows until the transaction ends, in one order, and return them: no two deadlock."""
         rows = self.filter(pk__in=list(ids))
         list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
         return rows

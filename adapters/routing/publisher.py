@@ -2,8 +2,8 @@
 
 What moves within a style (its live version, its places) is written for all who use it: 5,000 tenants have it
 in a fraction of a second. What changes for a tenant (it selects a style, an engine is new) writes its hash
-anew.
-What Valkey missed has a `generation` ahead of its `observed_generation`, until beat's sweep publishes it.
+anew. What Valkey missed has a `generation` ahead of its `observed_generation`, until beat's sweep publishes
+it.
 """
 
 from collections.abc import Iterable
