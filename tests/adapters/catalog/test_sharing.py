@@ -44,7 +44,7 @@ def page_of(style: Style) -> str:
     return reverse("adapters:style", args=[style.owner.slug, style.slug])
 
 
-def deed(style: Style, name: str) -> str:
+def action_url(style: Style, name: str) -> str:
     return reverse("adapters:offer", args=[style.pk, name])
 
 
@@ -113,7 +113,7 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 
 
 @pytest.mark.parametrize("had", ["shared", "public"])
-def test_who_selected_a_style_and_lost_it_writes_in_it_again_once_it_is_shared(noir, charlies, had):
+def test_a_selection_that_lost_its_style_works_again_once_it_is_shared(noir, charlies, had):
     share = sharing.share_style(noir, "charlies-prose", None) if had == "shared" else queries.set_public(noir)
     queries.select_style(charlies, noir)
     assert is_routed(charlies)
@@ -124,29 +124,29 @@ def test_who_selected_a_style_and_lost_it_writes_in_it_again_once_it_is_shared(n
     assert is_routed(charlies)
 
 
-def test_taking_back_twice_tells_the_first_day(alice_client, noir, charlies):
+def test_revoking_twice_does_not_lengthen_the_notice(alice_client, noir, charlies):
     share = sharing.share_style(noir, "charlies-prose", None)
     queries.set_public(noir)
     revoke = reverse("adapters:change_share", args=[share.pk, "revoke"])
-    for address in (revoke, deed(noir, "take-back")):
+    for address in (revoke, action_url(noir, "take-back")):
         alice_client.post(address)
     first = timezone.now() + timedelta(days=2)
     Share.objects.update(ends_at=first)
     Style.objects.update(public_until=first)
     assert f"loses it on {first:%-d %B}." in alice_client.post(revoke, follow=True).text
-    again = alice_client.post(deed(noir, "take-back"), follow=True)
+    again = alice_client.post(action_url(noir, "take-back"), follow=True)
     assert f"leaves the catalogue on {first:%-d %B}." in again.text
     time_passes()
     assert "has ended" in alice_client.post(revoke, follow=True).text
 
 
-def test_a_style_under_notice_is_selected_by_nobody_else(noir, charlies, charlie_client):
+def test_a_style_under_notice_can_not_be_selected(noir, charlies, charlie_client):
     sharing.revoke_share(sharing.share_style(noir, "charlies-prose", None))
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 404
     assert "be selected any more" in charlie_client.get(page_of(noir)).text
 
 
-def test_a_receiver_may_do_without_it(charlie_client, noir, charlies):
+def test_a_workspace_may_leave_a_share(charlie_client, noir, charlies):
     sharing.share_style(noir, "charlies-prose", None)
     queries.select_style(charlies, noir)
     charlie_client.post(reverse("adapters:leave", args=[noir.pk]))
@@ -174,9 +174,9 @@ def test_a_wrong_workspace_is_named_beside_the_field(alice_client, noir, charlie
 
 def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, operator_client, noir, charlies):
     Style.objects.update(licence="")
-    assert "on what terms" in alice_client.post(deed(noir, "offer"), follow=True).text
+    assert "on what terms" in alice_client.post(action_url(noir, "offer"), follow=True).text
     Style.objects.update(licence="CC BY 4.0")
-    assert "Waits for approval" in alice_client.post(deed(noir, "offer"), follow=True).text
+    assert "Waits for approval" in alice_client.post(action_url(noir, "offer"), follow=True).text
     assert not Style.objects.visible_to(charlies.pk).exists()
 
     offers = reverse("admin:adapters_style_changelist")
@@ -189,9 +189,9 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
 
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert not Style.objects.get().is_public  # it is not offered any more
-    alice_client.post(deed(noir, "offer"))
-    alice_client.post(deed(noir, "withdraw"))
-    alice_client.post(deed(noir, "offer"))
+    alice_client.post(action_url(noir, "offer"))
+    alice_client.post(action_url(noir, "withdraw"))
+    alice_client.post(action_url(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert "it is public" in alice_client.get(page_of(noir)).text
     queries.select_style(charlies, noir)
@@ -203,26 +203,26 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
 ):
     queries.set_public(noir)
     queries.select_style(charlies, noir)
-    assert "has ended or was answered" in alice_client.post(deed(noir, "offer"), follow=True).text
-    alice_client.post(deed(noir, "take-back"))
+    assert "has ended or was answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
+    alice_client.post(action_url(noir, "take-back"))
     assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not queries.others_styles(doras)
     with pytest.raises(StyleNotFound):
         queries.select_style(doras, noir)
-    alice_client.post(deed(noir, "keep"))
+    alice_client.post(action_url(noir, "keep"))
     assert queries.others_styles(doras)
 
-    alice_client.post(deed(noir, "take-back"))
+    alice_client.post(action_url(noir, "take-back"))
     time_passes()
     assert not queries.others_styles(charlies)
     tasks.end_sharing()
     assert not is_routed(charlies)
     assert Style.objects.get().is_public is False
     for late in ("keep", "take-back"):
-        assert "has ended" in alice_client.post(deed(noir, late), follow=True).text
+        assert "has ended" in alice_client.post(action_url(noir, late), follow=True).text
 
 
-def test_who_has_a_style_in_two_ways_keeps_it_until_the_last_ends(noir, charlies):
+def test_a_style_that_is_shared_and_public_is_kept_until_both_end(noir, charlies):
     queries.set_public(noir)
     sharing.take_back_style(noir)
     share = sharing.share_style(noir, "charlies-prose", None)
@@ -252,7 +252,7 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     assert not Style.objects.visible_to(charlies.pk).exists()
 
 
-def test_what_is_said_of_a_style_is_edited_but_not_its_terms_while_others_rely_on_them(bob_client, noir):
+def test_a_styles_words_are_edited_but_not_its_terms_while_others_rely_on_them(bob_client, noir):
     describe = reverse("adapters:describe", args=[noir.pk])
     texts = {"name": "Noir!", "description": "Rain.", "sample_prompt": "Describe rain.", "author": "Bob"}
     Style.objects.update(sample="It rained.")
@@ -275,26 +275,26 @@ def test_what_is_said_of_a_style_is_edited_but_not_its_terms_while_others_rely_o
 def test_strangers_change_nothing(charlie_client, noir, charlies, doras):
     share = sharing.share_style(noir, "dora", None)
     changes = [reverse("adapters:change_share", args=[share.pk, name]) for name in ("revoke", "keep")]
-    deeds = [deed(noir, name) for name in ("offer", "withdraw", "take-back", "keep")]
-    deeds += [
+    actions = [action_url(noir, name) for name in ("offer", "withdraw", "take-back", "keep")]
+    actions += [
         *changes,
         *(reverse(f"adapters:{name}", args=[noir.pk]) for name in ("describe", "share", "leave")),
     ]
     texts = {"workspace": "charlies-prose", "name": "Mine"}
-    assert {charlie_client.post(address, texts).status_code for address in deeds} == {404}
-    assert {Client().post(address).status_code for address in deeds} == {302}
+    assert {charlie_client.post(address, texts).status_code for address in actions} == {404}
+    assert {Client().post(address).status_code for address in actions} == {302}
     assert charlie_client.get(page_of(noir)).status_code == 404
     after = Style.objects.get()
     assert (after.name, after.offered_at, Share.objects.get().ends_at) == ("Noir", None, None)
 
 
-def test_a_deed_that_is_none_is_not_there(alice_client, noir, charlies):
+def test_an_unknown_action_is_a_404(alice_client, noir, charlies):
     share = sharing.share_style(noir, "charlies-prose", None)
-    assert alice_client.post(deed(noir, "approve")).status_code == 404
+    assert alice_client.post(action_url(noir, "approve")).status_code == 404
     assert alice_client.post(reverse("adapters:change_share", args=[share.pk, "end"])).status_code == 404
 
 
-def test_an_operator_puts_a_style_into_the_catalogue_by_hand_and_moves_nothing_else(operator_client, noir):
+def test_an_operator_makes_a_style_public_by_hand_and_changes_nothing_else(operator_client, noir):
     address = reverse("admin:adapters_style_change", args=[noir.pk])
     texts = {"name": "Nuit", "author": "Alice", "licence": "CC BY 4.0", "is_public": "on", "why": "Good."}
     live = Style.objects.get().live_version
@@ -306,7 +306,7 @@ def test_an_operator_puts_a_style_into_the_catalogue_by_hand_and_moves_nothing_e
     assert style.public_since
 
 
-def test_who_keeps_a_style_in_the_last_moment_keeps_it(noir, charlies):
+def test_a_style_that_is_kept_in_the_last_moment_stays(noir, charlies):
     """Beat may have read what is over just before its owner changed their mind."""
     share = sharing.share_style(noir, "charlies-prose", None)
     sharing.revoke_share(share)

@@ -1,4 +1,4 @@
-"""Where versions are wanted: the plan's promises on any facts, then the same as rows beside engines."""
+"""The placement policy on any facts, then the planner: the same as rows, with engines."""
 
 from datetime import UTC, datetime, timedelta
 from time import process_time
@@ -90,7 +90,7 @@ def test_an_engine_never_holds_more_than_it_takes_nor_what_does_not_fit(world):
 
 
 @given(worlds())
-def test_what_may_be_somewhere_is_while_there_is_room_and_nobody_is_in_for_a_lesser_one(world):
+def test_a_version_is_placed_while_there_is_room_and_only_higher_priority_takes_its_place(world):
     them, capacities = world
     wanted = plan_placements(them, capacities)
     open_ = [capacity for capacity in capacities if capacity.is_open]
@@ -104,7 +104,7 @@ def test_what_may_be_somewhere_is_while_there_is_room_and_nobody_is_in_for_a_les
 
 @settings(max_examples=300)
 @given(worlds())
-def test_once_carried_out_a_plan_comes_to_rest(world):
+def test_once_carried_out_a_plan_converges(world):
     them, capacities = world
     settled(
         them, [EngineCapacity(capacity.engine, capacity.size, capacity.is_open) for capacity in capacities]
@@ -112,7 +112,7 @@ def test_once_carried_out_a_plan_comes_to_rest(world):
 
 
 @given(worlds())
-def test_a_version_that_answers_from_somewhere_goes_on_to_while_there_is_room(world):
+def test_a_version_that_answers_keeps_answering_while_there_is_room(world):
     them, capacities = world
     roomy = [
         EngineCapacity(capacity.engine, 100, capacity.is_open, capacity.is_healthy) for capacity in capacities
@@ -130,7 +130,7 @@ def is_open(capacities: list[EngineCapacity], engine: int) -> bool:
     return next(capacity.is_open for capacity in capacities if capacity.engine == engine)
 
 
-def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
+def test_styles_are_spread_evenly_and_a_new_engine_gets_its_share():
     two = [EngineCapacity(1, 1000), EngineCapacity(2, 1000)]
     them = settled(candidates(100), two)
     counts = [sum(e in one.places for one in them) for e in (1, 2)]
@@ -141,23 +141,23 @@ def test_styles_are_spread_evenly_and_an_engine_that_is_new_gets_its_share():
     assert min(counts) >= 27
 
 
-def test_a_hot_style_is_on_as_many_engines_as_it_takes_and_leaves_them_only_when_it_is_clearly_colder():
+def test_a_busy_style_is_on_several_engines_and_leaves_them_only_when_it_is_clearly_less_busy():
     capacities = [EngineCapacity(name, 100) for name in ENGINES]
     quiet = candidates(20, per_minute=BUSY_PER_MINUTE / 2)
-    [hot] = candidates(1, per_minute=BUSY_PER_MINUTE * 20)  # two thirds of all: two of three engines
-    *_, hot = settled([*quiet, hot], capacities)
-    assert len(hot.places) == 2
+    [busy] = candidates(1, per_minute=BUSY_PER_MINUTE * 20)  # two thirds of all: two of three engines
+    *_, busy = settled([*quiet, busy], capacities)
+    assert len(busy.places) == 2
     cooler = Candidate(
-        **vars(hot) | {"per_minute": BUSY_PER_MINUTE * 4}
+        **vars(busy) | {"per_minute": BUSY_PER_MINUTE * 4}
     )  # a little less than one engine's share
     *_, cooler = settled([*quiet, cooler], capacities)
     assert len(cooler.places) == 2
-    cold = Candidate(**vars(hot) | {"per_minute": 1.0})
-    *_, cold = settled([*quiet, cold], capacities)
-    assert len(cold.places) == 1
+    unloaded = Candidate(**vars(busy) | {"per_minute": 1.0})
+    *_, unloaded = settled([*quiet, unloaded], capacities)
+    assert len(unloaded.places) == 1
 
 
-def test_a_draining_engine_is_left_once_others_answer():
+def test_versions_leave_a_draining_engine_once_others_answer():
     them = candidates(10, on=1)
     capacities = [EngineCapacity(1, 100, is_open=False), EngineCapacity(2, 100)]
     wanted = plan_placements(them, capacities)
@@ -168,31 +168,31 @@ def test_a_draining_engine_is_left_once_others_answer():
     assert plan_placements(them, capacities[:1])[1] == {one.version for one in them}  # nowhere else to go
 
 
-def test_what_is_requested_for_replaces_what_was_used_longest_ago_and_the_rest_stays():
+def test_a_requested_version_replaces_the_one_that_was_used_longest_ago():
     old = candidates(3, on=1)
     new = candidates(2, on=1, used_at=BEGAN + timedelta(hours=1))
-    cold = candidates(4, used_at=BEGAN + timedelta(days=1))
+    unloaded = candidates(4, used_at=BEGAN + timedelta(days=1))
     capacity = [EngineCapacity(1, 5)]
-    assert plan_placements([*old, *new, *cold], capacity)[1] == {one.version for one in (*old, *new)}
-    [asked] = candidates(1, is_requested=True)
-    wanted = plan_placements([*old, *new, *cold, asked], capacity)[1]
-    assert wanted > {asked.version, *(one.version for one in new)}
+    assert plan_placements([*old, *new, *unloaded], capacity)[1] == {one.version for one in (*old, *new)}
+    [requested] = candidates(1, is_requested=True)
+    wanted = plan_placements([*old, *new, *unloaded, requested], capacity)[1]
+    assert wanted > {requested.version, *(one.version for one in new)}
     assert len(wanted) == 5
 
 
-def test_a_version_asked_for_while_its_engine_is_away_goes_to_another_one():
-    [asked] = candidates(1, is_requested=True, places={1: False})
-    wanted = plan_placements([asked], [EngineCapacity(1, 9, is_healthy=False), EngineCapacity(2, 9)])
-    assert wanted == {1: {asked.version}, 2: {asked.version}}
-    back = Candidate(**vars(asked) | {"is_requested": False, "places": {1: True, 2: True}})
+def test_a_version_requested_while_its_engine_is_down_goes_to_another_one():
+    [requested] = candidates(1, is_requested=True, places={1: False})
+    wanted = plan_placements([requested], [EngineCapacity(1, 9, is_healthy=False), EngineCapacity(2, 9)])
+    assert wanted == {1: {requested.version}, 2: {requested.version}}
+    back = Candidate(**vars(requested) | {"is_requested": False, "places": {1: True, 2: True}})
     assert [
         len(on_it) for on_it in plan_placements([back], [EngineCapacity(1, 9), EngineCapacity(2, 9)]).values()
     ] == [1, 0]
 
 
-def test_two_thousand_styles_on_three_engines_are_planned_at_once():
+def test_two_thousand_styles_on_three_engines_are_planned_in_half_a_second():
     them = settled(candidates(2000), [EngineCapacity(name, 10_000) for name in ENGINES])
-    began_s = process_time()  # this process's own: others may use the machine
+    began_s = process_time()  # not the wall clock: others may use the machine
     plan_placements(them, [EngineCapacity(name, 10_000) for name in ENGINES])
     assert process_time() - began_s < 0.5
 
@@ -224,16 +224,16 @@ def test_a_plan_without_changes_writes_nothing_and_asks_few_questions(
 
 
 @db
-def test_a_cold_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_next_plan(acme, engine, vllm):
+def test_a_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_next_plan(acme, engine, vllm):
     Engine.objects.update(is_healthy=True, checked_at=timezone.now(), max_adapters=1)
-    warm, cold = known(acme, "warm", engine), known(acme, "cold", engine)
+    warm, unloaded = known(acme, "warm", engine), known(acme, "unloaded", engine)
     planner.plan_all()
-    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {cold}  # it was used last
+    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {unloaded}  # it was used last
     planner.request_version(str(warm.pk))
     planner.plan_all()
     assert {p.version for p in Placement.objects.filter(is_desired=True)} == {warm}
     Engine.objects.update(max_adapters=2)
-    planner.request_version(str(cold.pk))
+    planner.request_version(str(unloaded.pk))
     assert Placement.objects.filter(is_desired=True).count() == 2
     planner.request_version(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
 
@@ -275,9 +275,7 @@ def test_a_draining_engine_hands_over_and_is_unloaded_after_a_while(acme, engine
 
 
 @db
-def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_another_one_is_requested(
-    acme, engine, second, vllm
-):
+def test_an_engine_whose_worker_is_silent_is_marked_down_and_another_one_serves(acme, engine, second, vllm):
     Engine.objects.filter(name="second").update(is_draining=True)
     version = served(acme, "noir", engine, adapter_files())
     Engine.objects.update(is_draining=False)
@@ -298,15 +296,15 @@ def test_an_engine_whose_machine_is_gone_with_its_worker_counts_as_down_and_anot
 
 
 @db
-def test_who_waits_is_let_in_long_before_giving_up_although_another_was_waited_for_lately(acme, engine, vllm):
-    before, asked = [served(acme, name, engine, adapter_files()) for name in ("noir", "haiku")]
+def test_a_request_gets_its_version_in_time_although_another_was_requested_lately(acme, engine, vllm):
+    before, requested = [served(acme, name, engine, adapter_files()) for name in ("noir", "haiku")]
     Engine.objects.update(max_adapters=1)
-    Placement.objects.filter(version=asked).update(is_desired=False)
+    Placement.objects.filter(version=requested).update(is_desired=False)
     lately = timezone.now() - timedelta(seconds=25)
     Placement.objects.filter(version=before).update(is_desired=True, requested_at=lately)
-    planner.request_version(str(asked.pk))
+    planner.request_version(str(requested.pk))
     planner.plan_all()
-    assert [place.version for place in Placement.objects.filter(is_desired=True)] == [asked]
+    assert [place.version for place in Placement.objects.filter(is_desired=True)] == [requested]
 
 
 @db

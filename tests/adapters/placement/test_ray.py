@@ -1,4 +1,4 @@
-"""A cluster pulls what a request names: nothing is laid or pushed, and it forgets nothing that matters."""
+"""A Ray cluster pulls what a request names: nothing is cached or pushed for it, and it forgets nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -55,7 +55,7 @@ def cluster(base_model, ray, folder) -> Engine:
     )  # fmt: skip
 
 
-def test_a_version_serves_under_the_clusters_name_without_being_laid(acme, cluster, folder):
+def test_a_version_serves_under_the_clusters_name_without_a_local_copy(acme, cluster, folder):
     version = served(acme, "noir", cluster)
     (place,) = routes_of(acme.pk)["noir"]["places"]
     assert (place["lora"], place["kind"]) == (f"{BASE}:{version.pk}", "ray")
@@ -103,7 +103,7 @@ def test_a_cluster_that_restarts_keeps_its_versions(acme, cluster, ray):
     assert (cluster.placements.get().loads, ray.pulled) == (1, [])
 
 
-def test_what_is_not_wanted_any_more_leaves(acme, cluster):
+def test_a_retired_version_leaves_the_cluster(acme, cluster):
     transitions.retire_version(served(acme, "noir", cluster))
     planner.plan_all()
     reconciler.reconcile(cluster)

@@ -1,4 +1,4 @@
-"""Engines forget, refuse, die, bring modules of their own; in the end they serve what is wanted."""
+"""Engines forget, refuse, die, bring static modules; in the end they serve what is wanted."""
 
 import json
 import shutil
@@ -46,13 +46,13 @@ def library(acme, engine, vllm, folder) -> list[AdapterVersion]:
     """Thirty versions that serve, their files beside the engine."""
     versions = [known(acme, f"style-{seed}", engine) for seed in range(30)]
     for seed, version in enumerate(versions):
-        lay(version, adapter_files(seed=seed))
+        write_local(version, adapter_files(seed=seed))
         vllm.loaded[version.engine_name] = str(local_cache.path_of(version))
     reconciler.reconcile(engine)
     return versions
 
 
-def lay(version: AdapterVersion, files: Files) -> None:
+def write_local(version: AdapterVersion, files: Files) -> None:
     path = local_cache.path_of(version)
     path.mkdir(parents=True)
     for name, content in files.items():
@@ -61,24 +61,24 @@ def lay(version: AdapterVersion, files: Files) -> None:
     AdapterVersion.objects.filter(pk=version.pk).update(config_sha256=config_sha256, sha256=sha256)
 
 
-def watched[T](monkeypatch, look: Callable[[], T]) -> list[T]:
-    """Return what is seen whenever versions that were found are written down, until the test ends."""
+def observed[T](monkeypatch, look: Callable[[], T]) -> list[T]:
+    """Return what `look` returns each time that versions are marked as loaded, until the test ends."""
     seen: list[T] = []
-    found_all = transitions.mark_all_loaded
+    mark_all_loaded = transitions.mark_all_loaded
 
-    def watching(*args, **kwargs):
-        found_all(*args, **kwargs)
+    def mark_and_look(*args, **kwargs):
+        mark_all_loaded(*args, **kwargs)
         seen.append(look())
 
-    monkeypatch.setattr(transitions, "mark_all_loaded", watching)
+    monkeypatch.setattr(transitions, "mark_all_loaded", mark_and_look)
     return seen
 
 
-def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_portion(
+def test_after_a_restart_nothing_is_probed_again_and_styles_serve_batch_by_batch(
     acme, engine, vllm, library, monkeypatch
 ):
     monkeypatch.setattr(effect_probe, "measure_effect", None)
-    published = watched(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
+    published = observed(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
     vllm.restart()
     assert not reconciler.reconcile(engine)
     assert published == [loader.BATCH_SIZE, 30]
@@ -87,10 +87,10 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_portion_by_por
     assert all(places)
 
 
-def test_who_waits_comes_first_also_who_begins_to_wait_meanwhile(engine, vllm, library, monkeypatch):
+def test_a_requested_version_is_loaded_first_also_if_requested_meanwhile(engine, vllm, library, monkeypatch):
     first, second = library[20], library[10]
     Placement.objects.filter(version=first).update(requested_at=timezone.now())
-    watched(monkeypatch, lambda: planner.request_version(str(second.pk)))
+    observed(monkeypatch, lambda: planner.request_version(str(second.pk)))
     vllm.restart()
     engine.refresh_from_db()
     reconciler.reconcile(engine)
@@ -117,7 +117,7 @@ def test_a_pass_in_which_nothing_changes_asks_few_questions(
         reconciler.reconcile(Engine.objects.select_related("base_model").get())
 
 
-def test_the_start_of_an_engines_process_is_written_down(engine, vllm):
+def test_the_start_of_an_engines_process_is_recorded(engine, vllm):
     reconciler.reconcile(engine)
     assert Engine.objects.get().started_at.timestamp() == pytest.approx(vllm.began_s)
     vllm.restart()
@@ -144,7 +144,7 @@ def test_a_dead_core_counts_as_down(acme, engine, vllm):
     assert engine.note.startswith("The engine answers with error 503")
 
 
-def test_another_key_than_the_engines_is_named(engine, settings):
+def test_a_wrong_engine_api_key_is_named(engine, settings):
     settings.ENGINE_API_KEY = "wrong"
     reconciler.reconcile(engine)
     engine.refresh_from_db()
@@ -179,7 +179,7 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
         "[Errno 5] Input/output error",
     ],
 )
-def test_a_fault_of_the_machine_is_no_refusal(acme, engine, vllm, fault):
+def test_a_fault_of_the_machine_does_not_reject_the_adapter(acme, engine, vllm, fault):
     version = uploaded(acme)
     pipeline.advance_version(version)
     vllm.refuses_with = fault
@@ -189,7 +189,7 @@ def test_a_fault_of_the_machine_is_no_refusal(acme, engine, vllm, fault):
     assert fault[:8] in version.note
 
 
-def test_what_is_not_wanted_is_unloaded_a_while_later_and_its_files_stay(
+def test_an_undesired_version_is_unloaded_after_the_drain_grace_and_its_files_stay(
     acme, engine, vllm, folder, monkeypatch
 ):
     version = served(acme, "noir", engine)
@@ -204,7 +204,7 @@ def test_what_is_not_wanted_is_unloaded_a_while_later_and_its_files_stay(
     assert local_cache.is_cached(version)
 
 
-def test_our_name_on_another_folder_is_loaded_anew(acme, engine, vllm, folder):
+def test_our_name_on_another_folder_is_loaded_again(acme, engine, vllm, folder):
     version = served(acme, "noir", engine)
     vllm.loaded[version.engine_name] = "/another/folder"
     reconciler.reconcile(engine)
@@ -229,7 +229,7 @@ def test_a_static_module_with_the_same_files_counts_as_present(acme, engine, vll
     assert version.engine_name in vllm.loaded
 
 
-def test_damaged_local_files_are_mended_in_place(acme, engine, vllm, folder):
+def test_damaged_local_files_are_repaired_in_place(acme, engine, vllm, folder):
     version = served(acme, "noir", engine)
     weights = folder / str(version.pk) / "adapter_model.safetensors"
     weights.write_bytes(b"rotten")
@@ -269,7 +269,7 @@ def test_a_new_engine_gets_what_serves_elsewhere_and_a_draining_one_nothing(acme
     assert Placement.objects.get(engine__name="second").loaded_at
 
 
-def test_what_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, engine, vllm):
+def test_a_version_that_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, engine, vllm):
     second = twin_of(engine, "second")
     vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
     version = uploaded(acme)
@@ -308,7 +308,7 @@ def test_an_engine_that_restarts_with_lower_limits_ends_no_style_and_the_next_pr
     assert routes_of(acme.pk)["noir"]["places"]
 
 
-def test_what_can_not_be_loaded_now_holds_nobody_up(acme, engine, vllm):
+def test_a_version_that_can_not_be_loaded_now_is_postponed_and_others_go_on(acme, engine, vllm):
     other = served(acme, "odes", engine, adapter_files(seed=1))
     version = uploaded(acme)
     pipeline.advance_version(version)
@@ -321,7 +321,7 @@ def test_what_can_not_be_loaded_now_holds_nobody_up(acme, engine, vllm):
     assert Engine.objects.get().is_healthy
     assert Placement.objects.exclude(loaded_at=None).get().version == other
     reconciler.reconcile(engine)
-    assert vllm.asked_to_load.count(version.engine_name) == 1  # it is put off
+    assert vllm.asked_to_load.count(version.engine_name) == 1  # it is postponed
 
     Placement.objects.update(retry_at=timezone.now())
     vllm.refuses = {}

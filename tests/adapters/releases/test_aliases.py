@@ -71,7 +71,7 @@ def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versi
     assert live() == 1
 
 
-def test_promoting_and_rolling_back_are_written_down(alice, versions):
+def test_promoting_and_rolling_back_are_recorded(alice, versions):
     first, second, third = versions
     aliases.promote(second, alice, "It rhymes.")
     aliases.promote(second, alice)  # twice is once
@@ -183,22 +183,23 @@ def test_a_canary_that_ends_is_dropped(versions):
 
 def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_serves(versions):
     _, second, third = versions
-    deeds = [lambda: aliases.promote(second, None), lambda: aliases.promote(third, None)]
-    deeds += [lambda: transitions.retire_version(AdapterVersion.objects.get(pk=third.pk))]
-    start, faults = Barrier(len(deeds)), []
+    actions = [lambda: aliases.promote(second, None), lambda: aliases.promote(third, None)]
+    actions += [lambda: transitions.retire_version(AdapterVersion.objects.get(pk=third.pk))]
+    start = Barrier(len(actions))
+    faults = []
 
-    def run(deed):
+    def run(action):
         try:
             start.wait(10)
-            deed()
+            action()
         except NotServing:
             pass
-        except Exception as error:  # noqa: BLE001 (told below, in the main thread)
+        except Exception as error:  # noqa: BLE001 (raised below, in the main thread)
             faults.append(error)
         finally:
             connection.close()
 
-    threads = [Thread(target=run, args=[deed]) for deed in deeds]
+    threads = [Thread(target=run, args=[action]) for action in actions]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -272,8 +273,8 @@ def test_the_figures_are_said_in_a_sentence(acme, versions):
 
 
 def release_pages(version):
-    deeds = [reverse(f"adapters:{name}", args=[version.pk]) for name in ("promote", "begin_canary")]
-    return deeds + [
+    actions = [reverse(f"adapters:{name}", args=[version.pk]) for name in ("promote", "begin_canary")]
+    return actions + [
         reverse(f"adapters:{name}", args=[version.style_id]) for name in ("roll_back", "end_canary")
     ]
 

@@ -28,9 +28,9 @@ def style(acme, engine) -> Style:
 
 
 def test_only_the_owner_compares(style, charlie_client, bob_client):
-    for client, page, deed in ((charlie_client, 404, 404), (Client(), 302, 302), (bob_client, 200, 200)):
+    for client, page, answer in ((charlie_client, 404, 404), (Client(), 302, 302), (bob_client, 200, 200)):
         assert client.get(PAGE).status_code == page
-        assert client.post(ANSWERS, WRITTEN).status_code == deed
+        assert client.post(ANSWERS, WRITTEN).status_code == answer
     assert charlie_client.post(PAGE, {"prompts": "Mine?"}).status_code == 404
     style.refresh_from_db()
     assert style.test_prompts == ""
@@ -67,7 +67,7 @@ def test_a_prompt_that_is_too_long_is_refused_beside_the_field_and_not_cut(style
     assert style.test_prompts == ""
 
 
-def test_what_differs_is_marked_and_told(style, alice_client):
+def test_differences_are_marked_and_put_into_sentences(style, alice_client):
     shown = alice_client.post(ANSWERS, WRITTEN | {"second": ["It rains, <b>no cap</b>."]}).text
     assert "It <mark>rains, &lt;b&gt;no cap&lt;/b&gt;.</mark>" in shown
     assert "Version 2 writes sentences" in shown
@@ -75,7 +75,7 @@ def test_what_differs_is_marked_and_told(style, alice_client):
     assert alice_client.post(ANSWERS, uneven).status_code == 404
 
 
-def test_one_version_alone_is_told_what_is_missing(style, alice_client):
+def test_with_one_version_the_page_says_what_is_missing(style, alice_client):
     style.versions.filter(number=2).update(status=Status.RETIRED)
     page = alice_client.get(reverse("adapters:compare", args=["acme", "noir"]))
     assert "There are no two versions to compare yet" in page.text

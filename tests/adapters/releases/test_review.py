@@ -197,8 +197,8 @@ def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, ope
     action = {"action": "approve", "_selected_action": [noir.pk], "seen_at": seen_at}
     asked = operator_client.post(reverse(CONSOLE), action).text
     assert f'name="seen_at" value="{seen_at}"' in asked
-    told = operator_client.post(reverse(CONSOLE), {**action, "confirmed": "1", "why": "Fine."}, follow=True)
-    assert "Look at it again" in told.text
+    page = operator_client.post(reverse(CONSOLE), {**action, "confirmed": "1", "why": "Fine."}, follow=True)
+    assert "Look at it again" in page.text
     assert seen(charlies)[1] == "Rain."
     del action["seen_at"]
     operator_client.post(reverse(CONSOLE), {**action, "confirmed": "1", "why": "Fine."})
@@ -212,13 +212,13 @@ def test_what_leaves_the_catalogue_is_not_approved_any_more(noir, engine):
     assert AdapterVersion.objects.get().approved_at is None
 
 
-def test_a_style_that_was_lent_as_well_is_the_approved_one(noir, engine, charlies):
+def test_a_style_that_is_shared_as_well_is_the_approved_one(noir, engine, charlies):
     sharing.share_style(noir, "charlies-prose", None)
     next_version(noir, engine)
     assert published(charlies)[MODEL] == 1
 
 
-def test_the_house_s_styles_approve_themselves(poetry, engine, charlies):
+def test_first_party_styles_need_no_approval(poetry, engine, charlies):
     queries.select_style(charlies, poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
     transitions.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)

@@ -60,10 +60,10 @@ def many(tenant, engine, styles, versions=1):
     )
 
 
-def seconds(deed, clock=time.process_time):
-    """Return how long this process worked for a deed, whatever else the machine does."""
+def seconds(action, clock=time.process_time):
+    """Return how long this process worked for an action, whatever else the machine does."""
     began = clock()
-    deed()
+    action()
     return clock() - began
 
 
@@ -129,7 +129,7 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
             find_usable_style(acme, name)
 
 
-def test_retiring_and_hiding_end_the_route_of_everybody(valkey, poetry, acme):
+def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry, acme):
     queries.select_style(acme, poetry)
     queries.set_public(poetry, public=False)
     assert set(published(valkey, acme)) == {"base"}
@@ -139,10 +139,10 @@ def test_retiring_and_hiding_end_the_route_of_everybody(valkey, poetry, acme):
     assert set(published(valkey, acme)) == {"base"}
 
 
-def test_a_private_style_is_nobody_elses_and_its_short_name_wins(valkey, poetry, acme, charlies, engine):
+def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poetry, acme, charlies, engine):
     own = known(acme, "poetry", engine).style
     queries.select_style(acme, poetry)
-    known(poetry.owner, "poetry", engine)  # version 2 of the house's: `poetry@2` is not Acme's
+    known(poetry.owner, "poetry", engine)  # version 2 of the first-party style: `poetry@2` is not Acme's
     found = published(valkey, acme)
     mine = {"poetry", "poetry@live", "poetry@1"}
     assert set(found) == {*mine, *(f"acme/{name}" for name in mine), "base"}
@@ -208,8 +208,8 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     reconciler.reconcile(Engine.objects.get(name="local"))
     assert acme in Tenant.objects.stale()
     publisher.republish_stale()
-    told = [(place["engine"], place["healthy"]) for place in route(valkey, acme, "noir")["places"]]
-    assert told == [("second", True), ("local", False)]
+    listed = [(place["engine"], place["healthy"]) for place in route(valkey, acme, "noir")["places"]]
+    assert listed == [("second", True), ("local", False)]
     assert places("base") == ["second", "local"]
     Engine.objects.filter(name="second").update(is_draining=True)
     assert places("noir") == places("base") == ["local"]
@@ -222,7 +222,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     assert route_table.routes_of(acme.pk)["noir"]["state"] == "loading"
 
 
-def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, monkeypatch):
+def test_routes_that_valkey_missed_are_published_when_it_is_back(valkey, acme, poetry, monkeypatch):
     publisher.republish_stale()
 
     def down():
@@ -245,14 +245,14 @@ def test_what_valkey_missed_is_published_when_it_is_back(valkey, acme, poetry, m
     assert not Style.objects.stale().exists()
 
 
-def test_a_tenant_that_valkey_forgot_is_not_written_in_parts(valkey, acme, engine):
+def test_routes_that_valkey_lost_are_not_written_in_parts(valkey, acme, engine):
     version = known(acme, "noir", engine)
     valkey.flushdb()
     aliases.promote(version, None)
-    assert published(valkey, acme) == {}  # cold: admission has it written whole
+    assert published(valkey, acme) == {}  # a cache miss: admission has it written whole
 
 
-def test_two_thousand_styles_are_published_in_a_few_questions_and_a_second_of_work(
+def test_two_thousand_styles_are_published_in_a_few_queries_and_a_second_of_work(
     valkey, acme, engine, django_assert_max_num_queries
 ):
     many(acme, engine, 2000, versions=3)
