@@ -147,14 +147,13 @@ def test_a_busy_style_is_on_several_engines_and_leaves_them_only_when_it_is_clea
     [busy] = candidates(1, per_minute=BUSY_PER_MINUTE * 20)  # two thirds of all: two of three engines
     *_, busy = settled([*quiet, busy], capacities)
     assert len(busy.places) == 2
-    cooler = Candidate(
-        **vars(busy) | {"per_minute": BUSY_PER_MINUTE * 4}
-    )  # a little less than one engine's share
+    less_than_a_share = {"per_minute": BUSY_PER_MINUTE * 4}
+    cooler = Candidate(**vars(busy) | less_than_a_share)
     *_, cooler = settled([*quiet, cooler], capacities)
     assert len(cooler.places) == 2
-    unloaded = Candidate(**vars(busy) | {"per_minute": 1.0})
-    *_, unloaded = settled([*quiet, unloaded], capacities)
-    assert len(unloaded.places) == 1
+    idle = Candidate(**vars(busy) | {"per_minute": 1.0})
+    *_, idle = settled([*quiet, idle], capacities)
+    assert len(idle.places) == 1
 
 
 def test_versions_leave_a_draining_engine_once_others_answer():
@@ -226,14 +225,15 @@ def test_a_plan_without_changes_writes_nothing_and_asks_few_questions(
 @db
 def test_a_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_next_plan(acme, engine, vllm):
     Engine.objects.update(is_healthy=True, checked_at=timezone.now(), max_adapters=1)
-    warm, unloaded = known(acme, "warm", engine), known(acme, "unloaded", engine)
+    older = known(acme, "older", engine)
+    newer = known(acme, "newer", engine)
     planner.plan_all()
-    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {unloaded}  # it was used last
-    planner.request_version(str(warm.pk))
+    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {newer}
+    planner.request_version(str(older.pk))
     planner.plan_all()
-    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {warm}
+    assert {p.version for p in Placement.objects.filter(is_desired=True)} == {older}
     Engine.objects.update(max_adapters=2)
-    planner.request_version(str(unloaded.pk))
+    planner.request_version(str(newer.pk))
     assert Placement.objects.filter(is_desired=True).count() == 2
     planner.request_version(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
 
