@@ -76,6 +76,7 @@ def load_missing(engine: Engine) -> bool:
     demand = recent_requests({missing.version__style for missing in queue}) if queue else {}
     while queue:
         without_files |= _load_batch(engine, _next_batch(queue, demand))
+        # A batch may take long: without this the planner would mark the engine as silent.
         Engine.objects.filter(pk=engine.pk).update(checked_at=timezone.now())
         if time.monotonic() > deadline:
             return True
@@ -100,6 +101,7 @@ def _read_queue(engine: Engine, without_files: set[int]) -> list[MissingPlacemen
 def _next_batch(queue: list[MissingPlacement], demand: DemandByVersion) -> Sequence[Placement]:
     """Return the next few placements in their order; urgent ones do not wait for others to be loaded."""
     queue.sort(key=lambda missing: missing.priority(demand), reverse=True)
+    # While a large batch is loaded, what somebody waits for would wait as well.
     batch = [missing.pk for missing in queue[:URGENT_BATCH_SIZE] if missing.is_urgent()]
     if not batch:
         batch = [missing.pk for missing in queue[:BATCH_SIZE]]
@@ -119,6 +121,7 @@ def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
             except (EngineRefused, NotStored, NotTheCheckedFile) as error:
                 _reject(placement, error)
             except EngineUnavailable as error:
+                # Either the engine is down, or only this adapter could not be loaded.
                 if not control.is_healthy(engine):
                     pool.shutdown(cancel_futures=True)
                     raise
@@ -139,6 +142,7 @@ def _cache_and_load(engine: Engine, version: AdapterVersion) -> None:
 
 def _confirm(engine: Engine, loaded: Sequence[Placement]) -> None:
     """Let serve what the engine's own list confirms; postpone the rest. Raises EngineUnavailable."""
+    # An engine that restarted during the batch has forgotten what it took.
     listed = control.list_adapters(engine)
     confirmed = {}
     for placement in loaded:

@@ -44,6 +44,7 @@ def ensure_local(version: AdapterVersion) -> Path:
     """
     path = path_of(version)
     try:
+        # Files that are there are read as well: a damaged one must not reach the engine.
         if read_digests(path) == (version.config_sha256, version.sha256):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +79,7 @@ def _install(new: Path, path: Path) -> None:
     """Move a complete folder to its place. Damaged files are replaced one by one: none is ever missing."""
     if path.is_dir():
         logger.warning("%s is damaged and is repaired", path)
+        # A folder with files can't be replaced in one step, a file can.
         for file in (CONFIG_FILE, WEIGHTS_FILE):
             os.replace(new / file, path / file)
         _sync_folder(path)

@@ -52,6 +52,7 @@ def plan_all() -> list[Engine]:
     mark_silent_engines()
     changed: set[int] = set()
     for base_model_id in Engine.objects.order_by().values_list("base_model", flat=True).distinct():
+        # Two plans at once would each move versions that the other one counts on.
         with locks.only_one(f"plan {base_model_id}") as mine:
             if mine:
                 changed |= _plan_base_model(base_model_id)
@@ -98,6 +99,7 @@ def request_placement(version: AdapterVersion, *, requested_at: datetime | None 
     emptiest = _emptiest_of(others)
     if emptiest is None:
         return engines
+    # Without room the row is not wanted yet, and its `requested_at` gives it priority in the next plan.
     has_room = emptiest.placements.filter(is_desired=True).count() < emptiest.max_adapters
     changes = {"is_desired": has_room, "requested_at": requested_at, "undesired_since": None, "note": ""}
     Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
@@ -118,7 +120,7 @@ def _plan_base_model(base_model_id: int) -> set[int]:
     served = AdapterVersion.objects.filter(
         style__base_model=base_model_id, status__in=(Status.PUSHING, Status.SERVING)
     )
-    versions = [Version(*row) for row in served.values_list(*Version._fields)]
+    versions = list(map(Version._make, served.values_list(*Version._fields)))
     placements = Placement.objects.filter(version__in=served).values_list(*PlacementRow._fields)
     by_version: dict[UUID, list[PlacementRow]] = defaultdict(list)
     for row in map(PlacementRow._make, placements):
@@ -198,6 +200,7 @@ def _write_plan(plan: policy.Plan, by_version: dict[UUID, list[PlacementRow]], a
 
 def _change_placements(new: list[Placement], again: list[int], removed: list[int], as_of: datetime) -> None:
     with transaction.atomic():
+        # A request may have added the same row since the plan was begun.
         Placement.objects.bulk_create(new, ignore_conflicts=True)
         changed = Placement.objects.lock([*again, *removed])
         changed.filter(pk__in=again).update(is_desired=True, undesired_since=None, note="")

@@ -79,6 +79,7 @@ def _reconcile_engine(engine: Engine) -> bool:
     _unload_undesired(engine, present, desired)
     modules = static_modules.match_versions(present, _versions_by_digests(desired))
     note = _ensure_identity(engine, present) or static_modules.describe(modules)
+    # First the health: the routes of what is found loaded are then published with it.
     _record_health(engine, is_healthy=True, note=note)
     _record_changes(engine, present, desired, modules)
     if engine.is_draining:
@@ -90,7 +91,7 @@ def _read_desired(engine: Engine) -> list[DesiredPlacement]:
     """Return what is wanted on an engine, the oldest versions first."""
     rows = engine.placements.filter(is_desired=True, version__status__in=(Status.PUSHING, Status.SERVING))
     facts = rows.order_by("version__created_at").values_list(*DesiredPlacement._fields)
-    return [DesiredPlacement(*row) for row in facts]
+    return list(map(DesiredPlacement._make, facts))
 
 
 def _record_start(engine: Engine) -> None:
@@ -175,6 +176,7 @@ def _record_changes(
     engine: Engine, present: Present, desired: list[DesiredPlacement], modules: Modules
 ) -> None:
     """Write down what the engine has lost, and what it has that the rows do not say."""
+    # A version that a static module serves is not loaded a second time.
     module_of = {version_id: name for name, version_id in modules.items()}
     changed: dict[int, str] = {}  # placement → its name in the engine now
     for one in desired:

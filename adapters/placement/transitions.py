@@ -77,6 +77,7 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
         Placement.objects.filter(pk=placement.pk).update(
             is_desired=False, loaded_at=None, loaded_as="", note=reason[:300]
         )
+        # Another engine has it, or is about to load it.
         if version.placements.filter(is_desired=True).exists():
             return
         if planner.eligible_engines(version).exists():
@@ -85,6 +86,7 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
         if by_engine and version.status == Status.SERVING:
             version.wait(NO_ENGINE_TAKES_IT.format(reason=reason)[:300])
             return
+        # Whichever it is by now: another worker may have moved it since it was read.
         for before in (Status.PUSHING, Status.SERVING):
             version.move(before=before, after=Status.FAILED, failure=reason[:500])
         aliases.fall_back(version.style, f"Version {version.number} failed.")

@@ -77,6 +77,7 @@ def auto_promote(version: AdapterVersion) -> None:
         live = style.live_version
         if live is None:
             _move_live(style, version, actor=version.created_by, reason="No other version served.")
+        # A larger upload may be ready only after the one that was uploaded later.
         elif version.goes_live and version.number > live.number:
             _move_live(style, version, actor=version.created_by, reason="Uploaded to answer at once.")
 
@@ -96,6 +97,7 @@ def end_failing_canaries() -> int:
     """End every canary that does clearly worse than its live version; return how many. Safe to repeat."""
     running = Style.objects.filter(canary_version__isnull=False, live_version__isnull=False)
     ended = 0
+    # Each by a lock of its own: a canary that was replaced meanwhile is left alone.
     for style in running.select_related("canary_version", "live_version"):
         comparison = canary_analysis.compare_canary(style)
         if comparison and comparison.fault:

@@ -90,6 +90,7 @@ def update_styles(styles: list[Style], revisions: dict[UUID, str]) -> set[UUID]:
     pipeline = valkey.client().pipeline(transaction=False)
     written: list[tuple[UUID, ...]] = []
     to_replace: set[UUID] = set()
+    # After the revisions: rows that are read now are at least as new.
     for routes in route_table.routes_of_styles(styles):
         pk = routes.style.pk
         for update in _updates(routes, selected=selected[pk], allowed=allowed[pk]):
@@ -122,6 +123,7 @@ def _queue_update(pipeline: Pipeline, tenant_ids: Iterable[UUID], arguments: lis
     for tenant_id in tenant_ids:
         keys += [valkey.styles_key(tenant_id), valkey.routes_revision_key(tenant_id)]
     update = valkey.client().register_script(UPDATE_ROUTES)
+    # A cluster runs a script on keys of one shard only.
     update(keys=keys, args=arguments, client=pipeline)
 
 
@@ -137,6 +139,7 @@ def _find_name_clashes(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
     Which of the two answers depends on both, so their hashes are replaced as a whole.
     """
     selections = Selection.objects.filter(style__owner__is_first_party=True)
+    # A first-party tenant's short name and full name are the same, so nothing clashes there.
     others = selections.exclude(tenant__is_first_party=True)
     clashing = others.filter(tenant__styles__slug=F("style__slug"))
     clashes = _tenants_by_style(clashing.filter(style__in=styles))

@@ -31,6 +31,7 @@ def mark_changed(*styles: Style) -> None:
     rows = Style.objects.select_for_update(no_key=True).filter(pk__in=[style.pk for style in styles])
     ids = list(rows.order_by("pk").values_list("pk", flat=True))
     Style.objects.filter(pk__in=ids).update(generation=F("generation") + 1)
+    # Robust: if Valkey is away the change is committed all the same, and the sweep publishes it.
     transaction.on_commit(partial(_publish_styles, ids), robust=True)
 
 
@@ -61,6 +62,7 @@ def republish_stale() -> int:
     _publish_styles(style_ids)
     stale = stale_generations()
     for tenant_id, generation in stale.items():
+        # The generation was read before the rows: a change meanwhile leaves the tenant stale.
         publish_snapshot(tenant_id)
         publish_routes(tenant_id)
         observe_generation(tenant_id, generation)

@@ -83,6 +83,7 @@ def fields_of(tenant_id: UUID) -> Fields:
         if style.owner_id == tenant_id:
             fields |= routes.fields(style.model_name, is_own=True)
             fields |= routes.fields(style.slug, is_own=True)
+        # Another's style is hidden with all its aliases: `poetry@2` must not lead to it if `poetry` does not.
         elif style.model_name not in own_slugs:
             fields |= routes.fields(style.model_name, is_own=False)
     return fields
@@ -99,6 +100,7 @@ def routes_of(tenant_id: UUID) -> dict[str, Route]:
 
 def routes_of_styles(styles: list[Style], engines: dict[int, Engine] | None = None) -> list[StyleRoutes]:
     """Return the routes of some styles, read with their owners; three queries for all."""
+    # A retired style has no versions here, so no routes: its names end.
     ids = [style.pk for style in styles if style.retired_at is None]
     versions = _read_versions(ids)
     places = _read_places(ids, _read_engines() if engines is None else engines)
@@ -161,6 +163,7 @@ def _routes(
     serialized: dict[UUID, str] = {}
     on_its_way = None
     for version in versions:
+        # Once for all the names that lead to it.
         serialized[version.pk] = json.dumps(_version_route(style, version, places, about=about))
         if version.status == Status.SERVING:
             routes[f"@{version.number}"] = serialized[version.pk]
