@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
 from adapters.admin.rows import ReadOnly, Undeletable
-from adapters.catalog import queries, sharing
+from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.releases import review
@@ -87,7 +87,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         # live version.
         obj.save(update_fields=form.changed_data)
         if "is_public" in form.changed_data:
-            queries.set_public(obj, public=obj.is_public)
+            sharing.set_public(obj, public=obj.is_public)
         elif obj.is_reviewed:
             changed_words = [field for field in form.changed_data if field in REVIEWED_WORDS]
             review.approve_words(obj, changed_words)

@@ -1,4 +1,5 @@
 """The catalog: styles that a workspace sees, selects, offers to everybody, or shares.
 
-Public face: `queries` and `sharing`; `forms` checks what an owner writes about a style.
+Public face: `queries` (what it sees), `library` (what it selects) and `sharing`; `forms` checks what an owner
+writes about a style.
 """

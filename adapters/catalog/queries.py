@@ -1,19 +1,15 @@
-"""The catalogue: the styles that a tenant sees, those that it selected, and what others see of its own."""
+"""Queries: the styles that a tenant sees, its own and others', and the one that it names."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Case, Q, QuerySet, When
-from django.utils import timezone
+from django.db.models import Q, QuerySet
 
 from adapters.errors import StyleNotFound
-from adapters.models import AdapterVersion, Selection, Share, Status, Style
+from adapters.models import AdapterVersion, Selection, Share, Style
 from adapters.models.styles import is_public_now, is_reviewed_for
 from adapters.quality import cards
-from adapters.releases import review
-from adapters.routing import publisher
 from tenants.public import Tenant
 
 MAX_CARDS = 500
@@ -84,25 +80,6 @@ def find_style(tenant: Tenant, owner_slug: str, slug: str) -> Style:
     return style
 
 
-def find_usable_style(tenant: Tenant, model_name: str) -> Style:
-    """Return the style that a tenant means by `model=`, also with `@live`, `@canary` or `@3` behind its name.
-
-    Its own short names win. Raises StyleNotFound, also where the alias leads nowhere.
-    """
-    name, separator, alias = model_name.partition("@")
-    owner_slug, _, slug = name.rpartition("/")
-    if owner_slug:
-        owned = Q(owner__slug=owner_slug, owner__is_first_party=False)
-    else:
-        owned = Q(owner__is_first_party=True) | Q(owner=tenant)
-    usable = Style.objects.usable_by(tenant.pk).filter(owned, slug=slug)
-    own_first = Case(When(owner=tenant, then=0), default=1)
-    style = usable.order_by(own_first).first()
-    if style is None or (separator and not _has_alias(tenant, style, alias)):
-        raise StyleNotFound
-    return style
-
-
 def usable_styles(tenant: Tenant) -> list[Style]:
     """Return the styles with a serving version that a tenant may write in, by name."""
     styles = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
@@ -114,67 +91,6 @@ def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
     """Return (id, name, model name) of the styles that a tenant may name in `model=`, by name."""
     styles = Style.objects.usable_by(tenant.pk).select_related("approved_version").order_by("name", "pk")
     return [(style.pk, style.show_to(tenant.pk).name, style.model_name) for style in styles]
-
-
-def select_style(tenant: Tenant, style: Style) -> None:
-    """Take a style into a tenant's library. Raises StyleNotFound for one that is not offered to it."""
-    if not Style.objects.selectable_by(tenant.pk).filter(pk=style.pk).exists():
-        raise StyleNotFound
-    with transaction.atomic():
-        Selection.objects.get_or_create(tenant=tenant, style=style)
-        publisher.mark_tenants_changed([tenant.pk])
-
-
-def unselect_style(tenant: Tenant, style: Style) -> None:
-    """Take a style out of a tenant's library; it may be selected again at any time."""
-    with transaction.atomic():
-        Selection.objects.filter(tenant=tenant, style=style).delete()
-        publisher.mark_tenants_changed([tenant.pk])
-
-
-def set_public(style: Style, *, public: bool = True) -> None:
-    """Put a style into everybody's catalogue as it is now, or take it out: who selected it loses it."""
-    with transaction.atomic():
-        Style.objects.filter(pk=style.pk).update(
-            is_public=public,
-            public_since=timezone.now() if public else None,
-            public_until=None,
-            offered_at=None,
-            declined_reason="",
-            declined_at=None,
-        )
-        held = Style.objects.select_for_update(no_key=True).get(pk=style.pk)
-        if held.is_reviewed:
-            review.approve_version(held)
-        elif not public:
-            review.discard_review(held)
-        publisher.mark_changed(style)
-    style.is_public = public
-
-
-def describe_style(style: Style, **texts: str) -> None:
-    """Change what people read about a style; another prompt gets another sample.
-
-    Of a public style others read the words that were approved until operators approve these, too.
-    """
-    if texts.get("sample_prompt", style.sample_prompt) != style.sample_prompt:
-        texts["sample"] = ""
-    with transaction.atomic():
-        Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
-        publisher.mark_changed(style)  # its routes carry the description, for the list of models
-
-
-def _has_alias(tenant: Tenant, style: Style, alias: str) -> bool:
-    """Return whether what is typed behind a style's name and an @ leads a tenant to a version."""
-    is_reviewed = style.is_reviewed and style.owner_id != tenant.pk
-    serving = style.versions.filter(status=Status.SERVING)
-    if is_reviewed:
-        serving = serving.exclude(approved_at=None)
-    if alias == "live":
-        return bool(style.approved_version_id if is_reviewed else style.live_version_id)
-    if alias == "canary":
-        return style.canary_version is not None and serving.filter(pk=style.canary_version.pk).exists()
-    return alias.isdecimal() and serving.filter(number=alias).exists()
 
 
 def _search(tenant: Tenant, styles: QuerySet[Style], words: str) -> QuerySet[Style]:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
-from adapters.catalog import queries
 from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
@@ -55,7 +55,7 @@ def approve_style(style: Style, seen_at: datetime | None = None) -> None:
         held = styles.select_related("owner").get(pk=style.pk)
         review.require_unchanged(held, seen_at)
         if Style.objects.offered().filter(pk=style.pk).exists():
-            queries.set_public(held)
+            set_public(held)
         elif held.is_reviewed and not held.retired_at:
             review.approve_version(held)
             Style.objects.filter(pk=style.pk).update(declined_at=None, declined_reason="")
@@ -108,6 +108,26 @@ def keep_public(style: Style) -> None:
     public = Style.objects.filter(pk=style.pk, is_public=True, public_until__gt=Now())
     if not public.update(public_until=None):
         raise SharingMoved
+
+
+def set_public(style: Style, *, public: bool = True) -> None:
+    """Put a style into everybody's catalogue as it is now, or take it out: who selected it loses it."""
+    with transaction.atomic():
+        Style.objects.filter(pk=style.pk).update(
+            is_public=public,
+            public_since=timezone.now() if public else None,
+            public_until=None,
+            offered_at=None,
+            declined_reason="",
+            declined_at=None,
+        )
+        held = Style.objects.select_for_update(no_key=True).get(pk=style.pk)
+        if held.is_reviewed:
+            review.approve_version(held)
+        elif not public:
+            review.discard_review(held)
+        publisher.mark_changed(style)
+    style.is_public = public
 
 
 def share_style(style: Style, slug: str, by: User | None) -> Share:
@@ -163,7 +183,7 @@ def end_all_shares(style: Style, *, reason: str = "") -> None:
     """Take a style from everybody but its owner, at once; the owner reads the reason."""
     with transaction.atomic():
         Share.objects.filter(style=style).delete()
-        queries.set_public(style, public=False)
+        set_public(style, public=False)
         Style.objects.filter(pk=style.pk).update(declined_reason=reason[:300])
 
 
@@ -194,5 +214,5 @@ def _take_out_if_over(style: Style) -> bool:
         leaving = Style.objects.leaving_now().select_for_update(no_key=True, of=("self",))
         over = leaving.filter(pk=style.pk).first()
         if over:
-            queries.set_public(over, public=False)
+            set_public(over, public=False)
     return bool(over)

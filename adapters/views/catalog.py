@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.catalog import queries, sharing
+from adapters.catalog import library, queries, sharing
 from adapters.catalog.forms import LICENCES, AboutForm, ShareForm
 from adapters.errors import StyleNotFound
 from adapters.models import Style
@@ -71,7 +71,7 @@ def style_page(request: MemberRequest, found: Style, *, status: int = 200, **mor
 def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select a style that is public or shared with the tenant."""
     chosen = get_object_or_404(Style.objects.selectable_by(request.tenant.pk), pk=style_id)
-    queries.select_style(request.tenant, chosen)
+    library.select_style(request.tenant, chosen)
     return _selection_response(request, chosen)
 
 
@@ -80,7 +80,7 @@ def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Unselect a style."""
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)
-    queries.unselect_style(request.tenant, chosen)
+    library.unselect_style(request.tenant, chosen)
     return _selection_response(request, chosen)
 
 

@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from adapters.catalog import queries, sharing
+from adapters.catalog import library, sharing
 from adapters.catalog.forms import AboutForm, ShareForm
 from adapters.errors import AlreadyShared, NoSuchWorkspace, OwnWorkspace
 from adapters.models import Share, Style
@@ -42,7 +42,7 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     form = AboutForm(request.POST, style=style)
     if not form.is_valid():
         return style_page(request, style, status=400, about_form=form)
-    queries.describe_style(style, **form.texts())
+    library.describe_style(style, **form.texts())
     messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
     return redirect(page_of(style))
 

@@ -13,7 +13,7 @@ from kombu import Connection
 from safetensors.numpy import save
 
 from adapters import enqueue, object_store
-from adapters.catalog import queries
+from adapters.catalog import sharing
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
@@ -200,6 +200,6 @@ def polyscribe(db) -> Tenant:
 def poetry(polyscribe: Tenant, engine: Engine) -> Style:
     """A public style of the first party that serves."""
     style = known(polyscribe, "poetry", engine).style
-    queries.set_public(style)
+    sharing.set_public(style)
     style.refresh_from_db()
     return style

@@ -11,10 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters import tasks
-from adapters.catalog import queries, sharing
+from adapters.catalog import library, queries, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
-from adapters.public import find_usable_style
 from adapters.routing import route_table
 from foundation.valkey import client, styles_key
 from tenants.accounts.workspaces import create_tenant
@@ -78,17 +77,16 @@ def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
 
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 302
     assert is_routed(charlies)
-    assert find_usable_style(charlies, MODEL) == noir
     assert MODEL not in usable(doras)
     with pytest.raises(StyleNotFound):
-        queries.select_style(doras, noir)
+        library.select_style(doras, noir)
 
 
 def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     alice_client, charlie_client, noir, charlies
 ):
     share = sharing.share_style(noir, "charlies-prose", None)
-    queries.select_style(charlies, noir)
+    library.select_style(charlies, noir)
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "revoke"]))
     share.refresh_from_db()
     assert timedelta(days=6) < share.ends_at - timezone.now() <= sharing.NOTICE
@@ -114,10 +112,10 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 
 @pytest.mark.parametrize("had", ["shared", "public"])
 def test_a_selection_that_lost_its_style_works_again_once_it_is_shared(noir, charlies, had):
-    share = sharing.share_style(noir, "charlies-prose", None) if had == "shared" else queries.set_public(noir)
-    queries.select_style(charlies, noir)
+    share = sharing.share_style(noir, "charlies-prose", None) if had == "shared" else sharing.set_public(noir)
+    library.select_style(charlies, noir)
     assert is_routed(charlies)
-    sharing.end_share(share) if share else queries.set_public(noir, public=False)
+    sharing.end_share(share) if share else sharing.set_public(noir, public=False)
     assert not is_routed(charlies)
     sharing.share_style(noir, "charlies-prose", None)
     assert queries.card(charlies, noir).is_selected
@@ -126,7 +124,7 @@ def test_a_selection_that_lost_its_style_works_again_once_it_is_shared(noir, cha
 
 def test_revoking_twice_does_not_lengthen_the_notice(alice_client, noir, charlies):
     share = sharing.share_style(noir, "charlies-prose", None)
-    queries.set_public(noir)
+    sharing.set_public(noir)
     revoke = reverse("adapters:change_share", args=[share.pk, "revoke"])
     for address in (revoke, action_url(noir, "take-back")):
         alice_client.post(address)
@@ -148,7 +146,7 @@ def test_a_style_under_notice_can_not_be_selected(noir, charlies, charlie_client
 
 def test_a_workspace_may_leave_a_share(charlie_client, noir, charlies):
     sharing.share_style(noir, "charlies-prose", None)
-    queries.select_style(charlies, noir)
+    library.select_style(charlies, noir)
     charlie_client.post(reverse("adapters:leave", args=[noir.pk]))
     assert charlie_client.get(page_of(noir)).status_code == 404
     assert not is_routed(charlies)
@@ -194,21 +192,21 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(action_url(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert "it is public" in alice_client.get(page_of(noir)).text
-    queries.select_style(charlies, noir)
+    library.select_style(charlies, noir)
     assert is_routed(charlies)
 
 
 def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for_the_others(
     alice_client, charlie_client, noir, charlies, doras
 ):
-    queries.set_public(noir)
-    queries.select_style(charlies, noir)
+    sharing.set_public(noir)
+    library.select_style(charlies, noir)
     assert "has ended or was answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
     alice_client.post(action_url(noir, "take-back"))
     assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not queries.others_styles(doras)
     with pytest.raises(StyleNotFound):
-        queries.select_style(doras, noir)
+        library.select_style(doras, noir)
     alice_client.post(action_url(noir, "keep"))
     assert queries.others_styles(doras)
 
@@ -223,7 +221,7 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
 
 
 def test_a_style_that_is_shared_and_public_is_kept_until_both_end(noir, charlies):
-    queries.set_public(noir)
+    sharing.set_public(noir)
     sharing.take_back_style(noir)
     share = sharing.share_style(noir, "charlies-prose", None)
     assert queries.card(charlies, Style.objects.get()).ends_at is None
@@ -233,10 +231,10 @@ def test_a_style_that_is_shared_and_public_is_kept_until_both_end(noir, charlies
 
 
 def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_client, noir, charlies, doras):
-    queries.set_public(noir)
+    sharing.set_public(noir)
     sharing.share_style(noir, "charlies-prose", None)
     for tenant in (charlies, doras):
-        queries.select_style(tenant, noir)
+        library.select_style(tenant, noir)
     action = {"action": "take_out", "_selected_action": [noir.pk], "confirmed": "1"}
     action["why"] = "Somebody else's voice."
     operator_client.post(reverse("admin:adapters_style_changelist"), action)

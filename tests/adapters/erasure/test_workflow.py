@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters import object_store, tasks
-from adapters.catalog import queries, sharing
+from adapters.catalog import library, queries, sharing
 from adapters.erasure import workflow
 from adapters.errors import StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Erasure, Placement, Probe, Status, Style
@@ -44,8 +44,8 @@ def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
 
 
 def test_a_route_that_is_not_published_yet_is_waited_for(valkey, acme, charlies, version):
-    queries.set_public(version.style)
-    queries.select_style(charlies, version.style)
+    sharing.set_public(version.style)
+    library.select_style(charlies, version.style)
     stale = valkey.hgetall(keys.styles_key(charlies.pk))
     erasure = erase(version, at_once=True)
     valkey.hset(keys.styles_key(charlies.pk), mapping=stale)
@@ -159,7 +159,7 @@ def test_an_erased_version_never_comes_back(acme, engine, vllm, version):
 def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_again(
     alice_client, acme, charlies, version
 ):
-    queries.set_public(version.style)
+    sharing.set_public(version.style)
     sharing.share_style(version.style, "charlies-prose", None)
     with pytest.raises(StillUsed, match=r"\(1\)"):
         erase(version)
@@ -177,8 +177,8 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
 
 def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, charlies, engine):
     first, second = known(acme, "noir", engine), known(acme, "noir", engine)
-    queries.set_public(first.style)
-    queries.select_style(charlies, first.style)
+    sharing.set_public(first.style)
+    library.select_style(charlies, first.style)
     assert workflow.count_other_users(first) == workflow.count_other_users(second) == 0
     transitions.retire_version(first)
     assert workflow.count_other_users(AdapterVersion.objects.get(pk=second.pk)) == 1

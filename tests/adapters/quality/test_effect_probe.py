@@ -9,7 +9,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as some
 
-from adapters.catalog import queries
+from adapters.catalog import sharing
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine, Placement, Probe, Style
 from adapters.quality import effect_probe, samples
@@ -143,14 +143,14 @@ def test_whoever_sees_a_style_sees_its_card_and_a_stranger_none(
     shown = alice_client.get(page).text
     assert "<strong>strongly</strong>: by 0.50 nats a token" in shown
     assert charlie_client.get(page).status_code == 404
-    queries.set_public(version.style)
+    sharing.set_public(version.style)
     assert "by 0.50 nats a token" in charlie_client.get(page).text
 
 
 def test_an_owner_sees_each_version_s_card_and_others_the_live_one_s(
     version, engine, alice_client, charlie_client
 ):
-    queries.set_public(version.style)
+    sharing.set_public(version.style)
     newer = version.style.versions.create(number=2)
     for one, strength in ((version, 0.3), (newer, 0.7)):
         Probe.objects.create(version=one, engine="local", strength=strength, noise=0)

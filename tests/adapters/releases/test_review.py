@@ -8,12 +8,12 @@ import json
 import pytest
 from django.urls import reverse
 
-from adapters.catalog import queries, sharing
+from adapters.catalog import library, queries, sharing
 from adapters.erasure import workflow
-from adapters.errors import ChangedMeanwhile, NotOffered, StyleNotFound
+from adapters.errors import ChangedMeanwhile, NotOffered
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.placement import transitions
-from adapters.public import find_usable_style, usable_styles
+from adapters.public import usable_styles
 from adapters.releases import aliases
 from adapters.routing import publisher, route_table
 from foundation.valkey import client, styles_key
@@ -35,7 +35,7 @@ def noir(acme, engine, charlies) -> Style:
     style = Style.objects.select_related("owner").get(pk=style.pk)
     sharing.offer_style(style)
     sharing.approve_style(style)
-    queries.select_style(charlies, style)
+    library.select_style(charlies, style)
     publisher.publish_routes(acme.pk)
     return Style.objects.select_related("owner").get(pk=style.pk)
 
@@ -70,8 +70,6 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
     assert published(acme)[MODEL] == published(acme)["noir@2"] == 2
     assert published(charlies) == both
     assert route_table.routes_of(charlies.pk).keys() == {"base", *both}
-    with pytest.raises(StyleNotFound):
-        find_usable_style(charlies, f"{MODEL}@2")
     assert seen(charlies)[2] == usable_styles(charlies)[0].live_version.number == 1
     assert usable_styles(acme)[0].live_version.number == 2
     sharing.approve_style(Style.objects.get())
@@ -144,7 +142,7 @@ def test_programs_read_the_approved_description_too(noir, acme, charlies):
     def described(tenant: Tenant) -> str:
         return json.loads(client().hget(styles_key(tenant.pk), MODEL))["about"]
 
-    queries.describe_style(noir, description="Win money!")
+    library.describe_style(noir, description="Win money!")
 
     assert described(acme) == "Win money!"
     assert described(charlies) == "Rain."
@@ -155,7 +153,7 @@ def test_strangers_read_the_approved_sample_on_the_first_page(noir, engine):
     rows = [{"prompt": "Why?", "base": "So.", "style": "It rained."}]
     Probe.objects.create(version=version, strength=1, noise=0, samples=rows)
     sharing.approve_style(Style.objects.get())
-    queries.describe_style(Style.objects.get(), name="Casino", sample_prompt="Where?")
+    library.describe_style(Style.objects.get(), name="Casino", sample_prompt="Where?")
     [shown] = queries.public_styles()
     assert (shown.name, shown.sample, shown.sample_prompt) == ("Noir", "It rained.", "Why?")
 
@@ -179,7 +177,7 @@ def test_operators_see_what_waits_approve_or_decline_it(
     assert published(charlies)[MODEL] == 1
     with pytest.raises(NotOffered):
         sharing.decline_offer(Style.objects.get(), "Twice.")
-    queries.describe_style(Style.objects.get(), description="Softer.")
+    library.describe_style(Style.objects.get(), description="Softer.")
     assert waits()
     sharing.approve_style(Style.objects.get())
     assert not waits()
@@ -187,11 +185,11 @@ def test_operators_see_what_waits_approve_or_decline_it(
 
 
 def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, operator_client, charlies):
-    queries.describe_style(noir, description="Harmless.")
+    library.describe_style(noir, description="Harmless.")
     listed = operator_client.get(reverse(CONSOLE))
     seen_at = listed.context["action_form"]["seen_at"].value()
     assert f'name="seen_at" value="{seen_at}"' in listed.text
-    queries.describe_style(noir, description="Win money!")
+    library.describe_style(noir, description="Win money!")
     with pytest.raises(ChangedMeanwhile):
         sharing.approve_style(Style.objects.get(), seen_at=Style.objects.get().created_at)
     action = {"action": "approve", "_selected_action": [noir.pk], "seen_at": seen_at}
@@ -219,9 +217,9 @@ def test_a_style_that_is_shared_as_well_is_the_approved_one(noir, engine, charli
 
 
 def test_first_party_styles_need_no_approval(poetry, engine, charlies):
-    queries.select_style(charlies, poetry)
+    library.select_style(charlies, poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
     transitions.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2
-    queries.describe_style(poetry, name="Verse")
+    library.describe_style(poetry, name="Verse")
     assert queries.others_styles(charlies)[0].name == "Verse"

@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from adapters.catalog import queries
+from adapters.catalog import library, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
 from adapters.placement import reconciler, transitions
-from adapters.public import find_usable_style, usable_styles
+from adapters.public import usable_styles
 from adapters.releases import aliases
 from adapters.routing import publisher, route_table
 from foundation import valkey as keys
@@ -68,7 +68,7 @@ def seconds(action, clock=time.process_time):
 
 
 def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(valkey, poetry, acme, charlies):
-    queries.select_style(acme, poetry)
+    library.select_style(acme, poetry)
     for tenant in (charlies, poetry.owner):
         publisher.publish_routes(tenant.pk)
     names = {"poetry", "poetry@live", "poetry@1", "base"}
@@ -98,12 +98,12 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
         ],
     }  # fmt: skip
 
-    queries.unselect_style(acme, poetry)
+    library.unselect_style(acme, poetry)
     assert set(published(valkey, acme)) == {"base"}
 
 
 def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acme, engine):
-    first, second, third = (known(acme, "noir", engine, goes_live=number == 1) for number in (1, 2, 3))
+    _, second, third = (known(acme, "noir", engine, goes_live=number == 1) for number in (1, 2, 3))
     known(acme, "noir", engine, status=Status.FAILED)
     publisher.publish_routes(acme.pk)
     short = {"noir": 1, "noir@live": 1, "noir@1": 1, "noir@2": 2, "noir@3": 3}
@@ -122,18 +122,12 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     assert versions_of(published(valkey, acme)) == {**both, "base": None}
     assert published(valkey, acme) == route_table.fields_of(acme.pk)
 
-    for name in ("noir@1", "acme/noir@live", "noir@3"):
-        assert find_usable_style(acme, name) == first.style
-    for name in ("noir@2", "noir@canary", "noir@", "noir@x", "noir@99999999999"):
-        with pytest.raises(StyleNotFound):
-            find_usable_style(acme, name)
-
 
 def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry, acme):
-    queries.select_style(acme, poetry)
-    queries.set_public(poetry, public=False)
+    library.select_style(acme, poetry)
+    sharing.set_public(poetry, public=False)
     assert set(published(valkey, acme)) == {"base"}
-    queries.set_public(poetry)
+    sharing.set_public(poetry)
     assert set(published(valkey, acme)) == {"poetry", "poetry@live", "poetry@1", "base"}
     transitions.retire_version(poetry.live_version)
     assert set(published(valkey, acme)) == {"base"}
@@ -141,7 +135,7 @@ def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry,
 
 def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poetry, acme, charlies, engine):
     own = known(acme, "poetry", engine).style
-    queries.select_style(acme, poetry)
+    library.select_style(acme, poetry)
     known(poetry.owner, "poetry", engine)  # version 2 of the first-party style: `poetry@2` is not Acme's
     found = published(valkey, acme)
     mine = {"poetry", "poetry@live", "poetry@1"}
@@ -150,13 +144,9 @@ def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poe
     publisher.publish_routes(charlies.pk)
     assert set(published(valkey, charlies)) == {"base"}
 
-    assert find_usable_style(acme, "poetry") == find_usable_style(acme, "acme/poetry") == own
     assert usable_styles(acme) == sorted([own, poetry], key=lambda style: style.pk)
-    for name in ("acme/poetry", "poetry", "nothing", "a/b/c"):
-        with pytest.raises(StyleNotFound):
-            find_usable_style(charlies, name)
     with pytest.raises(StyleNotFound):
-        queries.select_style(charlies, own)
+        library.select_style(charlies, own)
 
     transitions.retire_version(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
@@ -230,7 +220,7 @@ def test_routes_that_valkey_missed_are_published_when_it_is_back(valkey, acme, p
 
     with monkeypatch.context() as patch:
         patch.setattr(keys, "client", down)
-        queries.select_style(acme, poetry)  # committed all the same
+        library.select_style(acme, poetry)  # committed all the same
         transitions.retire_version(poetry.live_version)
         with pytest.raises(RedisError):
             publisher.republish_stale()

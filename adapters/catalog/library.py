@@ -1,0 +1,37 @@
+"""A tenant's library: the styles of others that it selects, and the words of its own."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from adapters.errors import StyleNotFound
+from adapters.models import Selection, Style
+from adapters.routing import publisher
+from tenants.public import Tenant
+
+
+def select_style(tenant: Tenant, style: Style) -> None:
+    """Take a style into a tenant's library. Raises StyleNotFound for one that is not offered to it."""
+    if not Style.objects.selectable_by(tenant.pk).filter(pk=style.pk).exists():
+        raise StyleNotFound
+    with transaction.atomic():
+        Selection.objects.get_or_create(tenant=tenant, style=style)
+        publisher.mark_tenants_changed([tenant.pk])
+
+
+def unselect_style(tenant: Tenant, style: Style) -> None:
+    """Take a style out of a tenant's library; it may be selected again at any time."""
+    with transaction.atomic():
+        Selection.objects.filter(tenant=tenant, style=style).delete()
+        publisher.mark_tenants_changed([tenant.pk])
+
+
+def describe_style(style: Style, **texts: str) -> None:
+    """Change what people read about a style; another prompt gets another sample.
+
+    Of a public style others read the words that were approved until operators approve these, too.
+    """
+    if texts.get("sample_prompt", style.sample_prompt) != style.sample_prompt:
+        texts["sample"] = ""
+    with transaction.atomic():
+        Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
+        publisher.mark_changed(style)  # its routes carry the description, for the list of models
