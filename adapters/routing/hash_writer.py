@@ -50,7 +50,7 @@ def read_revisions(tenant_ids: Iterable[UUID]) -> dict[UUID, str]:
     pipeline = valkey.client().pipeline(transaction=False)
     for batch in batches:
         pipeline.mget([valkey.routes_revision_key(tenant_id) for tenant_id in batch])
-    revisions = {}
+    revisions: dict[UUID, str] = {}
     for batch, found in zip(batches, pipeline.execute(), strict=True):
         for tenant_id, revision in zip(batch, found, strict=True):
             revisions[tenant_id] = revision or ""
@@ -119,7 +119,7 @@ def _updates(routes: route_table.StyleRoutes, *, selected: set[UUID], allowed: s
 
 
 def _queue_update(pipeline: Pipeline, tenant_ids: Iterable[UUID], arguments: list[str | int]) -> None:
-    keys = []
+    keys: list[str] = []
     for tenant_id in tenant_ids:
         keys += [valkey.styles_key(tenant_id), valkey.routes_revision_key(tenant_id)]
     update = valkey.client().register_script(UPDATE_ROUTES)
@@ -152,7 +152,7 @@ def _find_name_clashes(styles: list[Style]) -> defaultdict[UUID, set[UUID]]:
 
 
 def _tenants_by_style(selections: QuerySet[Selection]) -> defaultdict[UUID, set[UUID]]:
-    tenants = defaultdict(set)
+    tenants: defaultdict[UUID, set[UUID]] = defaultdict(set)
     for style_id, tenant_id in selections.values_list("style", "tenant"):
         tenants[style_id].add(tenant_id)
     return tenants

@@ -139,7 +139,7 @@ def _read_places(style_ids: list[UUID], engines: dict[int, Engine]) -> Places:
         version__style__in=style_ids, is_desired=True, loaded_at__isnull=False, engine__in=engines
     )
     rows = loaded.order_by("-engine__is_healthy", "engine__name")
-    places = defaultdict(list)
+    places: Places = defaultdict(list)
     for version_id, engine_id, loaded_as in rows.values_list("version", "engine", "loaded_as"):
         places[version_id].append(Place(engines[engine_id], loaded_as))
     return places
