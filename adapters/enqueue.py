@@ -43,7 +43,7 @@ def enqueue_reconcile(engine: Engine, *, expires_s: int | None = None) -> None:
     enqueue(RECONCILE, engine.name, queue=engine.queue, expires_s=expires_s)
 
 
-def request_load(version_id: str) -> None:
+def request_version(version_id: str) -> None:
     """Have a version loaded soon because a request waits for it. Quick, and safe to repeat."""
     enqueue_loads(planner.request_version(version_id))
 

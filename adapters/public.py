@@ -3,7 +3,7 @@
 from adapters.catalog.library import select_style
 from adapters.catalog.queries import public_styles, style_choices, usable_styles
 from adapters.catalog.sharing import set_public
-from adapters.enqueue import enqueue_advance, request_load
+from adapters.enqueue import enqueue_advance, request_version
 from adapters.models import AdapterVersion, Engine, Style
 from adapters.placement.transitions import is_answering
 from adapters.routing.publisher import publish_routes
@@ -22,7 +22,7 @@ __all__ = [
     "is_answering",
     "public_styles",
     "publish_routes",
-    "request_load",
+    "request_version",
     "routes_of",
     "select_style",
     "set_public",
