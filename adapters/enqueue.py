@@ -73,8 +73,10 @@ def enqueue(
     from kombu.pools import producers  # noqa: PLC0415
 
     queue = queue or current_app.conf.task_routes[task]["queue"]
-    if max_queued is None and expires_s is not None:
-        max_queued = MAX_QUEUED
+    options: dict[str, Any] = {"queue": queue}
+    if expires_s is not None:
+        options["expires"] = expires_s
+        max_queued = MAX_QUEUED if max_queued is None else max_queued
     connection = current_app.connection_for_write()
     connection.transport_options = {**(connection.transport_options or {}), **BROKER_RETRY}
     try:
@@ -82,7 +84,7 @@ def enqueue(
             if max_queued is not None and _count_queued(queue, producer) >= max_queued:
                 return
             message = current_app.signature(task, args)
-            message.apply_async(producer=producer, retry=False, queue=queue, expires=expires_s)
+            message.apply_async(producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:
         logger.warning("The broker does not answer; beat enqueues %s again: %s", task, error)
 
