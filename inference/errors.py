@@ -1,4 +1,4 @@
-"""What the data plane refuses, and why. `presenting.py` says how each looks over HTTP."""
+"""The errors of the data plane. `contract/http_errors.py` has the HTTP status of each."""
 
 from foundation.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, Unavailable
 
@@ -14,7 +14,7 @@ class TooLarge(Invalid):
 
 
 class ContextTooLong(Invalid):
-    """The prompt and the answer asked for do not fit the model's context of {max_model_len} tokens."""
+    """The prompt and the requested answer do not fit the model's context of {max_model_len} tokens."""
 
     code = "context_length_exceeded"
 
@@ -25,8 +25,8 @@ class UnservableInput(BadRequest):
 
 
 class SuspectRequest(Invalid):
-    """The model server stopped while it had this same request, so the request is refused for {wait_s} s more:
-    it may be the cause. Change it, or send it again after that."""
+    """The model server stopped while it had this same request, which may be the cause. So the request is
+    refused for {wait_s} s more. Change it, or send it again after that."""
 
     code = "request_suspected"
 
@@ -39,21 +39,21 @@ class TooManySequences(Invalid):
 
 
 class RequestFailed(DomainError):
-    """The model server failed at this request, and would again, so it is not tried again. Nothing was billed
+    """The model server failed at this request and would fail again, so it is not retried. Nothing was billed
     but what was sent; change the request."""
 
     code = "request_failed"
 
 
 class UnknownEncoding(Invalid):
-    """The body's `Content-Encoding: {encoding}` is not read here. Send it as gzip, or as it is."""
+    """The body's `Content-Encoding: {encoding}` is not supported. Send it as gzip, or uncompressed."""
 
     code = "unsupported_content_encoding"
 
 
 class UnknownPath(NotFound):
-    """There is no such endpoint. There are GET /v1/models, POST /v1/chat/completions, /v1/completions,
-    /v1/responses, /v1/messages and /v1/messages/count_tokens."""
+    """There is no such endpoint. The endpoints are GET /v1/models and POST /v1/chat/completions,
+    /v1/completions, /v1/responses, /v1/messages and /v1/messages/count_tokens."""
 
     code = "unknown_url"
 
@@ -110,13 +110,13 @@ class RateLimited(Limited):
 
 
 class TooManyRefusals(Limited):
-    """Too many requests were refused within a minute. All are refused for the next {retry_s} s; mend what the
-    earlier errors say."""
+    """Too many requests were refused within a minute. All are refused for the next {retry_s} s; correct what
+    the earlier errors say."""
 
 
 class TooMuchAtOnce(Limited):
-    """The requests of this workspace that are in flight are too large together. Wait for some of their
-    answers, or send less text in each."""
+    """The requests of this workspace that are in flight are too large together. Wait for some answers, or
+    send less text in each."""
 
 
 class TooLargeForLimit(Limited):
@@ -170,16 +170,16 @@ class EngineRefuses(EngineUnavailable):
 
 
 class EngineBroke(EngineUnavailable):
-    """The model server broke off. Nothing is billed but what it had sent; try again shortly."""
+    """The model server closed the connection. Nothing is billed but what it had sent; try again shortly."""
 
 
 class EngineSilent(EngineBroke):
-    """The model server said nothing for minutes. Nothing is billed but what it had sent."""
+    """The model server sent nothing for minutes. Nothing is billed but what it had sent."""
 
 
 class EngineDied(EngineBroke):
-    """The model server stopped while it had this request, so the request is not sent again: it may be the
-    cause. The same request is refused for {minutes} minutes. Nothing is billed but what was sent."""
+    """The model server stopped while it had this request, which may be the cause. So the request is not
+    retried, and the same request is refused for {minutes} minutes. Nothing is billed but what was sent."""
 
     code = "engine_stopped"
 
@@ -189,12 +189,12 @@ class AdapterAbsent(EngineUnavailable):
 
 
 class GateUnavailable(Unavailable):
-    """The service can't check limits at the moment, so it serves nothing. Try again shortly."""
+    """The service can't check limits at the moment, so it refuses all requests. Try again shortly."""
 
     code = "server_is_overloaded"
 
 
 class EngineBusy(Unavailable):
-    """The model server is busy, and too many requests wait. Nothing was billed; try again shortly."""
+    """The model server is busy and its queue is full. Nothing was billed; try again shortly."""
 
     code = "server_is_overloaded"

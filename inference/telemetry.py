@@ -1,7 +1,8 @@
-"""The lines that the data plane logs: one for each thing that an operator would ask about, as `key=value`.
+"""What the data plane logs: one line for each event that an operator would ask about, as `key=value`.
 
-They name requests, engines and workspaces by their ids, never what was asked or answered. An outage must not
-fill a disk: of each kind no more than LINES_PER_S a second are written; the next one says how many were not.
+A line names requests, engines and workspaces by their ids, and never has text of a prompt or an answer. So
+that an outage fills no disk, each event has at most LINES_PER_S lines a second; the next line says how many
+were suppressed.
 """
 
 import logging
@@ -15,78 +16,79 @@ SLOW_FROM_S = 10.0
 
 
 @dataclass(eq=False, slots=True)
-class Lines:
-    """One kind of line; more of them at once than a burst are only counted."""
+class EventLogger:
+    """Logs one kind of event, at a limited rate (a token bucket)."""
 
     logger: logging.Logger
     event: str
     level: int = logging.WARNING
     clock: Callable[[], float] = time.monotonic
-    left: float = BURST
-    at_s: float = 0.0
+    allowance: float = BURST
+    refilled_s: float = 0.0
     suppressed: int = 0
 
     def write(self, **facts: object) -> None:
-        """Write one line, if there are not too many."""
+        """Write one line, unless there were too many."""
         now_s = self.clock()
-        self.left = min(BURST, self.left + (now_s - self.at_s) * LINES_PER_S)
-        self.at_s = now_s
-        if self.left < 1:
+        self.allowance = min(BURST, self.allowance + (now_s - self.refilled_s) * LINES_PER_S)
+        self.refilled_s = now_s
+        if self.allowance < 1:
             self.suppressed += 1
             return
-        self.left -= 1
+        self.allowance -= 1
         if self.suppressed:
             facts["suppressed"] = self.suppressed
             self.suppressed = 0
-        written = " ".join(f"{name}={_word(fact)}" for name, fact in facts.items())
-        self.logger.log(self.level, "%s %s", self.event, written)
+        pairs = " ".join(f"{name}={_format(fact)}" for name, fact in facts.items())
+        self.logger.log(self.level, "%s %s", self.event, pairs)
 
 
-def _word(fact: object) -> str:
-    """Return a fact as one word, or in quotes: nobody can write a line of their own."""
-    word = f"{fact:.1f}" if isinstance(fact, float) else str(fact)
-    return word if word.isascii() and word.isprintable() and " " not in word else ascii(word)
+def _format(fact: object) -> str:
+    """Return a fact as one word, else in quotes: a client must not be able to forge a line."""
+    text = f"{fact:.1f}" if isinstance(fact, float) else str(fact)
+    is_one_word = text.isascii() and text.isprintable() and " " not in text
+    return text if is_one_word else ascii(text)
 
 
-_failures = Lines(logging.getLogger("inference.engine"), "engine_failure")
-_opened = Lines(logging.getLogger("inference.circuit"), "circuit_opened")
-_closed = Lines(logging.getLogger("inference.circuit"), "circuit_closed")
-_settlements = Lines(logging.getLogger("inference.settlement"), "settlement_refused")
-_errors = Lines(logging.getLogger("inference.answer"), "answered_5xx")
-_grammars = Lines(logging.getLogger("inference.grammar"), "grammar_compiled")
-_slow = Lines(logging.getLogger("inference.answer"), "slow_request")
+_failures = EventLogger(logging.getLogger("inference.engine"), "engine_failure")
+_opened = EventLogger(logging.getLogger("inference.circuit"), "circuit_opened")
+_closed = EventLogger(logging.getLogger("inference.circuit"), "circuit_closed")
+_settlements = EventLogger(logging.getLogger("inference.settlement"), "settlement_refused")
+_errors = EventLogger(logging.getLogger("inference.answer"), "answered_5xx")
+_grammars = EventLogger(logging.getLogger("inference.grammar"), "grammar_compiled")
+_slow = EventLogger(logging.getLogger("inference.answer"), "slow_request")
 
 
 def engine_failure(*, request: str, tenant: str, engine: str, reason: str, health: str) -> None:
-    """An engine failed at a request, or a request at it."""
+    """Log that an engine failed at a request."""
     _failures.write(request=request, tenant=tenant, engine=engine, reason=reason, health=health)
 
 
 def circuit_opened(engine: str, reason: str) -> None:
-    """An engine is left alone for a while."""
+    """Log that an engine gets no requests for a while."""
     _opened.write(engine=engine, reason=reason)
 
 
 def circuit_closed(engine: str) -> None:
-    """An engine that was left alone answers again."""
+    """Log that an engine answers again and gets requests."""
     _closed.write(engine=engine)
 
 
 def settlement_refused(*, request: str, tenant: str, reason: str, tokens: int) -> None:
-    """A settlement found no hold, or one that the sweeper had settled."""
+    """Log that a settlement found no hold, or one that the sweeper had settled."""
     _settlements.write(request=request, tenant=tenant, reason=reason, tokens=tokens)
 
 
 def answered_5xx(*, request: str, status: int, code: str) -> None:
-    """A client got an error that is not its own."""
+    """Log that a client got an error that it did not cause."""
     _errors.write(request=request, status=status, code=code)
 
 
 def slow_request(*, request: str, tenant: str, engine: str, waited_s: float, outcome: str) -> None:
-    """A request waited long for its first byte, or in vain."""
+    """Log that a request waited long for its first byte, or got none."""
     _slow.write(request=request, tenant=tenant, engine=engine, waited_s=waited_s, outcome=outcome)
 
 
 def grammar_compiled(*, request: str, tenant: str, engine: str, grammar: str, took_s: float) -> None:
-    """An engine got a grammar that was new to it; `took_s` until the first byte."""
+    """Log that an engine compiled a new grammar; `took_s` is the time to the first byte."""
     _grammars.write(request=request, tenant=tenant, engine=engine, grammar=grammar, took_s=took_s)

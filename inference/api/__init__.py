@@ -1,4 +1,4 @@
-"""The ASGI app of `/v1`: authentication, bodies, idempotency, the answer's form.
+"""The ASGI app of `/v1`: authentication, request bodies, idempotency, and the form of each answer.
 
-`app` is the public face.
+`app.app` and `app.lifespan` are the public face.
 """

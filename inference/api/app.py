@@ -1,334 +1,207 @@
-"""The door of the data plane: a plain ASGI app for `/v1/…`, beside Django, without its middleware."""
+"""The ASGI app of `/v1/…`: it runs beside Django, without its middleware.
+
+A request passes these functions from top to bottom: route it, verify its API key, read its body, parse it by
+the request contract, relay it to an engine (`inference.proxy`), send the answer in the endpoint's dialect.
+"""
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import orjson
 from django.conf import settings
 
-from foundation import valkey
-from foundation.addresses import network_of
 from inference import telemetry
 from inference.api import cors, idempotency
+from inference.api.endpoints import COUNT_TOKENS, ENDPOINTS, GET, HEALTH, MODELS, Endpoint, allowed_methods
+from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
 from inference.api.models_endpoint import list_models
 from inference.contract import http_errors
-from inference.contract.dialects import anthropic_messages, openai_responses
-from inference.contract.http_errors import Headers
-from inference.contract.requests import ParsedRequest, parse_request
-from inference.errors import (
-    DomainError,
-    ForeignOrigin,
-    TooLarge,
-    TooManyRefusals,
-    UnknownKey,
-    UnknownPath,
-    WrongMethod,
-)
-from inference.proxy import bodies, response_headers
+from inference.contract.dialects import anthropic_messages
+from inference.errors import DomainError, ForeignOrigin, TooManyRefusals, UnknownKey, WrongMethod
+from inference.proxy import response_headers
 from inference.proxy.answer import Answer
-from inference.proxy.bodies import BODY_MAX_BYTES
-from inference.proxy.request import count_tokens, new_request_id, relay_request
+from inference.proxy.request import count_tokens, relay_request
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller, Rates
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-COUNT_TOKENS = "/v1/messages/count_tokens"
-MODELS = "/v1/models"
-HEALTH = ("/health", "/healthz")
-POST, GET = ("POST",), ("GET", "HEAD")
-# Answers are one workspace's: no cache on the way keeps them, and no browser takes them for a page.
-PRIVATE_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-STREAM_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"x-accel-buffering", b"no"),
-    *PRIVATE_HEADERS,
-]
-JSON_HEADERS = [(b"content-type", b"application/json"), *PRIVATE_HEADERS]
-REFUSED = range(400, 500)
-COUNTED_TIMES = 16  # a refused prompt whose tokens were counted costs so many times what reading it does
+CLIENT_ERRORS = range(400, 500)
+TOKEN_COUNT_FACTOR = 16  # counting a prompt's tokens costs about so many times what reading the body costs
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """How its requests become what the engine is asked, and the answers what the client gets."""
-
-    parse: Callable[[bytes], ParsedRequest]
-    whole: Callable[[bytes, bytes, str], bytes] = lambda answer, *_: answer
-    stream: Callable[[AsyncGenerator[bytes], bytes, str], AsyncGenerator[bytes]] = lambda events, *_: events
-
-
-ENDPOINTS = {
-    "/v1/chat/completions": Endpoint(partial(parse_request, "chat")),
-    "/v1/completions": Endpoint(partial(parse_request, "text")),
-    "/v1/messages": Endpoint(
-        anthropic_messages.parse_messages,
-        anthropic_messages.message_of_chat,
-        anthropic_messages.message_events,
-    ),
-    "/v1/responses": Endpoint(
-        openai_responses.parse_response_request,
-        openai_responses.response_of_chat,
-        openai_responses.response_events,
-    ),
-}
-
-
-@dataclass(eq=False)
-class Exchange:
-    """One request and how far its answer is."""
-
-    scope: Scope
-    receive: Receive
-    send: Send
-    request_id: str = field(default_factory=new_request_id)
-    began_s: float = field(default_factory=time.perf_counter)
-    started: bool = False
-    caller: Caller | None = None
-    body_bytes: int = 0
-
-    def header(self, wanted: bytes) -> str:
-        """Return a header's value, or "" where there is none."""
-        for name, value in self.scope["headers"]:
-            if name == wanted:
-                return str(value.decode("latin-1"))
-        return ""
-
-    async def start(self, status: int, headers: Headers) -> None:
-        """Send the status line and headers, with those that every answer carries."""
-        self.started = True
-        request_id = self.request_id.encode()
-        elapsed_ms = int((time.perf_counter() - self.began_s) * 1000)
-        every = [
-            (b"x-request-id", request_id),
-            (b"request-id", request_id),  # as Anthropic's clients read it
-            (b"openai-processing-ms", b"%d" % elapsed_ms),
-        ]
-        if settings.API_ALLOWED_ORIGINS:
-            every += cors.headers(self.header(b"origin"))
-        await self.send({"type": "http.response.start", "status": status, "headers": headers + every})
-
-    async def write(self, data: bytes, *, more: bool) -> None:
-        """Send a part of the body."""
-        await self.send({"type": "http.response.body", "body": data, "more_body": more})
-
-    async def whole(self, status: int, data: bytes, headers: Headers) -> None:
-        """Send an answer in one piece."""
-        await self.start(status, [*JSON_HEADERS, (b"content-length", b"%d" % len(data)), *headers])
-        await self.write(data, more=False)
-
-    def stranger(self) -> str:
-        """Under which name in Valkey refusals of a client without a valid key are counted."""
-        client = self.scope.get("client")
-        return valkey.stranger_key(network_of(client[0]) if client else "")
-
-    @asynccontextmanager
-    async def body(self, gateway: Gateway, caller: Caller) -> AsyncIterator[bytes]:
-        """Yield the request's body; until the end its memory counts as the workspace's.
-
-        Raises TooLarge or TooMuchAtOnce before reading it all, UnknownEncoding, or BadRequest.
-        """
-        memory, parts = gateway.bodies, []
-        declared = self.header(b"content-length")
-        if declared.isdigit() and int(declared) > BODY_MAX_BYTES:
-            raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-        taken = 0
-        try:
-            while True:
-                message = await self.receive()
-                if message["type"] == "http.disconnect":
-                    raise ConnectionAbortedError
-                part = message.get("body", b"")
-                self.body_bytes += len(part)
-                if self.body_bytes > BODY_MAX_BYTES:
-                    raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-                memory.take(caller.tenant_id, len(part))
-                taken += len(part)
-                parts.append(part)
-                if not message.get("more_body"):
-                    break
-            body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
-            parts.clear()
-            if grown := max(0, len(body) - taken):
-                memory.take(caller.tenant_id, grown)
-                taken += grown
-            yield body
-        finally:
-            memory.give_back(caller.tenant_id, taken)
-
-
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one HTTP request; every failure becomes an error in OpenAI's form."""
+    """Answer one HTTP request; every failure becomes an error in the dialect of its endpoint."""
     exchange = Exchange(scope, receive, send)
     gateway: Gateway = scope["state"]["gateway"]
     try:
-        await _answer(gateway, exchange)
+        await _route(gateway, exchange)
     except ConnectionAbortedError:
-        return
+        return  # the client disconnected while it sent its body: nobody reads an answer
     except DomainError as error:
-        await _refuse(exchange, _counted(gateway, exchange, error))
+        await _send_error(exchange, _count_refusal(gateway, exchange, error))
     except Exception:
         logger.exception("request %s failed", exchange.request_id)
-        if exchange.started:
+        if exchange.has_begun:  # the status is sent: the server can only break the connection
             raise
-        await _refuse(exchange, DomainError("Something went wrong on our side; nothing was billed."))
+        await _send_error(exchange, DomainError("Something went wrong on our side; nothing was billed."))
 
 
-async def _answer(gateway: Gateway, exchange: Exchange) -> None:
-    path, method = exchange.scope["path"].rstrip("/"), exchange.scope["method"]
-    allowed = _methods_of(path)
+async def _route(gateway: Gateway, exchange: Exchange) -> None:
+    """Call what answers this path. Preflights and health checks need no key."""
+    path = exchange.path
+    method = exchange.method
+    allowed = allowed_methods(path)
     if method == "OPTIONS" and settings.API_ALLOWED_ORIGINS and exchange.header(b"origin"):
-        return await _preflight(exchange, allowed)
+        return await _answer_preflight(exchange, allowed)
     if method not in allowed:
         raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
     if path in HEALTH:
         await gateway.check()
-        return await exchange.whole(200, b'{"status":"ok"}', [])
-    caller = await _caller(gateway, exchange)
+        return await exchange.send_json(200, b'{"status":"ok"}', [])
+    caller = await _authenticate(gateway, exchange)
     if method in GET:
-        listing = await list_models(gateway, caller, path.removeprefix(MODELS).removeprefix("/"))
-        return await exchange.whole(200, orjson.dumps(listing), [])
+        model = path.removeprefix(MODELS).removeprefix("/")
+        listing = await list_models(gateway, caller, model)
+        return await exchange.send_json(200, orjson.dumps(listing), [])
     async with exchange.body(gateway, caller) as body:
         if path == COUNT_TOKENS:
-            parsed = anthropic_messages.parse_count_tokens(body)
-            tokens = await count_tokens(gateway, caller, parsed, exchange.request_id)
-            return await exchange.whole(200, orjson.dumps({"input_tokens": tokens}), [])
+            return await _count_tokens(gateway, caller, exchange, body)
         return await _generate(gateway, caller, exchange, body)
 
 
-def _methods_of(path: str) -> tuple[str, ...]:
-    """Return the methods that a path answers. Raises UnknownPath."""
-    if path in ENDPOINTS or path == COUNT_TOKENS:
-        return POST
-    if path == MODELS or path.startswith(f"{MODELS}/") or path in HEALTH:
-        return GET
-    raise UnknownPath
-
-
-async def _preflight(exchange: Exchange, methods: tuple[str, ...]) -> None:
-    """Tell a browser what a page may send; nothing else is looked at, not even a key."""
-    origin = exchange.header(b"origin")
-    if not cors.headers(origin):
-        raise ForeignOrigin(origin=origin[:200])
-    wanted = exchange.header(b"access-control-request-headers")
-    await exchange.start(204, cors.preflight(wanted, ", ".join(methods)))
-    await exchange.write(b"", more=False)
-
-
-async def _caller(gateway: Gateway, exchange: Exchange) -> Caller:
-    """Return whose key it is. Raises UnknownKey, or TooManyRefusals."""
-    caller = await gateway.caller(_secret(exchange), exchange.stranger)
+async def _authenticate(gateway: Gateway, exchange: Exchange) -> Caller:
+    """Return whose API key the request has. Raises UnknownKey, or TooManyRefusals."""
+    caller = await gateway.caller(_read_secret(exchange), exchange.address_key)
     exchange.caller = caller
+    # This comes before the body is read: reading it is the costly part of a refused request.
     gateway.refusals.check(caller.names.refusals)
     return caller
 
 
-async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
-    path = exchange.scope["path"].rstrip("/")
-    endpoint = ENDPOINTS[path]
-    parsed, request_id = endpoint.parse(body), exchange.request_id
-    key = exchange.header(b"idempotency-key")
-    if not key:
-        return await _pass_on(
-            await relay_request(gateway, caller, parsed, request_id), endpoint, body, exchange
-        )
-    held = await idempotency.acquire_lock(
-        gateway, caller, key, parsed=path.encode() + body, request_id=request_id
-    )
-    if isinstance(held, Answer):
-        return await _pass_on(held, endpoint, body, exchange)
-    try:
-        answer = await held.recorded(await relay_request(gateway, caller, parsed, request_id))
-        return await _pass_on(answer, endpoint, body, exchange)
-    finally:
-        await held.release()
-
-
-def _secret(exchange: Exchange) -> str:
+def _read_secret(exchange: Exchange) -> str:
     scheme, _, secret = exchange.header(b"authorization").partition(" ")
     if scheme.lower() == "bearer":
         return secret.strip()
-    if secret := exchange.header(b"x-api-key"):  # Anthropic's way
-        return secret
-    raise UnknownKey
+    secret = exchange.header(b"x-api-key")  # Anthropic's clients send it here
+    if not secret:
+        raise UnknownKey
+    return secret
 
 
-async def _pass_on(answer: Answer, endpoint: Endpoint, body: bytes, exchange: Exchange) -> None:
+async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
+    """Have an engine write the answer; under an `Idempotency-Key` only once."""
+    endpoint = ENDPOINTS[exchange.path]
+    parsed = endpoint.parse(body)
+    request_id = exchange.request_id
+    key = exchange.header(b"idempotency-key")
+    if not key:
+        answer = await relay_request(gateway, caller, parsed, request_id)
+        return await _send_answer(exchange, endpoint, body, answer)
+    # The same body at another endpoint is another request.
+    identity = exchange.path.encode() + body
+    lock = await idempotency.acquire_lock(gateway, caller, key, identity=identity, request_id=request_id)
+    if isinstance(lock, Answer):
+        return await _send_answer(exchange, endpoint, body, lock)
+    try:
+        answer = await relay_request(gateway, caller, parsed, request_id)
+        return await _send_answer(exchange, endpoint, body, await lock.record(answer))
+    finally:
+        await lock.release()
+
+
+async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answer: Answer) -> None:
+    """Send an answer in the endpoint's dialect. `body` is the request's, which some dialects repeat."""
     if answer.stream is None:
-        return await exchange.whole(
-            200, endpoint.whole(answer.whole, body, answer.request_id), answer.headers
-        )
-    stream = endpoint.stream(answer.stream, body, answer.request_id)
-    await exchange.start(200, STREAM_HEADERS + answer.headers)
-    return await _stream(stream, exchange)
+        data = endpoint.translate_answer(answer.whole, body, answer.request_id)
+        return await exchange.send_json(200, data, answer.headers)
+    stream = endpoint.translate_events(answer.stream, body, answer.request_id)
+    await exchange.send_head(200, STREAM_HEADERS + answer.headers)
+    return await _send_stream(exchange, stream)
 
 
-async def _stream(stream: AsyncGenerator[bytes], exchange: Exchange) -> None:
-    """Write a stream to its end; a client that hangs up ends it at once, also while it waits for a turn."""
-    writing, hang_up = asyncio.current_task(), asyncio.create_task(_until_disconnect(exchange.receive))
-    assert writing
-    hang_up.add_done_callback(lambda task: task.cancelled() or writing.cancel())
+async def _send_stream(exchange: Exchange, stream: AsyncGenerator[bytes]) -> None:
+    """Send a stream to its end. A client that disconnects ends it at once, even while it waits in a queue."""
+    sending = asyncio.current_task()
+    assert sending
+    # A stream may wait minutes for its next chunk, so another task waits for the disconnect.
+    disconnect = asyncio.create_task(_wait_for_disconnect(exchange))
+    disconnect.add_done_callback(lambda task: task.cancelled() or sending.cancel())
     try:
         async for chunk in stream:
-            await exchange.write(chunk, more=True)
-        await exchange.write(b"", more=False)
+            await exchange.send_part(chunk, more=True)
+        await exchange.send_part(b"", more=False)
     except asyncio.CancelledError:
-        if not hang_up.done():
+        if not disconnect.done():  # the server is stopping
             raise
-        writing.uncancel()
+        sending.uncancel()
     finally:
-        hang_up.cancel()
+        disconnect.cancel()
         await stream.aclose()
 
 
-async def _until_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+async def _wait_for_disconnect(exchange: Exchange) -> None:
+    while (await exchange.receive())["type"] != "http.disconnect":
         pass
 
 
-def _counted(gateway: Gateway, exchange: Exchange, error: DomainError) -> DomainError:
-    """Return the error that is to be told: another one to those without a key who were refused too often."""
-    refusals, caller = gateway.refusals, exchange.caller
+async def _count_tokens(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
+    parsed = anthropic_messages.parse_count_tokens(body)
+    tokens = await count_tokens(gateway, caller, parsed, exchange.request_id)
+    await exchange.send_json(200, orjson.dumps({"input_tokens": tokens}), [])
+
+
+async def _answer_preflight(exchange: Exchange, methods: tuple[str, ...]) -> None:
+    """Tell a browser what a page may send. A preflight carries no key. Raises ForeignOrigin."""
+    origin = exchange.header(b"origin")
+    if not cors.origin_headers(origin):
+        raise ForeignOrigin(origin=origin[:200])
+    requested = exchange.header(b"access-control-request-headers")
+    await exchange.send_head(204, cors.preflight_headers(requested, ", ".join(methods)))
+    await exchange.send_part(b"", more=False)
+
+
+def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> DomainError:
+    """Count a refused request, by its key or its address; return the error to send.
+
+    That is another one for an address that had too many refusals: only here is it known that the request has
+    no valid key.
+    """
+    refusals = gateway.refusals
     status, _ = http_errors.status_and_type(error)
-    if status not in REFUSED or isinstance(error, TooManyRefusals):
+    if status not in CLIENT_ERRORS or isinstance(error, TooManyRefusals):
         return error
-    if caller:
-        name, most = caller.names.refusals, settings.API_REFUSALS_PER_KEY
+    if exchange.caller:
+        counter = exchange.caller.names.refusals
+        limit = settings.API_REFUSALS_PER_KEY
     else:
-        name, most = exchange.stranger(), settings.API_REFUSALS_PER_ADDRESS
+        counter = exchange.address_key()
+        limit = settings.API_REFUSALS_PER_ADDRESS
         try:
-            refusals.check(name)
-        except TooManyRefusals as told:
-            return told
-    work = exchange.body_bytes * (COUNTED_TIMES if error.facts.get("is_counted") else 1)
-    gateway.keep(refusals.count(name, body_bytes=work, most=most))
+            refusals.check(counter)
+        except TooManyRefusals as too_many:
+            return too_many
+    # The count is written beside the answer: the client does not wait for Valkey.
+    factor = TOKEN_COUNT_FACTOR if error.facts.get("is_counted") else 1
+    gateway.keep(refusals.count(counter, body_bytes=factor * exchange.body_bytes, most=limit))
     return error
 
 
-async def _refuse(exchange: Exchange, error: DomainError) -> None:
+async def _send_error(exchange: Exchange, error: DomainError) -> None:
+    """Send an error in Anthropic's form to its clients, else in OpenAI's."""
+    is_anthropic = exchange.scope["path"].startswith("/v1/messages")
+    dialect = anthropic_messages if is_anthropic else http_errors
+    status, body, headers = dialect.error(error)
     rates = error.facts.get("rates")
-    limits = response_headers.rate_headers(rates if isinstance(rates, Rates) else None)
-    tell = (
-        anthropic_messages.error if exchange.scope["path"].startswith("/v1/messages") else http_errors.error
-    )
-    status, body, headers = tell(error)
+    rate_headers = response_headers.rate_headers(rates if isinstance(rates, Rates) else None)
     if status >= 500:
         telemetry.answered_5xx(request=exchange.request_id, status=status, code=error.code)
-    await exchange.whole(status, body, headers + limits)
+    await exchange.send_json(status, body, headers + rate_headers)
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """Hold the gateway open as long as the web process lives."""
+    """Open the gateway when the web process starts, and close it when the process stops."""
     await receive()
     async with Gateway() as gateway:
         scope["state"]["gateway"] = gateway

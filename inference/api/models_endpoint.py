@@ -1,4 +1,4 @@
-"""`GET /v1/models`: only what this key may use, never the engine's own list."""
+"""`GET /v1/models`: the styles that this key may use, never the engine's own list."""
 
 import asyncio
 import time
@@ -17,30 +17,46 @@ type Hash = dict[str, str]
 
 
 async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:
-    """Return OpenAI's list object, or one model object when a name is given, also that of a version.
+    """Return OpenAI's list object; with a name, the model object of that style or version.
 
     Raises UnknownModel, or what admission raises for a key or workspace that is not served (any more).
     """
-    limits, key, routes = await _read(gateway, caller)
-    if not (limits and key and routes):
+    limits, key, styles = await _read_snapshot(gateway, caller)
+    if not (limits and key and styles):  # a cache miss: Valkey does not know this workspace (any more)
         await gateway.warm(caller.tenant_id, months.current())
-        limits, key, routes = await _read(gateway, caller)
-    _check(limits, key)
-    allowed = set(key["styles"].split(",")) if key["styles"] else None
-    usable = {
-        typed: route for typed, route in _serving(routes).items() if allowed is None or route.style in allowed
-    }
-    context = read_route(routes[BASE]).max_model_len if BASE in routes else 0
+        limits, key, styles = await _read_snapshot(gateway, caller)
+    _check_key(limits, key)
+    usable = _usable_routes(styles, key["styles"])
+    base_context = read_route(styles[BASE]).max_model_len if BASE in styles else 0
     if name:
         if name not in usable:
             raise UnknownModel(model=name, param="model")
         _, at, version = name.partition("@")
-        return _model(usable[name], context, version=at + version)
-    public = {route.name: route for typed, route in usable.items() if "@" not in typed}
-    return {"object": "list", "data": [_model(public[name], context) for name in sorted(public)]}
+        return _model_object(usable[name], base_context, suffix=at + version)
+    by_name = {}
+    for requested_name, route in usable.items():
+        if "@" not in requested_name:
+            by_name[route.name] = route  # a style's short name and its full one lead to the same route
+    models = [_model_object(by_name[name], base_context) for name in sorted(by_name)]
+    return {"object": "list", "data": models}
 
 
-def _check(limits: Hash, key: Hash) -> None:
+async def _read_snapshot(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
+    """Return the workspace's limits, the key's, and the routes of all names, as Valkey has them."""
+    names = caller.names
+    limits, key, styles = await asyncio.gather(
+        gateway.valkey.execute("HGETALL", names.limits),
+        gateway.valkey.execute("HGETALL", names.api_key),
+        gateway.valkey.execute("HGETALL", names.styles),
+    )
+    return _as_dict(limits), _as_dict(key), _as_dict(styles)
+
+
+def _as_dict(flat: list[str]) -> Hash:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _check_key(limits: Hash, key: Hash) -> None:
     """Raise what admission would raise for this key."""
     if not (limits and key):
         raise GateUnavailable
@@ -52,41 +68,33 @@ def _check(limits: Hash, key: Hash) -> None:
         raise DENIED["expired"]
 
 
-def _serving(routes: Hash) -> dict[str, Route]:
-    """Return the names that lead to what serves, loaded just now or not."""
-    names = [typed for typed in routes if not typed.startswith(CANARY)]
-    found = {typed: read_route(routes[typed]) for typed in names}
-    # Only versions that serve have a name of their own.
-    return {
-        typed: route
-        for typed, route in found.items()
-        if route.places or f"{typed.partition('@')[0]}@{route.version}" in routes
-    }
+def _usable_routes(styles: Hash, key_styles: str) -> dict[str, Route]:
+    """Return by name the routes that serve (loaded now or not) and that the key may use."""
+    allowed = key_styles.split(",") if key_styles else None
+    usable = {}
+    for name, serialized in styles.items():
+        if name.startswith(CANARY):
+            continue
+        route = read_route(serialized)
+        # Only versions that serve have a name of their own.
+        version_name = f"{name.partition('@')[0]}@{route.version}"
+        is_serving = bool(route.places) or version_name in styles
+        if is_serving and (allowed is None or route.style in allowed):
+            usable[name] = route
+    return usable
 
 
-async def _read(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
-    names = caller.names
-    limits, key, styles = await asyncio.gather(
-        *(gateway.valkey.execute("HGETALL", name) for name in (names.limits, names.api_key, names.styles))
-    )
-    return _hash(limits), _hash(key), _hash(styles)
-
-
-def _hash(flat: list[str]) -> Hash:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _model(route: Route, base_context: int, version: str = "") -> dict[str, Any]:
-    """Return a model object. `context_length` is in tokens; of what is loaded nowhere, the base model's."""
+def _model_object(route: Route, base_context: int, suffix: str = "") -> dict[str, Any]:
+    """Return OpenAI's model object. `context_length` is in tokens; an unloaded style has its base model's."""
     context = route.max_model_len or base_context
     return {
-        "id": route.name + version,
+        "id": route.name + suffix,
         "object": "model",
         "created": route.created,
         "owned_by": route.name.split("/")[0] if "/" in route.name else "polyscribe",
         "root": route.base_model or None,
         "context_length": context or None,
-        "max_model_len": context or None,  # as vLLM calls it
+        "max_model_len": context or None,  # vLLM's name for it
         "description": route.about,
         "version": route.version,
     }

@@ -1,5 +1,5 @@
-"""The request contract: what clients may send, checked and bounded, before anything is admitted.
+"""The request contract: what clients may send, checked and bounded before a request is admitted.
 
-`requests.parse` is the public face; `route` and `usage` are the data types that travel with a request, and
-`http_errors` is the table from errors to HTTP.
+`requests.parse_request` is the public face. `route` and `usage` are data types that accompany a request, and
+`http_errors` maps errors to HTTP.
 """

@@ -1,6 +1,6 @@
-"""What the gateway knows of the base model by its files: tokenizer, vocabulary, and chat template.
+"""What the gateway reads from the base model's files: tokenizer, vocabulary, and chat template.
 
-All of it is None, or as if unknown, where the files are not on this machine: then the engine decides.
+Where the files are not on this machine, nothing is known and the engine decides.
 """
 
 import json
@@ -16,66 +16,79 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from tokenizers import Tokenizer
 
-TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
 def tokenizer() -> "Tokenizer | None":
-    """Return the base model's tokenizer."""
+    """Return the base model's tokenizer, or None."""
     path = settings.BASE_MODEL_DIR / "tokenizer.json"
     return _load_tokenizer(path) if path.exists() else None
 
 
 def vocabulary_size() -> int | None:
-    """Return how many tokens the base model knows: ids are below it."""
+    """Return how many tokens the base model knows, or None. Their ids are below that number."""
     path = settings.BASE_MODEL_DIR / "config.json"
     return _read_vocabulary_size(path) if path.exists() else None
 
 
 def has_tools() -> bool:
-    """Return False where the chat template is known and shows no tools to the model."""
-    source = _find_template(settings.BASE_MODEL_DIR)
-    return source is None or _names_tools(source)
+    """Return whether the chat template shows tools to the model; True where the template is not known."""
+    template = _find_template(settings.BASE_MODEL_DIR)
+    return template is None or _uses_tools(template)
 
 
 def render_prompt(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:
-    """Return the prompt that vLLM makes of a chat, with the template and the settings that it uses.
+    """Return the prompt that vLLM makes of a chat, with the same template and settings.
 
-    None where there is no template, or the template refuses the chat: the engine then says so itself.
+    None where there is no template, or where the template refuses the chat: then the engine answers with the
+    error.
     """
     from jinja2 import TemplateError  # noqa: PLC0415  only where tokens are counted
 
-    source = _find_template(settings.BASE_MODEL_DIR)
-    if source is None:
+    template = _find_template(settings.BASE_MODEL_DIR)
+    if template is None:
         return None
-    if "'developer'" not in source and '"developer"' not in source:
-        messages = _with_one_system(messages)
+    if "'developer'" not in template and '"developer"' not in template:
+        messages = _merge_system_messages(messages)
     try:
-        return _compile(source).render(
-            messages=messages, tools=tools, documents=None, add_generation_prompt=True,
-            **_special_tokens(settings.BASE_MODEL_DIR),
-        )  # fmt: skip
+        return _compile_template(template).render(
+            messages=messages,
+            tools=tools,
+            documents=None,
+            add_generation_prompt=True,
+            **_read_special_tokens(settings.BASE_MODEL_DIR),
+        )
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError):
         return None
 
 
-def _with_one_system(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the messages with developer's as system's, as vLLM does for a template that knows none.
+def _merge_system_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages with developer messages as system messages, as vLLM does it.
 
-    It then moves all system messages into one at the top, unless only the first is one.
+    vLLM does so where the template doesn't know that role. It then merges all system messages into one at the
+    top, unless only the first message is one.
     """
     if not any(message["role"] == "developer" for message in messages):
         return messages
-    turned = [m | {"role": "system"} if m["role"] == "developer" else m for m in messages]
-    if not any(message["role"] == "system" for message in turned[1:]):
-        return turned
-    texts = [message["content"] for message in turned if message["role"] == "system"]
-    merged = {"role": "system", "content": "\n\n".join(text for text in texts if text)}
-    return [merged, *(message for message in turned if message["role"] != "system")]
+    renamed = []
+    for message in messages:
+        is_developer = message["role"] == "developer"
+        renamed.append(message | {"role": "system"} if is_developer else message)
+    if not any(message["role"] == "system" for message in renamed[1:]):
+        return renamed
+    system_texts = []
+    others = []
+    for message in renamed:
+        if message["role"] != "system":
+            others.append(message)
+        elif message["content"]:
+            system_texts.append(message["content"])
+    return [{"role": "system", "content": "\n\n".join(system_texts)}, *others]
 
 
 @cache
 def _load_tokenizer(path: Path) -> "Tokenizer":
-    from tokenizers import Tokenizer  # noqa: PLC0415  only where a byte bound was too crude
+    from tokenizers import Tokenizer  # noqa: PLC0415  only where tokens are counted
 
     return Tokenizer.from_file(str(path))
 
@@ -88,20 +101,35 @@ def _read_vocabulary_size(path: Path) -> int | None:
 
 
 def _find_template(folder: Path) -> str | None:
-    """Return the chat template's text, from where transformers looks for it."""
+    """Return the chat template's text, from where transformers looks for it, or None."""
     path = folder / "chat_template.jinja"
     if path.exists():
-        return _read(path)
-    settings_path = folder / "tokenizer_config.json"
-    template = _read_json(settings_path).get("chat_template") if settings_path.exists() else None
-    if isinstance(template, list):  # several by name
-        named = {each.get("name"): each.get("template") for each in template}
-        template = named.get("default")
+        return _read_text(path)
+    template = _read_tokenizer_config(folder).get("chat_template")
+    if isinstance(template, list):  # several, by name
+        by_name = {entry.get("name"): entry.get("template") for entry in template}
+        template = by_name.get("default")
     return template if isinstance(template, str) else None
 
 
+def _read_special_tokens(folder: Path) -> dict[str, str]:
+    config = _read_tokenizer_config(folder)
+    tokens = {}
+    for name in SPECIAL_TOKENS:
+        value = config.get(name)
+        text = value.get("content") if isinstance(value, dict) else value
+        if isinstance(text, str):
+            tokens[name] = text
+    return tokens
+
+
+def _read_tokenizer_config(folder: Path) -> Mapping[str, Any]:
+    path = folder / "tokenizer_config.json"
+    return _read_json(path) if path.exists() else {}
+
+
 @cache
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     return path.read_text()
 
 
@@ -111,33 +139,22 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _special_tokens(folder: Path) -> dict[str, str]:
-    path = folder / "tokenizer_config.json"
-    told = _read_json(path) if path.exists() else {}
-    texts = {}
-    for name in TOKENS:
-        value = told.get(name)
-        text = value.get("content") if isinstance(value, dict) else value
-        if isinstance(text, str):
-            texts[name] = text
-    return texts
-
-
 @cache
-def _names_tools(source: str) -> bool:
+def _uses_tools(template: str) -> bool:
     from jinja2 import meta  # noqa: PLC0415
 
-    return "tools" in meta.find_undeclared_variables(_environment().parse(source))
+    syntax_tree = _template_environment().parse(template)
+    return "tools" in meta.find_undeclared_variables(syntax_tree)
 
 
 @cache
-def _compile(source: str) -> "Template":
-    template: Template = _environment().from_string(source)
+def _compile_template(source: str) -> "Template":
+    template: Template = _template_environment().from_string(source)
     return template
 
 
-def _environment() -> Any:
-    """Return an environment like the one of transformers' `apply_chat_template`."""
+def _template_environment() -> Any:
+    """Return a Jinja environment like the one of transformers' `apply_chat_template`."""
     from jinja2 import TemplateError, ext  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from inference.contract.route import NEAREST
 
 type Headers = list[tuple[bytes, bytes]]
 
-# The first row that fits counts: (error, status, type).
+# (error, status, type). The first row that matches counts.
 TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
     (errors.RequestFailed, 502, "api_error"),
     (errors.EngineDied, 502, "api_error"),
@@ -25,45 +25,55 @@ TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
     (errors.Limited, 429, "requests"),
     (errors.Unavailable, 503, "service_unavailable_error"),
 )
-NEVER_AGAIN = (
-    errors.QuotaExhausted, errors.TooLargeForLimit, errors.TooManyAtOnce, errors.KeyUsedOtherwise,
-    errors.RequestFailed, errors.EngineDied, errors.SuspectRequest,
-)  # fmt: skip
+NOT_RETRYABLE = (
+    errors.QuotaExhausted,
+    errors.TooLargeForLimit,
+    errors.TooManyAtOnce,
+    errors.KeyUsedOtherwise,
+    errors.RequestFailed,
+    errors.EngineDied,
+    errors.SuspectRequest,
+)
+DEFAULT_RETRY_S = 2
 WITHOUT_CODE = (errors.BadRequest, errors.TooLarge)
 
 
 def status_and_type(error: DomainError) -> tuple[int, str]:
     """Return the HTTP status and OpenAI's error type."""
-    for kind, status, name in TABLE:
-        if isinstance(error, kind):
+    for error_class, status, default_type in TABLE:
+        if isinstance(error, error_class):
             limit_type = error.facts.get("type")
-            return status, limit_type if isinstance(limit_type, str) else name
+            return status, limit_type if isinstance(limit_type, str) else default_type
     return 500, "server_error"
 
 
 def error(error: DomainError) -> tuple[int, bytes, Headers]:
     """Return an error's status, body and headers."""
-    return status_and_type(error)[0], body(error), headers(error)
+    status, _ = status_and_type(error)
+    return status, body(error), headers(error)
 
 
 def body(error: DomainError) -> bytes:
     """Return `{"error": {...}}` with the four keys that clients expect."""
-    code = None if isinstance(error, WITHOUT_CODE) else error.code
-    kind = status_and_type(error)[1]
-    param = error.facts.get("param")
-    return json.dumps(
-        {"error": {"message": error.message, "type": kind, "param": param, "code": code}}
-    ).encode()
+    _, error_type = status_and_type(error)
+    failure = {
+        "message": error.message,
+        "type": error_type,
+        "param": error.facts.get("param"),
+        "code": None if isinstance(error, WITHOUT_CODE) else error.code,
+    }
+    return json.dumps({"error": failure}).encode()
 
 
 def headers(error: DomainError) -> Headers:
     """Return the headers that tell a client whether and when to try again."""
-    retry_s, state = error.facts.get("retry_s"), error.facts.get("adapter_state")
-    if isinstance(error, NEVER_AGAIN):
+    if isinstance(error, NOT_RETRYABLE):
         return [(b"x-should-retry", b"false")]
     if isinstance(error, errors.Limited | errors.Unavailable | errors.KeyInUse):
-        again = [(b"retry-after", str(retry_s or 2).encode())]
-        return again + adapter_state(state) if isinstance(state, str) else again
+        retry_s = error.facts.get("retry_s") or DEFAULT_RETRY_S
+        retry_after = [(b"retry-after", str(retry_s).encode())]
+        state = error.facts.get("adapter_state")
+        return retry_after + adapter_state(state) if isinstance(state, str) else retry_after
     if isinstance(error, errors.WrongMethod):
         return [(b"allow", str(error.facts["allowed"]).encode())]
     return []
@@ -75,5 +85,5 @@ ADAPTER_STATES: dict[str, Headers] = {
 
 
 def adapter_state(state: str) -> Headers:
-    """Return the header that says how near the style was: warm, cpu, disk, or loading if that took a wait."""
+    """Return the header that says where the engine had the style: warm, cpu, disk; or loading."""
     return ADAPTER_STATES[state]

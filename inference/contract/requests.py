@@ -1,36 +1,42 @@
-"""A checked request: what goes to the engine, and what admission must know of it.
+"""A checked request: what the engine gets, and what admission must know.
 
-`fields.py` says what becomes of each field. What the engine would refuse is refused here by name where that
-is simple: its own words speak of its inside.
+`fields.py` says what the API does with each field. A request that the engine would refuse is refused here
+where that is simple, by the name of its field: the engine's own messages tell its internals.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 
-from inference.contract import conversation, fields, grammars
+from inference.contract import fields, grammars
+from inference.contract.field_checks import check_token_ids
+from inference.contract.field_reader import Table, read_fields
+from inference.contract.messages import rebuild_messages
+from inference.contract.tools import rebuild_tools
 from inference.errors import BadRequest
 
 Kind = Literal["chat", "text"]
 
-TEXT_OVERHEAD = 64  # the chat template's own tokens: a default system message, the turn markers
-TOOLS_GROWTH = 4
-COMPLETION_TOKENS = 16  # of /v1/completions where nothing is said, as OpenAI has it
-# They are for the gateway; the engine gets its own.
-GATEWAYS = ("model", "stream", "stream_options", "user", "max_completion_tokens")
-OF_TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
-TABLES: dict[Kind, fields.Table] = {"chat": fields.CHAT, "text": fields.TEXT}
+TEXT_OVERHEAD_TOKENS = 64  # the chat template's own: a default system message, the markers between messages
+TOOLS_GROWTH = 4  # chat templates write tools with indentation
+DEFAULT_COMPLETION_TOKENS = 16  # of /v1/completions, as at OpenAI
+# The gateway reads these; the engine gets its own.
+GATEWAY_FIELDS = ("model", "stream", "stream_options", "user", "max_completion_tokens")
+TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+JSON_SCHEMA_KEYS = ("name", "description", "schema", "strict")
+TABLES: dict[Kind, Table] = {"chat": fields.CHAT, "text": fields.TEXT}
 
 
 @dataclass(eq=False, slots=True)
 class ParsedRequest:
-    """A checked request: what goes to the engine, and what admission must know.
+    """A checked request: what the engine gets (`fields`), and what admission must know.
 
-    `choices` are its sequences: prompts times n. `user` is whom the client asks for, by its own word.
-    `prompt_field` is how its form calls the prompt. `grammar` names what the answer must look like: the same
-    demand has the same name, no demand has none. `is_translated` where its answer becomes another form's,
-    which needs more of the engine's facts than OpenAI's has.
+    `choices` is the number of its sequences: prompts times `n`. `user` is the end user's id that the client
+    sent. `prompt_field` is the name of the prompt in the client's dialect. `grammar` is a digest of what the
+    answer must look like, "" where it is free. `is_translated` says that the answer is translated into
+    another dialect, which needs facts of the engine that OpenAI's form lacks.
     """
 
     kind: Kind
@@ -56,35 +62,49 @@ class ParsedRequest:
     def prompt_bound(self) -> int:
         """Return an upper bound of the prompt's tokens.
 
-        No token is shorter than a byte, and what JSON puts around a message is longer than what a chat
-        template does; only tools are written out anew, indented.
+        No token is shorter than a byte, and the JSON around a message is longer than what a chat template
+        writes around it. Only tools grow: templates write them with indentation.
         """
-        tools = len(orjson.dumps(self.fields["tools"])) if "tools" in self.fields else 0
-        return self.body_bytes + TOOLS_GROWTH * tools + TEXT_OVERHEAD
+        tools_bytes = len(orjson.dumps(self.fields["tools"])) if "tools" in self.fields else 0
+        return self.body_bytes + TOOLS_GROWTH * tools_bytes + TEXT_OVERHEAD_TOKENS
 
 
 def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     """Return the request in a checked form. Raises BadRequest naming the field that is wrong."""
-    raw = read(body)
+    raw = read_json(body)
     if raw.get("model") is None:
         raise BadRequest("You must provide a `model`: the name of a style, such as `poetry`.", param="model")
-    taken = fields.read_fields(TABLES[kind], raw)
-    model, user = taken.pop("model"), taken.pop("user", "")
-    stream, options = taken.pop("stream", False), taken.pop("stream_options", None)
-    shorter = taken.pop("max_completion_tokens", 0)
-    if options is not None and not stream:
+    served = read_fields(TABLES[kind], raw)
+    model = served.pop("model")
+    user = served.pop("user", "")
+    stream = served.pop("stream", False)
+    stream_options = served.pop("stream_options", None)
+    max_completion_tokens = served.pop("max_completion_tokens", 0)
+    if stream_options is not None and not stream:
         raise BadRequest("`stream_options` is for streams: set `stream`.", param="stream_options")
-    grammar = _check_chat(taken) if kind == "chat" else _check_text(taken)
-    output_tokens = shorter or taken.get("max_tokens") or (COMPLETION_TOKENS if kind == "text" else 0)
-    if output_tokens and taken.get("min_tokens", 0) > output_tokens:
+    grammar = _check_chat(served) if kind == "chat" else _check_text(served)
+    output_tokens = max_completion_tokens or served.get("max_tokens", 0)
+    if not output_tokens and kind == "text":
+        output_tokens = DEFAULT_COMPLETION_TOKENS
+    if output_tokens and served.get("min_tokens", 0) > output_tokens:
         raise BadRequest("`min_tokens` must not be above `max_tokens`.", param="min_tokens")
     parsed = ParsedRequest(
-        kind=kind, model=model, fields=taken, stream=stream,
-        include_usage=bool(options and options.get("include_usage")), output_tokens=output_tokens,
-        choices=1, choices_per_prompt=taken.get("n", 1), body_bytes=len(body),
-        prompt_field="messages" if kind == "chat" else "prompt", user=user, grammar=grammar,
-    )  # fmt: skip
-    parsed.choices = parsed.choices_per_prompt * (1 if kind == "chat" else len(parsed.prompts()))
+        kind=kind,
+        model=model,
+        fields=served,
+        stream=stream,
+        include_usage=bool(stream_options and stream_options.get("include_usage")),
+        output_tokens=output_tokens,
+        choices=1,
+        choices_per_prompt=served.get("n", 1),
+        body_bytes=len(body),
+        prompt_field="messages" if kind == "chat" else "prompt",
+        user=user,
+        grammar=grammar,
+    )
+    # The engine runs one sequence for each prompt and each of its `n` answers.
+    prompt_count = 1 if kind == "chat" else len(parsed.prompts())
+    parsed.choices = parsed.choices_per_prompt * prompt_count
     if parsed.choices > fields.MAX_SEQUENCES:
         raise BadRequest(
             f"A request may have {fields.MAX_SEQUENCES} sequences, prompts times `n`; this one has "
@@ -94,8 +114,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     return parsed
 
 
-def read(body: bytes) -> dict[str, Any]:
-    """Return a body's JSON object. Raises BadRequest."""
+def read_json(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body. Raises BadRequest."""
     try:
         raw = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -105,57 +125,66 @@ def read(body: bytes) -> dict[str, Any]:
     return raw
 
 
-def _check_chat(taken: dict[str, Any]) -> str:
-    """Write a chat's conversation anew; return what names its grammar. Raises BadRequest."""
-    taken["messages"] = conversation.rebuild_messages(taken.get("messages"))
-    tools = [] if taken.keys().isdisjoint(OF_TOOLS) else conversation.rebuild_tools(taken)
-    if taken.get("top_logprobs") and not taken.get("logprobs"):
+def _check_chat(served: dict[str, Any]) -> str:
+    """Check a chat, rebuild its messages and tools; return the digest of its grammar. Raises BadRequest."""
+    served["messages"] = rebuild_messages(served.get("messages"))
+    has_tool_fields = not served.keys().isdisjoint(TOOL_FIELDS)
+    tool_constraint = rebuild_tools(served) if has_tool_fields else []
+    if served.get("top_logprobs") and not served.get("logprobs"):
         raise BadRequest("`top_logprobs` needs `logprobs`.", param="top_logprobs")
-    return _rebuild_constraint(taken, tools)
+    return _rebuild_constraint(served, tool_constraint)
 
 
-def _check_text(taken: dict[str, Any]) -> str:
-    """Check a text completion's prompts; return what names its grammar. Raises BadRequest."""
-    prompt = taken.get("prompt")
+def _check_text(served: dict[str, Any]) -> str:
+    """Check a text completion and its prompts; return the digest of its grammar. Raises BadRequest."""
+    _check_prompt(served.get("prompt"))
+    if served.get("echo") and "logprobs" in served:
+        # vLLM 0.32 (CPU): the whole engine dies when such a request shares a batch.
+        raise BadRequest("`logprobs` can't be combined with `echo`.", param="logprobs")
+    return _rebuild_constraint(served, [])
+
+
+def _check_prompt(prompt: Any) -> None:
     prompts = prompt if isinstance(prompt, list) else [prompt]
-    if prompts and all(type(token) is int for token in prompts):
-        prompts = [prompts]
-    if not prompts or not all(prompt and isinstance(prompt, str | list) for prompt in prompts):
+    if isinstance(prompt, list) and all(type(item) is int for item in prompt):
+        prompts = [prompt]  # a list of numbers is one prompt, of token ids
+    if not prompts or not all(item and isinstance(item, str | list) for item in prompts):
         raise BadRequest("`prompt` must be a text, a list of texts, or of token ids.", param="prompt")
-    if len({type(prompt) for prompt in prompts}) > 1:
+    if len({type(item) for item in prompts}) > 1:
         raise BadRequest("`prompt` must have texts or lists of token ids, not both.", param="prompt")
     if len(prompts) > fields.MAX_SEQUENCES:
         raise BadRequest(f"At most {fields.MAX_SEQUENCES} prompts a request.", param="prompt")
-    for prompt in prompts:
-        if isinstance(prompt, list):
-            fields.check_tokens("prompt", prompt)
-    if taken.get("echo") and "logprobs" in taken:
-        # vLLM 0.32 (CPU): the whole engine dies when such a request shares a batch.
-        raise BadRequest("`logprobs` can't be had together with `echo`.", param="logprobs")
-    return _rebuild_constraint(taken, [])
+    for item in prompts:
+        if isinstance(item, list):
+            check_token_ids("prompt", item)
 
 
-def _rebuild_constraint(taken: dict[str, Any], tools: list[Any]) -> str:
-    """Write what the answer must look like anew; return what names it, "" where it is free."""
-    form, structure = taken.get("response_format"), taken.get("structured_outputs")
-    if form is None and structure is None and not tools:
+def _rebuild_constraint(served: dict[str, Any], tool_constraint: list[Any]) -> str:
+    """Rebuild what the answer must look like; return the digest of its grammar, "" where it is free."""
+    response_format = served.get("response_format")
+    structure = served.get("structured_outputs")
+    if response_format is None and structure is None and not tool_constraint:
         return ""
     if structure is not None:
-        if tools or (form is not None and form["type"] != "text"):
+        if tool_constraint or (response_format is not None and response_format["type"] != "text"):
             raise BadRequest(
-                "`structured_outputs` can't be had together with `response_format`, nor with tools that must "
-                "be called.",
+                "`structured_outputs` can't be combined with `response_format`, nor with tools that must be "
+                "called.",
                 param="structured_outputs",
             )
-        taken["structured_outputs"] = {kind: value for kind, value in structure.items() if value is not None}
+        served["structured_outputs"] = _without_nulls(structure, structure)
     schema = None
-    if form is not None:
-        taken["response_format"] = {"type": form["type"]}
-        if form["type"] == "json_schema":
-            told = form["json_schema"]
-            schema = told["schema"]
-            rebuilt = {name: told[name] for name in fields.FORMAT_KEYS if told.get(name) is not None}
-            taken["response_format"]["json_schema"] = rebuilt
-    if not tools and structure is None and schema is None:
-        return ""
-    return grammars.digest_of(tools, structure, schema)
+    if response_format is not None:
+        rebuilt: dict[str, Any] = {"type": response_format["type"]}
+        if response_format["type"] == "json_schema":
+            described = response_format["json_schema"]
+            schema = described["schema"]
+            rebuilt["json_schema"] = _without_nulls(described, JSON_SCHEMA_KEYS)
+        served["response_format"] = rebuilt
+    if not tool_constraint and structure is None and schema is None:
+        return ""  # all `json_object` answers share one grammar, so none is new
+    return grammars.digest_of(tool_constraint, structure, schema)
+
+
+def _without_nulls(value: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: value[name] for name in names if value.get(name) is not None}

@@ -1,4 +1,4 @@
-"""Threads of their own for counting tokens: a long prompt keeps no key look-up and no page waiting."""
+"""Count tokens in separate threads, so that a long prompt delays no key look-up and no page."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from inference.contract.requests import ParsedRequest
 from inference.errors import EngineBusy
 
 THREADS = 1
-WAITING_MAX = 2048  # of all workspaces
+WAITING_MAX = 2048  # prompts of all workspaces
 WAITING_MAX_PER_TENANT = 256
 
 
@@ -19,10 +19,10 @@ class TokenPool:
     """Counts prompts with the base model's tokenizer, one prompt of a workspace at a time."""
 
     def __init__(self) -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else one prompt takes every core
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else one prompt uses every core
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tokens")
         self._waiting: Counter[UUID] = Counter()
-        self._turns: dict[UUID, asyncio.Lock] = {}
+        self._locks: dict[UUID, asyncio.Lock] = {}
 
     async def count(self, tenant_id: UUID, parsed: ParsedRequest) -> int:
         """Return a close upper bound of a prompt's tokens. Raises EngineBusy when too many wait."""
@@ -30,16 +30,16 @@ class TokenPool:
         if waiting[tenant_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
             raise EngineBusy(retry_s=2)
         waiting[tenant_id] += 1
-        turn = self._turns.setdefault(tenant_id, asyncio.Lock())
+        lock = self._locks.setdefault(tenant_id, asyncio.Lock())
         try:
-            async with turn:
+            async with lock:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, tokenizer.count_prompt_tokens, parsed)
         finally:
             waiting[tenant_id] -= 1
             if not waiting[tenant_id]:
-                del waiting[tenant_id], self._turns[tenant_id]
+                del waiting[tenant_id], self._locks[tenant_id]
 
     def close(self) -> None:
-        """Let go of the threads; what waits is not counted any more."""
+        """Stop the threads; prompts that wait are not counted any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)

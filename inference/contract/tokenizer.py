@@ -1,57 +1,54 @@
-"""Counts a prompt's tokens exactly, by the base model's own chat template and tokenizer."""
+"""Count a prompt's tokens exactly, by the base model's own chat template and tokenizer."""
 
 from typing import Any
 
-import orjson
-
 from inference.contract import base_model
 from inference.contract.requests import ParsedRequest
+from inference.contract.tools import parse_arguments
 
-HEADER = "x-anthropic-billing-header"  # a line of Claude Code's system texts, which vLLM leaves out
+BILLING_LINE = "x-anthropic-billing-header"  # Claude Code's system texts begin with it; vLLM drops it
+FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 
 
 def count_prompt_tokens(parsed: ParsedRequest) -> int:
-    """Return how many tokens the engine will read; an upper bound where its files are missing."""
+    """Return how many tokens the engine will read; an upper bound where there are no files of the model."""
     tokenizer = base_model.tokenizer()
     if tokenizer is None:
         return parsed.prompt_bound()
     if parsed.kind == "text":
-        return sum(
-            len(prompt) if isinstance(prompt, list) else len(tokenizer.encode(prompt).ids)
-            for prompt in parsed.prompts()
-        )
-    messages = [_as_the_engine_has_it(message) for message in parsed.fields["messages"]]
-    tools = [_tool(tool) for tool in parsed.fields.get("tools") or ()]
+        count = 0
+        for text_or_ids in parsed.prompts():
+            if isinstance(text_or_ids, list):
+                count += len(text_or_ids)
+            else:
+                count += len(tokenizer.encode(text_or_ids).ids)
+        return count
+    messages = [_as_template_message(message) for message in parsed.fields["messages"]]
+    tools = [_as_template_tool(tool) for tool in parsed.fields.get("tools") or ()]
     prompt = base_model.render_prompt(messages, tools or None)
     if prompt is None:
         return parsed.prompt_bound()
     return len(tokenizer.encode(prompt, add_special_tokens=False).ids)
 
 
-def _as_the_engine_has_it(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a checked message as vLLM gives it to a template."""
+def _as_template_message(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a checked message as vLLM passes it to the chat template."""
     content = message.get("content") or ""
-    if message["role"] == "system" and content.startswith(HEADER):
+    if message["role"] == "system" and content.startswith(BILLING_LINE):
         content = content.partition("\n")[2]
-    calls = [_call(call) for call in message.get("tool_calls") or ()]
-    return message | {"content": content} | ({"tool_calls": calls} if calls else {})
+    passed = message | {"content": content}
+    calls = message.get("tool_calls")
+    if calls:
+        passed["tool_calls"] = [_as_template_call(call) for call in calls]
+    return passed
 
 
-def _call(call: dict[str, Any]) -> dict[str, Any]:
+def _as_template_call(call: dict[str, Any]) -> dict[str, Any]:
     function = call["function"]
-    return call | {"function": function | {"arguments": _object(function["arguments"])}}
+    return call | {"function": function | {"arguments": parse_arguments(function["arguments"])}}
 
 
-def _object(arguments: str) -> dict[str, Any]:
-    try:
-        value = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool with the keys that vLLM writes out for it."""
+def _as_template_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool with the keys that vLLM passes to the chat template, in its order."""
     function = {"description": None, "parameters": None} | tool["function"]
-    order = ("name", "description", "parameters", "strict")
-    return {"type": "function", "function": {name: function[name] for name in order if name in function}}
+    return {"type": "function", "function": {key: function[key] for key in FUNCTION_KEYS if key in function}}

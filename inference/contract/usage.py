@@ -1,4 +1,4 @@
-"""What the engine counted of one request."""
+"""The tokens of one request, as the engine counted them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from tenants.public import EMPTY
 
 @dataclass
 class Usage:
-    """The engine's own running count for one request, in tokens."""
+    """The engine's running count of one request, in tokens."""
 
     prompt: int = 0
     cached: int = 0
@@ -23,21 +23,22 @@ class Usage:
         self.completion = reported.get("completion_tokens") or 0
 
     def forget(self) -> None:
-        """Count nothing: the engine failed before the first token."""
+        """Reset all counts: the engine failed before the first token."""
         self.prompt = self.cached = self.completion = 0
         self.finish_reason = ""
 
     def end(self, choices: int) -> None:
-        """Note an answer that ended with nothing said: `empty` is what the ledger keeps as its reason."""
-        # The token that ends a choice is counted; who asked for one only (`length`) got what it asked for.
+        """Set the reason of an empty answer, so that the ledger shows it."""
+        # Each choice counts the token that ended it. An answer of one token that was cut by `max_tokens`
+        # (`length`) is not empty.
         if self.completion <= choices and self.finish_reason != "length":
             self.finish_reason = EMPTY
 
     @property
     def tokens(self) -> int:
-        """Prompt and completion together."""
+        """The prompt's tokens and the completion's."""
         return self.prompt + self.completion
 
     def written(self) -> str:
-        """Return the counts as a hold keeps them."""
+        """Return the counts as a hold stores them."""
         return f"{self.prompt} {self.cached} {self.completion}"

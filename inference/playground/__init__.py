@@ -1,1 +1,1 @@
-"""The playground's page and its requests, for people who are signed in."""
+"""The playground: its page, and its requests on behalf of a signed-in member."""

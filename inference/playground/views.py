@@ -1,4 +1,4 @@
-"""The playground: the same admission, relay and metering as the API, on the studio's own key."""
+"""The playground: the same admission, proxy and settlement as the API's, with the studio's own key."""
 
 import json
 
@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from adapters.public import usable_styles
 from foundation.errors import DomainError
-from inference.api.app import STREAM_HEADERS
+from inference.api.exchange import STREAM_HEADERS
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
 from inference.proxy.request import new_request_id, relay_request
@@ -23,13 +23,12 @@ from tenants.public import MemberRequest, limits_of, member_required, studio_key
 
 @member_required
 def playground(request: MemberRequest) -> HttpResponse:
-    """Show the desk: a style, a prompt, and what it writes."""
-    styles = usable_styles(request.tenant)
+    """Show the page: choose a style, write a prompt, read the answer."""
     return render(
         request,
         "inference/playground.html",
         {
-            "styles": styles,
+            "styles": usable_styles(request.tenant),
             "chosen": request.GET.get("style", ""),
             "max_tokens_limit": limits_of(request.tenant, timezone.now()).max_output_tokens,
             "api_base": f"{settings.SITE_URL}/v1",
@@ -40,23 +39,22 @@ def playground(request: MemberRequest) -> HttpResponse:
 @login_required
 @require_POST
 async def stream(request: HttpRequest) -> HttpResponseBase:
-    """Stream one answer as server-sent events; an error before its first bytes is OpenAI's error JSON."""
+    """Stream one answer as server-sent events; an error before its first bytes is JSON in OpenAI's form."""
     request_id = new_request_id()
     try:
         caller = await sync_to_async(_studio_caller)(request)
-        parsed = parse_request("chat", _body(request))
-        answer = await relay_request(request.scope["state"]["gateway"], caller, parsed, request_id)  # type: ignore[attr-defined]
+        parsed = parse_request("chat", _request_body(request))
+        gateway = request.scope["state"]["gateway"]  # type: ignore[attr-defined]
+        answer = await relay_request(gateway, caller, parsed, request_id)
     except DomainError as error:
-        status, _ = http_errors.status_and_type(error)
-        return HttpResponse(
-            http_errors.body(error), "application/json", status, headers=_written(http_errors.headers(error))
-        )
+        status, body, headers = http_errors.error(error)
+        return HttpResponse(body, "application/json", status, headers=_decode_headers(headers))
     assert answer.stream is not None
-    headers = _written(STREAM_HEADERS + answer.headers)
-    return StreamingHttpResponse(answer.stream, headers=headers | {"x-request-id": request_id})
+    stream_headers = _decode_headers(STREAM_HEADERS + answer.headers)
+    return StreamingHttpResponse(answer.stream, headers=stream_headers | {"x-request-id": request_id})
 
 
-def _written(headers: http_errors.Headers) -> dict[str, str]:
+def _decode_headers(headers: http_errors.Headers) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in headers}
 
 
@@ -65,17 +63,23 @@ def _studio_caller(request: HttpRequest) -> Caller:
     return Caller(tenant.pk, studio_key(tenant).pk)
 
 
-def _body(request: HttpRequest) -> bytes:
-    post = request.POST
-    numbers = {name: _number(post.get(name, "")) for name in ("max_tokens", "temperature")}
-    messages = [{"role": "user", "content": post.get("prompt", "")}]
-    body = {"model": post.get("model"), "messages": messages, "stream": True, **numbers}
-    return json.dumps(body | {"stream_options": {"include_usage": True}}).encode()
+def _request_body(request: HttpRequest) -> bytes:
+    """Return the form as the body of a chat request."""
+    form = request.POST
+    body = {
+        "model": form.get("model"),
+        "messages": [{"role": "user", "content": form.get("prompt", "")}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": _parse_number(form.get("max_tokens", "")),
+        "temperature": _parse_number(form.get("temperature", "")),
+    }
+    return json.dumps(body).encode()
 
 
-def _number(written: str) -> float | int | str | None:
-    """Return the number in a form field; what is no number goes on as it is, to be refused by name."""
+def _parse_number(text: str) -> float | int | str | None:
+    """Return the number in a form field; other text as it is: the request contract refuses it by name."""
     try:
-        return int(written) if written.isdigit() else float(written)
+        return int(text) if text.isdigit() else float(text)
     except ValueError:
-        return written or None
+        return text or None

@@ -1,4 +1,4 @@
-"""Connections: one to Valkey for all requests of a process, kept-alive ones to the engines.
+"""Connections: one to Valkey for all requests of a process, and kept-alive ones to the engines.
 
-Nothing here knows what a request means.
+`ValkeyClient` and `HttpClient` are the public face. Nothing here knows what a request means.
 """

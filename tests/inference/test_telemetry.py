@@ -15,7 +15,7 @@ from inference.errors import EngineDied, EngineUnavailable, RequestFailed
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.backends import MAX_FAILURES
 from inference.proxy.request import new_request_id, relay_request
-from inference.telemetry import BURST, LINES_PER_S, Lines
+from inference.telemetry import BURST, LINES_PER_S, EventLogger
 from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import eventually
 
@@ -118,7 +118,7 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
 
 def test_an_outage_does_not_fill_the_disk_and_says_how_much_it_kept_back(caplog):
     now_s = 1000.0
-    lines = Lines(logging.getLogger("inference.test"), "storm", clock=lambda: now_s)
+    lines = EventLogger(logging.getLogger("inference.test"), "storm", clock=lambda: now_s)
     for number in range(BURST + 100):
         lines.write(request=number)
     assert len(caplog.records) == BURST
@@ -130,5 +130,5 @@ def test_an_outage_does_not_fill_the_disk_and_says_how_much_it_kept_back(caplog)
 
 
 def test_nobody_can_write_a_line_of_their_own(caplog):
-    Lines(logging.getLogger("inference.test"), "storm").write(reason="x\nERROR forged=yes")
+    EventLogger(logging.getLogger("inference.test"), "storm").write(reason="x\nERROR forged=yes")
     assert caplog.records[0].getMessage() == r"storm reason='x\nERROR forged=yes'"

@@ -1,4 +1,4 @@
-"""Other forms of a chat: Anthropic's messages and OpenAI's responses, translated both ways.
+"""Other dialects of a chat: Anthropic's messages and OpenAI's responses, translated both ways.
 
 `common` is what both need.
 """

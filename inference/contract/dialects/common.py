@@ -1,118 +1,131 @@
-"""What every form that becomes a chat needs: `messages.py` is Anthropic's, `responses.py` OpenAI's newer."""
+"""What each dialect needs to translate its requests into chats, and a chat's stream into its own."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Protocol
 
 import orjson
 
-from inference.contract import fields, requests
+from inference.contract import requests
+from inference.contract.field_reader import Table, read_fields
 from inference.contract.requests import ParsedRequest
 from inference.errors import BadRequest
 
-# Of a block of text; what is not text there is about it and not read to the model.
+# Of a block of text. Only `text` and `refusal` are text; the model does not read the others.
 BLOCK_KEYS = {
     "annotations", "cache_control", "citations", "id", "logprobs", "parsed", "prompt_cache_breakpoint",
     "refusal", "text", "type",
 }  # fmt: skip
+DONE = b"[DONE]"
 
 
-class Form(Protocol):
-    """A form that a chat's event stream can be told in; each deed returns what the client gets."""
+class StreamTranslator(Protocol):
+    """Translates the events of one chat's stream. Each method returns the bytes for the client."""
 
-    def chunk(self, chunk: dict[str, Any]) -> bytes:
-        """Tell of the next part of the answer."""
+    def translate_chunk(self, chunk: dict[str, Any]) -> bytes:
+        """Translate the next part of the answer."""
 
-    def failed(self, error: dict[str, Any]) -> bytes:
-        """Tell of the failure that ends the stream."""
+    def translate_error(self, error: dict[str, Any]) -> bytes:
+        """Translate the error that ends the stream."""
 
-    def done(self) -> bytes:
-        """Tell that the answer is whole and settled."""
+    def finish(self) -> bytes:
+        """Return the last events: the answer is complete and settled."""
 
 
-async def translated(events: AsyncGenerator[bytes], form: Form) -> AsyncGenerator[bytes]:
-    """Yield a chat's events in another form; closing this closes them."""
+async def translate_stream(
+    stream: AsyncGenerator[bytes], translator: StreamTranslator
+) -> AsyncGenerator[bytes]:
+    """Yield a chat's events in another dialect. Closing this closes the chat's stream."""
     try:
-        async for data in events:
-            if told := b"".join(_told(form, event) for event in data.split(b"\n\n") if event):
-                yield told
+        async for data in stream:
+            events = data.split(b"\n\n")
+            translated = b"".join([_translate_event(translator, event) for event in events if event])
+            if translated:
+                yield translated
     finally:
-        await events.aclose()
+        await stream.aclose()
 
 
-def _told(form: Form, event: bytes) -> bytes:
-    if event.startswith(b":"):
+def _translate_event(translator: StreamTranslator, event: bytes) -> bytes:
+    if event.startswith(b":"):  # a comment
         return event + b"\n\n"
     data = event.removeprefix(b"data:").strip()
-    if data == b"[DONE]":
-        return form.done()
+    if data == DONE:
+        return translator.finish()
     chunk = orjson.loads(data)
-    return form.failed(chunk["error"]) if chunk.get("error") else form.chunk(chunk)
+    if chunk.get("error"):
+        return translator.translate_error(chunk["error"])
+    return translator.translate_chunk(chunk)
 
 
-def event(kind: str, **facts: object) -> bytes:
-    """Return an event under its own name, as both Anthropic's and OpenAI's newer streams have it."""
-    return b"event: " + kind.encode() + b"\ndata: " + orjson.dumps({"type": kind, **facts}) + b"\n\n"
+def format_event(kind: str, **facts: object) -> bytes:
+    """Return a named event, as in the streams of Anthropic's messages and OpenAI's responses."""
+    data = orjson.dumps({"type": kind, **facts})
+    return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
 
 
-def as_chat(
+def parse_as_chat(
     body: bytes,
     translate: Callable[[dict[str, Any]], dict[str, Any]],
     *,
-    table: fields.Table,
+    table: Table,
     names: Mapping[str, str],
 ) -> ParsedRequest:
-    """Return a request of another form as a chat, as checked as any.
+    """Return a request of another dialect as a chat, checked like any chat.
 
-    `table` has the form's fields; `names` those that are called otherwise in a chat, by the chat's name.
-    Raises BadRequest, with fields named as the client named them.
+    `table` has the dialect's fields. `names` maps a chat's field to the dialect's, where they differ. Raises
+    BadRequest with the dialect's names.
     """
-    raw = requests.read(body)
-    taken = fields.read_fields(table, raw)
+    raw = requests.read_json(body)
+    served = read_fields(table, raw)
     try:
-        orjson.dumps({"response": raw})  # what is repeated in an answer
-        chat = {name: value for name, value in translate(taken).items() if value is not None}
+        orjson.dumps({"response": raw})  # some answers repeat their request
+        translated = translate(served)
+        chat = {name: value for name, value in translated.items() if value is not None}
         chat_body = orjson.dumps(chat)
-    except orjson.JSONEncodeError:  # orjson reads deeper than it writes
+    except orjson.JSONEncodeError:  # orjson reads deeper nesting than it writes
         raise BadRequest("The body is nested too deeply.") from None
     try:
         parsed = requests.parse_request("chat", chat_body)
     except BadRequest as error:
-        ours = str(error.facts.get("param") or "")
-        theirs = names.get(ours, ours)
-        raise BadRequest(error.message.replace(f"`{ours}`", f"`{theirs}`"), param=theirs or None) from None
+        chat_name = str(error.facts.get("param") or "")
+        name = names.get(chat_name, chat_name)
+        message = error.message.replace(f"`{chat_name}`", f"`{name}`")
+        raise BadRequest(message, param=name or None) from None
+    # The larger one, so that the bound of the prompt's tokens holds for what the engine reads.
     parsed.body_bytes = max(len(body), len(chat_body))
     parsed.prompt_field = names.get(parsed.prompt_field, parsed.prompt_field)
-    parsed.include_usage = parsed.is_translated = True
+    parsed.include_usage = True  # these dialects always report it
+    parsed.is_translated = True
     return parsed
 
 
-def objects(value: object, place: str) -> list[dict[str, Any]]:
+def read_objects(value: object, place: str) -> list[dict[str, Any]]:
     """Return a list of objects as it is. Raises BadRequest naming its place."""
-    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return value
     raise BadRequest(f"`{place}` must be a list of objects.", param=place)
 
 
-def word(value: dict[str, Any], name: str, place: str = "") -> str:
+def read_text(value: dict[str, Any], name: str, place: str = "") -> str:
     """Return a text that an object must have. Raises BadRequest naming its place."""
-    if isinstance(value.get(name), str):
-        return str(value[name])
-    spot = f"{place}.{name}".removeprefix(".")
-    raise BadRequest(f"`{spot}` must be a text.", param=spot)
+    text = value.get(name)
+    if isinstance(text, str):
+        return text
+    text_place = f"{place}.{name}".removeprefix(".")
+    raise BadRequest(f"`{text_place}` must be a text.", param=text_place)
 
 
-def text_of(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> str:
-    """Return a string, or the texts of a list of blocks, a line each, as vLLM joins them in a chat."""
+def join_texts(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> str:
+    """Return a string as it is; of a list of blocks the texts, one a line, as vLLM joins them in a chat."""
     if isinstance(content, str):
         return content
-    blocks = objects(content, place)
-    for index, block in enumerate(blocks):
+    texts = []
+    for index, block in enumerate(read_objects(content, place)):
+        block_place = f"{place}[{index}]"
         if block.get("type") not in kinds or not block.keys() <= BLOCK_KEYS:
-            spot = f"{place}[{index}]"
-            raise BadRequest(f"`{spot}`: only text is served; leave other content out.", param=spot)
-    texts = [_said(block, f"{place}[{index}]") for index, block in enumerate(blocks)]
-    return "\n".join(filter(None, texts))
-
-
-def _said(block: dict[str, Any], place: str) -> str:
-    return word(block, "refusal" if block["type"] == "refusal" else "text", place)
+            raise BadRequest(
+                f"`{block_place}`: only text is served; leave other content out.", param=block_place
+            )
+        name = "refusal" if block["type"] == "refusal" else "text"
+        texts.append(read_text(block, name, block_place))
+    return "\n".join(text for text in texts if text)

@@ -1,4 +1,4 @@
-"""Anthropic's form, checked by the models and the stream reader of Anthropic's own client."""
+"""Anthropic's dialect, checked by the models and the stream reader of Anthropic's own client."""
 
 import json
 
@@ -42,7 +42,7 @@ def frame(data) -> bytes:
 
 
 def chunk(delta=None, **more) -> bytes:
-    """A chunk as vLLM writes it and the gateway passes it on, with nulls that are nobody's business."""
+    """A chunk as vLLM writes it and the gateway passes it on, with nulls that nobody reads."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None, "token_ids": None} | more
     return frame(
         {
@@ -79,7 +79,7 @@ WHOLE = [name for name, events in STREAMS.items() if events[-1] == DONE]
 
 
 def answer(name) -> bytes:
-    """The whole chat that one of the streams tells piece by piece."""
+    """The whole chat that one of the streams has in pieces."""
     content, calls, ended = "", {}, {}
     for event in STREAMS[name]:
         read = json.loads(event[6:]) if event.startswith(b"data: {") else {"choices": []}
@@ -115,8 +115,9 @@ class Source:
             self.is_closed = True
 
 
-async def told(form, items, parsed: bytes = b"{}") -> bytes:
-    return b"".join([part async for part in form.stream(Source(items).events(), parsed, "req_1")])
+async def translate(dialect, items, request_body: bytes = b"{}") -> bytes:
+    events = dialect.translate_events(Source(items).events(), request_body, "req_1")
+    return b"".join([part async for part in events])
 
 
 def read(stream: bytes) -> list[dict]:
@@ -139,8 +140,8 @@ def grouped(items, sizes) -> list[bytes]:
     return [*(group for group in groups if group), *rest]
 
 
-def parsed(**more) -> bytes:
-    body = {"model": "poetry", "max_tokens": 40, "messages": [{"role": "user", "content": "Rain?"}]} | more
+def request_body(**changes) -> bytes:
+    body = {"model": "poetry", "max_tokens": 40, "messages": [{"role": "user", "content": "Rain?"}]} | changes
     return json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
 
 
@@ -155,7 +156,7 @@ def client_of(stream: bytes) -> anthropic.Anthropic:
 
 
 def test_a_request_becomes_a_chat():
-    body = parsed(
+    body = request_body(
         system=[{"type": "text", "text": "Be"}, {"type": "text", "text": "short."}], stop_sequences=["\n"],
         temperature=0.5, top_p=0.9, top_k=5, stream=True, metadata={"user_id": "7"}, service_tier="auto",
     )  # fmt: skip
@@ -172,7 +173,7 @@ def test_a_request_becomes_a_chat():
 
 
 def test_tools_are_called_and_answered():
-    turns = [
+    messages = [
         {"role": "user", "content": [{"type": "text", "text": "Weather?", "cache_control": {"type": "x"}}]},
         {
             "role": "assistant",
@@ -191,7 +192,9 @@ def test_tools_are_called_and_answered():
             ],
         },
     ]
-    chat = anthropic_messages.parse_messages(parsed(messages=turns, tools=[WEATHER | {"strict": True}]))
+    chat = anthropic_messages.parse_messages(
+        request_body(messages=messages, tools=[WEATHER | {"strict": True}])
+    )
     _, assistant, *results = chat.fields["messages"]
     assert assistant["content"] is None
     assert [call["id"] for call in assistant["tool_calls"]] == ["call_0", "call_1"]
@@ -218,16 +221,16 @@ def test_tools_are_called_and_answered():
         ({"type": "tool", "name": "weather"}, {"type": "function", "function": {"name": "weather"}}),
     ],
 )
-def test_how_a_tool_is_chosen(choice, chosen):
-    fields = anthropic_messages.parse_messages(parsed(tools=[WEATHER], tool_choice=choice)).fields
+def test_tool_choice_is_translated(choice, chosen):
+    fields = anthropic_messages.parse_messages(request_body(tools=[WEATHER], tool_choice=choice)).fields
     assert fields["tool_choice"] == chosen
     assert fields.get("parallel_tool_calls") == (False if "disable_parallel_tool_use" in choice else None)
 
 
-def test_an_answer_of_a_schema():
+def test_an_output_format_becomes_a_response_format():
     config = {"format": {"type": "json_schema", "schema": {"type": "object"}}, "effort": "low"}
     wanted = {"name": "answer", "schema": {"type": "object"}, "strict": True}
-    sent = anthropic_messages.parse_messages(parsed(output_config=config)).fields["response_format"]
+    sent = anthropic_messages.parse_messages(request_body(output_config=config)).fields["response_format"]
     assert sent == {"type": "json_schema", "json_schema": wanted}
 
 
@@ -276,23 +279,23 @@ def block(**facts) -> list[dict]:
         ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
     ],
 )
-def test_what_is_wrong_is_named(changes, param):
+def test_an_invalid_field_is_named(changes, param):
     with pytest.raises(errors.BadRequest) as raised:
-        anthropic_messages.parse_messages(parsed(**changes))
+        anthropic_messages.parse_messages(request_body(**changes))
     assert raised.value.facts["param"] == param
     assert f"`{param}`" in raised.value.message or param == "tools[0]"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"a":' * 300 + b"1" + b"}" * 300])
-def test_what_cannot_be_read_is_the_callers_mistake(body):
+def test_an_unreadable_body_is_a_bad_request(body):
     with pytest.raises(errors.BadRequest):
         anthropic_messages.parse_messages(body)
 
 
-def test_deep_nesting_is_the_callers_mistake():
+def test_deep_nesting_is_a_bad_request():
     deep = json.loads("[" * 252 + "]" * 252)
     with pytest.raises(errors.BadRequest, match="deeply"):
-        anthropic_messages.parse_messages(parsed(tools=[WEATHER | {"input_schema": {"enum": deep}}]))
+        anthropic_messages.parse_messages(request_body(tools=[WEATHER | {"input_schema": {"enum": deep}}]))
 
 
 @pytest.mark.parametrize(
@@ -306,8 +309,10 @@ def test_deep_nesting_is_the_callers_mistake():
         ("nothing", "end_turn", None, []),
     ],
 )
-def test_a_whole_answer(name, reason, sequence, kinds):
-    message = Message.model_validate_json(anthropic_messages.message_of_chat(answer(name), parsed(), "req_1"))
+def test_a_whole_answer_becomes_a_message(name, reason, sequence, kinds):
+    message = Message.model_validate_json(
+        anthropic_messages.translate_answer(answer(name), request_body(), "req_1")
+    )
     assert (message.id, message.model, message.stop_reason) == ("msg_1", "poetry", reason)
     assert message.stop_sequence == sequence
     assert [block.type for block in message.content] == kinds
@@ -319,30 +324,30 @@ def test_a_whole_answer(name, reason, sequence, kinds):
 
 
 @pytest.mark.parametrize("arguments", ['{"city": "Ro', "true", ""])
-def test_arguments_that_are_no_object_are_none(arguments):
+def test_tool_arguments_that_are_no_object_become_an_empty_object(arguments):
     chat = json.loads(answer("only called"))
     chat["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = arguments
     message = Message.model_validate_json(
-        anthropic_messages.message_of_chat(json.dumps(chat).encode(), parsed(), "req_1")
+        anthropic_messages.translate_answer(json.dumps(chat).encode(), request_body(), "req_1")
     )
     assert message.content[0].input == {}
 
 
 @pytest.mark.parametrize("name", WHOLE)
 async def test_a_stream_is_read_by_the_client_as_the_whole_answer(name):
-    stream = await told(anthropic_messages, STREAMS[name])
+    stream = await translate(anthropic_messages, STREAMS[name])
     for event in read(stream):
         EVENTS.validate_python(event)
-    with client_of(stream).messages.stream(**json.loads(parsed())) as reading:
+    with client_of(stream).messages.stream(**json.loads(request_body())) as reading:
         streamed = reading.get_final_message()
-    whole = json.loads(anthropic_messages.message_of_chat(answer(name), parsed(), "req_1"))
+    whole = json.loads(anthropic_messages.translate_answer(answer(name), request_body(), "req_1"))
     facts = streamed.model_dump(exclude_none=True)
     assert facts == Message.model_validate(whole).model_dump(exclude_none=True)
     assert facts["usage"] == whole["usage"]
 
 
 async def test_the_events_of_a_stream_are_in_order():
-    kinds = [event["type"] for event in read(await told(anthropic_messages, STREAMS["called"]))]
+    kinds = [event["type"] for event in read(await translate(anthropic_messages, STREAMS["called"]))]
     started = ["content_block_start", "content_block_delta", "content_block_delta", "content_block_stop"]
     short = ["content_block_start", "content_block_delta", "content_block_stop"]
     assert kinds == ["message_start", *started, *started, *short, "message_delta", "message_stop"]
@@ -351,36 +356,38 @@ async def test_the_events_of_a_stream_are_in_order():
 @pytest.mark.parametrize("name", STREAMS)
 @given(sizes=st.lists(st.integers(1, 5), max_size=8))
 async def test_how_events_are_grouped_changes_nothing(name, sizes):
-    assert await told(anthropic_messages, grouped(STREAMS[name], sizes)) == await told(
+    assert await translate(anthropic_messages, grouped(STREAMS[name], sizes)) == await translate(
         anthropic_messages, STREAMS[name]
     )
 
 
-async def test_a_stream_ends_only_after_the_chat_has():
+async def test_a_stream_ends_only_after_the_chats_done():
     for length in range(len(STREAMS["text"])):
-        kinds = {event["type"] for event in read(await told(anthropic_messages, STREAMS["text"][:length]))}
+        kinds = {
+            event["type"] for event in read(await translate(anthropic_messages, STREAMS["text"][:length]))
+        }
         assert not kinds & {"message_delta", "message_stop"}
 
 
-async def test_waiting_is_told():
-    assert (await told(anthropic_messages, STREAMS["waiting"])).startswith(
+async def test_waiting_comments_are_passed_on():
+    assert (await translate(anthropic_messages, STREAMS["waiting"])).startswith(
         b": waiting\n\n: waiting\n\nevent: message_s"
     )
 
 
 @pytest.mark.parametrize("name", ["failed", "failed at once"])
-async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
-    stream = await told(anthropic_messages, STREAMS[name])
+async def test_an_error_in_a_stream_is_raised_by_the_client(name):
+    stream = await translate(anthropic_messages, STREAMS[name])
     assert ErrorResponse.model_validate(read(stream)[-1]).error.type == "overloaded_error"
     assert b"message_stop" not in stream
     raises = pytest.raises(anthropic.APIStatusError, match="does not answer")
-    with client_of(stream).messages.stream(**json.loads(parsed())) as reading, raises:
+    with client_of(stream).messages.stream(**json.loads(request_body())) as reading, raises:
         reading.until_done()
 
 
-async def test_closing_closes_the_chat():
+async def test_closing_the_stream_closes_the_chats_stream():
     source = Source(STREAMS["text"])
-    stream = anthropic_messages.message_events(source.events(), b"{}", "req_1")
+    stream = anthropic_messages.translate_events(source.events(), b"{}", "req_1")
     await anext(stream)
     await stream.aclose()
     assert source.is_closed
@@ -410,14 +417,14 @@ def test_errors_in_anthropics_form(error, status, kind):
     assert wait == {429: b"3", 529: b"2"}.get(status)
 
 
-def test_a_count_is_asked_for_without_a_length():
-    assert anthropic_messages.parse_count_tokens(parsed(max_tokens=...)).fields["messages"]
+def test_count_tokens_needs_no_max_tokens():
+    assert anthropic_messages.parse_count_tokens(request_body(max_tokens=...)).fields["messages"]
 
 
-def test_the_base_models_template_and_tokenizer_count(settings, tmp_path):
+def test_tokens_are_counted_with_the_base_models_template_and_tokenizer(settings, tmp_path):
     settings.BASE_MODEL_DIR = tmp_path
     long = anthropic_messages.parse_count_tokens(
-        parsed(messages=[{"role": "user", "content": "word " * 100}])
+        request_body(messages=[{"role": "user", "content": "word " * 100}])
     )
     assert tokenizer.count_prompt_tokens(long) == long.prompt_bound()
     words = Tokenizer(WordLevel({"word": 0, "[user]": 1, "[end]": 2, "?": 3}, unk_token="?"))

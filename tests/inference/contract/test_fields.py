@@ -14,6 +14,7 @@ from openai.types.responses import response_create_params
 from inference import errors
 from inference.contract import base_model, fields, requests
 from inference.contract.dialects import anthropic_messages, openai_responses
+from inference.contract.field_reader import describe_table
 
 DOCS = Path(__file__).parents[3] / "docs" / "api.md"
 CHAT = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}]}
@@ -81,18 +82,20 @@ def refusal(parse, **changes) -> errors.BadRequest:
     ],
     ids=["chat", "text", "responses", "count", "messages"],
 )
-def test_every_field_of_the_clients_and_of_vllm_is_decided(table, names):
+def test_every_field_of_the_clients_and_of_vllm_is_in_a_table(table, names):
     assert len(names) > 10
     assert names - table.keys() == set()
 
 
 def test_the_docs_have_every_field():
     shown = DOCS.read_text().partition("## Fields\n")[2].strip()
-    told = [f"### `POST {form}`\n\n{fields.describe_fields(form)}" for form in fields.FORMS]
-    assert shown == "\n\n".join(told)
+    sections = []
+    for path, table in fields.FORMS.items():
+        sections.append(f"### `POST {path}`\n\n{describe_table(table)}")
+    assert shown == "\n\n".join(sections)
 
 
-def test_a_field_that_nobody_knows_is_refused_by_name():
+def test_an_unknown_field_is_refused_by_name():
     error = refusal(parse, evil="x")
     assert (error.facts["param"], "`evil`" in error.message) == ("evil", True)
     assert len(refusal(parse, **{"x" * 5000: 1}).message) < 200
@@ -106,7 +109,7 @@ def test_a_field_that_nobody_knows_is_refused_by_name():
 
 
 @pytest.mark.parametrize("form", ["chat", "text"])
-def test_what_is_refused_is_accepted_only_where_it_changes_nothing(form):
+def test_a_refused_field_is_accepted_only_with_a_neutral_value(form):
     base, table = (CHAT, fields.CHAT) if form == "chat" else (TEXT, fields.TEXT)
     for name, field in table.items():
         if field.fate != "refused":
@@ -118,7 +121,7 @@ def test_what_is_refused_is_accepted_only_where_it_changes_nothing(form):
 
 
 @pytest.mark.parametrize("form", ["chat", "text"])
-def test_what_is_served_is_served_to_its_ends_and_nothing_ignored_reaches_the_engine(form):
+def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches_the_engine(form):
     base, table = (CHAT, fields.CHAT) if form == "chat" else (TEXT, fields.TEXT)
     needs = {
         "top_logprobs": {"logprobs": True},
@@ -129,7 +132,7 @@ def test_what_is_served_is_served_to_its_ends_and_nothing_ignored_reaches_the_en
             parsed = requests.parse_request(
                 form, json.dumps(base | needs.get(name, {}) | {name: end}).encode()
             )
-            if name not in requests.GATEWAYS:
+            if name not in requests.GATEWAY_FIELDS:
                 assert parsed.fields[name] == end
         if field.fate == "ignored":
             assert name not in requests.parse_request(form, json.dumps(base | {name: "x"}).encode()).fields
@@ -157,7 +160,7 @@ def test_what_is_served_is_served_to_its_ends_and_nothing_ignored_reaches_the_en
         ),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named(changes, param):
+def test_an_invalid_field_is_named(changes, param):
     assert refusal(parse, **changes).facts["param"] == param
 
 
@@ -172,6 +175,11 @@ def test_sequences_are_prompts_times_choices():
     assert complete(prompt=[[1, 2], [3]], n=2).choices == 4
     assert complete(prompt=[1, 2, 3]).choices == 1
     assert refusal(complete, prompt=["a"] * 16, n=16).facts["param"] == "n"
+
+
+def test_a_prompt_is_a_text_or_a_list():
+    for wrong in (1, True, {}, "", [], [""], [1.5]):
+        assert refusal(complete, prompt=wrong).facts["param"] == "prompt"
 
 
 def test_token_ids_are_of_the_vocabulary(monkeypatch):
@@ -201,7 +209,7 @@ def test_a_part_of_content_is_text_and_nothing_else(part):
     assert refusal(parse, messages=[{"role": "user", "content": [part]}]).facts["param"] == "messages"
 
 
-def test_messages_are_written_anew():
+def test_messages_are_rebuilt():
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
     sent = [
         {"role": "user", "content": [{"type": "text", "text": "A", "cache_control": {"type": "x"}},
@@ -223,14 +231,14 @@ def test_messages_are_written_anew():
 
 
 @pytest.mark.parametrize("arguments", ['{"a":' * 33 + "1" + "}" * 33, '{"a":' + "[" * 33 + "]" * 33 + "}"])
-def test_arguments_of_calls_are_not_nested_without_end(arguments):
+def test_deeply_nested_tool_arguments_are_refused(arguments):
     def called(arguments):
         function = {"name": "weather", "arguments": arguments}
         return [{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function}]}]
 
     assert refusal(parse, messages=called(arguments)).facts["param"] == "messages"
     broken = parse(messages=called("[" * 100_000)).fields["messages"][0]
-    assert broken["tool_calls"][0]["function"]["arguments"] == "{}"  # as the engine takes what is no JSON
+    assert broken["tool_calls"][0]["function"]["arguments"] == "{}"  # the engine reads invalid JSON so
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
@@ -242,7 +250,7 @@ def test_a_tool_that_must_be_called_is_strict_unless_it_says_otherwise(choice):
     assert parse(tools=[loose], tool_choice=choice).fields["tools"] == [loose]
 
 
-def test_tools_are_written_anew():
+def test_tools_are_rebuilt():
     more = WEATHER | {"defer_loading": True}
     assert refusal(parse, tools=[more], tool_choice="none").facts["param"] == "tools"
     for wrong in ({"name": "a b"}, {"name": ""}, {"parameters": []}, {"mm": 1}):
@@ -254,7 +262,7 @@ def test_tools_are_written_anew():
     assert refusal(parse, tool_choice="required").facts["param"] == "tool_choice"
 
 
-def test_where_the_template_shows_no_tools_auto_says_so(settings, tmp_path):
+def test_tool_choice_auto_is_refused_where_the_template_shows_no_tools(settings, tmp_path):
     settings.BASE_MODEL_DIR = tmp_path
     template = tmp_path / "chat_template.jinja"
     template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
@@ -269,7 +277,7 @@ def test_where_the_template_shows_no_tools_auto_says_so(settings, tmp_path):
     assert parse(tools=[WEATHER]).fields["tool_choice"] == "auto"
 
 
-def test_the_same_grammar_has_the_same_name():
+def test_equal_constraints_have_the_same_grammar():
     one = parse(response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": SKY}})
     two = parse(response_format={"type": "json_schema", "json_schema": {"name": "b", "schema": SKY}}, n=2)
     assert one.grammar == two.grammar != ""
@@ -277,7 +285,7 @@ def test_the_same_grammar_has_the_same_name():
     assert parse(response_format={"type": "json_object"}).grammar == parse().grammar == ""
 
 
-def test_errors_repeat_little_of_what_was_sent():
+def test_errors_repeat_little_of_the_request():
     much = "x" * 5000
     wrong = [
         {"model": much}, {much: 1}, {"stop": [much]}, {"messages": [{"role": much}]},

@@ -1,4 +1,4 @@
-"""OpenAI's newer form, checked by the models and the stream reader of OpenAI's own client."""
+"""OpenAI's responses, checked by the models and the stream reader of OpenAI's own client."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.inference.contract.test_anthropic_messages import (
     answer,
     grouped,
     read,
-    told,
+    translate,
 )
 
 pytestmark = pytest.mark.usefixtures("taught")
@@ -35,8 +35,8 @@ WEATHER = {
 }
 
 
-def parsed(**more) -> bytes:
-    body = {"model": "poetry", "input": "Rain?"} | more
+def request_body(**changes) -> bytes:
+    body = {"model": "poetry", "input": "Rain?"} | changes
     return json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
 
 
@@ -51,7 +51,7 @@ def client_of(stream: bytes) -> openai.OpenAI:
 
 
 def test_a_request_becomes_a_chat():
-    body = parsed(
+    body = request_body(
         instructions="Be short.", max_output_tokens=40, temperature=0.5, top_p=0.9, stop=["\n"], seed=7,
         stream=True, store=True, metadata={"a": "b"}, user="u", reasoning={"effort": "low"},
         include=["reasoning.encrypted_content"], truncation="auto", service_tier="auto",
@@ -85,7 +85,7 @@ def test_a_conversation_with_calls_becomes_a_chat():
         {"type": "function_call", "call_id": "c2", "name": "weather", "arguments": "{}"},
     ]
     system, user, assistant, *results, again = openai_responses.parse_response_request(
-        parsed(input=items)
+        request_body(input=items)
     ).fields["messages"]
     assert system == {"role": "system", "content": "Be short."}
     assert user == {"role": "user", "content": "A\nB"}
@@ -100,7 +100,7 @@ def test_a_conversation_with_calls_becomes_a_chat():
 
 
 def test_an_answer_can_be_sent_back():
-    whole = json.loads(openai_responses.response_of_chat(answer("called"), parsed(), "req_1"))
+    whole = json.loads(openai_responses.translate_answer(answer("called"), request_body(), "req_1"))
     results = [
         {"type": "function_call_output", "call_id": item["call_id"], "output": "Sun"}
         for item in whole["output"]
@@ -109,15 +109,15 @@ def test_an_answer_can_be_sent_back():
     turns = [{"role": "user", "content": "Weather?"}, *whole["output"], *results]
     roles = [
         message["role"]
-        for message in openai_responses.parse_response_request(parsed(input=turns)).fields["messages"]
+        for message in openai_responses.parse_response_request(request_body(input=turns)).fields["messages"]
     ]
     assert roles == ["user", "assistant", "tool", "tool"]
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required", {"type": "function", "name": "weather"}])
-def test_tools_become_a_chats(choice):
+def test_tools_are_translated(choice):
     fields = openai_responses.parse_response_request(
-        parsed(tools=[WEATHER], tool_choice=choice, parallel_tool_calls=False)
+        request_body(tools=[WEATHER], tool_choice=choice, parallel_tool_calls=False)
     ).fields
     function = {
         "name": "weather", "description": "Tells the weather.", "parameters": PARAMETERS, "strict": True,
@@ -126,13 +126,13 @@ def test_tools_become_a_chats(choice):
     named = {"type": "function", "function": {"name": "weather"}}
     assert fields["tool_choice"] == (named if isinstance(choice, dict) else choice)
     assert fields["parallel_tool_calls"] is False
-    loose = openai_responses.parse_response_request(parsed(tools=[WEATHER | {"strict": False}])).fields[
+    loose = openai_responses.parse_response_request(request_body(tools=[WEATHER | {"strict": False}])).fields[
         "tools"
     ]
     assert loose[0]["function"]["strict"] is False
 
 
-def test_the_form_of_a_text():
+def test_a_text_format_becomes_a_response_format():
     schema = {"name": "poem", "schema": {"type": "object"}, "strict": True}
     for wanted, sent in [
         ({"type": "text"}, None),
@@ -140,7 +140,7 @@ def test_the_form_of_a_text():
         ({"type": "json_schema", **schema}, {"type": "json_schema", "json_schema": schema}),
     ]:
         fields = openai_responses.parse_response_request(
-            parsed(text={"format": wanted, "verbosity": "medium"})
+            request_body(text={"format": wanted, "verbosity": "medium"})
         ).fields
         assert fields.get("response_format") == sent
 
@@ -186,17 +186,17 @@ def said(**part) -> list[dict]:
         ({"tools": [WEATHER], "tool_choice": {"type": "function"}}, "tool_choice.name"),
     ],
 )
-def test_what_is_wrong_is_named(changes, param):
+def test_an_invalid_field_is_named(changes, param):
     with pytest.raises(errors.BadRequest) as raised:
-        openai_responses.parse_response_request(parsed(**changes))
+        openai_responses.parse_response_request(request_body(**changes))
     assert raised.value.facts["param"] == param
     assert f"`{param.removesuffix('.type')}" in raised.value.message
 
 
-def test_deep_nesting_is_the_callers_mistake():
+def test_deep_nesting_is_a_bad_request():
     deep = json.loads("[" * 253 + "]" * 253)
     with pytest.raises(errors.BadRequest, match="deeply"):
-        openai_responses.parse_response_request(parsed(metadata={"a": deep}))
+        openai_responses.parse_response_request(request_body(metadata={"a": deep}))
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ def test_deep_nesting_is_the_callers_mistake():
         ("nothing", "completed", []),
     ],
 )
-def test_a_whole_answer(name, status, kinds):
+def test_a_whole_answer_becomes_a_response(name, status, kinds):
     response = Response.model_validate_json(
-        openai_responses.response_of_chat(answer(name), parsed(), "req_1")
+        openai_responses.translate_answer(answer(name), request_body(), "req_1")
     )
     assert (response.id, response.model, response.status) == ("resp_1", "poetry", status)
     assert [item.type for item in response.output] == kinds
@@ -227,12 +227,12 @@ def test_a_whole_answer(name, status, kinds):
     assert usage.input_tokens_details.cached_tokens == 16
 
 
-def test_an_answer_repeats_what_was_asked():
+def test_a_response_repeats_its_request():
     wanted = {
         "instructions": "Be short.", "metadata": {"a": "b"}, "user": "u", "tools": [WEATHER], "top_p": 0.5,
         "tool_choice": "required", "max_output_tokens": 9, "parallel_tool_calls": False,
     }  # fmt: skip
-    whole = json.loads(openai_responses.response_of_chat(answer("text"), parsed(**wanted), "req_1"))
+    whole = json.loads(openai_responses.translate_answer(answer("text"), request_body(**wanted), "req_1"))
     assert {name: whole[name] for name in wanted} == wanted
     assert whole["text"] == {"format": {"type": "text"}}
     assert (whole["store"], whole["previous_response_id"]) == (False, None)
@@ -240,19 +240,19 @@ def test_an_answer_repeats_what_was_asked():
 
 @pytest.mark.parametrize("name", WHOLE)
 async def test_a_stream_ends_with_the_whole_answer(name):
-    events = read(await told(openai_responses, STREAMS[name], parsed()))
+    events = read(await translate(openai_responses, STREAMS[name], request_body()))
     for event in events:
         EVENTS.validate_python(event)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1]["response"] == json.loads(
-        openai_responses.response_of_chat(answer(name), parsed(), "req_1")
+        openai_responses.translate_answer(answer(name), request_body(), "req_1")
     )
     assert events[-1]["type"] == f"response.{events[-1]['response']['status']}"
 
 
 @pytest.mark.parametrize("name", [name for name in WHOLE if name != "cut"])
 async def test_a_stream_is_read_by_the_client(name):
-    client = client_of(await told(openai_responses, STREAMS[name], parsed()))
+    client = client_of(await translate(openai_responses, STREAMS[name], request_body()))
     with client.responses.stream(model="poetry", input="Rain?") as reading:
         texts = [event.delta for event in reading if event.type == "response.output_text.delta"]
         response = reading.get_final_response()
@@ -260,8 +260,8 @@ async def test_a_stream_is_read_by_the_client(name):
     assert response.usage.total_tokens == 38
 
 
-async def test_the_client_reads_that_a_stream_was_cut():
-    client = client_of(await told(openai_responses, STREAMS["cut"], parsed()))
+async def test_the_client_reads_that_a_stream_is_incomplete():
+    client = client_of(await translate(openai_responses, STREAMS["cut"], request_body()))
     *_, last = client.responses.create(model="poetry", input="Rain?", stream=True)
     assert (last.type, last.response.output_text) == ("response.incomplete", "Rain fälls\n\n")
 
@@ -269,7 +269,7 @@ async def test_the_client_reads_that_a_stream_was_cut():
 async def test_the_events_of_a_stream_are_in_order():
     kinds = [
         event["type"].removeprefix("response.")
-        for event in read(await told(openai_responses, STREAMS["called"]))
+        for event in read(await translate(openai_responses, STREAMS["called"]))
     ]
     text = ["content_part.added", "output_text.delta", "output_text.delta", "output_text.done",
             "content_part.done"]  # fmt: skip
@@ -281,20 +281,20 @@ async def test_the_events_of_a_stream_are_in_order():
 @pytest.mark.parametrize("name", STREAMS)
 @given(sizes=st.lists(st.integers(1, 5), max_size=8))
 async def test_how_events_are_grouped_changes_nothing(name, sizes):
-    assert await told(openai_responses, grouped(STREAMS[name], sizes)) == await told(
+    assert await translate(openai_responses, grouped(STREAMS[name], sizes)) == await translate(
         openai_responses, STREAMS[name]
     )
 
 
-async def test_a_stream_ends_only_after_the_chat_has():
+async def test_a_stream_ends_only_after_the_chats_done():
     for length in range(len(STREAMS["text"])):
-        kinds = {event["type"] for event in read(await told(openai_responses, STREAMS["text"][:length]))}
+        kinds = {event["type"] for event in read(await translate(openai_responses, STREAMS["text"][:length]))}
         assert "response.completed" not in kinds
 
 
 @pytest.mark.parametrize("name", ["failed", "failed at once"])
-async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
-    stream = await told(openai_responses, STREAMS[name])
+async def test_an_error_in_a_stream_is_raised_by_the_client(name):
+    stream = await translate(openai_responses, STREAMS[name])
     last = EVENTS.validate_python(read(stream)[-1])
     assert (last.type, last.code) == ("error", "server_is_overloaded")
     assert DONE not in stream
@@ -302,9 +302,9 @@ async def test_a_failure_within_a_stream_is_raised_by_the_client(name):
         list(client_of(stream).responses.create(model="poetry", input="Rain?", stream=True))
 
 
-async def test_closing_closes_the_chat():
+async def test_closing_the_stream_closes_the_chats_stream():
     source = Source(STREAMS["text"])
-    stream = openai_responses.response_events(source.events(), parsed(), "req_1")
+    stream = openai_responses.translate_events(source.events(), request_body(), "req_1")
     await anext(stream)
     await stream.aclose()
     assert source.is_closed

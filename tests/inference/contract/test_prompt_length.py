@@ -21,7 +21,7 @@ def real():
 @pytest.mark.parametrize(
     "text", ["#" * 60, " " * 64, "-", "Regen und Wind. ", "海と風", "🌊", "\n" + " " * 80]
 )
-def test_no_text_has_fewer_tokens_than_its_length_proves(real, text):
+def test_no_text_has_fewer_tokens_than_the_lower_bound(real, text):
     tokenizer, longest = real
     body = json.dumps(
         {"model": "m", "messages": [{"role": "user", "content": text * 400}]}, ensure_ascii=False
@@ -31,7 +31,7 @@ def test_no_text_has_fewer_tokens_than_its_length_proves(real, text):
     assert min_tokens(parsed, longest) <= len(tokenizer.encode(text * 400, add_special_tokens=False).ids)
 
 
-def test_the_longest_of_several_prompts_counts():
+def test_the_lower_bound_is_of_the_longest_prompt():
     body = json.dumps({"model": "m", "prompt": ["a" * 20_000, "b" * 30_000]})
     assert min_tokens(parse_request("text", body.encode()), Size(10, 10)) == 3_000
 
@@ -47,7 +47,7 @@ def test_the_longest_of_several_prompts_counts():
         ({"added_tokens": [{"content": "<|end|>", "lstrip": False, "rstrip": False}]}, Size(7, 7)),
     ],
 )
-def test_a_tokenizer_that_may_shorten_a_text_proves_nothing(tmp_path, change, longest):
+def test_a_tokenizer_that_may_shorten_a_text_gives_no_bound(tmp_path, change, longest):
     file = tmp_path / "tokenizer.json"
     plain = {
         "normalizer": None, "pre_tokenizer": BYTE_LEVEL, "added_tokens": [],
@@ -62,10 +62,10 @@ def test_a_tokenizer_that_may_shorten_a_text_proves_nothing(tmp_path, change, lo
     ("text", "size"),
     [("", (0, 0)), ("a", (1, 1)), ("aaab", (4, 2)), ("hello", (5, 4)), ("\0\0a", (3, 1)), ("ää", (4, 4))],
 )
-def test_repeated_bytes_are_left_out(text, size):
+def test_repeated_bytes_are_not_counted(text, size):
     assert size_of(text.encode()) == size
 
 
-def test_ordinary_words_prove_more_than_their_length(real):
+def test_ordinary_words_have_a_useful_lower_bound(real):
     words = json.dumps({"model": "m", "prompt": "The sea and the wind and the rain. " * 2_000})
     assert min_tokens(parse_request("text", words.encode()), real[1]) > 2_048

@@ -179,7 +179,7 @@ async def test_who_is_served_no_more_gets_no_kept_answer_and_no_list(client, eng
 
 
 async def test_kept_answers_have_a_byte_budget(client, engine, account, monkeypatch):
-    monkeypatch.setattr(idempotency, "KEPT_MAX_BYTES_PER_TENANT", 4_000)
+    monkeypatch.setattr(idempotency, "ANSWERS_MAX_BYTES_PER_TENANT", 4_000)
     for number in range(10):
         assert (await client.ask(chat(), headers={"idempotency-key": f"k{number}"}))[0] == 200
     kept = account.store.zrange(names.kept_key(account.tenant), 0, -1)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import EngineBroke, EngineUnavailable
-from inference.wire import http_client as module
-from inference.wire.http_client import BUFFERED_MAX_BYTES, HttpClient
+from inference.wire import http_connection
+from inference.wire.http_client import HttpClient
+from inference.wire.http_connection import BUFFERED_MAX_BYTES
 from tests.inference.fakes import RawServer
 
 HEADERS = "content-type: application/json\r\n"
@@ -21,13 +22,13 @@ ENDLESS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class RawEngine(RawServer):
-    """Writes prepared bytes for each request; may close afterwards, or be silent."""
+    """Writes prepared bytes for each request; may close the connection afterwards, or stay silent."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.says: list[bytes] = [LENGTH]
+        self.answer_parts: list[bytes] = [LENGTH]
         self.then_closes = False
-        self.parsed: list[bytes] = []
+        self.requests: list[bytes] = []
         self.hung_up = asyncio.Event()
         self.written = 0
         self.streams = False
@@ -39,8 +40,8 @@ class RawEngine(RawServer):
 
     async def talk(self, reader, writer):
         try:
-            while await self._request(reader):
-                for piece in self.says:
+            while await self._read_request(reader):
+                for piece in self.answer_parts:
                     writer.write(piece)
                     await writer.drain()
                     await asyncio.sleep(0)
@@ -52,13 +53,13 @@ class RawEngine(RawServer):
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hung_up.set()
 
-    async def _request(self, reader):
+    async def _read_request(self, reader):
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
             return False
         size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        self.parsed.append(head + await reader.readexactly(size))
+        self.requests.append(head + await reader.readexactly(size))
         return True
 
     async def _stream(self, writer):
@@ -102,26 +103,26 @@ async def until(condition, within_s=3):
 async def test_a_request_is_written_as_http(engine, upstream):
     await (await post(upstream, engine, b'{"a": "\xc3\xbc"}')).read()
     host = engine.url.removeprefix("http://").encode()
-    assert engine.parsed == [
+    assert engine.requests == [
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: " + host + b"\r\ncontent-type: application/json\r\n"
         b'content-length: 11\r\n\r\n{"a": "\xc3\xbc"}'
     ]
 
 
 @pytest.mark.parametrize("answer", [LENGTH, CHUNKED])
-async def test_answers_of_both_lengths_keep_their_connection(engine, upstream, answer):
-    engine.says = [answer]
+async def test_answers_with_a_length_or_in_chunks_keep_their_connection(engine, upstream, answer):
+    engine.answer_parts = [answer]
     assert [await read(upstream, engine) for _ in range(5)] == [b"hello world"] * 5
     assert engine.connections == 1
 
 
 @pytest.mark.parametrize("answer", [LENGTH, CHUNKED])
-async def test_an_answer_may_arrive_cut_at_any_byte(engine, upstream, answer):
+async def test_an_answer_may_arrive_split_at_any_byte(engine, upstream, answer):
     for at in range(1, len(answer)):
-        engine.says = [answer[:at], answer[at:]]
+        engine.answer_parts = [answer[:at], answer[at:]]
         response = await post(upstream, engine)
         assert await response.read() == b"hello world"
-    engine.says = [answer[at : at + 1] for at in range(len(answer))]
+    engine.answer_parts = [answer[at : at + 1] for at in range(len(answer))]
     assert await read(upstream, engine) == b"hello world"
     assert engine.connections == 1
 
@@ -131,13 +132,13 @@ parts = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
 
 @given(parts, st.lists(st.integers(1, 400), max_size=8))
 @settings(max_examples=60, deadline=None)
-def test_any_chunks_cut_anywhere_are_the_same_body(parts, cuts):
+def test_any_chunks_split_anywhere_are_the_same_body(parts, cuts):
     answer = ENDLESS + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
     edges = [0, *sorted({cut for cut in cuts if cut < len(answer)}), len(answer)]
 
     async def play():
         engine, upstream = RawEngine(), HttpClient()
-        engine.says = [answer[a:b] for a, b in pairwise(edges)]
+        engine.answer_parts = [answer[a:b] for a, b in pairwise(edges)]
         async with engine.serve() as engine.url:
             response = await post(upstream, engine)
             assert await response.read() == b"".join(parts)
@@ -148,21 +149,21 @@ def test_any_chunks_cut_anywhere_are_the_same_body(parts, cuts):
     asyncio.run(play())
 
 
-async def test_requests_at_once_have_connections_of_their_own_and_leave_them_to_the_next(engine, upstream):
+async def test_concurrent_requests_have_their_own_connections_which_are_reused(engine, upstream):
     for _ in range(3):
         assert set(await asyncio.gather(*(read(upstream, engine) for _ in range(20)))) == {b"hello world"}
     assert engine.connections == 20
 
 
 async def test_an_engine_that_closes_after_each_answer_leaves_no_connection(engine, upstream):
-    engine.says = [LENGTH.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)]
+    engine.answer_parts = [LENGTH.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)]
     for _ in range(3):
         assert await read(upstream, engine) == b"hello world"
     await until(lambda: not engine.open)
     assert engine.connections == 3
 
 
-async def test_an_idle_connection_that_the_engine_closed_is_replaced_unseen(engine, upstream):
+async def test_an_idle_connection_that_the_engine_closed_is_replaced(engine, upstream):
     engine.then_closes = True
     for _ in range(3):
         assert await read(upstream, engine) == b"hello world"
@@ -171,7 +172,7 @@ async def test_an_idle_connection_that_the_engine_closed_is_replaced_unseen(engi
     assert await asyncio.gather(*(read(upstream, engine) for _ in range(10))) == [b"hello world"] * 10
 
 
-async def test_one_that_closes_in_the_moment_of_asking_is_replaced_unseen(engine, upstream):
+async def test_a_connection_that_closes_while_the_request_is_sent_is_replaced(engine, upstream):
     await read(upstream, engine)
     [writer] = engine.open
     writer.transport.abort()  # what we write next is already lost
@@ -179,18 +180,18 @@ async def test_one_that_closes_in_the_moment_of_asking_is_replaced_unseen(engine
 
 
 @pytest.mark.parametrize("answer", [LENGTH, CHUNKED])
-async def test_an_answer_that_breaks_off_anywhere_is_broken(engine, upstream, answer):
+async def test_an_answer_that_ends_early_raises_engine_broke(engine, upstream, answer):
     engine.then_closes = True
     end = len(answer) - 1
     for at in [*range(0, end, 3), end]:
-        engine.says = [answer[:at]]
+        engine.answer_parts = [answer[:at]]
         with pytest.raises(EngineBroke):
             await read(upstream, engine)
-    assert len(engine.parsed) == engine.connections  # a new connection is asked once
+    assert len(engine.requests) == engine.connections  # on a new connection the request is sent once
 
 
-async def test_what_came_before_a_break_is_passed_on_first(engine, upstream):
-    engine.says, engine.then_closes = [CHUNKED[:-30]], True
+async def test_data_before_a_break_is_passed_on_first(engine, upstream):
+    engine.answer_parts, engine.then_closes = [CHUNKED[:-30]], True
     response = await post(upstream, engine)
     await asyncio.sleep(0.05)
     assert (await response.part()).startswith(b"hello")
@@ -198,18 +199,18 @@ async def test_what_came_before_a_break_is_passed_on_first(engine, upstream):
         await response.part()
 
 
-async def test_closing_an_answer_hangs_up(engine, upstream):
-    engine.says = [ENDLESS, b"5\r\nhello\r\n"]
+async def test_closing_an_answer_breaks_the_connection(engine, upstream):
+    engine.answer_parts = [ENDLESS, b"5\r\nhello\r\n"]
     response = await post(upstream, engine)
     assert await response.part() == b"hello"
     response.close()
     await asyncio.wait_for(engine.hung_up.wait(), 3)
-    engine.says = [LENGTH]
+    engine.answer_parts = [LENGTH]
     assert await read(upstream, engine) == b"hello world"
     assert engine.connections == 2
 
 
-async def test_closing_a_whole_answer_keeps_the_connection(engine, upstream):
+async def test_closing_a_complete_answer_keeps_the_connection(engine, upstream):
     response = await post(upstream, engine)
     await response.read()
     response.close()
@@ -218,35 +219,35 @@ async def test_closing_a_whole_answer_keeps_the_connection(engine, upstream):
 
 
 @pytest.mark.parametrize("is_used", [False, True])
-async def test_being_cancelled_before_the_answer_hangs_up(engine, upstream, is_used):
+async def test_cancelling_before_the_answer_breaks_the_connection(engine, upstream, is_used):
     if is_used:
         await read(upstream, engine)
-    engine.says = []
-    parsed = len(engine.parsed)
+    engine.answer_parts = []
+    request_count = len(engine.requests)
     asking = asyncio.create_task(post(upstream, engine))
-    await until(lambda: len(engine.parsed) > parsed)
+    await until(lambda: len(engine.requests) > request_count)
     asking.cancel()
     await asyncio.wait_for(engine.hung_up.wait(), 3)
     await until(lambda: not engine.open)
 
 
 async def test_a_slow_reader_slows_the_engine_down(engine, upstream):
-    engine.says, engine.streams = [ENDLESS], True
+    engine.answer_parts, engine.streams = [ENDLESS], True
     response = await post(upstream, engine)
     size = len(await response.part())
     await asyncio.sleep(0.3)
     assert engine.written < 12 * 1024 * 1024  # the sockets' buffers and ours, not all 25 MiB
-    assert response._size < BUFFERED_MAX_BYTES + 1024 * 1024
+    assert response._buffered_bytes < BUFFERED_MAX_BYTES + 1024 * 1024
     while part := await response.part():
         size += len(part)
     assert size == 400 * 65536
-    engine.streams, engine.says = False, [LENGTH]
+    engine.streams, engine.answer_parts = False, [LENGTH]
     assert await read(upstream, engine) == b"hello world"
     assert engine.connections == 1
 
 
 async def test_a_paused_answer_can_be_closed(engine, upstream):
-    engine.says, engine.streams = [ENDLESS], True
+    engine.answer_parts, engine.streams = [ENDLESS], True
     response = await post(upstream, engine)
     await asyncio.sleep(0.1)
     response.close()
@@ -254,7 +255,7 @@ async def test_a_paused_answer_can_be_closed(engine, upstream):
 
 
 async def test_a_large_answer_is_read_whole(engine, upstream):
-    engine.says, engine.streams = [ENDLESS], True
+    engine.answer_parts, engine.streams = [ENDLESS], True
     assert len(await read(upstream, engine)) == 400 * 65536
 
 
@@ -268,22 +269,22 @@ async def test_a_large_answer_is_read_whole(engine, upstream):
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
     ],
 )
-async def test_nonsense_is_broken(engine, upstream, nonsense):
-    engine.says = [nonsense]
+async def test_invalid_http_raises_engine_broke(engine, upstream, nonsense):
+    engine.answer_parts = [nonsense]
     with pytest.raises(EngineBroke):
         await read(upstream, engine)
     await until(lambda: not engine.open)
 
 
-async def test_words_that_nobody_asked_for_cost_the_connection(engine, upstream):
-    engine.says = [LENGTH + b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"]
+async def test_data_after_the_answer_costs_the_connection(engine, upstream):
+    engine.answer_parts = [LENGTH + b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"]
     assert await read(upstream, engine) == b"hello world"
-    engine.says = [LENGTH]
+    engine.answer_parts = [LENGTH]
     assert await read(upstream, engine) == b"hello world"
     assert engine.connections == 2
 
 
-async def test_late_words_that_nobody_asked_for_cost_the_connection(engine, upstream):
+async def test_late_data_without_a_request_costs_the_connection(engine, upstream):
     assert await read(upstream, engine) == b"hello world"
     [writer] = engine.open
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil")
@@ -295,45 +296,47 @@ async def test_late_words_that_nobody_asked_for_cost_the_connection(engine, upst
     "before", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"]
 )
 async def test_an_interim_answer_is_not_the_answer(engine, upstream, before):
-    engine.says = [before, LENGTH]
+    engine.answer_parts = [before, LENGTH]
     response = await post(upstream, engine)
     assert (response.status, await response.read()) == (200, b"hello world")
-    engine.says = [before + LENGTH]
+    engine.answer_parts = [before + LENGTH]
     assert await read(upstream, engine) == b"hello world"
 
 
 @pytest.mark.parametrize("is_used", [False, True])
-async def test_a_silent_engine_is_given_up_and_not_asked_again(engine, upstream, monkeypatch, is_used):
-    monkeypatch.setattr(module, "SILENT_FOR_S", 0.1)
+async def test_a_silent_engine_times_out_and_the_request_is_not_sent_again(
+    engine, upstream, monkeypatch, is_used
+):
+    monkeypatch.setattr(http_connection, "SILENT_FOR_S", 0.1)
     if is_used:
         await read(upstream, engine)
-    engine.says = []
+    engine.answer_parts = []
     with pytest.raises(EngineBroke):
         await asyncio.wait_for(read(upstream, engine), 2)
     await asyncio.wait_for(engine.hung_up.wait(), 3)
-    assert len(engine.parsed) == 1 + is_used
+    assert len(engine.requests) == 1 + is_used
 
 
-async def test_an_engine_that_dies_with_a_request_in_its_hands_broke(upstream):
+async def test_an_engine_that_stops_with_a_request_raises_engine_broke(upstream):
     engine = RawEngine()
     async with engine.serve() as engine.url:
         await read(upstream, engine)
-        engine.says = []
+        engine.answer_parts = []
         asking = asyncio.create_task(post(upstream, engine))
-        await until(lambda: len(engine.parsed) == 2)
-    with pytest.raises(EngineBroke):  # also on a connection that had been idle
+        await until(lambda: len(engine.requests) == 2)
+    with pytest.raises(EngineBroke):  # also on a connection that was reused
         await asking
 
 
-async def test_an_engine_that_is_down_is_broken(upstream):
+async def test_an_unreachable_engine_raises_engine_unavailable(upstream):
     async with RawEngine().serve() as url:
         pass
-    with pytest.raises(EngineUnavailable) as told:
+    with pytest.raises(EngineUnavailable) as raised:
         await upstream.post(url, "/", HEADERS, b"")
-    assert not isinstance(told.value, EngineBroke)
+    assert not isinstance(raised.value, EngineBroke)
 
 
-async def test_closing_all_leaves_no_connection(engine):
+async def test_closing_the_client_leaves_no_connection(engine):
     upstream = HttpClient()
     await asyncio.gather(*(read(upstream, engine) for _ in range(10)))
     assert len(engine.open) == 10

@@ -1,0 +1,54 @@
+"""The endpoints of `/v1`, and how each translates requests and answers."""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from inference.contract.dialects import anthropic_messages, openai_responses
+from inference.contract.requests import ParsedRequest, parse_request
+from inference.errors import UnknownPath
+
+COUNT_TOKENS = "/v1/messages/count_tokens"
+MODELS = "/v1/models"
+HEALTH = ("/health", "/healthz")
+POST = ("POST",)
+GET = ("GET", "HEAD")  # the server drops the body of an answer to HEAD
+
+type Stream = AsyncGenerator[bytes]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint that generates text, in its own dialect.
+
+    `translate_answer` and `translate_events` take what the engine answers, the request's body and its id.
+    """
+
+    parse: Callable[[bytes], ParsedRequest]
+    translate_answer: Callable[[bytes, bytes, str], bytes] = lambda answer, *_: answer
+    translate_events: Callable[[Stream, bytes, str], Stream] = lambda events, *_: events
+
+
+ENDPOINTS = {
+    "/v1/chat/completions": Endpoint(partial(parse_request, "chat")),
+    "/v1/completions": Endpoint(partial(parse_request, "text")),
+    "/v1/messages": Endpoint(
+        anthropic_messages.parse_messages,
+        anthropic_messages.translate_answer,
+        anthropic_messages.translate_events,
+    ),
+    "/v1/responses": Endpoint(
+        openai_responses.parse_response_request,
+        openai_responses.translate_answer,
+        openai_responses.translate_events,
+    ),
+}
+
+
+def allowed_methods(path: str) -> tuple[str, ...]:
+    """Return the methods that a path answers. Raises UnknownPath."""
+    if path in ENDPOINTS or path == COUNT_TOKENS:
+        return POST
+    if path == MODELS or path.startswith(f"{MODELS}/") or path in HEALTH:
+        return GET
+    raise UnknownPath

@@ -1,0 +1,128 @@
+"""Checks of single fields. Each takes the field's name and value, and raises BadRequest naming the field."""
+
+from typing import Any
+
+from inference.contract import base_model, grammars
+from inference.contract.field_reader import SHOWN_CHARACTERS, Check
+from inference.errors import BadRequest
+
+MAX_STOPS = 4
+MAX_STOP_CHARACTERS = 1024
+MAX_BIASED_TOKENS = 300
+MAX_STOP_TOKENS = 64
+MAX_MODEL_CHARACTERS = 200
+MAX_TOKEN_ID_DIGITS = 11  # more than any id has; int() raises ValueError beyond 4,300
+MAX_INT32 = 2**31 - 1
+MAX_INT64 = 2**63 - 1
+STREAM_OPTIONS = ("include_usage", "include_obfuscation", "continuous_usage_stats")
+RESPONSE_FORMATS = ("text", "json_object", "json_schema")
+CONSTRAINTS = ("json", "regex", "choice")  # of vLLM's `structured_outputs`
+
+
+def number(low: float, high: float, *, whole: bool = False) -> Check:
+    """Return a check for numbers between two bounds."""
+    kinds = int if whole else int | float
+    noun = "whole number" if whole else "number"
+
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, kinds) or isinstance(value, bool):  # a bool is an int to Python
+            raise BadRequest(f"`{name}` must be a {noun}.", param=name)
+        if not low <= value <= high:
+            limits = f"between {low} and {high}" if high < MAX_INT64 else f"at least {low}"
+            raise BadRequest(f"`{name}` must be {limits}.", param=name)
+
+    return check
+
+
+def check_bool(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise BadRequest(f"`{name}` must be true or false.", param=name)
+
+
+def check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise BadRequest(f"`{name}` must be a text.", param=name)
+
+
+def check_model(name: str, value: Any) -> None:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_MODEL_CHARACTERS:
+        raise BadRequest(f"`{name}` must be the name of a style, such as `poetry`.", param=name)
+
+
+def check_stop(name: str, value: Any) -> None:
+    stops = value if isinstance(value, list) else [value]
+    if len(stops) > MAX_STOPS or not all(isinstance(stop, str) and stop for stop in stops):
+        raise BadRequest(f"`{name}` must be a text or a list of at most {MAX_STOPS} texts.", param=name)
+    if any(len(stop) > MAX_STOP_CHARACTERS for stop in stops):
+        raise BadRequest(f"`{name}`: a text may have at most {MAX_STOP_CHARACTERS} characters.", param=name)
+
+
+def check_token_ids(name: str, token_ids: list[Any]) -> None:
+    """Check that each is the id of one of the base model's tokens."""
+    size = base_model.vocabulary_size() or MAX_INT32
+    if not all(type(token) is int and 0 <= token < size for token in token_ids):
+        raise BadRequest(f"`{name}` must have ids of the base model's tokens, 0 … {size - 1}.", param=name)
+
+
+def check_stop_token_ids(name: str, value: Any) -> None:
+    if not isinstance(value, list) or len(value) > MAX_STOP_TOKENS:
+        raise BadRequest(f"`{name}` must be a list of at most {MAX_STOP_TOKENS} token ids.", param=name)
+    check_token_ids(name, value)
+
+
+def check_logit_bias(name: str, value: Any) -> None:
+    if not isinstance(value, dict) or not all(_is_token_bias(*item) for item in value.items()):
+        raise BadRequest(f"`{name}` must map token ids to numbers between -100 and 100.", param=name)
+    if len(value) > MAX_BIASED_TOKENS:
+        raise BadRequest(f"`{name}` may name {MAX_BIASED_TOKENS} tokens.", param=name)
+    check_token_ids(name, [int(token) for token in value])
+
+
+def _is_token_bias(token: str, bias: Any) -> bool:
+    is_id = token.isdecimal() and len(token) <= MAX_TOKEN_ID_DIGITS
+    return is_id and isinstance(bias, int | float) and -100 <= bias <= 100
+
+
+def check_stream_options(name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise BadRequest(f"`{name}` must be an object.", param=name)
+    for option, chosen in value.items():
+        if option not in STREAM_OPTIONS:
+            raise BadRequest(f"`{name}.{option[:SHOWN_CHARACTERS]}` is not served; leave it out.", param=name)
+        if chosen is not None and not isinstance(chosen, bool):
+            raise BadRequest(f"`{name}.{option}` must be true or false.", param=name)
+    if value.get("continuous_usage_stats"):
+        raise BadRequest(
+            f"`{name}.continuous_usage_stats` is not served: `include_usage` reports the usage at the end.",
+            param=name,
+        )
+
+
+def check_response_format(name: str, value: Any) -> None:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind not in RESPONSE_FORMATS:
+        raise BadRequest(f"`{name}.type` must be one of {', '.join(RESPONSE_FORMATS)}.", param=name)
+    if kind != "json_schema":
+        return
+    described = value.get("json_schema")
+    if not isinstance(described, dict) or not isinstance(described.get("schema"), dict):
+        raise BadRequest(f"`{name}.json_schema` must be an object with `name` and `schema`.", param=name)
+    if not isinstance(described.get("name"), str) or not isinstance(described.get("description") or "", str):
+        raise BadRequest(f"`{name}.json_schema.name` must be a text.", param=name)
+    if not isinstance(described.get("strict") or False, bool):
+        raise BadRequest(f"`{name}.json_schema.strict` must be true or false.", param=name)
+    grammars.check_schemas([described["schema"]], name)
+
+
+def check_structured_outputs(name: str, value: Any) -> None:
+    fields = value if isinstance(value, dict) else {}
+    kinds = [kind for kind, constraint in fields.items() if constraint is not None]
+    if len(kinds) != 1 or kinds[0] not in CONSTRAINTS:
+        raise BadRequest(f"`{name}` must be an object with one of {', '.join(CONSTRAINTS)}.", param=name)
+    [kind] = kinds
+    if kind == "json":
+        grammars.check_schemas([value[kind]], name)
+    elif kind == "regex":
+        grammars.check_regex(value[kind], name)
+    else:
+        grammars.check_choices(value[kind], name)

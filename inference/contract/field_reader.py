@@ -1,0 +1,96 @@
+"""How the fields of a request are read by a table: nothing is dropped in silence.
+
+A field is served (within its bounds), ignored because it can't change the answer, or refused by name with a
+hint of what to do instead. A field that is in no table is refused, too.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from inference.errors import BadRequest
+
+type Check = Callable[[str, Any], None]
+
+SHOWN_CHARACTERS = 64  # of a name that a client sent, in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What the API does with one field.
+
+    `says` is for people: the bounds of a served field, why an ignored one is harmless, what to do instead of
+    a refused one. `check` raises BadRequest for a value out of bounds. `ends` are values at the bounds, which
+    trials send to the real engine. `neutral` are the values of a refused field that are accepted: they
+    change nothing.
+    """
+
+    fate: Literal["served", "ignored", "refused"]
+    says: str
+    check: Check | None = None
+    ends: tuple[Any, ...] = ()
+    neutral: tuple[Any, ...] = ()
+
+
+type Table = dict[str, Field]
+
+
+def served(says: str, check: Check | None = None, *ends: Any) -> Field:
+    return Field("served", says, check, ends)
+
+
+def ignored(says: str) -> Field:
+    return Field("ignored", says)
+
+
+def refused(says: str, *neutral: Any) -> Field:
+    return Field("refused", says, neutral=neutral)
+
+
+def read_fields(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the served fields of a request, checked. Raises BadRequest naming the first invalid field."""
+    served_fields = {}
+    for name, value in raw.items():
+        if value is None:  # clients send null for what they don't set
+            continue
+        field = table.get(name)
+        if field is None:
+            shown = name[:SHOWN_CHARACTERS]
+            raise BadRequest(
+                f"Unrecognized request argument supplied: `{shown}`. The API's documentation lists those "
+                "that are served.",
+                param=shown,
+            )
+        if field.fate == "served":
+            if field.check:
+                field.check(name, value)
+            served_fields[name] = value
+        elif field.fate == "refused" and not _is_neutral(field, value):
+            raise BadRequest(f"`{name}` is not served: {field.says}.", param=name)
+    return served_fields
+
+
+def _is_neutral(field: Field, value: Any) -> bool:
+    # The types are compared, too: to Python `true` equals 1.
+    return any(type(value) is type(neutral) and value == neutral for neutral in field.neutral)
+
+
+SERVED_COLUMN = {"served": "yes", "ignored": "ignored", "refused": "400"}
+
+
+def describe_table(table: Table) -> str:
+    """Return a table of fields in Markdown, as docs/api.md shows it."""
+    lines = ["| field | served | |", "|---|---|---|"]
+    for fate, column in SERVED_COLUMN.items():
+        for name, field in table.items():
+            if field.fate == fate:
+                lines.append(f"| `{name}` | {column} | {_describe_field(field)} |")
+    return "\n".join(lines)
+
+
+def _describe_field(field: Field) -> str:
+    if not field.neutral:
+        return field.says
+    accepted = ", ".join(f"`{json.dumps(value)}`" for value in field.neutral)
+    return f"{field.says} ({accepted} is accepted)"

@@ -1,0 +1,46 @@
+"""Objects and lists within each other, read without recursion: a request may nest them thousands deep."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from inference.errors import BadRequest
+
+MAX_DEPTH = 32
+
+
+def check_depth(value: Any, place: str) -> None:
+    """Check that objects and lists are not nested too deeply. Raises BadRequest, naming `place`."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = next_level(level)
+        if not level:
+            return
+    raise BadRequest(f"`{place}`: the schema may be nested {MAX_DEPTH} levels deep.", param=place)
+
+
+def next_level(containers: list[Any]) -> list[Any]:
+    """Return the objects and lists that stand directly in some objects and lists."""
+    level = []
+    for container in containers:
+        level.extend(_containers_in(container))
+    return level
+
+
+def walk_objects(root: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object in a value, at any depth and whatever it means there."""
+    pending = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield value
+        pending.extend(_containers_in(value))
+
+
+def _containers_in(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        children = list(value.values())
+    elif isinstance(value, list):
+        children = value
+    else:
+        return []
+    return [child for child in children if isinstance(child, dict | list)]

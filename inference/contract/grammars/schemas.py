@@ -1,0 +1,227 @@
+"""JSON schemas: which keywords the engine follows, and what each costs."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from inference.contract.grammars.budget import (
+    BRANCH_MS,
+    ENUM_VALUE_MS,
+    FORMATS_MS,
+    ITEMS_MS,
+    OPTIONAL_PAIR_MS,
+    PROPERTY_MS,
+    WIDE_MS,
+    Budget,
+)
+from inference.contract.grammars.nesting import check_depth
+from inference.contract.grammars.patterns import MAX_REPEAT, pattern_cost_ms
+from inference.contract.grammars.references import BRANCH_KEYWORDS, check_references
+from inference.errors import BadRequest
+
+MAX_BYTES = 16 * 1024  # of all schemas of a request, as JSON
+MAX_PROPERTIES = 256
+MAX_ENUM_VALUES = 1024
+MAX_BRANCHES = 128  # of anyOf, oneOf and allOf
+MAX_ITEMS = 1000  # minItems, maxItems: xgrammar counts them, which is cheap
+MAX_KEYWORD_CHARACTERS_SHOWN = 64
+INT64 = 2**63
+
+KEYWORDS = {
+    "$defs", "$ref", "additionalProperties", "allOf", "anyOf", "const", "definitions", "enum",
+    "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems", "maxLength", "maximum", "minItems",
+    "minLength", "minimum", "oneOf", "pattern", "prefixItems", "properties", "required", "type",
+}  # fmt: skip
+# These don't change which answers are valid.
+ANNOTATIONS = {
+    "$anchor", "$comment", "$id", "$schema", "contentEncoding", "contentMediaType", "default", "deprecated",
+    "description", "discriminator", "example", "examples", "readOnly", "title", "writeOnly",
+}  # fmt: skip
+TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
+NUMBER_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
+def check_schemas(schemas: list[Any], place: str) -> None:
+    """Check the JSON schemas of a request, together. Raises BadRequest, naming `place`."""
+    for schema in schemas:
+        check_depth(schema, place)  # first: what follows reads schemas recursively
+    size = sum(len(orjson.dumps(schema)) for schema in schemas)
+    if size > MAX_BYTES:
+        raise BadRequest(
+            f"`{place}`: a request's schemas may take {MAX_BYTES} bytes in all; these take {size}.",
+            param=place,
+        )
+    budget = Budget(place)
+    for schema in schemas:
+        if not isinstance(schema, dict):
+            raise budget.error("the schema must be an object.")
+        check_references(schema, budget)
+        _check_schema(schema, budget)
+
+
+def _check_schema(schema: Any, budget: Budget) -> None:
+    """Check one schema and those in it."""
+    if schema is True:
+        return
+    if schema is False:
+        raise budget.error("`false` stands only for `items` and `additionalProperties`.")
+    if not isinstance(schema, dict):
+        raise budget.error("each part of the schema must be an object, or true or false.")
+    if schema.get("propertyNames") == {"type": "string"}:
+        del schema["propertyNames"]  # zod writes it; names are always texts
+    unknown = schema.keys() - KEYWORDS - ANNOTATIONS
+    if unknown:
+        keyword = min(unknown)[:MAX_KEYWORD_CHARACTERS_SHOWN]
+        raise budget.error(f"the schema's keyword `{keyword}` is not served: the answer would not follow it.")
+    if not isinstance(schema.get("$ref", ""), str):
+        raise budget.error("`$ref` must be a text.")
+    _check_type(schema, budget)
+    _check_enum(schema, budget)
+    _check_string(schema, budget)
+    _check_number(schema, budget)
+    _check_array(schema, budget)
+    _check_object(schema, budget)
+    _check_branches(schema, budget)
+
+
+def _check_type(schema: dict[str, Any], budget: Budget) -> None:
+    if "type" not in schema:
+        return
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if not kinds or not all(isinstance(kind, str) and kind in TYPES for kind in kinds):
+        raise budget.error(f"`type` must be one of {', '.join(sorted(TYPES))}, or a list of them.")
+    budget.spend(BRANCH_MS * len(kinds))
+
+
+def _check_enum(schema: dict[str, Any], budget: Budget) -> None:
+    values = schema.get("enum", [])
+    if not isinstance(values, list) or ("enum" in schema and not values):
+        raise budget.error("`enum` must be a list of values.")
+    budget.enum_values += len(values)
+    if budget.enum_values > MAX_ENUM_VALUES:
+        raise budget.error(f"all `enum` of a request may have {MAX_ENUM_VALUES} values.")
+    budget.spend(ENUM_VALUE_MS * len(values))
+
+
+def _check_string(schema: dict[str, Any], budget: Budget) -> None:
+    text_format = schema.get("format")
+    pattern = schema.get("pattern")
+    least, most = _read_bounds(schema, "minLength", "maxLength", MAX_REPEAT, budget)
+    has_length = least is not None or most is not None
+    if has_length and (text_format is not None or pattern is not None):
+        raise budget.error("`pattern` and `format` can't be combined with a length.")
+    if text_format is not None and pattern is not None:
+        raise budget.error("`pattern` can't be combined with `format`.")
+    if text_format is not None:
+        if not isinstance(text_format, str) or text_format not in FORMATS_MS:
+            raise budget.error(f"`format` must be one of {', '.join(sorted(FORMATS_MS))}.")
+        budget.spend(FORMATS_MS[text_format])
+    if pattern is not None:
+        budget.spend(pattern_cost_ms(pattern, budget), once=("pattern", pattern))
+    if has_length:
+        if least is not None and most is not None and least > most:
+            raise budget.error("`minLength` must not be above `maxLength`.")
+        budget.spend(WIDE_MS * max(least or 0, most or 0), once=("length", least, most))
+
+
+def _check_number(schema: dict[str, Any], budget: Budget) -> None:
+    for name in NUMBER_BOUNDS:
+        if name not in schema:
+            continue
+        value = schema[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise budget.error(f"`{name}` must be a number.")
+        # vLLM 0.32 answers 500 beyond 64 bits.
+        if not math.isfinite(value) or not -INT64 < value < INT64:
+            raise budget.error(f"`{name}` must be within 64 bits.")
+        budget.spend(BRANCH_MS)
+    low = max(schema.get("minimum", -INT64), schema.get("exclusiveMinimum", -INT64))
+    high = min(schema.get("maximum", INT64), schema.get("exclusiveMaximum", INT64))
+    excludes_low = low == schema.get("exclusiveMinimum")
+    excludes_high = high == schema.get("exclusiveMaximum")
+    kinds = schema.get("type")
+    if kinds == "integer" or (isinstance(kinds, list) and "integer" in kinds):
+        if low != int(low) or high != int(high):
+            raise budget.error("the bounds of an integer must be whole numbers.")
+        is_empty = low + excludes_low > high - excludes_high
+    else:
+        is_empty = low > high or (low == high and (excludes_low or excludes_high))
+    if is_empty:
+        raise budget.error("no number is between its bounds.")
+
+
+def _check_array(schema: dict[str, Any], budget: Budget) -> None:
+    least, most = _read_bounds(schema, "minItems", "maxItems", MAX_ITEMS, budget)
+    prefix = schema.get("prefixItems", [])
+    if not isinstance(prefix, list) or len(prefix) > MAX_BRANCHES:
+        raise budget.error(f"`prefixItems` must be a list of at most {MAX_BRANCHES} schemas.")
+    if least is not None and most is not None and least > most:
+        raise budget.error("`minItems` must not be above `maxItems`.")
+    if most is not None and most < len(prefix):
+        raise budget.error("`maxItems` must not be below the number of `prefixItems`.")
+    if least is not None or most is not None:
+        budget.spend(ITEMS_MS)
+    if schema.get("items") is False and (least or 0) > len(prefix):
+        raise budget.error("`minItems` must not be above the number of `prefixItems` where `items` is false.")
+    _check_each(prefix, budget)
+    _check_schema(schema.get("items") or True, budget)
+
+
+def _check_object(schema: dict[str, Any], budget: Budget) -> None:
+    required = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        raise budget.error("`required` must be a list of names.")
+    properties = _read_mapping(schema, "properties", budget)
+    budget.properties += len(properties)
+    if max(budget.properties, len(required)) > MAX_PROPERTIES:
+        raise budget.error(f"a request's schemas may have {MAX_PROPERTIES} properties in all.")
+    optional = len(properties.keys() - set(required))
+    budget.spend(PROPERTY_MS * len(properties) + OPTIONAL_PAIR_MS * optional**2)
+    _check_each(properties.values(), budget)
+    _check_schema(schema.get("additionalProperties") or True, budget)
+    for name in ("$defs", "definitions"):
+        _check_each(_read_mapping(schema, name, budget).values(), budget)
+
+
+def _check_branches(schema: dict[str, Any], budget: Budget) -> None:
+    for name in BRANCH_KEYWORDS:
+        branches = schema.get(name, [])
+        if not isinstance(branches, list) or (name in schema and not branches):
+            raise budget.error(f"`{name}` must be a list of schemas.")
+        if name == "allOf" and len(branches) > 1:
+            raise budget.error("`allOf` of several schemas is not served: write them as one.")
+        budget.branches += len(branches)
+        if budget.branches > MAX_BRANCHES:
+            raise budget.error(f"a request's schemas may have {MAX_BRANCHES} alternatives in all.")
+        budget.spend(BRANCH_MS * len(branches))
+        _check_each(branches, budget)
+
+
+def _check_each(schemas: Iterable[Any], budget: Budget) -> None:
+    for schema in schemas:
+        _check_schema(schema, budget)
+
+
+def _read_mapping(schema: dict[str, Any], name: str, budget: Budget) -> dict[str, Any]:
+    value = schema.get(name, {})
+    if not isinstance(value, dict):
+        raise budget.error(f"`{name}` must be an object.")
+    return value
+
+
+def _read_bounds(
+    schema: dict[str, Any], least_name: str, most_name: str, limit: int, budget: Budget
+) -> tuple[int | None, int | None]:
+    """Return two bounds of a schema, None for one that is not set."""
+    return _read_count(schema, least_name, limit, budget), _read_count(schema, most_name, limit, budget)
+
+
+def _read_count(schema: dict[str, Any], name: str, limit: int, budget: Budget) -> int | None:
+    if name not in schema:
+        return None
+    value = schema[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
+        raise budget.error(f"`{name}` must be a whole number between 0 and {limit}.")
+    return value

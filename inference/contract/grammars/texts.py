@@ -1,0 +1,35 @@
+"""What an answer that isn't JSON may be bound to: a regular expression, or one of a few choices."""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from inference.contract.grammars.budget import Budget
+from inference.contract.grammars.patterns import pattern_cost_ms
+from inference.errors import BadRequest
+
+MAX_CHOICES = 256
+MAX_CHOICES_BYTES = 16 * 1024
+
+
+def check_regex(pattern: Any, place: str) -> None:
+    """Check that the engine can follow a pattern quickly. Raises BadRequest, naming `place`."""
+    budget = Budget(place)
+    budget.spend(pattern_cost_ms(pattern, budget, is_alone=True))
+
+
+def check_choices(choices: Any, place: str) -> None:
+    """Check that choices are a few short texts. Raises BadRequest, naming `place`."""
+    is_list = isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
+    if not is_list or not all(isinstance(choice, str) and choice for choice in choices):
+        raise BadRequest(f"`{place}` must be a list of 1 to {MAX_CHOICES} texts.", param=place)
+    if sum(len(choice.encode()) for choice in choices) > MAX_CHOICES_BYTES:
+        raise BadRequest(f"`{place}`: the texts may take {MAX_CHOICES_BYTES} bytes in all.", param=place)
+    if any("\x00" in choice for choice in choices):
+        raise BadRequest(f"`{place}`: a text may hold no NUL.", param=place)
+
+
+def digest_of(*constraints: object) -> str:
+    """Return a digest that names a grammar: equal constraints have equal digests."""
+    return hashlib.sha256(orjson.dumps(constraints)).hexdigest()

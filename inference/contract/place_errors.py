@@ -1,0 +1,22 @@
+"""Errors that name a place within a request, such as `messages[2].content`."""
+
+import re
+from typing import Any
+
+from inference.errors import BadRequest
+
+MAX_NAME_CHARACTERS_SHOWN = 64
+
+
+def refuse_unknown_keys(value: dict[str, Any], known: set[str], place: str) -> None:
+    """Check that an object has no other keys than the known ones. Raises BadRequest naming the first."""
+    for name, inner in value.items():
+        is_empty = inner is None or inner is False or inner == []  # clients send these by default
+        if name not in known and not is_empty:
+            raise place_error(f"{place}.{name[:MAX_NAME_CHARACTERS_SHOWN]}", "is not served; leave it out")
+
+
+def place_error(place: str, why: str) -> BadRequest:
+    """Return the error for a place; its `param` is the field that the place is in."""
+    field = re.split(r"[.\[]", place)[0]
+    return BadRequest(f"`{place}` {why}.", param=field)

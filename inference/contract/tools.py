@@ -1,0 +1,154 @@
+"""A chat's tools and tool calls, rebuilt from the keys that are known: no other key reaches the engine."""
+
+import re
+from typing import Any
+
+import orjson
+
+from inference.contract import base_model, grammars
+from inference.contract.place_errors import place_error, refuse_unknown_keys
+from inference.errors import BadRequest
+
+MAX_TOOLS = 128
+MAX_ARGUMENTS_DEPTH = 32
+NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
+TOOL_KEYS = {"type", "function", "cache_control"}
+CALL_KEYS = {"id", "type", "function", "index", "provider_specific_fields"}
+CALLED_FUNCTION_KEYS = {"name", "arguments", "provider_specific_fields"}
+FUNCTION_TYPES: dict[str, tuple[type, str]] = {
+    "description": (str, "a text"),
+    "parameters": (dict, "an object"),
+    "strict": (bool, "true or false"),
+}
+FUNCTION_KEYS = {"name", *FUNCTION_TYPES}
+
+
+def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
+    """Rebuild the tools of a request and their choice, within `fields`; return what becomes a grammar.
+
+    A tool that must be called is `strict` unless it says otherwise. Raises BadRequest.
+    """
+    tools = fields.pop("tools", None)
+    choice = fields.pop("tool_choice", None)
+    parallel_tool_calls = fields.pop("parallel_tool_calls", None)
+    if not tools:
+        if choice not in (None, "none", "auto") or not isinstance(tools, list | None):
+            raise place_error("tool_choice", "needs `tools`, a list of functions")
+        return []
+    if not isinstance(tools, list) or len(tools) > MAX_TOOLS:
+        raise place_error("tools", f"must be a list of at most {MAX_TOOLS} functions")
+    rebuilt = [_rebuild_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
+    names = [tool["function"]["name"] for tool in rebuilt]
+    if len(set(names)) < len(names):
+        raise place_error("tools", "must have different names")
+    fields["tools"] = rebuilt
+    fields["tool_choice"] = _check_choice(choice, names)
+    if parallel_tool_calls is not None:
+        fields["parallel_tool_calls"] = parallel_tool_calls
+    return _tool_constraint(fields)
+
+
+def _tool_constraint(fields: dict[str, Any]) -> list[Any]:
+    """Return what the grammar of the tools depends on; [] where the tools need no grammar."""
+    functions = [tool["function"] for tool in fields["tools"]]
+    choice = fields["tool_choice"]
+    if choice == "none":
+        return []
+    if choice == "auto":
+        if not base_model.has_tools():
+            raise BadRequest(
+                "The base model was never taught tools: its chat template doesn't show them, so with "
+                "`tool_choice: auto` none would be called. Set `tool_choice` to required or to a function, "
+                "which always works; or to none.",
+                param="tool_choice",
+            )
+        if not any(function.get("strict") for function in functions):
+            return []
+    else:
+        for function in functions:
+            function.setdefault("strict", True)
+    schemas = [function["parameters"] for function in functions if "parameters" in function]
+    grammars.check_schemas(schemas, "tools")
+    return [functions, choice, fields.get("parallel_tool_calls")]
+
+
+def _rebuild_tool(tool: Any, place: str) -> dict[str, Any]:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    if not isinstance(function, dict) or tool.get("type") != "function":
+        raise place_error(f"{place}.type", "must be function: no other tools are served")
+    refuse_unknown_keys(tool, TOOL_KEYS, place)
+    refuse_unknown_keys(function, FUNCTION_KEYS, f"{place}.function")
+    rebuilt: dict[str, Any] = {"name": _check_name(function.get("name"), f"{place}.function.name")}
+    for name, (kind, noun) in FUNCTION_TYPES.items():
+        value = function.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, kind):
+            raise place_error(f"{place}.function.{name}", f"must be {noun}")
+        rebuilt[name] = value
+    grammars.check_depth(rebuilt.get("parameters"), "tools")
+    return {"type": "function", "function": rebuilt}
+
+
+def _check_choice(choice: Any, names: list[str]) -> Any:
+    if choice is None:
+        return "auto"
+    if isinstance(choice, str) and choice in ("none", "auto", "required"):
+        return choice
+    function = choice.get("function") if isinstance(choice, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str) or choice.get("type") != "function":
+        raise place_error("tool_choice", "must be none, auto, required, or one function of `tools`")
+    if name not in names:
+        raise place_error("tool_choice", "must name one of `tools`")
+    return {"type": "function", "function": {"name": name}}
+
+
+def _check_name(value: Any, place: str) -> str:
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return value
+    raise place_error(place, "must be 1 to 128 letters, digits, or any of _ . : / -")
+
+
+def rebuild_call(call: Any, place: str) -> dict[str, Any]:
+    """Return a tool call of an earlier answer for the engine. Raises BadRequest naming `place`."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or call.get("type", "function") != "function":
+        raise place_error(place, "must be calls of type function")
+    refuse_unknown_keys(call, CALL_KEYS, place)
+    refuse_unknown_keys(function, CALLED_FUNCTION_KEYS, f"{place}.function")
+    call_id = call.get("id") or ""
+    arguments = function.get("arguments") or "{}"
+    if not isinstance(arguments, str) or not isinstance(call_id, str):
+        raise place_error(f"{place}.function.arguments", "must be a JSON object written as a text")
+    name = _check_name(function.get("name"), f"{place}.function.name")
+    bounded = _bound_arguments(arguments, f"{place}.function.arguments")
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": bounded}}
+
+
+def _bound_arguments(arguments: str, place: str) -> str:
+    """Return the arguments of a call, `{}` where deep ones are no JSON. Raises BadRequest for deep nesting.
+
+    A model may write invalid JSON, which the engine reads as `{}`. Its parser fails on deep nesting, even of
+    invalid JSON.
+    """
+    if arguments.count("[") + arguments.count("{") <= MAX_ARGUMENTS_DEPTH:
+        return arguments
+    try:
+        level = [orjson.loads(arguments)]
+    except orjson.JSONDecodeError:
+        return "{}"
+    for _ in range(MAX_ARGUMENTS_DEPTH):
+        level = grammars.next_level(level)
+    if level:
+        raise place_error(place, f"may be nested {MAX_ARGUMENTS_DEPTH} levels deep")
+    return arguments
+
+
+def parse_arguments(arguments: str) -> dict[str, Any]:
+    """Return the arguments of a tool call as an object; {} where the model wrote something else."""
+    try:
+        value = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,207 @@
+"""One HTTP/1.1 connection to an engine, and the answer that it receives."""
+
+import asyncio
+import select
+
+import httptools
+
+from inference.errors import EngineBroke, EngineSilent
+
+SILENT_FOR_S = 600  # the longest silence of an engine: a long prompt on a slow one
+BUFFERED_MAX_BYTES = 256 * 1024
+
+
+class Response:
+    """An answer that arrives. Closing it before its end breaks the connection, which stops the engine."""
+
+    def __init__(self, connection: "Connection") -> None:
+        loop = asyncio.get_running_loop()
+        self.head: asyncio.Future[None] = loop.create_future()
+        self.status = 0
+        self.has_begun = False
+        self.timed_out = False
+        self._connection = connection
+        self._parts: list[bytes] = []
+        self._buffered_bytes = 0
+        self._is_complete = False
+        self._error: EngineBroke | None = None
+        self._arrival: asyncio.Future[None] | None = None
+
+    async def wait_until_begun(self) -> None:
+        """Return when the first bytes of the body have arrived, or its end. Raises EngineBroke."""
+        await self.head
+        if not (self._parts or self._is_complete or self._error):
+            await self._wait_for_arrival()
+        if self._error and not self._parts:
+            raise self._error
+
+    async def read(self) -> bytes:
+        """Return the whole body. Raises EngineBroke."""
+        parts = []
+        while part := await self.part():
+            parts.append(part)
+        return b"".join(parts)
+
+    async def part(self) -> bytes:
+        """Return all bytes that have arrived, once there are some; b"" at the end. Raises EngineBroke."""
+        # This is no generator: asyncio keeps a record of each, which costs more than the rest of an answer.
+        while not self._parts:
+            if self._error:
+                raise self._error
+            if self._is_complete:
+                return b""
+            await self._wait_for_arrival()
+        part = b"".join(self._parts)
+        self._parts = []
+        self._buffered_bytes = 0
+        return part
+
+    def close(self) -> None:
+        """Break the connection, unless the answer is complete."""
+        if not self._is_complete:
+            self._connection.transport.abort()
+
+    async def _wait_for_arrival(self) -> None:
+        self._connection.resume()
+        self._arrival = self._connection.loop.create_future()
+        await self._arrival
+        self._arrival = None
+
+    # The connection calls these.
+
+    def begin(self, status: int) -> None:
+        self.status = status
+        self.has_begun = True
+        if not self.head.done():
+            self.head.set_result(None)
+
+    def receive(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._buffered_bytes += len(data)
+        if self._buffered_bytes > BUFFERED_MAX_BYTES and self._arrival is None:
+            self._connection.pause()
+        self._notify()
+
+    def complete(self) -> None:
+        self._is_complete = True
+        self._notify()
+
+    def fail(self, error: EngineBroke) -> None:
+        self._error = error
+        if not self.head.done():
+            self.head.set_exception(error)
+            self.head.exception()  # its caller may be gone
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._arrival and not self._arrival.done():
+            self._arrival.set_result(None)
+
+
+class Connection(asyncio.Protocol):
+    """One connection, one request at a time.
+
+    asyncio calls `connection_made`, `data_received` and `connection_lost`; httptools calls `on_…`.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, idle: "list[Connection]") -> None:
+        self.loop = asyncio.get_running_loop()
+        self.closed = asyncio.Event()
+        self._idle = idle
+        self._parser: httptools.HttpResponseParser | None = None
+        self._response: Response | None = None
+        self._is_paused = False
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._last_data_s = 0.0
+        self._incoming = select.poll()
+
+    def is_closed_by_peer(self) -> bool:
+        """Return whether the engine closed this idle connection, even if the event loop has not seen it yet.
+
+        An idle connection has nothing to read but its end. Without this check a request would be written to
+        an engine that is gone, and count as one that the engine had.
+        """
+        return self.transport.is_closing() or bool(self._incoming.poll(0))
+
+    def send(self, request: bytes) -> Response:
+        """Write a request; return its answer, of which nothing has arrived yet."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._response = Response(self)
+        self._last_data_s = self.loop.time()
+        if self._silence_timer is None:
+            self._silence_timer = self.loop.call_later(SILENT_FOR_S, self._check_silence)
+        self.transport.write(request)
+        return self._response
+
+    def pause(self) -> None:
+        """Stop reading: the client takes the answer more slowly than the engine writes it."""
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self._incoming.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        self._last_data_s = self.loop.time()
+        if self._parser is None:
+            self.transport.abort()  # an answer without a request
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
+        if self._silence_timer:
+            self._silence_timer.cancel()
+        if self in self._idle:
+            self._idle.remove(self)
+        if self._response:
+            self._response.fail(EngineSilent() if self._response.timed_out else EngineBroke())
+
+    def on_headers_complete(self) -> None:
+        assert self._parser
+        assert self._response
+        status = self._parser.get_status_code()
+        if status >= 200:  # 100 Continue and other interim answers come before
+            self._response.begin(status)
+
+    def on_body(self, data: bytes) -> None:
+        if self._response:
+            self._response.receive(data)
+
+    def on_message_complete(self) -> None:
+        assert self._parser
+        assert self._response
+        if self._parser.get_status_code() < 200:
+            return
+        response = self._response
+        self._response = None
+        self.resume()
+        if self._parser.should_keep_alive():
+            self._parser = None
+            self._idle.append(self)
+        else:
+            self.transport.close()
+        response.complete()
+
+    def _check_silence(self) -> None:
+        """Break a connection whose engine has been silent for too long, else look again later."""
+        left_s = self._last_data_s + SILENT_FOR_S - self.loop.time()
+        if self._response and left_s <= 0:
+            self._response.timed_out = True
+            self.transport.abort()
+        else:
+            delay_s = left_s if left_s > 0 else SILENT_FOR_S
+            self._silence_timer = self.loop.call_later(delay_s, self._check_silence)
