@@ -532,7 +532,7 @@ class History(RuleBasedStateMachine):
     def _expected(self, ask: Ask, now: int) -> tuple:
         """What admission must say at this millisecond."""
         if not self._is_known(ask.period):
-            return ("Cold",)
+            return ("CacheMiss",)
         if ask.key in self.revoked:
             return ("RevokedKey",)
         output, room = MAX_OUTPUT, MAX_MODEL_LEN - ask.prompt
@@ -550,7 +550,7 @@ class History(RuleBasedStateMachine):
                 max(1, ceil(ceil(retry_ms) / 1000)), tightest(self._sides(ask), now),
             )  # fmt: skip
         if is_cut and not ask.exact:
-            return ("Crude",)
+            return ("PromptEstimateTooHigh",)
         return ("admitted", output, tokens, nanousd)
 
     def _for_good(self, ask: Ask, tokens: int, nanousd: int, now: int):
