@@ -1,9 +1,12 @@
-"""What lies in an archive, member by member, each to be read as a stream: nothing touches a disk.
+"""List what an archive holds, member by member.
 
-A stranger's archive may lie about everything. So nothing is read at one go beyond LONGEST_READ (the table of
-a zip, a header of a tar), a tar is only read forward, and what is inflated is counted.
+The archive is copied to a temporary file, inflated where it is a .tar.gz, and zipfile or tarfile reads that.
+A stranger's archive may lie about everything, so the size of the file is limited, and so is what the two
+libraries read of headers.
 """
 
+import io
+import os
 import stat
 import struct
 import tarfile
@@ -14,228 +17,233 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from tempfile import TemporaryFile
 from typing import IO, cast
 
+from adapters.errors import DiskUnavailable
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, INFLATED_TIMES
 from adapters.validation.sources import Source
 
-LONGEST_READ = 256 * 1024  # a zip's table with MEMBERS_LIMIT names of two thousand characters
-HEADERS_LIMIT = 1024 * 1024  # all headers of a tar together
-BLOCK = 2 * 1024 * 1024  # bytes a request
-CHUNK = LONGEST_READ
-JOINED_LIMIT = 20_000  # gzip files in one: tools that work in parallel make one for each 64 KiB
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may claim gigabytes of memory
-ZIP_HEADER = 30  # bytes before each member, at least
-ENCRYPTED = 0x2041  # the flags of the three ways to encrypt a zip
+BLOCK_BYTES = 2 * 1024 * 1024  # of the source, a request
+CHUNK_BYTES = 256 * 1024  # in memory at a time
+# The table of a zip with MEMBERS_LIMIT names of two thousand characters, and the longest comment behind it.
+ZIP_TABLE_BYTES = 320 * 1024
+# All headers of a tar together: tarfile makes Python objects of each, many times their size.
+TAR_HEADERS_BYTES = 1024 * 1024
+GZIP_FILES_LIMIT = 20_000  # in one archive: tools that work in parallel make one file for each 64 KiB
+GZIP_WINDOW_BITS = 31  # zlib's way of saying gzip
+GZIP_MARK = b"\x1f"
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may claim gigabytes of memory
+ZIP_HEADER_BYTES = 30  # before each member, at least
+ZIP_LONGEST_HEADER_BYTES = ZIP_HEADER_BYTES + 2 * 65_535  # with a name and an extra field
+ZIP_ENCRYPTED = 0x2041  # the flags of the three ways to encrypt a zip
 
-BROKEN = (
+# What zipfile, tarfile and zlib raise for files that are not as they should be.
+LIBRARY_ERRORS = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, ValueError, OverflowError,
     IndexError, NotImplementedError, RecursionError,
 )  # fmt: skip
 
 
-class Unreadable(Exception):
-    """The archive is damaged or made to do harm; the argument says what is wrong."""
+class BadArchive(Exception):
+    """The archive is damaged or made to do harm; `code` and `facts` are those of its finding."""
+
+    def __init__(self, code: str, **facts: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.facts = facts
 
 
-class TooMuch(Exception):
-    """More comes out of the archive than ARCHIVE_LIMIT."""
+class DamagedArchive(BadArchive):
+    """The archive can't be read."""
 
-
-class Inflated(Exception):
-    """More than INFLATED_TIMES as much comes out of the archive as went in."""
+    def __init__(self, reason: str) -> None:
+        super().__init__("archive_damaged", reason=reason)
 
 
 @dataclass(frozen=True)
 class Member:
-    """One entry. `fault` is the code of the finding that it is by itself; `chunks` reads it, once."""
+    """One entry. `fault` is the code of the finding that it is by itself."""
 
     name: str
     size: int  # as declared; no more comes out
     is_folder: bool
     fault: str
-    chunks: Callable[[], Iterator[bytes]]
+    open: Callable[[], IO[bytes]]
+
+    def read_chunks(self) -> Iterator[bytes]:
+        """Yield its bytes. Raises BadArchive."""
+        left = self.size
+        with library_errors_as_damage(), self.open() as content:
+            while chunk := content.read(CHUNK_BYTES):
+                left -= len(chunk)
+                yield chunk
+        if left:
+            raise DamagedArchive("it announces more than it holds")
 
 
-def members(source: Source, kept_as: str) -> Iterator[Member]:
-    """Yield what an archive (named as in ARCHIVES) holds, in its order; read each before asking for the next.
+class BudgetedFile(io.FileIO):
+    """A file of which only so many bytes can be read.
 
-    Raises Unreadable, TooMuch, Inflated, and what the source raises.
+    A header may announce a gigabyte of names, which zipfile and tarfile would read into memory at one go.
     """
-    if kept_as.endswith(".zip"):
-        return _of_zip(source)
-    blocks = _blocks(source)
-    return _of_tar(Forward(_inflated(blocks) if kept_as.endswith(".gz") else blocks))
+
+    def __init__(self, descriptor: int, budget_bytes: int) -> None:
+        super().__init__(descriptor, closefd=False)
+        self._budget_bytes = budget_bytes
+        self._size = os.fstat(descriptor).st_size
+
+    def allow(self, more_bytes: int) -> None:
+        """Raise the budget by what a member's own bytes need."""
+        self._budget_bytes += more_bytes
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move as a file does. Raises DamagedArchive for a place before the beginning."""
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            raise DamagedArchive("its parts lie before its beginning") from error
+
+    def read(self, length: int | None = -1, /) -> bytes:
+        """Return bytes as a file does. Raises DamagedArchive once the budget is spent."""
+        wanted = max(0, self._size - self.tell())
+        if length is not None and length >= 0:
+            wanted = min(wanted, length)
+        if wanted > self._budget_bytes:
+            raise DamagedArchive("its headers are too long")
+        self._budget_bytes -= wanted
+        return super().read(wanted) or b""
 
 
-def _of_zip(source: Source) -> Iterator[Member]:
-    with _reading(), zipfile.ZipFile(cast("IO[bytes]", Window(source))) as archive:
-        _check_places(archive.infolist())
-        for info in archive.infolist():
-            chunks = partial(_unzipped, archive, info)
-            yield Member(info.filename, info.file_size, info.is_dir(), _zip_fault(info), chunks)
+@contextmanager
+def open_archive(source: Source, kept_as: str) -> Iterator[Iterator[Member]]:
+    """Yield the members of an archive (named as in ARCHIVES) in its order.
+
+    Raises BadArchive, DiskUnavailable, and what the source raises.
+    """
+    # The file has no name, so that it is gone even if this process is killed.
+    with TemporaryFile(buffering=0) as spool:
+        chunks = _read_source(source)
+        if kept_as.endswith(".gz"):
+            chunks = _inflate(chunks)
+        _fill_spool(spool.fileno(), chunks)
+        if kept_as.endswith(".zip"):
+            yield _list_zip(BudgetedFile(spool.fileno(), ZIP_TABLE_BYTES))
+        else:
+            yield _list_tar(BudgetedFile(spool.fileno(), TAR_HEADERS_BYTES))
+
+
+def _read_source(source: Source) -> Iterator[bytes]:
+    for start in range(0, source.size, BLOCK_BYTES):
+        block = source.read(start, BLOCK_BYTES)
+        for at in range(0, len(block), CHUNK_BYTES):
+            yield block[at : at + CHUNK_BYTES]
+
+
+def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what gzip packed, in small pieces. Raises BadArchive as soon as it is too much.
+
+    Python's own gzip reader follows any number of gzip files in one, for minutes where they are empty.
+    """
+    inflater = zlib.decompressobj(wbits=GZIP_WINDOW_BITS)
+    gzip_files = 1
+    packed_bytes = 0
+    inflated_bytes = 0
+    for chunk in chunks:
+        packed_bytes += len(chunk)
+        rest = chunk
+        while rest:
+            if inflater.eof:
+                if not rest.startswith(GZIP_MARK):
+                    return  # gzip, too, ignores what follows its files
+                if gzip_files == GZIP_FILES_LIMIT:
+                    raise DamagedArchive("it is made of too many gzip files")
+                inflater = zlib.decompressobj(wbits=GZIP_WINDOW_BITS)
+                gzip_files += 1
+            with library_errors_as_damage():
+                piece = inflater.decompress(rest, CHUNK_BYTES)
+            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+            inflated_bytes += len(piece)
+            if _is_inflated(inflated_bytes, packed_bytes):
+                raise BadArchive("archive_inflated", file="The archive", limit=INFLATED_TIMES)
+            yield piece
+    if not inflater.eof:
+        raise DamagedArchive("it ends too early")
+
+
+def _is_inflated(unpacked_bytes: int, packed_bytes: int) -> bool:
+    return unpacked_bytes > max(INFLATED_BYTES, INFLATED_TIMES * packed_bytes)
+
+
+def _fill_spool(descriptor: int, chunks: Iterable[bytes]) -> None:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > ARCHIVE_LIMIT:
+            raise BadArchive("archive_too_large", file="The archive", limit=ARCHIVE_LIMIT)
+        left = memoryview(chunk)
+        try:
+            while left:  # a disk that is nearly full takes a part
+                left = left[os.write(descriptor, left) :]
+        except OSError as error:
+            raise DiskUnavailable from error
+
+
+def _list_zip(file: BudgetedFile) -> Iterator[Member]:
+    with library_errors_as_damage(), zipfile.ZipFile(cast("IO[bytes]", file)) as archive:
+        infos = archive.infolist()
+        _check_places(infos)
+        for info in infos:
+            open_member = partial(_open_in_zip, archive, file, info)
+            yield Member(info.filename, info.file_size, info.is_dir(), _zip_fault(info), open_member)
 
 
 def _check_places(infos: Iterable[zipfile.ZipInfo]) -> None:
-    """Raise Unreadable if two members share bytes, as in a bomb that needs no nesting."""
-    places = sorted((info.header_offset, info.compress_size + ZIP_HEADER) for info in infos)
-    if any(start + length > following for (start, length), (following, _) in pairwise(places)):
-        raise Unreadable("its members overlap")
+    """Raise DamagedArchive if two members share bytes, as in a bomb that needs no nesting.
+
+    zipfile looks for that as well, but only in members that are read.
+    """
+    places = sorted((info.header_offset, info.compress_size + ZIP_HEADER_BYTES) for info in infos)
+    for (start, length), (following, _) in pairwise(places):
+        if start + length > following:
+            raise DamagedArchive("its members overlap")
 
 
 def _zip_fault(info: zipfile.ZipInfo) -> str:
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "archive_link"
-    if info.flag_bits & ENCRYPTED:
+    if info.flag_bits & ZIP_ENCRYPTED:
         return "archive_encrypted"
     if info.file_size <= ARCHIVE_LIMIT and _is_inflated(info.file_size, info.compress_size):
         return "archive_inflated"
-    return "" if info.compress_type in METHODS else "archive_method"
+    return "" if info.compress_type in ZIP_METHODS else "archive_method"
 
 
-def _is_inflated(unpacked: int, packed: int) -> bool:
-    return unpacked > max(INFLATED_BYTES, INFLATED_TIMES * packed)
+def _open_in_zip(archive: zipfile.ZipFile, file: BudgetedFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    file.allow(ZIP_LONGEST_HEADER_BYTES + info.compress_size)
+    return archive.open(info)
 
 
-def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    left = info.file_size
-    with _reading(), archive.open(info) as file:
-        while chunk := file.read(CHUNK):
-            left -= len(chunk)
-            yield chunk
-    if left:
-        raise Unreadable("it announces more than it holds")
-
-
-def _of_tar(stream: "Forward") -> Iterator[Member]:
-    with _reading(), tarfile.TarFile(fileobj=cast("IO[bytes]", stream)) as archive:
+def _list_tar(file: BudgetedFile) -> Iterator[Member]:
+    with library_errors_as_damage(), tarfile.TarFile(fileobj=cast("IO[bytes]", file)) as archive:
         for info in archive:
-            fault = "" if info.isdir() or (info.isreg() and not info.issparse()) else "archive_link"
-            chunks = partial(stream.chunks, info.offset_data, info.size)
-            yield Member(info.name, info.size, info.isdir(), fault, chunks)
+            is_plain = info.isdir() or (info.isreg() and not info.issparse())
+            fault = "" if is_plain else "archive_link"
+            open_member = partial(_open_in_tar, archive, file, info)
+            yield Member(info.name, info.size, info.isdir(), fault, open_member)
+
+
+def _open_in_tar(archive: tarfile.TarFile, file: BudgetedFile, info: tarfile.TarInfo) -> IO[bytes]:
+    file.allow(info.size)
+    content = archive.extractfile(info)
+    assert content is not None  # it is, for a folder or a link
+    return content
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
-    """Turn what the libraries raise for a broken archive into Unreadable."""
+def library_errors_as_damage() -> Iterator[None]:
+    """Raise DamagedArchive for what a library raises on a damaged archive."""
     try:
         yield
-    except BROKEN as error:
-        raise Unreadable(str(error) or "it ends too early") from error
-
-
-def _blocks(source: Source) -> Iterator[bytes]:
-    for start in range(0, source.size, BLOCK):
-        yield source.read(start, BLOCK)
-
-
-def _inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what gzip packed, in small pieces. Raises TooMuch or Inflated as soon as it is."""
-    total, packed, joined, inflater = 0, 0, 0, zlib.decompressobj(wbits=31)
-    for portion in (block[at : at + CHUNK] for block in blocks for at in range(0, len(block), CHUNK)):
-        rest = portion
-        packed += len(portion)
-        while rest:
-            if inflater.eof:  # a gzip file may be several, one after the other
-                inflater, joined = zlib.decompressobj(wbits=31), joined + 1
-            piece = inflater.decompress(rest, CHUNK)
-            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-            total += len(piece)
-            if total > ARCHIVE_LIMIT:
-                raise TooMuch
-            if _is_inflated(total, packed):
-                raise Inflated
-            if joined > JOINED_LIMIT:
-                raise Unreadable("it is made of too many gzip files")
-            yield piece
-
-
-class Window:
-    """A source as a file object that reads blocks, for zipfile, which looks at the end and then jumps."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._position = self._start = 0
-        self._block = b""
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        origin = (0, self._position, self._source.size)[whence]
-        if origin + offset < 0:
-            raise Unreadable("its parts lie before its beginning")
-        self._position = origin + offset
-        return self._position
-
-    def read(self, length: int = -1) -> bytes:
-        left = max(0, self._source.size - self._position)
-        wanted = left if length < 0 else min(length, left)
-        if wanted > LONGEST_READ:
-            raise Unreadable(f"its table of contents has more than {LONGEST_READ:,} bytes")
-        parts = []
-        while wanted:
-            part = self._at_position()[:wanted]
-            self._position += len(part)
-            wanted -= len(part)
-            parts.append(part)
-        return b"".join(parts)
-
-    def _at_position(self) -> memoryview:
-        offset = self._position - self._start
-        if not 0 <= offset < len(self._block):
-            self._start, offset = self._position, 0
-            self._block = self._source.read(self._position, BLOCK)
-            if not self._block:
-                raise Unreadable("it became shorter")
-        return memoryview(self._block)[offset:]
-
-
-class Forward:
-    """A stream as a file object for tarfile, which must neither go back nor read much at one go."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._piece = memoryview(b"")
-        self._position = self._of_headers = 0
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, position: int) -> int:
-        if position < self._position:
-            raise Unreadable("its members overlap")
-        for _ in self._next(position - self._position):
-            pass
-        return self._position
-
-    def read(self, length: int) -> bytes:
-        """Return bytes of headers, of which there may be so many and no more."""
-        self._of_headers += length
-        if not 0 <= length <= LONGEST_READ or self._of_headers > HEADERS_LIMIT:
-            raise Unreadable("its headers are too long")
-        with _reading():
-            return b"".join(self._next(length))
-
-    def chunks(self, start: int, size: int) -> Iterator[bytes]:
-        """Yield a member's bytes."""
-        self.seek(start)
-        with _reading():
-            yield from self._next(size)
-        if self._position < start + size:
-            raise Unreadable("it ends too early")
-
-    def _next(self, length: int) -> Iterator[bytes]:
-        """Yield the next bytes in pieces, fewer at the end."""
-        while length:
-            if not self._piece:
-                self._piece = memoryview(next(filter(None, self._pieces), b""))
-            if not self._piece:
-                return
-            part, self._piece = self._piece[:length], self._piece[length:]
-            self._position += len(part)
-            length -= len(part)
-            yield bytes(part)
+    except LIBRARY_ERRORS as error:
+        raise DamagedArchive(str(error) or "it ends too early") from error

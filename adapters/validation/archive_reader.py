@@ -1,4 +1,4 @@
-"""Adapters as archives: the two files are streamed out of one; everything else in it is looked at by name."""
+"""Adapters as archives: take the two files out of one, and look at the names of everything else in it."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adapters.validation import BaseShape, Finding, Report, validate_folder
-from adapters.validation.archive_members import Inflated, Member, TooMuch, Unreadable, members
+from adapters.validation.archive_members import BadArchive, Member, open_archive
 from adapters.validation.findings import Findings
 from adapters.validation.folder import PACKED, check_presence
 from adapters.validation.limits import (
@@ -28,46 +28,43 @@ type Folders = tuple[str, ...]
 type WriteFile = Callable[[str, Iterable[bytes]], None]
 
 
-def unpack(source: Source, kept_as: str, put: WriteFile) -> tuple[Finding, ...]:
-    """Hand each of an adapter's two files to `put` as a stream; return what is wrong with the archive.
+def unpack(source: Source, kept_as: str, write_file: WriteFile) -> tuple[Finding, ...]:
+    """Hand each of an adapter's two files to `write_file`; return what is wrong with the archive.
 
-    With a finding, what was put means nothing. Raises what the source and `put` raise.
+    With a finding, what was written means nothing. Raises DiskUnavailable, and what the source and
+    `write_file` raise.
     """
     findings = Findings()
-    contents = Contents(findings)
+    contents = ArchiveContents(findings)
     try:
-        for member in members(source, kept_as):
-            if file := contents.admit(member):
-                put(file, member.chunks())
-            if contents.count > MEMBERS_LIMIT:
-                findings.add("archive_members", limit=MEMBERS_LIMIT)
-                break
-        else:
-            contents.close()
-    except Unreadable as error:
-        findings.add("archive_damaged", reason=str(error))
-    except TooMuch:
-        findings.add("archive_too_large", file="The archive", limit=ARCHIVE_LIMIT)
-    except Inflated:
-        findings.add("archive_inflated", file="The archive", limit=INFLATED_TIMES)
+        with open_archive(source, kept_as) as members:
+            for member in members:
+                file = contents.admit(member)
+                if file:
+                    write_file(file, member.read_chunks())
+                if contents.count > MEMBERS_LIMIT:
+                    raise BadArchive("archive_members", limit=MEMBERS_LIMIT)
+            contents.check_complete()
+    except BadArchive as error:
+        findings.add(error.code, **error.facts)
     return findings.closed()
 
 
 def validate_archive(path: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:
     """Return the report on the adapter in an archive on this machine."""
     with TemporaryDirectory(prefix="adapter-") as folder:
-        findings = unpack(LocalFile(path), archive_of(path.name), partial(_lay, Path(folder)))
+        findings = unpack(LocalFile(path), archive_of(path.name), partial(_write_local, Path(folder)))
         if findings:
             return Report(findings)
         return validate_folder(Path(folder), base, max_rank, stated_quantisation)
 
 
-def _lay(folder: Path, file: str, chunks: Iterable[bytes]) -> None:
+def _write_local(folder: Path, file: str, chunks: Iterable[bytes]) -> None:
     with (folder / file).open("wb") as out:
         out.writelines(chunks)
 
 
-class Contents:
+class ArchiveContents:
     """What an archive holds, member by member, and what is wrong with that."""
 
     def __init__(self, findings: Findings) -> None:
@@ -81,20 +78,23 @@ class Contents:
         """Note a member; return the name of the adapter's file that it is, as long as all is well."""
         self.count += 1
         self._size += member.size
-        path = _path(member.name)
+        path = _split_path(member.name)
         name = path[-1] if path else ""
         limit = LIMITS_BYTES.get(name, ARCHIVE_LIMIT)
-        if code := self._fault(member, path, limit):
+        code = self._fault_of(member, path, limit)
+        if code:
             shown = INFLATED_TIMES if code == "archive_inflated" else limit
             self._findings.add(code, file=member.name, limit=shown)
-        elif path and not member.is_folder and not _is_litter(path):
-            self._paths.add(path)
-            if name in LIMITS_BYTES:
-                self._places[name] = path[:-1]
-                return "" if self._findings.count else name
-        return ""
+            return ""
+        if not path or member.is_folder or _is_litter(path):
+            return ""
+        self._paths.add(path)
+        if name not in LIMITS_BYTES:
+            return ""
+        self._places[name] = path[:-1]
+        return "" if self._findings.count else name
 
-    def _fault(self, member: Member, path: Folders | None, limit: int) -> str:
+    def _fault_of(self, member: Member, path: Folders | None, limit: int) -> str:
         """Return the code of what is wrong with a member, or ""."""
         if path is None or not (path or member.is_folder):
             return "archive_path"
@@ -109,9 +109,12 @@ class Contents:
             "archive_place": name in LIMITS_BYTES and len(path) > 2,
             "archive_too_large": member.size > limit or self._size > ARCHIVE_LIMIT,
         }
-        return next((code for code, holds in faults.items() if holds), "")
+        for code, is_found in faults.items():
+            if is_found:
+                return code
+        return ""
 
-    def close(self) -> None:
+    def check_complete(self) -> None:
         """Note what is missing, or lies apart from the other, once everything was seen."""
         if self._findings.count == 0:
             check_presence([path[-1] for path in self._paths], self._findings)
@@ -119,13 +122,13 @@ class Contents:
             self._findings.add("archive_place", file=WEIGHTS_FILE)
 
 
-def _path(name: str) -> Folders | None:
+def _split_path(name: str) -> Folders | None:
     """Return a member's folders and its own name, or None for a name that leads elsewhere."""
-    parts = tuple(part for part in re.split(r"[/\\]", name) if part not in ("", "."))
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
     if name.startswith(("/", "\\")) or DRIVE.match(name) or ".." in parts:
         return None
-    return parts
+    return tuple(parts)
 
 
 def _is_litter(path: Folders) -> bool:
-    return any(map(LITTER.fullmatch, path))
+    return any(LITTER.fullmatch(part) for part in path)
