@@ -67,7 +67,7 @@ def reconcile(engine: Engine) -> bool:
 
 
 def _reconcile_cluster(engine: Engine) -> bool:
-    control.check_base_model(engine)
+    control.check_health(engine)
     _record_health(engine, is_healthy=True, note="")
     return ray.load_missing_on_cluster(engine)
 
