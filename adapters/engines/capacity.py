@@ -20,7 +20,7 @@ from adapters.validation import BaseShape
 if TYPE_CHECKING:
     from adapters.models import Engine
 
-BYTES_A_NUMBER = {"float32": 4, "bfloat16": 2, "float16": 2}
+BYTES_PER_NUMBER = {"float32": 4, "bfloat16": 2, "float16": 2}
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM takes as --max-lora-rank (0.32, config/lora.py)
 GB = 10**9
 
@@ -36,13 +36,16 @@ class Layers:
     @classmethod
     def of(cls, base: BaseShape) -> "Layers":
         """Return what is known of a base model. Its embeddings come from its config."""
-        linears, times = base.modules.values(), 1 if base.config.get("tie_word_embeddings") else 2
-        vocabulary, hidden = (int(base.config.get(name) or 0) for name in ("vocab_size", "hidden_size"))
-        return cls(
-            widths=sum(linear.columns + linear.rows for linear in linears),
-            parameters=sum(linear.columns * linear.rows for linear in linears) + times * vocabulary * hidden,
-            vocabulary_widths=times * (vocabulary + hidden),
-        )
+        vocabulary = int(base.config.get("vocab_size") or 0)
+        hidden = int(base.config.get("hidden_size") or 0)
+        # Embeddings and output head are one matrix where they are tied.
+        matrices = 1 if base.config.get("tie_word_embeddings") else 2
+        widths = 0
+        parameters = matrices * vocabulary * hidden
+        for linear in base.modules.values():
+            widths += linear.columns + linear.rows
+            parameters += linear.columns * linear.rows
+        return cls(widths, parameters, vocabulary_widths=matrices * (vocabulary + hidden))
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,13 @@ class Limits:
     @classmethod
     def of(cls, engine: "Engine", base: BaseShape) -> "Limits":
         """Return an engine's flags; it computes in its base model's own type."""
-        dtype = base.dtype if base.dtype in BYTES_A_NUMBER else "bfloat16"
+        dtype = base.dtype if base.dtype in BYTES_PER_NUMBER else "bfloat16"
         return cls(engine.max_loras, engine.max_cpu_loras, engine.max_lora_rank, dtype, engine.replicas)
 
     @property
     def number_bytes(self) -> int:
         """Bytes of one number in the engine's type."""
-        return BYTES_A_NUMBER[self.dtype]
+        return BYTES_PER_NUMBER[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,9 @@ def estimate_memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) ->
     """
     slot_widths = layers.widths + layers.vocabulary_widths
     slot = adapter_bytes(slot_widths, limits.max_lora_rank, limits.number_bytes)
-    sizes = [
-        adapter_bytes(layers.widths, rank, limits.number_bytes) for rank in ranks for _ in range(ranks[rank])
-    ]
+    sizes: list[int] = []
+    for rank, adapters in ranks.items():
+        sizes += [adapter_bytes(layers.widths, rank, limits.number_bytes)] * adapters
     cached = sorted(sizes * limits.replicas, reverse=True)[: limits.max_cpu_loras]
     return Memory(
         base_bytes=layers.parameters * limits.number_bytes * limits.replicas,

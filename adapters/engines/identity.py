@@ -20,20 +20,21 @@ from adapters.errors import DiskUnavailable
 from adapters.models import IDENTITY, BaseModel
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 
-PREFERRED = "q_proj"
+PREFERRED_MODULE = "q_proj"  # nearly every architecture has it
 
 
 def write_identity(base_model: BaseModel, folder: Path) -> Path:
-    """Return the absolute folder of a base model's identity adapter, written when it isn't there yet.
+    """Return the absolute folder of a base model's identity adapter; write it if it isn't there yet.
 
     Raises DiskUnavailable.
     """
-    files = _files(base_model)
+    files = _identity_files(base_model)
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
     path = folder.absolute() / f"{IDENTITY}-{digest}"
+    if path.is_dir():
+        return path
     try:
-        if not path.is_dir():
-            _write(path, files)
+        _write_folder(path, files)
     except OSError as error:
         raise DiskUnavailable from error
     return path
@@ -45,16 +46,17 @@ def seal_identity(base_model: BaseModel) -> None:
 
     Raises StorageUnavailable.
     """
-    for file, content in _files(base_model).items():
+    for file, content in _identity_files(base_model).items():
         object_store.write(base_model.identity_id, file, [content])
 
 
-def _files(base_model: BaseModel) -> dict[str, bytes]:
-    return {CONFIG_FILE: _config(base_model), WEIGHTS_FILE: _weights(base_model)}
+def _identity_files(base_model: BaseModel) -> dict[str, bytes]:
+    return {CONFIG_FILE: _identity_config(base_model), WEIGHTS_FILE: _identity_weights(base_model)}
 
 
-def _write(path: Path, files: dict[str, bytes]) -> None:
+def _write_folder(path: Path, files: dict[str, bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # An engine must never see half of it: the folder gets its name once its files are there.
     new = Path(tempfile.mkdtemp(prefix=f"{path.name}.tmp-", dir=path.parent))
     new.chmod(0o755)
     for name, content in files.items():
@@ -62,7 +64,7 @@ def _write(path: Path, files: dict[str, bytes]) -> None:
     os.rename(new, path)
 
 
-def _config(base_model: BaseModel) -> bytes:
+def _identity_config(base_model: BaseModel) -> bytes:
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -71,22 +73,27 @@ def _config(base_model: BaseModel) -> bytes:
         "lora_alpha": 1,
         "lora_dropout": 0.0,
         "bias": "none",
-        "target_modules": [_module_type(base_model)],
+        "target_modules": [_target_module(base_model)],
     }
     return json.dumps(config, indent=2).encode()
 
 
-def _weights(base_model: BaseModel) -> bytes:
-    kind = _module_type(base_model)
+def _identity_weights(base_model: BaseModel) -> bytes:
+    target = _target_module(base_model)
     tensors = {}
     for module, shape in sorted(base_model.modules.items()):
-        if module.rsplit(".", 1)[-1] == kind:
+        if _last_name(module) == target:
             stem = f"base_model.model.{module}"
             tensors[f"{stem}.lora_A.weight"] = np.zeros((1, shape["in"]), ml_dtypes.bfloat16)
             tensors[f"{stem}.lora_B.weight"] = np.zeros((shape["out"], 1), ml_dtypes.bfloat16)
     return save(tensors)
 
 
-def _module_type(base_model: BaseModel) -> str:
-    kinds = sorted({module.rsplit(".", 1)[-1] for module in base_model.modules})
-    return PREFERRED if PREFERRED in kinds else kinds[0]
+def _target_module(base_model: BaseModel) -> str:
+    """Return the last name of the modules that the identity adapter is for."""
+    names = {_last_name(module) for module in base_model.modules}
+    return PREFERRED_MODULE if PREFERRED_MODULE in names else min(names)
+
+
+def _last_name(module: str) -> str:
+    return module.rsplit(".", 1)[-1]

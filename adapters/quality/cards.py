@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import F
 
 from adapters.models import AdapterVersion, Probe
 
 # From this strength on, in nats a token; the shipped styles are at 0.6 to 0.9 (docs/probing.md).
-WORDS = ((1.0, "very strong"), (0.4, "strong"), (0.2, "clear"), (0.0, "slight"))
+STRENGTH_WORDS = ((1.0, "very strong"), (0.4, "strong"), (0.2, "clear"), (0.0, "slight"))
 SHOWN_SAMPLES = 2  # beside the sample line, which is a third
+SHOWN_MEASURES = {"words_a_sentence": "Words a sentence", "reading_ease": "Reading ease"}
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,12 @@ def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
     probe = Probe.objects.filter(version=version).first() if version else None
     if version is None or probe is None:
         return None
-    peer = _peer(version)
-    highest = max(
-        [probe.strength, *(row["shift"] for row in probe.shifts), *([peer.strength] if peer else [])]
-    )
+    peer = _peer_of(version)
+    heights = [probe.strength]
+    heights += [row["shift"] for row in probe.shifts]
+    if peer:
+        heights.append(peer.strength)
+    highest = max(heights)
     return StyleCard(
         number=version.number,
         strength=probe.strength,
@@ -64,16 +68,16 @@ def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
         peer=peer,
         peer_percent=100 * peer.strength / highest if peer else 0,
         bars=[Bar(row["prompt"], row["shift"], 100 * row["shift"] / highest) for row in probe.shifts],
-        rows=_rows(probe),
-        phrases=probe.measures.get("style", {}).get("phrases", []),
+        rows=_measure_rows(probe),
+        phrases=_measures(probe, "style").get("phrases", []),
         samples=probe.samples[:SHOWN_SAMPLES],
         sample_count=len(probe.samples),
     )
 
 
 def strength_word(strength: float) -> str:
-    """Return how a strength in nats a token is called."""
-    return next(word for least, word in WORDS if strength >= least)
+    """Return the word for a strength in nats a token."""
+    return next(word for least, word in STRENGTH_WORDS if strength >= least)
 
 
 def facts_of(version: AdapterVersion | None) -> list[str]:
@@ -81,15 +85,15 @@ def facts_of(version: AdapterVersion | None) -> list[str]:
     probe: Probe | None = getattr(version, "probe", None)
     if probe is None:
         return []
-    length = probe.measures.get("style", {}).get("words_a_sentence")
-    return [
-        f"{strength_word(probe.strength)} effect",
-        *([f"{length:.0f} words a sentence"] if length else []),
-    ]
+    facts = [f"{strength_word(probe.strength)} effect"]
+    length = _measures(probe, "style").get("words_a_sentence")
+    if length:
+        facts.append(f"{length:.0f} words a sentence")
+    return facts
 
 
-def _peer(version: AdapterVersion) -> Probe | None:
-    """Return the probe of a style that everybody knows, to compare with: the house's oldest other one."""
+def _peer_of(version: AdapterVersion) -> Probe | None:
+    """Return the probe of a style that everybody knows, to compare with: our own oldest other one."""
     probes = Probe.objects.filter(
         version__style__owner__is_first_party=True,
         version__style__base_model=version.style.base_model_id,
@@ -100,11 +104,17 @@ def _peer(version: AdapterVersion) -> Probe | None:
     return others.order_by("version__style__created_at").first()
 
 
-def _rows(probe: Probe) -> list[Row]:
-    base, style = probe.measures.get("base", {}), probe.measures.get("style", {})
-    measured = (("Words a sentence", "words_a_sentence"), ("Reading ease", "reading_ease"))
-    return [
-        Row(label, f"{base[name]:.0f}", f"{style[name]:.0f}")
-        for label, name in measured
-        if base.get(name) is not None and style.get(name) is not None
-    ]
+def _measures(probe: Probe, whose: str) -> dict[str, Any]:
+    """Return the measures of the base's answers or of the style's; empty before samples are taken."""
+    measures: dict[str, Any] = probe.measures.get(whose, {})
+    return measures
+
+
+def _measure_rows(probe: Probe) -> list[Row]:
+    rows = []
+    for name, label in SHOWN_MEASURES.items():
+        base = _measures(probe, "base").get(name)
+        style = _measures(probe, "style").get(name)
+        if base is not None and style is not None:
+            rows.append(Row(label, f"{base:.0f}", f"{style:.0f}"))
+    return rows

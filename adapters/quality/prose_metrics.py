@@ -1,7 +1,7 @@
 """Simple measures of prose: how long sentences are, how easy they read, which phrases come back.
 
-Pure functions over plain text. Reading ease and the list of common words are English; of another language
-only the length of sentences says something.
+Pure functions over plain text. Reading ease and the list of common words are for English; in another language
+only the length of sentences means something.
 """
 
 import re
@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
-PHRASES = 5
+PHRASES_LIMIT = 5
 WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
-ENDS, CLOSING = ".!?…", "\"'\u201d\u2019)*]"
+END_MARKS = ".!?…"
+CLOSING_MARKS = "\"'\u201d\u2019)*]"
 # A sentence ends at its mark and what closes after it, or with its paragraph; 3.5 and a line of verse do not.
-SENTENCE_END = re.compile(rf"(?<=[{ENDS}])[{re.escape(CLOSING)}]*(?=\s|$)|\n\s*\n")
+SENTENCE_END = re.compile(rf"(?<=[{END_MARKS}])[{re.escape(CLOSING_MARKS)}]*(?=\s|$)|\n\s*\n")
 SYLLABLE = re.compile(r"[aeiouyà-öø-ÿ]+", re.IGNORECASE)
 SILENT_E = re.compile(r"[^aeiouyl]e$", re.IGNORECASE)
-COMMON = frozenset(
+COMMON_WORDS = frozenset(
     """
     a about after all also an and any are as at be been but by can could did do does for from had has have
     he her his how i if in into is it it's its just like may me more most my no not of on one or other our
@@ -57,15 +58,15 @@ def sentences(text: str) -> list[str]:
 
     An answer that was cut off loses its last, unfinished sentence, unless it has no other.
     """
-    *whole, rest = [part for part in SENTENCE_END.split(text) if WORD.search(part)] or [""]
-    if not rest or not whole or _is_finished(text):
-        whole.append(rest)
-    return [part.strip() for part in whole if part]
+    parts = [part.strip() for part in SENTENCE_END.split(text) if WORD.search(part)]
+    if len(parts) > 1 and not _is_finished(text):
+        parts.pop()
+    return parts
 
 
 def words_a_sentence(answers: Iterable[str]) -> float | None:
     """Return the mean number of words in a sentence."""
-    lengths = [len(words(sentence)) for answer in answers for sentence in sentences(answer)]
+    lengths = [len(words(sentence)) for sentence in _all_sentences(answers)]
     return sum(lengths) / len(lengths) if lengths else None
 
 
@@ -74,12 +75,12 @@ def reading_ease(answers: Iterable[str]) -> float | None:
 
     206.835 - 1.015 · words a sentence - 84.6 · syllables a word; syllables are counted as groups of vowels.
     """
-    found = [sentence for answer in answers for sentence in sentences(answer)]
-    spoken = [word for sentence in found for word in words(sentence)]
-    if not spoken:
+    all_sentences = _all_sentences(answers)
+    all_words = [word for sentence in all_sentences for word in words(sentence)]
+    if not all_words:
         return None
-    syllables = sum(map(count_syllables, spoken))
-    return 206.835 - 1.015 * len(spoken) / len(found) - 84.6 * syllables / len(spoken)
+    syllables = sum(count_syllables(word) for word in all_words)
+    return 206.835 - 1.015 * len(all_words) / len(all_sentences) - 84.6 * syllables / len(all_words)
 
 
 def count_syllables(word: str) -> int:
@@ -93,8 +94,11 @@ def telling_phrases(answers: Sequence[str], *, against: Sequence[str] = ()) -> l
     Seldom: in less than half as many. Most frequent first. What comes back in one answer only is its topic,
     not the style; phrases of common words alone tell nothing.
     """
-    mine, others = _answers_with(answers), _answers_with(against)
-    telling = {phrase: count for phrase, count in mine.items() if count > max(1, 2 * others[phrase])}
+    others = _count_phrases(against)
+    telling = {}
+    for phrase, count in _count_phrases(answers).items():
+        if count > max(1, 2 * others[phrase]):
+            telling[phrase] = count
     ranked = sorted(telling, key=lambda phrase: (-telling[phrase], -len(phrase), phrase))
     kept: list[str] = []
     seen: set[tuple[str, str]] = set()
@@ -103,23 +107,32 @@ def telling_phrases(answers: Sequence[str], *, against: Sequence[str] = ()) -> l
         if seen.isdisjoint(pairs):  # else it is a part of a phrase that is kept, or overlaps it
             kept.append(" ".join(phrase))
             seen |= pairs
-    return kept[:PHRASES]
+    return kept[:PHRASES_LIMIT]
 
 
 def _is_finished(text: str) -> bool:
-    return text.rstrip().rstrip(CLOSING)[-1:] in set(ENDS)
+    without_closing = text.rstrip().rstrip(CLOSING_MARKS)
+    return without_closing.endswith(tuple(END_MARKS))
 
 
-def _answers_with(answers: Iterable[str]) -> Counter[tuple[str, ...]]:
-    """Return phrase → in how many answers it stands."""
-    return Counter(phrase for answer in answers for phrase in set(_phrases(answer)))
+def _all_sentences(answers: Iterable[str]) -> list[str]:
+    return [sentence for answer in answers for sentence in sentences(answer)]
+
+
+def _count_phrases(answers: Iterable[str]) -> Counter[tuple[str, ...]]:
+    """Return phrase → how many answers have it."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for answer in answers:
+        counts.update(set(_phrases(answer)))
+    return counts
 
 
 def _phrases(answer: str) -> Iterator[tuple[str, ...]]:
+    """Yield two and three words in a row, in lower case, unless all of them are common."""
     for sentence in sentences(answer):
         spoken = [word.lower() for word in words(sentence)]
         for length in (2, 3):
             for start in range(len(spoken) - length + 1):
                 phrase = tuple(spoken[start : start + length])
-                if not COMMON.issuperset(phrase):
+                if not COMMON_WORDS.issuperset(phrase):
                     yield phrase

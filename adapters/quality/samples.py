@@ -1,6 +1,6 @@
-"""Samples: a style is shown by what it writes, so each version that serves answers some prompts once.
+"""Samples: what a version writes. Each version that serves answers some prompts once, to be shown.
 
-The base model answers the same, and simple measures compare the two.
+The base model answers the same prompts, and simple measures compare the two.
 """
 
 import logging
@@ -24,10 +24,10 @@ PROMPTS = (
     "Write a note to a neighbour about noise.",
     "How do I choose a good book?",
 )
-AFTER = timedelta(seconds=10)  # whoever waited for the new style writes with it first
-AT_ONCE = 4
-TOKENS = 60
-NOTHING = "(It wrote nothing.)"
+DELAY = timedelta(seconds=10)  # after loading: whoever waited for the new style writes with it first
+CONCURRENT_REQUESTS = 4
+MAX_TOKENS = 60
+EMPTY_ANSWER = "(It wrote nothing.)"
 
 type Answers = dict[str, str]  # prompt → answer
 
@@ -37,8 +37,8 @@ def take_missing_samples(engine: Engine) -> int:
 
     One version a call: the answers take seconds, and tenants write meanwhile.
     """
-    with locks.only_one(f"samples of base model {engine.base_model_id}") as mine:
-        placement = _next_without_samples(engine) if mine else None
+    with locks.only_one(f"samples of base model {engine.base_model_id}") as is_ours:
+        placement = _next_without_samples(engine) if is_ours else None
         if placement is None:
             return 0
         try:
@@ -52,36 +52,33 @@ def take_missing_samples(engine: Engine) -> int:
 def take_samples(placement: Placement) -> None:
     """Store what a placed version and the base answer, and how both measure. Raises EngineUnavailable.
 
-    What is known already is not asked again.
+    Answers that are known already are not asked for again.
     """
     version, engine = placement.version, placement.engine
     prompts = prompts_of(version.style)
     known = {row["prompt"]: row["style"] for row in version.probe.samples}
-    style = known | _ask(engine, placement.loaded_as, [one for one in prompts if one not in known])
-    known = _base_answers(engine)
-    base = known | _ask(engine, engine.base_name, [one for one in prompts if one not in known])
-    rows = [{"prompt": one, "base": base[one], "style": style[one]} for one in prompts]
-    Probe.objects.filter(version=version).update(samples=rows, measures=_measures(rows))
-    own = version.style.sample_prompt
-    lacking = Style.objects.filter(pk=version.style_id, live_version=version, sample="", sample_prompt=own)
-    lacking.exclude(sample_prompt="").update(sample=_sample_line(style.get(own, "")))
-    approved = version.style.approved_sample_prompt
-    lacking = Style.objects.filter(pk=version.style_id, approved_version=version, approved_sample="")
-    if approved:
-        lacking.filter(approved_sample_prompt=approved).update(
-            approved_sample=_sample_line(style.get(approved, ""))
-        )
+    style_answers = _complete_missing(known, prompts, engine, placement.loaded_as)
+    base_answers = _complete_missing(_known_base_answers(engine), prompts, engine, engine.base_name)
+    rows = []
+    for prompt in prompts:
+        rows.append({"prompt": prompt, "base": base_answers[prompt], "style": style_answers[prompt]})
+    Probe.objects.filter(version=version).update(samples=rows, measures=_compare_prose(rows))
+    _fill_sample_lines(version, style_answers)
 
 
 def prompts_of(style: Style) -> list[str]:
     """Return what a style's versions are asked: the same prompts as all others, and its own."""
-    return list(dict.fromkeys(filter(None, (*PROMPTS, style.sample_prompt, style.approved_sample_prompt))))
+    prompts = [*PROMPTS, style.sample_prompt, style.approved_sample_prompt]
+    return list(dict.fromkeys(prompt for prompt in prompts if prompt))
 
 
 def sample_line_of(version: AdapterVersion | None, prompt: str) -> str:
     """Return what a version answered to a prompt, as a style's sample line; "" where it was not asked."""
     samples = Probe.objects.filter(version=version).values_list("samples", flat=True).first() or []
-    return next((_sample_line(row["style"]) for row in samples if row["prompt"] == prompt), "")
+    for row in samples:
+        if row["prompt"] == prompt:
+            return _sample_line(row["style"])
+    return ""
 
 
 def _next_without_samples(engine: Engine) -> Placement | None:
@@ -91,7 +88,7 @@ def _next_without_samples(engine: Engine) -> Placement | None:
     loaded = Placement.objects.filter(
         Q(version__probe__samples=[]) | without_line,
         engine=engine,
-        loaded_at__lt=timezone.now() - AFTER,
+        loaded_at__lt=timezone.now() - DELAY,
         version__status=Status.SERVING,
         version__probe__isnull=False,
     )
@@ -99,25 +96,48 @@ def _next_without_samples(engine: Engine) -> Placement | None:
     return loaded.order_by("loaded_at").first()
 
 
-def _base_answers(engine: Engine) -> Answers:
+def _known_base_answers(engine: Engine) -> Answers:
     """Return what the same base model answered when another version was sampled last."""
     probes = Probe.objects.filter(version__style__base_model=engine.base_model_id).exclude(samples=[])
     latest = probes.order_by("-at").first()
     return {row["prompt"]: row["base"] for row in latest.samples} if latest else {}
 
 
-def _ask(engine: Engine, name: str, prompts: list[str]) -> Answers:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(partial(control.complete, engine, name, tokens=TOKENS), prompts))
-    return dict(zip(prompts, answers, strict=True))
+def _complete_missing(known: Answers, prompts: list[str], engine: Engine, name: str) -> Answers:
+    """Return the known answers with those of a model to the other prompts. Raises EngineUnavailable."""
+    missing = [prompt for prompt in prompts if prompt not in known]
+    complete = partial(control.complete, engine, name, tokens=MAX_TOKENS)
+    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
+        answers = list(pool.map(complete, missing))
+    return known | dict(zip(missing, answers, strict=True))
 
 
-def _measures(rows: list[dict[str, str]]) -> dict[str, object]:
-    base, style = [row["base"] for row in rows], [row["style"] for row in rows]
+def _compare_prose(rows: list[dict[str, str]]) -> dict[str, object]:
+    base_texts = [row["base"] for row in rows]
+    style_texts = [row["style"] for row in rows]
     return {
-        "base": measure_prose(base, against=style).as_json(),
-        "style": measure_prose(style, against=base).as_json(),
+        "base": measure_prose(base_texts, against=style_texts).as_json(),
+        "style": measure_prose(style_texts, against=base_texts).as_json(),
     }
+
+
+def _fill_sample_lines(version: AdapterVersion, answers: Answers) -> None:
+    """Give the style its sample line, and the approved one, where they are empty and this version's.
+
+    Each UPDATE names the prompt that was answered: the owner may have changed it meanwhile.
+    """
+    style = version.style
+    if style.sample_prompt:
+        Style.objects.filter(
+            pk=style.pk, live_version=version, sample="", sample_prompt=style.sample_prompt
+        ).update(sample=_sample_line(answers[style.sample_prompt]))
+    if style.approved_sample_prompt:
+        Style.objects.filter(
+            pk=style.pk,
+            approved_version=version,
+            approved_sample="",
+            approved_sample_prompt=style.approved_sample_prompt,
+        ).update(approved_sample=_sample_line(answers[style.approved_sample_prompt]))
 
 
 def _sample_line(text: str) -> str:
@@ -125,4 +145,5 @@ def _sample_line(text: str) -> str:
     limit = Style._meta.get_field("sample").max_length
     text = text.strip()[:limit]
     end = max(text.rfind(mark) for mark in ".!?\n")
-    return (text[: end + 1].strip() if end > 0 else text) or NOTHING
+    whole_sentences = text[: end + 1].strip() if end > 0 else text
+    return whole_sentences or EMPTY_ANSWER

@@ -23,7 +23,7 @@ LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
 def version(acme, engine, vllm):
     """A version that serves, with the identity adapter beside it."""
     version = known(acme, "noir", engine)
-    Placement.objects.update(loaded_at=timezone.now() - samples.AFTER)
+    Placement.objects.update(loaded_at=timezone.now() - samples.DELAY)
     Style.objects.update(sample_prompt="Describe a morning.")
     version.style.refresh_from_db()
     vllm.loaded |= {"identity": "/identity", version.engine_name: "/noir"}
