@@ -31,10 +31,9 @@ def write_identity(base_model: BaseModel, folder: Path) -> Path:
     files = _identity_files(base_model)
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
     path = folder.absolute() / f"{IDENTITY}-{digest}"
-    if path.is_dir():
-        return path
     try:
-        _write_folder(path, files)
+        if not path.is_dir():
+            _write_folder(path, files)
     except OSError as error:
         raise DiskUnavailable from error
     return path
