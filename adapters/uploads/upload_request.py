@@ -14,7 +14,7 @@ from adapters.validation.limits import (
     ARCHIVE_LIMIT,
     CONFIG_FILE,
     LIMITS_BYTES,
-    PICKLES,
+    PICKLE_ENDINGS,
     WEIGHTS_FILE,
     archive_of,
 )
@@ -92,7 +92,7 @@ def _archive_faults(files: dict[str, int]) -> list[str]:
 
 def _file_name_fault(file: str) -> str:
     shown = file[:80]
-    if PurePosixPath(file).suffix.lower() in PICKLES:
+    if PurePosixPath(file).suffix.lower() in PICKLE_ENDINGS:
         return (
             f"{shown} is a pickle file, which can run code when it is opened. "
             f"Save the adapter with save_pretrained(…, safe_serialization=True) and choose {WEIGHTS_FILE}."

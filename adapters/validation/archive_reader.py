@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from adapters.validation import BaseShape, Finding, Report, validate_folder
 from adapters.validation.archive_members import BadArchive, Member, open_archive
 from adapters.validation.findings import Findings
-from adapters.validation.folder import PACKED, check_presence
+from adapters.validation.folder import ARCHIVE_ENDINGS, check_presence
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
     INFLATED_TIMES,
     LIMITS_BYTES,
     MEMBERS_LIMIT,
-    PICKLES,
+    PICKLE_ENDINGS,
     WEIGHTS_FILE,
     archive_of,
 )
@@ -103,8 +103,8 @@ class ArchiveContents:
         name = path[-1]
         faults = {
             "archive_duplicate": path in self._paths,
-            "file_pickle": name.lower().endswith(PICKLES),
-            "archive_nested": name.lower().endswith(PACKED),
+            "file_pickle": name.lower().endswith(PICKLE_ENDINGS),
+            "archive_nested": name.lower().endswith(ARCHIVE_ENDINGS),
             "archive_several": name in self._places,
             "archive_place": name in LIMITS_BYTES and len(path) > 2,
             "archive_too_large": member.size > limit or self._size > ARCHIVE_LIMIT,

@@ -1,4 +1,4 @@
-"""Base models as folders: what adapters are checked against, read from config.json and the weights."""
+"""Read a base model, against which adapters are checked, from its config.json and its weights."""
 
 import json
 import math
@@ -11,12 +11,14 @@ import numpy as np
 from adapters.validation import BaseShape, Linear, LocalFile
 from adapters.validation.findings import Findings
 from adapters.validation.header import Tensor, read_header
+from adapters.validation.shapes import last_name
 from adapters.validation.tensors import DTYPES, EMBEDDINGS
 from adapters.validation.weights import TYPES
 from foundation.errors import Invalid
 
-BLOCK = 4 * 1024 * 1024  # bytes a read
-INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+BLOCK_BYTES = 4 * 1024 * 1024  # a read
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
 
 
 class UnreadableBase(Invalid):
@@ -30,19 +32,18 @@ def read_base_model(directory: Path, name: str | None = None) -> BaseShape:
 
     Reads every weight once for its norm: a second per 300 MB. Raises UnreadableBase.
     """
-    config = _json(directory, "config.json")
-    modules = {
-        tensor.name.removesuffix(".weight"): Linear(
-            rows=tensor.shape[0], columns=tensor.shape[1], norm=_norm(file, tensor)
-        )
-        for file, tensor in _linears(directory, vocabulary=config.get("vocab_size"))
-    }
+    config = _read_json(directory, "config.json")
+    modules = {}
+    for file, tensor in _linear_weights(directory, vocabulary=config.get("vocab_size")):
+        module = tensor.name.removesuffix(".weight")
+        rows, columns = tensor.shape
+        modules[module] = Linear(rows=rows, columns=columns, norm=_read_norm(file, tensor))
     if not modules:
         raise UnreadableBase(directory=directory, reason="its files have no linear layers")
     return BaseShape(name or directory.resolve().name, config, dict(sorted(modules.items())))
 
 
-def _json(directory: Path, file: str) -> dict[str, Any]:
+def _read_json(directory: Path, file: str) -> dict[str, Any]:
     try:
         content = json.loads((directory / file).read_bytes())
     except OSError as error:
@@ -54,25 +55,23 @@ def _json(directory: Path, file: str) -> dict[str, Any]:
     return content
 
 
-def _files(directory: Path) -> list[Path]:
+def _weight_files(directory: Path) -> list[Path]:
     """Return the files that hold the weights: those of the index, or the only one, or all there are."""
     if (directory / INDEX).is_file():
-        listed = set(_json(directory, INDEX).get("weight_map", {}).values())
-        return sorted(directory / Path(file).name for file in listed)
+        weight_map = _read_json(directory, INDEX).get("weight_map", {})  # tensor → file
+        names = {Path(file).name for file in weight_map.values()}
+        return sorted(directory / name for name in names)
     if (directory / SINGLE).is_file():
         return [directory / SINGLE]
     return sorted(directory.glob("*.safetensors"))
 
 
-def _linears(directory: Path, *, vocabulary: int | None) -> Iterator[tuple[LocalFile, Tensor]]:
-    """Yield the weights of linear layers with their files; embeddings and the output head are none."""
-    for path in _files(directory):
+def _linear_weights(directory: Path, *, vocabulary: int | None) -> Iterator[tuple[LocalFile, Tensor]]:
+    """Yield the weights of linear layers with their files, but not embeddings and the output head."""
+    for path in _weight_files(directory):
         file = LocalFile(path)
-        for tensor in _tensors(directory, file):
-            owner = tensor.name.removesuffix(".weight")
-            if owner == tensor.name or len(tensor.shape) != 2 or tensor.shape[0] == vocabulary:
-                continue
-            if owner.rsplit(".", 1)[-1] in EMBEDDINGS:
+        for tensor in _read_tensors(directory, file):
+            if not _is_linear(tensor, vocabulary):
                 continue
             if tensor.dtype not in DTYPES:
                 reason = f"{tensor.name} is stored as {tensor.dtype}; norms are known for {', '.join(DTYPES)}"
@@ -80,7 +79,13 @@ def _linears(directory: Path, *, vocabulary: int | None) -> Iterator[tuple[Local
             yield file, tensor
 
 
-def _tensors(directory: Path, file: LocalFile) -> tuple[Tensor, ...]:
+def _is_linear(tensor: Tensor, vocabulary: int | None) -> bool:
+    if not tensor.name.endswith(".weight") or len(tensor.shape) != 2 or tensor.shape[0] == vocabulary:
+        return False
+    return last_name(tensor.name.removesuffix(".weight")) not in EMBEDDINGS
+
+
+def _read_tensors(directory: Path, file: LocalFile) -> tuple[Tensor, ...]:
     findings = Findings()
     try:
         header = read_header(file, findings)
@@ -92,11 +97,11 @@ def _tensors(directory: Path, file: LocalFile) -> tuple[Tensor, ...]:
     return header.tensors
 
 
-def _norm(file: LocalFile, tensor: Tensor) -> float:
+def _read_norm(file: LocalFile, tensor: Tensor) -> float:
     """Return the Frobenius norm of a weight, read in blocks."""
     squares = 0.0
-    for start in range(tensor.start, tensor.end, BLOCK):
-        data = file.read(start, min(BLOCK, tensor.end - start))
+    for start in range(tensor.start, tensor.end, BLOCK_BYTES):
+        data = file.read(start, min(BLOCK_BYTES, tensor.end - start))
         values = np.frombuffer(data, dtype=TYPES[tensor.dtype]).astype(np.float32)
         squares += float(np.vdot(values, values))
     return math.sqrt(squares)

@@ -1,6 +1,6 @@
 """The header of a safetensors file, read by hand: 8 bytes of length, JSON, then the tensors without gaps.
 
-The format is https://github.com/huggingface/safetensors#format; readers in engines are less strict than this.
+The format is https://github.com/huggingface/safetensors#format; The readers in engines are less strict.
 """
 
 import math
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.validation.findings import Findings
-from adapters.validation.sources import Source, exactly
+from adapters.validation.sources import Source, read_exactly
 from adapters.validation.strict_json import DuplicateKey, NotJson, is_text, load
 
 LENGTH_BYTES = 8
@@ -19,9 +19,9 @@ ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
 }  # fmt: skip
-MOST_DIMENSIONS = 8
-MOST = 2**53
-FIELDS = {"dtype", "shape", "data_offsets"}
+MAX_DIMENSIONS = 8
+MAX_COUNT = 2**53  # from here on, readers that parse numbers as doubles disagree
+ENTRY_FIELDS = {"dtype", "shape", "data_offsets"}
 PICKLE_MARKS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 OTHER_MARKS = {
     b"GGUF": "it is a GGUF file",
@@ -60,16 +60,19 @@ UNREADABLE = Header((), is_sound=False)
 def read_header(source: Source, findings: Findings) -> Header:
     """Return the header of a safetensors file; what is wrong with it goes to `findings`."""
     before = findings.count
-    content = _content(source, findings)
-    if content is None:
+    text = _read_json(source, findings)
+    if text is None:
         return UNREADABLE
-    entries, data_start = content
+    entries = _parse_json(text, findings)
+    if entries is None:
+        return UNREADABLE
+    data_start = LENGTH_BYTES + len(text)
     _check_metadata(entries.pop("__metadata__", None), findings)
-    tensors = [
-        tensor
-        for name, entry in entries.items()
-        if (tensor := _tensor(name, entry, data_start=data_start, findings=findings))
-    ]
+    tensors = []
+    for name, entry in entries.items():
+        tensor = _parse_entry(name, entry, data_start=data_start, findings=findings)
+        if tensor:
+            tensors.append(tensor)
     tensors.sort(key=lambda tensor: (tensor.start, tensor.length))
     if findings.count == before:
         _check_places(tensors, data_start=data_start, size=source.size, findings=findings)
@@ -78,15 +81,16 @@ def read_header(source: Source, findings: Findings) -> Header:
     return Header(tuple(tensors), is_sound=findings.count == before)
 
 
-def _content(source: Source, findings: Findings) -> tuple[dict[str, Any], int] | None:
-    """Return the header's JSON object and where the data starts, or None after a finding."""
+def _read_json(source: Source, findings: Findings) -> bytes | None:
+    """Return the header's JSON, unparsed, or None after a finding."""
     if source.size == 0:
         findings.add("weights_empty")
         return None
-    start = exactly(source, 0, min(source.size, 64))
-    claimed, left = int.from_bytes(start[:LENGTH_BYTES], "little"), source.size - LENGTH_BYTES
+    start = read_exactly(source, 0, min(source.size, 64))
+    claimed = int.from_bytes(start[:LENGTH_BYTES], "little")
+    left = source.size - LENGTH_BYTES
     if left > 0 and start[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{":  # the format wants it there
-        _note_other(start, findings)
+        _report_other_format(start, findings)
         return None
     if claimed > left:
         findings.add("header_cut", claimed=claimed, left=max(left, 0))
@@ -94,23 +98,27 @@ def _content(source: Source, findings: Findings) -> tuple[dict[str, Any], int] |
     if claimed > HEADER_LIMIT:
         findings.add("header_too_long", claimed=claimed, limit=HEADER_LIMIT)
         return None
-    return _parsed(exactly(source, LENGTH_BYTES, claimed), findings)
+    return read_exactly(source, LENGTH_BYTES, claimed)
 
 
-def _note_other(start: bytes, findings: Findings) -> None:
-    """Note what the first bytes show, when they are not a header's."""
+def _report_other_format(start: bytes, findings: Findings) -> None:
+    """Report what the first bytes show, when they are not a header's."""
     if start.startswith(PICKLE_MARKS):
         findings.add("weights_pickle")
     elif start.startswith(b"version https://git-lfs"):
         findings.add("weights_pointer")
     else:
-        reasons = [reason for mark, reason in OTHER_MARKS.items() if start.startswith(mark)]
-        findings.add("not_safetensors", reason=reasons[0] if reasons else "it does not begin with a header")
+        reason = "it does not begin with a header"
+        for mark, format_name in OTHER_MARKS.items():
+            if start.startswith(mark):
+                reason = format_name
+        findings.add("not_safetensors", reason=reason)
 
 
-def _parsed(text: bytes, findings: Findings) -> tuple[dict[str, Any], int] | None:
+def _parse_json(text: bytes, findings: Findings) -> dict[str, Any] | None:
     try:
-        return load(text), LENGTH_BYTES + len(text)
+        entries: dict[str, Any] = load(text)  # an object, for it begins with "{"
+        return entries
     except DuplicateKey as error:
         findings.add("header_duplicate", name=str(error))
     except NotJson as error:
@@ -121,38 +129,43 @@ def _parsed(text: bytes, findings: Findings) -> tuple[dict[str, Any], int] | Non
 def _check_metadata(metadata: object, findings: Findings) -> None:
     if metadata is None:
         return
-    if not isinstance(metadata, dict) or not all(is_text(item) for pair in metadata.items() for item in pair):
-        findings.add("header_metadata")
+    if isinstance(metadata, dict):
+        texts = [*metadata.keys(), *metadata.values()]
+        if all(is_text(text) for text in texts):
+            return
+    findings.add("header_metadata")
 
 
-def _tensor(name: str, entry: Any, *, data_start: int, findings: Findings) -> Tensor | None:
+def _parse_entry(name: str, entry: Any, *, data_start: int, findings: Findings) -> Tensor | None:
     """Return one entry as a Tensor, or None after a finding."""
-    if reason := _fault(name, entry):
+    reason = _entry_fault(name, entry)
+    if reason:
         findings.add("header_entry", tensor=name, reason=reason)
         return None
-    dtype, (start, end) = entry["dtype"], entry["data_offsets"]
+    dtype = entry["dtype"]
+    shape = entry["shape"]
+    start, end = entry["data_offsets"]
     if dtype not in ITEM_BYTES:
         findings.add("dtype", tensor=name, dtype=dtype)
         return None
-    expected = math.prod(entry["shape"]) * ITEM_BYTES[dtype]
-    if expected != end - start:
-        findings.add(
-            "size_lies", tensor=name, shape=entry["shape"], dtype=dtype, expected=expected, actual=end - start
-        )
+    expected = math.prod(shape) * ITEM_BYTES[dtype]
+    actual = end - start
+    if expected != actual:
+        findings.add("size_lies", tensor=name, shape=shape, dtype=dtype, expected=expected, actual=actual)
         return None
-    return Tensor(name, dtype, tuple(entry["shape"]), data_start + start, expected)
+    return Tensor(name, dtype, tuple(shape), data_start + start, expected)
 
 
-def _fault(name: str, entry: Any) -> str:
+def _entry_fault(name: str, entry: Any) -> str:
     """Return what is malformed in an entry, or ""."""
     if not is_text(name):
         return "its name has half a character"
-    if not isinstance(entry, dict) or entry.keys() != FIELDS:
+    if not isinstance(entry, dict) or entry.keys() != ENTRY_FIELDS:
         return "it must have dtype, shape and data_offsets"
     if not isinstance(entry["dtype"], str):
         return "dtype is not a text"
     shape, offsets = entry["shape"], entry["data_offsets"]
-    if not _are_counts(shape) or len(shape) > MOST_DIMENSIONS:
+    if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS:
         return "shape is not a short list of whole numbers"
     if not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         return "data_offsets are not a start and an end"
@@ -160,11 +173,11 @@ def _fault(name: str, entry: Any) -> str:
 
 
 def _are_counts(values: object) -> bool:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < MOST for value in values)
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < MAX_COUNT for value in values)
 
 
 def _check_places(tensors: list[Tensor], *, data_start: int, size: int, findings: Findings) -> None:
-    """Note overlaps and gaps, and an end of the data that is not the end of the file."""
+    """Report overlaps and gaps, and an end of the data that is not the end of the file."""
     position = data_start
     for tensor in tensors:
         if tensor.start < position:

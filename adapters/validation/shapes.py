@@ -1,4 +1,4 @@
-"""What a base model is, as far as adapters are concerned: its linear layers, their widths and norms."""
+"""A base model as far as adapters are concerned: its linear layers, their widths and norms."""
 
 import re
 from collections.abc import Mapping
@@ -16,6 +16,11 @@ def in_any_layer(module: str) -> str:
     return LAYER.sub(".N.", module, count=1)
 
 
+def last_name(module: str) -> str:
+    """Return the last part of a module's name, such as `q_proj`."""
+    return module.rsplit(".", 1)[-1]
+
+
 @dataclass(frozen=True)
 class Linear:
     """One linear layer: its weight is `rows` (output width) by `columns` (input width)."""
@@ -27,7 +32,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class BaseShape:
-    """A base model's name, its config.json and its linear layers by name. `basemodels.describe` makes it."""
+    """A base model's name, its config.json and its linear layers by name; see base_model_reader."""
 
     name: str
     config: Mapping[str, Any]
@@ -38,17 +43,17 @@ class BaseShape:
         cls, name: str, config: Mapping[str, Any], modules: Mapping[str, Mapping[str, Any]]
     ) -> "BaseShape":
         """Return the shape kept in a row of `adapters.BaseModel` (its `name`, `config` and `modules`)."""
-        return cls(
-            name,
-            config,
-            {key: Linear(rows=at["out"], columns=at["in"], norm=at["norm"]) for key, at in modules.items()},
-        )
+        linears = {}
+        for module, facts in modules.items():
+            linears[module] = Linear(rows=facts["out"], columns=facts["in"], norm=facts["norm"])
+        return cls(name, config, linears)
 
     def modules_json(self) -> dict[str, dict[str, float]]:
         """Return what goes into `BaseModel.modules`: name → {"out", "in", "norm"}."""
-        return {
-            name: {"out": at.rows, "in": at.columns, "norm": at.norm} for name, at in self.modules.items()
-        }
+        modules = {}
+        for name, linear in self.modules.items():
+            modules[name] = {"out": linear.rows, "in": linear.columns, "norm": linear.norm}
+        return modules
 
     @cached_property
     def dtype(self) -> str:
@@ -60,19 +65,24 @@ class BaseShape:
         """The state its weights are served in, such as `bitsandbytes 4-bit`; empty when not quantised."""
         return state_of_config(self.config.get("quantization_config"))
 
-    # Asked for each tensor of a hostile header, so made once.
+    # The next three are needed for each tensor of a hostile header, so they are computed once.
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The last names of its modules, such as `q_proj`, in order."""
-        return tuple(sorted({module.rsplit(".", 1)[-1] for module in self.modules}))
+        return tuple(sorted({last_name(module) for module in self.modules}))
 
     @cached_property
     def names_in_any_layer(self) -> frozenset[str]:
         """Its modules' names without the numbers of their layers."""
-        return frozenset(map(in_any_layer, self.modules))
+        return frozenset(in_any_layer(module) for module in self.modules)
 
     @cached_property
     def last_layer(self) -> int:
         """The highest number of a layer."""
-        return max(int(found[1]) for module in self.modules if (found := LAYER.search(module)))
+        numbers = []
+        for module in self.modules:
+            layer = LAYER.search(module)
+            if layer:
+                numbers.append(int(layer[1]))
+        return max(numbers)

@@ -1,4 +1,4 @@
-"""Where an upload's bytes come from: a file here, or ranges of an S3 object."""
+"""Sources of an upload's bytes: a file on this machine, or ranges of an S3 object."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,16 +43,16 @@ class LocalFile:
 
 
 class ReadAhead:
-    """A source whose next range is fetched while the last one is worked on; for one reader, as a context.
+    """A source whose next range is fetched while the last one is worked on. For one reader, as a context.
 
-    Nothing is fetched ahead before two ranges were asked for one after the other: a header costs what it has.
+    The first read is never followed by a fetch: whoever needs a header only transfers no more than that.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._fetching = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         self._ahead: tuple[int, Future[bytes]] | None = None  # (where it starts, its bytes)
-        self._end = -1  # of what was read last
+        self._read_until = -1
         self.size = source.size
 
     def __enter__(self) -> Self:
@@ -61,28 +61,34 @@ class ReadAhead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._fetching.shutdown(cancel_futures=True)
+        self._executor.shutdown(cancel_futures=True)
 
     def read(self, start: int, length: int) -> bytes:
         """Return the bytes from `start`; raises what the source raises."""
-        data = self._taken(start, length)
+        data = self._take_ahead(start, length)
         if data is None:
             data = self._source.read(start, length)
-        is_forward, self._end = start == self._end, start + len(data)
-        if is_forward and self._end < self.size:
-            self._ahead = self._end, self._fetching.submit(self._source.read, self._end, length)
+        is_sequential = start == self._read_until
+        self._read_until = start + len(data)
+        if is_sequential and self._read_until < self.size:
+            future = self._executor.submit(self._source.read, self._read_until, length)
+            self._ahead = (self._read_until, future)
         return data
 
-    def _taken(self, start: int, length: int) -> bytes | None:
+    def _take_ahead(self, start: int, length: int) -> bytes | None:
         """Return a range that was fetched ahead, or None if it was another or a shorter one."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or ahead[0] != start:
+        if self._ahead is None:
             return None
-        data = ahead[1].result()
-        return data[:length] if len(data) >= min(length, self.size - start) else None
+        ahead_start, future = self._ahead
+        self._ahead = None
+        if ahead_start != start:
+            return None
+        data = future.result()
+        is_enough = len(data) >= min(length, self.size - start)
+        return data[:length] if is_enough else None
 
 
-def exactly(source: Source, start: int, length: int) -> bytes:
+def read_exactly(source: Source, start: int, length: int) -> bytes:
     """Return `length` bytes from `start`. Raises Shortened when they are not there any more."""
     data = source.read(start, length)
     if len(data) != length:

@@ -1,9 +1,9 @@
-"""JSON from strangers: no duplicate keys, no NaN, no half characters, nothing deep."""
+"""Parse JSON from strangers: no duplicate keys, no NaN, no half characters, nothing deep."""
 
 import json
 from typing import Any
 
-DEEPEST = 32  # PEFT's own files are four levels deep; an engine's reader gives up at some hundreds
+MAX_DEPTH = 32  # PEFT's own files are four levels deep; an engine's reader gives up at some hundreds
 
 
 class NotJson(ValueError):
@@ -18,7 +18,10 @@ def load(data: bytes) -> Any:
     """Return what the UTF-8 bytes say. Raises NotJson or DuplicateKey (its argument is the key)."""
     try:
         value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse, parse_int=_whole
+            data.decode("utf-8"),
+            object_pairs_hook=_make_object,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_integer,
         )
     except DuplicateKey:
         raise
@@ -36,21 +39,20 @@ def load(data: bytes) -> Any:
 
 
 def _is_deep(value: Any) -> bool:
-    """Return whether lists and objects lie deeper than DEEPEST; level by level, so at any depth."""
+    """Return whether lists and objects lie deeper than MAX_DEPTH. Not recursive, so it takes any depth."""
     level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
+    depth = 0
+    while level and depth < MAX_DEPTH:
+        depth += 1
+        inner: list[Any] = []
+        for outer in level:
+            children = outer.values() if isinstance(outer, dict) else outer
+            inner += [child for child in children if isinstance(child, (dict, list))]
+        level = inner
+    return bool(level)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
@@ -59,16 +61,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _whole(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if digits == "-0":  # Python reads 0, other readers a fraction
         raise NotJson("-0 is not a whole number")
     return int(digits)
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise NotJson(f"{constant} is not a number in JSON")
 
 
 def is_text(value: object) -> bool:
-    """True for a string of whole characters (JSON can smuggle half a surrogate pair)."""
+    """Return whether a value is a string of whole characters: JSON can smuggle half a surrogate pair."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)

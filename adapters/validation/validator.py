@@ -1,18 +1,18 @@
-"""The deed of this room: examine an adapter and report everything that is wrong with it."""
+"""Validate an adapter: report everything that is wrong with it, not only the first fault."""
 
 from dataclasses import dataclass
 
 from adapters.validation import autofix, config, header, tensors, weights
 from adapters.validation.findings import Finding, Findings
 from adapters.validation.limits import UPLOAD_LIMIT, WEIGHTS_LIMIT
-from adapters.validation.shapes import BaseShape
+from adapters.validation.shapes import BaseShape, last_name
 from adapters.validation.sources import Source
 from adapters.validation.weights import Strength
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an examination found. Valid means: no findings."""
+    """What a validation found. Valid means: no findings."""
 
     findings: tuple[Finding, ...]
     size_bytes: int = 0  # of the weights' file
@@ -22,7 +22,7 @@ class Report:
     target_modules: tuple[str, ...] = ()  # last names, such as q_proj, that have weights
     layers: int = 0  # how many of the base's linear layers are changed
     strongest: Strength | None = None
-    conversions: tuple[str, ...] = ()  # codes of what would mend it mechanically: see autofix.py
+    conversions: tuple[str, ...] = ()  # codes of the automatic fixes that would make it valid: see autofix.py
 
     @property
     def is_valid(self) -> bool:
@@ -50,25 +50,26 @@ def validate_adapter(
     if source.size > UPLOAD_LIMIT:
         return Report(findings.closed(), source.size)
     content = header.read_header(source, findings)
-    fitting = tensors.identify_factors(
+    factors = tensors.identify_factors(
         content, base=base, settings=settings, max_rank=max_rank, findings=findings
     )
-    before = findings.count
-    sha256, strongest = "", None
+    count_before_weights = findings.count
+    sha256 = ""
+    strongest = None
     if content.is_sound:  # else it is refused whatever follows, and a gigabyte need not be read
-        sha256, strongest = weights.read_weights(source, fitting, base=base, findings=findings)
-    mended = None
-    if findings.count and findings.count == before:  # insane weights can't be mended
-        mended = autofix.plan_autofix(config_bytes, source, base, max_rank, stated_quantisation)
-    modules = {factor.module for factor in fitting}
+        sha256, strongest = weights.read_weights(source, factors, base=base, findings=findings)
+    fix = None
+    if findings.count and findings.count == count_before_weights:  # insane weights can't be fixed
+        fix = autofix.plan_autofix(config_bytes, source, base, max_rank, stated_quantisation)
+    modules = {factor.module for factor in factors}
     return Report(
         findings.closed(),
         size_bytes=source.size,
         sha256=sha256,
         rank=settings.highest_rank,
         alpha=settings.alpha,
-        target_modules=tuple(sorted({module.rsplit(".", 1)[-1] for module in modules})),
+        target_modules=tuple(sorted({last_name(module) for module in modules})),
         layers=len(modules),
         strongest=strongest,
-        conversions=mended.codes if mended else (),
+        conversions=fix.codes if fix else (),
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from adapters.validation.findings import Findings
 from adapters.validation.header import Tensor
 from adapters.validation.shapes import BaseShape
-from adapters.validation.sources import Source, exactly
+from adapters.validation.sources import Source, read_exactly
 from adapters.validation.tensors import Factor
 
 # Half of the layer itself. Trained styles stay near 0.02; the worst adapter that we could build at this bound
@@ -24,14 +24,15 @@ from adapters.validation.tensors import Factor
 BOUND = 0.5
 # Engines fold the scale into B and compute in 16 bits; float16 ends at 65,504, and sums need room.
 VALUE_LIMIT = 1000.0
-
 # How much larger than their product two factors may be. Cancelling in 16 bits then leaves noise of 2 % of W.
-SLACK = 10
+MAX_CANCELLATION = 10
 
-BLOCK = 4 * 1024 * 1024  # bytes a read
-CHUNK = 1024 * 1024  # bytes of a tensor at a time
-HELD = 16 * 1024 * 1024  # a larger float32 factor is held in 16 bits, which is close enough for its norm
-KEPT = 8 * 1024 * 1024  # bytes of products kept for partners that come later; others are read again
+BLOCK_BYTES = 4 * 1024 * 1024  # a read of the source
+CHUNK_BYTES = 1024 * 1024  # of a tensor, worked on at a time
+# A larger float32 factor is held in 16 bits, which is close enough for its norm.
+FLOAT32_FACTOR_BYTES = 16 * 1024 * 1024
+# Products kept for partners that come later in the file. A factor beyond that is read again.
+KEPT_PRODUCT_BYTES = 8 * 1024 * 1024
 
 Matrix = NDArray[np.float64]
 TYPES: dict[str, np.dtype[np.generic]] = {
@@ -40,7 +41,7 @@ TYPES: dict[str, np.dtype[np.generic]] = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
-SMALLEST = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149}  # above zero
+SMALLEST_VALUES = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149}  # above zero
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,24 @@ class Strength:
     ratio: float
 
 
-class Stream:
-    """A source read forward in blocks and hashed on the way."""
+class HashingReader:
+    """Reads a source forward in blocks, and hashes it on the way."""
 
     def __init__(self, source: Source, start: int = 0) -> None:
         self._source = source
-        self._position = start  # of the next byte to be handed out
-        self._read = start
+        self._position = start  # of the next byte that `read` returns
+        self._fetched_until = start
         self._block = memoryview(b"")
         self._digest = hashlib.sha256()
 
-    def take(self, length: int) -> bytes:
+    def read(self, length: int) -> bytes:
         """Return the next `length` bytes. Raises Shortened when the file ends before."""
         parts = []
         while length:
             if not self._block:
-                self._fetch()
-            part, self._block = self._block[:length], self._block[length:]
+                self._fetch_block()
+            part = self._block[:length]
+            self._block = self._block[length:]
             self._position += len(part)
             length -= len(part)
             parts.append(part)
@@ -76,16 +78,18 @@ class Stream:
     def skip_to(self, position: int) -> None:
         """Pass over everything before `position`, hashing it."""
         while self._position < position:
-            self.take(min(position - self._position, BLOCK))
+            self.read(min(position - self._position, BLOCK_BYTES))
 
     def sha256(self) -> str:
         """Return the digest of the whole file, from its start, in hex."""
         self.skip_to(self._source.size)
         return self._digest.hexdigest()
 
-    def _fetch(self) -> None:
-        data = exactly(self._source, self._read, max(1, min(BLOCK, self._source.size - self._read)))
-        self._read += len(data)
+    def _fetch_block(self) -> None:
+        left = self._source.size - self._fetched_until
+        # At least one byte is asked for, so that a file that ends too early raises Shortened.
+        data = read_exactly(self._source, self._fetched_until, max(1, min(BLOCK_BYTES, left)))
+        self._fetched_until += len(data)
         self._digest.update(data)
         self._block = memoryview(data)
 
@@ -94,33 +98,35 @@ def read_weights(
     source: Source, factors: Sequence[Factor], *, base: BaseShape, findings: Findings
 ) -> tuple[str, Strength | None]:
     """Return the file's SHA-256 in hex and its strongest layer; `factors` in the order of the file."""
-    stream, pairs = Stream(source), Pairs(source, base, findings)
+    reader = HashingReader(source)
+    layers = LayerCheck(source, base, findings)
+    smallest = SMALLEST_VALUES.get(base.dtype, SMALLEST_VALUES["bfloat16"])
     for factor in factors:
-        stream.skip_to(factor.tensor.start)
-        held = Held(factor, rows(stream, factor.tensor))
-        if held.is_sane(SMALLEST.get(base.dtype, SMALLEST["bfloat16"]), findings):
-            pairs.add(factor, held.gram())
-    return stream.sha256(), pairs.strongest
+        reader.skip_to(factor.tensor.start)
+        values = FactorValues(factor, read_rows(reader, factor.tensor))
+        if values.are_sane(smallest, findings):
+            layers.add(factor, values.gram())
+    return reader.sha256(), layers.strongest
 
 
-def rows(stream: Stream, tensor: Tensor) -> Iterator[NDArray[np.generic]]:
+def read_rows(reader: HashingReader, tensor: Tensor) -> Iterator[NDArray[np.generic]]:
     """Yield a matrix in chunks of whole rows, in its own type."""
     height, width = tensor.shape
     row_bytes = tensor.length // height
-    step = max(1, CHUNK // row_bytes)
-    for first in range(0, height, step):
-        count = min(step, height - first)
-        data = stream.take(count * row_bytes)
+    rows_a_chunk = max(1, CHUNK_BYTES // row_bytes)
+    for first in range(0, height, rows_a_chunk):
+        count = min(rows_a_chunk, height - first)
+        data = reader.read(count * row_bytes)
         yield np.frombuffer(data, dtype=TYPES[tensor.dtype]).reshape(count, width)
 
 
-class Held:
+class FactorValues:
     """One factor in memory, with its largest magnitude."""
 
     def __init__(self, factor: Factor, chunks: Iterator[NDArray[np.generic]]) -> None:
         self._factor = factor
         tensor = factor.tensor
-        is_large = tensor.dtype == "F32" and tensor.length > HELD
+        is_large = tensor.dtype == "F32" and tensor.length > FLOAT32_FACTOR_BYTES
         self._values = np.empty(tensor.shape, dtype=TYPES["BF16" if is_large else tensor.dtype])
         self._largest = 0.0
         first = 0
@@ -128,18 +134,20 @@ class Held:
             for chunk in chunks:
                 self._values[first : first + len(chunk)] = chunk
                 first += len(chunk)
+                # NumPy's maximum keeps a NaN; Python's own would lose it.
                 self._largest = float(np.maximum(self._largest, np.abs(chunk.astype(np.float32)).max()))
 
-    def is_sane(self, smallest: float, findings: Findings) -> bool:
-        """True when all values are finite, none is huge and not all vanish; else a finding says which."""
+    def are_sane(self, smallest: float, findings: Findings) -> bool:
+        """Return whether all values are finite, none is huge and not all vanish; else add a finding."""
         name = self._factor.tensor.name
-        scale = 1.0 if self._factor.scale is None or self._factor.side == "A" else self._factor.scale
+        scale = 1.0
+        if self._factor.side == "B" and self._factor.scale is not None:
+            scale = self._factor.scale
         if not math.isfinite(self._largest):
             findings.add("not_finite", tensor=name)
         elif self._largest * max(scale, 1.0) > VALUE_LIMIT:
-            findings.add(
-                "value_too_large", tensor=name, value=f"{self._largest * scale:.3g}", limit=f"{VALUE_LIMIT:g}"
-            )
+            value = f"{self._largest * scale:.3g}"
+            findings.add("value_too_large", tensor=name, value=value, limit=f"{VALUE_LIMIT:g}")
         elif self._largest * min(scale, 1.0) < smallest:
             findings.add("all_zero", tensor=name)
         else:
@@ -151,47 +159,56 @@ class Held:
         along = self._values if self._factor.side == "B" else self._values.T
         rank = along.shape[1]
         total = np.zeros((rank, rank))
-        step = max(1, CHUNK // (8 * rank))
+        step = max(1, CHUNK_BYTES // (8 * rank))
         for first in range(0, len(along), step):
             part = along[first : first + step].astype(np.float64)
             total += part.T @ part
         return total
 
 
-class Pairs:
+class LayerCheck:
     """Brings the two factors of each layer together, whatever their order in the file."""
 
     def __init__(self, source: Source, base: BaseShape, findings: Findings) -> None:
-        self._source, self._base, self._findings = source, base, findings
-        self._waiting: dict[str, tuple[Factor, Matrix | None]] = {}
-        self._kept = 0
+        self._source = source
+        self._base = base
+        self._findings = findings
+        self._waiting: dict[str, tuple[Factor, Matrix | None]] = {}  # module → its first factor
+        self._kept_bytes = 0
         self.strongest: Strength | None = None
 
     def add(self, factor: Factor, gram: Matrix) -> None:
-        """Take a sane factor; with its partner known, judge their layer."""
+        """Take a sane factor; once its partner is known, check their layer."""
         if factor.module in self._waiting:
-            partner, other = self._waiting.pop(factor.module)
-            if other is None:
-                again = Stream(self._source, partner.tensor.start)
-                other = Held(partner, rows(again, partner.tensor)).gram()
+            partner, partner_gram = self._waiting.pop(factor.module)
+            if partner_gram is None:
+                partner_gram = self._read_again(partner)
             else:
-                self._kept -= other.nbytes
-            self._judge(factor if factor.side == "B" else partner, gram, other)
-        elif self._kept + gram.nbytes <= KEPT:
-            self._kept += gram.nbytes
-            self._waiting[factor.module] = factor, gram
+                self._kept_bytes -= partner_gram.nbytes
+            b = factor if factor.side == "B" else partner
+            self._check_strength(b, gram, partner_gram)
+        elif self._kept_bytes + gram.nbytes <= KEPT_PRODUCT_BYTES:
+            self._kept_bytes += gram.nbytes
+            self._waiting[factor.module] = (factor, gram)
         else:
-            self._waiting[factor.module] = factor, None
+            self._waiting[factor.module] = (factor, None)
 
-    def _judge(self, b: Factor, gram: Matrix, other: Matrix) -> None:
+    def _read_again(self, factor: Factor) -> Matrix:
+        reader = HashingReader(self._source, factor.tensor.start)
+        return FactorValues(factor, read_rows(reader, factor.tensor)).gram()
+
+    def _check_strength(self, b: Factor, gram: Matrix, other_gram: Matrix) -> None:
         """Hold the strength of one layer, which is named by its B, against the bound."""
         if b.scale is None:
             return
-        name, norm, rank = b.tensor.name, self._base.modules[b.module].norm, len(gram)
-        ratio = _ratio(b.scale * math.sqrt(max(0.0, float((gram * other).sum()))), norm)
+        name = b.tensor.name
+        norm = self._base.modules[b.module].norm
+        rank = len(gram)
+        product_norm = b.scale * math.sqrt(max(0.0, float((gram * other_gram).sum())))
         # For factors that do not cancel, ‖A‖·‖B‖ is about √rank times ‖B·A‖.
-        excess = _ratio(b.scale * math.sqrt(float(gram.trace() * other.trace()) / rank), norm)
-        excess /= BOUND * SLACK
+        uncancelled_norm = b.scale * math.sqrt(float(gram.trace() * other_gram.trace()) / rank)
+        ratio = _ratio(product_norm, norm)
+        excess = _ratio(uncancelled_norm, norm) / (BOUND * MAX_CANCELLATION)
         if ratio > BOUND:
             self._findings.add("too_strong", tensor=name, percent=_percent(ratio), limit=_percent(BOUND))
         elif excess > 1:

@@ -116,15 +116,15 @@ def test_the_order_in_the_file_does_not_matter(base, monkeypatch):
     expected = check(adapter, base).strongest
     adapter.tensors = dict(sorted(adapter.tensors.items(), key=lambda item: item[0].split(".lora_")[1]))
     assert check(adapter, base).strongest == expected
-    monkeypatch.setattr("adapters.validation.weights.KEPT", 1000)
+    monkeypatch.setattr("adapters.validation.weights.KEPT_PRODUCT_BYTES", 1000)
     assert check(adapter, base).strongest == expected
 
 
 @pytest.mark.parametrize("block", [1024, 1025, 4096])
 def test_blocks_and_chunks_may_cut_anywhere(base, monkeypatch, block):
     expected = check(whole(base), base)
-    monkeypatch.setattr("adapters.validation.weights.BLOCK", block)
-    monkeypatch.setattr("adapters.validation.weights.CHUNK", 200)
+    monkeypatch.setattr("adapters.validation.weights.BLOCK_BYTES", block)
+    monkeypatch.setattr("adapters.validation.weights.CHUNK_BYTES", 200)
     assert check(whole(base), base) == expected
 
 
@@ -159,7 +159,7 @@ def _factor(adapter: Adapter, module: str, side: str) -> np.ndarray:
 def test_a_large_float32_factor_is_judged_nearly_the_same(base, monkeypatch):
     adapter = whole(base, dtype=np.float32)
     expected = check(adapter, base).strongest
-    monkeypatch.setattr("adapters.validation.weights.HELD", 10)
+    monkeypatch.setattr("adapters.validation.weights.FLOAT32_FACTOR_BYTES", 10)
     assert check(adapter, base).strongest.ratio == pytest.approx(expected.ratio, rel=0.01)
 
 
