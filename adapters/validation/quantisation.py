@@ -1,4 +1,4 @@
-"""In which state a model's weights are: full precision or quantised, and how."""
+"""Tell in which state a model's weights are: full precision or quantised, and how."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,9 @@ STATES = {  # as names of models spell it → as we say it
     "gguf": "GGUF",
 }
 UNNAMED = "another quantised form"
-BESIDE = {"unsloth", "mlx", "dynamic", "quantized"}  # words that stand beside such a suffix
+FULL_PRECISION = {"", "none", "no", "full", "bf16", "bfloat16", "fp16", "float16", "fp32", "float32"}
+COMPANIONS = {"unsloth", "mlx", "dynamic", "quantized"}  # words that stand beside such a suffix
+SUFFIX_WORDS = STATES.keys() | COMPANIONS
 
 
 def split(name: str) -> tuple[str, str]:
@@ -32,18 +34,19 @@ def split(name: str) -> tuple[str, str]:
 
     `Llama-3.1-8B-bnb-4bit` → (`Llama-3.1-8B`, `bitsandbytes 4-bit`).
     """
-    words = re.split(r"([-_.])", re.sub(r"(?i)\b([48])-bit\b", r"\1bit", name))
+    one_word_bits = re.sub(r"(?i)\b([48])-bit\b", r"\1bit", name)
+    words = re.split(r"([-_.])", one_word_bits)  # with the separators between them
     suffix = set()
-    while len(words) > 2 and words[-1].lower() in STATES.keys() | BESIDE:
+    while len(words) > 2 and words[-1].lower() in SUFFIX_WORDS:
         suffix.add(words.pop().lower())
         words.pop()
     states = [state for word, state in STATES.items() if word in suffix]
     if not states:
         return name, ""
-    if "awq" in suffix or "gptq" in suffix:  # `AWQ-INT4`: the method decides, not the width
-        return "".join(words), "AWQ" if "awq" in suffix else "GPTQ"
-    if "8bit" in suffix:
-        return "".join(words), STATES["8bit"]
+    # `AWQ-INT4`: the method decides, not the width. `bnb-8bit`: the width decides, for bnb alone means 4-bit.
+    for word in ("awq", "gptq", "8bit"):
+        if word in suffix:
+            return "".join(words), STATES[word]
     return "".join(words), states[0]
 
 
@@ -62,7 +65,7 @@ def state_of_config(config: object) -> str:
 def state_of_words(words: str) -> str:
     """Return the state that a person's words mean (`4-bit`, `QLoRA`, `none`); unknown words stay."""
     plain = words.strip().lower()
-    if plain in ("", "none", "no", "full", "bf16", "bfloat16", "fp16", "float16", "fp32", "float32"):
+    if plain in FULL_PRECISION:
         return ""
     if plain == "qlora":
         return STATES["4bit"]
