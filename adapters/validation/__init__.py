@@ -4,8 +4,9 @@ Everything here is pure and reads only: nothing is unpickled, nothing is importe
 stays below 64 MB whatever the upload's size.
 """
 
-from adapters.validation.findings import PROBLEMS, Finding
+from adapters.validation.findings import Finding
 from adapters.validation.folder import validate_folder
+from adapters.validation.problems import PROBLEMS
 from adapters.validation.shapes import BaseShape, Linear
 from adapters.validation.sources import LocalFile, Shortened, Source
 from adapters.validation.validator import Report, validate_adapter

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from adapters.validation import BaseShape, Finding, autofix, validate_adapter
-from adapters.validation.findings import CLOSING
-from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
+from adapters.validation.problems import CLOSING
+from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from labs.mutations import Mutant, mutant
 from labs.mutations.origins import CONFIG, WEIGHTS, read
 from labs.mutations.parts import Parts

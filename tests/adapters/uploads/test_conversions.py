@@ -18,9 +18,10 @@ from adapters.uploads import conversions, pipeline, upload_request
 from adapters.uploads.conversions import SENTENCES
 from adapters.validation import BaseShape, Linear, autofix, header, validate_adapter
 from adapters.validation.config import read_config
-from adapters.validation.findings import CLOSING, Findings
-from adapters.validation.findings import WEIGHTS as OF_WEIGHTS
+from adapters.validation.findings import Findings
 from adapters.validation.limits import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, WEIGHTS_FILE, WEIGHTS_LIMIT
+from adapters.validation.problems import CLOSING
+from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from adapters.validation.weights import TYPES
 from labs.mutations import mutant
 from tests.adapters.conftest import adapter_files, uploaded

@@ -22,8 +22,9 @@ from adapters.validation import (
     validate_adapter,
     validate_folder,
 )
-from adapters.validation.findings import LISTED, SECTIONS
+from adapters.validation.findings import LISTED
 from adapters.validation.limits import UPLOAD_LIMIT
+from adapters.validation.problems import SECTIONS
 from adapters.validation.quantisation import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
 from tests.adapters.validation import broken
