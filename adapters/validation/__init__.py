@@ -1,7 +1,7 @@
 """Validation: what an adapter must be before an engine sees a byte of it. See docs/adapters.md.
 
-Everything here is pure and reads only: nothing is unpickled, nothing is imported from an upload, and memory
-stays below 64 MB whatever the upload's size.
+Nothing is unpickled, nothing is imported from an upload, and memory stays below 64 MB whatever the upload's
+size. Needs no database and no service; writes nothing but the temporary file that an archive is copied to.
 """
 
 from adapters.validation.findings import Finding

@@ -119,9 +119,9 @@ def engine(base_model: BaseModel, vllm: FakeEngine, folder: Path) -> Engine:
 @contextmanager
 def storage_down() -> Iterator[None]:
     """Take the storage away for a while."""
-    unreachable = object_store._connected(CLOSED)
+    unreachable = object_store.client.connect(CLOSED)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(object_store, "_client", lambda: unreachable)
+        patch.setattr(object_store.client, "internal_client", lambda: unreachable)
         yield
 
 

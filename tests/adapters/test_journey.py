@@ -105,7 +105,7 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
 def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme, engine, vllm):
     version = uploaded(acme)
     pipeline.advance_version(version)
-    client = object_store._client()
+    client = object_store.client.internal_client()
     for file, content in adapter_files(seed=9).items():
         client.put_object(Bucket="polyscribe", Key=object_store.sealed_key(version.pk, file), Body=content)
     reconciler.reconcile(engine)
@@ -121,7 +121,7 @@ def test_a_broken_adapter_is_rejected_with_every_reason_and_its_files_go(acme, e
     assert version.status == Status.REJECTED
     assert {finding["code"] for finding in version.findings} >= {"rank_too_high", "base_mismatch"}
     assert all(finding["sentence"] and finding["fix"] for finding in version.findings)
-    assert object_store._head(object_store.sealed_key(version.pk, "adapter_model.safetensors")) is None
+    assert object_store.client.head(object_store.sealed_key(version.pk, "adapter_model.safetensors")) is None
 
 
 def test_what_is_not_there_is_waited_for(acme, engine, vllm):

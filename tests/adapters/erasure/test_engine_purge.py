@@ -29,7 +29,7 @@ def test_a_deleted_version_is_gone_after_the_engines_restart(engine, vllm, versi
     local_copy = local_cache.path_of(version)
     erasure = advance(erase(version))
     assert version.engine_name not in vllm.loaded
-    assert [object_store._head(key) for key in keys_of(version)] == [None] * 4
+    assert [object_store.client.head(key) for key in keys_of(version)] == [None] * 4
     assert local_copy.exists(), "the engine's memory may still need them"
     [waiting] = waits_for(erasure)
     assert "after its next restart" in waiting

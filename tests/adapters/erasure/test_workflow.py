@@ -29,7 +29,7 @@ def test_nothing_is_unloaded_while_a_request_is_in_flight_on_it(valkey, acme, en
     erasure = advance(erase(version))
     assert (erasure.withdrawn_at is not None, erasure.drained_at) == (True, None)
     assert waits_for(erasure) == ["1 request is still in flight on it."]
-    assert object_store._head(object_store.sealed_key(version.pk, FILES[0]))
+    assert object_store.client.head(object_store.sealed_key(version.pk, FILES[0]))
     assert not on_engine(erasure).unregistered_at
 
     valkey.zrem(leases, f"{acme.pk} req_1")

@@ -11,7 +11,7 @@ def limited(**limits: int) -> None:
 
 
 def keys(prefix: str) -> list[str]:
-    return object_store._keys(prefix)
+    return object_store.client.list_keys(prefix)
 
 
 @pytest.fixture
@@ -19,4 +19,4 @@ def empty_bucket(db):
     """Empty the bucket of what other tests left."""
     for prefix in (object_store.POSTED, object_store.SEALED):
         while found := keys(prefix):
-            object_store._delete(found)
+            object_store.client.delete_keys(found)

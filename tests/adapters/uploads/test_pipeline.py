@@ -35,9 +35,10 @@ BASE = "base_model_name_or_path"
 
 def stored(version: AdapterVersion) -> dict[str, bytes]:
     """Return the sealed files of a version by name."""
-    client = object_store._client()
+    client = object_store.client.internal_client()
     keys = {
-        key.rsplit("/", 1)[-1]: key for key in object_store._keys(object_store.sealed_key(version.pk, ""))
+        key.rsplit("/", 1)[-1]: key
+        for key in object_store.client.list_keys(object_store.sealed_key(version.pk, ""))
     }
     return {
         name: client.get_object(Bucket="polyscribe", Key=key)["Body"].read() for name, key in keys.items()

@@ -134,16 +134,16 @@ def test_a_pass_is_bounded_and_every_version_has_its_turn(acme, base_model, monk
 
 def test_parts_that_a_killed_worker_left_are_aborted(monkeypatch):
     key = object_store.sealed_key(uuid4(), "adapter_model.safetensors")
-    object_store._client().create_multipart_upload(Bucket=settings.S3_BUCKET, Key=key)
+    object_store.client.internal_client().create_multipart_upload(Bucket=settings.S3_BUCKET, Key=key)
     assert object_store.abort_old_parts(timezone.now() - timedelta(hours=1), limit=100) == 0
     assert object_store.abort_old_parts(timezone.now() + timedelta(hours=1), limit=100) >= 1
 
 
 def test_the_bucket_expires_leftovers_itself_and_keeps_the_rules_of_others(db):
-    client, bucket = object_store._client(), settings.S3_BUCKET
+    client, bucket = object_store.client.internal_client(), settings.S3_BUCKET
     theirs = {"ID": "theirs", "Filter": {"Prefix": "x/"}, "Status": "Enabled", "Expiration": {"Days": 3}}
     client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [theirs]})
     assert object_store.keep_rules()
     assert object_store.keep_rules()
     rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert [rule["ID"] for rule in rules] == ["theirs", *(rule["ID"] for rule in object_store.RULES)]
+    assert [rule["ID"] for rule in rules] == ["theirs", *(rule["ID"] for rule in object_store.pruning.RULES)]
