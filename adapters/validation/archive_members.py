@@ -127,6 +127,7 @@ def open_archive(source: Source, kept_as: str) -> Iterator[Iterator[Member]]:
         if kept_as.endswith(".gz"):
             chunks = _inflate(chunks)
         _fill_spool(spool.fileno(), chunks)
+        spool.seek(0)  # tarfile begins where the file stands
         if kept_as.endswith(".zip"):
             yield _list_zip(BudgetedFile(spool.fileno(), ZIP_TABLE_BYTES))
         else:

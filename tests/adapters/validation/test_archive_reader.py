@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import tarfile
+import tempfile
 import tracemalloc
 import warnings
 import zipfile
@@ -14,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.errors import DiskUnavailable
+from adapters.validation import archive_members
 from adapters.validation.archive_reader import unpack, validate_archive
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
 from tests.adapters.validation.broken import CONFIG, WEIGHTS, tiny_base, whole
-from tests.adapters.validation.sources import Bytes
+from tests.adapters.validation.sources import Bytes, Endless
 
 MEMORY_BYTES = 64 * 1024 * 1024
 FILES = {CONFIG: b'{"r": 8}', WEIGHTS: bytes(range(256)) * 4000}
@@ -53,10 +56,11 @@ def entry(name: str, kind: bytes, **facts: object) -> tarfile.TarInfo:
     return made
 
 
-def unpacked(data: bytes, kept_as: str) -> tuple[dict[str, bytes], set[str]]:
+def unpacked(data: bytes | Endless, kept_as: str) -> tuple[dict[str, bytes], set[str]]:
     """Return the files that came out and the codes of the findings."""
     out: dict[str, bytes] = {}
-    findings = unpack(Bytes(data), kept_as, lambda file, chunks: out.update({file: b"".join(chunks)}))
+    source = Bytes(data) if isinstance(data, bytes) else data
+    findings = unpack(source, kept_as, lambda file, chunks: out.update({file: b"".join(chunks)}))
     assert all(finding.sentence.endswith(".") for finding in findings)
     return out, {finding.code for finding in findings}
 
@@ -237,6 +241,25 @@ def test_a_gzip_bomb_is_left_as_soon_as_it_is_one():
     assert codes == {"archive_inflated"}
     assert read == 0
     assert peak < MEMORY_BYTES / 2
+
+
+@pytest.mark.parametrize("kept_as", [ZIP, TAR, TGZ])
+def test_the_temporary_file_has_no_name_and_a_full_disk_is_said_to_be_one(kept_as, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    data = WHOLE[kept_as]
+    names: list[str] = []
+    unpack(
+        Bytes(data), kept_as, lambda file, chunks: names.extend(entry.name for entry in tmp_path.iterdir())
+    )
+    assert names == []
+    monkeypatch.setattr(archive_members, "TemporaryFile", lambda buffering: io.FileIO("/dev/full", "r+"))
+    with pytest.raises(DiskUnavailable):
+        unpack(Bytes(data), kept_as, lambda file, chunks: None)
+
+
+def test_what_follows_a_gzip_file_is_ignored_and_a_packed_archive_may_not_exceed_the_limit():
+    assert unpacked(gzip.compress(tarred(FILES)) + bytes(512), TGZ) == (FILES, set())
+    assert unpacked(Endless(b"", bytes(1024 * 1024), ARCHIVE_LIMIT + 1), TAR)[1] == {"archive_too_large"}
 
 
 @pytest.mark.parametrize("kept_as", [ZIP, TGZ])

@@ -464,7 +464,7 @@ def _base_folder(folder: Path, dtype: object = ml_dtypes.bfloat16) -> dict[str, 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float32])
 def test_a_base_is_described_by_its_linear_layers(tmp_path, dtype, monkeypatch):
-    monkeypatch.setattr(base_model_reader, "BLOCK", 1000)
+    monkeypatch.setattr(base_model_reader, "BLOCK_BYTES", 1000)
     weights = _base_folder(tmp_path / "Tiny-Instruct", dtype)
     shape = base_model_reader.read_base_model(tmp_path / "Tiny-Instruct")
     assert shape.name == "Tiny-Instruct"
