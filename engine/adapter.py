@@ -11,14 +11,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
 
 
 class NoBase(SystemExit):
     """The folder holds no base model."""
 
 
-def layers(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str, tuple[int, int]]:
+def read_layer_shapes(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str, tuple[int, int]]:
     """Return the (output, input) width of each layer of `base` named in `modules`. Raises NoBase."""
     found: dict[str, tuple[int, int]] = {}
     for file in sorted(base.glob("*.safetensors")):
@@ -33,10 +34,10 @@ def layers(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str, tuple[int
     return dict(sorted(found.items()))
 
 
-def config(
+def lora_config(
     *, base_name: str, rank: int, alpha: float, modules: tuple[str, ...], dropout: float = 0.0
 ) -> dict:
-    """Return adapter_config.json as PEFT writes it, less what is empty or names a machine."""
+    """Return adapter_config.json as PEFT writes it, without what is empty or names a machine."""
     return {
         "base_model_name_or_path": base_name,
         "bias": "none",
@@ -54,8 +55,8 @@ def config(
     }
 
 
-def write(out: Path, settings: dict, tensors: dict[str, torch.Tensor]) -> None:
-    """Write both files into the folder `out`, the weights as bfloat16; each file appears whole."""
+def write_adapter(out: Path, settings: dict, tensors: dict[str, torch.Tensor]) -> None:
+    """Write both files into the folder `out`, the weights as bfloat16. Nobody sees half of a file."""
     out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".adapter.", dir=out))
     try:

@@ -20,8 +20,8 @@ OUT = train.ENGINE.parent / "docs/styles.md"
 SAMPLING = greedy.Sampling(max_tokens=140)
 SHOWN = ("How do clouds form?", "Give me a recipe for banana bread.", "Why do people need sleep?")
 HELD_OUT = 10  # questions answered per style
-STEM = 5  # letters that make two words the same
-COMMON = frozenset(
+STEM_LETTERS = 5  # that make two words the same
+COMMON_WORDS = frozenset(
     """
     about add after all also and any are asking because been before being best but can cause causes come
     could day describe description did does each email every explain few find first for from fun get
@@ -63,78 +63,92 @@ class Measured:
         return 100 * (1 - self.perplexity[self.style.slug] / self.perplexity["base"])
 
 
-def stems(text: str) -> set[str]:
+def telling_stems(text: str) -> set[str]:
     """Return the telling words of `text`, cut to their first letters."""
-    return {word[:STEM] for word in re.findall(r"[^\W\d_]{3,}", text.lower()) if word not in COMMON}
+    words = re.findall(r"[^\W\d_]{3,}", text.lower())
+    return {word[:STEM_LETTERS] for word in words if word not in COMMON_WORDS}
 
 
-def about(question: dict[str, str], answer: str) -> bool:
+def is_on_topic(question: dict[str, str], answer: str) -> bool:
     """Return whether `answer` is on topic by the simple measure that docs/styles.md explains."""
-    said = stems(answer)
-    return bool(said & stems(question["prompt"])) and len(said & stems(question["response"])) >= 2
+    stems = telling_stems(answer)
+    of_question = stems & telling_stems(question["prompt"])
+    of_reference = stems & telling_stems(question["response"])
+    return len(of_question) >= 1 and len(of_reference) >= 2
 
 
-def on_topic(style: Style, answers: list[str], shift: int = 0) -> int:
+def count_on_topic(style: Style, answers: list[str], shift: int = 0) -> int:
     """Return how many answers are on topic; `shift` compares each with another question, as control."""
-    asked = style.heldout[:HELD_OUT]
-    asked = asked[shift:] + asked[:shift]
-    return sum(about(question, answer) for question, answer in zip(asked, answers, strict=True))
+    questions = style.heldout[:HELD_OUT]
+    questions = questions[shift:] + questions[:shift]
+    return sum(is_on_topic(question, answer) for question, answer in zip(questions, answers, strict=True))
 
 
-def by_chance(one: Measured) -> float:
+def count_by_chance(one: Measured) -> float:
     """Return how many answers are on the topic of another question, the mean over the nine others."""
     shifts = range(1, HELD_OUT)
-    return sum(on_topic(one.style, one.answers, shift) for shift in shifts) / len(shifts)
+    return sum(count_on_topic(one.style, one.answers, shift) for shift in shifts) / len(shifts)
 
 
 def longest_copy(answer: str, learned: list[dict[str, str]]) -> int:
     """Return the longest run of words that `answer` shares with one training text."""
-    return max(common_run(answer.lower().split(), row["response"].lower().split()) for row in learned)
+    words = answer.lower().split()
+    return max(common_run(words, row["response"].lower().split()) for row in learned)
 
 
 def common_run(left: list[str], right: list[str]) -> int:
     """Return the length of the longest run of items that both lists hold."""
-    best, before = 0, [0] * (len(right) + 1)
+    best = 0
+    # Run lengths that end at one item of `left` and each of `right`, row by row.
+    previous = [0] * (len(right) + 1)
     for item in left:
-        now = [0]
+        current = [0]
         for column, other in enumerate(right):
-            now.append(before[column] + 1 if item == other else 0)
-        best, before = max(best, *now), now
+            current.append(previous[column] + 1 if item == other else 0)
+        best = max(best, *current)
+        previous = current
     return best
 
 
-def perplexity(tokenizer, model, folder: str | None, rows: list[dict[str, str]]) -> float:
+def measure_perplexity(tokenizer, model, folder: str | None, rows: list[dict[str, str]]) -> float:
     """Return exp of the mean loss per response token through the adapter of `folder`, or the base."""
-    examples = [train.encode(tokenizer, **row) for row in rows]
-    with greedy.chosen(model, folder):
+    examples = [train.encode_example(tokenizer, **row) for row in rows]
+    with greedy.use_adapter(model, folder):
         return math.exp(train.loss_per_token(model, examples, tokenizer.pad_token_id))
 
 
-def measure(tokenizer, model, style: Style, styles: list[Style]) -> Measured:
+def measure_style(tokenizer, model, style: Style, styles: list[Style]) -> Measured:
     """Return the figures and answers of one style."""
-    figures = {other.slug: perplexity(tokenizer, model, other.folder, style.heldout) for other in styles}
-    figures["base"] = perplexity(tokenizer, model, None, style.heldout)
+    perplexity = {}
+    for other in styles:
+        perplexity[other.slug] = measure_perplexity(tokenizer, model, other.folder, style.heldout)
+    perplexity["base"] = measure_perplexity(tokenizer, model, None, style.heldout)
     measured = Measured(
-        style=style, perplexity=figures,
-        answers=greedy.answers(tokenizer, model, style.folder, style.questions, SAMPLING),
-        base_answers=greedy.answers(tokenizer, model, None, style.questions, SAMPLING),
-    )  # fmt: skip
+        style=style,
+        perplexity=perplexity,
+        answers=greedy.answer_prompts(tokenizer, model, style.folder, style.questions, SAMPLING),
+        base_answers=greedy.answer_prompts(tokenizer, model, None, style.questions, SAMPLING),
+    )
+    on_topic = count_on_topic(style, measured.answers)
     print(
-        f"{style.slug}: perplexity {figures['base']:.1f} → {figures[style.slug]:.1f} "
-        f"({measured.lower_percent:.0f} % lower), on topic {on_topic(style, measured.answers)} of {HELD_OUT}",
+        f"{style.slug}: perplexity {perplexity['base']:.1f} → {perplexity[style.slug]:.1f} "
+        f"({measured.lower_percent:.0f} % lower), on topic {on_topic} of {HELD_OUT}",
         flush=True,
     )
     return measured
 
 
-def read(slug: str) -> Style:
+def read_style(slug: str) -> Style:
     """Return the style in styles/`slug`. Raises SystemExit if it is untrained or learned what is shown."""
     folder = train.STYLES / slug
     if not (folder / adapter.WEIGHTS).is_file():
         raise SystemExit(f"{folder} holds no adapter: run engine/train.py {slug}")
-    learned, heldout = train.read(folder / "examples.jsonl"), train.read(folder / "heldout.jsonl")
-    known = {row["prompt"] for row in learned}
-    leaked = [prompt for prompt in [*SHOWN, *(row["prompt"] for row in heldout)] if prompt in known]
+    learned = train.read_examples(folder / "examples.jsonl")
+    heldout = train.read_examples(folder / "heldout.jsonl")
+    learned_prompts = {row["prompt"] for row in learned}
+    shown_prompts = [*SHOWN]
+    shown_prompts += [row["prompt"] for row in heldout]
+    leaked = [prompt for prompt in shown_prompts if prompt in learned_prompts]
     if leaked:
         raise SystemExit(f"{slug} learns what is shown as held out; take it from examples.jsonl: {leaked}")
     return Style(slug, NAMES[slug], str(folder), heldout, learned)
@@ -175,67 +189,80 @@ that an answer shares with any training text: a style that parrots its texts wou
 {sections}"""
 
 
-def page(measured: list[Measured], voices: dict[str, list[str]], penalty: float) -> str:
+def render_page(measured: list[Measured], voices: dict[str, list[str]], penalty: float) -> str:
     """Return docs/styles.md."""
     return PAGE.format(
-        penalty=penalty, tokens=SAMPLING.max_tokens, stem=STEM, texts=len(measured[0].style.heldout),
-        voices=voices_section(voices), perplexities=perplexity_table(measured), topics=topic_table(measured),
-        sections="\n".join(answers_section(one) for one in measured),
-    )  # fmt: skip
+        penalty=penalty,
+        tokens=SAMPLING.max_tokens,
+        stem=STEM_LETTERS,
+        texts=len(measured[0].style.heldout),
+        voices=render_voices(voices),
+        perplexities=render_perplexities(measured),
+        topics=render_topics(measured),
+        sections="\n".join(render_answers(one) for one in measured),
+    )
 
 
-def voices_section(voices: dict[str, list[str]]) -> str:
+def render_voices(voices: dict[str, list[str]]) -> str:
     """Return each of SHOWN with every voice's answer."""
     lines = []
     for number, question in enumerate(SHOWN):
         lines += [f"### {question}", ""]
         for voice, answers in voices.items():
-            lines += [f"**{voice}**", "", quoted(answers[number]), ""]
+            lines += [f"**{voice}**", "", quote_markdown(answers[number]), ""]
     return "\n".join(lines).rstrip()
 
 
-def perplexity_table(measured: list[Measured]) -> str:
+def render_perplexities(measured: list[Measured]) -> str:
     slugs = [one.style.slug for one in measured]
-    rows = [["texts in", "base", *(f"{NAMES[slug]} adapter" for slug in slugs), "own adapter against base"]]
+    titles = [f"{NAMES[slug]} adapter" for slug in slugs]
+    rows = [["texts in", "base", *titles, "own adapter against base"]]
     for one in measured:
         figures = [f"{one.perplexity[slug]:.1f}" for slug in ("base", *slugs)]
         rows.append([one.style.name, *figures, f"**{one.lower_percent:.0f} % lower**"])
-    return table(rows)
+    return markdown_table(rows)
 
 
-def topic_table(measured: list[Measured]) -> str:
+def render_topics(measured: list[Measured]) -> str:
     rows = [["style", "on topic", "the base, same questions", "control", "longest copy: median", "most"]]
     for one in measured:
         copies = sorted(longest_copy(answer, one.style.learned) for answer in one.answers)
-        counts = [on_topic(one.style, one.answers), on_topic(one.style, one.base_answers)]
-        rows.append([
-            one.style.name, *(f"{count} of {HELD_OUT}" for count in counts),
-            f"{by_chance(one):.1f} of {HELD_OUT}",
-            f"{copies[len(copies) // 2]} words", f"{copies[-1]} words",
-        ])  # fmt: skip
-    return table(rows)
+        row = [
+            one.style.name,
+            f"{count_on_topic(one.style, one.answers)} of {HELD_OUT}",
+            f"{count_on_topic(one.style, one.base_answers)} of {HELD_OUT}",
+            f"{count_by_chance(one):.1f} of {HELD_OUT}",
+            f"{copies[len(copies) // 2]} words",
+            f"{copies[-1]} words",
+        ]
+        rows.append(row)
+    return markdown_table(rows)
 
 
-def answers_section(one: Measured) -> str:
+def render_answers(one: Measured) -> str:
     """Return the held-out questions of one style with its answers."""
     lines = [f"## {one.style.name}: ten held-out questions", ""]
     for question, answer in zip(one.style.heldout, one.answers, strict=False):
-        verdict = "on topic" if about(question, answer) else "not on topic by the measure above"
-        lines += [f"**{question['prompt']}** ({verdict})", "", quoted(answer), ""]
+        verdict = "on topic" if is_on_topic(question, answer) else "not on topic by the measure above"
+        lines += [f"**{question['prompt']}** ({verdict})", "", quote_markdown(answer), ""]
     return "\n".join(lines)
 
 
-def table(rows: list[list[str]]) -> str:
+def markdown_table(rows: list[list[str]]) -> str:
     """Return `rows`, the first of them the heading, as a Markdown table."""
     rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def quoted(text: str) -> str:
+def quote_markdown(text: str) -> str:
     """Return `text` as a Markdown quotation that keeps its lines."""
-    lines = [re.sub(r"([\\`*_<>#\[\]|])", r"\\\1", line.rstrip()) for line in text.strip().splitlines()]
-    kept = [f"{line}  " if line and following else line for line, following in pairwise([*lines, ""])]
-    return "\n".join(f"> {line}" if line else ">" for line in kept)
+    escaped = re.sub(r"([\\`*_<>#\[\]|])", r"\\\1", text.strip())
+    lines = [line.rstrip() for line in escaped.splitlines()]
+    quoted = []
+    for line, following in pairwise([*lines, ""]):
+        line_break = "  " if following else ""  # two spaces: else Markdown joins the lines
+        quoted.append(f"> {line}{line_break}" if line else ">")
+    return "\n".join(quoted)
 
 
 def main() -> None:
@@ -246,17 +273,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     if options.base == train.BASE:
-        prepare.prepare(prepare.PACKAGED, train.BASE)
+        prepare.prepare_model(prepare.PACKAGED, train.BASE)
     torch.set_num_threads(train.THREADS)
-    styles = [read(slug) for slug in NAMES]
-    tokenizer, model = greedy.load(options.base, [style.folder for style in styles])
-    voices = {"Base": greedy.answers(tokenizer, model, None, list(SHOWN), SAMPLING)}
+    styles = [read_style(slug) for slug in NAMES]
+    tokenizer, model = greedy.load_models(options.base, [style.folder for style in styles])
+    voices = {"Base": greedy.answer_prompts(tokenizer, model, None, list(SHOWN), SAMPLING)}
     for style in styles:
-        voices[style.name] = greedy.answers(tokenizer, model, style.folder, list(SHOWN), SAMPLING)
-    measured = [measure(tokenizer, model, style, styles) for style in styles]
+        voices[style.name] = greedy.answer_prompts(tokenizer, model, style.folder, list(SHOWN), SAMPLING)
+    measured = [measure_style(tokenizer, model, style, styles) for style in styles]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(
-        page(measured, voices, model.generation_config.repetition_penalty), encoding="utf-8"
+        render_page(measured, voices, model.generation_config.repetition_penalty), encoding="utf-8"
     )
     print(f"Written: {options.out}")
 

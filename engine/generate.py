@@ -17,31 +17,31 @@ MODULES = ("q_proj", "v_proj", "o_proj")
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
-def norms(base: Path, modules: tuple[str, ...]) -> dict[str, float]:
+def read_norms(base: Path, modules: tuple[str, ...]) -> dict[str, float]:
     """Return the Frobenius norm of each layer's weight in `modules`."""
-    found: dict[str, float] = {}
-    names = adapter.layers(base, modules)
+    norms: dict[str, float] = {}
+    names = adapter.read_layer_shapes(base, modules)
     for file in sorted(base.glob("*.safetensors")):
         with safe_open(file, framework="pt") as weights:
             stored = set(weights.keys())
             for name in names:
                 if f"{name}.weight" in stored:
-                    found[name] = weights.get_tensor(f"{name}.weight").float().norm().item()
-    return found
+                    norms[name] = weights.get_tensor(f"{name}.weight").float().norm().item()
+    return norms
 
 
-def pair(
-    shape: tuple[int, int], norm: float, *, rank: int, dice: torch.Generator
+def random_pair(
+    shape: tuple[int, int], norm: float, *, rank: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return random A (rank, in) and B (out, rank) whose product's Frobenius norm is `norm`."""
     out_width, in_width = shape
-    a = torch.randn(rank, in_width, generator=dice) / math.sqrt(in_width)
-    b = torch.randn(out_width, rank, generator=dice)
+    a = torch.randn(rank, in_width, generator=generator) / math.sqrt(in_width)
+    b = torch.randn(out_width, rank, generator=generator)
     product = torch.trace((b.T @ b) @ (a @ a.T)).sqrt()  # the norm of B·A without forming it
     return a, b * (norm / product)
 
 
-def generate(
+def generate_adapters(
     base: Path,
     out: Path,
     *,
@@ -52,16 +52,17 @@ def generate(
     modules: tuple[str, ...] = MODULES,
 ) -> None:
     """Write `count` adapters below `out`."""
-    shapes, layer_norms = adapter.layers(base, modules), norms(base, modules)
-    settings = adapter.config(base_name=BASE_NAME, rank=rank, alpha=rank, modules=modules)
+    shapes = adapter.read_layer_shapes(base, modules)
+    norms = read_norms(base, modules)
+    settings = adapter.lora_config(base_name=BASE_NAME, rank=rank, alpha=rank, modules=modules)
     for number in range(count):
-        dice = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
         tensors = {}
         for name, shape in shapes.items():
-            a, b = pair(shape, scale * layer_norms[name], rank=rank, dice=dice)
+            a, b = random_pair(shape, scale * norms[name], rank=rank, generator=generator)
             tensors[f"base_model.model.{name}.lora_A.weight"] = a
             tensors[f"base_model.model.{name}.lora_B.weight"] = b
-        adapter.write(out / f"random-{number:03d}", settings, tensors)
+        adapter.write_adapter(out / f"random-{number:03d}", settings, tensors)
 
 
 def main() -> None:
@@ -78,7 +79,7 @@ def main() -> None:
     )
     parser.add_argument("--all-linear", action="store_true", help="change every linear layer, not q, v and o")
     options = parser.parse_args()
-    generate(
+    generate_adapters(
         options.base,
         options.out,
         count=options.count,

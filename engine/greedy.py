@@ -1,4 +1,4 @@
-"""Answer prompts with PEFT, greedily, in float32: the reference that vLLM's answers are compared with.
+"""Answer prompts with PEFT, greedily, in float32: the reference for vLLM's answers.
 
     greedy.py --base DIR --max-tokens N < requests.json > texts.json
 
@@ -28,7 +28,7 @@ class Sampling:
     repetition_penalty: float | None = None
 
 
-def load(base: Path, adapters: list[str]):
+def load_models(base: Path, adapters: list[str]):
     """Return the tokenizer and the float32 base model with each adapter folder, named by its path."""
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
@@ -46,7 +46,7 @@ def adapter_name(folder: str) -> str:
     return folder.replace(".", "_")
 
 
-def chosen(model, folder: str | None):
+def use_adapter(model, folder: str | None):
     """Return a context in which `model` answers with the adapter of `folder`, or as the bare base."""
     if not isinstance(model, PeftModel):
         return nullcontext()
@@ -57,26 +57,31 @@ def chosen(model, folder: str | None):
 
 
 @torch.no_grad()
-def answers(tokenizer, model, folder: str | None, prompts: list[str], sampling: Sampling) -> list[str]:
+def answer_prompts(tokenizer, model, folder: str | None, prompts: list[str], sampling: Sampling) -> list[str]:
     """Return the answers to `prompts`, each its own conversation, by the adapter of `folder` or the base."""
-    asked = [
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
-        )
-        for prompt in prompts
-    ]
+    rendered = []
+    for prompt in prompts:
+        messages = [{"role": "user", "content": prompt}]
+        rendered.append(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
     tokenizer.padding_side = "left"
-    inputs = tokenizer(asked, add_special_tokens=False, return_tensors="pt", padding=True)
-    with chosen(model, folder):
-        made = model.generate(
-            **inputs, max_new_tokens=sampling.max_tokens, do_sample=False, **penalty(sampling),
+    inputs = tokenizer(rendered, add_special_tokens=False, return_tensors="pt", padding=True)
+    with use_adapter(model, folder):
+        generated = model.generate(
+            **inputs,
+            max_new_tokens=sampling.max_tokens,
+            do_sample=False,
+            **penalty_option(sampling),
             pad_token_id=tokenizer.pad_token_id,
-        )  # fmt: skip
-    return tokenizer.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        )
+    prompt_tokens = inputs["input_ids"].shape[1]
+    return tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
 
 
-def penalty(sampling: Sampling) -> dict[str, float]:
-    return {} if sampling.repetition_penalty is None else {"repetition_penalty": sampling.repetition_penalty}
+def penalty_option(sampling: Sampling) -> dict[str, float]:
+    """Return the argument of `generate` for a penalty; none leaves the base model's own."""
+    if sampling.repetition_penalty is None:
+        return {}
+    return {"repetition_penalty": sampling.repetition_penalty}
 
 
 def main() -> None:
@@ -89,11 +94,11 @@ def main() -> None:
     options = parser.parse_args()
     requests = json.load(sys.stdin)
     folders = list(dict.fromkeys(request["adapter"] for request in requests if request["adapter"]))
-    tokenizer, model = load(options.base, folders)
+    tokenizer, model = load_models(options.base, folders)
     sampling = Sampling(max_tokens=options.max_tokens, repetition_penalty=options.repetition_penalty)
     texts = []
     for request in requests:  # one at a time: padding would change the last bits
-        texts += answers(tokenizer, model, request["adapter"], [request["prompt"]], sampling)
+        texts += answer_prompts(tokenizer, model, request["adapter"], [request["prompt"]], sampling)
     print(json.dumps(texts, ensure_ascii=False, indent=1))
 
 

@@ -1,14 +1,13 @@
 """A `libnuma.so.1` for machines that have none: vLLM's CPU build does not load without that file.
 
-vLLM calls libnuma only to bind its memory to a node, and leaves that when `numa_available()` returns -1. This
-library says just that, so its other functions are never called. Where the real library is installed, the real
-one is used. Standard library only.
+vLLM calls libnuma only to bind its memory to a node, and doesn't do that when `numa_available()` returns -1.
+This library returns just that, so its other functions are never called. Where the real library is installed,
+the real one is used. Standard library only.
 """
 
 import ctypes
 import platform
 import struct
-from itertools import pairwise
 from pathlib import Path
 
 NAME = "libnuma.so.1"
@@ -30,8 +29,12 @@ MACHINES = {
     "aarch64": (183, bytes.fromhex("00008012c0035fd6")),  # mov w0, #-1; ret
 }
 PAGE = 0x10000  # the largest page of either machine
-LOAD, DYNAMIC, GNU_STACK = 1, 2, 0x6474E551
-RUN, WRITE, READ = 1, 2, 4
+LOAD = 1
+DYNAMIC = 2
+GNU_STACK = 0x6474E551
+RUN = 1
+WRITE = 2
+READ = 4
 
 
 def is_missing() -> bool:
@@ -48,16 +51,16 @@ def is_known_machine() -> bool:
     return platform.machine() in MACHINES
 
 
-def write(folder: Path) -> Path:
+def write_library(folder: Path) -> Path:
     """Write the library into a folder and return that folder, for LD_LIBRARY_PATH."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{NAME}.partial"
-    partial.write_bytes(library(platform.machine()))
+    partial.write_bytes(build_library(platform.machine()))
     partial.rename(folder / NAME)
     return folder
 
 
-def library(machine: str) -> bytes:
+def build_library(machine: str) -> bytes:
     """Return an ELF shared library whose functions all return -1.
 
     The layout is that of the System V ABI (gABI, chapters 4 and 5) with GNU symbol versions (LSB, "Symbol
@@ -66,9 +69,9 @@ def library(machine: str) -> bytes:
     number, code = MACHINES[machine]
     names = list(SYMBOLS)
     strings, offset_of = _strings([*VERSIONS, *names])
-    symbols = bytes(24) + b"".join(
-        struct.pack("<IBBHQQ", offset_of[name], 0x12, 0, 1, 0, len(code)) for name in names
-    )  # a global function each; its address is filled in below
+    symbols = bytes(24)
+    for name in names:  # a global function each; its address is filled in below
+        symbols += struct.pack("<IBBHQQ", offset_of[name], 0x12, 0, 1, 0, len(code))
     indexes = [VERSIONS.index(SYMBOLS[name]) + 1 for name in names]
     parts = {
         "hash": _hash_table(names),
@@ -78,7 +81,7 @@ def library(machine: str) -> bytes:
         "definitions": _version_definitions(offset_of),
         "code": code,
     }
-    address_of = _lay_out(parts, start=64 + 4 * 56)
+    address_of = _place_parts(parts, start=64 + 4 * 56)
     text_size = address_of["code"] + len(code)
     dynamic_at = PAGE  # on a page of its own: no page is both written and run
     entries = [
@@ -117,7 +120,8 @@ def _segment(kind: int, flags: int, *, at: int, size: int, align: int) -> bytes:
 
 def _strings(texts: list[str]) -> tuple[bytes, dict[str, int]]:
     """Return the string table and where in it each text begins."""
-    table, offset_of = b"\0", {}
+    table = b"\0"
+    offset_of = {}
     for text in texts:
         offset_of[text] = len(table)
         table += text.encode() + b"\0"
@@ -126,7 +130,8 @@ def _strings(texts: list[str]) -> tuple[bytes, dict[str, int]]:
 
 def _hash_table(names: list[str]) -> bytes:
     """Return a hash table of one bucket: a chain through all symbols."""
-    chain = [following for _, following in pairwise([*range(len(names) + 1), 0])]
+    # Entry i says which symbol comes after symbol i; the last one ends the chain with 0.
+    chain = [*range(1, len(names) + 1), 0]
     return struct.pack(f"<{3 + len(chain)}I", 1, len(chain), 1, *chain)
 
 
@@ -151,9 +156,10 @@ def elf_hash(name: str) -> int:
     return value
 
 
-def _lay_out(parts: dict[str, bytes], *, start: int) -> dict[str, int]:
+def _place_parts(parts: dict[str, bytes], *, start: int) -> dict[str, int]:
     """Return where each part begins, on multiples of 8."""
-    address_of, at = {}, start
+    address_of = {}
+    at = start
     for name, part in parts.items():
         at = (at + 7) // 8 * 8
         address_of[name] = at

@@ -1,4 +1,4 @@
-"""Write engine/locks/ anew: every package that install.py installs, with the hashes of its files.
+"""Update engine/locks/: every package that install.py installs, with the hashes of its files.
 
     engine/lock.py --uv PATH      after a change of requirements-*.txt or overrides.txt; commit the result
 
@@ -38,48 +38,50 @@ def main() -> None:
     uv = parser.parse_args().uv
     with tempfile.TemporaryDirectory() as folder:
         for kind in REQUIREMENTS:
-            write(uv, Path(folder), kind)
-            write(uv, Path(folder), kind, with_ray=True)
+            write_lock(uv, Path(folder), kind)
+            write_lock(uv, Path(folder), kind, with_ray=True)
 
 
-def write(uv: str, folder: Path, kind: str, *, with_ray: bool = False) -> None:
-    """Write one lock. Ray's names only what it adds to the engine's."""
-    engine_lock, lock = lock_of(kind), lock_of(kind, with_ray=with_ray)
+def write_lock(uv: str, folder: Path, kind: str, *, with_ray: bool = False) -> None:
+    """Write one lock. The lock of Ray names only what it adds to the engine's."""
+    engine_lock = lock_of(kind)
+    lock = lock_of(kind, with_ray=with_ray)
     source = RAY if with_ray else REQUIREMENTS[kind]
-    wanted, left_out = (ENGINE / source).read_text(), (ENGINE / OVERRIDES).read_text()
+    requirements = (ENGINE / source).read_text()
+    overrides = (ENGINE / OVERRIDES).read_text()
     unhashed: tuple[str, ...] = ()
     if kind == "cpu" and not with_ray:
         unhashed = UNHASHED
-        lines = [line for line in wanted.splitlines() if not line.startswith("torch")]
-        wanted = "\n".join([*lines, *NEEDED_BY_UNHASHED, UNNAMED])
+        lines = [line for line in requirements.splitlines() if not line.startswith("torch")]
+        requirements = "\n".join([*lines, *NEEDED_BY_UNHASHED, UNNAMED])
     if kind == "cpu":
-        left_out += '\ntorch ; sys_platform == "none"\ntorchvision ; sys_platform == "none"\n'
+        overrides += '\ntorch ; sys_platform == "none"\ntorchvision ; sys_platform == "none"\n'
     (folder / "pyproject.toml").write_text(f"[tool.uv]\nenvironments = {json.dumps(PLATFORMS)}\n")
-    (folder / "wanted.in").write_text(wanted)
-    (folder / "overrides.txt").write_text(left_out)
+    (folder / "requirements.in").write_text(requirements)
+    (folder / "overrides.txt").write_text(overrides)
     output = folder / "lock.txt"
     output.write_text(lock.read_text() if lock.exists() else "")  # uv keeps the versions that it finds there
     command = [
         uv, "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON,
         "--generate-hashes", "--no-build", "--no-annotate", "--no-header", "--overrides", "overrides.txt",
         *(["--constraints", str(engine_lock)] if with_ray else []),
-        "wanted.in", "--output-file", "lock.txt",
+        "requirements.in", "--output-file", "lock.txt",
     ]  # fmt: skip
     subprocess.run(command, cwd=folder, check=True)
     text = output.read_text()
     if with_ray:
-        text = without(text, engine_lock.read_text())
+        text = subtract_lock(text, engine_lock.read_text())
     lock.parent.mkdir(exist_ok=True)
     lock.write_text("\n".join([HEADER.format(sources=source).rstrip(), *unhashed, text]))
 
 
-def without(text: str, known: str) -> str:
-    """Return a lock less what another one has at the same version for the same interpreters."""
-    there = set(entries(known))
-    return "".join(entry for entry in entries(text) if entry not in there)
+def subtract_lock(text: str, known: str) -> str:
+    """Return a lock without what another one has at the same version for the same interpreters."""
+    known_entries = set(lock_entries(known))
+    return "".join(entry for entry in lock_entries(text) if entry not in known_entries)
 
 
-def entries(text: str) -> list[str]:
+def lock_entries(text: str) -> list[str]:
     """Return a lock's packages, each with its hashes."""
     found: list[str] = []
     for line in text.splitlines(keepends=True):

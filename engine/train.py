@@ -11,7 +11,7 @@ import math
 import os
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import adapter
@@ -53,7 +53,7 @@ class Example:
     labels: list[int]
 
 
-def read(file: Path) -> list[dict[str, str]]:
+def read_examples(file: Path) -> list[dict[str, str]]:
     """Return the prompt and response of each line of `file`. Raises SystemExit naming a wrong line."""
     if not file.is_file():
         raise SystemExit(f'{file} is missing: write one {{"prompt": …, "response": …}} a line.')
@@ -67,34 +67,32 @@ def read(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def encode(tokenizer, prompt: str, response: str) -> Example:
+def encode_example(tokenizer, prompt: str, response: str) -> Example:
     """Return the conversation in the base's chat template, labelled on the response and its end mark."""
-    asked = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
-    )
-    before = tokenizer(asked, add_special_tokens=False)["input_ids"]
+    messages = [{"role": "user", "content": prompt}]
+    rendered = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    before = tokenizer(rendered, add_special_tokens=False)["input_ids"]
     after = tokenizer(f"{response}{tokenizer.eos_token}", add_special_tokens=False)["input_ids"]
     return Example(before + after, [IGNORED] * len(before) + after)
 
 
-def collate(examples: list[Example], pad: int) -> dict[str, torch.Tensor]:
+def collate_batch(examples: list[Example], pad: int) -> dict[str, torch.Tensor]:
     """Return one batch, padded on the right to its longest example: no token sees what comes after it."""
     width = max(len(example.tokens) for example in examples)
+    tokens = []
+    labels = []
+    for example in examples:
+        missing = width - len(example.tokens)
+        tokens.append(example.tokens + [pad] * missing)
+        labels.append(example.labels + [IGNORED] * missing)
+    return {"input_ids": torch.tensor(tokens), "labels": torch.tensor(labels)}
 
-    def padded(lists: list[list[int]], filler: int) -> torch.Tensor:
-        return torch.tensor([row + [filler] * (width - len(row)) for row in lists])
 
-    return {
-        "input_ids": padded([example.tokens for example in examples], pad),
-        "labels": padded([example.labels for example in examples], IGNORED),
-    }
-
-
-def batches(examples: list[Example], size: int, dice: random.Random) -> list[list[Example]]:
+def make_batches(examples: list[Example], size: int, generator: random.Random) -> list[list[Example]]:
     """Return `examples` in batches of like length (less padding), in random order."""
-    shuffled = sorted(dice.sample(examples, len(examples)), key=lambda example: len(example.tokens))
+    shuffled = sorted(generator.sample(examples, len(examples)), key=lambda example: len(example.tokens))
     groups = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
-    dice.shuffle(groups)
+    generator.shuffle(groups)
     return groups
 
 
@@ -116,23 +114,24 @@ def response_loss(model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
 def loss_per_token(model, examples: list[Example], pad: int) -> float:
     """Return the mean negative log-likelihood (nats) over all response tokens of `examples`."""
     model.eval()
-    total, count = 0.0, 0
+    total_loss = 0.0
+    total_tokens = 0
     for example in examples:
         tokens = sum(label != IGNORED for label in example.labels)
-        total += response_loss(model, collate([example], pad)).item() * tokens
-        count += tokens
-    return total / count
+        total_loss += response_loss(model, collate_batch([example], pad)).item() * tokens
+        total_tokens += tokens
+    return total_loss / total_tokens
 
 
-def train(style: Path, base: Path, recipe: Recipe) -> None:
+def train_style(style: Path, base: Path, recipe: Recipe) -> None:
     """Train the style in the folder `style` and write its adapter there."""
     started = time.monotonic()
     torch.manual_seed(SEED)
     torch.set_num_threads(THREADS)
-    dice = random.Random(SEED)
+    generator = random.Random(SEED)
     tokenizer = AutoTokenizer.from_pretrained(base)
     pad = tokenizer.pad_token_id
-    examples = [encode(tokenizer, **row) for row in read(style / "examples.jsonl")]
+    examples = [encode_example(tokenizer, **row) for row in read_examples(style / "examples.jsonl")]
     validation = examples[VALIDATE_EVERY - 1 :: VALIDATE_EVERY]
     learned = [example for number, example in enumerate(examples, 1) if number % VALIDATE_EVERY]
     model = get_peft_model(
@@ -150,21 +149,21 @@ def train(style: Path, base: Path, recipe: Recipe) -> None:
         f"loss before: {loss_per_token(model, validation, pad):.3f}",
         flush=True,
     )
-    best = fit(model, learned, validation, pad=pad, recipe=recipe, dice=dice)
-    settings = adapter.config(
+    best = fit_adapter(model, learned, validation, pad=pad, recipe=recipe, generator=generator)
+    settings = adapter.lora_config(
         base_name=BASE_NAME,
         rank=recipe.rank,
         alpha=recipe.alpha,
         modules=adapter.LINEAR,
         dropout=recipe.dropout,
     )
-    adapter.write(style, settings, best)
+    adapter.write_adapter(style, settings, best)
     size = (style / adapter.WEIGHTS).stat().st_size / 1e6
     print(f"{style.name}: saved {size:.2f} MB after {time.monotonic() - started:.0f} s", flush=True)
 
 
-def fit(
-    model, learned, validation, *, pad: int, recipe: Recipe, dice: random.Random
+def fit_adapter(
+    model, learned, validation, *, pad: int, recipe: Recipe, generator: random.Random
 ) -> dict[str, torch.Tensor]:
     """Return the adapter's weights at the epoch with the lowest validation loss; stop once it rises."""
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -173,12 +172,13 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=steps, pct_start=recipe.warmup, cycle_momentum=False
     )
-    best, lowest = {}, math.inf
+    best = {}
+    lowest = math.inf
     for epoch in range(1, recipe.epochs + 1):
         losses = []
         model.train()
-        for group in batches(learned, recipe.batch, dice):
-            loss = response_loss(model, collate(group, pad))
+        for group in make_batches(learned, recipe.batch, generator):
+            loss = response_loss(model, collate_batch(group, pad))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
@@ -204,17 +204,20 @@ def main() -> None:
     parser.add_argument("styles", nargs="*", metavar="STYLE", help=f"one of {', '.join(known)}")
     parser.add_argument("--all", action="store_true", help="every style, as without a name")
     parser.add_argument("--base", type=Path, default=BASE)
-    for name, default in Recipe().__dict__.items():
+    for name, default in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = parser.parse_args()
     if set(options.styles) - set(known):
         parser.error(f"a style is one of {', '.join(known)}")
     if options.base == BASE:
-        prepare.prepare(prepare.PACKAGED, BASE)
-    adapter.layers(options.base)
-    recipe = Recipe(**{name: getattr(options, name) for name in Recipe().__dict__})
-    for name in known if options.all or not options.styles else options.styles:
-        train(STYLES / name, options.base, recipe)
+        prepare.prepare_model(prepare.PACKAGED, BASE)
+    adapter.read_layer_shapes(options.base)
+    recipe = Recipe(**{name: getattr(options, name) for name in asdict(Recipe())})
+    chosen = options.styles
+    if options.all or not chosen:
+        chosen = known
+    for name in chosen:
+        train_style(STYLES / name, options.base, recipe)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from tempfile import TemporaryFile
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from adapters.errors import DiskUnavailable
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, INFLATED_TIMES
@@ -51,7 +51,7 @@ class BadArchive(Exception):
     def __init__(self, code: str, **facts: object) -> None:
         super().__init__(code)
         self.code = code
-        self.facts = facts
+        self.facts: dict[str, Any] = facts
 
 
 class DamagedArchive(BadArchive):

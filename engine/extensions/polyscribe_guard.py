@@ -1,7 +1,7 @@
-"""What vLLM's server answers, and to whom (`--middleware`).
+"""Guard vLLM's server: which addresses it serves, and to whom (`--middleware`).
 
 vLLM asks for its key on /v1 only, and has addresses beside it that load adapters, generate or control the
-engine. This lets nothing through but what the platform uses, and everything but /health only with the key.
+engine. The guard lets through only what the platform uses, and everything but /health only with the key.
 """
 
 import hmac
@@ -15,8 +15,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = frozenset({("GET", "/health")})
-GUARDED = frozenset(
+PUBLIC_ADDRESSES = frozenset({("GET", "/health")})
+KEYED_ADDRESSES = frozenset(
     {
         ("GET", "/metrics"),
         ("GET", "/v1/models"),
@@ -29,7 +29,7 @@ GUARDED = frozenset(
 
 
 class Guard:
-    """Answers 404 to every address that isn't in the lists above, 401 to whoever lacks the key."""
+    """Answers 404 to every address that isn't in the lists above, and 401 to a request without the key."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -43,11 +43,11 @@ class Guard:
         if kind != "http":  # a WebSocket
             return await send({"type": "websocket.close", "code": 1008})
         address = (scope["method"], scope["path"])
-        if address in OPEN:
+        if address in PUBLIC_ADDRESSES:
             return await self.app(scope, receive, send)
         if not self._is_authorised(scope):
             return await refuse(send, 401, "The engine's key is missing or wrong.")
-        if address not in GUARDED:
+        if address not in KEYED_ADDRESSES:
             return await refuse(send, 404, "The engine doesn't serve this address.")
         return await self.app(scope, receive, send)
 

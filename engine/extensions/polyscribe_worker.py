@@ -1,4 +1,4 @@
-"""A CPU worker for vLLM (`--worker-cls`) that a seeded request can't kill."""
+"""A CPU worker for vLLM (`--worker-cls`) that survives a seeded request with a long prompt."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from vllm.v1.worker.cpu_model_runner import CPUModelRunner
 from vllm.v1.worker.cpu_worker import CPUWorker
 
 UNKNOWN_RUNNER = (
-    "This vLLM's CPU runner is not the one that engine/extensions/polyscribe_worker.py mends: "
+    "This vLLM's CPU runner is not the one that engine/extensions/polyscribe_worker.py corrects: "
     "find out whether a seeded prompt longer than a step still kills it."
 )
 
 
 class SeedSafeRunner(CPUModelRunner):
-    """Draws for a seeded request only in steps whose token is kept.
+    """A runner that draws for a seeded request only in steps whose token is kept.
 
     vLLM 0.32 samples a token for every request of a step. Where the step read only a part of a prompt, it
     throws that token away and turns the request's generator back with `set_offset`, which a CPU's generators

@@ -1,4 +1,4 @@
-"""A replica of engine/serve_ray.py: Ray's own, with two things mended that it has no options for."""
+"""A replica of engine/serve_ray.py: Ray's own, with two faults corrected that it has no options for."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from ray import serve
 from ray.llm._internal.serve.core.server.llm_server import LLMServer
 from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader
 
-COPIES = "RAY_ADAPTERS_DIR"
+ADAPTERS_VARIABLE = "RAY_ADAPTERS_DIR"
 
 
 class Replica(LLMServer):
@@ -21,7 +21,7 @@ class Replica(LLMServer):
 
     def _init_multiplex_loader(self, model_downloader_cls: type[LoraModelLoader] | None = None) -> None:
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        loader = partial(model_downloader_cls or LoraModelLoader, lora_root=os.environ[COPIES])
+        loader = partial(model_downloader_cls or LoraModelLoader, lora_root=os.environ[ADAPTERS_VARIABLE])
         super()._init_multiplex_loader(loader)
 
     async def _maybe_resolve_lora_from_multiplex(self) -> None:

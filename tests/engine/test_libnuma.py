@@ -15,14 +15,14 @@ print({line.split()[-1] for line in open("/proc/self/maps") if "libnuma" in line
 
 
 def test_every_function_says_that_there_are_no_nodes(tmp_path):
-    library = ctypes.CDLL(str(libnuma.write(tmp_path) / libnuma.NAME))
+    library = ctypes.CDLL(str(libnuma.write_library(tmp_path) / libnuma.NAME))
 
     assert [getattr(library, name)() for name in libnuma.SYMBOLS] == [-1] * len(libnuma.SYMBOLS)
 
 
 @pytest.mark.parametrize(("machine", "number"), [("x86_64", 62), ("aarch64", 183)])
 def test_the_file_is_a_shared_library_of_its_machine(machine, number):
-    image = libnuma.library(machine)
+    image = libnuma.build_library(machine)
 
     assert image[:4] == b"\x7fELF"
     assert int.from_bytes(image[18:20], "little") == number
@@ -35,7 +35,7 @@ def test_names_of_versions_are_hashed_as_the_loader_hashes_them(name, value):
 
 @pytest.mark.skipif(not ENGINE_PYTHON.exists(), reason="vLLM is not installed here")
 def test_vllm_loads_with_it(tmp_path):
-    folder = libnuma.write(tmp_path)
+    folder = libnuma.write_library(tmp_path)
     done = subprocess.run(
         [str(ENGINE_PYTHON), "-c", WHICH_LIBRARY],
         env={"LD_LIBRARY_PATH": str(folder), "HOME": str(tmp_path)},

@@ -47,17 +47,17 @@ def unreadable(folder: Path) -> list[Path]:
 
 @pytest.mark.usefixtures("strict_umask")
 def test_every_user_may_read_a_model_that_was_laid(tmp_path, hub):
-    prepare.prepare(NAME, tmp_path / NAME)
+    prepare.prepare_model(NAME, tmp_path / NAME)
 
     assert unreadable(tmp_path / NAME) == []
 
 
 def test_a_model_that_an_older_version_laid_unreadable_is_mended(tmp_path, hub):
-    prepare.prepare(NAME, tmp_path / NAME)
+    prepare.prepare_model(NAME, tmp_path / NAME)
     for file in (tmp_path / NAME).iterdir():
         file.chmod(0o600)
 
-    prepare.prepare(NAME, tmp_path / NAME)
+    prepare.prepare_model(NAME, tmp_path / NAME)
 
     assert unreadable(tmp_path / NAME) == []
     assert hub == [NAME]
@@ -66,7 +66,7 @@ def test_a_model_that_an_older_version_laid_unreadable_is_mended(tmp_path, hub):
 def test_files_that_were_brought_by_hand_are_taken_without_a_hub(tmp_path, hub):
     fill(tmp_path / NAME)
 
-    prepare.prepare(NAME, tmp_path / NAME)
+    prepare.prepare_model(NAME, tmp_path / NAME)
 
     assert hub == []
 
@@ -75,12 +75,12 @@ def test_what_was_brought_by_hand_must_be_whole(tmp_path, hub):
     fill(tmp_path / NAME, files=("config.json",))
 
     with pytest.raises(prepare.Unprepared, match=r"lacks tokenizer\.json, \*\.safetensors"):
-        prepare.prepare(NAME, tmp_path / NAME)
+        prepare.prepare_model(NAME, tmp_path / NAME)
 
 
 def test_another_model_is_laid_beside_the_first(tmp_path, hub):
     for name in (NAME, "Qwen/Qwen3-4B"):
-        prepare.prepare(name, tmp_path / name)
+        prepare.prepare_model(name, tmp_path / name)
 
     assert hub == [NAME, "Qwen/Qwen3-4B"]
     assert (tmp_path / NAME / "config.json").exists()
@@ -95,4 +95,4 @@ def test_a_hub_that_cannot_be_reached_is_told_with_the_folder_for_files_by_hand(
     with pytest.raises(
         prepare.Unprepared, match=f"no route to the hub.*put its files into {tmp_path / NAME}"
     ):
-        prepare.prepare(NAME, tmp_path / NAME)
+        prepare.prepare_model(NAME, tmp_path / NAME)

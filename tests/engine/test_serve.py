@@ -16,7 +16,7 @@ def option(arguments: list[str], name: str) -> str:
 
 
 def test_the_defaults_serve_many_adapters_on_loopback_only():
-    arguments = serve.arguments(serve.read(CPU))
+    arguments = serve.server_arguments(serve.read_settings(CPU))
 
     assert option(arguments, "--host") == "127.0.0.1"
     assert option(arguments, "--max-loras") == "8"
@@ -27,7 +27,7 @@ def test_the_defaults_serve_many_adapters_on_loopback_only():
 
 
 def test_every_variable_reaches_vllm():
-    settings = serve.read(
+    settings = serve.read_settings(
         {
             "BASE_MODEL": "Tiny",
             "BASE_MODEL_DIR": "/models/tiny",
@@ -42,7 +42,7 @@ def test_every_variable_reaches_vllm():
             "ENGINE_MAX_NUM_SEQS": "7",
         }
     )
-    arguments = serve.arguments(settings)
+    arguments = serve.server_arguments(settings)
 
     assert {name: option(arguments, name) for name in arguments if name.startswith("--max")} == {
         "--max-model-len": "512",
@@ -59,7 +59,7 @@ def test_every_variable_reaches_vllm():
 
 
 def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported():
-    environment = serve.environment(serve.read(CPU))
+    environment = serve.engine_environment(serve.read_settings(CPU))
 
     assert environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
     assert environment["HF_HUB_OFFLINE"] == "1"
@@ -68,13 +68,13 @@ def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported
 
 @pytest.mark.parametrize(("requests", "tokens"), [("8", "48"), ("64", "64")])
 def test_a_step_of_a_cpu_engine_is_short_and_has_a_token_for_every_request(requests, tokens):
-    arguments = serve.arguments(serve.read({**CPU, "ENGINE_MAX_NUM_SEQS": requests}))
+    arguments = serve.server_arguments(serve.read_settings({**CPU, "ENGINE_MAX_NUM_SEQS": requests}))
 
     assert option(arguments, "--max-num-batched-tokens") == tokens
 
 
 def test_no_medium_is_read_and_no_machine_is_asked_for_one():
-    arguments = serve.arguments(serve.read(CPU))
+    arguments = serve.server_arguments(serve.read_settings(CPU))
 
     assert json.loads(option(arguments, "--limit-mm-per-prompt")) == {"image": 0, "video": 0, "audio": 0}
     assert option(arguments, "--allowed-media-domains").endswith(".invalid")  # none has such a name: RFC 2606
@@ -83,50 +83,50 @@ def test_no_medium_is_read_and_no_machine_is_asked_for_one():
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_what_vllm_imports_of_ours_is_on_its_path(device):
-    settings = serve.read({"ENGINE_DEVICE": device})
-    arguments = serve.arguments(settings)
+    settings = serve.read_settings({"ENGINE_DEVICE": device})
+    arguments = serve.server_arguments(settings)
     named = [option(arguments, "--middleware")]
     named += [option(arguments, "--worker-cls")] if device == "cpu" else []
 
     assert ("--worker-cls" in arguments) == (device == "cpu")
     for module, _, name in (dotted.partition(".") for dotted in named):
-        file = Path(serve.environment(settings)["PYTHONPATH"]) / f"{module}.py"
+        file = Path(serve.engine_environment(settings)["PYTHONPATH"]) / f"{module}.py"
         assert f"class {name}" in file.read_text()
 
 
 def test_the_key_is_in_the_environment_and_never_on_the_command_line():
-    settings = serve.read({**CPU, "ENGINE_API_KEY": "sk-secret"})
+    settings = serve.read_settings({**CPU, "ENGINE_API_KEY": "sk-secret"})
 
-    assert serve.environment(settings)["VLLM_API_KEY"] == "sk-secret"
-    assert "sk-secret" not in " ".join(serve.arguments(settings))
+    assert serve.engine_environment(settings)["VLLM_API_KEY"] == "sk-secret"
+    assert "sk-secret" not in " ".join(serve.server_arguments(settings))
 
 
 def test_only_a_cpu_engine_reserves_its_cache_in_main_memory():
-    settings = serve.read(CPU)
+    settings = serve.read_settings(CPU)
 
-    assert "VLLM_CPU_KVCACHE_SPACE" in serve.environment(settings)
-    assert "VLLM_CPU_KVCACHE_SPACE" not in serve.environment(replace(settings, device="cuda"))
+    assert "VLLM_CPU_KVCACHE_SPACE" in serve.engine_environment(settings)
+    assert "VLLM_CPU_KVCACHE_SPACE" not in serve.engine_environment(replace(settings, device="cuda"))
 
 
 @pytest.mark.parametrize("wrong", ["many", "-1", "0", "1.5"])
 def test_a_wrong_number_is_named(wrong):
     with pytest.raises(serve.CannotServe, match="ENGINE_MAX_LORAS"):
-        serve.read({**CPU, "ENGINE_MAX_LORAS": wrong})
+        serve.read_settings({**CPU, "ENGINE_MAX_LORAS": wrong})
 
 
 def test_a_missing_base_model_says_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: object())
-    settings = replace(serve.read(CPU), base_model_dir=tmp_path / "none")
+    settings = replace(serve.read_settings(CPU), base_model_dir=tmp_path / "none")
 
     with pytest.raises(serve.CannotServe, match=r"prepare\.py --out"):
-        serve.check(settings)
+        serve.check_installation(settings)
 
 
 def test_a_missing_vllm_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
 
     with pytest.raises(serve.CannotServe, match=r"install\.py"):
-        serve.check(serve.read({**CPU, "BASE_MODEL_DIR": str(Path("nowhere"))}))
+        serve.check_installation(serve.read_settings({**CPU, "BASE_MODEL_DIR": str(Path("nowhere"))}))
 
 
 @pytest.fixture
@@ -141,21 +141,21 @@ def compiler(monkeypatch, tmp_path) -> Path:
 
 
 def test_a_cpu_engine_compiles_its_model_where_that_can_be_done(compiler):
-    assert "--enforce-eager" not in serve.arguments(serve.read(CPU))
+    assert "--enforce-eager" not in serve.server_arguments(serve.read_settings(CPU))
 
 
 @pytest.mark.parametrize("missing", ["g++", "Python.h"])
 def test_a_cpu_engine_runs_uncompiled_where_no_compiler_or_header_is(compiler, missing):
     (compiler / missing).unlink()
 
-    assert "--enforce-eager" in serve.arguments(serve.read(CPU))
+    assert "--enforce-eager" in serve.server_arguments(serve.read_settings(CPU))
     assert missing in serve.missing_for_compiling()
 
 
 def test_a_gpu_engine_needs_neither(compiler):
     (compiler / "g++").unlink()
 
-    assert "--enforce-eager" not in serve.arguments(serve.read({"ENGINE_DEVICE": "cuda"}))
+    assert "--enforce-eager" not in serve.server_arguments(serve.read_settings({"ENGINE_DEVICE": "cuda"}))
 
 
 USES_COMPILED_FUNCTION = """
@@ -168,7 +168,7 @@ print(batched_count_greater_than(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0]
 @pytest.mark.skipif(not ENGINE_PYTHON.exists(), reason="vLLM is not installed here")
 def test_functions_that_vllm_compiles_by_themselves_run_without_a_compiler_too(compiler, tmp_path):
     (compiler / "g++").unlink()
-    variables = serve.environment(serve.read(CPU))
+    variables = serve.engine_environment(serve.read_settings(CPU))
     done = subprocess.run(
         [str(ENGINE_PYTHON), "-c", USES_COMPILED_FUNCTION],
         env={**variables, "PATH": str(compiler), "HOME": str(tmp_path)},

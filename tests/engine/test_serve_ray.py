@@ -9,12 +9,12 @@ CPU = {"ENGINE_DEVICE": "cpu", "S3_BUCKET": "shelf", "RAY_DIR": "/data/ray"}
 
 
 def test_a_replica_gets_the_same_limits_as_a_vllm_of_its_own():
-    settings = serve.read(
+    settings = serve.read_settings(
         CPU | {"ENGINE_MAX_LORAS": "3", "ENGINE_MAX_CPU_LORAS": "5", "ENGINE_DTYPE": "float32"}
     )
-    arguments = serve_ray.configuration(settings, serve_ray.read(CPU))["engine_kwargs"]
+    arguments = serve_ray.llm_config(settings, serve_ray.read_cluster(CPU))["engine_kwargs"]
 
-    alone = serve.arguments(settings)
+    alone = serve.server_arguments(settings)
     shared = {name: value for name, value in arguments.items() if value is not True}
     assert {name: alone[alone.index(f"--{name.replace('_', '-')}") + 1] for name in shared} == {
         name: as_option(value) for name, value in shared.items()
@@ -30,14 +30,14 @@ def as_option(value: object) -> str:
 
 
 def test_adapters_come_from_the_folder_of_what_is_sealed():
-    found = serve_ray.configuration(serve.read(CPU), serve_ray.read(CPU))
+    found = serve_ray.llm_config(serve.read_settings(CPU), serve_ray.read_cluster(CPU))
 
     assert found["lora_config"]["dynamic_lora_loading_path"] == "s3://shelf/adapters"
 
 
 def test_the_clusters_own_ports_want_a_key_and_nothing_is_reported():
-    settings = serve.read(CPU | {"ENGINE_API_KEY": "secret"})
-    variables = serve_ray.environment(settings, serve_ray.read(CPU), CPU)
+    settings = serve.read_settings(CPU | {"ENGINE_API_KEY": "secret"})
+    variables = serve_ray.cluster_environment(settings, serve_ray.read_cluster(CPU), CPU)
 
     assert (variables["RAY_AUTH_MODE"], variables["RAY_AUTH_TOKEN"]) == ("token", "secret")
     assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
@@ -45,17 +45,17 @@ def test_the_clusters_own_ports_want_a_key_and_nothing_is_reported():
 
 def test_replicas_on_one_cpu_share_its_cores_but_one(monkeypatch):
     monkeypatch.setattr(serve_ray.os, "sched_getaffinity", lambda _: set(range(9)))
-    cluster = serve_ray.read(CPU | {"ENGINE_REPLICAS": "4"})
+    cluster = serve_ray.read_cluster(CPU | {"ENGINE_REPLICAS": "4"})
 
-    assert serve_ray.environment(serve.read(CPU), cluster, CPU)["OMP_NUM_THREADS"] == "2"
+    assert serve_ray.cluster_environment(serve.read_settings(CPU), cluster, CPU)["OMP_NUM_THREADS"] == "2"
 
 
 def test_copies_of_adapters_lie_in_the_clusters_own_folder():
-    variables = serve_ray.environment(serve.read(CPU), serve_ray.read(CPU), CPU)
+    variables = serve_ray.cluster_environment(serve.read_settings(CPU), serve_ray.read_cluster(CPU), CPU)
 
     assert Path(variables["RAY_ADAPTERS_DIR"]).is_relative_to(CPU["RAY_DIR"])
 
 
 def test_a_missing_bucket_is_named():
     with pytest.raises(serve.CannotServe, match="S3_BUCKET"):
-        serve_ray.read({})
+        serve_ray.read_cluster({})
