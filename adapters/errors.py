@@ -86,7 +86,7 @@ class PlanFull(Conflict):
 
 
 class NothingToConvert(Conflict):
-    """Nothing of this version can be converted any more; upload the mended files as a new version."""
+    """Nothing of this version can be converted any more; upload the corrected files as a new version."""
 
     code = "nothing_to_convert"
 
