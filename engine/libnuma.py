@@ -46,11 +46,6 @@ def is_missing() -> bool:
     return False
 
 
-def is_known_machine() -> bool:
-    """Return whether `library` can be made for this machine."""
-    return platform.machine() in MACHINES
-
-
 def write_library(folder: Path) -> Path:
     """Write the library into a folder and return that folder, for LD_LIBRARY_PATH."""
     folder.mkdir(parents=True, exist_ok=True)
