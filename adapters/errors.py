@@ -22,7 +22,7 @@ class NotTheCheckedFile(Conflict):
 
 
 class DiskUnavailable(Unavailable):
-    """The disk takes no files just now; this goes on by itself when it does again."""
+    """The engine's disk takes no files just now; this goes on by itself when it does again."""
 
     code = "disk_unavailable"
 
