@@ -5,22 +5,21 @@ that it runs beside, through the gateway, and puts the figures beside those of t
 bench/results/ray.json and bench/results/ray.md.
 """
 
-import asyncio
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from statistics import median
 
-import aiohttp
 import openai
 import uvloop
 
 from bench import report
-from bench.engine import MAX_TOKENS, PROMPT, THINGS, Pass, ask
+from bench.engine import MAX_TOKENS, PROMPT
+from bench.passes import THINGS, Pass, run_pass
 from bench.upload_time import one_round
 from labs import machine
+from labs.chat_client import ChatClient, open_client
 from stack.folders import Folders
 from stack.pages import signed_in
 from stack.smoke import STYLE
@@ -56,7 +55,7 @@ def measured(start_s: float) -> Figures:
     site, known = os.environ["SITE_URL"], json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
     record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / "engine.json"
     engine = json.loads(record.read_text())["pid"]
-    rates = uvloop.run(_rates(site, known["api_key"], engine))
+    rates = uvloop.run(measure_rates(site, known["api_key"], engine))
     session = signed_in(site, login=known["login"], password=known["password"])
     client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0, timeout=120)
     first_word_s = median(one_round(site, session, client, STYLE)["in all"] for _ in range(UPLOADS))
@@ -64,29 +63,26 @@ def measured(start_s: float) -> Figures:
     return {"start_s": start_s, "memory_mib": memory_mib, **rates, "first_word_s": first_word_s}
 
 
-async def _rates(site: str, key: str, engine: int) -> Figures:
+async def measure_rates(site: str, key: str, engine: int) -> Figures:
     """Return medians of tokens/s, and tokens by processor time of the last case; the first pass warms up."""
-    async with aiohttp.ClientSession(site, headers={"authorization": f"Bearer {key}"}) as http:
-        await _pass(http, *CASES["mixed"])
+    async with open_client(site, key=key) as client:
+        await measure_case(client, *CASES["mixed"])
         passes: dict[str, list[Pass]] = {}
         for name, case in CASES.items():
             before_s = machine.cpu_s(engine)
-            passes[name] = [await _pass(http, *case) for _ in range(PASSES)]
+            passes[name] = [await measure_case(client, *case) for _ in range(PASSES)]
             used_s = machine.cpu_s(engine) - before_s
-    rates = {name: median(one.tokens / one.seconds for one in ones) for name, ones in passes.items()}
+    rates = {name: median(one.tokens_per_s for one in ones) for name, ones in passes.items()}
     return rates | {"per_cpu_s": sum(one.tokens for one in passes["mixed"]) / used_s}
 
 
-async def _pass(http: aiohttp.ClientSession, at_once: int, styles: tuple[str, ...]) -> Pass:
+async def measure_case(client: ChatClient, at_once: int, styles: tuple[str, ...]) -> Pass:
     """Make one pass: as many answers as keep all clients busy twice."""
-    jobs = iter([(style, thing) for thing in THINGS * 2 for style in styles][: 2 * at_once])
-
-    async def worker() -> int:
-        return sum([await ask(http, style, PROMPT.format(thing=thing)) for style, thing in jobs])
-
-    began_s = time.perf_counter()
-    tokens = await asyncio.gather(*(worker() for _ in range(at_once)))
-    return Pass(sum(tokens), time.perf_counter() - began_s)
+    jobs = []
+    for thing in THINGS * 2:
+        for style in styles:
+            jobs.append((style, PROMPT.format(thing=thing)))
+    return await run_pass(client, jobs[: 2 * at_once], at_once=at_once, max_tokens=MAX_TOKENS)
 
 
 def pss_mib(pid: int) -> float:

@@ -6,22 +6,21 @@ time: two would bind their threads to the same cores. Writes bench/results/eager
 docs/running.md.
 """
 
-import asyncio
 import json
 import os
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
 from statistics import median
 
-import aiohttp
 import uvloop
 
 from adapters.engines.capacity import Limits
 from bench import report
 from bench.memory import parsed, running
-from bench.multilora import THINGS, ask
+from bench.multilora import TOKENS
+from bench.passes import THINGS, Pass, run_pass
 from labs import machine
+from labs.chat_client import ChatClient, open_client
 from stack.environment import base_model
 from stack.folders import ROOT
 from stack.smoke import STYLE
@@ -35,42 +34,22 @@ CASES = {"base, one alone": ("base", 1), "base, 8 at once": ("base", AT_ONCE),
          "style, one alone": ("style", 1), "style, 8 at once": ("style", AT_ONCE)}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Pass:
-    """What one pass over all requests brought."""
-
-    tokens_per_s: float
-    first_ms: float
-
-
-async def one_pass(url: str, model: str, *, at_once: int) -> Pass:
-    """Ask REQUESTS times, so many at once. Raises SystemExit when an answer is none."""
-    requests = iter(range(REQUESTS))
-    first_s: list[float] = []
-    tokens = 0
-    loop = asyncio.get_running_loop()
-    async with aiohttp.ClientSession(url) as http:
-
-        async def work() -> None:
-            nonlocal tokens
-            for number in requests:
-                prompt = f"Write a long text about {THINGS[number % len(THINGS)]}."
-                answer_tokens = await ask(http, model, prompt, first_s)
-                tokens += answer_tokens
-
-        began_s = loop.time()
-        await asyncio.gather(*(work() for _ in range(at_once)))
-        took_s = loop.time() - began_s
-    return Pass(tokens / took_s, median(first_s) * 1000)
+async def measure_case(client: ChatClient, model: str, *, at_once: int) -> Pass:
+    """Ask REQUESTS times, so many at once, for answers of exactly TOKENS."""
+    jobs = []
+    for number in range(REQUESTS):
+        jobs.append((model, f"Write a long text about {THINGS[number % len(THINGS)]}."))
+    return await run_pass(client, jobs, at_once=at_once, max_tokens=TOKENS, ignore_eos=True)
 
 
 async def all_cases(url: str) -> dict[str, Pass]:
     """Return one pass of each case, after one that warms."""
     models = {"base": base_model()[1], "style": STYLE.name}
     found = {}
-    for case, (model, at_once) in CASES.items():
-        await one_pass(url, models[model], at_once=AT_ONCE)
-        found[case] = await one_pass(url, models[model], at_once=at_once)
+    async with open_client(url) as client:
+        for case, (model, at_once) in CASES.items():
+            await measure_case(client, models[model], at_once=AT_ONCE)
+            found[case] = await measure_case(client, models[model], at_once=at_once)
     return found
 
 
@@ -97,10 +76,15 @@ def figures(compiled: list[Pass], uncompiled: list[Pass]) -> dict[str, float]:
     return {
         "compiled_tokens_per_s": round(median(one.tokens_per_s for one in compiled), 1),
         "uncompiled_tokens_per_s": round(median(one.tokens_per_s for one in uncompiled), 1),
-        "compiled_first_token_ms": round(median(one.first_ms for one in compiled), 1),
-        "uncompiled_first_token_ms": round(median(one.first_ms for one in uncompiled), 1),
+        "compiled_first_token_ms": round(median_first_token_ms(compiled), 1),
+        "uncompiled_first_token_ms": round(median_first_token_ms(uncompiled), 1),
         "uncompiled_keeps": round(median(kept), 3),
     }
+
+
+def median_first_token_ms(passes: list[Pass]) -> float:
+    """Return the median of the passes' medians."""
+    return median(median(one.first_token_s) for one in passes) * 1000
 
 
 def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:

@@ -4,27 +4,24 @@
 eight at once; AB, BA, …, so that a machine that drifts does so for both. Writes bench/results/engine.json.
 """
 
-import asyncio
 import json
 import os
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import aiohttp
 import uvloop
 
 from bench import report
+from bench.passes import THINGS, Pass, run_pass
 from bench.targets import module
 from labs import machine
+from labs.chat_client import open_client
 
 AT_ONCE = 8
 MAX_TOKENS = 48
 GOAL = 0.97
-THINGS = ("the sea", "an old clock", "a letter", "the market", "a bridge", "bread", "the first snow", "a cat")
 PROMPT = "Write a long text about {thing}, with many details. Begin with how it looks in the morning."
 
 
@@ -38,18 +35,6 @@ class Way:
     names: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Pass:
-    """What one pass over all prompts brought."""
-
-    tokens: int
-    seconds: float
-
-    @property
-    def tokens_per_s(self) -> float:
-        return self.tokens / self.seconds
-
-
 def ways() -> tuple[Way, Way]:
     """Return both ways to the same adapters."""
     loaded: dict[str, str] = json.loads(module("bench.tenant", "styles", variables=os.environ))
@@ -60,47 +45,25 @@ def ways() -> tuple[Way, Way]:
     )
 
 
-async def one_pass(way: Way) -> Pass:
+async def measure_way(way: Way) -> Pass:
     """Ask every prompt in every style once, eight at a time."""
-    jobs = iter([(style, thing) for thing in THINGS for style in way.names])
-    headers = {"authorization": f"Bearer {way.key}"}
-    async with aiohttp.ClientSession(way.url, headers=headers) as http:
-        began_s = time.perf_counter()
-        tokens = await asyncio.gather(*(_worker(http, way, jobs) for _ in range(AT_ONCE)))
-        return Pass(sum(tokens), time.perf_counter() - began_s)
-
-
-async def _worker(http: aiohttp.ClientSession, way: Way, jobs: Iterator[tuple[str, str]]) -> int:
-    return sum([await ask(http, way.names[style], PROMPT.format(thing=thing)) for style, thing in jobs])
-
-
-async def ask(http: aiohttp.ClientSession, model: str, prompt: str) -> int:
-    """Return the answer's tokens as the engine counted them. Raises SystemExit unless the stream is whole."""
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": MAX_TOKENS,
-        "temperature": 0,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    async with http.post("/v1/chat/completions", json=body) as answer:
-        text = await answer.text()
-    events = text.split("\n\n")
-    if answer.status != 200 or events[-2:] != ["data: [DONE]", ""]:
-        raise SystemExit(f"✗ {model} answered {answer.status}: {text[-300:]}")
-    return int(json.loads(events[-3].removeprefix("data: "))["usage"]["completion_tokens"])
+    jobs = []
+    for thing in THINGS:
+        for name in way.names.values():
+            jobs.append((name, PROMPT.format(thing=thing)))
+    async with open_client(way.url, key=way.key) as client:
+        return await run_pass(client, jobs, at_once=AT_ONCE, max_tokens=MAX_TOKENS)
 
 
 async def compared(rounds: int) -> dict[str, float]:
     """Return both ways' medians, and the median of what the gateway keeps in each round."""
     both = ways()
     for way in both:
-        await one_pass(way)
+        await measure_way(way)
     passes: dict[str, list[Pass]] = {way.name: [] for way in both}
     for number in range(rounds):
         for way in both if number % 2 == 0 else reversed(both):
-            done = await one_pass(way)
+            done = await measure_way(way)
             passes[way.name].append(done)
             print(
                 f"  {number + 1}. {way.name:<8} {done.tokens_per_s:7.1f} tokens/s  ({done.tokens})",

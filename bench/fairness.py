@@ -9,51 +9,38 @@ import asyncio
 import json
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 
-import aiohttp
 import uvloop
 
 from bench import report
+from labs.chat_client import ChatClient, Outcome, open_client
 from trials.harness import made
 
 FLOOD = 50
 QUESTIONS = 32
 ROUNDS = 5
 GOAL = 2.0
-PATH = "/v1/chat/completions"
 OURS, THEIRS = "poetry", "legal"
 QUESTION, TASK = "What is rain?", "Write a long text about the history of glass."
 
 
 @dataclass
-class Asker:
-    """Asks over one session, and keeps what was wrong with the answers that failed: they have no time."""
+class FirstTokens:
+    """Asks, takes the time to each first token, and keeps why answers failed: those have no time."""
 
-    http: aiohttp.ClientSession
+    client: ChatClient
     failures: list[str] = field(default_factory=list)
 
-    async def first_token_s(self, key: str, model: str, prompt: str, most: int) -> float | None:
+    async def measure_s(self, key: str, model: str, prompt: str, max_tokens: int) -> float | None:
         """Return when a streamed answer's first token came, after it ended well; None if it failed."""
-        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": most}
-        headers = {"authorization": f"Bearer {key}"}
-        began, first_s, last = time.perf_counter(), None, b""
-        try:
-            async with self.http.post(PATH, json=body | {"stream": True}, headers=headers) as answer:
-                async for line in answer.content:
-                    # vLLM's first event comes with the first token, whatever its text (0.32, transitions.py).
-                    if first_s is None and b'"delta":' in line:
-                        first_s = time.perf_counter() - began
-                    last = line.strip() or last
-        except (aiohttp.ClientError, TimeoutError) as error:
-            last = repr(error).encode()
-        if first_s is not None and last == b"data: [DONE]":
-            return first_s
-        self.failures.append(f"{model}: {last[-300:].decode(errors='replace')}")
+        reply = await self.client.chat(model, prompt, key=key, max_tokens=max_tokens)
+        if reply.outcome == Outcome.COMPLETE and reply.first_token_s is not None:
+            return reply.first_token_s
+        self.failures.append(f"{model}: {reply.describe_failure()}")
         return None
 
 
@@ -64,12 +51,12 @@ def tenants() -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def flood(asker: Asker, key: str) -> AsyncIterator[None]:
+async def flood(asker: FirstTokens, key: str) -> AsyncIterator[None]:
     """Keep FLOOD requests open until the block ends."""
 
     async def again() -> None:
         while True:
-            await asker.first_token_s(key, THEIRS, TASK, 64)
+            await asker.measure_s(key, THEIRS, TASK, 64)
 
     tasks = [asyncio.create_task(again()) for _ in range(FLOOD)]
     await asyncio.sleep(5)
@@ -82,9 +69,9 @@ async def flood(asker: Asker, key: str) -> AsyncIterator[None]:
         await asyncio.sleep(15)  # until the engine has given up what was hung up on
 
 
-async def parsed(asker: Asker, key: str) -> list[float]:
+async def ask_in_turn(asker: FirstTokens, key: str) -> list[float]:
     """Return the times to the first token of one question after the other."""
-    times = [await asker.first_token_s(key, OURS, QUESTION, 8) for _ in range(QUESTIONS)]
+    times = [await asker.measure_s(key, OURS, QUESTION, 8) for _ in range(QUESTIONS)]
     return [first_s for first_s in times if first_s is not None]
 
 
@@ -92,15 +79,14 @@ async def measured() -> dict[str, float]:
     """Return the p50 and p95 of both and their ratio, as medians over the rounds, and how much failed."""
     ours, theirs = tenants()
     found: dict[str, list[float]] = {"quiet_p50": [], "quiet_p95": [], "flood_p50": [], "flood_p95": []}
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(os.environ["SITE_URL"], connector=connector) as http:
-        asker = Asker(http)
+    async with open_client(os.environ["SITE_URL"]) as client:
+        asker = FirstTokens(client)
         for _ in range(2):  # what the stack does at its start is over then
-            await parsed(asker, ours)
+            await ask_in_turn(asker, ours)
         for number in range(ROUNDS):
-            quiet = await parsed(asker, ours)
+            quiet = await ask_in_turn(asker, ours)
             async with flood(asker, theirs):
-                flooded = await parsed(asker, ours)
+                flooded = await ask_in_turn(asker, ours)
             for name, times in (("quiet", quiet), ("flood", flooded)):
                 found[f"{name}_p50"].append(median(times))
                 found[f"{name}_p95"].append(quantiles(times, n=20)[-1])

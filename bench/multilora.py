@@ -6,82 +6,51 @@ engine's slots wait for one inside it. Writes bench/results/multilora-DEVICE.jso
 docs/performance.md.
 """
 
-import asyncio
 import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import aiohttp
 import uvloop
 
 from bench import report
 from bench.memory import parsed, random_adapters
+from bench.passes import THINGS, Pass, run_pass
 from labs import machine
+from labs.chat_client import ChatClient, open_client
 
 AT_ONCE, REQUESTS, TOKENS, RANK = 8, 64, 16, 8
 COUNTS = (1, 8, 64)
-PROMPT = "Write a long text about {thing}, with many details."
-THINGS = ("the sea", "an old clock", "a letter", "the market", "a bridge", "bread", "the first snow", "a cat")
 
 
-@dataclass(frozen=True)
-class Pass:
-    """What one pass brought: tokens a second, and the times to the first token in seconds."""
-
-    tokens_per_s: float
-    first_s: list[float]
-
-
-async def one_pass(http: aiohttp.ClientSession, models: list[str]) -> Pass:
-    """Ask REQUESTS times, the models in turn, AT_ONCE in parallel."""
-    jobs = iter([(models[n % len(models)], THINGS[n % len(THINGS)]) for n in range(REQUESTS)])
-    first_s: list[float] = []
-    began_s = time.perf_counter()
-    tokens = await asyncio.gather(*(_worker(http, jobs, first_s) for _ in range(AT_ONCE)))
-    return Pass(sum(tokens) / (time.perf_counter() - began_s), first_s)
+def list_jobs(models: list[str]) -> list[tuple[str, str]]:
+    """Return REQUESTS pairs of model and prompt, the models in turn."""
+    jobs = []
+    for number in range(REQUESTS):
+        thing = THINGS[number % len(THINGS)]
+        jobs.append((models[number % len(models)], f"Write a long text about {thing}, with many details."))
+    return jobs
 
 
-async def _worker(http: aiohttp.ClientSession, jobs: Iterator[tuple[str, str]], first_s: list[float]) -> int:
-    return sum([await ask(http, model, PROMPT.format(thing=thing), first_s) for model, thing in jobs])
-
-
-async def ask(http: aiohttp.ClientSession, model: str, prompt: str, first_s: list[float]) -> int:
-    """Return an answer's tokens; the time to its first one is appended. Raises SystemExit."""
-    body = {
-        "model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": TOKENS,
-        "ignore_eos": True, "temperature": 0, "stream": True, "stream_options": {"include_usage": True},
-    }  # fmt: skip
-    began_s, last, is_first = time.perf_counter(), b"", True
-    async with http.post("/v1/chat/completions", json=body) as answer:
-        if answer.status != 200:
-            raise SystemExit(f"✗ {model} answered {answer.status}: {await answer.text()}")
-        async for line in answer.content:
-            if is_first and b'"content":"' in line and b'"content":""' not in line:
-                first_s.append(time.perf_counter() - began_s)
-                is_first = False
-            if b'"usage":{' in line:
-                last = line
-    return int(json.loads(last.removeprefix(b"data: "))["usage"]["completion_tokens"])
+async def measure_models(client: ChatClient, models: list[str]) -> Pass:
+    """Ask the models in turn, AT_ONCE in parallel, for answers of exactly TOKENS."""
+    return await run_pass(client, list_jobs(models), at_once=AT_ONCE, max_tokens=TOKENS, ignore_eos=True)
 
 
 async def measured(rounds: int) -> dict[str, list[Pass]]:
     """Return each case's passes."""
-    headers = {"authorization": f"Bearer {os.environ['ENGINE_API_KEY']}"}
     cases = {"base": [os.environ["BASE_MODEL"]]}
     cases |= {str(count): [f"bench_{n}" for n in range(count)] for count in COUNTS}
     passes: dict[str, list[Pass]] = {name: [] for name in cases}
-    async with aiohttp.ClientSession(os.environ["ENGINE_URL"], headers=headers) as http:
+    url, key = os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"]
+    async with open_client(url, key=key) as client:
         for models in cases.values():
-            await one_pass(http, models)
+            await measure_models(client, models)
         for number in range(rounds):
             for name, models in cases.items():
-                passes[name].append(await one_pass(http, models))
+                passes[name].append(await measure_models(client, models))
                 print(f"  {number + 1}. {name:>4}  {passes[name][-1].tokens_per_s:7.1f} tokens/s", flush=True)
     return passes
 
@@ -100,7 +69,7 @@ def figures(passes: dict[str, list[Pass]]) -> dict[str, dict[str, float]]:
     return {
         name: {
             "tokens_per_s": rate[name],
-            "first_token_p50_ms": median(s for one in ones for s in one.first_s) * 1000,
+            "first_token_p50_ms": median(s for one in ones for s in one.first_token_s) * 1000,
             "tax_against_base": 1 - rate[name] / rate["base"],
             "tax_against_one": 1 - rate[name] / rate["1"],
         }

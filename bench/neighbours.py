@@ -25,12 +25,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, BinaryIO
 
-import aiohttp
 import httpx2
 import psycopg
 import uvloop
 
 from bench import report
+from labs.chat_client import CHAT, COMPLETIONS, ChatClient, Outcome, open_client, run_concurrently
 from stack.errors import Miss
 from stack.folders import ROOT
 from stack.pages import Session, attribute, fetched, link, posted, signed_in, token
@@ -47,7 +47,6 @@ QUESTION_S = 30.0  # a question that has no first token by then counts as so lon
 CALM_S = 30.0  # so long may it take after an attack until the neighbour is answered as before
 BEGINS_WITHIN_S = 900.0  # of the run; an attack that would begin later is left out, and named
 RETRIES = 2
-COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 OURS, THEIRS = "poetry", "legal"
 OUT = report.RESULTS / "neighbours.json"
 
@@ -67,23 +66,17 @@ class Attacker:
 class Scene:
     """Where an attack happens, and how its requests were answered."""
 
-    http: aiohttp.ClientSession
+    client: ChatClient
     site: str
     attackers: list[Attacker]
     answers: Counter[str] = field(default_factory=Counter)
 
     async def send(self, attacker: Attacker, path: str, body: dict[str, Any]) -> None:
         """Send one request as OpenAI's client does, with its retries."""
-        headers = {"authorization": f"Bearer {attacker.api_key}"}
         for attempt in range(RETRIES + 1):
-            try:
-                async with self.http.post(path, json=body, headers=headers) as answer:
-                    await answer.read()
-            except (aiohttp.ClientError, TimeoutError) as error:
-                self.answers[type(error).__name__] += 1
-                return
-            self.answers[str(answer.status)] += 1
-            if not _is_retried(answer.status, answer.headers.get("x-should-retry")):
+            reply = await self.client.post(path, body, key=attacker.api_key)
+            self.answers[reply.error or str(reply.status)] += 1
+            if reply.error or not _is_retried(reply.status, reply.headers.get("x-should-retry")):
                 return
             await asyncio.sleep(0.5 * 2**attempt)
 
@@ -93,13 +86,11 @@ class Scene:
         await asyncio.gather(*(self._send_as(attacker, bodies) for attacker in self.attackers))
 
     async def _send_as(self, attacker: Attacker, bodies: list[tuple[str, dict[str, Any]]]) -> None:
-        left = iter(bodies)
+        async def send(request: tuple[str, dict[str, Any]]) -> None:
+            path, body = request
+            await self.send(attacker, path, body)
 
-        async def work() -> None:
-            for path, body in left:
-                await self.send(attacker, path, body)
-
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        await run_concurrently(bodies, send, at_once=AT_ONCE)
 
     async def in_a_browser(self, act: Callable[[Session, Attacker], Iterable[str]]) -> None:
         """Let each attacker act on the pages, in threads."""
@@ -139,29 +130,17 @@ class Felt:
 class Neighbour:
     """Asks a short question, again and again."""
 
-    http: aiohttp.ClientSession
+    client: ChatClient
     api_key: str
 
     async def ask(self, felt: Felt) -> None:
         """Ask once and note when the first token came."""
-        body = {"model": OURS, "messages": [{"role": "user", "content": "What is rain?"}], "max_tokens": 4}
-        headers = {"authorization": f"Bearer {self.api_key}"}
-        began_s, first_s, last, request_id = time.perf_counter(), 0.0, b"", ""
-        try:
-            async with (
-                asyncio.timeout(QUESTION_S),
-                self.http.post(CHAT, json=body | {"stream": True}, headers=headers) as answer,
-            ):
-                request_id = answer.headers.get("x-request-id", "")
-                async for line in answer.content:
-                    if not first_s and b'"delta":' in line:
-                        first_s = time.perf_counter() - began_s
-                    last = line.strip() or last
-        except (aiohttp.ClientError, TimeoutError):
-            last = b""
-        felt.times_s.append(first_s or time.perf_counter() - began_s)
-        if last == b"data: [DONE]":
-            felt.ended_at[request_id] = time.time()
+        reply = await self.client.chat(
+            OURS, "What is rain?", key=self.api_key, timeout_s=QUESTION_S, max_tokens=4
+        )
+        felt.times_s.append(reply.first_token_s or reply.ended_s - reply.began_s)
+        if reply.outcome == Outcome.COMPLETE:
+            felt.ended_at[reply.request_id] = time.time()
         else:
             felt.failed += 1
 
@@ -358,11 +337,11 @@ async def _deed(*words: str) -> Any:
     return json.loads(done.stdout)
 
 
-async def measured(name: str, http: aiohttp.ClientSession, neighbour: Neighbour) -> dict[str, Any]:
+async def measured(name: str, client: ChatClient, neighbour: Neighbour) -> dict[str, Any]:
     """Return what the neighbour felt before and during one attack, and what it cost the attackers."""
     attack = ATTACKS[name]
     attackers = [Attacker(**facts) for facts in await _deed("found", str(attack.attackers))]
-    scene = Scene(http, os.environ["SITE_URL"], attackers)
+    scene = Scene(client, os.environ["SITE_URL"], attackers)
     before, during = Felt(), Felt()
     for _ in range(QUESTIONS):
         await neighbour.ask(before)
@@ -401,10 +380,8 @@ async def run(names: list[str]) -> dict[str, Any]:
     """Measure the attacks one after the other; write after each."""
     [quiet] = made(os.environ, {"neighbour": 10**9})
     found: dict[str, Any] = json.loads(OUT.read_text())["attacks"] if OUT.exists() else {}
-    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=ATTACK_S + 20)
-    site = os.environ["SITE_URL"]
-    async with aiohttp.ClientSession(site, connector=connector, timeout=timeout) as http:
-        neighbour, warming = Neighbour(http, quiet.api_key), Felt()
+    async with open_client(os.environ["SITE_URL"], total_s=ATTACK_S + 20) as client:
+        neighbour, warming = Neighbour(client, quiet.api_key), Felt()
         for _ in range(QUESTIONS):
             await neighbour.ask(warming)
         began_s, left_out = time.monotonic(), []
@@ -414,7 +391,7 @@ async def run(names: list[str]) -> dict[str, Any]:
                 left_out.append(name)
                 continue
             print(f"  {name} …", file=sys.stderr, flush=True)
-            found[name] = await measured(name, http, neighbour)
+            found[name] = await measured(name, client, neighbour)
             print(f"  {name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
             facts = {"device": os.environ.get("ENGINE_DEVICE", "")}
             OUT.write_text(json.dumps({**facts, "attacks": found, "left_out": left_out}, indent=1) + "\n")

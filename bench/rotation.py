@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
-import aiohttp
 import uvloop
 
 from bench import report
-from bench.fairness import Asker
+from bench.fairness import FirstTokens
 from inference.contract.route import Limits
 from inference.proxy.turn_order import RESERVE
 from labs import machine
+from labs.chat_client import open_client
 from trials.harness import made
 from trials.styles import Routes, adapters
 from trials.styles import made as made_styles
@@ -75,20 +75,19 @@ async def measured(key: str, names: list[str], seconds: float) -> Seen:
     times_s: dict[str, list[float]] = {name: [] for name in names}
     under_way, at_once = Counter[str](), list[int]()
     begin = time.perf_counter() + WARM_UP_S
-    connector = aiohttp.TCPConnector(limit=0)
 
     async def client(name: str) -> None:
         while (parsed := time.perf_counter()) < begin + seconds:
             under_way[name] += 1
             if parsed >= begin:
                 at_once.append(sum(requests > 0 for requests in under_way.values()))
-            first_s = await asker.first_token_s(key, name, QUESTION, TOKENS)
+            first_s = await asker.measure_s(key, name, QUESTION, TOKENS)
             under_way[name] -= 1
             if parsed >= begin and first_s is not None:
                 times_s[name].append(first_s)
 
-    async with aiohttp.ClientSession(os.environ["SITE_URL"], connector=connector) as http:
-        asker = Asker(http)
+    async with open_client(os.environ["SITE_URL"]) as chat_client:
+        asker = FirstTokens(chat_client)
         asking = [name for at, name in enumerate(names) for _ in range(GREEDY if at % 8 == 0 else 1)]
         await asyncio.gather(*map(client, asking))
     return Seen(times_s, min(at_once, default=0), asker.failures)

@@ -14,8 +14,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-import aiohttp
-
+from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
 from stack import engine
 from stack.errors import Miss
 from stack.folders import ROOT, shown
@@ -28,7 +27,6 @@ RANK = 4
 CLIENTS = 16
 QUESTION, TOKENS = "Describe the harbour.", 12
 SEEDS = count()
-PATIENCE = aiohttp.ClientTimeout(total=180)
 GIVES_UP_S = 240.0
 CALM_S = 10.0
 READY_WITHIN_S, SERVING_WITHIN_S = 400.0, 300.0
@@ -140,14 +138,10 @@ class Trial:
 
     async def run(self, kill: Callable[[], None], *, engines: int) -> Verdict:
         """Ask, kill, ask on until all styles serve again."""
-        headers = {"Authorization": f"Bearer {self._tenant.api_key}"}
-        connector = aiohttp.TCPConnector(limit=0)
         site = self._variables["SITE_URL"]
-        async with aiohttp.ClientSession(
-            site, headers=headers, timeout=PATIENCE, connector=connector
-        ) as http:
-            await self._ask_before(http)
-            clients = [asyncio.create_task(self._client(http, n)) for n in range(CLIENTS)]
+        async with open_client(site, key=self._tenant.api_key, total_s=180) as client:
+            await self._ask_before(client)
+            clients = [asyncio.create_task(self._ask_on(client, n)) for n in range(CLIENTS)]
             await asyncio.sleep(CALM_S)
             killed, ready, serving = await asyncio.to_thread(self._kill_and_await, kill)
             await asyncio.sleep(CALM_S)
@@ -155,22 +149,23 @@ class Trial:
             await asyncio.gather(*clients)
         return self._judge(killed, ready, serving, engines=engines)
 
-    async def _ask_before(self, http: aiohttp.ClientSession) -> None:
+    async def _ask_before(self, client: ChatClient) -> None:
         """Keep what each style answers while nothing is wrong."""
-        began, turns = time.monotonic(), asyncio.Semaphore(CLIENTS)
+        began = time.monotonic()
 
-        async def one(style: str) -> None:
-            async with turns:
-                self.before[style] = (await ask(http, style)).text
+        async def ask_style(style: str) -> None:
+            seen = await ask(client, style)
+            self.before[style] = seen.text
 
-        await asyncio.gather(*map(one, self._names))
+        await run_concurrently(self._names, ask_style, at_once=CLIENTS)
         different = len(set(self.before.values()))
         self._say(f"  their texts took {time.monotonic() - began:.0f} s; {different} of them differ")
 
-    async def _client(self, http: aiohttp.ClientSession, number: int) -> None:
+    async def _ask_on(self, client: ChatClient, number: int) -> None:
         chance = random.Random(number)
         while not self._enough and not self._stopping.is_set():
-            self.requests.append(await ask(http, chance.choice(self._names)))
+            seen = await ask(client, chance.choice(self._names))
+            self.requests.append(seen)
 
     def _kill_and_await(self, kill: Callable[[], None]) -> tuple[float, float, float]:
         """Return when the engine was killed, when it answered again, and when every style served again."""
@@ -225,7 +220,7 @@ class Trial:
         )
 
 
-async def ask(http: aiohttp.ClientSession, style: str) -> Seen:
+async def ask(client: ChatClient, style: str) -> Seen:
     """Ask until there is an answer, and wait as long as each 503 says.
 
     A request that an engine had when it was killed is refused for minutes. So each try is another request: a
@@ -237,7 +232,7 @@ async def ask(http: aiohttp.ClientSession, style: str) -> Seen:
     }  # fmt: skip
     seen = Seen(style, time.time())
     while seen.text is None and time.time() < seen.began + GIVES_UP_S:
-        wait_s = await _try(http, body | {"seed": next(SEEDS)}, seen)
+        wait_s = await _try(client, body | {"seed": next(SEEDS)}, seen)
         if wait_s is None:
             break
         await asyncio.sleep(wait_s)
@@ -245,17 +240,14 @@ async def ask(http: aiohttp.ClientSession, style: str) -> Seen:
     return seen
 
 
-async def _try(http: aiohttp.ClientSession, body: dict[str, object], seen: Seen) -> float | None:
+async def _try(client: ChatClient, body: dict[str, object], seen: Seen) -> float | None:
     """Note one answer; return after how many seconds to try again, if that makes sense."""
-    try:
-        async with http.post("/v1/chat/completions", json=body) as answer:
-            seen.statuses.append(answer.status)
-            if answer.status == 502:  # it was in the killed engine's hands
-                return 1.0
-            if answer.status == 503:
-                return float(answer.headers["retry-after"])
-            if answer.status == 200:
-                seen.text = (await answer.json())["choices"][0]["message"]["content"]
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        seen.statuses.append(0)
+    reply = await client.post(CHAT, body)
+    seen.statuses.append(reply.status)
+    if reply.status == 502:  # it was in the killed engine's hands
+        return 1.0
+    if reply.status == 503:
+        return float(reply.headers["retry-after"])
+    if reply.outcome == Outcome.COMPLETE:
+        seen.text = reply.text
     return None

@@ -16,8 +16,8 @@ from adapters.models import BaseModel
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, base_model_reader
+from labs import broken_adapters as broken
 from tests.adapters.conftest import post
-from tests.adapters.validation import broken
 
 ROOT = Path(__file__).parents[2]
 STYLES = sorted((ROOT / "engine" / "styles").glob("*/adapter_model.safetensors"))
@@ -53,7 +53,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 
 def test_a_valid_adapter_is_summed_up(base, base_folder, tmp_path):
-    broken.whole(base).write(tmp_path / "mine")
+    broken.valid_adapter(base).write(tmp_path / "mine")
     status, out, err = run(tmp_path / "mine", "--base", base_folder)
     assert (status, err) == (0, "")
     for part in (
@@ -69,7 +69,7 @@ def test_a_valid_adapter_is_summed_up(base, base_folder, tmp_path):
 
 
 def test_every_reason_comes_with_its_fix(base, base_folder, tmp_path):
-    adapter = broken.whole(base)
+    adapter = broken.valid_adapter(base)
     adapter.config["use_dora"] = True
     broken.KINDS["nan"](adapter, base)
     adapter.write(tmp_path / "mine")
@@ -81,7 +81,7 @@ def test_every_reason_comes_with_its_fix(base, base_folder, tmp_path):
 
 
 def test_the_highest_rank_can_be_given(base, base_folder, tmp_path):
-    broken.whole(base).write(tmp_path / "mine")
+    broken.valid_adapter(base).write(tmp_path / "mine")
     status, _, err = run(tmp_path / "mine", "--base", base_folder, "--max-rank", 4)
     assert status == 1
     assert "Train with r = 4 or less." in err
@@ -97,10 +97,10 @@ def test_a_folder_of_pickles_is_told_so(base_folder, tmp_path):
 
 
 def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_folder, tmp_path):
-    adapter = broken.whole(base)
+    adapter = broken.valid_adapter(base)
     path = tmp_path / "mine.zip"
     for prefix, expected in (("base_model.model.", 0), ("", 1)):
-        broken.renamed(adapter, "base_model.model.", prefix)
+        broken.rename_tensors(adapter, "base_model.model.", prefix)
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(broken.CONFIG, adapter.config_bytes)
             archive.writestr(broken.WEIGHTS, adapter.weights)
@@ -116,7 +116,7 @@ def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, se
     base = base_model_reader.read_base_model(base_folder)
     settings.BASE_MODEL = base.name
     BaseModel.objects.create(name=base.name, config=base.config, modules=base.modules_json())
-    adapter = broken.whole(base)
+    adapter = broken.valid_adapter(base)
     files = {broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}
     about = StyleDescription(slug="noir", name="Noir", stated_quantisation=stated)
     version, forms = sessions.begin_upload(
@@ -154,7 +154,7 @@ def test_missing_folders_are_named(base_folder, tmp_path):
 
 
 def test_it_runs_in_a_bare_shell(base, base_folder, tmp_path):
-    broken.whole(base).write(tmp_path / "mine")
+    broken.valid_adapter(base).write(tmp_path / "mine")
     done = subprocess.run(
         [sys.executable, ROOT / "manage.py", "checkadapter", tmp_path / "mine", "--base", base_folder],
         env={"PATH": os.environ["PATH"]},

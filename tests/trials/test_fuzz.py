@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from adapters.validation.findings import LISTED
-from labs.mutations import Mutant
-from labs.mutations.origins import made
-from labs.mutations.parts import Dice
+from labs.broken_adapters import tiny_base, valid_adapter
+from labs.broken_adapters.mutants import Mutant
+from labs.broken_adapters.parts import Dice
+from labs.broken_adapters.valid import random_adapter
 from tests.adapters.fakes import FakeEngine
-from tests.adapters.validation.broken import tiny_base, whole
 from trials.fuzz.cases import Cases
 from trials.fuzz.engine import witnesses
 from trials.fuzz.run import Run
@@ -46,7 +46,7 @@ class HarmedEngine(FakeEngine):
 
 async def verdict_on(engine: FakeEngine, notes) -> Verdict:
     variables = {"ENGINE_URL": engine.url, "ENGINE_API_KEY": "key"}
-    present = witnesses([made(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
+    present = witnesses([random_adapter(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
     verdict = Verdict(CASES.seed, "float32")
     run = Run(variables, notes, CASES, verdict, print, threading.Event(), restart=engine.restart)
     try:
@@ -87,7 +87,7 @@ async def test_a_crash_of_validation_is_found(tmp_path, monkeypatch):
 @pytest.mark.parametrize("layers", [3, 30])
 def test_what_is_wrong_with_weights_alone_is_no_fault_of_a_conversion(monkeypatch, layers):
     base = tiny_base(layers=layers)
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     adapter.tensors = {name: np.full_like(tensor, np.nan, "f8") for name, tensor in adapter.tensors.items()}
     mutant = Mutant(("nan",), adapter.config_bytes, adapter.weights)
     monkeypatch.setattr("trials.fuzz.cases.mutant", lambda *_: mutant)

@@ -12,9 +12,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
-import aiohttp
+from labs.chat_client import CHAT, ChatClient, Outcome, Reply, open_client
 
-PATIENCE = aiohttp.ClientTimeout(total=180, sock_connect=5)  # a request waits up to 120 s for an engine
 STYLES = ("poetry", "genz", "legal", "base")
 TOPICS = (
     "the rain",
@@ -50,101 +49,67 @@ class Seen:
     began: float = field(default_factory=time.time)
     ended: float = 0.0
     request_id: str = ""
-    outcome: str = "broken"  # complete, hung up, refused, cut short, broken
+    outcome: Outcome = Outcome.BROKEN
     status: int = 0
     code: str = ""
     tokens: tuple[int, int] | None = None
 
-    def count(self, usage: dict[str, Any]) -> None:
-        """Keep the tokens that the answer reports."""
-        self.tokens = usage["prompt_tokens"], usage["completion_tokens"]
+    def note(self, reply: Reply) -> None:
+        """Keep how the request ended, and the tokens that its answer reports."""
+        self.ended = time.time()
+        self.request_id = reply.request_id
+        self.status = reply.status
+        self.outcome = reply.outcome
+        self.code = reply.code
+        if reply.usage:
+            self.tokens = reply.usage["prompt_tokens"], reply.usage["completion_tokens"]
 
 
 async def main(work: Work, log: TextIO) -> None:
     """Ask until the input ends."""
-    stop, chance = asyncio.create_task(asyncio.to_thread(sys.stdin.read)), random.Random(work.seed)
-    async with aiohttp.ClientSession(work.site, timeout=PATIENCE) as http:
-        await asyncio.gather(*(client(http, work, chance, log, stop) for _ in range(work.clients)))
+    stop = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    chance = random.Random(work.seed)
+    # A request waits up to 120 s for an engine.
+    async with open_client(work.site, total_s=180, connect_s=5) as client, asyncio.TaskGroup() as group:
+        for _ in range(work.clients):
+            group.create_task(ask_until(stop, client, work, chance, log))
 
 
-async def client(
-    http: aiohttp.ClientSession, work: Work, chance: random.Random, log: TextIO, stop: asyncio.Task[str]
+async def ask_until(
+    stop: asyncio.Task[str], client: ChatClient, work: Work, chance: random.Random, log: TextIO
 ) -> None:
     """Ask one request after the other, less often while the service fails."""
     failures = 0
     while not stop.done():
         tenant, key = chance.choice(sorted(work.keys.items()))
         seen = Seen(tenant, chance.choice(STYLES), stream=chance.random() < STREAMED)
-        body = {
-            "model": seen.model,
-            "messages": [{"role": "user", "content": f"Describe {chance.choice(TOPICS)}."}],
-            "max_tokens": chance.randint(4, 12),
-            "stream": seen.stream,
-        }
-        if seen.stream:
-            body["stream_options"] = {"include_usage": True}
-        patience = chance.randint(1, 3) if seen.stream and chance.random() < HUNG_UP else None
-        try:
-            await ask(http, key, body, seen, patience)
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            seen.outcome = "broken"
-        seen.ended = time.time()
+        body = draw_body(seen, chance)
+        hangs_up = seen.stream and chance.random() < HUNG_UP
+        reply = await client.post(
+            CHAT, body, key=key, hang_up_after=chance.randint(1, 3) if hangs_up else None
+        )
+        seen.note(reply)
         log.write(json.dumps(asdict(seen)) + "\n")
-        failed = seen.outcome in ("broken", "cut short") or seen.status >= 500
-        failures = failures + 1 if failed else 0
-        if failed or seen.outcome == "refused":
+        has_failed = seen.outcome in (Outcome.BROKEN, Outcome.CUT_SHORT) or seen.status >= 500
+        failures = failures + 1 if has_failed else 0
+        if has_failed or seen.outcome == Outcome.REFUSED:
             await asyncio.sleep(min(PAUSE_MAX_S, PAUSE_S * 2**failures))
 
 
-async def ask(
-    http: aiohttp.ClientSession, key: str, body: dict[str, Any], seen: Seen, patience: int | None = None
-) -> None:
-    """Send one request and note how it ended; `patience` is after how many chunks the client hangs up."""
-    headers = {"Authorization": f"Bearer {key}"}
-    async with http.post("/v1/chat/completions", json=body, headers=headers) as answer:
-        seen.request_id, seen.status = answer.headers.get("x-request-id", ""), answer.status
-        if answer.status != 200:
-            seen.code = code_of(await answer.read())
-            seen.outcome = "refused"
-        elif body["stream"]:
-            await read_stream(answer, seen, patience)
-        else:
-            seen.count((await answer.json())["usage"])
-            seen.outcome = "complete"
-
-
-async def read_stream(answer: aiohttp.ClientResponse, seen: Seen, patience: int | None) -> None:
-    """Read server-sent events until the stream says that it is done."""
-    chunks = 0
-    async for line in answer.content:
-        data = line.removeprefix(b"data: ").strip()
-        if data == b"[DONE]":
-            seen.outcome = "complete"
-            return
-        if not data or data.startswith(b":"):  # a comment: it waits
-            continue
-        if data.startswith(b'{"error"'):
-            seen.outcome, seen.code = "cut short", code_of(data)
-            return
-        chunk = json.loads(data)
-        if chunk.get("usage") and not chunk["choices"]:
-            seen.count(chunk["usage"])
-        chunks += 1
-        if chunks == patience:
-            seen.outcome = "hung up"
-            answer.close()
-            return
-
-
-def code_of(body: bytes) -> str:
-    """Return the code of an error in OpenAI's form, or the body's begin."""
-    try:
-        return str(json.loads(body)["error"]["code"])
-    except (ValueError, KeyError, TypeError):
-        return body[:80].decode(errors="replace")
+def draw_body(seen: Seen, chance: random.Random) -> dict[str, Any]:
+    """Return a request's body."""
+    body: dict[str, Any] = {
+        "model": seen.model,
+        "messages": [{"role": "user", "content": f"Describe {chance.choice(TOPICS)}."}],
+        "max_tokens": chance.randint(4, 12),
+        "stream": seen.stream,
+    }
+    if seen.stream:
+        body["stream_options"] = {"include_usage": True}
+    return body
 
 
 if __name__ == "__main__":
-    asked = Work(**json.loads(sys.stdin.readline()))
-    with open(asked.log, "a", buffering=1) as lines:
-        asyncio.run(main(asked, lines))
+    given = Work(**json.loads(sys.stdin.readline()))
+    with open(given.log, "a", buffering=1) as lines:
+        asyncio.run(main(given, lines))

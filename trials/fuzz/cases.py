@@ -9,9 +9,9 @@ from pathlib import Path
 from adapters.validation import BaseShape, Finding, autofix, validate_adapter
 from adapters.validation.problems import CLOSING
 from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
-from labs.mutations import Mutant, mutant
-from labs.mutations.origins import CONFIG, WEIGHTS, read
-from labs.mutations.parts import Parts
+from labs.broken_adapters.mutants import Mutant, mutant
+from labs.broken_adapters.parts import WEIGHTS, Parts, write_files
+from labs.broken_adapters.valid import read_adapter
 
 SLOW_S = 10.0  # on a machine that runs an engine beside it; 0.1 s is usual
 CONVERTED = "converted"
@@ -48,7 +48,7 @@ class Case:
 
     def write(self, folder: Path) -> None:
         """Write the two files into a new folder."""
-        place(folder, self.mutant.config, self.mutant.weights)
+        write_files(folder, self.mutant.config, self.mutant.weights)
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,9 @@ class Cases:
         return findings, _fault(findings, time.monotonic() - began)
 
 
-def place(folder: Path, config: bytes, weights: bytes) -> None:
-    """Write an adapter's two files into a new folder."""
-    folder.mkdir(parents=True)
-    (folder / CONFIG).write_bytes(config)
-    (folder / WEIGHTS).write_bytes(weights)
-
-
 def trained(styles: Path, base: BaseShape) -> list[Parts]:
     """Return the shipped styles, to be mutated."""
-    return [read(file.parent, base) for file in sorted(styles.glob(f"*/{WEIGHTS}"))]
+    return [read_adapter(file.parent, base) for file in sorted(styles.glob(f"*/{WEIGHTS}"))]
 
 
 def _fault(findings: Sequence[Finding], seconds: float) -> str:

@@ -10,8 +10,7 @@ from secrets import token_hex
 import aiohttp
 import numpy as np
 
-from labs.mutations.parts import Parts, encode, lay, write
-from trials.fuzz.cases import place
+from labs.broken_adapters.parts import Parts, encode, lay, write, write_files
 
 PROMPT = "The morning in the city began with"
 WITNESS_TOKENS, MUTANT_TOKENS = 8, 3
@@ -135,5 +134,5 @@ def witnesses(trained: Sequence[Parts], folder: Path) -> Witnesses:
     for name, parts in {"witness-1": first, "witness-2": second, "witness-base": zeros}.items():
         folders[name] = folder / name
         files = encode(write(lay(replace(parts, metadata={"witness": name}))))  # no other file is like it
-        place(folders[name], bytes(files.config), bytes(files.weights))
+        write_files(folders[name], bytes(files.config), bytes(files.weights))
     return Witnesses(folders, {})

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
-
+from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
 from stack.errors import Miss
 from stack.folders import Folders, shown
 from stack.processes import TAG
@@ -22,7 +21,6 @@ from trials.requests.cases import Case, drawn, without_values
 
 AT_ONCE = 6
 CAP_TOKENS = 10**12
-PATIENCE = aiohttp.ClientTimeout(total=300)
 # How the processes that hold a model name themselves: vLLM's core, a replica of a Ray cluster.
 CORES = ("VLLM::EngineCore", "ray::ServeReplica:default:Replica")
 WITNESS = {
@@ -133,27 +131,37 @@ class _Run:
         self._until_s = self._began_s + seconds
 
     async def all(self, cases: Sequence[Case], sender: Tenant, witness: Tenant) -> None:
-        async with _client(self._variables, sender) as http, _client(self._variables, witness) as neighbour:
-            right = {model: await _witness(neighbour, model) for model in WITNESSES}
+        site = self._variables["SITE_URL"]
+        async with (
+            open_client(site, key=sender.api_key) as client,
+            open_client(site, key=witness.api_key) as neighbour,
+        ):
+            right = {model: await _ask_witness(neighbour, model) for model in WITNESSES}
             over = asyncio.Event()
             watching = asyncio.create_task(self._watch(neighbour, right, over))
-            work = enumerate(cases)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(AT_ONCE):
-                    group.create_task(self._send_all(http, work))
+
+            async def send(job: tuple[int, Case]) -> None:
+                await self._send(client, *job)
+
+            await run_concurrently(self._until_over(cases), send, at_once=AT_ONCE)
             over.set()
             await watching
 
-    async def _send_all(self, http: aiohttp.ClientSession, work: Iterator[tuple[int, Case]]) -> None:
-        for number, case in work:
+    def _until_over(self, cases: Sequence[Case]) -> Iterator[tuple[int, Case]]:
+        """Yield numbered cases until the time is over, the trial is stopped or enough engines have died."""
+        for number, case in enumerate(cases):
             is_late = time.monotonic() > self._until_s
             if is_late or self._stopping.is_set() or self.verdict.deaths >= DEATHS_ENOUGH:
                 return
-            self._under_way[number] = case
-            try:
-                self._count(case, *await _sent(http, case))
-            finally:
-                del self._under_way[number]
+            yield number, case
+
+    async def _send(self, client: ChatClient, number: int, case: Case) -> None:
+        self._under_way[number] = case
+        try:
+            status, text = await _send(client, case)
+            self._count(case, status, text)
+        finally:
+            del self._under_way[number]
 
     def _count(self, case: Case, status: str, text: str) -> None:
         verdict = self.verdict
@@ -166,9 +174,7 @@ class _Run:
             found = f"{verdict.deaths} deaths, {len(verdict.disturbed)} disturbed"
             self._say(f"  {verdict.cases} cases in {seconds:.0f} s, {found}")
 
-    async def _watch(
-        self, http: aiohttp.ClientSession, right: Mapping[str, str], over: asyncio.Event
-    ) -> None:
+    async def _watch(self, client: ChatClient, right: Mapping[str, str], over: asyncio.Event) -> None:
         """Ask as the witness, one request after the other, and look whether the engine is still the same."""
         lives = await asyncio.to_thread(cores, self._variables)
         if not lives:
@@ -177,7 +183,7 @@ class _Run:
             is_last = over.is_set()
             for model, expected in right.items():
                 suspects = [case.described() for case in self._under_way.values()]
-                said = await _witness(http, model)
+                said = await _ask_witness(client, model)
                 self.verdict.witnessed += 1
                 if said != expected:
                     self.verdict.disturbed.append(f"{model}: {expected!r} became {said!r}")
@@ -191,28 +197,21 @@ class _Run:
                 return
 
 
-def _client(variables: Mapping[str, str], tenant: Tenant) -> aiohttp.ClientSession:
-    headers = {"Authorization": f"Bearer {tenant.api_key}"}
-    return aiohttp.ClientSession(variables["SITE_URL"], headers=headers, timeout=PATIENCE)
+async def _send(client: ChatClient, case: Case) -> tuple[str, str]:
+    """Return a case's status, or what kept it from having one, and the answer's text."""
+    reply = await client.post(case.path, case.body)
+    text = reply.body.decode(errors="replace")
+    if reply.outcome == Outcome.CUT_SHORT:
+        return "broken stream", text
+    return reply.error or str(reply.status), text
 
 
-async def _sent(http: aiohttp.ClientSession, case: Case) -> tuple[str, str]:
-    """Return a case's status, or what kept it from having one, and what was answered."""
-    try:
-        async with http.post(case.path, json=case.body) as answer:
-            text = await answer.text()
-            is_broken = answer.status == 200 and case.body.get("stream") is True and '"error":{' in text
-            return "broken stream" if is_broken else str(answer.status), text
-    except (aiohttp.ClientError, TimeoutError) as error:
-        return type(error).__name__, str(error)
-
-
-async def _witness(http: aiohttp.ClientSession, model: str) -> str:
-    """Return what the witness is told: its text, or the status instead of one."""
-    status, text = await _sent(http, Case("/v1/chat/completions", {"model": model, **WITNESS}))
-    if status != "200":
-        return f"{status} {text[:300]}"
-    return str(json.loads(text)["choices"][0]["message"]["content"])
+async def _ask_witness(client: ChatClient, model: str) -> str:
+    """Return what the model answers the witness: its text, or the status instead of one."""
+    reply = await client.post(CHAT, {"model": model, **WITNESS})
+    if reply.outcome != Outcome.COMPLETE:
+        return reply.describe_failure()
+    return reply.text
 
 
 def cores(variables: Mapping[str, str]) -> set[tuple[int, str]]:

@@ -14,7 +14,7 @@ from stack.folders import shown
 from stack.services import Stack
 from trials.books import Books
 from trials.harness import Tenant, Watch, await_quiet, made, on_a_stack_of_its_own, processes
-from trials.storm.volley import Reply, Volley, asked
+from trials.storm.volley import Answer, Volley, fire_volley
 
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
@@ -96,8 +96,8 @@ def trial(
 def judge(
     books: Books,
     tenant: Tenant,
-    stormed: Sequence[Reply],
-    afterwards: Sequence[Reply],
+    stormed: Sequence[Answer],
+    afterwards: Sequence[Answer],
     *,
     hold: int,
     watch: Watch,
@@ -123,7 +123,7 @@ def judge(
     )
 
 
-def strange(replies: Sequence[Reply]) -> list[str]:
+def strange(replies: Sequence[Answer]) -> list[str]:
     """Return which answers were neither served nor refused for the cap."""
     codes = Counter(
         f"{r.status} {r.code}" for r in replies if r.status != 200 and r.code not in (GONE, IN_FLIGHT)
@@ -131,7 +131,7 @@ def strange(replies: Sequence[Reply]) -> list[str]:
     return [f"{count} answers were {code}" for code, count in codes.items()]
 
 
-def disagreements(books: Books, tenant: Tenant, replies: Sequence[Reply]) -> list[str]:
+def disagreements(books: Books, tenant: Tenant, replies: Sequence[Answer]) -> list[str]:
     """Return where clients, ledger and Valkey differ, and what is still held."""
     seen = {reply.request_id: reply.tokens for reply in replies if reply.status == 200}
     events = books.events([tenant.id])
@@ -147,12 +147,12 @@ def disagreements(books: Books, tenant: Tenant, replies: Sequence[Reply]) -> lis
     ]
 
 
-def tokens_of(replies: Iterable[Reply]) -> int:
+def tokens_of(replies: Iterable[Answer]) -> int:
     """Return what the admitted ones used, as their clients saw it."""
     return sum(reply.tokens for reply in replies)
 
 
-def told(replies: Sequence[Reply]) -> str:
+def told(replies: Sequence[Answer]) -> str:
     """Return how many ended how."""
     counts = Counter(reply.code or "admitted" for reply in replies)
     return (
@@ -164,25 +164,25 @@ def told(replies: Sequence[Reply]) -> str:
 def hold_tokens(variables: Mapping[str, str]) -> int:
     """Return what one request holds: a lone one's share of a full minute's bucket, as its headers tell."""
     [tenant] = made(variables, {"alone": 10**6})
-    [reply] = asyncio.run(asked(Volley(variables["SITE_URL"], tenant.api_key, 1, 0)))
+    [reply] = asyncio.run(fire_volley(Volley(variables["SITE_URL"], tenant.api_key, 1, 0)))
     if reply.status != 200:
         raise Miss(f"A lone request was answered {reply.status} {reply.code}.")
     return reply.held_tokens
 
 
-def fired(variables: Mapping[str, str], tenant: Tenant, requests: int) -> list[Reply]:
+def fired(variables: Mapping[str, str], tenant: Tenant, requests: int) -> list[Answer]:
     """Return the answers to so many requests, asked at one moment by several processes."""
     counts = [requests // PROCESSES + (n < requests % PROCESSES) for n in range(PROCESSES)]
     at = time.time() + START_S
     volleys = [asdict(Volley(variables["SITE_URL"], tenant.api_key, count, at)) for count in counts]
     with processes("trials.storm.volley", volleys, variables=variables) as begun:
         answers = [process.stdout.read() for process in begun if process.stdout]
-    return [Reply(**reply) for answer in answers for reply in json.loads(answer)]
+    return [Answer(**reply) for answer in answers for reply in json.loads(answer)]
 
 
-async def until_refused(site: str, tenant: Tenant) -> list[Reply]:
+async def until_refused(site: str, tenant: Tenant) -> list[Answer]:
     """Ask one after the other until the first refusal, which is the last reply."""
-    replies: list[Reply] = []
+    replies: list[Answer] = []
     while not replies or replies[-1].status == 200:
-        replies += await asked(Volley(site, tenant.api_key, 1, 0))
+        replies += await fire_volley(Volley(site, tenant.api_key, 1, 0))
     return replies

@@ -5,11 +5,9 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import aiohttp
+from labs.chat_client import COMPLETIONS, ChatClient, Outcome, open_client, run_concurrently
 
-PATIENCE = aiohttp.ClientTimeout(total=300)
 # One digit is one byte and one token, so the crude bound of a prompt and its exact count are the same hold.
 BODY = {"model": "base", "prompt": "0123456789" * 6, "max_tokens": 4, "temperature": 0}
 
@@ -25,7 +23,7 @@ class Volley:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Answer:
     """One answer: the tokens that it reports if it was admitted, else why not; and what was held for it."""
 
     status: int
@@ -35,34 +33,25 @@ class Reply:
     held_tokens: int
 
 
-async def asked(volley: Volley) -> list[Reply]:
+async def fire_volley(volley: Volley) -> list[Answer]:
     """Return the answers to one volley."""
-    headers = {"Authorization": f"Bearer {volley.api_key}"}
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(
-        volley.site, headers=headers, timeout=PATIENCE, connector=connector
-    ) as http:
+    async with open_client(volley.site, key=volley.api_key) as client:
         await asyncio.sleep(max(0, volley.at - time.time()))
-        return await asyncio.gather(*(ask(http) for _ in range(volley.count)))
+        jobs = range(volley.count)
+        return await run_concurrently(jobs, lambda _: ask_once(client), at_once=volley.count)
 
 
-async def ask(http: aiohttp.ClientSession) -> Reply:
+async def ask_once(client: ChatClient) -> Answer:
     """Return the answer to one request."""
-    try:
-        async with http.post("/v1/completions", json=BODY) as answer:
-            body: Any = json.loads(await answer.read())
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        return Reply(0, "", type(error).__name__, 0, 0)
-    request_id = answer.headers["x-request-id"]
-    if answer.status != 200:
-        return Reply(answer.status, request_id, str(body["error"]["code"]), 0, 0)
-    limit, left = (int(answer.headers[f"x-ratelimit-{name}-tokens"]) for name in ("limit", "remaining"))
-    return Reply(200, request_id, "", body["usage"]["total_tokens"], limit - left)
+    reply = await client.post(COMPLETIONS, BODY)
+    if reply.outcome != Outcome.COMPLETE:
+        return Answer(reply.status, reply.request_id, reply.error or reply.code, 0, 0)
+    limit = int(reply.headers["x-ratelimit-limit-tokens"])
+    remaining = int(reply.headers["x-ratelimit-remaining-tokens"])
+    return Answer(200, reply.request_id, "", reply.usage["total_tokens"], limit - remaining)
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps(
-            [asdict(reply) for reply in asyncio.run(asked(Volley(**json.loads(sys.stdin.readline()))))]
-        )
-    )
+    given = Volley(**json.loads(sys.stdin.readline()))
+    answers = asyncio.run(fire_volley(given))
+    print(json.dumps([asdict(answer) for answer in answers]))

@@ -23,10 +23,10 @@ from adapters.validation.limits import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, 
 from adapters.validation.problems import CLOSING
 from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from adapters.validation.weights import TYPES
-from labs.mutations import mutant
+from labs import broken_adapters as broken
+from labs.broken_adapters import PREFIX, Adapter, tiny_base, valid_adapter
+from labs.broken_adapters.mutants import mutant
 from tests.adapters.conftest import adapter_files, uploaded
-from tests.adapters.validation import broken
-from tests.adapters.validation.broken import PREFIX, Adapter, tiny_base, whole
 from tests.adapters.validation.sources import Bytes, Endless
 
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -38,7 +38,7 @@ type Breaker = Callable[[Adapter], None]
 
 
 def renamed(before: str, after: str) -> Breaker:
-    return lambda adapter: broken.renamed(adapter, before, after)
+    return lambda adapter: broken.rename_tensors(adapter, before, after)
 
 
 def configured(**fields: object) -> Breaker:
@@ -114,7 +114,7 @@ def test_a_converted_adapter_is_the_same_style(faults, dtype, is_stabilised, see
 
 def _prunable(dtype: object, seed: int) -> Adapter:
     """Return a whole adapter whose last three ranks do nothing in the middle layer."""
-    adapter = whole(BASE, dtype=dtype, seed=seed)
+    adapter = valid_adapter(BASE, dtype=dtype, seed=seed)
     for name, tensor in adapter.tensors.items():
         if "layers.1." in name and ".lora_B." in name:
             tensor[:, -3:] = 0
@@ -167,7 +167,7 @@ def served_up_to(limit_bytes: int) -> Iterator[None]:
     ("dtype", "is_corrected"), [("f4", True), ("f8", True), ("f2", False), ("bf16", False)]
 )
 def test_weights_that_are_too_large_are_halved_where_they_can_be(dtype, is_corrected):
-    original = whole(BASE, dtype={"bf16": ml_dtypes.bfloat16}.get(dtype, dtype))
+    original = valid_adapter(BASE, dtype={"bf16": ml_dtypes.bfloat16}.get(dtype, dtype))
     with served_up_to(len(original.weights) - 1):
         report = report_of(original)
         assert "weights_too_large" in {finding.code for finding in report.findings}
@@ -181,7 +181,7 @@ def test_weights_that_are_too_large_are_halved_where_they_can_be(dtype, is_corre
 
 
 def test_a_conversion_is_offered_if_its_file_is_small_enough_to_the_byte():
-    adapter = whole(BASE, dtype=np.float32)
+    adapter = valid_adapter(BASE, dtype=np.float32)
     with served_up_to(len(adapter.weights) - 1):
         made = autofix.plan_autofix(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK)
     size = len(b"".join(made.weights(Bytes(adapter.weights))))
@@ -199,7 +199,7 @@ def test_zeros_that_make_weights_too_large_are_added_to_halved_ones():
 
 
 def test_too_large_weights_that_are_insane_are_not_converted():
-    adapter = whole(BASE, dtype=np.float32)
+    adapter = valid_adapter(BASE, dtype=np.float32)
     broken.KINDS["nan"](adapter, BASE)
     with served_up_to(len(adapter.weights) - 1):
         assert report_of(adapter).conversions == ()
@@ -309,7 +309,7 @@ def test_a_version_that_is_too_large_becomes_one_that_is_pushed(acme, engine):
 )
 @pytest.mark.parametrize("beside", [None, "bare"])
 def test_nothing_is_offered_that_would_be_a_guess_or_not_be_enough(fault, beside):
-    adapter = whole(BASE)
+    adapter = valid_adapter(BASE)
     fault(adapter)
     if beside:
         CORRECTED[beside][0](adapter)
@@ -319,34 +319,34 @@ def test_nothing_is_offered_that_would_be_a_guess_or_not_be_enough(fault, beside
 
 
 def test_insane_weights_are_not_converted():
-    adapter = whole(BASE)
+    adapter = valid_adapter(BASE)
     broken.KINDS["nan"](adapter, BASE)
     adapter.config["lora_alpha"] = "16"
     assert report_of(adapter).conversions == ()
 
 
 def test_two_adapters_in_one_file_are_not_mixed():
-    adapter = whole(BASE)
+    adapter = valid_adapter(BASE)
     other = {name.replace(".weight", ".other.weight"): tensor for name, tensor in adapter.tensors.items()}
     adapter.tensors |= other
     assert report_of(adapter).conversions == ()
 
 
 def test_factors_that_do_not_fit_each_other_are_not_filled_up():
-    adapter = whole(BASE)
+    adapter = valid_adapter(BASE)
     name = broken.first(adapter, "A")
     adapter.tensors[name] = adapter.tensors[name][:-2]
     assert report_of(adapter).conversions == ()
 
 
 def test_a_valid_adapter_needs_none():
-    adapter = whole(BASE)
+    adapter = valid_adapter(BASE)
     assert report_of(adapter).conversions == ()
     assert autofix.plan_autofix(adapter.config_bytes, Bytes(adapter.weights), BASE, MAX_RANK) is None
 
 
 def test_what_is_stated_of_the_base_is_kept_in_mind():
-    adapter = whole(BASE)
+    adapter = valid_adapter(BASE)
     CORRECTED["bare"][0](adapter)
     four_bit = replace(BASE, config={**BASE.config, "quantization_config": {"load_in_4bit": True}})
     assert report_of(adapter, four_bit).conversions == ()

@@ -23,8 +23,8 @@ from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, Linear, validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
+from labs import broken_adapters as broken
 from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
-from tests.adapters.validation import broken
 from tests.adapters.validation.sources import Endless
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from adapters.errors import DiskUnavailable
 from adapters.validation import archive_members
 from adapters.validation.archive_reader import unpack, validate_archive
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
-from tests.adapters.validation.broken import CONFIG, WEIGHTS, tiny_base, whole
+from labs.broken_adapters import CONFIG, WEIGHTS, tiny_base, valid_adapter
 from tests.adapters.validation.sources import Bytes, Endless
 
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -98,7 +98,7 @@ def test_an_archive_is_named_by_how_its_name_ends():
 
 
 def test_an_archive_on_this_machine_gets_the_report_of_its_folder(tmp_path):
-    base, adapter = tiny_base(), whole(tiny_base())
+    base, adapter = tiny_base(), valid_adapter(tiny_base())
     path = tmp_path / "noir.tgz"
     files = {f"noir/{CONFIG}": adapter.config_bytes, f"noir/{WEIGHTS}": adapter.weights}
     path.write_bytes(gzip.compress(tarred(files)))

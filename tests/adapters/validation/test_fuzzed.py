@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from adapters.validation import Report, validate_adapter
-from labs.mutations import ALL, Mutant, mutant
-from labs.mutations.configs import FIELDS, ODD
-from tests.adapters.validation.broken import packed, tiny_base, whole
+from labs.broken_adapters import packed, tiny_base, valid_adapter
+from labs.broken_adapters.mutants import ALL, Mutant, mutant
+from labs.broken_adapters.mutations.configs import FIELDS, ODD
 
 BASE = tiny_base()
 MAX_RANK = 16
@@ -68,7 +68,7 @@ def test_any_json_is_answered(config, header, data):
 @settings(deadline=None, max_examples=200)
 @given(st.dictionaries(st.sampled_from([*FIELDS, "target_modules", "rank_pattern", "use_x"]), json_values))
 def test_any_value_in_any_field_of_the_config_is_answered(changes):
-    adapter = whole(BASE)
+    adapter = valid_adapter(BASE)
     examined(json.dumps(adapter.config | changes).encode(), adapter.weights)
 
 

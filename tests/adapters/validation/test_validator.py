@@ -27,8 +27,8 @@ from adapters.validation.limits import UPLOAD_LIMIT
 from adapters.validation.problems import SECTIONS
 from adapters.validation.quantisation import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
-from tests.adapters.validation import broken
-from tests.adapters.validation.broken import Adapter, tiny_base, whole
+from labs import broken_adapters as broken
+from labs.broken_adapters import Adapter, tiny_base, valid_adapter
 from tests.adapters.validation.sources import Bytes, Endless
 
 MAX_RANK = 16
@@ -63,7 +63,7 @@ def codes(report: Report) -> set[str]:
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float32])
 def test_a_plain_adapter_is_valid_in_each_precision(base, dtype):
-    adapter = whole(base, dtype=dtype)
+    adapter = valid_adapter(base, dtype=dtype)
     report = check(adapter, base)
     assert report.findings == ()
     assert (report.rank, report.alpha, report.layers) == (8, 16.0, 12)
@@ -90,13 +90,13 @@ def test_a_plain_adapter_is_valid_in_each_precision(base, dtype):
     ],
 )
 def test_what_engines_serve_is_accepted(base, changes):
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     adapter.config.update(changes)
     assert check(adapter, base).findings == ()
 
 
 def test_some_layers_are_enough(base):
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     adapter.tensors = {name: tensor for name, tensor in adapter.tensors.items() if "layers.2." in name}
     report = check(adapter, base)
     assert report.is_valid
@@ -104,7 +104,7 @@ def test_some_layers_are_enough(base):
 
 
 def test_ranks_may_differ_by_pattern(base):
-    adapter, smaller = whole(base), whole(base, rank=3)
+    adapter, smaller = valid_adapter(base), valid_adapter(base, rank=3)
     adapter.tensors.update(
         {name: t for name, t in smaller.tensors.items() if "layers.1.self_attn.q_proj" in name}
     )
@@ -113,7 +113,7 @@ def test_ranks_may_differ_by_pattern(base):
 
 
 def test_the_order_in_the_file_does_not_matter(base, monkeypatch):
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     expected = check(adapter, base).strongest
     adapter.tensors = dict(sorted(adapter.tensors.items(), key=lambda item: item[0].split(".lora_")[1]))
     assert check(adapter, base).strongest == expected
@@ -123,15 +123,15 @@ def test_the_order_in_the_file_does_not_matter(base, monkeypatch):
 
 @pytest.mark.parametrize("block", [1024, 1025, 4096])
 def test_blocks_and_chunks_may_cut_anywhere(base, monkeypatch, block):
-    expected = check(whole(base), base)
+    expected = check(valid_adapter(base), base)
     monkeypatch.setattr("adapters.validation.weights.BLOCK_BYTES", block)
     monkeypatch.setattr("adapters.validation.weights.CHUNK_BYTES", 200)
-    assert check(whole(base), base) == expected
+    assert check(valid_adapter(base), base) == expected
 
 
 def test_the_file_is_read_once(base):
-    source = Bytes(whole(base).weights)
-    validate_adapter(whole(base).config_bytes, source, base, MAX_RANK)
+    source = Bytes(valid_adapter(base).weights)
+    validate_adapter(valid_adapter(base).config_bytes, source, base, MAX_RANK)
     header_bytes = 64 + int.from_bytes(source.data[:8], "little")
     assert source.bytes_read == source.size + header_bytes
 
@@ -141,7 +141,7 @@ def test_the_file_is_read_once(base):
 
 @pytest.mark.parametrize("is_stabilised", [False, True])
 def test_strength_is_that_of_the_product(base, is_stabilised):
-    adapter = whole(base, dtype=np.float32)
+    adapter = valid_adapter(base, dtype=np.float32)
     adapter.config["use_rslora"] = is_stabilised
     scale = 16 / (np.sqrt(8) if is_stabilised else 8)
     ratios = {
@@ -158,14 +158,14 @@ def _factor(adapter: Adapter, module: str, side: str) -> np.ndarray:
 
 
 def test_a_large_float32_factor_is_judged_nearly_the_same(base, monkeypatch):
-    adapter = whole(base, dtype=np.float32)
+    adapter = valid_adapter(base, dtype=np.float32)
     expected = check(adapter, base).strongest
     monkeypatch.setattr("adapters.validation.weights.FLOAT32_FACTOR_BYTES", 10)
     assert check(adapter, base).strongest.ratio == pytest.approx(expected.ratio, rel=0.01)
 
 
 def test_the_bound_is_where_it_says(base):
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     ratio = check(adapter, base).strongest.ratio
     adapter.config["lora_alpha"] = 16 * BOUND / ratio * 0.99
     assert check(adapter, base).is_valid
@@ -174,7 +174,7 @@ def test_the_bound_is_where_it_says(base):
 
 
 def test_pattern_scales_count(base):
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     adapter.config["alpha_pattern"] = {"^model.layers.2.mlp.up_proj": 160}
     assert check(adapter, base).strongest.module == "model.layers.2.mlp.up_proj"
 
@@ -198,7 +198,7 @@ ALSO = {"rank_pattern_high": {"rank_mismatch"}}  # second findings that are as t
 
 
 def test_a_finding_names_the_tensor_and_the_way_out(base):
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     broken.KINDS["default_infix"](adapter, base)
     finding = check(adapter, base).findings[0]
     assert finding.tensor == "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight"
@@ -220,7 +220,7 @@ def test_a_finding_names_the_tensor_and_the_way_out(base):
     ],
 )
 def test_a_finding_about_weights_names_their_tensor(base, kind, side, is_turned):
-    adapter, spoilt = whole(base), whole(base)
+    adapter, spoilt = valid_adapter(base), valid_adapter(base)
     broken.KINDS[kind](spoilt, base)
     pair = {each: broken.first(adapter, each) for each in "AB"}  # the others stay sane
     adapter.tensors |= {name: spoilt.tensors[name] for name in pair.values()}
@@ -233,7 +233,7 @@ def test_a_finding_about_weights_names_their_tensor(base, kind, side, is_turned)
 
 def test_all_findings_are_collected_and_a_long_list_is_closed():
     base = tiny_base(layers=30)
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     adapter.config.update(use_dora=True, bias="all", base_model_name_or_path="other")
     broken.KINDS["nan"](adapter, base)
     broken.KINDS["no_prefix"](adapter, base)
@@ -244,7 +244,7 @@ def test_all_findings_are_collected_and_a_long_list_is_closed():
 
 
 def test_a_strangers_text_is_shown_short_and_printable(base):
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     adapter.tensors["\x00\x1b[31m\u202e" + "x" * 5000] = np.ones((1,), "f4")
     adapter.config["peft_type"] = ["\ud800", "{0}"]
     report = check(adapter, base)
@@ -270,7 +270,7 @@ def test_a_strangers_text_is_shown_short_and_printable(base):
     ],
 )
 def test_configs_that_readers_would_not_agree_on(base, text, code):
-    assert code in codes(validate_adapter(text, Bytes(whole(base).weights), base, MAX_RANK))
+    assert code in codes(validate_adapter(text, Bytes(valid_adapter(base).weights), base, MAX_RANK))
 
 
 def test_a_file_over_the_limit_of_uploads_is_not_read(base):
@@ -279,7 +279,9 @@ def test_a_file_over_the_limit_of_uploads_is_not_read(base):
         size: int = UPLOAD_LIMIT + 1
 
     source = Unread(b"")
-    assert codes(validate_adapter(whole(base).config_bytes, source, base, MAX_RANK)) == {"weights_too_large"}
+    assert codes(validate_adapter(valid_adapter(base).config_bytes, source, base, MAX_RANK)) == {
+        "weights_too_large"
+    }
     assert source.bytes_read == 0
 
 
@@ -290,11 +292,13 @@ def test_a_file_that_shrinks_meanwhile_is_an_error_not_a_finding(base):
             return super().read(start, length)[: 2000 if start == 0 else length]
 
     with pytest.raises(Shortened):
-        validate_adapter(whole(base).config_bytes, Shrinking(whole(base).weights), base, MAX_RANK)
+        validate_adapter(
+            valid_adapter(base).config_bytes, Shrinking(valid_adapter(base).weights), base, MAX_RANK
+        )
 
 
 def test_sixteen_bit_overflow_is_caught_although_float32_holds_it(base):
-    adapter = whole(base, dtype=np.float32)
+    adapter = valid_adapter(base, dtype=np.float32)
     adapter.tensors[broken.first(adapter)].flat[0] = VALUE_LIMIT * 100
     assert codes(check(adapter, base)) == {"value_too_large"}
 
@@ -303,7 +307,7 @@ def test_sixteen_bit_overflow_is_caught_although_float32_holds_it(base):
 
 
 def test_a_folder_is_told_what_is_wrong_with_its_files(base, tmp_path):
-    whole(base).write(tmp_path)
+    valid_adapter(base).write(tmp_path)
     (tmp_path / "README.md").write_text("A model card does no harm.")
     assert validate_folder(tmp_path, base, MAX_RANK).is_valid
     (tmp_path / "adapter_model.bin").write_bytes(b"\x80\x04.")
@@ -342,7 +346,7 @@ def test_words_tell_how_a_base_is_quantised():
 
 def test_an_adapter_fits_the_same_quantised_base_only(base):
     quantised = replace(base, config={**base.config, "quantization_config": {"quant_method": "bitsandbytes"}})
-    adapter = whole(base)
+    adapter = valid_adapter(base)
     assert codes(check(adapter, quantised)) == {"quantisation_mismatch"}
     assert check(adapter, quantised, stated_quantisation="4-bit").is_valid
     assert codes(check(adapter, base, stated_quantisation="4-bit")) == {"quantisation_mismatch"}
@@ -350,7 +354,7 @@ def test_an_adapter_fits_the_same_quantised_base_only(base):
     assert check(adapter, quantised).is_valid
     assert check(adapter, quantised, stated_quantisation="none").is_valid  # the files know better
     assert check(adapter, quantised, stated_quantisation="other").is_valid
-    assert codes(check(whole(base), base, stated_quantisation="other")) == {"quantisation_mismatch"}
+    assert codes(check(valid_adapter(base), base, stated_quantisation="other")) == {"quantisation_mismatch"}
 
 
 # Memory.
@@ -432,7 +436,7 @@ def _config(name: str, rank: int = 8) -> bytes:
 
 
 def test_no_single_changed_byte_crashes_it(base):
-    adapter = whole(tiny_base(layers=1), rank=1)
+    adapter = valid_adapter(tiny_base(layers=1), rank=1)
     whole_file, dice = adapter.weights, np.random.default_rng(3)
     header_end = 8 + int.from_bytes(whole_file[:8], "little")
     for position in [*range(header_end), *dice.integers(header_end, len(whole_file), 200)]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labs.mutations.parts import Dice, Parts
+from labs.broken_adapters.parts import Dice, Parts
 
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 0.5, -0.0, 1e308, 1e-320, 2**31, 2**63, 10**300, "", "x", "8", "none", "NaN",

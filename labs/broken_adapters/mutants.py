@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.validation import BaseShape
-from labs.mutations import configs, damage, headers, tensors, values
-from labs.mutations.origins import origin
-from labs.mutations.parts import Dice, Parts, encode, lay, write
+from labs.broken_adapters.mutations import configs, damage, headers, tensors, values
+from labs.broken_adapters.parts import Dice, Parts, encode, lay, write
+from labs.broken_adapters.valid import origin
 
 COUNTS = (1, 1, 1, 1, 1, 2, 2, 2, 3, 4)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adapters.validation import BOUND
-from labs.mutations.parts import Array, Dice, Parts
+from labs.broken_adapters.parts import Array, Dice, Parts
 
 INSANE = (math.nan, math.inf, -math.inf, 65_504.0, 1e5, 1e9, 3.3e38, -3.3e38, 1_001.0, -1_001.0)
 STRANGE = (999.0, -999.0, 100.0, -10.0, 1.0, 1e-40, -1e-45, 6e-8, -0.0)

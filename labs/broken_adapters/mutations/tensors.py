@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labs.mutations.parts import DTYPES, PREFIX, SERVED, Dice, Parts, name_of
+from labs.broken_adapters.parts import DTYPES, PREFIX, SERVED, Dice, Parts, name_of
 
 RENAMES = [
     ("q_proj", "qkv_proj"), ("gate_proj", "gate_up_proj"), ("v_proj", "k_proj"), ("mlp", "MLP"),

@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable
 
-from labs.mutations.parts import Dice, Files
+from labs.broken_adapters.parts import Dice, Files
 
 MARKS = (
     b"PK\x03\x04", b"\x80\x04\x95", b"GGUF", b"\x1f\x8b\x08", b"\x93NUMPY",

@@ -1,9 +1,10 @@
-"""An adapter taken apart, and laid out again as its two files stage by stage: each can be spoilt."""
+"""An adapter in parts, and how they become two files: stage by stage, so that each can be broken."""
 
 import json
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from adapters.validation import BaseShape
 
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
 DTYPES: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype(ml_dtypes.bfloat16),
@@ -49,13 +51,31 @@ class Dice(random.Random):
 
 
 @dataclass
-class Parts:
+class Adapter:
     """An adapter as PEFT knows it."""
 
-    base: BaseShape
     config: dict[str, Any]
     tensors: dict[str, Array]
-    metadata: dict[str, Any] | None
+    metadata: dict[str, Any] | None = field(default_factory=lambda: {"format": "pt"})
+
+    @property
+    def config_bytes(self) -> bytes:
+        return json.dumps(self.config).encode()
+
+    @property
+    def weights(self) -> bytes:
+        return safetensors(self.tensors, self.metadata)
+
+    def write(self, folder: Path) -> None:
+        """Write both files into a folder."""
+        write_files(folder, self.config_bytes, self.weights)
+
+
+@dataclass
+class Parts(Adapter):
+    """An adapter and the base that it is for, to be mutated."""
+
+    base: BaseShape = field(kw_only=True)
 
     def modules(self) -> list[str]:
         """Return the modules of the base whose two factors are there, well named and two-dimensional."""
@@ -115,18 +135,27 @@ class Files:
         return min(8 + int.from_bytes(self.weights[:8], "little"), len(self.weights))
 
 
-def lay(parts: Parts) -> Laid:
-    """Lay the tensors one behind the other."""
-    entries: list[tuple[str, Any]] = [("__metadata__", parts.metadata)] if parts.metadata is not None else []
-    data = bytearray()
-    for name, tensor in parts.tensors.items():
-        begin = len(data)
-        data += tensor.tobytes()
-        facts = {
-            "dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, len(data)]
+def entries(tensors: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
+    """Return the header's entries for tensors laid one behind the other."""
+    position = 0
+    header: dict[str, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        end = position + tensor.nbytes
+        header[name] = {
+            "dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [position, end]
         }  # fmt: skip
-        entries.append((name, facts))
-    return Laid(parts.config, entries, data)
+        position = end
+    return header
+
+
+def lay(adapter: Adapter) -> Laid:
+    """Lay the tensors one behind the other."""
+    metadata = [("__metadata__", adapter.metadata)] if adapter.metadata is not None else []
+    laid = [*metadata, *entries(adapter.tensors).items()]
+    data = bytearray()
+    for tensor in adapter.tensors.values():
+        data += tensor.tobytes()
+    return Laid(adapter.config, laid, data)
 
 
 def write(laid: Laid) -> Texts:
@@ -137,6 +166,26 @@ def write(laid: Laid) -> Texts:
 
 def encode(texts: Texts) -> Files:
     """Encode the texts as UTF-8 and put the length before the header."""
+    config = texts.config.encode(errors="surrogatepass")
     header = texts.header.encode(errors="surrogatepass")
-    weights = bytearray(len(header).to_bytes(8, "little") + header) + texts.data
-    return Files(bytearray(texts.config.encode(errors="surrogatepass")), weights)
+    return Files(bytearray(config), bytearray(packed(header, texts.data)))
+
+
+def safetensors(tensors: dict[str, Array], metadata: dict[str, Any] | None = None) -> bytes:
+    """Return a whole weights file."""
+    laid = lay(Adapter({}, tensors, metadata or None))
+    return bytes(encode(write(laid)).weights)
+
+
+def packed(header: str | bytes, data: bytes | bytearray, claimed: int | None = None) -> bytes:
+    """Return header and data behind a length field, which may claim another length."""
+    text = header.encode() if isinstance(header, str) else header
+    length = len(text) if claimed is None else claimed
+    return length.to_bytes(8, "little") + text + data
+
+
+def write_files(folder: Path, config: bytes, weights: bytes) -> None:
+    """Write an adapter's two files into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_bytes(config)
+    (folder / WEIGHTS).write_bytes(weights)

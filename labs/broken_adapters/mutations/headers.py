@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from labs.mutations.parts import DTYPES, Dice, Laid, Texts
+from labs.broken_adapters.parts import DTYPES, Dice, Laid, Texts
 
 NUMBERS: list[Any] = [-1, -2, 0, 1, 7, True, None, 8.0, 1e3, "8", [], 2**31, 2**53, 2**63, 2**64, 10**4000]
 DTYPE_NAMES = [

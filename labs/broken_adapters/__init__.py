@@ -1,0 +1,24 @@
+"""Broken adapters for tests and trials: known kinds, and random mutants.
+
+`make(kind, folder, base)` writes one of KINDS, which must lead to the finding `CODES[kind]`;
+`mutants.mutant(seed, base)` makes another one for each seed.
+"""
+
+from labs.broken_adapters import known_configs, known_files, known_weights
+from labs.broken_adapters.parts import (
+    CONFIG,
+    PREFIX,
+    WEIGHTS,
+    Adapter,
+    entries,
+    packed,
+    safetensors,
+)
+from labs.broken_adapters.registry import CODES, KINDS, first, make, rename_tensors
+from labs.broken_adapters.valid import tiny_base, valid_adapter
+
+__all__ = [
+    "CODES", "CONFIG", "KINDS", "PREFIX", "WEIGHTS", "Adapter", "entries", "first", "known_configs",
+    "known_files", "known_weights", "make", "packed", "rename_tensors", "safetensors", "tiny_base",
+    "valid_adapter",
+]  # fmt: skip
