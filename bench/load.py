@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 import uvloop
 
-from bench.stub import TEXT, TOKENS, WORD
+from labs.fake_vllm.prepared_bytes import TEXT, TOKENS, WORD
 
 PATIENCE_S = 120.0  # for what is still open at the end
 PROMPT = "Describe a morning in the city, in the manner of somebody who has just arrived by the night train."

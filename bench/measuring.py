@@ -13,9 +13,9 @@ from statistics import median
 
 from bench.choices import ROUND, Choices
 from bench.load import Report
-from bench.stub import BURST, HELD, INSTANT, PACED, TOKENS, pace_s
 from bench.targets import Starter, Target, module
 from labs import machine
+from labs.fake_vllm.prepared_bytes import BURST, HELD, INSTANT, PACED, TOKENS, pace_s
 from stack.errors import StackError
 from stack.folders import ROOT
 from stack.services import Stack

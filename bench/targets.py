@@ -149,7 +149,7 @@ def versions() -> dict[str, str]:
 
 def stub(port: int) -> Program:
     """Return the stub engine as a program."""
-    argv = [sys.executable, "-m", "bench.stub", str(port)]
+    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(port)]
     return Program(name="stub", title="stub engine", argv=argv, env={"PYTHONPATH": str(ROOT)}, layer=1)
 
 

@@ -23,9 +23,9 @@ from django.utils import timezone  # noqa: E402
 
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
 from adapters.public import routes_of, select_style, set_public  # noqa: E402
-from bench.stub import MODELS  # noqa: E402
 from foundation import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
+from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
 from tenants.models import Plan, PlanVersion, UsageEvent  # noqa: E402
 from tenants.public import Tenant, User, create_tenant, first_party_tenant, issue_key, subscribe_tenant  # noqa: E402
 

@@ -20,8 +20,8 @@ from adapters.placement import reconciler, transitions
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
+from labs.fake_vllm.control_side import BASE, FakeVllm
 from tenants.public import Tenant, first_party_tenant
-from tests.adapters.fakes import BASE, FakeEngine
 
 WIDTH, LAYERS = 64, 2
 CLOSED = "http://127.0.0.1:9"  # nothing listens on the discard port
@@ -95,15 +95,15 @@ def folder(tmp_path: Path, settings) -> Path:
 
 
 @pytest.fixture
-def vllm(settings) -> Iterator[FakeEngine]:
+def vllm(settings) -> Iterator[FakeVllm]:
     settings.ENGINE_API_KEY = "engine-key"
-    engine = FakeEngine(api_key="engine-key")
+    engine = FakeVllm(api_key="engine-key")
     yield engine
     engine.stop()
 
 
 @pytest.fixture
-def engine(base_model: BaseModel, vllm: FakeEngine, folder: Path) -> Engine:
+def engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
     return Engine.objects.create(
         name="local",
         url=vllm.url,

@@ -14,9 +14,10 @@ from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from inference.quota.admission import Caller
 from inference.quota.ledger_drain import read_event
+from labs.fake_vllm.data_side import FakeVllm
 from tenants.api_keys.lifecycle import new_secret
 from tenants.public import digest_by_peppers
-from tests.inference.fakes import Client, FakeEngine
+from tests.inference.fakes import Client
 
 # Requests that wait try again soon, and give up soon.
 SHORT_WAITS = {
@@ -146,8 +147,8 @@ async def gateway(proxy_settings) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-async def engine(account) -> AsyncIterator[FakeEngine]:
-    fake = FakeEngine()
+async def engine(account) -> AsyncIterator[FakeVllm]:
+    fake = FakeVllm()
     async with fake.serve() as url:
         account.offer("poetry", url)
         yield fake

@@ -11,7 +11,7 @@ from labs.broken_adapters import tiny_base, valid_adapter
 from labs.broken_adapters.mutants import Mutant
 from labs.broken_adapters.parts import Dice
 from labs.broken_adapters.valid import random_adapter
-from tests.adapters.fakes import FakeEngine
+from labs.fake_vllm.control_side import FakeVllm
 from trials.fuzz.cases import Cases
 from trials.fuzz.engine import witnesses
 from trials.fuzz.run import Run
@@ -21,7 +21,7 @@ CASES = Cases(seed=1, base=tiny_base(), trained=(), max_rank=16)
 NUMBERS = range(30)
 
 
-class HarmedEngine(FakeEngine):
+class HarmedEngine(FakeVllm):
     """Serves everybody until one adapter has come; a restart heals it."""
 
     def __init__(self, harm: str = "", culprit: str = "") -> None:
@@ -44,7 +44,7 @@ class HarmedEngine(FakeEngine):
         return super().answer(method, path, key, body)
 
 
-async def verdict_on(engine: FakeEngine, notes) -> Verdict:
+async def verdict_on(engine: FakeVllm, notes) -> Verdict:
     variables = {"ENGINE_URL": engine.url, "ENGINE_API_KEY": "key"}
     present = witnesses([random_adapter(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
     verdict = Verdict(CASES.seed, "float32")

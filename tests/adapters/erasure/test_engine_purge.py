@@ -10,9 +10,9 @@ from adapters.erasure import engine_purge
 from adapters.errors import NothingToAttest
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import local_cache
+from labs.fake_vllm.control_side import FakeVllm
 from tests.adapters.conftest import adapter_files, eager_tasks, served, twin_of, uploaded
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, restart, waits_for
-from tests.adapters.fakes import FakeEngine
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]
 
@@ -90,8 +90,8 @@ def test_the_same_files_as_a_module_of_the_engines_own_are_named(engine, vllm, v
 
 
 @pytest.fixture
-def another_vllm(vllm) -> Iterator[FakeEngine]:
-    engine = FakeEngine(api_key="engine-key")
+def another_vllm(vllm) -> Iterator[FakeVllm]:
+    engine = FakeVllm(api_key="engine-key")
     yield engine
     engine.stop()
 

@@ -14,10 +14,10 @@ from adapters.placement import planner, reconciler, transitions
 from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity, plan_placements
 from adapters.routing.route_table import routes_of
 from adapters.uploads import pipeline
+from labs.fake_vllm.control_side import FakeVllm
 from tenants.models import UsageEvent
 from tenants.public import issue_key, recent_requests
 from tests.adapters.conftest import adapter_files, known, served, twin_of, uploaded
-from tests.adapters.fakes import FakeEngine
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 ENGINES = (1, 2, 3)
@@ -199,7 +199,7 @@ def test_two_thousand_styles_on_three_engines_are_planned_in_half_a_second():
 @pytest.fixture
 def second(engine: Engine) -> Engine:
     """Another engine of the same base model, healthy, at an address of its own."""
-    other = FakeEngine(api_key="engine-key")
+    other = FakeVllm(api_key="engine-key")
     yield twin_of(engine, "second", url=other.url, is_healthy=True, checked_at=timezone.now())
     other.stop()
 

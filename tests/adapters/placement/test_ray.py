@@ -11,13 +11,13 @@ from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from adapters.routing.route_table import routes_of
 from adapters.uploads import pipeline
+from labs.fake_vllm.control_side import BASE, FakeVllm
 from tests.adapters.conftest import adapter_files, served, uploaded
-from tests.adapters.fakes import BASE, FakeEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class FakeCluster(FakeEngine):
+class FakeCluster(FakeVllm):
     """Answers for all that the storage has, under Ray's names; `pulled` are the folders it needed."""
 
     def __init__(self) -> None:

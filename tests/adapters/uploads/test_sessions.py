@@ -10,9 +10,9 @@ from adapters.errors import UploadRefused
 from adapters.models import AdapterVersion, BaseModel, Engine, Style
 from adapters.uploads import sessions
 from adapters.uploads.upload_request import StyleDescription
+from labs.fake_vllm.control_side import BASE
 from tenants.models import PlanVersion
 from tests.adapters.conftest import begin
-from tests.adapters.fakes import BASE
 
 GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
 

@@ -27,8 +27,9 @@ from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
 from inference.proxy.request import new_request_id, relay_request
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
+from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.conftest import SHORT_WAITS, Account, place
-from tests.inference.fakes import FakeEngine, eventually
+from tests.inference.fakes import eventually
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 # Requests wait as long as the test takes.
@@ -40,7 +41,7 @@ GONE = "http://127.0.0.1:1"
 @pytest.fixture
 async def engines(account):
     """Two engines that both have the style."""
-    fakes = [FakeEngine(), FakeEngine()]
+    fakes = [FakeVllm(), FakeVllm()]
     async with AsyncExitStack() as stack:
         fakes_urls = [await stack.enter_async_context(fake.serve()) for fake in fakes]
         account.offer("poetry", *fakes_urls)
@@ -75,7 +76,7 @@ def port_of(url):
 @asynccontextmanager
 async def away(account):
     """An engine that has just died, and how to start it again."""
-    fake = FakeEngine()
+    fake = FakeVllm()
     async with fake.serve() as url:
         account.offer("poetry", url)
     async with AsyncExitStack() as stack:
@@ -147,7 +148,7 @@ async def test_a_dead_engine_is_asked_only_now_and_then(gateway, account, engine
 async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, engines, ask):
     for engine in engines:
         engine.aborts = True
-    third = FakeEngine()
+    third = FakeVllm()
     async with third.serve() as url:
         account.offer("poetry", *(at["url"] for at in account.places("poetry")), url)
         with pytest.raises(EngineDied):
@@ -256,7 +257,7 @@ async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waite
 async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_third(account, engines, ask):
     for engine in engines:
         engine.hangs = True
-    third = FakeEngine()
+    third = FakeVllm()
     async with third.serve() as url:
         first, second = account.places("poetry")
         asking = asyncio.create_task(ask())
@@ -306,7 +307,7 @@ async def test_who_waits_follows_the_name_to_another_engine_and_version(account,
     asking = asyncio.create_task(ask())
     await eventually(lambda: demanded)
     assert len(demanded) == 1  # its engine is away: another one is to take it
-    fake = FakeEngine()
+    fake = FakeVllm()
     async with fake.serve() as url:
         account.offer("poetry", version=4, version_id="v4", places=[place("other", url, lora="v_4")])
         headers, _ = await asking
@@ -345,7 +346,7 @@ async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(gateway, 
     await eventually(lambda: demanded and gateway.loading.total() == 8)
     assert demanded == ["v1"]
     assert (account.held(), account.bucket().get("requests")) == (0, None)  # waiting uses nothing up
-    fake = FakeEngine()
+    fake = FakeVllm()
     async with fake.serve() as url:
         account.offer("poetry", url)
         answers = await asyncio.gather(*asking)

@@ -19,11 +19,12 @@ from inference.proxy.request import relay_request
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from inference.quota.ledger_drain import drain_usage
+from labs.fake_vllm.data_side import FakeVllm
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import studio_key
 from tests.inference.conftest import Account
-from tests.inference.fakes import FakeEngine, eventually
+from tests.inference.fakes import eventually
 
 GRACE_S = 0.4
 QUICK = {"heartbeat_every_s": 0.1, "recovery_grace_ms": int(GRACE_S * 1000)}
@@ -65,7 +66,7 @@ def known(valkey, acme) -> Account:
 @pytest.fixture
 async def engine(known, published):
     """An engine that answers with twenty words."""
-    fake = FakeEngine()
+    fake = FakeVllm()
     fake.words = ["word "] * 20
     async with fake.serve() as known.url:
         yield fake

@@ -1,4 +1,4 @@
-"""An engine that behaves like vLLM's control side: its texts, forgetful, at times not there.
+"""vLLM's control side, in threads of its own: it loads and forgets adapters, and is at times not there.
 
 Its models write, too: an adapter moves the base's words, and answers differently.
 """
@@ -12,12 +12,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from labs.fake_vllm import answers
+
 BASE = "SmolLM2-135M-Instruct"
 IDENTITY = "identity"
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
-class FakeEngine:
+class FakeVllm:
     """Keeps name → path in memory. `refuses_with` may name {name} and {path}; `refuses` is by name.
 
     `effect` is by how many nats adapters move the base's words: 0 for none, NaN for one that is broken;
@@ -64,9 +66,7 @@ class FakeEngine:
 
     def answer(self, method: str, path: str, key: str, body: dict[str, Any]) -> tuple[int, object]:
         if path in ("/health", "/metrics"):
-            kind = "# TYPE process_start_time_seconds gauge"
-            told = f"{kind}\nprocess_start_time_seconds {self.began_s}\n" if path == "/metrics" else ""
-            return 503 if self.core_is_dead and not told else 200, told
+            return self._answer_health() if path == "/health" else self._answer_metrics()
         if key != f"Bearer {self._api_key}":
             return 401, {"error": "Unauthorized"}
         if path == "/v1/models":
@@ -74,10 +74,17 @@ class FakeEngine:
             return 200, {"data": [{"id": BASE, "root": "/models/base", "parent": None}, *adapters]}
         if path in ("/v1/completions", "/v1/chat/completions"):
             return self._write(body)
-        deed = {"/v1/load_lora_adapter": self._load, "/v1/unload_lora_adapter": self._unload}.get(path)
-        if deed is None:
+        action = {"/v1/load_lora_adapter": self._load, "/v1/unload_lora_adapter": self._unload}.get(path)
+        if action is None:
             return _error(404, "NotFoundError", "Not Found")
-        return deed(body["lora_name"], body.get("lora_path", ""))
+        return action(body["lora_name"], body.get("lora_path", ""))
+
+    def _answer_health(self) -> tuple[int, object]:
+        return 503 if self.core_is_dead else 200, ""
+
+    def _answer_metrics(self) -> tuple[int, object]:
+        kind = "# TYPE process_start_time_seconds gauge"
+        return 200, f"{kind}\nprocess_start_time_seconds {self.began_s}\n"
 
     def _load(self, name: str, path: str) -> tuple[int, object]:
         self.before_load(name)
@@ -149,4 +156,4 @@ def _next_word(index: int, prompt: str, effect: float) -> dict[str, Any]:
 
 
 def _error(status: int, kind: str, message: str) -> tuple[int, object]:
-    return status, {"error": {"message": message, "type": kind, "param": None, "code": status}}
+    return status, answers.error(status, kind, message)

@@ -1,4 +1,4 @@
-"""A stub engine: vLLM's answers, byte for byte, ready before anybody asks. `python -m bench.stub PORT`.
+"""vLLM's answers, byte for byte, ready before anybody asks. `python -m labs.fake_vllm.prepared_bytes PORT`.
 
 The model's name is the pace. `instant` sends each token by itself, as an engine does, but at once; `burst`
 sends all of them together; `paced-5` one every 5 ms. The name that was asked for is echoed, as vLLM does.
@@ -6,13 +6,14 @@ sends all of them together; `paced-5` one every 5 ms. The name that was asked fo
 
 import asyncio
 import gc
-import json
 import re
 import sys
 from functools import cache
 
 import httptools
 import uvloop
+
+from labs.fake_vllm import answers
 
 INSTANT, BURST, PACED, HELD = MODELS = ("instant", "burst", "paced-5", "paced-5000")
 TOKENS = 64
@@ -110,7 +111,7 @@ def stream(model: str, *, running: bool) -> list[bytes]:
     def event(choices: list[object], usage: dict[str, object] | None, **more: str | None) -> bytes:
         head = {"id": ID, "object": "chat.completion.chunk", "created": CREATED, "model": model}
         data = {**head, "choices": choices, **({"usage": usage} if usage else {}), **more}
-        return _chunk(b"data: " + _dumps(data) + b"\n\n")
+        return _chunk(answers.event(data))
 
     def token(count: int, delta: dict[str, str], **ending: str | None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None, **ending}
@@ -128,11 +129,7 @@ def stream(model: str, *, running: bool) -> list[bytes]:
 
 
 def _usage(completion: int) -> dict[str, object]:
-    return {
-        "prompt_tokens": PROMPT_TOKENS,
-        "total_tokens": PROMPT_TOKENS + completion,
-        "completion_tokens": completion,
-    }
+    return answers.usage(PROMPT_TOKENS, completion)
 
 
 def _chunk(data: bytes) -> bytes:
@@ -140,12 +137,8 @@ def _chunk(data: bytes) -> bytes:
 
 
 def _json(data: object) -> bytes:
-    body = _dumps(data)
+    body = answers.compact_json(data)
     return OK + b"content-length: %d\r\n%s\r\n%s" % (len(body), JSON_TYPE, body)
-
-
-def _dumps(data: object) -> bytes:
-    return json.dumps(data, separators=(",", ":")).encode()
 
 
 PAGES = {
