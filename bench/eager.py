@@ -16,7 +16,7 @@ import uvloop
 
 from adapters.engines.capacity import Limits
 from bench import report
-from bench.memory import parsed, running
+from bench.memory import post_json, running
 from bench.multilora import TOKENS
 from bench.passes import THINGS, Pass, run_pass
 from labs import machine
@@ -59,7 +59,7 @@ def measured(rounds: int) -> dict[str, dict[str, float]]:
     for number in range(rounds):
         for way in WAYS if number % 2 == 0 else reversed(WAYS):
             with running(LIMITS, **WAYS[way]) as (url, _):
-                parsed(f"{url}/v1/load_lora_adapter", {"lora_name": STYLE.name, "lora_path": str(STYLE)})
+                post_json(f"{url}/v1/load_lora_adapter", {"lora_name": STYLE.name, "lora_path": str(STYLE)})
                 found = uvloop.run(all_cases(url))
             for case, done in found.items():
                 passes[case, way].append(done)

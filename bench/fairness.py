@@ -18,7 +18,7 @@ import uvloop
 
 from bench import report
 from labs.chat_client import ChatClient, Outcome, open_client
-from trials.harness import made
+from trials.harness import create_tenants
 
 FLOOD = 50
 QUESTIONS = 32
@@ -46,7 +46,7 @@ class FirstTokens:
 
 def tenants() -> tuple[str, str]:
     """Return the API keys of the one who asks and of the one who floods."""
-    quiet, flooding = made(os.environ, {"quiet": 10**9, "flood": 10**9})
+    quiet, flooding = create_tenants(os.environ, {"quiet": 10**9, "flood": 10**9})
     return quiet.api_key, flooding.api_key
 
 

@@ -64,8 +64,8 @@ def measured(case: Case, folder: Path) -> float:
         paths = adapters(folder / str(case.limits.max_lora_rank), case) if case.loaded else []
         for number, path in enumerate(paths):
             body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
-            parsed(f"{url}/v1/load_lora_adapter", body)
-        parsed(f"{url}/v1/completions", {"model": base_model()[1], "prompt": "The sea", "max_tokens": 8})
+            post_json(f"{url}/v1/load_lora_adapter", body)
+        post_json(f"{url}/v1/completions", {"model": base_model()[1], "prompt": "The sea", "max_tokens": 8})
         return machine.rss_mib(pid)
 
 
@@ -116,7 +116,7 @@ def random_adapters(folder: Path, *, count: int, rank: int) -> None:
     subprocess.run([*script, *options], check=True)
 
 
-def parsed(url: str, body: Mapping[str, object], *, key: str = "") -> None:
+def post_json(url: str, body: Mapping[str, object], *, key: str = "") -> None:
     """POST JSON. Raises urllib.error.HTTPError."""
     head = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     request = urllib.request.Request(url, json.dumps(body).encode(), head)

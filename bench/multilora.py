@@ -16,7 +16,7 @@ from statistics import median
 import uvloop
 
 from bench import report
-from bench.memory import parsed, random_adapters
+from bench.memory import post_json, random_adapters
 from bench.passes import THINGS, Pass, run_pass
 from labs import machine
 from labs.chat_client import ChatClient, open_client
@@ -60,7 +60,7 @@ def load(folder: Path) -> None:
     random_adapters(folder, count=max(COUNTS), rank=RANK)
     url, key = f"{os.environ['ENGINE_URL']}/v1/load_lora_adapter", os.environ["ENGINE_API_KEY"]
     for number, path in enumerate(sorted(folder.iterdir())):
-        parsed(url, {"lora_name": f"bench_{number}", "lora_path": str(path)}, key=key)
+        post_json(url, {"lora_name": f"bench_{number}", "lora_path": str(path)}, key=key)
 
 
 def figures(passes: dict[str, list[Pass]]) -> dict[str, dict[str, float]]:

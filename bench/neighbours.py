@@ -35,7 +35,7 @@ from stack.errors import Miss
 from stack.folders import ROOT
 from stack.pages import Session, attribute, fetched, link, posted, signed_in, token
 from stack.smoke import STYLE
-from trials.harness import made
+from trials.harness import create_tenants
 
 AT_ONCE = 4  # requests that one attacker has open
 QUESTIONS = 8  # of the neighbour, before an attack
@@ -378,7 +378,7 @@ def _late_s(ended_at: dict[str, float]) -> float | None:
 
 async def run(names: list[str]) -> dict[str, Any]:
     """Measure the attacks one after the other; write after each."""
-    [quiet] = made(os.environ, {"neighbour": 10**9})
+    [quiet] = create_tenants(os.environ, {"neighbour": 10**9})
     found: dict[str, Any] = json.loads(OUT.read_text())["attacks"] if OUT.exists() else {}
     async with open_client(os.environ["SITE_URL"], total_s=ATTACK_S + 20) as client:
         neighbour, warming = Neighbour(client, quiet.api_key), Felt()

@@ -27,9 +27,8 @@ from inference.contract.route import Limits
 from inference.proxy.turn_order import RESERVE
 from labs import machine
 from labs.chat_client import open_client
-from trials.harness import made
-from trials.styles import Routes, adapters
-from trials.styles import made as made_styles
+from trials.harness import create_tenants
+from trials.styles import Routes, create_styles, make_adapters
 
 STYLES, GREEDY, RANK = 64, 2, 8
 TOKENS = 8  # all styles have had a turn after about 30 s on two cores: the gateway's patience is 60 s
@@ -62,9 +61,9 @@ def places() -> int:
 
 def prepared(folder: Path) -> tuple[str, list[str]]:
     """Return the API key of a new tenant and the names of its styles, all of them on the engine."""
-    [tenant] = made(os.environ, {"rotation": 10**9})
-    folders = adapters(os.environ["BASE_MODEL_DIR"], folder, count=STYLES, rank=RANK)
-    names = made_styles(os.environ, tenant.id, folders, count=STYLES)
+    [tenant] = create_tenants(os.environ, {"rotation": 10**9})
+    folders = make_adapters(os.environ["BASE_MODEL_DIR"], folder, count=STYLES, rank=RANK)
+    names = create_styles(os.environ, tenant.id, folders, count=STYLES)
     elapsed_s = Routes(os.environ, tenant.id).await_all(names, threading.Event(), within_s=LOADED_WITHIN_S)
     print(f"  {STYLES} styles are on the engine after {elapsed_s:.0f} s", flush=True)
     return tenant.api_key, names

@@ -50,7 +50,7 @@ class Verdict(Protocol):
     def line(self) -> str: ...
 
 
-def on_a_stack_of_its_own(
+def run_on_own_stack(
     name: str,
     trial: Callable[[Stack, Path], Verdict],
     *,
@@ -61,11 +61,11 @@ def on_a_stack_of_its_own(
 
     Unless it is, the stack's logs are kept beside the trial's notes.
     """
-    steps, notes, is_good = Steps(), folder_of(name), False
+    steps, notes, is_good = Steps(), make_notes_folder(name), False
     with folder(var) as folders, services.opened(folders, steps) as stack:
         try:
             start(stack)
-            verdict = beside(stack, partial(trial, stack, notes))
+            verdict = run_beside(stack, partial(trial, stack, notes))
             is_good = verdict.is_good
         finally:
             if not is_good:
@@ -75,7 +75,7 @@ def on_a_stack_of_its_own(
     return 0 if is_good else 1
 
 
-def beside[T](stack: Stack, trial: Callable[[], T]) -> T:
+def run_beside[T](stack: Stack, trial: Callable[[], T]) -> T:
     """Return what a trial in another thread returns; this one, which started all programs, revives them."""
     stopping = stack.supervisor.stopping
     with ThreadPoolExecutor(1) as pool:
@@ -95,7 +95,7 @@ def pause(stopping: threading.Event, seconds: float) -> None:
         raise Interrupted("stopped")
 
 
-def made(variables: Mapping[str, str], caps: Mapping[str, int]) -> list[Tenant]:
+def create_tenants(variables: Mapping[str, str], caps: Mapping[str, int]) -> list[Tenant]:
     """Return new tenants by name and monthly cap. Raises ServiceFailed."""
     wanted = json.dumps([{"name": name, "monthly_tokens": cap} for name, cap in caps.items()])
     command = [sys.executable, "-m", "trials.site.create_tenants", wanted]
@@ -106,7 +106,7 @@ def made(variables: Mapping[str, str], caps: Mapping[str, int]) -> list[Tenant]:
 
 
 @contextmanager
-def processes(
+def run_modules(
     module: str, works: Iterable[object], *, variables: Mapping[str, str]
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Run a module once for each piece of work, a line of JSON on its input; kill what runs at the end.
@@ -173,7 +173,7 @@ def await_quiet(books: Books, tenants: Sequence[Tenant], stopping: threading.Eve
     return time.monotonic() - began
 
 
-def folder_of(trial: str) -> Path:
+def make_notes_folder(trial: str) -> Path:
     """Return a new folder for what a trial writes down; `make clean` removes it."""
     parent = ROOT / "var" / "trials"
     parent.mkdir(parents=True, exist_ok=True)

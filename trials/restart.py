@@ -20,7 +20,7 @@ from stack.errors import Miss
 from stack.folders import ROOT, shown
 from stack.services import Stack
 from trials import styles
-from trials.harness import Tenant, made, on_a_stack_of_its_own, pause
+from trials.harness import Tenant, create_tenants, pause, run_on_own_stack
 
 RESULTS = ROOT / "bench" / "results"
 RANK = 4
@@ -90,7 +90,7 @@ def restart(*, count: int) -> int:
         (RESULTS / file).write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
         return verdict
 
-    return on_a_stack_of_its_own("restart", restarting)
+    return run_on_own_stack("restart", restarting)
 
 
 def trial(
@@ -108,9 +108,9 @@ def trial(
     Somebody else must start again what `kill` killed.
     """
     stopping = stopping or threading.Event()
-    [tenant] = made(variables, {"restart": 10**9})
-    folders = styles.adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=count, rank=RANK)
-    names = styles.made(variables, tenant.id, folders, count=count)
+    [tenant] = create_tenants(variables, {"restart": 10**9})
+    folders = styles.make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=count, rank=RANK)
+    names = styles.create_styles(variables, tenant.id, folders, count=count)
     routes = styles.Routes(variables, tenant.id)
     first_s = routes.await_all(names, stopping, within_s=SERVING_WITHIN_S)
     say(f"\nrestart: {count} styles serve {first_s:.0f} s after they were stored")

@@ -17,7 +17,7 @@ from stack.folders import ROOT
 from stack.pages import Session, fetched, signed_in
 from stack.services import Stack
 from trials import styles
-from trials.harness import made, on_a_stack_of_its_own, pause
+from trials.harness import create_tenants, pause, run_on_own_stack
 
 RESULTS = ROOT / "bench" / "results" / "scale.json"
 FILES, RANK = 20, 1  # distinct adapters, and as small as they can be: it is their number that counts
@@ -62,8 +62,10 @@ class Verdict:
     def line(self) -> str:
         """Return the last line that the trial prints."""
         facts = {**asdict(self), "pages": f"{max(self.pages.values())}"}
-        told = " ".join(f"{name.replace('pages', 'slowest_page_s')}={value}" for name, value in facts.items())
-        return f"SCALE {'OK' if self.is_good else 'FAILED'} {told}"
+        log_text = " ".join(
+            f"{name.replace('pages', 'slowest_page_s')}={value}" for name, value in facts.items()
+        )
+        return f"SCALE {'OK' if self.is_good else 'FAILED'} {log_text}"
 
 
 def scale(*, count: int) -> int:
@@ -75,17 +77,20 @@ def scale(*, count: int) -> int:
         RESULTS.write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
         return verdict
 
-    return on_a_stack_of_its_own("scale", scaling)
+    return run_on_own_stack("scale", scaling)
 
 
 def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, say: Say) -> Verdict:
     """Have so many styles served, look at pages as a writer and an operator, and watch passes go by."""
     variables = stack.variables
-    folders = styles.adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=FILES, rank=RANK)
-    owners = [writer(variables), *(tenant.id for tenant in made(variables, dict.fromkeys("abc", 10**9)))]
+    folders = styles.make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=FILES, rank=RANK)
+    owners = [
+        find_writer(variables),
+        *(tenant.id for tenant in create_tenants(variables, dict.fromkeys("abc", 10**9))),
+    ]
     began = time.monotonic()
     of_each = [
-        styles.made(variables, owner, folders, count=count // len(owners), public=number == 1)
+        styles.create_styles(variables, owner, folders, count=count // len(owners), public=number == 1)
         for number, owner in enumerate(owners)
     ]
     say(f"\nscale: {count} styles stored after {time.monotonic() - began:.0f} s")
@@ -97,14 +102,14 @@ def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, s
     pause(stopping, SETTLED_S)
     log = stack.folders.logs / "worker-engine.log"
     skipped = log.stat().st_size
-    known = secrets_of(variables)
+    known = read_secrets(variables)
     session = signed_in(variables["SITE_URL"], login=known["login"], password=known["password"])
-    pages = visited(session, [names[0] for names in of_each[:2]], stopping)
+    pages = visit_pages(session, [names[0] for names in of_each[:2]], stopping)
     for page, seconds in pages.items():
         say(f"  {seconds:5.2f} s  {page}")
-    web, worker = watched(stack, session, list(pages), stopping)
-    told = told_since(log, skipped)
-    times = passes(told)
+    web, worker = watch_memory(stack, session, list(pages), stopping)
+    log_text = read_log_since(log, skipped)
+    times = parse_durations(log_text)
     return Verdict(
         styles=count,
         loaded_s=round(loaded_s, 1),
@@ -112,51 +117,53 @@ def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, s
         plan_s=max(times["plan"], default=0.0),
         passes=len(times["reconcile"]),
         plans=len(times["plan"]),
-        failed_tasks=len(FAILED.findall(told)),
+        failed_tasks=len(FAILED.findall(log_text)),
         visits=len(web) * len(pages),
         pages=pages,
         web_mib=max(web),
-        web_growth_mib=growth(web),
+        web_growth_mib=measure_growth(web),
         worker_mib=max(worker),
-        worker_growth_mib=growth(worker),
+        worker_growth_mib=measure_growth(worker),
     )
 
 
-def writer(variables: Mapping[str, str]) -> str:
+def find_writer(variables: Mapping[str, str]) -> str:
     """Return the tenant of the demo's writer."""
     query = "SELECT tenant_id FROM tenants_membership AS m JOIN tenants_user AS u ON u.id = m.user_id"
     with psycopg.connect(variables["DATABASE_URL"]) as connection:
-        row = connection.execute(f"{query} WHERE u.email = %s", [secrets_of(variables)["login"]]).fetchone()
+        row = connection.execute(f"{query} WHERE u.email = %s", [read_secrets(variables)["login"]]).fetchone()
     assert row
     return str(row[0])
 
 
-def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
+def read_secrets(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the demo's login, password and API key."""
     return dict(json.loads(Path(variables["DEMO_SECRETS_FILE"]).read_text()))
 
 
-def visited(session: Session, names: list[str], stopping: threading.Event) -> dict[str, float]:
+def visit_pages(session: Session, names: list[str], stopping: threading.Event) -> dict[str, float]:
     """Return page → the longest of a few visits in seconds."""
     pages = (
         "/styles/", "/styles/?q=style+17", *(f"/styles/{name}/" for name in names), "/playground/", "/keys/",
         "/console/adapters/style/", "/console/adapters/engine/", "/console/adapters/placement/",
     )  # fmt: skip
-    return {page: max(visit(session, page) for _ in range(TRIES)) for page in pages if not stopping.is_set()}
+    return {
+        page: max(visit_page(session, page) for _ in range(TRIES)) for page in pages if not stopping.is_set()
+    }
 
 
-def visit(session: Session, page: str) -> float:
+def visit_page(session: Session, page: str) -> float:
     """Return how many seconds a page took. Raises Miss unless it is there."""
     began = time.monotonic()
     fetched(session, page)
     return round(time.monotonic() - began, 3)
 
 
-def watched(
+def watch_memory(
     stack: Stack, session: Session, pages: Sequence[str], stopping: threading.Event
 ) -> tuple[list[float], list[float]]:
     """Return the memory of web and worker in MiB, sampled after each round of visits while passes go on."""
-    headers = {"Authorization": f"Bearer {secrets_of(stack.variables)['api_key']}"}
+    headers = {"Authorization": f"Bearer {read_secrets(stack.variables)['api_key']}"}
     pids = [stack.supervisor.pid(name) for name in ("web", "worker-engine")]
     samples: tuple[list[float], list[float]] = ([], [])
     until = time.monotonic() + WATCHED_S
@@ -170,22 +177,22 @@ def watched(
     return samples
 
 
-def growth(sample: Sequence[float]) -> float:
+def measure_growth(sample: Sequence[float]) -> float:
     """Return by how many MiB the last third lies above the first one, by their medians."""
     third = len(sample) // 3
     return round(statistics.median(sample[-third:]) - statistics.median(sample[:third]), 1)
 
 
-def told_since(log: Path, skipped: int) -> str:
+def read_log_since(log: Path, skipped: int) -> str:
     """Return what a log says behind a place in it."""
     with log.open("rb") as lines:
         lines.seek(skipped)
         return lines.read().decode(errors="replace")
 
 
-def passes(told: str) -> dict[str, list[float]]:
+def parse_durations(log_text: str) -> dict[str, list[float]]:
     """Return how many seconds each task took, by its name, from the worker's log."""
     found: dict[str, list[float]] = {"reconcile": [], "plan": []}
-    for done in DONE.finditer(told):
+    for done in DONE.finditer(log_text):
         found[done["task"]].append(round(float(done["s"]), 3))
     return found

@@ -20,7 +20,7 @@ from trials.harness import pause
 SCALE = 0.4  # of a layer's norm: then nearly every adapter writes a text of its own within a few words
 
 
-def adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
+def make_adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
     """Return the folders of small random adapters. Raises ServiceFailed."""
     script = str(ROOT / "engine" / "generate.py")
     options = ["--base", base, "--out", str(folder), "--count", str(count), "--rank", str(rank)]
@@ -31,7 +31,7 @@ def adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def made(
+def create_styles(
     variables: Mapping[str, str], tenant: str, folders: Sequence[Path], *, count: int, public: bool = False
 ) -> list[str]:
     """Return the model names of new styles of a tenant that use the folders in turn. Raises ServiceFailed."""

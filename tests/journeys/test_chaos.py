@@ -6,14 +6,14 @@ import pytest
 
 from tests.journeys.conftest import kill
 from trials.chaos import trial as chaos
-from trials.harness import folder_of
+from trials.harness import make_notes_folder
 
 KILLS = 8
 
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_doubled_or_left_held_when_every_part_is_killed_under_load():
-    notes = folder_of("chaos")
+    notes = make_notes_folder("chaos")
     verdict = chaos.trial(os.environ, kill, notes=notes, kills=KILLS)
     assert {killed.part for killed in verdict.kills} == {*chaos.OTHERS, "engine"}
     assert verdict.is_good, f"{verdict.line()}: see {notes}/verdict.json"

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from trials.harness import folder_of
+from trials.harness import make_notes_folder
 from trials.requests import trial as requests
-from trials.requests.cases import KILLERS, drawn
+from trials.requests.cases import KILLERS, draw_cases
 
 SECONDS = 45  # a faster machine comes to more cases
 SEED = 1
@@ -14,7 +14,7 @@ SEED = 1
 
 @pytest.mark.timeout(400)
 def test_no_request_kills_the_engine_or_changes_a_neighbours_answer():
-    notes = folder_of("requests")
-    verdict = requests.trial(os.environ, notes=notes, cases=drawn(SEED), seed=SEED, seconds=SECONDS)
+    notes = make_notes_folder("requests")
+    verdict = requests.trial(os.environ, notes=notes, cases=draw_cases(SEED), seed=SEED, seconds=SECONDS)
     assert verdict.is_good, f"{verdict.line()}: see {notes}/verdict.json"
     assert verdict.cases >= len(KILLERS)

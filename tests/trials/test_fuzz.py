@@ -13,7 +13,7 @@ from labs.broken_adapters.parts import Dice
 from labs.broken_adapters.valid import random_adapter
 from labs.fake_vllm.control_side import FakeVllm
 from trials.fuzz.cases import Cases
-from trials.fuzz.engine import witnesses
+from trials.fuzz.engine import write_witnesses
 from trials.fuzz.run import Run
 from trials.fuzz.verdict import Verdict
 
@@ -46,7 +46,7 @@ class HarmedEngine(FakeVllm):
 
 async def verdict_on(engine: FakeVllm, notes) -> Verdict:
     variables = {"ENGINE_URL": engine.url, "ENGINE_API_KEY": "key"}
-    present = witnesses([random_adapter(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
+    present = write_witnesses([random_adapter(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
     verdict = Verdict(CASES.seed, "float32")
     run = Run(variables, notes, CASES, verdict, print, threading.Event(), restart=engine.restart)
     try:
@@ -59,7 +59,7 @@ async def verdict_on(engine: FakeVllm, notes) -> Verdict:
 async def test_an_unharmed_engine_is_found_well_and_left_as_it_was(tmp_path):
     engine = HarmedEngine()
     verdict = await verdict_on(engine, tmp_path)
-    tried = [case for number in NUMBERS for case in CASES.tried(number)]
+    tried = [case for number in NUMBERS for case in CASES.make_cases(number)]
     accepted = sum(case.is_accepted for case in tried if not case.is_converted)
     assert verdict.line() == (
         f"FUZZ OK cases=30 accepted={accepted} refused_by_engine=0 engine_deaths=0 witnesses_changed=0"
@@ -70,7 +70,7 @@ async def test_an_unharmed_engine_is_found_well_and_left_as_it_was(tmp_path):
 
 @pytest.mark.parametrize("harm", ["refused", "died", "changed"])
 async def test_a_harm_is_found_and_its_mutant_named(tmp_path, harm):
-    culprit = [number for number in NUMBERS if CASES.tried(number)[0].is_accepted][3]
+    culprit = [number for number in NUMBERS if CASES.make_cases(number)[0].is_accepted][3]
     verdict = await verdict_on(HarmedEngine(harm, f"mutant-{culprit}"), tmp_path)
     assert not verdict.is_good
     assert {(violation.kind, violation.cases) for violation in verdict.violations} == {(harm, (culprit,))}
@@ -81,7 +81,7 @@ async def test_a_crash_of_validation_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr("trials.fuzz.cases.validate_adapter", lambda *_: 1 / 0)
     verdict = await verdict_on(HarmedEngine(), tmp_path)
     assert "crashes=30" in verdict.line()
-    assert "ZeroDivisionError" in verdict.violations[0].told()
+    assert "ZeroDivisionError" in verdict.violations[0].describe()
 
 
 @pytest.mark.parametrize("layers", [3, 30])
@@ -91,7 +91,7 @@ def test_what_is_wrong_with_weights_alone_is_no_fault_of_a_conversion(monkeypatc
     adapter.tensors = {name: np.full_like(tensor, np.nan, "f8") for name, tensor in adapter.tensors.items()}
     mutant = Mutant(("nan",), adapter.config_bytes, adapter.weights)
     monkeypatch.setattr("trials.fuzz.cases.mutant", lambda *_: mutant)
-    _, converted = replace(CASES, base=base).tried(1)
+    _, converted = replace(CASES, base=base).make_cases(1)
     assert ("more" in converted.codes) == (layers * 8 > LISTED)
     assert not converted.is_accepted
     assert converted.fault == ""

@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from inference.contract.fields import FORMS, Field
-from trials.requests.cases import CHAT, TEXT, drawn, without_values
+from trials.requests.cases import CHAT, TEXT, draw_cases, without_values
 from trials.requests.trial import Verdict
 
 
@@ -20,7 +20,7 @@ def test_a_new_field_without_values_is_named(monkeypatch):
 
 @pytest.mark.parametrize(("path", "values"), [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT)])
 def test_every_pair_of_ends_meets_in_a_request(path, values):
-    bodies = [case.body for case in drawn(1) if case.path == path]
+    bodies = [case.body for case in draw_cases(1) if case.path == path]
 
     for first, second in [("seed", "n"), ("stop", "response_format"), ("max_tokens", "logit_bias")]:
         for one, other in product(values[first].ends, values[second].ends):
@@ -28,9 +28,11 @@ def test_every_pair_of_ends_meets_in_a_request(path, values):
 
 
 def test_a_seed_gives_the_same_cases_in_the_same_order():
-    assert drawn(1) == drawn(1)
-    assert drawn(1) != drawn(2)
-    assert sorted(case.described() for case in drawn(1)) == sorted(case.described() for case in drawn(2))
+    assert draw_cases(1) == draw_cases(1)
+    assert draw_cases(1) != draw_cases(2)
+    assert sorted(case.described() for case in draw_cases(1)) == sorted(
+        case.described() for case in draw_cases(2)
+    )
 
 
 def test_a_verdict_is_good_only_if_nothing_died_nobody_was_disturbed_and_requests_were_served():

@@ -16,8 +16,8 @@ from stack.application import WORKERS
 from stack.folders import shown
 from stack.services import Stack
 from trials.books import Books
-from trials.chaos.verdict import Kill, Verdict, judge, seen_in
-from trials.harness import Tenant, Watch, await_quiet, made, on_a_stack_of_its_own, pause, processes
+from trials.chaos.verdict import Kill, Verdict, judge, read_seen
+from trials.harness import Tenant, Watch, await_quiet, create_tenants, pause, run_modules, run_on_own_stack
 
 OTHERS = ("web", *WORKERS, "valkey", "postgres")
 KILLS_AN_ENGINE_KILL = 15  # vLLM takes a minute or two to come back
@@ -86,7 +86,7 @@ def chaos(*, kills: int, seed: int | None, seconds: float, var: Path | None) -> 
             say=stack.steps.say, stopping=up.stopping,
         )  # fmt: skip
 
-    return on_a_stack_of_its_own("chaos", killing, var=var)
+    return run_on_own_stack("chaos", killing, var=var)
 
 
 def trial(
@@ -107,23 +107,23 @@ def trial(
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     stopping, chance, books = stopping or threading.Event(), random.Random(seed), Books(variables)
     began, until = time.monotonic(), time.monotonic() + seconds
-    tenants = made(variables, {ROOMY: 10**9, f"{ROOMY}-2": 10**9, CAPPED: CAP_A_KILL * kills})
+    tenants = create_tenants(variables, {ROOMY: 10**9, f"{ROOMY}-2": 10**9, CAPPED: CAP_A_KILL * kills})
     ready = partial(engine.ready, variables["ENGINE_URL"], variables["ENGINE_API_KEY"])
     killer = Killer(kill, ready, stopping)
     say(f"\nchaos: {kills} kills, seed {seed}, notes in {shown(notes)}/")
     with Watch(books, tenants[-1]) as watch:
-        with processes(
-            "trials.chaos.load", works(variables, tenants, notes, seed), variables=variables
+        with run_modules(
+            "trials.chaos.load", list_work(variables, tenants, notes, seed), variables=variables
         ) as loads:
             pause(stopping, CALM_S)
-            killer.run(order_of(kills, chance, variables), chance=chance, until=until, say=say)
+            killer.run(draw_order(kills, chance, variables), chance=chance, until=until, say=say)
             pause(stopping, CALM_S)
             for load in loads:
                 load.communicate(timeout=200)  # it answers the end of its input by ending
             codes = [load.returncode for load in loads]
         quiet_s = await_quiet(books, tenants, stopping)
     verdict = judge(
-        books, tenants, seen_in(notes), kills=killer.done, engine_away=killer.engine_away, watch=watch,
+        books, tenants, read_seen(notes), kills=killer.done, engine_away=killer.engine_away, watch=watch,
         wanting=[f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code],
     )  # fmt: skip
     capped = f"{books.used(tenants[-1].id)} of {tenants[-1].monthly_tokens} tokens used, at most "
@@ -132,11 +132,11 @@ def trial(
         "usage events set apart": str(books.refused()),
         "seconds": f"{time.monotonic() - began:.0f}, {quiet_s:.0f} of them until all was recorded",
     }
-    tell(verdict, facts, notes=notes, say=say)
+    report(verdict, facts, notes=notes, say=say)
     return verdict
 
 
-def tell(verdict: Verdict, facts: Mapping[str, str], *, notes: Path, say: Say) -> None:
+def report(verdict: Verdict, facts: Mapping[str, str], *, notes: Path, say: Say) -> None:
     """Print the table, and write all details into a file."""
     file = notes / "verdict.json"
     file.write_text(json.dumps(verdict.details() | {"facts": facts}, indent=2))
@@ -147,7 +147,7 @@ def tell(verdict: Verdict, facts: Mapping[str, str], *, notes: Path, say: Say) -
         say(f"  ! every offending request: {shown(file)}")
 
 
-def order_of(kills: int, chance: random.Random, variables: Mapping[str, str]) -> list[str]:
+def draw_order(kills: int, chance: random.Random, variables: Mapping[str, str]) -> list[str]:
     """Return what to kill one after the other: the engine seldom, and only ours; the others equally often."""
     ours = variables["ENGINE_URL"] == f"http://127.0.0.1:{variables['ENGINE_PORT']}"
     engines = max(1, kills // KILLS_AN_ENGINE_KILL) if ours else 0
@@ -158,7 +158,7 @@ def order_of(kills: int, chance: random.Random, variables: Mapping[str, str]) ->
     return order
 
 
-def works(
+def list_work(
     variables: Mapping[str, str], tenants: Sequence[Tenant], notes: Path, seed: int
 ) -> list[dict[str, Any]]:
     """Return what each load process gets to do."""

@@ -59,11 +59,11 @@ class Verdict:
         failed = [*cut_short, *(request for request in refused if request["status"] >= 500)]
         with_engine, without_engine = self.outages_s()
         return {
-            "kills": counted(kill.part for kill in self.kills),
-            "requests": counted(request["outcome"] for request in self.seen),
-            "refused": counted(f"{request['status']} {request['code']}" for request in refused),
-            "5xx after a kill of": counted(map(self.blamed, failed)),
-            "usage events": counted(event.outcome for found in self.events.values() for event in found),
+            "kills": count_names(kill.part for kill in self.kills),
+            "requests": count_names(request["outcome"] for request in self.seen),
+            "refused": count_names(f"{request['status']} {request['code']}" for request in refused),
+            "5xx after a kill of": count_names(map(self.blame, failed)),
+            "usage events": count_names(event.outcome for found in self.events.values() for event in found),
             "refused, yet billed": str(len(self.refused_yet_billed())),
             "hung up, not billed": str(sum(r["request_id"] not in self.events for r in hung_up)),
             "longest outage": f"{with_engine:.0f} s, and {without_engine:.0f} s while the engine was away",
@@ -74,7 +74,7 @@ class Verdict:
         refused = (request["request_id"] for request in self.seen if request["outcome"] == "refused")
         return [request_id for request_id in refused if request_id in self.events]
 
-    def blamed(self, request: Mapping[str, Any]) -> str:
+    def blame(self, request: Mapping[str, Any]) -> str:
         """Return the part whose death explains an error: the engine while away, else the last killed."""
         ended = request["ended"]
         if any(died <= ended <= back + ENGINE_SETTLES_S for died, back in self.engine_away):
@@ -138,13 +138,13 @@ def is_billed_once(request: Mapping[str, Any], events: Mapping[str, Sequence[Eve
     return counts == [tuple(request["tokens"] or ())]
 
 
-def seen_in(notes: Path) -> list[dict[str, Any]]:
+def read_seen(notes: Path) -> list[dict[str, Any]]:
     """Return all requests that the load processes wrote down, in the order of their ends."""
     lines = [line for log in notes.glob("load-*.jsonl") for line in log.read_text().splitlines()]
     return sorted((json.loads(line) for line in lines), key=lambda seen: float(seen["ended"]))
 
 
-def counted(names: Iterable[str]) -> str:
+def count_names(names: Iterable[str]) -> str:
     """Return `name 3, other 1`, the most frequent first."""
     return ", ".join(f"{name} {count}" for name, count in Counter(names).most_common()) or "none"
 

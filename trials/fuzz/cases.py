@@ -60,7 +60,7 @@ class Cases:
     trained: Sequence[Parts]
     max_rank: int
 
-    def tried(self, number: int) -> list[Case]:
+    def make_cases(self, number: int) -> list[Case]:
         """Return a mutant's case and, if a conversion is offered for it, what that makes of it."""
         made = mutant(f"{self.seed}-{number}", self.base, self.trained)
         try:
@@ -87,7 +87,7 @@ class Cases:
         return findings, _fault(findings, time.monotonic() - began)
 
 
-def trained(styles: Path, base: BaseShape) -> list[Parts]:
+def read_trained(styles: Path, base: BaseShape) -> list[Parts]:
     """Return the shipped styles, to be mutated."""
     return [read_adapter(file.parent, base) for file in sorted(styles.glob(f"*/{WEIGHTS}"))]
 

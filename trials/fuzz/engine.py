@@ -53,7 +53,7 @@ class Engine:
         """Forget an adapter. Raises Refused, Gone."""
         await self._post("/v1/unload_lora_adapter", {"lora_name": name})
 
-    async def says(self, name: str, *, tokens: int) -> str:
+    async def complete(self, name: str, *, tokens: int) -> str:
         """Return an adapter's greedy answer; a salt of its own keeps it from memory that others filled.
 
         Probabilities are asked for, because vLLM can't write any that is NaN. Raises Refused, Gone.
@@ -123,10 +123,10 @@ class Witnesses:
         return found
 
     async def _said(self, engine: Engine, name: str) -> str:
-        return await engine.says(name, tokens=WITNESS_TOKENS)
+        return await engine.complete(name, tokens=WITNESS_TOKENS)
 
 
-def witnesses(trained: Sequence[Parts], folder: Path) -> Witnesses:
+def write_witnesses(trained: Sequence[Parts], folder: Path) -> Witnesses:
     """Write the witnesses' files: two trained styles, and one of zeros through which the base answers."""
     first, second = trained[:2]
     zeros = replace(first, tensors={name: np.zeros_like(tensor) for name, tensor in first.tensors.items()})

@@ -40,7 +40,7 @@ class Run:
     async def all(self, numbers: Sequence[int], present: Witnesses) -> None:
         """Try every case; the next ones are made while the engine is asked about these."""
         began = time.monotonic()
-        batches = batched(self._accepted(numbers), TOGETHER)
+        batches = batched(self._accepted_cases(numbers), TOGETHER)
         async with Engine(self.variables) as engine:
             present = await present.come(engine)
             batch = next(batches, ())
@@ -55,14 +55,14 @@ class Run:
         if self.stopping.is_set():
             raise Interrupted("stopped")
         self.recent.append(batch)
-        if found := await self._together(batch, engine, present):
-            self.verdict.violations += await self._traced(found, engine, present)
+        if found := await self._try_together(batch, engine, present):
+            self.verdict.violations += await self._trace(found, engine, present)
 
-    def _accepted(self, numbers: Sequence[int]) -> Iterator[Case]:
+    def _accepted_cases(self, numbers: Sequence[int]) -> Iterator[Case]:
         """Yield the cases that an engine is to serve; count all."""
         began = time.monotonic()
         for done, number in enumerate(numbers, 1):
-            for case in self.cases.tried(number):
+            for case in self.cases.make_cases(number):
                 self.verdict.count(case)
                 if case.fault:
                     self._keep(case)
@@ -76,12 +76,12 @@ class Run:
                     f"violations {len(self.verdict.violations)}, {time.monotonic() - began:.0f} s"
                 )
 
-    async def _together(self, batch: list[Case], engine: Engine, present: Witnesses) -> list[Violation]:
+    async def _try_together(self, batch: list[Case], engine: Engine, present: Witnesses) -> list[Violation]:
         """Load a batch, ask it and the witnesses at one moment, unload it; return what never may happen."""
         try:
             loaded, found = await self._load(batch, engine)
             answers = asyncio.gather(
-                *(engine.says(case.name, tokens=MUTANT_TOKENS) for case in loaded), return_exceptions=True
+                *(engine.complete(case.name, tokens=MUTANT_TOKENS) for case in loaded), return_exceptions=True
             )
             said = await present.said(engine)
             found += _refusals(loaded, await answers)
@@ -108,7 +108,7 @@ class Run:
                 found.append(Violation("refused", (case.number,), str(error)))
         return loaded, found
 
-    async def _traced(self, found: list[Violation], engine: Engine, present: Witnesses) -> list[Violation]:
+    async def _trace(self, found: list[Violation], engine: Engine, present: Witnesses) -> list[Violation]:
         """Return violations with the one case that does it alone on a fresh engine, where there is one."""
         suspects = [case for batch in self.recent for case in batch]
         self.recent.clear()
@@ -121,15 +121,15 @@ class Run:
         await self._refresh(engine, present)
         alone: list[Violation] = []
         for case in suspects:
-            if one := await self._alone(case, engine, present):
+            if one := await self._try_alone(case, engine, present):
                 alone += one
                 await self._refresh(engine, present)
         return alone or found
 
-    async def _alone(self, case: Case, engine: Engine, present: Witnesses) -> list[Violation]:
+    async def _try_alone(self, case: Case, engine: Engine, present: Witnesses) -> list[Violation]:
         """Try one case until the memory that it left is used again."""
         for _ in range(REMEMBERED):
-            if found := await self._together([case], engine, present):
+            if found := await self._try_together([case], engine, present):
                 self._keep(case)
                 return found
         return []

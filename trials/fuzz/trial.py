@@ -12,11 +12,11 @@ from adapters.validation import base_model_reader
 from stack.folders import ROOT, shown
 from stack.services import Stack
 from stack.whole import start_engine
-from trials.fuzz.cases import Cases, trained
-from trials.fuzz.engine import witnesses
+from trials.fuzz.cases import Cases, read_trained
+from trials.fuzz.engine import write_witnesses
 from trials.fuzz.run import Run, Say
 from trials.fuzz.verdict import Verdict
-from trials.harness import on_a_stack_of_its_own
+from trials.harness import run_on_own_stack
 
 STYLES = ROOT / "engine" / "styles"
 # So little memory for answers that each batch gets what a mutant has just left, all of it read in one step.
@@ -37,7 +37,7 @@ def fuzz(*, cases: int, seed: int, case: int | None) -> int:
             stopping=stack.supervisor.stopping, restart=partial(stack.supervisor.kill, "engine"),
         )  # fmt: skip
 
-    return on_a_stack_of_its_own("fuzz", fuzzing, start=lambda stack: stack.waiting.all(start_engine(stack)))
+    return run_on_own_stack("fuzz", fuzzing, start=lambda stack: stack.waiting.all(start_engine(stack)))
 
 
 def trial(
@@ -52,14 +52,14 @@ def trial(
 ) -> Verdict:
     """Let validation and a running engine judge mutants; somebody revives the engine that `restart` kills."""
     base = base_model_reader.read_base_model(Path(variables["BASE_MODEL_DIR"]), variables["BASE_MODEL"])
-    styles = trained(STYLES, base)
+    styles = read_trained(STYLES, base)
     cases = Cases(seed, base, styles, int(variables["ENGINE_MAX_LORA_RANK"]))
-    present = witnesses(styles, notes / "adapters")
+    present = write_witnesses(styles, notes / "adapters")
     verdict = Verdict(seed, variables["ENGINE_DTYPE"])
     say(f"\nfuzz: {len(numbers)} cases, seed {seed}, {verdict.dtype}, notes in {shown(notes)}/")
     run = Run(variables, notes, cases, verdict, say, stopping or threading.Event(), restart)
     asyncio.run(run.all(numbers, present))
     (notes / "verdict.json").write_text(json.dumps(verdict.details(), indent=2))
     for violation in verdict.violations:
-        say(f"  ! {violation.told()}")
+        say(f"  ! {violation.describe()}")
     return verdict

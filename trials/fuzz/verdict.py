@@ -14,7 +14,7 @@ class Violation:
     cases: tuple[int, ...]
     what: str
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return it in a line, with the options that repeat its cases."""
         return f"{self.kind}, {' or '.join(f'--case {number}' for number in self.cases)}: {self.what}"
 

@@ -201,14 +201,16 @@ def values_by_path() -> dict[str, dict[str, Values]]:
     return found
 
 
-def drawn(seed: int) -> list[Case]:
+def draw_cases(seed: int) -> list[Case]:
     """Return all cases in an order that the seed decides, the known killers first."""
-    cases = [Case(path, made(path, fields, number)) for number, (path, fields) in enumerate(combined())]
+    cases = [
+        Case(path, build_body(path, fields, number)) for number, (path, fields) in enumerate(combine_fields())
+    ]
     random.Random(seed).shuffle(cases)
     return KILLERS + cases
 
 
-def combined() -> Iterator[tuple[str, dict[str, object]]]:
+def combine_fields() -> Iterator[tuple[str, dict[str, object]]]:
     """Yield paths and fields: each value alone, and for the two main forms all pairs of ends."""
     by_path = values_by_path()
     for path, values in by_path.items():
@@ -225,7 +227,7 @@ def combined() -> Iterator[tuple[str, dict[str, object]]]:
                 yield path, {first: one, second: other}
 
 
-def made(path: str, fields: Mapping[str, object], number: int) -> dict[str, object]:
+def build_body(path: str, fields: Mapping[str, object], number: int) -> dict[str, object]:
     """Return a whole body: what a case leaves open is drawn by its number."""
     chance = random.Random(number)
     body: dict[str, object] = {"model": chance.choice(MODELS), LENGTHS.get(path, "max_tokens"): TOKENS}

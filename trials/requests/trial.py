@@ -16,8 +16,8 @@ from stack.folders import Folders, shown
 from stack.processes import TAG
 from stack.services import Stack
 from trials.fuzz.run import Say
-from trials.harness import Tenant, made, on_a_stack_of_its_own
-from trials.requests.cases import Case, drawn, without_values
+from trials.harness import Tenant, create_tenants, run_on_own_stack
+from trials.requests.cases import Case, draw_cases, without_values
 
 AT_ONCE = 6
 CAP_TOKENS = 10**12
@@ -74,13 +74,13 @@ def requests(*, cases: int, first: int, seed: int, seconds: float) -> int:
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: the witness's texts must stay to the letter
 
     def asking(stack: Stack, notes: Path) -> Verdict:
-        wanted = drawn(seed)[first : first + cases]
+        wanted = draw_cases(seed)[first : first + cases]
         return trial(
             stack.variables, notes=notes, cases=wanted, seed=seed, seconds=seconds,
             say=stack.steps.say, stopping=stack.supervisor.stopping,
         )  # fmt: skip
 
-    return on_a_stack_of_its_own("requests", asking)
+    return run_on_own_stack("requests", asking)
 
 
 def trial(
@@ -100,7 +100,7 @@ def trial(
     """
     if unknown := without_values():
         raise ValueError(f"Give {', '.join(sorted(unknown))} values in trials/requests/cases.py.")
-    sender, witness = made(variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
+    sender, witness = create_tenants(variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
     say(f"\nrequests: {len(cases)} cases, seed {seed}, notes in {shown(notes)}/")
     run = _Run(variables, Verdict(seed), say, stopping or threading.Event(), seconds)
     asyncio.run(run.all(cases, sender, witness))

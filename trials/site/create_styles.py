@@ -1,4 +1,4 @@
-"""Make a trial's styles at once: `python -m trials.site.create_styles` reads what `make` takes as JSON.
+"""Create a trial's styles at once: `python -m trials.site.create_styles` reads its arguments as JSON.
 
 The files are really stored, and each style is a row as if its version had served before: an engine gets them
 as it gets everything after a restart. It runs with the stack's variables in a process of its own, because
@@ -31,11 +31,11 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 ROWS_AT_ONCE, STORED_AT_ONCE = 500, 8
 
 
-def make(*, tenant: str, folders: list[str], count: int, public: bool) -> list[str]:
+def create_styles(*, tenant: str, folders: list[str], count: int, public: bool) -> list[str]:
     """Return the model names of new styles of a tenant; their versions have the folders' files in turn."""
     owner, base = Tenant.objects.get(pk=tenant), BaseModel.objects.get(name=settings.BASE_MODEL)
     sources = [Path(folder) for folder in islice(cycle(folders), count)]
-    facts = {folder: facts_of(folder) for folder in set(sources)}
+    facts = {folder: read_facts(folder) for folder in set(sources)}
     styles = [
         Style(owner=owner, slug=f"style-{n:04d}", name=f"Style {n}", base_model=base, is_public=public)
         for n in range(count)
@@ -61,14 +61,14 @@ def store(version_id: UUID, folder: Path) -> None:
         object_store.write(version_id, file, [(folder / file).read_bytes()])
 
 
-def facts_of(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
     """Return what validation would have written down about an adapter."""
     config, weights = ((folder / file).read_bytes() for file in FILES)
-    told = json.loads(config)
+    parsed = json.loads(config)
     return {
-        "rank": told["r"],
-        "alpha": told["lora_alpha"],
-        "target_modules": told["target_modules"],
+        "rank": parsed["r"],
+        "alpha": parsed["lora_alpha"],
+        "target_modules": parsed["target_modules"],
         "size_bytes": len(weights),
         "files": dict(zip(FILES, map(len, (config, weights)), strict=True)),
         "sha256": hashlib.sha256(weights).hexdigest(),
@@ -77,4 +77,4 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(make(**json.loads(sys.stdin.read()))))
+    print(json.dumps(create_styles(**json.loads(sys.stdin.read()))))

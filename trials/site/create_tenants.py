@@ -25,21 +25,21 @@ WIDE = 10_000_000  # no minute's limit is meant to be met: the trials are about 
 
 def main() -> None:
     """Print what was made as JSON: id, name, cap and API key of each tenant."""
-    print(json.dumps([made(**wanted) for wanted in json.loads(sys.argv[1])]))
+    print(json.dumps([create_tenant_with_key(**wanted) for wanted in json.loads(sys.argv[1])]))
 
 
-def made(*, name: str, monthly_tokens: int) -> dict[str, object]:
+def create_tenant_with_key(*, name: str, monthly_tokens: int) -> dict[str, object]:
     """Return a new tenant with a hard cap of its own, every public style selected, and a key."""
     user = get_user_model().objects.create_user(f"{name}-{token_hex(4)}@polyscribe.example")
     tenant = create_tenant(user, name=f"Trial {name}")
-    subscribe_tenant(tenant, plan_version(monthly_tokens))
+    subscribe_tenant(tenant, create_plan_version(monthly_tokens))
     for style in Style.objects.filter(is_public=True):
         select_style(tenant, style)
     _, secret = issue_key(tenant, name="trial", by=user)
     return {"id": str(tenant.pk), "name": name, "monthly_tokens": monthly_tokens, "api_key": secret}
 
 
-def plan_version(monthly_tokens: int) -> PlanVersion:
+def create_plan_version(monthly_tokens: int) -> PlanVersion:
     """Return a new version of the trials' plan."""
     plan, _ = Plan.objects.get_or_create(code=PLAN, defaults={"name": "Trial"})
     return PlanVersion.objects.create(

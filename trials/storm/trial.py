@@ -13,7 +13,7 @@ from stack.errors import Miss
 from stack.folders import shown
 from stack.services import Stack
 from trials.books import Books
-from trials.harness import Tenant, Watch, await_quiet, made, on_a_stack_of_its_own, processes
+from trials.harness import Tenant, Watch, await_quiet, create_tenants, run_modules, run_on_own_stack
 from trials.storm.volley import Answer, Volley, fire_volley
 
 PROCESSES = 4
@@ -60,7 +60,7 @@ def storm(*, requests: int) -> int:
             say=stack.steps.say, stopping=stack.supervisor.stopping,
         )  # fmt: skip
 
-    return on_a_stack_of_its_own("storm", storming)
+    return run_on_own_stack("storm", storming)
 
 
 def trial(
@@ -73,15 +73,15 @@ def trial(
 ) -> Verdict:
     """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
     stopping, books = stopping or threading.Event(), Books(variables)
-    hold = hold_tokens(variables)
-    [tenant] = made(variables, {"capped": FIT * hold + 1})
+    hold = measure_hold_tokens(variables)
+    [tenant] = create_tenants(variables, {"capped": FIT * hold + 1})
     say(f"\nquota storm: {requests} requests hold {hold} tokens each, the cap is {tenant.monthly_tokens}")
     with Watch(books, tenant) as watch:
-        stormed = fired(variables, tenant, requests)
-        say(f"  at once     {told(stormed)}")
+        stormed = fire_all(variables, tenant, requests)
+        say(f"  at once     {describe_answers(stormed)}")
         await_quiet(books, [tenant], stopping)
-        afterwards = asyncio.run(until_refused(variables["SITE_URL"], tenant))
-        say(f"  afterwards  {told(afterwards)}")
+        afterwards = asyncio.run(ask_until_refused(variables["SITE_URL"], tenant))
+        say(f"  afterwards  {describe_answers(afterwards)}")
         await_quiet(books, [tenant], stopping)
     say(f"  never more than {watch.most_tokens} tokens used and held, in {watch.samples} samples")
     verdict = judge(books, tenant, stormed, afterwards, hold=hold, watch=watch)
@@ -103,7 +103,7 @@ def judge(
     watch: Watch,
 ) -> Verdict:
     """Compare what the clients saw with the cap and with the books."""
-    cap, used_in_storm, used = tenant.monthly_tokens, tokens_of(stormed), tokens_of([*stormed, *afterwards])
+    cap, used_in_storm, used = tenant.monthly_tokens, sum_tokens(stormed), sum_tokens([*stormed, *afterwards])
     admitted = [reply for reply in stormed if reply.status == 200]
     refused = [reply for reply in stormed if reply.code in (GONE, IN_FLIGHT)]
     false_refusals = max(0, FIT - len(admitted))  # so many fit before anything was released
@@ -119,11 +119,11 @@ def judge(
         cap_tokens=cap,
         overshoot_tokens=max(watch.overshoot_tokens, used - cap, books.used(tenant.id) - cap),
         false_refusals=false_refusals,
-        wanting=[*strange(stormed), *disagreements(books, tenant, [*stormed, *afterwards])],
+        wanting=[*find_strange(stormed), *find_disagreements(books, tenant, [*stormed, *afterwards])],
     )
 
 
-def strange(replies: Sequence[Answer]) -> list[str]:
+def find_strange(replies: Sequence[Answer]) -> list[str]:
     """Return which answers were neither served nor refused for the cap."""
     codes = Counter(
         f"{r.status} {r.code}" for r in replies if r.status != 200 and r.code not in (GONE, IN_FLIGHT)
@@ -131,7 +131,7 @@ def strange(replies: Sequence[Answer]) -> list[str]:
     return [f"{count} answers were {code}" for code, count in codes.items()]
 
 
-def disagreements(books: Books, tenant: Tenant, replies: Sequence[Answer]) -> list[str]:
+def find_disagreements(books: Books, tenant: Tenant, replies: Sequence[Answer]) -> list[str]:
     """Return where clients, ledger and Valkey differ, and what is still held."""
     seen = {reply.request_id: reply.tokens for reply in replies if reply.status == 200}
     events = books.events([tenant.id])
@@ -147,40 +147,40 @@ def disagreements(books: Books, tenant: Tenant, replies: Sequence[Answer]) -> li
     ]
 
 
-def tokens_of(replies: Iterable[Answer]) -> int:
+def sum_tokens(replies: Iterable[Answer]) -> int:
     """Return what the admitted ones used, as their clients saw it."""
     return sum(reply.tokens for reply in replies)
 
 
-def told(replies: Sequence[Answer]) -> str:
+def describe_answers(replies: Sequence[Answer]) -> str:
     """Return how many ended how."""
     counts = Counter(reply.code or "admitted" for reply in replies)
     return (
         ", ".join(f"{code} {count}" for code, count in counts.most_common())
-        + f"; {tokens_of(replies)} tokens"
+        + f"; {sum_tokens(replies)} tokens"
     )
 
 
-def hold_tokens(variables: Mapping[str, str]) -> int:
+def measure_hold_tokens(variables: Mapping[str, str]) -> int:
     """Return what one request holds: a lone one's share of a full minute's bucket, as its headers tell."""
-    [tenant] = made(variables, {"alone": 10**6})
+    [tenant] = create_tenants(variables, {"alone": 10**6})
     [reply] = asyncio.run(fire_volley(Volley(variables["SITE_URL"], tenant.api_key, 1, 0)))
     if reply.status != 200:
         raise Miss(f"A lone request was answered {reply.status} {reply.code}.")
     return reply.held_tokens
 
 
-def fired(variables: Mapping[str, str], tenant: Tenant, requests: int) -> list[Answer]:
+def fire_all(variables: Mapping[str, str], tenant: Tenant, requests: int) -> list[Answer]:
     """Return the answers to so many requests, asked at one moment by several processes."""
     counts = [requests // PROCESSES + (n < requests % PROCESSES) for n in range(PROCESSES)]
     at = time.time() + START_S
     volleys = [asdict(Volley(variables["SITE_URL"], tenant.api_key, count, at)) for count in counts]
-    with processes("trials.storm.volley", volleys, variables=variables) as begun:
+    with run_modules("trials.storm.volley", volleys, variables=variables) as begun:
         answers = [process.stdout.read() for process in begun if process.stdout]
     return [Answer(**reply) for answer in answers for reply in json.loads(answer)]
 
 
-async def until_refused(site: str, tenant: Tenant) -> list[Answer]:
+async def ask_until_refused(site: str, tenant: Tenant) -> list[Answer]:
     """Ask one after the other until the first refusal, which is the last reply."""
     replies: list[Answer] = []
     while not replies or replies[-1].status == 200:
