@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
 import redis
@@ -26,6 +25,7 @@ from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import bring_up
 from trials.books import Books
+from trials.verdict import Verdict
 
 SAMPLE_EVERY_S = 0.2
 QUIET_WITHIN_S = 180.0  # a lease is 30 s, and events of a drain that died are taken over after 60 s
@@ -39,15 +39,6 @@ class Tenant:
     name: str
     monthly_tokens: int
     api_key: str
-
-
-class Verdict(Protocol):
-    """How a trial ended: its last line, and whether that is a good one."""
-
-    @property
-    def is_good(self) -> bool: ...
-
-    def line(self) -> str: ...
 
 
 def run_on_own_stack(

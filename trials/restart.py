@@ -21,6 +21,7 @@ from stack.folders import ROOT, shown
 from stack.services import Stack
 from trials import styles
 from trials.harness import Tenant, create_tenants, pause, run_on_own_stack
+from trials.verdict import Say, Verdict
 
 RESULTS = ROOT / "bench" / "results"
 RANK = 4
@@ -31,8 +32,6 @@ GIVES_UP_S = 240.0
 CALM_S = 10.0
 READY_WITHIN_S, SERVING_WITHIN_S = 400.0, 300.0
 GOAL_S = 30.0
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -47,8 +46,10 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RestartVerdict(Verdict):
     """What the restart showed; seconds count from the engine's first answer after the kill."""
+
+    title = "RESTART"
 
     styles: int
     engines: int
@@ -69,17 +70,15 @@ class Verdict:
         faults = self.not_found + self.wrong + self.lost
         return not faults and self.all_serving_s <= GOAL_S and self.waited > 0
 
-    def line(self) -> str:
-        """Return the last line that the trial prints."""
-        facts = " ".join(f"{name}={value}" for name, value in asdict(self).items())
-        return f"RESTART {'OK' if self.is_good else 'FAILED'} {facts}"
+    def figures(self) -> dict[str, object]:
+        return asdict(self)
 
 
 def restart(*, count: int) -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: a style's text is the same in every batch
 
-    def restarting(stack: Stack, notes: Path) -> Verdict:
+    def restarting(stack: Stack, notes: Path) -> RestartVerdict:
         up = stack.supervisor
         verdict = trial(
             stack.variables, partial(up.kill, "engine"), notes=notes, count=count,
@@ -102,7 +101,7 @@ def trial(
     engines: int = 1,
     say: Say = print,
     stopping: threading.Event | None = None,
-) -> Verdict:
+) -> RestartVerdict:
     """Have so many styles served, kill an engine under load, and compare every answer with that before.
 
     Somebody else must start again what `kill` killed.
@@ -117,8 +116,8 @@ def trial(
     seen = Trial(variables, tenant, names, routes, stopping, say)
     verdict = asyncio.run(seen.run(kill, engines=engines))
     requests = [asdict(one) for one in seen.requests]
-    (notes / "verdict.json").write_text(json.dumps({"before": seen.before, "requests": requests}, indent=1))
-    say(f"  every request: {shown(notes / 'verdict.json')}")
+    file = verdict.write(notes, before=seen.before, requests=requests)
+    say(f"  every request: {shown(file)}")
     return verdict
 
 
@@ -136,7 +135,7 @@ class Trial:
     before: dict[str, str | None] = field(default_factory=dict)
     requests: list[Seen] = field(default_factory=list)
 
-    async def run(self, kill: Callable[[], None], *, engines: int) -> Verdict:
+    async def run(self, kill: Callable[[], None], *, engines: int) -> RestartVerdict:
         """Ask, kill, ask on until all styles serve again."""
         site = self._variables["SITE_URL"]
         async with open_client(site, key=self._tenant.api_key, total_s=180) as client:
@@ -198,13 +197,13 @@ class Trial:
                 raise Miss(f"After {within_s:.0f} s {lack}.")
             pause(self._stopping, 0.1)
 
-    def _judge(self, killed: float, ready: float, serving: float, *, engines: int) -> Verdict:
+    def _judge(self, killed: float, ready: float, serving: float, *, engines: int) -> RestartVerdict:
         meanwhile = [seen for seen in self.requests if seen.began < serving and seen.ended > killed]
         statuses = Counter(status for seen in self.requests for status in seen.statuses)
         lasted = [seen.ended - seen.began for seen in meanwhile]
         answered = [seen for seen in self.requests if seen.text is not None]
         self._say(f"  statuses {dict(statuses)}")
-        return Verdict(
+        return RestartVerdict(
             styles=len(self._names),
             engines=engines,
             ready_after_kill_s=round(ready - killed, 1),

@@ -6,7 +6,7 @@ import re
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from stack.pages import Session, fetched, signed_in
 from stack.services import Stack
 from trials import styles
 from trials.harness import create_tenants, pause, run_on_own_stack
+from trials.verdict import Say, Verdict
 
 RESULTS = ROOT / "bench" / "results" / "scale.json"
 FILES, RANK = 20, 1  # distinct adapters, and as small as they can be: it is their number that counts
@@ -30,12 +31,12 @@ GOAL_S, GROWTH_MIB = 2.0, 5.0
 DONE = re.compile(r"Task adapters\.tasks\.(?P<task>reconcile|plan)\[.*succeeded in (?P<s>[\d.]+)s")
 FAILED = re.compile(r"Task \S+\[\S+\] (?:raised unexpected|INTERNAL ERROR):")
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Verdict:
+class ScaleVerdict(Verdict):
     """What was measured: seconds at the most, and by how many MiB processes grew while both had work."""
+
+    title = "SCALE"
 
     styles: int
     loaded_s: float
@@ -59,19 +60,16 @@ class Verdict:
         is_seen = self.passes > 0 and self.plans > 0
         return slowest <= GOAL_S and growth <= GROWTH_MIB and is_seen and not self.failed_tasks
 
-    def line(self) -> str:
-        """Return the last line that the trial prints."""
-        facts = {**asdict(self), "pages": f"{max(self.pages.values())}"}
-        log_text = " ".join(
-            f"{name.replace('pages', 'slowest_page_s')}={value}" for name, value in facts.items()
-        )
-        return f"SCALE {'OK' if self.is_good else 'FAILED'} {log_text}"
+    def figures(self) -> dict[str, object]:
+        figures = asdict(self)
+        pages = figures.pop("pages")
+        return figures | {"slowest_page_s": max(pages.values())}
 
 
 def scale(*, count: int) -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
 
-    def scaling(stack: Stack, notes: Path) -> Verdict:
+    def scaling(stack: Stack, notes: Path) -> ScaleVerdict:
         verdict = trial(stack, notes, count=count, stopping=stack.supervisor.stopping, say=stack.steps.say)
         machine = {"cores": os.cpu_count(), "device": stack.variables["ENGINE_DEVICE"]}
         RESULTS.write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
@@ -80,7 +78,7 @@ def scale(*, count: int) -> int:
     return run_on_own_stack("scale", scaling)
 
 
-def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, say: Say) -> Verdict:
+def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, say: Say) -> ScaleVerdict:
     """Have so many styles served, look at pages as a writer and an operator, and watch passes go by."""
     variables = stack.variables
     folders = styles.make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=FILES, rank=RANK)
@@ -110,7 +108,7 @@ def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, s
     web, worker = watch_memory(stack, session, list(pages), stopping)
     log_text = read_log_since(log, skipped)
     times = parse_durations(log_text)
-    return Verdict(
+    return ScaleVerdict(
         styles=count,
         loaded_s=round(loaded_s, 1),
         pass_s=max(times["reconcile"], default=0.0),

@@ -15,7 +15,7 @@ from labs.fake_vllm.control_side import FakeVllm
 from trials.fuzz.cases import Cases
 from trials.fuzz.engine import write_witnesses
 from trials.fuzz.run import Run
-from trials.fuzz.verdict import Verdict
+from trials.fuzz.verdict import FuzzVerdict
 
 CASES = Cases(seed=1, base=tiny_base(), trained=(), max_rank=16)
 NUMBERS = range(30)
@@ -44,10 +44,10 @@ class HarmedEngine(FakeVllm):
         return super().answer(method, path, key, body)
 
 
-async def verdict_on(engine: FakeVllm, notes) -> Verdict:
+async def verdict_on(engine: FakeVllm, notes) -> FuzzVerdict:
     variables = {"ENGINE_URL": engine.url, "ENGINE_API_KEY": "key"}
     present = write_witnesses([random_adapter(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
-    verdict = Verdict(CASES.seed, "float32")
+    verdict = FuzzVerdict(CASES.seed, "float32")
     run = Run(variables, notes, CASES, verdict, print, threading.Event(), restart=engine.restart)
     try:
         await run.all(NUMBERS, present)

@@ -5,7 +5,7 @@ import pytest
 
 from inference.contract.fields import FORMS, Field
 from trials.requests.cases import CHAT, TEXT, draw_cases, without_values
-from trials.requests.trial import Verdict
+from trials.requests.trial import RequestsVerdict
 
 
 def test_every_field_of_the_contract_has_values():
@@ -36,11 +36,11 @@ def test_a_seed_gives_the_same_cases_in_the_same_order():
 
 
 def test_a_verdict_is_good_only_if_nothing_died_nobody_was_disturbed_and_requests_were_served():
-    verdict = Verdict(seed=1, cases=4, witnessed=2)
+    verdict = RequestsVerdict(seed=1, cases=4, witnessed=2)
     verdict.statuses.update({"200": 3, "400": 1})
 
     assert verdict.is_good
     assert verdict.line() == "REQUESTS OK cases=4 refused=1 deaths=0 disturbed=0"
     assert json.loads(json.dumps(verdict.details()))["statuses"] == {"200": 3, "400": 1}
     for fault in ({"deaths": 1}, {"disturbed": ["base"]}, {"witnessed": 0}, {"cases": 100}):
-        assert not Verdict(**{**vars(verdict), **fault}).is_good
+        assert not RequestsVerdict(**{**vars(verdict), **fault}).is_good

@@ -1,6 +1,5 @@
 """`make chaos`: every part is killed again and again under load; nothing is lost, doubled or left held."""
 
-import json
 import random
 import threading
 import time
@@ -16,8 +15,9 @@ from stack.application import WORKERS
 from stack.folders import shown
 from stack.services import Stack
 from trials.books import Books
-from trials.chaos.verdict import Kill, Verdict, judge, read_seen
+from trials.chaos.verdict import ChaosVerdict, Kill, judge, read_seen
 from trials.harness import Tenant, Watch, await_quiet, create_tenants, pause, run_modules, run_on_own_stack
+from trials.verdict import Say
 
 OTHERS = ("web", *WORKERS, "valkey", "postgres")
 KILLS_AN_ENGINE_KILL = 15  # vLLM takes a minute or two to come back
@@ -28,8 +28,6 @@ ENGINE_WITHIN_S = 400.0
 LOADS, CLIENTS = 3, 3
 ROOMY, CAPPED = "roomy", "capped"
 CAP_A_KILL = 50  # tokens: about one answer; so few that the cap is met during the trial
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -79,7 +77,7 @@ class Killer:
 def chaos(*, kills: int, seed: int | None, seconds: float, var: Path | None) -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
 
-    def killing(stack: Stack, notes: Path) -> Verdict:
+    def killing(stack: Stack, notes: Path) -> ChaosVerdict:
         up = stack.supervisor
         return trial(
             stack.variables, up.kill, notes=notes, kills=kills, seed=seed, seconds=seconds,
@@ -99,7 +97,7 @@ def trial(
     seconds: float = 1200.0,
     say: Say = print,
     stopping: threading.Event | None = None,
-) -> Verdict:
+) -> ChaosVerdict:
     """Load a running stack, kill its parts, wait until it is quiet, compare what clients saw with the books.
 
     Somebody else must start again what `kill` killed.
@@ -136,10 +134,9 @@ def trial(
     return verdict
 
 
-def report(verdict: Verdict, facts: Mapping[str, str], *, notes: Path, say: Say) -> None:
+def report(verdict: ChaosVerdict, facts: Mapping[str, str], *, notes: Path, say: Say) -> None:
     """Print the table, and write all details into a file."""
-    file = notes / "verdict.json"
-    file.write_text(json.dumps(verdict.details() | {"facts": facts}, indent=2))
+    file = verdict.write(notes, facts=facts)
     say("\n" + "\n".join(f"  {name:<24}{text}" for name, text in {**verdict.table(), **facts}.items()))
     for reason in verdict.wanting:
         say(f"  ! {reason}")

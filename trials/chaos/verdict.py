@@ -10,6 +10,7 @@ from typing import Any
 
 from trials.books import Books, Event
 from trials.harness import Tenant, Watch
+from trials.verdict import Verdict
 
 ANSWERS_A_KILL = 3  # fewer complete answers than this, and the trial has shown nothing
 ENGINE_SETTLES_S = 10.0  # so long after its return its adapters may still be on their way
@@ -24,8 +25,10 @@ class Kill:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChaosVerdict(Verdict):
     """What happened, and what must not have: the fields from `lost` on must be empty or 0."""
+
+    title = "CHAOS"
 
     kills: Sequence[Kill]
     engine_away: Sequence[tuple[float, float]]
@@ -42,13 +45,14 @@ class Verdict:
         """True if nothing was found, and enough was tried to find something."""
         return not (self.lost or self.doubled or self.overshoot_tokens or self.leaked or self.wanting)
 
-    def line(self) -> str:
-        """Return the last line that the trial prints."""
-        return (
-            f"CHAOS {'OK' if self.is_good else 'FAILED'} requests={len(self.seen)} lost={len(self.lost)} "
-            f"doubled={len(self.doubled)} overshoot_tokens={self.overshoot_tokens} "
-            f"leaked_holds={len(self.leaked)}"
-        )
+    def figures(self) -> dict[str, object]:
+        return {
+            "requests": len(self.seen),
+            "lost": len(self.lost),
+            "doubled": len(self.doubled),
+            "overshoot_tokens": self.overshoot_tokens,
+            "leaked_holds": len(self.leaked),
+        }
 
     def table(self) -> dict[str, str]:
         """Return what happened, for people."""
@@ -113,13 +117,13 @@ def judge(
     engine_away: Sequence[tuple[float, float]],
     watch: Watch,
     wanting: Sequence[str],
-) -> Verdict:
+) -> ChaosVerdict:
     """Compare what the clients saw with what the books say. The last tenant is the capped one."""
     ids, capped = [tenant.id for tenant in tenants], tenants[-1]
     events = books.events(ids)
     complete = [request for request in seen if request["outcome"] == "complete"]
     twice = [request_id for request_id, found in events.items() if len(found) > 1]
-    return Verdict(
+    return ChaosVerdict(
         kills=kills,
         engine_away=engine_away,
         seen=seen,

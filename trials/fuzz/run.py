@@ -14,14 +14,13 @@ from stack import engine as vllm
 from stack.errors import Interrupted
 from trials.fuzz.cases import Case, Cases
 from trials.fuzz.engine import MUTANT_TOKENS, Engine, Gone, Refused, Witnesses
-from trials.fuzz.verdict import Verdict, Violation
+from trials.fuzz.verdict import FuzzVerdict, Violation
 from trials.harness import pause
+from trials.verdict import Say
 
 TOGETHER = 13  # mutants in a batch: with the three witnesses, as many as an engine on a CPU answers at once
 REMEMBERED = 4  # batches in whose memory a harm may have begun
 EVERY = 250  # cases for each line of progress
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Run:
     variables: Mapping[str, str]
     notes: Path
     cases: Cases
-    verdict: Verdict
+    verdict: FuzzVerdict
     say: Say
     stopping: threading.Event
     restart: Callable[[], None] | None

@@ -1,7 +1,6 @@
 """`make fuzz`: mutated adapters. What validation accepts, a real vLLM must serve, to nobody's harm."""
 
 import asyncio
-import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,10 @@ from stack.services import Stack
 from stack.whole import start_engine
 from trials.fuzz.cases import Cases, read_trained
 from trials.fuzz.engine import write_witnesses
-from trials.fuzz.run import Run, Say
-from trials.fuzz.verdict import Verdict
+from trials.fuzz.run import Run
+from trials.fuzz.verdict import FuzzVerdict
 from trials.harness import run_on_own_stack
+from trials.verdict import Say
 
 STYLES = ROOT / "engine" / "styles"
 # So little memory for answers that each batch gets what a mutant has just left, all of it read in one step.
@@ -31,7 +31,7 @@ def fuzz(*, cases: int, seed: int, case: int | None) -> int:
         os.environ.setdefault(limit, "16")
     numbers = range(cases) if case is None else [case]
 
-    def fuzzing(stack: Stack, notes: Path) -> Verdict:
+    def fuzzing(stack: Stack, notes: Path) -> FuzzVerdict:
         return trial(
             stack.variables, notes=notes, numbers=numbers, seed=seed, say=stack.steps.say,
             stopping=stack.supervisor.stopping, restart=partial(stack.supervisor.kill, "engine"),
@@ -49,17 +49,17 @@ def trial(
     say: Say = print,
     stopping: threading.Event | None = None,
     restart: Callable[[], None] | None = None,
-) -> Verdict:
+) -> FuzzVerdict:
     """Let validation and a running engine judge mutants; somebody revives the engine that `restart` kills."""
     base = base_model_reader.read_base_model(Path(variables["BASE_MODEL_DIR"]), variables["BASE_MODEL"])
     styles = read_trained(STYLES, base)
     cases = Cases(seed, base, styles, int(variables["ENGINE_MAX_LORA_RANK"]))
     present = write_witnesses(styles, notes / "adapters")
-    verdict = Verdict(seed, variables["ENGINE_DTYPE"])
+    verdict = FuzzVerdict(seed, variables["ENGINE_DTYPE"])
     say(f"\nfuzz: {len(numbers)} cases, seed {seed}, {verdict.dtype}, notes in {shown(notes)}/")
     run = Run(variables, notes, cases, verdict, say, stopping or threading.Event(), restart)
     asyncio.run(run.all(numbers, present))
-    (notes / "verdict.json").write_text(json.dumps(verdict.details(), indent=2))
+    verdict.write(notes)
     for violation in verdict.violations:
         say(f"  ! {violation.describe()}")
     return verdict

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from trials.fuzz.cases import Case
+from trials.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,10 @@ class Violation:
 
 
 @dataclass
-class Verdict:
+class FuzzVerdict(Verdict):
     """What the trial found; `converted` counts conversions of refused mutants that were accepted."""
+
+    title = "FUZZ"
 
     seed: int
     dtype: str
@@ -54,16 +57,18 @@ class Verdict:
             self.mutations_accepted.update(case.mutant.mutations)
 
     def details(self) -> dict[str, object]:
-        """Return everything, for a file."""
         violations = [asdict(violation) for violation in self.violations]
-        return {"verdict": self.line(), **vars(self), "violations": violations}
+        return super().details() | {"violations": violations}
 
-    def line(self) -> str:
-        """Return the last line that the trial prints."""
+    def figures(self) -> dict[str, object]:
         kinds = Counter(violation.kind for violation in self.violations)
-        crashes = f" crashes={kinds['crash']}" if kinds["crash"] else ""
-        return (
-            f"FUZZ {'OK' if self.is_good else 'FAILED'} cases={self.cases} accepted={self.accepted} "
-            f"refused_by_engine={kinds['refused']} engine_deaths={kinds['died']} "
-            f"witnesses_changed={kinds['changed']}{crashes}"
-        )
+        figures: dict[str, object] = {
+            "cases": self.cases,
+            "accepted": self.accepted,
+            "refused_by_engine": kinds["refused"],
+            "engine_deaths": kinds["died"],
+            "witnesses_changed": kinds["changed"],
+        }
+        if kinds["crash"]:
+            figures["crashes"] = kinds["crash"]
+        return figures

@@ -15,9 +15,9 @@ from stack.errors import Miss
 from stack.folders import Folders, shown
 from stack.processes import TAG
 from stack.services import Stack
-from trials.fuzz.run import Say
 from trials.harness import Tenant, create_tenants, run_on_own_stack
 from trials.requests.cases import Case, draw_cases, without_values
+from trials.verdict import Say, Verdict
 
 AT_ONCE = 6
 CAP_TOKENS = 10**12
@@ -34,8 +34,10 @@ EVERY_CASES = 50
 
 
 @dataclass
-class Verdict:
-    """What the trial found. `disturbed` are the witness's answers that were no or other ones."""
+class RequestsVerdict(Verdict):
+    """What the trial found. `disturbed` are the witness's answers that were missing or different."""
+
+    title = "REQUESTS"
 
     seed: int
     cases: int = 0
@@ -57,23 +59,20 @@ class Verdict:
         served = self.statuses["200"]
         return not (self.deaths or self.disturbed) and self.witnessed > 0 and served > self.cases / 4
 
-    def details(self) -> dict[str, object]:
-        """Return everything, for a file."""
-        return {"verdict": self.line(), **vars(self)}
-
-    def line(self) -> str:
-        """Return the last line that the trial prints."""
-        return (
-            f"REQUESTS {'OK' if self.is_good else 'FAILED'} cases={self.cases} refused={self.refused} "
-            f"deaths={self.deaths} disturbed={len(self.disturbed)}"
-        )
+    def figures(self) -> dict[str, object]:
+        return {
+            "cases": self.cases,
+            "refused": self.refused,
+            "deaths": self.deaths,
+            "disturbed": len(self.disturbed),
+        }
 
 
 def requests(*, cases: int, first: int, seed: int, seconds: float) -> int:
     """Run the trial on a stack of its own; return 0 if the verdict is good."""
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: the witness's texts must stay to the letter
 
-    def asking(stack: Stack, notes: Path) -> Verdict:
+    def asking(stack: Stack, notes: Path) -> RequestsVerdict:
         wanted = draw_cases(seed)[first : first + cases]
         return trial(
             stack.variables, notes=notes, cases=wanted, seed=seed, seconds=seconds,
@@ -92,7 +91,7 @@ def trial(
     seconds: float,
     say: Say = print,
     stopping: threading.Event | None = None,
-) -> Verdict:
+) -> RequestsVerdict:
     """Send cases through the gateway, some at once, and let a witness of another tenant ask meanwhile.
 
     After so many seconds no more are begun: what the machine didn't come to stays for another seed.
@@ -102,12 +101,12 @@ def trial(
         raise ValueError(f"Give {', '.join(sorted(unknown))} values in trials/requests/cases.py.")
     sender, witness = create_tenants(variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
     say(f"\nrequests: {len(cases)} cases, seed {seed}, notes in {shown(notes)}/")
-    run = _Run(variables, Verdict(seed), say, stopping or threading.Event(), seconds)
+    run = _Run(variables, RequestsVerdict(seed), say, stopping or threading.Event(), seconds)
     asyncio.run(run.all(cases, sender, witness))
     verdict = run.verdict
     counts = ", ".join(f"{status} {count}" for status, count in verdict.statuses.most_common())
     say(f"  answers: {counts}; the witness asked {verdict.witnessed} times")
-    (notes / "verdict.json").write_text(json.dumps(verdict.details(), indent=2))
+    verdict.write(notes)
     for what in (*verdict.disturbed[:5], *verdict.suspects[:20]):
         say(f"  ! {what}")
     return verdict
@@ -119,7 +118,7 @@ class _Run:
     def __init__(
         self,
         variables: Mapping[str, str],
-        verdict: Verdict,
+        verdict: RequestsVerdict,
         say: Say,
         stopping: threading.Event,
         seconds: float,

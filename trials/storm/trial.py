@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,18 +15,19 @@ from stack.services import Stack
 from trials.books import Books
 from trials.harness import Tenant, Watch, await_quiet, create_tenants, run_modules, run_on_own_stack
 from trials.storm.volley import Answer, Volley, fire_volley
+from trials.verdict import Say, Verdict
 
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
 START_S = 4.0  # for the processes to be there before all ask at one moment
 GONE, IN_FLIGHT = "insufficient_quota", "rate_limit_exceeded"
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Verdict:
+class StormVerdict(Verdict):
     """What the storm showed."""
+
+    title = "STORM"
 
     requests: int
     admitted: int
@@ -42,19 +43,22 @@ class Verdict:
         """True if the cap held to the token and refused nobody in vain."""
         return not (self.overshoot_tokens or self.false_refusals or self.wanting)
 
-    def line(self) -> str:
-        """Return the last line that the trial prints."""
-        return (
-            f"STORM {'OK' if self.is_good else 'FAILED'} requests={self.requests} admitted={self.admitted} "
-            f"refused={self.refused} used_tokens={self.used_tokens} cap_tokens={self.cap_tokens} "
-            f"overshoot_tokens={self.overshoot_tokens} false_refusals={self.false_refusals}"
-        )
+    def figures(self) -> dict[str, object]:
+        return {
+            "requests": self.requests,
+            "admitted": self.admitted,
+            "refused": self.refused,
+            "used_tokens": self.used_tokens,
+            "cap_tokens": self.cap_tokens,
+            "overshoot_tokens": self.overshoot_tokens,
+            "false_refusals": self.false_refusals,
+        }
 
 
 def storm(*, requests: int) -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
 
-    def storming(stack: Stack, notes: Path) -> Verdict:
+    def storming(stack: Stack, notes: Path) -> StormVerdict:
         return trial(
             stack.variables, notes=notes, requests=requests,
             say=stack.steps.say, stopping=stack.supervisor.stopping,
@@ -70,7 +74,7 @@ def trial(
     requests: int = 500,
     say: Say = print,
     stopping: threading.Event | None = None,
-) -> Verdict:
+) -> StormVerdict:
     """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
     stopping, books = stopping or threading.Event(), Books(variables)
     hold = measure_hold_tokens(variables)
@@ -86,10 +90,9 @@ def trial(
     say(f"  never more than {watch.most_tokens} tokens used and held, in {watch.samples} samples")
     verdict = judge(books, tenant, stormed, afterwards, hold=hold, watch=watch)
     replies = [asdict(reply) for reply in (*stormed, *afterwards)]
-    found = {"verdict": verdict.line(), "wanting": verdict.wanting, "tenant": tenant.id, "replies": replies}
-    (notes / "verdict.json").write_text(json.dumps(found, indent=2))
+    file = verdict.write(notes, tenant=tenant.id, replies=replies)
     for reason in verdict.wanting:
-        say(f"  ! {reason}; see {shown(notes / 'verdict.json')}")
+        say(f"  ! {reason}; see {shown(file)}")
     return verdict
 
 
@@ -101,7 +104,7 @@ def judge(
     *,
     hold: int,
     watch: Watch,
-) -> Verdict:
+) -> StormVerdict:
     """Compare what the clients saw with the cap and with the books."""
     cap, used_in_storm, used = tenant.monthly_tokens, sum_tokens(stormed), sum_tokens([*stormed, *afterwards])
     admitted = [reply for reply in stormed if reply.status == 200]
@@ -111,7 +114,7 @@ def judge(
         false_refusals += sum(reply.code == GONE for reply in refused)
     if used + hold <= cap or afterwards[-1].code != GONE:
         false_refusals += 1
-    return Verdict(
+    return StormVerdict(
         requests=len(stormed),
         admitted=len(admitted),
         refused=len(refused),
