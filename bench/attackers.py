@@ -47,7 +47,8 @@ def paid(*tenants: str) -> dict[str, int]:
 
 
 def _workspace() -> dict[str, str]:
-    name, password = f"attacker-{token_hex(4)}", token_hex(12)
+    name = f"attacker-{token_hex(4)}"
+    password = token_hex(12)
     login = f"{name}@polyscribe.example"
     user = User.objects.create_user(login, password=password)
     EmailAddress.objects.create(user=user, email=login, verified=True, primary=True)

@@ -25,7 +25,9 @@ from stack.pages import signed_in
 from stack.smoke import STYLE
 
 STYLES = ("poetry", "genz", "legal")
-AT_ONCE, PASSES, UPLOADS = 8, 3, 3
+AT_ONCE = 8
+PASSES = 3
+UPLOADS = 3
 CASES = {"single": (1, STYLES[:1]), "one_style": (AT_ONCE, STYLES[:1]), "mixed": (AT_ONCE, STYLES)}
 ALONE = "vLLM"
 TITLES = {
@@ -52,7 +54,8 @@ def kind() -> str:
 
 def measured(start_s: float) -> Figures:
     """Return all figures of the stack that this runs beside."""
-    site, known = os.environ["SITE_URL"], json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    site = os.environ["SITE_URL"]
+    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
     record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / "engine.json"
     engine = json.loads(record.read_text())["pid"]
     rates = uvloop.run(measure_rates(site, known["api_key"], engine))

@@ -25,7 +25,8 @@ from stack.environment import base_model
 from stack.folders import ROOT
 from stack.smoke import STYLE
 
-AT_ONCE, REQUESTS = 8, 16
+AT_ONCE = 8
+REQUESTS = 16
 LIMITS = Limits(max_loras=8, max_cpu_loras=64, max_lora_rank=16)
 # engine/serve.py asks for the compiler that CXX names; this one is none.
 WAYS: dict[str, dict[str, str]] = {"compiled": {}, "uncompiled": {"CXX": "no-compiler"}}

@@ -24,8 +24,10 @@ FLOOD = 50
 QUESTIONS = 32
 ROUNDS = 5
 GOAL = 2.0
-OURS, THEIRS = "poetry", "legal"
-QUESTION, TASK = "What is rain?", "Write a long text about the history of glass."
+OURS = "poetry"
+THEIRS = "legal"
+QUESTION = "What is rain?"
+TASK = "Write a long text about the history of glass."
 
 
 @dataclass

@@ -31,7 +31,8 @@ OPEN_FILES = 65_536
 
 def prepared(stack: Stack, choices: Choices, ports: Ports, cores: Cores) -> Bench:
     """Return a run with schema, stub, tenant and each gateway that is asked for and is here."""
-    port, up = ports.take("stub"), stack.supervisor
+    port = ports.take("stub")
+    up = stack.supervisor
     up.once(application.manage("migrate", "--no-input", variables=stack.variables, title="manage.py migrate"))
     up.start(targets.stub(port))
     up.await_ready("stub", lambda: targets.answers(f"http://127.0.0.1:{port}/health"), within_s=20)
@@ -55,12 +56,15 @@ def prepared(stack: Stack, choices: Choices, ports: Ports, cores: Cores) -> Benc
 
 def main() -> int:
     """Run what the environment asks for; return 0, whether goals were reached or not."""
-    choices, cores, steps = Choices.read(), Cores.here(), Steps()
+    choices = Choices.read()
+    cores = Cores.here()
+    steps = Steps()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most), most))
     os.sched_setaffinity(0, cores.rest())
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what each start compiles takes memory
-    began, ports = time.monotonic(), Ports()
+    began = time.monotonic()
+    ports = Ports()
     # Not a temporary stack's settings: PostgreSQL and Valkey write to the disk as they do for a demo.
     with temporary() as folders, services.opened(replace(folders, temporary=False), steps) as stack:
         stack.waiting.all(services.start(stack))

@@ -12,7 +12,8 @@ REQUIREMENTS = ROOT / "bench" / "peers" / "requirements.txt"
 
 def main() -> int:
     """Make the environment; uv tells what is wrong. Return its exit code."""
-    uv, python = find_uv(), str(PEERS / "bin" / "python")
+    uv = find_uv()
+    python = str(PEERS / "bin" / "python")
     commands = [
         [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(PEERS)],
         [uv, "pip", "install", "--quiet", "--python", python, "--requirement", str(REQUIREMENTS)],

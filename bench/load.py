@@ -57,7 +57,9 @@ class Client(asyncio.Protocol):
     """One connection. It fails on everything but a complete answer with status 200."""
 
     def __init__(self, request: bytes, tally: Tally, *, stream: bool) -> None:
-        self.request, self.tally, self.stream = request, tally, stream
+        self.request = request
+        self.tally = tally
+        self.stream = stream
         self.parser = httptools.HttpResponseParser(self)
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -87,7 +89,8 @@ class Client(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         now = time.perf_counter()
-        body, status = b"".join(self.parts), self.parser.get_status_code()
+        body = b"".join(self.parts)
+        status = self.parser.get_status_code()
         if status != 200 or not (is_whole_stream(body) if self.stream else is_whole(body)):
             return self._end(f"status {status}: {body[-300:].decode(errors='replace')}")
         tally = self.tally
@@ -166,8 +169,10 @@ async def closed_loop(
 
 async def connected(url: str, request: bytes, tally: Tally, *, parallel: int, stream: bool) -> list[Client]:
     """Return open connections that have asked nothing yet."""
-    at, loop = urlsplit(url), asyncio.get_running_loop()
-    host, port = at.hostname or "", at.port or 80
+    at = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    host = at.hostname or ""
+    port = at.port or 80
     made = [
         await loop.create_connection(lambda: Client(request, tally, stream=stream), host, port)
         for _ in range(parallel)

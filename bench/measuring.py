@@ -141,7 +141,8 @@ class Bench:
         if "polyscribe" not in self.choices.targets:
             return
         self.drain()
-        last, seconds = self.counted[-1], sum(one["drain_s"] for one in self.counted)
+        last = self.counted[-1]
+        seconds = sum(one["drain_s"] for one in self.counted)
         self.note(
             Target("polyscribe", ""),
             {
@@ -166,7 +167,8 @@ class Bench:
                 2 * middle[f"{two}_per_cpu_s_c64"] / middle[f"{one}_per_cpu_s_c64"]
             )
         if "polyscribe_rss_after_mib" in middle:
-            after, start = middle["polyscribe_rss_after_mib"], middle["polyscribe_rss_start_mib"]
+            after = middle["polyscribe_rss_after_mib"]
+            start = middle["polyscribe_rss_start_mib"]
             found["polyscribe_rss_growth_mib"] = after - start
         return {name: round(value, 3) for name, value in found.items()}
 

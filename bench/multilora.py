@@ -21,7 +21,10 @@ from bench.passes import THINGS, Pass, run_pass
 from labs import machine
 from labs.chat_client import ChatClient, open_client
 
-AT_ONCE, REQUESTS, TOKENS, RANK = 8, 64, 16, 8
+AT_ONCE = 8
+REQUESTS = 64
+TOKENS = 16
+RANK = 8
 COUNTS = (1, 8, 64)
 
 
@@ -44,7 +47,8 @@ async def measured(rounds: int) -> dict[str, list[Pass]]:
     cases = {"base": [os.environ["BASE_MODEL"]]}
     cases |= {str(count): [f"bench_{n}" for n in range(count)] for count in COUNTS}
     passes: dict[str, list[Pass]] = {name: [] for name in cases}
-    url, key = os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"]
+    url = os.environ["ENGINE_URL"]
+    key = os.environ["ENGINE_API_KEY"]
     async with open_client(url, key=key) as client:
         for models in cases.values():
             await measure_models(client, models)
@@ -58,7 +62,8 @@ async def measured(rounds: int) -> dict[str, list[Pass]]:
 def load(folder: Path) -> None:
     """Give the engine the largest case's adapters."""
     random_adapters(folder, count=max(COUNTS), rank=RANK)
-    url, key = f"{os.environ['ENGINE_URL']}/v1/load_lora_adapter", os.environ["ENGINE_API_KEY"]
+    url = f"{os.environ['ENGINE_URL']}/v1/load_lora_adapter"
+    key = os.environ["ENGINE_API_KEY"]
     for number, path in enumerate(sorted(folder.iterdir())):
         post_json(url, {"lora_name": f"bench_{number}", "lora_path": str(path)}, key=key)
 

@@ -47,7 +47,8 @@ QUESTION_S = 30.0  # a question that has no first token by then counts as so lon
 CALM_S = 30.0  # so long may it take after an attack until the neighbour is answered as before
 BEGINS_WITHIN_S = 900.0  # of the run; an attack that would begin later is left out, and named
 RETRIES = 2
-OURS, THEIRS = "poetry", "legal"
+OURS = "poetry"
+THEIRS = "legal"
 OUT = report.RESULTS / "neighbours.json"
 
 
@@ -225,7 +226,8 @@ async def refused(scene: Scene) -> None:
 
 async def compare(scene: Scene) -> None:
     """Item 7: comparisons of long answers that are hard to compare."""
-    first, second = "a b " * 1000, "b a a " * 666
+    first = "a b " * 1000
+    second = "b a a " * 666
 
     def act(session: Session, attacker: Attacker) -> Iterable[str]:
         page = fetched(session, link(fetched(session, "/"), "k"))
@@ -272,7 +274,8 @@ async def uploads(scene: Scene) -> None:
 def _upload(session: Session, name: str, content: BinaryIO, *, size: int) -> Iterable[str]:
     """Upload an archive as the page does; yield what was answered."""
     page = fetched(session, link(fetched(session, "/"), "s") + "new/")
-    csrf, where = token(page), attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
+    csrf = token(page)
+    where = attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
     version = posted(session, where, csrf=csrf, body={
         "name": name, "slug": name, "description": "An archive.", "sample_prompt": "Rain?", "goes_live": True,
         "files": [{"name": "style.zip", "size": size}],
@@ -342,7 +345,8 @@ async def measured(name: str, client: ChatClient, neighbour: Neighbour) -> dict[
     attack = ATTACKS[name]
     attackers = [Attacker(**facts) for facts in await _deed("found", str(attack.attackers))]
     scene = Scene(client, os.environ["SITE_URL"], attackers)
-    before, during = Felt(), Felt()
+    before = Felt()
+    during = Felt()
     for _ in range(QUESTIONS):
         await neighbour.ask(before)
     began_s = time.perf_counter()
@@ -381,10 +385,12 @@ async def run(names: list[str]) -> dict[str, Any]:
     [quiet] = create_tenants(os.environ, {"neighbour": 10**9})
     found: dict[str, Any] = json.loads(OUT.read_text())["attacks"] if OUT.exists() else {}
     async with open_client(os.environ["SITE_URL"], total_s=ATTACK_S + 20) as client:
-        neighbour, warming = Neighbour(client, quiet.api_key), Felt()
+        neighbour = Neighbour(client, quiet.api_key)
+        warming = Felt()
         for _ in range(QUESTIONS):
             await neighbour.ask(warming)
-        began_s, left_out = time.monotonic(), []
+        began_s = time.monotonic()
+        left_out = []
         for name in names:
             if time.monotonic() > began_s + BEGINS_WITHIN_S:
                 print(f"  {name}: left out, the run took too long", file=sys.stderr, flush=True)

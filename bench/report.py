@@ -98,7 +98,8 @@ def write(figures: Figures, *, cpu: str, versions: Mapping[str, str]) -> None:
 
 def between_marks(name: str, new: str, document: Path = DOC) -> None:
     """Put a text between its marks in a document."""
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    begin = f"<!-- {name} -->"
+    end = f"<!-- /{name} -->"
     before, _, rest = document.read_text().partition(begin)
     document.write_text(f"{before}{begin}\n{new}\n{end}{rest.partition(end)[2]}")
 

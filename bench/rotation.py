@@ -30,7 +30,9 @@ from labs.chat_client import open_client
 from trials.harness import create_tenants
 from trials.styles import Routes, create_styles, make_adapters
 
-STYLES, GREEDY, RANK = 64, 2, 8
+STYLES = 64
+GREEDY = 2
+RANK = 8
 TOKENS = 8  # all styles have had a turn after about 30 s on two cores: the gateway's patience is 60 s
 LOADED_WITHIN_S = 300.0
 WARM_UP_S = 30.0
@@ -72,7 +74,8 @@ def prepared(folder: Path) -> tuple[str, list[str]]:
 async def measured(key: str, names: list[str], seconds: float) -> Seen:
     """Ask until the time is over; return what was seen after the warm-up, and what failed at any time."""
     times_s: dict[str, list[float]] = {name: [] for name in names}
-    under_way, at_once = Counter[str](), list[int]()
+    under_way = Counter[str]()
+    at_once = list[int]()
     begin = time.perf_counter() + WARM_UP_S
 
     async def client(name: str) -> None:

@@ -56,7 +56,8 @@ class Starter:
 
     def nginx(self) -> Target:
         """The floor: a proxy in C that checks and counts nothing."""
-        port, folder = self.ports.take("nginx"), self.stack.folders.var / "nginx"
+        port = self.ports.take("nginx")
+        folder = self.stack.folders.var / "nginx"
         folder.mkdir()
         text = (FILES / "nginx.conf").read_text()
         conf = folder / "nginx.conf"
@@ -72,7 +73,8 @@ class Starter:
 
     def litellm(self) -> Target:
         """LiteLLM's proxy, one worker; bench/peers/litellm.yaml is its configuration."""
-        port, key = self.ports.take("litellm"), "sk-" + secrets.token_hex(16)
+        port = self.ports.take("litellm")
+        key = "sk-" + secrets.token_hex(16)
         valkey = self.stack.variables["VALKEY_URL"].removesuffix("/0")
         variables = litellm_variables(f"http://127.0.0.1:{self.stub_port}/v1", f"{valkey}/9", key)
         argv = [str(PEERS / "bin" / "litellm"), "--config", str(FILES / "litellm.yaml")]
@@ -83,7 +85,8 @@ class Starter:
 
     def polyscribe(self, key: str, *, workers: int = 1) -> Target:
         """A gateway process as the stack starts the site: the same but for its pages."""
-        port, name = self.ports.take(f"web-{workers}"), f"web-{workers}"
+        port = self.ports.take(f"web-{workers}")
+        name = f"web-{workers}"
         variables = {**self.stack.variables, "WEB_WORKERS": str(workers)}
         web = application.programs(port, variables, self.stack.folders)[0]
         argv = [word.replace("config.asgi", "config.gateway") for word in web.argv]

@@ -65,11 +65,13 @@ def found(stub_url: str) -> dict[str, str]:
 
 def count() -> dict[str, float]:
     """Return how many events the ledger has after a drain, how long that took, and what is still held."""
-    tenant, client = Tenant.objects.get(slug=SLUG), valkey.client()
+    tenant = Tenant.objects.get(slug=SLUG)
+    client = valkey.client()
     until = time.monotonic() + SETTLED_WITHIN_S
     while int(client.hget(valkey.bucket_key(tenant.pk), "open") or 0) and time.monotonic() < until:
         time.sleep(0.1)
-    before, began = UsageEvent.objects.count(), time.perf_counter()
+    before = UsageEvent.objects.count()
+    began = time.perf_counter()
     drain()
     elapsed_s = time.perf_counter() - began
     events = UsageEvent.objects.count()

@@ -23,7 +23,9 @@ from labs import machine
 from stack.pages import Session, signed_in
 from stack.smoke import upload_style
 
-RANK, ROUNDS, GOAL_S = 82, 5, 5.0
+RANK = 82
+ROUNDS = 5
+GOAL_S = 5.0
 
 
 def one_round(site: str, session: Session, client: openai.OpenAI, folder: Path) -> dict[str, float]:
@@ -62,7 +64,8 @@ def main() -> int:
     """Measure, print, write."""
     if missing := {"SITE_URL", "DEMO_SECRETS_FILE"} - os.environ.keys():
         raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-upload`.")
-    site, known = os.environ["SITE_URL"], json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    site = os.environ["SITE_URL"]
+    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
     client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0)
     session = signed_in(site, login=known["login"], password=known["password"])
     with tempfile.TemporaryDirectory(prefix="bench-upload-") as folder:

@@ -89,7 +89,8 @@ def await_idle_engine(url: str, *, within_s: float = 300) -> None:
 
     Raises SystemExit.
     """
-    until, idle = time.time() + within_s, 0
+    until = time.time() + within_s
+    idle = 0
     while time.time() < until:
         request = urllib.request.Request(
             f"{url}/metrics", headers={"Authorization": f"Bearer {os.environ['ENGINE_API_KEY']}"}

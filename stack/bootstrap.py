@@ -63,7 +63,8 @@ def sync() -> bool:
     wanted = fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted and runs(str(WEB / "bin" / "python")):
         return False
-    command, log = [find_uv(), "sync", "--frozen"], LOGS / "web-environment.log"
+    command = [find_uv(), "sync", "--frozen"]
+    log = LOGS / "web-environment.log"
     for downloads in ("never", "automatic"):  # an interpreter that is here is quicker than one to fetch
         if _logged(command, log, {"UV_PYTHON_DOWNLOADS": downloads, "VIRTUAL_ENV": ""}):
             STAMP.write_text(wanted)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE, FILE = ROOT / ".env.example", ROOT / ".env"
+EXAMPLE = ROOT / ".env.example"
+FILE = ROOT / ".env"
 # What examples of older versions had in a secret's place.
 KNOWN = {"change-me", "1:00", "00"}
 
@@ -41,7 +42,8 @@ def values_of(text: str) -> dict[str, str]:
 
 def filled(text: str) -> str:
     """Return the env file `text` with every secret that is empty or absent made at random."""
-    known, lines = values_of(text), text.splitlines()
+    known = values_of(text)
+    lines = text.splitlines()
     for index, line in enumerate(lines):
         name = line.partition("=")[0].strip()
         if name in SECRETS and not known[name]:
@@ -60,7 +62,8 @@ def write(file: Path, example: Path = EXAMPLE) -> list[str]:
     new.chmod(0o600)  # a leftover of a crash keeps its mode when it is opened
     new.replace(file)
 
-    was, now = values_of(before), values_of(after)
+    was = values_of(before)
+    now = values_of(after)
     made = [name for name in SECRETS if not was.get(name)]
     lines = [f"Made at random: {', '.join(made)}"] if made else ["No secret was missing: nothing is changed."]
     lines += [f"{name} is an example's value: change it." for name in SECRETS if now[name] in KNOWN]

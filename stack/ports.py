@@ -10,7 +10,9 @@ from pathlib import Path
 from stack.errors import PortTaken
 from stack.folders import private
 
-LOWEST, HIGHEST = 12_000, 32_767  # below Linux's ephemeral range, or an outgoing connection may sit there
+# below Linux's ephemeral range, or an outgoing connection may sit there
+LOWEST = 12_000
+HIGHEST = 32_767
 TRIES = 500
 
 

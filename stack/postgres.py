@@ -54,11 +54,13 @@ def data_of(folders: Folders) -> Path:
 
 def initialise(folders: Folders, password: str) -> Identity:
     """Make the data folder if there is none, all or nothing. Returns how to run the server on it."""
-    way, data = identity(), data_of(folders)
+    way = identity()
+    data = data_of(folders)
     if data.exists():
         _require_version(data)
         return way
-    new, password_file = folders.var / "postgres.new", folders.var / "postgres.password"
+    new = folders.var / "postgres.new"
+    password_file = folders.var / "postgres.password"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     password_file.touch(mode=0o600)

@@ -118,7 +118,8 @@ class Supervisor:
             if child.restart_at_s is None:
                 self._plan_restart(child, code)
             elif time.monotonic() >= child.restart_at_s:
-                child.process, child.began_s = self._spawn(child.program), time.monotonic()
+                child.process = self._spawn(child.program)
+                child.began_s = time.monotonic()
                 child.restart_at_s = None
 
     def _plan_restart(self, child: Child, code: int) -> None:

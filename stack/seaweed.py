@@ -19,7 +19,8 @@ from stack.folders import Folders, make_private
 from stack.ports import Ports
 from stack.processes import Program
 
-BUCKET, REGION = "polyscribe", "us-east-1"
+BUCKET = "polyscribe"
+REGION = "us-east-1"
 MARK = ".ready"  # an object that every later start reads
 GRPC_OFFSET = 10_000  # the admin's clients expect its second port there
 LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 107 bytes

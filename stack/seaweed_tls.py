@@ -19,7 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY, CERTIFICATE, KEY, SETTINGS = "authority.crt", "seaweed.crt", "seaweed.key", "security.toml"
+AUTHORITY = "authority.crt"
+CERTIFICATE = "seaweed.crt"
+KEY = "seaweed.key"
+SETTINGS = "security.toml"
 VALID_FOR = timedelta(days=3650)
 RENEWED_BEFORE_END = timedelta(days=365)
 GRPC_SECTIONS = (

@@ -48,7 +48,8 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
             steps.say(f"  ! ended {count} processes that a crash had left")
         ports = Ports(folders.var / "ports.json")
         seaweed_ports = seaweed.SeaweedPorts.taken(ports)
-        supervisor, waiting = Supervisor(folders, steps.say), Waiting(steps)
+        supervisor = Supervisor(folders, steps.say)
+        waiting = Waiting(steps)
         try:
             yield Stack(
                 folders=folders,
@@ -69,7 +70,10 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
 def start(stack: Stack) -> list[Future[None]]:
     """Start the three services and return their readiness, which comes within seconds."""
     began_s = time.monotonic()
-    folders, credentials, addresses, up = stack.folders, stack.credentials, stack.addresses, stack.supervisor
+    folders = stack.folders
+    credentials = stack.credentials
+    addresses = stack.addresses
+    up = stack.supervisor
     up.start(seaweed.program(folders, stack.seaweed_ports, credentials, origins=origins(addresses)))
     up.start(valkey.program(folders, addresses.valkey, credentials.valkey_password))
     way = postgres.initialise(folders, credentials.postgres_password)

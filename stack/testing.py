@@ -24,7 +24,8 @@ COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-branch", "--cov-repo
 
 def test(options: Sequence[str]) -> int:
     """Run both halves, the second also when the first failed; return 0 only if both passed."""
-    options, steps = after_dashes(options), Steps(sys.stderr)
+    options = after_dashes(options)
+    steps = Steps(sys.stderr)
     command = [*PYTEST, "tests", f"--ignore={JOURNEYS}", *COVERAGE, *options]
     rooms = _half(steps, "rooms", command, whole=False)
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: an answer must equal PEFT's text
@@ -44,6 +45,7 @@ def _half(steps: Steps, title: str, command: list[str], *, whole: bool) -> tuple
     except Interrupted:
         raise
     except StackError as error:
-        code, reason = 1, f" ({error})"
+        code = 1
+        reason = f" ({error})"
     mark = "✗" if code else "✓"
     return code, f"  {mark} {title:<30}{time.monotonic() - began:6.1f} s{reason}"

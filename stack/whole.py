@@ -25,7 +25,8 @@ class Seeded:
 
 def bring_up(stack: Stack) -> Seeded:
     """Start everything and seed it. The engine loads its model while the rest starts."""
-    up, variables = stack.supervisor, stack.variables
+    up = stack.supervisor
+    variables = stack.variables
     started_services = services.start(stack)
     engine_ready = start_engine(stack)
     stack.waiting.all(started_services)
@@ -49,7 +50,9 @@ def bring_up(stack: Stack) -> Seeded:
 
 def start_engine(stack: Stack) -> list[Future[None]]:
     """Prepare the model, start vLLM or a Ray cluster, and return its readiness. Raises ServiceFailed."""
-    up, url, key = stack.supervisor, stack.addresses.engine_url, stack.variables["ENGINE_API_KEY"]
+    up = stack.supervisor
+    url = stack.addresses.engine_url
+    key = stack.variables["ENGINE_API_KEY"]
     for preparation in engine.preparations(stack.variables):
         with stack.steps.step(preparation.title):
             up.once(preparation)

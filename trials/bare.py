@@ -73,7 +73,8 @@ def _require_root_and_debootstrap() -> None:
 
 def _fresh_system() -> Path:
     """Return a copy of the bare system with the checkout in a newcomer's home; the original is kept."""
-    original, system = FOLDER / f"{SUITE}.original", FOLDER / "system"
+    original = FOLDER / f"{SUITE}.original"
+    system = FOLDER / "system"
     FOLDER.mkdir(parents=True, exist_ok=True)
     if not original.exists():
         partial = FOLDER / f"{SUITE}.partial"

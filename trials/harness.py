@@ -52,7 +52,9 @@ def run_on_own_stack(
 
     Unless it is, the stack's logs are kept beside the trial's notes.
     """
-    steps, notes, is_good = Steps(), make_notes_folder(name), False
+    steps = Steps()
+    notes = make_notes_folder(name)
+    is_good = False
     with folder(var) as folders, services.opened(folders, steps) as stack:
         try:
             start(stack)
@@ -125,7 +127,8 @@ class Watch:
     """Looks at a capped tenant's used and held tokens a few times a second, for as long as it is open."""
 
     def __init__(self, books: Books, tenant: Tenant) -> None:
-        self._books, self._tenant = books, tenant
+        self._books = books
+        self._tenant = tenant
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="watch")
         self.samples = 0

@@ -26,11 +26,13 @@ from trials.verdict import Say, Verdict
 RESULTS = ROOT / "bench" / "results"
 RANK = 4
 CLIENTS = 16
-QUESTION, TOKENS = "Describe the harbour.", 12
+QUESTION = "Describe the harbour."
+TOKENS = 12
 SEEDS = count()
 GIVES_UP_S = 240.0
 CALM_S = 10.0
-READY_WITHIN_S, SERVING_WITHIN_S = 400.0, 300.0
+READY_WITHIN_S = 400.0
+SERVING_WITHIN_S = 300.0
 GOAL_S = 30.0
 
 
@@ -168,7 +170,8 @@ class Trial:
 
     def _kill_and_await(self, kill: Callable[[], None]) -> tuple[float, float, float]:
         """Return when the engine was killed, when it answered again, and when every style served again."""
-        url, key = self._variables["ENGINE_URL"], self._variables["ENGINE_API_KEY"]
+        url = self._variables["ENGINE_URL"]
+        key = self._variables["ENGINE_API_KEY"]
         kill()
         killed = time.time()
         self._until("vLLM still answers", lambda: not engine.ready(url, key), within_s=10)

@@ -21,13 +21,17 @@ from trials.harness import create_tenants, pause, run_on_own_stack
 from trials.verdict import Say, Verdict
 
 RESULTS = ROOT / "bench" / "results" / "scale.json"
-FILES, RANK = 20, 1  # distinct adapters, and as small as they can be: it is their number that counts
+# distinct adapters, and as small as they can be: it is their number that counts
+FILES = 20
+RANK = 1
 TENANTS = 4
 SERVING_WITHIN_S = 900.0
 SETTLED_S = 10.0
-WATCHED_S, VISITED_EVERY_S = 150.0, 1.0
+WATCHED_S = 150.0
+VISITED_EVERY_S = 1.0
 TRIES = 5
-GOAL_S, GROWTH_MIB = 2.0, 5.0
+GOAL_S = 2.0
+GROWTH_MIB = 5.0
 DONE = re.compile(r"Task adapters\.tasks\.(?P<task>reconcile|plan)\[.*succeeded in (?P<s>[\d.]+)s")
 FAILED = re.compile(r"Task \S+\[\S+\] (?:raised unexpected|INTERNAL ERROR):")
 

@@ -82,7 +82,8 @@ def lying_rank(adapter: Adapter, base: BaseShape) -> None:
 @kind("rank_too_high")
 def rank_over_maximum(adapter: Adapter, base: BaseShape) -> None:
     bigger = valid_adapter(base, rank=512)
-    adapter.config, adapter.tensors = bigger.config, bigger.tensors
+    adapter.config = bigger.config
+    adapter.tensors = bigger.tensors
 
 
 @kind("dora")
@@ -188,7 +189,8 @@ def vanishing(adapter: Adapter, base: BaseShape) -> None:
 @kind("value_too_large")
 def beyond_half_precision(adapter: Adapter, base: BaseShape) -> None:
     """Finite in float32 and small as a product, infinite in 16 bits."""
-    a, b = first(adapter, "A"), first(adapter)
+    a = first(adapter, "A")
+    b = first(adapter)
     adapter.tensors[a] = adapter.tensors[a].astype("f4") * np.float32(1e37)
     adapter.tensors[b] = adapter.tensors[b].astype("f4") * np.float32(1e-37)
 

@@ -17,7 +17,9 @@ KINDS = (
     ("q_proj", "v_proj"), ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj"), (),
 )  # fmt: skip
 RANKS = (1, 2, 4, 8, 8, 8, 12, 16)
-LAYERS, HIDDEN, INNER = 3, 32, 48
+LAYERS = 3
+HIDDEN = 32
+INNER = 48
 WIDTHS = {
     "self_attn.q_proj": (HIDDEN, HIDDEN),
     "self_attn.v_proj": (16, HIDDEN),
@@ -81,7 +83,9 @@ def origin(trained: Sequence[Parts], base: BaseShape, dice: Dice) -> Parts:
 
 def random_adapter(base: BaseShape, dice: Dice) -> Parts:
     """Return a random adapter as strong as trained ones, on some kinds of layers in a stretch of the base."""
-    rank, dtype, kinds = dice.choice(RANKS), DTYPES[dice.choice(SERVED)], dice.choice(KINDS)
+    rank = dice.choice(RANKS)
+    dtype = DTYPES[dice.choice(SERVED)]
+    kinds = dice.choice(KINDS)
     chosen = [module for module in base.modules if not kinds or module.endswith(kinds)] or list(base.modules)
     first, last = sorted(dice.sample(range(len(chosen) + 1), 2))
     strength = dice.magnitude(-2.5, -0.7)
@@ -91,7 +95,8 @@ def random_adapter(base: BaseShape, dice: Dice) -> Parts:
         a = dice.noise.standard_normal((rank, linear.columns), np.float32) / math.sqrt(linear.columns)
         b = dice.noise.standard_normal((linear.rows, rank), np.float32)
         b *= strength * linear.norm / math.sqrt(rank * linear.rows)
-        tensors[name_of(module, "A")], tensors[name_of(module, "B")] = a.astype(dtype), b.astype(dtype)
+        tensors[name_of(module, "A")] = a.astype(dtype)
+        tensors[name_of(module, "B")] = b.astype(dtype)
     return Parts(config(base, rank, [*chosen[first:last]]), tensors, {"format": "pt"}, base=base)
 
 

@@ -36,7 +36,8 @@ class FakeVllm:
         self.base_effect = 0.0
         self.before_load: Callable[[str], None] = lambda name: None
         self.core_is_dead = False
-        self._api_key, self._max_rank = api_key, max_rank
+        self._api_key = api_key
+        self._max_rank = max_rank
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
         self.start()

@@ -19,8 +19,11 @@ INSTANT, BURST, PACED, HELD = MODELS = ("instant", "burst", "paced-5", "paced-50
 TOKENS = 64
 WORD = " rose"
 TEXT = "A rose is a rose is a rose."
-PROMPT_TOKENS, ANSWER_TOKENS = 31, 9
-ID, CREATED, FINGERPRINT = "chatcmpl-0123456789abcdef", 1793606400, "vllm-0.32.0-fa92a64d"
+PROMPT_TOKENS = 31
+ANSWER_TOKENS = 9
+ID = "chatcmpl-0123456789abcdef"
+CREATED = 1793606400
+FINGERPRINT = "vllm-0.32.0-fa92a64d"
 CACHED = {"cached_tokens": 0, "created_cache_tokens": 0}
 MODEL = re.compile(rb'"model"\s*:\s*"([^"]*)"')
 STREAM = re.compile(rb'"stream"\s*:\s*true')
@@ -43,7 +46,8 @@ class Connection(asyncio.Protocol):
         self.parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        self.url, self.body = b"", b""
+        self.url = b""
+        self.body = b""
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -59,7 +63,9 @@ class Connection(asyncio.Protocol):
         model = parsed[1].decode() if parsed else INSTANT
         if STREAM.search(self.body):
             self.steps = stream(model, running=b"continuous_usage_stats" in self.body)
-            self.pace_s, self.at, self.began_s = pace_s(model), 0, self.loop.time()
+            self.pace_s = pace_s(model)
+            self.at = 0
+            self.began_s = self.loop.time()
             self._step()
         else:
             self.transport.write(whole(model))

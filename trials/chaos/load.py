@@ -24,8 +24,12 @@ TOPICS = (
     "a harbour",
     "one lost key",
 )
-STREAMED, HUNG_UP = 0.6, 0.2  # how many ask for a stream, and how many of those do not wait for its end
-PAUSE_S, PAUSE_MAX_S = 0.5, 8.0  # after a refusal, doubled after each further failure of the service
+# how many ask for a stream, and how many of those do not wait for its end
+STREAMED = 0.6
+HUNG_UP = 0.2
+# after a refusal, doubled after each further failure of the service
+PAUSE_S = 0.5
+PAUSE_MAX_S = 8.0
 
 
 @dataclass(frozen=True)

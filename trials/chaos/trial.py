@@ -25,8 +25,10 @@ KILLS_WITHOUT_ENGINE = 4  # then the engine is awaited, or hardly a request woul
 GAP_S = (2.0, 8.0)
 CALM_S = 15.0  # of load before the first kill and after the last
 ENGINE_WITHIN_S = 400.0
-LOADS, CLIENTS = 3, 3
-ROOMY, CAPPED = "roomy", "capped"
+LOADS = 3
+CLIENTS = 3
+ROOMY = "roomy"
+CAPPED = "capped"
 CAP_A_KILL = 50  # tokens: about one answer; so few that the cap is met during the trial
 
 
@@ -60,7 +62,8 @@ class Killer:
 
     def await_engine(self, say: Say) -> None:
         """Wait until the engine lists its models again."""
-        began, until = time.monotonic(), time.monotonic() + ENGINE_WITHIN_S
+        began = time.monotonic()
+        until = time.monotonic() + ENGINE_WITHIN_S
         while self._engine_is_away() and time.monotonic() < until:
             pause(self.stopping, 0.5)
         if time.monotonic() - began > 1:
@@ -103,8 +106,11 @@ def trial(
     Somebody else must start again what `kill` killed.
     """
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    stopping, chance, books = stopping or threading.Event(), random.Random(seed), Books(variables)
-    began, until = time.monotonic(), time.monotonic() + seconds
+    stopping = stopping or threading.Event()
+    chance = random.Random(seed)
+    books = Books(variables)
+    began = time.monotonic()
+    until = time.monotonic() + seconds
     tenants = create_tenants(variables, {ROOMY: 10**9, f"{ROOMY}-2": 10**9, CAPPED: CAP_A_KILL * kills})
     ready = partial(engine.ready, variables["ENGINE_URL"], variables["ENGINE_API_KEY"])
     killer = Killer(kill, ready, stopping)

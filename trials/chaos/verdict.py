@@ -119,7 +119,8 @@ def judge(
     wanting: Sequence[str],
 ) -> ChaosVerdict:
     """Compare what the clients saw with what the books say. The last tenant is the capped one."""
-    ids, capped = [tenant.id for tenant in tenants], tenants[-1]
+    ids = [tenant.id for tenant in tenants]
+    capped = tenants[-1]
     events = books.events(ids)
     complete = [request for request in seen if request["outcome"] == "complete"]
     twice = [request_id for request_id, found in events.items() if len(found) > 1]

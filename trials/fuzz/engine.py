@@ -13,7 +13,8 @@ import numpy as np
 from labs.broken_adapters.parts import Parts, encode, lay, write, write_files
 
 PROMPT = "The morning in the city began with"
-WITNESS_TOKENS, MUTANT_TOKENS = 8, 3
+WITNESS_TOKENS = 8
+MUTANT_TOKENS = 3
 REASON_CHARACTERS = 600
 PATIENCE = aiohttp.ClientTimeout(total=120)
 

@@ -97,7 +97,8 @@ class Run:
         return found
 
     async def _load(self, batch: list[Case], engine: Engine) -> tuple[list[Case], list[Violation]]:
-        loaded, found = [], []
+        loaded = []
+        found = []
         for case in batch:
             case.write(self._folder(case))
             try:

@@ -124,7 +124,9 @@ class _Run:
         seconds: float,
     ) -> None:
         self.verdict = verdict
-        self._variables, self._say, self._stopping = variables, say, stopping
+        self._variables = variables
+        self._say = say
+        self._stopping = stopping
         self._under_way: dict[int, Case] = {}
         self._began_s = time.monotonic()
         self._until_s = self._began_s + seconds

@@ -28,12 +28,14 @@ from tenants.models import Tenant  # noqa: E402
 from tenants.public import bump_all_generations  # noqa: E402
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
-ROWS_AT_ONCE, STORED_AT_ONCE = 500, 8
+ROWS_AT_ONCE = 500
+STORED_AT_ONCE = 8
 
 
 def create_styles(*, tenant: str, folders: list[str], count: int, public: bool) -> list[str]:
     """Return the model names of new styles of a tenant; their versions have the folders' files in turn."""
-    owner, base = Tenant.objects.get(pk=tenant), BaseModel.objects.get(name=settings.BASE_MODEL)
+    owner = Tenant.objects.get(pk=tenant)
+    base = BaseModel.objects.get(name=settings.BASE_MODEL)
     sources = [Path(folder) for folder in islice(cycle(folders), count)]
     facts = {folder: read_facts(folder) for folder in set(sources)}
     styles = [

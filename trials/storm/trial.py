@@ -20,7 +20,8 @@ from trials.verdict import Say, Verdict
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
 START_S = 4.0  # for the processes to be there before all ask at one moment
-GONE, IN_FLIGHT = "insufficient_quota", "rate_limit_exceeded"
+GONE = "insufficient_quota"
+IN_FLIGHT = "rate_limit_exceeded"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def trial(
     stopping: threading.Event | None = None,
 ) -> StormVerdict:
     """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
-    stopping, books = stopping or threading.Event(), Books(variables)
+    stopping = stopping or threading.Event()
+    books = Books(variables)
     hold = measure_hold_tokens(variables)
     [tenant] = create_tenants(variables, {"capped": FIT * hold + 1})
     say(f"\nquota storm: {requests} requests hold {hold} tokens each, the cap is {tenant.monthly_tokens}")
@@ -106,7 +108,9 @@ def judge(
     watch: Watch,
 ) -> StormVerdict:
     """Compare what the clients saw with the cap and with the books."""
-    cap, used_in_storm, used = tenant.monthly_tokens, sum_tokens(stormed), sum_tokens([*stormed, *afterwards])
+    cap = tenant.monthly_tokens
+    used_in_storm = sum_tokens(stormed)
+    used = sum_tokens([*stormed, *afterwards])
     admitted = [reply for reply in stormed if reply.status == 200]
     refused = [reply for reply in stormed if reply.code in (GONE, IN_FLIGHT)]
     false_refusals = max(0, FIT - len(admitted))  # so many fit before anything was released

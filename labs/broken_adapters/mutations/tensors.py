@@ -52,7 +52,8 @@ def swap_pairs(parts: Parts, dice: Dice) -> None:
     """Let modules have each other's tensors, mostly of the same shape."""
     names = [name_of(module, side) for module in parts.modules() for side in "AB"]
     for one, two in zip(dice.some(names, 20), dice.some(names, 20), strict=False):
-        a, b = parts.tensors[one], parts.tensors[two]
+        a = parts.tensors[one]
+        b = parts.tensors[two]
         if a.shape == b.shape or dice.random() < 0.02:
             parts.tensors.update({one: b, two: a})
 
@@ -149,7 +150,8 @@ def _cast(parts: Parts, names: list[str], dtype: str) -> None:
 
 def _set_rank(parts: Parts, module: str, rank: int) -> None:
     """Cut a module's factors to a rank, or repeat them up to it."""
-    a, b = parts.of(module, "A"), parts.of(module, "B")
+    a = parts.of(module, "A")
+    b = parts.of(module, "B")
     times = -(-rank // max(1, len(a)))
     parts.put(module, "A", np.tile(a, (times, 1))[:rank])
     parts.put(module, "B", np.tile(b, (1, times))[:, :rank])

@@ -39,10 +39,12 @@ def let_factors_cancel(parts: Parts, dice: Dice) -> None:
     """Add to single pairs two ranks that undo each other, up to what validation takes and beyond."""
     size = dice.magnitude(-2, 3)
     for module in dice.some(parts.modules(), 8):
-        a, b = parts.of(module, "A"), parts.of(module, "B")
+        a = parts.of(module, "A")
+        b = parts.of(module, "B")
         if len(a) == b.shape[1] > 1:
             a[0] = a[1] = size * np.sign(a[0] + 1e-9)
-            b[:, 0], b[:, 1] = size, -size
+            b[:, 0] = size
+            b[:, 1] = -size
             parts.put(module, "A", a)
             parts.put(module, "B", b)
 
@@ -85,7 +87,8 @@ def zero_some(parts: Parts, dice: Dice) -> None:
 
 def add_noise(parts: Parts, dice: Dice) -> None:
     """Add noise in proportion to the values' own size."""
-    share, side = dice.magnitude(-3, 0.5), dice.choice("AB")
+    share = dice.magnitude(-3, 0.5)
+    side = dice.choice("AB")
 
     def noisy(values: Array) -> Array:
         return values + share * values.std() * dice.noise.standard_normal(values.shape, np.float32)
@@ -101,7 +104,8 @@ def _change(parts: Parts, modules: Iterable[str], side: str, change: Change) -> 
 
 def _stretch(parts: Parts, module: str, ratio: float) -> None:
     """Scale a module's B so that B·A with the config's scale has this share of the base's norm."""
-    a, b = parts.of(module, "A").astype(np.float64), parts.of(module, "B").astype(np.float64)
+    a = parts.of(module, "A").astype(np.float64)
+    b = parts.of(module, "B").astype(np.float64)
     scale = _scale(parts.config)
     if len(a) != b.shape[1] or not scale:
         return
@@ -113,7 +117,8 @@ def _stretch(parts: Parts, module: str, ratio: float) -> None:
 
 def _scale(config: dict[str, Any]) -> float:
     """Return what the config multiplies B·A with, or 0 where it says nothing that can be used."""
-    rank, alpha = config.get("r"), config.get("lora_alpha")
+    rank = config.get("r")
+    alpha = config.get("lora_alpha")
     if not isinstance(rank, int) or not isinstance(alpha, int | float):
         return 0.0
     if not (0 < rank < 1e6 and 0 < alpha < 1e15):
