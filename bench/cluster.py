@@ -105,10 +105,10 @@ def age_s(pid: int) -> float:
 
 def written(found: dict[str, Figures]) -> str:
     """Return the figures as Markdown; rates also as multiples of vLLM's by itself."""
-    cells = [
-        [title, *(_cell(key, figures, found.get(ALONE)) for figures in found.values())]
-        for key, title in TITLES.items()
-    ]
+    cells = []
+    for key, title in TITLES.items():
+        row = [_cell(key, figures, found.get(ALONE)) for figures in found.values()]
+        cells.append([title, *row])
     return (
         "# A Ray cluster and vLLM by itself, on one machine\n\n"
         f"Written by `make bench-ray`: {len(os.sched_getaffinity(0))} cores of {machine.model()}, "

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -45,7 +46,8 @@ async def measure_models(client: ChatClient, models: list[str]) -> Pass:
 async def measured(rounds: int) -> dict[str, list[Pass]]:
     """Return each case's passes."""
     cases = {"base": [os.environ["BASE_MODEL"]]}
-    cases |= {str(count): [f"bench_{n}" for n in range(count)] for count in COUNTS}
+    for count in COUNTS:
+        cases[str(count)] = [f"bench_{n}" for n in range(count)]
     passes: dict[str, list[Pass]] = {name: [] for name in cases}
     url = os.environ["ENGINE_URL"]
     key = os.environ["ENGINE_API_KEY"]
@@ -71,15 +73,16 @@ def load(folder: Path) -> None:
 def figures(passes: dict[str, list[Pass]]) -> dict[str, dict[str, float]]:
     """Return each case's medians and how much slower it is than the base and than one style."""
     rate = {name: median(one.tokens_per_s for one in ones) for name, ones in passes.items()}
-    return {
-        name: {
+    found = {}
+    for name, ones in passes.items():
+        first_token_s = chain.from_iterable(one.first_token_s for one in ones)
+        found[name] = {
             "tokens_per_s": rate[name],
-            "first_token_p50_ms": median(s for one in ones for s in one.first_token_s) * 1000,
+            "first_token_p50_ms": median(first_token_s) * 1000,
             "tax_against_base": 1 - rate[name] / rate["base"],
             "tax_against_one": 1 - rate[name] / rate["1"],
         }
-        for name, ones in passes.items()
-    }
+    return found
 
 
 def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:
@@ -91,11 +94,12 @@ def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:
         "tax against the base",
         "tax against one style",
     ]
-    rows = [
-        [name, report.shown(case["tokens_per_s"]), report.shown(case["first_token_p50_ms"]),
-         *("-" if tax < 0 else f"{tax:.0%}" for tax in (case["tax_against_base"], case["tax_against_one"]))]
-        for name, case in found.items()
-    ]  # fmt: skip
+    rows = []
+    for name, case in found.items():
+        row = [name, report.shown(case["tokens_per_s"]), report.shown(case["first_token_p50_ms"])]
+        for tax in (case["tax_against_base"], case["tax_against_one"]):
+            row.append("-" if tax < 0 else f"{tax:.0%}")
+        rows.append(row)
     model, device, slots = (os.environ[name] for name in ("BASE_MODEL", "ENGINE_DEVICE", "ENGINE_MAX_LORAS"))
     return (
         f"{model} on {device} ({machine.model()}), rank {RANK} on all linear layers, {slots} slots, "

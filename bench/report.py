@@ -76,11 +76,11 @@ def goals(figures: Figures) -> list[Goal]:
 def text(figures: Figures) -> str:
     """Return the figures and the goals as Markdown."""
     there = [name for name in TITLES if any(figure.startswith(f"{name}_") for figure in figures)]
-    rows = [
-        [title, *(shown(figures.get(f"{name}_{figure}")) for name in there)]
-        for title, figure in ROWS.items()
-        if any(f"{name}_{figure}" in figures for name in there)
-    ]
+    rows = []
+    for title, figure in ROWS.items():
+        found = [figures.get(f"{name}_{figure}") for name in there]
+        if any(value is not None for value in found):
+            rows.append([title, *map(shown, found)])
     table = aligned([["", *(TITLES[name] for name in there)], *rows])
     judged = [goal.line(figures) for goal in goals(figures)]
     return table + "\n\n" + aligned([["goal", "bound", "found", ""], *judged])
@@ -107,10 +107,11 @@ def between_marks(name: str, new: str, document: Path = DOC) -> None:
 def aligned(rows: list[list[str]]) -> str:
     """Return rows as a Markdown table that also reads well in a terminal; the first row is its head."""
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        " | ".join([row[0].ljust(first), *(cell.rjust(w) for cell, w in zip(row[1:], others, strict=True))])
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(first)]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], others, strict=True)]
+        lines.append(" | ".join(cells))
     rule = " | ".join(["-" * first, *("-" * (width - 1) + ":" for width in others)])
     return "\n".join(f"| {line} |" for line in [lines[0], rule, *lines[1:]])
 

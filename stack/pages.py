@@ -68,6 +68,13 @@ def link(page: str, key: str) -> str:
 
 def rows(page: str) -> list[list[str]]:
     """Return the text of each table row's cells."""
-    found = re.findall(r"<tr\b.*?</tr>", page, re.DOTALL)
-    cells = [re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in found]
-    return [[" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in row] for row in cells]
+    found = []
+    for row in re.findall(r"<tr\b.*?</tr>", page, re.DOTALL):
+        cells = re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        found.append([text_of_cell(cell) for cell in cells])
+    return found
+
+
+def text_of_cell(html: str) -> str:
+    """Return a table cell's text without its tags, its white space single."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())

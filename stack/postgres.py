@@ -87,7 +87,9 @@ def program(folders: Folders, port: int, way: Identity) -> Program:
         "log_timezone": "UTC",
         **(NOT_DURABLE if folders.temporary else {}),
     }
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    options = []
+    for name, value in settings.items():
+        options += ["-c", f"{name}={value}"]
     return Program(
         name="postgres",
         title="PostgreSQL",

@@ -69,11 +69,8 @@ def _sockets(port: int) -> list[Path]:
 
 def _sockets_are_free(port: int) -> bool:
     """Return False where a socket of that name belongs to somebody else: `weed` would not start."""
-    return all(
-        socket.stat().st_uid == os.geteuid()
-        for number in (port, port + GRPC_OFFSET)
-        for socket in _sockets(number)
-    )
+    sockets = [*_sockets(port), *_sockets(port + GRPC_OFFSET)]
+    return all(socket.stat().st_uid == os.geteuid() for socket in sockets)
 
 
 def binary() -> Path:

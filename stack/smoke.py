@@ -126,7 +126,10 @@ def ask(client: openai.OpenAI, model: str) -> None:
         raise Miss(f"{model} did not answer: {error}") from None
     if not whole.choices[0].message.content or not whole.usage or not whole.usage.completion_tokens:
         raise Miss(f"{model} answered without text or usage: {whole}")
-    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    text = ""
+    for chunk in chunks:
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
     usage = chunks[-1].usage if chunks else None
     if not text or not usage or not usage.completion_tokens:
         raise Miss(f"{model} streamed no text or no usage.")
@@ -137,9 +140,11 @@ def await_usage(session: Session, requests: dict[str, int]) -> None:
     path = link(fetched(session, "/"), "u")
 
     def counted() -> bool:
-        table = rows(fetched(session, path))
-        return all(any(name in row[0].lower() and row[1] == str(count) for row in table if len(row) > 1)
-                   for name, count in requests.items())  # fmt: skip
+        table = [row for row in rows(fetched(session, path)) if len(row) > 1]
+        for name, count in requests.items():
+            if not any(name in row[0].lower() and row[1] == str(count) for row in table):
+                return False
+        return True
 
     _until(counted, within_s=COUNTED_WITHIN_S, what=f"the usage page does not count {requests}")
 

@@ -91,12 +91,14 @@ class Books:
         ledger = self._sums(tenants, "ledger")
         books = {name: self._sums(tenants, name) for name in ("events", "days")}
         books["Valkey"] = self._counters([*ledger, *((tenant, months.current()) for tenant in tenants)])
-        return [
-            f"{tenant} {period}: {name} says {sum_of}, the ledger {ledger.get((tenant, period), NOTHING)}"
-            for name, sums in books.items()
-            for (tenant, period), sum_of in (dict.fromkeys(ledger, NOTHING) | sums).items()
-            if sum_of != ledger.get((tenant, period), NOTHING)
-        ]
+        found = []
+        for name, sums in books.items():
+            for tenant, period in ledger.keys() | sums.keys():
+                in_book = sums.get((tenant, period), NOTHING)
+                in_ledger = ledger.get((tenant, period), NOTHING)
+                if in_book != in_ledger:
+                    found.append(f"{tenant} {period}: {name} says {in_book}, the ledger {in_ledger}")
+        return found
 
     def used(self, tenant: str) -> int:
         """Return the month's tokens of a tenant as the ledger says."""
@@ -104,7 +106,10 @@ class Books:
 
     def left_open(self, tenants: Iterable[str]) -> list[str]:
         """Return all that still counts as open, by name; nothing once every request was settled."""
-        return [*self._leases(), *(name for tenant in tenants for name in self._open_of(tenant))]
+        found = self._leases()
+        for tenant in tenants:
+            found += self._open_of(tenant)
+        return found
 
     def under_way(self) -> int:
         """Return how many usage events wait in Valkey for the ledger."""
@@ -115,8 +120,11 @@ class Books:
         return sum(self._store.xlen(valkey.refused_stream_of(tag)) for tag in valkey.tags())
 
     def _leases(self) -> list[str]:
-        keys = [valkey.leases_key(tag) for tag in valkey.tags()]
-        return [f"lease {member}" for key in keys for member in self._store.zrange(key, 0, -1)]
+        found = []
+        for tag in valkey.tags():
+            members = self._store.zrange(valkey.leases_key(tag), 0, -1)
+            found += [f"lease {member}" for member in members]
+        return found
 
     def _open_of(self, tenant: str) -> list[str]:
         holds = [
@@ -126,17 +134,19 @@ class Books:
         ]
         account = self._store.hgetall(valkey.account_key(tenant, months.current()))
         counters = account | self._store.hgetall(valkey.bucket_key(tenant))
-        left = [
-            f"{tenant} {name}={number}"
-            for name, number in counters.items()
-            if name.split(":")[0] in OF_OPEN_REQUESTS and float(number)
-        ]
+        left = []
+        for name, number in counters.items():
+            is_of_open_requests = name.split(":")[0] in OF_OPEN_REQUESTS
+            if is_of_open_requests and float(number):
+                left.append(f"{tenant} {name}={number}")
         return [*holds, *left]
 
     def _counters(self, of: Iterable[tuple[str, str]]) -> Sums:
-        keys = {pair: valkey.account_key(*pair) for pair in of}
-        read = {pair: self._store.hmget(key, "used", "spent") for pair, key in keys.items()}
-        return {pair: (int(tokens or 0), int(nanousd or 0)) for pair, (tokens, nanousd) in read.items()}
+        found: Sums = {}
+        for tenant, period in of:
+            tokens, nanousd = self._store.hmget(valkey.account_key(tenant, period), "used", "spent")
+            found[tenant, period] = (int(tokens or 0), int(nanousd or 0))
+        return found
 
     def _sums(self, tenants: list[str], book: str) -> Sums:
         rows = self._rows(SUMS, tenants, book)

@@ -8,7 +8,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import count
@@ -185,12 +185,18 @@ class Trial:
 
     def _all_serve(self) -> bool:
         """Return whether every style leads to engines, and each of these lists it."""
-        places = {name: on for name, on in self._routes.places().items() if name in set(self._names)}
-        urls = {url for on in places.values() for url, _ in on}
-        listed = {url: engine.adapters(url, self._variables["ENGINE_API_KEY"]) for url in urls}
-        return len(places) == len(self._names) and all(
-            on and all(name in listed[url] for url, name in on) for on in places.values()
-        )
+        places = self._routes.places()
+        listed: dict[str, Collection[str]] = {}
+        for style in self._names:
+            engines = places.get(style)
+            if not engines:
+                return False
+            for url, name in engines:
+                if url not in listed:
+                    listed[url] = engine.adapters(url, self._variables["ENGINE_API_KEY"])
+                if name not in listed[url]:
+                    return False
+        return True
 
     def _until(self, lack: str, check: Callable[[], bool], *, within_s: float) -> None:
         """Wait for a check to hold. Raises Miss, which says what is lacking."""
@@ -202,7 +208,9 @@ class Trial:
 
     def _judge(self, killed: float, ready: float, serving: float, *, engines: int) -> RestartVerdict:
         meanwhile = [seen for seen in self.requests if seen.began < serving and seen.ended > killed]
-        statuses = Counter(status for seen in self.requests for status in seen.statuses)
+        statuses: Counter[int] = Counter()
+        for seen in self.requests:
+            statuses.update(seen.statuses)
         lasted = [seen.ended - seen.began for seen in meanwhile]
         answered = [seen for seen in self.requests if seen.text is not None]
         self._say(f"  statuses {dict(statuses)}")

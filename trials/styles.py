@@ -55,11 +55,11 @@ class Routes:
 
     def places(self) -> dict[str, list[tuple[str, str]]]:
         """Return style → where it is, as (URL of the engine, its name there); nothing while it is loading."""
-        routes = {name: json.loads(route) for name, route in self._store.hgetall(self._key).items()}
-        return {
-            route["name"]: [(place["url"], place["lora"]) for place in route.get("places", ())]
-            for route in routes.values()
-        }
+        found = {}
+        for text in self._store.hgetall(self._key).values():
+            route = json.loads(text)
+            found[route["name"]] = [(place["url"], place["lora"]) for place in route.get("places", ())]
+        return found
 
     def await_all(self, names: Collection[str], stopping: threading.Event, *, within_s: float) -> float:
         """Return after how many seconds all of these lead to an engine. Raises Miss."""

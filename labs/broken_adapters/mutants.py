@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from adapters.validation import BaseShape
@@ -18,8 +19,10 @@ STAGES: list[list[Mutation]] = [
     [*headers.TEXT_MUTATIONS],
     [*damage.MUTATIONS],
 ]
-STAGE_OF = {mutation: number for number, stage in enumerate(STAGES) for mutation in stage}
-ALL = [mutation for stage in STAGES for mutation in stage]
+STAGE_OF = {}
+for _number, _stage in enumerate(STAGES):
+    STAGE_OF |= dict.fromkeys(_stage, _number)
+ALL = list(chain.from_iterable(STAGES))
 
 
 @dataclass(frozen=True)

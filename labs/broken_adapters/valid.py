@@ -30,11 +30,10 @@ WIDTHS = {
 
 def tiny_base(name: str = "Tiny-Instruct", layers: int = LAYERS) -> BaseShape:
     """Return a base model of three small layers whose weights all have norm 20."""
-    modules = {
-        f"model.layers.{layer}.{module}": Linear(rows, columns, norm=20.0)
-        for layer in range(layers)
-        for module, (rows, columns) in WIDTHS.items()
-    }
+    modules = {}
+    for layer in range(layers):
+        for module, (rows, columns) in WIDTHS.items():
+            modules[f"model.layers.{layer}.{module}"] = Linear(rows, columns, norm=20.0)
     return BaseShape(name, {"model_type": "llama", "dtype": "bfloat16", "vocab_size": 1000}, modules)
 
 

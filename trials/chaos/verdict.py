@@ -1,6 +1,7 @@
 """What a chaos trial found: the clients' view against the books, as a verdict, a table and a file."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from labs.chat_client import Outcome
 from trials.books import Books, Event
 from trials.harness import Tenant, Watch
 from trials.verdict import Verdict
@@ -56,22 +58,28 @@ class ChaosVerdict(Verdict):
 
     def table(self) -> dict[str, str]:
         """Return what happened, for people."""
-        refused, hung_up, cut_short = (
-            [request for request in self.seen if request["outcome"] == outcome]
-            for outcome in ("refused", "hung up", "cut short")
-        )
-        failed = [*cut_short, *(request for request in refused if request["status"] >= 500)]
+        refused = self.ended_as(Outcome.REFUSED)
+        hung_up = self.ended_as(Outcome.HUNG_UP)
+        failed = self.ended_as(Outcome.CUT_SHORT)
+        failed += [request for request in refused if request["status"] >= 500]
+        outcomes = []
+        for events in self.events.values():
+            outcomes += [event.outcome for event in events]
         with_engine, without_engine = self.outages_s()
         return {
             "kills": count_names(kill.part for kill in self.kills),
             "requests": count_names(request["outcome"] for request in self.seen),
             "refused": count_names(f"{request['status']} {request['code']}" for request in refused),
             "5xx after a kill of": count_names(map(self.blame, failed)),
-            "usage events": count_names(event.outcome for found in self.events.values() for event in found),
+            "usage events": count_names(outcomes),
             "refused, yet billed": str(len(self.refused_yet_billed())),
             "hung up, not billed": str(sum(r["request_id"] not in self.events for r in hung_up)),
             "longest outage": f"{with_engine:.0f} s, and {without_engine:.0f} s while the engine was away",
         }
+
+    def ended_as(self, outcome: Outcome) -> list[dict[str, Any]]:
+        """Return the requests that ended in one way, as their clients saw it."""
+        return [request for request in self.seen if request["outcome"] == outcome]
 
     def refused_yet_billed(self) -> list[str]:
         """Return request ids that have a usage event although their clients got an error."""
@@ -145,8 +153,10 @@ def is_billed_once(request: Mapping[str, Any], events: Mapping[str, Sequence[Eve
 
 def read_seen(notes: Path) -> list[dict[str, Any]]:
     """Return all requests that the load processes wrote down, in the order of their ends."""
-    lines = [line for log in notes.glob("load-*.jsonl") for line in log.read_text().splitlines()]
-    return sorted((json.loads(line) for line in lines), key=lambda seen: float(seen["ended"]))
+    requests = []
+    for log in notes.glob("load-*.jsonl"):
+        requests += [json.loads(line) for line in log.read_text().splitlines()]
+    return sorted(requests, key=lambda request: float(request["ended"]))
 
 
 def count_names(names: Iterable[str]) -> str:
@@ -159,6 +169,7 @@ def _too_little(complete: Sequence[Mapping[str, Any]], kills: Sequence[Kill]) ->
     reasons = []
     if len(complete) < ANSWERS_A_KILL * len(kills):
         reasons.append(f"only {len(complete)} complete answers in {len(kills)} kills")
-    if not any(request["began"] > kill.at for request in complete for kill in kills[-1:]):
+    last_kill_at = kills[-1].at if kills else math.inf
+    if not any(request["began"] > last_kill_at for request in complete):
         reasons.append("no complete answer after the last kill")
     return reasons

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import batched
+from itertools import batched, chain
 from pathlib import Path
 
 from stack import engine as vllm
@@ -110,9 +110,9 @@ class Run:
 
     async def _trace(self, found: list[Violation], engine: Engine, present: Witnesses) -> list[Violation]:
         """Return violations with the one case that does it alone on a fresh engine, where there is one."""
-        suspects = [case for batch in self.recent for case in batch]
+        suspects = list(chain.from_iterable(self.recent))
         self.recent.clear()
-        blamed = {number for violation in found for number in violation.cases}
+        blamed = set(chain.from_iterable(violation.cases for violation in found))
         for case in suspects:
             if case.number in blamed:
                 self._keep(case)

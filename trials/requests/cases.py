@@ -182,12 +182,12 @@ KILLERS = [  # what once ended an engine comes first, whatever the seed
 
 def without_values() -> set[str]:
     """Return the served fields of the contract that the trial has no values for; there must be none."""
-    return {
-        f"{name} of {path}"
-        for path, values in values_by_path().items()
-        for name, tried in values.items()
-        if not (tried.ends or tried.alone or name in CONTROL)
-    }
+    missing = set()
+    for path, values in values_by_path().items():
+        for name, tried in values.items():
+            if not (tried.ends or tried.alone or name in CONTROL):
+                missing.add(f"{name} of {path}")
+    return missing
 
 
 def values_by_path() -> dict[str, dict[str, Values]]:

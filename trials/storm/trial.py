@@ -142,9 +142,9 @@ def find_disagreements(books: Books, tenant: Tenant, replies: Sequence[Answer]) 
     """Return where clients, ledger and Valkey differ, and what is still held."""
     seen = {reply.request_id: reply.tokens for reply in replies if reply.status == 200}
     events = books.events([tenant.id])
-    billed = {
-        name: sum(e.prompt_tokens + e.completion_tokens for e in found) for name, found in events.items()
-    }
+    billed = {}
+    for request_id, found in events.items():
+        billed[request_id] = sum(event.prompt_tokens + event.completion_tokens for event in found)
     differing = [name for name in seen | billed if seen.get(name) != billed.get(name)]
     return [
         *(f"{name}: its client saw {seen.get(name)} tokens, billed {billed.get(name)}" for name in differing),
@@ -183,8 +183,11 @@ def fire_all(variables: Mapping[str, str], tenant: Tenant, requests: int) -> lis
     at = time.time() + START_S
     volleys = [asdict(Volley(variables["SITE_URL"], tenant.api_key, count, at)) for count in counts]
     with run_modules("trials.storm.volley", volleys, variables=variables) as begun:
-        answers = [process.stdout.read() for process in begun if process.stdout]
-    return [Answer(**reply) for answer in answers for reply in json.loads(answer)]
+        outputs = [process.stdout.read() for process in begun if process.stdout]
+    found = []
+    for answers in outputs:
+        found += [Answer(**answer) for answer in json.loads(answers)]
+    return found
 
 
 async def ask_until_refused(site: str, tenant: Tenant) -> list[Answer]:
