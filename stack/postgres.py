@@ -87,7 +87,7 @@ def program(folders: Folders, port: int, way: Identity) -> Program:
         "log_timezone": "UTC",
         **(NOT_DURABLE if folders.temporary else {}),
     }
-    options = []
+    options: list[str] = []
     for name, value in settings.items():
         options += ["-c", f"{name}={value}"]
     return Program(

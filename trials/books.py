@@ -120,7 +120,7 @@ class Books:
         return sum(self._store.xlen(valkey.refused_stream_of(tag)) for tag in valkey.tags())
 
     def _leases(self) -> list[str]:
-        found = []
+        found: list[str] = []
         for tag in valkey.tags():
             members = self._store.zrange(valkey.leases_key(tag), 0, -1)
             found += [f"lease {member}" for member in members]

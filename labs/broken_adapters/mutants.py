@@ -19,7 +19,7 @@ STAGES: list[list[Mutation]] = [
     [*headers.TEXT_MUTATIONS],
     [*damage.MUTATIONS],
 ]
-STAGE_OF = {}
+STAGE_OF: dict[Mutation, int] = {}
 for _number, _stage in enumerate(STAGES):
     STAGE_OF |= dict.fromkeys(_stage, _number)
 ALL = list(chain.from_iterable(STAGES))

@@ -152,7 +152,7 @@ def entries(tensors: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
 def lay(adapter: Adapter) -> Laid:
     """Lay the tensors one behind the other."""
     metadata = [("__metadata__", adapter.metadata)] if adapter.metadata is not None else []
-    laid = [*metadata, *entries(adapter.tensors).items()]
+    laid: list[tuple[str, Any]] = [*metadata, *entries(adapter.tensors).items()]
     data = bytearray()
     for tensor in adapter.tensors.values():
         data += tensor.tobytes()

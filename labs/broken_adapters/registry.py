@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from adapters.validation import BaseShape
-from labs.broken_adapters.parts import CONFIG, WEIGHTS, Adapter
+from labs.broken_adapters.parts import CONFIG, WEIGHTS, Adapter, Array
 from labs.broken_adapters.valid import valid_adapter
 
 # Each kind changes a valid adapter in place, or returns the bytes of a weights file that is none.
@@ -45,7 +43,7 @@ def first(adapter: Adapter, side: str = "B") -> str:
     return next(name for name in adapter.tensors if name.endswith(f".lora_{side}.weight"))
 
 
-def change(adapter: Adapter, side: str, values: Callable[[np.ndarray], np.ndarray]) -> None:
+def change(adapter: Adapter, side: str, values: Callable[[Array], Array]) -> None:
     """Change all factors of one side, each in its own type."""
     for name, tensor in adapter.tensors.items():
         if f".lora_{side}." in name:

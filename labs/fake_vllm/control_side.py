@@ -143,7 +143,7 @@ class FakeVllm:
                 self.end_headers()
                 self.wfile.write(content)
 
-            def log_message(self, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:
                 """Stay quiet."""
 
         return Handler

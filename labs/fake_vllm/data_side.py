@@ -48,8 +48,10 @@ class FakeVllm:
 
     async def die(self) -> None:
         """End as a killed process does: all connections break, nobody listens."""
+        assert self._server.handler
         for connection in list(self._server.handler.connections):
-            connection.transport.abort()
+            if connection.transport:
+                connection.transport.abort()
         await self._server.close()
 
     async def say_health(self, request: web.Request) -> web.Response:
@@ -59,7 +61,7 @@ class FakeVllm:
         body = await request.json()
         self.parsed.append(body)
         if self.aborts:
-            request.transport.abort()
+            abort(request)
             return web.Response()
         if self.hangs:
             await self.hang(request, body)
@@ -81,7 +83,7 @@ class FakeVllm:
         try:
             for count, word in enumerate(self.words, start=1):
                 if self.breaks_after is not None and count > self.breaks_after:
-                    request.transport.abort()
+                    abort(request)
                     return response
                 await response.write(self.frame(self.chunk(body, word, count, "delta")))
                 self.written = count
@@ -120,3 +122,9 @@ class FakeVllm:
     @staticmethod
     def frame(chunk: dict[str, Any]) -> bytes:
         return answers.event(chunk)
+
+
+def abort(request: web.Request) -> None:
+    """Break a request's connection, as a process that is killed does."""
+    if request.transport:
+        request.transport.abort()

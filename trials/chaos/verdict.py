@@ -62,7 +62,7 @@ class ChaosVerdict(Verdict):
         hung_up = self.ended_as(Outcome.HUNG_UP)
         failed = self.ended_as(Outcome.CUT_SHORT)
         failed += [request for request in refused if request["status"] >= 500]
-        outcomes = []
+        outcomes: list[str] = []
         for events in self.events.values():
             outcomes += [event.outcome for event in events]
         with_engine, without_engine = self.outages_s()
@@ -153,7 +153,7 @@ def is_billed_once(request: Mapping[str, Any], events: Mapping[str, Sequence[Eve
 
 def read_seen(notes: Path) -> list[dict[str, Any]]:
     """Return all requests that the load processes wrote down, in the order of their ends."""
-    requests = []
+    requests: list[dict[str, Any]] = []
     for log in notes.glob("load-*.jsonl"):
         requests += [json.loads(line) for line in log.read_text().splitlines()]
     return sorted(requests, key=lambda request: float(request["ended"]))

@@ -184,7 +184,7 @@ def fire_all(variables: Mapping[str, str], tenant: Tenant, requests: int) -> lis
     volleys = [asdict(Volley(variables["SITE_URL"], tenant.api_key, count, at)) for count in counts]
     with run_modules("trials.storm.volley", volleys, variables=variables) as begun:
         outputs = [process.stdout.read() for process in begun if process.stdout]
-    found = []
+    found: list[Answer] = []
     for answers in outputs:
         found += [Answer(**answer) for answer in json.loads(answers)]
     return found
