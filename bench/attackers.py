@@ -1,7 +1,7 @@
 """The tenants of bench/neighbours.py, made and counted by the site's own code.
 
-`python -m bench.attackers DEED`:
-`found NUMBER` makes so many workspaces on the free plan, each with a key, a login and a style of two versions
+`python -m bench.attackers ACTION`:
+`create NUMBER` creates workspaces on the free plan, each with a key, a login and a style of two versions
 that serve nowhere; it prints them as JSON. `paid TENANT…` drains usage into the ledger and prints what these
 workspaces paid; `unchecked TENANT…` prints how many of their uploads wait for a check.
 """
@@ -28,7 +28,7 @@ from tenants.models import UsageEvent  # noqa: E402
 from tenants.public import User, create_tenant, issue_key  # noqa: E402
 
 
-def found(number: str) -> list[dict[str, str]]:
+def create(number: str) -> list[dict[str, str]]:
     """Return new workspaces: id, API key, login, password, and the style whose versions can be compared."""
     return [_workspace() for _ in range(int(number))]
 
@@ -80,7 +80,7 @@ def unchecked(*tenants: str) -> dict[str, int]:
     return {"unchecked": waiting.filter(style__owner__in=[UUID(tenant) for tenant in tenants]).count()}
 
 
-DEEDS: dict[str, Callable[..., object]] = {"found": found, "paid": paid, "unchecked": unchecked}
+ACTIONS: dict[str, Callable[..., object]] = {"create": create, "paid": paid, "unchecked": unchecked}
 
 if __name__ == "__main__":
-    print(json.dumps(DEEDS[sys.argv[1]](*sys.argv[2:])))
+    print(json.dumps(ACTIONS[sys.argv[1]](*sys.argv[2:])))

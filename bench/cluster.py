@@ -44,7 +44,7 @@ RESULTS = report.RESULTS / "ray.json"
 type Figures = dict[str, float]
 
 
-def kind() -> str:
+def name_kind() -> str:
     """Return what the engine beside this is called in the table."""
     if os.environ["ENGINE_KIND"] == "vllm":
         return ALONE
@@ -103,7 +103,7 @@ def age_s(pid: int) -> float:
     return float(Path("/proc/uptime").read_text().split()[0]) - ticks / machine.TICKS_A_SECOND
 
 
-def written(found: dict[str, Figures]) -> str:
+def render_report(found: dict[str, Figures]) -> str:
     """Return the figures as Markdown; rates also as multiples of vLLM's by itself."""
     cells = []
     for key, title in TITLES.items():
@@ -128,11 +128,11 @@ def main() -> int:
     """Measure, print, write."""
     start_s = age_s(os.getppid())
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    found[kind()] = measured(start_s)
+    found[name_kind()] = measured(start_s)
     found = dict(sorted(found.items(), key=lambda item: (item[0] != ALONE, item[0])))
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    RESULTS.with_suffix(".md").write_text(written(found))
-    print(written(found))
+    RESULTS.with_suffix(".md").write_text(render_report(found))
+    print(render_report(found))
     return 0
 
 

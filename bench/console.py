@@ -52,13 +52,13 @@ LISTS = {
 }  # fmt: skip
 
 
-def measured(deed: Callable[[], object]) -> dict[str, float]:
-    """Return the milliseconds that a deed took: median and worst of several, after one that warms up."""
-    deed()
+def measured(action: Callable[[], object]) -> dict[str, float]:
+    """Return the milliseconds that an action took: median and worst of several, after one that warms up."""
+    action()
     taken = []
     for _ in range(TIMES):
         began = time.perf_counter()
-        deed()
+        action()
         taken.append(1000 * (time.perf_counter() - began))
     return {"median_ms": round(statistics.median(taken), 1), "worst_ms": round(max(taken), 1)}
 

@@ -37,7 +37,7 @@ def prepared(stack: Stack, choices: Choices, ports: Ports, cores: Cores) -> Benc
     up.start(targets.stub(port))
     up.await_ready("stub", lambda: targets.answers(f"http://127.0.0.1:{port}/health"), within_s=20)
     stub_url = f"http://127.0.0.1:{port}"
-    key = json.loads(module("bench.tenant", "found", stub_url, variables=stack.variables))["key"]
+    key = json.loads(module("bench.tenant", "create", stub_url, variables=stack.variables))["key"]
     starter = Starter(stack, ports, cores, port)
     bench = Bench(choices, stack, starter, key)
     missing = targets.missing()

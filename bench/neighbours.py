@@ -266,7 +266,7 @@ async def uploads(scene: Scene) -> None:
 
         await scene.in_a_browser(act)
     tenants = [attacker.id for attacker in scene.attackers]
-    while left := (await _deed("unchecked", *tenants))["unchecked"]:
+    while left := (await _run_on_site("unchecked", *tenants))["unchecked"]:
         print(f"    {left} archives wait for their check", file=sys.stderr, flush=True)
         await asyncio.sleep(5)
 
@@ -330,7 +330,7 @@ ATTACKS = {
 }
 
 
-async def _deed(*words: str) -> Any:
+async def _run_on_site(*words: str) -> Any:
     """Return what the site's own code says, run in a process of its own."""
     command = [sys.executable, "-m", "bench.attackers", *words]
     run = partial(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -343,7 +343,7 @@ async def _deed(*words: str) -> Any:
 async def measured(name: str, client: ChatClient, neighbour: Neighbour) -> dict[str, Any]:
     """Return what the neighbour felt before and during one attack, and what it cost the attackers."""
     attack = ATTACKS[name]
-    attackers = [Attacker(**facts) for facts in await _deed("found", str(attack.attackers))]
+    attackers = [Attacker(**facts) for facts in await _run_on_site("create", str(attack.attackers))]
     scene = Scene(client, os.environ["SITE_URL"], attackers)
     before = Felt()
     during = Felt()
@@ -362,7 +362,7 @@ async def measured(name: str, client: ChatClient, neighbour: Neighbour) -> dict[
         "attack_s": round(took_s, 1), "attack_ended": "by itself" if ended is None else repr(ended)[:200],
         "calm_after_s": round(calm_after_s, 1), "usage_row_late_s": late_s,
         "answers": dict(scene.answers.most_common()),
-        "paid": await _deed("paid", *(attacker.id for attacker in attackers)),
+        "paid": await _run_on_site("paid", *(attacker.id for attacker in attackers)),
     }  # fmt: skip
 
 

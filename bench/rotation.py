@@ -57,7 +57,7 @@ def slots() -> int:
 
 
 def places() -> int:
-    """Return how many requests one tenant may have at work."""
+    """Return how many requests one tenant may have running."""
     most = int(os.environ["ENGINE_MAX_NUM_SEQS"])
     return most - int(most * RESERVE)
 

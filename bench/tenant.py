@@ -1,6 +1,6 @@
-"""The measured tenant, made and counted by the site's own code: `python -m bench.tenant DEED`.
+"""The measured tenant, made and counted by the site's own code: `python -m bench.tenant ACTION`.
 
-`found STUB_URL` makes a tenant with every limit set, a key with every limit of its own, and a public style
+`create STUB_URL` creates a tenant with every limit set, a key with every limit of its own, and a public style
 for each pace of the stub; it prints the key. `count` drains usage into the ledger and prints what is there.
 `styles` prints what the engine calls each style of the demo, for bench/engine.py; `history MODEL` when the
 newest version of a style reached each status, for bench/upload_time.py.
@@ -43,7 +43,7 @@ LIMITS = {
 SETTLED_WITHIN_S = 20.0
 
 
-def found(stub_url: str) -> dict[str, str]:
+def create(stub_url: str) -> dict[str, str]:
     """Return the key's secret, after tenant, plan, engine and styles were made."""
     tenant = create_tenant(User.objects.create_user("bench@example.org"), name="Bench", slug=SLUG)
     plan = Plan.objects.create(code=SLUG, name="Bench")
@@ -97,7 +97,7 @@ def styles() -> dict[str, str]:
 
 
 def _style(name: str, engine: Engine) -> Style:
-    """Return a public style of the house that one engine serves under the stub's name for the pace."""
+    """Return a public first-party style that one engine serves under the stub's name for the pace."""
     style = Style.objects.create(
         owner=first_party_tenant(), slug=f"style-{name}", name=name, base_model=engine.base_model
     )
@@ -118,12 +118,12 @@ def history(model: str) -> dict[str, str]:
     return {step.status: step.at.isoformat() for step in version.history.all()}
 
 
-DEEDS: dict[str, Callable[..., object]] = {
-    "found": found,
+ACTIONS: dict[str, Callable[..., object]] = {
+    "create": create,
     "count": count,
     "styles": styles,
     "history": history,
 }
 
 if __name__ == "__main__":
-    print(json.dumps(DEEDS[sys.argv[1]](*sys.argv[2:])))
+    print(json.dumps(ACTIONS[sys.argv[1]](*sys.argv[2:])))

@@ -171,11 +171,11 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def _step(title: str, deed: Callable[[], bool]) -> None:
+def _step(title: str, action: Callable[[], bool]) -> None:
     began = time.monotonic()
     if sys.stdout.isatty():
         print(f"  … {title}", end="\r", flush=True)
-    note = "" if deed() else "  (unchanged)"
+    note = "" if action() else "  (unchanged)"
     print(f"  ✓ {title:<30}{time.monotonic() - began:6.1f} s{note}", flush=True)
 
 

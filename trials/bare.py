@@ -101,8 +101,8 @@ def _fresh_system() -> Path:
 def _mirror() -> list[str]:
     """Return the package archive that this machine itself uses, if it is a Debian."""
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
-    told = subprocess.run(targets, capture_output=True, text=True) if shutil.which("apt-get") else None
-    return told.stdout.split()[:1] if told else []
+    listed = subprocess.run(targets, capture_output=True, text=True) if shutil.which("apt-get") else None
+    return listed.stdout.split()[:1] if listed else []
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.validation import BaseShape
 from labs.broken_adapters.mutations import configs, damage, headers, tensors, values
-from labs.broken_adapters.parts import Dice, Parts, encode, lay, write
+from labs.broken_adapters.parts import Dice, Parts, encode, lay_out
 from labs.broken_adapters.valid import origin
 
 COUNTS = (1, 1, 1, 1, 1, 2, 2, 2, 3, 4)
@@ -48,7 +48,7 @@ def mutant(seed: str, base: BaseShape, trained: Sequence[Parts] = ()) -> Mutant:
     dice = Dice(seed)
     chosen = sorted(dice.choices(ALL, k=dice.choice(COUNTS)), key=STAGE_OF.__getitem__)
     spoilt: Any = origin(trained, base, dice)
-    for number, onward in enumerate((lay, write, encode, None)):
+    for number, onward in enumerate((lay_out, serialize, encode, None)):
         for mutation in chosen:
             if STAGE_OF[mutation] == number:
                 mutation(spoilt, dice)

@@ -106,7 +106,7 @@ def name_of(module: str, side: str) -> str:
 
 
 @dataclass
-class Laid:
+class Layout:
     """The files' content before it is written: entries are pairs, because a name may stand twice."""
 
     config: dict[str, Any]
@@ -149,20 +149,22 @@ def entries(tensors: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     return header
 
 
-def lay(adapter: Adapter) -> Laid:
+def lay_out(adapter: Adapter) -> Layout:
     """Lay the tensors one behind the other."""
     metadata = [("__metadata__", adapter.metadata)] if adapter.metadata is not None else []
-    laid: list[tuple[str, Any]] = [*metadata, *entries(adapter.tensors).items()]
+    layout: list[tuple[str, Any]] = [*metadata, *entries(adapter.tensors).items()]
     data = bytearray()
     for tensor in adapter.tensors.values():
         data += tensor.tobytes()
-    return Laid(adapter.config, laid, data)
+    return Layout(adapter.config, layout, data)
 
 
-def write(laid: Laid) -> Texts:
+def serialize(layout: Layout) -> Texts:
     """Write both JSON texts, the header without blanks, as safetensors' own writer does."""
-    pairs = [f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}" for name, entry in laid.entries]
-    return Texts(json.dumps(laid.config, indent=2), "{" + ",".join(pairs) + "}", laid.data)
+    pairs = [
+        f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}" for name, entry in layout.entries
+    ]
+    return Texts(json.dumps(layout.config, indent=2), "{" + ",".join(pairs) + "}", layout.data)
 
 
 def encode(texts: Texts) -> Files:
@@ -174,8 +176,8 @@ def encode(texts: Texts) -> Files:
 
 def safetensors(tensors: dict[str, Array], metadata: dict[str, Any] | None = None) -> bytes:
     """Return a whole weights file."""
-    laid = lay(Adapter({}, tensors, metadata or None))
-    return bytes(encode(write(laid)).weights)
+    layout = lay_out(Adapter({}, tensors, metadata or None))
+    return bytes(encode(serialize(layout)).weights)
 
 
 def packed(header: str | bytes, data: bytes | bytearray, claimed: int | None = None) -> bytes:

@@ -10,7 +10,7 @@ from secrets import token_hex
 import aiohttp
 import numpy as np
 
-from labs.broken_adapters.parts import Parts, encode, lay, write, write_files
+from labs.broken_adapters.parts import Parts, encode, lay_out, serialize, write_files
 
 PROMPT = "The morning in the city began with"
 WITNESS_TOKENS = 8
@@ -134,6 +134,8 @@ def write_witnesses(trained: Sequence[Parts], folder: Path) -> Witnesses:
     folders = {}
     for name, parts in {"witness-1": first, "witness-2": second, "witness-base": zeros}.items():
         folders[name] = folder / name
-        files = encode(write(lay(replace(parts, metadata={"witness": name}))))  # no other file is like it
+        files = encode(
+            serialize(lay_out(replace(parts, metadata={"witness": name})))
+        )  # no other file is like it
         write_files(folders[name], bytes(files.config), bytes(files.weights))
     return Witnesses(folders, {})

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from labs.broken_adapters.parts import DTYPES, Dice, Laid, Texts
+from labs.broken_adapters.parts import DTYPES, Dice, Layout, Texts
 
 NUMBERS: list[Any] = [-1, -2, 0, 1, 7, True, None, 8.0, 1e3, "8", [], 2**31, 2**53, 2**63, 2**64, 10**4000]
 DTYPE_NAMES = [
@@ -22,86 +22,86 @@ REPEATED = ['"r": 16', '"lora_alpha": 1e12', '"use_dora": true', '"x": 1', '"bia
 NESTED = ["note", "modules_to_save", "quantization_config", "peft_type", "init_lora_weights", "bias"]
 
 
-def rename_entry(laid: Laid, dice: Dice) -> None:
+def rename_entry(layout: Layout, dice: Dice) -> None:
     """Give an entry another name, perhaps one that stands there already."""
-    names = [name for name, _ in laid.entries]
-    _replace(laid, dice, lambda name, entry: (dice.choice([*NAMES, *dice.some(names, 3)]), entry))
+    names = [name for name, _ in layout.entries]
+    _replace(layout, dice, lambda name, entry: (dice.choice([*NAMES, *dice.some(names, 3)]), entry))
 
 
-def lie_about_shape(laid: Laid, dice: Dice) -> None:
+def lie_about_shape(layout: Layout, dice: Dice) -> None:
     """State another shape."""
-    _set(laid, dice, "shape", SHAPES)
+    _set(layout, dice, "shape", SHAPES)
 
 
-def lie_about_dtype(laid: Laid, dice: Dice) -> None:
+def lie_about_dtype(layout: Layout, dice: Dice) -> None:
     """State another type; one of the same width lets the file stay well formed."""
-    _set(laid, dice, "dtype", DTYPE_NAMES)
+    _set(layout, dice, "dtype", DTYPE_NAMES)
 
 
-def reinterpret_all(laid: Laid, dice: Dice) -> None:
+def reinterpret_all(layout: Layout, dice: Dice) -> None:
     """Read all bytes as the other type of the same width."""
     other = {"BF16": "F16", "F16": "BF16", "F32": "I32"}
-    for _, entry in laid.entries:
+    for _, entry in layout.entries:
         if isinstance(entry, dict) and entry.get("dtype") in other:
             entry["dtype"] = other[entry["dtype"]]
 
 
-def lie_about_offsets(laid: Laid, dice: Dice) -> None:
+def lie_about_offsets(layout: Layout, dice: Dice) -> None:
     """State another place."""
 
     def elsewhere(name: str, entry: Any) -> tuple[str, Any]:
         start, end = entry["data_offsets"]
-        by = dice.choice([-start - 1, -2, -1, 1, 2, 8, end - start, len(laid.data), 2**62])
+        by = dice.choice([-start - 1, -2, -1, 1, 2, 8, end - start, len(layout.data), 2**62])
         odd = [dice.choice(NUMBERS), dice.choice(NUMBERS)]
         places = [[start + by, end + by], [start, end + by], [start + by, end], [end, start], [start], odd]
         return name, entry | {"data_offsets": dice.choice(places)}
 
-    _replace(laid, dice, elsewhere)
+    _replace(layout, dice, elsewhere)
 
 
-def swap_places(laid: Laid, dice: Dice) -> None:
+def swap_places(layout: Layout, dice: Dice) -> None:
     """Let two entries have each other's places; with the same length, the file stays well formed."""
-    tensors = [entry for _, entry in laid.entries if _is_whole(entry)]
+    tensors = [entry for _, entry in layout.entries if _is_whole(entry)]
     if len(tensors) > 1:
         one, two = dice.sample(tensors, 2)
         one["data_offsets"], two["data_offsets"] = two["data_offsets"], one["data_offsets"]
 
 
-def share_place(laid: Laid, dice: Dice) -> None:
+def share_place(layout: Layout, dice: Dice) -> None:
     """Let two entries lie in one place."""
-    tensors = [entry for _, entry in laid.entries if _is_whole(entry)]
+    tensors = [entry for _, entry in layout.entries if _is_whole(entry)]
     if len(tensors) > 1:
         one, two = dice.sample(tensors, 2)
         one["data_offsets"] = two["data_offsets"]
 
 
-def shuffle_entries(laid: Laid, dice: Dice) -> None:
+def shuffle_entries(layout: Layout, dice: Dice) -> None:
     """List the entries in another order; their places stay."""
-    dice.shuffle(laid.entries)
+    dice.shuffle(layout.entries)
 
 
-def repeat_entry(laid: Laid, dice: Dice) -> None:
+def repeat_entry(layout: Layout, dice: Dice) -> None:
     """List an entry twice."""
-    if laid.entries:
-        laid.entries.insert(dice.randrange(len(laid.entries) + 1), dice.choice(laid.entries))
+    if layout.entries:
+        layout.entries.insert(dice.randrange(len(layout.entries) + 1), dice.choice(layout.entries))
 
 
-def spoil_entry(laid: Laid, dice: Dice) -> None:
+def spoil_entry(layout: Layout, dice: Dice) -> None:
     """Leave a field of an entry out, add one, or put something else in its place."""
 
     def spoilt(name: str, entry: Any) -> tuple[str, Any]:
         without = {key: value for key, value in entry.items() if key != dice.choice(list(entry))}
         return name, dice.choice([without, entry | {"extra": 1}, None, [], "x", 8, {}, [entry]])
 
-    _replace(laid, dice, spoilt)
+    _replace(layout, dice, spoilt)
 
 
-def hide_bytes(laid: Laid, dice: Dice) -> None:
+def hide_bytes(layout: Layout, dice: Dice) -> None:
     """Leave bytes behind the last tensor, or take some away."""
     if dice.random() < 0.5:
-        laid.data += dice.randbytes(dice.choice([1, 2, 8, 4096]))
+        layout.data += dice.randbytes(dice.choice([1, 2, 8, 4096]))
     else:
-        del laid.data[-dice.choice([1, 2, 8, 4096]) :]
+        del layout.data[-dice.choice([1, 2, 8, 4096]) :]
 
 
 def respell_number(texts: Texts, dice: Dice) -> None:
@@ -161,15 +161,15 @@ def replace_text(texts: Texts, dice: Dice) -> None:
         texts.header = other
 
 
-def _set(laid: Laid, dice: Dice, field: str, values: list[Any]) -> None:
-    _replace(laid, dice, lambda name, entry: (name, entry | {field: dice.choice(values)}))
+def _set(layout: Layout, dice: Dice, field: str, values: list[Any]) -> None:
+    _replace(layout, dice, lambda name, entry: (name, entry | {field: dice.choice(values)}))
 
 
-def _replace(laid: Laid, dice: Dice, change: Callable[[str, Any], tuple[str, Any]]) -> None:
+def _replace(layout: Layout, dice: Dice, change: Callable[[str, Any], tuple[str, Any]]) -> None:
     """Change one to three entries of tensors that no other mutation has spoilt."""
-    places = [place for place, (_, entry) in enumerate(laid.entries) if _is_whole(entry)]
+    places = [place for place, (_, entry) in enumerate(layout.entries) if _is_whole(entry)]
     for place in dice.some(places, 3):
-        laid.entries[place] = change(*laid.entries[place])
+        layout.entries[place] = change(*layout.entries[place])
 
 
 def _is_whole(entry: Any) -> bool:
