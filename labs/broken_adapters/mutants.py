@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.validation import BaseShape
 from labs.broken_adapters.mutations import configs, damage, headers, tensors, values
-from labs.broken_adapters.parts import Dice, Parts, encode, lay_out
+from labs.broken_adapters.parts import Dice, Parts, encode, lay_out, serialize
 from labs.broken_adapters.valid import origin
 
 COUNTS = (1, 1, 1, 1, 1, 2, 2, 2, 3, 4)
