@@ -69,9 +69,12 @@ def _workspace() -> dict[str, str]:
             Placement.objects.create(engine=engine, version=version, is_desired=False, note="No files.")
     _, secret = issue_key(tenant, name="attack", by=user)
     return {
-        "id": str(tenant.pk), "api_key": secret, "login": login, "password": password,
+        "id": str(tenant.pk),
+        "api_key": secret,
+        "login": login,
+        "password": password,
         "style": f"/styles/{name}/twice/",
-    }  # fmt: skip
+    }
 
 
 def unchecked(*tenants: str) -> dict[str, int]:

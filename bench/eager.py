@@ -31,8 +31,12 @@ LIMITS = Limits(max_loras=8, max_cpu_loras=64, max_lora_rank=16)
 # engine/serve.py asks for the compiler that CXX names; this one is none.
 WAYS: dict[str, dict[str, str]] = {"compiled": {}, "uncompiled": {"CXX": "no-compiler"}}
 DOC = ROOT / "docs" / "running.md"
-CASES = {"base, one alone": ("base", 1), "base, 8 at once": ("base", AT_ONCE),
-         "style, one alone": ("style", 1), "style, 8 at once": ("style", AT_ONCE)}  # fmt: skip
+CASES = {
+    "base, one alone": ("base", 1),
+    "base, 8 at once": ("base", AT_ONCE),
+    "style, one alone": ("style", 1),
+    "style, 8 at once": ("style", AT_ONCE),
+}
 
 
 async def measure_case(client: ChatClient, model: str, *, at_once: int) -> Pass:
@@ -92,10 +96,14 @@ def text_of(found: dict[str, dict[str, float]], rounds: int) -> str:
     """Return the machine and the table."""
     head = ["tokens/s", "compiled", "uncompiled", "uncompiled keeps"]
     rows = [
-        [case, report.shown(one["compiled_tokens_per_s"]), report.shown(one["uncompiled_tokens_per_s"]),
-         f"{one['uncompiled_keeps']:.0%}"]
+        [
+            case,
+            report.shown(one["compiled_tokens_per_s"]),
+            report.shown(one["uncompiled_tokens_per_s"]),
+            f"{one['uncompiled_keeps']:.0%}",
+        ]
         for case, one in found.items()
-    ]  # fmt: skip
+    ]
     return (
         f"{base_model()[1]} on {machine.model()}, {len(os.sched_getaffinity(0))} cores; "
         f"medians of {rounds} rounds in turn.\n\n{report.aligned([head, *rows])}"

@@ -184,9 +184,15 @@ class Bench:
         return found, (machine.cpu_s(target.pid) - before if target.pid else 0.0)
 
     def ask(
-        self, target: Target, pace: str, *, parallel: int, seconds: float, most: int = sys.maxsize,
+        self,
+        target: Target,
+        pace: str,
+        *,
+        parallel: int,
+        seconds: float,
+        most: int = sys.maxsize,
         stream: bool = False,
-    ) -> Report:  # fmt: skip
+    ) -> Report:
         """Put load on a target. Raises StackError when an answer of Polyscribe or of the stub was wrong."""
         command = [*self.load(target, pace, parallel), "--seconds", str(seconds), "--requests", str(most)]
         command += ["--stream", "--spread", str(pace_s(pace) * TOKENS)] if stream else []
@@ -218,9 +224,18 @@ class Bench:
     def load(self, target: Target, pace: str, parallel: int) -> list[str]:
         """Return the command that puts load on a target."""
         return [
-            sys.executable, "-m", "bench.load", "--url", target.url, "--key", target.key,
-            "--model", target.model(pace), "--parallel", str(parallel),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "bench.load",
+            "--url",
+            target.url,
+            "--key",
+            target.key,
+            "--model",
+            target.model(pace),
+            "--parallel",
+            str(parallel),
+        ]
 
     def drain(self) -> None:
         """Let the site's own code move usage events into the ledger, and keep what it counts."""

@@ -122,9 +122,11 @@ class Felt:
         """Return them as the results have them."""
         times = self.times_s or [0.0]
         return {
-            "median_ms": round(median(times) * 1000, 1), "worst_ms": round(max(times) * 1000, 1),
-            "asked": len(self.times_s), "failed": self.failed,
-        }  # fmt: skip
+            "median_ms": round(median(times) * 1000, 1),
+            "worst_ms": round(max(times) * 1000, 1),
+            "asked": len(self.times_s),
+            "failed": self.failed,
+        }
 
 
 @dataclass
@@ -276,10 +278,19 @@ def _upload(session: Session, name: str, content: BinaryIO, *, size: int) -> Ite
     page = fetched(session, link(fetched(session, "/"), "s") + "new/")
     csrf = token(page)
     where = attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
-    version = posted(session, where, csrf=csrf, body={
-        "name": name, "slug": name, "description": "An archive.", "sample_prompt": "Rain?", "goes_live": True,
-        "files": [{"name": "style.zip", "size": size}],
-    })  # fmt: skip
+    version = posted(
+        session,
+        where,
+        csrf=csrf,
+        body={
+            "name": name,
+            "slug": name,
+            "description": "An archive.",
+            "sample_prompt": "Rain?",
+            "goes_live": True,
+            "files": [{"name": "style.zip", "size": size}],
+        },
+    )
     for upload in version["uploads"]:  # type: ignore[attr-defined]
         files = {"file": ("style.zip", content)}
         answer = httpx2.post(upload["url"], data=upload["fields"], files=files, timeout=UPLOADS_S)
@@ -357,13 +368,17 @@ async def measured(name: str, client: ChatClient, neighbour: Neighbour) -> dict[
     late_s = await asyncio.to_thread(_late_s, during.ended_at)
     calm_after_s = await neighbour.calm(median(before.times_s))
     return {
-        "item": attack.item, "attackers": attack.attackers,
-        "before": before.figures(), "during": during.figures(),
-        "attack_s": round(took_s, 1), "attack_ended": "by itself" if ended is None else repr(ended)[:200],
-        "calm_after_s": round(calm_after_s, 1), "usage_row_late_s": late_s,
+        "item": attack.item,
+        "attackers": attack.attackers,
+        "before": before.figures(),
+        "during": during.figures(),
+        "attack_s": round(took_s, 1),
+        "attack_ended": "by itself" if ended is None else repr(ended)[:200],
+        "calm_after_s": round(calm_after_s, 1),
+        "usage_row_late_s": late_s,
         "answers": dict(scene.answers.most_common()),
         "paid": await _run_on_site("paid", *(attacker.id for attacker in attackers)),
-    }  # fmt: skip
+    }
 
 
 def _late_s(ended_at: dict[str, float]) -> float | None:
@@ -412,8 +427,10 @@ def main() -> int:
     if unknown := set(names) - ATTACKS.keys():
         raise SystemExit(f"✗ no such attack: {', '.join(sorted(unknown))}; there are {', '.join(ATTACKS)}.")
     for name, figures in uvloop.run(run(names)).items():
-        felt = (f"{when} {figures[when]['median_ms']:.0f} / {figures[when]['worst_ms']:.0f} ms"
-                for when in ("before", "during"))  # fmt: skip
+        felt = (
+            f"{when} {figures[when]['median_ms']:.0f} / {figures[when]['worst_ms']:.0f} ms"
+            for when in ("before", "during")
+        )
         print(f"{name}: {', '.join(felt)}; paid {figures['paid']}")
     return 0
 

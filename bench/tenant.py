@@ -50,16 +50,28 @@ def create(stub_url: str) -> dict[str, str]:
     subscribe_tenant(tenant, PlanVersion.objects.create(plan=plan, number=1, **LIMITS))
     base = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})
     engine = Engine.objects.create(
-        name="stub", url=stub_url, base_model=base, device=Engine.Device.CUDA, max_loras=8, max_cpu_loras=64,
-        max_lora_rank=16, max_model_len=4096, max_num_seqs=4096, is_healthy=True,
-    )  # fmt: skip
+        name="stub",
+        url=stub_url,
+        base_model=base,
+        device=Engine.Device.CUDA,
+        max_loras=8,
+        max_cpu_loras=64,
+        max_lora_rank=16,
+        max_model_len=4096,
+        max_num_seqs=4096,
+        is_healthy=True,
+    )
     styles = [_style(name, engine) for name in MODELS]
     for style in styles:
         select_style(tenant, style)
     _, secret = issue_key(
-        tenant, name="Bench", by=None, expires_at=timezone.now() + timedelta(days=1),
-        styles=[style.pk for style in styles], monthly_tokens=LIMITS["monthly_tokens"],
-    )  # fmt: skip
+        tenant,
+        name="Bench",
+        by=None,
+        expires_at=timezone.now() + timedelta(days=1),
+        styles=[style.pk for style in styles],
+        monthly_tokens=LIMITS["monthly_tokens"],
+    )
     return {"key": secret}
 
 

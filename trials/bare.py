@@ -151,12 +151,29 @@ def _demo(system: Path, variables: Mapping[str, str]) -> Iterator[Demo]:
     inside = f"cd {shlex.quote(CHECKOUT)} && exec make demo"
     began_s = time.monotonic()
     process = subprocess.Popen(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={system}/proc",
-         "chroot", f"--userspec={USER_ID}:{USER_ID}", str(system), "/usr/bin/env", "-i", *environment,
-         "/bin/sh", "-c", inside],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            f"--mount-proc={system}/proc",
+            "chroot",
+            f"--userspec={USER_ID}:{USER_ID}",
+            str(system),
+            "/usr/bin/env",
+            "-i",
+            *environment,
+            "/bin/sh",
+            "-c",
+            inside,
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
     try:
         lines = _lines_until_ready(process, until_s=began_s + READY_WITHIN_S)
         engine_log = system / CHECKOUT.lstrip("/") / "var" / "log" / "engine.log"

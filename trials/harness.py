@@ -111,9 +111,13 @@ def run_modules(
         for work in works:
             process = subprocess.Popen(
                 [sys.executable, "-m", module],
-                env=variables, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                env=variables,
+                cwd=ROOT,
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 start_new_session=True,
-            )  # fmt: skip
+            )
             begun.append(process)
             print(json.dumps(work), file=process.stdin, flush=True)
         yield begun

@@ -83,9 +83,14 @@ def restart(*, count: int) -> int:
     def restarting(stack: Stack, notes: Path) -> RestartVerdict:
         up = stack.supervisor
         verdict = trial(
-            stack.variables, partial(up.kill, "engine"), notes=notes, count=count,
-            engines=1 + len(stack.further_engines), say=stack.steps.say, stopping=up.stopping,
-        )  # fmt: skip
+            stack.variables,
+            partial(up.kill, "engine"),
+            notes=notes,
+            count=count,
+            engines=1 + len(stack.further_engines),
+            say=stack.steps.say,
+            stopping=up.stopping,
+        )
         machine = {"cores": os.cpu_count(), "device": stack.variables["ENGINE_DEVICE"]}
         file = "restart.json" if verdict.engines == 1 else f"restart-{verdict.engines}-engines.json"
         (RESULTS / file).write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
@@ -237,9 +242,11 @@ async def ask(client: ChatClient, style: str) -> Seen:
     seed changes nothing else of a greedy answer.
     """
     body = {
-        "model": style, "messages": [{"role": "user", "content": QUESTION}],
-        "max_tokens": TOKENS, "temperature": 0,
-    }  # fmt: skip
+        "model": style,
+        "messages": [{"role": "user", "content": QUESTION}],
+        "max_tokens": TOKENS,
+        "temperature": 0,
+    }
     seen = Seen(style, time.time())
     while seen.text is None and time.time() < seen.began + GIVES_UP_S:
         wait_s = await _try(client, body | {"seed": next(SEEDS)}, seen)

@@ -143,8 +143,10 @@ def entries(tensors: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     for name, tensor in tensors.items():
         end = position + tensor.nbytes
         header[name] = {
-            "dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [position, end]
-        }  # fmt: skip
+            "dtype": NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [position, end],
+        }
         position = end
     return header
 

@@ -94,19 +94,35 @@ def pace_s(model: str) -> float:
 def whole(model: str) -> bytes:
     """Return an answer in one piece."""
     message: dict[str, object] = {
-        "role": "assistant", "content": TEXT, "refusal": None, "annotations": None, "audio": None,
-        "function_call": None, "reasoning": None,
-    }  # fmt: skip
+        "role": "assistant",
+        "content": TEXT,
+        "refusal": None,
+        "annotations": None,
+        "audio": None,
+        "function_call": None,
+        "reasoning": None,
+    }
     choice = {
-        "index": 0, "message": message, "logprobs": None, "finish_reason": "stop", "stop_reason": None,
-        "token_ids": None, "routed_experts": None,
-    }  # fmt: skip
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": "stop",
+        "stop_reason": None,
+        "token_ids": None,
+        "routed_experts": None,
+    }
     cached = CACHED | {"multimodal_tokens": None}
     usage = _usage(ANSWER_TOKENS) | {"prompt_tokens_details": cached, "completion_tokens_details": None}
     head = {"id": ID, "object": "chat.completion", "created": CREATED, "model": model, "choices": [choice]}
     middle = {"service_tier": None, "system_fingerprint": FINGERPRINT, "usage": usage}
-    rest = ("prompt_logprobs", "prompt_token_ids", "prompt_text", "kv_transfer_params",
-            "ec_transfer_params", "metrics")  # fmt: skip
+    rest = (
+        "prompt_logprobs",
+        "prompt_token_ids",
+        "prompt_text",
+        "kv_transfer_params",
+        "ec_transfer_params",
+        "metrics",
+    )
     return _json(head | middle | dict.fromkeys(rest))
 
 

@@ -83,9 +83,15 @@ def chaos(*, kills: int, seed: int | None, seconds: float, var: Path | None) -> 
     def killing(stack: Stack, notes: Path) -> ChaosVerdict:
         up = stack.supervisor
         return trial(
-            stack.variables, up.kill, notes=notes, kills=kills, seed=seed, seconds=seconds,
-            say=stack.steps.say, stopping=up.stopping,
-        )  # fmt: skip
+            stack.variables,
+            up.kill,
+            notes=notes,
+            kills=kills,
+            seed=seed,
+            seconds=seconds,
+            say=stack.steps.say,
+            stopping=up.stopping,
+        )
 
     return run_on_own_stack("chaos", killing, var=var)
 
@@ -127,9 +133,14 @@ def trial(
             codes = [load.returncode for load in loads]
         quiet_s = await_quiet(books, tenants, stopping)
     verdict = judge(
-        books, tenants, read_seen(notes), kills=killer.done, engine_away=killer.engine_away, watch=watch,
+        books,
+        tenants,
+        read_seen(notes),
+        kills=killer.done,
+        engine_away=killer.engine_away,
+        watch=watch,
         wanting=[f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code],
-    )  # fmt: skip
+    )
     capped = f"{books.used(tenants[-1].id)} of {tenants[-1].monthly_tokens} tokens used, at most "
     facts = {
         "capped tenant": f"{capped}{watch.most_tokens} used and held in {watch.samples} samples",

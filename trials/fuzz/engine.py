@@ -60,9 +60,13 @@ class Engine:
         Probabilities are asked for, because vLLM can't write any that is NaN. Raises Refused, Gone.
         """
         body = {
-            "model": name, "prompt": PROMPT, "max_tokens": tokens, "temperature": 0, "logprobs": 1,
+            "model": name,
+            "prompt": PROMPT,
+            "max_tokens": tokens,
+            "temperature": 0,
+            "logprobs": 1,
             "cache_salt": token_hex(8),
-        }  # fmt: skip
+        }
         answer = json.loads(await self._post("/v1/completions", body))
         return str(answer["choices"][0]["text"])
 

@@ -33,9 +33,14 @@ def fuzz(*, cases: int, seed: int, case: int | None) -> int:
 
     def fuzzing(stack: Stack, notes: Path) -> FuzzVerdict:
         return trial(
-            stack.variables, notes=notes, numbers=numbers, seed=seed, say=stack.steps.say,
-            stopping=stack.supervisor.stopping, restart=partial(stack.supervisor.kill, "engine"),
-        )  # fmt: skip
+            stack.variables,
+            notes=notes,
+            numbers=numbers,
+            seed=seed,
+            say=stack.steps.say,
+            stopping=stack.supervisor.stopping,
+            restart=partial(stack.supervisor.kill, "engine"),
+        )
 
     return run_on_own_stack("fuzz", fuzzing, start=lambda stack: stack.waiting.all(start_engine(stack)))
 

@@ -75,9 +75,14 @@ def requests(*, cases: int, first: int, seed: int, seconds: float) -> int:
     def asking(stack: Stack, notes: Path) -> RequestsVerdict:
         wanted = draw_cases(seed)[first : first + cases]
         return trial(
-            stack.variables, notes=notes, cases=wanted, seed=seed, seconds=seconds,
-            say=stack.steps.say, stopping=stack.supervisor.stopping,
-        )  # fmt: skip
+            stack.variables,
+            notes=notes,
+            cases=wanted,
+            seed=seed,
+            seconds=seconds,
+            say=stack.steps.say,
+            stopping=stack.supervisor.stopping,
+        )
 
     return run_on_own_stack("requests", asking)
 

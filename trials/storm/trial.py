@@ -61,9 +61,12 @@ def storm(*, requests: int) -> int:
 
     def storming(stack: Stack, notes: Path) -> StormVerdict:
         return trial(
-            stack.variables, notes=notes, requests=requests,
-            say=stack.steps.say, stopping=stack.supervisor.stopping,
-        )  # fmt: skip
+            stack.variables,
+            notes=notes,
+            requests=requests,
+            say=stack.steps.say,
+            stopping=stack.supervisor.stopping,
+        )
 
     return run_on_own_stack("storm", storming)
 
