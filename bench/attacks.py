@@ -1,0 +1,282 @@
+"""The attacks of bench/neighbours.py: what workspaces on the free plan do to the others.
+
+Their clients retry as OpenAI's do: twice, unless they are told not to.
+"""
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx2
+
+from labs.chat_client import CHAT, COMPLETIONS, ChatClient, run_concurrently
+from stack.errors import Miss
+from stack.folders import ROOT
+from stack.pages import Session, attribute, fetched, link, posted, signed_in, token
+from stack.smoke import STYLE
+
+AT_ONCE = 4  # requests that one attacker has open
+ATTACK_S = 40.0  # an attack that goes on is ended then
+UPLOADS_S = 900.0  # so long may large uploads and their checks take
+MIB = 1024 * 1024
+LARGE_BYTES = 1023 * MIB  # of an upload: just below what is taken
+RETRIES = 2
+THEIRS = "legal"
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """A workspace on the free plan."""
+
+    id: str
+    api_key: str
+    login: str
+    password: str
+    style: str
+
+
+@dataclass
+class Scene:
+    """Where an attack happens, and how its requests were answered."""
+
+    client: ChatClient
+    site: str
+    attackers: list[Attacker]
+    answers: Counter[str] = field(default_factory=Counter)
+
+    async def send(self, attacker: Attacker, path: str, body: dict[str, Any]) -> None:
+        """Send one request as OpenAI's client does, with its retries."""
+        for attempt in range(RETRIES + 1):
+            reply = await self.client.post(path, body, key=attacker.api_key)
+            self.answers[reply.error or str(reply.status)] += 1
+            if reply.error or not _is_retried(reply.status, reply.headers.get("x-should-retry")):
+                return
+            await asyncio.sleep(0.5 * 2**attempt)
+
+    async def send_all(self, requests: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Send requests, all of them from each attacker, AT_ONCE at a time."""
+        bodies = list(requests)
+        await asyncio.gather(*(self._send_as(attacker, bodies) for attacker in self.attackers))
+
+    async def _send_as(self, attacker: Attacker, bodies: list[tuple[str, dict[str, Any]]]) -> None:
+        async def send(request: tuple[str, dict[str, Any]]) -> None:
+            path, body = request
+            await self.send(attacker, path, body)
+
+        await run_concurrently(bodies, send, at_once=AT_ONCE)
+
+    async def in_a_browser(self, act: Callable[[Session, Attacker], Iterable[str]]) -> None:
+        """Let each attacker act on the pages, in threads."""
+        await asyncio.gather(*(asyncio.to_thread(self._act, act, one) for one in self.attackers))
+
+    def _act(self, act: Callable[[Session, Attacker], Iterable[str]], attacker: Attacker) -> None:
+        try:
+            session = signed_in(self.site, login=attacker.login, password=attacker.password)
+            for answer in act(session, attacker):
+                self.answers[answer] += 1
+        except (Miss, httpx2.HTTPError) as error:
+            self.answers[f"{type(error).__name__}: {str(error)[:120]}"] += 1
+
+
+def _is_retried(status: int, advice: str | None) -> bool:
+    return advice != "false" and (status in (408, 409, 429) or status >= 500)
+
+
+def chat(content: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    """Return a chat request in the style that is attacked with."""
+    messages = [{"role": "user", "content": content}]
+    return CHAT, {"model": THEIRS, "messages": messages, "max_tokens": 8} | more
+
+
+def schema(of: dict[str, Any]) -> dict[str, Any]:
+    """Return the field that asks for an answer in a schema."""
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": of}}}
+
+
+async def seed(scene: Scene) -> None:
+    """Item 0: seeded prompts that are longer than a step."""
+    text = "Write about the sea and the wind and the rain. " * 6
+    await scene.send_all(chat(text, seed=number, temperature=1, max_tokens=2) for number in range(12))
+
+
+async def request_500(scene: Scene) -> None:
+    """Item 1: what vLLM answers with a 500 of its own."""
+    schemas: list[dict[str, Any]] = [
+        {"type": "integer", "minimum": 10**18, "maximum": 10**19},
+        {"$ref": "#"},
+        {"type": "string", "pattern": "a\x00b"},
+    ]
+    deep = "[" * 900 + "]" * 900
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": deep}}
+    called = [
+        {"role": "user", "content": "Go."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "Done."},
+    ]
+    deep_call = CHAT, {"model": THEIRS, "messages": called, "max_tokens": 8}
+    bodies = [chat("Rain?", **schema(one)) for one in schemas]
+    await scene.send_all([*bodies, deep_call] * 4)
+
+
+async def sequences(scene: Scene) -> None:
+    """Item 2: many sequences in one request: more than are allowed, and as many as are."""
+    prompts = ["Write a long text about the sea. "] * 8
+    wide = COMPLETIONS, {"model": THEIRS, "prompt": prompts, "n": 16, "max_tokens": 64}
+    allowed = COMPLETIONS, {"model": THEIRS, "prompt": prompts[:2], "n": 2, "max_tokens": 64}
+    await scene.send_all([wide, chat("Rain?", n=16, max_tokens=64), *[allowed] * 6])
+
+
+async def large_schema(scene: Scene) -> None:
+    """Item 3: schemas and patterns that take minutes to compile."""
+    many = {f"property_{number:04}": {"type": "string"} for number in range(3000)}
+    values = [f"value {number} {number * 7919}" for number in range(5000)]
+    patterns = [{"type": "string", "pattern": f"^([a-z]{{1,{n}}}-?){{1,{n}}}$"} for n in range(20, 60)]
+    schemas: list[dict[str, Any]] = [
+        {"type": "object", "properties": many, "required": list(many)},
+        {"type": "string", "enum": values},
+        {"anyOf": patterns},
+        {"type": "string", "pattern": "^(([a-z]{1,50}){1,50}){1,50}(([0-9]{1,50}){1,50}){1,50}$"},
+    ]
+    await scene.send_all([chat("Rain?", **schema(one)) for one in schemas] * 2)
+
+
+async def refused(scene: Scene) -> None:
+    """Item 4: prompts that can't fit, of almost four megabytes."""
+    await scene.send_all([chat("word " * 780_000)] * 24)
+
+
+async def compare(scene: Scene) -> None:
+    """Item 7: comparisons of long answers that are hard to compare."""
+    first = "a b " * 1000
+    second = "b a a " * 666
+
+    def act(session: Session, attacker: Attacker) -> Iterable[str]:
+        page = fetched(session, link(fetched(session, "/"), "k"))
+        form = {"csrfmiddlewaretoken": token(page), "prompt": ["Why?"] * 8}
+        form |= {"first": [first] * 8, "second": [second] * 8}
+        path = f"{attacker.style}compare/answers/?a=1&b=2"
+        until_s = time.monotonic() + ATTACK_S / 2
+        for _ in range(20):
+            if time.monotonic() > until_s:
+                return
+            answer = session.post(path, data=form, headers={"Referer": scene.site})
+            yield str(answer.status_code)
+
+    await scene.in_a_browser(act)
+
+
+async def archives(scene: Scene) -> None:
+    """Item 10: archives of one megabyte that hold a gigabyte of zeros."""
+    archive = await asyncio.to_thread(_bomb)
+
+    def act(session: Session, attacker: Attacker) -> Iterable[str]:
+        for number in range(3):
+            yield from _upload(session, f"zeros-{number}", io.BytesIO(archive), size=len(archive))
+
+    await scene.in_a_browser(act)
+
+
+async def uploads(scene: Scene) -> None:
+    """Item 10: twenty archives of a gigabyte at once, one a workspace; over when all of them are checked."""
+    with tempfile.NamedTemporaryFile() as archive:
+        size = await asyncio.to_thread(_write_large, Path(archive.name))
+
+        def act(session: Session, attacker: Attacker) -> Iterable[str]:
+            with Path(archive.name).open("rb") as content:
+                yield from _upload(session, "large", content, size=size)
+
+        await scene.in_a_browser(act)
+    tenants = [attacker.id for attacker in scene.attackers]
+    while left := (await run_on_site("unchecked", *tenants))["unchecked"]:
+        print(f"    {left} archives wait for their check", file=sys.stderr, flush=True)
+        await asyncio.sleep(5)
+
+
+def _upload(session: Session, name: str, content: BinaryIO, *, size: int) -> Iterable[str]:
+    """Upload an archive as the page does; yield what was answered."""
+    page = fetched(session, link(fetched(session, "/"), "s") + "new/")
+    csrf = token(page)
+    where = attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
+    version = posted(
+        session,
+        where,
+        csrf=csrf,
+        body={
+            "name": name,
+            "slug": name,
+            "description": "An archive.",
+            "sample_prompt": "Rain?",
+            "goes_live": True,
+            "files": [{"name": "style.zip", "size": size}],
+        },
+    )
+    for upload in version["uploads"]:  # type: ignore[attr-defined]
+        files = {"file": ("style.zip", content)}
+        answer = httpx2.post(upload["url"], data=upload["fields"], files=files, timeout=UPLOADS_S)
+        yield f"stored {answer.status_code}"
+    posted(session, str(version["finish"]), body={}, csrf=csrf)
+    yield "finished"
+
+
+def _write_large(file: Path) -> int:
+    """Write an archive of weights that don't pack, LARGE_BYTES of them; return its size."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.write(STYLE / "adapter_config.json", "adapter_config.json")
+        with archive.open("adapter_model.safetensors", "w", force_zip64=True) as weights:
+            for _ in range(LARGE_BYTES // MIB):
+                weights.write(os.urandom(MIB))
+    return file.stat().st_size
+
+
+def _bomb() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(STYLE / "adapter_config.json", "adapter_config.json")
+        with archive.open("adapter_model.safetensors", "w", force_zip64=True) as weights:
+            for _ in range(64):
+                weights.write(bytes(16 * 1024 * 1024))
+    return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack: the item it is named for, what is done, by how many workspaces, and when it is ended."""
+
+    item: int
+    act: Callable[[Scene], Awaitable[None]]
+    attackers: int = 2
+    limit_s: float = ATTACK_S
+
+
+ATTACKS = {
+    "seed": Attack(0, seed),
+    "request_500": Attack(1, request_500),
+    "sequences": Attack(2, sequences),
+    "schema": Attack(3, large_schema),
+    "refused": Attack(4, refused),
+    "compare": Attack(7, compare),
+    "archives": Attack(10, archives),
+    "uploads": Attack(10, uploads, attackers=20, limit_s=UPLOADS_S),
+}
+
+
+async def run_on_site(*words: str) -> Any:
+    """Return what the site's own code says, run in a process of its own."""
+    command = [sys.executable, "-m", "bench.attackers", *words]
+    run = partial(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(run)
+    if done.returncode:
+        raise SystemExit(f"✗ {' '.join(words[:1])}: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout)
