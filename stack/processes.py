@@ -15,13 +15,13 @@ from typing import TextIO
 
 from stack.errors import Interrupted, ServiceFailed
 from stack.folders import ROOT, Folders, private, shown
+from stack.leftovers import TAG, read_start_ticks
 
 LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.1
 SETTLED_S = 60.0  # a process that lived this long starts with a clean record
 RESTARTS = 5
 LONGEST_PAUSE_S = 60.0
-TAG = "POLYSCRIBE_STACK_VAR"  # in each child's environment: whose it is
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Supervisor:
                 group=program.user,
                 extra_groups=None if program.user is None else [],
             )
-        fact = {"pid": process.pid, "ticks": _started_ticks(process.pid), "executable": program.argv[0]}
+        fact = {"pid": process.pid, "ticks": read_start_ticks(process.pid), "executable": program.argv[0]}
         with open(self._record(program.name), "w", opener=private) as record:
             json.dump(fact, record)
         return process
@@ -230,80 +230,6 @@ def _stop_all(children: list[Child]) -> None:
             child.process.wait(timeout=max(left_s, 0.1))
         _signal_group(child.process.pid, signal.SIGKILL)
         child.process.wait()
-
-
-def sweep(folders: Folders) -> int:
-    """End what a crashed stack left running in this folder; return how many processes that were.
-
-    The folder must be held. A process is ended only if it is proved to be ours: the recorded process with its
-    recorded start time and executable, or a member of its group that carries this folder's tag.
-    """
-    ours: set[int] = set()
-    for record in folders.pids.glob("*.json"):
-        ours |= _leftovers(json.loads(record.read_text()), folders.var)
-        record.unlink()
-    for signum, patience_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        for pid in ours:
-            _signal(pid, signum)
-        until = time.monotonic() + patience_s
-        while any(map(_exists, ours)) and time.monotonic() < until:
-            time.sleep(POLL_S / 2)
-    return len(ours)
-
-
-def _leftovers(record: dict[str, object], var: Path) -> set[int]:
-    leader = record["pid"]
-    found = set()
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        pid = int(folder.name)
-        if pid == leader:
-            same = _started_ticks(pid) == record["ticks"] and str(record["executable"]) in _words(
-                pid, "cmdline"
-            )
-        else:
-            same = _group(pid) == leader and f"{TAG}={var}" in _words(pid, "environ")
-        if same:
-            found.add(pid)
-    return found
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat after the command's name: state, parent, group, …"""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def _started_ticks(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[19]) if fields else 0
-
-
-def _group(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[2]) if fields else 0
-
-
-def _exists(pid: int) -> bool:
-    fields = _stat(pid)
-    return bool(fields) and fields[0] != "Z"
-
-
-def _words(pid: int, file: str) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/{file}").read_bytes().decode(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return []
-
-
-def _signal(pid: int, signum: int) -> None:
-    try:
-        os.kill(pid, signum)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def _signal_group(pid: int, signum: int) -> None:

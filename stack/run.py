@@ -11,7 +11,8 @@ from pathlib import Path
 from stack import services
 from stack.errors import StackError
 from stack.folders import Folders, abandoned, temporary
-from stack.processes import POLL_S, sweep
+from stack.leftovers import end_leftovers
+from stack.processes import POLL_S
 from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import bring_up
@@ -43,7 +44,7 @@ def folder(var: Path | None) -> Iterator[Folders]:
         yield Folders(var.absolute())
         return
     for left in abandoned():
-        sweep(left)
+        end_leftovers(left)
         shutil.rmtree(left.var, ignore_errors=True)
     with temporary() as folders:
         yield folders

@@ -13,8 +13,9 @@ from stack.credentials import Credentials
 from stack.environment import Addresses, engine_count, further_engines, site_variables
 from stack.errors import StackError
 from stack.folders import Folders, held
+from stack.leftovers import end_leftovers
 from stack.ports import Ports
-from stack.processes import Supervisor, sweep
+from stack.processes import Supervisor
 from stack.steps import Steps, Waiting
 
 SERVICE_WITHIN_S = 60.0
@@ -44,7 +45,7 @@ class Stack:
 def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
     """Hold the data folder, end what a crash left, choose ports; stop every process at the end."""
     with held(folders):
-        if count := sweep(folders):
+        if count := end_leftovers(folders):
             steps.say(f"  ! ended {count} processes that a crash had left")
         ports = Ports(folders.var / "ports.json")
         seaweed_ports = seaweed.SeaweedPorts.taken(ports)

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from stack.folders import ROOT, Folders
-from stack.processes import TAG
+from stack.leftovers import TAG
 from stack.ray import KIND
 from tests.journeys.conftest import Writer, eventually, run_engine_script
 from trials.books import Books

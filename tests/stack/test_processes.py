@@ -11,7 +11,8 @@ import pytest
 from stack import processes
 from stack.errors import ServiceFailed
 from stack.folders import ROOT, Folders, held
-from stack.processes import Program, Supervisor, sweep
+from stack.leftovers import end_leftovers
+from stack.processes import Program, Supervisor
 
 PATIENCE_S = 10.0
 
@@ -240,7 +241,7 @@ def test_children_get_their_signal_when_the_stack_is_killed_and_the_next_start_e
     assert alive(stubborn)
 
     with held(folders):
-        assert sweep(folders) == 1
+        assert end_leftovers(folders) == 1
 
     assert not alive(stubborn)
     assert not list(folders.pids.iterdir())
@@ -252,7 +253,7 @@ def test_a_sweep_spares_a_stranger_that_got_the_recorded_number(folders, said):
     record = folders.pids / "meek.json"
     record.write_text(record.read_text().replace(str(meek), str(stranger.pid)))
     try:
-        sweep(folders)
+        end_leftovers(folders)
         assert alive(stranger.pid)
         assert not alive(stubborn)
     finally:
