@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from labs.chat_client import ChatClient, Outcome, run_concurrently
 
@@ -23,7 +24,7 @@ class Pass:
 
 
 async def run_pass(
-    client: ChatClient, jobs: Iterable[tuple[str, str]], *, at_once: int, **fields: object
+    client: ChatClient, jobs: Iterable[tuple[str, str]], *, at_once: int, **fields: Any
 ) -> Pass:
     """Send each job, a model and a prompt, greedily. Raises SystemExit unless every answer is complete."""
     tokens = 0
