@@ -28,7 +28,7 @@ class FakeVllm:
         self.may_begin: asyncio.Event | None = None  # streams wait for it after their head
         self.error_event: dict[str, Any] | None = None
         self.health = 200
-        self.parsed: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.written = 0
         self.is_hanging = asyncio.Event()
         self.hung_up = asyncio.Event()
@@ -59,7 +59,7 @@ class FakeVllm:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        self.parsed.append(body)
+        self.received.append(body)
         if self.aborts:
             abort(request)
             return web.Response()

@@ -109,7 +109,7 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
     monkeypatch.setattr(telemetry, "SLOW_FROM_S", 0)
     engine.hangs = True
     asking = asyncio.create_task(ask(stream=stream))
-    await eventually(lambda: len(engine.parsed) == 2)
+    await eventually(lambda: len(engine.received) == 2)
     asking.cancel()
     await asyncio.wait({asking})
     [line] = lines("slow_request")

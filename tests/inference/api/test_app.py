@@ -25,9 +25,9 @@ async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, acc
     assert b"v_secret" not in body
     assert head["x-polyscribe-style-version"] == "3"
     assert head["x-ratelimit-remaining-requests"] == "99"
-    assert engine.parsed[0]["model"] == "v_secret"
-    assert not {"store", "user"} & engine.parsed[0].keys()
-    assert engine.parsed[0]["priority"] == 0  # the gateway's own
+    assert engine.received[0]["model"] == "v_secret"
+    assert not {"store", "user"} & engine.received[0].keys()
+    assert engine.received[0]["priority"] == 0  # the gateway's own
     [event] = account.events()
     assert event["request_id"] == head["x-request-id"]
     assert (event["prompt_tokens"], event["cached_tokens"], event["completion_tokens"]) == (10, 4, 4)
@@ -45,9 +45,9 @@ async def test_the_ledger_tells_an_answer_that_says_nothing(client, engine, acco
 async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, engine, monkeypatch):
     monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda parsed: 600)
     await client.ask(chat(messages=[{"role": "user", "content": "word " * 500}]))
-    assert engine.parsed[0]["max_tokens"] == 50
+    assert engine.received[0]["max_tokens"] == 50
     await client.ask(chat(messages=[{"role": "user", "content": "short"}]))
-    assert engine.parsed[1]["max_tokens"] == 50
+    assert engine.received[1]["max_tokens"] == 50
 
 
 async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, account, monkeypatch):
@@ -244,7 +244,7 @@ async def test_an_idempotency_key_is_served_and_billed_once(client, engine, acco
     assert first[2] == again[2]
     assert again[1]["idempotent-replayed"] == "true"
     assert again[1]["x-polyscribe-first-request"] == first[1]["x-request-id"]
-    assert len(account.events()) == len(engine.parsed) == 1
+    assert len(account.events()) == len(engine.received) == 1
 
 
 async def test_an_idempotency_key_is_for_one_request(client, engine):
@@ -312,7 +312,7 @@ async def test_a_prompt_that_can_never_fit_is_refused_without_counting_it(client
     ):
         status, _, answer = await client.ask(body, path=path)
         assert (status, b"2048 tokens" in answer) == (400, True)
-    assert (counts, engine.parsed, account.held()) == ([], [], 0)
+    assert (counts, engine.received, account.held()) == ([], [], 0)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def wants(*choices):
 
 async def sent(engine, count):
     async with asyncio.timeout(20):
-        while len(engine.parsed) < count:  # noqa: ASYNC110 the engine is another task
+        while len(engine.received) < count:  # noqa: ASYNC110 the engine is another task
             await asyncio.sleep(0.005)
 
 
@@ -373,10 +373,10 @@ async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine
     plain = await client.ask(chat())
     await sent(engine, 2)
     assert plain[0] == 200  # who wants no grammar waits for none
-    assert len([body for body in engine.parsed if "structured_outputs" in body]) == 1
+    assert len([body for body in engine.received if "structured_outputs" in body]) == 1
     engine.may_begin.set()
     assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
-    assert len(engine.parsed) == 3
+    assert len(engine.received) == 3
     engine.may_begin.clear()
     again = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
     await sent(engine, 5)  # both are compiled

@@ -99,7 +99,7 @@ async def test_before_the_first_token_the_next_engine_answers(account, engines, 
     assert headers["x-polyscribe-engine"] == "engine-2"
     [event] = account.events()
     assert (event["outcome"], event["engine"]) == ("complete", "engine-2")
-    assert (account.held(), len(second.parsed)) == (0, 1)
+    assert (account.held(), len(second.received)) == (0, 1)
 
 
 async def test_an_error_event_before_the_first_token_is_a_failure_too(account, engines, ask):
@@ -114,7 +114,7 @@ async def test_after_the_first_token_nobody_else_is_asked(account, engines, ask)
     engines[0].breaks_after = 2
     _, text = await ask(stream=True)
     assert b"server_is_overloaded" in text
-    assert engines[1].parsed == []
+    assert engines[1].received == []
     [event] = account.events()
     assert (event["outcome"], event["engine"], event["completion_tokens"]) == (
         "upstream_error", "engine-1", 2,
@@ -125,24 +125,24 @@ async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
     engines[0].refuses = (400, "top_k must be odd")
     with pytest.raises(Exception, match="top_k"):
         await ask()
-    assert engines[1].parsed == []
+    assert engines[1].received == []
 
 
 async def test_a_dead_engine_is_asked_only_now_and_then(gateway, account, engines, ask, monkeypatch):
-    tried, connect = Counter(), gateway.upstream._connection
+    tried, connect = Counter(), gateway.upstream._connect
 
     async def connection(address):
         tried[address[2]] += 1
         return await connect(address)
 
-    monkeypatch.setattr(gateway.upstream, "_connection", connection)
+    monkeypatch.setattr(gateway.upstream, "_connect", connection)
     first, second = GONE, account.places("poetry")[1]["url"]
     for number in range(20):  # of each style both know as little, so the first is asked first
         lora = {"lora": f"v_{number}"}
         account.offer("new", places=[place("engine-1", first, **lora), place("engine-2", second, **lora)])
         await ask("new")
     assert MAX_FAILURES <= tried[1] < 15
-    assert len(engines[1].parsed) == 20
+    assert len(engines[1].received) == 20
 
 
 async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, engines, ask):
@@ -153,7 +153,7 @@ async def test_a_request_that_breaks_engines_is_not_given_to_a_third(account, en
         account.offer("poetry", *(at["url"] for at in account.places("poetry")), url)
         with pytest.raises(EngineDied):
             await ask()
-    assert third.parsed == []
+    assert third.received == []
 
 
 FAILED = (500, "Internal Server Error")
@@ -183,7 +183,7 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
         for number in range(3 * MAX_FAILURES if tenant is ask else 1):
             with pytest.raises(RequestFailed):
                 await tenant(number) if tenant is of_others else await ask(user=str(number))
-    assert engines[1].parsed == []
+    assert engines[1].received == []
     engines[0].refuses = None
     headers, _ = await ask()
     assert headers["x-polyscribe-engine"] == "engine-1"
@@ -198,7 +198,7 @@ async def test_where_requests_of_several_tenants_fail_the_engine_is_left_alone_f
         with pytest.raises(RequestFailed):
             await of_others(number)
     await of_others("fine")
-    assert (len(engines[0].parsed), len(engines[1].parsed)) == (TROUBLED_TENANTS, 1)
+    assert (len(engines[0].received), len(engines[1].received)) == (TROUBLED_TENANTS, 1)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -222,7 +222,7 @@ async def test_a_request_in_whose_hands_an_engine_died_is_sent_to_nobody_for_min
         await ask(stream=stream)
     assert 0 < refused.value.facts["wait_s"] <= SUSPECT_FOR_S
     assert "retry-after" not in dict(http_errors.headers(refused.value))
-    assert (second.parsed, account.held()) == ([], 0)
+    assert (second.received, account.held()) == ([], 0)
     headers, _ = await ask(stream=stream, max_tokens=5)  # another one, which knows that engine-1 is down
     assert headers["x-polyscribe-engine"] == "engine-2"
     [suspect] = account.store.keys(names.suspect_key(account.tenant, "*"))
@@ -235,7 +235,7 @@ async def test_a_replica_that_died_behind_a_proxy_that_is_well_had_the_request(a
         await ask()
     with pytest.raises(SuspectRequest):
         await ask()
-    assert engines[1].parsed == []
+    assert engines[1].received == []
 
 
 async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waited(
@@ -246,12 +246,12 @@ async def test_an_engine_that_is_gone_had_all_that_were_sent_and_none_that_waite
     ours, other = (at | {"max_num_seqs": 2} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask(user=str(n), max_tokens=10 + n)) for n in range(4)]
-    await eventually(lambda: len(first.parsed) == 2 and running_or_waiting(gateway, account) == 4)
+    await eventually(lambda: len(first.received) == 2 and running_or_waiting(gateway, account) == 4)
     account.offer("poetry", places=[ours, other])
     await first.die()
     answers = await asyncio.gather(*asking, return_exceptions=True)
     assert Counter(map(type, answers)) == {EngineDied: 2, tuple: 2}
-    assert sorted(body["max_tokens"] for body in second.parsed) == [12, 13]
+    assert sorted(body["max_tokens"] for body in second.received) == [12, 13]
 
 
 async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_third(account, engines, ask):
@@ -261,13 +261,13 @@ async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_thi
     async with third.serve() as url:
         first, second = account.places("poetry")
         asking = asyncio.create_task(ask())
-        await eventually(lambda: engines[0].parsed)
+        await eventually(lambda: engines[0].received)
         account.offer("poetry", places=[first | {"healthy": False}, second])
-        await eventually(lambda: engines[1].parsed)
+        await eventually(lambda: engines[1].received)
         account.offer("poetry", places=[second | {"healthy": False}, place("engine-3", url)])
         with pytest.raises(EngineDied):
             await asking
-    assert third.parsed == []
+    assert third.received == []
 
 
 @pytest.mark.proxy_settings(comment_every_s=0.001)
@@ -281,7 +281,7 @@ async def test_requests_wait_while_the_only_engine_restarts(account, ask, demand
         assert account.held() > 0
         fake.knows = set()  # its process is back, its adapters aren't
         await start()
-        await eventually(lambda: len(fake.parsed) >= 5)
+        await eventually(lambda: len(fake.received) >= 5)
         assert not any(task.done() for task in asking)
         fake.knows = None
         answers = await asyncio.gather(*asking)
@@ -393,8 +393,8 @@ async def test_who_waits_for_an_engine_that_hangs_goes_to_a_healthy_one(
     first.hangs = True
     ours, other = account.places("poetry")
     asking = asyncio.create_task(ask(stream=stream))
-    await eventually(lambda: first.parsed)
-    assert (len(first.parsed), len(second.parsed)) == (1, 0)  # nobody knows yet
+    await eventually(lambda: first.received)
+    assert (len(first.received), len(second.received)) == (1, 0)  # nobody knows yet
     account.offer("poetry", version=4, places=[other | {"lora": "v_4"}, ours | {"healthy": False}])
     async with asyncio.timeout(1):
         headers, text = await asking
@@ -411,8 +411,8 @@ async def test_who_waits_in_the_line_of_an_engine_that_hangs_leaves_it_too(gatew
     ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask()) for _ in range(3)]
-    await eventually(lambda: engines[0].parsed and running_or_waiting(gateway, account) == 3)
-    assert (len(engines[0].parsed), running_or_waiting(gateway, account)) == (1, 3)
+    await eventually(lambda: engines[0].received and running_or_waiting(gateway, account) == 3)
+    assert (len(engines[0].received), running_or_waiting(gateway, account)) == (1, 3)
     account.offer("poetry", places=[other, ours | {"healthy": False}])
     async with asyncio.timeout(1):
         answers = await asyncio.gather(*asking)
@@ -427,7 +427,7 @@ async def test_what_an_engine_has_begun_ends_there_though_the_style_moved_away(
     ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask()) for _ in range(2)]
-    await eventually(lambda: engines[0].parsed and running_or_waiting(gateway, account) == 2)
+    await eventually(lambda: engines[0].received and running_or_waiting(gateway, account) == 2)
     account.offer("poetry", places=[other])
     answers = await asyncio.gather(*asking)
     assert [headers["x-polyscribe-engine"] for headers, _ in answers] == ["engine-1", "engine-2"]
@@ -439,12 +439,12 @@ async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_i
     engines[0].hangs = True
     ours, other = account.places("poetry")
     asking = asyncio.create_task(ask())
-    await eventually(lambda: engines[0].parsed)
+    await eventually(lambda: engines[0].received)
     for others in ([], [other | {"healthy": False}]):
         version = f"v{len(others)}"
         account.offer("poetry", version_id=version, places=[ours | {"healthy": False}, *others])
         await eventually(lambda version=version: version in demanded)
-    assert (len(engines[0].parsed), asking.done(), demanded) == (1, False, ["v0", "v1"])
+    assert (len(engines[0].received), asking.done(), demanded) == (1, False, ["v0", "v1"])
     asking.cancel()
     await asyncio.wait({asking})
     assert (account.held(), running_or_waiting(gateway, account)) == (0, 0)

@@ -43,7 +43,7 @@ async def test_a_key_with_too_many_refusals_is_refused_before_its_body_is_read(c
     status, head, body = await client.ask(chat())
     assert (status, json.loads(body)["error"]["code"]) == (429, "rate_limit_exceeded")
     assert 0 < int(head["retry-after"]) <= 60
-    assert len(engine.parsed) == 1
+    assert len(engine.received) == 1
 
     async with Gateway() as other:  # another process learns it with its first refusal
         elsewhere = Client(other, client.secret)
@@ -175,7 +175,7 @@ async def test_who_is_served_no_more_gets_no_kept_answer_and_no_list(client, eng
     for asking in (client.ask(chat(), headers=KEY), client.ask({}, path="/v1/models", method="GET")):
         status, _, body = await asking
         assert (status, json.loads(body)["error"]["code"]) in ((401, code), (403, code))
-    assert len(engine.parsed) == 1
+    assert len(engine.received) == 1
 
 
 async def test_kept_answers_have_a_byte_budget(client, engine, account, monkeypatch):
