@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from adapters.engines import client as control
+from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import local_cache, transitions
@@ -122,7 +122,7 @@ def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
                 _reject(placement, error)
             except EngineUnavailable as error:
                 # Either the engine is down, or only this adapter could not be loaded.
-                if not control.is_healthy(engine):
+                if not engine_client.is_healthy(engine):
                     pool.shutdown(cancel_futures=True)
                     raise
                 _postpone(placement, error.message)
@@ -137,13 +137,13 @@ def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
 
 def _cache_and_load(engine: Engine, version: AdapterVersion) -> None:
     folder = local_cache.ensure_local(version)
-    control.load_adapter(engine, version.engine_name, str(folder))
+    engine_client.load_adapter(engine, version.engine_name, str(folder))
 
 
 def _confirm(engine: Engine, loaded: Sequence[Placement]) -> None:
     """Let serve what the engine's own list confirms; postpone the rest. Raises EngineUnavailable."""
     # An engine that restarted during the batch has forgotten what it took.
-    listed = control.list_adapters(engine)
+    listed = engine_client.list_adapters(engine)
     confirmed = {}
     for placement in loaded:
         name = placement.version.engine_name
@@ -179,13 +179,13 @@ def _probe(engine: Engine, placement: Placement, name: str, loads: int) -> None:
     except EngineRefused as error:
         _reject(placement, error)
     except EngineUnavailable as error:
-        if isinstance(error, EnginePoisoned) or not control.is_healthy(engine):
+        if isinstance(error, EnginePoisoned) or not engine_client.is_healthy(engine):
             raise
         _postpone(placement, error.message)
     else:
         serves = transitions.mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
     if not serves and name == placement.version.engine_name:  # a static module can't be unloaded
-        control.unload_adapter(engine, name)
+        engine_client.unload_adapter(engine, name)
 
 
 def _postpone(placement: Placement, note: str) -> None:

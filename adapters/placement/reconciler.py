@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters.engines import client as control
+from adapters.engines import client as engine_client
 from adapters.engines import identity
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
 from adapters.models import IDENTITY, Engine, Placement, Status, engine_name_of
@@ -67,13 +67,13 @@ def reconcile(engine: Engine) -> bool:
 
 
 def _reconcile_cluster(engine: Engine) -> bool:
-    control.check_health(engine)
+    engine_client.check_health(engine)
     _record_health(engine, is_healthy=True, note="")
     return ray.load_missing_on_cluster(engine)
 
 
 def _reconcile_engine(engine: Engine) -> bool:
-    present = control.list_adapters(engine)
+    present = engine_client.list_adapters(engine)
     desired = _read_desired(engine)
     _record_start(engine)
     _unload_undesired(engine, present, desired)
@@ -99,7 +99,7 @@ def _record_start(engine: Engine) -> None:
 
     What the process before could not load, or refused, is tried again; a version that has failed stays so.
     """
-    began = control.started_at(engine)
+    began = engine_client.started_at(engine)
     if began and not engine.is_process_of(began):
         engine.started_at = began
         engine.save(update_fields=["started_at"])
@@ -120,7 +120,7 @@ def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPla
     for version_id in _start_drain_grace(engine, undesired):
         to_unload.remove(engine_name_of(version_id))
     for name in to_unload:
-        control.unload_adapter(engine, name)
+        engine_client.unload_adapter(engine, name)
         del present[name]
 
 
@@ -150,7 +150,7 @@ def _ensure_identity(engine: Engine, present: Present) -> str:
         return ""
     try:
         path = identity.write_identity(engine.base_model, Path(settings.ENGINE_ADAPTERS_DIR))
-        control.load_adapter(engine, IDENTITY, str(path))
+        engine_client.load_adapter(engine, IDENTITY, str(path))
     except (EngineRefused, DiskUnavailable) as error:
         logger.error("%s: %s%s", engine, WITHOUT_BASE, error.message)
         return f"{WITHOUT_BASE}{error.message}"

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from adapters.engines import client as control
+from adapters.engines import client as engine_client
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement, Status
 from adapters.placement import planner
@@ -95,7 +95,7 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
 def is_answering(version: AdapterVersion) -> bool:
     """Return whether an engine lists a version at this very moment. Raises EngineUnavailable."""
     loaded = version.placements.exclude(loaded_at=None).select_related("engine")
-    return any(placement.loaded_as in control.list_adapters(placement.engine) for placement in loaded)
+    return any(placement.loaded_as in engine_client.list_adapters(placement.engine) for placement in loaded)
 
 
 def retire_version(version: AdapterVersion) -> None:

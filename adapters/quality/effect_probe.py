@@ -12,7 +12,7 @@ docs/probing.md has the figures behind the numbers here.
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from adapters.engines import client as control
+from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused
 from adapters.models import AdapterVersion, BaseReading, Engine, Probe
 
@@ -111,7 +111,7 @@ def _read_base(engine: Engine) -> BaseReading:
 
 def _read_logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[TopLogprobs]:
     """Return the likeliest next tokens after each prompt. Raises EngineRefused where there are none."""
-    answers: list[TopLogprobs] = list(control.read_logprobs(engine, name, prompts))
+    answers: list[TopLogprobs] = list(engine_client.read_logprobs(engine, name, prompts))
     if not all(answers) or len(answers) != len(prompts):
         raise EngineRefused(reason=NO_WORDS)
     return answers

@@ -11,7 +11,7 @@ from functools import partial
 from django.db.models import F, Q
 from django.utils import timezone
 
-from adapters.engines import client as control
+from adapters.engines import client as engine_client
 from adapters.errors import EngineUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style
 from adapters.quality.prose_metrics import measure_prose
@@ -106,7 +106,7 @@ def _known_base_answers(engine: Engine) -> Answers:
 def _complete_missing(known: Answers, prompts: list[str], engine: Engine, name: str) -> Answers:
     """Return the known answers with those of a model to the other prompts. Raises EngineUnavailable."""
     missing = [prompt for prompt in prompts if prompt not in known]
-    complete = partial(control.complete, engine, name, tokens=MAX_TOKENS)
+    complete = partial(engine_client.complete, engine, name, tokens=MAX_TOKENS)
     with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
         answers = list(pool.map(complete, missing))
     return known | dict(zip(missing, answers, strict=True))
