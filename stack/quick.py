@@ -1,7 +1,8 @@
 """`make test-quick FLOOR=tenants`: one floor's tests, beside services that stay up between runs.
 
-The first run starts PostgreSQL, Valkey and S3 in var/quick, in a process of their own, and makes the test
-database. Later runs find both. The services stop when no run has used them for IDLE_S.
+The first run starts PostgreSQL, Valkey and S3 in var/quick, in a process of their own, and migrates a
+database. Later runs find both; each copies that database for its tests. The services stop when no run has used
+them for IDLE_S.
 """
 
 import fcntl
@@ -11,7 +12,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import psycopg
 
 from stack import services
 from stack.errors import ServiceFailed, StackError
@@ -23,7 +26,8 @@ FOLDERS = Folders(ROOT / "var" / "quick", temporary=True)
 VARIABLES = FOLDERS.var / "variables.json"  # written when the services are ready; with their passwords
 USED = FOLDERS.var / "used"  # its time is that of the last run
 LOG = FOLDERS.var / "services.log"
-MIGRATIONS = FOLDERS.var / "migrations"  # the digest of those that made the test database
+MIGRATIONS = FOLDERS.var / "migrations"  # the digest of those that made the template
+TEMPLATE = "quick_template"
 IDLE_S = 1800.0
 READY_WITHIN_S = 60.0
 POLL_S = 0.2
@@ -41,12 +45,10 @@ def test_quick(floor: str, options: Sequence[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two runs would empty each other's database
         USED.touch()
         variables = _variables()
-        command = [sys.executable, "-m", "pytest", str(tests), "--reuse-db", *after_dashes(options)]
-        digest = _digest_of_migrations()
-        if not MIGRATIONS.exists() or MIGRATIONS.read_text() != digest:
-            command.append("--create-db")
-        code = subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}).returncode
-        MIGRATIONS.write_text(digest)
+        _migrate_template(variables)
+        command = [sys.executable, "-m", "pytest", str(tests), *after_dashes(options)]
+        environment = {**os.environ, **variables, "TEST_DATABASE_TEMPLATE": TEMPLATE}
+        code = subprocess.run(command, cwd=ROOT, env=environment).returncode
         USED.touch()
         return code
 
@@ -82,6 +84,22 @@ def _variables() -> dict[str, str]:
         time.sleep(POLL_S)
     variables: dict[str, str] = json.loads(VARIABLES.read_text())
     return variables
+
+
+def _migrate_template(variables: Mapping[str, str]) -> None:
+    """Make the database that each run copies, unless today's migrations made it. Raises ServiceFailed."""
+    digest = _digest_of_migrations()
+    if MIGRATIONS.exists() and MIGRATIONS.read_text() == digest:
+        return
+    url = variables["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+        database.execute(f"CREATE DATABASE {TEMPLATE}")
+    environment = {**os.environ, **variables, "DATABASE_URL": f"{url.rpartition('/')[0]}/{TEMPLATE}"}
+    command = [sys.executable, "manage.py", "migrate", "-v", "0"]
+    if subprocess.run(command, cwd=ROOT, env=environment).returncode:
+        raise ServiceFailed("The migrations failed: see above.")
+    MIGRATIONS.write_text(digest)
 
 
 def _is_held() -> bool:

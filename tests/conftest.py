@@ -4,10 +4,12 @@ Tests run beside real services: `python -m stack run --services -- pytest tests/
 """
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -27,6 +29,14 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
     # django-unfold 0.110 has yet to take up a signature of Django 6.1.
     config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings():
+    """Let `make test-quick` copy a migrated database instead of migrating an empty one."""
+    template = os.environ.get("TEST_DATABASE_TEMPLATE")
+    if template:
+        connection.settings_dict["TEST"]["TEMPLATE"] = template
 
 
 @pytest.hookimpl(tryfirst=True)

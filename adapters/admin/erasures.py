@@ -46,8 +46,8 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
         )
 
     @operator_action(
-        "I vouch that the machines of engines out of reach were wiped",
-        effect="The report names you as the one who vouched that no copy is left on those machines.",
+        "I attest that the machines of engines out of reach were wiped",
+        effect="The report names you as the one who attested that no copy is left on those machines.",
         done="Vouched for",
         permissions=["steer"],
     )

@@ -87,7 +87,7 @@ def attest(erasure: Erasure) -> int:
         raise NothingToAttest
     now = timezone.now()
     return rows.filter(pk__in=out_of_reach).update(
-        unregistered_at=now, memory_free_at=now, copy_gone_at=now, proof=Proof.VOUCHED, note=""
+        unregistered_at=now, memory_free_at=now, copy_gone_at=now, proof=Proof.ATTESTED, note=""
     )
 
 

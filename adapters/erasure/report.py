@@ -16,7 +16,7 @@ ROUTELESS = "No model name of any workspace leads to it."
 DRAINED = "No request is in flight on it."
 UNLISTED = "The engine's own list does not name it."
 NO_FILE = "No file of it is left there."
-VOUCH = "Nobody can look at it from here: an operator vouches in the console that its machines were wiped."
+ATTEST = "Nobody can look at it from here: an operator attests in the console that its machines were wiped."
 OTHERS = "It goes when the memory of every engine is free: engines on one machine may share the folder."
 AFTER_RESTART = "The engine's memory is free after its next restart: vLLM frees none before."
 STAYS = (
@@ -111,8 +111,8 @@ def _engine_lines(
     """
     label = f"Engine {row.engine}"
     proof = f"{row.get_proof_display().capitalize()}." if row.proof else ""
-    if row.proof == Proof.VOUCHED or (row.copy_gone_at is None and engine_purge.is_out_of_reach(engine)):
-        return [_line(f"{label}: wiped", row.copy_gone_at, proof, VOUCH, after=drained_at)]
+    if row.proof == Proof.ATTESTED or (row.copy_gone_at is None and engine_purge.is_out_of_reach(engine)):
+        return [_line(f"{label}: wiped", row.copy_gone_at, proof, ATTEST, after=drained_at)]
     free_at = row.memory_free_at
     copy_note = row.note if row.note or is_memory_free else OTHERS
     return [

@@ -34,7 +34,7 @@ class EngineErasure(models.Model):
         # Of reports that ended before decision 19; no erasure gets it any more.
         EVICTION = "eviction", "as many other adapters were loaded since as its memory holds"
         NEVER = "never", "it was never loaded there"
-        VOUCHED = "vouched", "an operator vouches that its machines were wiped"
+        ATTESTED = "vouched", "an operator attests that its machines were wiped"
 
     erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="engines")
     engine = models.CharField(max_length=60)

@@ -34,10 +34,10 @@ def ask(writer: Writer, model: str, *, tokens: int = 1, **options: object) -> tu
     return int(answer.headers["x-polyscribe-style-version"]), text
 
 
-def act(writer: Writer, upload: Upload, deed: str, **form: str) -> float:
+def act(writer: Writer, upload: Upload, action: str, **form: str) -> float:
     """Send one of the forms of a style's page; return the moment when it was sent."""
     page = fetched(writer.session, upload.page)
-    target = re.search(rf'action="(/styles/[^"]*{deed}/)"', page).group(1)
+    target = re.search(rf'action="(/styles/[^"]*{action}/)"', page).group(1)
     form = {"csrfmiddlewaretoken": token(page), **form}
     began = time.monotonic()
     answer = writer.session.post(target, data=form, headers={"Referer": writer.site}, follow_redirects=False)

@@ -118,14 +118,14 @@ def test_an_operator_attests_for_an_engine_that_nobody_can_look_at(operator_clie
         engine_purge.attest(erasure)
     engine.delete()
     erasure = advance(erasure)
-    assert "vouches" in waits_for(erasure)[0]
+    assert "attests" in waits_for(erasure)[0]
     lists = reverse("admin:adapters_erasure_changelist")
     assert "noir" in operator_client.get(lists).text
     operator_client.post(lists, {"action": "attest", "_selected_action": [erasure.pk]} | CONFIRMED)
     erasure = advance(erasure)
     assert erasure.finished_at
     shown = operator_client.get(reverse("admin:adapters_erasure_change", args=[erasure.pk]))
-    assert "An operator vouches" in shown.text
+    assert "An operator attests" in shown.text
 
 
 @pytest.mark.parametrize("begun", ["before", "after"])
@@ -144,7 +144,7 @@ def test_an_operator_attests_also_for_a_machine_that_is_gone(operator_client, en
     tasks.republish_stale()
 
     erasure = advance(erasure or erase(version))
-    assert "vouches" in waits_for(erasure)[0]
+    assert "attests" in waits_for(erasure)[0]
     assert engine_purge.attest(erasure) == 1
     assert advance(erasure).finished_at
 
