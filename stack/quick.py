@@ -1,8 +1,8 @@
 """`make test-quick FLOOR=tenants`: one floor's tests, beside services that stay up between runs.
 
 The first run starts PostgreSQL, Valkey and S3 in var/quick, in a process of their own, and migrates a
-database. Later runs find both; each copies that database for its tests. The services stop when no run has used
-them for IDLE_S.
+database. Later runs find both; each copies that database for its tests. The services stop when no run has
+used them for IDLE_S.
 """
 
 import fcntl
