@@ -4,7 +4,7 @@ from adapters.catalog.library import select_style
 from adapters.catalog.queries import public_styles, style_choices, usable_styles
 from adapters.catalog.sharing import set_public
 from adapters.enqueue import enqueue_advance, request_version
-from adapters.models import AdapterVersion, Engine, Style
+from adapters.models import AdapterVersion, Style
 from adapters.placement.transitions import is_answering
 from adapters.routing.publisher import publish_routes
 from adapters.routing.route_table import routes_of
@@ -13,7 +13,6 @@ from adapters.uploads.upload_request import StyleDescription
 
 __all__ = [
     "AdapterVersion",
-    "Engine",
     "Style",
     "StyleDescription",
     "begin_upload",

@@ -1,4 +1,5 @@
 """Test doubles and generators that tests, trials and benches share.
 
-`mutations` makes adapters that are broken at random.
+`broken_adapters` makes adapters with known and random faults, `fake_vllm` answers as an engine, `chat_client`
+streams chats as a client, and `machine` reads what processes use.
 """

@@ -2,7 +2,6 @@
 
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.workspaces import (
-    NoTenant,
     create_tenant,
     first_party_tenant,
     subscribe_tenant,
@@ -14,7 +13,7 @@ from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
-from tenants.billing.ledger import Event, PeriodUsage, record_events, usage_of
+from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
 from tenants.models import Tenant, User
@@ -24,7 +23,7 @@ from tenants.quota_sync.generations import (
     observe_generation,
     stale_generations,
 )
-from tenants.quota_sync.snapshot import find_owner, mark_changed, publish_snapshot
+from tenants.quota_sync.snapshot import find_owner, publish_snapshot
 
 __all__ = [
     "EMPTY",
@@ -32,8 +31,6 @@ __all__ = [
     "Event",
     "Limits",
     "MemberRequest",
-    "NoTenant",
-    "PeriodUsage",
     "Tenant",
     "User",
     "VersionFigures",
@@ -47,7 +44,6 @@ __all__ = [
     "is_well_formed",
     "issue_key",
     "limits_of",
-    "mark_changed",
     "member_required",
     "newest_plan_version",
     "observe_generation",

@@ -178,9 +178,7 @@ def _demo(system: Path, variables: Mapping[str, str]) -> Iterator[Demo]:
         lines = _lines_until_ready(process, until_s=began_s + READY_WITHIN_S)
         engine_log = system / CHECKOUT.lstrip("/") / "var" / "log" / "engine.log"
         heard = (*lines, *engine_log.read_text(errors="replace").splitlines())
-        found = re.search(
-            r"curl (http\S+)/chat/completions .*?Bearer (sk-ps-\w+)", "\n".join(lines), re.DOTALL
-        )
+        found = re.search(CURL, "\n".join(lines), re.DOTALL)
         if not found:
             raise Miss("The demo is ready and printed no curl.")
         yield Demo(found[1], found[2], time.monotonic() - began_s, heard)

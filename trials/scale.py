@@ -24,7 +24,6 @@ RESULTS = ROOT / "bench" / "results" / "scale.json"
 # distinct adapters, and as small as they can be: it is their number that counts
 FILES = 20
 RANK = 1
-TENANTS = 4
 SERVING_WITHIN_S = 900.0
 SETTLED_S = 10.0
 WATCHED_S = 150.0

@@ -48,7 +48,7 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
     @operator_action(
         "I attest that the machines of engines out of reach were wiped",
         effect="The report names you as the one who attested that no copy is left on those machines.",
-        done="Vouched for",
+        done="Attested for",
         permissions=["steer"],
     )
     def attest(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from inference.errors import EngineBroke, EngineUnavailable
 from inference.wire import http_connection
 from inference.wire.http_client import HttpClient
 from inference.wire.http_connection import BUFFERED_MAX_BYTES
-from tests.inference.fakes import RawServer
+from tests.inference.fakes import RawServer, eventually
 
 HEADERS = "content-type: application/json\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello world"
@@ -94,10 +95,7 @@ async def read(upstream, engine):
     return await (await post(upstream, engine)).read()
 
 
-async def until(condition, within_s=3):
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 it may be about anything
-            await asyncio.sleep(0.005)
+until = partial(eventually, within_s=3)
 
 
 async def test_a_request_is_written_as_http(engine, upstream):
