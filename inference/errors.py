@@ -85,6 +85,13 @@ class RevokedKey(UnknownKey):
     """The API key was revoked. Create a new one on the page "API keys"."""
 
 
+class InsufficientScope(NotAllowed):
+    """This API key lacks the scope `inference`, so it can't write text. Make a key with it on the page
+    "API keys"."""
+
+    code = "insufficient_scope"
+
+
 class Suspended(NotAllowed):
     """This workspace is suspended; please write to support."""
 

@@ -5,26 +5,31 @@ from typing import Any
 
 from django.db.models import Model
 
-from tenants.models import AuditEntry, User
+from tenants.models import ApiKey, AuditEntry, Tenant, User
 
 
 def record_audit(
-    actor: User,
+    actor: User | None,
     *,
     action: str,
     row: Model,
-    reason: str,
+    reason: str = "",
     name: str = "",
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     address: str | None = None,
+    tenant: Tenant | None = None,
+    api_key: ApiKey | None = None,
 ) -> AuditEntry:
-    """Record what an operator did to a row, and why. `before` and `after` hold only what changed.
+    """Record who did what to a row, and why. `before` and `after` hold only what changed.
 
+    The actor is a person, or a program that sent `api_key`. With a tenant, its members read the entry, too.
     Call it in the transaction of the change, so that both are saved or neither.
     """
     return AuditEntry.objects.create(
         actor=actor,
+        api_key=api_key,
+        tenant=tenant,
         action=action,
         object_type=row._meta.label_lower,
         object_id=str(row.pk),

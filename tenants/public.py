@@ -1,12 +1,15 @@
 """What other floors may use of this one."""
 
-from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.access import Access, MemberRequest, access_of, member_required
 from tenants.accounts.workspaces import (
     create_tenant,
     first_party_tenant,
     subscribe_tenant,
     tenant_of,
 )
+from tenants.api.presenters import dollars
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, idempotent
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
 from tenants.api_keys.style_choices import register_style_choices
@@ -16,7 +19,7 @@ from tenants.billing.figures import EMPTY, VersionFigures, version_figures
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
-from tenants.models import Tenant, User
+from tenants.models import Scope, Tenant, User
 from tenants.quota_sync.generations import (
     bump_all_generations,
     bump_generations,
@@ -27,26 +30,33 @@ from tenants.quota_sync.snapshot import find_owner, publish_snapshot
 
 __all__ = [
     "EMPTY",
+    "Access",
     "Demand",
     "Event",
     "Limits",
     "MemberRequest",
+    "Scope",
     "Tenant",
     "User",
     "VersionFigures",
+    "WorkspaceView",
+    "access_of",
     "bump_all_generations",
     "bump_generations",
     "cost_nanousd",
     "create_tenant",
     "digest_by_peppers",
+    "dollars",
     "find_owner",
     "first_party_tenant",
+    "idempotent",
     "is_well_formed",
     "issue_key",
     "limits_of",
     "member_required",
     "newest_plan_version",
     "observe_generation",
+    "operation",
     "publish_snapshot",
     "recent_requests",
     "record_audit",

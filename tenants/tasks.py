@@ -5,6 +5,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from tenants.accounts import adapter
+from tenants.api import idempotency
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.quota_sync import snapshot
 
@@ -13,6 +14,12 @@ from tenants.quota_sync import snapshot
 def prune_sign_ups() -> None:
     """Delete accounts whose address nobody confirmed."""
     adapter.prune_unconfirmed()
+
+
+@shared_task
+def prune_kept_answers() -> None:
+    """Delete answers under an Idempotency-Key that are a day old."""
+    idempotency.prune_answers(now=timezone.now())
 
 
 @shared_task

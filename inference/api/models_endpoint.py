@@ -63,7 +63,7 @@ def _check_key(limits: Hash, key: Hash) -> None:
     if limits["state"] != "live":
         raise DENIED["suspended"]
     if key["state"] != "live":
-        raise DENIED["revoked"]
+        raise DENIED[key["state"]]
     if key["expires_at"] and int(key["expires_at"]) <= time.time():
         raise DENIED["expired"]
 

@@ -233,7 +233,12 @@ def period_at(now_ms: int) -> str:
     return months.period_of(datetime.fromtimestamp(now_ms / 1000, UTC))
 
 
-DENIED = {"suspended": errors.Suspended, "revoked": errors.RevokedKey, "expired": errors.ExpiredKey}
+DENIED = {
+    "suspended": errors.Suspended,
+    "revoked": errors.RevokedKey,
+    "expired": errors.ExpiredKey,
+    "unscoped": errors.InsufficientScope,
+}
 
 
 def _refusal(answer: list[Any], *, model: str, period: str, sequences: int) -> Exception:

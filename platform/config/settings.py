@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "lucide",
     "rest_framework",
+    "drf_spectacular",
     "tenants",
     "adapters",
     "inference",
@@ -183,6 +184,7 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.sweep": {"queue": "housekeeping"},
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
     "tenants.tasks.prune_quota_snapshots": {"queue": "housekeeping"},
+    "tenants.tasks.prune_kept_answers": {"queue": "housekeeping"},
     "tenants.tasks.prune_sessions": {"queue": "housekeeping"},
     "tenants.tasks.prune_usage_minutes": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
@@ -216,6 +218,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "prune-consumers": {"task": "inference.tasks.prune_consumers", "schedule": 3600.0},
     "prune-quota-snapshots": {"task": "tenants.tasks.prune_quota_snapshots", "schedule": 86400.0},
+    "prune-kept-answers": {"task": "tenants.tasks.prune_kept_answers", "schedule": 3600.0},
     "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
     "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
@@ -340,7 +343,20 @@ UNFOLD = {
     ],
     "SHOW_VIEW_ON_SITE": False,
 }
-REST_FRAMEWORK: dict[str, list[str]] = {
+REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_VERSIONING_CLASS": None,
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Polyscribe",
+    "DESCRIPTION": "Writing styles on one shared model: manage them, write in them, see what it costs.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVERS": [{"url": SITE_URL}],
+    "ENUM_NAME_OVERRIDES": {"ScopeEnum": "tenants.models.Scope"},
 }

@@ -11,6 +11,7 @@ urlpatterns = [
     path("healthz", pages.healthz, name="healthz"),
     path(".well-known/security.txt", pages.security_txt, name="security_txt"),
     path("accounts/", include("allauth.urls")),
+    path("api/v1/", include("config.api_urls")),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
     path("playground/", include("inference.playground.urls")),

@@ -1,15 +1,92 @@
-"""Let only members of a tenant see a page, and only their own tenant's rows."""
+"""Who acts in a workspace, and what they may do.
 
-from collections.abc import Callable
+Pages let only members in, and show only their own workspace's rows. What changes something is audited.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
-from typing import Concatenate, cast
+from typing import Any, Concatenate, cast
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Model
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
-from tenants.models import Tenant, User
+from foundation.errors import NotAllowed
+from tenants.audit import record_audit
+from tenants.models import ApiKey, Membership, Scope, Tenant, User
+
+
+class InsufficientScope(NotAllowed):
+    """This API key lacks the scope `{scope}`. Make a key with it on the page "API keys"."""
+
+    code = "insufficient_scope"
+
+
+class OwnersOnly(NotAllowed):
+    """Only an owner of the workspace can do this. Ask an owner."""
+
+    code = "owners_only"
+
+
+@dataclass(frozen=True)
+class Access:
+    """One request's workspace, and the person or the key that acts in it."""
+
+    tenant: Tenant
+    user: User | None = None
+    key: ApiKey | None = None
+    role: str | None = None  # a person's
+    address: str | None = None
+
+    @property
+    def caller(self) -> str:
+        """A name for the person or the key, for what is counted and kept by it."""
+        return f"key:{self.key.pk}" if self.key else f"user:{self.user.pk if self.user else ''}"
+
+    @property
+    def is_owner(self) -> bool:
+        """True for an owner, and for a key that may do everything."""
+        if self.key:
+            return Scope.ADMIN in self.key.scopes
+        return self.role == Membership.Role.OWNER
+
+    def require(self, scope: Scope) -> None:
+        """Raise InsufficientScope for a key that lacks a scope; people have the rights of their role."""
+        if self.key and not {scope, Scope.ADMIN} & set(self.key.scopes):
+            raise InsufficientScope(scope=scope.value)
+
+    def require_owner(self) -> None:
+        """Raise OwnersOnly for members, and InsufficientScope for a key without `admin`."""
+        if self.is_owner:
+            return
+        if self.key:
+            raise InsufficientScope(scope=Scope.ADMIN.value)
+        raise OwnersOnly
+
+    def audit(
+        self,
+        action: str,
+        row: Model,
+        *,
+        name: str = "",
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record in the workspace's log what was done to a row. Call it in the transaction of the change."""
+        record_audit(
+            self.user,
+            action=action,
+            row=row,
+            name=name,
+            before=before,
+            after=after,
+            address=self.address,
+            tenant=self.tenant,
+            api_key=self.key,
+        )
 
 
 class MemberRequest(HttpRequest):
@@ -38,3 +115,10 @@ def member_required[**P](
         return view(member_request, *args, **kwargs)
 
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], login_required(member_view))
+
+
+def access_of(request: MemberRequest) -> Access:
+    """Return who acts through a page."""
+    roles = Membership.objects.filter(tenant=request.tenant, user=request.user).values_list("role", flat=True)
+    address = request.META.get("REMOTE_ADDR") or None
+    return Access(tenant=request.tenant, user=request.user, role=roles.first(), address=address)

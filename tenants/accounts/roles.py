@@ -7,7 +7,7 @@ others run on. Everybody sees all keys.
 from enum import StrEnum
 from uuid import UUID
 
-from tenants.models import ApiKey, Membership, Tenant, User
+from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 Role = Membership.Role
 
@@ -39,6 +39,18 @@ ALLOWED: dict[str, dict[KeyAction, Ownership]] = {
         KeyAction.REVOKE: Ownership.OWN,
     },
 }
+
+
+# A member can't make a key that may do more than the member's role.
+OWNER_SCOPES = frozenset({Scope.MEMBERS_WRITE, Scope.WEBHOOKS_WRITE, Scope.BILLING_READ, Scope.ADMIN})
+
+
+def grantable_scopes(user: User, tenant: Tenant) -> list[Scope]:
+    """Return the scopes that a person may give to a key."""
+    role = _find_role(user, tenant)
+    if role is None:
+        return []
+    return [scope for scope in Scope if role == Role.OWNER or scope not in OWNER_SCOPES]
 
 
 def is_allowed(user: User, tenant: Tenant, action: KeyAction, key: ApiKey | None = None) -> bool:

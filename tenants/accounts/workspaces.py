@@ -102,6 +102,14 @@ def is_owner(user: User, tenant: Tenant) -> bool:
     return Membership.objects.filter(tenant=tenant, user=user, role=Membership.Role.OWNER).exists()
 
 
+def rename_tenant(tenant: Tenant, name: str) -> None:
+    """Change a workspace's name; its slug, which programs write, stays. Raises ReservedName."""
+    if names.is_reserved(name) and not tenant.is_first_party:
+        raise ReservedName(name=name, field="name")
+    Tenant.objects.filter(pk=tenant.pk).update(name=name)
+    tenant.refresh_from_db(fields=["name"])
+
+
 def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
     """Cap what a tenant may spend a month, from the next request on; None removes its own cap."""
     with transaction.atomic():

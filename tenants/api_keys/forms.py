@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from foundation.names import validate_name
-from tenants.api_keys.lifecycle import KeyLimits
+from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name
 from tenants.api_keys.style_choices import list_style_choices
 from tenants.billing.forms import DollarsField
 from tenants.models import ApiKey, Tenant
@@ -89,9 +89,10 @@ class KeyForm(LimitsForm):
     def clean_name(self) -> str:
         """Refuse the name of a live key: people tell keys apart, and revoke them, by their names."""
         name = str(self.cleaned_data["name"])
-        live_keys = ApiKey.objects.shown().live(timezone.now())
-        if live_keys.filter(tenant=self.tenant, name=name).exists():
-            raise forms.ValidationError(f"There is a key named “{name}” already; give this one another name.")
+        try:
+            require_free_name(self.tenant, name)
+        except NameTaken as error:
+            raise forms.ValidationError(error.message) from error
         return name
 
     def expires_at(self) -> datetime | None:

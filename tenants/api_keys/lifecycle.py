@@ -1,13 +1,14 @@
-"""Issue, limit, verify and revoke API keys. A secret is shown once and stored nowhere."""
+"""Issue, edit, rotate, verify and revoke API keys. A secret is shown once and stored nowhere."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TypedDict, Unpack
+from datetime import datetime, timedelta
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+from foundation.errors import Conflict, Invalid
 from tenants.api_keys.key_format import (
     PREFIX,
     digest_by_peppers,
@@ -16,11 +17,23 @@ from tenants.api_keys.key_format import (
     new_secret,
     newest_pepper,
 )
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, Scope, Tenant, User
 from tenants.quota_sync import snapshot
 
 STUDIO = "Studio"
 SHOWN_DIGITS = 4  # at each end of a secret; people recognise a key by them
+
+
+class DeadKey(Conflict):
+    """The key “{name}” is revoked or has expired. Make a new one."""
+
+    code = "key_not_live"
+
+
+class NameTaken(Invalid):
+    """There is a key named “{name}” already; give this one another name."""
+
+    code = "name_taken"
 
 
 class KeyLimits(TypedDict, total=False):
@@ -40,6 +53,7 @@ def issue_key(
     name: str,
     by: User | None,
     expires_at: datetime | None = None,
+    scopes: Sequence[str] = (Scope.INFERENCE.value,),
     **limits: Unpack[KeyLimits],
 ) -> tuple[ApiKey, str]:
     """Return a new key and its secret, which nobody can read again."""
@@ -53,6 +67,7 @@ def issue_key(
             prefix=secret[: len(PREFIX) + SHOWN_DIGITS],
             last4=secret[-SHOWN_DIGITS:],
             expires_at=expires_at,
+            scopes=sorted(set(scopes)),
             created_by=by,
             **limits,
         )
@@ -66,6 +81,55 @@ def limit_key(key: ApiKey, **limits: Unpack[KeyLimits]) -> None:
         ApiKey.objects.filter(pk=key.pk).update(**limits)
         snapshot.mark_changed(key.tenant_id)
     key.refresh_from_db(fields=list(limits))
+
+
+def edit_key(key: ApiKey, **changes: Any) -> None:
+    """Change a live key's name, scopes, end or limits from the next request on. What is not named stays.
+
+    Raises DeadKey.
+    """
+    live = ApiKey.objects.live(timezone.now())
+    with transaction.atomic():
+        if not live.filter(pk=key.pk).update(**changes):
+            raise DeadKey(name=key.name)
+        snapshot.mark_changed(key.tenant_id)
+    key.refresh_from_db(fields=list(changes))
+
+
+def rotate_key(key: ApiKey, *, by: User | None, old_lives: timedelta) -> tuple[ApiKey, str]:
+    """Return a new key with the name, scopes and limits of a live one, and its secret.
+
+    The old one ends after `old_lives`, unless it ends sooner anyway. Raises DeadKey.
+    """
+    now = timezone.now()
+    ends_at = min(key.expires_at or now + old_lives, now + old_lives)
+    with transaction.atomic():
+        live = ApiKey.objects.live(now).filter(pk=key.pk, replaced_by=None)
+        if not live.select_for_update(no_key=True).exists():
+            raise DeadKey(name=key.name)
+        new_key, secret = issue_key(
+            key.tenant,
+            name=key.name,
+            by=by,
+            expires_at=key.expires_at,
+            scopes=key.scopes,
+            styles=key.styles,
+            monthly_tokens=key.monthly_tokens,
+            monthly_nanousd=key.monthly_nanousd,
+            requests_per_minute=key.requests_per_minute,
+            tokens_per_minute=key.tokens_per_minute,
+            parallel_requests=key.parallel_requests,
+        )
+        live.update(expires_at=ends_at, replaced_by=new_key)
+    key.refresh_from_db(fields=["expires_at", "replaced_by"])
+    return new_key, secret
+
+
+def require_free_name(tenant: Tenant, name: str, *, key: ApiKey | None = None) -> None:
+    """Raise NameTaken for the name of another live key: people tell keys apart by their names."""
+    live = ApiKey.objects.shown().live(timezone.now()).filter(tenant=tenant, name=name, replaced_by=None)
+    if live.exclude(pk=key.pk if key else None).exists():
+        raise NameTaken(name=name, field="name")
 
 
 def verify_key(secret: str, tenant: Tenant) -> bool:

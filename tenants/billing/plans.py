@@ -29,6 +29,7 @@ class Limits:
     cached_input_nanousd: int
     output_nanousd: int
     sequences_per_request: int
+    api_requests_per_minute: int
     private_styles: int
     stored_versions: int
     stored_bytes: int
@@ -61,6 +62,7 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
         sequences_per_request=version.sequences_per_request,
+        api_requests_per_minute=version.api_requests_per_minute,
         private_styles=version.private_styles,
         stored_versions=version.stored_versions,
         stored_bytes=version.stored_bytes,

@@ -1,21 +1,38 @@
-"""What operators did, and why. A trigger refuses changes: the log is append-only."""
+"""What people and programs did. A trigger refuses changes: the log is append-only."""
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
-from tenants.models.people import User
+from tenants.models.keys import ApiKey
+from tenants.models.people import Tenant, User
 
 
 class AuditEntry(models.Model):
-    """One action of one operator on one row."""
+    """One action on one row: by an operator, by a member of a workspace, or by a program with its key."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
-    actor = models.ForeignKey(User, on_delete=models.PROTECT, related_name="audit_entries")
+    actor = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="audit_entries", help_text="Empty: a program."
+    )
+    api_key = models.ForeignKey(
+        ApiKey,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="audit_entries",
+        help_text="The program's key.",
+    )
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="audit_entries",
+        help_text="The workspace whose log shows it. Empty: only operators see it.",
+    )
     action = models.CharField(max_length=60)
     object_type = models.CharField(max_length=60, help_text="The model, as tenants.tenant.")
     object_id = models.CharField(max_length=100)
     object_name = models.CharField(max_length=200)
-    reason = models.CharField(max_length=300)
+    reason = models.CharField(max_length=300, blank=True)
     before = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text="What was changed.")
     after = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     address = models.GenericIPAddressField(null=True, help_text="From where it was done.")
@@ -23,7 +40,10 @@ class AuditEntry(models.Model):
     class Meta:
         verbose_name = "audit entry"
         verbose_name_plural = "audit log"
-        indexes = [models.Index(fields=["object_type", "object_id"], name="audit_of_a_row")]
+        indexes = [
+            models.Index(fields=["object_type", "object_id"], name="audit_of_a_row"),
+            models.Index(fields=["tenant", "-id"], name="audit_of_a_workspace"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.actor}: {self.action} {self.object_name}"
+        return f"{self.actor or self.api_key}: {self.action} {self.object_name}"

@@ -13,6 +13,25 @@ from foundation.names import validate_name
 from tenants.models.people import Tenant, User
 
 
+class Scope(models.TextChoices):
+    """What a key may do. The label is how people read it."""
+
+    INFERENCE = "inference", "Write text in styles"
+    STYLES_READ = "styles:read", "See styles, their versions and reports"
+    STYLES_WRITE = "styles:write", "Upload, change, release, share and delete styles"
+    KEYS_WRITE = "keys:write", "See, make, limit and revoke API keys"
+    USAGE_READ = "usage:read", "See usage and the log of requests"
+    BILLING_READ = "billing:read", "See the plan, prices and what is spent"
+    MEMBERS_WRITE = "members:write", "See and manage members"
+    WEBHOOKS_WRITE = "webhooks:write", "See and manage webhooks and their secrets"
+    ADMIN = "admin", "All of the above, and the workspace itself"
+
+
+def default_scopes() -> list[str]:
+    """Return the scopes of a key whose maker says nothing."""
+    return [Scope.INFERENCE.value]
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def live(self, now: datetime) -> "ApiKeyQuerySet":
         """Return keys that are neither revoked nor expired at a moment."""
@@ -39,6 +58,7 @@ class ApiKey(models.Model):
     pepper = models.PositiveSmallIntegerField(default=1, editable=False)
     prefix = models.CharField(max_length=16, blank=True, editable=False)
     last4 = models.CharField(max_length=4, blank=True, editable=False)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope), default=default_scopes)
     styles = ArrayField(
         models.UUIDField(), null=True, blank=True, help_text="Only these styles. Empty: all it may use."
     )
@@ -49,6 +69,15 @@ class ApiKey(models.Model):
     parallel_requests = models.PositiveIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.OneToOneField(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="replaces",
+        help_text="The key that took its place when it was rotated; this one ends a while later.",
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

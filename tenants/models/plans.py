@@ -38,6 +38,9 @@ class PlanVersion(models.Model):
     sequences_per_request = models.PositiveSmallIntegerField(
         default=16, help_text="Prompts times `n` of one request: each is a sequence of the engine's."
     )
+    api_requests_per_minute = models.PositiveIntegerField(
+        default=300, help_text="Of one key to the management API, /api/v1."
+    )
     private_styles = models.PositiveIntegerField()
     stored_versions = models.PositiveIntegerField(
         default=30, help_text="Versions whose files are kept, rejected ones not counted."

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from foundation import months, valkey
 from tenants.billing import plans
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Scope, Tenant
 from tenants.quota_sync.generations import bump_generations
 
 LIMITS = (
@@ -137,10 +137,19 @@ def _limits_hash(tenant: Tenant, limits: plans.Limits) -> Hash:
 
 def _key_hash(key: ApiKey) -> Hash:
     fields = {name: _number_or_empty(getattr(key, name)) for name in KEY_LIMITS}
-    fields["state"] = "revoked" if key.revoked_at else "live"
+    fields["state"] = _key_state(key)
     fields["expires_at"] = str(int(key.expires_at.timestamp())) if key.expires_at else ""
     fields["styles"] = ",".join(map(str, key.styles or []))
     return fields
+
+
+def _key_state(key: ApiKey) -> str:
+    """Return `live` for a key that may write text, else why it may not."""
+    if key.revoked_at:
+        return "revoked"
+    if not {Scope.INFERENCE, Scope.ADMIN} & set(key.scopes):
+        return "unscoped"
+    return "live"
 
 
 def _number_or_empty(limit: int | None) -> str:

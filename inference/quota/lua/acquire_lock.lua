@@ -6,7 +6,7 @@ local limits_state = redis.call('HGET', KEYS[2], 'state')
 local api_key = redis.call('HMGET', KEYS[3], 'state', 'expires_at')
 if not limits_state or not api_key[1] then return {'cold'} end
 if limits_state ~= 'live' then return {'denied', 'suspended'} end
-if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
+if api_key[1] ~= 'live' then return {'denied', api_key[1]} end
 local expires_at = tonumber(api_key[2])
 if expires_at and expires_at <= tonumber(redis.call('TIME')[1]) then return {'denied', 'expired'} end
 

@@ -33,7 +33,7 @@ end
 
 -- Who may ask at all.
 if limits[1] ~= 'live' then return {'denied', 'suspended'} end
-if api_key[1] ~= 'live' then return {'denied', 'revoked'} end
+if api_key[1] ~= 'live' then return {'denied', api_key[1]} end
 local expires_at = tonumber(api_key[7])
 if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
 local suspect_ms = call('PTTL', suspect_key)

@@ -1,0 +1,29 @@
+"""Addresses of the management API: each floor's own, put together, and what answers any other address."""
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from foundation.rest.problems import CONTENT_TYPE
+
+app_name = "api"
+
+
+@csrf_exempt
+def unknown_address(request: HttpRequest) -> JsonResponse:
+    """Answer an address that the API does not have."""
+    body = {
+        "type": "about:blank",
+        "title": "Not found",
+        "status": 404,
+        "code": "unknown_url",
+        "detail": "There is no such address in the API. /docs/api/ lists them all; none ends in a slash.",
+        "errors": [],
+    }
+    return JsonResponse(body, status=404, content_type=CONTENT_TYPE)
+
+
+urlpatterns = [
+    path("", include("tenants.api.urls")),
+    re_path("", unknown_address),
+]

@@ -1,0 +1,42 @@
+"""What a request's body may hold: JSON with known fields only."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.parsers import JSONParser
+
+
+class StrictParser(JSONParser):
+    """Reads JSON; `NaN` and `Infinity`, which JSON does not have, are refused."""
+
+    strict = True
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A body's fields. One that is not known is refused by name, never dropped in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the checked values. Raises ValidationError, also for unknown fields."""
+        if isinstance(data, dict):
+            unknown = sorted(str(name) for name in data if name not in self.fields)
+            if unknown:
+                sentence = "There is no such field here."
+                raise serializers.ValidationError(
+                    {name: [sentence] for name in unknown}, code="unknown_field"
+                )
+        return super().to_internal_value(data)
+
+
+class TextField(serializers.CharField):
+    """A text without NUL and without half a surrogate pair, which PostgreSQL can't store."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the text. Raises ValidationError."""
+        if isinstance(data, str):
+            try:
+                data.encode()
+            except UnicodeEncodeError as error:
+                raise serializers.ValidationError("This has half a surrogate pair.") from error
+        elif data is not serializers.empty and data is not None:
+            raise serializers.ValidationError("Write a text, in quotes.")
+        return super().run_validation(data)

@@ -1,0 +1,87 @@
+"""Authentication: an API key, or the studio's session."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from foundation.addresses import network_of
+from foundation.errors import NotAllowed
+from tenants.accounts.access import Access
+from tenants.api import rate_limit
+from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
+from tenants.models import ApiKey, Membership, Tenant, User
+
+UNKNOWN_KEYS_PER_MINUTE = 60  # from one address
+
+
+class BadKey(exceptions.AuthenticationFailed):
+    """The key opens nothing (any more)."""
+
+    default_code = "invalid_api_key"
+    default_detail = (
+        'The API key is missing, malformed, expired or revoked. Create one on the page "API keys".'
+    )
+
+
+class Suspended(NotAllowed):
+    """This workspace is suspended; please write to support."""
+
+    code = "workspace_suspended"
+
+
+class WithoutWorkspace(NotAllowed):
+    """You have no workspace yet. Create one in the studio first."""
+
+    code = "no_workspace"
+
+
+class KeyAuthentication(authentication.BaseAuthentication):
+    """`Authorization: Bearer sk-ps-…`. The key is looked up each time: a revoke holds from then on."""
+
+    def authenticate(self, request: Request) -> tuple[User | None, Access] | None:
+        """Return (None, access), or None for a request without the header. Raises BadKey, Suspended."""
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        address = request.META.get("REMOTE_ADDR") or None
+        stranger = f"api:stranger:{network_of(address or '')}"
+        rate_limit.check(stranger, UNKNOWN_KEYS_PER_MINUTE)
+        key = _find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            rate_limit.take(stranger, UNKNOWN_KEYS_PER_MINUTE)
+            raise BadKey
+        if key.tenant.suspended_at:
+            raise Suspended
+        return None, Access(tenant=key.tenant, key=key, address=address)
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401."""
+        return "Bearer"
+
+
+class StudioAuthentication(authentication.SessionAuthentication):
+    """The session of a person who is logged in to the studio; changes need the CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Access] | None:
+        """Return (user, access), or None without a session. Raises WithoutWorkspace, Suspended."""
+        session = super().authenticate(request)
+        if session is None:
+            return None
+        user = session[0]
+        tenant = Tenant.objects.of(user).first()
+        if tenant is None:
+            raise WithoutWorkspace
+        if tenant.suspended_at:
+            raise Suspended
+        roles = Membership.objects.filter(tenant=tenant, user=user).values_list("role", flat=True)
+        address = request.META.get("REMOTE_ADDR") or None
+        return user, Access(tenant=tenant, user=user, role=roles.first(), address=address)
+
+
+def _find_live_key(secret: str) -> ApiKey | None:
+    if not is_well_formed(secret):
+        return None
+    live = ApiKey.objects.live(timezone.now()).select_related("tenant")
+    return live.filter(digest__in=digest_by_peppers(secret)).first()

@@ -1,0 +1,140 @@
+"""Billing: the plan, its limits, the prices in force, and what the month has cost until now."""
+
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation import months
+from tenants.api.presenters import dollars
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.billing.ledger import usage_of
+from tenants.billing.plans import limits_of
+from tenants.models import Plan, Scope
+
+LIMITS = (
+    "requests_per_minute",
+    "tokens_per_minute",
+    "parallel_requests",
+    "max_output_tokens",
+    "sequences_per_request",
+    "monthly_tokens",
+    "monthly_nanousd",
+    "private_styles",
+    "stored_versions",
+    "stored_bytes",
+    "open_uploads",
+    "api_requests_per_minute",
+)
+PRICES = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
+
+BILLING_EXAMPLE = {
+    "object": "billing",
+    "plan": {"code": "free", "name": "Free"},
+    "limits": {
+        "requests_per_minute": 60,
+        "tokens_per_minute": 20_000,
+        "parallel_requests": 4,
+        "max_output_tokens": 1024,
+        "sequences_per_request": 16,
+        "monthly_tokens": 1_000_000,
+        "monthly_nanousd": None,
+        "private_styles": 3,
+        "stored_versions": 30,
+        "stored_bytes": 2_147_483_648,
+        "open_uploads": 3,
+        "api_requests_per_minute": 300,
+    },
+    "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
+    "month": {"period": "2026-11", "tokens": 23_600, "cost_nanousd": 12_940_000, "cost_usd": "0.01294"},
+}
+
+
+class PlanObject(serializers.Serializer[Any]):
+    """A plan."""
+
+    code = serializers.CharField()
+    name = serializers.CharField()
+
+
+class LimitsObject(serializers.Serializer[Any]):
+    """What the plan allows the workspace; null: no limit."""
+
+    requests_per_minute = serializers.IntegerField()
+    tokens_per_minute = serializers.IntegerField()
+    parallel_requests = serializers.IntegerField()
+    max_output_tokens = serializers.IntegerField()
+    sequences_per_request = serializers.IntegerField()
+    monthly_tokens = serializers.IntegerField()
+    monthly_nanousd = serializers.IntegerField(allow_null=True)
+    private_styles = serializers.IntegerField()
+    stored_versions = serializers.IntegerField()
+    stored_bytes = serializers.IntegerField()
+    open_uploads = serializers.IntegerField()
+    api_requests_per_minute = serializers.IntegerField()
+
+
+class PricesObject(serializers.Serializer[Any]):
+    """Prices in force, in 10⁻⁹ dollars a token."""
+
+    input_nanousd = serializers.IntegerField()
+    cached_input_nanousd = serializers.IntegerField()
+    output_nanousd = serializers.IntegerField()
+
+
+class MonthObject(serializers.Serializer[Any]):
+    """What this UTC month has used until now; it equals the ledger's sum."""
+
+    period = serializers.CharField()
+    tokens = serializers.IntegerField()
+    cost_nanousd = serializers.IntegerField()
+    cost_usd = serializers.CharField()
+
+
+class BillingObject(serializers.Serializer[Any]):
+    """The plan, limits, prices and this month's cost."""
+
+    object = serializers.CharField(default="billing", read_only=True)
+    plan = PlanObject()
+    limits = LimitsObject()
+    prices = PricesObject()
+    month = MonthObject()
+
+
+class BillingView(WorkspaceView):
+    """What the workspace pays for."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "billing.get",
+        "Get the plan, limits, prices and the month's cost until now",
+        scope=read_scope,
+        answer=BillingObject,
+        example=BILLING_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return what holds at this moment."""
+        now = timezone.now()
+        in_force = limits_of(self.access.tenant, now)
+        limits = asdict(in_force)
+        plan = Plan.objects.get(pk=in_force.plan)
+        period = months.period_of(now)
+        used = usage_of(self.access.tenant.pk, period)
+        billing = {
+            "plan": {"code": plan.code, "name": plan.name},
+            "limits": {name: limits[name] for name in LIMITS},
+            "prices": {name: limits[name] for name in PRICES},
+            "month": {
+                "period": period,
+                "tokens": used.tokens,
+                "cost_nanousd": used.nanousd,
+                "cost_usd": dollars(used.nanousd),
+            },
+        }
+        return Response(BillingObject(billing).data)

@@ -1,0 +1,122 @@
+"""`Idempotency-Key`: a request that is sent twice acts once, and is answered twice.
+
+The action and its answer are saved in one transaction. So a request that was cut off in the middle did
+nothing, and one that ended is answered from what is kept, whatever process gets it.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.db import connection
+
+from foundation.errors import Conflict, Invalid
+from tenants.accounts.access import Access
+from tenants.models import KeptAnswer
+
+KEPT = timedelta(hours=24)
+MAX_NAME = 255  # characters of an Idempotency-Key
+PRUNE_BATCH_SIZE = 10_000
+
+
+class BadName(Invalid):
+    """An Idempotency-Key has 1 to 255 characters."""
+
+    code = "invalid_idempotency_key"
+
+
+class KeyInUse(Conflict):
+    """A request with this Idempotency-Key is still running. Try again shortly: you will get its answer."""
+
+    code = "idempotency_key_in_use"
+
+
+class KeyUsedOtherwise(Conflict):
+    """This Idempotency-Key was used for another request. Use a new key for each request."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request was answered."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class Idempotent:
+    """One request under its Idempotency-Key. Use it inside a transaction."""
+
+    access: Access
+    name: str
+    request_digest: str
+
+    def find_answer(self) -> Answer | None:
+        """Lock the key until the transaction ends; return the answer that is kept, if any.
+
+        Raises KeyInUse while another request holds the key, and KeyUsedOtherwise.
+        """
+        if not 1 <= len(self.name) <= MAX_NAME:
+            raise BadName
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [self._lock_name])
+            [is_locked] = cursor.fetchone()
+        if not is_locked:
+            raise KeyInUse(retry_s=1)
+        kept = KeptAnswer.objects.filter(
+            tenant=self.access.tenant, caller=self.access.caller, name_digest=self._name_digest
+        ).first()
+        if kept is None:
+            return None
+        if kept.request_digest != self.request_digest:
+            raise KeyUsedOtherwise
+        return Answer(kept.status, json.loads(self._cipher.decrypt(bytes(kept.body))))
+
+    def keep(self, answer: Answer) -> None:
+        """Keep the answer, in the transaction of the action."""
+        KeptAnswer.objects.create(
+            tenant=self.access.tenant,
+            caller=self.access.caller,
+            name_digest=self._name_digest,
+            request_digest=self.request_digest,
+            status=answer.status,
+            body=self._cipher.encrypt(json.dumps(answer.body, default=str).encode()),
+        )
+
+    @property
+    def _lock_name(self) -> str:
+        return f"idempotency {self.access.tenant.pk} {self.access.caller} {self._name_digest}"
+
+    @property
+    def _name_digest(self) -> str:
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
+    @property
+    def _cipher(self) -> Fernet:
+        # A kept answer may hold an API key's secret. The database alone can't read it: the Idempotency-Key,
+        # of which it has a digest only, is a part of the key.
+        material = settings.CACHE_SALT_SECRET + self.name.encode()
+        derived = HKDF(SHA256(), length=32, salt=None, info=b"kept answers").derive(material)
+        return Fernet(base64.urlsafe_b64encode(derived))
+
+
+def digest_request(method: str, path: str, body: bytes) -> str:
+    """Return the digest that tells whether two requests are the same."""
+    return hashlib.sha256(b"\0".join((method.encode(), path.encode(), body))).hexdigest()
+
+
+def prune_answers(*, now: datetime) -> int:
+    """Delete answers that were kept for a day; return how many. Safe to repeat."""
+    old = KeptAnswer.objects.filter(created_at__lt=now - KEPT).order_by("created_at")
+    ids = list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
+    deleted, _ = KeptAnswer.objects.filter(pk__in=ids).delete()
+    return deleted

@@ -1,0 +1,119 @@
+"""Objects of a workspace as the API shows them, and as its events carry them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from foundation.money import usd
+from tenants.models import ApiKey, AuditEntry, Scope, Tenant
+
+
+class KeyLimits(serializers.Serializer[ApiKey]):
+    """A key's own limits. Null: only the workspace's limits apply."""
+
+    monthly_tokens = serializers.IntegerField(allow_null=True)
+    monthly_nanousd = serializers.IntegerField(allow_null=True, help_text="Budget a month in 10⁻⁹ dollars.")
+    monthly_usd = serializers.SerializerMethodField()
+    requests_per_minute = serializers.IntegerField(allow_null=True)
+    tokens_per_minute = serializers.IntegerField(allow_null=True)
+    parallel_requests = serializers.IntegerField(allow_null=True)
+    styles = serializers.SerializerMethodField()
+
+    def get_monthly_usd(self, key: ApiKey) -> str | None:
+        """Return the budget in dollars."""
+        return dollars(key.monthly_nanousd)
+
+    def get_styles(self, key: ApiKey) -> list[str]:
+        """Return the ids of the only styles that it may use; empty: all."""
+        return [str(style_id) for style_id in key.styles or []]
+
+
+class KeyObject(serializers.Serializer[ApiKey]):
+    """An API key. Its secret is told once, by the request that made it."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="api_key", read_only=True)
+    name = serializers.CharField()
+    hint = serializers.SerializerMethodField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
+    limits = serializers.SerializerMethodField()
+    is_live = serializers.SerializerMethodField()
+    created_by = serializers.SerializerMethodField()
+    replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+    def get_hint(self, key: ApiKey) -> str:
+        """Return the secret's first and last characters."""
+        return f"{key.prefix}…{key.last4}"
+
+    def get_limits(self, key: ApiKey) -> KeyLimits:
+        """Return its own limits."""
+        return KeyLimits(key).data  # type: ignore[return-value]
+
+    def get_is_live(self, key: ApiKey) -> bool:
+        """Return whether it opens anything."""
+        return key.revoked_at is None and not key.is_expired
+
+    def get_created_by(self, key: ApiKey) -> str | None:
+        """Return the address of the person who made it; null: a program did."""
+        return key.created_by.email if key.created_by else None
+
+
+class WorkspaceObject(serializers.Serializer[Tenant]):
+    """A workspace."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="workspace", read_only=True)
+    slug = serializers.CharField(help_text="It names the styles: `slug/style`.")
+    name = serializers.CharField()
+    monthly_nanousd = serializers.IntegerField(allow_null=True, help_text="Its own budget a month.")
+    monthly_usd = serializers.SerializerMethodField()
+    is_suspended = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+
+    def get_monthly_usd(self, tenant: Tenant) -> str | None:
+        """Return the budget in dollars."""
+        return dollars(tenant.monthly_nanousd)
+
+    def get_is_suspended(self, tenant: Tenant) -> bool:
+        """Return whether operators suspended it."""
+        return tenant.suspended_at is not None
+
+
+class AuditObject(serializers.Serializer[AuditEntry]):
+    """One entry of a workspace's audit log."""
+
+    id = serializers.IntegerField()
+    object = serializers.CharField(default="audit_entry", read_only=True)
+    at = serializers.DateTimeField()
+    action = serializers.CharField(help_text="As `api_key.created`.")
+    actor = serializers.SerializerMethodField()
+    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The program's key.")
+    object_type = serializers.CharField()
+    object_id = serializers.CharField()
+    object_name = serializers.CharField()
+    before = serializers.DictField()
+    after = serializers.DictField()
+    address = serializers.CharField(allow_null=True)
+
+    def get_actor(self, entry: AuditEntry) -> str | None:
+        """Return the person's address; null: a program."""
+        return entry.actor.email if entry.actor else None
+
+
+def dollars(nanousd: int | None) -> str | None:
+    """Return an amount as a decimal text in dollars, `12.5`."""
+    return None if nanousd is None else usd(nanousd).replace("$", "").replace(",", "")
+
+
+def present_key(key: ApiKey) -> dict[str, Any]:
+    """Return a key as the API shows it."""
+    return dict(KeyObject(key).data)
+
+
+def present_workspace(tenant: Tenant) -> dict[str, Any]:
+    """Return a workspace as the API shows it."""
+    return dict(WorkspaceObject(tenant).data)

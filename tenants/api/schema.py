@@ -1,0 +1,136 @@
+"""How operations of the management API describe themselves in the OpenAPI document."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    inline_serializer,
+)
+from rest_framework import serializers
+
+from foundation.rest.problems import CONTENT_TYPE
+from tenants.models import Scope
+
+type Shape = type[serializers.Serializer[Any]]
+
+COMMON_ERRORS = {
+    400: "The request is not valid; `errors` names each field.",
+    401: "The API key is missing or opens nothing.",
+    403: "The key lacks the scope, or the person's role does not allow this.",
+    404: "There is nothing by that name in this workspace.",
+    406: "The answer can't be given in the type that `Accept` names.",
+    429: "Too many requests in this minute; `Retry-After` says when to go on.",
+    503: "A part of the service does not answer; nothing was changed.",
+}
+ERRORS_OF_CHANGES = {
+    409: "The state of things does not allow this now, or the Idempotency-Key is in use.",
+    412: "The object is not any more what `If-Match` names.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Any name of up to 255 characters. The same request under it acts once within 24 hours.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The object's ETag: the change is made only if the object is still as you read it.",
+)
+LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="Rows of a page, 1 to 100; 20 unless told.")
+CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next_cursor` of the page before.")
+
+
+class FieldProblem(serializers.Serializer[Any]):
+    """One field that is not valid."""
+
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class Problem(serializers.Serializer[Any]):
+    """Why a request failed (RFC 9457)."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField(help_text="For programs; it does not change.")
+    detail = serializers.CharField(help_text="For people: what is wrong and what to do.")
+    errors = FieldProblem(many=True)
+    request_id = serializers.CharField()
+
+
+def operation(
+    name: str,
+    summary: str,
+    *,
+    scope: Scope | None,
+    body: Shape | None = None,
+    answer: Shape | Any = None,
+    status: int = 200,
+    is_page: bool = False,
+    query: Shape | None = None,
+    is_edit: bool = False,
+    is_post: bool = False,
+    example: Any = None,
+    body_example: Any = None,
+    tag: str = "",
+) -> Callable[[Any], Any]:
+    """Return a decorator that describes one operation: its name, body, answer, examples and every error.
+
+    `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`.
+    """
+    shape = _page_of(answer) if is_page and answer else answer
+    responses: dict[Any, Any] = {status: shape if shape else OpenApiResponse(description="Done.")}
+    errors = COMMON_ERRORS | (ERRORS_OF_CHANGES if body or is_edit or is_post else {})
+    for code, description in errors.items():
+        responses[(code, CONTENT_TYPE)] = OpenApiResponse(Problem, description=description)
+    parameters: list[Any] = [query] if query else []
+    if is_page:
+        parameters += [LIMIT, CURSOR]
+    if is_post:
+        parameters.append(IDEMPOTENCY_KEY)
+    if is_edit:
+        parameters.append(IF_MATCH)
+    needs = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
+    return extend_schema(
+        operation_id=name,
+        summary=summary,
+        description=f"{summary}. {needs}",
+        request=body,
+        responses=responses,
+        parameters=parameters,
+        examples=_examples(example, body_example, status=status, is_page=is_page),
+        tags=[tag or name.split(".", maxsplit=1)[0]],
+    )
+
+
+def _page_of(shape: Shape) -> Any:
+    name = f"{shape.__name__}Page"
+    return inline_serializer(
+        name,
+        {
+            "data": shape(many=True),
+            "has_more": serializers.BooleanField(),
+            "next_cursor": serializers.CharField(allow_null=True, help_text="Send it as `cursor`."),
+        },
+    )
+
+
+def _examples(example: Any, body_example: Any, *, status: int, is_page: bool) -> Sequence[OpenApiExample]:
+    examples = []
+    if body_example is not None:
+        examples.append(OpenApiExample("Request", body_example, request_only=True))
+    if example is not None:
+        value = {"data": [example], "has_more": False, "next_cursor": None} if is_page else example
+        examples.append(OpenApiExample("Answer", value, response_only=True, status_codes=[str(status)]))
+    return examples

@@ -1,0 +1,247 @@
+"""Usage: sums by day, style, key and version, and the log of requests, which holds no text."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation import months
+from foundation.rest.bodies import StrictSerializer, TextField
+from tenants.api.presenters import dollars
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.billing import usage
+from tenants.models import Scope, UsageEvent
+
+CSV = "text/csv"
+CSV_CHUNK = 2000  # rows that are read at once
+
+SUM_EXAMPLE = {
+    "day": "2026-11-26",
+    "style": "acme/brand-voice",
+    "key": None,
+    "version": None,
+    "requests": 120,
+    "prompt_tokens": 5400,
+    "completion_tokens": 18_200,
+    "cost_nanousd": 12_940_000,
+    "cost_usd": "0.01294",
+}
+EVENT_EXAMPLE = {
+    "request_id": "req_4f0c",
+    "object": "usage_event",
+    "at": "2026-11-26T09:30:00Z",
+    "style": "acme/brand-voice",
+    "version": 3,
+    "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+    "prompt_tokens": 45,
+    "cached_tokens": 16,
+    "completion_tokens": 152,
+    "finish_reason": "stop",
+    "outcome": "complete",
+    "cost_nanousd": 108_000,
+    "cost_usd": "0.000108",
+}
+
+
+class UsageSum(serializers.Serializer[Any]):
+    """What a day, style, key or version used. What it was not grouped by is null."""
+
+    day = serializers.DateField(allow_null=True)
+    style = serializers.CharField(allow_null=True, help_text="The model's name.")
+    key = serializers.UUIDField(allow_null=True)
+    version = serializers.IntegerField(allow_null=True)
+    requests = serializers.IntegerField()
+    prompt_tokens = serializers.IntegerField()
+    completion_tokens = serializers.IntegerField()
+    cost_nanousd = serializers.IntegerField()
+    cost_usd = serializers.CharField()
+
+
+class UsageReport(serializers.Serializer[Any]):
+    """Sums, and their total. They are derived from the ledger."""
+
+    start = serializers.DateField()
+    end = serializers.DateField(help_text="The first day that is not counted.")
+    data = UsageSum(many=True)
+    total = UsageSum()
+
+
+class UsageEventObject(serializers.Serializer[UsageEvent]):
+    """One request: what it used, never what was written."""
+
+    request_id = serializers.CharField()
+    object = serializers.CharField(default="usage_event", read_only=True)
+    at = serializers.DateTimeField(source="admitted_at")
+    style = serializers.CharField(source="style_name")
+    version = serializers.IntegerField(source="version_number", allow_null=True)
+    key = serializers.UUIDField(source="key_id")
+    prompt_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    completion_tokens = serializers.IntegerField()
+    finish_reason = serializers.CharField(allow_blank=True)
+    outcome = serializers.ChoiceField(UsageEvent.Outcome.choices)
+    cost_nanousd = serializers.IntegerField()
+    cost_usd = serializers.SerializerMethodField()
+
+    def get_cost_usd(self, event: UsageEvent) -> str:
+        """Return the cost in dollars."""
+        return dollars(event.cost_nanousd) or "0"
+
+
+class UsageQuery(StrictSerializer):
+    """Which usage, and by what it is summed."""
+
+    start = serializers.DateField(required=False, help_text="First UTC day; default: the month's first.")
+    end = serializers.DateField(required=False, help_text="First UTC day not counted; default: tomorrow.")
+    group_by = TextField(
+        required=False, default="day", help_text="`day`, `style`, `key`, `version`, by commas."
+    )
+    style = TextField(required=False, default="", max_length=100, help_text="A model's name.")
+    key = serializers.UUIDField(required=False, default=None)
+
+    def validate_group_by(self, written: str) -> list[str]:
+        """Return the groups that are named."""
+        groups = written.split(",")
+        unknown = [group for group in groups if group not in usage.GROUPS]
+        if unknown or len(set(groups)) < len(groups):
+            raise serializers.ValidationError(f"Name each of {', '.join(usage.GROUPS)} at most once.")
+        return groups
+
+
+class EventsQuery(StrictSerializer):
+    """Which requests."""
+
+    start = serializers.DateTimeField(required=False, default=None)
+    end = serializers.DateTimeField(required=False, default=None)
+    style = TextField(required=False, default="", max_length=100)
+    key = serializers.UUIDField(required=False, default=None)
+    outcome = serializers.ChoiceField(UsageEvent.Outcome.choices, required=False, default="")
+
+
+class CsvRenderer(BaseRenderer):
+    """Lets a request ask for CSV. The view writes it, row by row."""
+
+    media_type = CSV
+    format = "csv"
+
+    def render(self, data: Any, *_: Any) -> bytes:
+        """Return an error as JSON: only errors come here."""
+        return JSONRenderer().render(data)
+
+
+class UsageView(WorkspaceView):
+    """Sums of usage."""
+
+    read_scope = Scope.USAGE_READ
+    write_scope = Scope.USAGE_READ
+
+    @operation(
+        "usage.get",
+        "Sum up usage by day, style, key or version",
+        scope=read_scope,
+        query=UsageQuery,
+        answer=UsageReport,
+        example={
+            "start": "2026-11-01",
+            "end": "2026-11-27",
+            "data": [SUM_EXAMPLE],
+            "total": {**SUM_EXAMPLE, "day": None, "style": None},
+        },
+    )
+    def get(self, request: Request) -> Response:
+        """Return the sums of a span of days, this month's unless told."""
+        query = self.read_query(UsageQuery)
+        now = timezone.now()
+        month_begins, _ = months.bounds(months.period_of(now))
+        start = query.get("start") or month_begins.date()
+        end = query.get("end") or now.date() + timedelta(days=1)
+        chosen = usage.UsageFilter(
+            self.access.tenant, start=start, end=end, style=query["style"], key_id=query["key"]
+        )
+        rows = [_present_sum(row) for row in usage.sum_usage(chosen, query["group_by"])]
+        report = UsageReport({"start": start, "end": end, "data": rows, "total": _total(rows)})
+        return Response(report.data)
+
+
+class UsageEventsView(WorkspaceView):
+    """The log of requests."""
+
+    read_scope = Scope.USAGE_READ
+    write_scope = Scope.USAGE_READ
+    renderer_classes: ClassVar[list[Any]] = [JSONRenderer, CsvRenderer]
+
+    @operation(
+        "usage.events",
+        "List requests; with `Accept: text/csv` all of them as a table",
+        scope=read_scope,
+        query=EventsQuery,
+        answer=UsageEventObject,
+        is_page=True,
+        example=EVENT_EXAMPLE,
+        tag="usage",
+    )
+    def get(self, request: Request) -> Response | StreamingHttpResponse:
+        """Return requests, newest first."""
+        query = self.read_query(EventsQuery)
+        events = usage.usage_events(self.access.tenant, start=query["start"], end=query["end"])
+        columns = {"style_name": query["style"], "key": query["key"], "outcome": query["outcome"]}
+        events = events.filter(**{column: value for column, value in columns.items() if value})
+        if request.accepted_media_type == CSV:
+            return _stream_csv(events)
+        return self.answer_page(events, lambda rows: [dict(UsageEventObject(row).data) for row in rows])
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order: newest first."""
+        return ("-admitted_at", "-pk")
+
+
+def _present_sum(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "day": row.get("by_day"),
+        "style": row.get("by_style"),
+        "key": row.get("by_key"),
+        "version": row.get("by_version"),
+        "requests": row["requests_sum"],
+        "prompt_tokens": row["prompt_sum"],
+        "completion_tokens": row["completion_sum"],
+        "cost_nanousd": row["cost_sum"],
+        "cost_usd": dollars(row["cost_sum"]),
+    }
+
+
+def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = {"day": None, "style": None, "key": None, "version": None}
+    for name in ("requests", "prompt_tokens", "completion_tokens", "cost_nanousd"):
+        total[name] = sum(row[name] for row in rows)
+    total["cost_usd"] = dollars(total["cost_nanousd"])
+    return total
+
+
+def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
+    answer = StreamingHttpResponse(_csv_lines(events.order_by("-admitted_at", "-pk")), content_type=CSV)
+    answer["Content-Disposition"] = 'attachment; filename="usage-events.csv"'
+    return answer
+
+
+async def _csv_lines(events: QuerySet[UsageEvent]) -> AsyncIterator[str]:
+    names = [name for name in UsageEventObject().fields if name != "object"]
+    yield _csv_line(names)
+    async for event in events.aiterator(chunk_size=CSV_CHUNK):
+        row = UsageEventObject(event).data
+        yield _csv_line([row[name] for name in names])
+
+
+def _csv_line(values: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(values)
+    return line.getvalue()

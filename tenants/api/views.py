@@ -1,0 +1,161 @@
+"""What every view of the management API has: access, a rate limit, scopes, ETags, a request id."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, cast
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from foundation.rest.bodies import StrictParser, StrictSerializer
+from foundation.rest.etags import etag_of, require_match
+from foundation.rest.pages import CursorPages
+from foundation.rest.problems import CONTENT_TYPE, TooManyRequests, answer_failure
+from tenants.accounts.access import Access
+from tenants.api import idempotency, rate_limit
+from tenants.api.authentication import KeyAuthentication, StudioAuthentication
+from tenants.billing.plans import limits_of
+from tenants.models import Scope
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+type Handler = Callable[..., Response]
+
+
+class WorkspaceView(APIView):
+    """A view of one workspace's objects: those of another one are 404.
+
+    A subclass names the scopes that a key needs: `read_scope` for GET, `write_scope` for the rest;
+    None: any key may.
+    """
+
+    read_scope: ClassVar[Scope | None]
+    write_scope: ClassVar[Scope | None]
+
+    authentication_classes = [KeyAuthentication, StudioAuthentication]
+    permission_classes: ClassVar[list[Any]] = []
+    parser_classes = [StrictParser]
+    renderer_classes = [JSONRenderer]
+    pagination_class = CursorPages
+
+    @property
+    def access(self) -> Access:
+        """Who calls."""
+        return cast(Access, self.request.auth)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let only those in who have a key with the scope, or a session, and requests left."""
+        super().initial(request, *args, **kwargs)
+        if not isinstance(request.auth, Access):
+            raise exceptions.NotAuthenticated
+        limit = limits_of(self.access.tenant, timezone.now()).api_requests_per_minute
+        self._rate: rate_limit.Rate | None = rate_limit.take(f"api:{self.access.caller}", limit)
+        scope = self.read_scope if request.method in SAFE else self.write_scope
+        if scope:
+            self.access.require(scope)
+
+    def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
+        """Give the request an id, which every answer and every log line repeats."""
+        api_request = super().initialize_request(request, *args, **kwargs)
+        api_request.request_id = f"req_{uuid4().hex}"  # type: ignore[attr-defined]
+        self._rate = None
+        return api_request
+
+    def get_exception_handler(self) -> Any:
+        """Return what turns exceptions into problem documents."""
+        return answer_failure
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer a failure, with what is left of the rate."""
+        rate = exc.facts.get("rate") if isinstance(exc, TooManyRequests) else None
+        if isinstance(rate, rate_limit.Rate):
+            self._rate = rate
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Any, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
+        """Add the headers that every answer has."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        request_id = getattr(request, "request_id", "")
+        final["x-request-id"] = request_id
+        final["Cache-Control"] = "no-store"
+        if self._rate:
+            for name, value in self._rate.headers().items():
+                final[name] = value
+        is_problem = isinstance(final, Response) and final.content_type == CONTENT_TYPE
+        if is_problem and isinstance(final.data, dict):
+            final.data["request_id"] = request_id
+        return final
+
+    def read_body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
+        """Return the checked body. Raises ValidationError naming each field that is not valid."""
+        form = serializer(data=self.request.data, context={"access": self.access, **context})
+        form.is_valid(raise_exception=True)
+        return dict(form.validated_data)
+
+    def read_query(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
+        """Return the checked parameters of the address, without those of paging."""
+        given = {
+            name: value
+            for name, value in self.request.query_params.items()
+            if name not in ("cursor", "limit")
+        }
+        form = serializer(data=given, context={"access": self.access, **context})
+        form.is_valid(raise_exception=True)
+        return dict(form.validated_data)
+
+    def answer_object(self, data: dict[str, Any], *, status: int = 200) -> Response:
+        """Return one object with its ETag."""
+        return Response(data, status=status, headers={"ETag": etag_of(data)})
+
+    def answer_page(
+        self, rows: QuerySet[Any], present: Callable[[list[Any]], list[dict[str, Any]]]
+    ) -> Response:
+        """Return one page of a list. `present` turns its rows into objects."""
+        pages = self.pagination_class()
+        page = pages.paginate_queryset(rows, self.request, view=self)
+        return pages.get_paginated_response(present(list(page or [])))
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order of the list: newest first unless a view says otherwise."""
+        return ("-created_at", "-pk")
+
+    def require_match(self, data: dict[str, Any]) -> None:
+        """Raise PreconditionFailed if `If-Match` names another state of the object than `data`."""
+        require_match(self.request, data)
+
+
+def idempotent(handler: Handler) -> Handler:
+    """Return a POST handler that runs in one transaction, and once for each Idempotency-Key."""
+
+    @wraps(handler)
+    def handle_once(view: WorkspaceView, request: Request, *args: Any, **kwargs: Any) -> Response:
+        name = request.headers.get("Idempotency-Key")
+        with transaction.atomic():
+            if name is None:
+                return handler(view, request, *args, **kwargs)
+            digest = idempotency.digest_request(
+                request.method or "", request.get_full_path(), _raw_body(request)
+            )
+            once = idempotency.Idempotent(view.access, name, digest)
+            kept = once.find_answer()
+            if kept:
+                return Response(kept.body, status=kept.status, headers={"idempotent-replayed": "true"})
+            response = handler(view, request, *args, **kwargs)
+            once.keep(idempotency.Answer(response.status_code, response.data))
+            return response
+
+    handle_once.is_idempotent = True  # type: ignore[attr-defined]
+    return handle_once
+
+
+def _raw_body(request: Request) -> bytes:
+    # Before REST framework parses it: a body can be read once.
+    return bytes(request._request.body)

@@ -1,0 +1,119 @@
+"""Usage of a workspace, summed by day, style, key or version; and the log of its requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, F, QuerySet, Sum
+from django.db.models.functions import TruncDate
+
+from foundation.errors import Invalid
+from tenants.models import Tenant, UsageDaily, UsageEvent
+
+GROUPS = ("day", "style", "key", "version")
+MAX_SUMS = 10_000  # rows of one answer
+MAX_DAYS = 366
+MAX_DAYS_BY_VERSION = 31  # versions are read from single requests
+FAILED_UNBILLED = {"prompt_tokens": 0, "completion_tokens": 0}  # they cost nothing and are in no day
+
+
+class BadRange(Invalid):
+    """`end` comes after `start`, by at most {days} days."""
+
+    code = "invalid_range"
+
+
+class TooManySums(Invalid):
+    """This is more than {most} rows. Narrow `start` and `end`, or group by less."""
+
+    code = "too_many_rows"
+
+
+@dataclass(frozen=True)
+class UsageFilter:
+    """Which usage: of the UTC days in [start, end), of one style or key where they are given."""
+
+    tenant: Tenant
+    start: date
+    end: date
+    style: str = ""
+    key_id: UUID | None = None
+
+
+def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the sums of requests, tokens and nano-USD, a row for each day, style, key, version.
+
+    Raises BadRange and TooManySums. The sums of a month equal the ledger's.
+    """
+    by_version = "version" in groups
+    most_days = MAX_DAYS_BY_VERSION if by_version else MAX_DAYS
+    if not 0 < (chosen.end - chosen.start).days <= most_days:
+        raise BadRange(days=most_days, field="end")
+    rows = _sum_events(chosen, groups) if by_version else _sum_days(chosen, groups)
+    found = list(rows[: MAX_SUMS + 1])
+    if len(found) > MAX_SUMS:
+        raise TooManySums(most=MAX_SUMS)
+    return found
+
+
+def usage_events(tenant: Tenant, *, start: datetime | None, end: datetime | None) -> QuerySet[UsageEvent]:
+    """Return a workspace's requests that were admitted in [start, end), where those are given."""
+    events = UsageEvent.objects.filter(tenant=tenant)
+    if start:
+        events = events.filter(admitted_at__gte=start)
+    if end:
+        events = events.filter(admitted_at__lt=end)
+    return events
+
+
+def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> QuerySet[UsageDaily, dict[str, Any]]:
+    columns = {"day": F("day"), "style": F("style_name"), "key": F("key_id")}
+    days = UsageDaily.objects.filter(tenant=chosen.tenant, day__gte=chosen.start, day__lt=chosen.end)
+    if chosen.style:
+        days = days.filter(style_name=chosen.style)
+    if chosen.key_id:
+        days = days.filter(key=chosen.key_id)
+    named = {f"by_{group}": columns[group] for group in groups}
+    return (
+        days.order_by()
+        .annotate(**named)
+        .values(*named)
+        .annotate(
+            requests_sum=Sum("requests"),
+            prompt_sum=Sum("prompt_tokens"),
+            completion_sum=Sum("completion_tokens"),
+            cost_sum=Sum("cost_nanousd"),
+        )
+        .order_by(*named)
+    )
+
+
+def _sum_events(chosen: UsageFilter, groups: Sequence[str]) -> QuerySet[UsageEvent, dict[str, Any]]:
+    start = datetime.combine(chosen.start, time(), UTC)
+    end = datetime.combine(chosen.end, time(), UTC)
+    events = usage_events(chosen.tenant, start=start, end=end).exclude(**FAILED_UNBILLED)
+    if chosen.style:
+        events = events.filter(style_name=chosen.style)
+    if chosen.key_id:
+        events = events.filter(key=chosen.key_id)
+    columns = {
+        "day": TruncDate("admitted_at", tzinfo=UTC),
+        "style": F("style_name"),
+        "key": F("key_id"),
+        "version": F("version_number"),
+    }
+    named = {f"by_{group}": columns[group] for group in groups}
+    return (
+        events.order_by()
+        .annotate(**named)
+        .values(*named)
+        .annotate(
+            requests_sum=Count("pk"),
+            prompt_sum=Sum("prompt_tokens"),
+            completion_sum=Sum("completion_tokens"),
+            cost_sum=Sum("cost_nanousd"),
+        )
+        .order_by(*named)
+    )
