@@ -52,8 +52,8 @@ class UnknownEncoding(Invalid):
 
 
 class UnknownPath(NotFound):
-    """There is no such endpoint. The endpoints are GET /v1/models and POST /v1/chat/completions,
-    /v1/completions, /v1/responses, /v1/messages and /v1/messages/count_tokens."""
+    """There is no such endpoint. The endpoints are GET /v1/models, /v1/key and /v1/usage, and POST
+    /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages and /v1/messages/count_tokens."""
 
     code = "unknown_url"
 

@@ -9,6 +9,7 @@ from tenants.accounts.workspaces import (
 )
 from tenants.api.presenters import dollars
 from tenants.api.schema import operation
+from tenants.api.usage import report_usage_of_key
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
@@ -62,6 +63,7 @@ __all__ = [
     "record_audit",
     "record_events",
     "register_style_choices",
+    "report_usage_of_key",
     "stale_generations",
     "studio_key",
     "subscribe_tenant",

@@ -7,14 +7,26 @@ the request contract, relay it to an engine (`inference.proxy`), send the answer
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 from django.conf import settings
 
 from inference import telemetry
 from inference.api import cors, idempotency
-from inference.api.endpoints import COUNT_TOKENS, ENDPOINTS, GET, HEALTH, MODELS, Endpoint, allowed_methods
+from inference.api.endpoints import (
+    COUNT_TOKENS,
+    ENDPOINTS,
+    GET,
+    HEALTH,
+    KEY,
+    MODELS,
+    USAGE,
+    Endpoint,
+    allowed_methods,
+)
 from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
+from inference.api.key_endpoint import describe_key, describe_usage
 from inference.api.models_endpoint import list_models
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
@@ -62,13 +74,22 @@ async def _route(gateway: Gateway, exchange: Exchange) -> None:
         return await exchange.send_json(200, b'{"status":"ok"}', [])
     caller = await _authenticate(gateway, exchange)
     if method in GET:
-        model = path.removeprefix(MODELS).removeprefix("/")
-        listing = await list_models(gateway, caller, model)
-        return await exchange.send_json(200, orjson.dumps(listing), [])
+        answer = await _read(gateway, caller, exchange)
+        return await exchange.send_json(200, orjson.dumps(answer), [])
     async with exchange.body(gateway, caller) as body:
         if path == COUNT_TOKENS:
             return await _count_tokens(gateway, caller, exchange, body)
         return await _generate(gateway, caller, exchange, body)
+
+
+async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> dict[str, Any]:
+    """Return what a GET is for: the styles that a key may use, the key itself, or what it used."""
+    if exchange.path == KEY:
+        return await describe_key(gateway, caller)
+    if exchange.path == USAGE:
+        return await describe_usage(gateway, caller, exchange.scope["query_string"])
+    model = exchange.path.removeprefix(MODELS).removeprefix("/")
+    return await list_models(gateway, caller, model)
 
 
 async def _authenticate(gateway: Gateway, exchange: Exchange) -> Caller:

@@ -10,7 +10,10 @@ from inference.errors import UnknownPath
 
 COUNT_TOKENS = "/v1/messages/count_tokens"
 MODELS = "/v1/models"
+KEY = "/v1/key"
+USAGE = "/v1/usage"
 HEALTH = ("/health", "/healthz")
+READ_ONLY = (MODELS, KEY, USAGE, *HEALTH)
 POST = ("POST",)
 GET = ("GET", "HEAD")  # the server drops the body of an answer to HEAD
 
@@ -49,6 +52,6 @@ def allowed_methods(path: str) -> tuple[str, ...]:
     """Return the methods that a path answers. Raises UnknownPath."""
     if path in ENDPOINTS or path == COUNT_TOKENS:
         return POST
-    if path == MODELS or path.startswith(f"{MODELS}/") or path in HEALTH:
+    if path in READ_ONLY or path.startswith(f"{MODELS}/"):
         return GET
     raise UnknownPath

@@ -21,12 +21,9 @@ async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[
 
     Raises UnknownModel, or what admission raises for a key or workspace that is not served (any more).
     """
-    limits, key, styles = await _read_snapshot(gateway, caller)
-    if not (limits and key and styles):  # a cache miss: Valkey does not know this workspace (any more)
-        await gateway.warm(caller.tenant_id, months.current())
-        limits, key, styles = await _read_snapshot(gateway, caller)
-    _check_key(limits, key)
-    usable = _usable_routes(styles, key["styles"])
+    limits, key, styles = await read_snapshot(gateway, caller)
+    check_key(limits, key)
+    usable = usable_routes(styles, key["styles"])
     base_context = read_route(styles[BASE]).max_model_len if BASE in styles else 0
     if name:
         if name not in usable:
@@ -41,8 +38,16 @@ async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[
     return {"object": "list", "data": models}
 
 
-async def _read_snapshot(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
-    """Return the workspace's limits, the key's, and the routes of all names, as Valkey has them."""
+async def read_snapshot(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
+    """Return the workspace's limits, the key's, and the routes of all names, publishing them if need be."""
+    limits, key, styles = await _read_from_valkey(gateway, caller)
+    if not (limits and key and styles):  # a cache miss: Valkey does not know this workspace (any more)
+        await gateway.warm(caller.tenant_id, months.current())
+        limits, key, styles = await _read_from_valkey(gateway, caller)
+    return limits, key, styles
+
+
+async def _read_from_valkey(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
     names = caller.names
     limits, key, styles = await asyncio.gather(
         gateway.valkey.execute("HGETALL", names.limits),
@@ -56,19 +61,19 @@ def _as_dict(flat: list[str]) -> Hash:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _check_key(limits: Hash, key: Hash) -> None:
+def check_key(limits: Hash, key: Hash, *, needs_inference: bool = True) -> None:
     """Raise what admission would raise for this key."""
     if not (limits and key):
         raise GateUnavailable
     if limits["state"] != "live":
         raise DENIED["suspended"]
-    if key["state"] != "live":
+    if key["state"] != "live" and (needs_inference or key["state"] != "unscoped"):
         raise DENIED[key["state"]]
     if key["expires_at"] and int(key["expires_at"]) <= time.time():
         raise DENIED["expired"]
 
 
-def _usable_routes(styles: Hash, key_styles: str) -> dict[str, Route]:
+def usable_routes(styles: Hash, key_styles: str) -> dict[str, Route]:
     """Return by name the routes that serve (loaded now or not) and that the key may use."""
     allowed = key_styles.split(",") if key_styles else None
     usable = {}

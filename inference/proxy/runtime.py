@@ -184,7 +184,7 @@ class Gateway:
 
     async def _request_placement(self, version_id: str) -> None:
         with suppress(GateUnavailable):  # a request that still waits asks again
-            await _run_in_thread(request_version, version_id)
+            await run_in_thread(request_version, version_id)
 
     async def _extend_lock(self, name: str) -> None:
         with suppress(GateUnavailable):
@@ -192,7 +192,7 @@ class Gateway:
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
         await self._await_recovery(valkey.shard(tenant_id))
-        await _run_in_thread(_publish, tenant_id, period)
+        await run_in_thread(_publish, tenant_id, period)
 
     async def _await_recovery(self, tag: str) -> None:
         grace_ms = self.settings.recovery_grace_ms
@@ -213,7 +213,7 @@ class Gateway:
             owner = (UUID(tenant_id), UUID(key_id))
         else:
             self.refusals.check(stranger())
-            owner = await _run_in_thread(find_owner, digest)
+            owner = await run_in_thread(find_owner, digest)
         if owner is None:
             return None
         caller = self._key_owners[digest] = Caller(*owner)
@@ -229,7 +229,7 @@ async def _run_all(heartbeats: list[Awaitable[None]]) -> None:
             logger.error("a request's heartbeat failed", exc_info=fault)
 
 
-async def _run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a synchronous function returns, in a thread that gives its database connection back.
 
     Raises GateUnavailable when PostgreSQL or Valkey does not answer it.

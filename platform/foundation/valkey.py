@@ -44,7 +44,7 @@ def styles_key(tenant_id: UUID | str) -> str:
 
 
 def key_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
-    """Hash: one API key: `state` (live, revoked, unscoped), `expires_at`, `styles`, its own limits ('': none)."""
+    """Hash: one API key: `state` (live, revoked, unscoped), `expires_at`, `styles`, limits ('': none)."""
     return f"{shard(tenant_id)}:{tenant_id}:key:{key_id}"
 
 

@@ -106,7 +106,9 @@ def rename_tenant(tenant: Tenant, name: str) -> None:
     """Change a workspace's name; its slug, which programs write, stays. Raises ReservedName."""
     if names.is_reserved(name) and not tenant.is_first_party:
         raise ReservedName(name=name, field="name")
-    Tenant.objects.filter(pk=tenant.pk).update(name=name)
+    with transaction.atomic():
+        Tenant.objects.filter(pk=tenant.pk).update(name=name)
+        snapshot.mark_changed(tenant.pk)
     tenant.refresh_from_db(fields=["name"])
 
 

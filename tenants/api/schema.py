@@ -1,8 +1,11 @@
 """How operations of the management API describe themselves in the OpenAPI document."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -47,6 +50,28 @@ IF_MATCH = OpenApiParameter(
 )
 LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="Rows of a page, 1 to 100; 20 unless told.")
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next_cursor` of the page before.")
+
+
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the document names authentication by key."""
+
+    target_class = "tenants.api.authentication.KeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the scheme: a bearer token."""
+        return {"type": "http", "scheme": "bearer", "description": "An API key, `sk-ps-…`."}
+
+
+class StudioScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the document names authentication by the studio's session."""
+
+    target_class = "tenants.api.authentication.StudioAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the scheme: the session's cookie; changes also send `X-CSRFToken`."""
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
 
 
 class FieldProblem(serializers.Serializer[Any]):
@@ -102,16 +127,22 @@ def operation(
     if is_edit:
         parameters.append(IF_MATCH)
     needs = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
-    return extend_schema(
-        operation_id=name,
-        summary=summary,
-        description=f"{summary}. {needs}",
-        request=body,
-        responses=responses,
-        parameters=parameters,
-        examples=_examples(example, body_example, status=status, is_page=is_page),
-        tags=[tag or name.split(".", maxsplit=1)[0]],
-    )
+
+    def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
+        sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
+        described: Callable[..., Any] = extend_schema(
+            operation_id=name,
+            summary=summary,
+            description=f"{sentence} {needs}",
+            request=body,
+            responses=responses,
+            parameters=parameters,
+            examples=_examples(example, body_example, status=status, is_page=is_page),
+            tags=[tag or name.partition(".")[0]],
+        )(handler)
+        return described
+
+    return describe
 
 
 def _page_of(shape: Shape) -> Any:

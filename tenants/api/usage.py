@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -15,12 +16,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import months
+from foundation.errors import Invalid
 from foundation.rest.bodies import StrictSerializer, TextField
+from foundation.rest.problems import MAX_REPEATED
+from tenants.api import rate_limit
 from tenants.api.presenters import dollars
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
 from tenants.billing import usage
-from tenants.models import Scope, UsageEvent
+from tenants.billing.plans import limits_of
+from tenants.models import Scope, Tenant, UsageEvent
 
 CSV = "text/csv"
 CSV_CHUNK = 2000  # rows that are read at once
@@ -51,6 +56,12 @@ EVENT_EXAMPLE = {
     "cost_nanousd": 108_000,
     "cost_usd": "0.000108",
 }
+
+
+class BadParameters(Invalid):
+    """These parameters are not valid: {named}. There are `start`, `end` (UTC days), `group_by` and `style`."""
+
+    code = "invalid_parameters"
 
 
 class UsageSum(serializers.Serializer[Any]):
@@ -161,16 +172,7 @@ class UsageView(WorkspaceView):
     def get(self, request: Request) -> Response:
         """Return the sums of a span of days, this month's unless told."""
         query = self.read_query(UsageQuery)
-        now = timezone.now()
-        month_begins, _ = months.bounds(months.period_of(now))
-        start = query.get("start") or month_begins.date()
-        end = query.get("end") or now.date() + timedelta(days=1)
-        chosen = usage.UsageFilter(
-            self.access.tenant, start=start, end=end, style=query["style"], key_id=query["key"]
-        )
-        rows = [_present_sum(row) for row in usage.sum_usage(chosen, query["group_by"])]
-        report = UsageReport({"start": start, "end": end, "data": rows, "total": _total(rows)})
-        return Response(report.data)
+        return Response(report_usage(self.access.tenant, query, key_id=query["key"]))
 
 
 class UsageEventsView(WorkspaceView):
@@ -203,6 +205,33 @@ class UsageEventsView(WorkspaceView):
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: newest first."""
         return ("-admitted_at", "-pk")
+
+
+def report_usage(tenant: Tenant, query: dict[str, Any], *, key_id: UUID | None) -> dict[str, Any]:
+    """Return the sums that a checked UsageQuery names, and their total. Raises BadRange and TooManySums."""
+    now = timezone.now()
+    month_begins, _ = months.bounds(months.period_of(now))
+    start = query.get("start") or month_begins.date()
+    end = query.get("end") or now.date() + timedelta(days=1)
+    chosen = usage.UsageFilter(tenant, start=start, end=end, style=query["style"], key_id=key_id)
+    rows = [_present_sum(row) for row in usage.sum_usage(chosen, query["group_by"])]
+    report = UsageReport({"start": start, "end": end, "data": rows, "total": _total(rows)})
+    return dict(report.data)
+
+
+def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return what one key used. The parameters of the address are those of UsageQuery but `key`.
+
+    Raises BadParameters, BadRange, TooManySums, TooManyRequests.
+    """
+    tenant = Tenant.objects.get(pk=tenant_id)
+    limit = limits_of(tenant, timezone.now()).api_requests_per_minute
+    rate_limit.take(f"api:key:{key_id}", limit)
+    form = UsageQuery(data=dict(parameters))
+    if not form.is_valid() or "key" in parameters:
+        named = ", ".join(form.errors) or "key"
+        raise BadParameters(named=named[:MAX_REPEATED])
+    return report_usage(tenant, dict(form.validated_data), key_id=key_id)
 
 
 def _present_sum(row: dict[str, Any]) -> dict[str, Any]:

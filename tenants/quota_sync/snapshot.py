@@ -132,6 +132,7 @@ def _limits_hash(tenant: Tenant, limits: plans.Limits) -> Hash:
     fields = {name: _number_or_empty(getattr(limits, name)) for name in LIMITS}
     fields["state"] = "suspended" if tenant.suspended_at else "live"
     fields["slug"] = tenant.slug
+    fields["name"] = tenant.name
     return fields
 
 
@@ -139,6 +140,9 @@ def _key_hash(key: ApiKey) -> Hash:
     fields = {name: _number_or_empty(getattr(key, name)) for name in KEY_LIMITS}
     fields["state"] = _key_state(key)
     fields["expires_at"] = str(int(key.expires_at.timestamp())) if key.expires_at else ""
+    fields["name"] = key.name
+    fields["hint"] = f"{key.prefix}…{key.last4}"
+    fields["scopes"] = ",".join(key.scopes)
     fields["styles"] = ",".join(map(str, key.styles or []))
     return fields
 

@@ -84,7 +84,7 @@ async def gateway(open_gateway, published):
     return await open_gateway()
 
 
-numbers, beside = count(), module._run_in_thread
+numbers, beside = count(), module.run_in_thread
 
 
 def in_ledger():

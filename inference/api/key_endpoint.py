@@ -1,0 +1,102 @@
+"""`GET /v1/key` and `GET /v1/usage`: what a key may do, what is left of its limits, and what it used."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from foundation import months
+from inference.api.models_endpoint import Hash, check_key, read_snapshot, usable_routes
+from inference.errors import BadRequest
+from inference.proxy.runtime import Gateway, run_in_thread
+from inference.quota.admission import Caller
+from tenants.public import report_usage_of_key
+
+MONTHLY = {"monthly_tokens": ("used", "held"), "monthly_nanousd": ("spent", "reserved")}
+PER_MINUTE = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
+MINUTE_MS = 60_000
+MAX_PARAMETERS = 20
+
+
+async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
+    """Return the key: its scopes and styles; its limits and its workspace's, each with what is left.
+
+    Any live key may ask. Raises what admission raises for one that is not, and GateUnavailable.
+    """
+    limits, key, styles = await read_snapshot(gateway, caller)
+    check_key(limits, key, needs_inference=False)
+    period = months.current()
+    suffix = f":{caller.names.key}"
+    account = await _read_numbers(gateway, caller.names.account + period, MONTHLY.values(), suffix)
+    bucket_fields = [("at", "open"), tuple(PER_MINUTE.values())]
+    bucket = await _read_numbers(gateway, caller.names.bucket, bucket_fields, suffix)
+    _, resets_at = months.bounds(period)
+    routes = usable_routes(styles, key["styles"])
+    return {
+        "object": "api_key",
+        "id": caller.names.key,
+        "name": key.get("name", ""),
+        "hint": key.get("hint", ""),
+        "scopes": key.get("scopes", "").split(","),
+        "workspace": {"id": caller.names.tenant, "slug": limits["slug"], "name": limits.get("name", "")},
+        "expires_at": _moment(key["expires_at"]),
+        "styles": sorted({route.name for route in routes.values()}),
+        "limits": {
+            "resets_at": resets_at.isoformat().replace("+00:00", "Z"),
+            "key": _describe_limits(key, account, bucket, suffix),
+            "workspace": _describe_limits(limits, account, bucket, ""),
+        },
+    }
+
+
+async def describe_usage(gateway: Gateway, caller: Caller, query: bytes) -> dict[str, Any]:
+    """Return what the key used, by day unless the query says otherwise. Raises BadRequest among others."""
+    limits, key, _ = await read_snapshot(gateway, caller)
+    check_key(limits, key, needs_inference=False)
+    try:
+        parameters = dict(parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+    except ValueError as error:
+        raise BadRequest("The parameters of this address can't be read.") from error
+    return await run_in_thread(report_usage_of_key, caller.tenant_id, caller.key_id, parameters)
+
+
+async def _read_numbers(gateway: Gateway, name: str, groups: Any, suffix: str) -> dict[str, float]:
+    """Return fields of a hash, the workspace's and the key's, as numbers; those that are missing are absent."""
+    fields = [field + end for group in groups for field in group for end in ("", suffix)]
+    values = await gateway.valkey.execute("HMGET", name, *fields)
+    return {field: float(value) for field, value in zip(fields, values, strict=True) if value}
+
+
+def _describe_limits(
+    limits: Hash, account: dict[str, float], bucket: dict[str, float], suffix: str
+) -> dict[str, Any]:
+    """Return each limit with what is left of it; null: no limit."""
+    described: dict[str, Any] = {}
+    for name, (used_field, held_field) in MONTHLY.items():
+        used = int(account.get(used_field + suffix, 0))
+        held = int(account.get(held_field + suffix, 0))
+        limit = int(limits[name]) if limits[name] else None
+        left = None if limit is None else max(0, limit - used - held)
+        described[name] = {"limit": limit, "used": used, "in_flight": held, "remaining": left}
+    elapsed_ms = max(0.0, time.time() * 1000 - bucket.get("at" + suffix, 0))
+    for name, field in PER_MINUTE.items():
+        limit = int(limits[name]) if limits[name] else None
+        left = None if limit is None else _refilled(bucket.get(field + suffix), limit, elapsed_ms)
+        described[name] = {"limit": limit, "remaining": left}
+    open_sequences = int(bucket.get("open" + suffix, 0))
+    parallel = int(limits["parallel_requests"]) if limits["parallel_requests"] else None
+    left = None if parallel is None else max(0, parallel - open_sequences)
+    described["parallel_requests"] = {"limit": parallel, "remaining": left}
+    return described
+
+
+def _refilled(level: float | None, per_minute: int, elapsed_ms: float) -> int:
+    """Return what a minute's bucket holds now, as admission.lua counts it."""
+    start = per_minute if level is None else level
+    return max(0, int(min(per_minute, start + elapsed_ms * per_minute / MINUTE_MS)))
+
+
+def _moment(seconds: str) -> str | None:
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
