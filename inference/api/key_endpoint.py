@@ -61,8 +61,9 @@ async def describe_usage(gateway: Gateway, caller: Caller, query: bytes) -> dict
 
 
 async def _read_numbers(gateway: Gateway, name: str, groups: Any, suffix: str) -> dict[str, float]:
-    """Return fields of a hash, the workspace's and the key's, as numbers; those that are missing are absent."""
-    fields = [field + end for group in groups for field in group for end in ("", suffix)]
+    """Return fields of a hash, the workspace's and the key's, as numbers, without those that are missing."""
+    names = [field for group in groups for field in group]
+    fields = [*names, *(field + suffix for field in names)]
     values = await gateway.valkey.execute("HMGET", name, *fields)
     return {field: float(value) for field, value in zip(fields, values, strict=True) if value}
 

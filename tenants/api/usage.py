@@ -59,7 +59,7 @@ EVENT_EXAMPLE = {
 
 
 class BadParameters(Invalid):
-    """These parameters are not valid: {named}. There are `start`, `end` (UTC days), `group_by` and `style`."""
+    """These parameters are not valid: {named}. Known are `start`, `end` (UTC days), `group_by`, `style`."""
 
     code = "invalid_parameters"
 

@@ -1,5 +1,6 @@
 """Forms about API keys."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from foundation.names import validate_name
 from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name
 from tenants.api_keys.style_choices import list_style_choices
 from tenants.billing.forms import DollarsField
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Scope, Tenant
 
 MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only
 MAX_PER_MINUTE = 10**9
@@ -86,6 +87,24 @@ class KeyForm(LimitsForm):
         required=False,
     )
 
+    scopes = forms.MultipleChoiceField(
+        label="What it may do", required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(
+        self, data: Any = None, *, tenant: Tenant, scopes: Sequence[Scope] = (Scope.INFERENCE,)
+    ) -> None:
+        super().__init__(data, tenant=tenant)
+        self.fields["scopes"].choices = _scope_choices(scopes)  # type: ignore[attr-defined]
+        self.initial["scopes"] = [Scope.INFERENCE.value]
+
+    def clean_scopes(self) -> list[str]:
+        """Ask for one scope at least: a key that may do nothing is of no use."""
+        scopes = self.cleaned_data["scopes"]
+        if not scopes:
+            raise forms.ValidationError("Choose what this key may do.")
+        return list(scopes)
+
     def clean_name(self) -> str:
         """Refuse the name of a live key: people tell keys apart, and revoke them, by their names."""
         name = str(self.cleaned_data["name"])
@@ -99,6 +118,15 @@ class KeyForm(LimitsForm):
         """Return when the key is to end, or None for never."""
         days = self.cleaned_data["lifetime_days"]
         return timezone.now() + timedelta(days=days) if days else None
+
+
+def _scope_choices(scopes: Iterable[Scope]) -> list[tuple[str, str]]:
+    """Return what the form offers: each scope in words, and as programs write it."""
+    choices: list[tuple[str, str]] = []
+    for scope in scopes:
+        label = format_html('{} <span class="mono soft">{}</span>', scope.label, scope.value)
+        choices.append((scope.value, label))
+    return choices
 
 
 def _limits_of(key: ApiKey) -> dict[str, Any]:

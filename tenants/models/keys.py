@@ -99,6 +99,11 @@ class ApiKey(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     @property
+    def scope_labels(self) -> list[str]:
+        """What the key may do, in words."""
+        return [Scope(scope).label for scope in self.scopes]
+
+    @property
     def own_limits(self) -> list[str]:
         """The key's own limits in short words, `$25.00 a month`; empty when it has none."""
         counts = [

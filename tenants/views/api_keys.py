@@ -6,6 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,8 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tenants.accounts import adapter
-from tenants.accounts.access import MemberRequest, member_required
-from tenants.accounts.roles import KeyAction, is_allowed, manageable_keys
+from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import KeyAction, grantable_scopes, is_allowed, manageable_keys
 from tenants.api_keys import lifecycle
 from tenants.api_keys.forms import KeyForm, LimitsForm
 from tenants.models import ApiKey
@@ -24,7 +25,7 @@ from tenants.models import ApiKey
 @member_required
 def list_keys(request: MemberRequest) -> HttpResponse:
     """Show the tenant's API keys."""
-    return _keys_page(request, KeyForm(tenant=request.tenant))
+    return _keys_page(request, _empty_form(request))
 
 
 @require_POST
@@ -33,17 +34,21 @@ def list_keys(request: MemberRequest) -> HttpResponse:
 def issue_key(request: MemberRequest) -> HttpResponse:
     """Issue a key and show its secret, this once."""
     _require_permission(request, KeyAction.ISSUE)
-    form = KeyForm(request.POST, tenant=request.tenant)
+    scopes = grantable_scopes(request.user, request.tenant)
+    form = KeyForm(request.POST, tenant=request.tenant, scopes=scopes)
     if not form.is_valid():
         return _keys_page(request, form, status=400)
-    key, secret = lifecycle.issue_key(
-        request.tenant,
-        name=form.cleaned_data["name"],
-        by=request.user,
-        expires_at=form.expires_at(),
-        **form.limits(),
-    )
-    return _keys_page(request, KeyForm(tenant=request.tenant), issued_key=key, secret=secret)
+    with transaction.atomic():
+        key, secret = lifecycle.issue_key(
+            request.tenant,
+            name=form.cleaned_data["name"],
+            by=request.user,
+            expires_at=form.expires_at(),
+            scopes=form.cleaned_data["scopes"],
+            **form.limits(),
+        )
+        access_of(request).audit("api_key.created", key, after={"scopes": key.scopes})
+    return _keys_page(request, _empty_form(request), issued_key=key, secret=secret)
 
 
 @require_http_methods(["GET", "POST"])
@@ -58,7 +63,9 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     if not form.is_valid():
         status = 400 if form.is_bound else 200
         return render(request, "tenants/key_limits.html", {"key": key, "form": form}, status=status)
-    lifecycle.limit_key(key, **form.limits())
+    with transaction.atomic():
+        lifecycle.limit_key(key, **form.limits())
+        access_of(request).audit("api_key.edited", key, after={"limits": key.own_limits})
     messages.success(request, f"The limits of “{key.name}” hold from the next request on.")
     return redirect("tenants:keys")
 
@@ -71,8 +78,10 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     _require_permission(request, KeyAction.REVOKE, key)
     if request.POST.get("name", "").strip() != key.name:
         error = {"key_id": key.pk, "sentence": f"That is not its name. Type {key.name} to revoke it."}
-        return _keys_page(request, KeyForm(tenant=request.tenant), status=400, revoke_error=error)
-    lifecycle.revoke_key(key)
+        return _keys_page(request, _empty_form(request), status=400, revoke_error=error)
+    with transaction.atomic():
+        if lifecycle.revoke_key(key):
+            access_of(request).audit("api_key.revoked", key)
     messages.success(request, f"“{key.name}” is revoked.")
     return redirect("tenants:keys")
 
@@ -83,6 +92,10 @@ def end_review(request: MemberRequest) -> HttpResponse:
     """Take away the notice that asks a person to review the account's keys."""
     adapter.end_review_of_keys(request.user)
     return redirect("tenants:keys")
+
+
+def _empty_form(request: MemberRequest) -> KeyForm:
+    return KeyForm(tenant=request.tenant, scopes=grantable_scopes(request.user, request.tenant))
 
 
 def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey | None = None) -> None:

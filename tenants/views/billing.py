@@ -2,13 +2,14 @@
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from tenants.accounts import workspaces
-from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.billing.forms import BudgetForm
 from tenants.billing.report import monthly_report
 
@@ -29,7 +30,16 @@ def set_budget(request: MemberRequest) -> HttpResponse:
     form = BudgetForm(request.POST)
     if not form.is_valid():
         return _usage_page(request, form, status=400)
-    workspaces.set_budget(request.tenant, form.cleaned_data["budget"])
+    before = request.tenant.monthly_nanousd
+    budget = form.cleaned_data["budget"]
+    with transaction.atomic():
+        workspaces.set_budget(request.tenant, budget)
+        access_of(request).audit(
+            "workspace.edited",
+            request.tenant,
+            before={"monthly_nanousd": before},
+            after={"monthly_nanousd": budget},
+        )
     messages.success(request, "The budget holds from the next request on.")
     return redirect("tenants:usage")
 

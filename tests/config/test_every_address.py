@@ -25,13 +25,15 @@ def addresses(
         if isinstance(entry, URLResolver):
             inner = f"{entry.namespace}:" if entry.namespace else namespace
             yield from addresses(entry, route, inner)
-        elif isinstance(entry, URLPattern) and entry.name not in SEEN_BY_ALL:
+        elif isinstance(entry, URLPattern) and entry.name and entry.name not in SEEN_BY_ALL:
             yield namespace + str(entry.name), list(entry.pattern.converters)
 
 
 # A word that an address does not know is 404 to the owner, too.
 ACTIONS = {"adapters:offer": "offer", "adapters:change_share": "revoke"}
 ALL = dict(addresses(get_resolver()))
+API = "api:"
+METHODS = ("get", "post", "put", "patch", "delete")
 WITH_ARGUMENTS = {name: arguments for name, arguments in ALL.items() if arguments}
 
 
@@ -70,9 +72,26 @@ def test_a_stranger_finds_nothing_of_another_workspace(charlie_client, of_acme, 
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("name", [name for name in WITH_ARGUMENTS if name.startswith(API)])
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_a_strangers_key_and_session_find_nothing_in_the_api(
+    client, charlie_client, charlies, of_acme, name, method
+):
+    address = address_of(name, of_acme)
+    _, secret = issue_key(charlies, name="curious", by=None, scopes=["admin"])
+    for who, headers in ((client, {"Authorization": f"Bearer {secret}"}), (charlie_client, {})):
+        answer = getattr(who, method)(address, {}, content_type="application/json", headers=headers)
+        assert answer.status_code in (404, 405)
+        assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", ALL)
 def test_a_visitor_is_sent_to_the_login(client, of_acme, name):
     address = address_of(name, of_acme)
+    if name.startswith(API):
+        assert statuses(client, address) <= {401, 405}
+        return
     for answer in (client.get(address), client.post(address)):
         assert answer.status_code in (302, 405)
         if answer.status_code == 302:

@@ -108,7 +108,9 @@ def stranger(site) -> Iterator[Writer]:
         form = {"csrfmiddlewaretoken": token(page), "workspace": name}
         session.post("/found/", data=form, headers={"Referer": site})
         writer = Writer(site, session, "")
-        issued = writer.post("/keys/issue/", name="journey", lifetime_days="", monthly_tokens="")
+        issued = writer.post(
+            "/keys/issue/", name="journey", lifetime_days="", scopes="inference", monthly_tokens=""
+        )
         writer.api_key = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued).group()
         yield writer
         writer.client.close()

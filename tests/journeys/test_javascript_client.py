@@ -23,7 +23,13 @@ def heard(demo, tmp_path_factory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("javascript")
     shutil.copytree(SCRIPT, folder, ignore=shutil.ignore_patterns("node_modules"), dirs_exist_ok=True)
     run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    issued = demo.post("/keys/issue/", name=f"poor-{uuid4().hex[:8]}", lifetime_days="", monthly_tokens="100")
+    issued = demo.post(
+        "/keys/issue/",
+        name=f"poor-{uuid4().hex[:8]}",
+        lifetime_days="",
+        scopes="inference",
+        monthly_tokens="100",
+    )
     keys = {"OPENAI_API_KEY": demo.api_key, "POOR_API_KEY": KEY.search(issued).group()}
     return json.loads(run(folder, "node", "client.mjs", OPENAI_BASE_URL=f"{demo.site}/v1", **keys))
 

@@ -500,7 +500,9 @@ def test_the_free_plans_limits_hold_and_a_patient_client_waits(stranger):
 )
 def test_what_waiting_cannot_help_is_not_tried_again(stranger, limit, code, kind):
     sent: list[object] = []
-    issued = stranger.post("/keys/issue/", name="small", lifetime_days="", **{limit: "100"})
+    issued = stranger.post(
+        "/keys/issue/", name="small", lifetime_days="", scopes="inference", **{limit: "100"}
+    )
     key = KEY.search(issued).group()
     http = openai.DefaultHttpxClient(event_hooks={"request": [sent.append]})
     client = openai.OpenAI(base_url=f"{stranger.site}/v1", api_key=key, http_client=http, max_retries=2)

@@ -81,7 +81,7 @@ def test_the_studio_key_cant_be_revoked_or_limited(alice_client, acme):
 
 
 def test_a_secret_is_shown_once(alice_client, alice):
-    facts = {"name": "newsletter", "lifetime_days": "30", "monthly_tokens": "5000"}
+    facts = {"name": "newsletter", "lifetime_days": "30", "monthly_tokens": "5000", "scopes": ["inference"]}
     page = alice_client.post(reverse("tenants:issue_key"), facts)
     secret = page.context["secret"]
     key = ApiKey.objects.shown().get()
@@ -100,11 +100,13 @@ def test_a_key_is_made_with_its_limits(bob_client, acme, valkey):
         "budget": "12.345678901",
         "requests_per_minute": "10",
         "tokens_per_minute": "5000",
+        "scopes": ["inference", "styles:read"],
     }
     facts |= {"parallel_requests": "1", "styles": [str(POETRY), str(LEGAL)]}
     page = bob_client.post(reverse("tenants:issue_key"), facts)
     key = ApiKey.objects.shown().get()
     assert key.monthly_nanousd == 12_345_678_901
+    assert key.scopes == ["inference", "styles:read"]
     assert key.own_limits == [
         "$12.345678901 a month", "10 requests a minute", "5,000 tokens a minute", "1 request at once",
         "2 styles only",
@@ -226,7 +228,15 @@ def test_the_owner_sets_the_budget_and_a_member_sees_it(alice_client, bob_client
     assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == ""
 
 
-@pytest.mark.parametrize("facts", [{"name": ""}, {"name": "laptop"}, {"name": "x", "monthly_tokens": "-1"}])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"name": ""},
+        {"name": "laptop"},
+        {"name": "x", "monthly_tokens": "-1"},
+        {"name": "x", "scopes": ["admin", "no such"]},
+    ],
+)
 def test_a_wrong_form_makes_no_key_and_loses_nothing(alice_client, key, facts):
     page = alice_client.post(reverse("tenants:issue_key"), facts)
     assert page.status_code == 400

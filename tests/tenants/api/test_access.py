@@ -1,0 +1,176 @@
+"""Who may call the management API, how often, and what every failure looks like."""
+
+from datetime import timedelta
+
+import pytest
+import redis
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+
+from tenants.accounts.workspaces import suspend_tenant
+from tenants.api import keys as key_views
+from tenants.api import rate_limit
+from tenants.api.views import WorkspaceView
+from tenants.api_keys import lifecycle
+from tenants.models import ApiKey, PlanVersion, Scope
+
+pytestmark = pytest.mark.django_db
+
+
+def problem(answer, status: int, code: str) -> dict:
+    """Return a problem document after checking its form."""
+    assert answer.status_code == status, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    body = answer.json()
+    assert {"type", "title", "status", "code", "detail", "errors", "request_id"} == set(body)
+    assert body["status"] == status
+    assert body["code"] == code
+    assert body["request_id"] == answer["x-request-id"]
+    return body
+
+
+@pytest.mark.parametrize("header", ["Bearer sk-ps-nothing", "Bearer ", "Basic abc", "Bearer " + "x" * 5000])
+def test_what_is_no_key_is_401_with_a_challenge(valkey, header):
+    answer = Client().get("/api/v1/keys", headers={"Authorization": header})
+    problem(answer, 401, "invalid_api_key")
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def test_without_key_and_session_nothing_is_shown(valkey):
+    problem(Client().get("/api/v1/keys"), 401, "not_authenticated")
+
+
+def test_a_revoked_and_an_expired_key_hold_from_the_next_request(admin, acme):
+    assert admin.get("keys").status_code == 200
+    key = ApiKey.objects.shown().get(tenant=acme)
+    lifecycle.edit_key(key, expires_at=timezone.now() - timedelta(seconds=1))
+    problem(admin.get("keys"), 401, "invalid_api_key")
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=None)
+    assert admin.get("keys").status_code == 200
+    lifecycle.revoke_key(key)
+    problem(admin.get("keys"), 401, "invalid_api_key")
+
+
+def test_a_suspended_workspace_is_told_so(admin, acme):
+    suspend_tenant(acme)
+    problem(admin.get("keys"), 403, "workspace_suspended")
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("keys", "keys:write"),
+        ("usage", "usage:read"),
+        ("billing", "billing:read"),
+        ("workspace/audit-log", "admin"),
+    ],
+)
+def test_a_key_needs_the_scope(with_key, path, scope):
+    others = [one for one in Scope.values if one not in (scope, "admin")]
+    body = problem(with_key(*others).get(path), 403, "insufficient_scope")
+    assert f"`{scope}`" in body["detail"]
+    assert with_key(scope).get(path).status_code == 200
+
+
+def test_a_session_needs_the_csrf_token_for_changes(alice, valkey):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice)
+    assert browser.get("/api/v1/keys").status_code == 200
+    problem(
+        browser.post("/api/v1/keys", {"name": "x"}, content_type="application/json"), 403, "permission_denied"
+    )
+
+
+def test_each_key_has_a_rate_of_its_own(with_key, acme):
+    PlanVersion.objects.update(api_requests_per_minute=2)
+    first, second = with_key("keys:write"), with_key("keys:write")
+    answers = [first.get("keys") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [answer["x-ratelimit-remaining-requests"] for answer in answers] == ["1", "0", "0"]
+    assert 0 < int(problem_retry(answers[2])) <= 60
+    assert second.get("keys").status_code == 200
+
+
+def problem_retry(answer) -> str:
+    problem(answer, 429, "rate_limit_exceeded")
+    return answer["Retry-After"]
+
+
+def test_guesses_of_keys_are_counted_by_address(valkey, monkeypatch):
+    monkeypatch.setattr("tenants.api.authentication.UNKNOWN_KEYS_PER_MINUTE", 3)
+    guess = {"Authorization": "Bearer sk-ps-guess"}
+    statuses = [Client().get("/api/v1/keys", headers=guess).status_code for _ in range(5)]
+    assert statuses == [401, 401, 401, 429, 429]
+
+
+@pytest.mark.parametrize("fault", [OperationalError("gone"), redis.ConnectionError("gone")])
+def test_an_outage_is_503_and_says_when_to_try_again(admin, monkeypatch, fault):
+    def fail(*_args):
+        raise fault
+
+    monkeypatch.setattr(key_views, "own_keys", fail)
+    answer = admin.get("keys")
+    problem(answer, 503, "unavailable")
+    assert int(answer["Retry-After"]) > 0
+
+
+def test_valkey_away_is_503(admin, monkeypatch):
+    def fail(*_args):
+        raise redis.ConnectionError("gone")
+
+    monkeypatch.setattr(rate_limit, "take", fail)
+    problem(admin.get("keys"), 503, "unavailable")
+
+
+def test_a_fault_of_ours_tells_nothing_but_its_id(admin, monkeypatch, caplog):
+    def fail(*_args):
+        raise RuntimeError("secret particulars")
+
+    monkeypatch.setattr(key_views, "own_keys", fail)
+    body = problem(admin.get("keys"), 500, "server_error")
+    assert "particulars" not in str(body)
+    assert body["request_id"] in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "content_type", "status", "code"),
+    [
+        ("{", "application/json", 400, "malformed_body"),
+        ("[]", "application/json", 400, "invalid"),
+        ("null", "application/json", 400, "invalid"),
+        ('{"name": NaN}', "application/json", 400, "malformed_body"),
+        ("name=x", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        ("{}", "text/plain", 415, "unsupported_media_type"),
+        (b"\xff\xfe", "application/json", 400, "malformed_body"),
+        ("[" * 100_000, "application/json", 400, "malformed_body"),
+    ],
+)
+def test_a_body_that_is_no_object_is_refused(admin, sent, content_type, status, code):
+    headers = {"Authorization": f"Bearer {admin.secret}"}
+    answer = Client().post("/api/v1/keys", sent, content_type=content_type, headers=headers)
+    problem(answer, status, code)
+
+
+def test_a_wrong_method_says_which_are_right(admin):
+    answer = admin.delete("keys")
+    problem(answer, 405, "method_not_allowed")
+    assert {"GET", "POST"} <= set(answer["Allow"].split(", "))
+
+
+def test_an_unknown_address_is_a_problem_document(admin):
+    answer = admin.get("no/such")
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "unknown_url"
+
+
+def _views(kind: type[WorkspaceView]) -> list[type[WorkspaceView]]:
+    below = kind.__subclasses__()
+    return below + [one for view in below for one in _views(view)]
+
+
+def test_every_post_is_idempotent():
+    posts = [view.post for view in _views(WorkspaceView) if hasattr(view, "post")]
+    assert posts
+    assert all(getattr(post, "is_idempotent", False) for post in posts)
