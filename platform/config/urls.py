@@ -2,7 +2,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config import mailbox, pages
+from config import api_schema, mailbox, pages
 
 handler500 = "config.pages.server_error"
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path(".well-known/security.txt", pages.security_txt, name="security_txt"),
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("config.api_urls")),
+    path("api/schema/", api_schema.show_schema, name="api_schema"),
+    path("docs/api/", api_schema.show_reference, name="api_reference"),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
     path("playground/", include("inference.playground.urls")),

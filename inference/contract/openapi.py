@@ -1,0 +1,208 @@
+"""The operations of `/v1` for the OpenAPI document, made from the contract's own tables of fields."""
+
+from typing import Any
+
+from inference.contract.field_reader import Field, Table
+from inference.contract.fields import FORMS
+
+EXAMPLE_MESSAGES = [{"role": "user", "content": "Describe the rain."}]
+REQUIRED = {
+    "/v1/chat/completions": ["model", "messages"],
+    "/v1/completions": ["model", "prompt"],
+    "/v1/messages": ["model", "messages", "max_tokens"],
+    "/v1/messages/count_tokens": ["model", "messages"],
+    "/v1/responses": ["model", "input"],
+}
+SUMMARIES = {
+    "/v1/chat/completions": "Write an answer to a conversation, in a style",
+    "/v1/completions": "Continue a text, in a style",
+    "/v1/messages": "Write an answer in Anthropic's form",
+    "/v1/messages/count_tokens": "Count the tokens of a prompt, in Anthropic's form",
+    "/v1/responses": "Write an answer in OpenAI's newer form; nothing is stored",
+}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
+    "/v1/completions": {"model": "poetry", "prompt": "The rain", "max_tokens": 40},
+    "/v1/messages": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
+    "/v1/messages/count_tokens": {"model": "poetry", "messages": EXAMPLE_MESSAGES},
+    "/v1/responses": {"model": "poetry", "input": "Describe the rain.", "max_output_tokens": 60},
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {
+        "id": "chatcmpl-1f",
+        "object": "chat.completion",
+        "created": 1795600000,
+        "model": "poetry",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Soft silver threads."},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 34, "completion_tokens": 6, "total_tokens": 40},
+    },
+    "/v1/completions": {
+        "id": "cmpl-1f",
+        "object": "text_completion",
+        "created": 1795600000,
+        "model": "poetry",
+        "choices": [{"index": 0, "text": " falls softly.", "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6},
+    },
+    "/v1/messages": {
+        "id": "msg_1f",
+        "type": "message",
+        "role": "assistant",
+        "model": "poetry",
+        "content": [{"type": "text", "text": "Soft silver threads."}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 34, "output_tokens": 6},
+    },
+    "/v1/messages/count_tokens": {"input_tokens": 34},
+    "/v1/responses": {
+        "id": "resp_1f",
+        "object": "response",
+        "status": "completed",
+        "model": "poetry",
+        "output": [
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "Soft silver threads."}],
+            }
+        ],
+        "usage": {"input_tokens": 34, "output_tokens": 6, "total_tokens": 40},
+    },
+}
+READS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "/v1/models": (
+        "models.list",
+        "List the styles that the key may write in",
+        {"object": "list", "data": [{"id": "poetry", "object": "model", "owned_by": "polyscribe"}]},
+    ),
+    "/v1/models/{name}": (
+        "models.get",
+        "Get one style, or one version of it as `brand-voice@3`",
+        {"id": "poetry", "object": "model", "owned_by": "polyscribe"},
+    ),
+    "/v1/key": (
+        "key.get",
+        "Get the key's own scopes, styles and limits, and what is left of them",
+        {"object": "api_key", "name": "newsletter", "scopes": ["inference"], "styles": ["poetry"]},
+    ),
+    "/v1/usage": (
+        "key.usage",
+        "Sum up what the key itself used; parameters as in `usage.get`",
+        {"start": "2026-11-01", "end": "2026-11-27", "data": [], "total": {"requests": 0}},
+    ),
+}
+ERRORS = {
+    "400": "A field is not valid; `param` names it.",
+    "401": "The API key is missing or opens nothing.",
+    "403": "The key lacks the scope `inference`, or the workspace is suspended.",
+    "404": "There is no such style for this key.",
+    "405": "A wrong method; `Allow` names the right ones.",
+    "429": "A limit is reached; the message says which, what is left and when it resets.",
+    "503": "The style or the engine is not ready; try again after `Retry-After` seconds.",
+}
+POST_ERRORS = {
+    "409": "The Idempotency-Key is in use, or was used for another request.",
+    "413": "The body is larger than 4 MiB.",
+    "415": "The body's encoding is not supported.",
+    "502": "The engine failed at this request and would fail again.",
+}
+ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+ERROR_NAME = "DataPlaneError"
+STREAMING = "With `stream: true` the answer is a stream of server-sent events."
+
+
+def data_plane_paths() -> dict[str, Any]:
+    """Return the paths of `/v1` as OpenAPI has them. Their errors refer to the component DataPlaneError."""
+    paths: dict[str, Any] = {}
+    for path, table in FORMS.items():
+        paths[path] = {"post": _describe_post(path, table)}
+    for path, (name, summary, example) in READS.items():
+        paths[path] = {"get": _describe_get(path, name, summary, example)}
+    return paths
+
+
+def _describe_post(path: str, table: Table) -> dict[str, Any]:
+    name = path.removeprefix("/v1/").replace("/", ".")
+    streams = "stream" in table
+    return {
+        "operationId": f"{name}.create",
+        "summary": SUMMARIES[path],
+        "description": f"{SUMMARIES[path]}. {STREAMING}" if streams else f"{SUMMARIES[path]}.",
+        "tags": ["writing"],
+        "security": [{"apiKey": []}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": REQUIRED[path],
+                        "properties": {
+                            name: _describe_field(field) for name, field in _served(table).items()
+                        },
+                    },
+                    "example": EXAMPLES[path],
+                }
+            },
+        },
+        "responses": _responses(ANSWERS[path], streams=streams, errors=ERRORS | POST_ERRORS),
+    }
+
+
+def _describe_get(path: str, name: str, summary: str, example: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "description": f"{summary}.",
+        "tags": ["writing"],
+        "security": [{"apiKey": []}],
+        "responses": _responses(example, streams=False, errors=ERRORS),
+    }
+    if "{name}" in path:
+        schema = {"type": "string"}
+        operation["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": schema}]
+    return operation
+
+
+def _served(table: Table) -> Table:
+    return {name: field for name, field in table.items() if field.fate == "served"}
+
+
+def _describe_field(field: Field) -> dict[str, Any]:
+    examples = [value for value in field.ends if value is not None]
+    described: dict[str, Any] = {"description": field.says}
+    if examples:
+        described["examples"] = examples
+    return described
+
+
+def _responses(example: dict[str, Any], *, streams: bool, errors: dict[str, str]) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    if streams:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
+    for status, description in errors.items():
+        schema = {"$ref": f"#/components/schemas/{ERROR_NAME}"}
+        responses[status] = {"description": description, "content": {"application/json": {"schema": schema}}}
+    return responses

@@ -1,0 +1,128 @@
+"""The OpenAPI document of both APIs, and the page that shows it."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+from drf_spectacular.generators import SchemaGenerator
+
+from inference.contract.openapi import ERROR_NAME, ERROR_SCHEMA, data_plane_paths
+
+TAGS = {
+    "writing": "Write text in a style: OpenAI's and Anthropic's forms",
+    "styles": "Styles and who may use them",
+    "versions": "Versions of a style: upload, report, release",
+    "uploads": "How far an upload is",
+    "erasures": "What became of deleted files",
+    "keys": "API keys",
+    "usage": "What was used",
+    "billing": "Plan, limits, prices",
+    "workspace": "The workspace and its audit log",
+    "members": "Members and invitations",
+    "webhooks": "Webhooks and their deliveries",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation as the page shows it."""
+
+    id: str
+    anchor: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    parameters: list[dict[str, Any]]
+    body_example: str
+    answer_example: str
+    errors: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Operations of one kind of thing."""
+
+    tag: str
+    title: str
+    operations: list[Operation]
+
+
+def add_data_plane(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the operations of `/v1` to the document (drf-spectacular calls this last)."""
+    result["paths"] |= data_plane_paths()
+    result["components"]["schemas"][ERROR_NAME] = ERROR_SCHEMA
+    used = {
+        tag for path in result["paths"].values() for operation in path.values() for tag in operation["tags"]
+    }
+    result["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items() if tag in used]
+    return result
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document. It changes only with the code."""
+    built: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return built
+
+
+@require_GET
+def show_schema(request: HttpRequest) -> HttpResponse:
+    """Return the document as JSON."""
+    return HttpResponse(orjson.dumps(document()), content_type="application/json")
+
+
+@require_GET
+def show_reference(request: HttpRequest) -> HttpResponse:
+    """Show every operation on one page that needs no JavaScript."""
+    return render(
+        request, "api_reference.html", {"groups": _groups(), "server": document()["servers"][0]["url"]}
+    )
+
+
+@cache
+def _groups() -> list[Group]:
+    operations: dict[str, list[Operation]] = {}
+    for path, methods in sorted(document()["paths"].items()):
+        for method, described in methods.items():
+            for tag in described["tags"]:
+                operations.setdefault(tag, []).append(_operation(path, method, described))
+    known = [tag for tag in TAGS if tag in operations]
+    others = [tag for tag in operations if tag not in TAGS]
+    return [Group(tag, TAGS.get(tag, tag), operations[tag]) for tag in known + others]
+
+
+def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:
+    body = described.get("requestBody", {}).get("content", {}).get("application/json", {})
+    good = next((answer for status, answer in described["responses"].items() if status < "300"), {})
+    answer = good.get("content", {}).get("application/json", {})
+    errors = [
+        (status, response["description"])
+        for status, response in described["responses"].items()
+        if status >= "400"
+    ]
+    return Operation(
+        id=described["operationId"],
+        anchor=described["operationId"].replace(".", "-"),
+        method=method.upper(),
+        path=path,
+        summary=described["summary"],
+        description=described.get("description", ""),
+        parameters=described.get("parameters", []),
+        body_example=_example_of(body),
+        answer_example=_example_of(answer),
+        errors=errors,
+    )
+
+
+def _example_of(content: dict[str, Any]) -> str:
+    example = content.get("example")
+    for one in content.get("examples", {}).values():
+        example = one["value"]
+    if example is None:
+        return ""
+    return orjson.dumps(example, option=orjson.OPT_INDENT_2).decode()
