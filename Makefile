@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -80,6 +80,11 @@ fuzz: ## Thousands of mutated adapters against a real engine; ARGS='--cases 2000
 trial-requests: ## Every field of a request at its ends, alone and in pairs, against the real engine
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) requests $(ARGS)
+
+fuzz-api: ## The OpenAPI document against the running management API, with many examples
+	$(call BOOTSTRAP)
+	@API_EXAMPLES=$(or $(EXAMPLES),300) $(STACK) run --services -- .venv/bin/python -m pytest --timeout 7200 \
+		tests/config/test_api_schema.py $(ARGS)
 
 bench-gateway: ## What the gateway costs, against nginx and LiteLLM
 	$(call BOOTSTRAP)

@@ -46,6 +46,7 @@ def commands() -> dict[str, list[str]]:
         "templates": [str(binaries / "djlint"), "templates", "--lint", "--quiet"],
         "floors": [str(binaries / "lint-imports")],
         "migrations": [*manage, "makemigrations", "--check", "--dry-run"],
+        "API document": [*manage, "spectacular", "--fail-on-warn", "--validate", "--file", os.devnull],
         "site": [*manage, "check", "--fail-level", "WARNING"],
         "code": [str(binaries / "ruff"), "check"],
         "dependencies": [str(binaries / "deptry"), "."],

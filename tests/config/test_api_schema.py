@@ -1,0 +1,125 @@
+"""The OpenAPI document: complete, shown, and true for everybody who may or may not call.
+
+`make fuzz-api` runs the same with more examples (API_EXAMPLES).
+"""
+
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from hypothesis import HealthCheck, settings
+from schemathesis import checks
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from config import api_schema
+from inference.contract.fields import FORMS
+from tenants.models import PlanVersion, Scope
+from tenants.public import issue_key
+
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "8"))
+CHECKS = [
+    checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_schema_conformance,
+    openapi_checks.unsupported_method,
+]
+READS = [scope for scope in Scope.values if scope.endswith(":read")]
+MEMBERS = [scope for scope in Scope.values if scope not in (Scope.ADMIN, Scope.MEMBERS_WRITE)]
+
+whole = schemathesis.openapi.from_wsgi("/api/schema/", app=get_wsgi_application())
+management = whole.include(path_regex="^/api/v1/")
+
+
+@pytest.fixture
+def callers(acme, charlies, valkey) -> dict[str, dict[str, str]]:
+    """Return the headers of everybody: nobody, a stranger, and keys of Acme's from few rights to all."""
+    PlanVersion.objects.update(api_requests_per_minute=10**6)
+    keys = {"viewer": (acme, READS), "member": (acme, MEMBERS), "owner": (acme, ["admin"])}
+    keys["stranger"] = (charlies, ["admin"])
+    headers: dict[str, dict[str, str]] = {"nobody": {}}
+    for who, (tenant, scopes) in keys.items():
+        _, secret = issue_key(tenant, name=f"fuzz {who}", by=None, scopes=scopes)
+        headers[who] = {"Authorization": f"Bearer {secret}"}
+    return headers
+
+
+@pytest.mark.django_db
+@management.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_documented_and_none_fails(case, callers, acme):
+    for who, headers in callers.items():
+        case.headers = {**(case.headers or {}), **headers}
+        if not headers:
+            case.headers.pop("Authorization", None)
+        response = case.call()
+        case.validate_response(response, checks=CHECKS)
+        if who == "nobody":
+            assert response.status_code in (401, 405, 404)
+        if who == "stranger":
+            assert str(acme.pk) not in response.text
+
+
+def _documented() -> set[tuple[str, str]]:
+    paths = api_schema.document()["paths"]
+    return {(path, method) for path, methods in paths.items() for method in methods}
+
+
+def _addresses(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    for entry in resolver.url_patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from _addresses(entry, route)
+        elif entry.name:
+            yield route, entry
+
+
+def test_every_address_of_the_api_is_in_the_document():
+    documented = {re.sub(r"\{[^}]*\}", "{}", path) for path, _ in _documented()}
+    known = set()
+    for route, _ in _addresses(get_resolver()):
+        if route.startswith("/api/v1/"):
+            known.add(re.sub(r"<[^>]*>", "{}", route))
+    assert known
+    assert known <= documented
+
+
+def test_the_data_plane_is_in_the_document_field_by_field():
+    paths = api_schema.document()["paths"]
+    for path, table in FORMS.items():
+        operation = paths[path]["post"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        served = {name for name, field in table.items() if field.fate == "served"}
+        assert set(schema["properties"]) == served
+        assert set(schema["required"]) <= served
+    assert {"/v1/models", "/v1/key", "/v1/usage"} <= set(paths)
+
+
+def test_every_operation_has_a_summary_an_example_and_its_errors():
+    for path, method in _documented():
+        operation = api_schema.document()["paths"][path][method]
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert {"400", "401", "403", "404", "429", "503"} <= set(operation["responses"]), where
+        bodies = [operation["requestBody"]] if operation.get("requestBody") else []
+        bodies += [
+            answer
+            for status, answer in operation["responses"].items()
+            if status < "300" and "content" in answer
+        ]
+        for body in bodies:
+            content = body["content"].get("application/json")
+            assert content is None or content.get("example") or content.get("examples"), where
+
+
+def test_the_page_shows_every_operation_without_javascript(client):
+    page = client.get(reverse("api_reference"))
+    assert page.status_code == 200
+    for path, method in _documented():
+        operation = api_schema.document()["paths"][path][method]
+        assert f'id="{operation["operationId"].replace(".", "-")}"' in page.text
+    assert "<script>" not in page.text
