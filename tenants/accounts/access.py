@@ -46,25 +46,16 @@ class Access:
         """A name for the person or the key, for what is counted and kept by it."""
         return f"key:{self.key.pk}" if self.key else f"user:{self.user.pk if self.user else ''}"
 
-    @property
-    def is_owner(self) -> bool:
-        """True for an owner, and for a key that may do everything."""
-        if self.key:
-            return Scope.ADMIN in self.key.scopes
-        return self.role == Membership.Role.OWNER
-
     def require(self, scope: Scope) -> None:
         """Raise InsufficientScope for a key that lacks a scope; people have the rights of their role."""
         if self.key and not {scope, Scope.ADMIN} & set(self.key.scopes):
             raise InsufficientScope(scope=scope.value)
 
-    def require_owner(self) -> None:
-        """Raise OwnersOnly for members, and InsufficientScope for a key without `admin`."""
-        if self.is_owner:
-            return
-        if self.key:
-            raise InsufficientScope(scope=Scope.ADMIN.value)
-        raise OwnersOnly
+    def require_owner(self, scope: Scope = Scope.ADMIN) -> None:
+        """Raise OwnersOnly for a person who is no owner, and InsufficientScope for a key without the scope."""
+        self.require(scope)
+        if self.user and self.role != Membership.Role.OWNER:
+            raise OwnersOnly
 
     def audit(
         self,

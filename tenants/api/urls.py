@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tenants.api import billing, keys, usage, workspace
+from tenants.api import billing, keys, members, usage, workspace
 
 urlpatterns = [
     path("workspace", workspace.WorkspaceDetailView.as_view(), name="workspace"),
@@ -10,6 +10,8 @@ urlpatterns = [
     path("keys", keys.KeysView.as_view(), name="keys"),
     path("keys/<uuid:key_id>", keys.KeyView.as_view(), name="key"),
     path("keys/<uuid:key_id>/rotate", keys.RotateKeyView.as_view(), name="rotate_key"),
+    path("members", members.MembersView.as_view(), name="members"),
+    path("members/<int:member_id>", members.MemberView.as_view(), name="member"),
     path("usage", usage.UsageView.as_view(), name="usage"),
     path("usage/events", usage.UsageEventsView.as_view(), name="usage_events"),
     path("billing", billing.BillingView.as_view(), name="billing"),

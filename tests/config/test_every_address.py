@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from adapters.models import AdapterVersion, BaseModel, Share, Style
+from tenants.models import Membership
 from tenants.public import Tenant, create_tenant, issue_key
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
@@ -48,6 +49,7 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     share = Share.objects.create(style=style, tenant=third)
     return {
         "version_id": version.pk, "style_id": style.pk, "share_id": share.pk, "key_id": key.pk,
+        "member_id": Membership.objects.get(tenant=acme).pk,
         "owner": acme.slug, "slug": style.slug, "form": "json"
     }  # fmt: skip
 

@@ -1,0 +1,120 @@
+"""Members of the workspace: list, change a role, remove."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.rest.bodies import StrictSerializer
+from tenants.accounts import members
+from tenants.accounts.access import Access
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.models import Membership, Scope
+
+MEMBER_EXAMPLE = {
+    "id": 7,
+    "object": "member",
+    "email": "bob@example.com",
+    "name": "Bob Writer",
+    "role": "member",
+    "created_at": "2026-11-02T10:00:00Z",
+}
+
+
+class MemberObject(serializers.Serializer[Membership]):
+    """A person's place in the workspace."""
+
+    id = serializers.IntegerField()
+    object = serializers.CharField(default="member", read_only=True)
+    email = serializers.EmailField(source="user.email")
+    name = serializers.CharField(source="user.get_full_name", allow_blank=True)
+    role = serializers.ChoiceField(Membership.Role.choices)
+    created_at = serializers.DateTimeField()
+
+
+class MemberBody(StrictSerializer):
+    """A member's new role."""
+
+    role = serializers.ChoiceField(Membership.Role.choices)
+
+
+class MembersView(WorkspaceView):
+    """All members."""
+
+    read_scope = Scope.MEMBERS_WRITE
+    write_scope = Scope.MEMBERS_WRITE
+
+    @operation(
+        "members.list",
+        "List the members",
+        scope=read_scope,
+        answer=MemberObject,
+        is_page=True,
+        example=MEMBER_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the members, the newest first."""
+        return self.answer_page(_own_members(self.access), lambda rows: [present_member(row) for row in rows])
+
+
+class MemberView(WorkspaceView):
+    """One member."""
+
+    read_scope = Scope.MEMBERS_WRITE
+    write_scope = Scope.MEMBERS_WRITE
+
+    @operation("members.get", "Get a member", scope=read_scope, answer=MemberObject, example=MEMBER_EXAMPLE)
+    def get(self, request: Request, member_id: int) -> Response:
+        """Return a member."""
+        return self.answer_object(present_member(_find_member(self.access, member_id)))
+
+    @operation(
+        "members.edit",
+        "Change a member's role",
+        scope=write_scope,
+        body=MemberBody,
+        answer=MemberObject,
+        is_edit=True,
+        example={**MEMBER_EXAMPLE, "role": "owner"},
+        body_example={"role": "owner"},
+    )
+    @transaction.atomic
+    def patch(self, request: Request, member_id: int) -> Response:
+        """Give a member another role; the only owner stays one. Only owners and keys may."""
+        self.access.require_owner(Scope.MEMBERS_WRITE)
+        membership = _find_member(self.access, member_id)
+        self.require_match(present_member(membership))
+        before = membership.role
+        members.change_role(membership, self.read_body(MemberBody)["role"])
+        after = {"role": membership.role}
+        self.access.audit("member.edited", membership, before={"role": before}, after=after)
+        return self.answer_object(present_member(membership))
+
+    @operation("members.remove", "Remove a member", scope=write_scope, status=204, is_edit=True)
+    @transaction.atomic
+    def delete(self, request: Request, member_id: int) -> Response:
+        """Take a person out of the workspace; the only owner stays. The keys that they made stay."""
+        self.access.require_owner(Scope.MEMBERS_WRITE)
+        membership = _find_member(self.access, member_id)
+        self.require_match(present_member(membership))
+        self.access.audit("member.removed", membership, before={"role": membership.role})
+        members.remove_member(membership)
+        return Response(status=204)
+
+
+def present_member(membership: Membership) -> dict[str, Any]:
+    """Return a member as the API shows it."""
+    return dict(MemberObject(membership).data)
+
+
+def _own_members(access: Access) -> QuerySet[Membership]:
+    return Membership.objects.filter(tenant=access.tenant).select_related("user", "tenant")
+
+
+def _find_member(access: Access, member_id: int) -> Membership:
+    return get_object_or_404(_own_members(access), pk=member_id)
