@@ -52,7 +52,7 @@ class Access:
             raise InsufficientScope(scope=scope.value)
 
     def require_owner(self, scope: Scope = Scope.ADMIN) -> None:
-        """Raise OwnersOnly for a person who is no owner, and InsufficientScope for a key without the scope."""
+        """Raise OwnersOnly for a person who is no owner, InsufficientScope for a key without the scope."""
         self.require(scope)
         if self.user and self.role != Membership.Role.OWNER:
             raise OwnersOnly

@@ -44,7 +44,7 @@ def test_a_member_and_a_lesser_key_change_nobody(with_key, bob_client, bobs, val
     address = f"/api/v1/members/{bobs.pk}"
     problem(bob_client.patch(address, {"role": "owner"}, content_type="application/json"), 403, "owners_only")
     problem(
-        with_key("members:write").patch(f"members/{bobs.pk}", {"role": "owner"}), 403, "insufficient_scope"
+        with_key("styles:write").patch(f"members/{bobs.pk}", {"role": "owner"}), 403, "insufficient_scope"
     )
     bobs.refresh_from_db()
     assert bobs.role == "member"
