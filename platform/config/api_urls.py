@@ -4,7 +4,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from foundation.rest.problems import CONTENT_TYPE
+from foundation.rest.problems import CONTENT_TYPE, new_request_id
 
 app_name = "api"
 
@@ -12,6 +12,7 @@ app_name = "api"
 @csrf_exempt
 def unknown_address(request: HttpRequest) -> JsonResponse:
     """Answer an address that the API does not have."""
+    request_id = new_request_id()
     body = {
         "type": "about:blank",
         "title": "Not found",
@@ -19,8 +20,10 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
         "code": "unknown_url",
         "detail": "There is no such address in the API. /docs/api/ lists them all; none ends in a slash.",
         "errors": [],
+        "request_id": request_id,
     }
-    return JsonResponse(body, status=404, content_type=CONTENT_TYPE)
+    headers = {"x-request-id": request_id, "Cache-Control": "no-store"}
+    return JsonResponse(body, status=404, content_type=CONTENT_TYPE, headers=headers)
 
 
 urlpatterns = [

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ClassVar, cast
-from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -18,7 +17,7 @@ from rest_framework.views import APIView
 from foundation.rest.bodies import StrictParser, StrictSerializer
 from foundation.rest.etags import etag_of, require_match
 from foundation.rest.pages import CursorPages
-from foundation.rest.problems import CONTENT_TYPE, TooManyRequests, answer_failure
+from foundation.rest.problems import CONTENT_TYPE, TooManyRequests, answer_failure, new_request_id
 from tenants.accounts.access import Access
 from tenants.api import idempotency, rate_limit
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
@@ -65,7 +64,7 @@ class WorkspaceView(APIView):
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         """Give the request an id, which every answer and every log line repeats."""
         api_request = super().initialize_request(request, *args, **kwargs)
-        api_request.request_id = f"req_{uuid4().hex}"  # type: ignore[attr-defined]
+        api_request.request_id = new_request_id()  # type: ignore[attr-defined]
         self._rate = None
         return api_request
 

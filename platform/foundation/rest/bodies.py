@@ -3,6 +3,7 @@
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 
@@ -10,6 +11,13 @@ class StrictParser(JSONParser):
     """Reads JSON; `NaN` and `Infinity`, which JSON does not have, are refused."""
 
     strict = True
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        """Return what the body holds. Raises ParseError, also for one that is nested without end."""
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("The body is nested too deeply.") from error
 
 
 class StrictSerializer(serializers.Serializer[Any]):

@@ -1,8 +1,11 @@
 """Lists page by page. A cursor names the last row that was sent, so rows that are new move nothing."""
 
+from base64 import b64decode
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from django.core.exceptions import ValidationError
+from django.db import DataError
 from rest_framework import exceptions
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
@@ -12,6 +15,7 @@ from foundation.errors import Invalid
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+CURSOR_PARTS = {"o", "p", "r"}  # offset, position, reverse: as REST framework writes them
 
 
 class BadCursor(Invalid):
@@ -50,9 +54,23 @@ class CursorPages(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return where the page begins. Raises BadCursor."""
+        written = request.query_params.get("cursor")
+        if written is None:
+            return None
         try:
-            return super().decode_cursor(request)
-        except (exceptions.NotFound, UnicodeError) as error:
+            parts = parse_qs(b64decode(written, validate=True).decode(), strict_parsing=True)
+            cursor = super().decode_cursor(request)
+        except (exceptions.NotFound, ValueError) as error:
+            raise BadCursor(field="cursor") from error
+        if not parts.keys() <= CURSOR_PARTS:
+            raise BadCursor(field="cursor")
+        return cursor
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Return the rows of the page. Raises BadCursor for a cursor that names no row of this order."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValidationError, ValueError, DataError) as error:
             raise BadCursor(field="cursor") from error
 
     def encode_cursor(self, cursor: Cursor) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient
 from django.utils import timezone
 
@@ -125,6 +126,7 @@ async def test_the_log_comes_as_csv_too(acme, valkey):
     answer = await AsyncClient().get("/api/v1/usage/events", headers=headers)
     assert answer["Content-Type"] == "text/csv"
     text = b"".join([part async for part in answer.streaming_content]).decode()
+    await sync_to_async(connections.close_all)()  # this thread's connection goes back
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["style"] for row in rows] == ["poetry"] * 3
     assert {"request_id", "at", "cost_nanousd", "cost_usd"} <= set(rows[0])
