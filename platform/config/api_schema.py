@@ -98,7 +98,9 @@ def _groups() -> list[Group]:
 
 def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:
     body = described.get("requestBody", {}).get("content", {}).get("application/json", {})
-    good = next((answer for status, answer in described["responses"].items() if status < "300"), {})
+    good: dict[str, Any] = next(
+        (answer for status, answer in described["responses"].items() if status < "300"), {}
+    )
     answer = good.get("content", {}).get("application/json", {})
     errors = [
         (status, response["description"])

@@ -90,7 +90,7 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="For programs; it does not change.")
     detail = serializers.CharField(help_text="For people: what is wrong and what to do.")
-    errors = FieldProblem(many=True)
+    errors = FieldProblem(many=True)  # type: ignore[assignment]
     request_id = serializers.CharField()
 
 

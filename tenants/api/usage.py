@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -68,7 +68,7 @@ class UsageSum(serializers.Serializer[Any]):
     """What a day, style, key or version used. What it was not grouped by is null."""
 
     day = serializers.DateField(allow_null=True)
-    style = serializers.CharField(allow_null=True, help_text="The model's name.")
+    style = serializers.CharField(allow_null=True, help_text="The model's name.")  # type: ignore[assignment]
     key = serializers.UUIDField(allow_null=True)
     version = serializers.IntegerField(allow_null=True)
     requests = serializers.IntegerField()
@@ -83,7 +83,7 @@ class UsageReport(serializers.Serializer[Any]):
 
     start = serializers.DateField()
     end = serializers.DateField(help_text="The first day that is not counted.")
-    data = UsageSum(many=True)
+    data = UsageSum(many=True)  # type: ignore[assignment]
     total = UsageSum()
 
 
@@ -93,7 +93,7 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
     request_id = serializers.CharField()
     object = serializers.CharField(default="usage_event", read_only=True)
     at = serializers.DateTimeField(source="admitted_at")
-    style = serializers.CharField(source="style_name")
+    style = serializers.CharField(source="style_name")  # type: ignore[assignment]
     version = serializers.IntegerField(source="version_number", allow_null=True)
     key = serializers.UUIDField(source="key_id")
     prompt_tokens = serializers.IntegerField()
@@ -117,7 +117,7 @@ class UsageQuery(StrictSerializer):
     group_by = TextField(
         required=False, default="day", help_text="`day`, `style`, `key`, `version`, by commas."
     )
-    style = TextField(required=False, default="", max_length=100, help_text="A model's name.")
+    style = TextField(required=False, default="", max_length=100, help_text="A model's name.")  # type: ignore[assignment]
     key = serializers.UUIDField(required=False, default=None)
 
     def validate_group_by(self, written: str) -> list[str]:
@@ -134,7 +134,7 @@ class EventsQuery(StrictSerializer):
 
     start = serializers.DateTimeField(required=False, default=None)
     end = serializers.DateTimeField(required=False, default=None)
-    style = TextField(required=False, default="", max_length=100)
+    style = TextField(required=False, default="", max_length=100)  # type: ignore[assignment]
     key = serializers.UUIDField(required=False, default=None)
     outcome = serializers.ChoiceField(UsageEvent.Outcome.choices, required=False, default="")
 
@@ -180,7 +180,7 @@ class UsageEventsView(WorkspaceView):
 
     read_scope = Scope.USAGE_READ
     write_scope = Scope.USAGE_READ
-    renderer_classes: ClassVar[list[Any]] = [JSONRenderer, CsvRenderer]
+    renderer_classes = [JSONRenderer, CsvRenderer]
 
     @operation(
         "usage.events",
@@ -216,7 +216,7 @@ def report_usage(tenant: Tenant, query: dict[str, Any], *, key_id: UUID | None) 
     chosen = usage.UsageFilter(tenant, start=start, end=end, style=query["style"], key_id=key_id)
     rows = [_present_sum(row) for row in usage.sum_usage(chosen, query["group_by"])]
     report = UsageReport({"start": start, "end": end, "data": rows, "total": _total(rows)})
-    return dict(report.data)
+    return cast(dict[str, Any], report.data)
 
 
 def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -263,7 +263,7 @@ def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
 
 
 async def _csv_lines(events: QuerySet[UsageEvent]) -> AsyncIterator[str]:
-    names = [name for name in UsageEventObject().fields if name != "object"]
+    names = [name for name in UsageEventObject().fields if str(name) != "object"]
     yield _csv_line(names)
     async for event in events.aiterator(chunk_size=CSV_CHUNK):
         row = UsageEventObject(event).data

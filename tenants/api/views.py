@@ -40,7 +40,7 @@ class WorkspaceView(APIView):
     write_scope: ClassVar[Scope | None]
 
     authentication_classes = [KeyAuthentication, StudioAuthentication]
-    permission_classes: ClassVar[list[Any]] = []
+    permission_classes = []
     parser_classes = [StrictParser]
     renderer_classes = [JSONRenderer]
     pagination_class = CursorPages
@@ -81,7 +81,7 @@ class WorkspaceView(APIView):
 
     def finalize_response(self, request: Any, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
         """Add the headers that every answer has."""
-        final = super().finalize_response(request, response, *args, **kwargs)
+        final = super().finalize_response(request, cast(Response, response), *args, **kwargs)
         request_id = getattr(request, "request_id", "")
         final["x-request-id"] = request_id
         final["Cache-Control"] = "no-store"

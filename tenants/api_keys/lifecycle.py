@@ -128,7 +128,8 @@ def rotate_key(key: ApiKey, *, by: User | None, old_lives: timedelta) -> tuple[A
 def require_free_name(tenant: Tenant, name: str, *, key: ApiKey | None = None) -> None:
     """Raise NameTaken for the name of another live key: people tell keys apart by their names."""
     live = ApiKey.objects.shown().live(timezone.now()).filter(tenant=tenant, name=name, replaced_by=None)
-    if live.exclude(pk=key.pk if key else None).exists():
+    others = live.exclude(pk=key.pk) if key else live
+    if others.exists():
         raise NameTaken(name=name, field="name")
 
 

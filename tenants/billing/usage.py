@@ -68,7 +68,7 @@ def usage_events(tenant: Tenant, *, start: datetime | None, end: datetime | None
     return events
 
 
-def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> QuerySet[UsageDaily, dict[str, Any]]:
+def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> Any:
     columns = {"day": F("day"), "style": F("style_name"), "key": F("key_id")}
     days = UsageDaily.objects.filter(tenant=chosen.tenant, day__gte=chosen.start, day__lt=chosen.end)
     if chosen.style:
@@ -90,7 +90,7 @@ def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> QuerySet[UsageDaily
     )
 
 
-def _sum_events(chosen: UsageFilter, groups: Sequence[str]) -> QuerySet[UsageEvent, dict[str, Any]]:
+def _sum_events(chosen: UsageFilter, groups: Sequence[str]) -> Any:
     start = datetime.combine(chosen.start, time(), UTC)
     end = datetime.combine(chosen.end, time(), UTC)
     events = usage_events(chosen.tenant, start=start, end=end).exclude(**FAILED_UNBILLED)
