@@ -1,0 +1,48 @@
+"""Polyscribe's Python client and command line.
+
+from polyscribe import Client
+
+Client().push("out/adapter", style="brand-voice")
+"""
+
+from polyscribe.client import Client
+from polyscribe.errors import (
+    ApiError,
+    Conflict,
+    FolderRejected,
+    NotAllowed,
+    NotFound,
+    NotLoggedIn,
+    PolyscribeError,
+    RateLimited,
+    Unavailable,
+    Unreachable,
+    VersionFailed,
+    VersionNotServing,
+    VersionRejected,
+)
+from polyscribe.push.observer import PushObserver
+from polyscribe.transport import RetryPolicy, Timeouts
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ApiError",
+    "Client",
+    "Conflict",
+    "FolderRejected",
+    "NotAllowed",
+    "NotFound",
+    "NotLoggedIn",
+    "PolyscribeError",
+    "PushObserver",
+    "RateLimited",
+    "RetryPolicy",
+    "Timeouts",
+    "Unavailable",
+    "Unreachable",
+    "VersionFailed",
+    "VersionNotServing",
+    "VersionRejected",
+    "__version__",
+]

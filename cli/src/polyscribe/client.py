@@ -1,0 +1,152 @@
+"""The public face of the client: one service, one key, and what it may do there."""
+
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from polyscribe.push.observer import PushObserver
+from polyscribe.push.request import PushRequest
+from polyscribe.push.uploader import Pusher
+from polyscribe.resources.account import Keys, Usage
+from polyscribe.resources.chat import Chat
+from polyscribe.resources.styles import Releases, Styles, Versions
+from polyscribe.resources.uploads import Uploads
+from polyscribe.resources.webhooks import Webhooks
+from polyscribe.settings import hint_of, resolve_settings
+from polyscribe.transport import MANAGEMENT, WRITING, RetryPolicy, Timeouts, Transport
+
+
+class Client:
+    """What a key may do at a service. Objects are dictionaries, with the fields that docs/api.md describes.
+
+    The key and the address come from the arguments, else from POLYSCRIBE_API_KEY and POLYSCRIBE_BASE_URL,
+    else from what `polyscribe login` stored. A client may be used from several threads.
+
+        from polyscribe import Client
+
+        client = Client()
+        client.push("out/adapter", style="brand-voice")
+        print(client.chat.complete("brand-voice", "Describe the rain."))
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        retries: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        http_transport: httpx.BaseTransport | None = None,
+        storage_transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Raises NotLoggedIn without a key, and BadAddress. Nothing is sent yet."""
+        self.settings = resolve_settings(api_key, base_url)
+        self._retries = retries or RetryPolicy()
+        self._transport = Transport(
+            self.settings,
+            retries=self._retries,
+            timeouts=timeouts or Timeouts(),
+            http_transport=http_transport,
+        )
+        self._storage_transport = storage_transport
+        self.styles = Styles(self._transport, self._address_of_style)
+        self.versions = Versions(self._transport, self._address_of_style)
+        self.releases = Releases(self._transport, self._address_of_style)
+        self.uploads = Uploads(self._transport)
+        self.keys = Keys(self._transport)
+        self.usage = Usage(self._transport)
+        self.webhooks = Webhooks(self._transport)
+        self.chat = Chat(self._transport)
+
+    def __repr__(self) -> str:
+        return f"Client({self.settings.base_url!r}, key {hint_of(self.settings.api_key)})"
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def whoami(self) -> dict[str, Any]:
+        """Return the key: its name, hint, scopes, workspace, styles, and limits with what is left of them."""
+        key: dict[str, Any] = self._transport.call("GET", f"{WRITING}/key")
+        return key
+
+    @cached_property
+    def workspace(self) -> str:
+        """The slug of the key's workspace."""
+        slug: str = self.settings.workspace or self.whoami()["workspace"]["slug"]
+        return slug
+
+    def push(
+        self,
+        folder: str | Path,
+        *,
+        style: str,
+        name: str = "",
+        description: str = "",
+        sample_prompt: str = "",
+        quantisation: str = "",
+        promote: bool = True,
+        canary_percent: int | None = None,
+        observer: PushObserver | None = None,
+    ) -> dict[str, Any]:
+        """Send the adapter in a folder as a new version of a style; return the version once it serves.
+
+        A style that does not exist is created. With `canary_percent` the version gets a share of the requests
+        instead of all of them. A push that was cut off goes on where it stopped when it is called again.
+        Raises FolderRejected, VersionRejected or VersionFailed with findings, ApiError, Unreachable.
+        """
+        request = PushRequest(
+            folder=Path(folder),
+            style=self.full_name(style),
+            name=name,
+            description=description,
+            sample_prompt=sample_prompt,
+            quantisation=quantisation,
+            promote=promote,
+            canary_percent=canary_percent,
+        )
+        pusher = Pusher(
+            styles=self.styles,
+            versions=self.versions,
+            releases=self.releases,
+            uploads=self.uploads,
+            base_url=self.settings.base_url,
+            workspace=self.workspace,
+            retries=self._retries,
+            storage_transport=self._storage_transport,
+        )
+        return pusher.push(request, observer or PushObserver())
+
+    def full_name(self, style: str) -> str:
+        """Return a style's full name, `owner/style`; a short one is the workspace's own, an id stays."""
+        if "/" in style or is_id(style):
+            return style
+        return f"{self.workspace}/{style}"
+
+    def _address_of_style(self, style: str) -> str:
+        return f"{MANAGEMENT}/styles/{quote(self.full_name(style))}"
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text is a UUID."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

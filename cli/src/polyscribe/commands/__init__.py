@@ -1,0 +1,1 @@
+"""The command line. Each command parses, calls the client once or twice, and prints."""

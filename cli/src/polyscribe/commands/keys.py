@@ -1,0 +1,108 @@
+"""`keys`: the workspace's API keys."""
+
+from typing import Annotated, Any
+
+import typer
+
+from polyscribe.client import Client, is_id
+from polyscribe.commands import show
+from polyscribe.commands.session import JsonFlag, open_client
+from polyscribe.errors import NotFound
+from polyscribe.settings import Settings, hint_of, load_settings, save_settings
+
+app = typer.Typer(name="keys", help="The workspace's API keys.", no_args_is_help=True)
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A key's name or id.")]
+
+
+@app.command("list")
+def list_keys(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the keys, newest first."""
+    with open_client(context) as client:
+        keys = list(client.keys.list())
+    if as_json:
+        return show.print_json(keys)
+    columns = ("NAME", "HINT", "SCOPES", "STATE", "LAST USED", "ID")
+    show.print_table(columns, [key_row(key) for key in keys])
+
+
+@app.command("create")
+def create_key(
+    context: typer.Context,
+    *,
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="What it may do; again for more. Default: inference.")
+    ] = None,
+    monthly_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Its own limit of tokens a month.")
+    ] = None,
+    expires_at: Annotated[str, typer.Option(help="When it ends, 2027-01-01T00:00:00Z.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key. Its secret is printed this once: keep it where others can't read it."""
+    limits = {"monthly_tokens": monthly_tokens} if monthly_tokens else None
+    with open_client(context) as client:
+        key = client.keys.create(
+            name, scopes=scope or ["inference"], limits=limits, expires_at=expires_at or None
+        )
+    print_secret(key, as_json=as_json)
+
+
+@app.command("rotate")
+def rotate_key(
+    context: typer.Context,
+    key: KeyArgument,
+    old_secret_hours: Annotated[
+        int, typer.Option(min=0, max=168, help="How long the old secret works.")
+    ] = 24,
+    as_json: JsonFlag = False,
+) -> None:
+    """Give a key a new secret, printed this once. The key of this command line is stored anew, too."""
+    with open_client(context) as client:
+        old = find_key(client, key)
+        new = client.keys.rotate(old["id"], old_secret_hours=old_secret_hours)
+    keep_own_secret(old, new)
+    print_secret(new, as_json=as_json)
+
+
+@app.command("revoke")
+def revoke_key(context: typer.Context, key: KeyArgument, as_json: JsonFlag = False) -> None:
+    """End a key from the next request on, for good."""
+    with open_client(context) as client:
+        revoked = client.keys.revoke(find_key(client, key)["id"])
+    if as_json:
+        return show.print_json(revoked)
+    show.print_line(f"The key “{revoked['name']}” is revoked.")
+
+
+def find_key(client: Client, name_or_id: str) -> dict[str, Any]:
+    """Return a live key by its id or name. Raises NotFound."""
+    field = "id" if is_id(name_or_id) else "name"
+    for key in client.keys.list():
+        if key[field] == name_or_id and key["is_live"]:
+            return key
+    sentence = f"There is no live key “{name_or_id}”. See polyscribe keys list."
+    raise NotFound(sentence, status=404, code="not_found")
+
+
+def keep_own_secret(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Store the new secret if the old one is what this command line is logged in with."""
+    stored = load_settings()
+    if stored and hint_of(stored.api_key) == old["hint"]:
+        save_settings(Settings(stored.base_url, new["secret"], stored.workspace))
+        show.print_note("This was the key that you are logged in with: the new one is stored.")
+
+
+def print_secret(key: dict[str, Any], *, as_json: bool) -> None:
+    """Print a new key's secret, alone on stdout."""
+    if as_json:
+        return show.print_json(key)
+    show.print_line(key["secret"])
+    show.print_note(f"This is the secret of “{key['name']}”. It is not shown again.")
+
+
+def key_row(key: dict[str, Any]) -> tuple[object, ...]:
+    """Return a key as a row of a table."""
+    state = "live" if key["is_live"] else "revoked" if key["revoked_at"] else "expired"
+    return key["name"], key["hint"], ", ".join(key["scopes"]), state, key["last_used_at"], key["id"]

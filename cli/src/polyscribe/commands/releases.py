@@ -1,0 +1,104 @@
+"""`promote`, `rollback`, `canary`, `retire`: which version answers for a style."""
+
+from typing import Annotated, Any
+
+import typer
+
+from polyscribe.commands import show
+from polyscribe.commands.session import JsonFlag, StyleArgument, VersionArgument, open_client
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(promote)
+    app.command("rollback")(roll_back)
+    app.command()(canary)
+    app.command()(retire)
+
+
+def promote(
+    context: typer.Context, style: StyleArgument, version: VersionArgument, as_json: JsonFlag = False
+) -> None:
+    """Let a version answer for its style from the next request on."""
+    with open_client(context) as client:
+        answer = client.versions.promote(style, version)
+        model = client.full_name(style)
+    print_answer(answer, f"{model}@{version} answers for {model} now.", as_json=as_json)
+
+
+def roll_back(context: typer.Context, style: StyleArgument, as_json: JsonFlag = False) -> None:
+    """Let the version before answer again."""
+    with open_client(context) as client:
+        answer = client.releases.roll_back(style)
+        model = client.full_name(style)
+    print_answer(answer, f"{model}@{answer['number']} answers for {model} again.", as_json=as_json)
+
+
+def canary(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    version: Annotated[int | None, typer.Argument(min=1, help="The version to try.")] = None,
+    percent: Annotated[int | None, typer.Argument(min=1, max=99, help="Its share of the requests.")] = None,
+    end: Annotated[bool, typer.Option("--end", help="End the canary.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Try a version on a share of a style's requests; without a version, show how the canary does."""
+    if end and version is not None:
+        raise typer.BadParameter("--end stands alone: it ends whatever canary runs.")
+    if version is not None and percent is None:
+        raise typer.BadParameter("say the share, too: polyscribe canary STYLE VERSION PERCENT")
+    with open_client(context) as client:
+        model = client.full_name(style)
+        if end:
+            client.releases.end_canary(style)
+            return print_answer({"ended": True}, f"The canary of {model} has ended.", as_json=as_json)
+        if version is None or percent is None:
+            return print_canary(client.releases.canary(style), as_json=as_json)
+        answer = client.releases.set_canary(style, version, percent)
+    print_answer(answer, f"{model}@{version} answers {percent} % of the requests.", as_json=as_json)
+
+
+def retire(
+    context: typer.Context,
+    style: StyleArgument,
+    version: VersionArgument,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Also if other workspaces lose it.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take a version out of service for good; its files are kept."""
+    with open_client(context) as client:
+        answer = client.versions.retire(style, version, at_once=at_once)
+        model = client.full_name(style)
+    print_answer(answer, f"{model}@{version} is retired.", as_json=as_json)
+
+
+def print_answer(answer: dict[str, Any], sentence: str, *, as_json: bool) -> None:
+    """Print what was done."""
+    if as_json:
+        return show.print_json(answer)
+    show.print_line(sentence)
+
+
+def print_canary(canary: dict[str, Any], *, as_json: bool) -> None:
+    """Print a canary with its figures."""
+    if as_json:
+        return show.print_json(canary)
+    rows = [
+        figures_row(canary["version"], f"canary, {canary['percent']} %", canary["figures"]),
+        figures_row(canary["live_version"], "live", canary["live_figures"]),
+    ]
+    show.print_table(("VERSION", "", "REQUESTS", "ERRORS %", "EMPTY %", "TOKENS"), rows)
+    show.print_line(canary["fault"] or canary["sentence"])
+
+
+def figures_row(number: int, role: str, figures: dict[str, Any]) -> tuple[object, ...]:
+    """Return a version's figures as a row of a table."""
+    return (
+        number,
+        role,
+        figures["requests"],
+        figures["error_percent"],
+        figures["empty_percent"],
+        figures["completion_tokens"],
+    )

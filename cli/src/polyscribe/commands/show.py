@@ -1,0 +1,100 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from polyscribe.errors import ApiError, FolderRejected, PolyscribeError, VersionNotServing
+
+PIPED_WIDTH = 200  # characters of a line where no terminal says how many fit
+
+
+def stdout() -> Console:
+    """Return the console of results."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+def stderr() -> Console:
+    """Return the console of notes, progress and errors."""
+    width = None if sys.stderr.isatty() else PIPED_WIDTH
+    return Console(stderr=True, highlight=False, markup=False, width=width)
+
+
+def print_note(sentence: str) -> None:
+    """Print what a person may want to know beside the result."""
+    stderr().print(printable(sentence), style="dim")
+
+
+def print_line(sentence: str) -> None:
+    """Print a result of one line."""
+    stdout().print(printable(sentence))
+
+
+def print_json(data: object) -> None:
+    """Print a result for programs."""
+    sys.stdout.write(f"{json.dumps(data, indent=2, ensure_ascii=False)}\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a result as a table; None is a blank cell."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        cells = ["" if value is None else Text(printable(str(value))) for value in row]
+        table.add_row(*cells)
+    stdout().print(table)
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a result as CSV."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def print_error(error: PolyscribeError) -> None:
+    """Print what went wrong and what to do about it, in a sentence; findings and fields a line each."""
+    console = stderr()
+    console.print(printable(error.message))
+    for finding in findings_of(error):
+        console.print(printable(f"  • {finding['sentence']}"))
+        console.print(printable(f"    {finding['fix']}"))
+    if isinstance(error, ApiError):
+        for fault in error.errors:
+            if fault.get("message") not in (None, error.detail):
+                console.print(printable(f"  {fault.get('field')}: {fault['message']}"))
+        if error.status >= 500 and error.request_id:
+            console.print(printable(f"  Tell support this id: {error.request_id}"))
+
+
+def describe_error(error: PolyscribeError) -> dict[str, Any]:
+    """Return an error for programs."""
+    described: dict[str, Any] = {"kind": type(error).__name__, "detail": error.message}
+    if isinstance(error, ApiError):
+        described |= {
+            "status": error.status,
+            "code": error.code,
+            "errors": error.errors,
+            "request_id": error.request_id,
+        }
+    if isinstance(error, VersionNotServing):
+        described["version"] = error.version
+    findings = findings_of(error)
+    if findings:
+        described["findings"] = findings
+    return {"error": described}
+
+
+def findings_of(error: PolyscribeError) -> list[Mapping[str, Any]]:
+    """Return the findings that an error carries."""
+    return list(error.findings) if isinstance(error, FolderRejected | VersionNotServing) else []
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters: others' texts must not steer a terminal."""
+    return "".join(character for character in text if character.isprintable() or character in "\n\t")

@@ -1,0 +1,114 @@
+"""`chat`, `compare`: write in a style."""
+
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from polyscribe.client import Client
+from polyscribe.commands import show
+from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
+from polyscribe.errors import PolyscribeError
+
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="The longest answer.")]
+Temperature = Annotated[float | None, typer.Option(min=0, max=2, help="0: always the likeliest word.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(chat)
+    app.command()(compare)
+
+
+def chat(
+    context: typer.Context,
+    *,
+    prompt: Annotated[str, typer.Argument(help="What to write; - reads it from stdin.")] = "",
+    style: Annotated[str, typer.Option(help="A style, or a version of it: brand-voice@3.")] = "base",
+    max_tokens: MaxTokens = None,
+    temperature: Temperature = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write in a style. Without a prompt it is a conversation, until Ctrl-D."""
+    options = given_options(max_tokens=max_tokens, temperature=temperature)
+    if prompt == "-" or not (prompt or sys.stdin.isatty()):
+        prompt = sys.stdin.read()
+    if as_json and not prompt:
+        raise typer.BadParameter("with --json a prompt is needed.")
+    with open_client(context) as client:
+        if as_json:
+            text = client.chat.complete(style, prompt, **options)
+            return show.print_json({"model": style, "text": text})
+        if prompt:
+            print_stream(client.chat.stream(style, prompt, **options))
+        else:
+            converse(client, style, options)
+
+
+def compare(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    a: Annotated[str, typer.Argument(metavar="A", help="A version's number, live or canary.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    prompt: Annotated[str, typer.Option(help="What both write about.")],
+    max_tokens: MaxTokens = None,
+    temperature: Temperature = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let two versions of a style answer the same prompt, side by side."""
+    options = given_options(max_tokens=max_tokens, temperature=temperature)
+    models = [f"{style}@{a}", f"{style}@{b}"]
+    with open_client(context) as client, ThreadPoolExecutor(len(models)) as pool:
+        texts = list(pool.map(lambda model: client.chat.complete(model, prompt, **options), models))
+    if as_json:
+        answers = [{"model": model, "text": text} for model, text in zip(models, texts, strict=True)]
+        return show.print_json({"prompt": prompt, "answers": answers})
+    table = Table(*models, expand=True, show_lines=True)
+    table.add_row(*[Text(show.printable(text)) for text in texts])
+    show.stdout().print(table)
+
+
+def given_options(**options: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def converse(client: Client, style: str, options: dict[str, Any]) -> None:
+    """Answer what is typed, line by line, until Ctrl-D. A failed answer does not end the conversation."""
+    show.print_note(f"Writing with {style}. Ctrl-D ends the conversation, Ctrl-C an answer.")
+    messages: list[dict[str, str]] = []
+    while True:
+        try:
+            typed = input("> ").strip()
+        except EOFError:
+            return show.print_line("")
+        if not typed:
+            continue
+        messages.append({"role": "user", "content": typed})
+        try:
+            text = print_stream(client.chat.stream(style, messages, **options))
+        except PolyscribeError as error:
+            show.print_error(error)
+            messages.pop()
+            continue
+        except KeyboardInterrupt:
+            show.print_line("")
+            messages.pop()
+            continue
+        messages.append({"role": "assistant", "content": text})
+
+
+def print_stream(pieces: Iterable[str]) -> str:
+    """Print an answer as it is written; return it whole."""
+    written = []
+    for piece in pieces:
+        written.append(piece)
+        sys.stdout.write(show.printable(piece))
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    return "".join(written)

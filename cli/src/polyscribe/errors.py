@@ -1,0 +1,118 @@
+"""Everything that can go wrong, as one tree. The docstring is the message unless another one is given."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class PolyscribeError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str = "") -> None:
+        self.message = message or " ".join((type(self).__doc__ or "").split())
+        super().__init__(self.message)
+
+
+class NotLoggedIn(PolyscribeError):
+    """There is no API key. Run `polyscribe login`, or set POLYSCRIBE_BASE_URL and POLYSCRIBE_API_KEY."""
+
+
+class BadAddress(PolyscribeError):
+    """The service's address is not valid. Give it as https://polyscribe.example.com."""
+
+
+class KeyOfAnotherService(PolyscribeError):
+    """The stored API key belongs to another address. Set POLYSCRIBE_API_KEY, or run `polyscribe login`."""
+
+
+class BadSettings(PolyscribeError):
+    """The settings file can't be read. Run `polyscribe login` to write it again."""
+
+
+class Unreachable(PolyscribeError):
+    """The service does not answer. Check the address and the network, then try again."""
+
+
+class StorageRefused(PolyscribeError):
+    """The storage did not take a part of a file. Run the same command again: it goes on where it stopped."""
+
+
+class FolderRejected(PolyscribeError):
+    """This folder is no adapter that could be served. Nothing was sent."""
+
+    def __init__(self, findings: Sequence[Mapping[str, str]]) -> None:
+        super().__init__()
+        self.findings = list(findings)
+
+
+class VersionNotServing(PolyscribeError):
+    """The version was not taken."""
+
+    def __init__(self, message: str, *, version: Mapping[str, Any], findings: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.version = dict(version)
+        self.findings = list(findings)
+
+
+class VersionRejected(VersionNotServing):
+    """The version was rejected by the service's validation."""
+
+
+class VersionFailed(VersionNotServing):
+    """No engine could load the version."""
+
+
+class ApiError(PolyscribeError):
+    """The service refused a request.
+
+    `code` is for programs, `detail` for people; `errors` has `{field, code, message}` for each field that
+    is not valid. `request_id` finds the request in the service's log.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int,
+        code: str = "",
+        errors: Sequence[Mapping[str, Any]] = (),
+        request_id: str = "",
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.code = code
+        self.errors = [dict(error) for error in errors]
+        self.request_id = request_id
+
+
+class NotAllowed(ApiError):
+    """The key is not valid, or lacks a scope (401, 403)."""
+
+
+class NotFound(ApiError):
+    """There is nothing by that name in the workspace (404)."""
+
+
+class Conflict(ApiError):
+    """The object is in another state, or has changed meanwhile (409, 412)."""
+
+
+class RateLimited(ApiError):
+    """Too many requests, or the month's limit is reached (429)."""
+
+
+class Unavailable(ApiError):
+    """A part of the service does not answer (502, 503, 504)."""
+
+
+ERROR_OF_STATUS: dict[int, type[ApiError]] = {
+    401: NotAllowed,
+    403: NotAllowed,
+    404: NotFound,
+    409: Conflict,
+    412: Conflict,
+    429: RateLimited,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}

@@ -1,0 +1,125 @@
+"""The check of a folder before anything is sent: what the service would refuse at first sight.
+
+It reads names, sizes, the config and the header of the weights; the service reads every weight.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polyscribe.errors import FolderRejected
+from polyscribe.push.safetensors_header import header_fault
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+MIB = 1024 * 1024
+# As the service takes them; a test compares.
+LIMITS_BYTES = {CONFIG_FILE: 64 * 1024, WEIGHTS_FILE: 1024 * MIB}
+PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+SAFE_SAVE = "Save it with model.save_pretrained(folder, safe_serialization=True)."
+
+Finding = dict[str, str]
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file to send, and how it looked when it was checked."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class AdapterFolder:
+    """A folder that holds an adapter."""
+
+    path: Path
+    files: tuple[LocalFile, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return each file's name and size in bytes."""
+        return {file.name: file.size_bytes for file in self.files}
+
+
+def read_folder(folder: Path) -> AdapterFolder:
+    """Return the adapter in a folder. Raises FolderRejected with every finding."""
+    if not folder.is_dir():
+        sentence = f"{folder} is no folder."
+        raise FolderRejected([finding("folder_missing", sentence, "Name the folder that PEFT wrote.")])
+    findings: list[Finding] = []
+    files = []
+    for name in LIMITS_BYTES:
+        file = _read_file(folder, name, findings)
+        if file:
+            files.append(file)
+    if not findings:
+        _check_config(folder / CONFIG_FILE, findings)
+        _check_weights(folder / WEIGHTS_FILE, findings)
+    if findings:
+        raise FolderRejected(findings)
+    return AdapterFolder(folder.resolve(), tuple(files))
+
+
+def finding(code: str, sentence: str, fix: str) -> Finding:
+    """Return a finding in the form of the service's report."""
+    return {"code": code, "sentence": sentence, "fix": fix}
+
+
+def _read_file(folder: Path, name: str, findings: list[Finding]) -> LocalFile | None:
+    path = folder / name
+    if not path.is_file():
+        findings.append(_missing_file(folder, name))
+        return None
+    try:
+        with path.open("rb") as opened:
+            facts = os.stat(opened.fileno())
+    except OSError as error:
+        sentence = f"{name} can't be read: {error.strerror}."
+        findings.append(finding("file_unreadable", sentence, "Let yourself read the file."))
+        return None
+    limit_bytes = LIMITS_BYTES[name]
+    if facts.st_size == 0:
+        findings.append(finding("file_empty", f"{name} is empty.", SAFE_SAVE))
+    elif facts.st_size > limit_bytes:
+        sentence = f"{name} has {facts.st_size:,} bytes; at most {limit_bytes:,} are taken."
+        fix = "Train with a smaller rank, or save the weights in bfloat16."
+        findings.append(finding("file_too_large", sentence, fix))
+    return LocalFile(name, path, facts.st_size, facts.st_mtime_ns)
+
+
+def _missing_file(folder: Path, name: str) -> Finding:
+    """Return why a file is missing: often the weights are there as a pickle."""
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLE_ENDINGS)
+    if name == WEIGHTS_FILE and pickles:
+        sentence = f"{pickles[0]} is a pickle: opening one runs whatever code is in it, so none is taken."
+        return finding("file_pickle", sentence, SAFE_SAVE)
+    inner = sorted(path.parent.name for path in folder.glob(f"*/{name}"))
+    if inner:
+        sentence = f"{name} is not in {folder}, but in a folder inside it, {inner[-1]}."
+        return finding("file_missing", sentence, f"Push {folder / inner[-1]}.")
+    return finding("file_missing", f"{name} is missing in {folder}.", SAFE_SAVE)
+
+
+def _check_config(path: Path, findings: list[Finding]) -> None:
+    try:
+        config: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        findings.append(finding("config_not_json", f"{CONFIG_FILE} is not JSON ({error}).", SAFE_SAVE))
+        return
+    if not isinstance(config, dict):
+        findings.append(finding("config_not_json", f"{CONFIG_FILE} is not a JSON object.", SAFE_SAVE))
+    elif config.get("peft_type") != "LORA":
+        sentence = f"peft_type is {config.get('peft_type')!r}; only LORA is served."
+        findings.append(finding("peft_type", sentence, "Train a LoRA adapter."))
+
+
+def _check_weights(path: Path, findings: list[Finding]) -> None:
+    fault = header_fault(path)
+    if fault:
+        sentence = f"{WEIGHTS_FILE} is no sound safetensors file: {fault}."
+        findings.append(finding("not_safetensors", sentence, SAFE_SAVE))

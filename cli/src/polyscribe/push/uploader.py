@@ -1,0 +1,131 @@
+"""A push from its beginning to its end. Each step is safe to repeat, so a push that was killed can go on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from polyscribe.errors import NotFound, VersionFailed, VersionRejected
+from polyscribe.push.folder import AdapterFolder, read_folder
+from polyscribe.push.follow import follow_version
+from polyscribe.push.memory import RememberedPush, begin_push, recall_push
+from polyscribe.push.observer import PushObserver
+from polyscribe.push.parts import PartSender, stored_bytes
+from polyscribe.push.request import PushRequest
+from polyscribe.resources.styles import Releases, Styles, Versions
+from polyscribe.resources.uploads import Uploads
+from polyscribe.transport import RetryPolicy
+
+UPLOADING = "uploading"
+SERVING = "serving"
+REJECTED = "rejected"
+# Findings of an upload that the service gave up, which says nothing about the files.
+ENDED_UPLOAD = ("abandoned", "cancelled", "sent_too_often")
+
+
+@dataclass(frozen=True)
+class Pusher:
+    """Sends adapters to one service for one workspace."""
+
+    styles: Styles
+    versions: Versions
+    releases: Releases
+    uploads: Uploads
+    base_url: str
+    workspace: str
+    retries: RetryPolicy
+    storage_transport: httpx.BaseTransport | None = None
+
+    def push(self, request: PushRequest, observer: PushObserver) -> dict[str, Any]:
+        """Send an adapter, watch it, and return its version once it serves.
+
+        Raises FolderRejected before anything is sent; VersionRejected or VersionFailed; ApiError;
+        Unreachable or StorageRefused.
+        """
+        adapter = read_folder(request.folder)
+        self._ensure_style(request)
+        push, upload = self._begin_or_resume(request, adapter)
+        if upload["status"] == UPLOADING:
+            self._send_files(push, adapter, upload, observer)
+        final = follow_version(self.uploads, push.version_id, observer=observer, retries=self.retries)
+        push.forget()
+        version = self.versions.get(request.style, final["version"])
+        if final["status"] != SERVING:
+            _raise_failure(final, version)
+        if request.canary_percent is not None:
+            self.releases.set_canary(request.style, final["version"], request.canary_percent)
+        return version
+
+    def _ensure_style(self, request: PushRequest) -> None:
+        """Create the style if there is none by that name. Raises NotFound for a stranger's."""
+        try:
+            self.styles.get(request.style)
+        except NotFound:
+            owner, _, slug = request.style.partition("/")
+            if owner != self.workspace:
+                raise
+            name = request.name or slug.replace("-", " ").capitalize()
+            texts = {"description": request.description, "sample_prompt": request.sample_prompt}
+            given = {field: text for field, text in texts.items() if text}
+            self.styles.create(slug, name=name, **given)
+
+    def _begin_or_resume(
+        self, request: PushRequest, adapter: AdapterFolder
+    ) -> tuple[RememberedPush, dict[str, Any]]:
+        """Return the push of these files that is under way, else a new one; with its upload."""
+        push = recall_push(self.base_url, request, adapter)
+        if push.version_id:
+            upload = self._find_upload(push.version_id)
+            if upload:
+                return push, upload
+            push = begin_push(push.file)
+        version = self.versions.create(
+            request.style,
+            files=adapter.sizes,
+            goes_live=request.goes_live,
+            quantisation=request.quantisation,
+            idempotency_key=push.idempotency_key,
+        )
+        push = push.keep_version(version["id"])
+        return push, self.uploads.get(push.version_id)
+
+    def _find_upload(self, version_id: str) -> dict[str, Any] | None:
+        """Return an upload that was begun earlier; None: the service has given it up, or forgotten it."""
+        try:
+            upload = self.uploads.get(version_id)
+        except NotFound:
+            return None
+        codes = [finding["code"] for finding in upload["findings"]]
+        return None if any(code in ENDED_UPLOAD for code in codes) else upload
+
+    def _send_files(
+        self, push: RememberedPush, adapter: AdapterFolder, upload: dict[str, Any], observer: PushObserver
+    ) -> None:
+        """Send what is missing and say that all is there."""
+        sender = PartSender(
+            self.uploads,
+            version_id=push.version_id,
+            folder=adapter.path,
+            observer=observer,
+            retries=self.retries,
+            http_transport=self.storage_transport,
+        )
+        observer.upload_began(
+            f"{upload['style']}@{upload['version']}",
+            total_bytes=sum(adapter.sizes.values()),
+            stored_bytes=stored_bytes(upload),
+        )
+        try:
+            sender.send_missing_parts()
+        finally:
+            observer.upload_ended()
+        self.uploads.finish(push.version_id)
+
+
+def _raise_failure(upload: dict[str, Any], version: dict[str, Any]) -> None:
+    """Raise why a version does not serve."""
+    name = f"{upload['style']}@{upload['version']}"
+    if upload["status"] == REJECTED:
+        raise VersionRejected(f"{name} was rejected.", version=version, findings=upload["findings"])
+    reason = upload["failure"] or f"it is {upload['status']}."
+    raise VersionFailed(f"{name} does not serve: {reason}", version=version)

@@ -1,0 +1,1 @@
+"""What the service has, by kind: each module is the requests of one."""

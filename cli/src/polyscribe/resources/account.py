@@ -1,0 +1,72 @@
+"""API keys, and what was used."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from polyscribe.transport import MANAGEMENT, Transport
+
+KEYS = f"{MANAGEMENT}/keys"
+USAGE = f"{MANAGEMENT}/usage"
+
+
+class Keys:
+    """The workspace's API keys."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> Iterator[dict[str, Any]]:
+        """Yield the keys, newest first, revoked ones too."""
+        return self._transport.pages(KEYS)
+
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[str] = ("inference",),
+        limits: Mapping[str, Any] | None = None,
+        expires_at: str | None = None,
+    ) -> dict[str, Any]:
+        """Return a new key; its `secret` is told this once."""
+        body: dict[str, Any] = {"name": name, "scopes": [*scopes]}
+        if limits:
+            body["limits"] = dict(limits)
+        if expires_at:
+            body["expires_at"] = expires_at
+        key: dict[str, Any] = self._transport.call("POST", KEYS, body=body)
+        return key
+
+    def rotate(self, key_id: str, *, old_secret_hours: int = 24) -> dict[str, Any]:
+        """Return the key's successor; its `secret` is told this once. The old one ends after some hours."""
+        body = {"old_secret_hours": old_secret_hours}
+        key: dict[str, Any] = self._transport.call("POST", f"{KEYS}/{key_id}/rotate", body=body)
+        return key
+
+    def revoke(self, key_id: str) -> dict[str, Any]:
+        """End a key from the next request on, for good; return it."""
+        key: dict[str, Any] = self._transport.call("DELETE", f"{KEYS}/{key_id}")
+        return key
+
+
+class Usage:
+    """What the workspace used."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def sum(
+        self,
+        group_by: Sequence[str] = ("day",),
+        *,
+        start: str | None = None,
+        end: str | None = None,
+        style: str | None = None,
+    ) -> dict[str, Any]:
+        """Return sums by `day`, `style`, `key` or `version`: `data`, and their `total`. Days are UTC's."""
+        query = {"group_by": ",".join(group_by), "start": start, "end": end, "style": style}
+        report: dict[str, Any] = self._transport.call("GET", USAGE, query=query)
+        return report
+
+    def events(self, *, style: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the requests, newest first: what each used, never what was written."""
+        return self._transport.pages(f"{USAGE}/events", {"style": style})

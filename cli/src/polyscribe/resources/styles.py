@@ -1,0 +1,123 @@
+"""Styles, their versions, and which version answers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from polyscribe.transport import MANAGEMENT, Transport
+
+STYLES = f"{MANAGEMENT}/styles"
+
+AddressOfStyle = Callable[[str], str]
+
+
+class Styles:
+    """The styles that the workspace can write in, and its own."""
+
+    def __init__(self, transport: Transport, address_of: AddressOfStyle) -> None:
+        self._transport = transport
+        self._address_of = address_of
+
+    def list(self, *, kind: str = "", search: str = "", order: str = "") -> Iterator[dict[str, Any]]:
+        """Yield styles. `kind` is own, shared, public or selected; empty: all of them."""
+        return self._transport.pages(STYLES, {"kind": kind, "search": search, "order": order})
+
+    def get(self, style: str) -> dict[str, Any]:
+        """Return a style. Raises NotFound."""
+        found: dict[str, Any] = self._transport.call("GET", self._address_of(style))
+        return found
+
+    def create(self, slug: str, *, name: str, **texts: str) -> dict[str, Any]:
+        """Return a new style without a version. `texts` are its description, sample_prompt and sample."""
+        body = {"slug": slug, "name": name, **texts}
+        style: dict[str, Any] = self._transport.call("POST", STYLES, body=body)
+        return style
+
+
+class Versions:
+    """The versions of a style: each is immutable, and is called by its number."""
+
+    def __init__(self, transport: Transport, address_of: AddressOfStyle) -> None:
+        self._transport = transport
+        self._address_of = address_of
+
+    def list(self, style: str) -> Iterator[dict[str, Any]]:
+        """Yield the versions, newest first."""
+        return self._transport.pages(self._address(style))
+
+    def get(self, style: str, number: int) -> dict[str, Any]:
+        """Return a version. Raises NotFound."""
+        version: dict[str, Any] = self._transport.call("GET", self._address(style, number))
+        return version
+
+    def create(
+        self,
+        style: str,
+        *,
+        files: Mapping[str, int],
+        goes_live: bool = True,
+        quantisation: str = "",
+        idempotency_key: str = "",
+    ) -> dict[str, Any]:
+        """Return a new version whose files, name → size in bytes, are still to be sent in parts."""
+        body = {
+            "files": [{"name": name, "size_bytes": size_bytes} for name, size_bytes in files.items()],
+            "goes_live": goes_live,
+            "stated_quantisation": quantisation,
+            "method": "multipart",
+        }
+        version: dict[str, Any] = self._transport.call(
+            "POST", self._address(style), body=body, idempotency_key=idempotency_key
+        )
+        return version
+
+    def report(self, style: str, number: int) -> dict[str, Any]:
+        """Return what validation found: a code, a sentence and a fix for each finding."""
+        report: dict[str, Any] = self._transport.call("GET", f"{self._address(style, number)}/report")
+        return report
+
+    def promote(self, style: str, number: int) -> dict[str, Any]:
+        """Let a version answer for its style from the next request on; return it."""
+        version: dict[str, Any] = self._transport.call("POST", f"{self._address(style, number)}/promote")
+        return version
+
+    def retire(self, style: str, number: int, *, at_once: bool = False) -> dict[str, Any]:
+        """Take a version out of service for good; return it. `at_once`: though others lose it."""
+        address = f"{self._address(style, number)}/retire"
+        version: dict[str, Any] = self._transport.call("POST", address, body={"at_once": at_once})
+        return version
+
+    def _address(self, style: str, number: int | None = None) -> str:
+        address = f"{self._address_of(style)}/versions"
+        return address if number is None else f"{address}/{number}"
+
+
+class Releases:
+    """Which version answers for a style: the live one, and a canary for a share of the requests."""
+
+    def __init__(self, transport: Transport, address_of: AddressOfStyle) -> None:
+        self._transport = transport
+        self._address_of = address_of
+
+    def list(self, style: str) -> Iterator[dict[str, Any]]:
+        """Yield the releases, newest first."""
+        return self._transport.pages(f"{self._address_of(style)}/releases")
+
+    def roll_back(self, style: str) -> dict[str, Any]:
+        """Let the version before answer again; return it."""
+        version: dict[str, Any] = self._transport.call("POST", f"{self._address_of(style)}/rollback")
+        return version
+
+    def canary(self, style: str) -> dict[str, Any]:
+        """Return the canary with its figures. Raises NotFound without one."""
+        canary: dict[str, Any] = self._transport.call("GET", f"{self._address_of(style)}/canary")
+        return canary
+
+    def set_canary(self, style: str, number: int, percent: int) -> dict[str, Any]:
+        """Give a version a share of the requests, or change its share; return the canary."""
+        body = {"version": number, "percent": percent}
+        canary: dict[str, Any] = self._transport.call("PUT", f"{self._address_of(style)}/canary", body=body)
+        return canary
+
+    def end_canary(self, style: str) -> None:
+        """End the canary: the live version answers all requests again."""
+        self._transport.call("DELETE", f"{self._address_of(style)}/canary")

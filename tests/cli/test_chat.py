@@ -1,0 +1,50 @@
+"""Writing: whole, in pieces, and what becomes of an answer that breaks off."""
+
+import pytest
+
+from polyscribe import ApiError, Unreachable
+
+
+def test_an_answer_comes_whole_or_in_pieces(client):
+    assert client.chat.complete("brand-voice", "Who?") == "I am brand-voice"
+    assert list(client.chat.stream("brand-voice", "Who?")) == ["I", " am ", "brand-voice"]
+
+
+def test_an_error_in_the_middle_of_a_stream_is_raised(client):
+    pieces = []
+    with pytest.raises(ApiError, match="The engine stopped") as caught:
+        pieces.extend(client.chat.stream("broken", "Who?"))
+
+    assert caught.value.code == "engine_stopped"
+
+
+def test_a_stream_without_its_end_is_not_taken_for_an_answer(client):
+    with pytest.raises(Unreachable, match="before it was complete"):
+        list(client.chat.stream("cut", "Who?"))
+
+
+def test_the_command_prints_the_answer(logged_in):
+    assert logged_in("chat", "Who?", "--style", "brand-voice").out == "I am brand-voice\n"
+    assert logged_in("chat", "--style", "brand-voice", stdin="Who?").out == "I am brand-voice\n"
+
+
+def test_the_command_prints_json_when_asked(logged_in):
+    done = logged_in("chat", "Who?", "--style", "brand-voice", "--json")
+
+    assert done.json == {"model": "brand-voice", "text": "I am brand-voice"}
+
+
+def test_a_model_cannot_steer_the_terminal(logged_in):
+    done = logged_in("chat", "Who?", "--style", "a\x1b[2Jb")
+
+    assert done.out == "I am a[2Jb\n"
+
+
+def test_two_versions_are_compared_side_by_side(logged_in):
+    done = logged_in("compare", "brand-voice", "1", "live", "--prompt", "Who?", "--json")
+
+    assert [answer["text"] for answer in done.json["answers"]] == [
+        "I am brand-voice@1",
+        "I am brand-voice@live",
+    ]
+    assert "I am brand-voice@1" in logged_in("compare", "brand-voice", "1", "2", "--prompt", "Who?").out

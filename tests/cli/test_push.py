@@ -1,0 +1,343 @@
+"""A push: what is sent, what is sent again, and what a killed one does when it is started again."""
+
+import os
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from adapters.uploads.sessions import ABANDONED, CANCELLED
+from polyscribe import NotFound, PushObserver, Unreachable, VersionFailed, VersionRejected
+from polyscribe.errors import StorageRefused
+from polyscribe.push.uploader import ENDED_UPLOAD
+from tests.cli.fake_service import PART_BYTES, busy, problem, style_object
+
+STYLE = "brand-voice"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+FINDING = {"code": "rank_too_high", "sentence": "The rank is 512.", "fix": "Train with r = 64 or less."}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Recorder(PushObserver):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.total_bytes = 0
+        self.stored_bytes = 0
+        self.sent_bytes = 0
+        self.steps: list[tuple[str, str]] = []
+
+    def upload_began(self, version, *, total_bytes, stored_bytes):
+        self.total_bytes = total_bytes
+        self.stored_bytes = stored_bytes
+
+    def bytes_sent(self, count):
+        self.sent_bytes += count
+
+    def step_changed(self, step):
+        self.steps.append((step["label"], step["state"]))
+
+
+def part_count(adapter: Path) -> int:
+    sizes = [(adapter / name).stat().st_size for name in (CONFIG, WEIGHTS)]
+    return sum(-(-size // PART_BYTES) for size in sizes)
+
+
+def kill_after(service, puts: int) -> None:
+    """Let the storage take some parts; then the process is killed."""
+    store = service.store
+
+    def store_some(request: httpx.Request) -> httpx.Response:
+        if len(service.puts) >= puts:
+            raise Killed
+        return store(request)
+
+    service.store = store_some
+
+
+def test_a_folder_is_sent_in_parts_and_followed_until_it_serves(client, service, adapter):
+    observer = Recorder()
+
+    version = client.push(adapter, style=STYLE, name="Brand voice", observer=observer)
+
+    assert (version["status"], version["number"]) == ("serving", 1)
+    assert service.styles["acme/brand-voice"]["name"] == "Brand voice"
+    for name in (CONFIG, WEIGHTS):
+        assert service.newest().content(name) == (adapter / name).read_bytes()
+    assert len(service.puts) == len(set(service.puts)) == part_count(adapter)
+    assert observer.sent_bytes == observer.total_bytes
+    assert observer.steps[-1] == ("Serving", "done")
+    assert len(observer.steps) == len(set(observer.steps))
+
+
+def test_more_parts_than_are_asked_for_at_once_all_arrive(client, service, adapter, monkeypatch):
+    monkeypatch.setattr("polyscribe.push.parts.BATCH_PARTS", 3)
+
+    client.push(adapter, style=STYLE)
+
+    assert len(service.puts) == part_count(adapter) > 3
+    assert service.newest().content(WEIGHTS) == (adapter / WEIGHTS).read_bytes()
+
+
+def test_a_second_push_is_a_version_of_the_same_style(client, service, adapter):
+    client.push(adapter, style=STYLE)
+    (adapter / CONFIG).write_text((adapter / CONFIG).read_text() + " ")
+
+    version = client.push(adapter, style=STYLE, promote=False)
+
+    assert version["number"] == 2
+    assert [one.goes_live for one in service.versions["acme/brand-voice"]] == [True, False]
+
+
+def test_a_pushed_folder_that_is_pushed_again_is_a_new_version(client, service, adapter):
+    client.push(adapter, style=STYLE)
+
+    assert client.push(adapter, style=STYLE)["number"] == 2
+
+
+def test_a_killed_push_goes_on_and_sends_no_part_twice(client, service, adapter):
+    kill_after(service, puts=4)
+    with pytest.raises(Killed):
+        client.push(adapter, style=STYLE)
+    del service.store
+
+    observer = Recorder()
+    version = client.push(adapter, style=STYLE, observer=observer)
+
+    assert version["number"] == 1
+    assert len(service.puts) == len(set(service.puts)) == part_count(adapter)
+    assert service.newest().content(WEIGHTS) == (adapter / WEIGHTS).read_bytes()
+    assert observer.stored_bytes > 0
+    assert observer.stored_bytes + observer.sent_bytes == observer.total_bytes
+
+
+def test_a_push_that_was_killed_before_it_knew_its_version_finds_it_again(client, service, adapter):
+    service.styles["acme/brand-voice"] = style_object("acme/brand-voice", "Brand voice")
+    service.versions["acme/brand-voice"] = []
+    answer = service.answer
+
+    def lose_the_version(request: httpx.Request) -> httpx.Response:
+        response = answer(request)
+        if request.method == "POST" and request.url.path.endswith("/versions"):
+            raise Killed
+        return response
+
+    service.answer = lose_the_version
+    with pytest.raises(Killed):
+        client.push(adapter, style=STYLE)
+    del service.answer
+
+    assert client.push(adapter, style=STYLE)["number"] == 1
+    assert len(service.versions["acme/brand-voice"]) == 1
+
+
+def test_a_push_that_was_killed_while_it_watched_goes_on_watching(client, service, adapter):
+    class Impatient(PushObserver):
+        def step_changed(self, step):
+            raise Killed
+
+    with pytest.raises(Killed):
+        client.push(adapter, style=STYLE, observer=Impatient())
+    sent = list(service.puts)
+
+    assert client.push(adapter, style=STYLE)["number"] == 1
+    assert service.puts == sent
+
+
+@pytest.mark.parametrize("change", ["content", "size", "style", "promote"])
+def test_other_files_or_options_are_another_push(client, service, adapter, change):
+    kill_after(service, puts=2)
+    with pytest.raises(Killed):
+        client.push(adapter, style=STYLE)
+    del service.store
+
+    weights = adapter / WEIGHTS
+    times = os.stat(weights)
+    if change == "content":
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
+    if change == "size":
+        (adapter / CONFIG).write_text((adapter / CONFIG).read_text() + "\n")
+    style = "other-voice" if change == "style" else STYLE
+    client.push(adapter, style=style, promote=change != "promote")
+
+    newest = service.newest(f"acme/{style}")
+    assert newest.content(WEIGHTS) == weights.read_bytes()
+    assert sum(len(versions) for versions in service.versions.values()) == 2
+
+
+@pytest.mark.parametrize("fault", [ABANDONED, CANCELLED])
+def test_an_upload_that_the_service_gave_up_is_begun_again(client, service, adapter, fault):
+    kill_after(service, puts=2)
+    with pytest.raises(Killed):
+        client.push(adapter, style=STYLE)
+    del service.store
+    given_up = service.newest()
+    given_up.status = "rejected"
+    given_up.findings = [{"code": fault.code, "sentence": fault.sentence, "fix": fault.fix}]
+
+    assert fault.code in ENDED_UPLOAD
+    assert client.push(adapter, style=STYLE)["number"] == 2
+
+
+def test_a_part_that_fails_is_sent_again_and_the_others_are_not(client, service, adapter, waits):
+    observer = Recorder()
+    service.put_faults = [httpx.Response(403), httpx.WriteError("broken pipe")]
+
+    client.push(adapter, style=STYLE, observer=observer)
+
+    assert len(service.puts) == len(set(service.puts)) == part_count(adapter)
+    assert observer.sent_bytes == observer.total_bytes
+    assert len(waits) == 1
+
+
+def test_a_storage_that_takes_nothing_ends_the_push(client, service, adapter):
+    service.put_faults = [httpx.Response(403)] * 1000
+
+    with pytest.raises(StorageRefused, match="answered 403") as caught:
+        client.push(adapter, style=STYLE)
+    assert "secret" not in str(caught.value)
+
+
+def test_no_signature_gets_into_a_log(client, adapter, caplog):
+    caplog.set_level("DEBUG")
+
+    client.push(adapter, style=STYLE)
+
+    assert "HTTP Request: PUT" in caplog.text
+    assert "X-Amz-Signature" not in caplog.text
+
+
+def test_a_service_that_goes_away_in_the_middle_is_waited_for(client, service, adapter, broken_line):
+    service.faults = [broken_line, busy(), broken_line]
+
+    assert client.push(adapter, style=STYLE)["status"] == "serving"
+
+
+def test_where_no_stream_comes_through_the_steps_are_polled(client, service, adapter, waits):
+    service.has_events = False
+    observer = Recorder()
+
+    client.push(adapter, style=STYLE, observer=observer)
+
+    assert observer.steps[-1] == ("Serving", "done")
+    assert set(waits) == {2.0}
+
+
+def test_a_canary_gets_its_share_instead_of_all_requests(client, service, adapter):
+    client.push(adapter, style=STYLE)
+    (adapter / CONFIG).write_text((adapter / CONFIG).read_text() + " ")
+
+    client.push(adapter, style=STYLE, canary_percent=10)
+
+    assert service.newest().goes_live is False
+    assert service.canary == {"acme/brand-voice": (2, 10)}
+
+
+def test_a_rejected_version_is_told_with_its_findings(client, service, adapter):
+    service.outcome = "rejected"
+    service.findings = [FINDING]
+
+    with pytest.raises(VersionRejected, match="acme/brand-voice@1 was rejected") as caught:
+        client.push(adapter, style=STYLE)
+
+    assert caught.value.findings == [FINDING]
+    assert caught.value.version["number"] == 1
+
+
+def test_a_version_that_no_engine_takes_is_told(client, service, adapter):
+    service.outcome = "failed"
+
+    with pytest.raises(VersionFailed, match="No engine took it"):
+        client.push(adapter, style=STYLE)
+
+
+def test_a_style_of_somebody_else_is_not_created(client, service, adapter):
+    with pytest.raises(NotFound):
+        client.push(adapter, style="stranger/brand-voice")
+    assert service.styles == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (problem(403, "insufficient_scope", "This API key lacks the scope `styles:write`."), 4),
+        (problem(401, "invalid_api_key", "The API key is revoked."), 4),
+        (problem(409, "too_many_uploads", "Three uploads are open."), 1),
+        (httpx.ConnectError("Connection refused"), 3),
+    ],
+)
+def test_the_exit_code_tells_how_a_push_ended(logged_in, service, adapter, fault, code):
+    service.faults = [fault] * 9
+
+    done = logged_in("push", adapter, "--style", STYLE)
+
+    assert done.code == code
+    assert done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_command_exits_with_0_when_the_version_serves(logged_in, adapter):
+    done = logged_in("push", adapter, "--style", STYLE)
+
+    assert done.code == 0
+    assert done.out == "acme/brand-voice@1 serves. It answers for acme/brand-voice.\n"
+    assert "✓ Serving" in done.err
+
+
+def test_the_command_exits_with_1_and_prints_what_to_mend(logged_in, service, adapter):
+    service.outcome = "rejected"
+    service.findings = [FINDING]
+
+    done = logged_in("push", adapter, "--style", STYLE)
+
+    assert (done.code, done.out) == (1, "")
+    assert FINDING["sentence"] in done.err
+    assert FINDING["fix"] in done.err
+
+
+def test_json_alone_stands_on_stdout(logged_in, service, adapter):
+    assert logged_in("push", adapter, "--style", STYLE, "--json").json["status"] == "serving"
+
+    service.outcome = "rejected"
+    service.findings = [FINDING]
+    done = logged_in("push", adapter, "--style", STYLE, "--json")
+    assert done.code == 1
+    assert done.json["error"]["findings"] == [FINDING]
+
+
+def test_a_folder_that_is_no_adapter_is_told_before_anything_is_sent(logged_in, service, adapter):
+    shutil.move(adapter / WEIGHTS, adapter / "adapter_model.bin")
+    service.requests.clear()
+
+    done = logged_in("push", adapter, "--style", STYLE)
+
+    assert done.code == 1
+    assert "pickle" in done.err
+    assert service.requests == []
+
+
+def test_ctrl_c_ends_a_push_at_once_and_quietly(logged_in, service, adapter):
+    def interrupt(request: httpx.Request) -> httpx.Response:
+        raise KeyboardInterrupt
+
+    service.store = interrupt
+
+    done = logged_in("push", adapter, "--style", STYLE)
+
+    assert done.code == 130
+    assert "Traceback" not in done.err
+
+
+def test_an_unreachable_service_is_one_sentence(client, service, adapter, broken_line):
+    service.faults = [broken_line] * 9
+
+    with pytest.raises(Unreachable, match="does not answer"):
+        client.push(adapter, style=STYLE)
