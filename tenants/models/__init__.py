@@ -1,4 +1,11 @@
 from tenants.models.audit import AuditEntry
+from tenants.models.events import (
+    EventType,
+    OutboxEvent,
+    ReachedThreshold,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from tenants.models.idempotency import KeptAnswer
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
@@ -8,13 +15,16 @@ from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscripti
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "EventType",
     "KeptAnswer",
     "LedgerEntry",
     "Membership",
+    "OutboxEvent",
     "Plan",
     "PlanVersion",
     "Price",
     "PriceBook",
+    "ReachedThreshold",
     "Scope",
     "Subscription",
     "Tenant",
@@ -22,4 +32,6 @@ __all__ = [
     "UsageEvent",
     "UsageMinute",
     "User",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -1,0 +1,63 @@
+"""Record events. Actions call `record_event` in their transaction; subscribers carry the events on.
+
+How the API shows an object, and who wants to hear of events, are matters of packages above this one. They are
+registered in an app's `ready`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Model
+
+from tenants.models import EventType, OutboxEvent
+
+type Present = Callable[[Any], Mapping[str, Any]]
+type Subscribe = Callable[[OutboxEvent], None]
+
+_presenters: dict[type[Model], Present] = {}
+_subscribers: list[Subscribe] = []
+
+
+class NoPresenter(LookupError):
+    """No presenter is registered for a model whose event is recorded: a fault of the program."""
+
+
+class NoTransaction(RuntimeError):
+    """An event is recorded outside the transaction of what it tells: a fault of the program."""
+
+
+def register_presenter(model: type[Model], present: Present) -> None:
+    """Let events carry rows of a model as a function presents them: as the API does."""
+    _presenters[model] = present
+
+
+def register_subscriber(subscribe: Subscribe) -> None:
+    """Call a function with each event, in the transaction that records it. It may write rows, and no more."""
+    if subscribe not in _subscribers:
+        _subscribers.append(subscribe)
+
+
+def record_event(tenant_id: UUID, event_type: EventType, subject: Model, **facts: object) -> OutboxEvent:
+    """Record what happened to a row, as the row is now, and hand it to every subscriber; return the event.
+
+    Call it at the end of the action, in its transaction. `facts` stand beside the object in the event.
+    Raises NoPresenter and NoTransaction.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise NoTransaction(event_type)
+    event = OutboxEvent.objects.create(
+        tenant_id=tenant_id, type=event_type, object=dict(present(subject)), facts=facts
+    )
+    for subscribe in _subscribers:
+        subscribe(event)
+    return event
+
+
+def present(subject: Model) -> Mapping[str, Any]:
+    """Return a row as the API shows it. Raises NoPresenter."""
+    presenter = _presenters.get(type(subject))
+    if presenter is None:
+        raise NoPresenter(type(subject).__name__)
+    return presenter(subject)

@@ -1,0 +1,169 @@
+"""What happened in a workspace, for programs and people: the outbox, webhooks, and what was sent to them."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import OuterRef, Q, Subquery
+from django.utils import timezone
+
+from tenants.models.people import Tenant, User
+
+MAX_URL_LENGTH = 500
+
+
+class EventType(models.TextChoices):
+    """What can happen, as docs/api.md lists it. A type stands here once something records it."""
+
+    VERSION_SERVING = "version.serving", "A version began to serve."
+    VERSION_REJECTED = "version.rejected", "An upload was rejected by its validation."
+    VERSION_FAILED = "version.failed", "A version could not be loaded by any engine."
+    VERSION_RETIRED = "version.retired", "A version was retired."
+    RELEASE_PROMOTED = "release.promoted", "Another version answers for a style."
+    RELEASE_ROLLED_BACK = "release.rolled_back", "The version before answers for a style again."
+    CANARY_ENDED = "canary.ended", "A canary ended, by a person or by its figures."
+    STYLE_SHARED = "style.shared", "Another workspace shared a style with this one."
+    STYLE_OFFER_DECIDED = "style.offer_decided", "Operators approved or declined what was offered."
+    KEY_CREATED = "key.created", "An API key was made."
+    KEY_ROTATED = "key.rotated", "An API key got a new secret."
+    KEY_REVOKED = "key.revoked", "An API key was revoked."
+    USAGE_THRESHOLD_REACHED = "usage.threshold_reached", "50, 80 or 100 % of a month's limit is used."
+    WORKSPACE_SUSPENDED = "workspace.suspended", "The workspace is served no more."
+    WORKSPACE_RESUMED = "workspace.resumed", "The workspace is served again."
+    ERASURE_COMPLETED = "erasure.completed", "A version's files are gone from everywhere."
+    WEBHOOK_TEST = "webhook.test", "Somebody pressed “Send a test”. It goes to that endpoint alone."
+
+
+class OutboxEvent(models.Model):
+    """One thing that happened, with its object as the API showed it at that moment. Kept for 30 days.
+
+    It is saved in the transaction of what it tells, so there is never one without the other.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="events")
+    type = models.CharField(max_length=40, choices=EventType)
+    object = models.JSONField(encoder=DjangoJSONEncoder, help_text="As the API presents it.")
+    facts = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text="Beside the object.")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "-created_at"], name="events_of_a_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    def subscribed_to(self, event_type: str) -> "WebhookEndpointQuerySet":
+        """Return the enabled endpoints that want events of a type."""
+        return self.filter(Q(event_types=[]) | Q(event_types__contains=[event_type]), is_enabled=True)
+
+    def due(self, now: datetime) -> "WebhookEndpointQuerySet":
+        """Return enabled endpoints whose oldest pending delivery is due and that no worker has in hand."""
+        pending = WebhookDelivery.objects.pending().filter(endpoint=OuterRef("pk"))
+        next_attempt_at = Subquery(pending.order_by("pk").values("next_attempt_at")[:1])
+        free = self.filter(Q(leased_until=None) | Q(leased_until__lt=now), is_enabled=True)
+        return free.annotate(next_attempt_at=next_attempt_at).filter(next_attempt_at__lte=now)
+
+
+class WebhookEndpoint(models.Model):
+    """An address of a workspace's own that gets its events."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="webhook_endpoints")
+    url = models.CharField(max_length=MAX_URL_LENGTH)
+    description = models.CharField(max_length=200, blank=True)
+    event_types = ArrayField(
+        models.CharField(max_length=40), default=list, blank=True, help_text="Empty: every type."
+    )
+    # Encrypted, not digested: each delivery is signed with it. tenants/webhooks/signing.py knows the key.
+    sealed_secret = models.TextField(editable=False)
+    sealed_previous_secret = models.TextField(blank=True, editable=False)
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    is_enabled = models.BooleanField(default=True)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    disabled_reason = models.CharField(max_length=300, blank=True, editable=False)
+    failing_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Of the first failure since the last success."
+    )
+    leased_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="One worker delivers to it until then at most."
+    )
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects = WebhookEndpointQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "url"], name="one_endpoint_a_url")]
+        indexes = [models.Index(fields=["tenant", "-created_at"], name="endpoints_of_a_tenant")]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
+    def pending(self) -> "WebhookDeliveryQuerySet":
+        """Return deliveries that are still to be made."""
+        return self.filter(status=WebhookDelivery.Status.PENDING)
+
+
+class WebhookDelivery(models.Model):
+    """One event on its way to one endpoint. The rows' numbers are their order; a redelivery is a new row."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        DELIVERED = "delivered"
+        FAILED = "failed"
+
+    # What addresses and programs name: the row's number would tell how many deliveries all workspaces had.
+    public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
+    event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="deliveries")
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    attempted_at = models.DateTimeField(null=True, help_text="When the last attempt began.")
+    status_code = models.PositiveSmallIntegerField(null=True, help_text="Of the last answer.")
+    latency_ms = models.PositiveIntegerField(null=True, help_text="Of the last attempt.")
+    answer = models.TextField(blank=True, help_text="The first 2 KB of the last answer.")
+    failure = models.CharField(max_length=300, blank=True, help_text="Why the last attempt failed.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = WebhookDeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        indexes = [
+            models.Index(fields=["endpoint", "-id"], name="deliveries_newest"),
+            models.Index(fields=["endpoint", "id"], condition=Q(status="pending"), name="deliveries_pending"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} to {self.endpoint_id}: {self.status}"
+
+
+class ReachedThreshold(models.Model):
+    """A share of a month's limit that a workspace has reached; the event is recorded with it, so once."""
+
+    class Measure(models.TextChoices):
+        TOKENS = "tokens"
+        BUDGET = "budget"
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="reached_thresholds")
+    period = models.CharField(max_length=7)
+    measure = models.CharField(max_length=10, choices=Measure)
+    percent = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "period", "measure", "percent"], name="reached_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of {self.measure} in {self.period}"
