@@ -93,6 +93,7 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
         "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
         "API_KEY_PEPPERS": f"1:{credentials.api_key_pepper}",
         "CACHE_SALT_SECRET": credentials.cache_salt,
+        "WEBHOOKS_TO_LOOPBACK": "1",  # so that a program on this machine can receive them
         "DEMO_SECRETS_FILE": str(folders.var / "demo.json"),
         "EMAIL_URL": os.environ.get("EMAIL_URL") or f"file://{folders.mail}",
         "MAILBOX": "0" if os.environ.get("EMAIL_URL") else "1",

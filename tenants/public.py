@@ -20,7 +20,8 @@ from tenants.billing.figures import EMPTY, VersionFigures, version_figures
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
-from tenants.models import Scope, Tenant, User
+from tenants.events.outbox import record_event, register_presenter
+from tenants.models import EventType, Scope, Tenant, User
 from tenants.quota_sync.generations import (
     bump_all_generations,
     bump_generations,
@@ -34,6 +35,7 @@ __all__ = [
     "Access",
     "Demand",
     "Event",
+    "EventType",
     "Limits",
     "MemberRequest",
     "Scope",
@@ -61,7 +63,9 @@ __all__ = [
     "publish_snapshot",
     "recent_requests",
     "record_audit",
+    "record_event",
     "record_events",
+    "register_presenter",
     "register_style_choices",
     "report_usage_of_key",
     "stale_generations",

@@ -1,4 +1,4 @@
-"""Periodic tasks: each deletes what nobody needs any more. Safe to repeat."""
+"""Periodic tasks: pruning, thresholds of usage, and the delivery of webhooks. Safe to repeat."""
 
 from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
@@ -6,8 +6,14 @@ from django.utils import timezone
 
 from tenants.accounts import adapter
 from tenants.api import idempotency
+from tenants.billing import thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
+from tenants.events import outbox
 from tenants.quota_sync import snapshot
+from tenants.webhooks import delivery, endpoints
+
+WEBHOOK_SWEEP_INTERVAL_S = 2
+WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose.yml
 
 
 @shared_task
@@ -38,3 +44,30 @@ def prune_usage_minutes() -> None:
 def prune_quota_snapshots() -> None:
     """Delete from Valkey what belongs to old months and dead keys."""
     snapshot.prune_snapshots()
+
+
+@shared_task
+def sweep_webhooks() -> None:
+    """Wake as many threads of the webhooks' worker as endpoints have something to get."""
+    for _ in range(delivery.count_due(at_most=WEBHOOK_THREADS)):
+        deliver_webhooks.apply_async(expires=WEBHOOK_SWEEP_INTERVAL_S)
+
+
+@shared_task
+def deliver_webhooks() -> None:
+    """Deliver webhooks, endpoint after endpoint, while any are due."""
+    delivery.deliver_due()
+
+
+@shared_task
+def prune_events() -> None:
+    """Delete events and deliveries that are a month old, and secrets of webhooks that were replaced."""
+    outbox.prune_events()
+    thresholds.prune_thresholds()
+    endpoints.forget_previous_secrets()
+
+
+@shared_task
+def check_thresholds() -> None:
+    """Record that workspaces have reached 50, 80 or 100 % of a month's limit."""
+    thresholds.check_thresholds(timezone.now())

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tenants.views import api_keys, billing, workspaces
+from tenants.views import api_keys, billing, webhooks, workspaces
 
 app_name = "tenants"
 
@@ -12,6 +12,16 @@ urlpatterns = [
     path("keys/issue/", api_keys.issue_key, name="issue_key"),
     path("keys/<uuid:key_id>/limits/", api_keys.limit_key, name="limit_key"),
     path("keys/<uuid:key_id>/revoke/", api_keys.revoke_key, name="revoke_key"),
+    path("webhooks/", webhooks.list_endpoints, name="webhooks"),
+    path("webhooks/create/", webhooks.create_endpoint, name="create_webhook"),
+    path("webhooks/<uuid:endpoint_id>/", webhooks.show_endpoint, name="webhook"),
+    path("webhooks/<uuid:endpoint_id>/edit/", webhooks.edit_endpoint, name="edit_webhook"),
+    path("webhooks/<uuid:endpoint_id>/secret/", webhooks.rotate_secret, name="rotate_webhook_secret"),
+    path("webhooks/<uuid:endpoint_id>/test/", webhooks.send_test, name="test_webhook"),
+    path("webhooks/<uuid:endpoint_id>/enable/", webhooks.enable_endpoint, name="enable_webhook"),
+    path("webhooks/<uuid:endpoint_id>/disable/", webhooks.disable_endpoint, name="disable_webhook"),
+    path("webhooks/<uuid:endpoint_id>/delete/", webhooks.delete_endpoint, name="delete_webhook"),
+    path("webhooks/deliveries/<uuid:delivery_id>/again/", webhooks.redeliver, name="redeliver_webhook"),
     path("usage/", billing.show_usage, name="usage"),
     path("usage/budget/", billing.set_budget, name="set_budget"),
     path("found/", workspaces.create_workspace, name="create_workspace"),

@@ -39,7 +39,11 @@ VARIABLES: dict[str, Variable] = {
     "S3_REGION": Variable("us-east-1", "The bucket's region."),
     "AWS_ACCESS_KEY_ID": Variable("", "S3 credentials."),
     "AWS_SECRET_ACCESS_KEY": Variable("", "S3 credentials."),
-    "API_KEY_PEPPERS": Variable(None, "Peppers of API keys, `1:hex,2:hex`; the highest number is current."),
+    "API_KEY_PEPPERS": Variable(
+        None,
+        "Peppers of API keys, `1:hex,2:hex`; the highest number is current. The secrets of webhooks are "
+        "encrypted under them, too.",
+    ),
     "API_ALLOWED_ORIGINS": Variable(
         "",
         "Origins whose pages may call `/v1` from a browser, as `https://app.example.com,https://…`; "
@@ -56,6 +60,11 @@ VARIABLES: dict[str, Variable] = {
     "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process. Further ones get 503."),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
         "1024", "Of those, connections from one client address. Trusted proxies may have all."
+    ),
+    "WEBHOOKS_TO_LOOPBACK": Variable(
+        "0",
+        "1 lets webhooks go to this machine itself, also over plain http. For the demo and tests; ignored "
+        "where SITE_URL is https.",
     ),
     "CACHE_SALT_SECRET": Variable(None, "Separates the tenants' prefix caches in the engine. Hex."),
     "ENGINE_NAME": Variable("local", "The engine's name; its worker serves the queue engine.NAME."),

@@ -183,10 +183,13 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
+    "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
+    "tenants.tasks.prune_events": {"queue": "housekeeping"},
     "tenants.tasks.prune_quota_snapshots": {"queue": "housekeeping"},
     "tenants.tasks.prune_kept_answers": {"queue": "housekeeping"},
     "tenants.tasks.prune_sessions": {"queue": "housekeeping"},
     "tenants.tasks.prune_usage_minutes": {"queue": "housekeeping"},
+    "tenants.tasks.sweep_webhooks": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
     "adapters.tasks.end_sharing": {"queue": "housekeeping"},
     "adapters.tasks.erase_all": {"queue": "housekeeping"},
@@ -199,6 +202,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
+    "tenants.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
     # Each engine has a queue of its own; who enqueues names it.
     "adapters.tasks.reconcile": {"queue": f"engine.{env.read('ENGINE_NAME')}"},
 }
@@ -221,6 +225,13 @@ CELERY_BEAT_SCHEDULE = {
     "prune-kept-answers": {"task": "tenants.tasks.prune_kept_answers", "schedule": 3600.0},
     "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
     "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
+    "prune-events": {"task": "tenants.tasks.prune_events", "schedule": 3600.0},
+    "check-thresholds": {
+        "task": "tenants.tasks.check_thresholds",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "sweep-webhooks": {"task": "tenants.tasks.sweep_webhooks", "schedule": 2.0, "options": {"expires": 2}},
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
     "sweep-holds": {"task": "inference.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "advance-versions": {"task": "adapters.tasks.advance_all", "schedule": 5.0, "options": {"expires": 5}},
@@ -254,6 +265,8 @@ API_ALLOWED_ORIGINS = frozenset(env.read_list("API_ALLOWED_ORIGINS"))
 API_REFUSALS_PER_KEY = env.read_int("API_REFUSALS_PER_KEY")
 API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
+
+WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE
 
 ENGINE_NAME = env.read("ENGINE_NAME")
 ENGINE_KIND = env.read("ENGINE_KIND")

@@ -5,13 +5,18 @@ registered in an app's `ready`.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Model
+from django.utils import timezone
 
 from tenants.models import EventType, OutboxEvent
+
+KEPT = timedelta(days=30)
+PRUNE_BATCH_SIZE = 1_000
 
 type Present = Callable[[Any], Mapping[str, Any]]
 type Subscribe = Callable[[OutboxEvent], None]
@@ -61,3 +66,13 @@ def present(subject: Model) -> Mapping[str, Any]:
     if presenter is None:
         raise NoPresenter(type(subject).__name__)
     return presenter(subject)
+
+
+def prune_events() -> int:
+    """Delete events that are older than a month, with all that hangs on them; return how many."""
+    old = OutboxEvent.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
+    deleted = 0
+    while event_ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
+        OutboxEvent.objects.filter(pk__in=event_ids).delete()
+        deleted += len(event_ids)
+    return deleted

@@ -33,6 +33,7 @@ class EventType(models.TextChoices):
     WORKSPACE_SUSPENDED = "workspace.suspended", "The workspace is served no more."
     WORKSPACE_RESUMED = "workspace.resumed", "The workspace is served again."
     ERASURE_COMPLETED = "erasure.completed", "A version's files are gone from everywhere."
+    WEBHOOK_DISABLED = "webhook.disabled", "An endpoint answered 410, or failed for three days."
     WEBHOOK_TEST = "webhook.test", "Somebody pressed “Send a test”. It goes to that endpoint alone."
 
 

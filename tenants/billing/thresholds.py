@@ -1,0 +1,98 @@
+"""Tell a workspace when 50, 80 and 100 % of a month's tokens or budget are used: once a month each."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from foundation import months
+from tenants.billing import plans
+from tenants.events.outbox import record_event
+from tenants.models import EventType, ReachedThreshold, Tenant, UsageDaily
+
+PERCENTS = (50, 80, 100)
+KEPT = timedelta(days=92)
+
+Measure = ReachedThreshold.Measure
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A share of a limit that a workspace has reached in a month. Tokens, or nano-USD of a budget."""
+
+    tenant_id: UUID
+    measure: str
+    percent: int
+    used: int
+    limit: int
+
+
+def check_thresholds(now: datetime) -> int:
+    """Record an event for each threshold that was reached since the last call; return how many.
+
+    A few queries for all workspaces together. Safe to repeat, and safe from several processes at once.
+    """
+    period = months.period_of(now)
+    known = set(ReachedThreshold.objects.filter(period=period).values_list("tenant_id", "measure", "percent"))
+    recorded = 0
+    for crossing in _find_crossings(period, now):
+        if (crossing.tenant_id, crossing.measure, crossing.percent) not in known:
+            recorded += _record(crossing, period)
+    return recorded
+
+
+def prune_thresholds() -> None:
+    """Delete what is known of months that are long over."""
+    ReachedThreshold.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
+
+
+def _find_crossings(period: str, now: datetime) -> list[Crossing]:
+    """Return every share that is reached in a month, the lower ones of a workspace first."""
+    usage = _usage_by_tenant(period)
+    caps = plans.caps_of(usage, now)
+    crossings: list[Crossing] = []
+    for tenant_id, (tokens, nanousd) in usage.items():
+        monthly_tokens, monthly_nanousd = caps[tenant_id]
+        crossings += _crossings(tenant_id, Measure.TOKENS, tokens, monthly_tokens)
+        crossings += _crossings(tenant_id, Measure.BUDGET, nanousd, monthly_nanousd)
+    return crossings
+
+
+def _usage_by_tenant(period: str) -> dict[UUID, tuple[int, int]]:
+    """Return tenant → (tokens, nano-USD) of a month, from usage by day."""
+    start, end = months.bounds(period)
+    days = UsageDaily.objects.filter(day__gte=start.date(), day__lt=end.date())
+    sums = days.values_list("tenant").annotate(
+        tokens=Sum(F("prompt_tokens") + F("completion_tokens")), nanousd=Sum("cost_nanousd")
+    )
+    return {tenant_id: (tokens, nanousd) for tenant_id, tokens, nanousd in sums}
+
+
+def _crossings(tenant_id: UUID, measure: str, used: int, limit: int | None) -> list[Crossing]:
+    if not limit:
+        return []
+    reached = [percent for percent in PERCENTS if 100 * used >= percent * limit]
+    return [Crossing(tenant_id, measure, percent, used, limit) for percent in reached]
+
+
+def _record(crossing: Crossing, period: str) -> bool:
+    """Record a crossing with its event; return False if another process was first."""
+    unit = "tokens" if crossing.measure == Measure.TOKENS else "nanousd"
+    with transaction.atomic():
+        _, is_new = ReachedThreshold.objects.get_or_create(
+            tenant_id=crossing.tenant_id, period=period, measure=crossing.measure, percent=crossing.percent
+        )
+        if is_new:
+            record_event(
+                crossing.tenant_id,
+                EventType.USAGE_THRESHOLD_REACHED,
+                Tenant.objects.get(pk=crossing.tenant_id),
+                period=period,
+                measure=crossing.measure,
+                percent=crossing.percent,
+                **{f"used_{unit}": crossing.used, f"limit_{unit}": crossing.limit},
+            )
+    return is_new

@@ -1,0 +1,234 @@
+"""Deliver events to endpoints: signed, in order an endpoint, at least once, for three days.
+
+An endpoint's oldest pending delivery is the only one that is tried; later ones wait behind it. A worker
+holds an endpoint by a lease, not by a lock: no transaction is open while a receiver takes its time. If the
+worker is killed, the lease ends by itself, and the delivery is made again: receivers know it by its id.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.fernet import InvalidToken
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from tenants.events.outbox import record_event
+from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from tenants.webhooks import signing, transport
+
+# Seconds before each next attempt. The last one is repeated until GIVE_UP_AFTER has passed.
+RETRY_AFTER_S = (5, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200)
+GIVE_UP_AFTER = timedelta(days=3)
+GONE = 410  # the receiver says that nothing will ever be taken there
+SHOWN_ANSWER_BYTES = 2048
+
+LEASE = timedelta(seconds=60)  # longer than a turn and the attempt that runs when it ends
+TURN = timedelta(seconds=30)  # then another endpoint's turn, however much waits
+RUN = timedelta(seconds=60)  # of one task; beat sends the next one
+# A workspace whose receivers are slow must not hold every thread of a worker.
+MAX_LEASES_OF_A_TENANT = 3
+
+FAILED_TOO_LONG = "It has failed for three days. The last time: {failure}"
+ANSWERED_GONE = "It answered 410 Gone, which means that it wants no more webhooks."
+KEY_IS_MISSING = "Its secret can't be read: the pepper that it was stored under is no longer in the settings."
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One worker's hold on one endpoint: `leased_until` names the lease, so that a late worker has none."""
+
+    endpoint: WebhookEndpoint
+    leased_until: datetime
+    ends_at: datetime
+    limits: transport.Limits = field(default_factory=transport.Limits)
+
+
+def queue_deliveries(event: OutboxEvent) -> None:
+    """Write a delivery for each endpoint that wants an event, in the transaction that records it."""
+    if event.type == EventType.WEBHOOK_TEST:  # goes to one endpoint alone: see `endpoints.send_test`
+        return
+    wanting = WebhookEndpoint.objects.filter(tenant=event.tenant_id).subscribed_to(event.type)
+    deliveries = [WebhookDelivery(endpoint=endpoint, event=event) for endpoint in wanting]
+    if deliveries:
+        WebhookDelivery.objects.bulk_create(deliveries)
+
+
+def deliver_due(limits: transport.Limits | None = None) -> int:
+    """Deliver what is due, endpoint after endpoint, for a minute at most; return how many attempts were made.
+
+    Safe to repeat, and safe from several workers at once.
+    """
+    attempts = 0
+    ends_at = timezone.now() + RUN
+    while timezone.now() < ends_at and (turn := lease_next(limits or transport.Limits())):
+        attempts += take_turn(turn)
+    return attempts
+
+
+def count_due(at_most: int) -> int:
+    """Return how many endpoints have something to get now."""
+    return WebhookEndpoint.objects.due(timezone.now())[:at_most].count()
+
+
+def lease_next(limits: transport.Limits) -> Turn | None:
+    """Take the endpoint whose delivery has been due for longest, or return None when none is free."""
+    now = timezone.now()
+    leases = WebhookEndpoint.objects.filter(leased_until__gte=now).order_by().values("tenant")
+    busy = leases.annotate(count=Count("pk")).filter(count__gte=MAX_LEASES_OF_A_TENANT).values("tenant")
+    due = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy).order_by("next_attempt_at")
+    leased_until = now + LEASE
+    with transaction.atomic():
+        endpoint = due.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
+        if endpoint is None:
+            return None
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(leased_until=leased_until)
+    return Turn(endpoint=endpoint, leased_until=leased_until, ends_at=now + TURN, limits=limits)
+
+
+def take_turn(turn: Turn) -> int:
+    """Deliver an endpoint's events in order until one fails or the turn ends; return how many were tried."""
+    attempts = 0
+    try:
+        while timezone.now() < turn.ends_at and (delivery := _next_delivery(turn)):
+            attempts += 1
+            if not _attempt(delivery, turn):
+                break
+    finally:
+        _leased(turn).update(leased_until=None)
+    return attempts
+
+
+def render_event(event: OutboxEvent) -> str:
+    """Return an event as receivers get it, the same each time."""
+    payload = {
+        "type": event.type,
+        "timestamp": event.created_at,
+        "id": event.pk,
+        "data": {"object": event.object, **event.facts},
+    }
+    return json.dumps(payload, cls=DjangoJSONEncoder, separators=(",", ":"), ensure_ascii=False)
+
+
+def disable(endpoint: WebhookEndpoint, reason: str) -> bool:
+    """Send an endpoint nothing any more, and give up what waits; return False if it was disabled before.
+
+    What was given up may be sent again one by one, once the endpoint is enabled.
+    """
+    with transaction.atomic():
+        enabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True)
+        now = timezone.now()
+        changes: dict[str, Any] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason[:300]}
+        is_changed = bool(enabled.update(**changes, changed_at=now))
+        if is_changed:
+            give_up_pending(endpoint)
+    endpoint.refresh_from_db()
+    return is_changed
+
+
+def give_up_pending(endpoint: WebhookEndpoint) -> None:
+    """Mark as failed what waits for an endpoint that gets nothing any more."""
+    pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
+    pending.filter(failure="").update(failure="The endpoint was disabled before this was sent.")
+    pending.update(status=WebhookDelivery.Status.FAILED)
+
+
+def _leased(turn: Turn) -> Any:
+    return WebhookEndpoint.objects.filter(pk=turn.endpoint.pk, leased_until=turn.leased_until)
+
+
+def _next_delivery(turn: Turn) -> WebhookDelivery | None:
+    """Return the oldest pending delivery if it is due, and the endpoint is still ours to serve."""
+    if not _leased(turn).filter(is_enabled=True).exists():
+        return None
+    pending = WebhookDelivery.objects.pending().filter(endpoint=turn.endpoint)
+    # With the endpoint as it is now: its address may have been edited meanwhile.
+    oldest = pending.select_related("event", "endpoint").order_by("pk").first()
+    return oldest if oldest and oldest.next_attempt_at <= timezone.now() else None
+
+
+def _attempt(delivery: WebhookDelivery, turn: Turn) -> bool:
+    """Send an event once and note the outcome; return whether the receiver took it."""
+    at = timezone.now()
+    answer = _send(delivery, at, turn.limits)
+    changes: dict[str, Any] = {
+        "attempts": delivery.attempts + 1,
+        "attempted_at": at,
+        "status_code": answer.status_code,
+        "latency_ms": answer.latency_ms,
+        "answer": _readable(answer.body),
+        "failure": "" if answer.is_success else _why(answer)[:300],
+    }
+    with transaction.atomic():
+        # Without the lease another worker has the endpoint: what it notes counts.
+        endpoint = _leased(turn).select_for_update(no_key=True).first()
+        if endpoint is None:
+            return False
+        row = WebhookDelivery.objects.pending().filter(pk=delivery.pk)
+        if answer.is_success:
+            row.update(**changes, status=WebhookDelivery.Status.DELIVERED)
+            WebhookEndpoint.objects.filter(pk=endpoint.pk).exclude(failing_since=None).update(
+                failing_since=None
+            )
+        else:
+            _note_failure(row, endpoint, changes, at=at)
+    return answer.is_success
+
+
+def _send(delivery: WebhookDelivery, at: datetime, limits: transport.Limits) -> transport.Answer:
+    """Sign an event with every secret that is in force, and send it."""
+    event = delivery.event
+    body = render_event(event)
+    try:
+        secrets = secrets_in_force(delivery.endpoint, at)
+    except InvalidToken:
+        return transport.Answer(latency_ms=0, failure=KEY_IS_MISSING)
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": f"Polyscribe-Webhooks/1.0 (+{settings.SITE_URL})",
+        **signing.sign(secrets, event_id=str(event.pk), at=at, body=body),
+    }
+    return transport.post(delivery.endpoint.url, body.encode(), headers, limits)
+
+
+def secrets_in_force(endpoint: WebhookEndpoint, at: datetime) -> list[str]:
+    """Return an endpoint's secret, and the one before it until its time is over."""
+    sealed = [endpoint.sealed_secret]
+    until = endpoint.previous_secret_until
+    if endpoint.sealed_previous_secret and until is not None and at < until:
+        sealed.append(endpoint.sealed_previous_secret)
+    return [signing.unseal_secret(text) for text in sealed]
+
+
+def _note_failure(row: Any, endpoint: WebhookEndpoint, changes: dict[str, Any], *, at: datetime) -> None:
+    """Note a failed attempt: try again later, or disable an endpoint that is gone or has failed for long."""
+    failing_since = endpoint.failing_since or at
+    retry_after_s = RETRY_AFTER_S[min(changes["attempts"], len(RETRY_AFTER_S)) - 1]
+    row.update(**changes, next_attempt_at=timezone.now() + timedelta(seconds=retry_after_s))
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failing_since=failing_since)
+    reason = ""
+    if changes["status_code"] == GONE:
+        reason = ANSWERED_GONE
+    elif at - failing_since >= GIVE_UP_AFTER:
+        reason = FAILED_TOO_LONG.format(failure=changes["failure"])
+    if reason and disable(endpoint, reason):
+        # Its other endpoints and its people hear of it; this one is disabled by now.
+        record_event(endpoint.tenant_id, EventType.WEBHOOK_DISABLED, endpoint, reason=reason)
+
+
+def _why(answer: transport.Answer) -> str:
+    """Return why an answer is no success."""
+    if answer.status_code is None:
+        return answer.failure
+    if 300 <= answer.status_code < 400:
+        return f"It answered {answer.status_code}, a redirect. Webhooks follow none: change the address."
+    return f"It answered {answer.status_code}; only 200 to 299 mean that it has taken the event."
+
+
+def _readable(body: bytes) -> str:
+    """Return the beginning of an answer as text that PostgreSQL takes."""
+    return body[:SHOWN_ANSWER_BYTES].decode(errors="replace").replace("\0", "\ufffd")

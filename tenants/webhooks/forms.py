@@ -1,0 +1,44 @@
+"""Forms about webhooks."""
+
+from django import forms
+from django.utils.html import format_html
+
+from foundation.errors import DomainError
+from foundation.names import validate_text
+from tenants.models import EventType
+from tenants.models.events import MAX_URL_LENGTH
+from tenants.webhooks.endpoints import NOT_CHOSEN
+
+
+class EndpointForm(forms.Form):
+    """Where a workspace wants its events, and which. What an address may be is the action's to say."""
+
+    url = forms.CharField(
+        max_length=MAX_URL_LENGTH,
+        label="Address",
+        help_text="A public https address of your own.",
+        widget=forms.URLInput(attrs={"autocomplete": "off", "placeholder": "https://example.com/webhooks"}),
+    )
+    description = forms.CharField(
+        max_length=200,
+        required=False,
+        validators=[validate_text],
+        help_text="What it is for.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Posts to our chat"}),
+    )
+    event_types = forms.MultipleChoiceField(
+        label="Events",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[
+            (event_type.value, format_html('<span class="mono">{}</span>', event_type.value))
+            for event_type in EventType
+            if event_type not in NOT_CHOSEN
+        ],
+        error_messages={"invalid_choice": "Choose among the events below: another one was sent."},
+    )
+
+    def add_failure(self, error: DomainError) -> None:
+        """Show why an action refused what was filled in, beside its field."""
+        field = error.facts.get("field")
+        self.add_error(str(field) if field in self.fields else None, error.message)
