@@ -7,7 +7,14 @@ from django.db import OperationalError
 from django.urls import reverse
 from redis import RedisError
 
-PAGES = ["adapters:catalogue", "adapters:upload", "tenants:keys", "tenants:usage", "inference:playground"]
+PAGES = [
+    "adapters:catalogue",
+    "adapters:upload",
+    "tenants:keys",
+    "tenants:usage",
+    "tenants:webhooks",
+    "inference:playground",
+]
 
 
 @pytest.mark.django_db

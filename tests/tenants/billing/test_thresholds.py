@@ -1,0 +1,124 @@
+"""A workspace hears once a month of each share of a limit that is used."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from tenants.accounts.workspaces import subscribe_tenant
+from tenants.api_keys.lifecycle import studio_key
+from tenants.billing import thresholds
+from tenants.billing.ledger import record_events
+from tenants.billing.plans import newest_plan_version
+from tenants.events import outbox
+from tenants.models import OutboxEvent, PlanVersion, ReachedThreshold, Tenant
+
+NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def presented(monkeypatch) -> None:
+    monkeypatch.setattr(outbox, "_presenters", {Tenant: lambda tenant: {"id": str(tenant.pk)}})
+
+
+@pytest.fixture
+def a_thousand_tokens(acme) -> None:
+    """Acme may use a thousand tokens a month."""
+    free = newest_plan_version("free")
+    limits = {"plan": free.plan, "number": 99, "monthly_tokens": 1_000}
+    copied = ("requests_per_minute", "tokens_per_minute", "parallel_requests", "max_output_tokens")
+    limits |= {name: getattr(free, name) for name in copied}
+    version = PlanVersion.objects.create(private_styles=free.private_styles, **limits)
+    subscribe_tenant(acme, version, at=NOW - timedelta(days=10))
+
+
+@pytest.fixture
+def use(event, acme):
+    """Records tokens that Acme used, and looks at the thresholds."""
+
+    def record(tokens: int, at: datetime = NOW) -> list[int]:
+        facts = {"prompt_tokens": tokens, "completion_tokens": 0, "admitted_at": at}
+        record_events([event(acme, studio_key(acme), **facts)])
+        thresholds.check_thresholds(at)
+        return reached()
+
+    return record
+
+
+def reached(measure: str = "tokens") -> list[int]:
+    events = OutboxEvent.objects.filter(facts__measure=measure).order_by("created_at")
+    return [event.facts["percent"] for event in events]
+
+
+def test_each_threshold_is_told_once_a_month(a_thousand_tokens, use, acme):
+    assert use(499) == []
+    assert use(1) == [50]
+    assert use(10) == [50]
+    assert use(300) == [50, 80]
+    assert use(900) == [50, 80, 100]
+    assert thresholds.check_thresholds(NOW) == 0
+    told = OutboxEvent.objects.filter(facts__measure="tokens").earliest("created_at")
+    assert (told.tenant, told.type) == (acme, "usage.threshold_reached")
+    assert told.facts == {
+        "period": "2026-11", "measure": "tokens", "percent": 50, "used_tokens": 500, "limit_tokens": 1000,
+    }  # fmt: skip
+
+
+def test_a_new_month_begins_anew(a_thousand_tokens, use):
+    assert use(500) == [50]
+    assert use(400, at=NOW + timedelta(days=30)) == [50]
+    assert use(100, at=NOW + timedelta(days=30)) == [50, 50]
+
+
+def test_one_leap_passes_several(a_thousand_tokens, use):
+    assert use(850) == [50, 80]
+
+
+def test_the_budget_counts_what_was_spent_and_none_is_no_limit(use, acme, charlies):
+    use(1_000)
+    assert reached("budget") == []
+    spent = acme.usage_days.get().cost_nanousd
+    Tenant.objects.filter(pk=acme.pk).update(monthly_nanousd=spent * 2)
+    assert thresholds.check_thresholds(NOW) == 1
+    told = OutboxEvent.objects.get(facts__measure="budget")
+    assert (told.facts["used_nanousd"], told.facts["limit_nanousd"]) == (spent, spent * 2)
+    Tenant.objects.filter(pk=acme.pk).update(monthly_nanousd=spent)
+    assert thresholds.check_thresholds(NOW) == 2
+    assert not OutboxEvent.objects.exclude(tenant=acme).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
+    facts = {"prompt_tokens": 1_000, "completion_tokens": 0, "admitted_at": NOW}
+    record_events([event(acme, studio_key(acme), **facts)])
+    together = threading.Barrier(4)
+
+    def check() -> None:
+        together.wait(timeout=30)
+        try:
+            thresholds.check_thresholds(NOW)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=check) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert sorted(reached()) == [50, 80, 100]
+
+
+def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert_max_num_queries):
+    for tenant in (acme, charlies):
+        record_events([event(tenant, studio_key(tenant))])
+    with django_assert_max_num_queries(5):
+        thresholds.check_thresholds(NOW)
+
+
+def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
+    use(500)
+    ReachedThreshold.objects.update(created_at=NOW - timedelta(days=365))
+    thresholds.prune_thresholds()
+    assert not ReachedThreshold.objects.exists()

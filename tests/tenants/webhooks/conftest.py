@@ -1,0 +1,270 @@
+"""Receivers of webhooks are real HTTP servers on loopback, which behave as a test says."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from django.utils import timezone
+
+from tenants.accounts.access import Access
+from tenants.events import outbox
+from tenants.models import EventType, Membership, OutboxEvent, Tenant, User, WebhookEndpoint
+from tenants.webhooks import delivery, endpoints
+from tenants.webhooks.transport import Limits
+
+# Long enough for a machine under load, short enough for a test that waits for it to pass.
+LIMITS = Limits(total_s=1.0, allows_loopback=True)
+
+
+@dataclass
+class Received:
+    """One request as it came."""
+
+    path: str
+    headers: dict[str, str]
+    body: str
+
+
+type Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+def answering(status: int, body: str = "", **headers: str) -> Behaviour:
+    """Answer with a status, a body and headers."""
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body.encode())))
+        handler.end_headers()
+        handler.wfile.write(body.encode())
+
+    return behave
+
+
+@dataclass
+class Receiver:
+    """A server that keeps what it got, and answers by the next of its behaviours; the last one stays."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+    behaviours: list[Behaviour] = field(default_factory=lambda: [answering(200)])
+    received: list[Received] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ended: threading.Event = field(default_factory=threading.Event)  # for behaviours that wait
+
+    def __post_init__(self) -> None:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length", "0"))
+                body = self.rfile.read(length).decode()
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                with receiver.lock:
+                    receiver.received.append(Received(self.path, headers, body))
+                    is_last = len(receiver.behaviours) == 1
+                    behave = receiver.behaviours[0] if is_last else receiver.behaviours.pop(0)
+                try:
+                    behave(self)
+                except OSError:
+                    self.close_connection = True  # we hung up, which is what some tests are about
+
+            do_GET = do_POST
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            block_on_close = False
+            request_queue_size = 64
+
+            def handle_error(self, *args: Any) -> None:
+                pass  # a handshake that we broke off
+
+            def finish_request(self, request: Any, client_address: Any) -> None:
+                if receiver.tls is not None:
+                    request = receiver.tls.wrap_socket(request, server_side=True)
+                super().finish_request(request, client_address)
+
+        self.server = Server((self.host, self.port), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}/hooks?from=polyscribe"
+
+    @property
+    def event_ids(self) -> list[str]:
+        return [request.headers["webhook-id"] for request in self.received]
+
+    def stop(self) -> None:
+        self.ended.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def new_receiver() -> Iterator[Callable[..., Receiver]]:
+    """Makes servers, with the behaviours that they are given, and stops them at the end."""
+    made: list[Receiver] = []
+
+    def make(*behaviours: Behaviour, **options: Any) -> Receiver:
+        if behaviours:
+            options["behaviours"] = list(behaviours)
+        made.append(Receiver(**options))
+        return made[-1]
+
+    yield make
+    for receiver in made:
+        receiver.stop()
+
+
+@pytest.fixture
+def receiver(new_receiver: Callable[..., Receiver]) -> Receiver:
+    """A server that takes everything."""
+    return new_receiver()
+
+
+@pytest.fixture
+def names(monkeypatch) -> Callable[..., list[str]]:
+    """Decides which addresses a name has, answer after answer; returns the names that were asked for."""
+
+    def resolve_to(*answers: list[str]) -> list[str]:
+        asked: list[str] = []
+
+        def getaddrinfo(host: str, port: int, *args: Any, **options: Any) -> list[Any]:
+            asked.append(host)
+            addresses = answers[min(len(asked), len(answers)) - 1]
+            return [(_family(text), socket.SOCK_STREAM, 6, "", (text, port)) for text in addresses]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return resolve_to
+
+
+def _family(text: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ip_address(text).version == 6 else socket.AF_INET
+
+
+@dataclass
+class Clock:
+    """What `timezone.now()` says."""
+
+    at: datetime
+
+    def move(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    """A clock that only the test moves."""
+    moved = Clock(timezone.now())
+    monkeypatch.setattr(timezone, "now", lambda: moved.at)
+    return moved
+
+
+@pytest.fixture(autouse=True)
+def settings_of_a_test(settings) -> None:
+    settings.WEBHOOKS_TO_LOOPBACK = True
+
+
+@pytest.fixture
+def presented(monkeypatch) -> None:
+    """Workspaces and endpoints are presented by their ids; webhooks subscribe."""
+    monkeypatch.setattr(outbox, "_presenters", {})
+    monkeypatch.setattr(outbox, "_subscribers", [delivery.queue_deliveries])
+    for model in (Tenant, WebhookEndpoint):
+        outbox.register_presenter(model, lambda row: {"id": str(row.pk), "object": row._meta.model_name})
+
+
+@pytest.fixture
+def owner(presented, alice: User, acme: Tenant) -> Access:
+    """Alice, acting in Acme."""
+    return Access(tenant=acme, user=alice, role=Membership.Role.OWNER)
+
+
+@pytest.fixture
+def new_endpoint(owner: Access) -> Callable[..., WebhookEndpoint]:
+    """Makes endpoints of Acme's; their secrets are in `.secret`."""
+
+    def make(receiver: Receiver, **facts: Any) -> WebhookEndpoint:
+        endpoint, secret = endpoints.create_endpoint(owner, url=receiver.url, **facts)
+        endpoint.secret = secret  # type: ignore[attr-defined]
+        return endpoint
+
+    return make
+
+
+@pytest.fixture
+def happen(acme: Tenant, presented) -> Callable[..., OutboxEvent]:
+    """Lets something happen in Acme."""
+
+    def record(event_type: EventType = EventType.WORKSPACE_RESUMED, **facts: object) -> OutboxEvent:
+        return outbox.record_event(acme.pk, event_type, acme, **facts)
+
+    return record
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of the test's own."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    folder: Path
+
+    def serving(self, host: str) -> ssl.SSLContext:
+        """Return what a server with a certificate for a host needs."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        unsigned = _certificate(host, key, issuer=self.certificate.subject)
+        signed = unsigned.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
+        file = self.folder / f"{host}.pem"
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+    def trusting(self) -> ssl.SSLContext:
+        """Return what a client needs that trusts this authority alone."""
+        text = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        return ssl.create_default_context(cadata=text)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory) -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the tests' own")])
+    unsigned = _certificate("the tests' own", key, issuer=name)
+    constraints = x509.BasicConstraints(ca=True, path_length=0)
+    certificate = unsigned.add_extension(constraints, critical=True).sign(key, hashes.SHA256())
+    return Authority(key, certificate, tmp_path_factory.mktemp("certificates"))
+
+
+def _certificate(name: str, key: ec.EllipticCurvePrivateKey, *, issuer: x509.Name) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
+    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    return builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
