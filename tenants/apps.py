@@ -4,3 +4,15 @@ from django.apps import AppConfig
 class TenantsConfig(AppConfig):
     name = "tenants"
     verbose_name = "Tenants"
+
+    def ready(self) -> None:
+        """Tell the outbox how the API shows this floor's objects, and who carries events on."""
+        from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
+        from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
+        from tenants.models import ApiKey, Tenant, WebhookEndpoint  # noqa: PLC0415
+        from tenants.webhooks.delivery import queue_deliveries  # noqa: PLC0415
+
+        register_presenter(ApiKey, presenters.present_key)
+        register_presenter(Tenant, presenters.present_workspace)
+        register_presenter(WebhookEndpoint, presenters.present_endpoint)
+        register_subscriber(queue_deliveries)

@@ -12,7 +12,8 @@ from foundation import names
 from foundation.errors import Conflict, Invalid, NotFound
 from tenants.api_keys import lifecycle
 from tenants.billing import plans
-from tenants.models import Membership, PlanVersion, Subscription, Tenant, User
+from tenants.events.outbox import record_event
+from tenants.models import EventType, Membership, PlanVersion, Subscription, Tenant, User
 from tenants.quota_sync import snapshot
 
 FIRST_PARTY_NAME = "Polyscribe"
@@ -134,9 +135,12 @@ def _set_suspended(tenant: Tenant, since: datetime | None) -> None:
     with transaction.atomic():
         # A tenant that is suspended already keeps its first moment.
         other_state = Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None)
-        other_state.update(suspended_at=since)
+        is_changed = other_state.update(suspended_at=since)
         snapshot.mark_changed(tenant.pk)
-    tenant.refresh_from_db(fields=["suspended_at"])
+        tenant.refresh_from_db(fields=["suspended_at"])
+        if is_changed:
+            event_type = EventType.WORKSPACE_SUSPENDED if since else EventType.WORKSPACE_RESUMED
+            record_event(tenant.pk, event_type, tenant)
 
 
 def _subscribe_and_add_studio_key(tenant: Tenant, plan: str) -> None:

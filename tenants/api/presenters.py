@@ -1,11 +1,12 @@
 """Objects of a workspace as the API shows them, and as its events carry them."""
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
 from foundation.money import usd
-from tenants.models import ApiKey, AuditEntry, Scope, Tenant
+from tenants.models import ApiKey, AuditEntry, Scope, Tenant, WebhookDelivery, WebhookEndpoint
 
 
 class KeyLimits(serializers.Serializer[ApiKey]):
@@ -104,6 +105,55 @@ class AuditObject(serializers.Serializer[AuditEntry]):
         return entry.actor.email if entry.actor else None
 
 
+class EndpointObject(serializers.Serializer[WebhookEndpoint]):
+    """A webhook endpoint. Its secret is told once, by the request that made it."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="webhook_endpoint", read_only=True)
+    url = serializers.CharField()
+    description = serializers.CharField()
+    event_types = serializers.ListField(child=serializers.CharField(), help_text="Empty: every type.")
+    is_enabled = serializers.BooleanField()
+    disabled_at = serializers.DateTimeField(allow_null=True)
+    disabled_reason = serializers.CharField(help_text="Empty while it is enabled.")
+    failing_since = serializers.DateTimeField(
+        allow_null=True, help_text="Of the first failure since the last success."
+    )
+    previous_secret_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until then the secret before this one signs, too."
+    )
+    created_by = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+
+    def get_created_by(self, endpoint: WebhookEndpoint) -> str | None:
+        """Return the address of the person who made it; null: a program did."""
+        return endpoint.created_by.email if endpoint.created_by else None
+
+
+class DeliveryObject(serializers.Serializer[WebhookDelivery]):
+    """One event on its way to one endpoint."""
+
+    id = serializers.UUIDField(source="public_id")
+    object = serializers.CharField(default="webhook_delivery", read_only=True)
+    endpoint = serializers.UUIDField(source="endpoint_id")
+    event = serializers.UUIDField(source="event_id", help_text="The header `webhook-id`.")
+    event_type = serializers.CharField(source="event.type")
+    status = serializers.ChoiceField(WebhookDelivery.Status.choices)
+    attempts = serializers.IntegerField()
+    attempted_at = serializers.DateTimeField(allow_null=True, help_text="When the last attempt began.")
+    next_attempt_at = serializers.SerializerMethodField()
+    status_code = serializers.IntegerField(allow_null=True, help_text="Of the last answer.")
+    latency_ms = serializers.IntegerField(allow_null=True, help_text="Of the last attempt.")
+    answer = serializers.CharField(help_text="The first 2 KB of the last answer.")
+    failure = serializers.CharField(help_text="Why the last attempt failed; empty if it did not.")
+    created_at = serializers.DateTimeField()
+
+    def get_next_attempt_at(self, delivery: WebhookDelivery) -> datetime | None:
+        """Return when it is tried next, if an earlier one does not hold it back; null once it is over."""
+        is_pending = delivery.status == WebhookDelivery.Status.PENDING
+        return delivery.next_attempt_at if is_pending else None
+
+
 def dollars(nanousd: int | None) -> str | None:
     """Return an amount as a decimal text in dollars, `12.5`."""
     return None if nanousd is None else usd(nanousd).replace("$", "").replace(",", "")
@@ -117,3 +167,13 @@ def present_key(key: ApiKey) -> dict[str, Any]:
 def present_workspace(tenant: Tenant) -> dict[str, Any]:
     """Return a workspace as the API shows it."""
     return dict(WorkspaceObject(tenant).data)
+
+
+def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Return a webhook endpoint as the API shows it."""
+    return dict(EndpointObject(endpoint).data)
+
+
+def present_delivery(delivery: WebhookDelivery) -> dict[str, Any]:
+    """Return a delivery as the API shows it."""
+    return dict(DeliveryObject(delivery).data)

@@ -17,7 +17,8 @@ from tenants.api_keys.key_format import (
     new_secret,
     newest_pepper,
 )
-from tenants.models import ApiKey, Scope, Tenant, User
+from tenants.events.outbox import record_event
+from tenants.models import ApiKey, EventType, Scope, Tenant, User
 from tenants.quota_sync import snapshot
 
 STUDIO = "Studio"
@@ -57,21 +58,11 @@ def issue_key(
     **limits: Unpack[KeyLimits],
 ) -> tuple[ApiKey, str]:
     """Return a new key and its secret, which nobody can read again."""
-    secret = new_secret()
     with transaction.atomic():
-        key = ApiKey.objects.create(
-            tenant=tenant,
-            name=name,
-            digest=digest_key(secret),
-            pepper=newest_pepper(),
-            prefix=secret[: len(PREFIX) + SHOWN_DIGITS],
-            last4=secret[-SHOWN_DIGITS:],
-            expires_at=expires_at,
-            scopes=sorted(set(scopes)),
-            created_by=by,
-            **limits,
+        key, secret = _create_key(
+            tenant, name=name, created_by=by, expires_at=expires_at, scopes=sorted(set(scopes)), **limits
         )
-        snapshot.mark_changed(tenant.pk)
+        record_event(tenant.pk, EventType.KEY_CREATED, key)
     return key, secret
 
 
@@ -107,10 +98,10 @@ def rotate_key(key: ApiKey, *, by: User | None, old_lives: timedelta) -> tuple[A
         live = ApiKey.objects.live(now).filter(pk=key.pk, replaced_by=None)
         if not live.select_for_update(no_key=True).exists():
             raise DeadKey(name=key.name)
-        new_key, secret = issue_key(
+        new_key, secret = _create_key(
             key.tenant,
             name=key.name,
-            by=by,
+            created_by=by,
             expires_at=key.expires_at,
             scopes=key.scopes,
             styles=key.styles,
@@ -121,6 +112,7 @@ def rotate_key(key: ApiKey, *, by: User | None, old_lives: timedelta) -> tuple[A
             parallel_requests=key.parallel_requests,
         )
         live.update(expires_at=ends_at, replaced_by=new_key)
+        record_event(key.tenant_id, EventType.KEY_ROTATED, new_key, replaces=key.pk, old_secret_until=ends_at)
     key.refresh_from_db(fields=["expires_at", "replaced_by"])
     return new_key, secret
 
@@ -148,7 +140,9 @@ def revoke_key(key: ApiKey) -> bool:
         now = timezone.now()
         revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
         snapshot.mark_changed(key.tenant_id)
-    key.refresh_from_db(fields=["revoked_at"])
+        key.refresh_from_db(fields=["revoked_at"])
+        if revoked:
+            record_event(key.tenant_id, EventType.KEY_REVOKED, key)
     return bool(revoked)
 
 
@@ -163,3 +157,18 @@ def studio_key(tenant: Tenant) -> ApiKey:
         if created:
             snapshot.mark_changed(tenant.pk)
     return key
+
+
+def _create_key(tenant: Tenant, **facts: Any) -> tuple[ApiKey, str]:
+    """Return a new key and its secret, in the caller's transaction."""
+    secret = new_secret()
+    key = ApiKey.objects.create(
+        tenant=tenant,
+        digest=digest_key(secret),
+        pepper=newest_pepper(),
+        prefix=secret[: len(PREFIX) + SHOWN_DIGITS],
+        last4=secret[-SHOWN_DIGITS:],
+        **facts,
+    )
+    snapshot.mark_changed(tenant.pk)
+    return key, secret

@@ -1,0 +1,56 @@
+"""What this floor's actions record, as the API shows it."""
+
+from datetime import timedelta
+
+import pytest
+
+from tenants.accounts.workspaces import resume_tenant, suspend_tenant
+from tenants.api import presenters
+from tenants.api_keys.lifecycle import issue_key, limit_key, revoke_key, rotate_key, studio_key
+from tenants.models import OutboxEvent
+
+pytestmark = pytest.mark.django_db
+
+
+def recorded(tenant) -> list[tuple[str, str]]:
+    rows = OutboxEvent.objects.filter(tenant=tenant).order_by("created_at")
+    return [(event.type, event.object["id"]) for event in rows]
+
+
+def test_keys_tell_of_their_lives_and_never_their_secrets(acme, alice):
+    key, secret = issue_key(acme, name="laptop", by=alice)
+    limit_key(key, monthly_tokens=5)
+    new_key, new_secret = rotate_key(key, by=alice, old_lives=timedelta(hours=1))
+    assert revoke_key(new_key)
+    assert not revoke_key(new_key)
+    assert recorded(acme) == [
+        ("key.created", str(key.pk)),
+        ("key.rotated", str(new_key.pk)),
+        ("key.revoked", str(new_key.pk)),
+    ]
+    created, rotated, revoked = OutboxEvent.objects.order_by("created_at")
+    assert created.object["name"] == "laptop"
+    assert rotated.facts["replaces"] == str(key.pk)
+    assert revoked.object == presenters.present_key(new_key)
+    assert revoked.object["is_live"] is False
+    for event in (created, rotated, revoked):
+        assert secret not in f"{event.object}{event.facts}"
+        assert new_secret not in f"{event.object}{event.facts}"
+
+
+def test_the_studios_own_key_is_nobodys_news(acme):
+    studio_key(acme)
+    assert recorded(acme) == []
+
+
+def test_a_suspension_is_told_once_and_so_is_its_end(acme):
+    suspend_tenant(acme)
+    suspend_tenant(acme)
+    resume_tenant(acme)
+    resume_tenant(acme)
+    assert recorded(acme) == [
+        ("workspace.suspended", str(acme.pk)),
+        ("workspace.resumed", str(acme.pk)),
+    ]
+    suspended, resumed = OutboxEvent.objects.order_by("created_at")
+    assert (suspended.object["is_suspended"], resumed.object["is_suspended"]) == (True, False)
