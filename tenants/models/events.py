@@ -63,11 +63,15 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         return self.filter(Q(event_types=[]) | Q(event_types__contains=[event_type]), is_enabled=True)
 
     def due(self, now: datetime) -> "WebhookEndpointQuerySet":
-        """Return enabled endpoints whose oldest pending delivery is due and that no worker has in hand."""
+        """Return enabled endpoints whose oldest pending delivery is due, those that wait longest first.
+
+        An endpoint that a worker has leased is left out.
+        """
         pending = WebhookDelivery.objects.pending().filter(endpoint=OuterRef("pk"))
         next_attempt_at = Subquery(pending.order_by("pk").values("next_attempt_at")[:1])
         free = self.filter(Q(leased_until=None) | Q(leased_until__lt=now), is_enabled=True)
-        return free.annotate(next_attempt_at=next_attempt_at).filter(next_attempt_at__lte=now)
+        due = free.annotate(next_attempt_at=next_attempt_at).filter(next_attempt_at__lte=now)
+        return due.order_by("next_attempt_at")
 
 
 class WebhookEndpoint(models.Model):

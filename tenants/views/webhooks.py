@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from foundation.errors import DomainError
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
+from tenants.accounts.workspaces import is_owner
 from tenants.models import WebhookDelivery, WebhookEndpoint
 from tenants.models.events import WebhookDeliveryQuerySet
 from tenants.webhooks import endpoints
@@ -143,12 +144,11 @@ def _own_endpoint(request: MemberRequest, endpoint_id: UUID) -> WebhookEndpoint:
 
 def _require_owner(request: MemberRequest) -> Access:
     """Return who acts. Raises PermissionDenied for members: events tell all that happens in the workspace."""
-    access = access_of(request)
-    if not access.is_owner:
+    if not is_owner(request.user, request.tenant):
         raise PermissionDenied(
             f"Only an owner of {request.tenant.name} can change its webhooks. Ask an owner."
         )
-    return access
+    return access_of(request)
 
 
 def _run(
@@ -170,7 +170,7 @@ def _endpoints_page(request: MemberRequest, form: EndpointForm, *, status: int =
         "endpoints": own,
         "enabled_count": own.filter(is_enabled=True).count(),
         "limit": endpoints.MAX_ENDPOINTS,
-        "is_owner": access_of(request).is_owner,
+        "is_owner": is_owner(request.user, request.tenant),
         "form": form,
     }
     return render(request, "tenants/webhooks.html", context, status=status)
@@ -188,7 +188,7 @@ def _endpoint_page(
     context = {
         "endpoint": endpoint,
         "form": form or EndpointForm(initial=saved),
-        "is_owner": access_of(request).is_owner,
+        "is_owner": is_owner(request.user, request.tenant),
         "secret_lives_hours": int(endpoints.PREVIOUS_SECRET_LIVES.total_seconds() // 3600),
         **_deliveries_context(request, endpoint),
         **extra_context,
@@ -207,7 +207,7 @@ def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> di
     return {
         "deliveries": shown,
         "older_than": shown[-1].public_id if has_more else None,
-        "is_owner": access_of(request).is_owner,
+        "is_owner": is_owner(request.user, request.tenant),
         "is_on_its_way": rows is newest and soon.exists(),
     }
 

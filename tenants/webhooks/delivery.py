@@ -80,7 +80,7 @@ def lease_next(limits: transport.Limits) -> Turn | None:
     now = timezone.now()
     leases = WebhookEndpoint.objects.filter(leased_until__gte=now).order_by().values("tenant")
     busy = leases.annotate(count=Count("pk")).filter(count__gte=MAX_LEASES_OF_A_TENANT).values("tenant")
-    due = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy).order_by("next_attempt_at")
+    due = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy)
     leased_until = now + LEASE
     with transaction.atomic():
         endpoint = due.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()

@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -141,8 +142,8 @@ def _connect(url: str, limits: Limits, deadline_s: float) -> tuple[Target, socke
 
 def _open(address: str, target: Target, limits: Limits, deadline_s: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connected: Any = _BoundedSocket(family, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as closing:
+        connected: Any = closing.enter_context(_BoundedSocket(family, socket.SOCK_STREAM))
         connected.settimeout(_left_s(deadline_s))
         connected.connect((address, target.port))
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -150,13 +151,12 @@ def _open(address: str, target: Target, limits: Limits, deadline_s: float) -> so
             connected.settimeout(_left_s(deadline_s))  # the handshake's, as a whole
             context = limits.trusted or _system_trust()
             # To the address that was checked, while TLS names the host and demands its certificate.
-            connected = context.wrap_socket(connected, server_hostname=target.host.rstrip("."))
+            secured = context.wrap_socket(connected, server_hostname=target.host.rstrip("."))
+            connected = closing.enter_context(secured)
         connected.deadline_s = deadline_s
         connected.bytes_left = limits.received_bytes
         connected.settimeout(_left_s(deadline_s))  # the sending's, as a whole
-    except OSError:
-        connected.close()
-        raise
+        closing.pop_all()  # it went well: whoever sends closes it
     return connected  # type: ignore[no-any-return]
 
 

@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from tenants.accounts.workspaces import subscribe_tenant
 from tenants.api_keys.lifecycle import studio_key
 from tenants.billing import thresholds
 from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
 from tenants.events import outbox
-from tenants.models import OutboxEvent, PlanVersion, ReachedThreshold, Tenant
+from tenants.models import OutboxEvent, PlanVersion, ReachedThreshold, Subscription, Tenant
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -31,7 +30,7 @@ def a_thousand_tokens(acme) -> None:
     copied = ("requests_per_minute", "tokens_per_minute", "parallel_requests", "max_output_tokens")
     limits |= {name: getattr(free, name) for name in copied}
     version = PlanVersion.objects.create(private_styles=free.private_styles, **limits)
-    subscribe_tenant(acme, version, at=NOW - timedelta(days=10))
+    Subscription.objects.filter(tenant=acme).update(plan_version=version, starts_at=NOW - timedelta(days=9))
 
 
 @pytest.fixture

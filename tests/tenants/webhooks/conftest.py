@@ -97,9 +97,11 @@ class Receiver:
                 pass  # a handshake that we broke off
 
             def finish_request(self, request: Any, client_address: Any) -> None:
-                if receiver.tls is not None:
-                    request = receiver.tls.wrap_socket(request, server_side=True)
-                super().finish_request(request, client_address)
+                if receiver.tls is None:
+                    super().finish_request(request, client_address)
+                    return
+                with receiver.tls.wrap_socket(request, server_side=True) as secured:
+                    super().finish_request(secured, client_address)
 
         self.server = Server((self.host, self.port), Handler)
         self.port = self.server.server_port
@@ -176,7 +178,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     """A clock that only the test moves."""
-    moved = Clock(timezone.now())
+    # A minute ahead, because rows take their own defaults from the clock of the machine.
+    moved = Clock(timezone.now() + timedelta(minutes=1))
     monkeypatch.setattr(timezone, "now", lambda: moved.at)
     return moved
 
@@ -236,7 +239,9 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         unsigned = _certificate(host, key, issuer=self.certificate.subject)
-        signed = unsigned.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        named = unsigned.add_extension(names, critical=False).add_extension(issuer, critical=False)
+        signed = named.sign(self.key, hashes.SHA256())
         file = self.folder / f"{host}.pem"
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -258,7 +263,14 @@ def authority(tmp_path_factory) -> Authority:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the tests' own")])
     unsigned = _certificate("the tests' own", key, issuer=name)
     constraints = x509.BasicConstraints(ca=True, path_length=0)
-    certificate = unsigned.add_extension(constraints, critical=True).sign(key, hashes.SHA256())
+    usage = x509.KeyUsage(
+        key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+        decipher_only=False,
+    )  # fmt: skip
+    unsigned = unsigned.add_extension(constraints, critical=True).add_extension(usage, critical=True)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = unsigned.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
     return Authority(key, certificate, tmp_path_factory.mktemp("certificates"))
 
 
