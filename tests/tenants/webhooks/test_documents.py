@@ -26,9 +26,9 @@ def test_every_type_of_event_is_documented():
 def test_the_attempts_are_those_of_the_document():
     assert "in 5 s, 1, 5, 15 and 30 minutes, 1, 2, 4 and 8 hours, then every 12" in section()
     minute, hour = 60, 3600
-    assert RETRY_AFTER_S == (
+    assert (
         5, minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 4 * hour, 8 * hour, 12 * hour
-    )  # fmt: skip
+    ) == RETRY_AFTER_S  # fmt: skip
 
 
 def test_the_block_that_verifies_a_delivery_runs_as_pasted(capsys):
