@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                             ("workspace.suspended", "The workspace is served no more."),
                             ("workspace.resumed", "The workspace is served again."),
                             ("erasure.completed", "A version's files are gone from everywhere."),
+                            ("webhook.disabled", "An endpoint answered 410, or failed for three days."),
                             (
                                 "webhook.test",
                                 "Somebody pressed “Send a test”. It goes to that endpoint alone.",
