@@ -87,7 +87,7 @@ async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> dict[st
     if exchange.path == KEY:
         return await describe_key(gateway, caller)
     if exchange.path == USAGE:
-        return await describe_usage(gateway, caller, exchange.scope["query_string"])
+        return await describe_usage(gateway, caller, exchange.scope.get("query_string", b""))
     model = exchange.path.removeprefix(MODELS).removeprefix("/")
     return await list_models(gateway, caller, model)
 

@@ -37,8 +37,12 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
         "id": caller.names.key,
         "name": key.get("name", ""),
         "hint": key.get("hint", ""),
-        "scopes": key.get("scopes", "").split(","),
-        "workspace": {"id": caller.names.tenant, "slug": limits["slug"], "name": limits.get("name", "")},
+        "scopes": (key.get("scopes") or "inference").split(","),  # published before there were scopes
+        "workspace": {
+            "id": caller.names.tenant,
+            "slug": limits.get("slug", ""),
+            "name": limits.get("name", ""),
+        },
         "expires_at": _moment(key["expires_at"]),
         "styles": sorted({route.name for route in routes.values()}),
         "limits": {
@@ -76,19 +80,23 @@ def _describe_limits(
     for name, (used_field, held_field) in MONTHLY.items():
         used = int(account.get(used_field + suffix, 0))
         held = int(account.get(held_field + suffix, 0))
-        limit = int(limits[name]) if limits[name] else None
+        limit = _number(limits, name)
         left = None if limit is None else max(0, limit - used - held)
         described[name] = {"limit": limit, "used": used, "in_flight": held, "remaining": left}
     elapsed_ms = max(0.0, time.time() * 1000 - bucket.get("at" + suffix, 0))
     for name, field in PER_MINUTE.items():
-        limit = int(limits[name]) if limits[name] else None
+        limit = _number(limits, name)
         left = None if limit is None else _refilled(bucket.get(field + suffix), limit, elapsed_ms)
         described[name] = {"limit": limit, "remaining": left}
     open_sequences = int(bucket.get("open" + suffix, 0))
-    parallel = int(limits["parallel_requests"]) if limits["parallel_requests"] else None
+    parallel = _number(limits, "parallel_requests")
     left = None if parallel is None else max(0, parallel - open_sequences)
     described["parallel_requests"] = {"limit": parallel, "remaining": left}
     return described
+
+
+def _number(limits: Hash, name: str) -> int | None:
+    return int(limits[name]) if limits.get(name) else None
 
 
 def _refilled(level: float | None, per_minute: int, elapsed_ms: float) -> int:

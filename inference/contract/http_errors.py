@@ -3,6 +3,7 @@
 import json
 
 from foundation.errors import DomainError
+from foundation.rest.problems import TooManyRequests
 from inference import errors
 from inference.contract.route import NEAREST
 
@@ -23,6 +24,7 @@ TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
     (errors.QuotaExhausted, 429, "insufficient_quota"),
     (errors.TooLargeForLimit, 429, "tokens"),
     (errors.Limited, 429, "requests"),
+    (TooManyRequests, 429, "requests"),
     (errors.Unavailable, 503, "service_unavailable_error"),
 )
 NOT_RETRYABLE = (
@@ -69,7 +71,7 @@ def headers(error: DomainError) -> Headers:
     """Return the headers that tell a client whether and when to try again."""
     if isinstance(error, NOT_RETRYABLE):
         return [(b"x-should-retry", b"false")]
-    if isinstance(error, errors.Limited | errors.Unavailable | errors.KeyInUse):
+    if isinstance(error, errors.Limited | TooManyRequests | errors.Unavailable | errors.KeyInUse):
         retry_s = error.facts.get("retry_s") or DEFAULT_RETRY_S
         retry_after = [(b"retry-after", str(retry_s).encode())]
         state = error.facts.get("adapter_state")
