@@ -31,6 +31,8 @@ def test_a_program_of_the_documents_runs_as_pasted(demo, tmp_path: Path, place, 
         "OPENAI_API_KEY": demo.api_key,
         "ANTHROPIC_BASE_URL": demo.site,
         "ANTHROPIC_API_KEY": demo.api_key,
+        "POLYSCRIBE_BASE_URL": demo.site,
+        "POLYSCRIBE_API_KEY": demo.api_key,
     }
     done = subprocess.run(
         [sys.executable, "-c", program],
