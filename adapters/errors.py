@@ -63,20 +63,66 @@ class StyleNotFound(NotFound):
     code = "style_not_found"
 
 
+class VersionNotFound(NotFound):
+    """The style has no version {number}."""
+
+    code = "version_not_found"
+
+
+class NoCard(NotFound):
+    """Nothing was measured of version {number} yet. A version is measured once an engine has loaded it."""
+
+    code = "no_card"
+
+
+class NoCanary(NotFound):
+    """No canary runs on this style."""
+
+    code = "no_canary"
+
+
+class NotShared(NotFound):
+    """The style is not shared with a workspace named “{slug}”."""
+
+    code = "not_shared"
+
+
+class ErasureNotFound(NotFound):
+    """There is no erasure by that id."""
+
+    code = "erasure_not_found"
+
+
 class NotUploaded(Invalid):
     """{files} has not arrived completely; choose the files again."""
 
     code = "not_uploaded"
 
 
-class UploadRefused(Invalid):
-    """The upload can't begin; see the notes beside the fields."""
-
-    code = "upload_refused"
+class FieldsRefused(Invalid):
+    """Some fields are not valid; see the notes beside them."""
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__()
         self.errors = errors
+
+
+class UploadRefused(FieldsRefused):
+    """The upload can't begin; see the notes beside the fields."""
+
+    code = "upload_refused"
+
+
+class StyleRefused(FieldsRefused):
+    """The style can't be saved like this; see the notes beside the fields."""
+
+    code = "style_refused"
+
+
+class SlugTaken(Conflict):
+    """You have a style “{slug}” already. Edit that one, or choose another short name."""
+
+    code = "slug_taken"
 
 
 class PlanFull(Conflict):
@@ -145,6 +191,12 @@ class NotServing(Conflict):
     code = "not_serving"
 
 
+class NeverServed(Conflict):
+    """Version {number} was rejected and never served. Delete it instead."""
+
+    code = "never_served"
+
+
 class NothingToRollBackTo(Conflict):
     """No other version answered before this one; promote the version that you want instead."""
 
@@ -155,6 +207,12 @@ class NothingToCompare(Conflict):
     """A canary is tried beside another version that is live; version {number} is not such a one."""
 
     code = "nothing_to_compare"
+
+
+class NoPair(Conflict):
+    """Two versions are compared. Name them as `a` and `b`, or let two versions of the style serve."""
+
+    code = "no_pair"
 
 
 class BadShare(Invalid):

@@ -4,8 +4,14 @@ from typing import Any
 
 from django import forms
 
+from adapters.catalog.words import (
+    BOUND_BY_OFFER,
+    WORDS_CHARACTERS,
+    Faults,
+    is_bound_by_offer,
+    word_faults,
+)
 from adapters.models import Style
-from foundation.names import reads_as_product, validate_name, validate_text
 
 # Common terms and where they are written out. Whoever wants others writes them.
 LICENCES = {
@@ -23,34 +29,30 @@ CHOICES = [("", "none yet"), *((name, name) for name in LICENCES), (OWN_TERMS, "
 class AboutForm(forms.Form):
     """What everybody who sees a style reads about it."""
 
-    name = forms.CharField(max_length=60, validators=[validate_name])
+    name = forms.CharField(max_length=WORDS_CHARACTERS["name"])
     author = forms.CharField(
-        max_length=100,
+        max_length=WORDS_CHARACTERS["author"],
         required=False,
-        validators=[validate_name],
         help_text="Who trained it, as readers see it.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     description = forms.CharField(
-        max_length=300,
+        max_length=WORDS_CHARACTERS["description"],
         required=False,
-        validators=[validate_text],
         widget=forms.Textarea(attrs={"rows": 3}),
     )
     sample_prompt = forms.CharField(
-        max_length=300,
+        max_length=WORDS_CHARACTERS["sample_prompt"],
         required=False,
-        validators=[validate_text],
         help_text="What its sample line answers. Another one gets another sample.",
     )
     licence = forms.ChoiceField(
         choices=CHOICES, required=False, help_text="On what terms others may write in it."
     )
     terms = forms.CharField(
-        max_length=4000,
+        max_length=WORDS_CHARACTERS["licence"],
         required=False,
         label="Own terms",
-        validators=[validate_text],
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="Only with “own terms” above.",
     )
@@ -66,32 +68,27 @@ class AboutForm(forms.Form):
         if style.licence and style.licence not in LICENCES:
             initial |= {"licence": OWN_TERMS, "terms": style.licence}
         super().__init__(data, initial=initial)
-        self.is_of_first_party = style.owner.is_first_party
-        # Operators approved author and licence, and others rely on them.
-        self.is_bound_by_offer = style.is_public or style.offered_at is not None
-        for field in ("author", "licence", "terms"):
+        self.owner = style.owner
+        self.is_bound_by_offer = is_bound_by_offer(style)
+        for field in (*BOUND_BY_OFFER, "terms"):
             self.fields[field].disabled = self.is_bound_by_offer
 
-    def clean_name(self) -> str:
-        """Refuse what reads as Polyscribe's own."""
-        name = str(self.cleaned_data["name"])
-        if reads_as_product(name) and not self.is_of_first_party:
-            raise forms.ValidationError("That name reads as Polyscribe's own. Choose another one.")
-        return name
-
-    def clean_author(self) -> str:
-        """Refuse the same of an author."""
-        author = str(self.cleaned_data["author"])
-        if reads_as_product(author) and not self.is_of_first_party:
-            raise forms.ValidationError("That reads as Polyscribe itself. Say who trained it.")
-        return author
-
     def clean(self) -> dict[str, Any]:
-        """Ask for the terms where own ones were chosen."""
+        """Ask for the terms where own ones were chosen, and refuse words that mislead."""
         given = super().clean() or {}
         if given.get("licence") == OWN_TERMS and not given.get("terms"):
             self.add_error("terms", "Write the terms, or choose one of the licences above.")
+        words = {field: str(text) for field, text in given.items() if field != "terms"}
+        self.add_faults(word_faults(self.owner, words))
+        terms = word_faults(self.owner, {"licence": str(given.get("terms", ""))})
+        self.add_faults({"terms": terms.get("licence", [])})
         return given
+
+    def add_faults(self, faults: Faults) -> None:
+        """Show each fault beside its field."""
+        for field, sentences in faults.items():
+            for sentence in sentences:
+                self.add_error(field, sentence)
 
     def texts(self) -> dict[str, str]:
         """Return the style's fields as they were filled in."""

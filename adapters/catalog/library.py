@@ -1,9 +1,12 @@
 """A tenant's library: the styles of others that it selects, and the words of its own."""
 
+from collections.abc import Mapping, Sequence
+
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.errors import StyleNotFound
+from adapters.catalog.words import edit_faults
+from adapters.errors import StyleNotFound, StyleRefused
 from adapters.models import Selection, Style
 from adapters.routing import publisher
 from tenants.public import Tenant
@@ -18,11 +21,29 @@ def select_style(tenant: Tenant, style: Style) -> None:
         publisher.mark_tenants_changed([tenant.pk])
 
 
-def unselect_style(tenant: Tenant, style: Style) -> None:
-    """Take a style out of a tenant's library; it may be selected again at any time."""
+def unselect_style(tenant: Tenant, style: Style) -> bool:
+    """Take a style out of a tenant's library; it may be selected again. Return False if it is not there."""
     with transaction.atomic():
-        Selection.objects.filter(tenant=tenant, style=style).delete()
+        deleted, _ = Selection.objects.filter(tenant=tenant, style=style).delete()
         publisher.mark_tenants_changed([tenant.pk])
+    return bool(deleted)
+
+
+def edit_style(style: Style, words: Mapping[str, str]) -> None:
+    """Check new words for a style, and change it. Raises StyleRefused with every fault."""
+    with transaction.atomic():
+        # Locked, so that an offer at the same moment is of the words that operators will read.
+        styles = Style.objects.select_for_update(no_key=True, of=("self",)).select_related("owner")
+        held = styles.get(pk=style.pk)
+        faults = edit_faults(held, words)
+        if faults:
+            raise StyleRefused(faults)
+        describe_style(held, **words)
+
+
+def set_test_prompts(style: Style, prompts: Sequence[str]) -> None:
+    """Set the owner's own prompts for comparing versions."""
+    Style.objects.filter(pk=style.pk).update(test_prompts="\n".join(prompts))
 
 
 def describe_style(style: Style, **texts: str) -> None:

@@ -1,10 +1,11 @@
 """Queries: the styles that a tenant sees, its own and others', and the one that it names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, TextChoices, When
 
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Style
@@ -14,6 +15,15 @@ from tenants.public import Tenant
 
 MAX_CARDS = 500
 MAX_SEARCH_WORDS = 10
+
+
+class Kind(TextChoices):
+    """How a tenant comes to see a style."""
+
+    OWN = "own"
+    SHARED = "shared"
+    PUBLIC = "public"
+    SELECTED = "selected"
 
 
 @dataclass(frozen=True)
@@ -51,20 +61,51 @@ def public_styles() -> list[Style]:
 
 
 def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
-    """Return the styles of other tenants that this one can have or has; three queries for all.
-
-    Public styles are among them if they serve; those that are being taken back only if it selected them.
-    """
-    shared = Q(pk__in=Share.objects.in_force().filter(tenant=tenant).values("style"))
-    answering = Q(pk__in=Style.objects.answering(tenant.pk).values("pk"))
-    offered = answering & Q(public_until=None) | Q(selections__tenant=tenant)
-    others = Style.objects.filter(shared | is_public_now() & offered).exclude(owner=tenant)
-    return _cards(tenant, _search(tenant, others, words))
+    """Return the styles of other tenants that this one can have or has; three queries for all."""
+    others = list_styles(tenant, words=words).exclude(owner=tenant)
+    return _cards(tenant, others)
 
 
 def own_styles(tenant: Tenant, words: str = "") -> list[Card]:
     """Return the tenant's own styles; two queries for all."""
-    return _cards(tenant, _search(tenant, Style.objects.filter(owner=tenant), words))
+    return _cards(tenant, list_styles(tenant, Kind.OWN, words))
+
+
+def list_styles(tenant: Tenant, kind: str = "", words: str = "") -> QuerySet[Style]:
+    """Return the styles of a kind, or of all kinds, that contain some words as the tenant reads them.
+
+    Public styles are among them if they serve; those that are being taken back only if it selected them.
+    """
+    shared = Share.objects.in_force().filter(tenant=tenant).values("style")
+    selected = Selection.objects.in_force().filter(tenant=tenant).values("style")
+    answering = Style.objects.answering(tenant.pk).filter(is_public_now(), public_until=None).values("pk")
+    conditions = {
+        Kind.OWN: Q(owner=tenant),
+        Kind.SHARED: Q(pk__in=shared),
+        Kind.PUBLIC: Q(pk__in=answering),
+        Kind.SELECTED: Q(pk__in=selected),
+    }
+    condition = Q(owner=tenant) | Q(pk__in=shared) | Q(pk__in=answering) | Q(pk__in=selected)
+    if kind:
+        condition = conditions[Kind(kind)]
+    return _search(tenant, Style.objects.filter(condition, retired_at=None), words)
+
+
+def with_shown_name(tenant: Tenant, styles: QuerySet[Style]) -> QuerySet[Style]:
+    """Return the styles with `shown_name`, the name that the tenant reads, to order them by."""
+    approved = When(is_reviewed_for(tenant.pk), then="approved_name")
+    return styles.annotate(shown_name=Case(approved, default="name"))
+
+
+def read_versions(styles: Sequence[Style]) -> None:
+    """Read the versions that some styles point to, with their probes, in one query for all."""
+    fields = ("live_version", "approved_version", "canary_version")
+    ids = {getattr(style, f"{field}_id") for style in styles for field in fields}
+    versions = AdapterVersion.objects.filter(pk__in=ids - {None}).select_related("probe")
+    by_id = versions.defer("findings", "probe__samples", "probe__shifts").in_bulk()
+    for style in styles:
+        for field in fields:
+            setattr(style, field, by_id.get(getattr(style, f"{field}_id")))
 
 
 def card(tenant: Tenant, style: Style) -> Card:
@@ -109,7 +150,7 @@ def _search(tenant: Tenant, styles: QuerySet[Style], words: str) -> QuerySet[Sty
 
 
 def _cards(tenant: Tenant, styles: QuerySet[Style]) -> list[Card]:
-    shown = styles.filter(retired_at=None).order_by("name", "pk").distinct()
+    shown = styles.order_by("name", "pk")
     shown = shown.select_related("owner", "live_version__probe", "approved_version__probe")
     # A card shows neither of these, and they are long.
     shown = shown.defer(
@@ -118,7 +159,15 @@ def _cards(tenant: Tenant, styles: QuerySet[Style]) -> list[Card]:
         "approved_version__probe__samples",
         "approved_version__probe__shifts",
     )
-    found = [style.show_to(tenant.pk) for style in shown[:MAX_CARDS]]
+    return cards_of(tenant, list(shown[:MAX_CARDS]))
+
+
+def cards_of(tenant: Tenant, styles: Sequence[Style]) -> list[Card]:
+    """Return some styles as a tenant sees them, in their order; three queries for all.
+
+    The styles are read with their versions, and must not be saved afterwards: see `Style.show_to`.
+    """
+    found = [style.show_to(tenant.pk) for style in styles]
     own = [style for style in found if style.owner_id == tenant.pk]
     others = [style for style in found if style.owner_id != tenant.pk]
     selected = set(Selection.objects.filter(tenant=tenant, style__in=others).values_list("style", flat=True))

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from adapters import object_store
 from adapters.catalog import sharing
-from adapters.errors import StillUsed
-from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Probe, Status, Style
+from adapters.errors import NeverServed, StillUsed
+from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
 from adapters.placement import transitions
 from adapters.quality import samples
 from adapters.routing import in_flight
@@ -41,8 +41,11 @@ def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = F
     Raises StillUsed when other workspaces would lose the style, unless `at_once` takes it from them.
     """
     _require_unused(version, at_once=at_once)
-    erasure = _begin_erasure(version, by)
-    _close_style(version.style)
+    with transaction.atomic():
+        # First of all locks: an upload, which holds it, waits for the style's row, which this locks next.
+        sessions.lock_uploads(version.style.owner_id)
+        erasure = _begin_erasure(version, by)
+        _close_style(version.style)
     return erasure
 
 
@@ -55,15 +58,25 @@ def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> list
     """
     if not at_once and (others := sharing.audience(style)):
         raise StillUsed(count=others)
-    erasures = []
-    while not _close_style(style):  # a version may be begun at the same moment
+    with transaction.atomic():
+        sessions.lock_uploads(style.owner_id)  # no version is begun meanwhile
+        # Placements before the style's row, as whoever notes that an engine loaded one: no deadlock.
+        placed = Placement.objects.filter(version__style=style).values_list("pk", flat=True)
+        Placement.objects.lock(placed)
+        erasures = []
         for version in style.versions.filter(erasure=None).select_related("style__owner"):
             erasures.append(_begin_erasure(version, by))
+        _close_style(style)
     return erasures
 
 
 def retire_unused(version: AdapterVersion, *, at_once: bool = False) -> None:
-    """Retire a version and keep its files. Raises StillUsed as `erase_version` does."""
+    """Retire a version and keep its files.
+
+    Raises StillUsed as `erase_version` does, and NeverServed for one that was rejected.
+    """
+    if version.status == Status.REJECTED:
+        raise NeverServed(number=version.number)
     _require_unused(version, at_once=at_once)
     transitions.retire_version(version)
 

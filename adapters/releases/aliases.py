@@ -31,7 +31,7 @@ def promote(version: AdapterVersion, actor: User | None, reason: str = "") -> No
         _move_live(style, version, actor=actor, reason=reason)
 
 
-def roll_back(style: Style, actor: User | None) -> AdapterVersion:
+def roll_back(style: Style, actor: User | None, reason: str = "") -> AdapterVersion:
     """Let the version answer again that did before the live one, and return it.
 
     Raises NothingToRollBackTo or NotServing.
@@ -41,11 +41,11 @@ def roll_back(style: Style, actor: User | None) -> AdapterVersion:
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
-        _move_live(held, before, actor=actor, reason="Rolled back.")
+        _move_live(held, before, actor=actor, reason=f"Rolled back. {reason}".strip())
     return before
 
 
-def begin_canary(version: AdapterVersion, percent: int, actor: User | None) -> None:
+def begin_canary(version: AdapterVersion, percent: int, actor: User | None, reason: str = "") -> None:
     """Let a version answer a share of its style's requests, or change that share; it replaces another canary.
 
     Raises BadShare, NotServing or NothingToCompare.
@@ -56,7 +56,7 @@ def begin_canary(version: AdapterVersion, percent: int, actor: User | None) -> N
         _require_serving(version)
         if style.live_version_id in (None, version.pk):
             raise NothingToCompare(number=version.number)
-        _move_canary(style, version, percent=percent, actor=actor)
+        _move_canary(style, version, percent=percent, actor=actor, reason=reason)
 
 
 def end_canary(style: Style, actor: User | None, reason: str = "") -> bool:

@@ -42,7 +42,8 @@ def pending_review(style: Style) -> PendingReview | None:
             words[field] = approved
     if live is None and not words:
         return None
-    is_declined = not Style.objects.changed().filter(pk=style.pk).exists()
+    changed_at = style.changed_at or style.created_at
+    is_declined = style.declined_at is not None and style.declined_at >= changed_at
     return PendingReview(live, style.approved_version, words, is_declined)
 
 

@@ -1,6 +1,7 @@
 """Upload sessions: a row and presigned POSTs first; then the browser sends the files straight to S3."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -12,11 +13,20 @@ from django.db.models import Max
 from django.utils import timezone
 
 from adapters import object_store
-from adapters.errors import NoBaseModel, NotUploaded, StorageUnavailable, UploadRefused, VersionMoved
+from adapters.catalog.words import WORDS_CHARACTERS
+from adapters.errors import (
+    NoBaseModel,
+    NotUploaded,
+    SlugTaken,
+    StorageUnavailable,
+    StyleRefused,
+    UploadRefused,
+    VersionMoved,
+)
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.object_store import Upload
 from adapters.routing import publisher
-from adapters.uploads.upload_request import TEXTS_CHARACTERS, StyleDescription, request_faults
+from adapters.uploads.upload_request import TEXTS, StyleDescription, request_faults, style_faults
 from adapters.validation import Finding
 from adapters.validation.limits import archive_of
 from foundation import locks
@@ -43,16 +53,14 @@ def begin_upload(
     `files` is file name → size in bytes: the two files, or one archive, which is stored under a name of ours.
     Raises UploadRefused with every fault, or NoBaseModel.
     """
-    base_model = BaseModel.objects.filter(name=settings.BASE_MODEL).first()
-    if base_model is None:
-        raise NoBaseModel
+    base_model = _find_base_model()
     with transaction.atomic():
         lock_uploads(tenant.pk)
         own = Style.objects.filter(owner=tenant, slug=about.slug).first()
         faults = request_faults(tenant, own, about, files)
         if faults:
             raise UploadRefused(faults)
-        style = _update_style(own, about) if own else _create_style(tenant, base_model, about)
+        style = _update_style(own, about) if own else _insert_style(tenant, base_model, about)
         sizes = {archive_of(file) or file: size for file, size in files.items()}
         version = create_next_version(
             style,
@@ -66,6 +74,29 @@ def begin_upload(
     smallest_first = sorted(sizes.items(), key=lambda item: item[1])  # its form is the first to expire
     forms = [object_store.presign(version.pk, file, size) for file, size in smallest_first]
     return version, forms
+
+
+def create_style(tenant: Tenant, slug: str, words: Mapping[str, str]) -> Style:
+    """Return a new style without files; one by that slug that was deleted comes back with the new words.
+
+    Raises StyleRefused with every fault, SlugTaken, or NoBaseModel.
+    """
+    base_model = _find_base_model()
+    with transaction.atomic():
+        lock_uploads(tenant.pk)
+        own = Style.objects.filter(owner=tenant, slug=slug).first()
+        if own and own.retired_at is None:
+            raise SlugTaken(slug=slug, field="slug")
+        faults = style_faults(tenant, own, slug, words)
+        if faults:
+            raise StyleRefused(faults)
+        if own is None:
+            return Style.objects.create(owner=tenant, slug=slug, base_model=base_model, **words)
+        texts = dict.fromkeys(WORDS_CHARACTERS, "") | dict(words)
+        Style.objects.filter(pk=own.pk).update(retired_at=None, changed_at=timezone.now(), **texts)
+        publisher.mark_changed(own)
+    own.refresh_from_db()
+    return own
 
 
 def lock_uploads(tenant_id: UUID) -> None:
@@ -143,14 +174,21 @@ def _end_upload(version: AdapterVersion, finding: Finding) -> bool:
     return is_ended
 
 
-def _create_style(tenant: Tenant, base_model: BaseModel, about: StyleDescription) -> Style:
-    texts = {field: getattr(about, field) for field in TEXTS_CHARACTERS}
+def _find_base_model() -> BaseModel:
+    base_model = BaseModel.objects.filter(name=settings.BASE_MODEL).first()
+    if base_model is None:
+        raise NoBaseModel
+    return base_model
+
+
+def _insert_style(tenant: Tenant, base_model: BaseModel, about: StyleDescription) -> Style:
+    texts = {field: getattr(about, field) for field in TEXTS}
     return Style.objects.create(owner=tenant, slug=about.slug, base_model=base_model, **texts)
 
 
 def _update_style(style: Style, about: StyleDescription) -> Style:
     """Change those texts of an own style that were given again; a deleted style comes back."""
-    changes = {field: getattr(about, field) for field in TEXTS_CHARACTERS if getattr(about, field)}
+    changes = {field: getattr(about, field) for field in TEXTS if getattr(about, field)}
     Style.objects.filter(pk=style.pk).update(retired_at=None, changed_at=timezone.now(), **changes)
     if style.retired_at:
         publisher.mark_changed(style)

@@ -1,13 +1,14 @@
 """Upload requests: what people describe and send, and what is wrong with it, a sentence for each fault."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from adapters.catalog.words import Faults, word_faults
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import storage_quota
 from adapters.validation.limits import (
@@ -18,7 +19,7 @@ from adapters.validation.limits import (
     WEIGHTS_FILE,
     archive_of,
 )
-from foundation.names import reads_as_product, validate_name, validate_text
+from foundation.names import reads_as_product
 from tenants.public import Tenant, limits_of
 
 KIB = 1024
@@ -26,15 +27,13 @@ MIB = 1024 * 1024
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 RESERVED_SLUGS = frozenset({"base", "identity"})
 
-# As wide as the columns of Style.
-TEXTS_CHARACTERS = {"name": 60, "description": 300, "sample_prompt": 300, "sample": 500}
+TEXTS = ("name", "description", "sample_prompt", "sample")  # of a style, that an upload may give
 
 # The state of the base that the adapter was trained on, as people state it; empty: they don't say.
 QUANTISATIONS = ("", "none", "4-bit", "8-bit", "other")
 
+NAME_MISSING = "Give the style a name, for example Brand voice."
 CHOICE = f"{CONFIG_FILE} and {WEIGHTS_FILE}, or one .zip, .tar or .tar.gz of both"
-
-type Faults = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,18 @@ class StyleDescription:
     sample: str = ""
     stated_quantisation: str = ""  # one of QUANTISATIONS
     goes_live: bool = True  # as soon as it serves; else it waits to be promoted
+
+
+def style_faults(tenant: Tenant, own: Style | None, slug: str, words: Mapping[str, str]) -> Faults:
+    """Return what is wrong with a new style without files, by field. `own` is the deleted one by that slug.
+
+    Exact while the tenant's lock of uploads is held.
+    """
+    faults = word_faults(tenant, words)
+    if not words.get("name"):
+        faults["name"] = [NAME_MISSING]
+    slug_faults = _slug_faults(tenant, own, slug) or _style_count_faults(tenant, own)
+    return {"slug": slug_faults} | faults if slug_faults else faults
 
 
 def request_faults(
@@ -135,28 +146,10 @@ def _is_first_party_slug(own: Style | None, slug: str) -> bool:
 
 
 def _text_faults(tenant: Tenant, own: Style | None, about: StyleDescription) -> Faults:
-    faults: Faults = {}
+    faults = word_faults(tenant, {field: getattr(about, field) for field in TEXTS})
     if not about.name and own is None:
-        faults["name"] = ["Give the style a name, for example Brand voice."]
-    for field, limit in TEXTS_CHARACTERS.items():
-        text = getattr(about, field)
-        if len(text) > limit:
-            faults[field] = [f"At most {limit} characters; this has {len(text)}."]
-        elif fault := _hidden_character_fault(field, text):
-            faults[field] = [fault]
-    if not tenant.is_first_party and reads_as_product(about.name):
-        faults["name"] = ["That name reads as Polyscribe's own. Choose another one."]
+        faults["name"] = [NAME_MISSING]
     return faults
-
-
-def _hidden_character_fault(field: str, text: str) -> str:
-    """Return why a text has characters that make it look like another one, or ""."""
-    validate = validate_name if field == "name" else validate_text
-    try:
-        validate(text)
-    except ValidationError as error:
-        return str(error.message)
-    return ""
 
 
 def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
@@ -166,9 +159,13 @@ def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
 
 
 def _style_count_faults(tenant: Tenant, own: Style | None) -> list[str]:
-    """Return why a plan has no room for one more private style. Rejected uploads do not count."""
-    not_rejected = AdapterVersion.objects.filter(style=OuterRef("pk")).exclude(status=Status.REJECTED)
-    private = Style.objects.filter(Exists(not_rejected), owner=tenant, is_public=False, retired_at=None)
+    """Return why a plan has no room for one more private style.
+
+    Styles whose uploads were all rejected do not count.
+    """
+    versions = AdapterVersion.objects.filter(style=OuterRef("pk"))
+    is_used = Exists(versions.exclude(status=Status.REJECTED)) | ~Exists(versions)
+    private = Style.objects.filter(is_used, owner=tenant, is_public=False, retired_at=None)
     counted = set(private.values_list("pk", flat=True))
     needs_no_room = own is not None and (own.is_public or own.pk in counted)
     if tenant.is_first_party or needs_no_room:

@@ -8,7 +8,8 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.catalog import library, queries, sharing
+from adapters import actions
+from adapters.catalog import queries, sharing
 from adapters.catalog.forms import LICENCES, AboutForm, ShareForm
 from adapters.errors import StyleNotFound
 from adapters.models import Style
@@ -16,7 +17,7 @@ from adapters.quality import cards
 from adapters.releases import review
 from adapters.views.common import steps_context
 from adapters.views.releases import release_context
-from tenants.public import MemberRequest, member_required
+from tenants.public import MemberRequest, access_of, member_required
 
 VERSIONS_SHOWN = 100
 
@@ -71,7 +72,7 @@ def style_page(request: MemberRequest, found: Style, *, status: int = 200, **mor
 def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select a style that is public or shared with the tenant."""
     chosen = get_object_or_404(Style.objects.selectable_by(request.tenant.pk), pk=style_id)
-    library.select_style(request.tenant, chosen)
+    actions.select_style(access_of(request), chosen)
     return _selection_response(request, chosen)
 
 
@@ -80,7 +81,7 @@ def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Unselect a style."""
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)
-    library.unselect_style(request.tenant, chosen)
+    actions.unselect_style(access_of(request), chosen)
     return _selection_response(request, chosen)
 
 

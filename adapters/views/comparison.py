@@ -7,17 +7,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
+from adapters import actions
 from adapters.errors import PromptTooLong, TooManyPrompts
-from adapters.models import AdapterVersion, Status, Style
+from adapters.models import Style
 from adapters.quality import samples
-from adapters.releases import diff
+from adapters.releases import diff, pairs
 from foundation.money import usd
-from tenants.public import MemberRequest, limits_of, member_required
+from tenants.public import MemberRequest, access_of, limits_of, member_required
 
 MILLION = 1_000_000
 ANSWER_TOKENS = 120
-
-type Pair = tuple[AdapterVersion, AdapterVersion]
 
 
 @require_http_methods(["GET", "POST"])
@@ -32,7 +31,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
         prompts = diff.parse_prompts(text)
     except (TooManyPrompts, PromptTooLong) as error:
         return _render_page(request, style, text=text, fault=error.message)
-    Style.objects.filter(pk=style.pk).update(test_prompts="\n".join(prompts))
+    actions.set_test_prompts(access_of(request), style, prompts)
     return redirect(request.get_full_path())
 
 
@@ -70,7 +69,7 @@ def _render_page(request: MemberRequest, style: Style, *, text: str, fault: str 
     limits = limits_of(request.tenant, timezone.now())
     context: dict[str, Any] = {
         "style": style,
-        "serving": _serving_versions(style),
+        "serving": pairs.serving_versions(style),
         "pairs": [{"prompt": prompt} for prompt in prompts],
         "written": text or "\n".join(prompts),
         "fault": fault,
@@ -89,19 +88,10 @@ def _own_style(request: MemberRequest, owner: str, slug: str) -> Style:
     return get_object_or_404(styles, owner=request.tenant, owner__slug=owner, slug=slug)
 
 
-def _serving_versions(style: Style) -> list[AdapterVersion]:
-    return list(style.versions.filter(status=Status.SERVING).order_by("-number"))
-
-
-def _chosen_pair(request: MemberRequest, style: Style) -> Pair | None:
-    """Return the two versions that the query names, else the live one and the newest other one."""
-    serving = _serving_versions(style)
-    by_number = {str(version.number): version for version in serving}
-    first = by_number.get(request.GET.get("a", "")) or style.live_version
-    second = by_number.get(request.GET.get("b", ""))
-    others = [version for version in serving if version != first]
-    if first is None or not others:
-        return None
-    if second is None or second == first:
-        second = others[0]
-    return first, second
+def _chosen_pair(request: MemberRequest, style: Style) -> pairs.Pair | None:
+    return pairs.choose_pair(
+        style,
+        pairs.serving_versions(style),
+        first_number=request.GET.get("a", ""),
+        second_number=request.GET.get("b", ""),
+    )

@@ -10,14 +10,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from adapters import enqueue
+from adapters import actions
 from adapters.catalog import sharing
 from adapters.erasure import workflow
 from adapters.erasure.report import STAYS, erasure_report
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import own_style, own_version
-from tenants.public import MemberRequest, member_required
+from tenants.public import MemberRequest, access_of, member_required
 
 
 @require_GET
@@ -61,8 +61,7 @@ def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
     errors = _name_errors(request, version.style)
     if not errors:
         try:
-            erasure = workflow.erase_version(version, request.user, at_once="at_once" in request.POST)
-            enqueue.enqueue_erasure(erasure.pk)
+            actions.delete_version(access_of(request), version, at_once="at_once" in request.POST)
             return redirect("adapters:version_erasure", version.pk)
         except StillUsed as error:
             errors["at_once"] = error.message
@@ -77,8 +76,7 @@ def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
     errors = _name_errors(request, style) if request.method == "POST" else {}
     if request.method == "POST" and not errors:
         try:
-            for erasure in workflow.erase_style(style, request.user, at_once="at_once" in request.POST):
-                enqueue.enqueue_erasure(erasure.pk)
+            actions.delete_style(access_of(request), style, at_once="at_once" in request.POST)
             messages.success(request, f"{style.name} is deleted; its files are being erased.")
             return redirect("adapters:deleted")
         except StillUsed as error:

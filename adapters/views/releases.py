@@ -10,12 +10,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.erasure import workflow
+from adapters import actions
 from adapters.errors import BadShare
 from adapters.models import Status, Style
 from adapters.releases import aliases, canary_analysis
 from adapters.views.common import own_style, own_version, page_of, run_action
-from tenants.public import MemberRequest, member_required
+from tenants.public import MemberRequest, access_of, member_required
 
 MOVES_SHOWN = 20
 VERSIONS = "#versions"
@@ -42,7 +42,7 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     done = f"Version {version.number} answers from now on."
     if version.style.is_reviewed and version.approved_at is None:
         done = f"Version {version.number} answers your workspace; everybody else gets it once it is approved."
-    action = partial(aliases.promote, version, request.user)
+    action = partial(actions.promote_version, access_of(request), version)
     return run_action(request, version.style, action, done=done, anchor=VERSIONS)
 
 
@@ -52,9 +52,8 @@ def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the version that answered before answer again."""
     style = own_style(request, style_id)
     done = "Rolled back: the version before answers again."
-    return run_action(
-        request, style, partial(aliases.roll_back, style, request.user), done=done, anchor=VERSIONS
-    )
+    action = partial(actions.roll_back, access_of(request), style)
+    return run_action(request, style, action, done=done, anchor=VERSIONS)
 
 
 @require_POST
@@ -67,7 +66,7 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     def begin_canary() -> None:
         if not (percent.isdecimal() and len(percent) < 3):
             raise BadShare
-        aliases.begin_canary(version, int(percent), request.user)
+        actions.begin_canary(access_of(request), version, int(percent))
 
     answers_owner_only = version.style.is_reviewed and not version.approved_at
     whose = "of your own requests" if answers_owner_only else "of requests"
@@ -81,9 +80,8 @@ def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
     done = "The canary ended; the live version answers everybody."
-    return run_action(
-        request, style, partial(aliases.end_canary, style, request.user), done=done, anchor=VERSIONS
-    )
+    action = partial(actions.end_canary, access_of(request), style)
+    return run_action(request, style, action, done=done, anchor=VERSIONS)
 
 
 @require_GET
@@ -102,12 +100,11 @@ def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Retire a version when its style's short name was typed, and `at_once` ticked where others have it."""
     version = own_version(request, version_id)
-    if version.status == Status.REJECTED:
-        messages.error(request, f"Version {version.number} was rejected and never served.")
-    elif request.POST.get("confirm", "").strip() != version.style.slug:
+    if request.POST.get("confirm", "").strip() != version.style.slug:
         messages.error(request, f"Nothing was retired. Type {version.style.slug} to retire this version.")
     else:
-        retire_version = partial(workflow.retire_unused, version, at_once="at_once" in request.POST)
+        at_once = "at_once" in request.POST
+        action = partial(actions.retire_version, access_of(request), version, at_once=at_once)
         done = f"Version {version.number} is retired."
-        return run_action(request, version.style, retire_version, done=done, anchor=VERSIONS)
+        return run_action(request, version.style, action, done=done, anchor=VERSIONS)
     return redirect(page_of(version.style))

@@ -8,29 +8,29 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from adapters.catalog import library, sharing
+from adapters import actions
 from adapters.catalog.forms import AboutForm, ShareForm
-from adapters.errors import AlreadyShared, NoSuchWorkspace, OwnWorkspace
+from adapters.errors import AlreadyShared, NoSuchWorkspace, OwnWorkspace, StyleRefused
 from adapters.models import Share, Style
 from adapters.views.catalog import style_page
 from adapters.views.common import own_style, page_of
 from foundation.errors import DomainError
-from tenants.public import MemberRequest, member_required
+from tenants.public import MemberRequest, access_of, member_required
 
 CATALOGUE_ACTIONS = {
-    "offer": (sharing.offer_style, "It waits for approval: the operators look at it."),
-    "withdraw": (sharing.withdraw_offer, "The offer is withdrawn."),
+    "offer": (actions.offer_style, "It waits for approval: the operators look at it."),
+    "withdraw": (actions.withdraw_offer, "The offer is withdrawn."),
     "take-back": (
-        sharing.take_back_style,
+        actions.take_back_style,
         "It leaves the catalogue on {ends}. Until then you can undo this.",
     ),
-    "keep": (sharing.keep_public, "It stays in the catalogue."),
+    "keep": (actions.keep_public, "It stays in the catalogue."),
 }
 DESCRIBED = "Everybody who sees the style reads this now."
 DESCRIBED_REVIEWED = "Saved. Others read this once the operators have approved it."
 SHARE_ACTIONS = {
-    "revoke": (sharing.revoke_share, "{tenant} loses it on {ends}. Until then you can undo this."),
-    "keep": (sharing.keep_share, "{tenant} keeps it."),
+    "revoke": (actions.revoke_share, "{tenant} loses it on {ends}. Until then you can undo this."),
+    "keep": (actions.keep_share, "{tenant} keeps it."),
 }
 
 
@@ -40,9 +40,13 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Change what people read about an own style."""
     style = own_style(request, style_id)
     form = AboutForm(request.POST, style=style)
-    if not form.is_valid():
+    if form.is_valid():
+        try:
+            actions.edit_style(access_of(request), style, form.texts())
+        except StyleRefused as error:
+            form.add_faults(error.errors)
+    if form.errors:
         return style_page(request, style, status=400, about_form=form)
-    library.describe_style(style, **form.texts())
     messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
     return redirect(page_of(style))
 
@@ -56,7 +60,7 @@ def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
         raise Http404
     change, done = CATALOGUE_ACTIONS[action]
     try:
-        change(style)
+        change(access_of(request), style)
         style.refresh_from_db(fields=["public_until"])
         messages.success(request, done.format(ends=_format_day(style.public_until)))
     except DomainError as error:
@@ -72,7 +76,7 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     form = ShareForm(request.POST)
     if form.is_valid():
         try:
-            share = sharing.share_style(style, form.cleaned_data["workspace"], request.user)
+            share = actions.share_style(access_of(request), style, form.cleaned_data["workspace"])
             messages.success(request, f"{share.tenant.name} can select {style.name} now.")
             return redirect(f"{page_of(style)}#sharing")
         except (NoSuchWorkspace, OwnWorkspace, AlreadyShared) as error:
@@ -90,7 +94,7 @@ def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResp
         raise Http404
     change, done = SHARE_ACTIONS[action]
     try:
-        change(own)
+        change(access_of(request), own)
         own.refresh_from_db(fields=["ends_at"])
         messages.success(request, done.format(tenant=own.tenant.name, ends=_format_day(own.ends_at)))
     except DomainError as error:
@@ -104,7 +108,7 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Leave a style that another workspace shares."""
     shared = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
     style = get_object_or_404(shared, pk=style_id)
-    sharing.leave_share(request.tenant, style)
+    actions.leave_share(access_of(request), style)
     messages.success(request, f"{style.name} is not shared with you any more.")
     return redirect("adapters:catalogue")
 

@@ -11,16 +11,15 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import enqueue
+from adapters import actions
 from adapters.errors import NoBaseModel, NotUploaded, UploadRefused
 from adapters.models import Style
-from adapters.placement import transitions
-from adapters.uploads import conversions, sessions, storage_quota
+from adapters.uploads import storage_quota
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.views.common import own_version, page_of, run_action, steps_context
-from tenants.public import MemberRequest, member_required
+from tenants.public import MemberRequest, access_of, member_required
 
 TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")
 SIZE_MAX = 2**62  # beyond every limit, and still a number that a sentence can give in MiB
@@ -51,7 +50,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
     """Make a version of a new or an own style; return a POST form for each file."""
     try:
         about, sizes = _parse_body(request)
-        version, forms = sessions.begin_upload(request.tenant, request.user, about, sizes)
+        version, forms = actions.begin_upload(access_of(request), about, sizes)
     except UploadRefused as error:
         return JsonResponse({"errors": error.errors}, status=400)
     except NoBaseModel as error:
@@ -72,10 +71,9 @@ def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
     """Finish an upload whose files are all there."""
     version = own_version(request, version_id)
     try:
-        sessions.finish_upload(version)
+        actions.finish_upload(access_of(request), version)
     except NotUploaded as error:
         return JsonResponse({"errors": {"files": [error.message]}}, status=400)
-    enqueue.enqueue_advance(version.pk)
     return JsonResponse({"page": page_of(version.style)})
 
 
@@ -92,12 +90,7 @@ def steps(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Push a failed version again."""
     version = own_version(request, version_id)
-
-    def retry_version() -> None:
-        transitions.retry_version(version)
-        enqueue.enqueue_advance(version.pk)
-
-    return run_action(request, version.style, retry_version)
+    return run_action(request, version.style, partial(actions.retry_version, access_of(request), version))
 
 
 @require_POST
@@ -106,7 +99,8 @@ def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Cancel an upload that is not finished, and delete what was sent of it."""
     version = own_version(request, version_id)
     done = f"The upload of version {version.number} is cancelled."
-    return run_action(request, version.style, partial(sessions.cancel_upload, version), done=done)
+    cancel_upload = partial(actions.cancel_upload, access_of(request), version)
+    return run_action(request, version.style, cancel_upload, done=done)
 
 
 @require_POST
@@ -114,12 +108,7 @@ def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Make a new version out of a rejected one that can be corrected mechanically."""
     version = own_version(request, version_id)
-
-    def begin_conversion() -> None:
-        converted = conversions.begin_conversion(version, request.user)
-        enqueue.enqueue_advance(converted.pk)
-
-    return run_action(request, version.style, begin_conversion)
+    return run_action(request, version.style, partial(actions.convert_version, access_of(request), version))
 
 
 def _parse_body(request: HttpRequest) -> tuple[StyleDescription, dict[str, int]]:

@@ -1,0 +1,264 @@
+"""What members and programs change: each action with its line in the workspace's audit log.
+
+Pages and the API call these, so that both do the same and log the same. An action is one transaction: the
+change, its line, and the messages to workers, which are sent when it commits.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+
+from adapters import enqueue
+from adapters.catalog import library, sharing
+from adapters.erasure import workflow
+from adapters.models import AdapterVersion, Erasure, Share, Status, Style
+from adapters.object_store import Upload
+from adapters.placement import transitions
+from adapters.releases import aliases
+from adapters.uploads import conversions, sessions
+from adapters.uploads.upload_request import StyleDescription
+from tenants.public import Access
+
+
+@transaction.atomic
+def create_style(access: Access, slug: str, words: Mapping[str, str]) -> Style:
+    """Return a new style without files. Raises StyleRefused, SlugTaken or NoBaseModel."""
+    style = sessions.create_style(access.tenant, slug, words)
+    access.audit("style.created", style, after=words)
+    return style
+
+
+@transaction.atomic
+def edit_style(access: Access, style: Style, words: Mapping[str, str]) -> None:
+    """Change what people read about a style. Raises StyleRefused with every fault."""
+    before = {}
+    after = {}
+    for field, text in words.items():
+        if getattr(style, field) != text:
+            before[field] = getattr(style, field)
+            after[field] = text
+    if after:
+        library.edit_style(style, after)
+        access.audit("style.edited", style, before=before, after=after)
+
+
+@transaction.atomic
+def set_test_prompts(access: Access, style: Style, prompts: Sequence[str]) -> None:
+    """Set the prompts on which versions are compared."""
+    library.set_test_prompts(style, prompts)
+    access.audit("style.prompts_set", style, after={"test_prompts": list(prompts)})
+
+
+@transaction.atomic
+def delete_style(access: Access, style: Style, *, at_once: bool) -> list[Erasure]:
+    """Begin to erase all versions of a style; return the erasures. Raises StillUsed."""
+    erasures = workflow.erase_style(style, access.user, at_once=at_once)
+    for erasure in erasures:
+        enqueue.enqueue_erasure(erasure.pk)
+    access.audit("style.deleted", style, after={"at_once": at_once, "versions": len(erasures)})
+    return erasures
+
+
+@transaction.atomic
+def select_style(access: Access, style: Style) -> None:
+    """Take a style into the workspace's library. Raises StyleNotFound for one that is not offered to it."""
+    library.select_style(access.tenant, style)
+    access.audit("style.selected", style)
+
+
+@transaction.atomic
+def unselect_style(access: Access, style: Style) -> None:
+    """Take a style out of the workspace's library. Doing it twice does nothing."""
+    if library.unselect_style(access.tenant, style):
+        access.audit("style.unselected", style)
+
+
+@transaction.atomic
+def offer_style(access: Access, style: Style) -> None:
+    """Offer a style to the public catalogue. Raises WithoutTerms or SharingMoved."""
+    sharing.offer_style(style)
+    access.audit("style.offered", style)
+
+
+@transaction.atomic
+def withdraw_offer(access: Access, style: Style) -> None:
+    """Withdraw an offer that is not answered yet. Raises SharingMoved."""
+    sharing.withdraw_offer(style)
+    access.audit("style.offer_withdrawn", style)
+
+
+@transaction.atomic
+def take_back_style(access: Access, style: Style) -> None:
+    """Take a style out of the catalogue with notice. Raises SharingMoved."""
+    sharing.take_back_style(style)
+    access.audit("style.taken_back", style)
+
+
+@transaction.atomic
+def keep_public(access: Access, style: Style) -> None:
+    """Leave a style in the catalogue after all. Raises SharingMoved."""
+    sharing.keep_public(style)
+    access.audit("style.kept_public", style)
+
+
+@transaction.atomic
+def share_style(access: Access, style: Style, slug: str) -> Share:
+    """Return the share of a style with a workspace. Raises NoSuchWorkspace, OwnWorkspace or AlreadyShared."""
+    share = sharing.share_style(style, slug, access.user)
+    access.audit("style.shared", style, after={"workspace": slug})
+    return share
+
+
+@transaction.atomic
+def revoke_share(access: Access, share: Share) -> None:
+    """End a share with notice. Raises SharingMoved."""
+    sharing.revoke_share(share)
+    access.audit("style.share_revoked", share.style, after={"workspace": share.tenant.slug})
+
+
+@transaction.atomic
+def keep_share(access: Access, share: Share) -> None:
+    """Let a share under notice hold after all. Raises SharingMoved."""
+    sharing.keep_share(share)
+    access.audit("style.share_kept", share.style, after={"workspace": share.tenant.slug})
+
+
+@transaction.atomic
+def leave_share(access: Access, style: Style) -> None:
+    """End the workspace's own share of another one's style."""
+    sharing.leave_share(access.tenant, style)
+    access.audit("style.share_left", style)
+
+
+@transaction.atomic
+def promote_version(access: Access, version: AdapterVersion) -> None:
+    """Let a version answer for its style. Raises NotServing."""
+    before = version.style.live_version
+    aliases.promote(version, access.user, _reason(access))
+    access.audit(
+        "version.promoted",
+        version,
+        before={"live_version": before.number if before else None},
+        after={"live_version": version.number},
+    )
+
+
+@transaction.atomic
+def roll_back(access: Access, style: Style) -> AdapterVersion:
+    """Let the version before answer again, and return it. Raises NothingToRollBackTo or NotServing."""
+    before = style.live_version
+    after = aliases.roll_back(style, access.user, _reason(access))
+    access.audit(
+        "style.rolled_back",
+        style,
+        before={"live_version": before.number if before else None},
+        after={"live_version": after.number},
+    )
+    return after
+
+
+@transaction.atomic
+def begin_canary(access: Access, version: AdapterVersion, percent: int) -> None:
+    """Try a version on a share of the requests, or change that share.
+
+    Raises BadShare, NotServing or NothingToCompare.
+    """
+    style = version.style
+    is_running = style.canary_version_id == version.pk
+    aliases.begin_canary(version, percent, access.user, _reason(access))
+    access.audit(
+        "canary.changed" if is_running else "canary.begun",
+        style,
+        before={"percent": style.canary_percent} if is_running else {},
+        after={"version": version.number, "percent": percent},
+    )
+
+
+@transaction.atomic
+def end_canary(access: Access, style: Style) -> bool:
+    """End the canary that a style shows; return False when it has ended or was replaced meanwhile."""
+    is_ended = aliases.end_canary(style, access.user, _reason(access))
+    if is_ended:
+        access.audit("canary.ended", style)
+    return is_ended
+
+
+@transaction.atomic
+def retire_version(access: Access, version: AdapterVersion, *, at_once: bool) -> None:
+    """Retire a version and keep its files. Doing it twice does nothing. Raises StillUsed or NeverServed."""
+    was_retired = version.status == Status.RETIRED
+    workflow.retire_unused(version, at_once=at_once)
+    if not was_retired:
+        access.audit("version.retired", version)
+
+
+@transaction.atomic
+def delete_version(access: Access, version: AdapterVersion, *, at_once: bool) -> Erasure:
+    """Begin to erase a version; return the erasure. Doing it twice does nothing. Raises StillUsed."""
+    was_deleted = Erasure.objects.filter(version=version).exists()
+    erasure = workflow.erase_version(version, access.user, at_once=at_once)
+    enqueue.enqueue_erasure(erasure.pk)
+    if not was_deleted:
+        access.audit("version.deleted", version, after={"at_once": at_once})
+    return erasure
+
+
+@transaction.atomic
+def retry_version(access: Access, version: AdapterVersion) -> None:
+    """Push a failed version again. Raises VersionMoved."""
+    transitions.retry_version(version)
+    enqueue.enqueue_advance(version.pk)
+    access.audit("version.retried", version)
+
+
+@transaction.atomic
+def convert_version(access: Access, version: AdapterVersion) -> AdapterVersion:
+    """Return the new version that a rejected one is converted into. Doing it twice returns the same one.
+
+    Raises NothingToConvert or PlanFull.
+    """
+    was_converted = AdapterVersion.objects.filter(converted_from=version).exists()
+    converted = conversions.begin_conversion(version, access.user)
+    enqueue.enqueue_advance(converted.pk)
+    if not was_converted:
+        access.audit("version.converted", version, after={"version": converted.number})
+    return converted
+
+
+@transaction.atomic
+def begin_upload(
+    access: Access, about: StyleDescription, files: dict[str, int]
+) -> tuple[AdapterVersion, list[Upload]]:
+    """Return a new version and a POST form for each file. Raises UploadRefused or NoBaseModel."""
+    is_known = Style.objects.filter(owner=access.tenant, slug=about.slug, retired_at=None).exists()
+    version, forms = sessions.begin_upload(access.tenant, access.user, about, files)
+    if not is_known:
+        access.audit("style.created", version.style)
+    access.audit("version.created", version, after={"files": version.files})
+    return version, forms
+
+
+def finish_upload(access: Access, version: AdapterVersion) -> None:
+    """Accept a version whose files are uploaded. Raises NotUploaded naming the missing ones.
+
+    No transaction: the storage is asked, and no row may be locked while it does not answer.
+    """
+    was_handed_in = version.handed_in_at is not None
+    sessions.finish_upload(version)
+    enqueue.enqueue_advance(version.pk)
+    if not was_handed_in:
+        access.audit("upload.finished", version)
+
+
+def cancel_upload(access: Access, version: AdapterVersion) -> None:
+    """Cancel an upload that is not finished, and delete what was sent of it. Raises VersionMoved.
+
+    No transaction: the storage is asked.
+    """
+    sessions.cancel_upload(version)
+    access.audit("upload.aborted", version)
+
+
+def _reason(access: Access) -> str:
+    """Return what the history of releases says of a program; a person is named by the move itself."""
+    return f"By the API key “{access.key.name}”." if access.key else ""

@@ -1,0 +1,102 @@
+"""How a request names a style, its versions: looked up among what the caller may see, so the rest is 404."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from adapters.errors import StyleNotFound, VersionNotFound
+from adapters.models import AdapterVersion, Style
+from tenants.public import Access
+
+UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+SLUG_PATTERN = "[-a-zA-Z0-9_]+"
+
+
+@dataclass(frozen=True)
+class StyleAddress:
+    """A style by its id, or by its owner's slug and its own."""
+
+    style_id: UUID | None = None
+    owner: str = ""
+    slug: str = ""
+
+    def __str__(self) -> str:
+        return str(self.style_id) if self.style_id else f"{self.owner}/{self.slug}"
+
+    @property
+    def condition(self) -> Q:
+        """The condition that a style is the one that is named."""
+        return Q(pk=self.style_id) if self.style_id else Q(owner__slug=self.owner, slug=self.slug)
+
+
+class StyleConverter:
+    """The part of an address that names a style: its id, or `owner/slug`."""
+
+    # A workspace whose slug looks like an id is named by ids only: `<id>/selection` is no style of it.
+    regex = f"{UUID_PATTERN}|(?!{UUID_PATTERN}/){SLUG_PATTERN}/{SLUG_PATTERN}"
+
+    def to_python(self, value: str) -> StyleAddress:
+        """Return the style's address."""
+        owner, slash, slug = value.partition("/")
+        return StyleAddress(owner=owner, slug=slug) if slash else StyleAddress(style_id=UUID(value))
+
+    def to_url(self, value: Any) -> str:
+        """Return the address as a text; an id will do, too."""
+        return str(value)
+
+
+def find_style(access: Access, address: StyleAddress) -> Style:
+    """Return a style that the caller may see. Raises StyleNotFound, also for another one's private style."""
+    return _find(Style.objects.visible_to(access.tenant.pk), address)
+
+
+def find_own_style(access: Access, address: StyleAddress) -> Style:
+    """Return a style of the caller's own. Raises StyleNotFound."""
+    return _find(_own_styles(access), address)
+
+
+def lock_own_style(access: Access, address: StyleAddress) -> Style:
+    """Return a style of the caller's own, which nobody else changes until the transaction ends.
+
+    So an edit with `If-Match` is of the object that was compared. Raises StyleNotFound.
+    """
+    return _find(_own_styles(access).select_for_update(no_key=True, of=("self",)), address)
+
+
+def find_own_version(access: Access, address: StyleAddress, number: int) -> AdapterVersion:
+    """Return a version of a style of the caller's own. Raises StyleNotFound or VersionNotFound."""
+    return version_of(find_own_style(access, address), number)
+
+
+def version_of(style: Style, number: int) -> AdapterVersion:
+    """Return a version of a style by its number. Raises VersionNotFound."""
+    version = with_facts(style.versions.all()).filter(number=number).first()
+    if version is None:
+        raise VersionNotFound(number=number)
+    version.style = style
+    return version
+
+
+def with_facts(versions: QuerySet[AdapterVersion]) -> QuerySet[AdapterVersion]:
+    """Return versions with what their objects show: no query for each of them."""
+    related = versions.select_related("style__owner", "probe", "erasure", "converted_from", "created_by")
+    return related.defer("probe__samples", "probe__shifts")
+
+
+def with_base_model(styles: QuerySet[Style]) -> QuerySet[Style]:
+    """Return styles with their owner and base model, without the shapes of its weights, which are large."""
+    related = styles.select_related("owner", "base_model")
+    return related.defer("base_model__config", "base_model__modules")
+
+
+def _own_styles(access: Access) -> QuerySet[Style]:
+    return Style.objects.filter(owner=access.tenant, retired_at=None)
+
+
+def _find(styles: QuerySet[Style], address: StyleAddress) -> Style:
+    style = with_base_model(styles).filter(address.condition).first()
+    if style is None:
+        raise StyleNotFound
+    return style

@@ -1,0 +1,440 @@
+"""Styles, versions, shares, releases and erasures as the API shows them, and as its events carry them."""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+from rest_framework import serializers
+
+from adapters.catalog import queries
+from adapters.catalog.queries import Card
+from adapters.erasure.report import STAYS, Line, Report, erasure_reports
+from adapters.models import AdapterVersion, Erasure, Release, Share, Status, Style
+from adapters.quality import cards
+from adapters.quality.cards import StyleCard
+from adapters.releases import review
+from adapters.releases.canary_analysis import CanaryComparison
+from tenants.public import Tenant, VersionFigures
+
+OFFER_STATES = ("none", "offered", "declined", "public", "leaving")
+
+
+class CanaryShare(serializers.Serializer[Any]):
+    """A version that is tried on a share of the requests."""
+
+    version = serializers.IntegerField()
+    percent = serializers.IntegerField()
+    since = serializers.DateTimeField()
+
+
+class NewestVersion(serializers.Serializer[Any]):
+    """The newest version, and how far it is."""
+
+    number = serializers.IntegerField()
+    status = serializers.ChoiceField(Status.choices)
+
+
+class Offer(serializers.Serializer[Any]):
+    """How a style stands with the public catalogue. Only its owner reads this."""
+
+    state = serializers.ChoiceField(OFFER_STATES)
+    offered_at = serializers.DateTimeField(allow_null=True)
+    declined_reason = serializers.CharField(help_text="Why operators declined it, or its last change.")
+    public_since = serializers.DateTimeField(allow_null=True)
+    public_until = serializers.DateTimeField(allow_null=True, help_text="When it leaves the catalogue.")
+    waiting_version = serializers.IntegerField(
+        allow_null=True, help_text="The live version, if others don't have it before operators approve it."
+    )
+    waiting_words = serializers.ListField(
+        child=serializers.CharField(), help_text="Fields of which others read the approved words until then."
+    )
+
+
+class StyleObject(serializers.Serializer[Any]):
+    """A writing style, as the caller may see it. Of others' public styles: what operators approved."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="style", read_only=True)
+    model = serializers.CharField(help_text="What goes into `model`.")
+    owner = serializers.CharField(help_text="Slug of the workspace that has it.")
+    owner_name = serializers.CharField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    author = serializers.CharField()
+    licence = serializers.CharField(help_text="A licence's name, or own terms.")
+    sample_prompt = serializers.CharField()
+    sample = serializers.CharField(help_text="What the live version answers to `sample_prompt`.")
+    effects = serializers.ListField(
+        child=serializers.CharField(), help_text="What the live version does, in words."
+    )
+    base_model = serializers.CharField()
+    live_version = serializers.IntegerField(allow_null=True, help_text="The number of the one that answers.")
+    is_own = serializers.BooleanField()
+    is_public = serializers.BooleanField(help_text="In everybody's catalogue.")
+    is_shared = serializers.BooleanField(help_text="Its owner shares it with this workspace.")
+    is_selected = serializers.BooleanField()
+    ends_at = serializers.DateTimeField(allow_null=True, help_text="When its owner takes it back from here.")
+    canary = CanaryShare(allow_null=True, help_text="Null also where another workspace has the style.")
+    newest_version = NewestVersion(allow_null=True, help_text="For its owner.")
+    offer = Offer(allow_null=True, help_text="For its owner.")
+    test_prompts = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="For its owner: to compare versions on."
+    )
+    created_at = serializers.DateTimeField()
+
+
+class VersionObject(serializers.Serializer[AdapterVersion]):
+    """One uploaded adapter. Its weights never change; which version answers for the style does."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="version", read_only=True)
+    style = serializers.UUIDField(source="style_id")
+    number = serializers.IntegerField()
+    model = serializers.SerializerMethodField(help_text="It goes into `model` to name this very version.")
+    status = serializers.ChoiceField(Status.choices)
+    is_live = serializers.SerializerMethodField()
+    is_canary = serializers.SerializerMethodField()
+    is_approved = serializers.SerializerMethodField(
+        help_text="Whether others get it of a public style; operators approve."
+    )
+    goes_live = serializers.BooleanField(help_text="It answers for its style as soon as it serves.")
+    note = serializers.CharField(help_text="What its present step waits for.")
+    failure = serializers.CharField(help_text="Why no engine took it.")
+    findings_count = serializers.SerializerMethodField(help_text="How many findings its report has.")
+    is_convertible = serializers.SerializerMethodField(help_text="Whether `autofix` would mend it.")
+    converted_from = serializers.SerializerMethodField()
+    files = serializers.DictField(child=serializers.IntegerField(), help_text="File → size in bytes.")
+    size_bytes = serializers.IntegerField()
+    stored_bytes = serializers.IntegerField(help_text="What counts against the plan.")
+    sha256 = serializers.CharField(help_text="Of adapter_model.safetensors; empty before it was checked.")
+    config_sha256 = serializers.CharField()
+    rank = serializers.IntegerField(allow_null=True)
+    alpha = serializers.FloatField(allow_null=True)
+    target_modules = serializers.ListField(child=serializers.CharField())
+    stated_quantisation = serializers.CharField()
+    effects = serializers.SerializerMethodField(help_text="What it does, in words, once it was measured.")
+    erasure = serializers.SerializerMethodField(help_text="Id of its erasure, once it is deleted.")
+    created_by = serializers.SerializerMethodField(help_text="A person's address; null: a program.")
+    created_at = serializers.DateTimeField()
+    files_gone_at = serializers.DateTimeField(allow_null=True)
+
+    def get_model(self, version: AdapterVersion) -> str:
+        """Return the name of this very version."""
+        return f"{version.style.model_name}@{version.number}"
+
+    def get_is_live(self, version: AdapterVersion) -> bool:
+        """Return whether it answers for its style, in its owner's workspace."""
+        return version.style.live_version_id == version.pk
+
+    def get_is_canary(self, version: AdapterVersion) -> bool:
+        """Return whether it is tried on a share of the requests."""
+        return version.style.canary_version_id == version.pk
+
+    def get_is_approved(self, version: AdapterVersion) -> bool:
+        """Return whether operators approved it."""
+        return version.approved_at is not None
+
+    def get_findings_count(self, version: AdapterVersion) -> int:
+        """Return how many findings its check has."""
+        return len(version.findings)
+
+    def get_is_convertible(self, version: AdapterVersion) -> bool:
+        """Return whether a conversion is offered."""
+        return bool(version.conversions) and version.files_gone_at is None
+
+    def get_converted_from(self, version: AdapterVersion) -> int | None:
+        """Return the number of the version that it was converted from."""
+        return version.converted_from.number if version.converted_from else None
+
+    def get_effects(self, version: AdapterVersion) -> list[str]:
+        """Return what its probe found, in words."""
+        return cards.facts_of(version)
+
+    def get_erasure(self, version: AdapterVersion) -> str | None:
+        """Return the id of its erasure."""
+        return str(version.pk) if hasattr(version, "erasure") else None
+
+    def get_created_by(self, version: AdapterVersion) -> str | None:
+        """Return who uploaded it."""
+        return version.created_by.email if version.created_by else None
+
+
+class SampleObject(serializers.Serializer[Any]):
+    """One prompt, and what the base model and the style answer."""
+
+    prompt = serializers.CharField()
+    base = serializers.CharField()
+    style = serializers.CharField()
+
+
+class ShiftObject(serializers.Serializer[Any]):
+    """How far an adapter shifts the base model's answer to one prompt."""
+
+    prompt = serializers.CharField()
+    shift = serializers.FloatField(help_text="In nats a token.")
+
+
+class MeasureObject(serializers.Serializer[Any]):
+    """One measure of all sample answers."""
+
+    label = serializers.CharField()
+    base = serializers.CharField()
+    style = serializers.CharField()
+
+
+class CardObject(serializers.Serializer[Any]):
+    """A version's style card: what it does to the base model, measured on an engine."""
+
+    object = serializers.CharField(default="card", read_only=True)
+    version = serializers.IntegerField()
+    strength = serializers.FloatField(help_text="Mean shift of log-probabilities, in nats a token.")
+    effect = serializers.CharField(help_text="The strength in a word.")
+    factor = serializers.FloatField(help_text="By which the chance of a likely next word changes.")
+    peer = serializers.CharField(allow_null=True, help_text="A style that everybody knows, to compare with.")
+    peer_strength = serializers.FloatField(allow_null=True)
+    shifts = ShiftObject(many=True)
+    measures = MeasureObject(many=True)
+    phrases = serializers.ListField(child=serializers.CharField(), help_text="Typical of its answers.")
+    samples = SampleObject(many=True)
+
+
+class FiguresObject(serializers.Serializer[Any]):
+    """Finished requests of one version."""
+
+    requests = serializers.IntegerField()
+    errors = serializers.IntegerField(help_text="The engine failed them.")
+    empty = serializers.IntegerField(help_text="Answers in which nothing was written.")
+    completion_tokens = serializers.IntegerField()
+    error_percent = serializers.FloatField()
+    empty_percent = serializers.FloatField()
+
+
+class CanaryObject(serializers.Serializer[Any]):
+    """A canary beside the live version: both versions' figures over the same time, a day at most."""
+
+    object = serializers.CharField(default="canary", read_only=True)
+    version = serializers.IntegerField()
+    live_version = serializers.IntegerField()
+    percent = serializers.IntegerField()
+    since = serializers.DateTimeField()
+    figures = FiguresObject()
+    live_figures = FiguresObject()
+    sentence = serializers.CharField(help_text="What the figures say.")
+    fault = serializers.CharField(help_text="Why it ends by itself in a moment; else empty.")
+
+
+class ReleaseObject(serializers.Serializer[Release]):
+    """One move of an alias: which version answers, or which is tried on a share of the requests."""
+
+    object = serializers.CharField(default="release", read_only=True)
+    alias = serializers.ChoiceField(Release.Alias.choices)
+    before = serializers.SerializerMethodField()
+    after = serializers.SerializerMethodField()
+    percent = serializers.IntegerField(help_text="Of a canary.")
+    sentence = serializers.CharField()
+    reason = serializers.CharField()
+    actor = serializers.SerializerMethodField(help_text="A person's address; null: by itself, or a program.")
+    at = serializers.DateTimeField()
+
+    def get_before(self, release: Release) -> int | None:
+        """Return the number of the version before."""
+        return release.before.number if release.before else None
+
+    def get_after(self, release: Release) -> int | None:
+        """Return the number of the version afterwards."""
+        return release.after.number if release.after else None
+
+    def get_actor(self, release: Release) -> str | None:
+        """Return who moved it."""
+        return release.actor.email if release.actor else None
+
+
+class ShareObject(serializers.Serializer[Share]):
+    """A style that its owner lets a named workspace use."""
+
+    object = serializers.CharField(default="share", read_only=True)
+    style = serializers.UUIDField(source="style_id")
+    model = serializers.CharField(source="style.model_name")
+    workspace = serializers.CharField(source="tenant.slug")
+    workspace_name = serializers.CharField(source="tenant.name")
+    created_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField(allow_null=True, help_text="The notice's end, once it is revoked.")
+
+
+class ErasureStep(serializers.Serializer[Line]):
+    """One step of an erasure, with its proof."""
+
+    label = serializers.CharField()
+    state = serializers.ChoiceField(("done", "current", "next"))
+    at = serializers.DateTimeField(allow_null=True)
+    note = serializers.CharField(help_text="The proof, or what the step waits for.")
+
+
+class ErasureObject(serializers.Serializer[Any]):
+    """What became of a deleted version's files, step by step, each with its proof."""
+
+    id = serializers.UUIDField(help_text="The version's.")
+    object = serializers.CharField(default="erasure", read_only=True)
+    style = serializers.CharField(help_text="The style's name as `model` had it.")
+    version = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    config_sha256 = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    requested_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    is_finished = serializers.BooleanField()
+    steps = ErasureStep(many=True)
+    stays = serializers.CharField(help_text="What is kept, and why.")
+
+
+def present_style(style: Style, tenant: Tenant) -> dict[str, Any]:
+    """Return a style as a workspace may see it."""
+    return present_styles([style], tenant)[0]
+
+
+def present_styles(styles: Sequence[Style], tenant: Tenant) -> list[dict[str, Any]]:
+    """Return some styles as a workspace may see them, in their order; four queries for all."""
+    shown = [copy(style) for style in styles]  # they get the approved words: see `Style.show_to`
+    queries.read_versions(shown)
+    rows = zip(shown, queries.cards_of(tenant, shown), strict=True)
+    return [dict(StyleObject(_style_facts(style, card)).data) for style, card in rows]
+
+
+def present_version(version: AdapterVersion) -> dict[str, Any]:
+    """Return a version as its owner sees it."""
+    return dict(VersionObject(version).data)
+
+
+def present_share(share: Share) -> dict[str, Any]:
+    """Return a share as its owner, and the workspace that it is for, see it."""
+    return dict(ShareObject(share).data)
+
+
+def present_release(release: Release) -> dict[str, Any]:
+    """Return one move of an alias."""
+    return dict(ReleaseObject(release).data)
+
+
+def present_erasure(erasure: Erasure) -> dict[str, Any]:
+    """Return an erasure with the proof of each step."""
+    return present_erasures([erasure])[0]
+
+
+def present_erasures(erasures: Sequence[Erasure]) -> list[dict[str, Any]]:
+    """Return some erasures, in their order; two queries for all that are read with version and style."""
+    rows = zip(erasures, erasure_reports(erasures), strict=True)
+    return [dict(ErasureObject(_erasure_facts(erasure, report)).data) for erasure, report in rows]
+
+
+def present_card(card: StyleCard, samples: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """Return a style card with some of its samples."""
+    facts = {
+        "version": card.number,
+        "strength": card.strength,
+        "effect": card.word,
+        "factor": card.factor,
+        "peer": card.peer.version.style.model_name if card.peer else None,
+        "peer_strength": card.peer.strength if card.peer else None,
+        "shifts": card.bars,
+        "measures": card.rows,
+        "phrases": card.phrases,
+        "samples": samples,
+    }
+    return dict(CardObject(facts).data)
+
+
+def present_canary(comparison: CanaryComparison, style: Style) -> dict[str, Any]:
+    """Return a canary with its figures."""
+    facts = {
+        "version": comparison.canary.number,
+        "live_version": comparison.live.number,
+        "percent": comparison.percent,
+        "since": style.canary_since,
+        "figures": comparison.canary_figures,
+        "live_figures": comparison.live_figures,
+        "sentence": comparison.sentence,
+        "fault": comparison.fault,
+    }
+    return dict(CanaryObject(facts).data)
+
+
+def present_figures(figures: VersionFigures) -> dict[str, Any]:
+    """Return the figures of a version."""
+    return dict(FiguresObject(figures).data)
+
+
+def _style_facts(style: Style, card: Card) -> dict[str, Any]:
+    own = _owners_facts(style, card) if card.is_own else {}
+    return {
+        "id": card.id,
+        "model": card.model_name,
+        "owner": card.owner_slug,
+        "owner_name": card.owner_name,
+        "slug": card.slug,
+        "name": card.name,
+        "description": card.description,
+        "author": card.author,
+        "licence": card.licence,
+        "sample_prompt": card.sample_prompt,
+        "sample": card.sample,
+        "effects": card.effects,
+        "base_model": style.base_model.name,
+        "live_version": card.live_version.number if card.live_version else None,
+        "is_own": card.is_own,
+        "is_public": card.is_public,
+        "is_shared": card.is_shared,
+        "is_selected": card.is_selected,
+        "ends_at": card.ends_at,
+        "canary": own.get("canary"),
+        "newest_version": card.newest_version if card.is_own else None,
+        "offer": own.get("offer"),
+        "test_prompts": own.get("test_prompts"),
+        "created_at": style.created_at,
+    }
+
+
+def _owners_facts(style: Style, card: Card) -> dict[str, Any]:
+    """Return what only its owner sees of a style."""
+    pending = review.pending_review(style)
+    canary = None
+    if style.canary_version:
+        canary = {
+            "version": style.canary_version.number,
+            "percent": style.canary_percent,
+            "since": style.canary_since,
+        }
+    offer = {
+        "state": _offer_state(style),
+        "offered_at": style.offered_at,
+        "declined_reason": style.declined_reason,
+        "public_since": style.public_since,
+        "public_until": style.public_until,
+        "waiting_version": pending.live.number if pending and pending.live else None,
+        "waiting_words": sorted(pending.words) if pending else [],
+    }
+    return {"canary": canary, "offer": offer, "test_prompts": style.test_prompts.splitlines()}
+
+
+def _offer_state(style: Style) -> str:
+    if style.is_public:
+        return "leaving" if style.public_until else "public"
+    if style.offered_at:
+        return "offered"
+    return "declined" if style.declined_reason else "none"
+
+
+def _erasure_facts(erasure: Erasure, report: Report) -> dict[str, Any]:
+    return {
+        "id": erasure.version_id,
+        "style": report.style,
+        "version": report.version,
+        "sha256": report.sha256,
+        "config_sha256": report.config_sha256,
+        "size_bytes": report.size_bytes,
+        "requested_at": report.requested_at,
+        "finished_at": report.finished_at,
+        "is_finished": report.finished_at is not None,
+        "steps": report.lines,
+        "stays": STAYS,
+    }

@@ -1,0 +1,156 @@
+"""Releases: which version answers, a canary on a share of the requests, and the history of both."""
+
+from django.db import transaction
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from adapters import actions
+from adapters.api.addresses import StyleAddress, find_own_style, find_own_version, version_of
+from adapters.api.examples import CANARY_EXAMPLE, RELEASE_EXAMPLE, VERSION_EXAMPLE
+from adapters.api.presenters import (
+    CanaryObject,
+    ReleaseObject,
+    VersionObject,
+    present_canary,
+    present_release,
+    present_version,
+)
+from adapters.errors import NoCanary
+from adapters.models import Release, Style
+from adapters.releases import canary_analysis
+from foundation.rest.bodies import StrictSerializer
+from tenants.public import Scope, WorkspaceView, idempotent, operation
+
+MAX_NUMBER = 2**31 - 1
+
+
+class CanaryBody(StrictSerializer):
+    """Which version is tried, and on what share of the requests."""
+
+    version = serializers.IntegerField(min_value=1, max_value=MAX_NUMBER)
+    percent = serializers.IntegerField(min_value=1, max_value=99)
+
+
+class ReleasesQuery(StrictSerializer):
+    """Which moves."""
+
+    alias = serializers.ChoiceField(Release.Alias.choices, required=False)
+
+
+class PromoteView(WorkspaceView):
+    """Let a version answer."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.promote",
+        "Let a version answer for its style",
+        scope=write_scope,
+        answer=VersionObject,
+        is_post=True,
+        example=VERSION_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Let a version that serves answer from now on, and end the canary."""
+        actions.promote_version(self.access, find_own_version(self.access, style, number))
+        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+
+
+class RollbackView(WorkspaceView):
+    """Take a release back."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "releases.rollback",
+        "Let the version that answered before answer again",
+        scope=write_scope,
+        answer=VersionObject,
+        is_post=True,
+        example=VERSION_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress) -> Response:
+        """Return the version that answers again."""
+        after = actions.roll_back(self.access, find_own_style(self.access, style))
+        return self.answer_object(present_version(find_own_version(self.access, style, after.number)))
+
+
+class CanaryView(WorkspaceView):
+    """The canary of a style: a version that is tried on a share of its requests."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "releases.get_canary",
+        "Get the canary with its figures",
+        scope=read_scope,
+        answer=CanaryObject,
+        example=CANARY_EXAMPLE,
+    )
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return how the canary does beside the live version."""
+        return self._answer_canary(find_own_style(self.access, style))
+
+    @operation(
+        "releases.set_canary",
+        "Begin a canary, or change its share",
+        scope=write_scope,
+        body=CanaryBody,
+        answer=CanaryObject,
+        example=CANARY_EXAMPLE,
+        body_example={"version": 4, "percent": 10},
+    )
+    @transaction.atomic
+    def put(self, request: Request, style: StyleAddress) -> Response:
+        """Let a version answer a share of the requests; it replaces another canary."""
+        own = find_own_style(self.access, style)
+        body = self.read_body(CanaryBody)
+        actions.begin_canary(self.access, version_of(own, body["version"]), body["percent"])
+        return self._answer_canary(find_own_style(self.access, style))
+
+    @operation("releases.end_canary", "End the canary", scope=write_scope, status=204, is_change=True)
+    @transaction.atomic
+    def delete(self, request: Request, style: StyleAddress) -> Response:
+        """Let the live version answer everybody again."""
+        if not actions.end_canary(self.access, find_own_style(self.access, style)):
+            raise NoCanary
+        return Response(status=204)
+
+    def _answer_canary(self, style: Style) -> Response:
+        comparison = canary_analysis.compare_canary(style)
+        if comparison is None:
+            raise NoCanary
+        return self.answer_object(present_canary(comparison, style))
+
+
+class ReleasesView(WorkspaceView):
+    """The history of a style's releases."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "releases.list",
+        "List a style's releases",
+        scope=read_scope,
+        query=ReleasesQuery,
+        answer=ReleaseObject,
+        is_page=True,
+        example=RELEASE_EXAMPLE,
+    )
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return each move of the aliases `live` and `canary`, newest first."""
+        own = find_own_style(self.access, style)
+        filters = self.read_query(ReleasesQuery)
+        moves = own.releases.filter(**filters).select_related("before", "after", "actor")
+        return self.answer_page(moves, lambda page: [present_release(move) for move in page])
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order: newest first."""
+        return ("-at", "-pk")

@@ -1,0 +1,111 @@
+"""Shares: the workspaces that a style's owner lets use it."""
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from adapters import actions
+from adapters.api.addresses import StyleAddress, find_own_style, find_style
+from adapters.api.examples import SHARE_EXAMPLE
+from adapters.api.presenters import ShareObject, present_share
+from adapters.errors import NotShared, StyleNotFound
+from adapters.models import Share
+from foundation.rest.bodies import StrictSerializer, TextField
+from tenants.public import Access, Scope, WorkspaceView, idempotent, operation
+
+MAX_SLUG = 40
+
+
+class ShareBody(StrictSerializer):
+    """With whom a style is shared."""
+
+    workspace = TextField(max_length=MAX_SLUG, help_text="Its slug: what goes before the slash in `model`.")
+
+
+class SharesView(WorkspaceView):
+    """The shares of a style of the workspace's own."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "shares.list",
+        "List with whom a style is shared",
+        scope=read_scope,
+        answer=ShareObject,
+        is_page=True,
+        example=SHARE_EXAMPLE,
+    )
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return the shares, newest first, also those under notice."""
+        own = find_own_style(self.access, style)
+        shares = Share.objects.in_force().filter(style=own).select_related("style__owner", "tenant")
+        return self.answer_page(shares, lambda page: [present_share(share) for share in page])
+
+    @operation(
+        "shares.create",
+        "Share a style with a workspace",
+        scope=write_scope,
+        body=ShareBody,
+        answer=ShareObject,
+        status=201,
+        is_post=True,
+        example=SHARE_EXAMPLE,
+        body_example={"workspace": "riverside"},
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress) -> Response:
+        """Share a style with the workspace of a name; a share under notice holds again."""
+        own = find_own_style(self.access, style)
+        body = self.read_body(ShareBody)
+        share = actions.share_style(self.access, own, body["workspace"])
+        return self.answer_object(
+            present_share(find_share(self.access, style, share.tenant.slug)), status=201
+        )
+
+
+class ShareView(WorkspaceView):
+    """One share."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation("shares.get", "Get a share", scope=read_scope, answer=ShareObject, example=SHARE_EXAMPLE)
+    def get(self, request: Request, style: StyleAddress, workspace: str) -> Response:
+        """Return a share of an own style, or the workspace's own share of another one's."""
+        return self.answer_object(present_share(find_share(self.access, style, workspace)))
+
+    @operation(
+        "shares.revoke",
+        "Revoke a share with notice, or leave a style that is shared with you",
+        scope=write_scope,
+        answer=ShareObject,
+        is_edit=True,
+        example=SHARE_EXAMPLE,
+    )
+    @transaction.atomic
+    def delete(self, request: Request, style: StyleAddress, workspace: str) -> Response:
+        """Revoke a share: it ends when the notice is over. With your own slug: leave the style at once."""
+        share = find_share(self.access, style, workspace)
+        before = present_share(share)
+        self.require_match(before)
+        if share.tenant_id == self.access.tenant.pk:
+            actions.leave_share(self.access, share.style)
+            return self.answer_object(before)
+        actions.revoke_share(self.access, share)
+        return self.answer_object(present_share(find_share(self.access, style, workspace)))
+
+
+def find_share(access: Access, address: StyleAddress, slug: str) -> Share:
+    """Return a share of an own style, or the caller's own share of another one's.
+
+    Raises StyleNotFound or NotShared.
+    """
+    style = find_style(access, address)
+    if access.tenant.pk != style.owner_id and slug != access.tenant.slug:
+        raise StyleNotFound
+    shares = Share.objects.in_force().filter(style=style, tenant__slug=slug)
+    share = shares.select_related("style__owner", "tenant").first()
+    if share is None:
+        raise NotShared(slug=slug)
+    return share

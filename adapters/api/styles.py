@@ -1,0 +1,286 @@
+"""Styles: list, create, get, edit, delete, select, offer to the catalogue."""
+
+from typing import Any
+
+from django.db import transaction
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from adapters import actions
+from adapters.api.addresses import (
+    StyleAddress,
+    find_own_style,
+    find_style,
+    lock_own_style,
+    with_base_model,
+)
+from adapters.api.bodies import AtOnceBody
+from adapters.api.examples import ERASURE_EXAMPLE, STYLE_EXAMPLE
+from adapters.api.presenters import (
+    ErasureObject,
+    StyleObject,
+    present_erasures,
+    present_style,
+    present_styles,
+)
+from adapters.catalog import queries
+from adapters.catalog.queries import Kind
+from adapters.catalog.words import WORDS_CHARACTERS
+from adapters.errors import StyleNotFound
+from adapters.models import Erasure, Selection, Style
+from adapters.releases import diff
+from foundation.rest.bodies import StrictSerializer, TextField
+from tenants.public import Scope, WorkspaceView, idempotent, operation
+
+ORDERS = {
+    "-created_at": ("-created_at", "-pk"),
+    "created_at": ("created_at", "pk"),
+    "name": ("shown_name", "pk"),
+    "-name": ("-shown_name", "-pk"),
+}
+MAX_SEARCH_CHARACTERS = 100
+
+
+class StylesQuery(StrictSerializer):
+    """Which styles, and in which order."""
+
+    kind = serializers.ChoiceField(
+        Kind.choices, required=False, default="", help_text="How the workspace comes to them; default: all."
+    )
+    search = TextField(
+        max_length=MAX_SEARCH_CHARACTERS,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Words that name, description, sample, short name or owner contain, all of them.",
+    )
+    order = serializers.ChoiceField(
+        list(ORDERS), required=False, default="-created_at", help_text="Default: newest first."
+    )
+
+
+class WordsBody(StrictSerializer):
+    """What people read about a style."""
+
+    # How long each may be, and what it may contain, is checked with the pages' words: see words.py.
+    name = TextField(required=False, help_text=f"At most {WORDS_CHARACTERS['name']} characters.")
+    description = TextField(required=False, allow_blank=True)
+    sample_prompt = TextField(
+        required=False, allow_blank=True, help_text="What its sample line answers. Another gets another one."
+    )
+    author = TextField(
+        required=False, allow_blank=True, help_text="Who trained it. Fixed while it is offered or public."
+    )
+    licence = TextField(
+        required=False,
+        allow_blank=True,
+        help_text="A licence's name, as `CC BY 4.0`, or own terms. Fixed while it is offered or public.",
+    )
+
+
+class NewStyleBody(WordsBody):
+    """A new style."""
+
+    slug = TextField(max_length=40, help_text="What programs write in `model`, after your workspace's slug.")
+    name = TextField(help_text=f"At most {WORDS_CHARACTERS['name']} characters.")
+
+
+class StyleBody(WordsBody):
+    """What an edit of a style may change."""
+
+    test_prompts = serializers.ListField(
+        child=TextField(max_length=diff.PROMPT_CHARACTERS),
+        max_length=diff.PROMPTS_MAX,
+        required=False,
+        help_text="The prompts on which the studio compares versions.",
+    )
+
+
+class DeletedStyle(serializers.Serializer[Any]):
+    """The erasures that a deleted style began, one a version."""
+
+    data = ErasureObject(many=True)
+
+
+class StylesView(WorkspaceView):
+    """The styles that the workspace may see, and new ones of its own."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "styles.list",
+        "List styles: your own, shared, selected and public ones",
+        scope=read_scope,
+        query=StylesQuery,
+        answer=StyleObject,
+        is_page=True,
+        example=STYLE_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the styles that the workspace may see, as it may see them."""
+        query = self.read_query(StylesQuery)
+        tenant = self.access.tenant
+        styles = queries.list_styles(tenant, query["kind"], query["search"])
+        rows = with_base_model(queries.with_shown_name(tenant, styles))
+        return self.answer_page(rows, lambda page: present_styles(page, tenant))
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order that the request names."""
+        return ORDERS[request.query_params.get("order", "-created_at")]
+
+    @operation(
+        "styles.create",
+        "Create a style without files",
+        scope=write_scope,
+        body=NewStyleBody,
+        answer=StyleObject,
+        status=201,
+        is_post=True,
+        example=STYLE_EXAMPLE,
+        body_example={"slug": "brand-voice", "name": "Brand voice", "sample_prompt": "Announce a sale."},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Return a new style of the workspace; upload a version of it next."""
+        words = self.read_body(NewStyleBody)
+        style = actions.create_style(self.access, words.pop("slug"), words)
+        return self.answer_object(present_style(style, self.access.tenant), status=201)
+
+
+class StyleView(WorkspaceView):
+    """One style."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation("styles.get", "Get a style", scope=read_scope, answer=StyleObject, example=STYLE_EXAMPLE)
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return a style that the workspace may see."""
+        return self.answer_object(present_style(find_style(self.access, style), self.access.tenant))
+
+    @operation(
+        "styles.edit",
+        "Change what people read about a style",
+        scope=write_scope,
+        body=StyleBody,
+        answer=StyleObject,
+        is_edit=True,
+        example=STYLE_EXAMPLE,
+        body_example={"description": "How we write to customers."},
+    )
+    @transaction.atomic
+    def patch(self, request: Request, style: StyleAddress) -> Response:
+        """Change what the body names. Of a public style others read it once operators approve it."""
+        own = lock_own_style(self.access, style)
+        self.require_match(present_style(own, self.access.tenant))
+        words = self.read_body(StyleBody)
+        prompts = words.pop("test_prompts", None)
+        if prompts is not None:
+            # A prompt is a line.
+            actions.set_test_prompts(self.access, own, diff.parse_prompts("\n".join(prompts)))
+        actions.edit_style(self.access, own, words)
+        return self.answer_object(present_style(find_own_style(self.access, style), self.access.tenant))
+
+    @operation(
+        "styles.delete",
+        "Delete a style",
+        scope=write_scope,
+        body=AtOnceBody,
+        answer=DeletedStyle,
+        status=202,
+        is_edit=True,
+        example={"data": [ERASURE_EXAMPLE]},
+        body_example={"at_once": False},
+    )
+    @transaction.atomic
+    def delete(self, request: Request, style: StyleAddress) -> Response:
+        """Begin to erase all versions of a style; return the erasures. Its usage stays in the ledger."""
+        own = find_own_style(self.access, style)
+        self.require_match(present_style(own, self.access.tenant))
+        body = self.read_body(AtOnceBody)
+        begun = actions.delete_style(self.access, own, at_once=body["at_once"])
+        erasures = Erasure.objects.filter(pk__in=[erasure.pk for erasure in begun])
+        shown = erasures.select_related("version__style__owner").order_by("version__number")
+        return Response({"data": present_erasures(list(shown))}, status=202)
+
+
+class SelectionView(WorkspaceView):
+    """Whether the workspace has a style in its library."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "styles.select",
+        "Select a style of others, to write in it",
+        scope=write_scope,
+        answer=StyleObject,
+        example=STYLE_EXAMPLE,
+        is_change=True,
+    )
+    @transaction.atomic
+    def put(self, request: Request, style: StyleAddress) -> Response:
+        """Take a public or shared style into the library. Doing it twice does nothing."""
+        chosen = find_style(self.access, style)
+        actions.select_style(self.access, chosen)
+        return self.answer_object(present_style(chosen, self.access.tenant))
+
+    @operation("styles.unselect", "Unselect a style", scope=write_scope, status=204, is_change=True)
+    @transaction.atomic
+    def delete(self, request: Request, style: StyleAddress) -> Response:
+        """Take a style out of the library, also one that is not there for others any more."""
+        selected = Selection.objects.filter(tenant=self.access.tenant).values("style")
+        chosen = Style.objects.filter(style.condition, pk__in=selected).first()
+        if chosen:
+            actions.unselect_style(self.access, chosen)
+        elif not Style.objects.visible_to(self.access.tenant.pk).filter(style.condition).exists():
+            raise StyleNotFound
+        return Response(status=204)
+
+
+class OfferView(WorkspaceView):
+    """Whether a style is in, or is offered to, the public catalogue."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "styles.offer",
+        "Offer a style to the public catalogue",
+        scope=write_scope,
+        answer=StyleObject,
+        is_post=True,
+        example=STYLE_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress) -> Response:
+        """Offer a style; operators approve it. One that is being taken back stays after all."""
+        own = lock_own_style(self.access, style)
+        if own.is_public:
+            actions.keep_public(self.access, own)
+        else:
+            actions.offer_style(self.access, own)
+        return self._answer_style(style)
+
+    @operation(
+        "styles.withdraw",
+        "Withdraw an offer, or take a style out of the catalogue with notice",
+        scope=write_scope,
+        answer=StyleObject,
+        example=STYLE_EXAMPLE,
+        is_change=True,
+    )
+    @transaction.atomic
+    def delete(self, request: Request, style: StyleAddress) -> Response:
+        """Withdraw an offer; a style that is public leaves the catalogue when the notice is over."""
+        own = lock_own_style(self.access, style)
+        if own.is_public:
+            actions.take_back_style(self.access, own)
+        else:
+            actions.withdraw_offer(self.access, own)
+        return self._answer_style(style)
+
+    def _answer_style(self, style: StyleAddress) -> Response:
+        return self.answer_object(present_style(find_own_style(self.access, style), self.access.tenant))

@@ -1,0 +1,387 @@
+"""Versions of a style: list, get, delete, their reports and cards, and what moves one on."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from adapters import actions
+from adapters.api.addresses import (
+    StyleAddress,
+    find_own_style,
+    find_own_version,
+    find_style,
+    version_of,
+    with_facts,
+)
+from adapters.api.bodies import AtOnceBody
+from adapters.api.examples import (
+    CARD_EXAMPLE,
+    COMPARISON_EXAMPLE,
+    ERASURE_EXAMPLE,
+    REPORT_EXAMPLE,
+    VERSION_EXAMPLE,
+)
+from adapters.api.presenters import (
+    CardObject,
+    ErasureObject,
+    FiguresObject,
+    VersionObject,
+    present_card,
+    present_erasure,
+    present_figures,
+    present_version,
+)
+from adapters.errors import NoCard, NoPair, VersionNotFound
+from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
+from adapters.quality import cards
+from adapters.releases import diff, pairs
+from adapters.uploads import conversions
+from foundation.rest.bodies import StrictSerializer
+from tenants.public import Scope, VersionFigures, WorkspaceView, idempotent, operation, version_figures
+
+FIGURES_OF = timedelta(days=1)
+MAX_NUMBER = 2**31 - 1
+
+
+class VersionsQuery(StrictSerializer):
+    """Which versions."""
+
+    status = serializers.ChoiceField(Status.choices, required=False)
+
+
+class PairQuery(StrictSerializer):
+    """Which versions are compared."""
+
+    a = serializers.IntegerField(
+        min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the live one."
+    )
+    b = serializers.IntegerField(
+        min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the newest other that serves."
+    )
+
+
+class FindingObject(serializers.Serializer[Any]):
+    """One fault that the check found, and its remedy."""
+
+    code = serializers.CharField(help_text="For programs; docs/adapters.md lists them.")
+    sentence = serializers.CharField()
+    fix = serializers.CharField()
+    tensor = serializers.CharField(required=False, help_text="The tensor that has the fault, if it is one.")
+
+
+class ReportObject(serializers.Serializer[Any]):
+    """What the check found."""
+
+    object = serializers.CharField(default="report", read_only=True)
+    version = serializers.IntegerField(source="number")
+    status = serializers.ChoiceField(Status.choices)
+    findings = FindingObject(many=True)
+    conversions = serializers.SerializerMethodField(
+        help_text="What `autofix` would do; empty: it can't help."
+    )
+
+    def get_conversions(self, version: AdapterVersion) -> list[str]:
+        """Return a sentence for each correction."""
+        return conversions.offered_conversions(version)
+
+
+class ComparedVersion(serializers.Serializer[Any]):
+    """One of two versions that are compared."""
+
+    version = VersionObject()
+    card = CardObject(allow_null=True)
+    figures = FiguresObject(help_text="Of the last day.")
+
+
+class ComparedSample(serializers.Serializer[Any]):
+    """What both versions answered to one prompt."""
+
+    prompt = serializers.CharField()
+    first = serializers.CharField()
+    second = serializers.CharField()
+
+
+class ComparisonObject(serializers.Serializer[Any]):
+    """Two versions side by side."""
+
+    object = serializers.CharField(default="comparison", read_only=True)
+    first = ComparedVersion()
+    second = ComparedVersion()
+    samples = ComparedSample(many=True, help_text="Of the prompts that both were asked.")
+    sentences = serializers.ListField(child=serializers.CharField(), help_text="What differs, in words.")
+
+
+class VersionsView(WorkspaceView):
+    """The versions of a style of the workspace's own."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.list",
+        "List a style's versions",
+        scope=read_scope,
+        query=VersionsQuery,
+        answer=VersionObject,
+        is_page=True,
+        example=VERSION_EXAMPLE,
+    )
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return the versions, newest first."""
+        own = find_own_style(self.access, style)
+        filters = self.read_query(VersionsQuery)
+        versions = with_facts(own.versions.filter(**filters))
+        return self.answer_page(versions, lambda page: [present_version(version) for version in page])
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order: newest first."""
+        return ("-number",)
+
+
+class VersionView(WorkspaceView):
+    """One version."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.get", "Get a version", scope=read_scope, answer=VersionObject, example=VERSION_EXAMPLE
+    )
+    def get(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Return a version of a style of the workspace's own."""
+        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+
+    @operation(
+        "versions.delete",
+        "Delete a version: erase its files everywhere",
+        scope=write_scope,
+        body=AtOnceBody,
+        answer=ErasureObject,
+        status=202,
+        is_edit=True,
+        example=ERASURE_EXAMPLE,
+        body_example={"at_once": False},
+    )
+    @transaction.atomic
+    def delete(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Begin to erase a version; return the erasure. The style goes with its last version."""
+        version = find_own_version(self.access, style, number)
+        self.require_match(present_version(version))
+        body = self.read_body(AtOnceBody)
+        begun = actions.delete_version(self.access, version, at_once=body["at_once"])
+        erasure = Erasure.objects.select_related("version__style__owner").get(pk=begun.pk)
+        return self.answer_object(present_erasure(erasure), status=202)
+
+
+class ReportView(WorkspaceView):
+    """What the check of a version found."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.report",
+        "Get what the check of a version found",
+        scope=read_scope,
+        answer=ReportObject,
+        example=REPORT_EXAMPLE,
+    )
+    def get(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Return every finding with its remedy; none for a version that is valid."""
+        version = find_own_version(self.access, style, number)
+        return self.answer_object(dict(ReportObject(version).data))
+
+
+class AutofixView(WorkspaceView):
+    """The conversion of a version that can be corrected mechanically."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.autofix",
+        "Convert a rejected version into a corrected one",
+        scope=write_scope,
+        answer=VersionObject,
+        status=201,
+        is_post=True,
+        example=VERSION_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Return the new version, which is checked again. Doing it twice returns the same one."""
+        version = find_own_version(self.access, style, number)
+        converted = actions.convert_version(self.access, version)
+        shown = find_own_version(self.access, style, converted.number)
+        return self.answer_object(present_version(shown), status=201)
+
+
+class RetryView(WorkspaceView):
+    """Another try of a version that failed."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.retry",
+        "Push a failed version again",
+        scope=write_scope,
+        answer=VersionObject,
+        is_post=True,
+        example=VERSION_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Push a failed version to the engines again."""
+        actions.retry_version(self.access, find_own_version(self.access, style, number))
+        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+
+
+class RetireView(WorkspaceView):
+    """The end of a version."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.retire",
+        "Retire a version and keep its files",
+        scope=write_scope,
+        body=AtOnceBody,
+        answer=VersionObject,
+        is_post=True,
+        example=VERSION_EXAMPLE,
+        body_example={"at_once": False},
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """End a version for good; it answers no more. Doing it twice does nothing."""
+        version = find_own_version(self.access, style, number)
+        body = self.read_body(AtOnceBody)
+        actions.retire_version(self.access, version, at_once=body["at_once"])
+        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+
+
+class CardView(WorkspaceView):
+    """What a version does to the base model."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.card",
+        "Get a version's style card",
+        scope=read_scope,
+        answer=CardObject,
+        example=CARD_EXAMPLE,
+    )
+    def get(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Return a version's card: of own styles any one's, of others' that of the version that answers."""
+        found = find_style(self.access, style)
+        if found.owner_id == self.access.tenant.pk:
+            return self.answer_object(_present_card(version_of(found, number), is_own=True))
+        live_version = found.show_to(self.access.tenant.pk).live_version
+        if live_version is None or live_version.number != number:
+            raise VersionNotFound(number=number)
+        return self.answer_object(_present_card(live_version, is_own=False))
+
+
+class CompareView(WorkspaceView):
+    """Two versions side by side."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.compare",
+        "Compare two versions of a style",
+        scope=read_scope,
+        query=PairQuery,
+        answer=ComparisonObject,
+        example=COMPARISON_EXAMPLE,
+    )
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return both versions' cards, figures and samples, and what differs in words."""
+        own = find_own_style(self.access, style)
+        query = self.read_query(PairQuery)
+        first, second = _choose_pair(own, query.get("a"), query.get("b"))
+        figures = version_figures(own.pk, timezone.now() - FIGURES_OF)
+        samples = _common_samples(first, second)
+        return Response(
+            {
+                "object": "comparison",
+                "first": _present_compared(first, figures),
+                "second": _present_compared(second, figures),
+                "samples": samples,
+                "sentences": _differences(samples, (first.number, second.number)),
+            }
+        )
+
+
+def _present_card(version: AdapterVersion, *, is_own: bool) -> dict[str, Any]:
+    card = cards.style_card_of(version)
+    if card is None:
+        raise NoCard(number=version.number)
+    # Others see the first ones only, as on the page: the rest answers prompts of the owner's own.
+    return present_card(card, samples_of(version) if is_own else card.samples)
+
+
+def samples_of(version: AdapterVersion) -> list[dict[str, str]]:
+    """Return everything that a version was asked and answered, for its owner."""
+    samples = Probe.objects.filter(version=version).values_list("samples", flat=True).first()
+    return list(samples or [])
+
+
+def _choose_pair(style: Style, first_number: int | None, second_number: int | None) -> pairs.Pair:
+    """Return the versions that are named, else the live one and the newest other one that serves.
+
+    Raises VersionNotFound or NoPair.
+    """
+    named = {number: version_of(style, number) for number in (first_number, second_number) if number}
+    chosen = pairs.choose_pair(
+        style,
+        [*named.values(), *pairs.serving_versions(style)],
+        first_number=str(first_number or ""),
+        second_number=str(second_number or ""),
+    )
+    if chosen is None:
+        raise NoPair
+    first, second = chosen
+    return version_of(style, first.number), version_of(style, second.number)
+
+
+def _common_samples(first: AdapterVersion, second: AdapterVersion) -> list[dict[str, str]]:
+    answers = {row["prompt"]: row["style"] for row in samples_of(second)}
+    samples = []
+    for row in samples_of(first):
+        prompt = row["prompt"]
+        if prompt in answers:
+            samples.append({"prompt": prompt, "first": row["style"], "second": answers[prompt]})
+    return samples
+
+
+def _differences(samples: Sequence[dict[str, str]], numbers: tuple[int, int]) -> list[str]:
+    if not samples:
+        return []
+    comparison = diff.compare_answers(
+        [sample["prompt"] for sample in samples],
+        [sample["first"] for sample in samples],
+        [sample["second"] for sample in samples],
+        numbers=numbers,
+    )
+    return comparison.sentences
+
+
+def _present_compared(version: AdapterVersion, figures: dict[int, VersionFigures]) -> dict[str, Any]:
+    card = cards.style_card_of(version)
+    return {
+        "version": present_version(version),
+        "card": present_card(card, samples_of(version)) if card else None,
+        "figures": present_figures(figures.get(version.number, VersionFigures())),
+    }
