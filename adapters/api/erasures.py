@@ -18,7 +18,7 @@ from tenants.public import Access, Scope, WorkspaceView, operation
 class ErasuresQuery(StrictSerializer):
     """Which erasures."""
 
-    style = serializers.UUIDField(required=False, help_text="Of one style, by its id.")
+    style = serializers.UUIDField(required=False, help_text="Of one style, by its id.")  # type: ignore[assignment]
 
 
 class ErasuresView(WorkspaceView):

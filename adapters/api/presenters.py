@@ -89,7 +89,7 @@ class VersionObject(serializers.Serializer[AdapterVersion]):
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="version", read_only=True)
-    style = serializers.UUIDField(source="style_id")
+    style = serializers.UUIDField(source="style_id")  # type: ignore[assignment]
     number = serializers.IntegerField()
     model = serializers.SerializerMethodField(help_text="It goes into `model` to name this very version.")
     status = serializers.ChoiceField(Status.choices)
@@ -165,7 +165,7 @@ class SampleObject(serializers.Serializer[Any]):
 
     prompt = serializers.CharField()
     base = serializers.CharField()
-    style = serializers.CharField()
+    style = serializers.CharField()  # type: ignore[assignment]
 
 
 class ShiftObject(serializers.Serializer[Any]):
@@ -178,9 +178,9 @@ class ShiftObject(serializers.Serializer[Any]):
 class MeasureObject(serializers.Serializer[Any]):
     """One measure of all sample answers."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     base = serializers.CharField()
-    style = serializers.CharField()
+    style = serializers.CharField()  # type: ignore[assignment]
 
 
 class CardObject(serializers.Serializer[Any]):
@@ -203,7 +203,7 @@ class FiguresObject(serializers.Serializer[Any]):
     """Finished requests of one version."""
 
     requests = serializers.IntegerField()
-    errors = serializers.IntegerField(help_text="The engine failed them.")
+    errors = serializers.IntegerField(help_text="The engine failed them.")  # type: ignore[assignment]
     empty = serializers.IntegerField(help_text="Answers in which nothing was written.")
     completion_tokens = serializers.IntegerField()
     error_percent = serializers.FloatField()
@@ -254,7 +254,7 @@ class ShareObject(serializers.Serializer[Share]):
     """A style that its owner lets a named workspace use."""
 
     object = serializers.CharField(default="share", read_only=True)
-    style = serializers.UUIDField(source="style_id")
+    style = serializers.UUIDField(source="style_id")  # type: ignore[assignment]
     model = serializers.CharField(source="style.model_name")
     workspace = serializers.CharField(source="tenant.slug")
     workspace_name = serializers.CharField(source="tenant.name")
@@ -265,7 +265,7 @@ class ShareObject(serializers.Serializer[Share]):
 class ErasureStep(serializers.Serializer[Line]):
     """One step of an erasure, with its proof."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     state = serializers.ChoiceField(("done", "current", "next"))
     at = serializers.DateTimeField(allow_null=True)
     note = serializers.CharField(help_text="The proof, or what the step waits for.")
@@ -276,7 +276,7 @@ class ErasureObject(serializers.Serializer[Any]):
 
     id = serializers.UUIDField(help_text="The version's.")
     object = serializers.CharField(default="erasure", read_only=True)
-    style = serializers.CharField(help_text="The style's name as `model` had it.")
+    style = serializers.CharField(help_text="The style's name as `model` had it.")  # type: ignore[assignment]
     version = serializers.IntegerField()
     sha256 = serializers.CharField()
     config_sha256 = serializers.CharField()

@@ -72,6 +72,7 @@ class RollbackView(WorkspaceView):
         answer=VersionObject,
         is_post=True,
         example=VERSION_EXAMPLE,
+        tag="versions",
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
@@ -92,6 +93,7 @@ class CanaryView(WorkspaceView):
         scope=read_scope,
         answer=CanaryObject,
         example=CANARY_EXAMPLE,
+        tag="versions",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
         """Return how the canary does beside the live version."""
@@ -105,6 +107,7 @@ class CanaryView(WorkspaceView):
         answer=CanaryObject,
         example=CANARY_EXAMPLE,
         body_example={"version": 4, "percent": 10},
+        tag="versions",
     )
     @transaction.atomic
     def put(self, request: Request, style: StyleAddress) -> Response:
@@ -114,7 +117,9 @@ class CanaryView(WorkspaceView):
         actions.begin_canary(self.access, version_of(own, body["version"]), body["percent"])
         return self._answer_canary(find_own_style(self.access, style))
 
-    @operation("releases.end_canary", "End the canary", scope=write_scope, status=204, is_change=True)
+    @operation(
+        "releases.end_canary", "End the canary", scope=write_scope, status=204, is_change=True, tag="versions"
+    )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
         """Let the live version answer everybody again."""
@@ -143,6 +148,7 @@ class ReleasesView(WorkspaceView):
         answer=ReleaseObject,
         is_page=True,
         example=RELEASE_EXAMPLE,
+        tag="versions",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
         """Return each move of the aliases `live` and `canary`, newest first."""

@@ -35,6 +35,7 @@ class SharesView(WorkspaceView):
         answer=ShareObject,
         is_page=True,
         example=SHARE_EXAMPLE,
+        tag="styles",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
         """Return the shares, newest first, also those under notice."""
@@ -52,6 +53,7 @@ class SharesView(WorkspaceView):
         is_post=True,
         example=SHARE_EXAMPLE,
         body_example={"workspace": "riverside"},
+        tag="styles",
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
@@ -70,7 +72,9 @@ class ShareView(WorkspaceView):
     read_scope = Scope.STYLES_READ
     write_scope = Scope.STYLES_WRITE
 
-    @operation("shares.get", "Get a share", scope=read_scope, answer=ShareObject, example=SHARE_EXAMPLE)
+    @operation(
+        "shares.get", "Get a share", scope=read_scope, answer=ShareObject, example=SHARE_EXAMPLE, tag="styles"
+    )
     def get(self, request: Request, style: StyleAddress, workspace: str) -> Response:
         """Return a share of an own style, or the workspace's own share of another one's."""
         return self.answer_object(present_share(find_share(self.access, style, workspace)))
@@ -82,6 +86,7 @@ class ShareView(WorkspaceView):
         answer=ShareObject,
         is_edit=True,
         example=SHARE_EXAMPLE,
+        tag="styles",
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress, workspace: str) -> Response:

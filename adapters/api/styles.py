@@ -100,7 +100,7 @@ class StyleBody(WordsBody):
 class DeletedStyle(serializers.Serializer[Any]):
     """The erasures that a deleted style began, one a version."""
 
-    data = ErasureObject(many=True)
+    data = ErasureObject(many=True)  # type: ignore[assignment]
 
 
 class StylesView(WorkspaceView):

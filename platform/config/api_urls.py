@@ -27,6 +27,7 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 
 
 urlpatterns = [
+    path("", include("adapters.api.urls")),
     path("", include("tenants.api.urls")),
     re_path("", unknown_address),
 ]

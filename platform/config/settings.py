@@ -359,7 +359,7 @@ UNFOLD = {
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "tenants.api.schema.ApiSchema",
     "DEFAULT_VERSIONING_CLASS": None,
     "UNAUTHENTICATED_USER": None,
 }
@@ -375,5 +375,8 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api_schema.add_data_plane",
     ],
-    "ENUM_NAME_OVERRIDES": {"ScopeEnum": "tenants.models.Scope"},
+    "ENUM_NAME_OVERRIDES": {
+        "ScopeEnum": "tenants.models.Scope",
+        "VersionStatusEnum": "adapters.models.Status",
+    },
 }

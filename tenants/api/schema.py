@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -50,6 +51,20 @@ IF_MATCH = OpenApiParameter(
 )
 LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="Rows of a page, 1 to 100; 20 unless told.")
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next_cursor` of the page before.")
+
+
+class ApiSchema(AutoSchema):
+    """Describes an operation as drf-spectacular does, with the body that a DELETE may have, too."""
+
+    def _get_request_body(self, direction: str = "request") -> Any:
+        if self.method != "DELETE":
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        self.method = "PUT"
+        body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        self.method = "DELETE"
+        if body:
+            body["required"] = False
+        return body
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -106,17 +121,19 @@ def operation(
     query: Shape | None = None,
     is_edit: bool = False,
     is_post: bool = False,
+    is_change: bool = False,
     example: Any = None,
     body_example: Any = None,
     tag: str = "",
 ) -> Callable[[Any], Any]:
     """Return a decorator that describes one operation: its name, body, answer, examples and every error.
 
-    `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`.
+    `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
+    `is_change`: it changes something without any of these.
     """
     shape = _page_of(answer) if is_page and answer else answer
     responses: dict[Any, Any] = {status: shape if shape else OpenApiResponse(description="Done.")}
-    errors = COMMON_ERRORS | (ERRORS_OF_CHANGES if body or is_edit or is_post else {})
+    errors = COMMON_ERRORS | (ERRORS_OF_CHANGES if body or is_edit or is_post or is_change else {})
     for code, description in errors.items():
         responses[(code, CONTENT_TYPE)] = OpenApiResponse(Problem, description=description)
     parameters: list[Any] = [query] if query else []
