@@ -36,8 +36,8 @@ from tenants.public import Scope, WorkspaceView, idempotent, operation
 ORDERS = {
     "-created_at": ("-created_at", "-pk"),
     "created_at": ("created_at", "pk"),
-    "name": ("shown_name", "pk"),
-    "-name": ("-shown_name", "-pk"),
+    "name": ("shown_name",),
+    "-name": ("-shown_name",),
 }
 MAX_SEARCH_CHARACTERS = 100
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Case, Q, QuerySet, TextChoices, When
+from django.db.models import Case, CharField, Q, QuerySet, TextChoices, Value, When
+from django.db.models.functions import Cast, Concat
 
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Style
@@ -92,9 +93,13 @@ def list_styles(tenant: Tenant, kind: str = "", words: str = "") -> QuerySet[Sty
 
 
 def with_shown_name(tenant: Tenant, styles: QuerySet[Style]) -> QuerySet[Style]:
-    """Return the styles with `shown_name`, the name that the tenant reads, to order them by."""
+    """Return the styles with `shown_name` to order them by: the name that the tenant reads, and the id.
+
+    With the id none has the place of another one, so pages stay exact while styles of the same name are made.
+    """
     approved = When(is_reviewed_for(tenant.pk), then="approved_name")
-    return styles.annotate(shown_name=Case(approved, default="name"))
+    name = Case(approved, default="name")
+    return styles.annotate(shown_name=Concat(name, Value(" "), Cast("pk", CharField())))
 
 
 def read_versions(styles: Sequence[Style]) -> None:

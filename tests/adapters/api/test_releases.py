@@ -1,0 +1,107 @@
+"""Releases over the management API: promote, roll back, canary, history."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from adapters.models import AdapterVersion, Style
+from adapters.placement import transitions
+from tenants.models import ApiKey, AuditEntry
+from tests.adapters.api.conftest import logged_actions
+from tests.adapters.conftest import known
+from tests.tenants.api.test_access import problem
+
+pytestmark = pytest.mark.django_db
+
+NOIR = "styles/acme/noir"
+
+
+@pytest.fixture
+def versions(acme, engine) -> list[AdapterVersion]:
+    """Three versions that serve; the first one is live."""
+    first = known(acme, "noir", engine)
+    return [first, known(acme, "noir", engine, goes_live=False), known(acme, "noir", engine, goes_live=False)]
+
+
+def live_number() -> int:
+    return Style.objects.get().live_version.number
+
+
+def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(program, acme, versions):
+    problem(program.post(f"{NOIR}/rollback"), 409, "nothing_to_roll_back_to")
+    assert program.post(f"{NOIR}/versions/2/promote").json()["is_live"]
+    assert live_number() == 2
+    back = program.post(f"{NOIR}/rollback").json()
+    assert (back["number"], back["is_live"], live_number()) == (1, True, 1)
+    moves = program.get(f"{NOIR}/releases?alias=live").json()["data"]
+    assert [(move["before"], move["after"]) for move in moves] == [(2, 1), (1, 2), (None, 1)]
+    key_name = ApiKey.objects.get(scopes=["styles:read", "styles:write"]).name
+    assert moves[0]["reason"] == f"Rolled back. By the API key “{key_name}”."
+    assert moves[1]["actor"] is None
+    promoted, rolled_back = AuditEntry.objects.filter(tenant=acme).order_by("id")
+    assert (promoted.action, promoted.object_name) == ("version.promoted", "acme/noir@2")
+    assert (promoted.before, promoted.after) == ({"live_version": 1}, {"live_version": 2})
+    assert promoted.api_key.name == key_name
+    assert (rolled_back.action, rolled_back.after) == ("style.rolled_back", {"live_version": 1})
+
+
+def test_one_idempotency_key_promotes_once(program, acme, versions):
+    first = program.post(f"{NOIR}/versions/2/promote", Idempotency_Key="once")
+    program.post(f"{NOIR}/versions/3/promote")
+    again = program.post(f"{NOIR}/versions/2/promote", Idempotency_Key="once")
+    assert again.json() == first.json()
+    assert live_number() == 3
+
+
+def test_what_does_not_serve_is_not_promoted(program, versions):
+    transitions.retire_version(versions[1])
+    problem(program.post(f"{NOIR}/versions/2/promote"), 409, "not_serving")
+    assert live_number() == 1
+    assert not AuditEntry.objects.exclude(tenant=None).exists()
+
+
+def test_a_canary_begins_changes_its_share_and_ends(program, acme, versions):
+    canary = f"{NOIR}/canary"
+    problem(program.get(canary), 404, "no_canary")
+    problem(program.delete(canary), 404, "no_canary")
+    begun = program.request("put", canary, {"version": 2, "percent": 10}).json()
+    assert (begun["version"], begun["live_version"], begun["percent"]) == (2, 1, 10)
+    assert begun["figures"]["requests"] == begun["live_figures"]["requests"] == 0
+    assert begun["fault"] == ""
+    since = Style.objects.get().canary_since
+    assert timezone.now() - since < timedelta(minutes=1)
+    changed = program.request("put", canary, {"version": 2, "percent": 30}).json()
+    assert (changed["percent"], changed["since"]) == (30, begun["since"])
+    assert program.get(canary).json()["percent"] == 30
+    assert program.get(NOIR).json()["canary"] == {"version": 2, "percent": 30, "since": begun["since"]}
+    assert program.get(f"{NOIR}/versions/2").json()["is_canary"]
+    assert program.delete(canary).status_code == 204
+    assert Style.objects.get().canary_version is None
+    assert logged_actions(acme) == ["canary.begun", "canary.changed", "canary.ended"]
+    aliases = [move["alias"] for move in program.get(f"{NOIR}/releases").json()["data"]]
+    assert aliases == ["canary", "canary", "canary", "live"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"percent": 5}, 400, "version"),
+        ({"version": 2}, 400, "percent"),
+        ({"version": 2, "percent": 0}, 400, "percent"),
+        ({"version": 2, "percent": 100}, 400, "percent"),
+        ({"version": 2, "percent": "some"}, 400, "percent"),
+        ({"version": "two", "percent": 5}, 400, "version"),
+        ({"version": 10**30, "percent": 5}, 400, "version"),
+        ({"version": 2, "percent": 5, "share": 5}, 400, "share"),
+        ([], 400, "non_field_errors"),
+        ({"version": 9, "percent": 5}, 404, None),
+        ({"version": 1, "percent": 5}, 409, None),
+    ],
+)
+def test_a_wrong_canary_changes_nothing(program, versions, body, status, field):
+    answer = program.request("put", f"{NOIR}/canary", body)
+    assert answer.status_code == status
+    fields = [error["field"] for error in answer.json()["errors"]]
+    assert fields == ([field] if field else [])
+    assert Style.objects.get().canary_version is None

@@ -1,0 +1,396 @@
+"""Styles over the management API: Acme owns them, Charlie's Prose is a stranger."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from adapters.catalog import library, sharing
+from adapters.models import Erasure, Probe, Selection, Share, Style
+from adapters.releases import aliases
+from tenants.models import PlanVersion
+from tests.adapters.api.conftest import logged_actions, read_all
+from tests.adapters.conftest import known
+from tests.tenants.api.test_access import problem
+
+pytestmark = pytest.mark.django_db
+
+NEW = {"slug": "brand-voice", "name": "Brand voice", "description": "How we write."}
+OWNERS_ONLY = ("canary", "newest_version", "offer", "test_prompts")
+
+
+@pytest.fixture
+def noir(acme, engine) -> Style:
+    """A style of Acme's that serves."""
+    return known(acme, "noir", engine).style
+
+
+@pytest.fixture
+def reviewed(acme, engine) -> Style:
+    """A public style of Acme's of which operators have not approved the newest version and words."""
+    style = known(acme, "noir", engine).style
+    Style.objects.update(description="Approved.", sample="Approved sample.")
+    sharing.set_public(Style.objects.get(pk=style.pk))
+    library.describe_style(Style.objects.get(pk=style.pk), name="Win money", description="Unapproved.")
+    known(acme, "noir", engine)
+    return Style.objects.get(pk=style.pk)
+
+
+def test_a_style_lives_from_its_making_to_its_end(program, acme, base_model):
+    made = program.post("styles", NEW)
+    assert made.status_code == 201
+    style = made.json()
+    assert (style["model"], style["live_version"], style["newest_version"]) == (
+        "acme/brand-voice",
+        None,
+        None,
+    )
+    by_id = program.get(f"styles/{style['id']}")
+    by_name = program.get("styles/acme/brand-voice")
+    assert by_id.json() == by_name.json() == style
+    assert by_id["ETag"] == by_name["ETag"] == made["ETag"]
+
+    prompts = ["Announce a sale.", "Answer a complaint."]
+    body = {"description": "How we write to customers.", "test_prompts": prompts}
+    edited = program.patch("styles/acme/brand-voice", body, If_Match=made["ETag"])
+    assert edited.json() == style | body
+    late = program.patch("styles/acme/brand-voice", {"name": "Late"}, If_Match=made["ETag"])
+    problem(late, 412, "precondition_failed")
+    assert Style.objects.get().name == "Brand voice"
+
+    path = f"styles/{style['id']}"
+    problem(program.request("delete", path, {}, If_Match=made["ETag"]), 412, "precondition_failed")
+    deleted = program.request("delete", path, {"at_once": False}, If_Match=edited["ETag"])
+    assert (deleted.status_code, deleted.json()) == (202, {"data": []})
+    problem(program.get(path), 404, "style_not_found")
+    assert program.get("styles").json()["data"] == []
+    actions = ["style.created", "style.prompts_set", "style.edited", "style.deleted"]
+    assert logged_actions(acme) == actions
+
+
+def test_a_deleted_style_comes_back_with_the_new_words_alone(program, base_model):
+    first = program.post("styles", NEW | {"author": "Alice"}).json()
+    problem(program.post("styles", NEW), 409, "slug_taken")
+    program.delete("styles/acme/brand-voice")
+    again = program.post("styles", {"slug": "brand-voice", "name": "Voice"}).json()
+    assert again["id"] == first["id"]
+    assert (again["name"], again["description"], again["author"]) == ("Voice", "", "")
+
+
+def test_a_plan_limits_styles_without_files_too(program, base_model):
+    PlanVersion.objects.update(private_styles=1)
+    program.post("styles", NEW)
+    fault = problem(program.post("styles", NEW | {"slug": "second"}), 400, "style_refused")
+    assert fault["errors"][0]["field"] == "slug"
+    assert "Your plan holds 1 private styles" in fault["errors"][0]["message"]
+    assert Style.objects.count() == 1
+
+
+def test_without_a_base_model_no_style_can_be_made(program):
+    problem(program.post("styles", NEW), 503, "no_base_model")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"slug": None}, "slug"),
+        ({"slug": 5}, "slug"),
+        ({"slug": "Brand Voice"}, "slug"),
+        ({"slug": "a" * 41}, "slug"),
+        ({"slug": "base"}, "slug"),
+        ({"slug": "polyscribe-news"}, "slug"),
+        ({"name": ""}, "name"),
+        ({"name": ["x"]}, "name"),
+        ({"name": "n" * 61}, "name"),
+        ({"name": "a\u200bb"}, "name"),
+        ({"name": "Polyscribe"}, "name"),
+        ({"name": "a\u0000b"}, "name"),
+        ({"name": "a\ud800"}, "name"),
+        ({"author": "Polyscribe's team"}, "author"),
+        ({"author": "a" * 101}, "author"),
+        ({"description": "d" * 301}, "description"),
+        ({"description": "a\u202eb"}, "description"),
+        ({"description": None}, "description"),
+        ({"sample_prompt": {}}, "sample_prompt"),
+        ({"licence": "l" * 4001}, "licence"),
+        ({"sample": "mine"}, "sample"),
+        ({"is_public": True}, "is_public"),
+    ],
+)
+def test_a_wrong_field_is_named(program, base_model, change, field):
+    answer = program.client.post(
+        "/api/v1/styles",
+        json.dumps(NEW | change),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {program.secret}"},
+    )
+    assert answer.status_code == 400
+    assert field in [fault["field"] for fault in answer.json()["errors"]]
+    assert not Style.objects.exists()
+
+
+def test_the_same_checks_hold_for_an_edit(program, noir):
+    fault = problem(program.patch("styles/acme/noir", {"name": "Polyscribe"}), 400, "style_refused")
+    assert fault["errors"][0]["field"] == "name"
+    problem(program.patch("styles/acme/noir", {"slug": "other"}), 400, "invalid")
+    problem(program.patch("styles/acme/noir", {"test_prompts": ["x"] * 9}), 400, "invalid")
+    problem(
+        program.patch("styles/acme/noir", {"test_prompts": ["a\nb"] * 4 + ["x\ny\nz\nq\nr\ns\nt"]}),
+        400,
+        "too_many_prompts",
+    )
+    assert Style.objects.get().name == "Noir"
+
+
+def test_author_and_licence_are_fixed_while_the_style_is_offered(program, noir):
+    program.patch("styles/acme/noir", {"author": "Alice", "licence": "MIT"})
+    assert program.post("styles/acme/noir/offer").json()["offer"]["state"] == "offered"
+    same = {"author": "Alice", "licence": "MIT", "description": "New."}
+    assert program.patch("styles/acme/noir", same).status_code == 200
+    fault = problem(program.patch("styles/acme/noir", {"author": "Bob"}), 400, "style_refused")
+    assert "Withdraw the offer" in fault["errors"][0]["message"]
+
+
+def test_one_idempotency_key_makes_one_style(program, base_model):
+    first = program.post("styles", NEW, Idempotency_Key="once")
+    again = program.post("styles", NEW, Idempotency_Key="once")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again["idempotent-replayed"] == "true"
+    other = program.post("styles", NEW | {"slug": "other"}, Idempotency_Key="once")
+    problem(other, 409, "idempotency_key_reused")
+    assert Style.objects.count() == 1
+
+
+def test_a_key_needs_the_scope(with_key, noir):
+    reader = with_key("styles:read")
+    assert reader.get("styles/acme/noir").status_code == 200
+    problem(reader.patch("styles/acme/noir", {}), 403, "insufficient_scope")
+    problem(reader.post("styles", NEW), 403, "insufficient_scope")
+    problem(reader.request("put", "styles/acme/noir/canary", {}), 403, "insufficient_scope")
+    writer = with_key("inference")
+    problem(writer.get("styles"), 403, "insufficient_scope")
+    problem(writer.get("erasures"), 403, "insufficient_scope")
+
+
+def test_a_member_reads_and_changes_styles_with_a_session(bob_client, valkey, noir):
+    assert bob_client.get("/api/v1/styles/acme/noir").json()["name"] == "Noir"
+    answer = bob_client.patch(
+        "/api/v1/styles/acme/noir", {"name": "Film noir"}, content_type="application/json"
+    )
+    assert answer.json()["name"] == "Film noir"
+
+
+def test_a_strangers_private_style_is_in_no_list(stranger, noir):
+    for query in ("", "?kind=own", "?kind=shared", "?kind=public", "?kind=selected", "?search=noir"):
+        assert stranger.get(f"styles{query}").json()["data"] == []
+    problem(stranger.get("styles/acme/noir"), 404, "style_not_found")
+    problem(stranger.get("styles/acme/nothing"), 404, "style_not_found")
+
+
+def test_of_a_public_style_others_read_what_was_approved_and_nothing_else(program, stranger, reviewed):
+    own = program.get("styles/acme/noir").json()
+    assert (own["name"], own["live_version"], own["newest_version"]["number"]) == ("Win money", 2, 2)
+    assert own["offer"]["waiting_version"] == 2
+    assert own["offer"]["waiting_words"] == ["description", "name"]
+
+    seen = stranger.get("styles/acme/noir").json()
+    assert (seen["name"], seen["description"], seen["live_version"]) == ("Noir", "Approved.", 1)
+    assert seen["sample"] == ""  # nobody asked the approved version for one
+    assert [seen[name] for name in OWNERS_ONLY] == [None] * len(OWNERS_ONLY)
+    assert stranger.get("styles?kind=public").json()["data"] == [seen]
+    assert stranger.get("styles?search=money").json()["data"] == []
+    assert stranger.get("styles?search=approved.").json()["data"] == [seen]
+    assert "Unapproved" not in stranger.get("styles").text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("patch", ""),
+        ("delete", ""),
+        ("post", "/offer"),
+        ("delete", "/offer"),
+        ("get", "/shares"),
+        ("post", "/shares"),
+        ("get", "/shares/riverside"),
+        ("get", "/versions"),
+        ("get", "/versions/1"),
+        ("delete", "/versions/1"),
+        ("get", "/versions/1/report"),
+        ("post", "/versions/1/autofix"),
+        ("post", "/versions/1/retry"),
+        ("post", "/versions/1/retire"),
+        ("post", "/versions/1/promote"),
+        ("get", "/versions/2/card"),
+        ("post", "/rollback"),
+        ("get", "/canary"),
+        ("put", "/canary"),
+        ("delete", "/canary"),
+        ("get", "/compare"),
+        ("get", "/releases"),
+    ],
+)
+def test_what_is_the_owners_of_a_public_style_is_not_there_for_others(stranger, reviewed, method, path):
+    answer = stranger.request(method, f"styles/{reviewed.pk}{path}", None if method == "get" else {})
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/problem+json"
+    after = Style.objects.get(pk=reviewed.pk)
+    assert (after.name, after.retired_at, after.live_version.number) == ("Win money", None, 2)
+
+
+def test_others_see_the_card_of_the_approved_version_without_the_owners_prompts(program, stranger, reviewed):
+    prompts = ("Why?", "How?", "Secret?")
+    samples = [{"prompt": prompt, "base": "So.", "style": "Thus."} for prompt in prompts]
+    for version in reviewed.versions.all():
+        shifts = [{"prompt": "Why?", "shift": 0.5}]
+        Probe.objects.create(version=version, strength=0.5, noise=0, shifts=shifts, samples=samples)
+    seen = stranger.get("styles/acme/noir/versions/1/card").json()
+    assert (seen["version"], seen["effect"]) == (1, "strong")
+    assert [sample["prompt"] for sample in seen["samples"]] == ["Why?", "How?"]
+    problem(stranger.get("styles/acme/noir/versions/2/card"), 404, "version_not_found")
+    own = program.get("styles/acme/noir/versions/2/card").json()
+    assert [sample["prompt"] for sample in own["samples"]] == list(prompts)
+    assert own["shifts"] == [{"prompt": "Why?", "shift": 0.5}]
+    assert stranger.get("styles/acme/noir").json()["effects"] == ["strong effect"]
+
+
+@pytest.fixture
+def shared(charlies, engine, acme) -> Style:
+    """A style of Charlie's that Acme has by a share, beside one that it has not."""
+    known(charlies, "secret", engine)
+    ode = known(charlies, "ode", engine).style
+    sharing.share_style(ode, "acme", None)
+    return ode
+
+
+def test_lists_by_kind(program, poetry, noir, shared):
+    program.request("put", f"styles/{poetry.pk}/selection")
+
+    def models(query: str) -> list[str]:
+        return [style["model"] for style in program.get(f"styles?order=name&{query}").json()["data"]]
+
+    assert models("") == ["acme/noir", "charlies-prose/ode", "poetry"]
+    assert models("kind=own") == ["acme/noir"]
+    assert models("kind=shared") == ["charlies-prose/ode"]
+    assert models("kind=public") == models("kind=selected") == ["poetry"]
+    assert models("search=charlie") == ["charlies-prose/ode"]
+    problem(program.get("styles?kind=all"), 400, "invalid")
+    problem(program.get("styles?order=size"), 400, "invalid")
+    problem(program.get("styles?page=2"), 400, "invalid")
+    problem(program.get(f"styles?search={'x' * 101}"), 400, "invalid")
+    Share.objects.update(ends_at=timezone.now() - timedelta(seconds=1))
+    assert models("kind=shared") == []
+
+
+def test_a_style_that_leaves_the_catalogue_is_listed_only_for_who_selected_it(
+    program, stranger, poetry, noir
+):
+    program.request("put", "styles/polyscribe/poetry/selection")
+    sharing.take_back_style(poetry)
+    assert stranger.get("styles").json()["data"] == []
+    [leaving] = program.get("styles?kind=selected").json()["data"]
+    assert leaving["ends_at"]
+    problem(stranger.request("put", "styles/polyscribe/poetry/selection"), 404, "style_not_found")
+
+
+def test_selecting_and_unselecting(program, acme, poetry):
+    selection = "styles/polyscribe/poetry/selection"
+    assert program.request("put", selection).json()["is_selected"]
+    assert program.request("put", selection).status_code == 200
+    assert Selection.objects.get().tenant == acme
+    assert program.delete(selection).status_code == 204
+    assert program.delete(selection).status_code == 204
+    assert not Selection.objects.exists()
+    actions = logged_actions(acme)
+    assert actions[-1] == "style.unselected"
+    assert actions.count("style.unselected") == 1
+
+
+def test_a_selection_of_what_is_not_there_any_more_can_be_taken_back(program, acme, charlies, engine):
+    ode = known(charlies, "ode", engine).style
+    problem(program.request("put", f"styles/{ode.pk}/selection"), 404, "style_not_found")
+    problem(program.delete(f"styles/{ode.pk}/selection"), 404, "style_not_found")
+    Selection.objects.create(tenant=acme, style=ode)
+    assert program.delete(f"styles/{ode.pk}/selection").status_code == 204
+    assert not Selection.objects.exists()
+
+
+def test_a_style_is_offered_withdrawn_taken_back_and_kept(program, acme, noir):
+    offer = "styles/acme/noir/offer"
+    problem(program.post(offer), 400, "without_terms")
+    program.patch("styles/acme/noir", {"author": "Alice", "licence": "CC BY 4.0"})
+    assert program.post(offer).json()["offer"]["state"] == "offered"
+    assert program.delete(offer).json()["offer"]["state"] == "none"
+    problem(program.delete(offer), 409, "sharing_moved")
+    sharing.set_public(Style.objects.get())
+    leaving = program.delete(offer).json()
+    assert leaving["offer"]["state"] == "leaving"
+    assert leaving["is_public"]
+    assert program.post(offer).json()["offer"]["state"] == "public"
+    assert logged_actions(acme)[1:] == [
+        "style.offered",
+        "style.offer_withdrawn",
+        "style.taken_back",
+        "style.kept_public",
+    ]
+
+
+def test_what_others_have_is_deleted_only_at_once(program, acme, charlies, engine, noir):
+    sharing.share_style(noir, "charlies-prose", None)
+    known(acme, "noir", engine)
+    problem(program.delete("styles/acme/noir"), 409, "still_used")
+    assert not Erasure.objects.exists()
+    problem(program.request("delete", "styles/acme/noir", {"at_once": "maybe"}), 400, "invalid")
+    deleted = program.request("delete", "styles/acme/noir", {"at_once": True})
+    assert deleted.status_code == 202
+    assert [erasure["version"] for erasure in deleted.json()["data"]] == [1, 2]
+    assert not Share.objects.exists()
+
+
+@pytest.mark.parametrize("order", ["-created_at", "created_at", "name", "-name"])
+def test_pages_neither_repeat_nor_lose_a_style_while_some_are_made(program, acme, base_model, order):
+    made = []
+    for number in range(7):
+        name = ("Ode", "Elegy", "Sonnet")[number % 3]
+        style = Style.objects.create(owner=acme, slug=f"old-{number}", name=name, base_model=base_model)
+        made.append(str(style.pk))
+    seen = []
+    page = program.get(f"styles?limit=2&order={order}").json()
+    while True:
+        seen += [style["id"] for style in page["data"]]
+        if not page["has_more"]:
+            break
+        Style.objects.create(owner=acme, slug=f"new-{len(seen)}", name="Haiku", base_model=base_model)
+        page = program.get(f"styles?limit=2&order={order}&cursor={page['next_cursor']}").json()
+    assert len(seen) == len(set(seen))
+    assert set(made) <= set(seen)
+
+
+def test_names_are_ordered_as_the_caller_reads_them(stranger, reviewed, poetry):
+    names = [style["name"] for style in read_all(stranger, "styles?order=name", limit=1)]
+    assert names == ["Noir", "Poetry"]
+
+
+@pytest.mark.parametrize("cursor", ["!!", "cD1ub3QtYS10aW1l", "bz0tMQ==", "cD0lMDA=", "eD0x"])
+def test_a_cursor_of_another_list_is_refused(program, noir, cursor):
+    problem(program.get(f"styles?cursor={cursor}"), 400, "invalid_cursor")
+
+
+@pytest.fixture
+def many(acme, charlies, engine, poetry) -> None:
+    """Styles of every kind: with canaries, shared ones, a public one."""
+    for number in range(12):
+        known(acme, f"own-{number}", engine)
+        if number % 2:
+            aliases.begin_canary(known(acme, f"own-{number}", engine, goes_live=False), 10, None)
+        sharing.share_style(known(charlies, f"ode-{number}", engine).style, "acme", None)
+
+
+def test_the_list_asks_as_many_questions_for_many_styles_as_for_few(
+    program, many, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(10):
+        page = program.get("styles?limit=100").json()
+    assert len(page["data"]) == 25
+    assert sum(style["canary"] is not None for style in page["data"]) == 6
