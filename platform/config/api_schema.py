@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
 
@@ -112,13 +114,22 @@ def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:
         anchor=described["operationId"].replace(".", "-"),
         method=method.upper(),
         path=path,
-        summary=described["summary"],
-        description=described.get("description", ""),
+        summary=_mark_code(described["summary"]),
+        description=_mark_code(described.get("description", "")),
         parameters=described.get("parameters", []),
         body_example=_example_of(body),
         answer_example=_example_of(answer),
-        errors=errors,
+        errors=[(status, _mark_code(description)) for status, description in errors],
     )
+
+
+def _mark_code(text: str) -> SafeString:
+    """Return a text with what stands in backticks as code."""
+    parts = text.split("`")
+    marked = [
+        format_html("<code>{}</code>" if number % 2 else "{}", part) for number, part in enumerate(parts)
+    ]
+    return format_html_join("", "{}", ((part,) for part in marked))
 
 
 def _example_of(content: dict[str, Any]) -> str:
