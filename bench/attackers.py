@@ -67,7 +67,7 @@ def _workspace() -> dict[str, str]:
     for version in versions:  # they have no files: no engine is to load them
         for engine in Engine.objects.all():
             Placement.objects.create(engine=engine, version=version, is_desired=False, note="No files.")
-    _, secret = issue_key(tenant, name="attack", by=user)
+    _, secret = issue_key(tenant, name="attack", by=user, scopes=["inference", "styles:write"])
     return {
         "id": str(tenant.pk),
         "api_key": secret,

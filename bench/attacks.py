@@ -22,9 +22,10 @@ from typing import Any, BinaryIO
 import httpx2
 
 from labs.chat_client import CHAT, COMPLETIONS, ChatClient, run_concurrently
+from stack.api import Api
 from stack.errors import Miss
 from stack.folders import ROOT
-from stack.pages import Session, attribute, fetched, link, posted, signed_in, token
+from stack.pages import Session, fetched, link, signed_in, token
 from stack.smoke import STYLE
 
 AT_ONCE = 4  # requests that one attacker has open
@@ -181,9 +182,10 @@ async def archives(scene: Scene) -> None:
     """Item 10: archives of one megabyte that hold a gigabyte of zeros."""
     archive = await asyncio.to_thread(_bomb)
 
-    def act(session: Session, attacker: Attacker) -> Iterable[str]:
+    def act(_: Session, attacker: Attacker) -> Iterable[str]:
         for number in range(3):
-            yield from _upload(session, f"zeros-{number}", io.BytesIO(archive), size=len(archive))
+            content = io.BytesIO(archive)
+            yield from _upload(scene.site, attacker, f"zeros-{number}", content, size=len(archive))
 
     await scene.in_a_browser(act)
 
@@ -193,9 +195,9 @@ async def uploads(scene: Scene) -> None:
     with tempfile.NamedTemporaryFile() as archive:
         size = await asyncio.to_thread(_write_large, Path(archive.name))
 
-        def act(session: Session, attacker: Attacker) -> Iterable[str]:
+        def act(_: Session, attacker: Attacker) -> Iterable[str]:
             with Path(archive.name).open("rb") as content:
-                yield from _upload(session, "large", content, size=size)
+                yield from _upload(scene.site, attacker, "large", content, size=size)
 
         await scene.in_a_browser(act)
     tenants = [attacker.id for attacker in scene.attackers]
@@ -204,29 +206,17 @@ async def uploads(scene: Scene) -> None:
         await asyncio.sleep(5)
 
 
-def _upload(session: Session, name: str, content: BinaryIO, *, size: int) -> Iterable[str]:
-    """Upload an archive as the page does; yield what was answered."""
-    page = fetched(session, link(fetched(session, "/"), "s") + "new/")
-    csrf = token(page)
-    where = attribute(page, r"<form\b[^>]*data-upload[^>]*>", "action")
-    version = posted(
-        session,
-        where,
-        csrf=csrf,
-        body={
-            "name": name,
-            "slug": name,
-            "description": "An archive.",
-            "sample_prompt": "Rain?",
-            "goes_live": True,
-            "files": [{"name": "style.zip", "size": size}],
-        },
-    )
-    for upload in version["uploads"]:  # type: ignore[attr-defined]
-        files = {"file": ("style.zip", content)}
-        answer = httpx2.post(upload["url"], data=upload["fields"], files=files, timeout=UPLOADS_S)
-        yield f"stored {answer.status_code}"
-    posted(session, str(version["finish"]), body={}, csrf=csrf)
+def _upload(site: str, attacker: Attacker, name: str, content: BinaryIO, *, size: int) -> Iterable[str]:
+    """Upload an archive over the API; yield what was answered."""
+    with Api(site, attacker.api_key) as api:
+        style = api.post("styles", {"slug": name, "name": name, "sample_prompt": "Rain?"})
+        version = api.begin_upload(style["id"], {"style.zip": size})
+        for file in version["upload"]["files"]:
+            form = file["form"]
+            files = {"file": ("style.zip", content)}
+            answer = httpx2.post(form["url"], data=form["fields"], files=files, timeout=UPLOADS_S)
+            yield f"stored {answer.status_code}"
+        api.post(f"uploads/{version['id']}/finish")
     yield "finished"
 
 

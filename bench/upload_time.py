@@ -1,7 +1,7 @@
 """`make bench-upload`: from "upload finished" to the first styled token, each step's share.
 
 `ENGINE_MAX_LORA_RANK=128 python -m stack run --all -- python -m bench.upload_time`. A 50 MB adapter is
-uploaded as the page does; a client that asks for the style from the moment when the upload is finished gets
+uploaded over the API; a client that asks for the style from the moment when the upload is finished gets
 its first token as soon as there is one. Writes bench/results/upload.json and a table in docs/performance.md.
 """
 
@@ -20,17 +20,17 @@ from bench import report
 from bench.memory import random_adapters
 from bench.targets import module
 from labs import machine
-from stack.pages import Session, signed_in
-from stack.smoke import upload_style
+from stack.api import Api, upload_style
 
 RANK = 82
 ROUNDS = 5
 GOAL_S = 5.0
+SAMPLE_PROMPT = "Describe a morning in the city."
 
 
-def one_round(site: str, session: Session, client: openai.OpenAI, folder: Path) -> dict[str, float]:
+def one_round(api: Api, client: openai.OpenAI, folder: Path) -> dict[str, float]:
     """Return the seconds of each step, from the moment when the upload was finished."""
-    upload = upload_style(site, session, folder)
+    upload = upload_style(api, folder, sample_prompt=SAMPLE_PROMPT)
     finished = time.time()
     first = first_token(client, upload.model, until_s=finished + 60)
     history = json.loads(module("bench.tenant", "history", upload.model, variables=os.environ))
@@ -67,7 +67,7 @@ def main() -> int:
     site = os.environ["SITE_URL"]
     known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
     client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0)
-    session = signed_in(site, login=known["login"], password=known["password"])
+    api = Api(site, known["api_key"])
     with tempfile.TemporaryDirectory(prefix="bench-upload-") as folder:
         random_adapters(Path(folder), count=ROUNDS, rank=RANK)
         adapters = sorted(Path(folder).iterdir())
@@ -75,7 +75,7 @@ def main() -> int:
         rounds = []
         for adapter in adapters:
             machine.await_idle_engine(os.environ["ENGINE_URL"])
-            rounds.append(one_round(site, session, client, adapter))
+            rounds.append(one_round(api, client, adapter))
             print("  " + "  ".join(f"{step} {s:.2f} s" for step, s in rounds[-1].items()), flush=True)
     found = {step: median(one[step] for one in rounds) for step in rounds[0]}
     rows = [["step", "seconds", "share"]]

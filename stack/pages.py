@@ -38,15 +38,6 @@ def fetched(session: Session, path: str) -> str:
     return answer.text
 
 
-def posted(session: Session, path: str, *, body: object, csrf: str) -> dict[str, object]:
-    """Return the JSON that a POST of JSON brought, as static/js/post.js sends it. Raises Miss."""
-    headers = {"X-CSRFToken": csrf, "Accept": "application/json", "Referer": str(session.base_url)}
-    answer = session.post(path, json=body, headers=headers)
-    if not answer.is_success:
-        raise Miss(f"{answer.url} answered {answer.status_code}: {answer.text[:300]}")
-    return dict(answer.json())
-
-
 def token(page: str) -> str:
     """Return the page's CSRF token."""
     return attribute(page, r'<input[^>]*name="csrfmiddlewaretoken"[^>]*>', "value")

@@ -21,12 +21,13 @@ import openai
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
 from stack.pages import Session, fetched, link, mailed_link, signed_in, token
-from stack.smoke import Upload, await_serving, upload_style
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PASSWORD = "correct horse battery staple"
+SAMPLE_PROMPT = "Describe a morning in the city."
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -66,9 +67,14 @@ class Writer:
 
     def upload(self, folder: Path, *, after: Upload | None = None) -> Upload:
         """Upload an adapter, as a version after another one if given, and wait until it serves."""
-        upload = upload_style(self.site, self.session, folder, after=after)
-        await_serving(self.session, upload)
+        upload = upload_style(self.api, folder, after=after, sample_prompt=SAMPLE_PROMPT)
+        await_serving(self.api, upload)
         return upload
+
+    @property
+    def api(self) -> Api:
+        """The management API, by the writer's key."""
+        return Api(self.site, self.api_key)
 
     def post(self, path: str, **form: str) -> str:
         """Send a form of a page that is found at the path's parent; return the page that follows."""
@@ -109,7 +115,7 @@ def stranger(site) -> Iterator[Writer]:
         session.post("/found/", data=form, headers={"Referer": site})
         writer = Writer(site, session, "")
         issued = writer.post(
-            "/keys/issue/", name="journey", lifetime_days="", scopes="inference", monthly_tokens=""
+            "/keys/issue/", name="journey", lifetime_days="", scopes="admin", monthly_tokens=""
         )
         writer.api_key = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued).group()
         yield writer

@@ -14,8 +14,8 @@ import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from pydantic import BaseModel
 
+from stack.api import await_serving, upload_style
 from stack.pages import rows
-from stack.smoke import await_serving, upload_style
 from tests.journeys.conftest import ENGINE_PYTHON, eventually
 
 KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")
@@ -513,12 +513,12 @@ def test_what_waiting_cannot_help_is_not_tried_again(stranger, limit, code, kind
 
 
 def test_who_asks_for_a_style_on_its_way_waits_and_gets_its_text(stranger, random_adapters):
-    upload = upload_style(stranger.site, stranger.session, random_adapters[2])
+    upload = upload_style(stranger.api, random_adapters[2])
     asking = stranger.client.chat.completions.with_raw_response.create
     answer = asking(model=upload.model, messages=QUESTION, max_tokens=4)
     assert answer.parse().model == upload.model
     assert answer.headers["x-adapter-state"] == "loading"
-    await_serving(stranger.session, upload)
+    await_serving(stranger.api, upload)
 
 
 def test_vllms_own_benchmark_runs_through_the_gateway(demo, tmp_path):

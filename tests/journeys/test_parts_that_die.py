@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
+from stack.api import await_serving, upload_style
 from stack.application import WORKERS
 from stack.errors import Miss
-from stack.smoke import await_serving, upload_style
 from tests.journeys.conftest import eventually, kill
 
 QUESTION = "Why is the sky blue?"
@@ -32,12 +32,12 @@ def answers(writer, model: str) -> bool:
 
 @pytest.mark.parametrize("part", [*WORKERS, "beat", "valkey", "seaweed", "postgres", "web"])
 def test_an_upload_goes_on_when_a_part_dies(demo, random_adapters, part):
-    upload = upload_style(demo.site, demo.session, random_adapters[1])
+    upload = upload_style(demo.api, random_adapters[1])
     kill(part)
 
     def serves() -> bool:
         try:
-            await_serving(demo.session, upload)
+            await_serving(demo.api, upload)
         except (httpx2.TransportError, Miss):  # its page may be away, too
             return False
         return True

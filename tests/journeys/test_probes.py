@@ -12,9 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from adapters.quality.effect_probe import MIN_EFFECT_NATS
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
+from stack.api import upload_style
 from stack.folders import ROOT
 from stack.pages import fetched
-from stack.smoke import await_usage, upload_style
+from stack.smoke import await_usage
 from tests.journeys.conftest import eventually, look
 
 SHIPPED = ROOT / "engine" / "styles"
@@ -52,7 +53,7 @@ def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
 
 @pytest.mark.timeout(240)
 def test_an_adapter_without_effect_fails_with_the_reason_on_its_page(demo, tmp_path):
-    upload = upload_style(demo.site, demo.session, without_effect(tmp_path))
+    upload = upload_style(demo.api, without_effect(tmp_path))
     eventually(
         lambda: "The adapter has no effect" in fetched(demo.session, upload.page),
         within_s=90,
@@ -64,7 +65,7 @@ def test_an_adapter_without_effect_fails_with_the_reason_on_its_page(demo, tmp_p
 @pytest.mark.timeout(400)
 def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page):
     first = demo.upload(SHIPPED / "genz")
-    second = upload_style(demo.site, demo.session, SHIPPED / "poetry", after=first)
+    second = upload_style(demo.api, SHIPPED / "poetry", after=first)
     compare = f"{first.page}compare/?a=1&b=2"
     eventually(
         lambda: "Does version 2 write better than version 1?" in fetched(demo.session, compare),
@@ -85,7 +86,7 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     look(page, "phone-compare")
-    await_usage(demo.session, {first.model: 4})  # admitted and metered like any request
+    await_usage(demo.api, {first.model: 4})  # admitted and metered like any request
     page.get_by_role("button", name="Promote version 2").click()
     expect(page.get_by_text("version 2 answers", exact=True)).to_be_visible()
     assert second.page == first.page

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from stack.api import Upload
 from stack.folders import Folders
 from stack.pages import fetched, token
-from stack.smoke import Upload
 from tests.journeys.conftest import Writer, eventually
 
 PROMPT = "Describe a morning in the city."

@@ -1,0 +1,122 @@
+"""The management API as the smoke run, the trials and the benches call it."""
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+
+from stack.errors import Miss
+
+TIMEOUT_S = 60
+POLL_S = 0.25
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A version that was sent: its id, its style's address, and the name to call the style by."""
+
+    id: str
+    style: str
+    model: str
+    number: int
+
+    @property
+    def page(self) -> str:
+        """The style's page."""
+        return f"/styles/{self.model}/"
+
+
+class Api:
+    """One key's view of `/api/v1`."""
+
+    def __init__(self, site: str, key: str) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self._client = httpx2.Client(base_url=f"{site}/api/v1", headers=headers, timeout=TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, path: str, **parameters: str) -> dict[str, Any]:
+        """Return what a GET answers. Raises Miss."""
+        return self._request("GET", path, params=parameters)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what a POST answers. Raises Miss."""
+        return self._request(
+            "POST", path, json=body or {}, headers={"Idempotency-Key": secrets.token_hex(16)}
+        )
+
+    def begin_upload(self, style: str, files: dict[str, int], *, goes_live: bool = True) -> dict[str, Any]:
+        """Return a new version of a style, with a form for each file. Raises Miss."""
+        named = [{"name": name, "size_bytes": size} for name, size in files.items()]
+        return self.post(f"styles/{style}/versions", {"files": named, "goes_live": goes_live})
+
+    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._client.request(method, f"/{path}", **options)
+        if not answer.is_success:
+            raise Miss(f"{method} {answer.url} answered {answer.status_code}: {answer.text[:500]}")
+        return dict(answer.json())
+
+
+def upload_style(
+    api: Api, folder: Path, *, after: Upload | None = None, description: str = "", sample_prompt: str = ""
+) -> Upload:
+    """Upload the files of a folder as a new style, or as a version after another one; then finish it.
+
+    A version `after` another one waits to be promoted. Raises Miss.
+    """
+    if after:
+        style, model = after.style, after.model
+    else:
+        slug = f"smoke-{secrets.token_hex(3)}"
+        words = {"name": f"Smoke {slug}", "description": description, "sample_prompt": sample_prompt}
+        created = api.post("styles", {"slug": slug, **words})
+        style, model = created["id"], created["model"]
+    files = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
+    version = api.begin_upload(style, files, goes_live=after is None)
+    for file in version["upload"]["files"]:
+        post_file(file["form"], folder / file["name"])
+    api.post(f"uploads/{version['id']}/finish")
+    return Upload(id=version["id"], style=style, model=model, number=version["number"])
+
+
+def post_file(form: dict[str, Any], file: Path) -> None:
+    """POST one file straight to the storage by its form. Raises Miss."""
+    with file.open("rb") as content:
+        files = {"file": (file.name, content)}
+        answer = httpx2.post(form["url"], data=form["fields"], files=files, timeout=TIMEOUT_S)
+    if not answer.is_success:
+        raise Miss(f"Storage answered {answer.status_code} for {file.name}: {answer.text[:300]}")
+
+
+def await_serving(api: Api, upload: Upload, *, within_s: float = 60.0) -> None:
+    """Wait until an upload's version serves. Raises Miss when it ends otherwise, or too late."""
+
+    def serves() -> bool:
+        state: dict[str, Any] = {}
+        with suppress(httpx2.TransportError):  # a part that was killed is on its way back
+            state = api.get(f"uploads/{upload.id}")
+        if not state.get("is_final"):
+            return False
+        if state["status"] != "serving":
+            raise Miss(f"{upload.model}@{upload.number} ended as {state['status']}: {state['findings']}")
+        return True
+
+    wait_until(serves, within_s=within_s, what=f"{upload.model} is not serving")
+
+
+def wait_until(check: Callable[[], bool], *, within_s: float, what: str) -> None:
+    """Ask a check again and again until it holds. Raises Miss."""
+    until = time.monotonic() + within_s
+    while not check():
+        if time.monotonic() > until:
+            raise Miss(f"After {within_s:.0f} s {what}.")
+        time.sleep(POLL_S)
