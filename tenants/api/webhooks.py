@@ -1,0 +1,421 @@
+"""Webhooks: endpoints, what was sent to them, and the events themselves."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.rest.bodies import StrictSerializer, TextField
+from tenants.accounts.access import Access
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, idempotent
+from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
+from tenants.models.events import MAX_URL_LENGTH
+from tenants.webhooks import endpoints
+
+ENDPOINT_EXAMPLE = {
+    "id": "4a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
+    "object": "webhook_endpoint",
+    "url": "https://example.com/webhooks",
+    "description": "Posts to our chat",
+    "event_types": ["version.serving", "canary.ended"],
+    "is_enabled": True,
+    "disabled_at": None,
+    "disabled_reason": "",
+    "failing_since": None,
+    "previous_secret_until": None,
+    "created_at": "2026-11-26T09:30:00Z",
+}
+SECRET_EXAMPLE = {**ENDPOINT_EXAMPLE, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+DELIVERY_EXAMPLE = {
+    "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+    "object": "webhook_delivery",
+    "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
+    "type": "canary.ended",
+    "status": "delivered",
+    "attempts": 1,
+    "status_code": 200,
+    "latency_ms": 84,
+    "answer": "ok",
+    "failure": "",
+    "created_at": "2026-11-26T09:31:00Z",
+    "attempted_at": "2026-11-26T09:31:01Z",
+    "next_attempt_at": None,
+}
+EVENT_EXAMPLE = {
+    "id": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
+    "object": "event",
+    "type": "key.revoked",
+    "timestamp": "2026-11-26T10:00:00.123Z",
+    "data": {"object": {"object": "api_key", "name": "newsletter"}},
+}
+
+
+class EndpointObject(serializers.Serializer[WebhookEndpoint]):
+    """An address of the workspace's own that gets its events."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="webhook_endpoint", read_only=True)
+    url = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    event_types = serializers.ListField(child=serializers.CharField(), help_text="Empty: every type.")
+    is_enabled = serializers.BooleanField()
+    disabled_at = serializers.DateTimeField(allow_null=True)
+    disabled_reason = serializers.CharField(allow_blank=True)
+    failing_since = serializers.DateTimeField(allow_null=True)
+    previous_secret_until = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class EndpointWithSecret(EndpointObject):
+    """An endpoint with its secret, which is told this once."""
+
+    secret = serializers.CharField()
+
+
+class DeliveryObject(serializers.Serializer[WebhookDelivery]):
+    """One event on its way to one endpoint."""
+
+    id = serializers.UUIDField(source="public_id")
+    object = serializers.CharField(default="webhook_delivery", read_only=True)
+    event = serializers.UUIDField(source="event_id")
+    type = serializers.CharField(source="event.type")
+    status = serializers.ChoiceField(WebhookDelivery.Status.choices)
+    attempts = serializers.IntegerField()
+    status_code = serializers.IntegerField(allow_null=True)
+    latency_ms = serializers.IntegerField(allow_null=True)
+    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last answer.")
+    failure = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    attempted_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.SerializerMethodField()
+
+    def get_next_attempt_at(self, delivery: WebhookDelivery) -> str | None:
+        """Return when it is tried next; null: it is over."""
+        if delivery.status != WebhookDelivery.Status.PENDING:
+            return None
+        return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
+
+
+class EventObject(serializers.Serializer[OutboxEvent]):
+    """Something that happened, as webhooks carry it."""
+
+    id = serializers.UUIDField()
+    object = serializers.SerializerMethodField()
+    type = serializers.CharField()
+    timestamp = serializers.DateTimeField(source="created_at")
+    data = serializers.SerializerMethodField()  # type: ignore[assignment]
+
+    def get_object(self, event: OutboxEvent) -> str:
+        """Return what this is. (The row's own `object` is what the event is about.)"""
+        return "event"
+
+    def get_data(self, event: OutboxEvent) -> dict[str, Any]:
+        """Return the object that the event is about, and the facts beside it."""
+        return {"object": event.object, **event.facts}
+
+
+class EndpointBody(StrictSerializer):
+    """What an edit of an endpoint may change."""
+
+    url = TextField(max_length=MAX_URL_LENGTH, required=False)
+    description = TextField(max_length=200, allow_blank=True, required=False)
+    event_types = serializers.ListField(child=TextField(max_length=40), max_length=100, required=False)
+
+
+class NewEndpointBody(EndpointBody):
+    """A new endpoint."""
+
+    url = TextField(max_length=MAX_URL_LENGTH)
+
+
+class DeliveriesQuery(StrictSerializer):
+    """Which deliveries."""
+
+    status = serializers.ChoiceField(WebhookDelivery.Status.choices, required=False)
+
+
+class EventsQuery(StrictSerializer):
+    """Which events."""
+
+    type = serializers.ChoiceField(EventType.choices, required=False)
+    since = serializers.DateTimeField(required=False, help_text="Those from this moment on.")
+
+
+class WebhooksView(WorkspaceView):
+    """Shared by all views of webhooks: people must be owners to change anything."""
+
+    read_scope = Scope.WEBHOOKS_WRITE
+    write_scope = Scope.WEBHOOKS_WRITE
+
+
+class EndpointsView(WebhooksView):
+    """All endpoints, and new ones."""
+
+    @operation(
+        "webhooks.list",
+        "List the webhook endpoints",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=EndpointObject,
+        is_page=True,
+        example=ENDPOINT_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the endpoints, newest first."""
+        rows = WebhookEndpoint.objects.filter(tenant=self.access.tenant)
+        return self.answer_page(rows, lambda page: [present_endpoint(row) for row in page])
+
+    @operation(
+        "webhooks.create",
+        "Add a webhook endpoint",
+        scope=Scope.WEBHOOKS_WRITE,
+        body=NewEndpointBody,
+        answer=EndpointWithSecret,
+        status=201,
+        is_post=True,
+        example=SECRET_EXAMPLE,
+        body_example={"url": "https://example.com/webhooks", "event_types": ["version.serving"]},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Return a new endpoint with its secret, which is told this once."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        endpoint, secret = endpoints.create_endpoint(self.access, **self.read_body(NewEndpointBody))
+        return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
+
+
+class EndpointView(WebhooksView):
+    """One endpoint."""
+
+    @operation(
+        "webhooks.get",
+        "Get a webhook endpoint",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=EndpointObject,
+        example=ENDPOINT_EXAMPLE,
+    )
+    def get(self, request: Request, endpoint_id: UUID) -> Response:
+        """Return an endpoint."""
+        return self.answer_object(present_endpoint(_find_endpoint(self.access, endpoint_id)))
+
+    @operation(
+        "webhooks.edit",
+        "Change an endpoint's address, description or events",
+        scope=Scope.WEBHOOKS_WRITE,
+        body=EndpointBody,
+        answer=EndpointObject,
+        is_edit=True,
+        example=ENDPOINT_EXAMPLE,
+        body_example={"event_types": ["version.serving", "canary.ended"]},
+    )
+    @transaction.atomic
+    def patch(self, request: Request, endpoint_id: UUID) -> Response:
+        """Change what the body names; what waits goes to the new address."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        endpoint = _find_endpoint(self.access, endpoint_id)
+        self.require_match(present_endpoint(endpoint))
+        changes: Any = self.read_body(EndpointBody)
+        if changes:
+            endpoints.edit_endpoint(endpoint, by=self.access, **changes)
+        return self.answer_object(present_endpoint(endpoint))
+
+    @operation("webhooks.delete", "Delete an endpoint", scope=Scope.WEBHOOKS_WRITE, status=204, is_edit=True)
+    @transaction.atomic
+    def delete(self, request: Request, endpoint_id: UUID) -> Response:
+        """Delete an endpoint with what was sent to it."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        endpoint = _find_endpoint(self.access, endpoint_id)
+        self.require_match(present_endpoint(endpoint))
+        endpoints.delete_endpoint(endpoint, by=self.access)
+        return Response(status=204)
+
+
+class RotateEndpointView(WebhooksView):
+    """A new secret for an endpoint."""
+
+    @operation(
+        "webhooks.rotate",
+        "Give an endpoint a new secret",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=EndpointWithSecret,
+        status=201,
+        is_post=True,
+        example=SECRET_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """Return the endpoint with its new secret. For 24 hours deliveries are signed with both."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        endpoint = _find_endpoint(self.access, endpoint_id)
+        secret = endpoints.rotate_secret(endpoint, by=self.access)
+        return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
+
+
+class EndpointTestView(WebhooksView):
+    """A test of an endpoint."""
+
+    @operation(
+        "webhooks.test",
+        "Send an endpoint a test event",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=DeliveryObject,
+        status=201,
+        is_post=True,
+        example={**DELIVERY_EXAMPLE, "type": "webhook.test", "status": "pending"},
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """Return the delivery of a `webhook.test` event, which goes to this endpoint alone."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        endpoint = _find_endpoint(self.access, endpoint_id)
+        sent = endpoints.send_test(endpoint, by=self.access)
+        return self.answer_object(present_delivery(sent), status=201)
+
+
+class EnableEndpointView(WebhooksView):
+    """An endpoint that gets events again."""
+
+    @operation(
+        "webhooks.enable",
+        "Enable an endpoint",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=EndpointObject,
+        is_post=True,
+        example=ENDPOINT_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """Send an endpoint what happens from now on. Doing it twice does nothing."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        endpoint = _find_endpoint(self.access, endpoint_id)
+        endpoints.enable_endpoint(endpoint, by=self.access)
+        return self.answer_object(present_endpoint(endpoint))
+
+
+class DisableEndpointView(WebhooksView):
+    """An endpoint that gets nothing."""
+
+    @operation(
+        "webhooks.disable",
+        "Disable an endpoint",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=EndpointObject,
+        is_post=True,
+        example={**ENDPOINT_EXAMPLE, "is_enabled": False, "disabled_reason": "Disabled by an API key."},
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """Send an endpoint nothing until it is enabled again. Doing it twice does nothing."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        endpoint = _find_endpoint(self.access, endpoint_id)
+        endpoints.disable_endpoint(endpoint, by=self.access)
+        return self.answer_object(present_endpoint(endpoint))
+
+
+class DeliveriesView(WebhooksView):
+    """What was sent to an endpoint."""
+
+    @operation(
+        "webhooks.deliveries",
+        "List what was sent to an endpoint",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=DeliveryObject,
+        is_page=True,
+        query=DeliveriesQuery,
+        example=DELIVERY_EXAMPLE,
+    )
+    def get(self, request: Request, endpoint_id: UUID) -> Response:
+        """Return the deliveries of the last 30 days, newest first."""
+        endpoint = _find_endpoint(self.access, endpoint_id)
+        rows = endpoint.deliveries.filter(**self.read_query(DeliveriesQuery)).select_related("event")
+        return self.answer_page(rows, lambda page: [present_delivery(row) for row in page])
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order: newest first."""
+        return ("-id",)
+
+
+class DeliveryView(WebhooksView):
+    """One delivery."""
+
+    @operation(
+        "webhooks.delivery",
+        "Get a delivery",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=DeliveryObject,
+        example=DELIVERY_EXAMPLE,
+    )
+    def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
+        """Return a delivery, with the first 2 KB of what was answered."""
+        return self.answer_object(present_delivery(_find_delivery(self.access, endpoint_id, delivery_id)))
+
+
+class RedeliverView(WebhooksView):
+    """An event that is sent again."""
+
+    @operation(
+        "webhooks.redeliver",
+        "Send an event to an endpoint again",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=DeliveryObject,
+        status=201,
+        is_post=True,
+        example={**DELIVERY_EXAMPLE, "status": "pending"},
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
+        """Return the new delivery; the event keeps its id. One that waits is tried at once instead."""
+        self.access.require_owner(Scope.WEBHOOKS_WRITE)
+        sent = _find_delivery(self.access, endpoint_id, delivery_id)
+        again = endpoints.redeliver(sent, by=self.access)
+        return self.answer_object(present_delivery(again), status=201)
+
+
+class EventsView(WebhooksView):
+    """What happened in the workspace."""
+
+    @operation(
+        "events.list",
+        "List the events of the last 30 days",
+        scope=Scope.WEBHOOKS_WRITE,
+        answer=EventObject,
+        is_page=True,
+        query=EventsQuery,
+        example=EVENT_EXAMPLE,
+        tag="webhooks",
+    )
+    def get(self, request: Request) -> Response:
+        """Return events as webhooks carry them, newest first."""
+        query = self.read_query(EventsQuery)
+        events = OutboxEvent.objects.filter(tenant=self.access.tenant)
+        if "type" in query:
+            events = events.filter(type=query["type"])
+        if "since" in query:
+            events = events.filter(created_at__gte=query["since"])
+        return self.answer_page(events, lambda page: [dict(EventObject(row).data) for row in page])
+
+
+def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Return an endpoint as the API shows it, without its secret."""
+    return dict(EndpointObject(endpoint).data)
+
+
+def present_delivery(delivery: WebhookDelivery) -> dict[str, Any]:
+    """Return a delivery as the API shows it."""
+    return dict(DeliveryObject(delivery).data)
+
+
+def _find_endpoint(access: Access, endpoint_id: UUID) -> WebhookEndpoint:
+    return get_object_or_404(WebhookEndpoint, pk=endpoint_id, tenant=access.tenant)
+
+
+def _find_delivery(access: Access, endpoint_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+    deliveries: QuerySet[WebhookDelivery] = WebhookDelivery.objects.select_related("event", "endpoint")
+    return get_object_or_404(
+        deliveries, public_id=delivery_id, endpoint=endpoint_id, endpoint__tenant=access.tenant
+    )

@@ -1,0 +1,71 @@
+"""Webhooks over the management API. What is delivered, and how, has tests of its own."""
+
+import pytest
+
+from tenants.models import AuditEntry, WebhookDelivery, WebhookEndpoint
+from tests.tenants.api.test_access import problem
+
+pytestmark = pytest.mark.django_db
+URL = "https://example.com/webhooks"
+
+
+def test_an_endpoint_lives_from_its_making_to_its_deletion(admin, acme):
+    made = admin.post("webhooks", {"url": URL, "event_types": ["key.created"]})
+    assert made.status_code == 201
+    secret = made.json()["secret"]
+    assert secret.startswith("whsec_")
+    path = f"webhooks/{made.json()['id']}"
+    got = admin.get(path)
+    assert "secret" not in got.json()
+    edited = admin.patch(path, {"event_types": []}, If_Match=got["ETag"])
+    assert edited.json()["event_types"] == []
+    problem(admin.patch(path, {"description": "late"}, If_Match=got["ETag"]), 412, "precondition_failed")
+    rotated = admin.post(f"{path}/rotate").json()
+    assert rotated["secret"] not in ("", secret)
+    assert rotated["previous_secret_until"]
+    assert not admin.post(f"{path}/disable").json()["is_enabled"]
+    problem(admin.post(f"{path}/test"), 409, "endpoint_disabled")
+    assert admin.post(f"{path}/enable").json()["is_enabled"]
+    assert admin.delete(path).status_code == 204
+    assert not WebhookEndpoint.objects.exists()
+    assert secret not in str(list(AuditEntry.objects.filter(tenant=acme).values()))
+
+
+def test_what_was_sent_is_listed_and_sent_again(admin):
+    path = f"webhooks/{admin.post('webhooks', {'url': URL}).json()['id']}"
+    sent = admin.post(f"{path}/test").json()
+    assert (sent["type"], sent["status"]) == ("webhook.test", "pending")
+    WebhookDelivery.objects.update(status="failed", status_code=500, answer="no", failure="It answered 500.")
+    [listed] = admin.get(f"{path}/deliveries?status=failed").json()["data"]
+    assert (listed["answer"], listed["next_attempt_at"]) == ("no", None)
+    again = admin.post(f"{path}/deliveries/{sent['id']}/redeliver").json()
+    assert again["event"] == sent["event"]
+    assert again["id"] != sent["id"]
+    assert admin.get(f"{path}/deliveries/{again['id']}").json() == again
+    [event] = admin.get("events?type=webhook.test").json()["data"]
+    assert event["id"] == sent["event"]
+    assert event["data"]["object"]["url"] == URL
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"url": "http://example.com"}, "bad_url"),
+        ({"url": "https://10.0.0.1/"}, "refused_address"),
+        ({"url": URL, "event_types": ["all"]}, "unknown_event_type"),
+        ({"url": URL, "colour": 1}, "invalid"),
+        ({"url": "x" * 600}, "invalid"),
+        ({}, "invalid"),
+    ],
+)
+def test_a_wrong_endpoint_is_refused(admin, settings, body, code):
+    settings.WEBHOOKS_TO_LOOPBACK = False
+    problem(admin.post("webhooks", body), 400, code)
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_only_owners_and_keys_with_the_scope_change_endpoints(with_key, bob_client, valkey):
+    answer = bob_client.post("/api/v1/webhooks", {"url": URL}, content_type="application/json")
+    problem(answer, 403, "owners_only")
+    problem(with_key("styles:write").post("webhooks", {"url": URL}), 403, "insufficient_scope")
+    assert with_key("webhooks:write").post("webhooks", {"url": URL}).status_code == 201
