@@ -397,7 +397,7 @@ class EventsView(WebhooksView):
             events = events.filter(type=query["type"])
         if "since" in query:
             events = events.filter(created_at__gte=query["since"])
-        return self.answer_page(events, lambda page: [dict(EventObject(row).data) for row in page])
+        return self.answer_page(events, lambda page: [_present_event(row) for row in page])
 
 
 def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
@@ -408,6 +408,11 @@ def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
 def present_delivery(delivery: WebhookDelivery) -> dict[str, Any]:
     """Return a delivery as the API shows it."""
     return dict(DeliveryObject(delivery).data)
+
+
+def _present_event(event: OutboxEvent) -> dict[str, Any]:
+    presented: Any = EventObject(event).data
+    return dict(presented)
 
 
 def _find_endpoint(access: Access, endpoint_id: UUID) -> WebhookEndpoint:
