@@ -305,8 +305,9 @@ class FakeService:
         return {
             "id": version.id,
             "object": "upload",
-            "style": self._model_of(version),
-            "version": version.number,
+            "style": str(uuid4()),
+            "number": version.number,
+            "model": f"{self._model_of(version)}@{version.number}",
             "status": version.status,
             "is_final": version.status in ("serving", "rejected", "failed"),
             "steps": steps,

@@ -1,7 +1,9 @@
 """`polyscribe`: the commands put together, and what becomes of errors."""
 
+import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ from polyscribe.errors import (
     Unreachable,
 )
 
+DEBUG_VARIABLE = "POLYSCRIBE_DEBUG"
 REFUSED = 1
 # (error, exit code). The first row that matches counts; all others are REFUSED. docs/cli.md lists the codes.
 EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
@@ -70,7 +73,15 @@ def options(
 
 def main() -> None:
     """Run the command that was typed, and exit with its code."""
+    if not os.environ.get(DEBUG_VARIABLE):
+        sys.excepthook = tell_fault
     sys.exit(run(sys.argv[1:], Session()))
+
+
+def tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell a fault of this program in a sentence; Python then exits with 1."""
+    sentence = f"This is a fault of polyscribe itself ({kind.__name__}: {error})."
+    show.print_note(f"{sentence} Please report it; {DEBUG_VARIABLE}=1 shows where it was.")
 
 
 def run(arguments: Sequence[str], session: Session) -> int:

@@ -49,11 +49,11 @@ class Pusher:
             self._send_files(push, adapter, upload, observer)
         final = follow_version(self.uploads, push.version_id, observer=observer, retries=self.retries)
         push.forget()
-        version = self.versions.get(request.style, final["version"])
+        version = self.versions.get(request.style, final["number"])
         if final["status"] != SERVING:
             _raise_failure(final, version)
         if request.canary_percent is not None:
-            self.releases.set_canary(request.style, final["version"], request.canary_percent)
+            self.releases.set_canary(request.style, final["number"], request.canary_percent)
         return version
 
     def _ensure_style(self, request: PushRequest) -> None:
@@ -111,7 +111,7 @@ class Pusher:
             http_transport=self.storage_transport,
         )
         observer.upload_began(
-            f"{upload['style']}@{upload['version']}",
+            upload["model"],
             total_bytes=sum(adapter.sizes.values()),
             stored_bytes=stored_bytes(upload),
         )
@@ -124,8 +124,8 @@ class Pusher:
 
 def _raise_failure(upload: dict[str, Any], version: dict[str, Any]) -> None:
     """Raise why a version does not serve."""
-    name = f"{upload['style']}@{upload['version']}"
+    model = upload["model"]
     if upload["status"] == REJECTED:
-        raise VersionRejected(f"{name} was rejected.", version=version, findings=upload["findings"])
+        raise VersionRejected(f"{model} was rejected.", version=version, findings=upload["findings"])
     reason = upload["failure"] or f"it is {upload['status']}."
-    raise VersionFailed(f"{name} does not serve: {reason}", version=version)
+    raise VersionFailed(f"{model} does not serve: {reason}", version=version)
