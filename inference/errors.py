@@ -195,7 +195,7 @@ class AdapterAbsent(EngineUnavailable):
     """The style is being loaded again. Nothing was billed; try again shortly."""
 
 
-class GateUnavailable(Unavailable):
+class LimitsUnavailable(Unavailable):
     """The service can't check limits at the moment, so it refuses all requests. Try again shortly."""
 
     code = "server_is_overloaded"

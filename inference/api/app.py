@@ -135,7 +135,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
 async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answer: Answer) -> None:
     """Send an answer in the endpoint's dialect. `body` is the request's, which some dialects repeat."""
     if answer.stream is None:
-        data = endpoint.translate_answer(answer.whole, body, answer.request_id)
+        data = endpoint.translate_answer(answer.body, body, answer.request_id)
         return await exchange.send_json(200, data, answer.headers)
     stream = endpoint.translate_events(answer.stream, body, answer.request_id)
     await exchange.send_head(200, STREAM_HEADERS + answer.headers)

@@ -17,7 +17,7 @@ import orjson
 
 from foundation import months, valkey
 from inference.contract.http_errors import Headers
-from inference.errors import BadRequest, GateUnavailable, KeyInUse, KeyUsedOtherwise
+from inference.errors import BadRequest, KeyInUse, KeyUsedOtherwise, LimitsUnavailable
 from inference.proxy.answer import Answer
 from inference.proxy.runtime import LOCK_LEASE_MS, Gateway
 from inference.proxy.sse import DONE
@@ -43,7 +43,7 @@ class IdempotencyLock:
         """Return the same answer; store it now, or once its stream ends."""
         provenance = [pair for pair in answer.headers if pair[0].startswith(b"x-polyscribe-")]
         if answer.stream is None:
-            await self._store(provenance, answer.whole, is_stream=False)
+            await self._store(provenance, answer.body, is_stream=False)
             return answer
         return replace(answer, stream=self._record_stream(answer.stream, provenance))
 
@@ -75,7 +75,7 @@ class IdempotencyLock:
             return
         self.is_over = True
         self.gateway.held_locks.discard(self.name)
-        with suppress(GateUnavailable):  # then the lock expires by itself
+        with suppress(LimitsUnavailable):  # then the lock expires by itself
             await self.gateway.release_lock(
                 (self.name, valkey.kept_key(self.tenant), valkey.kept_bytes_key(self.tenant)),
                 (self.request_id, answer, STORED_FOR_MS, ANSWERS_MAX_BYTES_PER_TENANT),
@@ -89,7 +89,7 @@ async def acquire_lock(
 
     `identity` is what makes two requests the same. Raises KeyInUse while another request holds the key,
     KeyUsedOtherwise if that was a different request, what admission raises for a key or workspace that is no
-    longer served, or GateUnavailable.
+    longer served, or LimitsUnavailable.
     """
     if len(key) > KEY_MAX_CHARACTERS:
         raise BadRequest(f"`Idempotency-Key` may have at most {KEY_MAX_CHARACTERS} characters.")
@@ -115,7 +115,7 @@ async def acquire_lock(
         raise KeyUsedOtherwise
     if state == "open":
         raise KeyInUse(retry_s=2)
-    raise GateUnavailable
+    raise LimitsUnavailable
 
 
 def _replay(first_request_id: str, texts: list[tuple[str, str]], body: str, is_stream: bool) -> Answer:
@@ -124,7 +124,7 @@ def _replay(first_request_id: str, texts: list[tuple[str, str]], body: str, is_s
     headers.append((b"idempotent-replayed", b"true"))
     if is_stream:
         return Answer(first_request_id, headers, stream=_stream_once(body.encode()))
-    return Answer(first_request_id, headers, whole=body.encode())
+    return Answer(first_request_id, headers, body=body.encode())
 
 
 async def _stream_once(body: bytes) -> AsyncGenerator[bytes]:

@@ -21,7 +21,7 @@ MAX_PARAMETERS = 20
 async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
     """Return the key: its scopes and styles; its limits and its workspace's, each with what is left.
 
-    Any live key may ask. Raises what admission raises for one that is not, and GateUnavailable.
+    Any live key may ask. Raises what admission raises for one that is not, and LimitsUnavailable.
     """
     limits, key, styles = await read_snapshot(gateway, caller)
     check_key(limits, key, needs_inference=False)

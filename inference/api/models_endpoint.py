@@ -6,7 +6,7 @@ from typing import Any
 
 from foundation import months
 from inference.contract.route import Route, read_route
-from inference.errors import GateUnavailable, UnknownModel
+from inference.errors import LimitsUnavailable, UnknownModel
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import DENIED, Caller
 
@@ -64,7 +64,7 @@ def _as_dict(flat: list[str]) -> Hash:
 def check_key(limits: Hash, key: Hash, *, needs_inference: bool = True) -> None:
     """Raise what admission would raise for this key."""
     if not (limits and key):
-        raise GateUnavailable
+        raise LimitsUnavailable
     if limits["state"] != "live":
         raise DENIED["suspended"]
     if key["state"] != "live" and (needs_inference or key["state"] != "unscoped"):

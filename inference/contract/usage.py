@@ -15,19 +15,19 @@ class Usage:
     completion: int = 0
     finish_reason: str = ""
 
-    def take(self, reported: dict[str, Any]) -> None:
+    def read_reported(self, reported: dict[str, Any]) -> None:
         """Keep the counts of a `usage` object that the engine reported."""
         details = reported.get("prompt_tokens_details") or {}
         self.prompt = reported.get("prompt_tokens") or 0
         self.cached = min(details.get("cached_tokens") or 0, self.prompt)
         self.completion = reported.get("completion_tokens") or 0
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Reset all counts: the engine failed before the first token."""
         self.prompt = self.cached = self.completion = 0
         self.finish_reason = ""
 
-    def end(self, choices: int) -> None:
+    def mark_empty(self, choices: int) -> None:
         """Set the reason of an empty answer, so that the ledger shows it."""
         # Each choice counts the token that ended it. An answer of one token that was cut by `max_tokens`
         # (`length`) is not empty.
@@ -39,6 +39,6 @@ class Usage:
         """The prompt's tokens and the completion's."""
         return self.prompt + self.completion
 
-    def written(self) -> str:
+    def serialize(self) -> str:
         """Return the counts as a hold stores them."""
         return f"{self.prompt} {self.cached} {self.completion}"

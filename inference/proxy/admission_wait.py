@@ -17,8 +17,8 @@ from inference.contract.route import Route, read_route
 from inference.errors import (
     ContextTooLong,
     EngineBusy,
-    GateUnavailable,
     Limited,
+    LimitsUnavailable,
     StyleLoading,
 )
 from inference.proxy.runtime import Gateway
@@ -62,7 +62,7 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
             )
         except CacheMiss as error:
             if was_published:
-                raise GateUnavailable from error
+                raise LimitsUnavailable from error
             await gateway.warm(caller.tenant_id, period)
             was_published = True
         except PeriodRollover as error:
@@ -104,7 +104,7 @@ async def _await_adapter(
                 raise StyleLoading(model=parsed.model, retry_s=5, adapter_state="loading")
             gateway.request_placement(route.version_id)
             await asyncio.sleep(gateway.settings.route_poll_s)
-            with suppress(GateUnavailable):
+            with suppress(LimitsUnavailable):
                 route_json = await gateway.valkey.execute("HGET", caller.names.styles, missing.field)
                 route = read_route(route_json) if route_json else None
 

@@ -15,11 +15,11 @@ COMMENT = b": waiting\n\n"
 
 @dataclass(eq=False, slots=True)
 class Answer:
-    """An answer to one request. A stream must be read to its end or closed: either one settles it."""
+    """An answer to one request: a body, or a stream that must be read to its end or closed to settle it."""
 
     request_id: str
     headers: Headers
-    whole: bytes = b""
+    body: bytes = b""
     stream: "AsyncGenerator[bytes] | None" = None
 
 

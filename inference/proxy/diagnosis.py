@@ -15,7 +15,7 @@ from inference.errors import (
     EngineBroke,
     EngineDied,
     EngineSilent,
-    GateUnavailable,
+    LimitsUnavailable,
     RequestFailed,
     UnservableInput,
 )
@@ -59,7 +59,7 @@ async def diagnose(
 
 async def mark_suspect(gateway: Gateway, caller: Caller, parsed: ParsedRequest) -> None:
     """Have nobody send this request again for a while, if Valkey answers."""
-    with suppress(GateUnavailable):
+    with suppress(LimitsUnavailable):
         await suspects.add_suspect(gateway.valkey, caller, parsed)
 
 

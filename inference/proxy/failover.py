@@ -17,7 +17,7 @@ from inference.errors import (
     EngineBusy,
     EngineDied,
     EngineUnavailable,
-    GateUnavailable,
+    LimitsUnavailable,
     UnknownModel,
 )
 from inference.proxy.backends import Backend
@@ -104,7 +104,7 @@ class Failover:
             raise EngineDied(minutes=SUSPECT_FOR_S // 60)
 
     async def _recheck_health(self) -> None:
-        with suppress(GateUnavailable, UnknownModel):
+        with suppress(LimitsUnavailable, UnknownModel):
             route_json = await self._read_route_json()
             if not route_json:
                 return
@@ -145,7 +145,7 @@ class Failover:
 
     async def _refresh_route(self) -> None:
         """Follow the name to where it leads now, if Valkey answers. Raises UnknownModel if nowhere."""
-        with suppress(GateUnavailable):
+        with suppress(LimitsUnavailable):
             route_json = await self._read_route_json()
             if not route_json:
                 return

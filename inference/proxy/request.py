@@ -16,7 +16,7 @@ from inference.errors import (
     DomainError,
     EngineDied,
     EngineUnavailable,
-    GateUnavailable,
+    LimitsUnavailable,
     RequestFailed,
     Unavailable,
     UnservableInput,
@@ -78,7 +78,7 @@ class ProxyRequest:
         """Return the answer in one piece."""
         parts = [part async for part in self._run()]
         headers = headers_of(self._grant, has_begun=True)
-        return Answer(self._request_id, headers, whole=b"".join(parts))
+        return Answer(self._request_id, headers, body=b"".join(parts))
 
     async def start_stream(self) -> Answer:
         """Return the stream once its first part is there, or once the client has waited long in silence."""
@@ -110,11 +110,11 @@ class ProxyRequest:
             return
         assert self._grant
         if outcome == "upstream_error" and not self._usage.completion:
-            self._usage.forget()
+            self._usage.reset()
         meter = self._gateway.meter
         try:
             await meter.settle(self._grant, self._usage, outcome)
-        except GateUnavailable:
+        except LimitsUnavailable:
             retrying = meter.retry_settle(self._grant, self._usage, outcome)
             await asyncio.shield(self._gateway.keep(retrying))
         except asyncio.CancelledError:
@@ -153,11 +153,11 @@ class ProxyRequest:
                             yield part
                     last_part = reader.end()
                     outcome = "complete"
-                    self._usage.end(self._parsed.choices)
+                    self._usage.mark_empty(self._parsed.choices)
                 except (EngineUnavailable, RequestFailed, UnservableInput) as error:
                     failure = await attempt.diagnose(error)
                     failover.mark_failed(place, failure, is_last=has_begun)
-                    self._usage.forget()
+                    self._usage.reset()
                 finally:
                     attempt.close()
         except DomainError as error:
@@ -176,7 +176,7 @@ class ProxyRequest:
             await diagnosis.mark_suspect(self._gateway, self._caller, self._parsed)
         if has_begun:
             return "upstream_error"
-        self._usage.forget()  # what was counted never reached the client
+        self._usage.reset()  # what was counted never reached the client
         if isinstance(error, Unavailable) and self._grant:
             error.facts["adapter_state"] = self._grant.state or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"

@@ -20,7 +20,7 @@ from foundation import valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.token_pool import TokenPool
 from inference.contract.usage import Usage
-from inference.errors import GateUnavailable, UnknownKey
+from inference.errors import LimitsUnavailable, UnknownKey
 from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
 from inference.proxy.compilations import Compilations
@@ -111,7 +111,7 @@ class Gateway:
         """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.
 
         After a flush this waits a few seconds, until every live gateway has restored the holds of its
-        requests in flight. Else what they still may use could be given away again. Raises GateUnavailable.
+        requests in flight. Else what they still may use could be given away again. Raises LimitsUnavailable.
         """
         subject = (tenant_id, period)
         warming = self._warming.get(subject)
@@ -121,7 +121,7 @@ class Gateway:
         await asyncio.shield(warming)
 
     async def check(self) -> None:
-        """Return when Valkey answers: nothing else is needed to serve. Raises GateUnavailable."""
+        """Return when Valkey answers: nothing else is needed to serve. Raises LimitsUnavailable."""
         await self.valkey.execute("PING")
 
     def request_placement(self, version_id: str) -> None:
@@ -138,7 +138,7 @@ class Gateway:
 
     async def beat(self, request_id: str) -> None:
         """Tell Valkey, if it answers, how far a request in flight is and where it went."""
-        with suppress(GateUnavailable):
+        with suppress(LimitsUnavailable):
             hold = self.in_flight.get(request_id)
             if hold is None:
                 return
@@ -183,11 +183,11 @@ class Gateway:
             await asyncio.sleep(self.settings.loop_restart_s)
 
     async def _request_placement(self, version_id: str) -> None:
-        with suppress(GateUnavailable):  # a request that still waits asks again
+        with suppress(LimitsUnavailable):  # a request that still waits asks again
             await run_in_thread(request_version, version_id)
 
     async def _extend_lock(self, name: str) -> None:
-        with suppress(GateUnavailable):
+        with suppress(LimitsUnavailable):
             await self.valkey.execute("PEXPIRE", name, LOCK_LEASE_MS)
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
@@ -201,7 +201,7 @@ class Gateway:
 
     async def _await_all_recoveries(self) -> None:
         """Start the grace of a fresh Valkey now, not with the first request."""
-        with suppress(GateUnavailable):
+        with suppress(LimitsUnavailable):
             await asyncio.gather(*(self._await_recovery(tag) for tag in valkey.tags()))
 
     async def _find_owner(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
@@ -232,7 +232,7 @@ async def _run_all(heartbeats: list[Awaitable[None]]) -> None:
 async def run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a synchronous function returns, in a thread that gives its database connection back.
 
-    Raises GateUnavailable when PostgreSQL or Valkey does not answer it.
+    Raises LimitsUnavailable when PostgreSQL or Valkey does not answer it.
     """
 
     def run() -> T:
@@ -240,7 +240,7 @@ async def run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwarg
         try:
             return function(*args, **kwargs)
         except (OperationalError, RedisError, OSError) as error:
-            raise GateUnavailable from error
+            raise LimitsUnavailable from error
         finally:
             close_old_connections()
 

@@ -108,7 +108,7 @@ class EventStream:
             return
         usage_at = events.rfind(USAGE_OBJECT)
         if usage_at >= 0:
-            self._usage.take(_read_usage(events[usage_at + len(USAGE) :]))
+            self._usage.read_reported(_read_usage(events[usage_at + len(USAGE) :]))
 
     def _count_choices(self, events: bytes) -> None:
         """Sum what each choice reports: with several, the running usage of an event is that of its choice."""
@@ -119,10 +119,10 @@ class EventStream:
             counts = _read_usage(event[usage_at + len(USAGE) :])
             choice = INDEX.search(event)
             if not choice:  # the last event has the totals
-                self._usage.take(counts)
+                self._usage.read_reported(counts)
                 return
             self._counts_by_choice[int(choice[1])] = counts
-            self._usage.take(self._sum_choices())
+            self._usage.read_reported(self._sum_choices())
 
     def _sum_choices(self) -> dict[str, int]:
         """Return the sums of all choices; those of one prompt each report the same prompt."""

@@ -23,6 +23,6 @@ def fingerprint_of(parsed: ParsedRequest) -> str:
 
 
 async def add_suspect(valkey: ValkeyClient, caller: Caller, parsed: ParsedRequest) -> None:
-    """Have a request refused for a while. Raises GateUnavailable."""
+    """Have a request refused for a while. Raises LimitsUnavailable."""
     key = caller.names.suspect + fingerprint_of(parsed)
     await valkey.execute("SET", key, "1", "EX", SUSPECT_FOR_S)

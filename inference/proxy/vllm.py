@@ -172,7 +172,7 @@ class UnaryAnswer:
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
-        self._usage.take(answer.get("usage") or {})
+        self._usage.read_reported(answer.get("usage") or {})
         answer["model"] = self._route.name
         answer["system_fingerprint"] = system_fingerprint(self._route)
         if not self._parsed.is_translated:

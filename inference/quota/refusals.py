@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 
-from inference.errors import GateUnavailable, TooManyRefusals
+from inference.errors import LimitsUnavailable, TooManyRefusals
 from inference.quota.scripts import REFUSALS
 from inference.wire.valkey_client import ValkeyClient
 
@@ -37,7 +37,7 @@ class RefusalLimit:
     async def count(self, name: str, *, body_bytes: int, most: int) -> None:
         """Count one refusal; after more than `most` a minute refuse everything for the rest of the minute."""
         cost = 1 + body_bytes // BODY_BYTES_PER_REFUSAL
-        with suppress(GateUnavailable):  # without Valkey nobody is served anyway
+        with suppress(LimitsUnavailable):  # without Valkey nobody is served anyway
             left_ms = await self._script((name,), (cost, most))
             if left_ms > 0:
                 self._until_s[name] = time.monotonic() + left_ms / 1000

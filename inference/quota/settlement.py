@@ -12,7 +12,7 @@ from typing import Any
 from foundation import months, valkey
 from inference import telemetry
 from inference.contract.usage import Usage
-from inference.errors import GateUnavailable
+from inference.errors import LimitsUnavailable
 from inference.quota.admission import LEASE_MS, Grant, read_prices
 from inference.quota.scripts import EXTEND_LEASE, RECOVERY_GRACE, RESTORE_HOLD, SETTLEMENT
 from inference.wire.valkey_client import ValkeyClient
@@ -77,7 +77,7 @@ class Settlement:
             await self._append_event(grant, usage, cost, outcome)
 
     async def retry_settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
-        """Settle, and try again for a while. Raises GateUnavailable.
+        """Settle, and try again for a while. Raises LimitsUnavailable.
 
         If all tries fail, the lease runs out and the sweeper bills the last heartbeat.
         """
@@ -85,9 +85,9 @@ class Settlement:
             await asyncio.sleep(pause_s)
             try:
                 return await self.settle(grant, usage, outcome)
-            except GateUnavailable:
+            except LimitsUnavailable:
                 continue
-        raise GateUnavailable
+        raise LimitsUnavailable
 
     async def extend(self, grant: Grant, usage: Usage) -> bool:
         """Extend the lease and store the running usage; return False when the hold is gone."""
@@ -143,7 +143,7 @@ def _heartbeat(grant: Grant, usage: Usage) -> tuple[str | int, ...]:
         grant.request_id,
         grant.caller.names.tenant,
         LEASE_MS,
-        usage.written(),
+        usage.serialize(),
         grant.route_json,
         grant.route.version_id,
         grant.engine,

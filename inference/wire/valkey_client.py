@@ -15,7 +15,7 @@ import hiredis
 from redis.connection import parse_url
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from inference.errors import GateUnavailable
+from inference.errors import LimitsUnavailable
 
 CONNECT_WITHIN_S = 2
 ANSWER_WITHIN_S = 5
@@ -28,8 +28,8 @@ type Arg = str | bytes | int | float
 class ValkeyClient:
     """Sends commands over one connection, which it opens, and opens again, when a command needs it.
 
-    `execute` raises GateUnavailable when Valkey can't be reached, when the connection breaks (the command may
-    have run) or when Valkey refuses the command; the cause says which.
+    `execute` raises LimitsUnavailable when Valkey can't be reached, when the connection breaks (the command
+    may have run) or when Valkey refuses the command; the cause says which.
     """
 
     def __init__(self, url: str) -> None:
@@ -47,7 +47,7 @@ class ValkeyClient:
         except NoScriptError:
             raise
         except (RedisError, OSError) as error:
-            raise GateUnavailable from error
+            raise LimitsUnavailable from error
 
     def script(self, source: str) -> "Script":
         """Return a script that can be called with keys and arguments."""

@@ -1,8 +1,7 @@
 import json
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -141,14 +140,6 @@ def broker_down(monkeypatch):
     options = app.conf.broker_transport_options
     unreachable = Connection("redis://127.0.0.1:9/0", transport_options=options)
     monkeypatch.setattr(app, "connection_for_write", lambda: unreachable)
-
-
-def eventually(check: Callable[[], bool], *, within_s: float = 10) -> None:
-    """Wait until a check is true; fail if that takes too long."""
-    deadline = time.monotonic() + within_s
-    while not check():
-        assert time.monotonic() < deadline, f"{check.__name__} is not true after {within_s} s"
-        time.sleep(0.01)
 
 
 def begin(tenant: Tenant, slug: str, files: Files) -> tuple[AdapterVersion, list[Upload]]:

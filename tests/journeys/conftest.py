@@ -9,8 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
 from stack.pages import Session, fetched, link, mailed_link, signed_in, token
+from tests.waiting import eventually
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PASSWORD = "correct horse battery staple"
@@ -32,15 +32,6 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-
-
-def eventually(check: Callable[[], bool], *, within_s: float, what: str) -> None:
-    """Wait until a check holds; fail with what did not come."""
-    until = time.monotonic() + within_s
-    while not check():
-        if time.monotonic() > until:
-            pytest.fail(f"after {within_s:.0f} s: {what}")
-        time.sleep(0.3)
 
 
 @dataclass

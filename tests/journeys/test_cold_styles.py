@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.journeys.conftest import eventually, kill
+from tests.journeys.conftest import kill
+from tests.waiting import eventually
 
 QUESTION = "Why is the sky blue?"
 

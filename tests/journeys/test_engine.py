@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from stack.ray import KIND
-from tests.journeys.conftest import eventually, run_engine_script
+from tests.journeys.conftest import run_engine_script
+from tests.waiting import eventually
 
 LONG = "Write about the sea and the wind and the rain. " * 6  # longer than a step of 48 tokens
 SEEDED = {

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from stack.api import await_serving, upload_style
 from stack.pages import rows
-from tests.journeys.conftest import ENGINE_PYTHON, eventually
+from tests.journeys.conftest import ENGINE_PYTHON
+from tests.waiting import eventually
 
 KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]

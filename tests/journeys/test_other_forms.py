@@ -8,8 +8,9 @@ import openai
 import pytest
 
 from stack.pages import Session, rows
-from tests.journeys.conftest import Writer, eventually
+from tests.journeys.conftest import Writer
 from tests.journeys.test_official_client import QUESTION, WEATHER, Sky, billed
+from tests.waiting import eventually
 
 GREEDY = {"extra_body": {"temperature": 0}}  # Anthropic's client no longer knows it, its form does
 ASKED = {"model": "poetry", "messages": QUESTION, "max_tokens": 24} | GREEDY

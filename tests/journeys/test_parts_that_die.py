@@ -8,7 +8,8 @@ import pytest
 from stack.api import await_serving, upload_style
 from stack.application import WORKERS
 from stack.errors import Miss
-from tests.journeys.conftest import eventually, kill
+from tests.journeys.conftest import kill
+from tests.waiting import eventually
 
 QUESTION = "Why is the sky blue?"
 

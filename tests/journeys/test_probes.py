@@ -16,7 +16,8 @@ from stack.api import upload_style
 from stack.folders import ROOT
 from stack.pages import fetched
 from stack.smoke import await_usage
-from tests.journeys.conftest import eventually, look
+from tests.journeys.conftest import look
+from tests.waiting import eventually
 
 SHIPPED = ROOT / "engine" / "styles"
 SMALLEST = 2.0**-133  # above zero in bfloat16; the scale of the shipped styles is 2

@@ -17,7 +17,8 @@ import pytest
 from stack.folders import ROOT, Folders
 from stack.leftovers import TAG
 from stack.ray import KIND
-from tests.journeys.conftest import Writer, eventually, run_engine_script
+from tests.journeys.conftest import Writer, run_engine_script
+from tests.waiting import eventually
 from trials.books import Books
 
 pytestmark = [

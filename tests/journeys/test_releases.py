@@ -14,7 +14,8 @@ import pytest
 from stack.api import Upload
 from stack.folders import Folders
 from stack.pages import fetched, token
-from tests.journeys.conftest import Writer, eventually
+from tests.journeys.conftest import Writer
+from tests.waiting import eventually
 
 PROMPT = "Describe a morning in the city."
 PEOPLE = [f"person-{number}" for number in range(24)]

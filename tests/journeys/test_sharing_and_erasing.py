@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from stack.pages import fetched
-from tests.journeys.conftest import eventually, kill
+from tests.journeys.conftest import kill
+from tests.waiting import eventually
 
 QUESTION = "Why is the sky blue?"
 GREEDY = {"max_tokens": 16, "temperature": 0}

@@ -13,6 +13,7 @@ from stack.errors import ServiceFailed
 from stack.folders import ROOT, Folders, held
 from stack.leftovers import end_leftovers
 from stack.processes import Program, Supervisor
+from tests.waiting import eventually
 
 PATIENCE_S = 10.0
 
@@ -73,21 +74,12 @@ def alive(pid: int) -> bool:
         return False
 
 
-def eventually(check) -> bool:
-    until = time.monotonic() + PATIENCE_S
-    while not check():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def test_a_child_that_dies_is_started_again_and_a_line_says_so(supervisor, said):
     supervisor.start(sleeper())
     first = supervisor.pid("sleeper")
     os.kill(first, signal.SIGKILL)
 
-    assert eventually(lambda: supervisor.revive() or supervisor.pid("sleeper") != first)
+    eventually(lambda: supervisor.revive() or supervisor.pid("sleeper") != first, within_s=PATIENCE_S)
     assert alive(supervisor.pid("sleeper"))
     assert "sleeper stopped (exit -9): starting it again." in said[0]
 
@@ -96,7 +88,7 @@ def test_a_child_that_keeps_dying_ends_the_stack_with_its_last_words(supervisor)
     supervisor.start(python("raise SystemExit('no disk left')"))
 
     with pytest.raises(ServiceFailed, match=r"script stopped 6 times in a row.*no disk left.*script\.log"):
-        eventually(supervisor.revive)
+        eventually(supervisor.revive, within_s=PATIENCE_S)
 
 
 def test_an_engine_that_keeps_dying_is_started_again_after_pauses_while_the_rest_is_kept_up(
@@ -119,7 +111,7 @@ def test_an_engine_that_keeps_dying_is_started_again_after_pauses_while_the_rest
     pauses = []
     while len(said) < 13:
         count = len(said)
-        assert eventually(lambda: supervisor.revive() or len(said) > count)  # noqa: B023
+        eventually(lambda: supervisor.revive() or len(said) > count, within_s=PATIENCE_S)  # noqa: B023
         pauses.append(round(clock.until_restart(supervisor, "engine"), 1))
         clock.now_s += pauses[-1] + 0.1
 
@@ -127,7 +119,7 @@ def test_an_engine_that_keeps_dying_is_started_again_after_pauses_while_the_rest
     assert "engine stopped 6 times in a row (exit 3): no kernel for this" in said[5]
     assert "in 2 s; the rest keeps serving" in said[5]
     mark.unlink()
-    assert eventually(lambda: supervisor.revive() or alive(supervisor.pid("engine")))
+    eventually(lambda: supervisor.revive() or alive(supervisor.pid("engine")), within_s=PATIENCE_S)
     assert supervisor.pid("sleeper") == rest
     assert alive(rest)
 
@@ -135,7 +127,7 @@ def test_an_engine_that_keeps_dying_is_started_again_after_pauses_while_the_rest
 def test_an_engine_that_never_came_up_is_not_started_again(supervisor, said):
     supervisor.start(python("raise SystemExit('this model is too large')", "engine", is_optional=True))
     first = supervisor.pid("engine")
-    assert eventually(lambda: not alive(first))
+    eventually(lambda: not alive(first), within_s=PATIENCE_S)
     supervisor.revive()
 
     with pytest.raises(ServiceFailed, match=r"stopped while it started \(exit 1\): this model is too large"):
@@ -172,7 +164,7 @@ def test_stop_ends_every_child_with_its_own_signal_the_last_layer_first(supervis
             time.sleep(600)
         """
         supervisor.start(python(code, name, stop_signal=stop_signal, layer=layer))
-        assert eventually((tmp_path / name).exists)
+        eventually((tmp_path / name).exists, within_s=PATIENCE_S)
     pids = [supervisor.pid("low"), supervisor.pid("high")]
 
     supervisor.stop()
@@ -191,12 +183,12 @@ def test_a_child_that_ignores_its_signal_is_killed_with_its_whole_group(supervis
         time.sleep(600)
     """
     supervisor.start(python(code, stop_within_s=0.3))
-    assert eventually((tmp_path / "pid").exists)
+    eventually((tmp_path / "pid").exists, within_s=PATIENCE_S)
     leader, member = supervisor.pid("script"), int((tmp_path / "pid").read_text())
 
     supervisor.stop()
 
-    assert eventually(lambda: not alive(leader) and not alive(member))
+    eventually(lambda: not alive(leader) and not alive(member), within_s=PATIENCE_S)
 
 
 def test_a_one_off_program_shows_its_lines_and_fails_with_its_last_error(supervisor):
@@ -237,7 +229,7 @@ def crash(folders: Folders) -> list[int]:
 
 def test_children_get_their_signal_when_the_stack_is_killed_and_the_next_start_ends_the_rest(folders):
     meek, stubborn = crash(folders)
-    assert eventually(lambda: not alive(meek))
+    eventually(lambda: not alive(meek), within_s=PATIENCE_S)
     assert alive(stubborn)
 
     with held(folders):

@@ -114,7 +114,7 @@ def describe_end(choice: dict[str, Any], *, has_called: bool) -> dict[str, Any]:
 def count_usage(counts: dict[str, Any]) -> dict[str, int]:
     """Return the counts that are billed. Anthropic's `input_tokens` are those that no cache had."""
     usage = Usage()
-    usage.take(counts)
+    usage.read_reported(counts)
     return {
         "input_tokens": usage.prompt - usage.cached,
         "cache_creation_input_tokens": 0,

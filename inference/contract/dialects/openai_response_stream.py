@@ -190,7 +190,7 @@ def _describe_text(text: str) -> dict[str, Any]:
 def _describe_usage(counts: dict[str, Any]) -> dict[str, Any]:
     """Return the counts that are billed, and how many tokens of the prompt a cache had."""
     usage = Usage()
-    usage.take(counts)
+    usage.read_reported(counts)
     return {
         "input_tokens": usage.prompt,
         "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},

@@ -16,8 +16,9 @@ from adapters.models import AdapterVersion, Erasure, Placement, Probe, Status, S
 from adapters.placement import transitions
 from adapters.uploads import sessions
 from foundation import valkey as keys
-from tests.adapters.conftest import adapter_files, begin, eventually, known, post, storage_down
+from tests.adapters.conftest import adapter_files, begin, known, post, storage_down
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, waits_for
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]
 

@@ -8,7 +8,7 @@ import pytest
 
 from inference.contract import token_pool, tokenizer
 from inference.contract.prompt_length import Size
-from inference.errors import EngineBusy, GateUnavailable
+from inference.errors import EngineBusy, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
 from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import chat
@@ -228,7 +228,7 @@ async def test_an_answer_never_goes_out_unmetered(client, engine, account, monke
     async def flaky(*args):
         calls.append(args)
         if len(calls) < 3:
-            raise GateUnavailable
+            raise LimitsUnavailable
         await real(*args)
 
     monkeypatch.setattr(client.gateway.meter, "settle", flaky)

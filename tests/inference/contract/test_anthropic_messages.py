@@ -405,7 +405,7 @@ async def test_closing_the_stream_closes_the_chats_stream():
         (errors.TooLarge(limit_bytes=1), 413, "request_too_large"),
         (errors.Limited(retry_s=3), 429, "rate_limit_error"),
         (errors.EngineUnavailable(), 529, "overloaded_error"),
-        (errors.GateUnavailable(), 529, "overloaded_error"),
+        (errors.LimitsUnavailable(), 529, "overloaded_error"),
         (errors.DomainError(), 500, "api_error"),
     ],
 )

@@ -63,7 +63,7 @@ def ask(gateway, account):
         parsed = parse_request("chat", json.dumps(body).encode())
         answer = await relay_request(gateway, account.caller, parsed, new_request_id())
         headers = {name.decode(): value.decode() for name, value in answer.headers}
-        parts = [part async for part in answer.stream] if answer.stream else [answer.whole]
+        parts = [part async for part in answer.stream] if answer.stream else [answer.body]
         return headers, b"".join(parts)
 
     return ask

@@ -13,7 +13,7 @@ from foundation import months
 from foundation import valkey as names
 from inference.contract import tokenizer
 from inference.contract.requests import ParsedRequest, parse_request
-from inference.errors import EngineBusy, GateUnavailable, InFlightFull
+from inference.errors import EngineBusy, InFlightFull, LimitsUnavailable
 from inference.proxy import runtime as module
 from inference.proxy.request import relay_request
 from inference.proxy.runtime import Gateway
@@ -172,7 +172,7 @@ async def test_flush_upon_flush_gives_no_hold_away(gateway, engine, known, valke
         asking = asyncio.create_task(ask(gateway, known))
         await asyncio.sleep(GRACE_S / 2)  # the second flush comes in the middle of the grace
         valkey.flushall()
-        with pytest.raises((InFlightFull, GateUnavailable)):
+        with pytest.raises((InFlightFull, LimitsUnavailable)):
             await asking
     assert not stream.done()
     await stream
@@ -206,7 +206,7 @@ async def test_fifty_cold_requests_publish_once(gateway, engine, known, publishe
 async def test_two_gateways_may_publish_at_once(open_gateway, gateway, engine, known, published):
     other = await open_gateway()
     answers = await asyncio.gather(*(ask(g, known) for g in (gateway, other)))
-    assert [json.loads(answer.whole)["model"] for answer in answers] == ["poetry"] * 2
+    assert [json.loads(answer.body)["model"] for answer in answers] == ["poetry"] * 2
     assert len(published) == 2
     assert known.used() == 60
 
@@ -228,7 +228,7 @@ async def test_a_database_that_is_down_serves_nobody_who_is_cold_and_is_asked_ag
     with monkeypatch.context() as patch:
         patch.setattr(module, "publish_routes", down)
         answers = await asyncio.gather(*(ask(gateway, known) for _ in range(5)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {GateUnavailable}
+        assert {type(answer) for answer in answers} == {LimitsUnavailable}
     await ask(gateway, known)
     assert known.used() == 30
 

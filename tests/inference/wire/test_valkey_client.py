@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.errors import GateUnavailable
+from inference.errors import LimitsUnavailable
 from inference.wire import valkey_client as module
 from inference.wire.valkey_client import ValkeyClient
 from tests.inference.fakes import RawServer
@@ -122,7 +122,7 @@ async def test_an_error_goes_only_to_its_own_command(real):
     wrong, right = await asyncio.gather(
         real.execute("HGET", "one word"), real.execute("ECHO", "x"), return_exceptions=True
     )
-    assert isinstance(wrong, GateUnavailable)
+    assert isinstance(wrong, LimitsUnavailable)
     assert right == "x"
 
 
@@ -140,7 +140,7 @@ async def test_a_killed_connection_fails_waiting_commands_and_is_replaced(real, 
     await asyncio.sleep(0.05)
     valkey.client_kill_filter(_type="normal", skipme=True)
     answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {GateUnavailable}
+    assert {type(answer) for answer in answers} == {LimitsUnavailable}
     assert await real.execute("ECHO", "again") == "again"
 
 
@@ -148,7 +148,7 @@ async def test_a_wrong_password_is_an_error_each_time(valkey, settings):
     wrong = ValkeyClient(settings.VALKEY_URL.replace("redis://:", "redis://:not"))
     for _ in range(2):
         answers = await asyncio.gather(*(wrong.execute("PING") for _ in range(3)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {GateUnavailable}
+        assert {type(answer) for answer in answers} == {LimitsUnavailable}
     await wrong.aclose()
 
 
@@ -172,7 +172,7 @@ async def test_an_unreachable_valkey_fails_at_once_and_is_reconnected_later(fake
     client = ValkeyClient(url)
     for _ in range(2):
         answers = await asyncio.gather(*(client.execute("PING") for _ in range(3)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {GateUnavailable}
+        assert {type(answer) for answer in answers} == {LimitsUnavailable}
     async with FakeValkey().serve(int(url.split(":")[2].split("/")[0])):
         assert await client.execute("ECHO", "x") == "x"
         await client.aclose()
@@ -211,7 +211,7 @@ async def test_a_broken_connection_fails_all_waiting_commands(fake, client):
     for writer in list(fake.open):
         writer.transport.abort()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {GateUnavailable}
+    assert {type(answer) for answer in answers} == {LimitsUnavailable}
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
     assert fake.connections == 2
@@ -223,7 +223,7 @@ async def test_a_hanging_valkey_times_out_and_may_come_back(fake, client, monkey
     fake.is_silent = True
     waiting = [asyncio.create_task(client.execute("ECHO", "x")) for _ in range(3)]
     answers = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 3)
-    assert {type(answer) for answer in answers} == {GateUnavailable}
+    assert {type(answer) for answer in answers} == {LimitsUnavailable}
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
 
@@ -240,7 +240,7 @@ async def test_a_valkey_that_hangs_during_authentication_times_out(fake, monkeyp
     monkeypatch.setattr(module, "CONNECT_WITHIN_S", 0.1)
     fake.is_silent = True
     client = ValkeyClient(fake.url.replace("redis://", "redis://:secret@"))
-    with pytest.raises(GateUnavailable):
+    with pytest.raises(LimitsUnavailable):
         await client.execute("PING")
     await asyncio.sleep(0.05)
     assert not fake.open
@@ -254,7 +254,7 @@ async def test_invalid_data_costs_only_the_connection(fake, client, said):
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     fake.answer = said
     answers = await asyncio.gather(*(client.execute("PING") for _ in range(2)), return_exceptions=True)
-    assert all(isinstance(answer, GateUnavailable | str) for answer in answers)
+    assert all(isinstance(answer, LimitsUnavailable | str) for answer in answers)
     fake.answer = None
     await asyncio.sleep(0.05)
     assert await client.execute("ECHO", "x") == "x"
@@ -266,7 +266,7 @@ async def test_closing_fails_waiting_commands_and_leaves_no_connection(fake, cli
     waiting = asyncio.create_task(client.execute("ECHO", "x"))
     await asyncio.sleep(0.01)
     await client.aclose()
-    with pytest.raises(GateUnavailable):
+    with pytest.raises(LimitsUnavailable):
         await waiting
     await asyncio.sleep(0.01)
     assert not fake.open

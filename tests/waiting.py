@@ -1,0 +1,17 @@
+"""Wait for what another process or thread does."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+POLL_S = 0.05
+
+
+def eventually(check: Callable[[], bool], *, within_s: float = 10, what: str = "") -> None:
+    """Ask a check again and again until it holds; fail with what did not come."""
+    until = time.monotonic() + within_s
+    while not check():
+        if time.monotonic() > until:
+            pytest.fail(f"after {within_s:.0f} s: {what or check.__name__}")
+        time.sleep(POLL_S)
