@@ -62,14 +62,15 @@ def client(service, waits) -> Client:
 
 
 @pytest.fixture
-def command(service, waits, capsys, monkeypatch) -> Callable[..., Done]:
+def command(service, capsys, monkeypatch) -> Callable[..., Done]:
     """Run a command as it is typed; `stdin` is what is piped into it."""
 
     def run_command(*arguments: object, stdin: str = "") -> Done:
         session = Session(
-            retries=RetryPolicy(sleep=waits.append),
+            retries=RetryPolicy(sleep=service.sleep),
             http_transport=service.transport,
             storage_transport=service.storage_transport,
+            receiver_transport=httpx.MockTransport(service.receive),
         )
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         capsys.readouterr()

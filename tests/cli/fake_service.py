@@ -7,7 +7,9 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +20,15 @@ STORAGE_URL = "http://storage.test"
 API_KEY = "sk-ps-aB3d" + "x" * 28 + "9xYz"
 SECRET = "sk-ps-new0" + "y" * 28 + "secr"
 PART_BYTES = 1000  # small, so that a small file has many parts
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ENDPOINT = {
+    "id": str(uuid4()),
+    "object": "webhook_endpoint",
+    "url": "https://example.com/webhooks",
+    "event_types": ["version.serving"],
+    "is_enabled": True,
+    "disabled_reason": "",
+}
 STEPS = ("Uploading files", "Uploaded", "Checked", "Pushed to the engine", "Serving")
 CURRENT_STEP = {"uploading": 0, "uploaded": 2, "pushing": 3, "serving": 5, "rejected": 2, "failed": 3}
 
@@ -64,7 +75,25 @@ class FakeService:
         self.outcome = "serving"  # what becomes of what is finished
         self.findings: list[dict[str, str]] = []
         self.has_events = True
+        self.is_interrupted_at_the_end = False
+        self.events: list[dict[str, Any]] = []  # oldest first
+        self.delivery = {"status": "delivered", "attempts": 1, "status_code": 200, "latency_ms": 84}
+        self.received: list[httpx.Request] = []  # by a receiver of events on this machine
+        self.happens: list[Callable[[], None]] = []  # while the client sleeps, one after the other
         self._lock = threading.Lock()
+
+    def sleep(self, _: float) -> None:
+        """Let the next thing happen; when all has happened, the person presses Ctrl-C."""
+        if self.happens:
+            self.happens.pop(0)()
+        elif self.is_interrupted_at_the_end:
+            raise KeyboardInterrupt
+
+    def receive(self, request: httpx.Request) -> Answer:
+        """Take an event as a receiver does that somebody is writing."""
+        request.read()
+        self.received.append(request)
+        return httpx.Response(204)
 
     @property
     def transport(self) -> httpx.MockTransport:
@@ -126,11 +155,15 @@ class FakeService:
             return self._answer_upload(request, self._version(found[1]), found[2] or "")
         if found := re.fullmatch(r"/api/v1/styles/([\w-]+/[\w-]+)(/.*)?", path):
             return self._answer_style(request, found[1], found[2] or "")
+        if found := re.fullmatch(r"/api/v1/webhooks/([0-9a-f-]+)(/.+)?", path):
+            return self._answer_webhook(request, found[2] or "")
         if path.startswith("/api/v1/keys"):
             return self._answer_keys(request, path)
         fixed = {
             "/v1/key": lambda request: httpx.Response(200, json=KEY),
             "/v1/chat/completions": answer_chat,
+            "/api/v1/events": self._answer_events_list,
+            "/api/v1/webhooks": self._answer_webhooks,
             "/api/v1/usage": lambda request: httpx.Response(200, json=usage_report(request)),
             "/api/v1/styles": self._answer_styles,
         }
@@ -250,6 +283,28 @@ class FakeService:
         elif version.status == "uploaded":
             version.status = "pushing"
 
+    def _answer_events_list(self, request: httpx.Request) -> Answer:
+        since = request.url.params.get("since", "")
+        rows = [
+            event for event in self.events if not since or time_of(event) >= datetime.fromisoformat(since)
+        ]
+        page = {"data": sorted(rows, key=time_of, reverse=True), "has_more": False, "next_cursor": None}
+        return httpx.Response(200, json=page)
+
+    def _answer_webhooks(self, request: httpx.Request) -> Answer:
+        if request.method == "GET":
+            return httpx.Response(200, json={"data": [ENDPOINT], "has_more": False, "next_cursor": None})
+        body = json.loads(request.read())
+        return httpx.Response(201, json={**ENDPOINT, **body, "secret": WEBHOOK_SECRET})
+
+    def _answer_webhook(self, request: httpx.Request, rest: str) -> Answer:
+        if request.method == "DELETE":
+            return httpx.Response(204)
+        delivery = {"id": str(uuid4()), "status": "pending", "attempts": 0}
+        if rest != "/test":
+            delivery |= self.delivery
+        return httpx.Response(200, json=delivery)
+
     def _answer_keys(self, request: httpx.Request, path: str) -> Answer:
         if request.method == "GET":
             return httpx.Response(200, json={"data": self.keys, "has_more": False, "next_cursor": None})
@@ -341,6 +396,11 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> Answer:
     """Return a problem document."""
     body = {"status": status, "code": code, "detail": detail, "errors": [], "request_id": "req_1", **fields}
     return httpx.Response(status, json=body, headers={"Content-Type": "application/problem+json"})
+
+
+def time_of(event: dict[str, Any]) -> datetime:
+    """Return when an event happened."""
+    return datetime.fromisoformat(event["timestamp"])
 
 
 def busy(status: int = 503, retry_after: str = "7") -> Answer:

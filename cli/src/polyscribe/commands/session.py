@@ -29,11 +29,12 @@ def wait_visibly(wait_s: float) -> None:
 
 @dataclass(frozen=True)
 class Session:
-    """How commands reach the service and the storage. Tests pass ways of their own."""
+    """How commands reach the service, the storage and a receiver. Tests pass ways of their own."""
 
     retries: RetryPolicy = field(default_factory=lambda: RetryPolicy(sleep=wait_visibly))
     http_transport: httpx.BaseTransport | None = None
     storage_transport: httpx.BaseTransport | None = None
+    receiver_transport: httpx.BaseTransport | None = None  # of forwarded events
 
     def open_client(self, api_key: str | None = None, base_url: str | None = None) -> Client:
         """Return a client. Raises NotLoggedIn."""

@@ -38,7 +38,13 @@ def print_line(sentence: str) -> None:
 
 def print_json(data: object) -> None:
     """Print a result for programs."""
-    sys.stdout.write(f"{json.dumps(data, indent=2, ensure_ascii=False)}\n")
+    print_raw(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_raw(line: str) -> None:
+    """Print a line as it is, at once: who reads it may wait for it."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,5 +1,136 @@
 """`webhooks`: addresses of your own that get the workspace's events."""
 
+import json
+from typing import Annotated, Any
+
 import typer
 
+from polyscribe.commands import show
+from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.listening import POLL_S, EventForwarder, Forwarded, new_secret, sign_event
+
+SECRET_VARIABLE = "POLYSCRIBE_WEBHOOK_SECRET"
+
 app = typer.Typer(name="webhooks", help="Addresses that get the workspace's events.", no_args_is_help=True)
+
+EndpointArgument = Annotated[str, typer.Argument(metavar="ENDPOINT", help="An endpoint's id.")]
+EventOption = Annotated[
+    list[str] | None, typer.Option("--event", help="Only this type, version.serving; again for more.")
+]
+
+
+@app.command("list")
+def list_endpoints(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the endpoints, newest first."""
+    with open_client(context) as client:
+        endpoints = list(client.webhooks.list())
+    if as_json:
+        return show.print_json(endpoints)
+    rows = [endpoint_row(endpoint) for endpoint in endpoints]
+    show.print_table(("URL", "EVENTS", "STATE", "ID"), rows)
+
+
+@app.command("create")
+def create_endpoint(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(help="A public https address of your own.")],
+    event: EventOption = None,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Add an endpoint. Its secret is printed this once: your receiver verifies events with it."""
+    with open_client(context) as client:
+        endpoint = client.webhooks.create(url, event_types=event or [], description=description)
+    if as_json:
+        return show.print_json(endpoint)
+    show.print_line(endpoint["secret"])
+    show.print_note(f"This is the secret of endpoint {endpoint['id']}. It is not shown again.")
+
+
+@app.command("delete")
+def delete_endpoint(context: typer.Context, endpoint: EndpointArgument, as_json: JsonFlag = False) -> None:
+    """Delete an endpoint with what was sent to it."""
+    with open_client(context) as client:
+        client.webhooks.delete(endpoint)
+    if as_json:
+        return show.print_json({"deleted": True})
+    show.print_line("The endpoint is deleted.")
+
+
+@app.command("test")
+def send_test(context: typer.Context, endpoint: EndpointArgument, as_json: JsonFlag = False) -> None:
+    """Send an endpoint a test event, and show what it answered."""
+    session = session_of(context)
+    with open_client(context) as client:
+        delivery = client.webhooks.test(endpoint)
+        while delivery["status"] == "pending" and not delivery["attempts"]:
+            session.retries.sleep(POLL_S)
+            delivery = client.webhooks.delivery(endpoint, delivery["id"])
+    if as_json:
+        show.print_json(delivery)
+    elif delivery["status"] == "delivered":
+        show.print_line(f"It answered {delivery['status_code']} after {delivery['latency_ms']} ms.")
+    else:
+        show.print_note(f"It did not take the event: {delivery['failure']}")
+    if delivery["status"] != "delivered":
+        raise typer.Exit(1)
+
+
+@app.command("listen")
+def listen(
+    context: typer.Context,
+    forward: Annotated[str, typer.Option(help="Where to, http://localhost:9000/hook.")],
+    event: EventOption = None,
+    secret: Annotated[
+        str, typer.Option(envvar=SECRET_VARIABLE, show_envvar=True, help="Signs the events; else a new one.")
+    ] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Pass events on to a port of this machine until Ctrl-C: for development, without a public address.
+
+    They have the form and the signature of deliveries. An event that your receiver does not take is not
+    sent again.
+    """
+    session = session_of(context)
+    signing_secret = secret or new_secret()
+    require_secret(signing_secret)
+    with open_client(context) as client:
+        forwarder = EventForwarder(
+            client.webhooks,
+            url=forward,
+            secret=signing_secret,
+            event_types=event or [],
+            http_transport=session.receiver_transport,
+        )
+        show.print_note(f"Events go to {forward}. Ctrl-C ends this.")
+        if not secret:
+            show.print_note(f"They are signed with {signing_secret}, which is new and for this run.")
+        while True:
+            for forwarded in forwarder.forward_new():
+                print_forwarded(forwarded, as_json=as_json)
+            session.retries.sleep(POLL_S)
+
+
+def require_secret(secret: str) -> None:
+    """Raise typer.BadParameter for a text that can't sign anything."""
+    try:
+        sign_event(secret, event_id="", at_s=0, body=b"")
+    except ValueError as error:
+        raise typer.BadParameter("the secret is none: it is whsec_ and base64.") from error
+
+
+def print_forwarded(forwarded: Forwarded, *, as_json: bool) -> None:
+    """Print what became of an event, on a line."""
+    event = forwarded.event
+    if as_json:
+        line = {"event": event, "status": forwarded.status, "failure": forwarded.failure}
+        return show.print_raw(json.dumps(line, ensure_ascii=False))
+    outcome = forwarded.status or forwarded.failure
+    show.print_line(f"{event['timestamp']} {event['type']} {event['id']} → {outcome}")
+
+
+def endpoint_row(endpoint: dict[str, Any]) -> tuple[object, ...]:
+    """Return an endpoint as a row of a table."""
+    types = ", ".join(endpoint["event_types"]) or "all"
+    state = "enabled" if endpoint["is_enabled"] else endpoint["disabled_reason"] or "disabled"
+    return endpoint["url"], types, state, endpoint["id"]
