@@ -1,4 +1,4 @@
-"""The management API of styles: versions, releases, sharing, erasures.
+"""The management API of styles: versions, uploads, releases, sharing, erasures.
 
 Public face: `presenters`, which events use, too.
 """

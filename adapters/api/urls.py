@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from adapters.api import erasures, releases, sharing, styles, versions
+from adapters.api import erasures, releases, sharing, styles, uploads, versions
 from adapters.api.addresses import StyleConverter
 
 register_converter(StyleConverter, "style")
@@ -31,4 +31,7 @@ urlpatterns = [
     path(f"{STYLE}/releases", releases.ReleasesView.as_view(), name="releases"),
     path("erasures", erasures.ErasuresView.as_view(), name="erasures"),
     path("erasures/<uuid:version_id>", erasures.ErasureView.as_view(), name="erasure"),
+    path("uploads/<uuid:version_id>", uploads.UploadView.as_view(), name="upload"),
+    path("uploads/<uuid:version_id>/finish", uploads.FinishUploadView.as_view(), name="finish_upload"),
+    path("uploads/<uuid:version_id>/events", uploads.UploadEventsView.as_view(), name="upload_events"),
 ]

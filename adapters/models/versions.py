@@ -53,6 +53,11 @@ class AdapterVersion(models.Model):
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=12, choices=Status, default=Status.UPLOADING, db_index=True)
     files = models.JSONField(default=dict, help_text="File name → size in bytes, as announced.")
+    multipart = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="File name → upload_id, part_bytes, of files sent in parts. Empty: posted whole.",
+    )
     size_bytes = models.BigIntegerField(default=0)
     stored_bytes = models.BigIntegerField(
         default=0, help_text="What the storage keeps of it, or is to receive: it counts against the plan."

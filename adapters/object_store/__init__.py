@@ -1,10 +1,24 @@
 """Adapters in S3: browsers post files, workers seal and read them, the pruner deletes what is left.
 
-Browsers post to `uploads/<version>/`. What is checked and served is the sealed copy under
-`adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
+Browsers post to `uploads/<version>/`, or send parts there. What is checked and served is the sealed copy
+under `adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
 """
 
 from adapters.object_store.client import POSTED, SEALED, sealed_key, upload_key
+from adapters.object_store.multipart import (
+    MAX_PARTS,
+    PART_BYTES,
+    OpenUpload,
+    StoredPart,
+    abort_parts,
+    begin_parts,
+    complete_parts,
+    list_parts,
+    open_uploads,
+    part_bytes_for,
+    presign_part,
+    url_valid_s,
+)
 from adapters.object_store.pruning import (
     abort_old_parts,
     discard_all,
@@ -19,10 +33,17 @@ from adapters.object_store.sealed_files import download, reading, seal, sealed_s
 from adapters.object_store.uploads import Upload, form_valid_s, presign, uploaded_size
 
 __all__ = [
+    "MAX_PARTS",
+    "PART_BYTES",
     "POSTED",
     "SEALED",
+    "OpenUpload",
+    "StoredPart",
     "Upload",
     "abort_old_parts",
+    "abort_parts",
+    "begin_parts",
+    "complete_parts",
     "discard_all",
     "discard_sealed",
     "discard_uploads",
@@ -30,7 +51,11 @@ __all__ = [
     "erase",
     "form_valid_s",
     "keep_rules",
+    "list_parts",
+    "open_uploads",
+    "part_bytes_for",
     "presign",
+    "presign_part",
     "reading",
     "remaining",
     "seal",
@@ -38,6 +63,7 @@ __all__ = [
     "sealed_sizes",
     "upload_key",
     "uploaded_size",
+    "url_valid_s",
     "versions",
     "write",
 ]

@@ -30,6 +30,12 @@ RULES: "list[LifecycleRuleTypeDef]" = [
         "Expiration": {"Days": 7},
     },
     {
+        "ID": "polyscribe-unfinished-posted-parts",
+        "Filter": {"Prefix": POSTED},
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2},
+    },
+    {
         "ID": "polyscribe-unfinished-parts",
         "Filter": {"Prefix": SEALED},
         "Status": "Enabled",

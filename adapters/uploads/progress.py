@@ -8,6 +8,7 @@ from adapters.models import AdapterVersion, Status, VersionStep
 
 UPLOADING, UPLOADED, CHECKED, PUSHED, SERVING = range(5)
 LABELS = ("Uploading files", "Uploaded", "Checked", "Pushed to the engine", "Serving")
+NAMES = ("uploading", "uploaded", "checked", "pushed", "serving")  # as programs know them
 NOTES = {  # of a current step that waits for nothing
     UPLOADING: "The files go straight from the browser to the storage.",
     CHECKED: "Reading names, shapes and every weight, and comparing them with the base model.",

@@ -3,6 +3,7 @@
 A presigned form can't be called back, a worker may be killed between a row and its files, and the storage
 may be down when files are to be deleted. So each pass compares the bucket with the rows, and deletes
 
+- parts of uploads that have ended, or of which far more was sent than was announced;
 - posted files, unless their version is still being uploaded or checked: the sealed copy is what serves;
 - sealed files of versions whose row says that nothing is kept;
 - files that have had no row for a week, unless most have none: then this is another database.
@@ -20,6 +21,8 @@ from django.utils import timezone
 
 from adapters import object_store
 from adapters.models import AdapterVersion, BaseModel, Status
+from adapters.object_store import OpenUpload
+from adapters.uploads import parts, sessions
 from foundation import locks
 
 logger = logging.getLogger(__name__)
@@ -41,8 +44,25 @@ def prune_storage() -> int:
         if not object_store.keep_rules():
             logger.info("The storage takes no lifecycle rules; leftovers go by this pruner alone.")
         object_store.abort_old_parts(timezone.now() - PARTS_KEPT_FOR, limit=FILES_PER_PASS)
+        _prune_parts()
         start = str(uuid4())  # a random place, so that over time each version is looked at
         return _prune_prefix(object_store.POSTED, start) + _prune_prefix(object_store.SEALED, start)
+
+
+def _prune_parts() -> None:
+    """Abort multipart uploads of versions that are not being uploaded any more, or that fill the storage.
+
+    The storage keeps one more copy of a part each time that it is sent, and its URL can't be called back.
+    """
+    by_version: dict[UUID, list[OpenUpload]] = {}
+    for upload in object_store.open_uploads(limit=FILES_PER_PASS):
+        by_version.setdefault(upload.version_id, []).append(upload)
+    for version in AdapterVersion.objects.filter(pk__in=list(by_version)):
+        if version.status != Status.UPLOADING:
+            for upload in by_version[version.pk]:
+                object_store.abort_parts(version.pk, upload.file, upload.upload_id)
+        elif parts.is_sent_too_often(version, by_version[version.pk]):
+            sessions.end_upload_sent_too_often(version)
 
 
 def _prune_prefix(prefix: str, start: str) -> int:

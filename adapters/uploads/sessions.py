@@ -1,10 +1,13 @@
-"""Upload sessions: a row and presigned POSTs first; then the browser sends the files straight to S3."""
+"""Upload sessions: a row first; then the client sends the files straight to S3, past this service.
+
+It posts each file by a presigned form, or sends it in parts (parts.py).
+"""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.conf import settings
@@ -26,6 +29,7 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, BaseModel, Status, Style
 from adapters.object_store import Upload
 from adapters.routing import publisher
+from adapters.uploads import parts
 from adapters.uploads.upload_request import TEXTS, StyleDescription, request_faults, style_faults
 from adapters.validation import Finding
 from adapters.validation.limits import archive_of
@@ -41,14 +45,28 @@ ABANDONED = Finding(
 CANCELLED = Finding(
     "cancelled", "The upload was cancelled before it was complete.", "Upload the adapter again."
 )
+SENT_TOO_OFTEN = Finding(
+    "sent_too_often",
+    "The same parts of a file were sent again and again.",
+    "Upload the adapter again; send each part once.",
+)
+
+type Method = Literal["post", "multipart"]
 
 logger = logging.getLogger(__name__)
 
 
 def begin_upload(
-    tenant: Tenant, user: User | None, about: StyleDescription, files: dict[str, int]
+    tenant: Tenant,
+    user: User | None,
+    about: StyleDescription,
+    files: dict[str, int],
+    *,
+    method: Method = "post",
 ) -> tuple[AdapterVersion, list[Upload]]:
     """Return a new version, of a new or an own style by that slug, and a POST form for each file.
+
+    With the method "multipart" there are no forms: see `parts.look_at_parts`. Sends nothing to the storage.
 
     `files` is file name → size in bytes: the two files, or one archive, which is stored under a name of ours.
     Raises UploadRefused with every fault, or NoBaseModel.
@@ -66,11 +84,14 @@ def begin_upload(
             style,
             user,
             files=sizes,
+            multipart=parts.plan_parts(sizes) if method == "multipart" else {},
             size_bytes=max(sizes.values()),
             stored_bytes=sum(sizes.values()),
             stated_quantisation=about.stated_quantisation,
             goes_live=about.goes_live,
         )
+    if method == "multipart":
+        return version, []
     smallest_first = sorted(sizes.items(), key=lambda item: item[1])  # its form is the first to expire
     forms = [object_store.presign(version.pk, file, size) for file, size in smallest_first]
     return version, forms
@@ -119,19 +140,22 @@ def finish_upload(version: AdapterVersion) -> None:
     """Accept a version whose files are uploaded. A second call does nothing.
 
     While the storage does not answer, the call is noted, and `pipeline` finishes the upload later.
-    Raises NotUploaded naming the files that are missing.
+    Raises NotUploaded naming the files, and of those that are sent in parts the parts, that are missing;
+    VersionMoved for one that was cancelled meanwhile.
     """
     if version.status != Status.UPLOADING:
         return
     uploading = AdapterVersion.objects.filter(pk=version.pk, status=Status.UPLOADING)
     uploading.filter(handed_in_at=None).update(handed_in_at=timezone.now())
-    missing = []
     try:
-        for file, size in version.files.items():
-            if object_store.uploaded_size(version.pk, file) != size:
-                missing.append(file)
+        missing = parts.complete_files(version) if version.multipart else missing_files(version)
     except StorageUnavailable as error:
         version.wait(error.message)
+        return
+    except VersionMoved:  # another call finished it, or it was cancelled
+        version.refresh_from_db(fields=["status"])
+        if version.status == Status.REJECTED:
+            raise
         return
     if missing:
         fault = NotUploaded(files=" and ".join(missing))
@@ -150,6 +174,24 @@ def cancel_upload(version: AdapterVersion) -> None:
     """Reject an upload that was not finished. Raises VersionMoved for one that was."""
     if version.handed_in_at or not _end_upload(version, CANCELLED):
         raise VersionMoved
+
+
+def is_cancelled(version: AdapterVersion) -> bool:
+    """Return whether a version's upload was cancelled."""
+    return any(finding["code"] == CANCELLED.code for finding in version.findings)
+
+
+def end_upload_sent_too_often(version: AdapterVersion) -> bool:
+    """Reject an upload whose parts fill the storage; return False if it was finished meanwhile."""
+    return _end_upload(version, SENT_TOO_OFTEN)
+
+
+def missing_files(version: AdapterVersion) -> list[str]:
+    missing = []
+    for file, size in version.files.items():
+        if object_store.uploaded_size(version.pk, file) != size:
+            missing.append(file)
+    return missing
 
 
 def _end_upload(version: AdapterVersion, finding: Finding) -> bool:

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import actions
-from adapters.errors import NoBaseModel, NotUploaded, UploadRefused
+from adapters.errors import NoBaseModel, NotUploaded, UploadRefused, VersionMoved
 from adapters.models import Style
 from adapters.uploads import storage_quota
 from adapters.uploads.upload_request import StyleDescription
@@ -72,7 +72,7 @@ def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
     version = own_version(request, version_id)
     try:
         actions.finish_upload(access_of(request), version)
-    except NotUploaded as error:
+    except (NotUploaded, VersionMoved) as error:
         return JsonResponse({"errors": {"files": [error.message]}}, status=400)
     return JsonResponse({"page": page_of(version.style)})
 

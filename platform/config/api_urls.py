@@ -29,5 +29,6 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("", include("adapters.api.urls")),
     path("", include("tenants.api.urls")),
+    path("", include("adapters.api.urls")),
     re_path("", unknown_address),
 ]

@@ -68,6 +68,17 @@ def post(upload: Upload, content: bytes) -> int:
         return error.code
 
 
+def put_part(url: str, content: bytes) -> int:
+    """PUT one part to its presigned URL and return the storage's status."""
+    request = urllib.request.Request(url, content, {"Content-Type": ""}, method="PUT")
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
 @pytest.fixture
 def base_model(db, settings) -> BaseModel:
     settings.BASE_MODEL = BASE

@@ -1,0 +1,133 @@
+"""An upload's steps as server-sent events, bounded in time, and in number for each workspace.
+
+A stream looks at the row once a second. While it sleeps it holds no connection to the database.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import redis
+from asgiref.sync import sync_to_async
+from django.db import InterfaceError, OperationalError, connection
+from rest_framework.renderers import JSONRenderer
+
+from adapters.api.upload_object import present_upload
+from adapters.models import AdapterVersion
+from foundation import valkey
+from foundation.rest.problems import TooManyRequests
+
+EVENT_STREAM = "text/event-stream"
+HEARTBEAT = ": still here\n\n"  # a comment: clients skip it, proxies see that the stream lives
+OUTAGES = (OperationalError, InterfaceError)
+
+
+class TooManyStreams(TooManyRequests):
+    """{limit} streams of this workspace are open, as many as can be at once. Close one of them."""
+
+    code = "too_many_streams"
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """Bounds of the streams."""
+
+    poll_s: float = 1.0
+    heartbeat_s: float = 15.0
+    lasts_s: float = 15 * 60
+    per_workspace: int = 20
+    place_valid_s: int = 60  # a place that is not renewed, as its process was killed, is free again
+
+
+@dataclass(frozen=True)
+class StreamPlace:
+    """One of a workspace's places for streams: a member of a sorted set in Valkey, by when it expires."""
+
+    key: str
+    name: str
+    valid_s: int
+
+    def renew(self) -> None:
+        """Keep the place. Raises redis.RedisError."""
+        pipeline = valkey.client().pipeline(transaction=True)
+        pipeline.zadd(self.key, {self.name: time.time() + self.valid_s})
+        pipeline.expire(self.key, self.valid_s)
+        pipeline.execute()
+
+    def leave(self) -> None:
+        """Free the place; one that can't be freed now expires."""
+        try:
+            valkey.client().zrem(self.key, self.name)
+        except redis.RedisError:
+            return
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An upload as JSON."""
+
+    data: str
+    is_final: bool
+
+
+def take_place(tenant_id: UUID, limits: StreamLimits) -> StreamPlace:
+    """Take one of a workspace's places. Raises TooManyStreams, or redis.RedisError."""
+    place = StreamPlace(f"streams:{tenant_id}", uuid4().hex, limits.place_valid_s)
+    place.renew()
+    pipeline = valkey.client().pipeline(transaction=True)
+    pipeline.zremrangebyscore(place.key, 0, time.time())
+    pipeline.zcard(place.key)
+    _, taken = pipeline.execute()
+    if taken > limits.per_workspace:
+        place.leave()
+        raise TooManyStreams(limit=limits.per_workspace, retry_s=limits.place_valid_s)
+    return place
+
+
+async def stream_upload(version_id: UUID, place: StreamPlace, limits: StreamLimits) -> AsyncIterator[str]:
+    """Yield the upload now and at each change, heartbeats between, and its end."""
+    ends_at = time.monotonic() + limits.lasts_s
+    spoke_at = time.monotonic()
+    last: Shown | None = None
+    try:
+        while time.monotonic() < ends_at:
+            shown = await sync_to_async(_look)(version_id, last)
+            if shown is None:
+                return
+            if shown != last:
+                yield f"event: step\ndata: {shown.data}\n\n"
+                spoke_at = time.monotonic()
+            if shown.is_final:
+                yield f"event: end\ndata: {shown.data}\n\n"
+                return
+            last = shown
+            if time.monotonic() - spoke_at >= limits.heartbeat_s:
+                await sync_to_async(_renew)(place)
+                yield HEARTBEAT
+                spoke_at = time.monotonic()
+            await asyncio.sleep(limits.poll_s)
+    finally:
+        await sync_to_async(place.leave)()
+
+
+def _look(version_id: UUID, last: Shown | None) -> Shown | None:
+    """Return an upload as it is now; while the database is away, as it was. None: the version is gone."""
+    try:
+        version = AdapterVersion.objects.select_related("style__owner").filter(pk=version_id).first()
+        if version is None:
+            return None
+        data = JSONRenderer().render(present_upload(version)).decode()
+        return Shown(data, version.is_final)
+    except OUTAGES:
+        return last
+    finally:
+        connection.close()  # else it is held until the next look
+
+
+def _renew(place: StreamPlace) -> None:
+    try:
+        place.renew()
+    except redis.RedisError:  # the place may be lost to another stream; this one goes on
+        return

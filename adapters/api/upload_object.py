@@ -1,0 +1,188 @@
+"""An upload as the API shows it, and as its events carry it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rest_framework import serializers
+
+from adapters import object_store
+from adapters.models import AdapterVersion, Status
+from adapters.object_store import StoredPart, Upload
+from adapters.uploads import progress
+from adapters.uploads.parts import PartUrl, count_parts
+from adapters.uploads.sessions import ABANDONED_AFTER
+
+METHODS = ("post", "multipart")
+STEP_STATES = ("done", "current", "next", "failed")
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """What the storage has of a file, and where its missing parts go."""
+
+    is_there: bool
+    parts: Sequence[StoredPart] = ()
+    urls: Sequence[PartUrl] = ()
+
+
+class StepObject(serializers.Serializer[progress.Step]):
+    """One of the five steps of a version's life."""
+
+    name = serializers.ChoiceField(progress.NAMES)
+    label = serializers.CharField()  # type: ignore[assignment]
+    state = serializers.ChoiceField(STEP_STATES)
+    at = serializers.DateTimeField(allow_null=True)
+    note = serializers.CharField(help_text="What the step waits for, or does; empty: nothing to say.")
+
+
+class PartObject(serializers.Serializer[StoredPart]):
+    """A part that arrived."""
+
+    number = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    etag = serializers.CharField(help_text="As the storage gave it: the MD5 of the part, in quotes.")
+
+
+class PartUrlObject(serializers.Serializer[PartUrl]):
+    """Where to PUT a part that is missing, with exactly so many bytes."""
+
+    number = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    url = serializers.CharField()
+
+
+class UploadFileObject(serializers.Serializer[Any]):
+    """One file of an upload."""
+
+    name = serializers.CharField(help_text="An archive has a name of ours.")
+    size_bytes = serializers.IntegerField()
+    is_there = serializers.BooleanField()
+    part_bytes = serializers.IntegerField(allow_null=True, help_text="Null: the file is posted whole.")
+    part_count = serializers.IntegerField(allow_null=True)
+    parts_there = PartObject(many=True)
+    part_urls = PartUrlObject(many=True, help_text="Of missing parts that `parts` asked for.")
+
+
+class UploadFindingObject(serializers.Serializer[Any]):
+    """Why a version was rejected."""
+
+    code = serializers.CharField()
+    sentence = serializers.CharField()
+    fix = serializers.CharField()
+
+
+class UploadObject(serializers.Serializer[Any]):
+    """An upload of a version, from its first byte until the version serves or was rejected."""
+
+    id = serializers.UUIDField(help_text="The version's id.")
+    object = serializers.CharField(default="upload", read_only=True)
+    style = serializers.UUIDField()  # type: ignore[assignment]
+    number = serializers.IntegerField(help_text="The version's number.")
+    model = serializers.CharField(help_text="It goes into `model` to name this very version.")
+    method = serializers.ChoiceField(METHODS)
+    status = serializers.ChoiceField(Status.choices)
+    is_final = serializers.BooleanField()
+    steps = StepObject(many=True)
+    files = UploadFileObject(many=True)
+    urls_valid_s = serializers.IntegerField(help_text="How long the URLs of this answer are valid.")
+    findings = UploadFindingObject(many=True)
+    failure = serializers.CharField(help_text="Why an engine did not take it; empty: nothing failed.")
+    created_at = serializers.DateTimeField()
+    abandoned_at = serializers.DateTimeField(help_text="When it is deleted unless it is finished before.")
+
+
+class FormObject(serializers.Serializer[Upload]):
+    """Where and how to POST a file: these fields first, then the file itself as `file`."""
+
+    url = serializers.CharField()
+    fields = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]
+
+
+class NewUploadFileObject(serializers.Serializer[Any]):
+    """One file to send: by the form, or in parts."""
+
+    name = serializers.CharField(help_text="An archive has a name of ours.")
+    size_bytes = serializers.IntegerField()
+    form = FormObject(allow_null=True)
+    part_bytes = serializers.IntegerField(allow_null=True)
+    part_count = serializers.IntegerField(allow_null=True)
+
+
+class NewUploadObject(serializers.Serializer[Any]):
+    """What is to be sent of a new version, and how. `uploads/{id}` has the URLs of parts."""
+
+    id = serializers.UUIDField()
+    method = serializers.ChoiceField(METHODS)
+    files = NewUploadFileObject(many=True)
+
+
+def present_upload(version: AdapterVersion, sent: Mapping[str, SentFile] | None = None) -> dict[str, Any]:
+    """Return an upload as the API shows it. `sent` says what the storage has of one that is not finished."""
+    history = list(version.history.all())
+    was_uploaded = any(step.status == Status.UPLOADED for step in history)
+    files = []
+    for file in _smallest_first(version):
+        one = (sent or {}).get(file, SentFile(is_there=was_uploaded))
+        shown = _present_plan(version, file)
+        shown["is_there"] = one.is_there
+        shown["parts_there"] = one.parts
+        shown["part_urls"] = one.urls
+        files.append(shown)
+    largest_part = max((entry["part_bytes"] for entry in version.multipart.values()), default=0)
+    data = {
+        "id": version.pk,
+        "style": version.style_id,
+        "number": version.number,
+        "model": f"{version.style.model_name}@{version.number}",
+        "method": "multipart" if version.multipart else "post",
+        "status": version.status,
+        "is_final": version.is_final,
+        "steps": _present_steps(version, history),
+        "files": files,
+        "urls_valid_s": object_store.url_valid_s(largest_part),
+        "findings": version.findings,
+        "failure": version.failure,
+        "created_at": version.created_at,
+        "abandoned_at": version.created_at + ABANDONED_AFTER,
+    }
+    return dict(UploadObject(data).data)
+
+
+def present_new_upload(version: AdapterVersion, forms: Iterable[Upload]) -> dict[str, Any]:
+    """Return what is to be sent of a new version."""
+    forms_by_file = {form.file: form for form in forms}
+    files = []
+    for file in _smallest_first(version):
+        form = forms_by_file.get(file)
+        shown = _present_plan(version, file)
+        shown["form"] = {"url": form.url, "fields": form.fields} if form else None
+        files.append(shown)
+    method = "multipart" if version.multipart else "post"
+    return dict(NewUploadObject({"id": version.pk, "method": method, "files": files}).data)
+
+
+def _smallest_first(version: AdapterVersion) -> list[str]:
+    return sorted(version.files, key=version.files.__getitem__)
+
+
+def _present_plan(version: AdapterVersion, file: str) -> dict[str, Any]:
+    """Return a file's name and sizes."""
+    size_bytes = version.files[file]
+    plan = version.multipart.get(file)
+    part_bytes = plan["part_bytes"] if plan else None
+    return {
+        "name": file,
+        "size_bytes": size_bytes,
+        "part_bytes": part_bytes,
+        "part_count": count_parts(size_bytes, part_bytes) if part_bytes else None,
+    }
+
+
+def _present_steps(version: AdapterVersion, history: list[Any]) -> list[dict[str, Any]]:
+    steps = []
+    for name, step in zip(progress.NAMES, progress.steps_of(version, history), strict=True):
+        steps.append(
+            {"name": name, "label": step.label, "state": step.state, "at": step.at, "note": step.note}
+        )
+    return steps
