@@ -109,7 +109,7 @@ def complete_files(version: AdapterVersion) -> list[str]:
     missing = []
     for parts in look_at_parts(version):
         if parts.missing:
-            missing.append(f"{parts.file} ({_name_parts(parts.missing)})")
+            missing.append(f"{parts.file} ({name_parts(parts.missing)})")
         elif not parts.is_complete and not _complete_file(version, parts):
             missing.append(parts.file)
     return missing
@@ -191,7 +191,7 @@ def _complete_file(version: AdapterVersion, parts: FileParts) -> bool:
     return False
 
 
-def _name_parts(numbers: list[int]) -> str:
+def name_parts(numbers: list[int]) -> str:
     """Return numbers in ascending order as people write them: `parts 2, 5-7`."""
     ranges: list[list[int]] = []
     for number in numbers:
