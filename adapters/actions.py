@@ -227,11 +227,14 @@ def convert_version(access: Access, version: AdapterVersion) -> AdapterVersion:
 
 @transaction.atomic
 def begin_upload(
-    access: Access, about: StyleDescription, files: dict[str, int]
+    access: Access, about: StyleDescription, files: dict[str, int], *, method: sessions.Method = "post"
 ) -> tuple[AdapterVersion, list[Upload]]:
-    """Return a new version and a POST form for each file. Raises UploadRefused or NoBaseModel."""
+    """Return a new version and a POST form for each file. Raises UploadRefused or NoBaseModel.
+
+    With the method "multipart" there are no forms: each part has a URL of its own.
+    """
     is_known = Style.objects.filter(owner=access.tenant, slug=about.slug, retired_at=None).exists()
-    version, forms = sessions.begin_upload(access.tenant, access.user, about, files)
+    version, forms = sessions.begin_upload(access.tenant, access.user, about, files, method=method)
     if not is_known:
         access.audit("style.created", version.style)
     access.audit("version.created", version, after={"files": version.files})

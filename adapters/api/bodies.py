@@ -1,8 +1,15 @@
-"""Bodies that several views of styles read."""
+"""Bodies that several views of styles read, and that of a new version."""
+
+from typing import Any
 
 from rest_framework import serializers
 
-from foundation.rest.bodies import StrictSerializer
+from adapters.api.upload_object import METHODS
+from adapters.uploads.upload_request import QUANTISATIONS
+from foundation.rest.bodies import StrictSerializer, TextField
+
+MAX_FILES = 10  # more than are ever taken, so that each that is not is named
+MAX_FILE_BYTES = 2**62  # beyond every limit, and still a number that a sentence can give in MiB
 
 
 class AtOnceBody(StrictSerializer):
@@ -11,3 +18,36 @@ class AtOnceBody(StrictSerializer):
     at_once = serializers.BooleanField(
         default=False, help_text="True: workspaces that have the style lose it. Without it, that is refused."
     )
+
+
+class FileBody(StrictSerializer):
+    """A file that will be sent."""
+
+    name = TextField(
+        max_length=255, help_text="adapter_config.json, adapter_model.safetensors, or an archive."
+    )
+    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_FILE_BYTES)
+
+
+class NewVersionBody(StrictSerializer):
+    """A new version of a style."""
+
+    files = serializers.ListSerializer(child=FileBody(), max_length=MAX_FILES)
+    method = serializers.ChoiceField(
+        METHODS,
+        default="post",
+        help_text="`multipart` for large files: in parts, several at once, resumable.",
+    )
+    goes_live = serializers.BooleanField(
+        default=True, help_text="It answers as soon as it serves; else it waits to be promoted."
+    )
+    stated_quantisation = serializers.ChoiceField(
+        QUANTISATIONS, default="", help_text="State of the base it was trained on; empty: not said."
+    )
+
+    def validate_files(self, files: list[dict[str, Any]]) -> dict[str, int]:
+        """Return file name → size in bytes. Refuse two of one name."""
+        sizes = {file["name"]: file["size_bytes"] for file in files}
+        if len(sizes) < len(files):
+            raise serializers.ValidationError("Name each file once.")
+        return sizes

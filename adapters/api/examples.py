@@ -167,3 +167,103 @@ ERASURE_EXAMPLE = {
     ],
     "stays": "What stays is the row of the version, since the ledger of what was used names it.",
 }
+UPLOAD_EXAMPLE = {
+    "id": "5d0c1f9a-7b1e-4f0e-9d53-2f6a7c8b9e01",
+    "object": "upload",
+    "style": "0f6a1c1e-52d3-4a8e-9b57-6d8f3f1b2a40",
+    "number": 4,
+    "model": "acme/brand-voice@4",
+    "method": "multipart",
+    "status": "uploading",
+    "is_final": False,
+    "steps": [
+        {
+            "name": "uploading",
+            "label": "Uploading files",
+            "state": "current",
+            "at": "2026-11-26T09:30:00Z",
+            "note": "The files go straight from the browser to the storage.",
+        },
+        {"name": "uploaded", "label": "Uploaded", "state": "next", "at": None, "note": ""},
+        {"name": "checked", "label": "Checked", "state": "next", "at": None, "note": ""},
+        {"name": "pushed", "label": "Pushed to the engine", "state": "next", "at": None, "note": ""},
+        {"name": "serving", "label": "Serving", "state": "next", "at": None, "note": ""},
+    ],
+    "files": [
+        {
+            "name": "adapter_config.json",
+            "size_bytes": 712,
+            "is_there": True,
+            "part_bytes": 8_388_608,
+            "part_count": 1,
+            "parts_there": [
+                {"number": 1, "size_bytes": 712, "etag": '"9e107d9d372bb6826bd81d3542a419d6"'},
+            ],
+            "part_urls": [],
+        },
+        {
+            "name": "adapter_model.safetensors",
+            "size_bytes": 10_485_760,
+            "is_there": False,
+            "part_bytes": 8_388_608,
+            "part_count": 2,
+            "parts_there": [
+                {"number": 1, "size_bytes": 8_388_608, "etag": '"e4d909c290d0fb1ca068ffaddf22cbd0"'},
+            ],
+            "part_urls": [{"number": 2, "size_bytes": 2_097_152, "url": "https://storage.example.com/…"}],
+        },
+    ],
+    "urls_valid_s": 620,
+    "findings": [],
+    "failure": "",
+    "created_at": "2026-11-26T09:30:00Z",
+    "abandoned_at": "2026-11-27T09:30:00Z",
+}
+FINISHED_EXAMPLE = {**UPLOAD_EXAMPLE, "status": "uploaded"}
+CANCELLED_EXAMPLE = {
+    **UPLOAD_EXAMPLE,
+    "status": "rejected",
+    "is_final": True,
+    "findings": [
+        {
+            "code": "cancelled",
+            "sentence": "The upload was cancelled before it was complete.",
+            "fix": "Upload the adapter again.",
+        }
+    ],
+}
+EVENTS_EXAMPLE = (
+    'event: step\ndata: {"status": "uploaded", …}\n\nevent: end\ndata: {"status": "serving", …}\n\n'
+)
+NEW_VERSION_BODY_EXAMPLE = {
+    "files": [
+        {"name": "adapter_config.json", "size_bytes": 812},
+        {"name": "adapter_model.safetensors", "size_bytes": 10_485_760},
+    ],
+    "method": "multipart",
+    "goes_live": False,
+}
+NEW_VERSION_EXAMPLE = {
+    **VERSION_EXAMPLE,
+    "status": "uploading",
+    "upload": {
+        "id": VERSION_EXAMPLE["id"],
+        "method": "multipart",
+        "files": [
+            {
+                "name": "adapter_config.json",
+                "size_bytes": 812,
+                "form": None,
+                "part_bytes": 8_388_608,
+                "part_count": 1,
+            },
+            {
+                "name": "adapter_model.safetensors",
+                "size_bytes": 10_485_760,
+                "form": None,
+                "part_bytes": 8_388_608,
+                "part_count": 2,
+            },
+        ],
+    },
+}

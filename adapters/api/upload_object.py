@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from adapters import object_store
+from adapters.api.presenters import VersionObject
 from adapters.models import AdapterVersion, Status
 from adapters.object_store import StoredPart, Upload
 from adapters.uploads import progress
@@ -115,6 +116,12 @@ class NewUploadObject(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     method = serializers.ChoiceField(METHODS)
     files = NewUploadFileObject(many=True)
+
+
+class NewVersionObject(VersionObject):
+    """A new version, and how its files are sent."""
+
+    upload = NewUploadObject()
 
 
 def present_upload(version: AdapterVersion, sent: Mapping[str, SentFile] | None = None) -> dict[str, Any]:

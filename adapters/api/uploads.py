@@ -4,7 +4,6 @@ import re
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import transaction
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -13,7 +12,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from adapters import enqueue
+from adapters import actions
+from adapters.api.examples import CANCELLED_EXAMPLE, EVENTS_EXAMPLE, FINISHED_EXAMPLE, UPLOAD_EXAMPLE
 from adapters.api.upload_events import EVENT_STREAM, StreamLimits, stream_upload, take_place
 from adapters.api.upload_object import SentFile, UploadObject, present_upload
 from adapters.models import AdapterVersion, Status
@@ -23,75 +23,6 @@ from foundation.rest.bodies import StrictSerializer, TextField
 from tenants.public import Access, Scope, WorkspaceView, idempotent, operation
 
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-
-UPLOAD_EXAMPLE = {
-    "id": "5d0c1f9a-7b1e-4f0e-9d53-2f6a7c8b9e01",
-    "object": "upload",
-    "style": "0f6a1c1e-52d3-4a8e-9b57-6d8f3f1b2a40",
-    "number": 4,
-    "model": "acme/brand-voice@4",
-    "method": "multipart",
-    "status": "uploading",
-    "is_final": False,
-    "steps": [
-        {
-            "name": "uploading",
-            "label": "Uploading files",
-            "state": "current",
-            "at": "2026-11-26T09:30:00Z",
-            "note": "The files go straight from the browser to the storage.",
-        },
-        {"name": "uploaded", "label": "Uploaded", "state": "next", "at": None, "note": ""},
-        {"name": "checked", "label": "Checked", "state": "next", "at": None, "note": ""},
-        {"name": "pushed", "label": "Pushed to the engine", "state": "next", "at": None, "note": ""},
-        {"name": "serving", "label": "Serving", "state": "next", "at": None, "note": ""},
-    ],
-    "files": [
-        {
-            "name": "adapter_config.json",
-            "size_bytes": 712,
-            "is_there": True,
-            "part_bytes": 8_388_608,
-            "part_count": 1,
-            "parts_there": [
-                {"number": 1, "size_bytes": 712, "etag": '"9e107d9d372bb6826bd81d3542a419d6"'},
-            ],
-            "part_urls": [],
-        },
-        {
-            "name": "adapter_model.safetensors",
-            "size_bytes": 10_485_760,
-            "is_there": False,
-            "part_bytes": 8_388_608,
-            "part_count": 2,
-            "parts_there": [
-                {"number": 1, "size_bytes": 8_388_608, "etag": '"e4d909c290d0fb1ca068ffaddf22cbd0"'},
-            ],
-            "part_urls": [{"number": 2, "size_bytes": 2_097_152, "url": "https://storage.example.com/…"}],
-        },
-    ],
-    "urls_valid_s": 620,
-    "findings": [],
-    "failure": "",
-    "created_at": "2026-11-26T09:30:00Z",
-    "abandoned_at": "2026-11-27T09:30:00Z",
-}
-FINISHED_EXAMPLE = {**UPLOAD_EXAMPLE, "status": "uploaded"}
-CANCELLED_EXAMPLE = {
-    **UPLOAD_EXAMPLE,
-    "status": "rejected",
-    "is_final": True,
-    "findings": [
-        {
-            "code": "cancelled",
-            "sentence": "The upload was cancelled before it was complete.",
-            "fix": "Upload the adapter again.",
-        }
-    ],
-}
-EVENTS_EXAMPLE = (
-    'event: step\ndata: {"status": "uploaded", …}\n\nevent: end\ndata: {"status": "serving", …}\n\n'
-)
 
 
 class UploadQuery(StrictSerializer):
@@ -155,17 +86,14 @@ class UploadView(WorkspaceView):
         "Cancel an upload and delete what was sent of it",
         scope=write_scope,
         answer=UploadObject,
-        is_edit=True,
+        is_change=True,
         example=CANCELLED_EXAMPLE,
     )
-    @transaction.atomic
     def delete(self, request: Request, version_id: UUID) -> Response:
         """Cancel an upload that is not finished. Cancelling it twice does nothing."""
         version = find_upload(self.access, version_id)
-        self.require_match(present_upload(version))
         if not sessions.is_cancelled(version):
-            sessions.cancel_upload(version)
-            self.access.audit("version.upload_cancelled", version)
+            actions.cancel_upload(self.access, version)
         return self.answer_object(present_upload(version))
 
 
@@ -187,11 +115,7 @@ class FinishUploadView(WorkspaceView):
     def post(self, request: Request, version_id: UUID) -> Response:
         """Accept an upload whose files are all there. Finishing it twice does nothing."""
         version = find_upload(self.access, version_id)
-        is_open = version.status == Status.UPLOADING
-        sessions.finish_upload(version)
-        if is_open:
-            self.access.audit("version.uploaded", version)
-            enqueue.enqueue_advance(version.pk)
+        actions.finish_upload(self.access, version)
         return self.answer_object(present_upload(version))
 
 

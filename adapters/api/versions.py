@@ -1,4 +1,4 @@
-"""Versions of a style: list, get, delete, their reports and cards, and what moves one on."""
+"""Versions of a style: list, begin, get, delete, their reports and cards, and what moves one on."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,11 +19,13 @@ from adapters.api.addresses import (
     version_of,
     with_facts,
 )
-from adapters.api.bodies import AtOnceBody
+from adapters.api.bodies import AtOnceBody, NewVersionBody
 from adapters.api.examples import (
     CARD_EXAMPLE,
     COMPARISON_EXAMPLE,
     ERASURE_EXAMPLE,
+    NEW_VERSION_BODY_EXAMPLE,
+    NEW_VERSION_EXAMPLE,
     REPORT_EXAMPLE,
     VERSION_EXAMPLE,
 )
@@ -37,11 +39,13 @@ from adapters.api.presenters import (
     present_figures,
     present_version,
 )
+from adapters.api.upload_object import NewVersionObject, present_new_upload
 from adapters.errors import NoCard, NoPair, VersionNotFound
 from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
 from adapters.quality import cards
 from adapters.releases import diff, pairs
 from adapters.uploads import conversions
+from adapters.uploads.upload_request import StyleDescription
 from foundation.rest.bodies import StrictSerializer
 from tenants.public import Scope, VersionFigures, WorkspaceView, idempotent, operation, version_figures
 
@@ -138,6 +142,30 @@ class VersionsView(WorkspaceView):
         filters = self.read_query(VersionsQuery)
         versions = with_facts(own.versions.filter(**filters))
         return self.answer_page(versions, lambda page: [present_version(version) for version in page])
+
+    @operation(
+        "versions.create",
+        "Begin the upload of a new version",
+        scope=write_scope,
+        body=NewVersionBody,
+        answer=NewVersionObject,
+        status=201,
+        is_post=True,
+        example=NEW_VERSION_EXAMPLE,
+        body_example=NEW_VERSION_BODY_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, style: StyleAddress) -> Response:
+        """Return a new version, and how its files go to the storage; then `uploads/{id}/finish`."""
+        own = find_own_style(self.access, style)
+        body = self.read_body(NewVersionBody)
+        about = StyleDescription(
+            slug=own.slug, goes_live=body["goes_live"], stated_quantisation=body["stated_quantisation"]
+        )
+        begun, forms = actions.begin_upload(self.access, about, body["files"], method=body["method"])
+        version = version_of(own, begun.number)
+        upload = present_new_upload(version, forms)
+        return self.answer_object({**present_version(version), "upload": upload}, status=201)
 
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: newest first."""
