@@ -32,7 +32,7 @@ class FileBody(StrictSerializer):
 class NewVersionBody(StrictSerializer):
     """A new version of a style."""
 
-    files = serializers.ListSerializer(child=FileBody(), max_length=MAX_FILES)
+    files = serializers.ListSerializer[Any](child=FileBody(), max_length=MAX_FILES)
     method = serializers.ChoiceField(
         METHODS,
         default="post",

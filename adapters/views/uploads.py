@@ -15,6 +15,7 @@ from adapters import actions
 from adapters.errors import NoBaseModel, NotUploaded, UploadRefused, VersionMoved
 from adapters.models import Style
 from adapters.uploads import storage_quota
+from adapters.uploads.sessions import Method
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
@@ -47,10 +48,10 @@ def upload(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member_required
 def create_version(request: MemberRequest) -> JsonResponse:
-    """Make a version of a new or an own style; return a POST form for each file."""
+    """Make a version of a new or an own style; return a POST form for each file, or where parts are told."""
     try:
-        about, sizes = _parse_body(request)
-        version, forms = actions.begin_upload(access_of(request), about, sizes)
+        about, sizes, method = _parse_body(request)
+        version, forms = actions.begin_upload(access_of(request), about, sizes, method=method)
     except UploadRefused as error:
         return JsonResponse({"errors": error.errors}, status=400)
     except NoBaseModel as error:
@@ -58,6 +59,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
     answer = {
         "version": str(version.pk),
         "uploads": [{"file": form.file, "url": form.url, "fields": form.fields} for form in forms],
+        "status": reverse("api:upload", args=[version.pk]) if version.multipart else None,
         "finish": reverse("adapters:finish", args=[version.pk]),
         "cancel": reverse("adapters:cancel", args=[version.pk]),
         "page": page_of(version.style),
@@ -111,8 +113,11 @@ def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
     return run_action(request, version.style, partial(actions.convert_version, access_of(request), version))
 
 
-def _parse_body(request: HttpRequest) -> tuple[StyleDescription, dict[str, int]]:
-    """Return what a request for a new version says. Raises UploadRefused when its body can't be read."""
+def _parse_body(request: HttpRequest) -> tuple[StyleDescription, dict[str, int], Method]:
+    """Return what a request for a new version says, and how its files come.
+
+    Raises UploadRefused when its body can't be read.
+    """
     texts: dict[str, str] = {}
     sizes: dict[str, int] = {}
     try:
@@ -124,7 +129,8 @@ def _parse_body(request: HttpRequest) -> tuple[StyleDescription, dict[str, int]]
         goes_live = body.get("goes_live") not in (False, "false")
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise UploadRefused({"files": [BODY_FORMAT]}) from error
-    return StyleDescription(**texts, goes_live=goes_live), sizes
+    method: Method = "multipart" if body.get("method") == "multipart" else "post"
+    return StyleDescription(**texts, goes_live=goes_live), sizes, method
 
 
 def _parse_text(value: object) -> str:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from adapters import object_store, tasks
@@ -244,3 +245,25 @@ def test_the_plan_limits_hold_for_parts_too(acme, base_model):
 )
 def test_parts_are_named_shortly(numbers, words):
     assert parts.name_parts(numbers) == words
+
+
+def test_the_page_begins_an_upload_in_parts_and_asks_where_they_go(acme, alice_client, base_model, valkey):
+    files = large_files()
+    body = {
+        "slug": "noir",
+        "name": "Noir",
+        "files": [{"name": name, "size": len(content)} for name, content in files.items()],
+        "method": "multipart",
+    }
+    created = alice_client.post(
+        reverse("adapters:create_version"), body, content_type="application/json"
+    ).json()
+    assert created["uploads"] == []
+    upload = alice_client.get(f"{created['status']}?parts=1-10000").json()
+    for file in upload["files"]:
+        for part in file["part_urls"]:
+            start = (part["number"] - 1) * file["part_bytes"]
+            assert put_part(part["url"], files[file["name"]][start : start + part["size_bytes"]]) == 200
+    finished = alice_client.post(created["finish"], {}, content_type="application/json")
+    assert finished.json() == {"page": created["page"]}
+    assert AdapterVersion.objects.get().status == Status.UPLOADED
