@@ -19,7 +19,7 @@ from config.asgi import django_app
 from foundation import valkey as valkey_names
 from tenants.models import Scope
 from tenants.public import issue_key
-from tests.adapters.conftest import eventually
+from tests.waiting import eventually
 
 QUICK = StreamLimits(poll_s=0.05, heartbeat_s=0.1, lasts_s=30, per_workspace=20)
 
