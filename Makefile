@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-ray seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -127,6 +127,10 @@ bench-eager: ## What a CPU engine loses without a C++ compiler
 bench-upload: ## From a finished 50 MB upload to the first styled token
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_MAX_LORA_RANK=128 $(STACK) run --all -- .venv/bin/python -m bench.upload_time
+
+bench-push: ## 300 MB sent in parts through presigned URLs, against curl to the same S3
+	$(call BOOTSTRAP)
+	@$(STACK) run --services -- .venv/bin/python -m bench.uploads
 
 # Eight gigabytes of disk and some minutes; EVENTS=1000000 is quicker. Later runs find the tables in var/large.
 seed-large: ## The tables of a large service in var/large: 1,000 tenants, 10 million usage events
