@@ -1,14 +1,20 @@
-// Sends a style: create the version, post each file straight to storage, then finish. Every failure leaves
-// what was typed, chosen and already sent in place, so that the same button goes on from there.
+// Sends a style: create the version, post each file straight to storage or send large ones in parts, then
+// finish. Every failure leaves what was typed, chosen and already sent in place, so that the same button goes on
+// from there; what is sent in parts goes on after the page was closed, too.
 import { forget } from "./draft.js";
+import { Rate, Stopped, ask, duration, sendParts } from "./parts.js";
 import { post } from "./post.js";
 import { size, store } from "./store.js";
+import { drop as dropUnfinished, isSame, recall, remember } from "./unfinished.js";
 
 const form = document.querySelector("[data-upload]");
 const picker = form.querySelector("[type=file]");
 const drop = form.querySelector("[data-drop]");
 const button = form.querySelector("[data-send]");
+const pauseButton = form.querySelector("[data-pause]");
 const status = form.querySelector("[data-status]");
+const notice = form.querySelector("[data-unfinished]");
+const PARTS_FROM_BYTES = 16 * 1024 * 1024;
 const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
 const ARCHIVE = "archive"; // its row, and its place among the files: it has the name that its owner gave it
 const names = [...rows.keys()].filter((name) => name !== ARCHIVE);
@@ -18,6 +24,8 @@ const sent = new Set();
 let version = null;
 let expired = null;
 let busy = false;
+let unfinished = null; // of an earlier visit: { version, fields, files }
+let pausing = new AbortController();
 
 function mark(name, state, words) {
   const row = rows.get(name);
@@ -58,6 +66,7 @@ function choose(chosen) {
   if (archives.length) files.clear();
   else if (chosen.length > strangers.length) files.delete(ARCHIVE);
   for (const file of chosen.filter((one) => !strangers.includes(one.name))) take(archives.length ? ARCHIVE : file.name, file);
+  goOnWithUnfinished();
   show();
   if (strangers.length) say("files", [`${strangers.join(", ")} is not one of the two files. Rename it, or choose ${names.join(" and ")}, or an archive of them.`]);
 }
@@ -72,6 +81,51 @@ function show() {
   for (const [name, row] of rows) row.hidden = files.has(ARCHIVE) !== (name === ARCHIVE);
   for (const name of names.filter((one) => !files.has(one))) mark(name, "missing", "not chosen");
   form.querySelector("[data-archive-name]").textContent = files.get(ARCHIVE)?.name ?? "";
+}
+
+// The same files as in an earlier visit go on with that upload; others begin a new one.
+function goOnWithUnfinished() {
+  if (!unfinished) return;
+  const chosen = [...files.values()];
+  const isOther = chosen.some((file) => !isSame(unfinished, file));
+  const isResumed = !isOther && chosen.length === unfinished.files.length;
+  if (isResumed) {
+    [version, expired] = [unfinished.version, null];
+    for (const [field, value] of Object.entries(unfinished.fields)) if (form.elements[field]) form.elements[field].value = value;
+    button.textContent = "Go on";
+  } else if (isOther) {
+    expired = unfinished.version; // cancelled when the new one begins
+  }
+  notice.querySelector("[data-same]").hidden = !isResumed;
+  notice.querySelector("[data-other]").hidden = !isOther;
+}
+
+async function showUnfinished() {
+  unfinished = recall();
+  if (!unfinished) return;
+  try {
+    const upload = await ask(unfinished.version.status);
+    if (upload.status !== "uploading") throw { status: 404 };
+    notice.querySelector("[data-model]").textContent = upload.model;
+    notice.querySelector("[data-names]").textContent = unfinished.files.map(({ name }) => name).join(" and ");
+    notice.hidden = false;
+  } catch (problem) {
+    if (problem.status === 404) endUnfinished(); // finished, cancelled, or of another account
+  }
+}
+
+function endUnfinished() {
+  unfinished = null;
+  notice.hidden = true;
+  dropUnfinished();
+}
+
+async function discardUnfinished() {
+  await post(form, unfinished.version.cancel, {}).catch(() => {}); // else it ends by itself after a day
+  if (version === unfinished.version) version = null;
+  expired = null;
+  button.textContent = "Upload and check";
+  endUnfinished();
 }
 
 function complete() {
@@ -99,10 +153,17 @@ function focusFirstError() {
 async function create() {
   if (expired) await post(form, expired.cancel, {}).catch(() => {}); // else it stays open for a day
   expired = null;
-  const fields = Object.fromEntries([...form.querySelectorAll("[data-draft]")].map((field) => [field.name, field.value.trim()]));
+  const fields = fieldsOf();
   fields.files = [...files.values()].map((file) => ({ name: file.name, size: file.size }));
-  version = await post(form, form.action, fields);
+  const isLarge = [...files.values()].some((file) => file.size >= PARTS_FROM_BYTES);
+  version = await post(form, form.action, { ...fields, method: isLarge ? "multipart" : "post" });
   sent.clear();
+  endUnfinished();
+  if (isLarge) remember(version, fieldsOf(), [...files.values()]);
+}
+
+function fieldsOf() {
+  return Object.fromEntries([...form.querySelectorAll("[data-draft]")].map((field) => [field.name, field.value.trim()]));
 }
 
 async function deliver(upload) {
@@ -122,8 +183,35 @@ async function deliver(upload) {
   mark(name, "sent", `${size(files.get(name).size)}, sent`);
 }
 
+async function deliverParts() {
+  const nameOf = (name) => (files.has(ARCHIVE) ? ARCHIVE : name);
+  const rates = new Map();
+  pausing = new AbortController();
+  pauseButton.hidden = false;
+  status.textContent = "Sending";
+  const progress = (file, loaded, total) => {
+    const name = nameOf(file);
+    if (loaded >= total) return mark(name, "sent", `${size(total)}, sent`);
+    if (rows.get(name).dataset.state !== "sending") mark(name, "sending", "");
+    if (!rates.has(name)) rates.set(name, new Rate());
+    const rate = rates.get(name);
+    rate.add(loaded);
+    const left = rate.secondsLeft(total - loaded);
+    const words = [`${size(loaded)} of ${size(total)}`];
+    if (left !== null) words.push(`${size(rate.bytesPerSecond())}/s`, duration(left));
+    rows.get(name).querySelector("progress").value = (100 * loaded) / total;
+    rows.get(name).querySelector(".state").textContent = words.join(" · ");
+  };
+  try {
+    await sendParts(version.status, (name) => files.get(nameOf(name)), progress, pausing.signal);
+  } finally {
+    pauseButton.hidden = true;
+  }
+}
+
 async function send() {
   if (!version) await create();
+  if (version.status) await deliverParts();
   for (const upload of version.uploads.filter(({ file }) => !sent.has(file))) {
     status.textContent = `Sending ${files.get(ARCHIVE)?.name ?? upload.file}`;
     await deliver(upload);
@@ -132,6 +220,7 @@ async function send() {
   await post(form, version.finish, {});
   busy = false;
   forget();
+  endUnfinished();
   location.assign(version.page);
 }
 
@@ -144,17 +233,26 @@ async function submit(event) {
   try {
     await send();
   } catch (error) {
-    for (const [field, sentences] of Object.entries(error.errors ?? {})) say(field, [sentences].flat());
+    const isPaused = error instanceof Stopped;
+    const hasEnded = error.status === 404; // it was cancelled elsewhere
+    const sentences = error.errors ?? {};
+    if (hasEnded) sentences.__all__ = "That upload has ended meanwhile. Press “Go on” to begin anew.";
+    else if (version?.status && !isPaused && !error.errors) sentences.__all__ = error.message;
+    if (hasEnded) version = null;
+    for (const [field, said] of Object.entries(sentences)) say(field, [said].flat());
     button.textContent = "Go on";
-    status.textContent = "Stopped. Nothing you typed or sent is lost.";
+    status.textContent = isPaused ? "Paused. What arrived is not sent again." : "Stopped. Nothing you typed or sent is lost.";
     button.disabled = busy = false;
     focusFirstError();
   }
 }
 
 form.addEventListener("submit", submit);
+pauseButton.addEventListener("click", () => pausing.abort());
+notice.querySelector("[data-discard]").addEventListener("click", discardUnfinished);
 picker.addEventListener("change", () => choose([...picker.files]));
 for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.dataset.over = ""; });
 for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => delete drop.dataset.over);
 drop.addEventListener("drop", (event) => { event.preventDefault(); choose([...event.dataTransfer.files]); });
 addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
+showUnfinished();

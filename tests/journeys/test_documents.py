@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def test_a_program_of_the_documents_runs_as_pasted(demo, tmp_path: Path, place, 
         "POLYSCRIBE_BASE_URL": demo.site,
         "POLYSCRIBE_API_KEY": demo.api_key,
     }
+    shutil.copytree(ROOT / "engine" / "styles" / "legal", tmp_path / "my-adapter")
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=environment,

@@ -5,11 +5,12 @@ from uuid import uuid4
 
 import openai
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Response, expect
 
 from stack.folders import ROOT
 from tests.journeys.conftest import PASSWORD, look
 
+MIB = 1024 * 1024
 STYLE = ROOT / "engine" / "styles" / "legal"
 
 
@@ -18,23 +19,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     name = f"noir-{uuid4().hex[:6]}"
     page.goto("/")
     look(page, "home")
-    page.goto("/accounts/signup/")
-    look(page, "signup")
-    page.get_by_label("Email").fill(f"{name}@example.org")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading")).to_have_text("Look in your mail.")
-    look(page, "verification")
-    page.get_by_role("link", name="the mailbox of this machine").click()
-    look(page, "mailbox")
-    page.locator("article").filter(has_text=f"{name}@example.org").get_by_role(
-        "link", name=re.compile("^http")
-    ).click()
-    page.get_by_role("button", name="Yes, it is mine").click()
-    page.get_by_label("Workspace name").fill(name)
-    look(page, "found")
-    page.get_by_role("button", name="Open the workspace").click()
-    expect(page).to_have_url(re.compile(r"/styles/$"))
+    sign_up(page, name)
 
     card = page.locator("article, li").filter(has_text="Poetry").first
     card.get_by_role("button", name=re.compile("Select")).click()
@@ -97,3 +82,73 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
         page.goto(f"/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         look(page, f"phone-{path.strip('/').replace('/', '-')}")
+
+
+@pytest.mark.timeout(300)
+def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_part_twice(page, tmp_path):
+    name = f"large-{uuid4().hex[:6]}"
+    sign_up(page, name)
+    files = [tmp_path / "adapter_config.json", tmp_path / "adapter_model.safetensors"]
+    files[0].write_text("{}")
+    files[1].write_bytes(b"0" * 20 * MIB)  # three parts; what is no adapter is rejected once it arrived
+    arrived: list[str] = []
+    page.on("response", lambda answer: note_part(arrived, answer))
+    held = re.compile(r"adapter_model\.safetensors\?.*partNumber=2")
+    page.route(held, lambda route: None)
+
+    page.goto("/styles/new/")
+    page.get_by_label("Name", exact=True).fill("Large")
+    page.locator("input[type=file]").set_input_files(files)
+    page.get_by_role("button", name="Upload and check").click()
+    expect(page.locator("[data-file='adapter_model.safetensors'] .state")).to_contain_text(
+        "12.6 MB of 21.0 MB", timeout=60_000
+    )
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
+    look(page, "upload-paused")
+
+    page.unroute(held)
+    page.reload()
+    expect(page.get_by_text(f"The upload of {name}/large@1 is not finished.")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.get_by_text("These are the same files.")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    expect(page).to_have_url(re.compile(rf"/styles/{name}/large/"), timeout=60_000)
+    expect(page.locator("[data-state=done]").first).to_be_visible()
+    assert sorted(arrived) == [
+        "adapter_config.json 1",
+        "adapter_model.safetensors 1",
+        "adapter_model.safetensors 2",
+        "adapter_model.safetensors 3",
+    ]
+
+    page.goto("/styles/new/")
+    expect(page.get_by_text("is not finished")).to_be_hidden()
+
+
+def note_part(arrived: list[str], answer: Response) -> None:
+    """Note which part of which file the storage has taken."""
+    part = re.search(r"/([^/?]+)\?.*\bpartNumber=(\d+)", answer.url)
+    if part and answer.request.method == "PUT" and answer.ok:
+        arrived.append(f"{part[1]} {part[2]}")
+
+
+def sign_up(page: Page, name: str) -> None:
+    """Make an account and a workspace by that name."""
+    page.goto("/accounts/signup/")
+    look(page, "signup")
+    page.get_by_label("Email").fill(f"{name}@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading")).to_have_text("Look in your mail.")
+    look(page, "verification")
+    page.get_by_role("link", name="the mailbox of this machine").click()
+    look(page, "mailbox")
+    page.locator("article").filter(has_text=f"{name}@example.org").get_by_role(
+        "link", name=re.compile("^http")
+    ).click()
+    page.get_by_role("button", name="Yes, it is mine").click()
+    page.get_by_label("Workspace name").fill(name)
+    look(page, "found")
+    page.get_by_role("button", name="Open the workspace").click()
+    expect(page).to_have_url(re.compile(r"/styles/$"))
