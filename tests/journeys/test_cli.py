@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from safetensors import safe_open
+from standardwebhooks import Webhook
 
 from labs.broken_adapters import CONFIG, WEIGHTS, Adapter
 from stack.bootstrap import find_uv
@@ -70,6 +71,43 @@ class CommandLine:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+
+
+class Receiver(ThreadingHTTPServer):
+    """A receiver of webhooks that keeps what is posted to it, by path."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ReceiverHandler)
+        self.received: list[tuple[str, dict[str, str], bytes]] = []
+
+    def events(self, path: str, secret: str, style: str) -> list[tuple[str, str]]:
+        """Return the type and id of each event of a style, once its signature is verified."""
+        found = []
+        for its_path, headers, body in self.received:
+            if its_path == path:
+                event = Webhook(secret).verify(body, headers)
+                if style in body.decode():
+                    found.append((event["type"], headers["webhook-id"]))
+        return found
+
+
+class ReceiverHandler(BaseHTTPRequestHandler):
+    """Takes each delivery."""
+
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.received.append((self.path, headers, body))
+        self.send_response_only(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
 
 
 class CountingProxy(ThreadingHTTPServer):
@@ -164,6 +202,14 @@ def counting_proxy() -> Iterator[CountingProxy]:
         proxy.shutdown()
 
 
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
 def pad_rank(source: Path, target: Path, rank: int) -> None:
     """Write an adapter with a higher rank that does the same: the added rows and columns are zero."""
     config = json.loads((source / CONFIG).read_bytes())
@@ -198,6 +244,34 @@ def push_killed_and_again(
 def count_parts(folder: Path) -> int:
     sizes = [(folder / name).stat().st_size for name in (CONFIG, WEIGHTS)]
     return sum(-(-size // PART_BYTES) for size in sizes)
+
+
+@pytest.mark.timeout(600)
+def test_a_receiver_sees_each_event_of_a_push_once(command):
+    style = f"told-{secrets.token_hex(3)}"
+    with receiver() as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        endpoint = command.json("webhooks", "create", f"{address}/delivered", "--event", "version.serving")
+        assert command.run("webhooks", "test", endpoint["id"]).returncode == 0
+        secret = endpoint["secret"]
+        listener = command.start("webhooks", "listen", "--forward", f"{address}/heard", "--secret", secret)
+
+        assert command.run("push", SHIPPED, "--style", style).returncode == 0
+
+        for path in ("/delivered", "/heard"):
+            eventually(
+                lambda path=path: "version.serving" in dict(server.events(path, secret, style)),
+                within_s=60,
+                what=f"no event came to {path}",
+            )
+        listener.send_signal(signal.SIGINT)
+        assert listener.wait(timeout=30) == 130
+        delivered = server.events("/delivered", secret, style)
+        heard = server.events("/heard", secret, style)
+        assert [event_type for event_type, _ in delivered] == ["version.serving"]
+        assert set(delivered) <= set(heard)
+        assert len(heard) == len(set(heard))
+    assert command.run("webhooks", "delete", endpoint["id"]).returncode == 0
 
 
 @pytest.mark.timeout(600)
