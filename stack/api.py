@@ -12,6 +12,7 @@ import httpx2
 
 from stack.errors import Miss
 
+FILES = ("adapter_config.json", "adapter_model.safetensors")
 TIMEOUT_S = 60
 POLL_S = 0.25
 
@@ -69,7 +70,7 @@ class Api:
 def upload_style(
     api: Api, folder: Path, *, after: Upload | None = None, description: str = "", sample_prompt: str = ""
 ) -> Upload:
-    """Upload the files of a folder as a new style, or as a version after another one; then finish it.
+    """Upload the two files of an adapter as a new style, or as a version after another one; then finish it.
 
     A version `after` another one waits to be promoted. Raises Miss.
     """
@@ -80,7 +81,7 @@ def upload_style(
         words = {"name": f"Smoke {slug}", "description": description, "sample_prompt": sample_prompt}
         created = api.post("styles", {"slug": slug, **words})
         style, model = created["id"], created["model"]
-    files = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
+    files = {name: (folder / name).stat().st_size for name in FILES}
     version = api.begin_upload(style, files, goes_live=after is None)
     for file in version["upload"]["files"]:
         post_file(file["form"], folder / file["name"])
