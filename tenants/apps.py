@@ -10,9 +10,11 @@ class TenantsConfig(AppConfig):
         from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
         from tenants.models import ApiKey, Tenant, WebhookEndpoint  # noqa: PLC0415
+        from tenants.notices.recipients import queue_mails  # noqa: PLC0415
         from tenants.webhooks.delivery import queue_deliveries  # noqa: PLC0415
 
         register_presenter(ApiKey, presenters.present_key)
         register_presenter(Tenant, presenters.present_workspace)
         register_presenter(WebhookEndpoint, presenters.present_endpoint)
         register_subscriber(queue_deliveries)
+        register_subscriber(queue_mails)

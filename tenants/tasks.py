@@ -1,4 +1,4 @@
-"""Periodic tasks: pruning, thresholds of usage, and the delivery of webhooks. Safe to repeat."""
+"""Periodic tasks: pruning, thresholds of usage, and the delivery of webhooks and notices. Safe to repeat."""
 
 from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
@@ -9,10 +9,12 @@ from tenants.api import idempotency
 from tenants.billing import thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
+from tenants.notices import sending
 from tenants.quota_sync import snapshot
 from tenants.webhooks import delivery, endpoints
 
 WEBHOOK_SWEEP_INTERVAL_S = 2
+NOTICE_SWEEP_INTERVAL_S = 5
 WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose.yml
 
 
@@ -60,8 +62,21 @@ def deliver_webhooks() -> None:
 
 
 @shared_task
+def sweep_notices() -> None:
+    """Wake one thread of the webhooks' worker if mail waits and nobody sends it."""
+    if sending.has_due():
+        send_notices.apply_async(expires=NOTICE_SWEEP_INTERVAL_S)
+
+
+@shared_task
+def send_notices() -> None:
+    """Send mail about events, one after the other, while any is due."""
+    sending.send_due()
+
+
+@shared_task
 def prune_events() -> None:
-    """Delete events and deliveries that are a month old, and secrets of webhooks that were replaced."""
+    """Delete events with all that was sent about them after a month, and replaced secrets of webhooks."""
     outbox.prune_events()
     thresholds.prune_thresholds()
     endpoints.forget_previous_secrets()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tenants.views import api_keys, billing, webhooks, workspaces
+from tenants.views import api_keys, billing, notices, webhooks, workspaces
 
 app_name = "tenants"
 
@@ -22,6 +22,8 @@ urlpatterns = [
     path("webhooks/<uuid:endpoint_id>/disable/", webhooks.disable_endpoint, name="disable_webhook"),
     path("webhooks/<uuid:endpoint_id>/delete/", webhooks.delete_endpoint, name="delete_webhook"),
     path("webhooks/deliveries/<uuid:delivery_id>/again/", webhooks.redeliver, name="redeliver_webhook"),
+    path("notices/", notices.choose_notices, name="notices"),
+    path("notices/unsubscribe/<str:token>/", notices.unsubscribe, name="unsubscribe"),
     path("usage/", billing.show_usage, name="usage"),
     path("usage/budget/", billing.set_budget, name="set_budget"),
     path("found/", workspaces.create_workspace, name="create_workspace"),

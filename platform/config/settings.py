@@ -189,6 +189,7 @@ CELERY_TASK_ROUTES = {
     "tenants.tasks.prune_kept_answers": {"queue": "housekeeping"},
     "tenants.tasks.prune_sessions": {"queue": "housekeeping"},
     "tenants.tasks.prune_usage_minutes": {"queue": "housekeeping"},
+    "tenants.tasks.sweep_notices": {"queue": "housekeeping"},
     "tenants.tasks.sweep_webhooks": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
     "adapters.tasks.end_sharing": {"queue": "housekeeping"},
@@ -203,6 +204,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
     "tenants.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
+    "tenants.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
     # Each engine has a queue of its own; who enqueues names it.
     "adapters.tasks.reconcile": {"queue": f"engine.{env.read('ENGINE_NAME')}"},
 }
@@ -232,6 +234,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "sweep-webhooks": {"task": "tenants.tasks.sweep_webhooks", "schedule": 2.0, "options": {"expires": 2}},
+    "sweep-notices": {"task": "tenants.tasks.sweep_notices", "schedule": 5.0, "options": {"expires": 5}},
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
     "sweep-holds": {"task": "inference.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "advance-versions": {"task": "adapters.tasks.advance_all", "schedule": 5.0, "options": {"expires": 5}},

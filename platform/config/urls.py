@@ -22,3 +22,4 @@ urlpatterns = [
 
 if settings.MAILBOX:
     urlpatterns.append(path("mailbox/", mailbox.mailbox, name="mailbox"))
+    urlpatterns.append(path("mailbox/<slug:mail_id>/", mailbox.mail_html, name="mail_html"))

@@ -1,10 +1,17 @@
-"""Our part of allauth: the page after a login, and a review of API keys when an account changes hands."""
+"""Our part of allauth: the page after a login, its mail's look, and a review of API keys.
+
+The review comes after an account changed hands.
+"""
 
 from datetime import timedelta
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,6 +32,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if confirmed and replaces:
             ask_to_review_keys(email_address.user)
         return confirmed
+
+    def render_mail(
+        self,
+        template_prefix: str,
+        email: str | list[str],
+        context: dict[str, Any],
+        headers: dict[str, str] | None = None,
+    ) -> EmailMessage:
+        """Return a mail about an account: its text, and the same in HTML with the look of our notices."""
+        message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
+        message.extra_headers.setdefault("Auto-Submitted", "auto-generated")
+        if isinstance(message, EmailMultiAlternatives) and not message.alternatives:
+            html_context = {"text": message.body, "site_url": settings.SITE_URL}
+            message.attach_alternative(render_to_string("mail/text.html", html_context), "text/html")
+        return message
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Return the first page after a login: the keys, while a review is due."""

@@ -9,6 +9,7 @@ from tenants.models.events import (
 from tenants.models.idempotency import KeptAnswer
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
+from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 
@@ -19,6 +20,8 @@ __all__ = [
     "KeptAnswer",
     "LedgerEntry",
     "Membership",
+    "NoticeKind",
+    "NoticeMail",
     "OutboxEvent",
     "Plan",
     "PlanVersion",

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -91,6 +92,12 @@ class Tenant(models.Model):
         return self.name
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def getting(self, kind: str) -> "MembershipQuerySet":
+        """Return the members who get notices of a kind, whose accounts are in use."""
+        return self.filter(user__is_active=True).exclude(muted_notices__contains=[kind])
+
+
 class Membership(models.Model):
     """A user's place in a tenant."""
 
@@ -101,7 +108,16 @@ class Membership(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+    muted_notices = ArrayField(
+        models.CharField(max_length=20),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="Kinds of notices that the person switched off, of this workspace alone.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="one_membership")]

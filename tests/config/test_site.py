@@ -13,6 +13,7 @@ PAGES = [
     "tenants:keys",
     "tenants:usage",
     "tenants:webhooks",
+    "tenants:notices",
     "inference:playground",
 ]
 

@@ -1,0 +1,77 @@
+"""Notices by mail: what a member can choose among, and what waits to be sent."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from tenants.models.events import OutboxEvent
+from tenants.models.people import Membership
+
+
+class NoticeKind(models.TextChoices):
+    """What a member gets, or switches off, together."""
+
+    USAGE = "usage", "Usage reaches 50, 80 or 100 % of a month's tokens or budget"
+    UPLOADS = "uploads", "A version that was uploaded is rejected, or no engine can load it"
+    CANARIES = "canaries", "A canary ends by itself"
+    SHARES = "shares", "Another workspace shares a style with this one"
+    OFFERS = "offers", "An offer to the public catalogue is approved or declined"
+    WEBHOOKS = "webhooks", "A webhook endpoint is disabled, because it failed for three days"
+    KEYS = "keys", "An API key is made, replaced or revoked"
+    WORKSPACE = "workspace", "The workspace is suspended, or served again"
+
+
+class NoticeMailQuerySet(models.QuerySet["NoticeMail"]):
+    def due(self, now: datetime) -> "NoticeMailQuerySet":
+        """Return mails to send now, those that wait longest first: also what a killed worker left behind."""
+        unsent = self.filter(status__in=NoticeMail.UNSENT, next_attempt_at__lte=now)
+        return unsent.order_by("next_attempt_at", "pk")
+
+    def in_hand(self, now: datetime) -> "NoticeMailQuerySet":
+        """Return mails that a worker is sending."""
+        return self.filter(status=NoticeMail.Status.SENDING, next_attempt_at__gt=now)
+
+
+class NoticeMail(models.Model):
+    """One mail about one event to one member. It goes with its event, after 30 days."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        SENDING = "sending", "Sending: a worker has it until `next_attempt_at`"
+        SENT = "sent"
+        SKIPPED = "skipped", "Skipped: too many of its kind within an hour"
+        UNWANTED = "unwanted", "Switched off before it was sent"
+        FAILED = "failed"
+
+    UNSENT = (Status.PENDING, Status.SENDING)
+
+    # Names the mail itself (Message-ID): a mail that is sent twice is known by it.
+    public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
+    event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="mails")
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="mails", db_index=False)
+    kind = models.CharField(max_length=20, choices=NoticeKind)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, help_text="When it was sent, skipped or given up.")
+    failure = models.CharField(max_length=300, blank=True, help_text="Why the last attempt failed.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = NoticeMailQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event", "membership"], name="one_mail_a_member")]
+        indexes = [
+            models.Index(fields=["membership", "kind", "ended_at"], name="mails_of_a_member"),
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(status__in=("pending", "sending")),
+                name="mails_to_send",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.membership_id}: {self.status}"

@@ -1,0 +1,52 @@
+"""The table of notices: which event is told to whom, under which kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from tenants.models import EventType, NoticeKind, OutboxEvent
+
+# Nobody can switch these off, not even for themselves: whoever took over a session, an account or a key
+# would do that first. A person who leaves the workspace gets no more of them.
+ALWAYS_SENT = frozenset({NoticeKind.KEYS, NoticeKind.WORKSPACE})
+CHOOSABLE = tuple(kind for kind in NoticeKind if kind not in ALWAYS_SENT)
+
+
+class Audience(Enum):
+    """Who hears of an event. The member concerned is the one who made what it tells of."""
+
+    OWNERS = auto()
+    MEMBERS = auto()
+    CONCERNED = auto()  # owners, where that person is no member any more or a program made it
+    OWNERS_AND_CONCERNED = auto()
+
+
+@dataclass(frozen=True)
+class Notice:
+    """How one type of event is told."""
+
+    kind: NoticeKind
+    audience: Audience
+    template: str  # in templates/tenants/mail/
+    is_news: Callable[[OutboxEvent], bool] = lambda event: True
+
+
+def _ended_by_itself(event: OutboxEvent) -> bool:
+    return bool(event.facts.get("is_automatic"))
+
+
+NOTICES: dict[str, Notice] = {
+    EventType.USAGE_THRESHOLD_REACHED: Notice(NoticeKind.USAGE, Audience.OWNERS, "usage_threshold_reached"),
+    EventType.VERSION_REJECTED: Notice(NoticeKind.UPLOADS, Audience.CONCERNED, "version_rejected"),
+    EventType.VERSION_FAILED: Notice(NoticeKind.UPLOADS, Audience.CONCERNED, "version_failed"),
+    # A person who ends a canary knows that it ended.
+    EventType.CANARY_ENDED: Notice(NoticeKind.CANARIES, Audience.MEMBERS, "canary_ended", _ended_by_itself),
+    EventType.STYLE_SHARED: Notice(NoticeKind.SHARES, Audience.MEMBERS, "style_shared"),
+    EventType.STYLE_OFFER_DECIDED: Notice(NoticeKind.OFFERS, Audience.MEMBERS, "style_offer_decided"),
+    EventType.WEBHOOK_DISABLED: Notice(NoticeKind.WEBHOOKS, Audience.OWNERS, "webhook_disabled"),
+    EventType.KEY_CREATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_created"),
+    EventType.KEY_ROTATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_rotated"),
+    EventType.KEY_REVOKED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_revoked"),
+    EventType.WORKSPACE_SUSPENDED: Notice(NoticeKind.WORKSPACE, Audience.MEMBERS, "workspace_suspended"),
+    EventType.WORKSPACE_RESUMED: Notice(NoticeKind.WORKSPACE, Audience.MEMBERS, "workspace_resumed"),
+}

@@ -1,0 +1,166 @@
+"""Write a notice: its subject, its text and its HTML from one template, and the headers that go with it.
+
+A template in templates/tenants/mail/ says each thing once, in blocks. It extends the layout that it is given:
+the subject's, the text's or the HTML's. Only the last one escapes, as only there names could be markup.
+Strangers' words never come in: of a workspace that shares a style with this one, only slugs are shown.
+"""
+
+from datetime import datetime
+from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+
+from foundation import months
+from foundation.money import usd
+from tenants.models import Membership, NoticeKind, NoticeMail, OutboxEvent
+from tenants.notices.catalog import ALWAYS_SENT, NOTICES
+from tenants.notices.choices import unsubscribe_url
+
+FOLDER = "tenants/mail"
+LAYOUTS = ("subject.txt", "letter.txt", "letter.html")
+FINDINGS_SHOWN = 3
+TIMES = ("created_at", "revoked_at", "old_secret_until")  # in JSON they are texts
+
+
+class UnfoldedHeader(UnstructuredHeader, BaseHeader):
+    """A header whose value is an address: on one line, as it is.
+
+    Python's e-mail library would write an address of more than 70 characters as an encoded word, which
+    programs do not decode in List-Unsubscribe: RFC 8058 wants the address itself.
+    """
+
+    def fold(self, *, policy: Any) -> str:
+        """Return the header's line."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+class Letter(EmailMultiAlternatives):
+    """A mail with text and HTML, whose List-Unsubscribe is readable."""
+
+    def message(self, *, policy: Any = default) -> EmailMessage:
+        """Return the message as it is sent."""
+        registry = HeaderRegistry()
+        registry.map_to_type("List-Unsubscribe", UnfoldedHeader)
+        message: EmailMessage = super().message(policy=policy.clone(header_factory=registry))
+        return message
+
+
+def write_letter(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = False) -> Letter:
+    """Return a mail to be sent, addressed to where its member is reached now.
+
+    `skipped_before` mails of its kind were left out since the last one; `is_last` says that the next ones
+    will be.
+    """
+    event = mail.event
+    member = mail.membership
+    kind = NoticeKind(mail.kind)
+    stop_url = None if kind in ALWAYS_SENT else unsubscribe_url(member, kind)
+    context = {
+        **_facts_of(event),
+        "event": event,
+        "member": member,
+        "workspace": member.tenant,
+        "is_owner": member.role == Membership.Role.OWNER,
+        "kind": kind,
+        "site_url": settings.SITE_URL,
+        "stop_url": stop_url,
+        "skipped_before": skipped_before,
+        "is_last": is_last,
+    }
+    subject, text, html = [_render(event, layout, context) for layout in LAYOUTS]
+    letter = Letter(
+        subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()),
+        body=_tidy(text),
+        to=[member.user.email],
+        headers=_headers(mail, stop_url),
+    )
+    letter.attach_alternative(html.strip() + "\n", "text/html")
+    return letter
+
+
+def _render(event: OutboxEvent, layout: str, context: dict[str, Any]) -> str:
+    name = f"{FOLDER}/{NOTICES[event.type].template}.txt"
+    return render_to_string(name, {**context, "layout": f"{FOLDER}/{layout}"})
+
+
+def _tidy(text: str) -> str:
+    """Return a text without the blank lines that tags leave behind."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    kept: list[str] = []
+    for line in lines:
+        if line or kept[-1]:
+            kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def _headers(mail: NoticeMail, stop_url: str | None) -> dict[str, str]:
+    """Return the headers that tell programs what this is, and that switch its kind off by one click."""
+    headers = {
+        # The same in each attempt: where a mail comes twice, its reader's program can tell.
+        "Message-ID": f"<{mail.public_id}@{urlsplit(settings.SITE_URL).hostname}>",
+        "Auto-Submitted": "auto-generated",  # RFC 3834: nobody's absence note answers it
+    }
+    if stop_url:
+        headers["List-Unsubscribe"] = f"<{stop_url}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
+
+
+def _facts_of(event: OutboxEvent) -> dict[str, Any]:
+    """Return what an event tells, ready to be read: its object, and what stands beside it."""
+    thing = _with_times(event.object)
+    facts = _with_times(event.facts)
+    return {
+        "object": thing,
+        "facts": facts,
+        "findings": _findings_of(thing),
+        # Of an endpoint's address only the host: the path of many receivers is as good as a password.
+        "host": urlsplit(str(thing.get("url", ""))).hostname,
+        **_style_of(thing),
+        **_usage_of(facts),
+    }
+
+
+def _with_times(facts: dict[str, Any]) -> dict[str, Any]:
+    times: dict[str, datetime | None] = {}
+    for name in TIMES:
+        if isinstance(facts.get(name), str):
+            times[name] = parse_datetime(facts[name])
+    return {**facts, **times}
+
+
+def _findings_of(thing: dict[str, Any]) -> list[dict[str, str]]:
+    findings = thing.get("findings")
+    return findings[:FINDINGS_SHOWN] if isinstance(findings, list) else []
+
+
+def _style_of(thing: dict[str, Any]) -> dict[str, str]:
+    """Return a style's name as programs write it, and the path of its page. A version's ends in @number."""
+    model = str(thing.get("model", "")).partition("@")[0]
+    owner, slash, slug = model.partition("/")
+    # The first party's styles are named without an owner.
+    path = reverse("adapters:style", args=[owner, slug]) if slash else reverse("adapters:catalogue")
+    return {"model": model, "style_path": path}
+
+
+def _usage_of(facts: dict[str, Any]) -> dict[str, str]:
+    """Return what is used of a month's limit, in words."""
+    if "period" not in facts:
+        return {}
+    start, end = months.bounds(facts["period"])
+    usage = {"month": f"{start:%B}", "month_end": f"{end.day} {end:%B}"}
+    if facts["measure"] == "tokens":
+        usage["used"] = f"{facts['used_tokens']:,} tokens"
+        usage["limit"] = f"{facts['limit_tokens']:,}"
+    else:
+        usage["used"] = usd(facts["used_nanousd"])
+        usage["limit"] = usd(facts["limit_nanousd"])
+    return usage

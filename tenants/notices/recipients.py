@@ -1,0 +1,33 @@
+"""Who gets a mail about an event: a row each, in the transaction that records the event."""
+
+from tenants.models import Membership, NoticeMail, OutboxEvent
+from tenants.models.people import MembershipQuerySet
+from tenants.notices.catalog import NOTICES, Audience
+
+
+def queue_mails(event: OutboxEvent) -> None:
+    """Write a mail for each member whom an event concerns and who has not switched its kind off."""
+    notice = NOTICES.get(event.type)
+    if notice is None or not notice.is_news(event):
+        return
+    recipients = _audience_of(event, notice.audience).getting(notice.kind)
+    mails = [NoticeMail(event=event, membership=member, kind=notice.kind) for member in recipients]
+    if mails:
+        # An event is recorded once, so nothing conflicts but a second registration of this function.
+        NoticeMail.objects.bulk_create(mails, ignore_conflicts=True)
+
+
+def _audience_of(event: OutboxEvent, audience: Audience) -> MembershipQuerySet:
+    """Return the members whom an event concerns."""
+    members = Membership.objects.filter(tenant=event.tenant_id)
+    owners = members.filter(role=Membership.Role.OWNER)
+    # Objects name the person who made them as the API does: by address.
+    made_by = event.object.get("created_by")
+    concerned = members.filter(user__email=made_by) if made_by else members.none()
+    if audience is Audience.OWNERS:
+        return owners
+    if audience is Audience.CONCERNED:
+        return concerned if concerned.exists() else owners
+    if audience is Audience.OWNERS_AND_CONCERNED:
+        return owners | concerned
+    return members

@@ -1,0 +1,173 @@
+"""Send what waits: one worker at a time, one connection, and again for a day where the mail server is away.
+
+A mail is claimed before it is sent, and no transaction is open meanwhile. If the worker is killed, its claim
+ends by itself and the mail is sent again: perhaps twice, then, but under one Message-ID, as mail servers do
+it among themselves. Nothing is sent without a row, and nothing is lost while there is no mail server.
+"""
+
+import logging
+import smtplib
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.mail import mailers
+from django.db import transaction
+from django.utils import timezone
+
+from foundation import locks
+from tenants.models import Membership, NoticeMail
+from tenants.notices.letters import Letter, write_letter
+
+# Seconds before each next attempt. The last one is repeated until GIVE_UP_AFTER has passed.
+RETRY_AFTER_S = (60, 300, 900, 1_800, 3_600)
+GIVE_UP_AFTER = timedelta(days=1)
+SERVER_AWAY = timedelta(seconds=60)  # nothing else is tried before
+
+CLAIM = timedelta(minutes=3)  # longer than an SMTP dialogue of which each step may take 15 s
+RUN = timedelta(seconds=30)  # of one task; the next sweep sends another one
+
+# A person gets so many of one kind an hour: a program that makes keys without end must not bury them.
+MAX_AN_HOUR = 20
+HOUR = timedelta(hours=1)
+
+logger = logging.getLogger(__name__)
+
+Status = NoticeMail.Status
+
+
+def has_due() -> bool:
+    """Return whether there is something to send, and nobody sending."""
+    now = timezone.now()
+    return NoticeMail.objects.due(now).exists() and not NoticeMail.objects.in_hand(now).exists()
+
+
+def send_due() -> int:
+    """Send what is due, for half a minute at most; return how many mails were sent.
+
+    Safe to repeat, and safe from several workers at once: the second one finds nothing to claim.
+    """
+    ends_at = timezone.now() + RUN
+    sent = 0
+    connection = mailers.default
+    try:
+        while timezone.now() < ends_at and (mail := _claim_next()):
+            outcome = _send(mail, connection)
+            sent += outcome is Status.SENT
+            if outcome is None:  # the server is away
+                break
+    finally:
+        _close(connection)
+    return sent
+
+
+def _claim_next() -> NoticeMail | None:
+    """Take the mail that has been due for longest; None when there is none, or another worker sends."""
+    with transaction.atomic():
+        locks.one_at_a_time("claim a notice")
+        now = timezone.now()
+        if NoticeMail.objects.in_hand(now).exists():
+            return None
+        due = NoticeMail.objects.due(now)
+        mail = due.select_related("event", "membership__user", "membership__tenant").first()
+        if mail is None:
+            return None
+        mail.attempts += 1
+        mail.status = Status.SENDING
+        mail.next_attempt_at = now + CLAIM
+        mail.save(update_fields=["attempts", "status", "next_attempt_at"])
+    return mail
+
+
+def _send(mail: NoticeMail, connection: Any) -> Status | None:
+    """Send a claimed mail and note the outcome; return it, or None when the mail server is away."""
+    now = timezone.now()
+    if not _is_wanted(mail):
+        return _end(mail, Status.UNWANTED)
+    recent = _sent_since(mail, now - HOUR)
+    if recent >= MAX_AN_HOUR:
+        return _end(mail, Status.SKIPPED)
+    letter = _write(mail, is_last=recent + 1 == MAX_AN_HOUR)
+    try:
+        connection.open()
+        connection.send_messages([letter])
+    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, ValueError) as error:
+        # About this one mail: the others go on. Django raises ValueError for an address it can't write.
+        return _note_failure(mail, error, is_final=_is_refused_for_good(error))
+    except (smtplib.SMTPException, OSError) as error:
+        _note_failure(mail, error, is_final=False)
+        _hold_back(timezone.now() + SERVER_AWAY)
+        return None
+    return _end(mail, Status.SENT)
+
+
+def _write(mail: NoticeMail, *, is_last: bool) -> Letter:
+    """Return a mail's letter. One that can't be written, a fault of ours, waits and holds up no other."""
+    try:
+        return write_letter(mail, skipped_before=_count_skipped(mail), is_last=is_last)
+    except Exception as error:
+        _note_failure(mail, error, is_final=False)
+        raise
+
+
+def _is_wanted(mail: NoticeMail) -> bool:
+    """Return whether its member still gets this kind: a mail may have waited for a day."""
+    return Membership.objects.getting(mail.kind).filter(pk=mail.membership_id).exists()
+
+
+def _sent_since(mail: NoticeMail, since: datetime) -> int:
+    """Return how many mails of a kind a person got, of all their workspaces."""
+    sent = NoticeMail.objects.filter(status=Status.SENT, kind=mail.kind, ended_at__gt=since)
+    return sent.filter(membership__user=mail.membership.user_id).count()
+
+
+def _count_skipped(mail: NoticeMail) -> int:
+    """Return how many mails of a kind were left out since the last one that a member got."""
+    of_kind = NoticeMail.objects.filter(membership=mail.membership_id, kind=mail.kind)
+    last_sent = of_kind.filter(status=Status.SENT).order_by("-ended_at").first()
+    skipped = of_kind.filter(status=Status.SKIPPED)
+    return skipped.filter(ended_at__gt=last_sent.ended_at).count() if last_sent else 0
+
+
+def _end(mail: NoticeMail, status: Status, failure: str = "") -> Status:
+    """Note that nothing more is to be done about a mail."""
+    NoticeMail.objects.filter(pk=mail.pk).update(status=status, ended_at=timezone.now(), failure=failure)
+    return status
+
+
+def _note_failure(mail: NoticeMail, error: Exception, *, is_final: bool) -> Status:
+    """Note a failed attempt: try again later, or give up."""
+    failure = f"{type(error).__name__}: {error}"[:300]
+    now = timezone.now()
+    # Without the address: logs are kept longer than accounts.
+    logger.warning(
+        "notice %s was not sent, attempt %s: %s", mail.public_id, mail.attempts, type(error).__name__
+    )
+    if is_final or now - mail.created_at >= GIVE_UP_AFTER:
+        return _end(mail, Status.FAILED, failure)
+    retry_after_s = RETRY_AFTER_S[min(mail.attempts, len(RETRY_AFTER_S)) - 1]
+    NoticeMail.objects.filter(pk=mail.pk).update(
+        status=Status.PENDING, next_attempt_at=now + timedelta(seconds=retry_after_s), failure=failure
+    )
+    return Status.PENDING
+
+
+def _is_refused_for_good(error: Exception) -> bool:
+    """Return whether an address can't get mail at all: asking again would make us look like spammers."""
+    if isinstance(error, ValueError):
+        return True
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+        return min(codes) >= 500
+    return False
+
+
+def _hold_back(until: datetime) -> None:
+    """Let everything else wait, too: each attempt could hold a worker for seconds."""
+    NoticeMail.objects.filter(status=Status.PENDING, next_attempt_at__lt=until).update(next_attempt_at=until)
+
+
+def _close(connection: Any) -> None:
+    try:
+        connection.close()
+    except (smtplib.SMTPException, OSError):
+        logger.info("the mail server broke off before the end of the dialogue")

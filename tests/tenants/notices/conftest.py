@@ -1,0 +1,161 @@
+"""Events as the product records them, a clock that the test moves, and a mail server that behaves as told."""
+
+import smtplib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from tenants.models import EventType, Membership, NoticeMail, OutboxEvent, Tenant
+from tenants.notices.recipients import queue_mails
+
+STYLE = {"object": "style", "id": str(uuid4()), "model": "acme/brand-voice", "name": "Brand <b>voice</b>"}
+VERSION = {"object": "version", "model": "acme/brand-voice@3", "number": 3, "created_by": "bob@example.org"}
+KEY = {
+    "object": "api_key",
+    "id": str(uuid4()),
+    "name": "lap<b>top",
+    "hint": "sk-ps-ab…wxyz",
+    "scopes": ["inference"],
+    "created_by": "bob@example.org",
+}
+WORKSPACE = {"object": "workspace", "name": "Acme"}
+FINDING = {"code": "bad_rank", "sentence": "Its rank is <64>.", "fix": "Train it with rank 16."}
+
+# One event of each type that is told, as docs/api.md describes it.
+EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    EventType.USAGE_THRESHOLD_REACHED: (
+        WORKSPACE,
+        {
+            "period": "2026-11",
+            "measure": "tokens",
+            "percent": 80,
+            "used_tokens": 812_345,
+            "limit_tokens": 1_000_000,
+        },
+    ),
+    EventType.VERSION_REJECTED: ({**VERSION, "findings": [FINDING], "findings_count": 1}, {}),
+    EventType.VERSION_FAILED: ({**VERSION, "failure": "The engine ran out of memory."}, {}),
+    EventType.CANARY_ENDED: (
+        STYLE,
+        {"version": 3, "is_automatic": True, "reason": "12 of 200 requests failed."},
+    ),
+    EventType.STYLE_SHARED: (
+        {"object": "share", "model": "charlies-prose/noir", "workspace": "acme", "workspace_name": "Acme"},
+        {},
+    ),
+    EventType.STYLE_OFFER_DECIDED: (STYLE, {"decision": "declined", "reason": "It names a living person."}),
+    EventType.WEBHOOK_DISABLED: (
+        {
+            "object": "webhook_endpoint",
+            "id": str(uuid4()),
+            "url": "https://hooks.example.com/services/T0/secret-path",
+            "description": "Chat",
+        },
+        {"reason": "It has failed for three days."},
+    ),
+    EventType.KEY_CREATED: (KEY, {}),
+    EventType.KEY_ROTATED: (KEY, {"replaces": str(uuid4()), "old_secret_until": "2026-11-26T10:00:00Z"}),
+    EventType.KEY_REVOKED: (KEY, {}),
+    EventType.WORKSPACE_SUSPENDED: (WORKSPACE, {}),
+    EventType.WORKSPACE_RESUMED: (WORKSPACE, {}),
+}
+
+
+@pytest.fixture
+def happen(acme: Tenant, bob) -> Callable[..., OutboxEvent]:
+    """Records an event of Acme's and tells those whom it concerns; facts that matter are given by name."""
+
+    def record(event_type: str = EventType.STYLE_OFFER_DECIDED, **changes: object) -> OutboxEvent:
+        thing, facts = EVENTS[event_type]
+        thing = {**thing, **{name: changes[name] for name in thing.keys() & changes.keys()}}
+        facts = {**facts, **{name: changes[name] for name in changes.keys() - thing.keys()}}
+        event = OutboxEvent.objects.create(tenant=acme, type=event_type, object=thing, facts=facts)
+        queue_mails(event)
+        return event
+
+    return record
+
+
+@pytest.fixture
+def addressed() -> Callable[[OutboxEvent], set[str]]:
+    """Tells to whom an event is mailed."""
+
+    def of(event: OutboxEvent) -> set[str]:
+        return set(event.mails.values_list("membership__user__email", flat=True))
+
+    return of
+
+
+@pytest.fixture
+def alice_alone(alice, acme: Tenant) -> Membership:
+    """Alice's place in Acme; what is told to all goes to her alone."""
+    return Membership.objects.get(user=alice, tenant=acme)
+
+
+class Clock:
+    """What the product thinks the time is: a millisecond later each time that it looks.
+
+    It begins a minute ahead, because rows are made by the real clock.
+    """
+
+    def __init__(self) -> None:
+        self.now = timezone.now() + timedelta(minutes=1)
+
+    def __call__(self) -> datetime:
+        self.move(milliseconds=1)
+        return self.now
+
+    def move(self, **amount: float) -> None:
+        self.now += timedelta(**amount)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("tenants.notices.sending.timezone.now", made)
+    return made
+
+
+class MailServer:
+    """Takes mail as Django's test backend does, or raises what a test sets."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.dialogues = 0
+        self.before_sending: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        self.dialogues += 1
+
+    def close(self) -> None:
+        pass
+
+    def send_messages(self, letters) -> int:
+        self.before_sending()
+        if self.failure is not None:
+            raise self.failure
+        mail.outbox.extend(letters)
+        return len(letters)
+
+
+@pytest.fixture
+def mail_server(monkeypatch) -> MailServer:
+    made = MailServer()
+
+    class Mailers:
+        default = made
+
+    monkeypatch.setattr("tenants.notices.sending.mailers", Mailers)
+    return made
+
+
+def refused(code: int) -> smtplib.SMTPRecipientsRefused:
+    return smtplib.SMTPRecipientsRefused({"alice@example.org": (code, b"no")})
+
+
+def statuses() -> list[str]:
+    return list(NoticeMail.objects.order_by("pk").values_list("status", flat=True))

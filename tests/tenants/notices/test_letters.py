@@ -1,0 +1,139 @@
+"""Each notice, as it is read: text and HTML say the same, names are no markup, and no secret leaves."""
+
+import re
+from email import message_from_bytes, policy
+
+import pytest
+
+from tenants.models import EventType, NoticeMail
+from tenants.notices.catalog import ALWAYS_SENT, NOTICES
+from tenants.notices.letters import write_letter
+from tests.tenants.notices.conftest import EVENTS, FINDING
+
+pytestmark = pytest.mark.django_db
+
+SAID = {
+    EventType.USAGE_THRESHOLD_REACHED: (
+        "80 % of November's tokens",
+        "812,345 tokens of 1,000,000",
+        "/usage/",
+    ),
+    EventType.VERSION_REJECTED: (
+        "Version 3 of acme/brand-voice",
+        FINDING["fix"],
+        "/styles/acme/brand-voice/",
+    ),
+    EventType.VERSION_FAILED: ("could not be loaded", "out of memory", "/styles/acme/brand-voice/"),
+    EventType.CANARY_ENDED: ("ended by itself", "12 of 200 requests failed", "/styles/acme/brand-voice/"),
+    EventType.STYLE_SHARED: ("A style was shared", "charlies-prose/noir", "/styles/charlies-prose/noir/"),
+    EventType.STYLE_OFFER_DECIDED: ("does not come into", "a living person", "/styles/acme/brand-voice/"),
+    EventType.WEBHOOK_DISABLED: ("is disabled", "hooks.example.com", "/webhooks/"),
+    EventType.KEY_CREATED: ("A new API key in Acme", "sk-ps-ab…wxyz", "/keys/"),
+    EventType.KEY_ROTATED: ("has a new secret", "26 November 2026, 10:00 UTC", "/keys/"),
+    EventType.KEY_REVOKED: ("was revoked", "refused from now on", "/keys/"),
+    EventType.WORKSPACE_SUSPENDED: ("Acme is suspended", "no request", "/usage/"),
+    EventType.WORKSPACE_RESUMED: ("is served again", "same keys", "/usage/"),
+}
+
+
+def written(happen, event_type: str, **changes):
+    """Return a notice's subject, text and HTML, read from its bytes as a mail program does."""
+    happen(event_type, **changes)
+    sent = write_letter(NoticeMail.objects.select_related("event").latest("pk")).message().as_bytes()
+    message = message_from_bytes(sent, policy=policy.default)
+    text, html = [message.get_body((kind,)).get_content() for kind in ("plain", "html")]
+    return message, text, html
+
+
+def test_every_notice_has_an_example_and_words():
+    assert set(SAID) == set(EVENTS) == set(NOTICES)
+
+
+@pytest.mark.parametrize("event_type", NOTICES)
+def test_a_notice_says_in_both_forms_what_happened_and_leads_to_its_page(happen, settings, event_type):
+    message, text, html = written(happen, event_type)
+    subject, fact, path = SAID[event_type]
+    assert message["Subject"].startswith("Polyscribe: ")
+    assert subject in message["Subject"]
+    assert fact in text
+    assert fact.replace("'", "&#x27;") in html
+    assert f"\n{settings.SITE_URL}{path}" in text
+    assert f'class="button" href="{settings.SITE_URL}{path}' in html
+    assert html.count('class="button"') == 1
+    assert "Acme" in text
+    assert "{" not in text + re.sub(r"<style>.*</style>", "", html, flags=re.S)
+    assert "\n\n\n" not in text
+
+
+@pytest.mark.parametrize("event_type", NOTICES)
+def test_nothing_is_loaded_and_nothing_runs(happen, event_type):
+    _, _, html = written(happen, event_type)
+    assert not re.search(r"<(img|script|link|iframe|object|form)\b|url\(|@import", html)
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_names_are_no_markup_in_html_and_stay_as_they_are_in_text(happen, acme):
+    acme.name = "Acme & <i>Sons</i>"
+    acme.save()
+    _, text, html = written(happen, EventType.KEY_CREATED)
+    assert "Key: lap<b>top\n" in text
+    assert "lap&lt;b&gt;top" in html
+    message, text, html = written(happen, EventType.WORKSPACE_SUSPENDED)
+    assert message["Subject"] == "Polyscribe: Acme & <i>Sons</i> is suspended"
+    assert "<i>" not in html
+    assert "Acme &amp; &lt;i&gt;Sons" in html
+
+
+def test_a_name_with_a_line_break_makes_no_header(happen, acme):
+    acme.name = "Acme\r\nBcc: everybody@example.org"
+    acme.save()
+    message, _, _ = written(happen, EventType.WORKSPACE_SUSPENDED)
+    assert message["Bcc"] is None
+    assert message["Subject"] == "Polyscribe: Acme Bcc: everybody@example.org is suspended"
+
+
+def test_the_path_of_a_webhook_is_as_good_as_a_password_and_stays_out(happen):
+    message, text, html = written(happen, EventType.WEBHOOK_DISABLED)
+    assert "secret-path" not in f"{message}{text}{html}"
+
+
+def test_a_stranger_who_shares_a_style_can_write_nothing_into_our_mail(happen):
+    words = "Your account is blocked: evil.example"
+    message, text, html = written(happen, EventType.STYLE_SHARED, workspace_name=words)
+    assert "evil" not in f"{message}{text}{html}"
+
+
+def test_what_can_be_switched_off_says_how_in_headers_that_programs_read(happen, settings):
+    for event_type, notice in NOTICES.items():
+        message, text, _ = written(happen, event_type)
+        if notice.kind in ALWAYS_SENT:
+            assert message["List-Unsubscribe"] is None
+            assert "can't be switched off" in text
+            continue
+        link = re.fullmatch(r"<(\S+)>", message["List-Unsubscribe"]).group(1)
+        assert link.startswith(f"{settings.SITE_URL}/notices/unsubscribe/")
+        assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert link in text
+
+
+@pytest.mark.parametrize("line_policy", [policy.SMTP, policy.default])
+def test_the_address_to_unsubscribe_is_one_line_however_long(happen, settings, line_policy):
+    settings.SITE_URL = "https://" + "a-long-name." * 12 + "example.com"
+    happen()
+    letter = write_letter(NoticeMail.objects.latest("pk"))
+    sent = letter.message(policy=line_policy).as_bytes()
+    assert re.search(rb"^List-Unsubscribe: <https://a-long-name\.\S+/>\r?$", sent, re.M)
+
+
+def test_a_budget_is_told_in_dollars_and_its_end_in_words(happen):
+    _, text, _ = written(
+        happen,
+        EventType.USAGE_THRESHOLD_REACHED,
+        measure="budget",
+        percent=100,
+        used_nanousd=20_010_000_000,
+        limit_nanousd=20_000_000_000,
+    )
+    assert "Acme has used all of November's budget" in text
+    assert "$20.01 of $20.00 are used. The month ends on 1 December." in text
+    assert "refused until then" in text

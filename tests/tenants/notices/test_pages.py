@@ -1,0 +1,114 @@
+"""The page "Notices" and the link without a login: one's own choice, and nobody else's."""
+
+import re
+
+import pytest
+from django.core import mail, signing
+from django.test import Client
+from django.urls import reverse
+
+from tenants.models import EventType, Membership, NoticeKind, NoticeMail
+from tenants.notices import choices, sending
+from tenants.notices.catalog import ALWAYS_SENT, CHOOSABLE
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/notices/"
+
+
+def muted_by(user) -> list[str]:
+    return Membership.objects.get(user=user).muted_notices
+
+
+@pytest.fixture
+def link(alice_alone, settings) -> str:
+    """The path of Alice's link that switches mail about webhooks off."""
+    return choices.unsubscribe_url(alice_alone, NoticeKind.WEBHOOKS).removeprefix(settings.SITE_URL)
+
+
+def test_a_member_chooses_for_themselves_alone(alice_client, bob_client, alice, bob):
+    page = alice_client.get(PAGE)
+    assert page.text.count(" checked") == len(CHOOSABLE)
+    assert alice_client.post(PAGE, {"kinds": ["usage", "shares"]}).status_code == 302
+    assert muted_by(alice) == ["uploads", "canaries", "offers", "webhooks"]
+    assert muted_by(bob) == []
+    assert alice_client.get(PAGE).text.count(" checked") == 2
+    assert bob_client.get(PAGE).text.count(" checked") == len(CHOOSABLE)
+    alice_client.post(PAGE, {})
+    assert muted_by(alice) == [kind.value for kind in CHOOSABLE]
+    assert "only what you can&#x27;t miss" not in bob_client.get(PAGE).text
+
+
+def test_what_cannot_be_switched_off_is_said_and_cannot_be_sent(alice_client, alice):
+    page = alice_client.get(PAGE).text
+    for kind in ALWAYS_SENT:
+        assert kind.label in page
+        assert f'value="{kind.value}"' not in page
+    answer = alice_client.post(PAGE, {"kinds": ["keys"]})
+    assert answer.status_code == 400
+    assert "Choose among the kinds below" in answer.text
+    assert muted_by(alice) == []
+
+
+def test_the_account_menu_leads_to_the_page(alice_client):
+    assert f'href="{PAGE}"' in alice_client.get(reverse("tenants:keys")).text
+
+
+def test_the_link_in_a_mail_asks_first_then_switches_one_kind_off_and_on(
+    client, happen, alice, bob, settings
+):
+    happen(EventType.WEBHOOK_DISABLED)
+    sending.send_due()
+    address = re.search(r"No more mail of this kind: (\S+)", mail.outbox[0].body).group(1)
+    path = address.removeprefix(settings.SITE_URL)
+    page = client.get(path)
+    assert "Do you want no more of these mails?" in page.text
+    assert alice.email not in page.text
+    assert "no-store" in page["Cache-Control"]
+    assert muted_by(alice) == [], "a scanner of mail follows links"
+    assert "You get no more of these mails." in client.post(path, {"wanted": "0"}).text
+    assert muted_by(alice) == ["webhooks"]
+    assert muted_by(bob) == []
+    assert "You get these mails again." in client.post(path, {"wanted": "1"}).text
+    assert muted_by(alice) == []
+
+
+def test_mail_programs_unsubscribe_by_one_click_without_session_or_token(alice, link):
+    strict = Client(enforce_csrf_checks=True)
+    for _ in range(2):
+        assert strict.post(link, {"List-Unsubscribe": "One-Click"}).status_code == 200
+        assert muted_by(alice) == ["webhooks"]
+
+
+def test_a_click_leaves_other_choices_as_they_are(client, alice_alone, alice, link):
+    choices.choose_kinds(alice_alone, ["webhooks", "usage"])
+    client.post(link)
+    assert set(muted_by(alice)) == {"canaries", "offers", "shares", "uploads", "webhooks"}
+
+
+def forged(alice_alone) -> dict[str, str]:
+    return {
+        "another salt": signing.dumps([alice_alone.pk, "webhooks"]),
+        "another key": signing.dumps([alice_alone.pk, "webhooks"], key="x" * 50, salt=choices.SALT),
+        "nobody": signing.dumps([0, "webhooks"], salt=choices.SALT),
+        "what is always sent": signing.dumps([alice_alone.pk, "keys"], salt=choices.SALT),
+        "no kind": signing.dumps([alice_alone.pk, "everything"], salt=choices.SALT),
+        "no token": "abc",
+    }
+
+
+def test_forged_tokens_are_not_found_and_change_nothing(client, charlie_client, alice_alone, alice, link):
+    tokens = forged(alice_alone)
+    tokens["cut off"] = link.split("/")[-2][:-1]
+    for why, token in tokens.items():
+        path = reverse("tenants:unsubscribe", args=[token])
+        for who in (client, charlie_client):
+            assert who.get(path).status_code == 404, why
+            assert who.post(path).status_code == 404, why
+    assert muted_by(alice) == []
+
+
+def test_the_link_of_a_person_who_left_is_not_found(client, link, alice_alone):
+    alice_alone.delete()
+    assert client.post(link).status_code == 404
+    assert not NoticeMail.objects.exists()

@@ -1,0 +1,220 @@
+"""Mail goes out once, again while the server is away, within bounds, and its rows go with their events."""
+
+import smtplib
+import threading
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.db import connections
+from django.utils import timezone
+
+from tenants import tasks
+from tenants.events import outbox
+from tenants.models import EventType, Membership, NoticeKind, NoticeMail, OutboxEvent
+from tenants.notices import choices, letters, sending
+from tests.tenants.notices.conftest import refused, statuses
+
+AWAY = [
+    ConnectionRefusedError(),
+    TimeoutError(),
+    smtplib.SMTPServerDisconnected("gone"),
+    smtplib.SMTPAuthenticationError(535, b"no"),
+    smtplib.SMTPSenderRefused(550, b"no", "no-reply@example.org"),
+]
+
+
+@pytest.fixture
+def to_alice(alice, bob, happen):
+    """Records an event that is told to Alice alone."""
+    return lambda **changes: happen(EventType.WEBHOOK_DISABLED, **changes)
+
+
+@pytest.mark.django_db
+def test_what_waits_is_sent_once_and_to_where_its_member_is_reached_now(alice, to_alice):
+    to_alice()
+    alice.email = "alice@new.example.org"
+    alice.save()
+    assert sending.has_due()
+    tasks.send_notices()
+    assert [letter.to for letter in mail.outbox] == [["alice@new.example.org"]]
+    assert statuses() == ["sent"]
+    assert not sending.has_due()
+    assert sending.send_due() == 0
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_send_each_mail_once(to_alice, mail_server):
+    for _ in range(6):
+        to_alice()
+    second_is_done = threading.Event()
+
+    def work() -> None:
+        try:
+            sending.send_due()
+        finally:
+            connections.close_all()
+
+    def second_worker() -> None:
+        # It comes while the first one is in the middle of a mail.
+        if not second_is_done.is_set():
+            second_is_done.set()
+            worker = threading.Thread(target=work)
+            worker.start()
+            worker.join()
+
+    mail_server.before_sending = second_worker
+    sending.send_due()
+    assert second_is_done.is_set()
+    ids = [letter.extra_headers["Message-ID"] for letter in mail.outbox]
+    assert len(ids) == len(set(ids)) == 6
+    assert statuses() == ["sent"] * 6
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("failure", AWAY, ids=lambda failure: type(failure).__name__)
+def test_while_the_server_is_away_nothing_is_lost_and_it_is_asked_seldom(
+    to_alice, mail_server, clock, failure
+):
+    for _ in range(3):
+        to_alice()
+    mail_server.failure = failure
+    sending.send_due()
+    assert mail_server.dialogues == 1
+    assert not sending.has_due()
+    clock.move(seconds=61)
+    sending.send_due()
+    assert mail_server.dialogues == 2
+    mail_server.failure = None
+    clock.move(hours=1)
+    assert sending.send_due() == 3
+    assert statuses() == ["sent"] * 3
+
+
+@pytest.mark.django_db
+def test_the_same_mail_has_the_same_id_in_each_attempt(to_alice):
+    to_alice()
+    row = NoticeMail.objects.get()
+    first, second = [letters.write_letter(row).extra_headers["Message-ID"] for _ in range(2)]
+    assert first == second
+
+
+@pytest.mark.django_db
+def test_after_a_day_of_failures_a_mail_is_given_up(to_alice, mail_server, clock):
+    to_alice()
+    mail_server.failure = TimeoutError("too slow")
+    attempts = 0
+    while statuses() == ["pending"]:
+        attempts += sending.has_due()
+        sending.send_due()
+        clock.move(minutes=15)
+    assert statuses() == ["failed"]
+    row = NoticeMail.objects.get()
+    assert row.failure == "TimeoutError: too slow"
+    assert timedelta(hours=24) <= row.ended_at - row.created_at < timedelta(hours=26)
+    assert 20 < attempts < 40
+    mail_server.failure = None
+    assert sending.send_due() == 0
+
+
+@pytest.mark.django_db
+def test_an_address_that_is_refused_for_good_is_not_tried_again_and_holds_up_nobody(
+    to_alice, mail_server, clock
+):
+    to_alice()
+    mail_server.failure = refused(550)
+    sending.send_due()
+    assert statuses() == ["failed"]
+    to_alice()
+    to_alice()
+    mail_server.failure = refused(450)  # a full mailbox: later, and the others meanwhile
+    sending.send_due()
+    assert statuses() == ["failed", "pending", "pending"]
+    assert mail_server.dialogues == 3
+    mail_server.failure = None
+    clock.move(minutes=2)
+    assert sending.send_due() == 2
+
+
+@pytest.mark.django_db
+def test_what_a_killed_worker_left_behind_is_sent_by_the_next_one(to_alice, mail_server, clock):
+    class Killed(BaseException):
+        pass
+
+    to_alice()
+    mail_server.failure = Killed()
+    with pytest.raises(Killed):
+        sending.send_due()
+    assert statuses() == ["sending"]
+    mail_server.failure = None
+    assert sending.send_due() == 0
+    clock.move(minutes=4)
+    assert sending.has_due()
+    assert sending.send_due() == 1
+
+
+@pytest.mark.django_db
+def test_a_mail_that_cannot_be_written_is_seen_and_holds_up_no_other(to_alice, happen, clock):
+    happen(EventType.USAGE_THRESHOLD_REACHED, period="never")
+    to_alice()
+    with pytest.raises(ValueError, match="never"):
+        sending.send_due()
+    assert sending.send_due() == 1
+    assert statuses() == ["pending", "sent"]
+
+
+@pytest.mark.django_db
+def test_a_person_gets_so_many_of_a_kind_an_hour_and_is_told_of_the_rest(to_alice, happen, clock):
+    for _ in range(sending.MAX_AN_HOUR + 3):
+        to_alice()
+    happen(EventType.USAGE_THRESHOLD_REACHED)
+    sending.send_due()
+    assert statuses() == ["sent"] * 20 + ["skipped"] * 3 + ["sent"]
+    assert "This is the last mail of this kind for now" in mail.outbox[19].body
+    assert "This is the last mail" not in mail.outbox[18].body + mail.outbox[20].body
+    clock.move(minutes=61)
+    to_alice()
+    to_alice()
+    sending.send_due()
+    assert "3 earlier mails of this kind were left out" in mail.outbox[21].body
+    assert "left out" not in mail.outbox[22].body
+
+
+@pytest.mark.django_db
+def test_what_was_switched_off_meanwhile_is_not_sent(alice_alone, to_alice):
+    to_alice()
+    choices.switch(alice_alone, NoticeKind.WEBHOOKS, is_wanted=False)
+    sending.send_due()
+    assert statuses() == ["unwanted"]
+    assert mail.outbox == []
+
+
+@pytest.mark.django_db
+def test_a_person_who_left_gets_nothing_any_more(bob, happen):
+    event = happen(EventType.STYLE_SHARED)
+    Membership.objects.filter(user=bob).delete()
+    assert sending.send_due() == 1
+    assert event.mails.count() == 1
+    assert mail.outbox[0].to == ["alice@example.org"]
+
+
+@pytest.mark.django_db
+def test_mails_go_with_their_events(to_alice):
+    old = to_alice()
+    new = to_alice()
+    OutboxEvent.objects.filter(pk=old.pk).update(created_at=timezone.now() - outbox.KEPT - timedelta(hours=1))
+    tasks.prune_events()
+    assert [row.event for row in NoticeMail.objects.all()] == [new]
+
+
+@pytest.mark.django_db
+def test_beat_wakes_a_worker_only_where_mail_waits(to_alice, monkeypatch, clock):
+    woken = []
+    monkeypatch.setattr(tasks.send_notices, "apply_async", lambda **options: woken.append(options))
+    tasks.sweep_notices()
+    assert woken == []
+    to_alice()
+    clock.move(seconds=1)
+    tasks.sweep_notices()
+    assert woken == [{"expires": 5}]
