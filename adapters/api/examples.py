@@ -48,7 +48,7 @@ VERSION_EXAMPLE = {
     "goes_live": False,
     "note": "",
     "failure": "",
-    "findings_count": 0,
+    "findings": [],
     "is_convertible": False,
     "converted_from": None,
     "files": {"adapter_config.json": 812, "adapter_model.safetensors": 2_459_136},

@@ -84,6 +84,15 @@ class StyleObject(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+class FindingObject(serializers.Serializer[Any]):
+    """One fault that the check found, and its remedy."""
+
+    code = serializers.CharField(help_text="For programs; docs/adapters.md lists them.")
+    sentence = serializers.CharField()
+    fix = serializers.CharField()
+    tensor = serializers.CharField(required=False, help_text="The tensor that has the fault, if it is one.")
+
+
 class VersionObject(serializers.Serializer[AdapterVersion]):
     """One uploaded adapter. Its weights never change; which version answers for the style does."""
 
@@ -101,7 +110,7 @@ class VersionObject(serializers.Serializer[AdapterVersion]):
     goes_live = serializers.BooleanField(help_text="It answers for its style as soon as it serves.")
     note = serializers.CharField(help_text="What its present step waits for.")
     failure = serializers.CharField(help_text="Why no engine took it.")
-    findings_count = serializers.SerializerMethodField(help_text="How many findings its report has.")
+    findings = FindingObject(many=True, help_text="Why it was rejected, each with its remedy.")
     is_convertible = serializers.SerializerMethodField(help_text="Whether `autofix` would mend it.")
     converted_from = serializers.SerializerMethodField()
     files = serializers.DictField(child=serializers.IntegerField(), help_text="File → size in bytes.")
@@ -134,10 +143,6 @@ class VersionObject(serializers.Serializer[AdapterVersion]):
     def get_is_approved(self, version: AdapterVersion) -> bool:
         """Return whether operators approved it."""
         return version.approved_at is not None
-
-    def get_findings_count(self, version: AdapterVersion) -> int:
-        """Return how many findings its check has."""
-        return len(version.findings)
 
     def get_is_convertible(self, version: AdapterVersion) -> bool:
         """Return whether a conversion is offered."""

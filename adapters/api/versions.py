@@ -33,6 +33,7 @@ from adapters.api.presenters import (
     CardObject,
     ErasureObject,
     FiguresObject,
+    FindingObject,
     VersionObject,
     present_card,
     present_erasure,
@@ -68,15 +69,6 @@ class PairQuery(StrictSerializer):
     b = serializers.IntegerField(
         min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the newest other that serves."
     )
-
-
-class FindingObject(serializers.Serializer[Any]):
-    """One fault that the check found, and its remedy."""
-
-    code = serializers.CharField(help_text="For programs; docs/adapters.md lists them.")
-    sentence = serializers.CharField()
-    fix = serializers.CharField()
-    tensor = serializers.CharField(required=False, help_text="The tensor that has the fault, if it is one.")
 
 
 class ReportObject(serializers.Serializer[Any]):
