@@ -302,13 +302,20 @@ def present_styles(styles: Sequence[Style], tenant: Tenant) -> list[dict[str, An
     """Return some styles as a workspace may see them, in their order; four queries for all."""
     shown = [copy(style) for style in styles]  # they get the approved words: see `Style.show_to`
     queries.read_versions(shown)
-    rows = zip(shown, queries.cards_of(tenant, shown), strict=True)
-    return [dict(StyleObject(_style_facts(style, card)).data) for style, card in rows]
+    facts = []
+    for style, card in zip(shown, queries.cards_of(tenant, shown), strict=True):
+        facts.append(_style_facts(style, card))
+    return list(StyleObject(facts, many=True).data)
 
 
 def present_version(version: AdapterVersion) -> dict[str, Any]:
     """Return a version as its owner sees it."""
-    return dict(VersionObject(version).data)
+    return present_versions([version])[0]
+
+
+def present_versions(versions: Sequence[AdapterVersion]) -> list[dict[str, Any]]:
+    """Return some versions as their owner sees them, in their order."""
+    return list(VersionObject(versions, many=True).data)
 
 
 def present_share(share: Share) -> dict[str, Any]:
@@ -316,9 +323,9 @@ def present_share(share: Share) -> dict[str, Any]:
     return dict(ShareObject(share).data)
 
 
-def present_release(release: Release) -> dict[str, Any]:
-    """Return one move of an alias."""
-    return dict(ReleaseObject(release).data)
+def present_releases(releases: Sequence[Release]) -> list[dict[str, Any]]:
+    """Return some moves of aliases, in their order."""
+    return list(ReleaseObject(releases, many=True).data)
 
 
 def present_erasure(erasure: Erasure) -> dict[str, Any]:
@@ -328,8 +335,10 @@ def present_erasure(erasure: Erasure) -> dict[str, Any]:
 
 def present_erasures(erasures: Sequence[Erasure]) -> list[dict[str, Any]]:
     """Return some erasures, in their order; two queries for all that are read with version and style."""
-    rows = zip(erasures, erasure_reports(erasures), strict=True)
-    return [dict(ErasureObject(_erasure_facts(erasure, report)).data) for erasure, report in rows]
+    facts = []
+    for erasure, report in zip(erasures, erasure_reports(erasures), strict=True):
+        facts.append(_erasure_facts(erasure, report))
+    return list(ErasureObject(facts, many=True).data)
 
 
 def present_card(card: StyleCard, samples: Sequence[dict[str, str]]) -> dict[str, Any]:

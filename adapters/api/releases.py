@@ -13,7 +13,7 @@ from adapters.api.presenters import (
     ReleaseObject,
     VersionObject,
     present_canary,
-    present_release,
+    present_releases,
     present_version,
 )
 from adapters.errors import NoCanary
@@ -155,7 +155,7 @@ class ReleasesView(WorkspaceView):
         own = find_own_style(self.access, style)
         filters = self.read_query(ReleasesQuery)
         moves = own.releases.filter(**filters).select_related("before", "after", "actor")
-        return self.answer_page(moves, lambda page: [present_release(move) for move in page])
+        return self.answer_page(moves, present_releases)
 
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: newest first."""

@@ -123,8 +123,9 @@ class StylesView(WorkspaceView):
         query = self.read_query(StylesQuery)
         tenant = self.access.tenant
         styles = queries.list_styles(tenant, query["kind"], query["search"])
-        rows = with_base_model(queries.with_shown_name(tenant, styles))
-        return self.answer_page(rows, lambda page: present_styles(page, tenant))
+        if "name" in query["order"]:
+            styles = queries.with_shown_name(tenant, styles)
+        return self.answer_page(with_base_model(styles), lambda page: present_styles(page, tenant))
 
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order that the request names."""

@@ -39,6 +39,7 @@ from adapters.api.presenters import (
     present_erasure,
     present_figures,
     present_version,
+    present_versions,
 )
 from adapters.api.upload_object import NewVersionObject, present_new_upload
 from adapters.errors import NoCard, NoPair, VersionNotFound
@@ -133,7 +134,7 @@ class VersionsView(WorkspaceView):
         own = find_own_style(self.access, style)
         filters = self.read_query(VersionsQuery)
         versions = with_facts(own.versions.filter(**filters))
-        return self.answer_page(versions, lambda page: [present_version(version) for version in page])
+        return self.answer_page(versions, present_versions)
 
     @operation(
         "versions.create",
