@@ -93,7 +93,7 @@ class FindingObject(serializers.Serializer[Any]):
     tensor = serializers.CharField(required=False, help_text="The tensor that has the fault, if it is one.")
 
 
-class VersionObject(serializers.Serializer[AdapterVersion]):
+class VersionObject(serializers.Serializer[Any]):
     """One uploaded adapter. Its weights never change; which version answers for the style does."""
 
     id = serializers.UUIDField()
@@ -229,7 +229,7 @@ class CanaryObject(serializers.Serializer[Any]):
     fault = serializers.CharField(help_text="Why it ends by itself in a moment; else empty.")
 
 
-class ReleaseObject(serializers.Serializer[Release]):
+class ReleaseObject(serializers.Serializer[Any]):
     """One move of an alias: which version answers, or which is tried on a share of the requests."""
 
     object = serializers.CharField(default="release", read_only=True)
