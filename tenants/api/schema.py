@@ -27,6 +27,7 @@ COMMON_ERRORS = {
     401: "The API key is missing or opens nothing.",
     403: "The key lacks the scope, or the person's role does not allow this.",
     404: "There is nothing by that name in this workspace.",
+    405: "The address has no such method; `Allow` names those that it has.",
     406: "The answer can't be given in the type that `Accept` names.",
     429: "Too many requests in this minute; `Retry-After` says when to go on.",
     503: "A part of the service does not answer; nothing was changed.",

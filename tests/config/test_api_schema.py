@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import schemathesis
+from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from adapters.models import BaseModel
 from config import api_schema
 from inference.contract.fields import FORMS
 from tenants.models import PlanVersion, Scope
@@ -43,6 +45,7 @@ def callers(acme, charlies, valkey) -> Iterator[dict[str, dict[str, str]]]:
     # They would close the test's own connection, in the middle of its transaction.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
+    BaseModel.objects.create(name=django_settings.BASE_MODEL, config={}, modules={})
     PlanVersion.objects.update(api_requests_per_minute=10**6)
     keys = {"viewer": (acme, READS), "member": (acme, MEMBERS), "owner": (acme, ["admin"])}
     keys["stranger"] = (charlies, ["admin"])
