@@ -206,6 +206,7 @@ async function deliverParts() {
     await sendParts(version.status, (name) => files.get(nameOf(name)), progress, pausing.signal);
   } finally {
     pauseButton.hidden = true;
+    for (const row of rows.values()) row.querySelector(".state").textContent = row.querySelector(".state").textContent.split(" · ")[0]; // no rate while nothing is sent
   }
 }
 
