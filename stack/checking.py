@@ -50,6 +50,7 @@ def commands() -> dict[str, list[str]]:
         "site": [*manage, "check", "--fail-level", "WARNING"],
         "code": [str(binaries / "ruff"), "check"],
         "dependencies": [str(binaries / "deptry"), "."],
+        "cli dependencies": [str(binaries / "deptry"), "cli/src", "--config", "cli/pyproject.toml"],
         "format": [str(binaries / "ruff"), "format", "--check"],
         "compose file": [sys.executable, "-m", "stack.checking"],
     }

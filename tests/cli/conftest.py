@@ -29,6 +29,13 @@ class Done:
         return json.loads(self.out)
 
 
+class Terminal(io.StringIO):
+    """What is typed or piped into a command; a test may say that it is typed."""
+
+    def isatty(self) -> bool:
+        return False
+
+
 @pytest.fixture(autouse=True)
 def config_folder(monkeypatch, tmp_path) -> Path:
     """A config folder, and an environment without a key."""
@@ -72,7 +79,7 @@ def command(service, capsys, monkeypatch) -> Callable[..., Done]:
             storage_transport=service.storage_transport,
             receiver_transport=httpx.MockTransport(service.receive),
         )
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        monkeypatch.setattr("sys.stdin", Terminal(stdin))
         capsys.readouterr()
         code = run([str(argument) for argument in arguments], session)
         printed = capsys.readouterr()

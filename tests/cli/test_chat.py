@@ -1,8 +1,11 @@
 """Writing: whole, in pieces, and what becomes of an answer that breaks off."""
 
+import json
+
 import pytest
 
 from polyscribe import ApiError, Unreachable
+from tests.cli.conftest import Terminal
 
 
 def test_an_answer_comes_whole_or_in_pieces(client):
@@ -48,3 +51,31 @@ def test_two_versions_are_compared_side_by_side(logged_in):
         "I am brand-voice@live",
     ]
     assert "I am brand-voice@1" in logged_in("compare", "brand-voice", "1", "2", "--prompt", "Who?").out
+
+
+def test_a_conversation_remembers_what_was_said(logged_in, service, monkeypatch):
+    bodies = []
+    answer = service.answer
+
+    def note_body(request):
+        bodies.append(json.loads(request.read()))
+        return answer(request)
+
+    service.answer = note_body
+    monkeypatch.setattr(Terminal, "isatty", lambda _: True)
+
+    done = logged_in("chat", "--style", "brand-voice", stdin="Who?\n\nAnd who else?\n")
+
+    assert done.code == 0
+    assert done.out.count("I am brand-voice") == 2
+    said = [message["content"] for message in bodies[1]["messages"]]
+    assert said == ["Who?", "I am brand-voice", "And who else?"]
+
+
+def test_a_failed_answer_does_not_end_a_conversation(logged_in, monkeypatch):
+    monkeypatch.setattr(Terminal, "isatty", lambda _: True)
+
+    done = logged_in("chat", "--style", "broken", stdin="Who?\nWho?\n")
+
+    assert done.code == 0
+    assert done.err.count("The engine stopped.") == 2
