@@ -4,3 +4,14 @@ from django.apps import AppConfig
 class AdaptersConfig(AppConfig):
     name = "adapters"
     verbose_name = "Styles and engines"
+
+    def ready(self) -> None:
+        """Tell the outbox how the API shows this floor's objects."""
+        from adapters.api import presenters  # noqa: PLC0415 (models are not loaded before)
+        from adapters.models import AdapterVersion, Erasure, Share, Style  # noqa: PLC0415
+        from tenants.public import register_presenter  # noqa: PLC0415
+
+        register_presenter(AdapterVersion, presenters.present_version)
+        register_presenter(Erasure, presenters.present_erasure)
+        register_presenter(Share, presenters.present_share)
+        register_presenter(Style, presenters.present_own_style)

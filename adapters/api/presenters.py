@@ -308,6 +308,11 @@ def present_styles(styles: Sequence[Style], tenant: Tenant) -> list[dict[str, An
     return list(StyleObject(facts, many=True).data)
 
 
+def present_own_style(style: Style) -> dict[str, Any]:
+    """Return a style as its owner sees it; its events, which are the owner's, carry it."""
+    return present_style(style, style.owner)
+
+
 def present_version(version: AdapterVersion) -> dict[str, Any]:
     """Return a version as its owner sees it."""
     return present_versions([version])[0]

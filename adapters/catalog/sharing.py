@@ -22,7 +22,7 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.releases import review
 from adapters.routing import publisher
-from tenants.public import Tenant, User
+from tenants.public import EventType, Tenant, User, record_event
 
 NOTICE = timedelta(days=7)
 
@@ -62,6 +62,7 @@ def approve_style(style: Style, seen_at: datetime | None = None) -> None:
             publisher.mark_changed(held)
         else:
             raise NotOffered
+        _record_decision(held, "approved")
 
 
 def approve_version(version: AdapterVersion) -> None:
@@ -77,6 +78,7 @@ def approve_version(version: AdapterVersion) -> None:
             raise NotOffered
         review.apply_approval(held)
         publisher.mark_changed(held)
+        _record_decision(held, "approved", version=version.number)
 
 
 def decline_offer(style: Style, reason: str) -> None:
@@ -85,12 +87,14 @@ def decline_offer(style: Style, reason: str) -> None:
     Others keep of a public style what they have. Raises NotOffered.
     """
     reason = reason[:300]
-    if Style.objects.offered().filter(pk=style.pk).update(offered_at=None, declined_reason=reason):
-        return
-    # By a subquery: an UPDATE can't follow the joins of `changed`.
-    changed = Style.objects.filter(pk__in=Style.objects.changed().filter(pk=style.pk).values("pk"))
-    if not changed.update(declined_at=Now(), declined_reason=reason):
-        raise NotOffered
+    with transaction.atomic():
+        offered = Style.objects.offered().filter(pk=style.pk)
+        # By a subquery: an UPDATE can't follow the joins of `changed`.
+        changed = Style.objects.filter(pk__in=Style.objects.changed().filter(pk=style.pk).values("pk"))
+        is_declined = offered.update(offered_at=None, declined_reason=reason)
+        if not (is_declined or changed.update(declined_at=Now(), declined_reason=reason)):
+            raise NotOffered
+        _record_decision(style, "declined", reason=reason)
 
 
 def take_back_style(style: Style) -> None:
@@ -150,6 +154,7 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
         if not is_new and not under_notice.update(ends_at=None):
             raise AlreadyShared(name=tenant.name)
         publisher.mark_tenants_changed([tenant.pk])  # it may have selected the style when it had it before
+        record_event(tenant.pk, EventType.STYLE_SHARED, share)
     return share
 
 
@@ -216,3 +221,8 @@ def _take_out_if_over(style: Style) -> bool:
         if over:
             set_public(over, public=False)
     return bool(over)
+
+
+def _record_decision(style: Style, decision: str, **facts: object) -> None:
+    style.refresh_from_db()
+    record_event(style.owner_id, EventType.STYLE_OFFER_DECIDED, style, decision=decision, **facts)

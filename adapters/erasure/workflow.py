@@ -26,7 +26,7 @@ from adapters.uploads import sessions
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from foundation import locks
 from foundation.errors import Unavailable
-from tenants.public import User
+from tenants.public import EventType, User, record_event
 
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
 FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
@@ -209,12 +209,15 @@ def _finish_erasure(erasure: Erasure) -> None:
             failure="",
             stated_quantisation="",
         )
-        _mark_step(erasure, "finished_at")
+        if _mark_step(erasure, "finished_at"):
+            record_event(erasure.version.style.owner_id, EventType.ERASURE_COMPLETED, erasure)
 
 
-def _mark_step(erasure: Erasure, step: str) -> None:
-    Erasure.objects.filter(pk=erasure.pk, **{step: None}).update(**{step: Now()}, note="")
+def _mark_step(erasure: Erasure, step: str) -> bool:
+    """Note that a step is done; return False if that was noted before."""
+    is_new = Erasure.objects.filter(pk=erasure.pk, **{step: None}).update(**{step: Now()}, note="")
     erasure.refresh_from_db(fields=[step, "note"])
+    return bool(is_new)
 
 
 def _note_wait(erasure: Erasure, note: str) -> None:

@@ -12,6 +12,7 @@ from adapters.models import AdapterVersion, Placement, Status
 from adapters.placement import planner
 from adapters.releases import aliases
 from adapters.routing import publisher
+from tenants.public import EventType, record_event
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
 RETIRABLE = (
@@ -42,6 +43,7 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
         if not desired.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False
         if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
+            _record(EventType.VERSION_SERVING, placement.version)
             aliases.auto_promote(placement.version)
         else:
             publisher.mark_changed(placement.version.style)
@@ -88,7 +90,8 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
             return
         # Whichever it is by now: another worker may have moved it since it was read.
         for before in (Status.PUSHING, Status.SERVING):
-            version.move(before=before, after=Status.FAILED, failure=reason[:500])
+            if version.move(before=before, after=Status.FAILED, failure=reason[:500]):
+                _record(EventType.VERSION_FAILED, version)
         aliases.fall_back(version.style, f"Version {version.number} failed.")
 
 
@@ -107,6 +110,7 @@ def retire_version(version: AdapterVersion) -> None:
         # Placements first, in the order of `mark_loaded`: so the two never wait for each other.
         version.placements.update(is_desired=False, loaded_at=None, loaded_as="")
         if any(version.move(before=before, after=Status.RETIRED) for before in RETIRABLE):
+            _record(EventType.VERSION_RETIRED, version)
             aliases.fall_back(version.style, f"Version {version.number} was retired.")
 
 
@@ -116,3 +120,7 @@ def retry_version(version: AdapterVersion) -> None:
         if not version.move(before=Status.FAILED, after=Status.VALID, failure=""):
             raise VersionMoved
         publisher.mark_changed(version.style)
+
+
+def _record(event_type: EventType, version: AdapterVersion) -> None:
+    record_event(version.style.owner_id, event_type, version)

@@ -18,7 +18,7 @@ from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
 from adapters.releases import canary_analysis, review
 from adapters.routing import publisher
-from tenants.public import User
+from tenants.public import EventType, User, record_event
 
 
 def promote(version: AdapterVersion, actor: User | None, reason: str = "") -> None:
@@ -41,7 +41,8 @@ def roll_back(style: Style, actor: User | None, reason: str = "") -> AdapterVers
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
-        _move_live(held, before, actor=actor, reason=f"Rolled back. {reason}".strip())
+        told = f"Rolled back. {reason}".strip()
+        _move_live(held, before, actor=actor, reason=told, event_type=EventType.RELEASE_ROLLED_BACK)
     return before
 
 
@@ -89,7 +90,7 @@ def fall_back(style: Style, reason: str) -> None:
         if canary and canary.status != Status.SERVING:
             _move_canary(held, None, reason=reason)
         if live and live.status != Status.SERVING:
-            _move_live(held, successor(held), reason=reason)
+            _move_live(held, successor(held), reason=reason, event_type=EventType.RELEASE_ROLLED_BACK)
         review.apply_approval(held)
 
 
@@ -144,7 +145,12 @@ def _require_serving(version: AdapterVersion) -> None:
 
 
 def _move_live(
-    style: Style, after: AdapterVersion | None, *, actor: User | None = None, reason: str = ""
+    style: Style,
+    after: AdapterVersion | None,
+    *,
+    actor: User | None = None,
+    reason: str = "",
+    event_type: EventType = EventType.RELEASE_PROMOTED,
 ) -> None:
     if style.live_version == after:
         return
@@ -154,9 +160,18 @@ def _move_live(
     if style.live_version and style.sample_prompt:  # the sample is what that version answered
         changes["sample"] = samples.sample_line_of(after, style.sample_prompt)
     Style.objects.filter(pk=style.pk).update(**changes)
-    _record_move(style, Release.Alias.LIVE, style.live_version, after, actor=actor, reason=reason)
+    before = style.live_version
+    _record_move(style, Release.Alias.LIVE, before, after, actor=actor, reason=reason)
     style.live_version = after
     review.apply_approval(style)
+    record_event(
+        style.owner_id,
+        event_type,
+        style,
+        version=after.number if after else None,
+        previous_version=before.number if before else None,
+        reason=reason,
+    )
 
 
 def _move_canary(
@@ -177,6 +192,16 @@ def _move_canary(
     _record_move(style, Release.Alias.CANARY, before, after, percent=percent, actor=actor, reason=reason)
     style.canary_version = after
     style.canary_percent = percent
+    style.canary_since = since
+    if before and before != after:
+        record_event(
+            style.owner_id,
+            EventType.CANARY_ENDED,
+            style,
+            version=before.number,
+            is_automatic=actor is None,
+            reason=reason or (f"Version {after.number} is tried instead." if after else ""),
+        )
 
 
 def _record_move(

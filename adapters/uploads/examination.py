@@ -19,6 +19,7 @@ from adapters.validation import BaseShape, Finding, Report, archive_reader, auto
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from foundation import locks
 from foundation.errors import Unavailable
+from tenants.public import EventType, record_event
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +171,11 @@ def _reject(version: AdapterVersion, findings: Iterable[Finding], **changes: obj
     if not changes.get("conversions"):
         changes = {"stored_bytes": 0, **changes}
     rows = [asdict(finding) for finding in findings]
-    return version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=rows, **changes)
+    with transaction.atomic():
+        is_moved = version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=rows, **changes)
+        if is_moved:
+            record_event(version.style.owner_id, EventType.VERSION_REJECTED, version)
+    return is_moved
 
 
 def _clean_up(version: AdapterVersion) -> None:

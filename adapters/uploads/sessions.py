@@ -34,7 +34,7 @@ from adapters.uploads.upload_request import TEXTS, StyleDescription, request_fau
 from adapters.validation import Finding
 from adapters.validation.limits import archive_of
 from foundation import locks
-from tenants.public import Tenant, User
+from tenants.public import EventType, Tenant, User, record_event
 
 ABANDONED_AFTER = timedelta(hours=24)
 ABANDONED = Finding(
@@ -208,6 +208,8 @@ def _end_upload(version: AdapterVersion, finding: Finding) -> bool:
         is_ended = version.move(
             before=Status.UPLOADING, after=Status.REJECTED, findings=findings, stored_bytes=0
         )
+        if is_ended:
+            record_event(version.style.owner_id, EventType.VERSION_REJECTED, version)
     if is_ended:
         try:
             object_store.erase(version.pk)
