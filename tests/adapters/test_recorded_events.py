@@ -1,0 +1,152 @@
+"""What this floor's actions tell programs: recorded with the change, with the object as the API shows it."""
+
+import pytest
+
+from adapters.api import presenters
+from adapters.catalog import sharing
+from adapters.erasure import workflow
+from adapters.errors import NotOffered, NotServing
+from adapters.models import AdapterVersion, Status, Style
+from adapters.placement import transitions
+from adapters.releases import aliases
+from adapters.uploads import pipeline, sessions
+from tenants.models import OutboxEvent, Tenant, User
+from tests.adapters.conftest import adapter_files, begin, known, uploaded
+from tests.adapters.erasure.conftest import erase
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def told(tenant: Tenant, *, skip: int = 0) -> list[tuple[str, dict[str, object]]]:
+    """Return the types and facts of a workspace's events, in order."""
+    events = OutboxEvent.objects.filter(tenant=tenant).order_by("created_at")[skip:]
+    return [(event.type, event.facts) for event in events]
+
+
+def newest() -> OutboxEvent:
+    return OutboxEvent.objects.latest("created_at")
+
+
+@pytest.fixture
+def versions(acme, engine) -> list[AdapterVersion]:
+    """Two serving versions of Acme's, of which the first is live."""
+    return [known(acme, "noir", engine, goes_live=False) for _ in range(2)]
+
+
+def test_what_serves_is_told_and_then_that_it_answers(acme, versions):
+    assert told(acme) == [
+        ("version.serving", {}),
+        ("release.promoted", {"version": 1, "previous_version": None, "reason": "No other version served."}),
+        ("version.serving", {}),
+    ]
+    first = OutboxEvent.objects.earliest("created_at").object
+    assert (first["object"], first["number"], first["status"]) == ("version", 1, "serving")
+    promoted = OutboxEvent.objects.get(type="release.promoted").object
+    assert (promoted["model"], promoted["live_version"], promoted["is_own"]) == ("acme/noir", 1, True)
+
+
+def test_promoting_and_rolling_back_are_told_apart(acme, alice, versions):
+    aliases.promote(versions[1], alice, "Better.")
+    aliases.promote(versions[1], alice, "Again.")
+    aliases.roll_back(Style.objects.get(), alice)
+    assert told(acme, skip=3) == [
+        ("release.promoted", {"version": 2, "previous_version": 1, "reason": "Better."}),
+        ("release.rolled_back", {"version": 1, "previous_version": 2, "reason": "Rolled back."}),
+    ]
+    assert newest().object == presenters.present_own_style(Style.objects.get())
+
+
+def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
+    style = versions[0].style
+    aliases.begin_canary(versions[1], 10, alice)
+    aliases.begin_canary(versions[1], 20, alice)
+    assert told(acme, skip=3) == []
+    aliases.end_canary(Style.objects.get(pk=style.pk), None, "Version 2 failed 9 of 20 times.")
+    aliases.begin_canary(versions[1], 10, alice)
+    aliases.promote(versions[1], alice)
+    assert told(acme, skip=3) == [
+        (
+            "canary.ended",
+            {"version": 2, "is_automatic": True, "reason": "Version 2 failed 9 of 20 times."},
+        ),
+        ("canary.ended", {"version": 2, "is_automatic": False, "reason": "The live version changed."}),
+        ("release.promoted", {"version": 2, "previous_version": 1, "reason": ""}),
+    ]
+
+
+def test_a_version_that_ends_tells_it_and_what_answers_instead(acme, versions):
+    transitions.retire_version(versions[0])
+    transitions.retire_version(versions[0])
+    assert told(acme, skip=3) == [
+        ("version.retired", {}),
+        (
+            "release.rolled_back",
+            {"version": 2, "previous_version": 1, "reason": "Version 1 was retired."},
+        ),
+    ]
+
+
+def test_a_version_that_no_engine_takes_tells_why(acme, engine):
+    version = known(acme, "noir", engine, status=Status.PUSHING)
+    transitions.mark_rejected(version.placements.get(), "It is corrupt.", by_engine=True)
+    assert told(acme) == [("version.failed", {})]
+    assert newest().object["failure"] == "It is corrupt."
+
+
+def test_a_rejected_upload_tells_how_many_findings_it_has(acme, engine, alice):
+    files = adapter_files(base="another/model")
+    version = uploaded(acme, files={**files, "adapter_config.json": b"{}"})
+    pipeline.advance_version(version)
+    assert told(acme) == [("version.rejected", {})]
+    assert newest().object["status"] == "rejected"
+    assert newest().object["findings_count"] >= 1
+    cancelled, _ = begin(acme, "noir", files)
+    sessions.cancel_upload(cancelled)
+    assert told(acme)[1:] == [("version.rejected", {})]
+
+
+def test_a_share_is_told_to_the_workspace_that_gets_it(acme, alice, versions, charlies):
+    share = sharing.share_style(versions[0].style, charlies.slug, alice)
+    assert told(charlies) == [("style.shared", {})]
+    shared = newest().object
+    assert shared == {**presenters.present_share(share), "style": str(share.style_id)}
+    assert "test_prompts" not in shared
+    sharing.revoke_share(share)
+    sharing.share_style(versions[0].style, charlies.slug, alice)
+    assert len(told(charlies)) == 2
+
+
+def test_what_operators_decide_is_told_with_their_reason(acme, versions):
+    Style.objects.update(author="Alice", licence="CC BY 4.0")
+    style = Style.objects.select_related("owner").get()
+    sharing.offer_style(style)
+    sharing.decline_offer(style, "No sample.")
+    with pytest.raises(NotOffered):
+        sharing.decline_offer(style, "Twice.")
+    sharing.offer_style(style)
+    sharing.approve_style(style)
+    sharing.approve_version(versions[1])
+    assert told(acme, skip=3) == [
+        ("style.offer_decided", {"decision": "declined", "reason": "No sample."}),
+        ("style.offer_decided", {"decision": "approved"}),
+        ("style.offer_decided", {"decision": "approved", "version": 2}),
+    ]
+    declined = OutboxEvent.objects.filter(type="style.offer_decided").earliest("created_at")
+    assert declined.object["offer"]["state"] == "declined"
+
+
+def test_a_finished_erasure_is_told_once_with_its_report(acme, versions):
+    erasure = erase(versions[1])
+    workflow._finish_erasure(erasure)
+    workflow._finish_erasure(erasure)
+    finished = OutboxEvent.objects.get(type="erasure.completed")
+    assert finished.tenant == acme
+    assert (finished.object["version"], finished.object["is_finished"]) == (2, True)
+
+
+def test_what_fails_tells_nothing(acme, alice, versions):
+    transitions.retire_version(versions[1])
+    before = OutboxEvent.objects.count()
+    with pytest.raises(NotServing):
+        aliases.promote(versions[1], User.objects.get(pk=alice.pk))
+    assert OutboxEvent.objects.count() == before
