@@ -1,6 +1,5 @@
 """Objects of a workspace as the API shows them, and as its events carry them."""
 
-from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -106,28 +105,19 @@ class AuditObject(serializers.Serializer[AuditEntry]):
 
 
 class EndpointObject(serializers.Serializer[WebhookEndpoint]):
-    """A webhook endpoint. Its secret is told once, by the request that made it."""
+    """An address of the workspace's own that gets its events."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="webhook_endpoint", read_only=True)
     url = serializers.CharField()
-    description = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
     event_types = serializers.ListField(child=serializers.CharField(), help_text="Empty: every type.")
     is_enabled = serializers.BooleanField()
     disabled_at = serializers.DateTimeField(allow_null=True)
-    disabled_reason = serializers.CharField(help_text="Empty while it is enabled.")
-    failing_since = serializers.DateTimeField(
-        allow_null=True, help_text="Of the first failure since the last success."
-    )
-    previous_secret_until = serializers.DateTimeField(
-        allow_null=True, help_text="Until then the secret before this one signs, too."
-    )
-    created_by = serializers.SerializerMethodField()
+    disabled_reason = serializers.CharField(allow_blank=True)
+    failing_since = serializers.DateTimeField(allow_null=True)
+    previous_secret_until = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
-
-    def get_created_by(self, endpoint: WebhookEndpoint) -> str | None:
-        """Return the address of the person who made it; null: a program did."""
-        return endpoint.created_by.email if endpoint.created_by else None
 
 
 class DeliveryObject(serializers.Serializer[WebhookDelivery]):
@@ -135,23 +125,23 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
 
     id = serializers.UUIDField(source="public_id")
     object = serializers.CharField(default="webhook_delivery", read_only=True)
-    endpoint = serializers.UUIDField(source="endpoint_id")
-    event = serializers.UUIDField(source="event_id", help_text="The header `webhook-id`.")
-    event_type = serializers.CharField(source="event.type")
+    event = serializers.UUIDField(source="event_id")
+    type = serializers.CharField(source="event.type")
     status = serializers.ChoiceField(WebhookDelivery.Status.choices)
     attempts = serializers.IntegerField()
-    attempted_at = serializers.DateTimeField(allow_null=True, help_text="When the last attempt began.")
-    next_attempt_at = serializers.SerializerMethodField()
-    status_code = serializers.IntegerField(allow_null=True, help_text="Of the last answer.")
-    latency_ms = serializers.IntegerField(allow_null=True, help_text="Of the last attempt.")
-    answer = serializers.CharField(help_text="The first 2 KB of the last answer.")
-    failure = serializers.CharField(help_text="Why the last attempt failed; empty if it did not.")
+    status_code = serializers.IntegerField(allow_null=True)
+    latency_ms = serializers.IntegerField(allow_null=True)
+    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last answer.")
+    failure = serializers.CharField(allow_blank=True)
     created_at = serializers.DateTimeField()
+    attempted_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.SerializerMethodField()
 
-    def get_next_attempt_at(self, delivery: WebhookDelivery) -> datetime | None:
-        """Return when it is tried next, if an earlier one does not hold it back; null once it is over."""
-        is_pending = delivery.status == WebhookDelivery.Status.PENDING
-        return delivery.next_attempt_at if is_pending else None
+    def get_next_attempt_at(self, delivery: WebhookDelivery) -> str | None:
+        """Return when it is tried next; null: it is over."""
+        if delivery.status != WebhookDelivery.Status.PENDING:
+            return None
+        return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
 def dollars(nanousd: int | None) -> str | None:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from foundation.rest.bodies import StrictSerializer, TextField
 from tenants.accounts.access import Access
+from tenants.api.presenters import DeliveryObject, EndpointObject, present_delivery, present_endpoint
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
@@ -56,50 +57,10 @@ EVENT_EXAMPLE = {
 }
 
 
-class EndpointObject(serializers.Serializer[WebhookEndpoint]):
-    """An address of the workspace's own that gets its events."""
-
-    id = serializers.UUIDField()
-    object = serializers.CharField(default="webhook_endpoint", read_only=True)
-    url = serializers.CharField()
-    description = serializers.CharField(allow_blank=True)
-    event_types = serializers.ListField(child=serializers.CharField(), help_text="Empty: every type.")
-    is_enabled = serializers.BooleanField()
-    disabled_at = serializers.DateTimeField(allow_null=True)
-    disabled_reason = serializers.CharField(allow_blank=True)
-    failing_since = serializers.DateTimeField(allow_null=True)
-    previous_secret_until = serializers.DateTimeField(allow_null=True)
-    created_at = serializers.DateTimeField()
-
-
 class EndpointWithSecret(EndpointObject):
     """An endpoint with its secret, which is told this once."""
 
     secret = serializers.CharField()
-
-
-class DeliveryObject(serializers.Serializer[WebhookDelivery]):
-    """One event on its way to one endpoint."""
-
-    id = serializers.UUIDField(source="public_id")
-    object = serializers.CharField(default="webhook_delivery", read_only=True)
-    event = serializers.UUIDField(source="event_id")
-    type = serializers.CharField(source="event.type")
-    status = serializers.ChoiceField(WebhookDelivery.Status.choices)
-    attempts = serializers.IntegerField()
-    status_code = serializers.IntegerField(allow_null=True)
-    latency_ms = serializers.IntegerField(allow_null=True)
-    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last answer.")
-    failure = serializers.CharField(allow_blank=True)
-    created_at = serializers.DateTimeField()
-    attempted_at = serializers.DateTimeField(allow_null=True)
-    next_attempt_at = serializers.SerializerMethodField()
-
-    def get_next_attempt_at(self, delivery: WebhookDelivery) -> str | None:
-        """Return when it is tried next; null: it is over."""
-        if delivery.status != WebhookDelivery.Status.PENDING:
-            return None
-        return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
 class EventObject(serializers.Serializer[OutboxEvent]):
@@ -398,16 +359,6 @@ class EventsView(WebhooksView):
         if "since" in query:
             events = events.filter(created_at__gte=query["since"])
         return self.answer_page(events, lambda page: [_present_event(row) for row in page])
-
-
-def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    """Return an endpoint as the API shows it, without its secret."""
-    return dict(EndpointObject(endpoint).data)
-
-
-def present_delivery(delivery: WebhookDelivery) -> dict[str, Any]:
-    """Return a delivery as the API shows it."""
-    return dict(DeliveryObject(delivery).data)
 
 
 def _present_event(event: OutboxEvent) -> dict[str, Any]:
