@@ -101,6 +101,8 @@ def edit_endpoint(endpoint: WebhookEndpoint, *, by: Access, **changes: Unpack[En
             setattr(endpoint, name, value)
         endpoint.event_types = _in_order(event_types)
         endpoint.save(update_fields=[*changes, "changed_at"])
+        if url != before.get("url", url):
+            _try_now(endpoint)
         after = {name: getattr(endpoint, name) for name in changes}
         by.audit("webhook_endpoint.edited", endpoint, before=before, after=after)
 
@@ -128,9 +130,13 @@ def forget_previous_secrets() -> int:
 
 
 def send_test(endpoint: WebhookEndpoint, *, by: Access) -> WebhookDelivery:
-    """Send an endpoint a `webhook.test` event, and return its delivery. Raises EndpointDisabled."""
+    """Send an endpoint a `webhook.test` event, and return its delivery. Raises EndpointDisabled.
+
+    What waits for its next attempt is tried at once, since the test comes behind it.
+    """
     with transaction.atomic():
         _lock_enabled(endpoint)
+        _try_now(endpoint)
         event = record_event(endpoint.tenant_id, EventType.WEBHOOK_TEST, endpoint)
         sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event)
         by.audit("webhook_endpoint.tested", endpoint)
@@ -144,8 +150,8 @@ def redeliver(sent: WebhookDelivery, *, by: Access) -> WebhookDelivery:
     """
     with transaction.atomic():
         endpoint = _lock_enabled(sent.endpoint)
-        pending = WebhookDelivery.objects.pending().filter(pk=sent.pk)
-        if pending.update(next_attempt_at=timezone.now()):
+        if WebhookDelivery.objects.pending().filter(pk=sent.pk).exists():
+            _try_now(endpoint)  # with those before it: it waits behind them
             again = sent
             again.refresh_from_db()
         else:
@@ -203,6 +209,12 @@ def _in_order(event_types: Sequence[str]) -> list[str]:
 def _lock_endpoints(tenant: Tenant) -> None:
     """Let no other transaction count or name a workspace's endpoints at the same time."""
     locks.one_at_a_time(f"webhook endpoints of {tenant.pk}")
+
+
+def _try_now(endpoint: WebhookEndpoint) -> None:
+    """Let what waits for an endpoint be due now; its order stays."""
+    pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
+    pending.update(next_attempt_at=timezone.now())
 
 
 def _require_free_url(tenant: Tenant, url: str) -> None:

@@ -143,6 +143,26 @@ def test_what_waits_for_its_next_attempt_is_sent_now(owner, new_receiver, new_en
     assert (waiting.status, waiting.attempts) == (Status.DELIVERED, 2)
 
 
+def test_a_test_of_a_mended_server_brings_what_waited_before_it(owner, new_receiver, new_endpoint, happen):
+    receiver = new_receiver(answering(500), answering(200))
+    endpoint = new_endpoint(receiver)
+    waiting = [happen(), happen()]
+    delivery.deliver_due(LIMITS)
+    sent = endpoints.send_test(endpoint, by=owner)
+    assert delivery.deliver_due(LIMITS) == 3
+    ids = [str(event.pk) for event in (waiting[0], *waiting, sent.event)]
+    assert receiver.event_ids == ids
+
+
+def test_a_new_address_is_tried_at_once(owner, new_receiver, receiver, new_endpoint, happen):
+    endpoint = new_endpoint(new_receiver(answering(500)))
+    event = happen()
+    delivery.deliver_due(LIMITS)
+    endpoints.edit_endpoint(endpoint, by=owner, url=receiver.url)
+    assert delivery.deliver_due(LIMITS) == 1
+    assert receiver.event_ids == [str(event.pk)]
+
+
 def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled(owner, alice, receiver, new_endpoint, happen):
     endpoint = new_endpoint(receiver)
     given_up = happen()
