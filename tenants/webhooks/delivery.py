@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from tenants.events.outbox import record_event
 from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from tenants.models.events import WebhookDeliveryQuerySet, WebhookEndpointQuerySet
 from tenants.webhooks import signing, transport
 
 # Seconds before each next attempt. The last one is repeated until GIVE_UP_AFTER has passed.
@@ -137,7 +138,8 @@ def give_up_pending(endpoint: WebhookEndpoint) -> None:
     pending.update(status=WebhookDelivery.Status.FAILED)
 
 
-def _leased(turn: Turn) -> Any:
+def _leased(turn: Turn) -> WebhookEndpointQuerySet:
+    """Return the endpoint of a turn, unless its lease went to another worker."""
     return WebhookEndpoint.objects.filter(pk=turn.endpoint.pk, leased_until=turn.leased_until)
 
 
@@ -204,7 +206,9 @@ def secrets_in_force(endpoint: WebhookEndpoint, at: datetime) -> list[str]:
     return [signing.unseal_secret(text) for text in sealed]
 
 
-def _note_failure(row: Any, endpoint: WebhookEndpoint, changes: dict[str, Any], *, at: datetime) -> None:
+def _note_failure(
+    row: WebhookDeliveryQuerySet, endpoint: WebhookEndpoint, changes: dict[str, Any], *, at: datetime
+) -> None:
     """Note a failed attempt: try again later, or disable an endpoint that is gone or has failed for long."""
     failing_since = endpoint.failing_since or at
     retry_after_s = RETRY_AFTER_S[min(changes["attempts"], len(RETRY_AFTER_S)) - 1]
