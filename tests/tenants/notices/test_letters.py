@@ -60,6 +60,7 @@ def test_a_notice_says_in_both_forms_what_happened_and_leads_to_its_page(happen,
     assert f"\n{settings.SITE_URL}{path}" in text
     assert f'class="button" href="{settings.SITE_URL}{path}' in html
     assert html.count('class="button"') == 1
+    assert not re.search(r"<p>\s*(<br>)?\s*</p>", html), "an empty paragraph is a gap"
     assert "Acme" in text
     assert "{" not in text + re.sub(r"<style>.*</style>", "", html, flags=re.S)
     assert "\n\n\n" not in text
