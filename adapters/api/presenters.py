@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -302,10 +303,10 @@ def present_styles(styles: Sequence[Style], tenant: Tenant) -> list[dict[str, An
     """Return some styles as a workspace may see them, in their order; four queries for all."""
     shown = [copy(style) for style in styles]  # they get the approved words: see `Style.show_to`
     queries.read_versions(shown)
-    facts = []
+    objects = []
     for style, card in zip(shown, queries.cards_of(tenant, shown), strict=True):
-        facts.append(_style_facts(style, card))
-    return list(StyleObject(facts, many=True).data)
+        objects.append(_present_card_of_style(style, card))
+    return objects
 
 
 def present_own_style(style: Style) -> dict[str, Any]:
@@ -383,10 +384,12 @@ def present_figures(figures: VersionFigures) -> dict[str, Any]:
     return dict(FiguresObject(figures).data)
 
 
-def _style_facts(style: Style, card: Card) -> dict[str, Any]:
+def _present_card_of_style(style: Style, card: Card) -> dict[str, Any]:
+    """Return the fields of StyleObject. Written out: a serializer takes 15 ms for a page of 100 styles."""
     own = _owners_facts(style, card) if card.is_own else {}
     return {
-        "id": card.id,
+        "id": str(card.id),
+        "object": "style",
         "model": card.model_name,
         "owner": card.owner_slug,
         "owner_name": card.owner_name,
@@ -404,12 +407,12 @@ def _style_facts(style: Style, card: Card) -> dict[str, Any]:
         "is_public": card.is_public,
         "is_shared": card.is_shared,
         "is_selected": card.is_selected,
-        "ends_at": card.ends_at,
+        "ends_at": _write_time(card.ends_at),
         "canary": own.get("canary"),
-        "newest_version": card.newest_version if card.is_own else None,
+        "newest_version": own.get("newest_version"),
         "offer": own.get("offer"),
         "test_prompts": own.get("test_prompts"),
-        "created_at": style.created_at,
+        "created_at": _write_time(style.created_at),
     }
 
 
@@ -421,18 +424,31 @@ def _owners_facts(style: Style, card: Card) -> dict[str, Any]:
         canary = {
             "version": style.canary_version.number,
             "percent": style.canary_percent,
-            "since": style.canary_since,
+            "since": _write_time(style.canary_since),
         }
+    newest = None
+    if card.newest_version:
+        newest = {"number": card.newest_version.number, "status": card.newest_version.status}
     offer = {
         "state": _offer_state(style),
-        "offered_at": style.offered_at,
+        "offered_at": _write_time(style.offered_at),
         "declined_reason": style.declined_reason,
-        "public_since": style.public_since,
-        "public_until": style.public_until,
+        "public_since": _write_time(style.public_since),
+        "public_until": _write_time(style.public_until),
         "waiting_version": pending.live.number if pending and pending.live else None,
         "waiting_words": sorted(pending.words) if pending else [],
     }
-    return {"canary": canary, "offer": offer, "test_prompts": style.test_prompts.splitlines()}
+    return {
+        "canary": canary,
+        "newest_version": newest,
+        "offer": offer,
+        "test_prompts": style.test_prompts.splitlines(),
+    }
+
+
+def _write_time(at: datetime | None) -> str | None:
+    """Return a time as REST framework's serializers write it."""
+    return at.isoformat().replace("+00:00", "Z") if at else None
 
 
 def _offer_state(style: Style) -> str:

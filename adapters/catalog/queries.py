@@ -16,6 +16,7 @@ from tenants.public import Tenant
 
 MAX_CARDS = 500
 MAX_SEARCH_WORDS = 10
+SHOWN_OF_VERSIONS = ("style", "number", "status", "approved_at")
 
 
 class Kind(TextChoices):
@@ -107,7 +108,7 @@ def read_versions(styles: Sequence[Style]) -> None:
     fields = ("live_version", "approved_version", "canary_version")
     ids = {getattr(style, f"{field}_id") for style in styles for field in fields}
     versions = AdapterVersion.objects.filter(pk__in=ids - {None}).select_related("probe")
-    by_id = versions.defer("findings", "probe__samples", "probe__shifts").in_bulk()
+    by_id = versions.only(*SHOWN_OF_VERSIONS, "probe__strength", "probe__measures").in_bulk()
     for style in styles:
         for field in fields:
             setattr(style, field, by_id.get(getattr(style, f"{field}_id")))
@@ -227,5 +228,5 @@ def _ends_at(style: Style, shares: dict[UUID, datetime | None]) -> datetime | No
 
 def _newest_versions(styles: list[Style]) -> dict[UUID, AdapterVersion]:
     versions = AdapterVersion.objects.filter(style__in=styles)
-    newest = versions.order_by("style", "-number").distinct("style")
+    newest = versions.order_by("style", "-number").distinct("style").only(*SHOWN_OF_VERSIONS)
     return {version.style_id: version for version in newest}

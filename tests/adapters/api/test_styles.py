@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from rest_framework.serializers import DateTimeField
 
+from adapters.api.presenters import StyleObject
 from adapters.catalog import library, sharing
 from adapters.models import Erasure, Probe, Selection, Share, Style
 from adapters.releases import aliases
@@ -67,6 +69,20 @@ def test_a_style_lives_from_its_making_to_its_end(program, acme, base_model):
     assert program.get("styles").json()["data"] == []
     actions = ["style.created", "style.prompts_set", "style.edited", "style.deleted"]
     assert logged_actions(acme) == actions
+
+
+def test_a_style_has_the_fields_of_the_document_as_a_serializer_writes_them(
+    program, stranger, acme, engine, reviewed
+):
+    library.set_test_prompts(reviewed, ["Why?"])
+    aliases.begin_canary(reviewed.versions.get(number=1), 10, None)
+    own = program.get("styles/acme/noir").json()
+    assert own["canary"]
+    assert own["offer"]["public_since"]
+    for shown in (own, stranger.get("styles/acme/noir").json()):
+        assert json.loads(json.dumps(StyleObject(shown).data)) == shown
+    written = DateTimeField().to_representation(reviewed.created_at)
+    assert own["created_at"] == written
 
 
 def test_a_deleted_style_comes_back_with_the_new_words_alone(program, base_model):
