@@ -93,13 +93,13 @@ def test_a_version_that_no_engine_takes_tells_why(acme, engine):
     assert newest().object["failure"] == "It is corrupt."
 
 
-def test_a_rejected_upload_tells_how_many_findings_it_has(acme, engine, alice):
+def test_a_rejected_upload_tells_what_was_found(acme, engine, alice):
     files = adapter_files(base="another/model")
     version = uploaded(acme, files={**files, "adapter_config.json": b"{}"})
     pipeline.advance_version(version)
     assert told(acme) == [("version.rejected", {})]
     assert newest().object["status"] == "rejected"
-    assert newest().object["findings_count"] >= 1
+    assert newest().object["findings"]
     cancelled, _ = begin(acme, "noir", files)
     sessions.cancel_upload(cancelled)
     assert told(acme)[1:] == [("version.rejected", {})]
