@@ -38,7 +38,7 @@ def test_a_new_secret_is_shown_once_and_the_old_one_is_said_to_live_on(alice_cli
     page = alice_client.post(address("rotate_webhook_secret", endpoint.pk))
     endpoint.refresh_from_db()
     assert page.context["secret"] == signing.unseal_secret(endpoint.sealed_secret)
-    assert "The one before signs too" in page.text
+    assert "the one before it signs, too" in page.text
     assert page.context["secret"] not in alice_client.get(address("webhook", endpoint.pk)).text
 
 
