@@ -42,9 +42,13 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "output_nanousd": "400",
         "state": "live",
         "slug": "acme",
+        "name": "Acme",
     }
     expected = {
         "state": "live",
+        "name": "laptop",
+        "hint": f"{key.prefix}…{key.last4}",
+        "scopes": "inference",
         "expires_at": str(int(until.timestamp())),
         "styles": "",
         "monthly_tokens": "1000",
@@ -92,6 +96,7 @@ def test_a_keys_limits_reach_the_data_plane_at_once(acme, valkey):
     assert published() == {
         "state": "live", "expires_at": "", "styles": "", "monthly_tokens": "", "monthly_nanousd": "",
         "requests_per_minute": "7", "tokens_per_minute": "8", "parallel_requests": "9",
+        "name": "laptop", "hint": f"{key.prefix}…{key.last4}", "scopes": "inference",
     }  # fmt: skip
 
 
