@@ -60,12 +60,15 @@ def begin_canary(version: AdapterVersion, percent: int, actor: User | None, reas
         _move_canary(style, version, percent=percent, actor=actor, reason=reason)
 
 
-def end_canary(style: Style, actor: User | None, reason: str = "") -> bool:
-    """End the canary that a style shows; return False when it has ended or was replaced meanwhile."""
+def end_canary(style: Style, actor: User | None, reason: str = "", *, is_automatic: bool = False) -> bool:
+    """End the canary that a style shows; return False when it has ended or was replaced meanwhile.
+
+    The actor is None for a program with a key, too: `is_automatic` tells whether nobody asked for it.
+    """
     with _locked(style.pk) as held:
         if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
             return False
-        _move_canary(held, None, actor=actor, reason=reason)
+        _move_canary(held, None, actor=actor, reason=reason, is_automatic=is_automatic)
     return True
 
 
@@ -88,7 +91,7 @@ def fall_back(style: Style, reason: str) -> None:
     with _locked(style.pk) as held:
         canary, live = held.canary_version, held.live_version
         if canary and canary.status != Status.SERVING:
-            _move_canary(held, None, reason=reason)
+            _move_canary(held, None, reason=reason, is_automatic=True)
         if live and live.status != Status.SERVING:
             _move_live(held, successor(held), reason=reason, event_type=EventType.RELEASE_ROLLED_BACK)
         review.apply_approval(held)
@@ -102,7 +105,7 @@ def end_failing_canaries() -> int:
     for style in running.select_related("canary_version", "live_version"):
         comparison = canary_analysis.compare_canary(style)
         if comparison and comparison.fault:
-            ended += end_canary(style, None, comparison.fault)
+            ended += end_canary(style, None, comparison.fault, is_automatic=True)
     return ended
 
 
@@ -181,6 +184,7 @@ def _move_canary(
     percent: int = 0,
     actor: User | None = None,
     reason: str = "",
+    is_automatic: bool = False,
 ) -> None:
     before = style.canary_version
     if before == after and style.canary_percent == percent:
@@ -199,7 +203,7 @@ def _move_canary(
             EventType.CANARY_ENDED,
             style,
             version=before.number,
-            is_automatic=actor is None,
+            is_automatic=is_automatic,
             reason=reason or (f"Version {after.number} is tried instead." if after else ""),
         )
 

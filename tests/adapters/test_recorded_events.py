@@ -61,7 +61,8 @@ def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
     aliases.begin_canary(versions[1], 10, alice)
     aliases.begin_canary(versions[1], 20, alice)
     assert told(acme, skip=3) == []
-    aliases.end_canary(Style.objects.get(pk=style.pk), None, "Version 2 failed 9 of 20 times.")
+    canary = Style.objects.get(pk=style.pk)
+    aliases.end_canary(canary, None, "Version 2 failed 9 of 20 times.", is_automatic=True)
     aliases.begin_canary(versions[1], 10, alice)
     aliases.promote(versions[1], alice)
     assert told(acme, skip=3) == [
