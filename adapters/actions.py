@@ -246,7 +246,7 @@ def finish_upload(access: Access, version: AdapterVersion) -> None:
 
     No transaction: the storage is asked, and no row may be locked while it does not answer.
     """
-    was_handed_in = version.handed_in_at is not None
+    was_handed_in = version.handed_in_at is not None or version.status != Status.UPLOADING
     sessions.finish_upload(version)
     enqueue.enqueue_advance(version.pk)
     if not was_handed_in:

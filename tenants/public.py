@@ -10,7 +10,7 @@ from tenants.accounts.workspaces import (
 from tenants.api.presenters import dollars
 from tenants.api.schema import operation
 from tenants.api.usage import report_usage_of_key
-from tenants.api.views import WorkspaceView, idempotent
+from tenants.api.views import WorkspaceView, idempotent, repeatable
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
 from tenants.api_keys.style_choices import register_style_choices
@@ -67,6 +67,7 @@ __all__ = [
     "record_events",
     "register_presenter",
     "register_style_choices",
+    "repeatable",
     "report_usage_of_key",
     "stale_generations",
     "studio_key",

@@ -49,7 +49,7 @@ class StyleConverter:
 
 def find_style(access: Access, address: StyleAddress) -> Style:
     """Return a style that the caller may see. Raises StyleNotFound, also for another one's private style."""
-    return _find(Style.objects.visible_to(access.tenant.pk), address)
+    return _find(allowed_styles(access, Style.objects.visible_to(access.tenant.pk)), address)
 
 
 def find_own_style(access: Access, address: StyleAddress) -> Style:
@@ -94,8 +94,15 @@ def with_base_model(styles: QuerySet[Style]) -> QuerySet[Style]:
     return styles.select_related(None).prefetch_related("owner", Prefetch("base_model", light))
 
 
+def allowed_styles(access: Access, styles: QuerySet[Style]) -> QuerySet[Style]:
+    """Return those of some styles that a key may use; to a key that is limited to some, others are 404."""
+    if access.key and access.key.styles:
+        return styles.filter(pk__in=access.key.styles)
+    return styles
+
+
 def _own_styles(access: Access) -> QuerySet[Style]:
-    return Style.objects.filter(owner=access.tenant, retired_at=None)
+    return allowed_styles(access, Style.objects.filter(owner=access.tenant, retired_at=None))
 
 
 def _find(styles: QuerySet[Style], address: StyleAddress) -> Style:

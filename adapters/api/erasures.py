@@ -73,4 +73,6 @@ class ErasureView(WorkspaceView):
 def own_erasures(access: Access) -> QuerySet[Erasure]:
     """Return the erasures of versions of the workspace's styles, also of deleted ones."""
     erasures = Erasure.objects.filter(version__style__owner=access.tenant)
+    if access.key and access.key.styles:
+        erasures = erasures.filter(version__style__in=access.key.styles)
     return erasures.select_related("version__style__owner")

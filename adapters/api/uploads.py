@@ -20,7 +20,7 @@ from adapters.models import AdapterVersion, Status
 from adapters.object_store import MAX_PARTS
 from adapters.uploads import parts, sessions
 from foundation.rest.bodies import StrictSerializer, TextField
-from tenants.public import Access, Scope, WorkspaceView, idempotent, operation
+from tenants.public import Access, Scope, WorkspaceView, operation, repeatable
 
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
@@ -111,7 +111,7 @@ class FinishUploadView(WorkspaceView):
         is_post=True,
         example=FINISHED_EXAMPLE,
     )
-    @idempotent
+    @repeatable
     def post(self, request: Request, version_id: UUID) -> Response:
         """Accept an upload whose files are all there. Finishing it twice does nothing."""
         version = find_upload(self.access, version_id)
@@ -152,6 +152,8 @@ class UploadEventsView(WorkspaceView):
 def find_upload(access: Access, version_id: UUID) -> AdapterVersion:
     """Return one of the workspace's versions. Raises Http404."""
     versions = AdapterVersion.objects.select_related("style__owner")
+    if access.key and access.key.styles:
+        versions = versions.filter(style__in=access.key.styles)
     return get_object_or_404(versions, pk=version_id, style__owner=access.tenant)
 
 

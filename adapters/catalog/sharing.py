@@ -154,6 +154,7 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
         if not is_new and not under_notice.update(ends_at=None):
             raise AlreadyShared(name=tenant.name)
         publisher.mark_tenants_changed([tenant.pk])  # it may have selected the style when it had it before
+        share.ends_at = None
         record_event(tenant.pk, EventType.STYLE_SHARED, share)
     return share
 

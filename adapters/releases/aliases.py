@@ -166,6 +166,7 @@ def _move_live(
     before = style.live_version
     _record_move(style, Release.Alias.LIVE, before, after, actor=actor, reason=reason)
     style.live_version = after
+    style.sample = changes.get("sample", style.sample)
     review.apply_approval(style)
     record_event(
         style.owner_id,

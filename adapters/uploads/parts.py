@@ -92,6 +92,8 @@ def presign_missing(version: AdapterVersion, parts: FileParts, numbers: Iterable
     wanted = set(numbers)
     urls = []
     for number in parts.missing:
+        if len(urls) == MAX_URLS:
+            break
         if number in wanted:
             size_bytes = parts.bytes_of(number)
             url = object_store.presign_part(

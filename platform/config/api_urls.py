@@ -29,6 +29,5 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("", include("adapters.api.urls")),
     path("", include("tenants.api.urls")),
-    path("", include("adapters.api.urls")),
     re_path("", unknown_address),
 ]

@@ -42,7 +42,10 @@ ALLOWED: dict[str, dict[KeyAction, Ownership]] = {
 
 
 # A member can't make a key that may do more than the member's role.
-OWNER_SCOPES = frozenset({Scope.MEMBERS_WRITE, Scope.WEBHOOKS_WRITE, Scope.BILLING_READ, Scope.ADMIN})
+# (A key is no person: one that may manage keys manages those of everybody.)
+OWNER_SCOPES = frozenset(
+    {Scope.KEYS_WRITE, Scope.MEMBERS_WRITE, Scope.WEBHOOKS_WRITE, Scope.BILLING_READ, Scope.ADMIN}
+)
 
 
 def grantable_scopes(user: User, tenant: Tenant) -> list[Scope]:

@@ -47,7 +47,6 @@ class KeyAuthentication(authentication.BaseAuthentication):
             return None
         address = request.META.get("REMOTE_ADDR") or None
         stranger = f"api:stranger:{network_of(address or '')}"
-        rate_limit.check(stranger, UNKNOWN_KEYS_PER_MINUTE)
         key = _find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
         if key is None:
             rate_limit.take(stranger, UNKNOWN_KEYS_PER_MINUTE)

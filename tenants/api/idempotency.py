@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 from foundation.errors import Conflict, Invalid
 from tenants.accounts.access import Access
@@ -75,6 +76,9 @@ class Idempotent:
         kept = KeptAnswer.objects.filter(
             tenant=self.access.tenant, caller=self.access.caller, name_digest=self._name_digest
         ).first()
+        if kept and kept.created_at < timezone.now() - KEPT:  # the pruner has yet to come
+            kept.delete()
+            kept = None
         if kept is None:
             return None
         if kept.request_digest != self.request_digest:
@@ -117,6 +121,8 @@ def digest_request(method: str, path: str, body: bytes) -> str:
 def prune_answers(*, now: datetime) -> int:
     """Delete answers that were kept for a day; return how many. Safe to repeat."""
     old = KeptAnswer.objects.filter(created_at__lt=now - KEPT).order_by("created_at")
-    ids = list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
-    deleted, _ = KeptAnswer.objects.filter(pk__in=ids).delete()
+    deleted = 0
+    while ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
+        KeptAnswer.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
     return deleted

@@ -69,6 +69,12 @@ class ScopeNotYours(NotAllowed):
     code = "scope_not_yours"
 
 
+class KeyIsLimited(NotAllowed):
+    """This API key has limits or an end of its own, so it can't make or change keys: they could have none."""
+
+    code = "key_is_limited"
+
+
 class KeyWithSecret(KeyObject):
     """A new key with its secret, which is told this once."""
 
@@ -170,6 +176,7 @@ class KeysView(WorkspaceView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Return a new key with its secret, which is told this once."""
+        require_unlimited(self.access)
         body = self.read_body(NewKeyBody)
         scopes = body.get("scopes", [Scope.INFERENCE.value])
         require_grantable(self.access, scopes)
@@ -210,7 +217,8 @@ class KeyView(WorkspaceView):
     @transaction.atomic
     def patch(self, request: Request, key_id: UUID) -> Response:
         """Change what the body names, from the next request on; the rest stays."""
-        key = find_key(self.access, key_id)
+        require_unlimited(self.access)
+        key = find_key(self.access, key_id, is_locked=True)
         require_permission(self.access, KeyAction.LIMIT, key)
         before = present_key(key)
         self.require_match(before)
@@ -244,7 +252,7 @@ class KeyView(WorkspaceView):
     @transaction.atomic
     def delete(self, request: Request, key_id: UUID) -> Response:
         """Revoke a key from the next request on, for good. Revoking it twice does nothing."""
-        key = find_key(self.access, key_id)
+        key = find_key(self.access, key_id, is_locked=True)
         require_permission(self.access, KeyAction.REVOKE, key)
         self.require_match(present_key(key))
         if lifecycle.revoke_key(key):
@@ -272,7 +280,8 @@ class RotateKeyView(WorkspaceView):
     @idempotent
     def post(self, request: Request, key_id: UUID) -> Response:
         """Return a new key with the same name, scopes and limits; the old one ends after some hours."""
-        key = find_key(self.access, key_id)
+        require_unlimited(self.access)
+        key = find_key(self.access, key_id, is_locked=True)
         require_permission(self.access, KeyAction.LIMIT, key)
         require_grantable(self.access, key.scopes)
         body = self.read_body(RotateBody)
@@ -287,15 +296,33 @@ def own_keys(access: Access) -> QuerySet[ApiKey]:
     return ApiKey.objects.shown().filter(tenant=access.tenant).select_related("created_by")
 
 
-def find_key(access: Access, key_id: UUID) -> ApiKey:
-    """Return one of the workspace's keys. Raises Http404."""
-    return get_object_or_404(own_keys(access).select_related("tenant"), pk=key_id)
+def find_key(access: Access, key_id: UUID, *, is_locked: bool = False) -> ApiKey:
+    """Return one of the workspace's keys. Raises Http404.
+
+    Locked, nobody else changes it until the transaction ends: an edit is of the key that was compared.
+    """
+    keys = own_keys(access).select_related("tenant")
+    if is_locked:
+        keys = keys.select_for_update(no_key=True, of=("self",))
+    return get_object_or_404(keys, pk=key_id)
 
 
 def require_permission(access: Access, action: KeyAction, key: ApiKey) -> None:
-    """Raise NotYourKey unless the table of roles lets a person do this. A key with the scope may."""
+    """Raise NotYourKey unless the table of roles lets a person do this.
+
+    A key with the scope may, with keys that may do no more than itself. Raises ScopeNotYours.
+    """
     if access.user and not is_allowed(access.user, access.tenant, action, key):
         raise NotYourKey
+    if access.key:
+        require_grantable(access, key.scopes)
+
+
+def require_unlimited(access: Access) -> None:
+    """Raise KeyIsLimited for a key that could shed its own limits or its end by another key."""
+    key = access.key
+    if key and Scope.ADMIN not in key.scopes and (key.own_limits or key.expires_at):
+        raise KeyIsLimited
 
 
 def require_grantable(access: Access, scopes: Any) -> None:

@@ -87,7 +87,7 @@ class MemberView(WorkspaceView):
     def patch(self, request: Request, member_id: int) -> Response:
         """Give a member another role; the only owner stays one. Only owners and keys may."""
         self.access.require_owner(Scope.MEMBERS_WRITE)
-        membership = _find_member(self.access, member_id)
+        membership = _find_member(self.access, member_id, is_locked=True)
         self.require_match(present_member(membership))
         before = membership.role
         members.change_role(membership, self.read_body(MemberBody)["role"])
@@ -100,7 +100,7 @@ class MemberView(WorkspaceView):
     def delete(self, request: Request, member_id: int) -> Response:
         """Take a person out of the workspace; the only owner stays. The keys that they made stay."""
         self.access.require_owner(Scope.MEMBERS_WRITE)
-        membership = _find_member(self.access, member_id)
+        membership = _find_member(self.access, member_id, is_locked=True)
         self.require_match(present_member(membership))
         self.access.audit("member.removed", membership, before={"role": membership.role})
         members.remove_member(membership)
@@ -116,5 +116,8 @@ def _own_members(access: Access) -> QuerySet[Membership]:
     return Membership.objects.filter(tenant=access.tenant).select_related("user", "tenant")
 
 
-def _find_member(access: Access, member_id: int) -> Membership:
-    return get_object_or_404(_own_members(access), pk=member_id)
+def _find_member(access: Access, member_id: int, *, is_locked: bool = False) -> Membership:
+    rows = _own_members(access)
+    if is_locked:
+        rows = rows.select_for_update(no_key=True, of=("self",))
+    return get_object_or_404(rows, pk=member_id)

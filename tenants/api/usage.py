@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from django.db.models import QuerySet
+from asgiref.sync import sync_to_async
+from django.db import connection
+from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from rest_framework import serializers
@@ -265,9 +267,23 @@ def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
 async def _csv_lines(events: QuerySet[UsageEvent]) -> AsyncIterator[str]:
     names = [name for name in UsageEventObject().fields if str(name) != "object"]
     yield _csv_line(names)
-    async for event in events.aiterator(chunk_size=CSV_CHUNK):
-        row = UsageEventObject(event).data
-        yield _csv_line([row[name] for name in names])
+    last: UsageEvent | None = None
+    while rows := await sync_to_async(_next_events)(events, last):
+        for event in rows:
+            presented = UsageEventObject(event).data
+            yield _csv_line([presented[name] for name in names])
+        last = rows[-1]
+
+
+def _next_events(events: QuerySet[UsageEvent], last: UsageEvent | None) -> list[UsageEvent]:
+    """Return the rows that follow one, CSV_CHUNK of them. No connection is held while a client reads."""
+    if last:
+        older = Q(admitted_at__lt=last.admitted_at) | Q(admitted_at=last.admitted_at, pk__lt=last.pk)
+        events = events.filter(older, admitted_at__lte=last.admitted_at)
+    try:
+        return list(events[:CSV_CHUNK])
+    finally:
+        connection.close()
 
 
 def _csv_line(values: list[Any]) -> str:

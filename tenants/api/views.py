@@ -63,6 +63,7 @@ class WorkspaceView(APIView):
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         """Give the request an id, which every answer and every log line repeats."""
+        request._encoding = None  # addresses are UTF-8, whatever charset a client names for its body
         api_request = super().initialize_request(request, *args, **kwargs)
         api_request.request_id = new_request_id()  # type: ignore[attr-defined]
         self._rate = None
@@ -146,13 +147,25 @@ def idempotent(handler: Handler) -> Handler:
             once = idempotency.Idempotent(view.access, name, digest)
             kept = once.find_answer()
             if kept:
-                return Response(kept.body, status=kept.status, headers={"idempotent-replayed": "true"})
+                headers = {"idempotent-replayed": "true"}
+                if isinstance(kept.body, dict):
+                    headers["ETag"] = etag_of(kept.body)
+                return Response(kept.body, status=kept.status, headers=headers)
             response = handler(view, request, *args, **kwargs)
             once.keep(idempotency.Answer(response.status_code, response.data))
             return response
 
     handle_once.is_idempotent = True  # type: ignore[attr-defined]
     return handle_once
+
+
+def repeatable(handler: Handler) -> Handler:
+    """Mark a POST handler that does nothing the second time, so that no answer need be kept for it.
+
+    It runs in no transaction: for actions that ask the storage, while which no row may be locked.
+    """
+    handler.is_idempotent = True  # type: ignore[attr-defined]
+    return handler
 
 
 def _raw_body(request: Request) -> bytes:

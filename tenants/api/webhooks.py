@@ -178,7 +178,7 @@ class EndpointView(WebhooksView):
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
         """Change what the body names; what waits goes to the new address."""
         self.access.require_owner(Scope.WEBHOOKS_WRITE)
-        endpoint = _find_endpoint(self.access, endpoint_id)
+        endpoint = _find_endpoint(self.access, endpoint_id, is_locked=True)
         self.require_match(present_endpoint(endpoint))
         changes: Any = self.read_body(EndpointBody)
         if changes:
@@ -190,7 +190,7 @@ class EndpointView(WebhooksView):
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
         """Delete an endpoint with what was sent to it."""
         self.access.require_owner(Scope.WEBHOOKS_WRITE)
-        endpoint = _find_endpoint(self.access, endpoint_id)
+        endpoint = _find_endpoint(self.access, endpoint_id, is_locked=True)
         self.require_match(present_endpoint(endpoint))
         endpoints.delete_endpoint(endpoint, by=self.access)
         return Response(status=204)
@@ -366,8 +366,11 @@ def _present_event(event: OutboxEvent) -> dict[str, Any]:
     return dict(presented)
 
 
-def _find_endpoint(access: Access, endpoint_id: UUID) -> WebhookEndpoint:
-    return get_object_or_404(WebhookEndpoint, pk=endpoint_id, tenant=access.tenant)
+def _find_endpoint(access: Access, endpoint_id: UUID, *, is_locked: bool = False) -> WebhookEndpoint:
+    rows = WebhookEndpoint.objects.filter(tenant=access.tenant)
+    if is_locked:
+        rows = rows.select_for_update(no_key=True)
+    return get_object_or_404(rows, pk=endpoint_id)
 
 
 def _find_delivery(access: Access, endpoint_id: UUID, delivery_id: UUID) -> WebhookDelivery:

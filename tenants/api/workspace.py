@@ -15,7 +15,7 @@ from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspa
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
 from tenants.billing.forms import MAX_USD
-from tenants.models import AuditEntry, Scope
+from tenants.models import AuditEntry, Scope, Tenant
 
 WORKSPACE_EXAMPLE = {
     "id": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e",
@@ -90,7 +90,7 @@ class WorkspaceDetailView(WorkspaceView):
     def patch(self, request: Request) -> Response:
         """Change what the body names. Only owners, and keys with `admin`, may."""
         self.access.require_owner()
-        tenant = self.access.tenant
+        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = present_workspace(tenant)
         self.require_match(before)
         body = self.read_body(WorkspaceBody)

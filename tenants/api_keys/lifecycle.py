@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from foundation import locks
 from foundation.errors import Conflict, Invalid
 from tenants.api_keys.key_format import (
     PREFIX,
@@ -22,6 +23,8 @@ from tenants.models import ApiKey, EventType, Scope, Tenant, User
 from tenants.quota_sync import snapshot
 
 STUDIO = "Studio"
+# Each change of a key publishes all of them to Valkey, so their number is bounded.
+MAX_NEW_KEYS_PER_DAY = 200
 SHOWN_DIGITS = 4  # at each end of a secret; people recognise a key by them
 
 
@@ -35,6 +38,12 @@ class NameTaken(Invalid):
     """There is a key named “{name}” already; give this one another name."""
 
     code = "name_taken"
+
+
+class TooManyKeys(Conflict):
+    """A workspace makes at most {limit} API keys a day. Give a key narrower limits instead of many keys."""
+
+    code = "too_many_keys"
 
 
 class KeyLimits(TypedDict, total=False):
@@ -57,8 +66,9 @@ def issue_key(
     scopes: Sequence[str] = (Scope.INFERENCE.value,),
     **limits: Unpack[KeyLimits],
 ) -> tuple[ApiKey, str]:
-    """Return a new key and its secret, which nobody can read again."""
+    """Return a new key and its secret, which nobody can read again. Raises TooManyKeys."""
     with transaction.atomic():
+        _require_few_keys(tenant)
         key, secret = _create_key(
             tenant, name=name, created_by=by, expires_at=expires_at, scopes=sorted(set(scopes)), **limits
         )
@@ -98,6 +108,7 @@ def rotate_key(key: ApiKey, *, by: User | None, old_lives: timedelta) -> tuple[A
         live = ApiKey.objects.live(now).filter(pk=key.pk, replaced_by=None)
         if not live.select_for_update(no_key=True).exists():
             raise DeadKey(name=key.name)
+        _require_few_keys(key.tenant)
         new_key, secret = _create_key(
             key.tenant,
             name=key.name,
@@ -115,6 +126,13 @@ def rotate_key(key: ApiKey, *, by: User | None, old_lives: timedelta) -> tuple[A
         record_event(key.tenant_id, EventType.KEY_ROTATED, new_key, replaces=key.pk, old_secret_until=ends_at)
     key.refresh_from_db(fields=["expires_at", "replaced_by"])
     return new_key, secret
+
+
+def _require_few_keys(tenant: Tenant) -> None:
+    locks.one_at_a_time(f"new keys of {tenant.pk}")
+    day_ago = timezone.now() - timedelta(days=1)
+    if ApiKey.objects.filter(tenant=tenant, created_at__gt=day_ago).count() >= MAX_NEW_KEYS_PER_DAY:
+        raise TooManyKeys(limit=MAX_NEW_KEYS_PER_DAY)
 
 
 def require_free_name(tenant: Tenant, name: str, *, key: ApiKey | None = None) -> None:

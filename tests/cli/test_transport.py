@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from polyscribe import ApiError, Client, NotAllowed, NotFound, RateLimited, Unavailable, Unreachable
-from polyscribe.errors import BadAddress, KeyOfAnotherService, NotLoggedIn
-from polyscribe.settings import Settings, clean_address, save_settings
+from polyscribe.errors import BadAddress, BadKey, KeyOfAnotherService, NotLoggedIn
+from polyscribe.settings import Settings, clean_address, clean_key, save_settings
 from tests.cli.fake_service import API_KEY, BASE_URL, busy, problem, style_object
 
 
@@ -131,13 +131,21 @@ def test_without_a_key_nothing_is_sent():
         Client()
 
 
+def test_a_key_with_a_lines_end_is_read_and_a_broken_one_is_never_repeated():
+    assert clean_key(f" {API_KEY}\n") == API_KEY
+    for broken in (f"{API_KEY[:9]}…{API_KEY[-4:]}", f"{API_KEY}\n{API_KEY}", f"{API_KEY} x"):
+        with pytest.raises(BadKey) as refused:
+            clean_key(broken)
+        assert API_KEY[6:9] not in refused.value.message
+
+
 def test_the_stored_key_goes_to_the_stored_address_only(monkeypatch):
     save_settings(Settings(BASE_URL, API_KEY))
     monkeypatch.setenv("POLYSCRIBE_BASE_URL", "https://elsewhere.example.com")
 
     with pytest.raises(KeyOfAnotherService):
         Client()
-    assert Client("another key").settings.base_url == "https://elsewhere.example.com"
+    assert Client("another-key").settings.base_url == "https://elsewhere.example.com"
 
 
 def test_the_environment_goes_before_what_is_stored(monkeypatch):

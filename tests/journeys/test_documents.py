@@ -47,3 +47,4 @@ def test_a_program_of_the_documents_runs_as_pasted(demo, tmp_path: Path, place, 
 
     assert done.returncode == 0, f"{place}: {done.stderr[-2000:]}"
     assert done.stdout.strip(), place
+    assert "Somebody else" not in done.stdout, place

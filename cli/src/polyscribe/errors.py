@@ -16,6 +16,10 @@ class NotLoggedIn(PolyscribeError):
     """There is no API key. Run `polyscribe login`, or set POLYSCRIBE_BASE_URL and POLYSCRIBE_API_KEY."""
 
 
+class BadKey(PolyscribeError):
+    """The API key is not one: it has spaces or letters that keys don't have. Copy it again, whole."""
+
+
 class BadAddress(PolyscribeError):
     """The service's address is not valid. Give it as https://polyscribe.example.com."""
 

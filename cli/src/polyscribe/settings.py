@@ -7,7 +7,7 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from polyscribe.errors import BadAddress, BadSettings, KeyOfAnotherService, NotLoggedIn
+from polyscribe.errors import BadAddress, BadKey, BadSettings, KeyOfAnotherService, NotLoggedIn
 
 FOLDER_VARIABLE = "POLYSCRIBE_CONFIG_DIR"
 KEY_VARIABLE = "POLYSCRIBE_API_KEY"
@@ -67,10 +67,10 @@ def resolve_settings(api_key: str | None = None, base_url: str | None = None) ->
     """Return the settings in force: an argument goes before the environment, and that before the file.
 
     The stored key goes to the stored address only, so that no other one can be made to receive it.
-    Raises NotLoggedIn, KeyOfAnotherService, BadAddress or BadSettings.
+    Raises NotLoggedIn, KeyOfAnotherService, BadKey, BadAddress or BadSettings.
     """
     address = base_url or os.environ.get(ADDRESS_VARIABLE, "")
-    key = api_key or os.environ.get(KEY_VARIABLE, "")
+    key = clean_key(api_key or os.environ.get(KEY_VARIABLE, ""))
     if address and key:
         return Settings(clean_address(address), key)
     stored = load_settings()
@@ -81,6 +81,15 @@ def resolve_settings(api_key: str | None = None, base_url: str | None = None) ->
     if address and clean_address(address) != stored.base_url:
         raise KeyOfAnotherService
     return stored
+
+
+def clean_key(written: str) -> str:
+    """Return a key without the line's end that files and variables add. Raises BadKey."""
+    key = written.strip()
+    # What can't stand in a header would come back in the error of the HTTP library, with the key in it.
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise BadKey
+    return key
 
 
 def clean_address(written: str) -> str:

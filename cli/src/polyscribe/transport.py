@@ -193,6 +193,8 @@ def describe(error: httpx.TransportError) -> str:
     """Return why a request did not arrive, in a few words."""
     if isinstance(error, httpx.ConnectTimeout | httpx.ReadTimeout | httpx.WriteTimeout):
         return "it took too long"
+    if isinstance(error, httpx.LocalProtocolError):  # its words repeat the header, which may be the key
+        return "the request could not be written"
     return str(error).rpartition("] ")[2] or "the connection was closed"  # without [Errno 111]
 
 

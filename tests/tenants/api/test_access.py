@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import redis
 from django.db import OperationalError
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from tenants.accounts.workspaces import suspend_tenant
@@ -156,6 +156,20 @@ def test_a_wrong_method_says_which_are_right(admin):
     answer = admin.delete("keys")
     problem(answer, 405, "method_not_allowed")
     assert {"GET", "POST"} <= set(answer["Allow"].split(", "))
+
+
+@pytest.mark.parametrize("charset", ["zlib", "rot13", "hex"])
+async def test_a_charset_of_the_body_changes_no_address(charset):
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    answer = await AsyncClient().get("/api/v1/styles?search=a%20b", headers=headers)
+    assert answer.status_code == 401
+
+
+def test_a_stranger_of_the_same_network_locks_no_key_out(admin, monkeypatch):
+    monkeypatch.setattr("tenants.api.authentication.UNKNOWN_KEYS_PER_MINUTE", 1)
+    for _ in range(3):
+        Client().get("/api/v1/keys", headers={"Authorization": "Bearer sk-ps-guess"})
+    assert admin.get("keys").status_code == 200
 
 
 def test_an_unknown_address_is_a_problem_document(admin):

@@ -88,9 +88,40 @@ def test_no_key_makes_a_mightier_one(with_key):
 
 def test_a_member_gives_no_owners_scope_and_touches_no_key_of_others(bob_client, acme, alice, valkey):
     key, _ = lifecycle.issue_key(acme, name="laptop", by=alice)
-    body = {"name": "bob's", "scopes": ["admin"]}
-    problem(bob_client.post("/api/v1/keys", body, content_type="application/json"), 403, "scope_not_yours")
+    for scope in ("admin", "keys:write"):
+        body = {"name": "bob's", "scopes": [scope]}
+        answer = bob_client.post("/api/v1/keys", body, content_type="application/json")
+        problem(answer, 403, "scope_not_yours")
     problem(bob_client.delete(f"/api/v1/keys/{key.pk}"), 403, "not_your_key")
+
+
+def test_a_key_with_limits_or_an_end_sheds_them_by_no_other_key(with_key):
+    for limits in ({"monthly_nanousd": 10**9}, {"expires_at": timezone.now() + timedelta(days=1)}):
+        program = with_key("keys:write", "inference", **limits)
+        own = ApiKey.objects.shown().first()
+        problem(program.post("keys", {"name": "free"}), 403, "key_is_limited")
+        problem(program.patch(f"keys/{own.pk}", {"expires_at": None}), 403, "key_is_limited")
+        problem(program.post(f"keys/{own.pk}/rotate"), 403, "key_is_limited")
+
+
+def test_a_lesser_key_touches_no_mightier_one(with_key, acme):
+    mighty, _ = lifecycle.issue_key(acme, name="mighty", by=None, scopes=["admin"])
+    lesser = with_key("keys:write", "inference")
+    problem(lesser.patch(f"keys/{mighty.pk}", {"limits": {"monthly_tokens": 1}}), 403, "scope_not_yours")
+    problem(lesser.delete(f"keys/{mighty.pk}"), 403, "scope_not_yours")
+
+
+def test_a_workspace_makes_a_bounded_number_of_keys(admin, monkeypatch):
+    monkeypatch.setattr(lifecycle, "MAX_NEW_KEYS_PER_DAY", 3)
+    statuses = [admin.post("keys", {"name": f"bot {number}"}).status_code for number in range(4)]
+    assert statuses == [201, 409, 409, 409]  # the studio's key and the program's own count, too
+
+
+def test_the_etag_of_a_new_key_is_that_of_the_key(admin):
+    made = [admin.post("keys", {"name": "bot"}, Idempotency_Key="e") for _ in range(2)]
+    assert made[0]["ETag"] == made[1]["ETag"] == admin.get(f"keys/{made[0].json()['id']}")["ETag"]
+    path = f"keys/{made[0].json()['id']}"
+    assert admin.patch(path, {"name": "robot"}, If_Match=made[0]["ETag"]).status_code == 200
 
 
 def test_a_name_is_taken_by_a_live_key_only(admin):
@@ -206,6 +237,13 @@ def test_two_requests_at_once_under_one_name_make_one_key(admin, acme, monkeypat
     assert answers[0].status_code == 201
     assert admin.post("keys", {"name": "once"}, Idempotency_Key="n3").json() == answers[0].json()
     assert ApiKey.objects.shown().filter(name="once").count() == 1
+
+
+def test_an_answer_of_yesterday_is_not_given_again(admin):
+    admin.post("keys", {"name": "once"}, Idempotency_Key="n5")
+    KeptAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    again = admin.post("keys", {"name": "other"}, Idempotency_Key="n5")
+    assert again.status_code == 201
 
 
 def test_kept_answers_are_pruned_after_a_day(admin):

@@ -62,8 +62,8 @@ def rotate_key(
     with open_client(context) as client:
         old = find_key(client, key)
         new = client.keys.rotate(old["id"], old_secret_hours=old_secret_hours)
+    print_secret(new, as_json=as_json)  # first: it can't be had again
     keep_own_secret(old, new)
-    print_secret(new, as_json=as_json)
 
 
 @app.command("revoke")

@@ -13,6 +13,7 @@ from polyscribe.commands import keys, login, push, releases, show, styles, usage
 from polyscribe.commands.session import Session
 from polyscribe.errors import (
     BadAddress,
+    BadKey,
     BadSettings,
     KeyOfAnotherService,
     NotAllowed,
@@ -29,6 +30,7 @@ REFUSED = 1
 # (error, exit code). The first row that matches counts; all others are REFUSED. docs/cli.md lists the codes.
 EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
     (BadAddress, 2),
+    (BadKey, 4),
     (BadSettings, 2),
     (Unreachable, 3),
     (Unavailable, 3),

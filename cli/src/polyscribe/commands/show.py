@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from polyscribe.errors import ApiError, FolderRejected, PolyscribeError, VersionNotServing
 
+BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 PIPED_WIDTH = 200  # characters of a line where no terminal says how many fit
 
 
@@ -103,4 +105,9 @@ def findings_of(error: PolyscribeError) -> list[Mapping[str, Any]]:
 
 def printable(text: str) -> str:
     """Return a text without control characters: others' texts must not steer a terminal."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+    return "".join(character for character in text if character in "\n\t" or _is_harmless(character))
+
+
+def _is_harmless(character: str) -> bool:
+    # Joiners and wide spaces belong to some scripts. Only what steers a terminal or turns text is left out.
+    return unicodedata.category(character) not in ("Cc", "Cs") and character not in BIDIRECTIONAL

@@ -9,6 +9,7 @@ from polyscribe.commands import show
 from polyscribe.commands.session import JsonFlag, open_client, session_of
 from polyscribe.listening import POLL_S, EventForwarder, Forwarded, new_secret, sign_event
 
+TEST_POLLS = 15  # a test waits behind what the endpoint did not take before
 SECRET_VARIABLE = "POLYSCRIBE_WEBHOOK_SECRET"
 
 app = typer.Typer(name="webhooks", help="Addresses that get the workspace's events.", no_args_is_help=True)
@@ -63,15 +64,21 @@ def send_test(context: typer.Context, endpoint: EndpointArgument, as_json: JsonF
     session = session_of(context)
     with open_client(context) as client:
         delivery = client.webhooks.test(endpoint)
-        while delivery["status"] == "pending" and not delivery["attempts"]:
+        for _ in range(TEST_POLLS):
+            if delivery["status"] != "pending" or delivery["attempts"]:
+                break
             session.retries.sleep(POLL_S)
             delivery = client.webhooks.delivery(endpoint, delivery["id"])
     if as_json:
         show.print_json(delivery)
     elif delivery["status"] == "delivered":
         show.print_line(f"It answered {delivery['status_code']} after {delivery['latency_ms']} ms.")
-    else:
+    elif delivery["attempts"]:
         show.print_note(f"It did not take the event: {delivery['failure']}")
+    else:
+        show.print_note(
+            "It waits behind an earlier event that the endpoint did not take: see its deliveries."
+        )
     if delivery["status"] != "delivered":
         raise typer.Exit(1)
 

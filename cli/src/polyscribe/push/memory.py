@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -39,11 +40,14 @@ class RememberedPush:
         """Write it down."""
         stored = asdict(self)
         del stored["file"]
-        write_private(self.file, json.dumps(stored))
+        # Without a folder to write to, a push can't be resumed, and goes on all the same.
+        with suppress(OSError):
+            write_private(self.file, json.dumps(stored))
 
     def forget(self) -> None:
         """Forget it: it has ended."""
-        self.file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.file.unlink(missing_ok=True)
 
 
 def recall_push(base_url: str, request: PushRequest, adapter: AdapterFolder) -> RememberedPush:
@@ -91,5 +95,6 @@ def _prune(folder: Path) -> None:
         return
     oldest = time.time() - KEPT_S
     for entry in os.scandir(folder):
-        if entry.stat().st_mtime < oldest:
-            Path(entry.path).unlink(missing_ok=True)
+        with suppress(OSError):  # another push was first
+            if entry.stat().st_mtime < oldest:
+                Path(entry.path).unlink(missing_ok=True)

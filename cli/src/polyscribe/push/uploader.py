@@ -48,12 +48,14 @@ class Pusher:
         if upload["status"] == UPLOADING:
             self._send_files(push, adapter, upload, observer)
         final = follow_version(self.uploads, push.version_id, observer=observer, retries=self.retries)
-        push.forget()
         version = self.versions.get(request.style, final["number"])
         if final["status"] != SERVING:
+            push.forget()
             _raise_failure(final, version)
-        if request.canary_percent is not None:
+        # The first version of a style answers all requests in any case: there is nothing to compare it with.
+        if request.canary_percent is not None and not version["is_live"]:
             self.releases.set_canary(request.style, final["number"], request.canary_percent)
+        push.forget()  # only now: what failed before is made up for by the same command
         return version
 
     def _ensure_style(self, request: PushRequest) -> None:
