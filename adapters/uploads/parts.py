@@ -90,7 +90,7 @@ def presign_missing(version: AdapterVersion, parts: FileParts, numbers: Iterable
     A URL is valid for some ten minutes (`object_store.url_valid_s`), and for nothing once the upload ended.
     """
     wanted = set(numbers)
-    urls = []
+    urls: list[PartUrl] = []
     for number in parts.missing:
         if len(urls) == MAX_URLS:
             break
