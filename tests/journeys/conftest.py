@@ -49,6 +49,7 @@ class Writer:
     def close(self) -> None:
         self.session.close()
         self.client.close()
+        self.api.close()
 
     def say(self, model: str, prompt: str, **options: object) -> str:
         answer = self.client.chat.completions.create(
@@ -62,7 +63,7 @@ class Writer:
         await_serving(self.api, upload)
         return upload
 
-    @property
+    @cached_property
     def api(self) -> Api:
         """The management API, by the writer's key."""
         return Api(self.site, self.api_key)
@@ -110,7 +111,7 @@ def stranger(site) -> Iterator[Writer]:
         )
         writer.api_key = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued).group()
         yield writer
-        writer.client.close()
+        writer.close()
 
 
 @pytest.fixture(scope="session")
