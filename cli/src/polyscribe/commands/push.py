@@ -67,16 +67,16 @@ def push(
         model = client.full_name(style)
     if as_json:
         return show.print_json(version)
-    show.print_line(f"{model}@{version['number']} serves.{what_next(model, promote=promote, canary=canary)}")
+    show.print_line(f"{model}@{version['number']} serves.{what_next(model, version, canary=canary)}")
 
 
-def what_next(model: str, *, promote: bool, canary: int | None) -> str:
+def what_next(model: str, version: Mapping[str, Any], *, canary: int | None) -> str:
     """Return what answers now, and how that is changed."""
+    if version["is_live"]:
+        return f" It answers for {model}."
     if canary is not None:
         return f" It answers {canary} % of the requests to {model}."
-    if promote:
-        return f" It answers for {model}."
-    return f" It answers nothing by the style's name until it is promoted: polyscribe promote {model} VERSION"
+    return f" To let it answer for the style: polyscribe promote {model} {version['number']}"
 
 
 class ProgressBar(PushObserver):
