@@ -278,6 +278,9 @@ class FakeService:
         """Take a step of a version each time that somebody looks."""
         if version.status == "pushing":
             version.status = self.outcome
+            model = self._model_of(version)
+            if version.status == "serving" and (version.goes_live or model not in self.live):
+                self.live[model] = version.number
             version.failure = "No engine took it." if self.outcome == "failed" else ""
             version.findings = self.findings
         elif version.status == "uploaded":
