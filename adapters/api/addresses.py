@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
 
 from adapters.errors import StyleNotFound, VersionNotFound
 from adapters.models import AdapterVersion, BaseModel, Style
@@ -49,7 +49,7 @@ class StyleConverter:
 
 def find_style(access: Access, address: StyleAddress) -> Style:
     """Return a style that the caller may see. Raises StyleNotFound, also for another one's private style."""
-    return _find(allowed_styles(access, Style.objects.visible_to(access.tenant.pk)), address)
+    return _find(only_allowed(access, Style.objects.visible_to(access.tenant.pk)), address)
 
 
 def find_own_style(access: Access, address: StyleAddress) -> Style:
@@ -94,15 +94,18 @@ def with_base_model(styles: QuerySet[Style]) -> QuerySet[Style]:
     return styles.select_related(None).prefetch_related("owner", Prefetch("base_model", light))
 
 
-def allowed_styles(access: Access, styles: QuerySet[Style]) -> QuerySet[Style]:
-    """Return those of some styles that a key may use; to a key that is limited to some, others are 404."""
+def only_allowed[T: Model](access: Access, rows: QuerySet[T], *, style: str = "pk") -> QuerySet[T]:
+    """Return those rows whose style a key may use: to a key that is limited to some, the others are 404.
+
+    `style` is the path from a row to its style.
+    """
     if access.key and access.key.styles:
-        return styles.filter(pk__in=access.key.styles)
-    return styles
+        return rows.filter(**{f"{style}__in": access.key.styles})
+    return rows
 
 
 def _own_styles(access: Access) -> QuerySet[Style]:
-    return allowed_styles(access, Style.objects.filter(owner=access.tenant, retired_at=None))
+    return only_allowed(access, Style.objects.filter(owner=access.tenant, retired_at=None))
 
 
 def _find(styles: QuerySet[Style], address: StyleAddress) -> Style:

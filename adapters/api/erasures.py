@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from adapters.api.addresses import only_allowed
 from adapters.api.examples import ERASURE_EXAMPLE
 from adapters.api.presenters import ErasureObject, present_erasure, present_erasures
 from adapters.errors import ErasureNotFound
@@ -73,6 +74,5 @@ class ErasureView(WorkspaceView):
 def own_erasures(access: Access) -> QuerySet[Erasure]:
     """Return the erasures of versions of the workspace's styles, also of deleted ones."""
     erasures = Erasure.objects.filter(version__style__owner=access.tenant)
-    if access.key and access.key.styles:
-        erasures = erasures.filter(version__style__in=access.key.styles)
+    erasures = only_allowed(access, erasures, style="version__style")
     return erasures.select_related("version__style__owner")

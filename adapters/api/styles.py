@@ -10,10 +10,10 @@ from rest_framework.response import Response
 from adapters import actions
 from adapters.api.addresses import (
     StyleAddress,
-    allowed_styles,
     find_own_style,
     find_style,
     lock_own_style,
+    only_allowed,
     with_base_model,
 )
 from adapters.api.bodies import AtOnceBody
@@ -124,7 +124,7 @@ class StylesView(WorkspaceView):
         query = self.read_query(StylesQuery)
         tenant = self.access.tenant
         styles = queries.list_styles(tenant, query["kind"], query["search"])
-        styles = allowed_styles(self.access, styles)
+        styles = only_allowed(self.access, styles)
         if "name" in query["order"]:
             styles = queries.with_shown_name(tenant, styles)
         return self.answer_page(with_base_model(styles), lambda page: present_styles(page, tenant))

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters import actions
+from adapters.api.addresses import only_allowed
 from adapters.api.examples import CANCELLED_EXAMPLE, EVENTS_EXAMPLE, FINISHED_EXAMPLE, UPLOAD_EXAMPLE
 from adapters.api.upload_events import EVENT_STREAM, StreamLimits, stream_upload, take_place
 from adapters.api.upload_object import SentFile, UploadObject, present_upload
@@ -152,9 +153,8 @@ class UploadEventsView(WorkspaceView):
 def find_upload(access: Access, version_id: UUID) -> AdapterVersion:
     """Return one of the workspace's versions. Raises Http404."""
     versions = AdapterVersion.objects.select_related("style__owner")
-    if access.key and access.key.styles:
-        versions = versions.filter(style__in=access.key.styles)
-    return get_object_or_404(versions, pk=version_id, style__owner=access.tenant)
+    allowed = only_allowed(access, versions, style="style")
+    return get_object_or_404(allowed, pk=version_id, style__owner=access.tenant)
 
 
 def _look_at_files(version: AdapterVersion, numbers: range) -> dict[str, SentFile] | None:

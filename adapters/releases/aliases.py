@@ -41,8 +41,8 @@ def roll_back(style: Style, actor: User | None, reason: str = "") -> AdapterVers
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
-        told = f"Rolled back. {reason}".strip()
-        _move_live(held, before, actor=actor, reason=told, event_type=EventType.RELEASE_ROLLED_BACK)
+        whole_reason = f"Rolled back. {reason}".strip()
+        _move_live(held, before, actor=actor, reason=whole_reason, event_type=EventType.RELEASE_ROLLED_BACK)
     return before
 
 

@@ -10,12 +10,12 @@ from django.conf import settings
 
 from foundation import valkey
 from foundation.addresses import network_of
+from foundation.request_ids import new_request_id
 from inference.api import cors
 from inference.contract.http_errors import Headers
 from inference.errors import TooLarge
 from inference.proxy import bodies
 from inference.proxy.bodies import BODY_MAX_BYTES
-from inference.proxy.request import new_request_id
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
 

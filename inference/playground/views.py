@@ -13,10 +13,11 @@ from django.views.decorators.http import require_POST
 
 from adapters.public import usable_styles
 from foundation.errors import DomainError
+from foundation.request_ids import new_request_id
 from inference.api.exchange import STREAM_HEADERS
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
-from inference.proxy.request import new_request_id, relay_request
+from inference.proxy.request import relay_request
 from inference.quota.admission import Caller
 from tenants.public import MemberRequest, limits_of, member_required, studio_key, tenant_of
 

@@ -7,7 +7,6 @@ attempt is followed by another one at the next engine.
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from secrets import token_hex
 
 from inference import telemetry
 from inference.contract.requests import ParsedRequest
@@ -28,11 +27,6 @@ from inference.proxy.attempt import Attempt
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller, Grant
-
-
-def new_request_id() -> str:
-    """Return an id that is unique for ever: it names the hold, the usage event and the ledger entry."""
-    return f"req_{token_hex(16)}"
 
 
 async def relay_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Answer:

@@ -4,7 +4,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from foundation.rest.problems import CONTENT_TYPE, new_request_id
+from foundation.request_ids import new_request_id
+from foundation.rest.problems import CONTENT_TYPE
 
 app_name = "api"
 

@@ -110,6 +110,10 @@ def member_required[**P](
 
 def access_of(request: MemberRequest) -> Access:
     """Return who acts through a page."""
-    roles = Membership.objects.filter(tenant=request.tenant, user=request.user).values_list("role", flat=True)
-    address = request.META.get("REMOTE_ADDR") or None
-    return Access(tenant=request.tenant, user=request.user, role=roles.first(), address=address)
+    return access_of_person(request.user, request.tenant, address=request.META.get("REMOTE_ADDR") or None)
+
+
+def access_of_person(user: User, tenant: Tenant, *, address: str | None) -> Access:
+    """Return a person's access to a workspace, with the role that they have at this moment."""
+    roles = Membership.objects.filter(tenant=tenant, user=user).values_list("role", flat=True)
+    return Access(tenant=tenant, user=user, role=roles.first(), address=address)

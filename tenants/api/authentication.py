@@ -8,10 +8,10 @@ from rest_framework.request import Request
 
 from foundation.addresses import network_of
 from foundation.errors import NotAllowed
-from tenants.accounts.access import Access
+from tenants.accounts.access import Access, access_of_person
 from tenants.api import rate_limit
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.models import ApiKey, Membership, Tenant, User
+from tenants.models import ApiKey, Tenant, User
 
 UNKNOWN_KEYS_PER_MINUTE = 60  # from one address
 
@@ -74,9 +74,8 @@ class StudioAuthentication(authentication.SessionAuthentication):
             raise WithoutWorkspace
         if tenant.suspended_at:
             raise Suspended
-        roles = Membership.objects.filter(tenant=tenant, user=user).values_list("role", flat=True)
         address = request.META.get("REMOTE_ADDR") or None
-        return user, Access(tenant=tenant, user=user, role=roles.first(), address=address)
+        return user, access_of_person(user, tenant, address=address)
 
 
 def _find_live_key(secret: str) -> ApiKey | None:

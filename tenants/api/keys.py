@@ -76,7 +76,7 @@ class KeyIsLimited(NotAllowed):
 
 
 class KeyWithSecret(KeyObject):
-    """A new key with its secret, which is told this once."""
+    """A new key with its secret, which is shown only once."""
 
     secret = serializers.CharField()
 
@@ -175,7 +175,7 @@ class KeysView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Return a new key with its secret, which is told this once."""
+        """Return a new key with its secret, which is shown only once."""
         require_unlimited(self.access)
         body = self.read_body(NewKeyBody)
         scopes = body.get("scopes", [Scope.INFERENCE.value])

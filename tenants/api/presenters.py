@@ -29,7 +29,7 @@ class KeyLimits(serializers.Serializer[ApiKey]):
 
 
 class KeyObject(serializers.Serializer[ApiKey]):
-    """An API key. Its secret is told once, by the request that made it."""
+    """An API key. Its secret is shown once, by the request that made it."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="api_key", read_only=True)

@@ -37,11 +37,3 @@ def take(name: str, limit: int) -> Rate:
     if count > limit:
         raise TooManyRequests(limit=limit, retry_s=rate.reset_s, rate=rate)
     return rate
-
-
-def check(name: str, limit: int) -> None:
-    """Raise TooManyRequests if a name has used its minute up; count nothing."""
-    counter = f"rate:{name}"
-    count = int(valkey.client().get(counter) or 0)
-    if count >= limit:
-        raise TooManyRequests(limit=limit, retry_s=max(1, valkey.client().ttl(counter)))

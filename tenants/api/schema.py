@@ -50,7 +50,7 @@ IF_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The object's ETag: the change is made only if the object is still as you read it.",
 )
-LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="Rows of a page, 1 to 100; 20 unless told.")
+LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="Rows of a page, 1 to 100; 20 by default.")
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next_cursor` of the page before.")
 
 

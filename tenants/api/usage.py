@@ -26,7 +26,7 @@ from tenants.api.presenters import dollars
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
 from tenants.billing import usage
-from tenants.billing.plans import limits_of
+from tenants.billing.plans import api_requests_per_minute
 from tenants.models import Scope, Tenant, UsageEvent
 
 CSV = "text/csv"
@@ -172,7 +172,7 @@ class UsageView(WorkspaceView):
         },
     )
     def get(self, request: Request) -> Response:
-        """Return the sums of a span of days, this month's unless told."""
+        """Return the sums of a span of days, this month's by default."""
         query = self.read_query(UsageQuery)
         return Response(report_usage(self.access.tenant, query, key_id=query["key"]))
 
@@ -227,7 +227,7 @@ def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, 
     Raises BadParameters, BadRange, TooManySums, TooManyRequests.
     """
     tenant = Tenant.objects.get(pk=tenant_id)
-    limit = limits_of(tenant, timezone.now()).api_requests_per_minute
+    limit = api_requests_per_minute(tenant, timezone.now())
     rate_limit.take(f"api:key:{key_id}", limit)
     form = UsageQuery(data=dict(parameters))
     if not form.is_valid() or "key" in parameters:

@@ -14,14 +14,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from foundation.request_ids import new_request_id
 from foundation.rest.bodies import StrictParser, StrictSerializer
 from foundation.rest.etags import etag_of, require_match
 from foundation.rest.pages import CursorPages
-from foundation.rest.problems import CONTENT_TYPE, TooManyRequests, answer_failure, new_request_id
+from foundation.rest.problems import CONTENT_TYPE, TooManyRequests, answer_failure
 from tenants.accounts.access import Access
 from tenants.api import idempotency, rate_limit
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
-from tenants.billing.plans import limits_of
+from tenants.billing.plans import api_requests_per_minute
 from tenants.models import Scope
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -55,7 +56,7 @@ class WorkspaceView(APIView):
         super().initial(request, *args, **kwargs)
         if not isinstance(request.auth, Access):
             raise exceptions.NotAuthenticated
-        limit = limits_of(self.access.tenant, timezone.now()).api_requests_per_minute
+        limit = api_requests_per_minute(self.access.tenant, timezone.now())
         self._rate: rate_limit.Rate | None = rate_limit.take(f"api:{self.access.caller}", limit)
         scope = self.read_scope if request.method in SAFE else self.write_scope
         if scope:

@@ -15,6 +15,7 @@ from tenants.accounts.access import Access
 from tenants.api.presenters import DeliveryObject, EndpointObject, present_delivery, present_endpoint
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
+from tenants.events.outbox import payload_of
 from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks import endpoints
@@ -58,27 +59,19 @@ EVENT_EXAMPLE = {
 
 
 class EndpointWithSecret(EndpointObject):
-    """An endpoint with its secret, which is told this once."""
+    """An endpoint with its secret, which is shown only once."""
 
     secret = serializers.CharField()
 
 
-class EventObject(serializers.Serializer[OutboxEvent]):
+class EventObject(serializers.Serializer[Any]):
     """Something that happened, as webhooks carry it."""
 
     id = serializers.UUIDField()
-    object = serializers.SerializerMethodField()
+    object = serializers.CharField(default="event", read_only=True)
     type = serializers.CharField()
-    timestamp = serializers.DateTimeField(source="created_at")
-    data = serializers.SerializerMethodField()  # type: ignore[assignment]
-
-    def get_object(self, event: OutboxEvent) -> str:
-        """Return what this is. (The row's own `object` is what the event is about.)"""
-        return "event"
-
-    def get_data(self, event: OutboxEvent) -> dict[str, Any]:
-        """Return the object that the event is about, and the facts beside it."""
-        return {"object": event.object, **event.facts}
+    timestamp = serializers.DateTimeField()
+    data = serializers.DictField(help_text="The object that it is about, and facts beside it.")  # type: ignore[assignment]
 
 
 class EndpointBody(StrictSerializer):
@@ -144,7 +137,7 @@ class EndpointsView(WebhooksView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Return a new endpoint with its secret, which is told this once."""
+        """Return a new endpoint with its secret, which is shown only once."""
         self.access.require_owner(Scope.WEBHOOKS_WRITE)
         endpoint, secret = endpoints.create_endpoint(self.access, **self.read_body(NewEndpointBody))
         return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
@@ -362,7 +355,7 @@ class EventsView(WebhooksView):
 
 
 def _present_event(event: OutboxEvent) -> dict[str, Any]:
-    presented: Any = EventObject(event).data
+    presented: Any = EventObject(payload_of(event)).data
     return dict(presented)
 
 

@@ -89,6 +89,11 @@ def caps_of(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, tuple[int, i
     return caps
 
 
+def api_requests_per_minute(tenant: Tenant, at: datetime) -> int:
+    """Return how often one key may call the management API; one query, where `limits_of` needs two."""
+    return _find_version(tenant, at).api_requests_per_minute
+
+
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     """Return the next moment after which known limits or prices change by themselves, or None."""
     new_prices = PriceBook.objects.filter(effective_from__gt=after).aggregate(at=Min("effective_from"))

@@ -1,6 +1,6 @@
 """Usage of a workspace, summed by day, style, key or version; and the log of its requests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -71,49 +71,34 @@ def usage_events(tenant: Tenant, *, start: datetime | None, end: datetime | None
 def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> Any:
     columns = {"day": F("day"), "style": F("style_name"), "key": F("key_id")}
     days = UsageDaily.objects.filter(tenant=chosen.tenant, day__gte=chosen.start, day__lt=chosen.end)
-    if chosen.style:
-        days = days.filter(style_name=chosen.style)
-    if chosen.key_id:
-        days = days.filter(key=chosen.key_id)
-    named = {f"by_{group}": columns[group] for group in groups}
-    return (
-        days.order_by()
-        .annotate(**named)
-        .values(*named)
-        .annotate(
-            requests_sum=Sum("requests"),
-            prompt_sum=Sum("prompt_tokens"),
-            completion_sum=Sum("completion_tokens"),
-            cost_sum=Sum("cost_nanousd"),
-        )
-        .order_by(*named)
-    )
+    return _sum_by(chosen, days, {group: columns[group] for group in groups}, requests=Sum("requests"))
 
 
 def _sum_events(chosen: UsageFilter, groups: Sequence[str]) -> Any:
     start = datetime.combine(chosen.start, time(), UTC)
     end = datetime.combine(chosen.end, time(), UTC)
     events = usage_events(chosen.tenant, start=start, end=end).exclude(**FAILED_UNBILLED)
-    if chosen.style:
-        events = events.filter(style_name=chosen.style)
-    if chosen.key_id:
-        events = events.filter(key=chosen.key_id)
     columns = {
         "day": TruncDate("admitted_at", tzinfo=UTC),
         "style": F("style_name"),
         "key": F("key_id"),
         "version": F("version_number"),
     }
-    named = {f"by_{group}": columns[group] for group in groups}
-    return (
-        events.order_by()
-        .annotate(**named)
-        .values(*named)
-        .annotate(
-            requests_sum=Count("pk"),
-            prompt_sum=Sum("prompt_tokens"),
-            completion_sum=Sum("completion_tokens"),
-            cost_sum=Sum("cost_nanousd"),
-        )
-        .order_by(*named)
+    return _sum_by(chosen, events, {group: columns[group] for group in groups}, requests=Count("pk"))
+
+
+def _sum_by(chosen: UsageFilter, rows: Any, columns: Mapping[str, Any], *, requests: Any) -> Any:
+    """Return the sums by some columns. Days and events have the same names for all but requests."""
+    if chosen.style:
+        rows = rows.filter(style_name=chosen.style)
+    if chosen.key_id:
+        rows = rows.filter(key=chosen.key_id)
+    named = {f"by_{group}": column for group, column in columns.items()}
+    sums = rows.order_by().annotate(**named).values(*named)
+    sums = sums.annotate(
+        requests_sum=requests,
+        prompt_sum=Sum("prompt_tokens"),
+        completion_sum=Sum("completion_tokens"),
+        cost_sum=Sum("cost_nanousd"),
     )
+    return sums.order_by(*named)

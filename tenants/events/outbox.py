@@ -68,6 +68,16 @@ def present(subject: Model) -> Mapping[str, Any]:
     return presenter(subject)
 
 
+def payload_of(event: OutboxEvent) -> dict[str, Any]:
+    """Return what an event says, as webhooks send it and the API lists it: the same each time."""
+    return {
+        "type": event.type,
+        "timestamp": event.created_at,
+        "id": event.pk,
+        "data": {"object": event.object, **event.facts},
+    }
+
+
 def prune_events() -> int:
     """Delete events that are older than a month, with all that hangs on them; return how many."""
     old = OutboxEvent.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")

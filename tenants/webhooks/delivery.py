@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from tenants.events.outbox import record_event
+from tenants.events.outbox import payload_of, record_event
 from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from tenants.models.events import WebhookDeliveryQuerySet, WebhookEndpointQuerySet
 from tenants.webhooks import signing, transport
@@ -106,13 +106,7 @@ def take_turn(turn: Turn) -> int:
 
 def render_event(event: OutboxEvent) -> str:
     """Return an event as receivers get it, the same each time."""
-    payload = {
-        "type": event.type,
-        "timestamp": event.created_at,
-        "id": event.pk,
-        "data": {"object": event.object, **event.facts},
-    }
-    return json.dumps(payload, cls=DjangoJSONEncoder, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(payload_of(event), cls=DjangoJSONEncoder, separators=(",", ":"), ensure_ascii=False)
 
 
 def disable(endpoint: WebhookEndpoint, reason: str) -> bool:

@@ -17,7 +17,7 @@ from tests.adapters.erasure.conftest import erase
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def told(tenant: Tenant, *, skip: int = 0) -> list[tuple[str, dict[str, object]]]:
+def recorded(tenant: Tenant, *, skip: int = 0) -> list[tuple[str, dict[str, object]]]:
     """Return the types and facts of a workspace's events, in order."""
     events = OutboxEvent.objects.filter(tenant=tenant).order_by("created_at")[skip:]
     return [(event.type, event.facts) for event in events]
@@ -34,7 +34,7 @@ def versions(acme, engine) -> list[AdapterVersion]:
 
 
 def test_what_serves_is_told_and_then_that_it_answers(acme, versions):
-    assert told(acme) == [
+    assert recorded(acme) == [
         ("version.serving", {}),
         ("release.promoted", {"version": 1, "previous_version": None, "reason": "No other version served."}),
         ("version.serving", {}),
@@ -49,7 +49,7 @@ def test_promoting_and_rolling_back_are_told_apart(acme, alice, versions):
     aliases.promote(versions[1], alice, "Better.")
     aliases.promote(versions[1], alice, "Again.")
     aliases.roll_back(Style.objects.get(), alice)
-    assert told(acme, skip=3) == [
+    assert recorded(acme, skip=3) == [
         ("release.promoted", {"version": 2, "previous_version": 1, "reason": "Better."}),
         ("release.rolled_back", {"version": 1, "previous_version": 2, "reason": "Rolled back."}),
     ]
@@ -60,12 +60,12 @@ def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
     style = versions[0].style
     aliases.begin_canary(versions[1], 10, alice)
     aliases.begin_canary(versions[1], 20, alice)
-    assert told(acme, skip=3) == []
+    assert recorded(acme, skip=3) == []
     canary = Style.objects.get(pk=style.pk)
     aliases.end_canary(canary, None, "Version 2 failed 9 of 20 times.", is_automatic=True)
     aliases.begin_canary(versions[1], 10, alice)
     aliases.promote(versions[1], alice)
-    assert told(acme, skip=3) == [
+    assert recorded(acme, skip=3) == [
         (
             "canary.ended",
             {"version": 2, "is_automatic": True, "reason": "Version 2 failed 9 of 20 times."},
@@ -78,7 +78,7 @@ def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
 def test_a_version_that_ends_tells_it_and_what_answers_instead(acme, versions):
     transitions.retire_version(versions[0])
     transitions.retire_version(versions[0])
-    assert told(acme, skip=3) == [
+    assert recorded(acme, skip=3) == [
         ("version.retired", {}),
         (
             "release.rolled_back",
@@ -90,7 +90,7 @@ def test_a_version_that_ends_tells_it_and_what_answers_instead(acme, versions):
 def test_a_version_that_no_engine_takes_tells_why(acme, engine):
     version = known(acme, "noir", engine, status=Status.PUSHING)
     transitions.mark_rejected(version.placements.get(), "It is corrupt.", by_engine=True)
-    assert told(acme) == [("version.failed", {})]
+    assert recorded(acme) == [("version.failed", {})]
     assert newest().object["failure"] == "It is corrupt."
 
 
@@ -98,23 +98,23 @@ def test_a_rejected_upload_tells_what_was_found(acme, engine, alice):
     files = adapter_files(base="another/model")
     version = uploaded(acme, files={**files, "adapter_config.json": b"{}"})
     pipeline.advance_version(version)
-    assert told(acme) == [("version.rejected", {})]
+    assert recorded(acme) == [("version.rejected", {})]
     assert newest().object["status"] == "rejected"
     assert newest().object["findings"]
     cancelled, _ = begin(acme, "noir", files)
     sessions.cancel_upload(cancelled)
-    assert told(acme)[1:] == [("version.rejected", {})]
+    assert recorded(acme)[1:] == [("version.rejected", {})]
 
 
 def test_a_share_is_told_to_the_workspace_that_gets_it(acme, alice, versions, charlies):
     share = sharing.share_style(versions[0].style, charlies.slug, alice)
-    assert told(charlies) == [("style.shared", {})]
+    assert recorded(charlies) == [("style.shared", {})]
     shared = newest().object
     assert shared == {**presenters.present_share(share), "style": str(share.style_id)}
     assert "test_prompts" not in shared
     sharing.revoke_share(share)
     sharing.share_style(versions[0].style, charlies.slug, alice)
-    assert len(told(charlies)) == 2
+    assert len(recorded(charlies)) == 2
 
 
 def test_what_operators_decide_is_told_with_their_reason(acme, versions):
@@ -127,7 +127,7 @@ def test_what_operators_decide_is_told_with_their_reason(acme, versions):
     sharing.offer_style(style)
     sharing.approve_style(style)
     sharing.approve_version(versions[1])
-    assert told(acme, skip=3) == [
+    assert recorded(acme, skip=3) == [
         ("style.offer_decided", {"decision": "declined", "reason": "No sample."}),
         ("style.offer_decided", {"decision": "approved"}),
         ("style.offer_decided", {"decision": "approved", "version": 2}),

@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from foundation.request_ids import new_request_id
 from inference import telemetry
 from inference.contract.requests import parse_request
 from inference.contract.route import read_route
@@ -14,7 +15,7 @@ from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, RequestFailed
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.backends import MAX_FAILURES
-from inference.proxy.request import new_request_id, relay_request
+from inference.proxy.request import relay_request
 from inference.telemetry import BURST, LINES_PER_S, EventLogger
 from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import eventually

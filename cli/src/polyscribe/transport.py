@@ -155,8 +155,8 @@ class Transport:
         is_worth_it = response.status_code in RETRIED_STATUSES or failure.code in RETRIED_CODES
         if not is_worth_it or response.headers.get("x-should-retry") == "false":
             return None
-        asked = response.headers.get("Retry-After", "")
-        wait_s = float(asked) if asked.isdigit() else self._retries.backoff_s(attempt)
+        retry_after = response.headers.get("Retry-After", "")
+        wait_s = float(retry_after) if retry_after.isdigit() else self._retries.backoff_s(attempt)
         return wait_s if wait_s <= self._retries.longest_wait_s else None
 
 
@@ -173,12 +173,16 @@ def read_error(response: httpx.Response) -> ApiError:
         body = None
     if not isinstance(body, dict):
         body = {}
-    told = body.get("error")
-    if isinstance(told, dict):
-        param = told.get("param")
-        errors = [{"field": param, "code": told.get("code"), "message": told.get("message")}] if param else []
-        detail = str(told.get("message") or _without_reason(response))
-        code = str(told.get("code") or "")
+    failure = body.get("error")
+    if isinstance(failure, dict):
+        param = failure.get("param")
+        errors = (
+            [{"field": param, "code": failure.get("code"), "message": failure.get("message")}]
+            if param
+            else []
+        )
+        detail = str(failure.get("message") or _without_reason(response))
+        code = str(failure.get("code") or "")
         return kind(detail, status=response.status_code, code=code, errors=errors, request_id=request_id)
     return kind(
         str(body.get("detail") or _without_reason(response)),

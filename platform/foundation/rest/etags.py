@@ -8,7 +8,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from foundation.rest.problems import PreconditionFailed
 
-# What is told once, or changes by use: an edit that read it before is still of the same object.
+# What is shown once, or changes by use: an edit that read it before is still of the same object.
 NOT_COMPARED = ("secret", "upload", "last_used_at")
 
 

@@ -31,7 +31,7 @@ class BadLimit(Invalid):
 
 
 class CursorPages(CursorPagination):
-    """Pages of `limit` rows, 20 unless told, in the order that the view names: `order_by`."""
+    """Pages of `limit` rows, 20 by default, in the order that the view names: `order_by`."""
 
     page_size = DEFAULT_LIMIT
     cursor_query_param = "cursor"

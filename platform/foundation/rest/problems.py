@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Any
-from uuid import uuid4
 
 import redis
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -68,11 +67,6 @@ API_CODES = {
     exceptions.UnsupportedMediaType: "unsupported_media_type",
     exceptions.ParseError: "malformed_body",
 }
-
-
-def new_request_id() -> str:
-    """Return an id for a request: its answer and its lines in the log have it."""
-    return f"req_{uuid4().hex}"
 
 
 def answer_failure(error: Exception, context: Mapping[str, Any]) -> Response | None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from foundation import valkey as names
+from foundation.request_ids import new_request_id
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
 from inference.contract.route import read_route
@@ -24,7 +25,7 @@ from inference.errors import (
 )
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
-from inference.proxy.request import new_request_id, relay_request
+from inference.proxy.request import relay_request
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
 from labs.fake_vllm.data_side import FakeVllm

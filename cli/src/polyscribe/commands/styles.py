@@ -18,7 +18,7 @@ def add_commands(app: typer.Typer) -> None:
 def list_styles(
     context: typer.Context,
     search: Annotated[str, typer.Option(help="Only styles in whose words this is.")] = "",
-    kind: Annotated[str, typer.Option(help="own, shared, public or selected; all unless told.")] = "",
+    kind: Annotated[str, typer.Option(help="own, shared, public or selected; all by default.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """List the styles that you can write in."""

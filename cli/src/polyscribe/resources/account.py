@@ -27,7 +27,7 @@ class Keys:
         limits: Mapping[str, Any] | None = None,
         expires_at: str | None = None,
     ) -> dict[str, Any]:
-        """Return a new key; its `secret` is told this once."""
+        """Return a new key; its `secret` is shown only once."""
         body: dict[str, Any] = {"name": name, "scopes": [*scopes]}
         if limits:
             body["limits"] = dict(limits)
@@ -37,7 +37,7 @@ class Keys:
         return key
 
     def rotate(self, key_id: str, *, old_secret_hours: int = 24) -> dict[str, Any]:
-        """Return the key's successor; its `secret` is told this once. The old one ends after some hours."""
+        """Return the key's successor; its `secret` is shown only once. The old one ends after some hours."""
         body = {"old_secret_hours": old_secret_hours}
         key: dict[str, Any] = self._transport.call("POST", f"{KEYS}/{key_id}/rotate", body=body)
         return key

@@ -56,12 +56,12 @@ def _read_pieces(response: httpx.Response) -> Iterator[str]:
             return
         chunk = json.loads(event.data)
         if "error" in chunk:
-            told = chunk["error"]
+            failure = chunk["error"]
             request_id = response.headers.get("x-request-id", "")
             raise ApiError(
-                str(told["message"]),
+                str(failure["message"]),
                 status=response.status_code,
-                code=str(told["code"]),
+                code=str(failure["code"]),
                 request_id=request_id,
             )
         for choice in chunk["choices"]:

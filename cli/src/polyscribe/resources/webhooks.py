@@ -20,7 +20,7 @@ class Webhooks:
         return self._transport.pages(WEBHOOKS)
 
     def create(self, url: str, *, event_types: Sequence[str] = (), description: str = "") -> dict[str, Any]:
-        """Return a new endpoint; its `secret` is told this once. No types: it gets every one."""
+        """Return a new endpoint; its `secret` is shown only once. No types: it gets every one."""
         body = {"url": url, "event_types": [*event_types], "description": description}
         endpoint: dict[str, Any] = self._transport.call("POST", WEBHOOKS, body=body)
         return endpoint
