@@ -130,6 +130,9 @@ class Style(models.Model):
     objects = StyleQuerySet.as_manager()
 
     class Meta:
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="style_newest_of_owner"),
+        ]
         constraints = [
             models.UniqueConstraint("owner", "slug", name="one_slug_an_owner"),
             models.CheckConstraint(

@@ -138,7 +138,7 @@ class LedgerEntryAdmin(LongList, ReadOnly, ModelAdmin):
     list_filter = ["kind", PeriodFilter]
     list_select_related = ["tenant"]
     search_fields = ["source_id", "tenant__slug"]
-    ordering = ["-pk"]
+    ordering = ["-period", "-pk"]
     id_field = "source_id"
     # The unique index is (kind, source_id): PostgreSQL uses it only if the query names kinds too.
     id_filter = {"kind__in": LedgerEntry.Kind.values}

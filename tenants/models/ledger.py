@@ -40,7 +40,7 @@ class UsageEvent(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["tenant", "-admitted_at"], name="usage_latest"),
+            models.Index(fields=["tenant", "-admitted_at", "-id"], name="usage_newest_of_tenant"),
             models.Index(fields=["style", "-admitted_at"], name="usage_of_style"),
             # For the console's list, unfiltered and by each filter.
             models.Index(fields=["-admitted_at", "-id"], name="usage_newest"),
@@ -83,9 +83,9 @@ class LedgerEntry(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "source_id"], name="one_entry_a_source")]
         indexes = [
-            models.Index(fields=["tenant", "period"], name="ledger_period"),
-            models.Index(fields=["period", "-id"], name="ledger_newest_of_period"),
-            models.Index(fields=["kind", "-id"], name="ledger_newest_of_kind"),
+            models.Index(fields=["tenant", "-period", "-id"], name="ledger_newest_of_tenant"),
+            models.Index(fields=["-period", "-id"], name="ledger_newest"),
+            models.Index(fields=["kind", "-period", "-id"], name="ledger_newest_of_kind"),
         ]
         verbose_name_plural = "ledger entries"
 
@@ -112,6 +112,7 @@ class UsageDaily(models.Model):
         indexes = [
             models.Index(fields=["-day", "-id"], name="daily_newest"),
             models.Index(fields=["tenant", "-day", "-id"], name="daily_newest_of_tenant"),
+            models.Index(fields=["style_name", "-day", "-id"], name="daily_newest_of_style"),
         ]
         verbose_name_plural = "usage by day"
 
