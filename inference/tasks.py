@@ -4,9 +4,11 @@ import os
 import socket
 
 from celery import shared_task
+from django.utils import timezone
 
-from foundation import valkey
+from foundation import months, valkey
 from inference.quota import ledger_drain, settlement
+from tenants.public import draft_invoices, finalize_due
 
 
 @shared_task
@@ -20,6 +22,17 @@ def drain() -> None:
 def sweep() -> None:
     """Settle requests whose process died. Safe to repeat."""
     settlement.sweep_expired_holds(valkey.client())
+
+
+@shared_task
+def close_month() -> None:
+    """Draft last month's invoices once none of its requests is open, and finalize those that are due."""
+    client = valkey.client()
+    period = months.before(months.current())
+    if period not in settlement.open_periods(client):
+        drain()
+        draft_invoices(period)
+    finalize_due(timezone.now())
 
 
 @shared_task

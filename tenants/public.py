@@ -17,6 +17,7 @@ from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
+from tenants.billing.invoices import draft_invoices, finalize_due
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
@@ -50,6 +51,8 @@ __all__ = [
     "create_tenant",
     "digest_by_peppers",
     "dollars",
+    "draft_invoices",
+    "finalize_due",
     "find_owner",
     "first_party_tenant",
     "idempotent",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tenants.views import api_keys, billing, notices, webhooks, workspaces
+from tenants.views import api_keys, billing, invoices, notices, webhooks, workspaces
 
 app_name = "tenants"
 
@@ -26,5 +26,7 @@ urlpatterns = [
     path("notices/unsubscribe/<str:token>/", notices.unsubscribe, name="unsubscribe"),
     path("usage/", billing.show_usage, name="usage"),
     path("usage/budget/", billing.set_budget, name="set_budget"),
+    path("invoices/", invoices.list_invoices, name="invoices"),
+    path("invoices/<uuid:invoice_id>/", invoices.show_invoice, name="invoice"),
     path("found/", workspaces.create_workspace, name="create_workspace"),
 ]

@@ -168,6 +168,18 @@ def sweep_expired_holds(client: Store, *, batch_size: int = SWEEP_BATCH_SIZE) ->
     return swept
 
 
+def open_periods(client: Store) -> set[str]:
+    """Return the months of the requests that are open now: their usage is not in the ledger yet."""
+    periods: set[str] = set()
+    for tag in valkey.tags():
+        pipeline = client.pipeline(transaction=False)
+        for member in client.zrange(valkey.leases_key(tag), 0, -1):
+            tenant, request_id = member.split(" ", 1)
+            pipeline.hget(valkey.hold_key(tenant, request_id), "period")
+        periods.update(period for period in pipeline.execute() if period)
+    return periods
+
+
 def _sweep_hold(client: Store, script: Store, tag: str, tenant: str, request_id: str) -> bool:
     """Settle one hold; return whether this call did it."""
     hold_key = valkey.hold_key(tenant, request_id)

@@ -182,6 +182,7 @@ CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
+    "inference.tasks.close_month": {"queue": "housekeeping"},
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
     "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
     "tenants.tasks.prune_events": {"queue": "housekeeping"},
@@ -222,6 +223,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "close-month": {"task": "inference.tasks.close_month", "schedule": 3600.0, "options": {"expires": 3600}},
     "prune-consumers": {"task": "inference.tasks.prune_consumers", "schedule": 3600.0},
     "prune-quota-snapshots": {"task": "tenants.tasks.prune_quota_snapshots", "schedule": 86400.0},
     "prune-kept-answers": {"task": "tenants.tasks.prune_kept_answers", "schedule": 3600.0},

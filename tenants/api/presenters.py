@@ -1,11 +1,21 @@
 """Objects of a workspace as the API shows them, and as its events carry them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
 
 from foundation.money import usd
-from tenants.models import ApiKey, AuditEntry, Scope, Tenant, WebhookDelivery, WebhookEndpoint
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    Invoice,
+    InvoiceLine,
+    Scope,
+    Tenant,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 
 
 class KeyLimits(serializers.Serializer[ApiKey]):
@@ -144,6 +154,75 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
         return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
+class InvoiceLineObject(serializers.Serializer[Any]):
+    """One line of an invoice. A usage line names the first and last ledger entry that it sums."""
+
+    kind = serializers.ChoiceField(InvoiceLine.Kind.choices)
+    period = serializers.CharField(help_text="An earlier month than the invoice's: it was recorded late.")
+    text = serializers.CharField()
+    style_name = serializers.CharField(allow_blank=True)
+    meter = serializers.CharField(allow_blank=True, help_text="`input`, `cached input` or `output`.")
+    quantity = serializers.IntegerField()
+    unit_nanousd = serializers.IntegerField(allow_null=True)
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    first_entry = serializers.IntegerField(allow_null=True)
+    last_entry = serializers.IntegerField(allow_null=True)
+
+    def get_amount_usd(self, line: Any) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(line.amount_nanousd)
+
+
+class InvoiceObject(serializers.Serializer[Invoice]):
+    """What the workspace owes for a month. It never changes but for its state."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="invoice", read_only=True)
+    number = serializers.CharField(source="__str__")
+    period = serializers.CharField()
+    state = serializers.ChoiceField(["finalized", "paid", "void"])
+    plan = serializers.CharField(help_text="The plan version at the month's end.")
+    total_nanousd = serializers.IntegerField()
+    total_usd = serializers.SerializerMethodField()
+    finalized_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was paid or made void.")
+    lines = InvoiceLineObject(many=True)
+
+    def get_total_usd(self, invoice: Invoice) -> str | None:
+        """Return the total in dollars."""
+        return dollars(invoice.total_nanousd)
+
+
+INVOICE_EXAMPLE = {
+    "id": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
+    "object": "invoice",
+    "number": "PS-000042",
+    "period": "2026-10",
+    "state": "finalized",
+    "plan": "Writer v1",
+    "total_nanousd": 12_000_000_000,
+    "total_usd": "12.00",
+    "finalized_at": "2026-11-02T01:00:00Z",
+    "closed_at": None,
+    "lines": [
+        {
+            "kind": "fee",
+            "period": "2026-10",
+            "text": "Writer, monthly fee",
+            "style_name": "",
+            "meter": "",
+            "quantity": 1,
+            "unit_nanousd": 12_000_000_000,
+            "amount_nanousd": 12_000_000_000,
+            "amount_usd": "12.00",
+            "first_entry": None,
+            "last_entry": None,
+        }
+    ],
+}
+
+
 def dollars(nanousd: int | None) -> str | None:
     """Return an amount as a decimal text in dollars, `12.5`."""
     return None if nanousd is None else usd(nanousd).replace("$", "").replace(",", "")
@@ -152,6 +231,16 @@ def dollars(nanousd: int | None) -> str | None:
 def present_key(key: ApiKey) -> dict[str, Any]:
     """Return a key as the API shows it."""
     return dict(KeyObject(key).data)
+
+
+def present_invoice(invoice: Invoice) -> dict[str, Any]:
+    """Return a finalized invoice with its lines as the API shows it."""
+    return {**InvoiceObject(invoice).data, "lines": present_lines(invoice.lines.all())}
+
+
+def present_lines(lines: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return lines of an invoice, or of a preview, as the API shows them."""
+    return [dict(InvoiceLineObject(line).data) for line in lines]
 
 
 def present_workspace(tenant: Tenant) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Limits:
 
 def newest_plan_version(code: str) -> PlanVersion:
     """Return the newest version of a plan. Raises PlanVersion.DoesNotExist for an unknown plan."""
-    return PlanVersion.objects.filter(plan=code).latest("number")
+    return PlanVersion.objects.filter(plan=code).select_related("plan").latest("number")
 
 
 def limits_of(tenant: Tenant, at: datetime) -> Limits:
@@ -50,7 +50,7 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
 
     Raises Price.DoesNotExist when no price book is in force yet at that moment.
     """
-    version = _find_version(tenant, at)
+    version = plan_version_at(tenant, at)
     price = _find_price(at)
     caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     return Limits(
@@ -91,7 +91,14 @@ def caps_of(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, tuple[int, i
 
 def api_requests_per_minute(tenant: Tenant, at: datetime) -> int:
     """Return how often one key may call the management API; one query, where `limits_of` needs two."""
-    return _find_version(tenant, at).api_requests_per_minute
+    return plan_version_at(tenant, at).api_requests_per_minute
+
+
+def plan_version_at(tenant: Tenant, at: datetime) -> PlanVersion:
+    """Return the plan version that a tenant was on at a moment: the free plan's newest without another."""
+    subscriptions = Subscription.objects.filter(tenant=tenant).at(at).select_related("plan_version__plan")
+    subscription = subscriptions.order_by("starts_at").last()
+    return subscription.plan_version if subscription else newest_plan_version(FREE)
 
 
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
@@ -101,12 +108,6 @@ def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     ends = tenant.subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
     moments = [new_prices["at"], starts["at"], ends["at"]]
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _find_version(tenant: Tenant, at: datetime) -> PlanVersion:
-    subscriptions = Subscription.objects.filter(tenant=tenant).at(at).select_related("plan_version")
-    subscription = subscriptions.order_by("starts_at").last()
-    return subscription.plan_version if subscription else newest_plan_version(FREE)
 
 
 def _find_price(at: datetime) -> Price:

@@ -7,6 +7,7 @@ from tenants.models.events import (
     WebhookEndpoint,
 )
 from tenants.models.idempotency import KeptAnswer
+from tenants.models.invoices import Invoice, InvoiceLine, InvoiceNumber
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
@@ -17,6 +18,9 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "EventType",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceNumber",
     "KeptAnswer",
     "LedgerEntry",
     "Membership",

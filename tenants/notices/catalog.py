@@ -44,6 +44,7 @@ NOTICES: dict[str, Notice] = {
     EventType.STYLE_SHARED: Notice(NoticeKind.SHARES, Audience.MEMBERS, "style_shared"),
     EventType.STYLE_OFFER_DECIDED: Notice(NoticeKind.OFFERS, Audience.MEMBERS, "style_offer_decided"),
     EventType.WEBHOOK_DISABLED: Notice(NoticeKind.WEBHOOKS, Audience.OWNERS, "webhook_disabled"),
+    EventType.INVOICE_FINALIZED: Notice(NoticeKind.INVOICES, Audience.OWNERS, "invoice_finalized"),
     EventType.KEY_CREATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_created"),
     EventType.KEY_ROTATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_rotated"),
     EventType.KEY_REVOKED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_revoked"),

@@ -22,6 +22,7 @@ KEY = {
     "scopes": ["inference"],
     "created_by": "bob@example.org",
 }
+INVOICE_ID = "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55"
 WORKSPACE = {"object": "workspace", "name": "Acme"}
 FINDING = {"code": "bad_rank", "sentence": "Its rank is <64>.", "fix": "Train it with rank 16."}
 
@@ -56,6 +57,16 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
             "description": "Chat",
         },
         {"reason": "It has failed for three days."},
+    ),
+    EventType.INVOICE_FINALIZED: (
+        {
+            "object": "invoice",
+            "id": INVOICE_ID,
+            "number": "PS-000042",
+            "period": "2026-10",
+            "total_usd": "12.00",
+        },
+        {},
     ),
     EventType.KEY_CREATED: (KEY, {}),
     EventType.KEY_ROTATED: (KEY, {"replaces": str(uuid4()), "old_secret_until": "2026-11-26T10:00:00Z"}),

@@ -8,7 +8,7 @@ import pytest
 from tenants.models import EventType, NoticeMail
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.letters import write_letter
-from tests.tenants.notices.conftest import EVENTS, FINDING
+from tests.tenants.notices.conftest import EVENTS, FINDING, INVOICE_ID
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +28,11 @@ SAID = {
     EventType.STYLE_SHARED: ("A style was shared", "charlies-prose/noir", "/styles/charlies-prose/noir/"),
     EventType.STYLE_OFFER_DECIDED: ("does not come into", "a living person", "/styles/acme/brand-voice/"),
     EventType.WEBHOOK_DISABLED: ("is disabled", "hooks.example.com", "/webhooks/"),
+    EventType.INVOICE_FINALIZED: (
+        "invoice of 2026-10 is $12.00",
+        "never changes",
+        f"/invoices/{INVOICE_ID}/",
+    ),
     EventType.KEY_CREATED: ("A new API key in Acme", "sk-ps-ab…wxyz", "/keys/"),
     EventType.KEY_ROTATED: ("has a new secret", "26 November 2026, 10:00 UTC", "/keys/"),
     EventType.KEY_REVOKED: ("was revoked", "refused from now on", "/keys/"),

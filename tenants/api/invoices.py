@@ -1,0 +1,113 @@
+"""Invoices: list, get, and the month until now."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation import months
+from tenants.api.presenters import (
+    INVOICE_EXAMPLE,
+    InvoiceLineObject,
+    InvoiceObject,
+    dollars,
+    present_invoice,
+)
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.billing import invoices
+from tenants.models import Invoice, Scope
+
+PREVIEW_EXAMPLE = {
+    "object": "invoice_preview",
+    "period": "2026-11",
+    "plan": "Writer v1",
+    "total_nanousd": 12_000_000_000,
+    "total_usd": "12",
+    "lines": INVOICE_EXAMPLE["lines"],
+}
+
+
+class PreviewObject(serializers.Serializer[Any]):
+    """This month's invoice as it would be now."""
+
+    object = serializers.CharField(default="invoice_preview", read_only=True)
+    period = serializers.CharField()
+    plan = serializers.CharField()
+    total_nanousd = serializers.IntegerField()
+    total_usd = serializers.CharField()
+    lines = InvoiceLineObject(many=True)
+
+
+class InvoicesView(WorkspaceView):
+    """The workspace's invoices."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "invoices.list",
+        "List the invoices",
+        scope=read_scope,
+        answer=InvoiceObject,
+        is_page=True,
+        example=INVOICE_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the finalized invoices, the newest first."""
+        own = _own_invoices(self.access.tenant.pk).prefetch_related("lines")
+        return self.answer_page(own, lambda rows: [present_invoice(row) for row in rows])
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order: the newest month first. A workspace has one a month."""
+        return ("-period",)
+
+
+class InvoiceView(WorkspaceView):
+    """One invoice."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "invoices.get", "Get an invoice", scope=read_scope, answer=InvoiceObject, example=INVOICE_EXAMPLE
+    )
+    def get(self, request: Request, invoice_id: UUID) -> Response:
+        """Return an invoice."""
+        invoice = get_object_or_404(_own_invoices(self.access.tenant.pk), pk=invoice_id)
+        return self.answer_object(present_invoice(invoice))
+
+
+class InvoicePreviewView(WorkspaceView):
+    """The month until now."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "invoices.preview",
+        "Get this month's invoice as it would be now",
+        scope=read_scope,
+        answer=PreviewObject,
+        example=PREVIEW_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return this month's lines until now."""
+        preview = invoices.preview_invoice(self.access.tenant, months.current())
+        facts = {
+            "period": preview.period,
+            "plan": preview.plan,
+            "total_nanousd": preview.total_nanousd,
+            "total_usd": dollars(preview.total_nanousd),
+            "lines": preview.lines,
+        }
+        return Response(PreviewObject(facts).data)
+
+
+def _own_invoices(tenant_id: UUID) -> QuerySet[Invoice]:
+    """Return a workspace's invoices; drafts are for operators."""
+    return Invoice.objects.filter(tenant=tenant_id).exclude(state=Invoice.State.DRAFT)

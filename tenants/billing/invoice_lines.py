@@ -1,0 +1,140 @@
+"""The lines of an invoice: pure arithmetic in nano-USD. Previews and invoices come from here alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foundation.money import NANO
+from tenants.models import InvoiceLine
+
+CENT = NANO // 100
+
+Kind = InvoiceLine.Kind
+
+
+@dataclass(frozen=True)
+class Metered:
+    """Tokens of one style in one period, of one meter at one price, and the ledger entries that have them."""
+
+    period: str
+    style_name: str
+    meter: str  # "input" (what was not cached), "cached input" or "output"
+    tokens: int
+    unit_nanousd: int
+    first_entry: int
+    last_entry: int
+
+    @property
+    def cost_nanousd(self) -> int:
+        return self.tokens * self.unit_nanousd
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """What an operator added to the ledger by hand, with the reason that the customer reads."""
+
+    entry: int
+    reason: str
+    amount_nanousd: int
+
+
+@dataclass(frozen=True)
+class Month:
+    """All that decides an invoice."""
+
+    period: str
+    plan: str
+    fee_nanousd: int
+    included_tokens: int
+    usage: Sequence[Metered]
+    adjustments: Sequence[Adjustment] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, as InvoiceLine keeps it."""
+
+    kind: str
+    period: str
+    text: str
+    amount_nanousd: int
+    style_name: str = ""
+    meter: str = ""
+    quantity: int = 1
+    unit_nanousd: int | None = None
+    first_entry: int | None = None
+    last_entry: int | None = None
+
+
+def invoice_lines(month: Month) -> list[Line]:
+    """Return the lines of a month's invoice, in their order; none where there is nothing to say.
+
+    Their sum is a whole number of cents: the last line rounds to the nearest one.
+    """
+    lines: list[Line] = []
+    if month.fee_nanousd:
+        text = f"{month.plan}, monthly fee"
+        fee = month.fee_nanousd
+        lines.append(Line(Kind.FEE, month.period, text, fee, unit_nanousd=fee))
+    for usage in month.usage:
+        lines.append(_usage_line(usage, month.period))
+    included = _included_line(month)
+    if included:
+        lines.append(included)
+    for adjustment in month.adjustments:
+        lines.append(_adjustment_line(adjustment, month.period))
+    rounding = _rounding_nanousd(sum_lines(lines))
+    if rounding:
+        lines.append(Line(Kind.ROUNDING, month.period, "Rounding to whole cents", rounding))
+    return lines
+
+
+def sum_lines(lines: Sequence[Line]) -> int:
+    """Return the sum in nano-USD."""
+    return sum(line.amount_nanousd for line in lines)
+
+
+def _usage_line(usage: Metered, period: str) -> Line:
+    late = "" if usage.period == period else f", recorded after the invoice of {usage.period}"
+    return Line(
+        Kind.USAGE,
+        usage.period,
+        f"{usage.style_name}, {usage.meter} tokens{late}",
+        usage.cost_nanousd,
+        style_name=usage.style_name,
+        meter=usage.meter,
+        quantity=usage.tokens,
+        unit_nanousd=usage.unit_nanousd,
+        first_entry=usage.first_entry,
+        last_entry=usage.last_entry,
+    )
+
+
+def _included_line(month: Month) -> Line | None:
+    """Return what the plan's included tokens take off: their share of the tokens, of all the usage's cost.
+
+    A share, so that it does not matter in which order requests with dear and cheap tokens came.
+    """
+    tokens = sum(usage.tokens for usage in month.usage)
+    cost = sum(usage.cost_nanousd for usage in month.usage)
+    covered = min(tokens, month.included_tokens)
+    amount = cost * covered // tokens if tokens else 0
+    if not amount:
+        return None
+    text = f"Included in {month.plan}: {covered:,} of {tokens:,} tokens"
+    return Line(Kind.INCLUDED, month.period, text, -amount, quantity=covered)
+
+
+def _adjustment_line(adjustment: Adjustment, period: str) -> Line:
+    return Line(
+        Kind.ADJUSTMENT,
+        period,
+        adjustment.reason,
+        adjustment.amount_nanousd,
+        first_entry=adjustment.entry,
+        last_entry=adjustment.entry,
+    )
+
+
+def _rounding_nanousd(total: int) -> int:
+    """Return what makes a total a whole number of cents, the nearest one; a half goes up."""
+    return (total + CENT // 2) // CENT * CENT - total

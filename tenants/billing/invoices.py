@@ -1,0 +1,302 @@
+"""Invoices of workspaces: previewed, drafted, finalized, paid, made void. Each step is safe to repeat.
+
+An invoice sums the ledger entries of its month. Usage that the ledger gets after that (an engine's machine
+was away) comes onto the next one.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import QuerySet, Sum
+from django.utils import timezone
+
+from foundation import months
+from foundation.errors import Conflict
+from tenants.billing import plans
+from tenants.billing.invoice_lines import Adjustment, Line, Metered, Month, invoice_lines, sum_lines
+from tenants.events.outbox import record_event
+from tenants.models import EventType, Invoice, InvoiceLine, InvoiceNumber, LedgerEntry, Tenant
+
+logger = logging.getLogger(__name__)
+
+State = Invoice.State
+Kind = LedgerEntry.Kind
+CLOCK_SLACK = timedelta(days=1)  # machines may disagree about a month's last moment
+DRAFT_FOR = timedelta(days=1)  # in which operators may look at drafts before they are finalized
+
+# Entries and events are read by one statement: a drain that commits meanwhile is in both or in neither. The
+# last row is the ledger's own sum.
+USAGE = """
+    WITH used AS MATERIALIZED (
+        SELECT entry.id, entry.amount_nanousd, event.*
+        FROM tenants_ledgerentry AS entry
+        LEFT JOIN (
+            SELECT request_id, style_name, prompt_tokens, cached_tokens, completion_tokens,
+                   input_nanousd, cached_input_nanousd, output_nanousd
+            FROM tenants_usageevent
+            WHERE tenant_id = %(tenant)s AND admitted_at >= %(start)s AND admitted_at < %(end)s
+        ) AS event ON event.request_id = entry.source_id
+        WHERE entry.tenant_id = %(tenant)s AND entry.period = %(period)s AND entry.kind = 'usage'
+    )
+    SELECT style_name, meter.name, sum(meter.tokens), meter.nanousd, min(id), max(id)
+    FROM used, LATERAL (VALUES
+        ('input', prompt_tokens::bigint - cached_tokens, input_nanousd),
+        ('cached input', cached_tokens::bigint, cached_input_nanousd),
+        ('output', completion_tokens::bigint, output_nanousd)
+    ) AS meter(name, tokens, nanousd)
+    WHERE meter.tokens > 0
+    GROUP BY style_name, meter.name, meter.nanousd
+    UNION ALL
+    SELECT '', '', coalesce(sum(amount_nanousd), 0), 1, 0, 0 FROM used
+    ORDER BY 1, 2, 4
+"""
+
+
+class UsageMismatch(Exception):
+    """Tokens times prices are not what the ledger says: no invoice may be made of these rows."""
+
+
+class NotThisState(Conflict):
+    """This invoice is {state}; only one that is {wanted} can be changed so."""
+
+    code = "invoice_state"
+
+
+class MonthNotOver(Conflict):
+    """{period} is not over yet: its invoice can be finalized from the first of the next month on."""
+
+    code = "month_not_over"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A month's invoice as it would be now."""
+
+    period: str
+    plan: str
+    lines: list[Line]
+
+    @property
+    def total_nanousd(self) -> int:
+        return sum_lines(self.lines)
+
+
+def preview_invoice(tenant: Tenant, period: str) -> Preview:
+    """Return the invoice of a month as it would be now. Raises UsageMismatch."""
+    _, end = months.bounds(period)
+    version = plans.plan_version_at(tenant, end - timedelta(microseconds=1))
+    usage = _usage_of(tenant.pk, period) + _late_usage(tenant.pk, months.before(period))
+    month = Month(
+        period=period,
+        plan=version.plan.name,
+        fee_nanousd=version.monthly_fee_nanousd,
+        included_tokens=version.included_tokens,
+        usage=usage,
+        adjustments=_adjustments(tenant.pk, period),
+    )
+    return Preview(period, str(version), invoice_lines(month))
+
+
+def draft_invoices(period: str) -> int:
+    """Draft the invoices of a month that is over, of the workspaces that have none; return how many.
+
+    A workspace whose usage is not what its ledger says gets none: it is logged, and the others get theirs.
+    """
+    _, end = months.bounds(period)
+    billed = Tenant.objects.filter(is_first_party=False, created_at__lt=end)
+    count = 0
+    for tenant in billed.exclude(invoices__period=period).order_by("pk").iterator():
+        try:
+            if draft_invoice(tenant, period):
+                count += 1
+        except UsageMismatch:
+            logger.exception("no invoice of %s could be made", period)
+    return count
+
+
+def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
+    """Draft a workspace's invoice of a month, anew while it is a draft; None where there is nothing on it.
+
+    Raises UsageMismatch.
+    """
+    with transaction.atomic():
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)  # one at a time
+        invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
+        if invoice and invoice.state != State.DRAFT:
+            return invoice
+        preview = preview_invoice(tenant, period)
+        if invoice is None:
+            if not preview.lines:
+                return None
+            invoice = Invoice(tenant=tenant, period=period)
+        invoice.plan = preview.plan
+        invoice.total_nanousd = preview.total_nanousd
+        invoice.save()
+        invoice.lines.all().delete()
+        rows = []
+        for position, line in enumerate(preview.lines, 1):
+            rows.append(InvoiceLine(invoice=invoice, position=position, **asdict(line)))
+        InvoiceLine.objects.bulk_create(rows)
+        return invoice
+
+
+def due_drafts(now: datetime) -> QuerySet[Invoice]:
+    """Return the drafts that operators had their time to look at."""
+    return Invoice.objects.filter(state=State.DRAFT, created_at__lte=now - DRAFT_FOR).order_by("created_at")
+
+
+def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
+    """Give a draft the next number and freeze it; one of $0.00 is paid. Raises MonthNotOver, UsageMismatch.
+
+    Its lines are read once more, and what is no usage goes into the ledger, all in one transaction.
+    """
+    now = now or timezone.now()
+    if months.bounds(invoice.period)[1] > now:
+        raise MonthNotOver(period=invoice.period)
+    with transaction.atomic():
+        fresh = draft_invoice(invoice.tenant, invoice.period)
+        if fresh is None or fresh.state != State.DRAFT:
+            return fresh or invoice
+        for line in fresh.lines.all():
+            _book_line(fresh, line)
+        number = InvoiceNumber.objects.select_for_update().get()
+        number.last += 1
+        number.save()
+        fresh.number = number.last
+        fresh.finalized_at = now
+        fresh.state = State.FINALIZED
+        if fresh.total_nanousd == 0:
+            fresh.state = State.PAID
+            fresh.closed_at = now
+        fresh.save()
+        record_event(fresh.tenant_id, EventType.INVOICE_FINALIZED, fresh)
+        return fresh
+
+
+def finalize_due(now: datetime) -> int:
+    """Finalize the drafts that are a day old; return how many."""
+    due = list(due_drafts(now))
+    for invoice in due:
+        finalize_invoice(invoice, now)
+    return len(due)
+
+
+def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
+    """Note that a finalized invoice was paid. Raises NotThisState."""
+    with transaction.atomic():
+        paid = _lock(invoice, State.FINALIZED)
+        _add_entry(paid, Kind.PAYMENT, -paid.total_nanousd, months.current(), actor=actor, reason=reason)
+        _close(paid, State.PAID)
+        record_event(paid.tenant_id, EventType.INVOICE_PAID, paid)
+    invoice.refresh_from_db()
+
+
+def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
+    """Ask nothing for a finalized invoice any more; its number stays taken. Raises NotThisState."""
+    with transaction.atomic():
+        void = _lock(invoice, State.FINALIZED)
+        _add_entry(void, Kind.WRITEOFF, -void.total_nanousd, months.current(), actor=actor, reason=reason)
+        _close(void, State.VOID)
+        record_event(void.tenant_id, EventType.INVOICE_VOIDED, void)
+    invoice.refresh_from_db()
+
+
+def balance_nanousd(tenant_id: UUID) -> int:
+    """Return what a workspace owes on finalized invoices."""
+    owed = Invoice.objects.filter(tenant=tenant_id, state=State.FINALIZED)
+    return int(owed.aggregate(total=Sum("total_nanousd", default=0))["total"])
+
+
+def _usage_of(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what the ledger has of a period. Raises UsageMismatch."""
+    start, end = months.bounds(period)
+    parameters: dict[str, Any] = {
+        "tenant": tenant_id,
+        "period": period,
+        "start": start - CLOCK_SLACK,
+        "end": end + CLOCK_SLACK,
+    }
+    usage = []
+    ledger_nanousd = 0
+    with connection.cursor() as cursor:
+        cursor.execute(USAGE, parameters)
+        for style_name, meter, tokens, unit_nanousd, first_entry, last_entry in cursor.fetchall():
+            if meter:
+                usage.append(
+                    Metered(period, style_name, meter, int(tokens), unit_nanousd, first_entry, last_entry)
+                )
+            else:
+                ledger_nanousd = int(tokens)
+    if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
+        raise UsageMismatch(f"{tenant_id} in {period}: the ledger has {ledger_nanousd} nano-USD")
+    return usage
+
+
+def _late_usage(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what the ledger has of a period that is closed, and no finalized invoice has."""
+    finalized = Invoice.objects.filter(tenant=tenant_id).exclude(state=State.DRAFT)
+    if not finalized.filter(period=period).exists():  # its own invoice will have it
+        return []
+    lines = InvoiceLine.objects.filter(invoice__in=finalized, period=period, kind=InvoiceLine.Kind.USAGE)
+    invoiced: dict[tuple[Any, ...], int] = {}
+    for *meter, tokens in lines.values_list("style_name", "meter", "unit_nanousd").annotate(Sum("quantity")):
+        invoiced[tuple(meter)] = tokens
+    late = []
+    for metered in _usage_of(tenant_id, period):
+        tokens = metered.tokens - invoiced.get((metered.style_name, metered.meter, metered.unit_nanousd), 0)
+        if tokens:
+            late.append(replace(metered, tokens=tokens))
+    return late
+
+
+def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:
+    entries = LedgerEntry.objects.filter(tenant=tenant_id, period=period, kind=Kind.ADJUSTMENT)
+    rows = entries.order_by("pk").values_list("pk", "reason", "amount_nanousd")
+    return [Adjustment(*row) for row in rows]
+
+
+# What a line without entries of its own is in the ledger.
+BOOKED: Mapping[str, LedgerEntry.Kind] = {
+    InvoiceLine.Kind.FEE: Kind.FEE,
+    InvoiceLine.Kind.INCLUDED: Kind.GRANT,
+    InvoiceLine.Kind.ROUNDING: Kind.ROUNDING,
+}
+
+
+def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
+    """Write a line into the ledger if it is not there: usage and adjustments are."""
+    kind = BOOKED.get(line.kind)
+    if kind:
+        _add_entry(invoice, kind, line.amount_nanousd, invoice.period, reason=line.text)
+
+
+def _add_entry(
+    invoice: Invoice, kind: LedgerEntry.Kind, amount: int, period: str, *, reason: str, actor: str = ""
+) -> None:
+    LedgerEntry.objects.create(
+        tenant_id=invoice.tenant_id,
+        kind=kind,
+        source_id=f"invoice {invoice.pk}",
+        period=period,
+        amount_nanousd=amount,
+        actor=actor[:80],
+        reason=reason[:200],
+    )
+
+
+def _lock(invoice: Invoice, wanted: Invoice.State) -> Invoice:
+    locked = Invoice.objects.select_for_update(no_key=True).get(pk=invoice.pk)
+    if locked.state != wanted:
+        raise NotThisState(state=locked.get_state_display(), wanted=wanted.label)
+    return locked
+
+
+def _close(invoice: Invoice, state: Invoice.State) -> None:
+    invoice.state = state
+    invoice.closed_at = timezone.now()
+    invoice.save(update_fields=["state", "closed_at"])

@@ -1,0 +1,86 @@
+"""Invoices: what a workspace owes for a month. Frozen once finalized; the database refuses changes then."""
+
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+
+from tenants.models.people import Tenant
+
+
+class Invoice(models.Model):
+    """A month of one workspace: draft → finalized → paid or void.
+
+    The sum of its lines is its total. Finalizing gives it the next number, without a gap, and writes what is
+    no usage (fee, included tokens, rounding) into the ledger.
+    """
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        FINALIZED = "finalized", "to be paid"
+        PAID = "paid"
+        VOID = "void"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="invoices")
+    period = models.CharField(max_length=7, help_text="Month in UTC, 2026-11.")
+    number = models.PositiveIntegerField(null=True, blank=True, unique=True)
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    plan = models.CharField(max_length=80, help_text="The plan version at the month's end.")
+    total_nanousd = models.BigIntegerField(help_text="Whole cents, once it is finalized.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finalized_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was paid or made void.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "period"], name="one_invoice_a_month"),
+            models.CheckConstraint(
+                condition=Q(state="draft", number=None) | ~Q(state="draft") & Q(number__isnull=False),
+                name="number_once_finalized",
+            ),
+        ]
+        indexes = [models.Index(fields=["-period", "-number"], name="invoices_newest")]
+
+    def __str__(self) -> str:
+        return f"PS-{self.number:06d}" if self.number else f"Draft of {self.period}"
+
+
+class InvoiceLine(models.Model):
+    """One line: a quantity at a price, or an amount. A usage line names the ledger entries that it sums."""
+
+    class Kind(models.TextChoices):
+        FEE = "fee"
+        USAGE = "usage"
+        INCLUDED = "included"
+        ADJUSTMENT = "adjustment"
+        ROUNDING = "rounding"
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
+    position = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=12, choices=Kind)
+    period = models.CharField(max_length=7, help_text="An earlier one than the invoice's: it came late.")
+    text = models.CharField(max_length=200)
+    style_name = models.CharField(max_length=100, blank=True)
+    meter = models.CharField(max_length=20, blank=True)
+    quantity = models.BigIntegerField(default=1)
+    unit_nanousd = models.BigIntegerField(null=True, blank=True)
+    amount_nanousd = models.BigIntegerField()
+    first_entry = models.BigIntegerField(null=True, blank=True, help_text="Ledger entries: the first,")
+    last_entry = models.BigIntegerField(null=True, blank=True, help_text="and the last one of this line.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="one_line_a_position")]
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class InvoiceNumber(models.Model):
+    """The last number that an invoice got: one row, locked by who takes the next."""
+
+    last = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.last)

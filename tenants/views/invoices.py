@@ -1,0 +1,76 @@
+"""Pages about invoices: the month until now, and every month before."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from foundation import months
+from foundation.money import usd
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.billing import invoices
+from tenants.billing.invoice_lines import Line
+from tenants.models import Invoice, InvoiceLine
+
+MAX_SHOWN = 60  # five years
+
+
+@require_GET
+@member_required
+def list_invoices(request: MemberRequest) -> HttpResponse:
+    """Show what this month costs until now, and the invoices of the months before."""
+    period = months.current()
+    start, end = months.bounds(period)
+    preview = invoices.preview_invoice(request.tenant, period)
+    owed_nanousd = invoices.balance_nanousd(request.tenant.pk)
+    context = {
+        "lines": _rows(preview.lines),
+        "total": usd(preview.total_nanousd),
+        "month": start,
+        "next_month": end,
+        "invoices": [(invoice, usd(invoice.total_nanousd)) for invoice in _own_invoices(request)[:MAX_SHOWN]],
+        "owed": usd(owed_nanousd) if owed_nanousd else "",
+    }
+    return render(request, "tenants/invoices.html", context)
+
+
+@require_GET
+@member_required
+def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
+    """Show one invoice, fit to be printed."""
+    invoice = get_object_or_404(_own_invoices(request), pk=invoice_id)
+    start, end = months.bounds(invoice.period)
+    context = {
+        "invoice": invoice,
+        "lines": _rows(invoice.lines.all()),
+        "total": usd(invoice.total_nanousd),
+        "month": start,
+        "next_month": end,
+    }
+    return render(request, "tenants/invoice.html", context)
+
+
+def _own_invoices(request: MemberRequest) -> QuerySet[Invoice]:
+    """Return the workspace's invoices, the newest first; drafts are for operators."""
+    own = Invoice.objects.filter(tenant=request.tenant).exclude(state=Invoice.State.DRAFT)
+    return own.order_by("-period")
+
+
+def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, Any]]:
+    """Return lines as people read them: prices of tokens are dollars a million."""
+    rows = []
+    for line in lines:
+        is_usage = line.kind == InvoiceLine.Kind.USAGE
+        row = {
+            "text": line.text,
+            "quantity": line.quantity if is_usage else None,
+            "unit": usd(1_000_000 * line.unit_nanousd) if is_usage and line.unit_nanousd is not None else "",
+            "amount": usd(line.amount_nanousd),
+            "entries": (line.first_entry, line.last_entry) if line.first_entry else None,
+        }
+        rows.append(row)
+    return rows

@@ -1,0 +1,40 @@
+"""A month is closed only when none of its requests is open."""
+
+import pytest
+
+from foundation import months
+from foundation import valkey as names
+from inference import tasks
+from tenants.models import Invoice
+
+LAST_MONTH = months.before(months.current())
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def paying(acme, monkeypatch):
+    """Acme, whose last month costs something."""
+    drafted = []
+    monkeypatch.setattr(tasks, "draft_invoices", drafted.append)
+    return acme, drafted
+
+
+def open_request(valkey, tenant, period):
+    valkey.zadd(names.leases_key(names.shard(tenant.pk)), {f"{tenant.pk} req_1": 1})
+    valkey.hset(names.hold_key(tenant.pk, "req_1"), "period", period)
+
+
+def test_an_open_request_of_last_month_keeps_it_open(valkey, paying):
+    acme, drafted = paying
+    open_request(valkey, acme, LAST_MONTH)
+    tasks.close_month()
+    assert drafted == []
+
+
+def test_requests_of_this_month_do_not(valkey, paying):
+    acme, drafted = paying
+    open_request(valkey, acme, months.current())
+    tasks.close_month()
+    assert drafted == [LAST_MONTH]
+    assert not Invoice.objects.exists()

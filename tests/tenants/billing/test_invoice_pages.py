@@ -1,0 +1,81 @@
+"""The same invoice on the page, in the API, in the event and in the mail."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from foundation import months
+from foundation.money import NANO
+from tenants.accounts.workspaces import subscribe_tenant
+from tenants.api_keys.lifecycle import issue_key
+from tenants.billing import invoices
+from tenants.billing.ledger import record_events
+from tenants.billing.plans import newest_plan_version
+from tenants.models import NoticeMail, OutboxEvent, Subscription, Tenant
+from tenants.notices.letters import write_letter
+
+LAST_MONTH = months.before(months.current())
+
+
+@pytest.fixture
+def on_writer(acme):
+    """Acme, on the Writer plan since long ago."""
+    long_ago = timezone.now() - timedelta(days=100)
+    subscribe_tenant(acme, newest_plan_version("writer"))
+    Subscription.objects.filter(tenant=acme, ends_at=None).update(starts_at=long_ago)
+    Tenant.objects.filter(pk=acme.pk).update(created_at=long_ago)
+    return acme
+
+
+@pytest.fixture
+def invoice(on_writer, event):
+    """Acme's invoice of last month: $12.00, with a little usage that the plan includes."""
+    at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
+    record_events([event(on_writer, admitted_at=at, style_name="acme/noir")])
+    return invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+
+
+def test_the_page_lists_what_is_owed_and_each_line_leads_to_the_ledger(alice_client, invoice):
+    overview = alice_client.get(reverse("tenants:invoices")).content.decode()
+    assert "$12.00 is to be paid." in overview
+    page = alice_client.get(reverse("tenants:invoice", args=[invoice.pk])).content.decode()
+    assert "PS-000001: $12.00" in page
+    assert "acme/noir, cached input tokens" in page
+    usage = invoice.lines.get(meter="output")
+    assert f"Ledger entries {usage.first_entry} to {usage.last_entry}" in page
+    assert "Included in Writer: 130 of 130 tokens" in page
+
+
+def test_a_draft_is_nothing_that_customers_see(alice_client, on_writer):
+    draft = invoices.draft_invoice(on_writer, LAST_MONTH)
+    assert alice_client.get(reverse("tenants:invoice", args=[draft.pk])).status_code == 404
+
+
+def test_this_months_page_says_what_its_invoice_would_be(alice_client, on_writer, event):
+    record_events([event(on_writer, admitted_at=timezone.now(), style_name="acme/noir")])
+    page = alice_client.get(reverse("tenants:invoices")).content.decode()
+    assert f"{datetime.now(UTC):%B} costs $12.00 until now." in page
+    assert "acme/noir, output tokens" in page
+
+
+def test_the_api_lists_it_and_the_preview_has_the_same_form(client, invoice):
+    _, secret = issue_key(invoice.tenant, name="books", by=None, scopes=["billing:read"])
+    headers = {"Authorization": f"Bearer {secret}"}
+    (listed,) = client.get("/api/v1/invoices", headers=headers).json()["data"]
+    assert listed == client.get(f"/api/v1/invoices/{invoice.pk}", headers=headers).json()
+    assert (listed["number"], listed["state"], listed["total_usd"]) == ("PS-000001", "finalized", "12.00")
+    assert sum(line["amount_nanousd"] for line in listed["lines"]) == listed["total_nanousd"]
+    preview = client.get("/api/v1/invoices/preview", headers=headers).json()
+    assert preview["total_nanousd"] == 12 * NANO
+    assert preview["lines"][0].keys() == listed["lines"][0].keys()
+
+
+def test_its_owners_get_a_mail_and_programs_an_event(invoice, alice):
+    event = OutboxEvent.objects.get(type="invoice.finalized")
+    assert event.object["number"] == "PS-000001"
+    letter = write_letter(NoticeMail.objects.get(event=event))
+    assert letter.to == [alice.email]
+    assert "12.00" in letter.subject
+    assert reverse("tenants:invoice", args=[invoice.pk]) in letter.body
