@@ -28,7 +28,7 @@ EVENTS = f"""
            i %% 300, CASE WHEN i %% 97 = 0 THEN 'empty' ELSE 'stop' END,
            CASE WHEN i %% 100_000 = 1 THEN 'swept' WHEN i %% 500 = 2 THEN 'upstream_error'
                 WHEN i %% 50 = 3 THEN 'client_disconnect' ELSE 'complete' END,
-           100, 25, 400, (40 + i %% 200) * 100 + i %% 300 * 400, at
+           100, 25, 400, (40 + i %% 200 - i %% 40) * 100 + i %% 40 * 25 + i %% 300 * 400, at
     FROM (SELECT array_agg(id ORDER BY id) AS id, count(*) AS amount FROM tenants_tenant
           WHERE slug LIKE 'large-%%') AS tenants,
          (SELECT array_agg(k.id ORDER BY k.tenant_id, k.name) AS id, count(*) AS amount

@@ -1,0 +1,73 @@
+"""`make bench-billing`: how long previews and a month's invoices take on a large service's tables.
+
+python -m stack run --services --var var/large -- python -m bench.billing
+
+Every draft is taken back at the end, so it can be repeated.
+"""
+
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.db.models import Count  # noqa: E402
+
+from foundation import months  # noqa: E402
+from tenants.billing import invoices  # noqa: E402
+from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
+
+RESULTS = Path(__file__).with_name("results") / "billing.json"
+TIMES = 7
+
+
+def measure_preview(tenant: Tenant, period: str) -> dict[str, float]:
+    """Return the milliseconds that one workspace's invoice takes, and of how many ledger entries it is."""
+    invoices.preview_invoice(tenant, period)
+    taken = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        preview = invoices.preview_invoice(tenant, period)
+        taken.append(1000 * (time.perf_counter() - began))
+    entries = LedgerEntry.objects.filter(tenant=tenant, period=period).count()
+    return {
+        "entries": entries,
+        "lines": len(preview.lines),
+        "median_ms": round(statistics.median(taken), 1),
+        "worst_ms": round(max(taken), 1),
+    }
+
+
+def measure_month(period: str) -> dict[str, float]:
+    """Return the seconds that one worker takes to draft a month of every workspace."""
+    Tenant.objects.filter(slug__startswith="large-").update(created_at=months.bounds(period)[0])
+    began = time.perf_counter()
+    drafted = invoices.draft_invoices(period)
+    taken = time.perf_counter() - began
+    drafts = Invoice.objects.filter(period=period, state=Invoice.State.DRAFT)
+    lines = drafts.aggregate(lines=Count("lines"))["lines"]
+    drafts.delete()
+    return {"invoices": drafted, "lines": lines, "seconds": round(taken, 1)}
+
+
+def main() -> None:
+    """Measure, print, write down."""
+    period = months.before(months.current())
+    tenant = Tenant.objects.get(slug="large-77")
+    result = {
+        "load": round(os.getloadavg()[0], 1),
+        "one workspace": measure_preview(tenant, period),
+        "a month of all, one worker": measure_month(period),
+    }
+    for name, figure in result.items():
+        print(f"{name}: {figure}")
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
