@@ -21,6 +21,7 @@ from tenants.billing.invoices import draft_invoices, finalize_due
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
+from tenants.billing.reconciliation import Amount, Disagreement, compare_invoices, compare_usage
 from tenants.events.outbox import record_event, register_presenter
 from tenants.models import EventType, Scope, Tenant, User
 from tenants.quota_sync.generations import (
@@ -34,7 +35,9 @@ from tenants.quota_sync.snapshot import find_owner, publish_snapshot
 __all__ = [
     "EMPTY",
     "Access",
+    "Amount",
     "Demand",
+    "Disagreement",
     "Event",
     "EventType",
     "Limits",
@@ -47,6 +50,8 @@ __all__ = [
     "access_of",
     "bump_all_generations",
     "bump_generations",
+    "compare_invoices",
+    "compare_usage",
     "cost_nanousd",
     "create_tenant",
     "digest_by_peppers",

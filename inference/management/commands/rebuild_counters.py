@@ -1,0 +1,30 @@
+"""`manage.py rebuild_counters`: make a workspace's counters in Valkey anew from the ledger."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from foundation import months, valkey
+from inference.quota.reconciliation import rebuild_counters
+from tenants.public import Tenant
+
+
+class Command(BaseCommand):
+    """Sets what is used and spent this month; open requests keep what they hold."""
+
+    help = "Set this month's counters in Valkey from the ledger."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("workspace", nargs="*", help="short names (default: all)")
+
+    def handle(self, *, workspace: list[str], **_: Any) -> None:
+        tenants = Tenant.objects.order_by("slug")
+        if workspace:
+            tenants = tenants.filter(slug__in=workspace)
+            unknown = set(workspace) - set(tenants.values_list("slug", flat=True))
+            if unknown:
+                raise CommandError(f"There is no workspace {', '.join(sorted(unknown))}.")
+        for tenant in tenants:
+            rebuild_counters(valkey.client(), tenant.pk, months.current())
+        self.stdout.write(f"The counters of {tenants.count()} workspaces are as the ledger has them.")

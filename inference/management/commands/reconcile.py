@@ -1,0 +1,31 @@
+"""`manage.py reconcile`: whether Valkey, the ledger, usage events, days and invoices agree about a month."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from foundation import months, valkey
+from inference.quota.reconciliation import compare_counters
+from tenants.public import compare_invoices, compare_usage
+
+
+class Command(BaseCommand):
+    """Prints each disagreement on a line of its own, and fails if there is any. It mends none."""
+
+    help = "Compare Valkey's counters, the ledger, usage events, usage by day and invoices of one month."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--period", default=months.current(), help="(default: this month, %(default)s)")
+
+    def handle(self, *, period: str, **_: Any) -> None:
+        try:
+            found: list[object] = [*compare_usage(period), *compare_invoices(period)]
+        except ValueError as error:
+            raise CommandError(f"{period!r} is no month; write one as {months.current()}.") from error
+        found += compare_counters(valkey.client(), period)
+        for disagreement in found:
+            self.stdout.write(str(disagreement))
+        if found:
+            raise CommandError(f"{len(found)} disagreements about {period}")
+        self.stdout.write(f"All agree about {period}.")

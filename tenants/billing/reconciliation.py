@@ -1,0 +1,118 @@
+"""Compare what is written in several places of a month's usage. Nothing here changes anything."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import F, Sum
+
+from foundation import months
+from tenants.billing.invoices import CLOCK_SLACK
+from tenants.models import Invoice, Tenant
+
+MAX_NAMED = 20  # requests of one workspace
+
+# One statement, so one moment: a drain that commits meanwhile is in all sums or in none.
+SUMS = """
+    SELECT source, tenant_id, sum(tokens), sum(nanousd)
+    FROM (
+        SELECT 'ledger' AS source, tenant_id, tokens, amount_nanousd AS nanousd
+        FROM tenants_ledgerentry WHERE period = %(period)s AND kind = 'usage'
+        UNION ALL
+        SELECT 'events', tenant_id, prompt_tokens::bigint + completion_tokens, cost_nanousd
+        FROM tenants_usageevent
+        WHERE period = %(period)s AND admitted_at >= %(first_at)s AND admitted_at < %(last_at)s
+        UNION ALL
+        SELECT 'days', tenant_id, prompt_tokens + completion_tokens, cost_nanousd
+        FROM tenants_usagedaily WHERE day >= %(start)s AND day < %(end)s
+    ) AS usage
+    GROUP BY source, tenant_id
+"""
+
+# The requests of a workspace whose event and ledger entry differ, or of which one is missing.
+REQUESTS = """
+    SELECT coalesce(event.request_id, entry.source_id), event.cost_nanousd, entry.amount_nanousd
+    FROM (SELECT request_id, cost_nanousd FROM tenants_usageevent
+          WHERE tenant_id = %(tenant)s AND period = %(period)s
+            AND admitted_at >= %(first_at)s AND admitted_at < %(last_at)s
+            AND (prompt_tokens > 0 OR completion_tokens > 0)) AS event
+    FULL JOIN (SELECT source_id, amount_nanousd FROM tenants_ledgerentry
+               WHERE tenant_id = %(tenant)s AND period = %(period)s AND kind = 'usage') AS entry
+        ON entry.source_id = event.request_id
+    WHERE event.cost_nanousd IS DISTINCT FROM entry.amount_nanousd
+    ORDER BY 1 LIMIT %(most)s
+"""
+
+
+class Amount(NamedTuple):
+    """What one place has: tokens and nano-USD."""
+
+    tokens: int = 0
+    nanousd: int = 0
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two places that differ about one workspace's month, and the requests that are to blame, where known."""
+
+    workspace: str
+    places: tuple[str, str]
+    amounts: tuple[Amount, Amount]
+    requests: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        (first, second), (one, other) = self.places, self.amounts
+        text = (
+            f"{self.workspace}: {first} {one.tokens:,} tokens and {one.nanousd:,} nano-USD, "
+            f"{second} {other.tokens:,} and {other.nanousd:,}"
+        )
+        return f"{text}: {', '.join(self.requests)}" if self.requests else text
+
+
+def compare_usage(period: str) -> list[Disagreement]:
+    """Return where ledger, usage events and usage by day differ about a month, workspace by workspace.
+
+    Raises ValueError for a malformed period.
+    """
+    amounts: defaultdict[UUID, dict[str, Amount]] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        cursor.execute(SUMS, _parameters(period))
+        for place, tenant_id, tokens, nanousd in cursor.fetchall():
+            amounts[tenant_id][place] = Amount(int(tokens), int(nanousd))
+    slugs = dict(Tenant.objects.filter(pk__in=amounts).values_list("pk", "slug"))
+    found = []
+    for tenant_id, by_place in amounts.items():
+        for first, second in combinations(("ledger", "events", "days"), 2):
+            one, other = by_place.get(first, Amount()), by_place.get(second, Amount())
+            if one != other:
+                is_by_request = second == "events"
+                requests = _differing_requests(tenant_id, period) if is_by_request else ()
+                found.append(Disagreement(slugs[tenant_id], (first, second), (one, other), requests))
+    return found
+
+
+def compare_invoices(period: str) -> list[str]:
+    """Return which invoices of a month are not the sum of their lines."""
+    summed = Invoice.objects.filter(period=period).annotate(sum=Sum("lines__amount_nanousd", default=0))
+    wrong = summed.exclude(sum=F("total_nanousd")).select_related("tenant")
+    return [f"{one.tenant.slug}: {one} is {one.total_nanousd:,}, its lines {one.sum:,}" for one in wrong]
+
+
+def _differing_requests(tenant_id: UUID, period: str) -> tuple[str, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(REQUESTS, {**_parameters(period), "tenant": tenant_id, "most": MAX_NAMED})
+        return tuple(request_id for request_id, _, _ in cursor.fetchall())
+
+
+def _parameters(period: str) -> dict[str, Any]:
+    start, end = months.bounds(period)
+    return {
+        "period": period,
+        "start": start.date(),
+        "end": end.date(),
+        "first_at": start - CLOCK_SLACK,
+        "last_at": end + CLOCK_SLACK,
+    }
