@@ -18,7 +18,7 @@ from unfold.forms import UserCreationForm
 
 from foundation.console import OperatorAdmin, OperatorForm, ReasonField, operator_action
 from tenants.accounts import workspaces
-from tenants.admin.budget import BudgetInDollars
+from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
 from tenants.models import Membership, Tenant, User
 from tenants.quota_sync import snapshot
@@ -33,7 +33,7 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(Tenant)
-class TenantAdmin(NoDelete, BudgetInDollars, OperatorAdmin):
+class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
     list_display = ["name", "slug", "budget", "is_first_party", "suspended_at", "created_at"]
     list_filter = ["suspended_at", "is_first_party"]
     search_fields = ["name", "slug", "memberships__user__email"]

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from foundation.console import OperatorAdmin, operator_action
 from foundation.errors import Invalid
-from tenants.admin.budget import BudgetInDollars
+from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import ReadOnly
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey
@@ -18,7 +18,7 @@ class PlaygroundKey(Invalid):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnly, BudgetInDollars, OperatorAdmin):
+class ApiKeyAdmin(ReadOnly, AmountsInDollars, OperatorAdmin):
     list_display = [
         "name",
         "tenant",

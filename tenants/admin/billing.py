@@ -14,9 +14,10 @@ from unfold.admin import ModelAdmin
 from foundation.console import OperatorAdmin, OperatorForm
 from foundation.money import usd
 from tenants.accounts import workspaces
-from tenants.admin.budget import BudgetInDollars
+from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.lists import EngineFilter, LongList, PeriodFilter
 from tenants.admin.permissions import Immutable, NoDelete, ReadOnly
+from tenants.billing.forms import MILLION
 from tenants.models import (
     LedgerEntry,
     Plan,
@@ -37,7 +38,7 @@ class PlanAdmin(NoDelete, OperatorAdmin):
 
 
 @admin.register(PlanVersion)
-class PlanVersionAdmin(Immutable, BudgetInDollars, OperatorAdmin):
+class PlanVersionAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     list_display = [
         "plan",
         "number",
@@ -78,10 +79,22 @@ class PriceForm(OperatorForm):
 
 
 @admin.register(Price)
-class PriceAdmin(Immutable, OperatorAdmin):
+class PriceAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     form = PriceForm
-    list_display = ["book", "style", "input_nanousd", "cached_input_nanousd", "output_nanousd"]
+    list_display = ["book", "style", "input_price", "cached_input_price", "output_price"]
     list_select_related = ["book"]
+
+    @admin.display(description="a million input tokens")
+    def input_price(self, price: Price) -> str:
+        return usd(MILLION * price.input_nanousd)
+
+    @admin.display(description="cached")
+    def cached_input_price(self, price: Price) -> str:
+        return usd(MILLION * price.cached_input_nanousd)
+
+    @admin.display(description="output")
+    def output_price(self, price: Price) -> str:
+        return usd(MILLION * price.output_nanousd)
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         """Save, and have every tenant's snapshot published again: it holds the prices."""

@@ -7,6 +7,8 @@ from django import forms
 
 from foundation.money import NANO, usd
 
+MILLION = 1_000_000  # prices are for so many tokens
+MAX_PRICE_USD = 100_000  # of a million tokens
 MAX_USD = 9_000_000  # Valkey's Lua counts exactly up to 2⁵³ only: so many nano-USD
 
 
@@ -21,7 +23,8 @@ class DollarsField(forms.DecimalField):
     }
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=Decimal(1) / NANO, max_value=MAX_USD, decimal_places=9, **options)
+        options.setdefault("min_value", Decimal(1) / NANO)
+        super().__init__(max_value=MAX_USD, decimal_places=9, **options)
         self.widget.attrs |= {"step": "any", "min": 0, "inputmode": "decimal"}
 
     def clean(self, value: Any) -> int | None:
@@ -39,6 +42,38 @@ class DollarsField(forms.DecimalField):
         """Return whether the amount in dollars differs from the stored one in nano-USD."""
         dollars = None if initial is None else Decimal(initial) / NANO
         return super().has_changed(dollars, data)
+
+
+class FeeField(DollarsField):
+    """An amount in dollars that may be nothing."""
+
+    default_error_messages = {"min_value": "A fee is $0 or more."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=Decimal(0), **options)
+
+
+class PriceField(forms.DecimalField):
+    """A price that people write in dollars a million tokens and Python reads in integer nano-USD a token."""
+
+    default_error_messages = {
+        "invalid": "Write the price of a million tokens in dollars, for example 0.10.",
+        "min_value": "A price is $0 or more.",
+        "max_decimal_places": "A price of a million tokens has at most three digits after the point.",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=Decimal(0), max_value=MAX_PRICE_USD, decimal_places=3, **options)
+        self.widget.attrs |= {"step": "0.001", "min": 0, "inputmode": "decimal"}
+
+    def clean(self, value: Any) -> int | None:
+        """Return the exact price of one token in nano-USD."""
+        dollars = super().clean(value)
+        return None if dollars is None else int(dollars * NANO / MILLION)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what the field shows: a stored price in dollars a million, or what a person typed."""
+        return Decimal(value * MILLION) / NANO if isinstance(value, int) else value
 
 
 class BudgetForm(forms.Form):
