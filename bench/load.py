@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 import httptools
@@ -56,10 +57,11 @@ class Report:
 class Client(asyncio.Protocol):
     """One connection. It fails on everything but a complete answer with status 200."""
 
-    def __init__(self, request: bytes, tally: Tally, *, stream: bool) -> None:
+    def __init__(self, request: bytes, tally: Tally, *, stream: bool, takes_any_answer: bool = False) -> None:
         self.request = request
         self.tally = tally
         self.stream = stream
+        self.takes_any_answer = takes_any_answer
         self.parser = httptools.HttpResponseParser(self)
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -91,7 +93,7 @@ class Client(asyncio.Protocol):
         now = time.perf_counter()
         body = b"".join(self.parts)
         status = self.parser.get_status_code()
-        if status != 200 or not (is_whole_stream(body) if self.stream else is_whole(body)):
+        if status != 200 or not self._is_whole(body):
             return self._end(f"status {status}: {body[-300:].decode(errors='replace')}")
         tally = self.tally
         tally.answered += 1
@@ -101,6 +103,11 @@ class Client(asyncio.Protocol):
         if not self.parser.should_keep_alive():
             return self._end("the connection is not kept alive")
         return self.ask()
+
+    def _is_whole(self, body: bytes) -> bool:
+        if self.takes_any_answer:
+            return True
+        return is_whole_stream(body) if self.stream else is_whole(body)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(f"the connection was closed ({error})")
@@ -124,9 +131,10 @@ def is_whole_stream(body: bytes) -> bool:
     return body.count(f'"{WORD}"'.encode()) == TOKENS and body.endswith(b"data: [DONE]\n\n")
 
 
-def request_of(url: str, key: str, model: str, *, stream: bool) -> bytes:
-    """Return the one request that is sent over and over."""
-    parsed = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": TOKENS}
+def request_of(url: str, key: str, model: str, *, stream: bool, prompt_bytes: int = 0) -> bytes:
+    """Return the one request that is sent over and over; its prompt is as long as `prompt_bytes` says."""
+    prompt = (PROMPT + " ") * (prompt_bytes // len(PROMPT)) + PROMPT
+    parsed = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": TOKENS}
     options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     body = json.dumps(parsed | options, separators=(",", ":"))
     head = [
@@ -140,7 +148,15 @@ def request_of(url: str, key: str, model: str, *, stream: bool) -> bytes:
 
 
 async def closed_loop(
-    url: str, request: bytes, *, parallel: int, seconds: float, most: int, stream: bool, spread_s: float
+    url: str,
+    request: bytes,
+    *,
+    parallel: int,
+    seconds: float,
+    most: int,
+    stream: bool,
+    spread_s: float,
+    takes_any_answer: bool = False,
 ) -> Report:
     """Keep `parallel` requests open until the time or the number is over; return the figures.
 
@@ -148,7 +164,9 @@ async def closed_loop(
     """
     began_s = time.perf_counter()
     tally = Tally(began_s + seconds, most)
-    clients = await connected(url, request, tally, parallel=parallel, stream=stream)
+    clients = await connected(
+        url, request, tally, parallel=parallel, stream=stream, takes_any_answer=takes_any_answer
+    )
     for client in clients:
         client.ask()
         if spread_s:
@@ -167,16 +185,22 @@ async def closed_loop(
     )
 
 
-async def connected(url: str, request: bytes, tally: Tally, *, parallel: int, stream: bool) -> list[Client]:
+async def connected(
+    url: str,
+    request: bytes,
+    tally: Tally,
+    *,
+    parallel: int,
+    stream: bool,
+    takes_any_answer: bool = False,
+) -> list[Client]:
     """Return open connections that have asked nothing yet."""
     at = urlsplit(url)
     loop = asyncio.get_running_loop()
     host = at.hostname or ""
     port = at.port or 80
-    made = [
-        await loop.create_connection(lambda: Client(request, tally, stream=stream), host, port)
-        for _ in range(parallel)
-    ]
+    connect = partial(Client, request, tally, stream=stream, takes_any_answer=takes_any_answer)
+    made = [await loop.create_connection(connect, host, port) for _ in range(parallel)]
     return [client for _, client in made]
 
 
@@ -206,11 +230,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--requests", type=int, default=sys.maxsize)
     parser.add_argument("--spread", type=float, default=0)
+    parser.add_argument("--prompt-bytes", type=int, default=0)
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--any-answer", action="store_true", help="accept every answer with status 200")
     parser.add_argument("--hold", action="store_true")
     options = parser.parse_args()
     gc.disable()  # a pause here would be counted as the gateway's
-    request = request_of(options.url, options.key, options.model, stream=options.stream or options.hold)
+    request = request_of(
+        options.url,
+        options.key,
+        options.model,
+        stream=options.stream or options.hold,
+        prompt_bytes=options.prompt_bytes,
+    )
     if options.hold:
         return uvloop.run(hold(options.url, request, parallel=options.parallel))
     report = uvloop.run(
@@ -222,6 +254,7 @@ def main() -> None:
             most=options.requests,
             stream=options.stream,
             spread_s=options.spread,
+            takes_any_answer=options.any_answer,
         )
     )
     print(json.dumps(asdict(report)))

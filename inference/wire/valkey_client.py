@@ -133,6 +133,7 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_as_exception)
         self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._unsent: list[bytes] = []
         self._transport: asyncio.Transport
         self._last_data_s = self._loop.time()
         self._silence_timer: asyncio.TimerHandle | None = None
@@ -146,8 +147,16 @@ class _Connection(asyncio.Protocol):
         if not self._waiting:
             self._last_data_s = self._loop.time()
         self._waiting.append(future)
-        self._transport.write(packed)  # uvloop sends all that one iteration of the loop writes in one call
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(packed)
         return future
+
+    def _flush(self) -> None:
+        """Write the commands of one turn of the loop in one system call: uvloop makes one for each write."""
+        if self._unsent:
+            self._transport.write(b"".join(self._unsent))
+            self._unsent.clear()
 
     def close(self) -> None:
         self._transport.abort()
@@ -177,6 +186,7 @@ class _Connection(asyncio.Protocol):
             if not future.done():
                 future.set_exception(ConnectionError(BROKEN))
         self._waiting.clear()
+        self._unsent.clear()
 
     def _check_silence(self) -> None:
         """Break a connection that stays silent: a Valkey that hangs must not block its callers."""

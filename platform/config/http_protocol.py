@@ -2,20 +2,32 @@
 
 uvicorn 0.54 takes headers of any size. It also waits for ever: for a connection's first byte, for the rest of
 headers and bodies, and for clients that do not read. Here one check a second of all connections ends those
-that are late, so a request costs no timer. Clients of HTTP/1.0 get no chunks.
+that are late, so a request costs no timer. Clients of HTTP/1.0 get no chunks. An answer's headers go out with
+the first bytes of its body, in one write: each write is a system call.
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
+from urllib.parse import unquote
 
+import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from config.http_connections import Connections, Limits
 from foundation.addresses import network_of
 
+DISCONNECT = "polyscribe.disconnect"  # the extension of a scope that calls back when the client hangs up
+CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})  # no header may hold them
 REASONS = {
     408: "The request did not arrive in time.",
     413: "The request body is too large.",
@@ -41,6 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._chunk_bytes = 0  # of what is being parsed
         self._parser_error_status = 400
         self._answering: RequestResponseCycle | None = None
+        self._has_answered = False
         super().connection_made(transport)  # type: ignore[arg-type]
         self._address = ""
         if self.client and not self._is_from_proxy():
@@ -61,6 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._answering and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
+            cast(Cycle, self._answering).tell_disconnect()
 
     def data_received(self, data: bytes) -> None:
         """Bound headers that are still incomplete."""
@@ -94,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._waited_s = 0
         self._silent_s = 0
         self._body_bytes = 0
-        super().on_headers_complete()
+        self._begin_request()
 
     def on_body(self, body: bytes) -> None:
         """Bound a body's bytes, whatever its headers said."""
@@ -111,9 +125,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Start the wait for the next request, or for the rest of this one's body."""
+        """Start the wait for the next request, or for the rest of this one's body.
+
+        uvicorn starts a timer here. The check of all connections ends those that nobody uses.
+        """
         self._waited_s = 0
-        super().on_response_complete()
+        self._has_answered = True
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Say what was wrong with a request that the parser gave up."""
@@ -138,10 +162,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._check_body_deadline()
         elif not is_answering:
             self._waited_s += 1
-            within_s = limits.headers_within_s
-            if self._reading == "nothing":
-                within_s = max(within_s, self.timeout_keep_alive)
-            if self._waited_s > within_s:
+            if self._reading == "nothing" and self._has_answered:
+                if self._waited_s > self.timeout_keep_alive:
+                    self.transport.close()
+            elif self._waited_s > limits.headers_within_s:
                 self._refuse(408)
 
     def _check_body_deadline(self) -> None:
@@ -158,6 +182,41 @@ class BoundedProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
             self._refuse(408)
+
+    def _begin_request(self) -> None:
+        """Have the app called with the request whose headers are complete, as uvicorn does it."""
+        parser = self.parser
+        scope = self.scope
+        http_version = parser.get_http_version()
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = http_version
+        scope["path"] = self.root_path + path
+        scope["raw_path"] = self.root_path.encode("ascii") + url.path
+        scope["query_string"] = url.query or b""
+        last_cycle = self.cycle
+        cycle = self.cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=http_version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        scope["extensions"] = {DISCONNECT: cycle}
+        if last_cycle is None or last_cycle.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
@@ -192,6 +251,122 @@ class BoundedProtocol(HttpToolsProtocol):
             and self.client is not None
             and self.client[0] in self.app.trusted_hosts
         )
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its answer. `send` keeps the headers back until it can write them with the body."""
+
+    _head = b""
+    _on_disconnect: Callable[[], object] | None = None
+
+    def watch_disconnect(self, callback: Callable[[], object] | None) -> None:
+        """Call back once if the client hangs up before its answer is complete; None: don't any more."""
+        self._on_disconnect = callback
+        if callback and self.disconnected:
+            self.tell_disconnect()
+
+    def tell_disconnect(self) -> None:
+        """Call the one back who waits for it."""
+        callback, self._on_disconnect = self._on_disconnect, None
+        if callback:
+            callback()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take a message from the app, as uvicorn does."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self._send_part(message.get("body", b""), has_more=message.get("more_body", False))
+        elif message["type"] == "http.response.start" and not self.response_started:
+            self._begin(message["status"], list(message.get("headers", [])))
+        else:
+            raise RuntimeError(f"Unexpected ASGI message '{message['type']}'.")
+
+    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        lines = [STATUS_LINE[status]]
+        has_connection_close = False
+        for sent_name, value in self.default_headers + headers:
+            name = _header_name(sent_name)
+            if name == b"content-length" and self.chunked_encoding is None:
+                self.expected_content_length = int(value)
+                self.chunked_encoding = False
+            elif name == b"transfer-encoding" and value.lower() == b"chunked":
+                self.expected_content_length = 0
+                self.chunked_encoding = True
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep_alive = False
+                has_connection_close = True
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if not self.keep_alive and not has_connection_close:
+            lines.append(b"connection: close\r\n")
+        has_body = self.scope["method"] != "HEAD" and status not in (204, 304)
+        if self.chunked_encoding is None and has_body:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+        _check_lines(self._head, len(lines))
+        if self.chunked_encoding:
+            # A stream's first part may come much later; if it comes at once, both go out together.
+            asyncio.get_running_loop().call_soon(self._flush_head)
+
+    def _flush_head(self) -> None:
+        if self._head and not self.disconnected:
+            self.transport.write(self._head)
+            self._head = b""
+
+    def _send_part(self, body: bytes, *, has_more: bool) -> None:
+        data = self._framed(body, has_more=has_more)
+        if self._head and (data or not has_more):
+            data = self._head + data
+            self._head = b""
+        if data:
+            self.transport.write(data)
+        if has_more:
+            return
+        if self.expected_content_length != 0:
+            raise RuntimeError("Response content shorter than Content-Length")
+        self.response_complete = True
+        self._on_disconnect = None
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _framed(self, body: bytes, *, has_more: bool) -> bytes:
+        """Return what goes out for a part of the body."""
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+            return b""
+        if self.chunked_encoding:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            return chunk if has_more else chunk + b"0\r\n\r\n"
+        if len(body) > self.expected_content_length:
+            raise RuntimeError("Response content longer than Content-Length")
+        self.expected_content_length -= len(body)
+        return body
+
+
+@lru_cache(maxsize=256)
+def _header_name(name: bytes) -> bytes:
+    """Return a header's name in lower case. Raises RuntimeError where it can't be one."""
+    if HEADER_RE.search(name):
+        raise RuntimeError("Invalid HTTP header name.")
+    return name.lower()
+
+
+def _check_lines(head: bytes, count: int) -> None:
+    """Raise RuntimeError where a value in a head holds a line's end or another control character.
+
+    Counting in all of it takes a tenth of what a pattern takes for each value.
+    """
+    ends = (head.count(b"\r"), head.count(b"\n"), head.count(b"\r\n"))
+    if ends != (count, count, count) or len(head.translate(None, CONTROLS)) != len(head):
+        raise RuntimeError("Invalid HTTP header value.")
 
 
 class _UntilClose:

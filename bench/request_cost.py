@@ -1,0 +1,234 @@
+"""What one request and one stream cost a gateway process, in processor time, or in instructions.
+
+`python -m bench.request_cost` prints processor microseconds, of the process and of the kernel for it, beside
+what the least apps of bench/floor.py take. `--instructions` runs each under valgrind and counts the
+instructions outside the kernel: slow, but the same on a busy machine. `--against DIR` measures another
+checkout in turn.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from bench import targets
+from bench.load import Report
+from bench.targets import module
+from labs import machine
+from labs.fake_vllm.prepared_bytes import BURST, INSTANT
+from stack import application, services
+from stack.errors import StackError
+from stack.folders import ROOT, temporary
+from stack.ports import Ports
+from stack.services import Stack
+from stack.steps import Steps
+
+PARALLEL = 32
+WARM_UP = 200
+READY_WITHIN_S = 300.0  # valgrind starts slowly
+FLOORS = ("bare", "two_hops")
+RESULTS = ROOT / "bench" / "results" / "request_cost.json"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of request."""
+
+    name: str
+    pace: str
+    is_stream: bool = False
+    prompt_bytes: int = 0
+
+
+WORKS = (
+    Work("request", INSTANT),
+    Work("request of 10 KB", INSTANT, prompt_bytes=10_000),
+    Work("request of 100 KB", INSTANT, prompt_bytes=100_000),
+    Work("stream of 64 chunks", INSTANT, is_stream=True),
+    Work("stream of 1 chunk", BURST, is_stream=True),
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process that is measured, and what it calls the stub's models."""
+
+    name: str
+    url: str
+    key: str
+    pid: int
+    prefix: str
+
+
+@dataclass
+class Costs:
+    """Every measurement so far, by process and kind of request."""
+
+    stack: Stack
+    works: tuple[Work, ...]
+    requests: int
+    found: dict[str, dict[str, list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+
+    def measure(self, process: Process, *, counts_instructions: bool) -> None:
+        """Measure one process once, with every kind of request."""
+        for work in self.works:
+            if process.name in FLOORS and work.name != WORKS[0].name:
+                continue
+            self._ask(process, work, WARM_UP)
+            figures = self._instructions(process, work) if counts_instructions else self._time(process, work)
+            for unit, value in figures.items():
+                self.found[f"{process.name}: {work.name}"][unit].append(value)
+            shown = "  ".join(f"{value:,.1f} {unit}" for unit, value in figures.items())
+            self.stack.steps.say(f"  {process.name:<10} {work.name:<20} {shown}")
+
+    def medians(self) -> dict[str, dict[str, float]]:
+        """Return the median of each figure."""
+        summed = {}
+        for name, figures in self.found.items():
+            summed[name] = {unit: round(median(values), 1) for unit, values in figures.items()}
+        return summed
+
+    def _time(self, process: Process, work: Work) -> dict[str, float]:
+        before = cpu_us(process.pid)
+        answered = self._ask(process, work, self.requests)
+        after = cpu_us(process.pid)
+        user_us = (after[0] - before[0]) / answered
+        system_us = (after[1] - before[1]) / answered
+        return {"µs": user_us + system_us, "µs of the kernel": system_us}
+
+    def _instructions(self, process: Process, work: Work) -> dict[str, float]:
+        log = self.stack.folders.var / f"{process.name}-{work.name.replace(' ', '-')}.callgrind"
+        for switch in (["--instr=on"], ["--zero"]):
+            _control(process.pid, *switch)
+        answered = self._ask(process, work, self.requests)
+        _control(process.pid, f"--dump={work.name}")
+        _control(process.pid, "--instr=off")
+        newest = max(
+            self.stack.folders.var.glob(f"{process.name}.callgrind*"), key=lambda one: one.stat().st_mtime
+        )
+        shutil.copy(newest, log)
+        if keep := os.environ.get("KEEP_CALLGRIND"):
+            shutil.copy(newest, Path(keep) / log.name)
+        return {"thousand instructions": _total(newest) / answered / 1000}
+
+    def _ask(self, process: Process, work: Work, count: int) -> int:
+        command = [sys.executable, "-m", "bench.load", "--url", process.url, "--key", process.key]
+        command += ["--model", process.prefix + work.pace, "--parallel", str(PARALLEL)]
+        command += ["--seconds", "600", "--requests", str(count), "--prompt-bytes", str(work.prompt_bytes)]
+        command += ["--stream"] if work.is_stream else []
+        command += ["--any-answer"] if process.name in FLOORS else []
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        report = Report(**json.loads(done.stdout))
+        if report.failed:
+            raise StackError(f"{process.name} failed {report.failed} times: {report.failure}")
+        return report.answered
+
+
+def cpu_us(pid: int) -> tuple[float, float]:
+    """Return the microseconds that a process has used outside the kernel and inside it."""
+    tick_us = 1_000_000 / machine.TICKS_A_SECOND
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) * tick_us, int(fields[12]) * tick_us
+
+
+def _control(pid: int, *words: str) -> None:
+    subprocess.run(["callgrind_control", *words, str(pid)], check=True, capture_output=True)
+
+
+def _total(profile: Path) -> int:
+    for line in profile.read_text(errors="replace").splitlines():
+        if line.startswith(("totals:", "summary:")):
+            return int(line.split()[1])
+    raise StackError(f"{profile} has no total.")
+
+
+def start(stack: Stack, name: str, argv: list[str], variables: Mapping[str, str], port: int) -> int:
+    """Start a server and return its process number once it answers."""
+    program = targets.Program(name=name, title=name, argv=argv, env=variables, layer=2)
+    stack.supervisor.start(program)
+    check = partial(targets.answers, f"http://127.0.0.1:{port}/healthz")
+    stack.supervisor.await_ready(name, check, within_s=READY_WITHIN_S)
+    return stack.supervisor.pid(name)
+
+
+def processes(
+    stack: Stack, options: argparse.Namespace, ports: Ports, key: str, stub_url: str
+) -> list[Process]:
+    """Start everything that is measured."""
+    made = []
+    checkouts = {"gateway": ROOT} | ({"before": options.against} if options.against else {})
+    apps = {name: "config.gateway:application" for name in checkouts}
+    if options.floors:
+        apps |= {name: f"bench.floor:{name}" for name in FLOORS}
+    for name, app in apps.items():
+        port = ports.take(f"cost-{name}")
+        variables = {**stack.variables, "WEB_WORKERS": "1", "FLOOR_STUB_URL": stub_url, "PYTHONSAFEPATH": "1"}
+        web = application.programs(port, variables, stack.folders)[0]
+        python = str(checkouts.get(name, ROOT) / ".venv" / "bin" / "python")
+        argv = [python, *(word.replace("config.asgi:application", app) for word in web.argv[1:])]
+        if options.instructions:
+            out = stack.folders.var / f"{name}.callgrind"
+            valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
+            argv = [*valgrind, *argv]
+        pid = start(stack, name, argv, variables, port)
+        made.append(Process(name, f"http://127.0.0.1:{port}", key, pid, "" if name in FLOORS else "style-"))
+    return made
+
+
+def main() -> int:
+    """Measure, print the medians, and keep them where `--write` says so."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--requests", type=int, default=0, help="of each kind (5,000; 300 with --instructions)"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--instructions", action="store_true")
+    parser.add_argument("--floors", action="store_true", help="measure bench/floor.py, too")
+    parser.add_argument("--against", type=Path, help="another checkout")
+    parser.add_argument("--works", default="", help="the numbers of the kinds of request, such as 0,3")
+    parser.add_argument(
+        "--write", action="store_true", help=f"keep the medians in {RESULTS.relative_to(ROOT)}"
+    )
+    options = parser.parse_args()
+    works = tuple(WORKS[int(number)] for number in options.works.split(",")) if options.works else WORKS
+    requests = options.requests or (300 if options.instructions else 5000)
+    ports = Ports()
+    began_s = time.monotonic()
+    with temporary() as folders, services.opened(replace(folders, temporary=False), Steps()) as stack:
+        stack.waiting.all(services.start(stack))
+        migrate = application.manage("migrate", "--no-input", variables=stack.variables, title="migrate")
+        stack.supervisor.once(migrate)
+        port = ports.take("stub")
+        stub_url = f"http://127.0.0.1:{port}"
+        stack.supervisor.start(targets.stub(port))
+        stack.supervisor.await_ready("stub", lambda: targets.answers(f"{stub_url}/health"), within_s=20)
+        key = json.loads(module("bench.tenant", "create", stub_url, variables=stack.variables))["key"]
+        costs = Costs(stack, works, requests)
+        measured = processes(stack, options, ports, key, stub_url)
+        for _ in range(1 if options.instructions else options.rounds):
+            for process in measured:
+                costs.measure(process, counts_instructions=options.instructions)
+    found = costs.medians()
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+    if options.write:
+        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        for name, figures in found.items():
+            kept[name] = kept.get(name, {}) | figures
+        RESULTS.write_text(json.dumps({**kept, "cpu": machine.model()}, indent=2, ensure_ascii=False) + "\n")
+    print(f"{time.monotonic() - began_s:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
