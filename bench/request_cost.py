@@ -29,6 +29,7 @@ from stack import application, services
 from stack.errors import StackError
 from stack.folders import ROOT, temporary
 from stack.ports import Ports
+from stack.processes import Program
 from stack.services import Stack
 from stack.steps import Steps
 
@@ -155,7 +156,7 @@ def _total(profile: Path) -> int:
 
 def start(stack: Stack, name: str, argv: list[str], variables: Mapping[str, str], port: int) -> int:
     """Start a server and return its process number once it answers."""
-    program = targets.Program(name=name, title=name, argv=argv, env=variables, layer=2)
+    program = Program(name=name, title=name, argv=argv, env=variables, layer=2)
     stack.supervisor.start(program)
     check = partial(targets.answers, f"http://127.0.0.1:{port}/healthz")
     stack.supervisor.await_ready(name, check, within_s=READY_WITHIN_S)

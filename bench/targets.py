@@ -75,7 +75,7 @@ class Starter:
         """LiteLLM's proxy, one worker; bench/peers/litellm.yaml is its configuration."""
         port = self.ports.take("litellm")
         key = "sk-" + secrets.token_hex(16)
-        valkey = self.stack.variables["VALKEY_URL"].removesuffix("/0")
+        valkey = self.stack.variables["CELERY_BROKER_URL"].removesuffix("/1")
         variables = litellm_variables(f"http://127.0.0.1:{self.stub_port}/v1", f"{valkey}/9", key)
         argv = [str(PEERS / "bin" / "litellm"), "--config", str(FILES / "litellm.yaml")]
         argv += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1", "--telemetry", "False"]

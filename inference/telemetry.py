@@ -59,9 +59,9 @@ _grammars = EventLogger(logging.getLogger("inference.grammar"), "grammar_compile
 _slow = EventLogger(logging.getLogger("inference.answer"), "slow_request")
 
 
-def engine_failure(*, request: str, tenant: str, engine: str, reason: str, health: str) -> None:
-    """Log that an engine failed at a request."""
-    _failures.write(request=request, tenant=tenant, engine=engine, reason=reason, health=health)
+def engine_failure(*, request: str, tenant: str, engine: str, reason: str, health: str, state: str) -> None:
+    """Log that an engine failed at a request, and how far the request was."""
+    _failures.write(request=request, tenant=tenant, engine=engine, reason=reason, health=health, state=state)
 
 
 def circuit_opened(engine: str, reason: str) -> None:
@@ -84,9 +84,13 @@ def answered_5xx(*, request: str, status: int, code: str) -> None:
     _errors.write(request=request, status=status, code=code)
 
 
-def slow_request(*, request: str, tenant: str, engine: str, waited_s: float, outcome: str) -> None:
-    """Log that a request waited long for its first byte, or got none."""
-    _slow.write(request=request, tenant=tenant, engine=engine, waited_s=waited_s, outcome=outcome)
+def slow_request(
+    *, request: str, tenant: str, engine: str, waited_s: float, state: str, outcome: str
+) -> None:
+    """Log that a request waited long for its first byte, or got none; `state` is how far it came."""
+    _slow.write(
+        request=request, tenant=tenant, engine=engine, waited_s=waited_s, state=state, outcome=outcome
+    )
 
 
 def grammar_compiled(*, request: str, tenant: str, engine: str, grammar: str, took_s: float) -> None:

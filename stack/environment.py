@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import postgres, seaweed
+from stack import postgres, seaweed, valkey
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.folders import MODELS, Folders
@@ -83,7 +83,7 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
         "SITE_URL": addresses.site,
         "WEB_WORKERS": os.environ.get("WEB_WORKERS", "1"),
         "DATABASE_URL": f"postgres://{account}@127.0.0.1:{addresses.postgres}/{postgres.DATABASE}",
-        "VALKEY_URL": f"{cache}/0",
+        "VALKEY_URL": valkey.url(folders, addresses.valkey, credentials.valkey_password),
         "CELERY_BROKER_URL": f"{cache}/1",
         "S3_ENDPOINT_URL": addresses.storage,
         "S3_PUBLIC_ENDPOINT_URL": addresses.storage,

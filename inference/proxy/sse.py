@@ -3,11 +3,14 @@
 Every event carries the running usage: the gateway keeps it and takes it out. The engine's name of the adapter
 becomes the style's name. The gateway parses nothing else. In JSON a quote inside generated text is escaped,
 so an unescaped `,"usage":` or `"model":` can only be the key itself.
+
+Nearly all events of a stream are the same but for their text and their count. What surrounds these is learnt
+from the first such event, and is exchanged as a whole in those that follow.
 """
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -32,6 +35,23 @@ NULL_FIELDS = (
 STOP_REASON = re.compile(rb',"stop_reason":(?:null|\d+(?=[,}])|"(?:[^"\\]|\\.)*")')
 FINGERPRINT = re.compile(rb'"system_fingerprint":"[^"]*"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
+# An event with a text and a flat count, as they are between the first one and the last one.
+TEXT_EVENT = re.compile(
+    rb'(?P<before>data: \{"id":[^{}\[\]]*"choices":\[\{"index":0,(?:"delta":\{"content"|"text"):")'
+    rb'(?P<text>[^"]*)'
+    rb'(?P<after>"[^{}\[\]]*\}(?:[^{}\[\]]*\})?\],"usage":\{)'
+    rb"[^{}]*\}\}"
+)
+LEARNING_EVENTS = 4  # a stream whose first events are no such events has none
+
+
+class Template(NamedTuple):
+    """What is around the text of most events of one stream, from the engine and for the client."""
+
+    before: bytes
+    after: bytes
+    public_before: bytes
+    public_after: bytes
 
 
 class EventStream:
@@ -48,16 +68,81 @@ class EventStream:
         self._rest = b""  # of an event that is not complete yet
         self._counts_by_choice: dict[int, Any] = {}
         self._is_done = False
+        self._template: Template | None = None
+        self._learns_from = LEARNING_EVENTS if parsed.choices == 1 and not parsed.is_translated else 0
 
     def feed(self, data: bytes) -> bytes:
         """Return what of these bytes goes to the client. Raises the error that an error event means."""
-        data = self._rest + data
+        if self._rest:
+            data = self._rest + data
         end = data.rfind(b"\n\n") + 2
         if end == 1:
             self._rest = data
             return b""
         self._rest = data[end:]
-        events = data[:end]
+        if self._template or self._learns_from:
+            return self._exchange_events(data[: end - 2].split(b"\n\n"))
+        return self._translate(data[:end])
+
+    def end(self) -> bytes:
+        """Return the last event. Raises EngineBroke when the engine stopped without it."""
+        if not self._is_done:
+            raise EngineBroke
+        return DONE
+
+    def _exchange_events(self, events: list[bytes]) -> bytes:
+        """Return events for the client, those by the template that are like it."""
+        parts = []
+        last_exchanged = b""  # its count is that of all before it
+        for event in events:
+            public = self._exchange(event)
+            if public:
+                last_exchanged = event
+            else:
+                self._count_text(last_exchanged)
+                last_exchanged = b""
+                public = self._translate(event + b"\n\n")
+                self._learn(event, public)
+            parts.append(public)
+        self._count_text(last_exchanged)
+        return b"".join(parts)
+
+    def _exchange(self, event: bytes) -> bytes:
+        """Return an event for the client if it is like the template, else b""."""
+        template = self._template
+        if template is None or not event.startswith(template.before):
+            return b""
+        begin = len(template.before)
+        end = event.find(b'"', begin)
+        # An escaped quote ends the text too early; what follows it is not what follows a text.
+        if not event.startswith(template.after, end) or not event.endswith(b"}}"):
+            return b""
+        if event.find(b"{", end + len(template.after)) >= 0:  # a count with details
+            return b""
+        return template.public_before + event[begin:end] + template.public_after
+
+    def _learn(self, event: bytes, public: bytes) -> None:
+        """Keep the template that an event gives, with what the client got for it, if it gives one."""
+        if self._template or not self._learns_from:
+            return
+        self._learns_from -= 1
+        match = TEXT_EVENT.fullmatch(event)
+        if match is None:
+            return
+        before, text, after = match.groups()
+        public_before = before.replace(self._internal_model, self._public_model)
+        if public.startswith(public_before + text + b'"'):
+            public_after = public[len(public_before) + len(text) :]
+            self._template = Template(before, after, public_before, public_after)
+
+    def _count_text(self, event: bytes) -> None:
+        """Keep the count of an event that is like the template; b"" has none."""
+        if event:
+            count_at = event.rfind(b"{")
+            self._usage.read_reported(orjson.loads(event[count_at:-1]))
+
+    def _translate(self, events: bytes) -> bytes:
+        """Return whole events for the client. Raises the error that an error event means."""
         error_at = events.find(ERROR)
         if error_at >= 0:
             self._count(events[:error_at])
@@ -75,12 +160,6 @@ class EventStream:
         before, *others = events.split(USAGE)
         without_usage = b"".join([before, *map(_without_usage, others)])
         return self._in_openais_form(without_usage).replace(self._internal_model, self._public_model)
-
-    def end(self) -> bytes:
-        """Return the last event. Raises EngineBroke when the engine stopped without it."""
-        if not self._is_done:
-            raise EngineBroke
-        return DONE
 
     def _in_openais_form(self, events: bytes) -> bytes:
         """Return the events without the fields that only vLLM's form has."""

@@ -68,20 +68,23 @@ async def send_request(
     EngineUnavailable: EngineBroke when vLLM broke off while it had this request, AdapterAbsent when vLLM does
     not know the adapter (any more).
     """
-    body = parsed.fields | {
+    own_fields: dict[str, Any] = {
         "model": place.model,
         "max_tokens": grant.output_tokens,
         "stream": parsed.stream,
-        "cache_salt": _cache_salt(grant.caller.tenant_id),
+        "cache_salt": _cache_salt(grant.caller.names.tenant),
         "priority": rank,
     }
-    if "min_tokens" in body:  # the plan's limit may be lower
-        body["min_tokens"] = min(body["min_tokens"], grant.output_tokens)
+    if "min_tokens" in parsed.fields:  # the plan's limit may be lower
+        own_fields["min_tokens"] = min(parsed.fields["min_tokens"], grant.output_tokens)
     if parsed.stream:
         # Every chunk carries the running usage, so that a client that hangs up pays for what was generated.
-        body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+        own_fields["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+    # The client's fields are serialized already; each has a prompt or messages, so neither object is empty.
+    body = parsed.serialize()[:-1] + b"," + orjson.dumps(own_fields)[1:]
+    parsed.forget_serialized()
     headers = f"{request_headers()}x-request-id: {grant.request_id}\r\n"
-    response = await upstream.post(place.url, PATHS[parsed.kind], headers, orjson.dumps(body))
+    response = await upstream.post(place.url, PATHS[parsed.kind], headers, body)
     if response.status == 200:
         return response
     try:
@@ -97,9 +100,9 @@ def request_headers() -> str:
 
 
 @lru_cache(maxsize=65536)
-def _cache_salt(tenant_id: UUID) -> str:
+def _cache_salt(tenant: str) -> str:
     """Return the tenant's secret prefix-cache salt: nobody can time another tenant's cached prompts."""
-    return hmac.new(settings.CACHE_SALT_SECRET, tenant_id.bytes, hashlib.sha256).hexdigest()[:32]
+    return hmac.new(settings.CACHE_SALT_SECRET, UUID(tenant).bytes, hashlib.sha256).hexdigest()[:32]
 
 
 def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route, place: Place) -> DomainError:

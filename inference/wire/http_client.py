@@ -14,6 +14,7 @@ from inference.wire.http_connection import Connection, Response
 
 __all__ = ["HttpClient", "Response"]
 
+UNIX = "unix"
 CONNECT_WITHIN_S = 2
 # An engine may close an idle connection just when a request is sent: then it never had the request, which is
 # sent again. A connection that breaks later broke while the engine had the request, which is not sent again.
@@ -27,6 +28,7 @@ class HttpClient:
 
     def __init__(self) -> None:
         self._idle: dict[Address, list[Connection]] = defaultdict(list)
+        self._tls: ssl.SSLContext | None = None  # reading all root certificates takes 20 ms
 
     async def post(self, url: str, path: str, headers: str, body: bytes) -> Response:
         """Return the answer once it has begun. `headers` are whole lines, each with its line end.
@@ -84,22 +86,36 @@ class HttpClient:
             if not connection.is_closed_by_peer():
                 return connection, True
         scheme, host, port = address
-        tls = ssl.create_default_context() if scheme == "https" else None
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
-                _, connection = await loop.create_connection(lambda: Connection(idle), host, port, ssl=tls)
+                if scheme == UNIX:
+                    _, connection = await loop.create_unix_connection(lambda: Connection(idle), host)
+                else:
+                    tls = self._tls_context() if scheme == "https" else None
+                    _, connection = await loop.create_connection(
+                        lambda: Connection(idle), host, port, ssl=tls
+                    )
         except (OSError, TimeoutError) as error:
             raise EngineUnavailable from error
         return connection, False
 
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
 
 def _host_header(address: Address) -> str:
-    return f"host: {address[1]}:{address[2]}\r\n"
+    scheme, host, port = address
+    return "host: localhost\r\n" if scheme == UNIX else f"host: {host}:{port}\r\n"
 
 
 @lru_cache(maxsize=1024)
 def _parse_address(url: str) -> Address:
+    """Return an address's scheme, host and port; of `unix:///run/engine.sock` the scheme and the path."""
     parts = urlsplit(url)
+    if parts.scheme == UNIX:
+        return UNIX, parts.path, 0
     default_port = 443 if parts.scheme == "https" else 80
     return parts.scheme, parts.hostname or "", parts.port or default_port

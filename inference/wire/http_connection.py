@@ -9,6 +9,7 @@ from inference.errors import EngineBroke, EngineSilent
 
 SILENT_FOR_S = 600  # the longest silence of an engine: a long prompt on a slow one
 BUFFERED_MAX_BYTES = 256 * 1024
+MAX_IDLE = 256  # connections to one engine that wait for a request; more are closed
 
 
 class Response:
@@ -110,7 +111,7 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.closed = asyncio.Event()
         self._idle = idle
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser = httptools.HttpResponseParser(self)  # making one costs more than parsing an answer
         self._response: Response | None = None
         self._is_paused = False
         self._silence_timer: asyncio.TimerHandle | None = None
@@ -127,7 +128,6 @@ class Connection(asyncio.Protocol):
 
     def send(self, request: bytes) -> Response:
         """Write a request; return its answer, of which nothing has arrived yet."""
-        self._parser = httptools.HttpResponseParser(self)
         self._response = Response(self)
         self._last_data_s = self.loop.time()
         if self._silence_timer is None:
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._last_data_s = self.loop.time()
-        if self._parser is None:
+        if self._response is None:
             self.transport.abort()  # an answer without a request
             return
         try:
@@ -171,7 +171,6 @@ class Connection(asyncio.Protocol):
             self._response.fail(EngineSilent() if self._response.timed_out else EngineBroke())
 
     def on_headers_complete(self) -> None:
-        assert self._parser
         assert self._response
         status = self._parser.get_status_code()
         if status >= 200:  # 100 Continue and other interim answers come before
@@ -182,15 +181,13 @@ class Connection(asyncio.Protocol):
             self._response.receive(data)
 
     def on_message_complete(self) -> None:
-        assert self._parser
         assert self._response
         if self._parser.get_status_code() < 200:
             return
         response = self._response
         self._response = None
         self.resume()
-        if self._parser.should_keep_alive():
-            self._parser = None
+        if self._parser.should_keep_alive() and len(self._idle) < MAX_IDLE:
             self._idle.append(self)
         else:
             self.transport.close()

@@ -31,7 +31,11 @@ VARIABLES: dict[str, Variable] = {
         "Seconds that a statement may run; workers get 300. `manage.py` sets both to 0, because migrations "
         "take long.",
     ),
-    "VALKEY_URL": Variable(None, "Valkey or Redis for limits and usage: redis://:password@host:port/0."),
+    "VALKEY_URL": Variable(
+        None,
+        "Valkey or Redis for limits and usage: redis://:password@host:port/0, or "
+        "unix://:password@/path/of/the/socket?db=0 beside it.",
+    ),
     "CELERY_BROKER_URL": Variable(None, "Valkey or Redis for Celery; another database than VALKEY_URL."),
     "S3_ENDPOINT_URL": Variable("", "S3 as the servers reach it. Empty: AWS itself."),
     "S3_PUBLIC_ENDPOINT_URL": Variable("", "S3 as browsers reach it, for uploads. Empty: S3_ENDPOINT_URL."),

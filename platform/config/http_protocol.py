@@ -25,8 +25,8 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from config.http_connections import Connections, Limits
 from foundation.addresses import network_of
+from foundation.disconnects import DISCONNECT
 
-DISCONNECT = "polyscribe.disconnect"  # the extension of a scope that calls back when the client hangs up
 CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})  # no header may hold them
 REASONS = {
     408: "The request did not arrive in time.",
@@ -211,7 +211,7 @@ class BoundedProtocol(HttpToolsProtocol):
             keep_alive=http_version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        scope["extensions"] = {DISCONNECT: cycle}
+        scope["extensions"] = cast("dict[str, dict[object, object]]", {DISCONNECT: cycle})
         if last_cycle is None or last_cycle.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:
@@ -259,11 +259,15 @@ class Cycle(RequestResponseCycle):
     _head = b""
     _on_disconnect: Callable[[], object] | None = None
 
-    def watch_disconnect(self, callback: Callable[[], object] | None) -> None:
-        """Call back once if the client hangs up before its answer is complete; None: don't any more."""
+    def watch_disconnect(self, callback: Callable[[], object]) -> None:
+        """Call back once if the client hangs up before its answer is complete."""
         self._on_disconnect = callback
-        if callback and self.disconnected:
+        if self.disconnected:
             self.tell_disconnect()
+
+    def unwatch_disconnect(self) -> None:
+        """Call nobody back any more."""
+        self._on_disconnect = None
 
     def tell_disconnect(self) -> None:
         """Call the one back who waits for it."""

@@ -25,6 +25,7 @@ from inference.contract.dialects.common import (
     translate_stream,
 )
 from inference.contract.requests import ParsedRequest
+from inference.contract.streams import Stream
 from inference.contract.tools import parse_arguments
 from inference.errors import BadRequest, DomainError
 
@@ -82,9 +83,7 @@ def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> byt
     return orjson.dumps(message | {"content": content, "usage": usage} | end)
 
 
-def translate_events(
-    events: AsyncGenerator[bytes], request_body: bytes, request_id: str
-) -> AsyncGenerator[bytes]:
+def translate_events(events: Stream, request_body: bytes, request_id: str) -> AsyncGenerator[bytes]:
     """Yield a chat's event stream as a message's; its last events come only after the chat's `[DONE]`.
 
     `message_start` has the prompt's tokens; `message_delta`, at the end, says how many of them a cache had.

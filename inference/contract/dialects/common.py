@@ -8,6 +8,7 @@ import orjson
 from inference.contract import requests
 from inference.contract.field_reader import Table, read_fields
 from inference.contract.requests import ParsedRequest
+from inference.contract.streams import Stream
 from inference.errors import BadRequest
 
 # Of a block of text. Only `text` and `refusal` are text; the model does not read the others.
@@ -31,9 +32,7 @@ class StreamTranslator(Protocol):
         """Return the last events: the answer is complete and settled."""
 
 
-async def translate_stream(
-    stream: AsyncGenerator[bytes], translator: StreamTranslator
-) -> AsyncGenerator[bytes]:
+async def translate_stream(stream: Stream, translator: StreamTranslator) -> AsyncGenerator[bytes]:
     """Yield a chat's events in another dialect. Closing this closes the chat's stream."""
     try:
         async for data in stream:

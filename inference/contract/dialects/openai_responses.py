@@ -19,6 +19,7 @@ from inference.contract.dialects.common import (
 )
 from inference.contract.dialects.openai_response_stream import ResponseStream
 from inference.contract.requests import ParsedRequest
+from inference.contract.streams import Stream
 from inference.errors import BadRequest
 
 SHARED_FIELDS = (
@@ -53,9 +54,7 @@ def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> byt
     return orjson.dumps(stream.response())
 
 
-def translate_events(
-    events: AsyncGenerator[bytes], request_body: bytes, request_id: str
-) -> AsyncGenerator[bytes]:
+def translate_events(events: Stream, request_body: bytes, request_id: str) -> AsyncGenerator[bytes]:
     """Yield a chat's event stream as a response's; its last event comes only after the chat's `[DONE]`."""
     return translate_stream(events, ResponseStream(request_id, orjson.loads(request_body)))
 

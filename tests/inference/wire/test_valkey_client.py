@@ -145,7 +145,7 @@ async def test_a_killed_connection_fails_waiting_commands_and_is_replaced(real, 
 
 
 async def test_a_wrong_password_is_an_error_each_time(valkey, settings):
-    wrong = ValkeyClient(settings.VALKEY_URL.replace("redis://:", "redis://:not"))
+    wrong = ValkeyClient(settings.VALKEY_URL.replace("://:", "://:not", 1))
     for _ in range(2):
         answers = await asyncio.gather(*(wrong.execute("PING") for _ in range(3)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {LimitsUnavailable}
