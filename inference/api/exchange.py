@@ -93,20 +93,20 @@ class Exchange:
             self.body_bytes += len(part)
             if self.body_bytes > BODY_MAX_BYTES:
                 raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-            gateway.bodies.take(caller.tenant_id, len(part))
+            gateway.bodies.take(caller.names.tenant, len(part))
             self._taken_bytes += len(part)
             parts.append(part)
             has_more = message.get("more_body", False)
         body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
         more_bytes = len(body) - self._taken_bytes
         if more_bytes > 0:
-            gateway.bodies.take(caller.tenant_id, more_bytes)
+            gateway.bodies.take(caller.names.tenant, more_bytes)
             self._taken_bytes += more_bytes
         return body
 
     def release_body(self, gateway: Gateway, caller: Caller) -> None:
         """Give the body's memory back."""
-        gateway.bodies.give_back(caller.tenant_id, self._taken_bytes)
+        gateway.bodies.give_back(caller.names.tenant, self._taken_bytes)
 
     def watch_disconnect(self, callback: Callable[[], object]) -> None:
         """Call back once the client hangs up, until `unwatch_disconnect`."""

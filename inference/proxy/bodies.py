@@ -2,7 +2,6 @@
 
 import zlib
 from collections import Counter
-from uuid import UUID
 
 from inference.errors import BadRequest, TooLarge, TooMuchAtOnce, UnknownEncoding
 
@@ -19,21 +18,21 @@ class BodyMemory:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._taken: Counter[UUID] = Counter()
+        self._taken: Counter[str] = Counter()
 
-    def take(self, tenant_id: UUID, size: int) -> None:
+    def take(self, tenant: str, size: int) -> None:
         """Take memory, until `give_back`. Raises TooMuchAtOnce."""
-        taken = self._taken[tenant_id] + size
+        taken = self._taken[tenant] + size
         free = self._max_bytes - self._taken.total() - size
         if taken * TENANT_SHARE > free:
             raise TooMuchAtOnce(retry_s=2)
-        self._taken[tenant_id] = taken
+        self._taken[tenant] = taken
 
-    def give_back(self, tenant_id: UUID, size: int) -> None:
+    def give_back(self, tenant: str, size: int) -> None:
         """Give memory back."""
-        self._taken[tenant_id] -= size
-        if not self._taken[tenant_id]:
-            del self._taken[tenant_id]
+        self._taken[tenant] -= size
+        if not self._taken[tenant]:
+            del self._taken[tenant]
 
 
 def decompress(body: bytes, encoding: str) -> bytes:

@@ -291,7 +291,8 @@ class Cycle(RequestResponseCycle):
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
-        lines = [STATUS_LINE[status]]
+        lines = 2  # with the status and the empty one
+        parts = [STATUS_LINE[status]]
         has_connection_close = False
         for sent_name, value in self.default_headers + headers:
             name = _header_name(sent_name)
@@ -304,16 +305,19 @@ class Cycle(RequestResponseCycle):
             elif name == b"connection" and b"close" in value.lower():
                 self.keep_alive = False
                 has_connection_close = True
-            lines.append(b"%b: %b\r\n" % (name, value))
+            parts += (name, b": ", value, b"\r\n")
+            lines += 1
         if not self.keep_alive and not has_connection_close:
-            lines.append(b"connection: close\r\n")
+            parts.append(b"connection: close\r\n")
+            lines += 1
         has_body = self.scope["method"] != "HEAD" and status not in (204, 304)
         if self.chunked_encoding is None and has_body:
             self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"\r\n")
-        self._head = b"".join(lines)
-        _check_lines(self._head, len(lines))
+            parts.append(b"transfer-encoding: chunked\r\n")
+            lines += 1
+        parts.append(b"\r\n")
+        self._head = b"".join(parts)
+        _check_lines(self._head, lines)
         if self.chunked_encoding:
             # A stream's first part may come much later; if it comes at once, both go out together.
             asyncio.get_running_loop().call_soon(self._flush_head)

@@ -114,7 +114,7 @@ async def test_refused_requests_cost_little(client, account, monkeypatch):
 
 def test_whatever_some_workspaces_take_there_is_memory_for_the_next():
     max_bytes = ProxySettings().bodies_max_bytes
-    memory, hog, others = BodyMemory(max_bytes), uuid4(), [uuid4() for _ in range(20)]
+    memory, hog, others = BodyMemory(max_bytes), str(uuid4()), [str(uuid4()) for _ in range(20)]
 
     def fill(tenant):
         taken = 0
