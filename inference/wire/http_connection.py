@@ -76,9 +76,9 @@ class Response:
         if not self.head.done():
             self.head.set_result(None)
 
-    def receive(self, data: bytes) -> None:
-        self._parts.append(data)
-        self._buffered_bytes += len(data)
+    def receive(self, parts: list[bytes]) -> None:
+        self._parts += parts
+        self._buffered_bytes += sum(map(len, parts))
         if self._buffered_bytes > BUFFERED_MAX_BYTES and self._arrival is None:
             self._connection.pause()
         self._notify()
@@ -116,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._silence_timer: asyncio.TimerHandle | None = None
         self._last_data_s = 0.0
+        self._body: list[bytes] = []  # what the parser found in the bytes that it reads just now
         self._incoming = select.poll()
 
     def is_closed_by_peer(self) -> bool:
@@ -160,6 +161,8 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.transport.abort()
+        if self._body:
+            self._pass_body()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()
@@ -177,13 +180,18 @@ class Connection(asyncio.Protocol):
             self._response.begin(status)
 
     def on_body(self, data: bytes) -> None:
+        self._body.append(data)  # bytes that came at once may hold many chunks
+
+    def _pass_body(self) -> None:
         if self._response:
-            self._response.receive(data)
+            self._response.receive(self._body)
+        self._body.clear()
 
     def on_message_complete(self) -> None:
         assert self._response
         if self._parser.get_status_code() < 200:
             return
+        self._pass_body()
         response = self._response
         self._response = None
         self.resume()

@@ -11,6 +11,7 @@ import uvicorn
 
 from config.http_connections import Limits
 from config.http_protocol import BoundedProtocol
+from foundation.disconnects import DISCONNECT
 
 CHECK_EVERY_S = 0.02
 QUICK = Limits(
@@ -232,3 +233,88 @@ async def test_requests_before_the_answer_are_bounded(app, port):
     await told(port, GET * 100)
     await asyncio.wait_for(app.gone.wait(), 20)
     assert app.asked == 1
+
+
+async def pieces(port, answer, app, request=GET):
+    """Return what arrives of an answer, write by write."""
+    app.answer = answer
+    arrived = []
+
+    class Client(asyncio.Protocol):
+        def data_received(self, data):
+            arrived.append(data)
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(Client, "127.0.0.1", port)
+    transport.write(request)
+    async with asyncio.timeout(5):
+        while not arrived or not b"".join(arrived).endswith((b"0\r\n\r\n", b"body")):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    transport.close()
+    return arrived
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+async def test_an_answers_head_and_body_are_one_write(app, port, has_length):
+    async def answer(receive, send):
+        await app.read(receive)
+        await app.say(send, b"body", length=has_length)
+
+    [whole] = await pieces(port, answer, app)
+    assert whole.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert whole.endswith(b"\r\n\r\nbody" if has_length else b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
+
+
+async def test_a_streams_head_does_not_wait_for_its_first_part(app, port):
+    has_head = asyncio.Event()
+
+    async def answer(receive, send):
+        await app.read(receive)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await has_head.wait()
+        await send({"type": "http.response.body", "body": b"late", "more_body": False})
+
+    app.answer = answer
+    async with connected(port) as (reader, writer):
+        writer.write(GET)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert b"transfer-encoding: chunked" in head
+        has_head.set()
+        assert await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5) == b"4\r\nlate\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\rb", b"a\nb", b"a\0b", b"a\x7f", b"a\r"])
+async def test_no_header_holds_another_one(app, port, value):
+    async def answer(receive, send):
+        await app.read(receive)
+        headers = [(b"content-length", b"0"), (b"x-said", value)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    app.answer = answer
+    assert await told(port, GET) == b""
+
+
+async def test_a_hang_up_calls_back_whoever_watches_for_it(app, port):
+    calls = []
+
+    async def watching(scope, receive, send):
+        await app.read(receive)
+        scope["extensions"][DISCONNECT].watch_disconnect(lambda: calls.append(1))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await app.gone.wait()
+
+    async with serving(watching, QUICK) as port:
+        async with connected(port) as (reader, writer):
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            assert calls == []
+        async with asyncio.timeout(5):
+            while not calls:  # noqa: ASYNC110 it may be about anything
+                await asyncio.sleep(0.005)
+        app.gone.set()
+    assert calls == [1]
+
+
+async def test_a_connection_that_nobody_uses_is_closed_without_a_word(app, port):
+    answered = await told(port, GET)
+    assert answered.count(b"HTTP/1.1 ") == 1

@@ -73,6 +73,7 @@ async def test_a_failure_at_an_engine_is_a_line_with_its_request(engine, account
     assert line["request"].startswith("req_")
     assert (line["tenant"], line["engine"]) == (str(account.tenant), "engine-1")
     assert (line["reason"], line["health"]) == ("RequestFailed", "up" if health == 200 else "down")
+    assert line["state"] == "sent"
 
 
 async def test_a_circuit_that_opens_and_closes_is_a_line_each_however_many_meet_it(
@@ -115,6 +116,7 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
     await asyncio.wait({asking})
     [line] = lines("slow_request")
     assert (line["outcome"], line["engine"]) == ("client_disconnect", "engine-1")
+    assert line["state"] == "sent"
 
 
 def test_an_outage_does_not_fill_the_disk_and_says_how_much_it_kept_back(caplog):

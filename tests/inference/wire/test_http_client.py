@@ -340,3 +340,26 @@ async def test_closing_the_client_leaves_no_connection(engine):
     assert len(engine.open) == 10
     await upstream.aclose()
     await until(lambda: not engine.open)
+
+
+async def test_an_engine_may_listen_at_a_path(tmp_path):
+    engine = RawEngine()
+    path = str(tmp_path / "engine.sock")
+    client = HttpClient()
+    server = await asyncio.start_unix_server(engine._accept, path)
+    async with server:
+        for _ in range(2):
+            response = await client.post(f"unix://{path}", "/v1/completions", HEADERS, b"{}")
+            assert await response.read() == b"hello world"
+        await client.aclose()
+    assert engine.connections == 1
+    assert engine.requests[0].startswith(b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\n")
+    with pytest.raises(EngineUnavailable):
+        await client.post(f"unix://{path}.gone", "/", HEADERS, b"{}")
+
+
+async def test_idle_connections_are_bounded(engine, client, monkeypatch):
+    monkeypatch.setattr(http_connection, "MAX_IDLE", 2)
+    responses = await asyncio.gather(*(client.post(engine.url, "/", HEADERS, b"{}") for _ in range(5)))
+    assert {await response.read() for response in responses} == {b"hello world"}
+    await eventually(lambda: len(engine.open) == 2)

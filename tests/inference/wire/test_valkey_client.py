@@ -280,3 +280,33 @@ def test_arguments_arrive_as_they_were_sent(arguments):
     reader.feed(packed)
     expected = [value if isinstance(value, bytes) else str(value).encode() for value in arguments]
     assert reader.gets() == [b"ECHO", *expected]
+
+
+async def test_commands_of_one_turn_are_one_write(fake, client):
+    await client.execute("PING", "first")
+    transport = client._connection._transport
+    writes = []
+
+    class Counting:
+        def write(self, data):
+            writes.append(data)
+            transport.write(data)
+
+    client._connection._transport = Counting()
+    try:
+        answers = await asyncio.gather(*(client.execute("ECHO", str(n)) for n in range(20)))
+    finally:
+        client._connection._transport = transport
+    assert answers == [str(n) for n in range(20)]
+    assert len(writes) == 1
+
+
+async def test_valkey_is_reached_over_a_socket_of_this_machine(tmp_path):
+    fake = FakeValkey()
+    path = str(tmp_path / "valkey.sock")
+    server = await asyncio.start_unix_server(fake._accept, path)
+    client = ValkeyClient(f"unix://:secret@{path}?db=3")
+    async with server:
+        assert await client.execute("ECHO", "hello") == "hello"
+        await client.aclose()
+    assert fake.commands == [["AUTH", "default", "secret"], ["SELECT", "3"], ["ECHO", "hello"]]
