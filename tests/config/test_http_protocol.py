@@ -303,8 +303,8 @@ async def test_a_hang_up_calls_back_whoever_watches_for_it(app, port):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await app.gone.wait()
 
-    async with serving(watching, QUICK) as port:
-        async with connected(port) as (reader, writer):
+    async with serving(watching, QUICK) as own_port:
+        async with connected(own_port) as (reader, writer):
             writer.write(GET)
             await reader.readuntil(b"\r\n\r\n")
             assert calls == []

@@ -358,8 +358,10 @@ async def test_an_engine_may_listen_at_a_path(tmp_path):
         await client.post(f"unix://{path}.gone", "/", HEADERS, b"{}")
 
 
-async def test_idle_connections_are_bounded(engine, client, monkeypatch):
+async def test_idle_connections_are_bounded(engine, monkeypatch):
     monkeypatch.setattr(http_connection, "MAX_IDLE", 2)
+    client = HttpClient()
     responses = await asyncio.gather(*(client.post(engine.url, "/", HEADERS, b"{}") for _ in range(5)))
     assert {await response.read() for response in responses} == {b"hello world"}
     await eventually(lambda: len(engine.open) == 2)
+    await client.aclose()
