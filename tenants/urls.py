@@ -26,6 +26,7 @@ urlpatterns = [
     path("notices/unsubscribe/<str:token>/", notices.unsubscribe, name="unsubscribe"),
     path("usage/", billing.show_usage, name="usage"),
     path("usage/budget/", billing.set_budget, name="set_budget"),
+    path("prices/", invoices.show_prices, name="prices"),
     path("invoices/", invoices.list_invoices, name="invoices"),
     path("invoices/<uuid:invoice_id>/", invoices.show_invoice, name="invoice"),
     path("found/", workspaces.create_workspace, name="create_workspace"),

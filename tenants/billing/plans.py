@@ -51,7 +51,7 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
     Raises Price.DoesNotExist when no price book is in force yet at that moment.
     """
     version = plan_version_at(tenant, at)
-    price = _find_price(at)
+    price = find_price(at)
     caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     return Limits(
         requests_per_minute=version.requests_per_minute,
@@ -101,6 +101,19 @@ def plan_version_at(tenant: Tenant, at: datetime) -> PlanVersion:
     return subscription.plan_version if subscription else newest_plan_version(FREE)
 
 
+def current_plans() -> list[PlanVersion]:
+    """Return the newest version of each plan, the cheapest first."""
+    newest = PlanVersion.objects.order_by("plan", "-number").distinct("plan").select_related("plan")
+    return sorted(newest, key=lambda version: (version.monthly_fee_nanousd, version.monthly_tokens))
+
+
+def announced_prices(at: datetime) -> list[Price]:
+    """Return the prices of every style in force at a moment, and those that follow, in their order."""
+    now = find_price(at)
+    later = Price.objects.filter(style=None, book__effective_from__gt=at).select_related("book")
+    return [now, *later.order_by("book__effective_from")]
+
+
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     """Return the next moment after which known limits or prices change by themselves, or None."""
     new_prices = PriceBook.objects.filter(effective_from__gt=after).aggregate(at=Min("effective_from"))
@@ -110,6 +123,7 @@ def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-def _find_price(at: datetime) -> Price:
-    prices = Price.objects.filter(style=None, book__effective_from__lte=at)
+def find_price(at: datetime) -> Price:
+    """Return the price of every style at a moment. Raises Price.DoesNotExist before the first price book."""
+    prices = Price.objects.filter(style=None, book__effective_from__lte=at).select_related("book")
     return prices.latest("book__effective_from")

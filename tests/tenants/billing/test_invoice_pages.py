@@ -13,7 +13,7 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.billing import invoices
 from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
-from tenants.models import NoticeMail, OutboxEvent, Subscription, Tenant
+from tenants.models import NoticeMail, OutboxEvent, Price, PriceBook, Subscription, Tenant
 from tenants.notices.letters import write_letter
 
 LAST_MONTH = months.before(months.current())
@@ -79,3 +79,13 @@ def test_its_owners_get_a_mail_and_programs_an_event(invoice, alice):
     assert letter.to == [alice.email]
     assert "12.00" in letter.subject
     assert reverse("tenants:invoice", args=[invoice.pk]) in letter.body
+
+
+@pytest.mark.django_db
+def test_everybody_reads_plans_and_prices_also_those_to_come(client):
+    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(days=9))
+    Price.objects.create(book=book, input_nanousd=111, cached_input_nanousd=30, output_nanousd=444)
+    page = client.get(reverse("tenants:prices")).content.decode()
+    for text in ("Writer", "$12.00", "5,000,000", "$0.025", "$0.111", "$0.444"):
+        assert text in page
+    assert page.index("Free") < page.index("Writer") < page.index("Studio") < page.index("Enterprise")
