@@ -6,8 +6,8 @@ from adapters.catalog.sharing import set_public
 from adapters.enqueue import enqueue_advance, request_version
 from adapters.models import AdapterVersion, Style
 from adapters.placement.transitions import is_answering
-from adapters.routing.publisher import publish_routes
-from adapters.routing.route_table import routes_of
+from adapters.routing.lookup import routes_of
+from adapters.routing.publisher import publish_missing_tables, publish_routes
 from adapters.uploads.sessions import begin_upload, finish_upload
 from adapters.uploads.upload_request import StyleDescription
 
@@ -20,6 +20,7 @@ __all__ = [
     "finish_upload",
     "is_answering",
     "public_styles",
+    "publish_missing_tables",
     "publish_routes",
     "request_version",
     "routes_of",

@@ -12,6 +12,7 @@ from typing import Any
 import redis
 
 from foundation import valkey
+from inference.contract.route_tables import RouteTables
 from stack import engine
 from stack.errors import Miss, ServiceFailed
 from stack.folders import ROOT
@@ -55,10 +56,18 @@ class Routes:
 
     def places(self) -> dict[str, list[tuple[str, str]]]:
         """Return style → where it is, as (URL of the engine, its name there); nothing while it is loading."""
+        version_ids = set()
+        for name, target in self._store.hgetall(self._key).items():
+            if not name.startswith("canary:"):
+                version_ids.add(target.split(" ", 2)[1])
+        tables = RouteTables()
+        tables.replace(
+            self._store.hgetall(valkey.route_versions_key()), self._store.hgetall(valkey.route_engines_key())
+        )
         found = {}
-        for text in self._store.hgetall(self._key).values():
-            route = json.loads(text)
-            found[route["name"]] = [(place["url"], place["lora"]) for place in route.get("places", ())]
+        for version_id in version_ids:
+            route = tables.route(version_id)
+            found[route.name] = [(place.url, place.model) for place in route.places]
         return found
 
     def await_all(self, names: Collection[str], stopping: threading.Event, *, within_s: float) -> float:

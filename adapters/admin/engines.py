@@ -12,8 +12,8 @@ from unfold.admin import ModelAdmin
 from adapters.admin.rows import ReadOnly, Undeletable
 from adapters.erasure import engine_purge
 from adapters.models import BaseModel, Engine, Placement
+from adapters.routing import publisher
 from foundation.console import OperatorAdmin, operator_action
-from tenants.public import bump_all_generations
 
 
 @admin.register(Engine)
@@ -38,7 +38,8 @@ class EngineAdmin(Undeletable, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Engine, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        bump_all_generations()
+        are_places_new = bool({"is_draining", "max_model_len"} & {*form.changed_data})
+        publisher.mark_engines_changed([obj.pk], are_places_new=are_places_new)
 
     @operator_action(
         "Its machine is gone for good",

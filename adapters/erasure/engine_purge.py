@@ -27,8 +27,8 @@ from adapters.engines import client
 from adapters.errors import EngineUnavailable, NothingToAttest
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
 from adapters.placement import local_cache
+from adapters.routing import publisher
 from foundation import locks
-from tenants.public import bump_all_generations
 
 STARTED_WITH = "The engine lists it as {name}: if that is a module it was started with, start it without."
 MACHINE_GONE = "Its machine is gone for good."
@@ -72,7 +72,7 @@ def give_up_engine(engine: Engine) -> None:
         Engine.objects.filter(pk=engine.pk).update(
             is_gone=True, is_draining=True, is_healthy=False, note=MACHINE_GONE
         )
-        bump_all_generations()  # every tenant's route to the base model leads to this engine, too
+        publisher.mark_engines_changed([engine.pk], are_places_new=True)
 
 
 def attest(erasure: Erasure) -> int:

@@ -44,6 +44,10 @@ class EngineQuerySet(models.QuerySet["Engine"]):
         """Return the engines on which adapters of a base model are to be placed."""
         return self.filter(base_model=base_model, is_draining=False).order_by("name")
 
+    def stale(self) -> "EngineQuerySet":
+        """Return the engines that changed since they were last published to the gateways."""
+        return self.filter(generation__gt=models.F("observed_generation"))
+
     def silent(self) -> "EngineQuerySet":
         """Return the engines whose workers have not reported for a while, or never."""
         return self.exclude(checked_at__gt=timezone.now() - SILENT_AFTER)
@@ -93,6 +97,9 @@ class Engine(models.Model):
         editable=False,
         help_text="When its process began, by its own word: since then it forgot nothing.",
     )
+    # Counted up in the same transaction as any change that the gateways must know.
+    generation = models.PositiveBigIntegerField(default=0, editable=False)
+    observed_generation = models.PositiveBigIntegerField(default=0, editable=False)
 
     objects = EngineQuerySet.as_manager()
 

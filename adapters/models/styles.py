@@ -68,8 +68,12 @@ class StyleQuerySet(models.QuerySet["Style"]):
         return self.filter(is_public=True, public_until__lte=Now()).select_related("owner")
 
     def stale(self) -> "StyleQuerySet":
-        """Return styles whose routes changed since they were last published."""
+        """Return styles whose names changed since they were last published."""
         return self.filter(generation__gt=models.F("observed_generation"))
+
+    def stale_versions(self) -> "StyleQuerySet":
+        """Return styles of which a version or its engines changed since they were last published."""
+        return self.filter(versions_generation__gt=models.F("observed_versions_generation"))
 
 
 class Style(models.Model):
@@ -124,6 +128,9 @@ class Style(models.Model):
     # Counted up in the same transaction as any change of where its names lead.
     generation = models.PositiveBigIntegerField(default=0, editable=False)
     observed_generation = models.PositiveBigIntegerField(default=0, editable=False)
+    # Counted up with any change of what its versions are, or of which engines have them.
+    versions_generation = models.PositiveBigIntegerField(default=0, editable=False)
+    observed_versions_generation = models.PositiveBigIntegerField(default=0, editable=False)
     retired_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

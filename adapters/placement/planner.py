@@ -14,7 +14,7 @@ from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher
 from foundation import locks
-from tenants.public import Demand, bump_all_generations, recent_requests
+from tenants.public import Demand, recent_requests
 
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
 # and since this is much less than a request waits, requests for other versions get their turn in time.
@@ -61,9 +61,12 @@ def plan_all() -> list[Engine]:
 
 def mark_silent_engines() -> None:
     """Mark engines as down whose workers do not report: a machine that is gone takes its worker along."""
-    silent = Engine.objects.silent().filter(is_healthy=True)
-    if silent.update(is_healthy=False, note=SILENT):
-        bump_all_generations()
+    with transaction.atomic():
+        silent = Engine.objects.silent().filter(is_healthy=True).select_for_update(no_key=True)
+        ids = list(silent.order_by("pk").values_list("pk", flat=True))
+        if ids:
+            Engine.objects.filter(pk__in=ids).update(is_healthy=False, note=SILENT)
+            publisher.mark_engines_changed(ids)
 
 
 def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
@@ -207,4 +210,4 @@ def _change_placements(new: list[Placement], again: list[int], removed: list[int
         # What was requested while the plan was made stays until the next one.
         unrequested = changed.filter(pk__in=removed).exclude(requested_at__gt=as_of)
         unrequested.update(is_desired=False, note="")
-        publisher.mark_changed(*Style.objects.filter(versions__placements__in=changed).distinct())
+        publisher.mark_placed(*Style.objects.filter(versions__placements__in=changed).distinct())

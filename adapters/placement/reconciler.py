@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db import transaction
 from django.utils import timezone
 
 from adapters.engines import client as engine_client
@@ -22,8 +22,8 @@ from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
 from adapters.models import IDENTITY, Engine, Placement, Status, engine_name_of
 from adapters.placement import loader, local_cache, ray, static_modules, transitions
 from adapters.placement.static_modules import OUR_NAME, Modules, Present
+from adapters.routing import publisher
 from foundation import locks
-from tenants.public import bump_all_generations
 
 logger = logging.getLogger(__name__)
 
@@ -158,16 +158,15 @@ def _ensure_identity(engine: Engine, present: Present) -> str:
 
 
 def _record_health(engine: Engine, *, is_healthy: bool, note: str) -> None:
-    """Write down how an engine is; when that changes and another one can stand in, publish its routes."""
+    """Write down how an engine is; when that changes, tell the gateways."""
     if engine.note != note:
         logger.info("%s: %s", engine, note or "is well")
     facts = {"is_healthy": is_healthy, "note": note[:200], "checked_at": timezone.now()}
-    Engine.objects.filter(pk=engine.pk).update(**facts)
-    # The planner may mark a silent engine as down at this moment, so its routes are published anew as well.
-    if engine.is_healthy != is_healthy or engine.is_silent:
-        others = Engine.objects.filter(~Q(pk=engine.pk), base_model=engine.base_model_id)
-        if others.exists():
-            bump_all_generations()
+    with transaction.atomic():
+        Engine.objects.filter(pk=engine.pk).update(**facts)
+        # The planner may mark a silent engine as down at this moment, so its row is published anew as well.
+        if engine.is_healthy != is_healthy or engine.is_silent:
+            publisher.mark_engines_changed([engine.pk])
     engine.is_healthy = is_healthy
     engine.note = note
 

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from adapters.errors import EngineGone
 from adapters.models import BaseModel, Engine
+from adapters.routing import publisher
 from adapters.validation import base_model_reader
-from tenants.public import bump_all_generations
 
 
 def register_base(folder: Path, name: str) -> BaseModel:
@@ -49,7 +49,7 @@ def register_engine() -> Engine:
         return same
     with transaction.atomic():
         engine, _ = Engine.objects.update_or_create(name=settings.ENGINE_NAME, defaults=values)
-        bump_all_generations()
+        publisher.mark_engines_changed([engine.pk], are_places_new=True)
     return engine
 
 

@@ -33,7 +33,7 @@ def mark_unloaded(*placements: Placement) -> None:
     with transaction.atomic():
         rows = Placement.objects.lock(placement.pk for placement in placements)
         if rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as=""):
-            publisher.mark_changed(*{placement.version.style for placement in placements})
+            publisher.mark_placed(*{placement.version.style for placement in placements})
 
 
 def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
@@ -46,7 +46,7 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
             _record(EventType.VERSION_SERVING, placement.version)
             aliases.auto_promote(placement.version)
         else:
-            publisher.mark_changed(placement.version.style)
+            publisher.mark_placed(placement.version.style)
     return True
 
 
@@ -65,7 +65,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         Placement.objects.bulk_update(placements, changed_fields, ROWS_PER_UPDATE)
         version_ids = [placement.version_id for placement in placements]
         AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
-        publisher.mark_changed(*{placement.version.style for placement in placements})
+        publisher.mark_placed(*{placement.version.style for placement in placements})
 
 
 def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None:
@@ -79,20 +79,26 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
         Placement.objects.filter(pk=placement.pk).update(
             is_desired=False, loaded_at=None, loaded_as="", note=reason[:300]
         )
-        # Another engine has it, or is about to load it.
-        if version.placements.filter(is_desired=True).exists():
-            return
-        if planner.eligible_engines(version).exists():
-            planner.request_placement(version)
-            return
-        if by_engine and version.status == Status.SERVING:
-            version.wait(NO_ENGINE_TAKES_IT.format(reason=reason)[:300])
-            return
-        # Whichever it is by now: another worker may have moved it since it was read.
-        for before in (Status.PUSHING, Status.SERVING):
-            if version.move(before=before, after=Status.FAILED, failure=reason[:500]):
-                _record(EventType.VERSION_FAILED, version)
-        aliases.fall_back(version.style, f"Version {version.number} failed.")
+        _seek_other_engine(version, reason, by_engine=by_engine)
+        publisher.mark_placed(version.style)  # last: a style is locked after its versions
+
+
+def _seek_other_engine(version: AdapterVersion, reason: str, *, by_engine: bool) -> None:
+    """Let a version that one engine refused go to another, wait, or fail."""
+    # Another engine has it, or is about to load it.
+    if version.placements.filter(is_desired=True).exists():
+        return
+    if planner.eligible_engines(version).exists():
+        planner.request_placement(version)
+        return
+    if by_engine and version.status == Status.SERVING:
+        version.wait(NO_ENGINE_TAKES_IT.format(reason=reason)[:300])
+        return
+    # Whichever it is by now: another worker may have moved it since it was read.
+    for before in (Status.PUSHING, Status.SERVING):
+        if version.move(before=before, after=Status.FAILED, failure=reason[:500]):
+            _record(EventType.VERSION_FAILED, version)
+    aliases.fall_back(version.style, f"Version {version.number} failed.")
 
 
 def is_answering(version: AdapterVersion) -> bool:

@@ -1,4 +1,4 @@
-"""Write the hashes of routes in Valkey: each tenant has one, of the names that it may type.
+"""Write the hashes of names in Valkey: each tenant has one, of all that it may type.
 
 No lock keeps writers apart. Each reads a hash's revision, then the rows, then writes only where the revision
 is still the same: so what was read earlier never takes the place of what was read later.
@@ -18,8 +18,8 @@ from adapters.models import Selection, Style
 from adapters.routing import route_table
 from foundation import valkey
 
-UPDATE_ROUTES = (Path(__file__).parent / "update_routes.lua").read_text()
-REPLACE_ROUTES = (Path(__file__).parent / "replace_routes.lua").read_text()
+UPDATE_NAMES = (Path(__file__).parent / "update_names.lua").read_text()
+REPLACE_NAMES = (Path(__file__).parent / "replace_names.lua").read_text()
 NEW_HASH_LASTS_S = 60  # what a killed writer leaves is gone after that
 KEYS_PER_BATCH = 500  # Valkey serves nobody else meanwhile
 FIELDS_PER_BATCH = 500
@@ -33,14 +33,14 @@ class Update(NamedTuple):
     fields: route_table.Fields
 
     def arguments(self, newest: int) -> list[str | int]:
-        """Return what update_routes.lua takes: how many fields go, these, then the others, with routes."""
+        """Return what update_names.lua takes: how many fields go, these, then fields with targets."""
         gone: set[str] = set()
         for name in self.names:
             gone |= route_table.every_field(name, newest)
         gone -= self.fields.keys()
         arguments: list[str | int] = [len(gone), *gone]
-        for field, route in self.fields.items():
-            arguments += [field, route]
+        for field, target in self.fields.items():
+            arguments += [field, target]
         return arguments
 
 
@@ -69,14 +69,14 @@ def replace_hash(tenant_id: UUID, fields: route_table.Fields, *, seen: str) -> b
     for batch in batched(fields.items(), FIELDS_PER_BATCH):
         pipeline.hset(new, mapping=dict(batch))
     pipeline.expire(new, NEW_HASH_LASTS_S)
-    replace = valkey.client().register_script(REPLACE_ROUTES)
+    replace = valkey.client().register_script(REPLACE_NAMES)
     keys = [new, key, valkey.routes_revision_key(tenant_id)]
     replace(keys=keys, args=[seen, revision], client=pipeline)
     return bool(pipeline.execute()[-1])
 
 
 def update_styles(styles: list[Style], revisions: dict[UUID, str]) -> set[UUID]:
-    """Write the routes of some styles into the hashes of all who use them, where the revisions still hold.
+    """Write the names of some styles into the hashes of all who use them, where the revisions still hold.
 
     Returns the tenants whose hash is to be replaced as a whole: another writer has changed it since, or two
     of the tenant's styles have the same short name.
@@ -122,7 +122,7 @@ def _queue_update(pipeline: Pipeline, tenant_ids: Iterable[UUID], arguments: lis
     keys: list[str] = []
     for tenant_id in tenant_ids:
         keys += [valkey.styles_key(tenant_id), valkey.routes_revision_key(tenant_id)]
-    update = valkey.client().register_script(UPDATE_ROUTES)
+    update = valkey.client().register_script(UPDATE_NAMES)
     # A cluster runs a script on keys of one shard only.
     update(keys=keys, args=arguments, client=pipeline)
 

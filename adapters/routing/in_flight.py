@@ -16,15 +16,18 @@ type Store = Any
 
 
 def is_routed(version: AdapterVersion) -> bool:
-    """Return whether any tenant's published routes name a version. Raises redis.RedisError.
+    """Return whether any published route leads to a version. Raises redis.RedisError.
 
-    A tenant whose changes are all published has no route to a retired version; only the others' are read.
+    No name of a tenant whose changes are all published leads to a retired version; only the others' are read.
     """
-    if Style.objects.stale().filter(pk=version.style_id).exists():
+    stale = Style.objects.stale() | Style.objects.stale_versions()
+    if stale.filter(pk=version.style_id).exists():
+        return True
+    if valkey.client().hexists(valkey.route_versions_key(), str(version.pk)):
         return True
     tenants = Tenant.objects.stale() | Tenant.objects.filter(pk=version.style.owner_id)
     keys = [valkey.styles_key(tenant_id) for tenant_id in tenants.values_list("pk", flat=True)]
-    return any(str(version.pk) in route for route in _read_routes(keys))
+    return any(str(version.pk) in target for target in _read_targets(keys))
 
 
 def reason_in_flight(version: AdapterVersion) -> str:
@@ -48,14 +51,14 @@ def reason_in_flight(version: AdapterVersion) -> str:
     return f"{count} {requests} still in flight on it."
 
 
-def _read_routes(keys: list[str]) -> Iterator[str]:
-    """Yield all routes of some hashes."""
+def _read_targets(keys: list[str]) -> Iterator[str]:
+    """Yield where all names of some hashes lead."""
     for batch in batched(keys, HASHES_PER_BATCH):
         pipeline = valkey.client().pipeline(transaction=False)
         for key in batch:
             pipeline.hvals(key)
-        for routes in pipeline.execute():
-            yield from routes
+        for targets in pipeline.execute():
+            yield from targets
 
 
 def _is_recovered(client: Store, tag: str) -> bool:

@@ -1,23 +1,27 @@
 """Publish routes to Valkey: each change is counted with its transaction, and written when that commits.
 
-What moves within a style (its live version, its places) is written for all who use it: 5,000 tenants have it
-in a fraction of a second. What changes for a tenant (it selects a style, an engine is new) writes its hash
-anew. What Valkey missed has a `generation` ahead of its `observed_generation`, until beat's sweep publishes
-it.
+There are three tables. Names of a tenant lead to versions: what moves for all who use a style (its live
+version) is written into the hashes of all, which takes a fraction of a second for 5,000 tenants; what changes
+for a tenant (it selects a style) writes its hash anew. Versions lead to engines: one row each. Engines have
+facts: one row each. Gateways keep the last two in memory, so an engine's flip writes one row and no hash.
+
+What Valkey missed has a `generation` ahead of its `observed_generation`, until beat's sweep publishes it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import batched
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, F, PositiveBigIntegerField, When
+from django.db.models import Case, F, PositiveBigIntegerField, QuerySet, When
 from django.db.models.functions import Greatest
 from redis import WatchError
 
-from adapters.models import Selection, Style
-from adapters.routing import hash_writer, route_table
+from adapters.models import AdapterVersion, Engine, Selection, Style
+from adapters.routing import engine_table, hash_writer, route_table, row_writer, version_table
+from adapters.routing.row_writer import Source
+from foundation import locks
 from tenants.public import bump_generations, observe_generation, publish_snapshot, stale_generations
 
 TENANTS_ON_COMMIT = 20  # a person waits for the commit; beat's sweep publishes the other tenants
@@ -27,12 +31,33 @@ MAX_ATTEMPTS = 20  # each fails only where another writer's succeeded
 
 def mark_changed(*styles: Style) -> None:
     """Count a change of where some styles' names lead; it is published when the transaction commits."""
-    # Locked in one order, so that two actions that change several styles never wait for each other.
-    rows = Style.objects.select_for_update(no_key=True).filter(pk__in=[style.pk for style in styles])
-    ids = list(rows.order_by("pk").values_list("pk", flat=True))
-    Style.objects.filter(pk__in=ids).update(generation=F("generation") + 1)
+    ids = _lock_styles(styles)
+    Style.objects.filter(pk__in=ids).update(
+        generation=F("generation") + 1, versions_generation=F("versions_generation") + 1
+    )
     # Robust: if Valkey is away the change is committed all the same, and the sweep publishes it.
     transaction.on_commit(partial(_publish_styles, ids), robust=True)
+
+
+def mark_placed(*styles: Style) -> None:
+    """Count a change of which engines have the versions of some styles; no name leads elsewhere by it."""
+    ids = _lock_styles(styles)
+    Style.objects.filter(pk__in=ids).update(versions_generation=F("versions_generation") + 1)
+    transaction.on_commit(partial(_publish_versions, ids), robust=True)
+
+
+def mark_engines_changed(engine_ids: Iterable[int], *, are_places_new: bool = False) -> None:
+    """Count a change of some engines: of their health, address or limits.
+
+    `are_places_new`: the rows of the versions on them change, too, since an engine begins or ceases to be
+    drained, or has another context. Beat's sweep publishes those: there may be thousands.
+    """
+    ids = list(Engine.objects.filter(pk__in=engine_ids).values_list("pk", flat=True))
+    Engine.objects.filter(pk__in=ids).update(generation=F("generation") + 1)
+    if are_places_new:
+        styles = Style.objects.filter(versions__placements__engine__in=ids)
+        _count_versions(styles.only("pk").distinct())
+    transaction.on_commit(partial(_publish_engines, ids), robust=True)
 
 
 def mark_tenants_changed(tenant_ids: list[UUID]) -> None:
@@ -42,7 +67,7 @@ def mark_tenants_changed(tenant_ids: list[UUID]) -> None:
 
 
 def publish_routes(tenant_id: UUID) -> None:
-    """Write all routes of one tenant to Valkey, all or nothing. Safe to repeat, and from many at once.
+    """Write all names of one tenant to Valkey, all or nothing. Safe to repeat, and from many at once.
 
     Raises redis.RedisError when Valkey does not answer.
     """
@@ -53,11 +78,32 @@ def publish_routes(tenant_id: UUID) -> None:
     raise WatchError(f"the routes of {tenant_id} are written all the while")
 
 
+def publish_missing_tables() -> None:
+    """Write the rows of all versions and engines, if Valkey was emptied since they were last written.
+
+    Safe to repeat, and from many at once: one process writes them, and the others return at once.
+    Raises redis.RedisError when Valkey does not answer.
+    """
+    if row_writer.is_whole():
+        return
+    with locks.only_one("tables of routes") as mine:
+        if mine and not row_writer.is_whole():
+            word = row_writer.begin_whole()
+            _publish_engines(list(Engine.objects.values_list("pk", flat=True)))
+            _publish_versions(list(Style.objects.filter(retired_at=None).values_list("pk", flat=True)))
+            row_writer.end_whole(word)
+
+
 def republish_stale() -> int:
-    """Publish every style and tenant whose changes are not all published; return how many.
+    """Publish every style, engine and tenant whose changes are not all published; return how many.
 
     Raises redis.RedisError when Valkey does not answer; the rest waits.
     """
+    publish_missing_tables()
+    engine_ids = list(Engine.objects.stale().values_list("pk", flat=True))
+    _publish_engines(engine_ids)
+    version_ids = list(Style.objects.stale_versions().values_list("pk", flat=True))
+    _publish_versions(version_ids)
     style_ids = list(Style.objects.stale().values_list("pk", flat=True))
     _publish_styles(style_ids)
     stale = stale_generations()
@@ -66,7 +112,18 @@ def republish_stale() -> int:
         publish_snapshot(tenant_id)
         publish_routes(tenant_id)
         observe_generation(tenant_id, generation)
-    return len(style_ids) + len(stale)
+    return len(engine_ids) + len({*version_ids, *style_ids}) + len(stale)
+
+
+def _lock_styles(styles: Iterable[Style]) -> list[UUID]:
+    # Locked in one order, so that two actions that change several styles never wait for each other.
+    rows = Style.objects.select_for_update(no_key=True).filter(pk__in=[style.pk for style in styles])
+    return list(rows.order_by("pk").values_list("pk", flat=True))
+
+
+def _count_versions(styles: QuerySet[Style]) -> None:
+    ids = _lock_styles(styles)
+    Style.objects.filter(pk__in=ids).update(versions_generation=F("versions_generation") + 1)
 
 
 def _publish_tenants(tenant_ids: Iterable[UUID]) -> None:
@@ -75,13 +132,61 @@ def _publish_tenants(tenant_ids: Iterable[UUID]) -> None:
 
 
 def _publish_styles(style_ids: list[UUID]) -> None:
-    """Write the routes of some styles for everybody who uses them."""
+    """Write the names of some styles for everybody who uses them, and the rows of their versions."""
     for ids in batched(style_ids, STYLES_PER_BATCH):
         # Before the rows: a hash that is written after this one is read is left to its writer.
         revisions = hash_writer.read_revisions(_users(list(ids)))
         styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
+        # A row is there before a name leads to it, and goes after none does.
+        row_writer.write_rows("version", _read_sources(styles))
         _publish_tenants(hash_writer.update_styles(styles, revisions))
-        _mark_observed(styles)
+        row_writer.write_rows("version", _gone_sources(styles))
+        _mark_observed(Style.objects.all(), styles, "generation", "observed_generation")
+        _mark_observed(Style.objects.all(), styles, "versions_generation", "observed_versions_generation")
+
+
+def _publish_versions(style_ids: list[UUID]) -> None:
+    """Write the rows of some styles' versions."""
+    for ids in batched(style_ids, STYLES_PER_BATCH):
+        # The generations are read here, the rows later.
+        styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
+        row_writer.write_rows("version", _read_sources(styles))
+        _mark_observed(Style.objects.all(), styles, "versions_generation", "observed_versions_generation")
+
+
+def _publish_engines(engine_ids: list[int]) -> None:
+    """Write the rows of some engines."""
+    engines = list(engine_table.with_base_models(Engine.objects.filter(pk__in=engine_ids)))
+    sources = []
+    for engine in engines:
+        rows = engine_table.rows_of_engines([engine])
+        gone = [] if rows else [engine.name]
+        sources.append(Source(f"engine:{engine.name}", engine.generation, rows, gone))
+    row_writer.write_rows("engine", sources)
+    _mark_observed(Engine.objects.all(), engines, "generation", "observed_generation")
+
+
+def _read_sources(styles: list[Style]) -> Iterator[Source]:
+    """Yield what is to be written of each style; its versions that are gone stay for now."""
+    rows = version_table.rows_of_styles(styles)
+    for style in styles:
+        yield Source(_source_of(style), style.versions_generation, rows[style.pk])
+
+
+def _gone_sources(styles: list[Style]) -> Iterator[Source]:
+    """Yield the versions of each style that neither serve nor are on their way."""
+    shown = route_table.read_versions(styles)
+    every = AdapterVersion.objects.filter(style__in=styles)
+    gone: dict[UUID, list[str]] = {style.pk: [] for style in styles}
+    for style_id, version_id in every.values_list("style", "pk"):
+        gone[style_id].append(str(version_id))
+    for style in styles:
+        kept = {str(version.pk) for version in shown[style.pk]}
+        yield Source(_source_of(style), style.versions_generation, {}, set(gone[style.pk]) - kept)
+
+
+def _source_of(style: Style) -> str:
+    return f"style:{style.pk}"
 
 
 def _users(style_ids: list[UUID]) -> list[UUID]:
@@ -91,8 +196,10 @@ def _users(style_ids: list[UUID]) -> list[UUID]:
     return list(owners.union(selections.values_list("tenant", flat=True)))
 
 
-def _mark_observed(styles: list[Style]) -> None:
-    """Note which generation of each style is published, unless a later one is noted already."""
-    published = Case(*[When(pk=style.pk, then=style.generation) for style in styles])
-    latest = Greatest("observed_generation", published, output_field=PositiveBigIntegerField())
-    Style.objects.filter(pk__in=[style.pk for style in styles]).update(observed_generation=latest)
+def _mark_observed(
+    every: QuerySet[Style] | QuerySet[Engine], rows: list[Style] | list[Engine], counted: str, observed: str
+) -> None:
+    """Note which generation of each row is published, unless a later one is noted already."""
+    published = Case(*[When(pk=row.pk, then=getattr(row, counted)) for row in rows])
+    latest = Greatest(observed, published, output_field=PositiveBigIntegerField())
+    every.filter(pk__in=[row.pk for row in rows]).update(**{observed: latest})

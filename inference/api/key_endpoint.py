@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from foundation import months
-from inference.api.models_endpoint import Hash, check_key, read_snapshot, usable_routes
+from inference.api.models_endpoint import Hash, check_key, read_snapshot, usable_models
 from inference.errors import BadRequest
 from inference.proxy.runtime import Gateway, run_in_thread
 from inference.quota.admission import Caller
@@ -23,7 +23,7 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
 
     Any live key may ask. Raises what admission raises for one that is not, and LimitsUnavailable.
     """
-    limits, key, styles = await read_snapshot(gateway, caller)
+    limits, key, targets = await read_snapshot(gateway, caller)
     check_key(limits, key, needs_inference=False)
     period = months.current()
     suffix = f":{caller.names.key}"
@@ -31,7 +31,7 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
     bucket_fields = [("at", "open"), tuple(PER_MINUTE.values())]
     bucket = await _read_numbers(gateway, caller.names.bucket, bucket_fields, suffix)
     _, resets_at = months.bounds(period)
-    routes = usable_routes(styles, key["styles"])
+    models = usable_models(gateway, targets, key["styles"])
     return {
         "object": "api_key",
         "id": caller.names.key,
@@ -44,7 +44,7 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
             "name": limits.get("name", ""),
         },
         "expires_at": _moment(key["expires_at"]),
-        "styles": sorted({route.name for route in routes.values()}),
+        "styles": sorted({model.route.name for model in models.values()}),
         "limits": {
             "resets_at": resets_at.isoformat().replace("+00:00", "Z"),
             "key": _describe_limits(key, account, bucket, suffix),

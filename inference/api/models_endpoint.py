@@ -2,18 +2,24 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from foundation import months
-from inference.contract.route import Route, read_route
+from inference.contract.route import Route, read_target
 from inference.errors import LimitsUnavailable, UnknownModel
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import DENIED, Caller
 
-BASE = "base"
 CANARY = "canary:"
 
 type Hash = dict[str, str]
+
+
+class Model(NamedTuple):
+    """What a name leads to, and what is said of it."""
+
+    route: Route
+    about: str
 
 
 async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:
@@ -21,40 +27,41 @@ async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[
 
     Raises UnknownModel, or what admission raises for a key or workspace that is not served (any more).
     """
-    limits, key, styles = await read_snapshot(gateway, caller)
+    limits, key, names = await read_snapshot(gateway, caller)
     check_key(limits, key)
-    usable = usable_routes(styles, key["styles"])
-    base_context = read_route(styles[BASE]).max_model_len if BASE in styles else 0
+    usable = usable_models(gateway, names, key["styles"])
+    base_context = gateway.routes.tables.base_context
     if name:
         if name not in usable:
             raise UnknownModel(model=name, param="model")
         _, at, version = name.partition("@")
         return _model_object(usable[name], base_context, suffix=at + version)
     by_name = {}
-    for requested_name, route in usable.items():
+    for requested_name, model in usable.items():
         if "@" not in requested_name:
-            by_name[route.name] = route  # a style's short name and its full one lead to the same route
+            by_name[model.route.name] = model  # a style's short name and its full one lead to the same route
     models = [_model_object(by_name[name], base_context) for name in sorted(by_name)]
     return {"object": "list", "data": models}
 
 
 async def read_snapshot(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
-    """Return the workspace's limits, the key's, and the routes of all names, publishing them if need be."""
-    limits, key, styles = await _read_from_valkey(gateway, caller)
-    if not (limits and key and styles):  # a cache miss: Valkey does not know this workspace (any more)
+    """Return the workspace's limits, the key's, and where all names lead, publishing them if need be."""
+    await gateway.routes.ensure_loaded()
+    limits, key, targets = await _read_from_valkey(gateway, caller)
+    if not (limits and key and targets):  # a cache miss: Valkey does not know this workspace (any more)
         await gateway.warm(caller.tenant_id, months.current())
-        limits, key, styles = await _read_from_valkey(gateway, caller)
-    return limits, key, styles
+        limits, key, targets = await _read_from_valkey(gateway, caller)
+    return limits, key, targets
 
 
 async def _read_from_valkey(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, Hash]:
     names = caller.names
-    limits, key, styles = await asyncio.gather(
+    limits, key, targets = await asyncio.gather(
         gateway.valkey.execute("HGETALL", names.limits),
         gateway.valkey.execute("HGETALL", names.api_key),
         gateway.valkey.execute("HGETALL", names.styles),
     )
-    return _as_dict(limits), _as_dict(key), _as_dict(styles)
+    return _as_dict(limits), _as_dict(key), _as_dict(targets)
 
 
 def _as_dict(flat: list[str]) -> Hash:
@@ -73,24 +80,26 @@ def check_key(limits: Hash, key: Hash, *, needs_inference: bool = True) -> None:
         raise DENIED["expired"]
 
 
-def usable_routes(styles: Hash, key_styles: str) -> dict[str, Route]:
-    """Return by name the routes that serve (loaded now or not) and that the key may use."""
+def usable_models(gateway: Gateway, targets: Hash, key_styles: str) -> dict[str, Model]:
+    """Return by name what serves (loaded now or not) and what the key may use."""
     allowed = key_styles.split(",") if key_styles else None
     usable = {}
-    for name, serialized in styles.items():
+    for name, written in targets.items():
         if name.startswith(CANARY):
             continue
-        route = read_route(serialized)
+        target = read_target(written)
+        route = gateway.routes.tables.route(target.version_id)
         # Only versions that serve have a name of their own.
         version_name = f"{name.partition('@')[0]}@{route.version}"
-        is_serving = bool(route.places) or version_name in styles
-        if is_serving and (allowed is None or route.style in allowed):
-            usable[name] = route
+        is_serving = bool(route.places) or version_name in targets
+        if is_serving and (allowed is None or target.style in allowed):
+            usable[name] = Model(route, target.about)
     return usable
 
 
-def _model_object(route: Route, base_context: int, suffix: str = "") -> dict[str, Any]:
+def _model_object(model: Model, base_context: int, suffix: str = "") -> dict[str, Any]:
     """Return OpenAI's model object. `context_length` is in tokens; an unloaded style has its base model's."""
+    route = model.route
     context = route.max_model_len or base_context
     return {
         "id": route.name + suffix,
@@ -100,6 +109,6 @@ def _model_object(route: Route, base_context: int, suffix: str = "") -> dict[str
         "root": route.base_model or None,
         "context_length": context or None,
         "max_model_len": context or None,  # vLLM's name for it
-        "description": route.about,
+        "description": model.about,
         "version": route.version,
     }

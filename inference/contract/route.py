@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 type State = Literal["warm", "cpu", "disk", "loading"]
 
 NEAREST: tuple[State, ...] = ("warm", "cpu", "disk")  # where an engine has an adapter, the nearest first
+BASE = "base"  # the base model without a style: its name and, in routes, its version
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,21 @@ class Limits(NamedTuple):
         return max(1, self.max_loras - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where a model name leads. A route without places is of a version that is being loaded.
+class Provenance(NamedTuple):
+    """What exactly answers: usage events keep it. All of it is "" or None where it is not known."""
 
-    `version_id` is "" for the base model.
+    style: str | None = None
+    name: str = ""
+    version: int | None = None
+    sha256: str = ""
+    base_model: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A version, and where it is. A route without places is of a version that is being loaded.
+
+    `version_id` is "" for the base model. `provenance` is JSON that `read_provenance` reads.
     """
 
     style: str | None
@@ -55,37 +65,24 @@ class Route:
     base_model: str
     max_model_len: int
     places: tuple[Place, ...]
+    provenance: str
     created: int = 0  # when the version was made, in Unix seconds
-    about: str = ""
 
 
-@lru_cache(maxsize=4096)
-def read_route(serialized: str) -> Route:
-    """Return a route from the JSON of adapters/routing/route_table.py. Requests share one object."""
-    route = json.loads(serialized)
-    base_model = route.get("base_model") or ""
-    places = [_read_place(place, base_model) for place in route.get("places") or ()]
-    return Route(
-        style=route["style"],
-        name=route["name"],
-        version=route.get("version"),
-        version_id=route.get("version_id") or "",
-        sha256=route.get("sha256") or "",
-        base_model=base_model,
-        max_model_len=route.get("max_model_len") or 0,
-        places=tuple(places),
-        created=route.get("created") or 0,
-        about=route.get("about") or "",
-    )
+class Target(NamedTuple):
+    """What a name leads to: a style ("-": none), a version or BASE, and words for the list of models."""
+
+    style: str
+    version_id: str
+    about: str
 
 
-def _read_place(place: dict[str, Any], base_model: str) -> Place:
-    model = place["lora"]
-    return Place(
-        engine=place["engine"],
-        url=place["url"],
-        model=model,
-        adapter="" if model == base_model else model,
-        limits=Limits(place["max_num_seqs"], place["max_loras"], place["max_cpu_loras"]),
-        healthy=place.get("healthy", True),  # routes of older releases lack it
-    )
+def read_target(written: str) -> Target:
+    """Return where a name leads, of a workspace's hash of names (adapters/routing/route_table.py)."""
+    return Target(*written.split(" ", 2))
+
+
+def read_provenance(serialized: str) -> Provenance:
+    """Return what answered, from the `route` of a usage event; releases before had more in it."""
+    facts = json.loads(serialized)
+    return Provenance(*[facts.get(name) or default for name, default in Provenance._field_defaults.items()])

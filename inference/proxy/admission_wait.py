@@ -13,7 +13,7 @@ from uuid import UUID
 from foundation import months
 from inference.contract.prompt_length import min_tokens
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import Route, read_route
+from inference.contract.route import read_target
 from inference.errors import (
     ContextTooLong,
     EngineBusy,
@@ -44,10 +44,12 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
     is_exact = False
     was_published = False
     load_deadline_s: float | None = None
+    await gateway.routes.ensure_loaded()
     while True:
         try:
             grant = await admit(
                 gateway.admission,
+                gateway.routes.tables,
                 caller,
                 request_id=request_id,
                 model=parsed.model,
@@ -96,17 +98,24 @@ async def _await_adapter(
     *,
     deadline_s: float,
 ) -> None:
-    """Have a style loaded; return once its name leads anywhere else. Raises StyleLoading at the deadline."""
-    route: Route | None = missing.route
+    """Have a style loaded; return once an engine has it or its name leads nowhere.
+
+    Raises StyleLoading at the deadline.
+    """
+    version_id = missing.version_id
+    is_loading = True
     with _count_loading(gateway, caller.tenant_id, parsed.body_bytes):
-        while route and not route.places:
+        while is_loading:
             if time.monotonic() >= deadline_s:
                 raise StyleLoading(model=parsed.model, retry_s=5, adapter_state="loading")
-            gateway.request_placement(route.version_id)
+            gateway.request_placement(version_id)
             await asyncio.sleep(gateway.settings.route_poll_s)
             with suppress(LimitsUnavailable):
-                route_json = await gateway.valkey.execute("HGET", caller.names.styles, missing.field)
-                route = read_route(route_json) if route_json else None
+                target = await gateway.valkey.execute("HGET", caller.names.styles, missing.field)
+                if target is None:
+                    return
+                version_id = read_target(target).version_id
+                is_loading = not gateway.routes.tables.route(version_id).places
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def headers_of(grant: Grant | None, *, has_begun: bool) -> Headers:
     headers = response_headers.rate_headers(grant.rates)
     headers += http_errors.adapter_state(grant.state or "loading")
     if has_begun:
-        headers += response_headers.provenance(grant.route_json, grant.engine)
+        headers += response_headers.provenance(grant.route.provenance, grant.engine)
     return headers
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
-from inference.contract.route import Place, Route, read_route
+from inference.contract.route import BASE, Place, Route, read_target
 from inference.errors import (
     AdapterAbsent,
     DomainError,
@@ -26,7 +26,6 @@ from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
 from inference.quota.admission import Grant
 
-BASE = "base"  # every tenant has this name
 MAX_BREAKS = 2  # engines that broke off with one request: what it asks may be what breaks them
 
 
@@ -103,20 +102,20 @@ class Failover:
         if self._breaks >= MAX_BREAKS:
             raise EngineDied(minutes=SUSPECT_FOR_S // 60)
 
-    async def _recheck_health(self) -> None:
-        with suppress(LimitsUnavailable, UnknownModel):
-            route_json = await self._read_route_json()
-            if not route_json:
-                return
-            # Another attempt may be the current one by now: this looks at that one's engine and ticket.
-            engine = self._grant.engine
-            route = read_route(route_json)
-            if self._is_well_placed(route, engine):
-                return
-            if not self._has_healthy_place(route, without={engine}):
-                self._gateway.request_placement(route.version_id)
-            elif self._gateway.unanswered.pop(self._grant.request_id, None):
-                self._timeout.reschedule(0)
+    def _recheck_health(self) -> None:
+        """Look where the version is now, in the memory of this process."""
+        # Another attempt may be the current one by now: this looks at that one's engine and ticket.
+        engine = self._grant.engine
+        tables = self._gateway.routes.tables
+        version_id = self._grant.route.version_id or BASE
+        route = tables.route(version_id)
+        if self._is_well_placed(route, engine):
+            return
+        is_retired = version_id not in tables  # its name leads to another version, or nowhere
+        if not is_retired and not self._has_healthy_place(route, without={engine}):
+            self._gateway.request_placement(route.version_id)
+        elif self._gateway.unanswered.pop(self._grant.request_id, None):
+            self._timeout.reschedule(0)
 
     def _is_well_placed(self, route: Route, engine: str) -> bool:
         for place in route.places:
@@ -146,18 +145,19 @@ class Failover:
     async def _refresh_route(self) -> None:
         """Follow the name to where it leads now, if Valkey answers. Raises UnknownModel if nowhere."""
         with suppress(LimitsUnavailable):
-            route_json = await self._read_route_json()
-            if not route_json:
+            route = await self._find_route()
+            if route is None:
                 return
-            self._route = read_route(route_json)
-            if not self._route.places:
+            self._route = route
+            if not route.places:
                 self._grant.state = "loading"
-            elif route_json != self._grant.route_json:
-                self._grant.route = self._route
-                self._grant.route_json = route_json
-                await self._gateway.beat(self._grant.request_id)
+            elif route is not self._grant.route:
+                is_other_version = route.version_id != self._grant.route.version_id
+                self._grant.route = route
+                if is_other_version:  # the hold tells which version it is on
+                    await self._gateway.beat(self._grant.request_id)
 
-    async def _read_route_json(self) -> str | None:
+    async def _find_route(self) -> Route | None:
         """Return where the name leads now: to other engines, another version, or one that is being loaded.
 
         Returns None when Valkey forgot all names. Raises UnknownModel when it forgot this one alone.
@@ -166,11 +166,15 @@ class Failover:
         canary_or_own, own, base = await self._gateway.valkey.execute(
             "HMGET", names.styles, self._grant.field, self._model, BASE
         )
-        candidates: list[str] = [route_json for route_json in (canary_or_own, own) if route_json]
+        candidates = []
+        for target in (canary_or_own, own):
+            if target:
+                version_id = read_target(target).version_id
+                candidates.append(self._gateway.routes.tables.route(version_id))
         if base and not candidates:
             raise UnknownModel(model=self._model, param="model")
         # Callers of a canary wait for it only where the live version is being loaded, too.
-        for route_json in candidates:
-            if read_route(route_json).places:
-                return route_json
+        for route in candidates:
+            if route.places:
+                return route
         return candidates[0] if candidates else None

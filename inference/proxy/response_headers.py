@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from inference.contract.http_errors import Headers
-from inference.contract.route import read_route
+from inference.contract.route import read_provenance
 from inference.quota.admission import Rates
 
 
@@ -30,11 +30,11 @@ def rate_headers(rates: Rates | None) -> Headers:
 
 
 @lru_cache(maxsize=4096)
-def provenance(route_json: str, engine: str) -> Headers:
+def provenance(serialized: str, engine: str) -> Headers:
     """Return headers that say exactly what answered: style, version, adapter, base model, engine."""
-    route = read_route(route_json)
+    answered = read_provenance(serialized)
     facts = {
-        "style": route.name, "style-version": route.version, "adapter-sha256": route.sha256,
-        "base-model": route.base_model, "engine": engine,
+        "style": answered.name, "style-version": answered.version, "adapter-sha256": answered.sha256,
+        "base-model": answered.base_model, "engine": engine,
     }  # fmt: skip
     return [(f"x-polyscribe-{name}".encode(), str(value).encode()) for name, value in facts.items() if value]

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import OperationalError, close_old_connections
 from redis.exceptions import RedisError
 
-from adapters.public import publish_routes, request_version
+from adapters.public import publish_missing_tables, publish_routes, request_version
 from foundation import valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.token_pool import TokenPool
@@ -25,6 +25,7 @@ from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
 from inference.proxy.compilations import Compilations
 from inference.proxy.health import HealthChecks
+from inference.proxy.route_cache import RouteCache
 from inference.proxy.settings import ProxySettings
 from inference.quota import scripts
 from inference.quota.admission import Caller, Grant
@@ -56,6 +57,9 @@ class Gateway:
         self.release_lock = self.valkey.script(scripts.RELEASE_LOCK)
         self.meter = Settlement(self.valkey)
         self.refusals = RefusalLimit(self.valkey)
+        self.routes = RouteCache(
+            self.valkey, settings.VALKEY_URL, self._publish_tables, poll_s=self.settings.tables_poll_s
+        )
         self.backends = Backends(settings.WEB_WORKERS, self.settings)
         self.health = HealthChecks(self.upstream)
         self.bodies = BodyMemory(self.settings.bodies_max_bytes)
@@ -64,7 +68,7 @@ class Gateway:
         self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
         # By request without a first byte: what rechecks its engine's health.
-        self.unanswered: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.unanswered: dict[str, Callable[[], None]] = {}
         # By tenant: requests that wait for a style and are not admitted yet, and the bytes of their bodies.
         self.loading: Counter[UUID] = Counter()
         self.loading_bytes: Counter[UUID] = Counter()
@@ -78,6 +82,8 @@ class Gateway:
     async def __aenter__(self) -> Self:
         self.keep(self._restart_forever(self._send_heartbeats))
         self.keep(self._restart_forever(self._recheck_health))
+        self.keep(self._restart_forever(self.routes.follow))
+        self.keep(self._restart_forever(self.routes.listen))
         self.keep(self._await_all_recoveries())
         return self
 
@@ -167,10 +173,8 @@ class Gateway:
         waited: set[str] = set()
         while True:
             await asyncio.sleep(self.settings.health_recheck_every_s)
-            for request_ids in batched(waited & self.unanswered.keys(), HEARTBEAT_BATCH):
-                # An earlier batch may have taken some of them.
-                rechecks = [self.unanswered[one] for one in request_ids if one in self.unanswered]
-                await _run_all([recheck() for recheck in rechecks])
+            for request_id in waited & self.unanswered.keys():
+                self.unanswered[request_id]()
             waited = set(self.unanswered)
 
     async def _restart_forever(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -193,6 +197,10 @@ class Gateway:
     async def _warm(self, tenant_id: UUID, period: str) -> None:
         await self._await_recovery(valkey.shard(tenant_id))
         await run_in_thread(_publish, tenant_id, period)
+        await self.routes.refresh()
+
+    async def _publish_tables(self) -> None:
+        await run_in_thread(publish_missing_tables)
 
     async def _await_recovery(self, tag: str) -> None:
         grace_ms = self.settings.recovery_grace_ms
@@ -248,6 +256,7 @@ async def run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwarg
 
 
 def _publish(tenant_id: UUID, period: str) -> None:
+    publish_missing_tables()
     publish_snapshot(tenant_id)
     publish_routes(tenant_id)
     rebuild_counters(valkey.client(), tenant_id, period)

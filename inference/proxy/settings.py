@@ -11,6 +11,7 @@ class ProxySettings:
     route_poll_s: float = 0.25
     adapter_wait_s: float = 60
     engine_wait_s: float = 120
+    tables_poll_s: float = 1.0  # what a lost message of a changed route costs
     # A request that waits for an adapter holds no limit, so these bound how many wait and how much memory
     # they keep. A parsed body takes a few times its bytes.
     loading_max: int = 1024
@@ -37,7 +38,7 @@ class ProxySettings:
     # Heartbeats: how often a request in flight extends its hold, and how often one without a first byte
     # checks its engine's health.
     heartbeat_every_s: float = 2
-    health_recheck_every_s: float = 3
+    health_recheck_every_s: float = 1
     # Less than a lease, so that no request in flight loses its hold while a loop is down.
     loop_restart_s: float = 0.5
     # After a flush: two heartbeats of every live gateway, and a second.

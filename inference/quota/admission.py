@@ -12,7 +12,8 @@ from zlib import crc32
 from foundation import months, valkey
 from foundation.money import usd
 from inference import errors
-from inference.contract.route import Route, State, read_route
+from inference.contract.route import BASE, Route, State
+from inference.contract.route_tables import RouteTables
 from inference.wire.valkey_client import Script
 
 LEASE_MS = 30_000
@@ -36,6 +37,7 @@ class ValkeyKeys(NamedTuple):
     stream: str
     suspect: str
     refusals: str
+    versions: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Caller:
             stream=valkey.stream_of(tag),
             suspect=valkey.suspect_key(tenant, ""),
             refusals=valkey.refusals_key(tenant, key),
+            versions=valkey.route_versions_key(),
         )
 
 
@@ -100,7 +103,6 @@ class Grant:
     admitted_ms: int
     field: str
     route: Route
-    route_json: str
     output_tokens: int
     hold_tokens: int
     hold_nanousd: int
@@ -122,10 +124,10 @@ class PromptEstimateTooHigh(Exception):
 
 @dataclass(frozen=True)
 class AdapterNotLoaded(Exception):
-    """No engine has the style. The caller has it loaded and tries again. `field` is the name of its route."""
+    """No engine has the version that `field` leads to. The caller has it loaded and tries again."""
 
     field: str
-    route: Route
+    version_id: str
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class PeriodRollover(Exception):
 
 async def admit(
     script: Script,
+    tables: RouteTables,
     caller: Caller,
     *,
     request_id: str,
@@ -150,7 +153,7 @@ async def admit(
     period: str = "",
     fingerprint: str = "",
 ) -> Grant:
-    """Return a grant.
+    """Return a grant. Its route is of the tables; where they do not know the version yet, it has no place.
 
     `prompt_tokens` is an upper bound of the prompt, `min_prompt_tokens` a lower one (None: the same).
     `output_tokens` is what the client asks for, 0 for the default. Where a canary runs, it gets its share of
@@ -172,6 +175,7 @@ async def admit(
         names.hold + request_id,
         names.leases,
         names.suspect + fingerprint,
+        names.versions,
     )
     args = (
         request_id,
@@ -187,19 +191,19 @@ async def admit(
         int(is_exact),
         canary_bucket(model, user or request_id),
         min_prompt_tokens,
+        tables.base_context,
     )
     answer = await script(keys, args)
     if answer[0] != "admitted":
         raise _refusal(answer, model=model, period=period, sequences=sequences)
-    _, field, route_json, granted_tokens, hold_tokens, hold_nanousd, now_ms, prices, weight, *rates = answer
+    _, field, version_id, granted_tokens, hold_tokens, hold_nanousd, now_ms, prices, weight, *rates = answer
     return Grant(
         request_id=request_id,
         caller=caller,
         period=period,
         admitted_ms=now_ms,
         field=field,
-        route=read_route(route_json),
-        route_json=route_json,
+        route=tables.route(version_id),
         output_tokens=granted_tokens,
         hold_tokens=hold_tokens,
         hold_nanousd=hold_nanousd,
@@ -250,8 +254,8 @@ def _refusal(answer: list[Any], *, model: str, period: str, sequences: int) -> E
             return PromptEstimateTooHigh()
         case ["other_month", now_ms]:
             return PeriodRollover(now_ms)
-        case ["loading", field, route_json]:
-            return AdapterNotLoaded(field, read_route(route_json))
+        case ["loading", field, version_id]:
+            return AdapterNotLoaded(field, "" if version_id == BASE else version_id)
         case _:
             return _client_error(answer, model=model, period=period, sequences=sequences)
 

@@ -14,7 +14,7 @@ import redis
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from foundation import valkey
-from inference.contract.route import read_route
+from inference.contract.route import read_provenance
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from tenants.public import Event, record_events, usage_of
@@ -174,17 +174,17 @@ def _create_group(client: Store, stream: str) -> None:
 
 
 def read_event(fields: dict[str, str]) -> Event:
-    """Return a usage event as a stream keeps it, with the provenance that its route gave."""
-    route = read_route(fields["route"])
+    """Return a usage event as a stream keeps it, with what answered."""
+    answered = read_provenance(fields["route"])
     return Event(
         request_id=fields["request"],
         tenant_id=UUID(fields["tenant"]),
         key_id=UUID(fields["key"]),
-        style=UUID(route.style) if route.style else None,
-        style_name=route.name,
-        version_number=route.version,
-        adapter_sha256=route.sha256,
-        base_model=route.base_model,
+        style=UUID(answered.style) if answered.style else None,
+        style_name=answered.name,
+        version_number=answered.version,
+        adapter_sha256=answered.sha256,
+        base_model=answered.base_model,
         engine=fields.get("engine", ""),
         period=fields["period"],
         admitted_at=datetime.fromtimestamp(int(fields["admitted_ms"]) / 1000, UTC),

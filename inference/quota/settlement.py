@@ -59,7 +59,7 @@ class Settlement:
             cost,
             usage.finish_reason,
             outcome,
-            grant.route_json,
+            grant.route.provenance,
             grant.engine,
             "",
         )
@@ -123,7 +123,7 @@ class Settlement:
             "key": names.key,
             "period": grant.period,
             "admitted_ms": grant.admitted_ms,
-            "route": grant.route_json,
+            "route": grant.route.provenance,
             "engine": grant.engine,
             "prices": _serialize_prices(grant),
             "prompt": usage.prompt,
@@ -144,7 +144,7 @@ def _heartbeat(grant: Grant, usage: Usage) -> tuple[str | int, ...]:
         grant.caller.names.tenant,
         LEASE_MS,
         usage.serialize(),
-        grant.route_json,
+        grant.route.provenance,
         grant.route.version_id,
         grant.engine,
     )

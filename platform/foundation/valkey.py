@@ -34,13 +34,58 @@ def published_key(tenant_id: UUID | str) -> str:
 
 
 def routes_revision_key(tenant_id: UUID | str) -> str:
-    """String: a new random word with each publishing of the tenant's routes."""
-    return f"{shard(tenant_id)}:{tenant_id}:styles:revision"
+    """String: a new random word with each publishing of the tenant's names."""
+    return f"{shard(tenant_id)}:{tenant_id}:names:revision"
 
 
 def styles_key(tenant_id: UUID | str) -> str:
-    """Hash: model name → route as JSON, for all styles that the tenant may use."""
-    return f"{shard(tenant_id)}:{tenant_id}:styles"
+    """Hash: model name → style and version, of all that the tenant may use."""
+    return f"{shard(tenant_id)}:{tenant_id}:names"
+
+
+def route_versions_key() -> str:
+    """Hash: version id → what it is, and the engines that have it."""
+    return "routes:versions"
+
+
+def route_engines_key() -> str:
+    """Hash: engine name → its address, health and limits."""
+    return "routes:engines"
+
+
+def route_sources_key() -> str:
+    """Hash: `style:<id>` or `engine:<name>` → the generation of its row that the two tables have."""
+    return "routes:sources"
+
+
+def route_generation_key() -> str:
+    """Number: how often a row of the two tables has changed. Also the channel on which changes are told."""
+    return "routes:generation"
+
+
+def route_changes_key() -> str:
+    """Sorted set: `version <id>` and `engine <name>` by the generation in which the row last changed."""
+    return "routes:changes"
+
+
+def route_tombstones_key() -> str:
+    """Sorted set: those of the changes whose row is gone, by the same generation; the newest thousand."""
+    return "routes:tombstones"
+
+
+def route_floor_key() -> str:
+    """Number: the generation of the last forgotten tombstone; who knows less reads the tables whole."""
+    return "routes:floor"
+
+
+def route_incarnation_key() -> str:
+    """String: a random word, since the two tables were last written whole; absent after a flush."""
+    return "routes:incarnation"
+
+
+def route_building_key(word: str) -> str:
+    """String: becomes the incarnation once the tables are whole, unless Valkey is emptied meanwhile."""
+    return f"routes:building:{word}"
 
 
 def key_key(tenant_id: UUID | str, key_id: UUID | str) -> str:

@@ -16,9 +16,11 @@ from adapters.catalog import sharing
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
+from adapters.routing import lookup
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
+from foundation import valkey as valkey_keys
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tenants.public import Tenant, first_party_tenant
 
@@ -123,6 +125,15 @@ def engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
         max_cpu_loras=64,
         max_lora_rank=16,
         max_model_len=2048,
+    )
+
+
+def published_routes(valkey, tenant: Tenant) -> dict[str, dict]:
+    """Return typed name → route as the data plane finds it in Valkey's three tables."""
+    return lookup.join_tables(
+        valkey.hgetall(valkey_keys.styles_key(tenant.pk)),
+        valkey.hgetall(valkey_keys.route_versions_key()),
+        valkey.hgetall(valkey_keys.route_engines_key()),
     )
 
 

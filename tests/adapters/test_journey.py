@@ -1,6 +1,5 @@
 """From two files to a version that serves, on real services; the engine is a fake that behaves."""
 
-import json
 import time
 from datetime import timedelta
 from threading import Barrier, Event, Thread
@@ -16,9 +15,17 @@ from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from adapters.uploads import examination, pipeline, sessions
-from foundation import valkey as keys
 from tenants.public import Tenant
-from tests.adapters.conftest import adapter_files, begin, eager_tasks, post, served, storage_down, uploaded
+from tests.adapters.conftest import (
+    adapter_files,
+    begin,
+    eager_tasks,
+    post,
+    published_routes,
+    served,
+    storage_down,
+    uploaded,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,7 +55,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     assert (version.rank, version.target_modules) == (4, ["q_proj", "v_proj"])
     assert vllm.loaded[version.engine_name] == str(folder / str(version.pk))
     assert {name: (folder / str(version.pk) / name).read_bytes() for name in files} == files
-    route = json.loads(valkey.hget(keys.styles_key(acme.pk), "acme/noir"))
+    route = published_routes(valkey, acme)["acme/noir"]
     place = route["places"][0]
     assert (place["lora"], place["url"], route["version"]) == (version.engine_name, vllm.url, 1)
     page = alice_client.get(answer.json()["page"])

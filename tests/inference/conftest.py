@@ -1,15 +1,22 @@
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from uuid import UUID, uuid4
 
 import pytest
 import redis
 
+from adapters.routing import row_writer
+from adapters.routing.row_writer import Source
 from foundation import months
 from foundation import valkey as names
 from inference.contract import base_model
+from inference.contract.route import Route, read_target
+from inference.contract.route_tables import RouteTables
+from inference.errors import LimitsUnavailable
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from inference.quota.admission import Caller
@@ -72,26 +79,51 @@ class Account:
         events = [asdict(read_event(fields)) for _, fields in entries]
         return [event for event in events if event["tenant_id"] == self.tenant]
 
-    def offer(self, name: str, *urls: str, **route: object) -> None:
-        """Publish a route to engines at some addresses; without any it is a place where nobody listens."""
-        places = [place(f"engine-{n}", url) for n, url in enumerate(urls or ("http://127.0.0.1:1",), 1)]
-        whole = about(name, version_id=str(uuid4())) | {
-            "sha256": "ab" * 32, "base_model": "SmolLM2", "max_model_len": 2048, "places": places,
-        }  # fmt: skip
-        self.publish({name: json.dumps(whole | route), "base": BASE_ROUTE})
+    def offer(
+        self,
+        name: str,
+        *urls: str,
+        version: int = 3,
+        version_id: str = "",
+        places: list[dict] | None = None,
+        about: str = "",
+        **facts: object,
+    ) -> None:
+        """Publish a style on engines at some addresses; without any it is a place where nobody listens."""
+        if places is None:
+            places = [place(f"engine-{n}", url) for n, url in enumerate(urls or ("http://127.0.0.1:1",), 1)]
+        version_id = version_id or VERSIONS[name, version]
+        write_engines(*places, BASE_PLACE)
+        write_version(version_row(name, version_id, version=version, places=places, **facts))
+        self.publish({name: target(name, version_id, about), "base": "- base The base model."})
 
     def load(self, name: str, version_id: str) -> None:
         """Publish that a style is on its way."""
-        self.publish({name: json.dumps(about(name, version_id=version_id) | {"state": "loading"})})
+        write_version(version_row(name, version_id))
+        self.publish({name: target(name, version_id)})
 
-    def publish(self, routes: dict[str, str]) -> None:
-        self.store.hset(names.styles_key(self.tenant), mapping=routes)
+    def publish(self, targets: dict[str, str]) -> None:
+        self.store.hset(names.styles_key(self.tenant), mapping=targets)
 
     def written(self, name: str) -> str:
         return self.store.hget(names.styles_key(self.tenant), name)
 
+    def route(self, name: str) -> Route:
+        tables = RouteTables()
+        tables.replace(
+            self.store.hgetall(names.route_versions_key()), self.store.hgetall(names.route_engines_key())
+        )
+        return tables.route(read_target(self.written(name)).version_id)
+
     def places(self, name: str) -> list[dict]:
-        return json.loads(self.written(name))["places"]
+        """Return where a style is, to be offered elsewhere."""
+        version_id = read_target(self.written(name)).version_id
+        _, row = self.store.hget(names.route_versions_key(), version_id).split(" ", 1)
+        places = []
+        for engine, lora in json.loads(row)["engines"].items():
+            facts = json.loads(self.store.hget(names.route_engines_key(), engine))
+            places.append(facts | {"engine": engine, "lora": lora})
+        return places
 
     def holds(self) -> list[dict[str, str]]:
         return [self.store.hgetall(name) for name in self.store.keys(names.hold_key(self.tenant, "*"))]
@@ -104,23 +136,69 @@ class Account:
 
 
 STYLES: dict[str, str] = defaultdict(lambda: str(uuid4()))
-
-
-def about(name: str, version_id: str | None = None) -> dict[str, object]:
-    """What every route says."""
-    return {"style": STYLES[name], "name": name, "version": 3, "version_id": version_id}
-
-
-BASE_ROUTE = json.dumps(about("base") | {"max_model_len": 2048, "places": []})
+VERSIONS: dict[tuple[str, int], str] = defaultdict(lambda: str(uuid4()))
+generations = count(1)  # of what tests publish: what comes later is newer
 
 
 def place(engine: str, url: str, **more: object) -> dict[str, object]:
-    """One engine of a route, as adapters/routing/route_table.py writes it."""
+    """One engine that has a style: its facts, and the style's name there."""
     whole = {
-        "engine": engine, "url": url, "healthy": True, "lora": "v_secret", "max_num_seqs": 16,
-        "max_loras": 8, "max_cpu_loras": 64, "kind": "vllm",
+        "engine": engine, "lora": "v_secret", "url": url, "kind": "vllm", "healthy": True, "draining": False,
+        "max_model_len": 2048, "max_num_seqs": 16, "max_loras": 8, "max_cpu_loras": 64,
+        "base_model": "SmolLM2", "base": "", "base_created": 0,
     }  # fmt: skip
     return whole | more
+
+
+BASE_PLACE = place("base-only", "http://127.0.0.1:1", base="SmolLM2")
+
+
+def target(name: str, version_id: str, about: str = "") -> str:
+    """Where a name leads, as adapters/routing/route_table.py writes it."""
+    return f"{STYLES[name]} {version_id} {about}"
+
+
+def version_row(
+    name: str, version_id: str, *, version: int = 3, places: Sequence[dict] = (), **facts: object
+) -> tuple[str, str]:
+    """A version's id and its row, as adapters/routing/version_table.py writes it."""
+    whole = {
+        "style": STYLES[name], "name": name, "version": version, "version_id": version_id, "created": 0,
+        "sha256": "ab" * 32, "base_model": "SmolLM2",
+        "engines": {place["engine"]: place["lora"] for place in places},
+    }  # fmt: skip
+    context = min((place["max_model_len"] for place in places), default=0)
+    return version_id, f"{context} {json.dumps(whole | facts)}"
+
+
+def write_version(row: tuple[str, str]) -> None:
+    row_writer.write_rows("version", [Source(f"version:{row[0]}", next(generations), dict([row]))])
+
+
+def engine_rows(places: Iterable[dict]) -> dict[str, str]:
+    rows = {}
+    for one in places:
+        facts = {fact: value for fact, value in one.items() if fact not in ("engine", "lora")}
+        rows[one["engine"]] = json.dumps(facts)
+    return rows
+
+
+def write_engines(*places: dict) -> None:
+    rows = engine_rows(places)
+    row_writer.write_rows("engine", [Source("engines", next(generations), rows)])
+
+
+def open_tables() -> None:
+    """Let the tables of routes count as whole: gateways need no database then."""
+    row_writer.end_whole(row_writer.begin_whole())
+
+
+def route_of(name: str, *, places: Sequence[dict], **facts: object) -> Route:
+    """Return a route that no Valkey has."""
+    version_id, row = version_row(name, "v1", places=places, **facts)
+    tables = RouteTables()
+    tables.replace({version_id: row}, engine_rows(places))
+    return tables.route(version_id)
 
 
 @pytest.fixture
@@ -141,9 +219,23 @@ def proxy_settings(request) -> ProxySettings:
 
 
 @pytest.fixture
-async def gateway(proxy_settings) -> AsyncIterator[Gateway]:
+async def gateway(proxy_settings, valkey) -> AsyncIterator[Gateway]:
+    open_tables()
     async with Gateway(proxy_settings) as gateway:
+        read_before_each_request(gateway)
         yield gateway
+
+
+def read_before_each_request(gateway: Gateway) -> None:
+    """Let each request see what its test has just published, without waiting for the message of it."""
+    ensure_loaded = gateway.routes.ensure_loaded
+
+    async def read() -> None:
+        with suppress(LimitsUnavailable):
+            await gateway.routes.refresh()
+        await ensure_loaded()
+
+    gateway.routes.ensure_loaded = read
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from foundation.request_ids import new_request_id
 from inference import telemetry
 from inference.contract.requests import parse_request
-from inference.contract.route import read_route
 from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, RequestFailed
 from inference.proxy.admission_wait import admit_request
@@ -79,7 +78,7 @@ async def test_a_failure_at_an_engine_is_a_line_with_its_request(engine, account
 async def test_a_circuit_that_opens_and_closes_is_a_line_each_however_many_meet_it(
     gateway, account, ask, lines
 ):
-    backend = gateway.backends.backend(read_route(account.written("poetry")).places[0])
+    backend = gateway.backends.backend(account.route("poetry").places[0])
     for _ in range(3 * MAX_FAILURES):
         backend.mark_failed("", EngineUnavailable())
     for _ in range(3):

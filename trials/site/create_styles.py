@@ -25,7 +25,7 @@ from django.conf import settings  # noqa: E402
 from adapters import object_store  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
-from tenants.public import bump_all_generations  # noqa: E402
+from tenants.public import bump_generations  # noqa: E402
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 ROWS_AT_ONCE = 500
@@ -52,8 +52,9 @@ def create_styles(*, tenant: str, folders: list[str], count: int, public: bool) 
     AdapterVersion.objects.bulk_create(versions, ROWS_AT_ONCE)
     for style, version in zip(styles, versions, strict=True):
         style.live_version = version
-    Style.objects.bulk_update(styles, ["live_version"], ROWS_AT_ONCE)
-    bump_all_generations()
+        style.versions_generation = 1  # the sweep publishes its versions
+    Style.objects.bulk_update(styles, ["live_version", "versions_generation"], ROWS_AT_ONCE)
+    bump_generations([owner.pk])
     return [style.model_name for style in styles]
 
 

@@ -1,16 +1,18 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes the hold, or changes nothing.
--- KEYS: limits, key, styles, account, bucket, hold, leases, suspect
+-- KEYS: limits, key, names, account, bucket, hold, leases, suspect, versions
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       sequences (prompts times choices), period, its first and its end's millisecond, lease in ms,
---       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound)
+--       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),
+--       the base model's context in tokens (0: no engine serves it)
 -- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, suspect, sequences,
 -- unknown_model, too_long, loading, crude (an exact count of the prompt could change the answer), or limited.
 -- An absent or empty limit (of a key, of spending) means that there is none.
-local limits_key, key_key, styles_key, account_key, bucket_key, hold_key, leases_key, suspect_key = unpack(KEYS)
+local limits_key, key_key, names_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key =
+  unpack(KEYS)
 local request_id, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local max_prompt, output_asked, sequences, period = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local lease_ms, is_exact = tonumber(ARGV[11]), ARGV[12] == '1'
-local canary_bucket, min_prompt = tonumber(ARGV[13]), tonumber(ARGV[14])
+local canary_bucket, min_prompt, base_context = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
 local call, floor, ceil, min, max = redis.call, math.floor, math.ceil, math.min, math.max
 
 local time = call('TIME')
@@ -25,9 +27,9 @@ local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanou
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local sums = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
-local routes = call('HMGET', styles_key, model, 'canary:' .. model)
-local field, route, canary = model, routes[1], routes[2]
-if not limits[1] or not api_key[1] or not sums[1] or (not route and call('EXISTS', styles_key) == 0) then
+local names = call('HMGET', names_key, model, 'canary:' .. model)
+local target, canary = names[1], names[2]
+if not limits[1] or not api_key[1] or not sums[1] or (not target and call('EXISTS', names_key) == 0) then
   return {'cold'}
 end
 
@@ -41,34 +43,43 @@ if suspect_ms > 0 then return {'suspect', suspect_ms} end
 local max_sequences = tonumber(limits[12]) or 16 -- published before there was such a limit
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
--- Where the name leads. Routes are JSON of our own making; a quote inside a value is escaped, so these patterns
--- can only match the fields.
-local function is_loading(a_route) return string.find(a_route, '"state": "loading"', 1, true) end
+-- Where the name leads: to a style and a version, which has the context of its engines, 0 while none has it.
+local function resolve(name_target)
+  local style, version = string.match(name_target or '', '^(%S+) (%S+) ')
+  if not version or version == 'base' then return style, version, base_context end
+  local row = call('HGET', versions_key, version)
+  return style, version, row and tonumber(string.match(row, '^%d+')) or 0
+end
 -- A canary is its share of the callers in percent, and its name. One that has just ended leads nowhere, and
 -- nobody waits for one that is on its way to an engine.
+local field, style, version, context
 if canary then
   local percent, name = string.match(canary, '^(%d+) (.+)$')
-  local canary_route = canary_bucket < tonumber(percent) and call('HGET', styles_key, name)
-  if canary_route and not is_loading(canary_route) then field, route = name, canary_route end
+  if canary_bucket < tonumber(percent) then
+    style, version, context = resolve(call('HGET', names_key, name))
+    field = name
+  end
 end
-if not route or string.sub(route, 1, 1) ~= '{' then return {'unknown_model'} end
+if not version or context == 0 then
+  style, version, context = resolve(target)
+  field = model
+end
+if not version then return {'unknown_model'} end
 local allowed_styles = api_key[8] or ''
-if allowed_styles ~= '' then
-  local style = string.match(route, '"style": "([^"]+)"')
-  if not style or not string.find(allowed_styles, style, 1, true) then return {'unknown_model'} end
+if allowed_styles ~= '' and (style == '-' or not string.find(allowed_styles, style, 1, true)) then
+  return {'unknown_model'}
 end
-local needs_loading = is_loading(route)
--- A route to no engine does not say how long a context it has: as long as the base model's.
-local context_route = needs_loading and call('HGET', styles_key, 'base') or route
-local context = tonumber(string.match(context_route, '"max_model_len": (%d+)'))
-if context and min_prompt >= context then return {'too_long', context} end
+local needs_loading = context == 0
+-- What is on no engine has as long a context as the base model.
+if needs_loading then context = base_context end
+if context > 0 and min_prompt >= context then return {'too_long', context} end
 
 -- What the request may need.
 local output, is_cut = tonumber(limits[7]), false
 if output_asked > 0 then
   output = min(output_asked, output)
 else
-  local room = (context or 0) - max_prompt
+  local room = context - max_prompt
   is_cut = room < output
   output = max(1, min(output, room))
 end
@@ -159,7 +170,7 @@ if not is_exact and (refusal or is_cut) then
 end
 if refusal then return refusal end
 -- Only now: a caller that a limit refuses has nothing loaded, which could cost others their places.
-if needs_loading then return {'loading', field, route} end
+if needs_loading then return {'loading', field, version} end
 
 -- Take the hold.
 call('HSET', account_key, 'held', workspace.held + tokens, 'reserved', workspace.reserved + nanousd,
@@ -175,6 +186,6 @@ end
 call('ZADD', leases_key, now + lease_ms, tenant .. ' ' .. request_id)
 local prices = limits[9] .. ' ' .. limits[10] .. ' ' .. limits[11]
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
-  'admitted_ms', now, 'route', route, 'version', string.match(route, '"version_id": "([^"]+)"') or '',
-  'prices', prices, 'usage', '0 0 0', 'sequences', sequences)
-return {'admitted', field, route, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}
+  'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', prices, 'usage', '0 0 0',
+  'sequences', sequences)
+return {'admitted', field, version, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}

@@ -54,7 +54,7 @@ if level then call('HSET', bucket_key, 'tokens', level + unused) end
 if key_level then call('HSET', bucket_key, tokens_k, key_level + unused) end
 if used_now == 0 and outcome ~= 'upstream_error' then return 1 end
 local route, engine = ARGV[9], ARGV[10]
-if route == '' then route, engine = hold[6], hold[9] or '' end
+if route == '' then route, engine = hold[6] or '', hold[9] or '' end
 call('XADD', stream_key, '*', 'request', request_id, 'tenant', tenant, 'key', key, 'period', hold[2],
   'admitted_ms', hold[5], 'route', route, 'engine', engine, 'prices', hold[7], 'prompt', ARGV[3],
   'cached', ARGV[4], 'completion', ARGV[5], 'cost', ARGV[6], 'finish', ARGV[7], 'outcome', outcome)

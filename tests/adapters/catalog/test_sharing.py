@@ -14,7 +14,7 @@ from adapters import tasks
 from adapters.catalog import library, queries, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
-from adapters.routing import route_table
+from adapters.routing import lookup
 from foundation.valkey import client, styles_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
@@ -48,7 +48,7 @@ def action_url(style: Style, name: str) -> str:
 
 
 def usable(tenant: Tenant) -> set[str]:
-    return set(route_table.routes_of(tenant.pk))
+    return set(lookup.routes_of(tenant.pk))
 
 
 def is_routed(tenant: Tenant) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity, plan_placements
-from adapters.routing.route_table import routes_of
+from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import FakeVllm
 from tenants.models import UsageEvent

@@ -9,7 +9,7 @@ import pytest
 from adapters import object_store
 from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
-from adapters.routing.route_table import routes_of
+from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tests.adapters.conftest import adapter_files, served, uploaded

@@ -14,7 +14,7 @@ from adapters.engines import identity
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.placement import loader, local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
-from adapters.routing.route_table import routes_of
+from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from tests.adapters.conftest import (
     Files,

@@ -3,8 +3,6 @@
 Alice owns Acme, whose style Noir is public; Charlie has selected it; Dora only looks at the catalogue.
 """
 
-import json
-
 import pytest
 from django.urls import reverse
 
@@ -15,11 +13,11 @@ from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.placement import transitions
 from adapters.public import usable_styles
 from adapters.releases import aliases
-from adapters.routing import publisher, route_table
+from adapters.routing import lookup, publisher
 from foundation.valkey import client, styles_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
-from tests.adapters.conftest import known
+from tests.adapters.conftest import known, published_routes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -53,9 +51,9 @@ def next_version(style: Style, engine) -> AdapterVersion:
 
 def published(tenant: Tenant) -> dict[str, int]:
     """Return what the data plane answers a tenant in: typed name → version."""
-    fields = client().hgetall(styles_key(tenant.pk)).items()
-    typed = {name: route for name, route in fields if name != "base" and not name.startswith("canary:")}
-    return {name: json.loads(route)["version"] for name, route in typed.items()}
+    routes = published_routes(client(), tenant)
+    del routes["base"]
+    return {name: route["version"] for name, route in routes.items()}
 
 
 def seen(tenant: Tenant) -> tuple[str, str, int | None]:
@@ -69,7 +67,7 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
     second = next_version(noir, engine)
     assert published(acme)[MODEL] == published(acme)["noir@2"] == 2
     assert published(charlies) == both
-    assert route_table.routes_of(charlies.pk).keys() == {"base", *both}
+    assert lookup.routes_of(charlies.pk).keys() == {"base", *both}
     assert seen(charlies)[2] == usable_styles(charlies)[0].live_version.number == 1
     assert usable_styles(acme)[0].live_version.number == 2
     sharing.approve_style(Style.objects.get())
@@ -140,7 +138,7 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
 
 def test_programs_read_the_approved_description_too(noir, acme, charlies):
     def described(tenant: Tenant) -> str:
-        return json.loads(client().hget(styles_key(tenant.pk), MODEL))["about"]
+        return published_routes(client(), tenant)[MODEL]["about"]
 
     library.describe_style(noir, description="Win money!")
 

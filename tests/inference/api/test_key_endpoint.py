@@ -32,7 +32,7 @@ async def test_a_key_reads_its_limits_and_what_is_left(client, engine, account):
     status, key = await get(client, "/v1/key")
     assert status == 200
     assert (key["name"], key["scopes"]) == ("letters", ["inference", "usage:read"])
-    assert key["styles"] == ["poetry"]
+    assert key["styles"] == ["base", "poetry"]
     used = account.used()
     assert key["limits"]["workspace"]["monthly_tokens"] == {
         "limit": 100_000, "used": used, "in_flight": 0, "remaining": 100_000 - used

@@ -1,16 +1,14 @@
 """Which place a request gets, and which engines are left alone."""
 
-import json
-
 import pytest
 
-from inference.contract.route import read_route
 from inference.errors import AdapterAbsent, EngineUnavailable
 from inference.proxy import circuit as module
 from inference.proxy.backends import MAX_FAILURES, Backends
 from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Ticket
-from tests.inference.conftest import about, place
+from tests.inference import conftest
+from tests.inference.conftest import place
 
 
 class Clock:
@@ -38,7 +36,7 @@ def route_of(*engines: str, lora: str = "v_1", **more: object):
         place(name.strip("!"), f"http://{name}", lora=lora, healthy="!" not in name, **more)
         for name in engines
     ]
-    return read_route(json.dumps(about("poetry") | {"base_model": "SmolLM2", "places": places}))
+    return conftest.route_of("poetry", places=places)
 
 
 def used(backends, engine, *loras):
@@ -68,11 +66,6 @@ async def test_an_engine_that_is_not_healthy_is_only_asked_where_there_is_no_oth
     assert best(backends, "a!", "b") == "b"
     assert best(backends, "a!", "b!") == "a"
     assert best(backends, "a!") == "a"
-
-
-def test_a_route_that_was_written_before_health_was_told_leads_to_healthy_places():
-    places = [{name: fact for name, fact in place("a", "http://a").items() if name != "healthy"}]
-    assert read_route(json.dumps(about("poetry") | {"places": places})).places[0].healthy
 
 
 def test_an_engine_that_used_the_style_lately_is_better_than_one_that_must_read_it(backends):
@@ -197,5 +190,5 @@ async def test_other_limits_change_an_engine_in_place(backends, clock):
 
 
 def test_a_route_on_its_way_has_no_place():
-    route = read_route(json.dumps(about("poetry", "v1") | {"state": "loading"}))
+    route = conftest.route_of("poetry", places=[])
     assert (route.places, route.version_id) == ((), "v1")

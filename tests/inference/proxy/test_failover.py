@@ -13,7 +13,6 @@ from foundation import valkey as names
 from foundation.request_ids import new_request_id
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
-from inference.contract.route import read_route
 from inference.errors import (
     EngineBusy,
     EngineDied,
@@ -382,7 +381,7 @@ async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded
 
 def running_or_waiting(gateway, account):
     """Requests that have or wait for a place at the engines of the style."""
-    queue = [gateway.backends.backend(at).queue for at in read_route(account.written("poetry")).places]
+    queue = [gateway.backends.backend(at).queue for at in account.route("poetry").places]
     return sum(one.running + one.waiting for one in queue)
 
 
@@ -441,11 +440,13 @@ async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_i
     ours, other = account.places("poetry")
     asking = asyncio.create_task(ask())
     await eventually(lambda: engines[0].received)
+    version_id = account.route("poetry").version_id
     for others in ([], [other | {"healthy": False}]):
-        version = f"v{len(others)}"
-        account.offer("poetry", version_id=version, places=[ours | {"healthy": False}, *others])
-        await eventually(lambda version=version: version in demanded)
-    assert (len(engines[0].received), asking.done(), demanded) == (1, False, ["v0", "v1"])
+        gateway._placement_requested_s.clear()
+        demanded.clear()
+        account.offer("poetry", places=[ours | {"healthy": False}, *others])
+        await eventually(lambda: demanded)
+    assert (len(engines[0].received), asking.done(), demanded) == (1, False, [version_id])
     asking.cancel()
     await asyncio.wait({asking})
     assert (account.held(), running_or_waiting(gateway, account)) == (0, 0)
@@ -482,7 +483,7 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
 @pytest.mark.parametrize("is_free", [True, False])
 async def test_who_waited_too_long_in_one_queue_tries_another_engine(gateway, account, engines, ask, is_free):
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
-    backends = [gateway.backends.backend(at) for at in read_route(account.written("poetry")).places]
+    backends = [gateway.backends.backend(at) for at in account.route("poetry").places]
     others = [Ticket(uuid4(), "", 1, 1) for _ in backends]
     for backend, ticket in zip(backends, others, strict=True):
         await backend.queue.acquire(ticket)

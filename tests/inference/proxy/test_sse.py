@@ -9,19 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import read_route
 from inference.contract.usage import Usage
 from inference.errors import BadRequest, EngineBroke, RequestFailed
 from inference.proxy.sse import DONE, EventStream
 from inference.proxy.vllm import system_fingerprint
-from tests.inference.conftest import about, place
+from tests.inference.conftest import place, route_of
 
 INTERNAL, PUBLIC = "v_0f3a_internal", "acme/brünett"
-ROUTE = read_route(
-    json.dumps(
-        about(PUBLIC) | {"base_model": "SmolLM2", "places": [place("engine", "http://e", lora=INTERNAL)]}
-    )
-)
+ROUTE = route_of(PUBLIC, places=[place("engine", "http://e", lora=INTERNAL)])
 NASTY = [
     ',"usage":{"prompt_tokens":1}', ',"usage":null', '"model":"v_0f3a_internal"', '"choices":[]',
     '"choices":[{"index":9', 'data: {"error"', "data: [DONE]\n\n", "\n\n", '"finish_reason":"length"',

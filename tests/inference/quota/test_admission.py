@@ -19,6 +19,7 @@ from inference.errors import (
 )  # fmt: skip
 from inference.quota.admission import AdapterNotLoaded, CacheMiss, PromptEstimateTooHigh, admit
 from inference.quota.settlement import sweep_expired_holds
+from tests.inference.conftest import BASE_PLACE, write_engines
 
 
 @pytest.fixture
@@ -26,9 +27,10 @@ def ask(gateway, account):
     number = iter(range(1000))
 
     async def ask(*, model="poetry", prompt=10, output=20, choices=1, exact=False):
+        await gateway.routes.refresh()
         return await admit(
-            gateway.admission, account.caller, request_id=f"r{next(number)}", model=model,
-            prompt_tokens=prompt, output_tokens=output, sequences=choices, is_exact=exact,
+            gateway.admission, gateway.routes.tables, account.caller, request_id=f"r{next(number)}",
+            model=model, prompt_tokens=prompt, output_tokens=output, sequences=choices, is_exact=exact,
         )  # fmt: skip
 
     return ask
@@ -187,7 +189,7 @@ async def test_a_style_that_is_being_loaded_is_no_404_and_holds_nothing(account,
     account.load("fresh", "v1")
     with pytest.raises(AdapterNotLoaded) as told:
         await ask(model="fresh")
-    assert (told.value.field, told.value.route.version_id) == ("fresh", "v1")
+    assert (told.value.field, told.value.version_id) == ("fresh", "v1")
     assert account.held() == 0
 
 
@@ -231,7 +233,7 @@ async def test_of_a_style_that_is_on_no_engine_no_more_is_asked_than_the_base_mo
     account.limit(monthly_tokens=2047)
     with pytest.raises(QuotaExhausted):
         await ask(model="fresh", output=0, exact=True)
-    account.publish({"base": "{}"})  # nor has the base model an engine: what there is room for isn't known
+    write_engines(BASE_PLACE | {"base": ""})  # nor has the base model one: what there is room for isn't known
     with pytest.raises(AdapterNotLoaded):
         await ask(model="fresh", output=0, exact=True)
 

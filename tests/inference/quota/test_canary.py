@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 from inference.contract.requests import parse_request
 from inference.errors import UnknownModel
 from inference.quota.admission import admit, canary_bucket
-from tests.inference.conftest import about, place
+from tests.inference.conftest import VERSIONS, place, target, version_row, write_engines, write_version
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=20)
 LIVE, CANARY = 1, 2
 
 
 def route(version: int) -> str:
-    facts = {"version": version, "base_model": "SmolLM2", "max_model_len": 2048}
-    return json.dumps(about("brand") | facts | {"places": [place("local", "http://127.0.0.1:1")]})
+    """Have a version on an engine; return what leads there."""
+    local = place("local", "http://127.0.0.1:1")
+    write_engines(local)
+    write_version(version_row("brand", VERSIONS["brand", version], version=version, places=[local]))
+    return target("brand", VERSIONS["brand", version])
 
 
 @pytest.fixture
@@ -38,9 +41,10 @@ def percent(account):
 @pytest.fixture
 def version_of(gateway, account):
     async def version_of(user: str, *, model: str = "brand", request_id: str = "r") -> int:
+        await gateway.routes.refresh()
         grant = await admit(
-            gateway.admission, account.caller, request_id=request_id, model=model, prompt_tokens=1,
-            output_tokens=1, sequences=1, user=user,
+            gateway.admission, gateway.routes.tables, account.caller, request_id=request_id, model=model,
+            prompt_tokens=1, output_tokens=1, sequences=1, user=user,
         )  # fmt: skip
         return grant.route.version
 
@@ -95,8 +99,7 @@ async def test_a_canary_that_has_just_ended_leaves_everybody_with_the_live_versi
 
 async def test_nobody_waits_for_a_canary_that_is_on_its_way(account, percent, version_of):
     percent(100)
-    cold = about("brand") | {"version": CANARY, "state": "loading"}
-    account.publish({"brand@canary": json.dumps(cold)})
+    write_version(version_row("brand", VERSIONS["brand", CANARY], version=CANARY))
     assert await version_of("ada") == LIVE
 
 

@@ -23,7 +23,7 @@ from labs.fake_vllm.data_side import FakeVllm
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import studio_key
-from tests.inference.conftest import Account
+from tests.inference.conftest import Account, open_tables
 from tests.inference.fakes import eventually
 
 GRACE_S = 0.4
@@ -48,6 +48,7 @@ def published(monkeypatch, known):
         publish(tenant_id)
 
     monkeypatch.setattr(module, "publish_snapshot", counted)
+    monkeypatch.setattr(module, "publish_missing_tables", open_tables)
     monkeypatch.setattr(module, "publish_routes", lambda _: known.offer("poetry", known.url))
     return times
 

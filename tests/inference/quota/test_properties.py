@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import json
 import os
 import threading
 from collections import Counter
@@ -33,6 +32,7 @@ from hypothesis.stateful import (
 from foundation import months
 from foundation import valkey as names
 from foundation.money import usd
+from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import InFlightFull, Limited, QuotaExhausted
 from inference.quota import admission, scripts, settlement
@@ -42,7 +42,7 @@ from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from tenants.models import LedgerEntry, UsageEvent
 from tenants.public import cost_nanousd, issue_key, studio_key
-from tests.inference.conftest import place
+from tests.inference.conftest import place, route_of, target, version_row, write_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,10 +56,9 @@ SINGLE = settings(RANDOM, max_examples=3000 if LARGE else 150)
 
 PRICES = Prices(input_nanousd=137, cached_input_nanousd=29, output_nanousd=411)
 MAX_OUTPUT, MAX_MODEL_LEN = 50, 200
-ROUTE = json.dumps({
-    "style": None, "name": "poetry", "version_id": "v1", "base_model": "SmolLM2",
-    "max_model_len": MAX_MODEL_LEN, "places": [place("local", "http://127.0.0.1:1")],
-})  # fmt: skip
+LOCAL = place("local", "http://127.0.0.1:1", max_model_len=MAX_MODEL_LEN)
+VERSION = version_row("poetry", "v1", places=[LOCAL])
+ROUTE = route_of("poetry", places=[LOCAL]).provenance
 WAITED_FOR = "tokens_in_flight", "nanousd_in_flight", "parallel", "requests", "tokens"
 
 # Drawn from lists: integers would be small most of the time, and almost nobody would be admitted.
@@ -159,6 +158,7 @@ class History(RuleBasedStateMachine):
         self.store, self.tenant, self.key_ids = self.world.store, self.world.tenant, self.world.keys
         self.periods = [f"{2030 + next(self.world.years)}-{month}" for month in ("11", "12")]
         self.store.flushdb()
+        self.tables = RouteTables()
         self.runner = asyncio.Runner()
         self.valkey = ValkeyClient(self.world.url)
         self.admission, self.meter = self.valkey.script(scripts.ADMISSION), Settlement(self.valkey)
@@ -379,8 +379,9 @@ class History(RuleBasedStateMachine):
 
     async def _admit(self, ask: Ask) -> Grant:
         return await admit(
-            self.admission, Caller(self.tenant, self.key_ids[ask.key]), request_id=f"r{next(self.world.ids)}",
-            model="poetry", prompt_tokens=ask.prompt, is_exact=ask.exact, output_tokens=ask.output,
+            self.admission, self.tables, Caller(self.tenant, self.key_ids[ask.key]),
+            request_id=f"r{next(self.world.ids)}", model="poetry",
+            prompt_tokens=ask.prompt, is_exact=ask.exact, output_tokens=ask.output,
             sequences=ask.choices,
             period=ask.period,
         )  # fmt: skip
@@ -444,7 +445,8 @@ class History(RuleBasedStateMachine):
 
     def _publish(self) -> None:
         self._publish_limits()
-        self.store.hset(names.styles_key(self.tenant), "poetry", ROUTE)
+        write_version(VERSION)
+        self.store.hset(names.styles_key(self.tenant), "poetry", target("poetry", "v1"))
         for period in self.periods:
             rebuild_counters(self.store, self.tenant, period)
         self.recorded, self.told = self.events.keys() | self.failed, False
@@ -659,7 +661,7 @@ def history(world) -> Iterator[History]:
 def ask_for(gateway, account):
     async def ask_for(request_id, **more):
         return await admit(
-            gateway.admission, account.caller, request_id=request_id, model="poetry",
+            gateway.admission, gateway.routes.tables, account.caller, request_id=request_id, model="poetry",
             prompt_tokens=10, output_tokens=20, sequences=1, **more,
         )  # fmt: skip
 

@@ -32,6 +32,7 @@ def known(valkey, acme) -> Account:
 async def begin(gateway, account, name):
     return await admit(
         gateway.admission,
+        gateway.routes.tables,
         account.caller,
         request_id=name,
         model="poetry",

@@ -1,0 +1,78 @@
+"""Write rows of the two tables that all gateways have in memory: version → engines, and engine → facts.
+
+No lock keeps writers apart. Each reads the generation of its source (a style or an engine) before the rows,
+and the script refuses what is older than what is there. So in whatever order writers come, the newest stays.
+"""
+
+from collections.abc import Iterable
+from itertools import batched
+from pathlib import Path
+from typing import Literal, NamedTuple
+from uuid import uuid4
+
+from foundation import valkey
+
+WRITE_ROWS = (Path(__file__).parent / "write_rows.lua").read_text()
+SOURCES_PER_BATCH = 200
+# Longer than writing all rows takes; what a killed writer leaves is gone then.
+BUILDING_LASTS_S = 600
+
+type Kind = Literal["version", "engine"]
+
+
+class Source(NamedTuple):
+    """What a style or an engine has in a table; `gone` are rows that it may have had."""
+
+    name: str
+    generation: int
+    rows: dict[str, str]
+    gone: Iterable[str] = ()
+
+
+def write_rows(kind: Kind, sources: Iterable[Source]) -> int:
+    """Write the rows of some sources, and tell the gateways; return how many rows changed."""
+    table = valkey.route_versions_key() if kind == "version" else valkey.route_engines_key()
+    keys = [
+        table,
+        valkey.route_sources_key(),
+        valkey.route_generation_key(),
+        valkey.route_changes_key(),
+        valkey.route_tombstones_key(),
+        valkey.route_floor_key(),
+    ]
+    write = valkey.client().register_script(WRITE_ROWS)
+    changed = 0
+    for batch in batched(sources, SOURCES_PER_BATCH):
+        pipeline = valkey.client().pipeline(transaction=False)
+        for source in batch:
+            gone = list(source.gone)
+            arguments: list[str | int] = [source.name, source.generation, kind, len(gone), *gone]
+            for field, row in source.rows.items():
+                arguments += [field, row]
+            write(keys=keys, args=arguments, client=pipeline)
+        # One message a batch, not one a row: who hears it reads all that has changed.
+        pipeline.publish(valkey.route_generation_key(), "")
+        *counts, _ = pipeline.execute()
+        changed += sum(max(0, count) for count in counts)
+    return changed
+
+
+def is_whole() -> bool:
+    """Return whether Valkey has all rows: it was not emptied since they were last written."""
+    return bool(valkey.client().exists(valkey.route_incarnation_key()))
+
+
+def begin_whole() -> str:
+    """Return a word for `end_whole`, before all rows are written."""
+    word = uuid4().hex
+    valkey.client().set(valkey.route_building_key(word), word, ex=BUILDING_LASTS_S)
+    return word
+
+
+def end_whole(word: str) -> None:
+    """Note that all rows are written. Raises redis.ResponseError if Valkey was emptied meanwhile."""
+    pipeline = valkey.client().pipeline(transaction=True)
+    pipeline.rename(valkey.route_building_key(word), valkey.route_incarnation_key())
+    pipeline.persist(valkey.route_incarnation_key())
+    pipeline.publish(valkey.route_generation_key(), "")
+    pipeline.execute()

@@ -1,0 +1,235 @@
+"""The rows of versions and engines: whoever writes last, the newest stays; who reads changes has all of them."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from django.db import transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from adapters.models import Engine, Placement
+from adapters.placement import reconciler, transitions
+from adapters.routing import publisher, row_writer
+from adapters.routing.row_writer import Source, write_rows
+from foundation import valkey as keys
+from inference.proxy.route_cache import RouteCache
+from inference.wire.valkey_client import ValkeyClient
+from tests.adapters.conftest import known, published_routes, twin_of
+
+SOURCE = "style:one"
+versions = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["0 x", "2048 x", "2048 y"]))
+
+
+class Writers(RuleBasedStateMachine):
+    """Writers that read the rows of one style at some time, and write them at any later one."""
+
+    store: object
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store.flushdb()
+        self.generation = 1
+        self.rows: dict[str, str] = {}
+        self.read: list[Source] = []
+        self.newest: Source | None = None
+
+    @rule(rows=versions)
+    def rows_change(self, rows):
+        self.generation += 1
+        self.rows = rows
+
+    @rule()
+    def a_writer_reads(self):
+        self.read.append(Source(SOURCE, self.generation, self.rows, set("abcd") - self.rows.keys()))
+
+    @precondition(lambda self: self.read)
+    @rule(pick=st.integers(0, 10**6))
+    def a_writer_writes(self, pick):
+        source = self.read.pop(pick % len(self.read))
+        write_rows("version", [source])
+        if self.newest is None or source.generation >= self.newest.generation:
+            self.newest = source
+
+    @invariant()
+    def the_newest_stays(self):
+        stored = self.store.hgetall(keys.route_versions_key())
+        assert stored == (self.newest.rows if self.newest else {})
+        changed = self.store.zrange(keys.route_changes_key(), 0, -1)
+        assert {f"version {row}" for row in stored} <= set(changed)
+
+
+def test_writers_in_any_order_leave_the_newest_rows(valkey):
+    class Here(Writers):
+        store = valkey
+
+    run_state_machine_as_test(Here, settings=settings(max_examples=60, stateful_step_count=25))
+
+
+def test_what_stays_as_it_was_is_no_change(valkey):
+    assert write_rows("version", [Source(SOURCE, 1, {"a": "0 x", "b": "0 y"})]) == 2
+    assert write_rows("version", [Source(SOURCE, 2, {"a": "0 x", "b": "7 y"})]) == 1
+    assert write_rows("version", [Source(SOURCE, 1, {"a": "9 old"})]) == 0
+    assert valkey.zrange(keys.route_changes_key(), 0, -1, withscores=True) == [
+        ("version a", 1), ("version b", 2),
+    ]  # fmt: skip
+
+
+def test_rows_that_are_gone_leave_no_more_than_a_thousand_notes(valkey):
+    for number in range(1100):
+        row = f"{number}"
+        write_rows("version", [Source(SOURCE, number, {row: "0 x"}), Source(SOURCE, number, {}, [row])])
+    assert valkey.zcard(keys.route_tombstones_key()) == valkey.zcard(keys.route_changes_key()) == 1000
+    assert int(valkey.get(keys.route_floor_key())) == 200
+
+
+def test_tables_that_were_emptied_while_they_were_written_are_not_whole(valkey):
+    word = row_writer.begin_whole()
+    valkey.flushdb()
+    with pytest.raises(Exception, match="no such key"):
+        row_writer.end_whole(word)
+    assert not row_writer.is_whole()
+    row_writer.end_whole(row_writer.begin_whole())
+    assert row_writer.is_whole()
+    assert valkey.ttl(keys.route_incarnation_key()) == -1
+
+
+@pytest.fixture
+def reader(valkey, settings):
+    """A cache that nothing keeps up but its test, and what runs its coroutines."""
+
+    async def no_publisher() -> None:
+        raise AssertionError("nothing is missing")
+
+    with asyncio.Runner() as runner:
+        client = ValkeyClient(settings.VALKEY_URL)
+        cache = RouteCache(client, settings.VALKEY_URL, no_publisher, poll_s=1)
+        yield SimpleNamespace(cache=cache, run=runner.run)
+        runner.run(client.aclose())
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("version"), st.sampled_from("abc"), st.sampled_from(["0 {}", '9 {"x": 1}', None])),
+        st.tuples(st.just("engine"), st.sampled_from("abc"), st.sampled_from(['{"base": ""}', None])),
+        st.sampled_from(["read", "flush", "two thousand go"]),
+    ),
+    max_size=25,
+)
+
+
+@given(steps=steps)
+@settings(max_examples=60)
+def test_who_reads_changes_now_and_then_has_the_rows_that_valkey_has(reader, valkey, steps):
+    valkey.flushdb()
+    row_writer.end_whole(row_writer.begin_whole())
+    for number, step in enumerate([*steps, "read"]):
+        if step == "read":
+            assert reader.run(reader.cache.refresh())
+            tables = reader.cache.tables
+            assert tables._versions == valkey.hgetall(keys.route_versions_key())
+            assert tables._engines.keys() == valkey.hgetall(keys.route_engines_key()).keys()
+        elif step == "flush":
+            valkey.flushdb()
+            assert not reader.run(reader.cache.refresh())  # what it knew stays until all is written again
+            row_writer.end_whole(row_writer.begin_whole())
+        elif step == "two thousand go":
+            names = [f"{number}" for number in range(1500)]
+            write_rows("version", [Source("many", number, dict.fromkeys(names, "0 {}"))])
+            write_rows("version", [Source("many", number, {}, names)])
+        else:
+            kind, name, row = step
+            rows, gone = ({name: row}, []) if row else ({}, [name])
+            write_rows(kind, [Source(f"{kind}:{name}", number, rows, gone)])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_engines_flip_writes_one_row_and_no_workspaces_hash(valkey, acme, charlies, engine, vllm):
+    version = known(acme, "noir", engine)
+    for tenant in (acme, charlies):
+        publisher.publish_routes(tenant.pk)
+    publisher.republish_stale()
+    other = twin_of(engine, "other")
+    publisher.mark_engines_changed([other.pk])
+    Placement.objects.create(engine=other, version=version)
+    reconciler.reconcile(Engine.objects.get(pk=engine.pk))
+    rows, names = valkey.hgetall(keys.route_engines_key()), _dump(valkey, "*:names*")
+    seen = int(valkey.get(keys.route_generation_key()))
+    assert published_routes(valkey, acme)["noir"]["places"][0]["healthy"]
+
+    vllm.stop()
+    reconciler.reconcile(Engine.objects.get(pk=engine.pk))
+
+    assert not published_routes(valkey, acme)["noir"]["places"][0]["healthy"]
+    assert valkey.zrangebyscore(keys.route_changes_key(), seen + 1, "+inf") == ["engine local"]
+    assert int(valkey.get(keys.route_generation_key())) == seen + 1
+    assert valkey.hget(keys.route_engines_key(), "other") == rows["other"]
+    assert len(names) == 4
+    assert _dump(valkey, "*:names*") == names
+    assert not Engine.objects.stale().exists()
+
+
+def _dump(valkey, pattern: str) -> dict[str, object]:
+    dumped = {}
+    for key in valkey.keys(pattern):
+        dumped[key] = valkey.get(key) if key.endswith(":revision") else valkey.hgetall(key)
+    return dumped
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_placement_writes_one_row_and_no_workspaces_hash(valkey, acme, engine):
+    version = known(acme, "noir", engine)
+    known(acme, "odes", engine)
+    publisher.publish_routes(acme.pk)
+    names, seen = _dump(valkey, "*:names*"), int(valkey.get(keys.route_generation_key()))
+    placement = Placement.objects.get(version=version)
+    transitions.mark_unloaded(placement)
+    assert published_routes(valkey, acme)["noir"]["state"] == "loading"
+    changed = valkey.zrangebyscore(keys.route_changes_key(), seen + 1, "+inf")
+    assert changed == [f"version {version.pk}"]
+    assert _dump(valkey, "*:names*") == names
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_a_flush_all_rows_are_written_once(valkey, acme, engine):
+    version = known(acme, "noir", engine)
+    publisher.republish_stale()
+    versions, incarnation = (
+        valkey.hgetall(keys.route_versions_key()),
+        valkey.get(keys.route_incarnation_key()),
+    )
+    assert str(version.pk) in versions
+    publisher.publish_missing_tables()
+    assert valkey.get(keys.route_incarnation_key()) == incarnation
+    valkey.flushdb()
+    publisher.publish_missing_tables()
+    assert valkey.hgetall(keys.route_versions_key()) == versions
+    assert set(valkey.hgetall(keys.route_engines_key())) == {"local"}
+    assert valkey.get(keys.route_incarnation_key()) != incarnation
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_version_that_ends_takes_its_row_along_and_a_drain_moves_the_context(valkey, acme, engine):
+    version = known(acme, "noir", engine)
+    small = twin_of(engine, "small", max_model_len=512)
+    placement = Placement.objects.create(engine=small, version=version)
+    transitions.mark_loaded(placement, version.engine_name)
+
+    def context():
+        return valkey.hget(keys.route_versions_key(), str(version.pk)).split(" ")[0]
+
+    assert context() == "512"
+    Engine.objects.filter(pk=small.pk).update(is_draining=True)
+    with transaction.atomic():
+        publisher.mark_engines_changed([small.pk], are_places_new=True)
+    publisher.republish_stale()
+    assert context() == "2048"
+    transitions.retire_version(version)
+    assert not valkey.hexists(keys.route_versions_key(), str(version.pk))
