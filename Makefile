@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-api bench-ray bench-webhooks seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-api bench-ray bench-webhooks bench-routes seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -155,6 +155,10 @@ bench-ray: ## A Ray cluster with one and two replicas against vLLM by itself
 	$(call BOOTSTRAP,--ray)
 	@for engine in 'ENGINE_KIND=vllm' 'ENGINE_KIND=ray ENGINE_REPLICAS=1' 'ENGINE_KIND=ray ENGINE_REPLICAS=2'; do \
 		env ENGINE_MAX_NUM_SEQS=16 $$engine $(STACK) run --all -- .venv/bin/python -m bench.cluster || exit 1; done
+
+bench-routes: ## How soon gateways know of an engine's change with 10,000 workspaces, and what it writes
+	$(call BOOTSTRAP)
+	@$(STACK) run --services -- .venv/bin/python -m bench.routes
 
 bench-webhooks: ## How many webhooks one worker delivers a minute
 	$(call BOOTSTRAP)

@@ -1,4 +1,4 @@
-"""The rows of versions and engines: whoever writes last, the newest stays; who reads changes has all of them."""
+"""The rows of versions and engines: in whatever order writers come, the newest stays; readers get all."""
 
 import asyncio
 from types import SimpleNamespace
