@@ -145,10 +145,10 @@ def add_engine(engine: Engine, name: str) -> None:
         publisher.mark_engines_changed([twin.pk], are_places_new=True)
 
 
-def read_revisions() -> list[str | None]:
+def read_revisions() -> list[str]:
     """Return the revisions of all workspaces' names: another one each time a hash is written."""
     client: Any = valkey.client()
-    revisions: list[str | None] = []
+    revisions: list[str] = []
     for keys in batched(client.scan_iter(match="*:names:revision", count=1000), 1000):
         revisions += client.mget(sorted(keys))
     return sorted(filter(None, revisions))

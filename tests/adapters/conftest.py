@@ -16,7 +16,7 @@ from adapters.catalog import sharing
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
-from adapters.routing import lookup
+from adapters.routing import lookup, publisher
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
@@ -96,6 +96,7 @@ def twin_of(engine: Engine, name: str, **facts: object) -> Engine:
     for field, value in facts.items():
         setattr(twin, field, value)
     twin.save(force_insert=True)
+    publisher.mark_engines_changed([twin.pk])
     return twin
 
 
@@ -116,7 +117,7 @@ def vllm(settings) -> Iterator[FakeVllm]:
 
 @pytest.fixture
 def engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
-    return Engine.objects.create(
+    engine = Engine.objects.create(
         name="local",
         url=vllm.url,
         base_model=base_model,
@@ -126,6 +127,8 @@ def engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
         max_lora_rank=16,
         max_model_len=2048,
     )
+    publisher.mark_engines_changed([engine.pk])
+    return engine
 
 
 def published_routes(valkey, tenant: Tenant) -> dict[str, dict]:
@@ -201,6 +204,8 @@ def known(
     placement = Placement.objects.create(engine=engine, version=version)
     if status == Status.SERVING:
         transitions.mark_loaded(placement, version.engine_name)
+    else:
+        publisher.mark_placed(style)
     return version
 
 

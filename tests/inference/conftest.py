@@ -99,7 +99,7 @@ class Account:
 
     def load(self, name: str, version_id: str) -> None:
         """Publish that a style is on its way."""
-        write_version(version_row(name, version_id))
+        write_version(version_row(name.partition("@")[0], version_id))
         self.publish({name: target(name, version_id)})
 
     def publish(self, targets: dict[str, str]) -> None:

@@ -192,6 +192,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     second = twin_of(engine, "second", max_model_len=1024)
     transitions.mark_loaded(Placement.objects.create(engine=second, version=version), version.engine_name)
     Engine.objects.update(is_healthy=True)
+    publisher.mark_engines_changed(Engine.objects.values_list("pk", flat=True))
 
     def places(name):
         return [place["engine"] for place in lookup.routes_of(acme.pk)[name]["places"]]
@@ -200,7 +201,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     assert lookup.routes_of(acme.pk)["noir"]["max_model_len"] == 1024
     vllm.stop()
     reconciler.reconcile(Engine.objects.get(name="local"))
-    assert not Tenant.objects.stale().exists()
+    assert not Engine.objects.stale().exists()
     listed = [(place["engine"], place["healthy"]) for place in route(valkey, acme, "noir")["places"]]
     assert listed == [("second", True), ("local", False)]
     assert places("base") == ["second", "local"]
