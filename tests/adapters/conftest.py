@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from django.db import transaction
 from kombu import Connection
 from safetensors.numpy import save
 
@@ -205,7 +206,8 @@ def known(
     if status == Status.SERVING:
         transitions.mark_loaded(placement, version.engine_name)
     else:
-        publisher.mark_placed(style)
+        with transaction.atomic():
+            publisher.mark_placed(style)
     return version
 
 

@@ -193,6 +193,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     transitions.mark_loaded(Placement.objects.create(engine=second, version=version), version.engine_name)
     Engine.objects.update(is_healthy=True)
     publisher.mark_engines_changed(Engine.objects.values_list("pk", flat=True))
+    publisher.publish_routes(acme.pk)
 
     def places(name):
         return [place["engine"] for place in lookup.routes_of(acme.pk)[name]["places"]]
