@@ -61,12 +61,13 @@ def plan_all() -> list[Engine]:
 
 def mark_silent_engines() -> None:
     """Mark engines as down whose workers do not report: a machine that is gone takes its worker along."""
+    silent = Engine.objects.silent().filter(is_healthy=True)
+    if not silent.exists():
+        return
     with transaction.atomic():
-        silent = Engine.objects.silent().filter(is_healthy=True).select_for_update(no_key=True)
-        ids = list(silent.order_by("pk").values_list("pk", flat=True))
-        if ids:
-            Engine.objects.filter(pk__in=ids).update(is_healthy=False, note=SILENT)
-            publisher.mark_engines_changed(ids)
+        ids = list(silent.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+        Engine.objects.filter(pk__in=ids).update(is_healthy=False, note=SILENT)
+        publisher.mark_engines_changed(ids)
 
 
 def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
