@@ -123,7 +123,6 @@ def _queue_update(pipeline: Pipeline, tenant_ids: Iterable[UUID], arguments: lis
     for tenant_id in tenant_ids:
         keys += [valkey.styles_key(tenant_id), valkey.routes_revision_key(tenant_id)]
     update = valkey.client().register_script(UPDATE_NAMES)
-    # A cluster runs a script on keys of one shard only.
     update(keys=keys, args=arguments, client=pipeline)
 
 

@@ -1,7 +1,7 @@
 """The names of all Valkey keys, and the synchronous client.
 
-All keys of one tenant live in one of SHARDS hash slots (`{s7}`). So one script may touch all of them on a
-cluster, and one drain can read all usage streams.
+All keys of one tenant have one of SHARDS tags (`{s7}`), and each tag has a stream of usage events. The tables
+of routes are the same for all tenants.
 """
 
 import zlib
