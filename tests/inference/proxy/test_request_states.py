@@ -1,0 +1,169 @@
+"""Whatever engines and clients do, in any order: an admitted request is settled once."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.contract.usage import Usage
+from inference.errors import BadRequest, DomainError, EngineBroke, EngineUnavailable, LimitsUnavailable
+from inference.proxy import request as module
+from inference.proxy.request import ProxyRequest, State
+
+MAX_ATTEMPTS = 3
+ends = st.sampled_from(["whole", "moved", "away", "breaks", "refused", "hangs"])
+attempts = st.lists(st.tuples(ends, st.integers(0, 3)), min_size=1, max_size=MAX_ATTEMPTS + 1)
+
+
+class Meter:
+    """Fails as often as it is told to; notes what is settled."""
+
+    def __init__(self, failures):
+        self.failures = failures
+        self.settled = []
+
+    async def settle(self, grant, usage, outcome):
+        await asyncio.sleep(0)
+        if self.failures:
+            self.failures -= 1
+            raise LimitsUnavailable
+        self.settled.append((outcome, usage.completion))
+
+    async def retry_settle(self, grant, usage, outcome):
+        self.failures = 0
+        await self.settle(grant, usage, outcome)
+
+
+class Script:
+    """What happens to one request: how each attempt ends, and after how many parts the client hangs up."""
+
+    def __init__(self, steps, failures):
+        self.steps = steps
+        self.meter = Meter(failures)
+        self.open = 0
+        self.states = []
+        self.gateway = SimpleNamespace(
+            in_flight={}, meter=self.meter, keep=asyncio.ensure_future, settings=None
+        )
+
+    async def admit(self, *args):
+        return SimpleNamespace(request_id="req_1", engine="", state=None)
+
+    def failover(self, *args):
+        return self
+
+    async def next_place(self):
+        if not self.steps:
+            raise EngineUnavailable
+        return "place", "backend"
+
+    def mark_failed(self, place, error, *, is_last):
+        if is_last or not isinstance(error, EngineUnavailable):
+            raise error
+
+    def attempt(self, *args, **kwargs):
+        self.open += 1
+        return Attempt(self, *self.steps.pop(0))
+
+
+class Attempt:
+    """Sends so many parts, and ends as its script says."""
+
+    place = "place"
+
+    def __init__(self, script, end, parts):
+        self.script = script
+        self.end = end
+        self.left = parts
+        self.response = None
+
+    async def send(self, mark_sent):
+        self.script.states.append(self.script.request.state)
+        await asyncio.sleep(0)
+        if self.end == "moved":
+            return None
+        if self.end == "away":
+            raise EngineUnavailable
+        mark_sent()
+        self.response = self
+        return self
+
+    async def part(self):
+        await asyncio.sleep(0)
+        if self.left:
+            self.left -= 1
+            return b"part"
+        if self.end == "hangs":
+            await asyncio.get_running_loop().create_future()
+        if self.end == "breaks":
+            raise EngineBroke
+        if self.end == "refused":
+            raise BadRequest
+        return b""
+
+    def reader(self, usage):
+        def feed(data):
+            usage.completion += 1
+            return data
+
+        return SimpleNamespace(feed=feed, end=lambda: b"last")
+
+    async def diagnose(self, error, *, state):
+        return error
+
+    def mark_first_part(self):
+        pass
+
+    def close(self):
+        self.script.open -= 1
+
+
+async def play(script, hang_up_after):
+    """Read the answer, and hang up after so many parts; return the parts and the error."""
+    parsed = SimpleNamespace(model="poetry", stream=True, choices=1)
+    caller = SimpleNamespace(names=SimpleNamespace(tenant="acme"))
+    request = script.request = ProxyRequest(script.gateway, caller, parsed, "req_1")
+    parts = []
+    reading = asyncio.ensure_future(_read(request, parts, hang_up_after))
+    done, _ = await asyncio.wait({reading}, timeout=0.02)
+    if not done:
+        reading.cancel()
+    [outcome] = await asyncio.gather(reading, return_exceptions=True)
+    await request.close()
+    return parts, outcome
+
+
+async def _read(request, parts, hang_up_after):
+    while len(parts) < hang_up_after:
+        part = await request.next_part()
+        if not part:
+            return
+        parts.append(part)
+        assert request.state is (State.SETTLED if request.is_over else State.STREAMING)
+
+
+@settings(deadline=None, max_examples=150)
+@given(steps=attempts, hang_up_after=st.integers(0, 6), failures=st.integers(0, 1))
+def test_an_admitted_request_is_settled_once_whatever_happens(steps, hang_up_after, failures):
+    script = Script(list(steps), failures)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "admit_request", script.admit)
+        patch.setattr(module, "Failover", script.failover)
+        patch.setattr(module, "Attempt", script.attempt)
+        parts, outcome = asyncio.run(play(script, hang_up_after))
+    if hang_up_after == 0:  # it never began
+        assert script.meter.settled == []
+        return
+    [(said, completion)] = script.meter.settled
+    assert script.request.state is State.SETTLED
+    assert script.gateway.in_flight == {}
+    assert script.open == 0
+    assert set(script.states) <= {State.QUEUED}
+    if said == "complete":
+        assert parts[-1] == b"last"
+    if isinstance(outcome, DomainError):  # an error of its own only before the first part
+        assert parts == []
+        assert completion == 0
+    assert isinstance(script.request._usage, Usage)
