@@ -44,6 +44,7 @@ class Script:
         self.meter = Meter(failures)
         self.open = 0
         self.states = []
+        self.hangs = asyncio.Event()
         self.gateway = SimpleNamespace(
             in_flight={}, meter=self.meter, keep=asyncio.ensure_future, settings=None
         )
@@ -96,6 +97,7 @@ class Attempt:
             self.left -= 1
             return b"part"
         if self.end == "hangs":
+            self.script.hangs.set()
             await asyncio.get_running_loop().create_future()
         if self.end == "breaks":
             raise EngineBroke
@@ -127,9 +129,10 @@ async def play(script, hang_up_after):
     request = script.request = ProxyRequest(script.gateway, caller, parsed, "req_1")
     parts = []
     reading = asyncio.ensure_future(_read(request, parts, hang_up_after))
-    done, _ = await asyncio.wait({reading}, timeout=0.02)
-    if not done:
-        reading.cancel()
+    hanging = asyncio.ensure_future(script.hangs.wait())
+    await asyncio.wait({reading, hanging}, return_when=asyncio.FIRST_COMPLETED)
+    hanging.cancel()
+    reading.cancel()  # the client hangs up on an engine that is silent
     [outcome] = await asyncio.gather(reading, return_exceptions=True)
     await request.close()
     return parts, outcome
