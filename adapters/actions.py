@@ -134,7 +134,7 @@ def leave_share(access: Access, style: Style) -> None:
 def promote_version(access: Access, version: AdapterVersion) -> None:
     """Let a version answer for its style. Raises NotServing."""
     before = version.style.live_version
-    aliases.promote(version, access.user, _reason(access))
+    aliases.promote(version, access.user, key=access.key)
     access.audit(
         "version.promoted",
         version,
@@ -144,10 +144,13 @@ def promote_version(access: Access, version: AdapterVersion) -> None:
 
 
 @transaction.atomic
-def roll_back(access: Access, style: Style) -> AdapterVersion:
-    """Let the version before answer again, and return it. Raises NothingToRollBackTo or NotServing."""
+def roll_back(access: Access, style: Style, *, seen_live: int | None = None) -> AdapterVersion:
+    """Let the version before answer again, and return it.
+
+    Raises NothingToRollBackTo or NotServing; AnsweredMeanwhile if another version answers than was seen.
+    """
     before = style.live_version
-    after = aliases.roll_back(style, access.user, _reason(access))
+    after = aliases.roll_back(style, access.user, key=access.key, seen_live=seen_live)
     access.audit(
         "style.rolled_back",
         style,
@@ -165,7 +168,7 @@ def begin_canary(access: Access, version: AdapterVersion, percent: int) -> None:
     """
     style = version.style
     is_running = style.canary_version_id == version.pk
-    aliases.begin_canary(version, percent, access.user, _reason(access))
+    aliases.begin_canary(version, percent, access.user, key=access.key)
     access.audit(
         "canary.changed" if is_running else "canary.begun",
         style,
@@ -177,7 +180,7 @@ def begin_canary(access: Access, version: AdapterVersion, percent: int) -> None:
 @transaction.atomic
 def end_canary(access: Access, style: Style) -> bool:
     """End the canary that a style shows; return False when it has ended or was replaced meanwhile."""
-    is_ended = aliases.end_canary(style, access.user, _reason(access))
+    is_ended = aliases.end_canary(style, access.user, key=access.key)
     if is_ended:
         access.audit("canary.ended", style)
     return is_ended
@@ -242,7 +245,7 @@ def begin_upload(
 
 
 def finish_upload(access: Access, version: AdapterVersion) -> None:
-    """Accept a version whose files are uploaded. Raises NotUploaded naming the missing ones.
+    """Accept a version whose files are uploaded. Raises NotUploaded naming the missing ones, or UploadEnded.
 
     No transaction: the storage is asked, and no row may be locked while it does not answer.
     """
@@ -260,8 +263,3 @@ def cancel_upload(access: Access, version: AdapterVersion) -> None:
     """
     sessions.cancel_upload(version)
     access.audit("upload.aborted", version)
-
-
-def _reason(access: Access) -> str:
-    """Return what the history of releases says of a program; a person is named by the move itself."""
-    return f"By the API key “{access.key.name}”." if access.key else ""

@@ -138,9 +138,15 @@ class NothingToConvert(Conflict):
 
 
 class VersionMoved(Conflict):
-    """This version has moved on meanwhile; reload the page."""
+    """This version has moved on meanwhile. Look at it again before you do anything with it."""
 
     code = "version_moved"
+
+
+class UploadEnded(Conflict):
+    """{reason} What was sent of it is deleted: begin a new upload with the same files."""
+
+    code = "upload_ended"
 
 
 class WithoutTerms(Invalid):
@@ -213,6 +219,12 @@ class NoPair(Conflict):
     """Two versions are compared. Name them as `a` and `b`, or let two versions of the style serve."""
 
     code = "no_pair"
+
+
+class AnsweredMeanwhile(Conflict):
+    """Another version answers by now, so nothing was rolled back. Look again before you roll back."""
+
+    code = "answered_meanwhile"
 
 
 class BadShare(Invalid):

@@ -23,19 +23,20 @@ from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
 from tenants.billing.reconciliation import Amount, Disagreement, compare_invoices, compare_usage
 from tenants.events.outbox import record_event, register_presenter
-from tenants.models import EventType, Scope, Tenant, User
+from tenants.models import ApiKey, EventType, Scope, Tenant, User
 from tenants.quota_sync.generations import (
     bump_all_generations,
     bump_generations,
     observe_generation,
     stale_generations,
 )
-from tenants.quota_sync.snapshot import find_owner, publish_snapshot
+from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapshot
 
 __all__ = [
     "EMPTY",
     "Access",
     "Amount",
+    "ApiKey",
     "Demand",
     "Disagreement",
     "Event",
@@ -61,6 +62,7 @@ __all__ = [
     "find_owner",
     "first_party_tenant",
     "idempotent",
+    "is_published",
     "is_well_formed",
     "issue_key",
     "limits_of",

@@ -126,11 +126,11 @@ class StyleAdmin(Undeletable, OperatorAdmin):
 
 @admin.register(Release)
 class ReleaseAdmin(ReadOnly, ModelAdmin):
-    list_display = ["at", "style", "sentence", "reason", "actor"]
+    list_display = ["at", "style", "sentence", "reason", "actor", "api_key"]
     list_filter = ["alias"]
-    list_select_related = ["style__owner", "before", "after", "actor"]
+    list_select_related = ["style__owner", "before", "after", "actor", "api_key"]
     search_fields = ["style__slug", "style__owner__slug", "actor__email"]
-    fields = ["style", "alias", "before", "after", "percent", "reason", "actor", "at"]
+    fields = ["style", "alias", "before", "after", "percent", "reason", "actor", "api_key", "at"]
     readonly_fields = fields
 
 

@@ -127,6 +127,7 @@ RELEASE_EXAMPLE = {
     "sentence": "Version 3 answers instead of version 2",
     "reason": "",
     "actor": "alice@example.com",
+    "api_key": None,
     "at": "2026-11-26T09:30:00Z",
 }
 COMPARISON_EXAMPLE = {

@@ -241,6 +241,7 @@ class ReleaseObject(serializers.Serializer[Any]):
     sentence = serializers.CharField()
     reason = serializers.CharField()
     actor = serializers.SerializerMethodField(help_text="A person's address; null: by itself, or a program.")
+    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The program's key.")
     at = serializers.DateTimeField()
 
     def get_before(self, release: Release) -> int | None:

@@ -114,7 +114,10 @@ class FinishUploadView(WorkspaceView):
     )
     @repeatable
     def post(self, request: Request, version_id: UUID) -> Response:
-        """Accept an upload whose files are all there. Finishing it twice does nothing."""
+        """Accept an upload whose files are all there. Finishing it twice does nothing.
+
+        One that was cancelled or deleted meanwhile is 409 `upload_ended`: begin a new one.
+        """
         version = find_upload(self.access, version_id)
         actions.finish_upload(self.access, version)
         return self.answer_object(present_upload(version))

@@ -127,8 +127,9 @@ def _require_unused(version: AdapterVersion, *, at_once: bool) -> None:
 
 def _begin_erasure(version: AdapterVersion, by: User | None) -> Erasure:
     with transaction.atomic():
-        transitions.retire_version(version)
+        # First its row: the event of the retirement names the erasure.
         erasure, is_new = Erasure.objects.get_or_create(version=version, defaults={"requested_by": by})
+        transitions.retire_version(version)
         if is_new:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # their files go
             _rewrite_sample(version.style_id)

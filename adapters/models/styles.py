@@ -245,7 +245,15 @@ class Release(models.Model):
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
-        help_text="None: by itself.",
+        help_text="None: by itself, or a program.",
+    )
+    api_key = models.ForeignKey(
+        "tenants.ApiKey",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The program's key.",
     )
     at = models.DateTimeField(auto_now_add=True)
 

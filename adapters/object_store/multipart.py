@@ -9,7 +9,7 @@ follows is the same. What SeaweedFS 4.48 does, measured:
 - completing a second time is answered like the first time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,7 +22,11 @@ from adapters.object_store.client import POSTED, presigning_client, reach_storag
 from adapters.object_store.uploads import SLOW_LINE_BYTES_S
 
 if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
+    from types_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        ListMultipartUploadsRequestTypeDef,
+        MultipartUploadTypeDef,
+    )
 
 MIB = 1024 * 1024
 PART_BYTES = 8 * MIB  # S3 takes no part below 5 MiB, the last one excepted
@@ -135,12 +139,10 @@ def abort_parts(version_id: UUID, file: str, upload_id: str) -> None:
         return
 
 
-def open_uploads(*, limit: int) -> list[OpenUpload]:
+def open_uploads(*, page_size: int = LIST_LIMIT) -> list[OpenUpload]:
     """Return multipart uploads of versions' files that have not ended. Raises StorageUnavailable."""
-    with reach_storage("parts") as client:
-        listed = client.list_multipart_uploads(Bucket=settings.S3_BUCKET, Prefix=POSTED, MaxUploads=limit)
     found = []
-    for upload in listed.get("Uploads", []):
+    for upload in list_open_uploads(POSTED, page_size=page_size):
         folder, _, file = upload["Key"].removeprefix(POSTED).partition("/")
         try:
             version_id = UUID(folder)
@@ -148,3 +150,30 @@ def open_uploads(*, limit: int) -> list[OpenUpload]:
             continue
         found.append(OpenUpload(version_id, file, upload["UploadId"]))
     return found
+
+
+def list_open_uploads(prefix: str, *, page_size: int = LIST_LIMIT) -> Iterator["MultipartUploadTypeDef"]:
+    """Yield every multipart upload below a prefix that has not ended, page after page.
+
+    They may be aborted meanwhile: a page goes on behind the last upload of the one before. Raises
+    StorageUnavailable.
+    """
+    request: ListMultipartUploadsRequestTypeDef = {
+        "Bucket": settings.S3_BUCKET,
+        "Prefix": prefix,
+        "MaxUploads": page_size,
+    }
+    while True:
+        with reach_storage(prefix) as client:
+            page = client.list_multipart_uploads(**request)
+        yield from page.get("Uploads", [])
+        key_marker = page.get("NextKeyMarker", "")
+        upload_marker = page.get("NextUploadIdMarker", "")
+        before = (request.get("KeyMarker", ""), request.get("UploadIdMarker", ""))
+        if not page.get("IsTruncated") or (key_marker, upload_marker) == before:
+            return
+        # SeaweedFS goes on by the upload's id alone, and takes a key marker for the only key to list.
+        if key_marker:
+            request["KeyMarker"] = key_marker
+        if upload_marker:
+            request["UploadIdMarker"] = upload_marker

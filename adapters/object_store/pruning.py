@@ -1,12 +1,14 @@
 """Pruning: delete what is not needed any more, and find what was left behind."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
 
+from adapters.errors import NotStored
 from adapters.object_store.client import (
     POSTED,
     SEALED,
@@ -17,9 +19,10 @@ from adapters.object_store.client import (
     sealed_key,
     upload_key,
 )
+from adapters.object_store.multipart import LIST_LIMIT, list_open_uploads
 
 if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import LifecycleRuleTypeDef
+    from types_boto3_s3.type_defs import LifecycleRuleTypeDef, MultipartUploadTypeDef
 
 # For what the pruner does not get to. An upload that waits for its check longer than that is uploaded again.
 RULES: "list[LifecycleRuleTypeDef]" = [
@@ -63,24 +66,27 @@ def discard_all(prefix: str, version_id: UUID) -> int:
 
 def erase(version_id: UUID) -> None:
     """Delete all that was posted or sealed for a version, half-sent parts too. Raises StorageUnavailable."""
-    bucket = settings.S3_BUCKET
     for prefix in (upload_key(version_id, ""), sealed_key(version_id, "")):
         delete_keys(list_keys(prefix))
-        with reach_storage(prefix) as client:
-            begun = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
-            for upload in begun.get("Uploads", []):
-                client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        for upload in list_open_uploads(prefix):
+            _abort(upload)
 
 
-def abort_old_parts(before: datetime, *, limit: int) -> int:
+def abort_old_parts(before: datetime, *, page_size: int = LIST_LIMIT) -> int:
     """Abort what began to be written in parts before a moment; return how many. Raises StorageUnavailable."""
-    bucket = settings.S3_BUCKET
-    with reach_storage("parts") as client:
-        begun = client.list_multipart_uploads(Bucket=bucket, MaxUploads=limit).get("Uploads", [])
-        old = [upload for upload in begun if upload["Initiated"] < before]
-        for upload in old:
-            client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-    return len(old)
+    aborted = 0
+    for upload in list_open_uploads("", page_size=page_size):
+        if upload["Initiated"] < before:
+            _abort(upload)
+            aborted += 1
+    return aborted
+
+
+def _abort(upload: "MultipartUploadTypeDef") -> None:
+    with suppress(NotStored), reach_storage(upload["Key"]) as client:  # it may have ended meanwhile
+        client.abort_multipart_upload(
+            Bucket=settings.S3_BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+        )
 
 
 def remaining(version_id: UUID, files: Iterable[str]) -> list[str]:

@@ -43,8 +43,8 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
         if not desired.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False
         if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
-            _record(EventType.VERSION_SERVING, placement.version)
             aliases.auto_promote(placement.version)
+            _record(EventType.VERSION_SERVING, placement.version)
         else:
             publisher.mark_placed(placement.version.style)
     return True
@@ -95,10 +95,13 @@ def _seek_other_engine(version: AdapterVersion, reason: str, *, by_engine: bool)
         version.wait(NO_ENGINE_TAKES_IT.format(reason=reason)[:300])
         return
     # Whichever it is by now: another worker may have moved it since it was read.
+    has_failed = False
     for before in (Status.PUSHING, Status.SERVING):
         if version.move(before=before, after=Status.FAILED, failure=reason[:500]):
-            _record(EventType.VERSION_FAILED, version)
+            has_failed = True
     aliases.fall_back(version.style, f"Version {version.number} failed.")
+    if has_failed:
+        _record(EventType.VERSION_FAILED, version)
 
 
 def is_answering(version: AdapterVersion) -> bool:
@@ -116,8 +119,8 @@ def retire_version(version: AdapterVersion) -> None:
         # Placements first, in the order of `mark_loaded`: so the two never wait for each other.
         version.placements.update(is_desired=False, loaded_at=None, loaded_as="")
         if any(version.move(before=before, after=Status.RETIRED) for before in RETIRABLE):
-            _record(EventType.VERSION_RETIRED, version)
             aliases.fall_back(version.style, f"Version {version.number} was retired.")
+            _record(EventType.VERSION_RETIRED, version)
 
 
 def retry_version(version: AdapterVersion) -> None:
@@ -129,4 +132,6 @@ def retry_version(version: AdapterVersion) -> None:
 
 
 def _record(event_type: EventType, version: AdapterVersion) -> None:
+    """Record what became of a version, once the aliases have moved: the event says whether it is live."""
+    version.style.refresh_from_db(fields=["live_version", "canary_version"])
     record_event(version.style.owner_id, event_type, version)

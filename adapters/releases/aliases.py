@@ -13,40 +13,60 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
+from adapters.errors import AnsweredMeanwhile, BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
 from adapters.releases import canary_analysis, review
 from adapters.routing import publisher
-from tenants.public import EventType, User, record_event
+from tenants.public import ApiKey, EventType, User, record_event
 
 
-def promote(version: AdapterVersion, actor: User | None, reason: str = "") -> None:
+def promote(
+    version: AdapterVersion, actor: User | None, reason: str = "", *, key: ApiKey | None = None
+) -> None:
     """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
     Raises NotServing.
     """
     with _locked(version.style_id) as style:
         _require_serving(version)
-        _move_live(style, version, actor=actor, reason=reason)
+        _move_live(style, version, actor=actor, key=key, reason=reason)
 
 
-def roll_back(style: Style, actor: User | None, reason: str = "") -> AdapterVersion:
+def roll_back(
+    style: Style,
+    actor: User | None,
+    reason: str = "",
+    *,
+    key: ApiKey | None = None,
+    seen_live: int | None = None,
+) -> AdapterVersion:
     """Let the version answer again that did before the live one, and return it.
 
-    Raises NothingToRollBackTo or NotServing.
+    `seen_live` is the number of the live version that was looked at: a second click rolls nothing back again.
+    Raises NothingToRollBackTo, NotServing or AnsweredMeanwhile.
     """
     with _locked(style.pk) as held:
+        if seen_live and held.live_version and held.live_version.number != seen_live:
+            raise AnsweredMeanwhile
         before = previous_live(held)
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
         whole_reason = f"Rolled back. {reason}".strip()
-        _move_live(held, before, actor=actor, reason=whole_reason, event_type=EventType.RELEASE_ROLLED_BACK)
+        rolled_back = EventType.RELEASE_ROLLED_BACK
+        _move_live(held, before, actor=actor, key=key, reason=whole_reason, event_type=rolled_back)
     return before
 
 
-def begin_canary(version: AdapterVersion, percent: int, actor: User | None, reason: str = "") -> None:
+def begin_canary(
+    version: AdapterVersion,
+    percent: int,
+    actor: User | None,
+    reason: str = "",
+    *,
+    key: ApiKey | None = None,
+) -> None:
     """Let a version answer a share of its style's requests, or change that share; it replaces another canary.
 
     Raises BadShare, NotServing or NothingToCompare.
@@ -57,10 +77,17 @@ def begin_canary(version: AdapterVersion, percent: int, actor: User | None, reas
         _require_serving(version)
         if style.live_version_id in (None, version.pk):
             raise NothingToCompare(number=version.number)
-        _move_canary(style, version, percent=percent, actor=actor, reason=reason)
+        _move_canary(style, version, percent=percent, actor=actor, key=key, reason=reason)
 
 
-def end_canary(style: Style, actor: User | None, reason: str = "", *, is_automatic: bool = False) -> bool:
+def end_canary(
+    style: Style,
+    actor: User | None,
+    reason: str = "",
+    *,
+    key: ApiKey | None = None,
+    is_automatic: bool = False,
+) -> bool:
     """End the canary that a style shows; return False when it has ended or was replaced meanwhile.
 
     The actor is None for a program with a key, too: `is_automatic` tells whether nobody asked for it.
@@ -68,7 +95,7 @@ def end_canary(style: Style, actor: User | None, reason: str = "", *, is_automat
     with _locked(style.pk) as held:
         if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
             return False
-        _move_canary(held, None, actor=actor, reason=reason, is_automatic=is_automatic)
+        _move_canary(held, None, actor=actor, key=key, reason=reason, is_automatic=is_automatic)
     return True
 
 
@@ -152,22 +179,24 @@ def _move_live(
     after: AdapterVersion | None,
     *,
     actor: User | None = None,
+    key: ApiKey | None = None,
     reason: str = "",
     event_type: EventType = EventType.RELEASE_PROMOTED,
 ) -> None:
     if style.live_version == after:
         return
-    if style.canary_version:
-        _move_canary(style, None, actor=actor, reason="The live version changed.")
     changes: dict[str, Any] = {"live_version": after, "changed_at": timezone.now()}
     if style.live_version and style.sample_prompt:  # the sample is what that version answered
         changes["sample"] = samples.sample_line_of(after, style.sample_prompt)
     Style.objects.filter(pk=style.pk).update(**changes)
     before = style.live_version
-    _record_move(style, Release.Alias.LIVE, before, after, actor=actor, reason=reason)
+    _record_move(style, Release.Alias.LIVE, before, after, actor=actor, key=key, reason=reason)
     style.live_version = after
     style.sample = changes.get("sample", style.sample)
     review.apply_approval(style)
+    # After the move, so that the event of the canary's end shows what answers now.
+    if style.canary_version:
+        _move_canary(style, None, actor=actor, key=key, reason="The live version changed.")
     record_event(
         style.owner_id,
         event_type,
@@ -184,6 +213,7 @@ def _move_canary(
     *,
     percent: int = 0,
     actor: User | None = None,
+    key: ApiKey | None = None,
     reason: str = "",
     is_automatic: bool = False,
 ) -> None:
@@ -194,7 +224,9 @@ def _move_canary(
     if before != after:
         since = timezone.now() if after else None
     Style.objects.filter(pk=style.pk).update(canary_version=after, canary_percent=percent, canary_since=since)
-    _record_move(style, Release.Alias.CANARY, before, after, percent=percent, actor=actor, reason=reason)
+    _record_move(
+        style, Release.Alias.CANARY, before, after, percent=percent, actor=actor, key=key, reason=reason
+    )
     style.canary_version = after
     style.canary_percent = percent
     style.canary_since = since
@@ -217,9 +249,16 @@ def _record_move(
     *,
     percent: int = 0,
     actor: User | None,
+    key: ApiKey | None,
     reason: str,
 ) -> None:
     limit = Release._meta.get_field("reason").max_length
     style.releases.create(
-        alias=alias, before=before, after=after, percent=percent, actor=actor, reason=reason[:limit]
+        alias=alias,
+        before=before,
+        after=after,
+        percent=percent,
+        actor=actor,
+        api_key=key,
+        reason=reason[:limit],
     )

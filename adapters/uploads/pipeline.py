@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 
-from adapters.errors import NotUploaded
+from adapters.errors import NotUploaded, UploadEnded
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import planner
 from adapters.routing import publisher
@@ -81,8 +81,8 @@ def _finish_upload(version: AdapterVersion) -> bool:
         return False
     try:
         sessions.finish_upload(version)
-    except NotUploaded as error:
-        logger.info("%s: %s", version, error.message)  # the version's note tells its uploader
+    except (NotUploaded, UploadEnded) as error:
+        logger.info("%s: %s", version, error.message)  # the version's note or findings tell its uploader
     return version.status != Status.UPLOADING
 
 

@@ -1,4 +1,4 @@
-"""Prune the storage: delete files that no version needs, a bounded number in a pass.
+"""Prune the storage: delete files that no version needs, a bounded number of files in a pass.
 
 A presigned form can't be called back, a worker may be killed between a row and its files, and the storage
 may be down when files are to be deleted. So each pass compares the bucket with the rows, and deletes
@@ -14,6 +14,7 @@ clusters pull them from the storage.
 
 import logging
 from datetime import datetime, timedelta
+from itertools import batched
 from uuid import UUID, uuid4
 
 from django.db.models import Q
@@ -28,6 +29,7 @@ from foundation import locks
 logger = logging.getLogger(__name__)
 
 FILES_PER_PASS = 1000  # of the posted and of the sealed ones
+ROWS_PER_QUERY = 1000
 UNKNOWN_KEPT_FOR = timedelta(days=7)  # within it, a backup may bring a lost row back
 PARTS_KEPT_FOR = timedelta(days=1)
 WRONG_DATABASE = (
@@ -43,7 +45,7 @@ def prune_storage() -> int:
             return 0
         if not object_store.keep_rules():
             logger.info("The storage takes no lifecycle rules; leftovers go by this pruner alone.")
-        object_store.abort_old_parts(timezone.now() - PARTS_KEPT_FOR, limit=FILES_PER_PASS)
+        object_store.abort_old_parts(timezone.now() - PARTS_KEPT_FOR)
         _prune_parts()
         start = str(uuid4())  # a random place, so that over time each version is looked at
         return _prune_prefix(object_store.POSTED, start) + _prune_prefix(object_store.SEALED, start)
@@ -55,14 +57,19 @@ def _prune_parts() -> None:
     The storage keeps one more copy of a part each time that it is sent, and its URL can't be called back.
     """
     by_version: dict[UUID, list[OpenUpload]] = {}
-    for upload in object_store.open_uploads(limit=FILES_PER_PASS):
+    for upload in object_store.open_uploads():
         by_version.setdefault(upload.version_id, []).append(upload)
-    for version in AdapterVersion.objects.filter(pk__in=list(by_version)):
-        if version.status != Status.UPLOADING:
-            for upload in by_version[version.pk]:
-                object_store.abort_parts(version.pk, upload.file, upload.upload_id)
-        elif parts.is_sent_too_often(version, by_version[version.pk]):
-            sessions.end_upload_sent_too_often(version)
+    for version_ids in batched(by_version, ROWS_PER_QUERY):
+        for version in AdapterVersion.objects.filter(pk__in=version_ids):
+            _prune_parts_of(version, by_version[version.pk])
+
+
+def _prune_parts_of(version: AdapterVersion, uploads: list[OpenUpload]) -> None:
+    if version.status != Status.UPLOADING:
+        for upload in uploads:
+            object_store.abort_parts(version.pk, upload.file, upload.upload_id)
+    elif parts.is_sent_too_often(version, uploads):
+        sessions.end_upload_sent_too_often(version)
 
 
 def _prune_prefix(prefix: str, start: str) -> int:

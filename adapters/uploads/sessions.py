@@ -23,6 +23,7 @@ from adapters.errors import (
     SlugTaken,
     StorageUnavailable,
     StyleRefused,
+    UploadEnded,
     UploadRefused,
     VersionMoved,
 )
@@ -141,27 +142,37 @@ def finish_upload(version: AdapterVersion) -> None:
 
     While the storage does not answer, the call is noted, and `pipeline` finishes the upload later.
     Raises NotUploaded naming the files, and of those that are sent in parts the parts, that are missing;
-    VersionMoved for one that was cancelled meanwhile.
+    UploadEnded for one that was cancelled, abandoned or deleted before it was finished.
     """
-    if version.status != Status.UPLOADING:
-        return
     uploading = AdapterVersion.objects.filter(pk=version.pk, status=Status.UPLOADING)
     uploading.filter(handed_in_at=None).update(handed_in_at=timezone.now())
+    if not uploading.exists():
+        _require_finished(version)
+        return
     try:
         missing = parts.complete_files(version) if version.multipart else missing_files(version)
     except StorageUnavailable as error:
         version.wait(error.message)
         return
-    except VersionMoved:  # another call finished it, or it was cancelled
-        version.refresh_from_db(fields=["status"])
-        if version.status == Status.REJECTED:
-            raise
+    except VersionMoved:  # another call finished it, or it was deleted
+        _require_finished(version)
         return
     if missing:
         fault = NotUploaded(files=" and ".join(missing))
-        uploading.update(handed_in_at=None, note=fault.message)
-        raise fault
-    version.move(before=Status.UPLOADING, after=Status.UPLOADED)
+        if uploading.update(handed_in_at=None, note=fault.message):
+            raise fault
+        _require_finished(version)  # the files are gone because it has moved on
+    elif not version.move(before=Status.UPLOADING, after=Status.UPLOADED):
+        _require_finished(version)
+
+
+def _require_finished(version: AdapterVersion) -> None:
+    """Raise UploadEnded for a version that is not being uploaded any more and whose upload never finished."""
+    version.refresh_from_db(fields=["status", "note", "findings"])
+    if version.history.filter(status=Status.UPLOADED).exists():
+        return
+    findings = version.findings or [{"sentence": "The version was deleted before its upload was complete."}]
+    raise UploadEnded(reason=findings[0]["sentence"])
 
 
 def abandon_old_uploads() -> int:

@@ -25,7 +25,7 @@ def release_context(style: Style) -> dict[str, Any]:
     """Return what only the owner sees of a style's releases."""
     previous = aliases.previous_live(style)
     can_roll_back = previous is not None and previous.status == Status.SERVING
-    moves = style.releases.select_related("before", "after", "actor")
+    moves = style.releases.select_related("before", "after", "actor", "api_key")
     return {
         "comparison": canary_analysis.compare_canary(style),
         "before": previous if can_roll_back else None,
@@ -52,7 +52,9 @@ def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the version that answered before answer again."""
     style = own_style(request, style_id)
     done = "Rolled back: the version before answers again."
-    action = partial(actions.roll_back, access_of(request), style)
+    live = request.POST.get("live", "")
+    seen_live = int(live) if live.isdecimal() and len(live) < 10 else None
+    action = partial(actions.roll_back, access_of(request), style, seen_live=seen_live)
     return run_action(request, style, action, done=done, anchor=VERSIONS)
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import actions
-from adapters.errors import NoBaseModel, NotUploaded, UploadRefused, VersionMoved
+from adapters.errors import NoBaseModel, NotUploaded, UploadEnded, UploadRefused
 from adapters.models import Style
 from adapters.uploads import storage_quota
 from adapters.uploads.sessions import Method
@@ -70,12 +70,14 @@ def create_version(request: MemberRequest) -> JsonResponse:
 @require_POST
 @member_required
 def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
-    """Finish an upload whose files are all there."""
+    """Finish an upload whose files are all there. Finishing it twice does nothing."""
     version = own_version(request, version_id)
     try:
         actions.finish_upload(access_of(request), version)
-    except (NotUploaded, VersionMoved) as error:
+    except NotUploaded as error:
         return JsonResponse({"errors": {"files": [error.message]}}, status=400)
+    except UploadEnded as error:
+        return JsonResponse({"errors": {"__all__": [error.message]}}, status=409)
     return JsonResponse({"page": page_of(version.style)})
 
 

@@ -23,6 +23,12 @@ def recorded(tenant: Tenant, *, skip: int = 0) -> list[tuple[str, dict[str, obje
     return [(event.type, event.facts) for event in events]
 
 
+def objects_of(event_type: str) -> list[dict[str, object]]:
+    """Return what the events of a type carry, in order."""
+    events = OutboxEvent.objects.filter(type=event_type).order_by("created_at")
+    return [event.object for event in events]
+
+
 def newest() -> OutboxEvent:
     return OutboxEvent.objects.latest("created_at")
 
@@ -33,14 +39,15 @@ def versions(acme, engine) -> list[AdapterVersion]:
     return [known(acme, "noir", engine, goes_live=False) for _ in range(2)]
 
 
-def test_what_serves_is_told_and_then_that_it_answers(acme, versions):
+def test_what_serves_is_told_once_its_style_says_what_answers(acme, versions):
     assert recorded(acme) == [
-        ("version.serving", {}),
         ("release.promoted", {"version": 1, "previous_version": None, "reason": "No other version served."}),
         ("version.serving", {}),
+        ("version.serving", {}),
     ]
-    first = OutboxEvent.objects.earliest("created_at").object
+    first, second = objects_of("version.serving")
     assert (first["object"], first["number"], first["status"]) == ("version", 1, "serving")
+    assert [first["is_live"], second["is_live"]] == [True, False]
     promoted = OutboxEvent.objects.get(type="release.promoted").object
     assert (promoted["model"], promoted["live_version"], promoted["is_own"]) == ("acme/noir", 1, True)
 
@@ -73,18 +80,39 @@ def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
         ("canary.ended", {"version": 2, "is_automatic": False, "reason": "The live version changed."}),
         ("release.promoted", {"version": 2, "previous_version": 1, "reason": ""}),
     ]
+    assert [(ended["canary"], ended["live_version"]) for ended in objects_of("canary.ended")] == [
+        (None, 1),
+        (None, 2),
+    ]
 
 
 def test_a_version_that_ends_tells_it_and_what_answers_instead(acme, versions):
     transitions.retire_version(versions[0])
     transitions.retire_version(versions[0])
     assert recorded(acme, skip=3) == [
-        ("version.retired", {}),
         (
             "release.rolled_back",
             {"version": 2, "previous_version": 1, "reason": "Version 1 was retired."},
         ),
+        ("version.retired", {}),
     ]
+    [retired] = objects_of("version.retired")
+    assert (retired["status"], retired["is_live"], retired["erasure"]) == ("retired", False, None)
+
+
+def test_a_deleted_version_tells_its_erasure(acme, alice, versions):
+    erasure = workflow.erase_version(versions[1], alice)
+    [retired] = objects_of("version.retired")
+    assert (retired["number"], retired["erasure"]) == (2, str(erasure.version_id))
+    assert retired == {**presenters.present_version(AdapterVersion.objects.get(number=2)), "findings": []}
+
+
+def test_a_canary_that_fails_or_is_retired_is_none_in_its_last_event(acme, alice, versions):
+    aliases.begin_canary(versions[1], 10, alice)
+    transitions.retire_version(AdapterVersion.objects.select_related("style").get(number=2))
+    [ended], [retired] = objects_of("canary.ended"), objects_of("version.retired")
+    assert (ended["canary"], ended["live_version"]) == (None, 1)
+    assert (retired["is_canary"], retired["is_live"]) == (False, False)
 
 
 def test_a_version_that_no_engine_takes_tells_why(acme, engine):
@@ -92,6 +120,13 @@ def test_a_version_that_no_engine_takes_tells_why(acme, engine):
     transitions.mark_rejected(version.placements.get(), "It is corrupt.", by_engine=True)
     assert recorded(acme) == [("version.failed", {})]
     assert newest().object["failure"] == "It is corrupt."
+
+
+def test_a_live_version_that_fails_is_not_live_in_the_event(acme, versions):
+    placement = versions[0].placements.select_related("version__style").get()
+    transitions.mark_rejected(placement, "It is corrupt.", by_engine=False)
+    [failed] = objects_of("version.failed")
+    assert (failed["number"], failed["status"], failed["is_live"]) == (1, "failed", False)
 
 
 def test_a_rejected_upload_tells_what_was_found(acme, engine, alice):

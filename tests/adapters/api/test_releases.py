@@ -28,7 +28,9 @@ def live_number() -> int:
     return Style.objects.get().live_version.number
 
 
-def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(program, acme, versions):
+def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(
+    program, alice_client, acme, versions
+):
     problem(program.post(f"{NOIR}/rollback"), 409, "nothing_to_roll_back_to")
     assert program.post(f"{NOIR}/versions/2/promote").json()["is_live"]
     assert live_number() == 2
@@ -36,13 +38,18 @@ def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(program
     assert (back["number"], back["is_live"], live_number()) == (1, True, 1)
     moves = program.get(f"{NOIR}/releases?alias=live").json()["data"]
     assert [(move["before"], move["after"]) for move in moves] == [(2, 1), (1, 2), (None, 1)]
-    key_name = ApiKey.objects.get(scopes=["styles:read", "styles:write"]).name
-    assert moves[0]["reason"] == f"Rolled back. By the API key “{key_name}”."
-    assert moves[1]["actor"] is None
+    key = ApiKey.objects.get(scopes=["styles:read", "styles:write"])
+    assert [(move["actor"], move["api_key"], move["reason"]) for move in moves] == [
+        (None, str(key.pk), "Rolled back."),
+        (None, str(key.pk), ""),
+        (None, None, "No other version served."),
+    ]
+    page = alice_client.get("/styles/acme/noir/").content.decode()
+    assert page.count(f"the API key “{key.name}”") == 2
     promoted, rolled_back = AuditEntry.objects.filter(tenant=acme).order_by("id")
     assert (promoted.action, promoted.object_name) == ("version.promoted", "acme/noir@2")
     assert (promoted.before, promoted.after) == ({"live_version": 1}, {"live_version": 2})
-    assert promoted.api_key.name == key_name
+    assert promoted.api_key == key
     assert (rolled_back.action, rolled_back.after) == ("style.rolled_back", {"live_version": 1})
 
 

@@ -128,7 +128,14 @@ def test_an_upload_is_cancelled_and_what_was_sent_is_gone(writer, noir):
         assert (answer.status_code, answer.json()["status"]) == (200, "rejected")
         assert answer.json()["findings"][0]["code"] == "cancelled"
     assert put_part(urls["files"][0]["part_urls"][0]["url"], b"{}") == 404
-    assert writer.post(f"/api/v1/uploads/{upload['id']}/finish").json()["status"] == "rejected"
+    for _ in range(2):
+        finished = writer.post(f"/api/v1/uploads/{upload['id']}/finish")
+        assert (finished.status_code, finished.json()["code"]) == (409, "upload_ended")
+        assert finished.json()["detail"] == (
+            "The upload was cancelled before it was complete. What was sent of it is deleted: begin a new "
+            "upload with the same files."
+        )
+    assert not AuditEntry.objects.filter(action="upload.finished").exists()
     assert look(writer, upload["id"], "1-2")["files"][0]["part_urls"] == []
     assert AuditEntry.objects.filter(action="upload.aborted").count() == 1
 

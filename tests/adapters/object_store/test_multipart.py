@@ -101,7 +101,7 @@ def test_nothing_can_be_sent_once_the_upload_has_ended(version_id, end):
     with pytest.raises(NotStored):
         object_store.list_parts(version_id, FILE, upload_id)
     assert object_store.uploaded_size(version_id, FILE) == (3 if end == "complete" else None)
-    assert version_id not in {upload.version_id for upload in object_store.open_uploads(limit=1000)}
+    assert version_id not in {upload.version_id for upload in object_store.open_uploads()}
 
 
 def test_a_part_that_is_sent_again_is_kept_twice_until_the_end(version_id):

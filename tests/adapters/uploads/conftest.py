@@ -20,5 +20,5 @@ def empty_bucket(db):
     for prefix in (object_store.POSTED, object_store.SEALED):
         while found := keys(prefix):
             object_store.client.delete_keys(found)
-    for upload in object_store.open_uploads(limit=1000):
+    for upload in object_store.open_uploads():
         object_store.abort_parts(upload.version_id, upload.file, upload.upload_id)

@@ -55,7 +55,7 @@ def weights_of(version):
 
 
 def open_uploads():
-    return {(upload.version_id, upload.file) for upload in object_store.open_uploads(limit=1000)}
+    return {(upload.version_id, upload.file) for upload in object_store.open_uploads()}
 
 
 def test_a_style_that_was_sent_in_parts_is_examined_like_any_other(acme, engine):

@@ -135,8 +135,8 @@ def test_a_pass_is_bounded_and_every_version_has_its_turn(acme, base_model, monk
 def test_parts_that_a_killed_worker_left_are_aborted(monkeypatch):
     key = object_store.sealed_key(uuid4(), "adapter_model.safetensors")
     object_store.client.internal_client().create_multipart_upload(Bucket=settings.S3_BUCKET, Key=key)
-    assert object_store.abort_old_parts(timezone.now() - timedelta(hours=1), limit=100) == 0
-    assert object_store.abort_old_parts(timezone.now() + timedelta(hours=1), limit=100) >= 1
+    assert object_store.abort_old_parts(timezone.now() - timedelta(hours=1)) == 0
+    assert object_store.abort_old_parts(timezone.now() + timedelta(hours=1)) >= 1
 
 
 def test_the_bucket_expires_leftovers_itself_and_keeps_the_rules_of_others(db):
@@ -147,3 +147,17 @@ def test_the_bucket_expires_leftovers_itself_and_keeps_the_rules_of_others(db):
     assert object_store.keep_rules()
     rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     assert [rule["ID"] for rule in rules] == ["theirs", *(rule["ID"] for rule in object_store.pruning.RULES)]
+
+
+def test_more_uploads_in_parts_than_a_page_holds_are_all_found_and_aborted():
+    begun = {(uuid4(), f"file-{number}") for number in range(5)}
+    again, _ = next(iter(begun))
+    begun.add((again, "another"))
+    for version_id, file in begun:
+        for _ in range(2):  # the same file twice: pages break between ids of uploads, too
+            object_store.begin_parts(version_id, file)
+    found = [(one.version_id, one.file) for one in object_store.open_uploads(page_size=2)]
+    assert sorted(found) == sorted([*begun, *begun])
+    assert object_store.abort_old_parts(timezone.now() - timedelta(hours=1), page_size=2) == 0
+    assert object_store.abort_old_parts(timezone.now() + timedelta(hours=1), page_size=2) >= 12
+    assert object_store.open_uploads() == []

@@ -4,15 +4,17 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone
 
-from adapters.errors import UploadRefused
-from adapters.models import AdapterVersion, BaseModel, Engine, Style
-from adapters.uploads import sessions
+from adapters.erasure import workflow
+from adapters.errors import NotUploaded, UploadEnded, UploadRefused
+from adapters.models import AdapterVersion, BaseModel, Engine, Status, Style
+from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from labs.fake_vllm.control_side import BASE
-from tenants.models import PlanVersion
-from tests.adapters.conftest import begin
+from tenants.models import AuditEntry, PlanVersion
+from tests.adapters.conftest import adapter_files, begin, post
 
 GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
 
@@ -135,3 +137,71 @@ def test_the_engine_of_the_settings_is_registered_once(base_model, settings, tmp
     BaseModel.objects.update(name="another")
     with pytest.raises(CommandError, match="holds no base model"):
         call_command("registerengine")
+
+
+def cancel(version: AdapterVersion) -> None:
+    sessions.cancel_upload(AdapterVersion.objects.get(pk=version.pk))
+
+
+def delete(version: AdapterVersion) -> None:
+    workflow.erase_version(AdapterVersion.objects.get(pk=version.pk), None)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (cancel, "The upload was cancelled"),
+        (delete, "The version was deleted before its upload was complete."),
+    ],
+)
+def test_an_upload_that_ended_in_another_tab_is_not_finished_and_says_why(
+    acme, alice_client, base_model, end, reason
+):
+    files = adapter_files()
+    version, forms = begin(acme, "noir", files)
+    for form in forms:
+        post(form, files[form.file])
+    end(version)
+    for _ in range(2):
+        answer = alice_client.post(reverse("adapters:finish", args=[version.pk]))
+        assert answer.status_code == 409
+        [sentence] = answer.json()["errors"]["__all__"]
+        assert sentence.startswith(reason)
+        assert "begin a new upload with the same files" in sentence
+    with pytest.raises(UploadEnded):  # also for who read it before it ended
+        sessions.finish_upload(version)
+    assert version.status in (Status.REJECTED, Status.RETIRED)
+    assert AdapterVersion.objects.get().handed_in_at is None
+    assert not AuditEntry.objects.filter(action="upload.finished").exists()
+
+
+def test_a_version_that_is_deleted_while_its_upload_is_finished_is_not_accepted(
+    acme, base_model, monkeypatch
+):
+    version, _ = begin(acme, "noir", adapter_files())
+
+    def look_while_it_is_deleted(looked_at: AdapterVersion) -> list[str]:
+        delete(looked_at)
+        return sorted(looked_at.files)
+
+    monkeypatch.setattr(sessions, "missing_files", look_while_it_is_deleted)
+    with pytest.raises(UploadEnded):
+        sessions.finish_upload(version)
+    assert AdapterVersion.objects.get().status == Status.RETIRED
+
+
+def test_finishing_twice_does_it_once(acme, alice_client, base_model):
+    files = adapter_files()
+    version, forms = begin(acme, "noir", files)
+    finish = reverse("adapters:finish", args=[version.pk])
+    with pytest.raises(NotUploaded):
+        sessions.finish_upload(version)
+    for form in forms:
+        post(form, files[form.file])
+    answers = [alice_client.post(finish) for _ in range(2)]
+    pipeline.advance_version(AdapterVersion.objects.get())  # its posted files are gone
+    answers.append(alice_client.post(finish))
+    assert {(answer.status_code, answer.json()["page"]) for answer in answers} == {
+        (200, "/styles/acme/noir/")
+    }
+    assert AuditEntry.objects.filter(action="upload.finished").count() == 1
