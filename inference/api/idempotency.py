@@ -116,6 +116,7 @@ async def acquire_lock(
         raise KeyUsedOtherwise
     if state == "open":
         raise KeyInUse(retry_s=2)
+    await gateway.require_published(caller)
     raise LimitsUnavailable
 
 

@@ -51,6 +51,8 @@ async def read_snapshot(gateway: Gateway, caller: Caller) -> tuple[Hash, Hash, H
     if not (limits and key and targets):  # a cache miss: Valkey does not know this workspace (any more)
         await gateway.warm(caller.tenant_id, months.current())
         limits, key, targets = await _read_from_valkey(gateway, caller)
+    if not key:
+        await gateway.require_published(caller)
     return limits, key, targets
 
 

@@ -64,6 +64,7 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
             )
         except CacheMiss as error:
             if was_published:
+                await gateway.require_published(caller)
                 raise LimitsUnavailable from error
             await gateway.warm(caller.tenant_id, period)
             was_published = True

@@ -34,7 +34,7 @@ from inference.quota.refusals import RefusalLimit
 from inference.quota.settlement import Settlement
 from inference.wire.http_client import HttpClient
 from inference.wire.valkey_client import ValkeyClient
-from tenants.public import digest_by_peppers, find_owner, is_well_formed, publish_snapshot
+from tenants.public import digest_by_peppers, find_owner, is_published, is_well_formed, publish_snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ class Gateway:
         self.loading: Counter[UUID] = Counter()
         self.loading_bytes: Counter[UUID] = Counter()
         self.held_locks: set[str] = set()  # of idempotency keys
-        # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is live.
+        # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is live,
+        # and `require_published` forgets one that died long ago.
         self._key_owners: OrderedDict[str, Caller] = OrderedDict()
         self._placement_requested_s: OrderedDict[str, float] = OrderedDict()
         self._warming: dict[tuple[UUID, str], asyncio.Future[None]] = {}
@@ -125,6 +126,18 @@ class Gateway:
             warming = self._warming[subject] = asyncio.ensure_future(self._warm(tenant_id, period))
             warming.add_done_callback(lambda _: self._warming.pop(subject))
         await asyncio.shield(warming)
+
+    async def require_published(self, caller: Caller) -> None:
+        """Raise UnknownKey, and forget whose key it was, if it died so long ago that nobody publishes it.
+
+        Such a key is missing in Valkey however often its tenant is published. Raises LimitsUnavailable.
+        """
+        if await run_in_thread(is_published, caller.key_id):
+            return
+        digests = [digest for digest, owner in self._key_owners.items() if owner.key_id == caller.key_id]
+        for digest in digests:
+            del self._key_owners[digest]
+        raise UnknownKey
 
     async def check(self) -> None:
         """Return when Valkey answers: nothing else is needed to serve. Raises LimitsUnavailable."""

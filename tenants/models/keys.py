@@ -1,6 +1,6 @@
 """API keys. Only a digest of the secret is stored."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.contrib.postgres.fields import ArrayField
@@ -11,6 +11,8 @@ from django.utils import timezone
 from foundation.money import usd
 from foundation.names import validate_name
 from tenants.models.people import Tenant, User
+
+PUBLISHED_AFTER_DEATH = timedelta(days=90)  # so long the data plane tells why a key does not work any more
 
 
 class Scope(models.TextChoices):
@@ -36,6 +38,16 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def live(self, now: datetime) -> "ApiKeyQuerySet":
         """Return keys that are neither revoked nor expired at a moment."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+    def published(self, now: datetime) -> "ApiKeyQuerySet":
+        """Return keys that the data plane knows: live ones, and those that died not long ago.
+
+        To it, a key that died earlier is an unknown one: else all that ever were would be published for ever.
+        """
+        before = now - PUBLISHED_AFTER_DEATH
+        return self.filter(
+            Q(expires_at=None) | Q(expires_at__gt=before), Q(revoked_at=None) | Q(revoked_at__gt=before)
+        )
 
     def shown(self) -> "ApiKeyQuerySet":
         """Return the keys that people issued, newest first, without the studio's own key."""

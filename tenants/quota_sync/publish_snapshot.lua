@@ -1,12 +1,10 @@
 -- Write a tenant's limits and keys, unless Valkey has a newer generation. So publishers need no lock.
 -- KEYS: published generation, limits, then one hash for each key
--- ARGV: generation, when the limits expire in Unix milliseconds ('': never), how long a dead key is kept in
---       milliseconds, the limits as JSON, then each key as JSON
+-- ARGV: generation, when the limits expire in Unix milliseconds ('': never), the limits as JSON, then of each key
+--       when it expires likewise, and the key as JSON
 local published = KEYS[1]
 local limits = KEYS[2]
 local generation = tonumber(ARGV[1])
-local expires_at = ARGV[2]
-local kept = tonumber(ARGV[3])
 local call = redis.call
 
 local present = tonumber(call('GET', published) or '') or -1
@@ -14,14 +12,11 @@ if present > generation then return 0 end
 -- It expires, because generations begin lower after a restored backup. No publisher is an hour late.
 call('SET', published, ARGV[1], 'PX', 3600000)
 
-local function write(name, fields)
+local function write(name, expires_at, fields)
   for field, value in pairs(cjson.decode(fields)) do call('HSET', name, field, value) end
+  if expires_at == '' then call('PERSIST', name) else call('PEXPIREAT', name, expires_at) end
 end
-write(limits, ARGV[4])
-if expires_at == '' then call('PERSIST', limits) else call('PEXPIREAT', limits, expires_at) end
-for i = 3, #KEYS do
-  write(KEYS[i], ARGV[i + 2])
-  -- A request with a dead key that expired publishes it again, so it stays dead for as long as anybody tries it.
-  if call('HGET', KEYS[i], 'state') == 'live' then call('PERSIST', KEYS[i]) else call('PEXPIRE', KEYS[i], kept) end
-end
+write(limits, ARGV[2], ARGV[3])
+-- A request with a dead key that Valkey has dropped publishes it again, so it stays dead while anybody tries it.
+for i = 3, #KEYS do write(KEYS[i], ARGV[2 * i - 2], ARGV[2 * i - 1]) end
 return 1

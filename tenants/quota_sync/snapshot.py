@@ -7,12 +7,13 @@ tenant's generation stays stale (`generations.stale_generations`).
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from foundation import months, valkey
@@ -46,7 +47,7 @@ NO_TTL = -1  # Valkey's answer for a key that never expires
 SCAN_BATCH_SIZE = 1000
 ACCOUNTS_KEPT = timedelta(days=92)
 DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; a request with one that is gone publishes it again
-DEAD_KEYS_PRUNED = timedelta(days=30)  # after a revoke; a daily prune has seen the key many times by then
+DEAD_KEYS_PRUNED = timedelta(days=30)  # after its end; a daily prune has seen the key many times by then
 
 type Hash = dict[str, str]
 
@@ -67,22 +68,23 @@ def publish_snapshot(tenant_id: UUID) -> None:
     # slow publisher that read a key before its revoke can't bring it back.
     tenant = Tenant.objects.get(pk=tenant_id)
     now = timezone.now()
-    keys = list(ApiKey.objects.filter(tenant=tenant))
+    keys = list(ApiKey.objects.published(now).filter(tenant=tenant))
     limits = _limits_hash(tenant, plans.limits_of(tenant, now))
     # Limits expire when the next known change is due. The data plane publishes absent limits again before it
     # serves anybody, so the change takes effect in time.
-    expires_at = plans.next_change(tenant, now)
-    expires_at_ms = "" if expires_at is None else str(int(expires_at.timestamp() * 1000))
-    dead_keys_kept_ms = int(DEAD_KEYS_KEPT.total_seconds() * 1000)
-    key_names = [valkey.key_key(tenant.pk, key.pk) for key in keys]
-    key_hashes = [json.dumps(_key_hash(key)) for key in keys]
+    expires_at_ms = _unix_ms_or_empty(plans.next_change(tenant, now))
+    key_names = []
+    key_facts = []
+    for key in keys:
+        key_names.append(valkey.key_key(tenant.pk, key.pk))
+        key_facts += [_unix_ms_or_empty(_kept_until(key, now)), json.dumps(_key_hash(key))]
     publish = valkey.client().register_script(PUBLISH_SNAPSHOT)
     is_newest = publish(
         [valkey.published_key(tenant.pk), valkey.limits_key(tenant.pk), *key_names],
-        [tenant.generation, expires_at_ms, dead_keys_kept_ms, json.dumps(limits), *key_hashes],
+        [tenant.generation, expires_at_ms, json.dumps(limits), *key_facts],
     )
     if is_newest:
-        _write_owners(tenant, keys)
+        _write_owners(tenant, keys, now)
 
 
 def prune_snapshots() -> None:
@@ -95,18 +97,36 @@ def prune_snapshots() -> None:
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
-    """Return (tenant id, key id) of a secret's digest from PostgreSQL, also of a revoked key, or None."""
-    return ApiKey.objects.filter(digest=digest).values_list("tenant_id", "pk").first()
+    """Return (tenant id, key id) of a secret's digest from PostgreSQL; None if no published key has it.
+
+    A key that died not long ago is found, so that its request is told why it is refused.
+    """
+    published = ApiKey.objects.published(timezone.now())
+    return published.filter(digest=digest).values_list("tenant_id", "pk").first()
 
 
-def _write_owners(tenant: Tenant, keys: Iterable[ApiKey]) -> None:
+def is_published(key_id: UUID) -> bool:
+    """Return whether a key is among those that its tenant's snapshot has."""
+    return ApiKey.objects.published(timezone.now()).filter(pk=key_id).exists()
+
+
+def _write_owners(tenant: Tenant, keys: Iterable[ApiKey], now: datetime) -> None:
     """Write which tenant and key each digest belongs to. That never changes, so it needs no generation."""
     pipeline = valkey.client().pipeline(transaction=False)
     for key in keys:
         if key.digest:
-            kept = DEAD_KEYS_KEPT if key.revoked_at else None
-            pipeline.set(valkey.owner_key(key.digest), f"{tenant.pk}:{key.pk}", ex=kept)
+            kept_until = _kept_until(key, now)
+            pipeline.set(valkey.owner_key(key.digest), f"{tenant.pk}:{key.pk}", pxat=kept_until)
     pipeline.execute()
+
+
+def _kept_until(key: ApiKey, now: datetime) -> datetime | None:
+    """Return until when Valkey keeps a key: one that has died, or will, goes a day later by itself."""
+    if key.revoked_at:
+        return now + DEAD_KEYS_KEPT
+    if key.expires_at:
+        return max(key.expires_at, now) + DEAD_KEYS_KEPT
+    return None
 
 
 def _expire_old_accounts() -> None:
@@ -122,7 +142,8 @@ def _expire_old_accounts() -> None:
 def _delete_buckets_of_dead_keys() -> None:
     client = valkey.client()
     now = timezone.now()
-    dead = ApiKey.objects.filter(revoked_at__lt=now - DEAD_KEYS_KEPT, revoked_at__gt=now - DEAD_KEYS_PRUNED)
+    period = (now - DEAD_KEYS_PRUNED, now - DEAD_KEYS_KEPT)
+    dead = ApiKey.objects.filter(Q(revoked_at__range=period) | Q(expires_at__range=period))
     for key_id, tenant_id in dead.values_list("pk", "tenant"):
         fields = [f"{field}:{key_id}" for field in ("open", "requests", "tokens", "at")]
         client.hdel(valkey.bucket_key(tenant_id), *fields)
@@ -154,6 +175,10 @@ def _key_state(key: ApiKey) -> str:
     if not {Scope.INFERENCE, Scope.ADMIN} & set(key.scopes):
         return "unscoped"
     return "live"
+
+
+def _unix_ms_or_empty(moment: datetime | None) -> str:
+    return "" if moment is None else str(int(moment.timestamp() * 1000))
 
 
 def _number_or_empty(limit: int | None) -> str:

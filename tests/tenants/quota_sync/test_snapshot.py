@@ -11,16 +11,18 @@ from foundation.valkey import key_key, limits_key, owner_key
 from tenants.accounts import workspaces
 from tenants.api_keys import lifecycle
 from tenants.billing import plans
-from tenants.models import PlanVersion, Price, PriceBook, Tenant
+from tenants.models import ApiKey, PlanVersion, Price, PriceBook, Tenant
+from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tenants.quota_sync import snapshot
 
 
 def everything(valkey: redis.Redis) -> dict[str, object]:
-    return {
-        name: (valkey.hgetall(name) if valkey.type(name) == "hash" else valkey.get(name), valkey.ttl(name))
-        for name in valkey.scan_iter()
-        if not name.endswith(":published")  # its time goes on
-    }
+    present = {}
+    for name in valkey.scan_iter():
+        if not name.endswith(":published"):  # its time goes on
+            held = valkey.hgetall(name) if valkey.type(name) == "hash" else valkey.get(name)
+            present[name] = (held, valkey.expiretime(name))
+    return present
 
 
 def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valkey):
@@ -188,6 +190,34 @@ def test_what_valkey_keeps_of_a_revoked_key_ends_and_comes_back_when_it_is_asked
     valkey.delete(key_key(acme.pk, key.pk))
     snapshot.publish_snapshot(acme.pk)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
+
+
+def test_what_valkey_keeps_of_an_expiring_key_ends_a_day_after_it(acme, valkey):
+    until = timezone.now() + timedelta(hours=1)
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=None, expires_at=until)
+    snapshot.publish_snapshot(acme.pk)
+    gone_at_s = (until + snapshot.DEAD_KEYS_KEPT).timestamp()
+    assert valkey.expiretime(key_key(acme.pk, key.pk)) == pytest.approx(gone_at_s, abs=1)
+    assert valkey.expiretime(owner_key(key.digest)) == pytest.approx(gone_at_s, abs=1)
+    lifecycle.edit_key(key, expires_at=None)
+    snapshot.publish_snapshot(acme.pk)
+    assert valkey.ttl(key_key(acme.pk, key.pk)) == valkey.ttl(owner_key(key.digest)) == -1
+
+
+@pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
+def test_a_key_that_died_long_ago_is_published_no_more_and_found_no_more(acme, valkey, end):
+    now = timezone.now()
+    recent, _ = lifecycle.issue_key(acme, name="recent", by=None)
+    old, _ = lifecycle.issue_key(acme, name="old", by=None)
+    ApiKey.objects.filter(pk=recent.pk).update(**{end: now - PUBLISHED_AFTER_DEATH + timedelta(days=1)})
+    ApiKey.objects.filter(pk=old.pk).update(**{end: now - PUBLISHED_AFTER_DEATH - timedelta(days=1)})
+    snapshot.publish_snapshot(acme.pk)
+    assert snapshot.find_owner(recent.digest) == (acme.pk, recent.pk)
+    assert snapshot.find_owner(old.digest) is None
+    names = set(valkey.scan_iter())
+    assert {key_key(acme.pk, recent.pk), owner_key(recent.digest)} <= names
+    assert not {key_key(acme.pk, old.pk), owner_key(old.digest)} & names
+    assert [snapshot.is_published(key.pk) for key in (recent, old)] == [True, False]
 
 
 @pytest.mark.django_db(transaction=True)
