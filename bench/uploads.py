@@ -1,11 +1,11 @@
 """`make bench-push`: 300 MB sent in parts through presigned URLs, against curl to the same S3, in turn.
 
 `python -m stack run --services -- python -m bench.uploads`. curl sends the file as one plain PUT. The
-parts are begun, presigned, sent several at once and put together, all within the time that counts. Writes
+parts are begun, presigned, sent by the command line's own sender and put together, all within the time that
+counts. Writes
 bench/results/push.json and a table in docs/performance.md.
 """
 
-import http.client
 import json
 import os
 import subprocess
@@ -13,10 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from urllib.parse import urlsplit
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import django
@@ -26,14 +25,16 @@ from adapters import object_store
 from adapters.object_store.client import presigning_client
 from bench import report
 from labs import machine
+from polyscribe import PolyscribeError, PushObserver, RetryPolicy
+from polyscribe.push.folder import AdapterFolder, LocalFile
+from polyscribe.push.parts import AT_ONCE, PartSender
+from polyscribe.resources.uploads import Uploads
 
 FILE = "adapter_model.safetensors"
 SIZE_MB = 300
 BLOCK = 1024 * 1024
 ROUNDS = 5
-AT_ONCE = 4  # as the upload page and the command line send
 GOAL = 0.8
-TIMEOUT_S = 120
 
 
 def push_with_curl(file: Path) -> None:
@@ -49,37 +50,67 @@ def push_with_curl(file: Path) -> None:
     _check_and_delete(version_id, file)
 
 
+class StorageUploads:
+    """Tells `PartSender` what the service's `/api/v1/uploads/{id}` would tell of one file.
+
+    Asked of the storage itself: what is measured is the way of the bytes, not the service's answers.
+    """
+
+    def __init__(self, file: LocalFile) -> None:
+        self.version_id = uuid4()
+        self.size_bytes = file.size_bytes
+        self.part_bytes = object_store.part_bytes_for(file.size_bytes)
+        self.upload_id = object_store.begin_parts(self.version_id, FILE)
+
+    def get(self, version_id: str, *, parts: str) -> dict[str, Any]:
+        """Return which parts are there, and URLs for those of the asked numbers that are not."""
+        stored = object_store.list_parts(self.version_id, FILE, self.upload_id)
+        there = {part.number for part in stored}
+        part_count = -(-self.size_bytes // self.part_bytes)
+        first, last = map(int, parts.split("-"))
+        urls = []
+        for number in range(first, min(last, part_count) + 1):
+            if number not in there:
+                length = min(self.part_bytes, self.size_bytes - (number - 1) * self.part_bytes)
+                url = object_store.presign_part(
+                    self.version_id, FILE, self.upload_id, number=number, size_bytes=length
+                )
+                urls.append({"number": number, "size_bytes": length, "url": url})
+        described = {
+            "name": FILE,
+            "is_there": len(there) == part_count,
+            "part_bytes": self.part_bytes,
+            "part_count": part_count,
+            "parts_there": [{"number": number} for number in sorted(there)],
+            "part_urls": urls,
+        }
+        return {"files": [described]}
+
+    def finish(self) -> None:
+        """Put the parts together."""
+        stored = object_store.list_parts(self.version_id, FILE, self.upload_id)
+        etags = {part.number: part.etag for part in stored}
+        object_store.complete_parts(self.version_id, FILE, self.upload_id, etags)
+
+
 def push_in_parts(file: Path) -> None:
-    """Send a file in parts, several at once, and put them together. Raises SystemExit."""
-    version_id = uuid4()
-    size_bytes = file.stat().st_size
-    part_bytes = object_store.part_bytes_for(size_bytes)
-    upload_id = object_store.begin_parts(version_id, FILE)
-
-    def send(number: int) -> None:
-        start = (number - 1) * part_bytes
-        length = min(part_bytes, size_bytes - start)
-        url = object_store.presign_part(version_id, FILE, upload_id, number=number, size_bytes=length)
-        with file.open("rb") as source:
-            _put(url, os.pread(source.fileno(), length, start))
-
-    numbers = range(1, -(-size_bytes // part_bytes) + 1)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(send, numbers))
-    stored = object_store.list_parts(version_id, FILE, upload_id)
-    etags = {part.number: part.etag for part in stored}
-    object_store.complete_parts(version_id, FILE, upload_id, etags)
-    _check_and_delete(version_id, file)
-
-
-def _put(url: str, content: bytes) -> None:
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=TIMEOUT_S)
-    connection.request("PUT", f"{address.path}?{address.query}", content)
-    status = connection.getresponse().status
-    connection.close()
-    if status != 200:
-        raise SystemExit(f"✗ The storage answered {status} to a part.")
+    """Send a file as the command line does, in parts, and put them together. Raises SystemExit."""
+    facts = file.stat()
+    local = LocalFile(FILE, file, facts.st_size, facts.st_mtime_ns, sha256="")
+    uploads = StorageUploads(local)
+    sender = PartSender(
+        cast(Uploads, uploads),
+        version_id=str(uploads.version_id),
+        folder=AdapterFolder(file.parent, (local,)),
+        observer=PushObserver(),
+        retries=RetryPolicy(),
+    )
+    try:
+        sender.send_missing_parts()
+    except PolyscribeError as error:
+        raise SystemExit(f"✗ {error.message}") from error
+    uploads.finish()
+    _check_and_delete(uploads.version_id, file)
 
 
 def _check_and_delete(version_id: UUID, file: Path) -> None:

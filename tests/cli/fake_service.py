@@ -33,6 +33,7 @@ STEPS = ("Uploading files", "Uploaded", "Checked", "Pushed to the engine", "Serv
 CURRENT_STEP = {"uploading": 0, "uploaded": 2, "pushing": 3, "serving": 5, "rejected": 2, "failed": 3}
 
 Answer = httpx.Response
+CANCELLED = {"code": "cancelled", "sentence": "The upload was cancelled.", "fix": "Upload the adapter again."}
 
 
 @dataclass
@@ -52,6 +53,9 @@ class FakeVersion:
         count = -(-self.files[file] // PART_BYTES)
         there = self.parts.get(file, {})
         return [number for number in range(1, count + 1) if number not in there]
+
+    def digest(self, file: str) -> str:
+        return hashlib.sha256(self.content(file)).hexdigest() if self.status == "serving" else ""
 
     def content(self, file: str) -> bytes:
         parts = self.parts[file]
@@ -252,6 +256,9 @@ class FakeService:
             return self._answer_events(version)
         if rest == "/finish":
             return self._finish(version)
+        if request.method == "DELETE":
+            version.status = "rejected"
+            version.findings = [CANCELLED]
         if request.method == "GET":
             self._move_on(version)
         return httpx.Response(200, json=self._upload_object(version, request.url.params.get("parts", "")))
@@ -267,6 +274,8 @@ class FakeService:
             self._move_on(version)
 
     def _finish(self, version: FakeVersion) -> Answer:
+        if version.status == "rejected":
+            return problem(409, "upload_ended", "The upload was cancelled before it was complete.")
         missing = [file for file in version.files if version.missing(file)]
         if missing:
             return problem(400, "not_uploaded", f"{missing[0]} has not arrived completely.")
@@ -391,6 +400,8 @@ class FakeService:
             "failure": version.failure,
             "effects": [],
             "size_bytes": max(version.files.values()),
+            "sha256": version.digest("adapter_model.safetensors"),
+            "config_sha256": version.digest("adapter_config.json"),
             "created_at": "2026-11-26T09:30:00Z",
         }
 

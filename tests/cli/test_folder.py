@@ -41,6 +41,18 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
     assert codes_of(tmp_path / "nowhere") == ["folder_missing"]
 
 
+def test_a_file_that_is_being_written_is_told(adapter, monkeypatch):
+    digest = folder._digest
+
+    def write_meanwhile(opened, limit_bytes):
+        with (adapter / WEIGHTS).open("ab") as written:
+            written.write(b"more")
+        return digest(opened, limit_bytes)
+
+    monkeypatch.setattr(folder, "_digest", write_meanwhile)
+    assert "file_changing" in codes_of(adapter)
+
+
 def test_both_files_are_missed_at_once(tmp_path):
     assert codes_of(tmp_path) == ["file_missing", "file_missing"]
 

@@ -8,10 +8,20 @@ import httpx
 import pytest
 
 from adapters.uploads.sessions import ABANDONED, CANCELLED
-from polyscribe import NotFound, PushObserver, Unreachable, VersionFailed, VersionRejected
+from polyscribe import (
+    Client,
+    FolderChanged,
+    NotFound,
+    NotServingYet,
+    PushObserver,
+    RetryPolicy,
+    Unreachable,
+    VersionFailed,
+    VersionRejected,
+)
 from polyscribe.errors import StorageRefused
 from polyscribe.push.uploader import ENDED_UPLOAD
-from tests.cli.fake_service import PART_BYTES, busy, problem, style_object
+from tests.cli.fake_service import API_KEY, BASE_URL, PART_BYTES, busy, problem, style_object
 
 STYLE = "brand-voice"
 CONFIG = "adapter_config.json"
@@ -187,6 +197,104 @@ def test_an_upload_that_the_service_gave_up_is_begun_again(client, service, adap
     assert client.push(adapter, style=STYLE)["number"] == 2
 
 
+def test_an_upload_that_is_cancelled_while_it_is_sent_says_so_and_is_begun_again(client, service, adapter):
+    def cancel(request: httpx.Request) -> httpx.Response:
+        service.newest().status = "rejected"
+        service.newest().findings = [{"code": "cancelled", "sentence": "It was cancelled.", "fix": "Again."}]
+        return httpx.Response(404)
+
+    service.store = cancel
+    with pytest.raises(VersionRejected) as caught:
+        client.push(adapter, style=STYLE)
+    assert caught.value.findings[0]["code"] == "cancelled"
+    del service.store
+    assert client.push(adapter, style=STYLE)["number"] == 2
+
+
+def change_after(service, puts: int, change) -> None:
+    """Change the folder once the storage has taken some parts."""
+    store = service.store
+
+    def store_and_change(request: httpx.Request) -> httpx.Response:
+        answer = store(request)
+        if len(service.puts) == puts:
+            change()
+        return answer
+
+    service.store = store_and_change
+
+
+def rewrite(path: Path, *, keeps_time: bool = False) -> None:
+    """Write other bytes of the same number into a file."""
+    times = os.stat(path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    moved_ns = 0 if keeps_time else 1_000_000
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + moved_ns))
+
+
+def test_a_folder_that_changes_while_it_is_sent_is_given_up(client, service, adapter):
+    change_after(service, 2, lambda: rewrite(adapter / WEIGHTS))
+
+    with pytest.raises(FolderChanged, match=r"was written to while it was sent\. .* push the folder again"):
+        client.push(adapter, style=STYLE)
+
+    given_up = service.newest()
+    assert (given_up.status, given_up.findings[0]["code"]) == ("rejected", "cancelled")
+    assert len(service.puts) < part_count(adapter)
+
+
+def test_what_changed_is_pushed_as_another_version_afterwards(client, service, adapter):
+    change_after(service, 2, lambda: rewrite(adapter / WEIGHTS))
+    with pytest.raises(FolderChanged):
+        client.push(adapter, style=STYLE)
+    del service.store
+
+    version = client.push(adapter, style=STYLE)
+
+    assert (version["number"], version["status"]) == (2, "serving")
+    assert service.newest().content(WEIGHTS) == (adapter / WEIGHTS).read_bytes()
+
+
+def test_a_file_that_is_gone_ends_the_push(client, service, adapter):
+    change_after(service, 1, (adapter / WEIGHTS).unlink)
+
+    with pytest.raises(FolderChanged, match="can't be read any more"):
+        client.push(adapter, style=STYLE)
+    assert service.newest().status == "rejected"
+
+
+def test_a_mixture_that_no_time_betrays_is_told_once_it_serves(client, service, adapter):
+    change_after(service, 1, lambda: rewrite(adapter / WEIGHTS, keeps_time=True))
+
+    with pytest.raises(FolderChanged, match=r"adapter_model\.safetensors is not the one that was checked"):
+        client.push(adapter, style=STYLE)
+
+
+def test_a_version_that_takes_longer_than_the_timeout_is_waited_for_by_the_same_command(
+    service, adapter, waits
+):
+    client = Client(
+        API_KEY,
+        BASE_URL,
+        retries=RetryPolicy(sleep=waits.append, clock=lambda: sum(waits)),
+        http_transport=service.transport,
+        storage_transport=service.storage_transport,
+    )
+    service.outcome = "pushing"
+
+    with pytest.raises(NotServingYet, match="acme/brand-voice@1 does not serve yet, 5 s after") as caught:
+        client.push(adapter, style=STYLE, timeout_s=5)
+
+    assert waits == [2.0, 2.0, 1.0]
+    assert "run the same command again" in caught.value.message
+    sent = list(service.puts)
+    service.outcome = "serving"
+    assert client.push(adapter, style=STYLE, timeout_s=5)["number"] == 1
+    assert service.puts == sent
+
+
 def test_a_part_that_fails_is_sent_again_and_the_others_are_not(client, service, adapter, waits):
     observer = Recorder()
     service.put_faults = [httpx.Response(403), httpx.WriteError("broken pipe")]
@@ -301,6 +409,22 @@ def test_the_command_exits_with_1_and_prints_what_to_mend(logged_in, service, ad
     assert (done.code, done.out) == (1, "")
     assert FINDING["sentence"] in done.err
     assert FINDING["fix"] in done.err
+
+
+def test_the_command_exits_with_5_when_its_timeout_is_over(logged_in, service, adapter):
+    service.outcome = "pushing"
+
+    done = logged_in("push", adapter, "--style", STYLE, "--timeout", "0")
+    assert (done.code, done.out) == (5, "")
+    assert "does not serve yet, 0 s after it was sent." in done.err
+    assert "run the same command again to wait for it" in done.err
+    told = logged_in("push", adapter, "--style", STYLE, "--timeout", "0", "--json")
+    assert (told.code, told.json["error"]["kind"]) == (5, "NotServingYet")
+    assert told.json["error"]["version"]["number"] == 1
+
+    service.outcome = "serving"
+    assert logged_in("push", adapter, "--style", STYLE).code == 0
+    assert len(service.puts) == part_count(adapter)
 
 
 def test_json_alone_stands_on_stdout(logged_in, service, adapter):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -173,16 +174,38 @@ class ProxyHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """The program, installed in an environment that has nothing else."""
-    folder = tmp_path_factory.mktemp("cli") / "venv"
+    """The program, installed in an environment that has nothing else, in the versions that uv.lock pins."""
+    folder = tmp_path_factory.mktemp("cli")
+    python = folder / "venv" / "bin" / "python"
+    pins = folder / "pins.txt"
     uv = find_uv()
-    subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder], check=True, timeout=60)
+    export = [uv, "export", "-q", "--frozen", "--all-groups", "--no-hashes", "--no-emit-project"]
     subprocess.run(
-        [uv, "pip", "install", "-q", "--python", folder / "bin" / "python", ROOT / "cli"],
-        check=True,
-        timeout=240,
+        [*export, "--output-file", pins], cwd=ROOT, check=True, timeout=60, stdout=subprocess.DEVNULL
     )
-    return folder / "bin" / "polyscribe"
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder / "venv"], check=True, timeout=60)
+    install = [uv, "pip", "install", "-q", "--constraints", pins, "--build-constraints", pins]
+    subprocess.run([*install, "--python", python, ROOT / "cli"], check=True, timeout=240)
+    assert installed_versions(uv, python).items() <= pinned_versions(pins).items()
+    return python.with_name("polyscribe")
+
+
+def installed_versions(uv: str, python: Path) -> dict[str, str]:
+    """Return the version of each package of an environment, without the program itself."""
+    listed = subprocess.run(
+        [uv, "pip", "list", "--python", python, "--format", "json"],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    versions = {row["name"]: row["version"] for row in json.loads(listed.stdout)}
+    del versions["polyscribe-cli"]
+    return versions
+
+
+def pinned_versions(pins: Path) -> dict[str, str]:
+    """Return the version of each package that a file of requirements pins."""
+    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", pins.read_text(), re.MULTILINE))
 
 
 @pytest.fixture

@@ -103,13 +103,16 @@ class Client:
         quantisation: str = "",
         promote: bool = True,
         canary_percent: int | None = None,
+        timeout_s: float | None = None,
         observer: PushObserver | None = None,
     ) -> dict[str, Any]:
         """Send the adapter in a folder as a new version of a style; return the version once it serves.
 
         A style that does not exist is created. With `canary_percent` the version gets a share of the requests
         instead of all of them. A push that was cut off goes on where it stopped when it is called again.
-        Raises FolderRejected, VersionRejected or VersionFailed with findings, ApiError, Unreachable.
+        `timeout_s` is how long it waits, once all is sent, until the version serves.
+        Raises FolderRejected, VersionRejected or VersionFailed with findings, FolderChanged, NotServingYet,
+        ApiError, Unreachable.
         """
         request = PushRequest(
             folder=Path(folder),
@@ -120,6 +123,7 @@ class Client:
             quantisation=quantisation,
             promote=promote,
             canary_percent=canary_percent,
+            timeout_s=timeout_s,
         )
         pusher = Pusher(
             styles=self.styles,

@@ -48,6 +48,11 @@ class FolderRejected(PolyscribeError):
         self.findings = list(findings)
 
 
+class FolderChanged(PolyscribeError):
+    """The folder was written to while it was sent, so what was sent is given up. Push it again once its
+    writer is done."""
+
+
 class VersionNotServing(PolyscribeError):
     """The version was not taken."""
 
@@ -63,6 +68,10 @@ class VersionRejected(VersionNotServing):
 
 class VersionFailed(VersionNotServing):
     """No engine could load the version."""
+
+
+class NotServingYet(VersionNotServing):
+    """The version did not serve within the time that a push was to wait for it."""
 
 
 class ApiError(PolyscribeError):

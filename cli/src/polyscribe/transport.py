@@ -31,6 +31,7 @@ class RetryPolicy:
     first_wait_s: float = 0.5
     longest_wait_s: float = 60.0  # a service that asks for more patience is told as an error
     sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
 
     def backoff_s(self, attempt: int) -> float:
         """Return the wait after a failed attempt: twice the last one, and a little chance in it."""

@@ -18,6 +18,7 @@ from polyscribe.errors import (
     KeyOfAnotherService,
     NotAllowed,
     NotLoggedIn,
+    NotServingYet,
     PolyscribeError,
     RateLimited,
     StorageRefused,
@@ -39,6 +40,7 @@ EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
     (NotAllowed, 4),
     (NotLoggedIn, 4),
     (KeyOfAnotherService, 4),
+    (NotServingYet, 5),
 )
 
 app = typer.Typer(

@@ -43,13 +43,21 @@ def push(
     canary: Annotated[
         int | None, typer.Option(min=1, max=99, help="Let it answer this percentage of requests instead.")
     ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Seconds to wait, once all is sent, until it serves; without: as long as it takes."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Send an adapter, and watch it until it serves.
 
-    A push that was cut off goes on where it stopped when it is run again.
+    A push that was cut off goes on where it stopped when it is run again, and so does one whose --timeout is
+    over.
 
-    Exit codes: 0 it serves; 1 rejected or failed; 2 usage; 3 not reachable; 4 not allowed.
+    Exit codes: 0 it serves; 1 rejected, failed, or the folder changed; 2 usage; 3 not reachable;
+    4 not allowed; 5 all is sent, and it does not serve yet.
     """
     observer = PushObserver() if as_json else ProgressBar()
     with open_client(context) as client:
@@ -62,6 +70,7 @@ def push(
             quantisation=quantisation,
             promote=promote,
             canary_percent=canary,
+            timeout_s=timeout,
             observer=observer,
         )
         model = client.full_name(style)

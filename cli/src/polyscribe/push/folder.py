@@ -3,11 +3,12 @@
 It reads names, sizes, the config and the header of the weights; the service reads every weight.
 """
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from polyscribe.errors import FolderRejected
 from polyscribe.push.safetensors_header import header_fault
@@ -31,6 +32,12 @@ class LocalFile:
     path: Path
     size_bytes: int
     modified_ns: int
+    sha256: str
+
+    def is_changed(self, opened: BinaryIO) -> bool:
+        """Return whether the file that was opened is another one, or was written to since."""
+        facts = os.stat(opened.fileno())
+        return (facts.st_size, facts.st_mtime_ns) != (self.size_bytes, self.modified_ns)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,10 @@ class AdapterFolder:
     def sizes(self) -> dict[str, int]:
         """Return each file's name and size in bytes."""
         return {file.name: file.size_bytes for file in self.files}
+
+    def file(self, name: str) -> LocalFile:
+        """Return a file by its name."""
+        return next(file for file in self.files if file.name == name)
 
 
 def read_folder(folder: Path) -> AdapterFolder:
@@ -78,6 +89,10 @@ def _read_file(folder: Path, name: str, findings: list[Finding]) -> LocalFile | 
     try:
         with path.open("rb") as opened:
             facts = os.stat(opened.fileno())
+            file = LocalFile(
+                name, path, facts.st_size, facts.st_mtime_ns, _digest(opened, LIMITS_BYTES[name])
+            )
+            is_changed = file.is_changed(opened)
     except OSError as error:
         sentence = f"{name} can't be read: {error.strerror}."
         findings.append(finding("file_unreadable", sentence, "Let yourself read the file."))
@@ -89,7 +104,20 @@ def _read_file(folder: Path, name: str, findings: list[Finding]) -> LocalFile | 
         sentence = f"{name} has {facts.st_size:,} bytes; at most {limit_bytes:,} are taken."
         fix = "Train with a smaller rank, or save the weights in bfloat16."
         findings.append(finding("file_too_large", sentence, fix))
-    return LocalFile(name, path, facts.st_size, facts.st_mtime_ns)
+    elif is_changed:
+        sentence = f"{name} is being written at this moment."
+        findings.append(finding("file_changing", sentence, "Push the folder once its writer is done."))
+    return file
+
+
+def _digest(opened: BinaryIO, limit_bytes: int) -> str:
+    """Return the SHA-256 of a file, in hex; of one that is too large to be sent, of its beginning."""
+    digest = hashlib.sha256()
+    left = limit_bytes
+    while left and (chunk := opened.read(min(left, MIB))):
+        digest.update(chunk)
+        left -= len(chunk)
+    return digest.hexdigest()
 
 
 def _missing_file(folder: Path, name: str) -> Finding:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from polyscribe.errors import ApiError, Unreachable
+from polyscribe.errors import ApiError, NotServingYet, Unreachable
 from polyscribe.push.observer import PushObserver
 from polyscribe.resources.uploads import Uploads
 from polyscribe.transport import RetryPolicy
@@ -28,11 +28,20 @@ class StepWatcher:
 
 
 def follow_version(
-    uploads: Uploads, version_id: str, *, observer: PushObserver, retries: RetryPolicy
+    uploads: Uploads,
+    version_id: str,
+    *,
+    observer: PushObserver,
+    retries: RetryPolicy,
+    timeout_s: float | None = None,
 ) -> dict[str, Any]:
-    """Return the upload once its version is final, telling each step on the way."""
+    """Return the upload once its version is final, telling each step on the way.
+
+    Raises NotServingYet after `timeout_s`.
+    """
     watcher = StepWatcher(observer)
-    has_events = True
+    has_events = timeout_s is None  # a stream may say nothing for long, and would be waited for
+    ends_at = retries.clock() + (timeout_s or 0.0)
     while True:
         if has_events:
             has_events = _watch_events(uploads, version_id, watcher)
@@ -40,7 +49,23 @@ def follow_version(
         watcher.show(upload)
         if upload["is_final"]:
             return upload
-        retries.sleep(POLL_S)
+        wait_s = POLL_S
+        if timeout_s is not None:
+            wait_s = min(POLL_S, ends_at - retries.clock())
+            if wait_s <= 0:
+                raise NotServingYet(_describe_wait(upload, timeout_s), version=upload)
+        retries.sleep(wait_s)
+
+
+def _describe_wait(upload: Mapping[str, Any], timeout_s: float) -> str:
+    """Return what a version that does not serve yet is at, and how to go on."""
+    current = next((step for step in upload["steps"] if step["state"] == "current"), None)
+    at = f" It is at the step “{current['label']}”." if current else ""
+    note = f" {current['note']}" if current and current["note"] else ""
+    return (
+        f"{upload['model']} does not serve yet, {timeout_s:g} s after it was sent.{at}{note} "
+        "It goes on by itself; run the same command again to wait for it."
+    )
 
 
 def _watch_events(uploads: Uploads, version_id: str, watcher: StepWatcher) -> bool:

@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from polyscribe.push.folder import AdapterFolder, LocalFile
+from polyscribe.push.folder import AdapterFolder
 from polyscribe.push.request import PushRequest
 from polyscribe.settings import config_folder, write_private
 
 FOLDER_NAME = "pushes"
 KEPT_S = 24 * 3600  # then the service has given an unfinished upload up
-SAMPLE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -71,22 +70,9 @@ def begin_push(file: Path) -> RememberedPush:
 
 def _digest_push(base_url: str, request: PushRequest, adapter: AdapterFolder) -> str:
     """Return the name under which a push is remembered: other files or other options are another push."""
-    files = [[file.name, file.size_bytes, file.modified_ns, _digest_sample(file)] for file in adapter.files]
+    files = [[file.name, file.size_bytes, file.modified_ns, file.sha256] for file in adapter.files]
     facts = [base_url, request.style, request.goes_live, request.quantisation, files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-
-
-def _digest_sample(file: LocalFile) -> str:
-    """Return a digest of a file's beginning, middle and end.
-
-    Training changes all of a file, and reading only some of it costs no time beside the upload.
-    """
-    digest = hashlib.sha256()
-    with file.path.open("rb") as opened:
-        for start in (0, file.size_bytes // 2, max(0, file.size_bytes - SAMPLE_BYTES)):
-            opened.seek(start)
-            digest.update(opened.read(SAMPLE_BYTES))
-    return digest.hexdigest()
 
 
 def _prune(folder: Path) -> None:

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from polyscribe.errors import StorageRefused
+from polyscribe.errors import FolderChanged, StorageRefused
+from polyscribe.push.folder import AdapterFolder, LocalFile
 from polyscribe.push.observer import PushObserver
 from polyscribe.resources.uploads import Uploads
 from polyscribe.transport import RetryPolicy, describe
@@ -27,7 +27,7 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 class Part:
     """A part of a file that the storage lacks, and the address to PUT it to."""
 
-    path: Path
+    file: LocalFile
     number: int
     start: int
     size_bytes: int
@@ -64,7 +64,7 @@ class PartSender:
         uploads: Uploads,
         *,
         version_id: str,
-        folder: Path,
+        folder: AdapterFolder,
         observer: PushObserver,
         retries: RetryPolicy,
         http_transport: httpx.BaseTransport | None = None,
@@ -79,7 +79,11 @@ class PartSender:
         self._next_number = 1
 
     def send_missing_parts(self) -> None:
-        """Send every part that the storage lacks. Raises StorageRefused when round after round fails."""
+        """Send every part that the storage lacks.
+
+        Raises FolderChanged for a file that is not as it was checked any more, and StorageRefused when round
+        after round fails.
+        """
         failed_rounds = 0
         with httpx.Client(timeout=TIMEOUT, transport=self._http_transport) as http:
             while parts := self._ask_for_parts():
@@ -111,7 +115,7 @@ class PartSender:
         try:
             faults = list(pool.map(lambda part: self._send_part(http, part), parts))
         except BaseException:
-            self._is_stopping.set()  # a person pressed Ctrl-C: no thread sends its part to the end
+            self._is_stopping.set()  # Ctrl-C, or a file that changed: no thread sends its part to the end
             raise
         finally:
             pool.shutdown(cancel_futures=True)
@@ -134,10 +138,18 @@ class PartSender:
         return f"it answered {answer.status_code}"
 
     def _read_chunks(self, part: Part, sent: "_Counter") -> Iterator[bytes]:
-        with part.path.open("rb") as file:
-            file.seek(part.start)
+        try:
+            opened = part.file.path.open("rb")
+        except OSError as error:
+            raise FolderChanged(f"{part.file.name} can't be read any more. {PUSH_AGAIN}") from error
+        with opened:
+            opened.seek(part.start)
             left = part.size_bytes
-            while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+            while left:
+                chunk = opened.read(min(left, CHUNK_BYTES))
+                # After the read, and before the storage has the whole part: so no part is a mixture.
+                if part.file.is_changed(opened):
+                    raise FolderChanged(f"{part.file.name} was written to while it was sent. {PUSH_AGAIN}")
                 if self._is_stopping.is_set():
                     raise Interrupted
                 yield chunk
@@ -162,15 +174,17 @@ class _Counter:
 
 
 GO_ON = "Run the same command again: it goes on where it stopped."
+PUSH_AGAIN = "What was sent is given up; push the folder again once its writer is done."
 
 
-def addressed_parts(upload: Mapping[str, Any], folder: Path) -> list[Part]:
+def addressed_parts(upload: Mapping[str, Any], folder: AdapterFolder) -> list[Part]:
     """Return the missing parts of which an upload tells the addresses, in the order of their numbers."""
     parts = []
     for file in upload["files"]:
         for part in file["part_urls"]:
             start = (part["number"] - 1) * file["part_bytes"]
-            parts.append(Part(folder / file["name"], part["number"], start, part["size_bytes"], part["url"]))
+            local = folder.file(file["name"])
+            parts.append(Part(local, part["number"], start, part["size_bytes"], part["url"]))
     return sorted(parts, key=lambda part: part.number)
 
 

@@ -16,6 +16,9 @@ class PushRequest:
     quantisation: str = ""  # of the base that it was trained on: none, 4-bit, 8-bit, other; empty: unknown
     promote: bool = True
     canary_percent: int | None = None
+    timeout_s: float | None = (
+        None  # to wait, once all is sent, until the version serves; None: as long as it takes
+    )
 
     @property
     def goes_live(self) -> bool:

@@ -1,12 +1,20 @@
 """A push from its beginning to its end. Each step is safe to repeat, so a push that was killed can go on."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from polyscribe.errors import NotFound, VersionFailed, VersionRejected
-from polyscribe.push.folder import AdapterFolder, read_folder
+from polyscribe.errors import (
+    Conflict,
+    FolderChanged,
+    NotFound,
+    PolyscribeError,
+    VersionFailed,
+    VersionRejected,
+)
+from polyscribe.push.folder import CONFIG_FILE, WEIGHTS_FILE, AdapterFolder, read_folder
 from polyscribe.push.follow import follow_version
 from polyscribe.push.memory import RememberedPush, begin_push, recall_push
 from polyscribe.push.observer import PushObserver
@@ -39,19 +47,26 @@ class Pusher:
     def push(self, request: PushRequest, observer: PushObserver) -> dict[str, Any]:
         """Send an adapter, watch it, and return its version once it serves.
 
-        Raises FolderRejected before anything is sent; VersionRejected or VersionFailed; ApiError;
-        Unreachable or StorageRefused.
+        Raises FolderRejected before anything is sent; FolderChanged; VersionRejected or VersionFailed;
+        NotServingYet; ApiError; Unreachable or StorageRefused.
         """
         adapter = read_folder(request.folder)
         self._ensure_style(request)
         push, upload = self._begin_or_resume(request, adapter)
         if upload["status"] == UPLOADING:
             self._send_files(push, adapter, upload, observer)
-        final = follow_version(self.uploads, push.version_id, observer=observer, retries=self.retries)
+        final = follow_version(
+            self.uploads,
+            push.version_id,
+            observer=observer,
+            retries=self.retries,
+            timeout_s=request.timeout_s,
+        )
         version = self.versions.get(request.style, final["number"])
         if final["status"] != SERVING:
             push.forget()
             _raise_failure(final, version)
+        _require_sent(adapter, version)
         # The first version of a style answers all requests in any case: there is nothing to compare it with.
         if request.canary_percent is not None and not version["is_live"]:
             self.releases.set_canary(request.style, final["number"], request.canary_percent)
@@ -107,7 +122,7 @@ class Pusher:
         sender = PartSender(
             self.uploads,
             version_id=push.version_id,
-            folder=adapter.path,
+            folder=adapter,
             observer=observer,
             retries=self.retries,
             http_transport=self.storage_transport,
@@ -119,9 +134,32 @@ class Pusher:
         )
         try:
             sender.send_missing_parts()
+        except FolderChanged:
+            self._give_up(push)
+            raise
         finally:
             observer.upload_ended()
-        self.uploads.finish(push.version_id)
+        try:
+            self.uploads.finish(push.version_id)
+        except Conflict as error:
+            if error.code != "upload_ended":  # then its status tells who ended it
+                raise
+
+    def _give_up(self, push: RememberedPush) -> None:
+        """Cancel an upload that no folder belongs to any more; else its parts count for a day."""
+        push.forget()
+        with suppress(PolyscribeError):  # what was wrong first is told
+            self.uploads.abort(push.version_id)
+
+
+def _require_sent(adapter: AdapterFolder, version: dict[str, Any]) -> None:
+    """Raise FolderChanged if the service has other files than the folder had when it was checked."""
+    for file, field in ((CONFIG_FILE, "config_sha256"), (WEIGHTS_FILE, "sha256")):
+        if version[field] not in ("", adapter.file(file).sha256):
+            raise FolderChanged(
+                f"{version['model']} serves, but its {file} is not the one that was checked: the folder was "
+                "written to while it was sent. Retire that version, and push the folder again."
+            )
 
 
 def _raise_failure(upload: dict[str, Any], version: dict[str, Any]) -> None:
