@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("adapters", "0011_multipart"),
+        ("adapters", "0014_style_newest_of_owner"),
         ("tenants", "0001_initial"),
     ]
 

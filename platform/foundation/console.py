@@ -27,7 +27,16 @@ from foundation.errors import DomainError
 MAX_ROWS = 100  # of one action; a person can't check more
 MAX_REASON = 300  # characters
 MAX_VALUE = 300  # characters of one value in the audit log
-SECRET_FIELDS = {"password", "password1", "password2", "usable_password", "digest", "data"}
+SECRET_FIELDS = {
+    "password",
+    "password1",
+    "password2",
+    "usable_password",
+    "digest",
+    "data",
+    "sealed_secret",
+    "sealed_previous_secret",
+}
 
 
 class ReasonField(forms.CharField):

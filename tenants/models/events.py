@@ -1,6 +1,7 @@
 """What happened in a workspace, for programs and people: the outbox, webhooks, and what was sent to them."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from django.contrib.postgres.fields import ArrayField
@@ -36,7 +37,10 @@ class EventType(models.TextChoices):
     WORKSPACE_SUSPENDED = "workspace.suspended", "The workspace is served no more."
     WORKSPACE_RESUMED = "workspace.resumed", "The workspace is served again."
     ERASURE_COMPLETED = "erasure.completed", "A version's files are gone from everywhere."
-    WEBHOOK_DISABLED = "webhook.disabled", "An endpoint answered 410, or failed for three days."
+    WEBHOOK_DISABLED = (
+        "webhook.disabled",
+        "An endpoint answered 410, failed for three days, or was disabled by operators.",
+    )
     WEBHOOK_TEST = "webhook.test", "Somebody pressed “Send a test”. It goes to that endpoint alone."
 
 
@@ -111,7 +115,14 @@ class WebhookEndpoint(models.Model):
         indexes = [models.Index(fields=["tenant", "-created_at"], name="endpoints_of_a_tenant")]
 
     def __str__(self) -> str:
-        return self.url
+        return self.shown_url
+
+    @property
+    def shown_url(self) -> str:
+        """The address without its path, which is as good as a password with many receivers."""
+        parts = urlsplit(self.url)
+        path = "/…" if parts.path.strip("/") or parts.query else ""
+        return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):

@@ -19,7 +19,7 @@ class NoticeKind(models.TextChoices):
     CANARIES = "canaries", "A canary ends by itself"
     SHARES = "shares", "Another workspace shares a style with this one"
     OFFERS = "offers", "An offer to the public catalogue is approved or declined"
-    WEBHOOKS = "webhooks", "A webhook endpoint is disabled, because it failed for three days"
+    WEBHOOKS = "webhooks", "A webhook endpoint is disabled, because it failed for three days or by operators"
     INVOICES = "invoices", "A month's invoice is ready"
     KEYS = "keys", "An API key is made, replaced or revoked"
     WORKSPACE = "workspace", "The workspace is suspended, or served again"

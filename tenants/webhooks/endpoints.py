@@ -21,6 +21,7 @@ from tenants.webhooks import addresses, delivery, signing
 MAX_ENDPOINTS = 10
 PREVIOUS_SECRET_LIVES = timedelta(hours=24)
 BY_HAND = "Disabled by {who}."
+BY_OPERATOR = "Disabled by the people who run this site: {reason}"
 # What nobody subscribes to: it goes to the endpoint that is tried.
 NOT_CHOSEN = (EventType.WEBHOOK_TEST,)
 
@@ -45,6 +46,12 @@ class UnknownEventType(Invalid):
 
 class EndpointDisabled(Conflict):
     """This endpoint is disabled: enable it first."""
+
+    code = "endpoint_disabled"
+
+
+class DisabledAlready(Conflict):
+    """This endpoint is disabled already."""
 
     code = "endpoint_disabled"
 
@@ -165,6 +172,18 @@ def disable_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
     with transaction.atomic():
         if delivery.disable(endpoint, BY_HAND.format(who=by.user.email if by.user else "an API key")):
             by.audit("webhook_endpoint.disabled", endpoint)
+
+
+def disable_by_operator(endpoint: WebhookEndpoint, reason: str) -> None:
+    """Send an endpoint nothing until its workspace enables it again; its owners are told why.
+
+    The console writes the audit log. Raises DisabledAlready.
+    """
+    with transaction.atomic():
+        told = BY_OPERATOR.format(reason=reason)
+        if not delivery.disable(endpoint, told):
+            raise DisabledAlready
+        record_event(endpoint.tenant_id, EventType.WEBHOOK_DISABLED, endpoint, reason=told)
 
 
 def enable_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:

@@ -14,7 +14,20 @@ from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
 from tenants.billing import plans
 from tenants.billing.ledger import record_events
-from tenants.models import ApiKey, AuditEntry, LedgerEntry, Price, PriceBook, Tenant, User
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    EventType,
+    LedgerEntry,
+    NoticeMail,
+    OutboxEvent,
+    Price,
+    PriceBook,
+    Tenant,
+    User,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from tenants.quota_sync import snapshot
 
 MODELS = [model._meta.model_name for model in site._registry if model._meta.app_label == "tenants"]
@@ -217,3 +230,69 @@ def test_who_may_change_users_gains_no_rights(clerk, operator, alice):
         assert not target.user_permissions.exclude(codename__endswith="_user").exists()
     for kept in ("auth_group", "mfa_authenticator", "account_emailaddress"):
         assert client.get(reverse(f"admin:{kept}_changelist")).status_code == 403
+
+
+@pytest.fixture
+def endpoint(acme) -> WebhookEndpoint:
+    url = "https://hooks.example.com/services/T0/secret-path"
+    return WebhookEndpoint.objects.create(
+        tenant=acme, url=url, description="Chat", sealed_secret="sealed-secret"
+    )
+
+
+def test_operators_see_how_an_endpoint_does_and_neither_its_secret_nor_its_path(
+    operator_client, acme, endpoint
+):
+    event = OutboxEvent.objects.create(tenant=acme, type=EventType.KEY_CREATED, object={})
+    for answered in ("It answered 200.", "It answered 500."):
+        WebhookDelivery.objects.create(
+            endpoint=endpoint, event=event, attempted_at=timezone.now(), failure=answered
+        )
+    WebhookDelivery.objects.create(endpoint=endpoint, event=event)  # not attempted yet
+    for address in (page("webhookendpoint"), page("webhookendpoint", "change", endpoint.pk)):
+        shown = operator_client.get(address).text
+        assert "https://hooks.example.com/…" in shown
+        assert "pending It answered 500." in shown
+        assert "secret-path" not in shown
+        assert "sealed-secret" not in shown
+    assert "Acme" in operator_client.get(page("webhookendpoint")).text
+    assert operator_client.post(page("webhookendpoint", "change", endpoint.pk), {}).status_code == 403
+
+
+def test_an_operator_disables_an_endpoint_once_and_its_owner_reads_why(
+    operator_client, operator, acme, endpoint
+):
+    disable = {"action": "disable", "_selected_action": [endpoint.pk]}
+    asked = operator_client.post(page("webhookendpoint"), disable)
+    assert "what waits is given up" in asked.text
+    operator_client.post(page("webhookendpoint"), disable | {"confirmed": "1", "why": " "})
+    assert WebhookEndpoint.objects.get().is_enabled
+    for _ in range(2):
+        sure = disable | {"confirmed": "1", "why": "It floods a neighbour."}
+        answer = operator_client.post(page("webhookendpoint"), sure, follow=True)
+    assert "This endpoint is disabled already." in answer.text
+    told = "Disabled by the people who run this site: It floods a neighbour."
+    assert WebhookEndpoint.objects.get().disabled_reason == told
+    assert told in operator_client.get(page("webhookendpoint")).text
+    assert OutboxEvent.objects.get(type=EventType.WEBHOOK_DISABLED).facts == {"reason": told}
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.reason) == (operator, "disable", "It floods a neighbour.")
+    assert entry.object_name == "https://hooks.example.com/…"
+    assert "seal" not in str(entry.before) + str(entry.after)
+
+
+def test_operators_read_what_became_of_mails_about_events(operator_client, alice, acme):
+    event = OutboxEvent.objects.create(tenant=acme, type=EventType.KEY_CREATED, object={})
+    mail = NoticeMail.objects.create(
+        event=event,
+        membership=acme.memberships.get(user=alice),
+        kind="keys",
+        status="failed",
+        failure="No such box",
+    )
+    shown = operator_client.get(page("noticemail")).text
+    assert all(text in shown for text in ("alice@example.org", "Acme", "No such box"))
+    assert "No such box" in operator_client.get(page("noticemail", "change", mail.pk)).text
+    assert operator_client.post(page("noticemail", "change", mail.pk), {"status": "sent"}).status_code == 403
+    assert "No such box" in operator_client.get(page("noticemail"), {"q": "alice@example.org"}).text
+    assert "No such box" not in operator_client.get(page("noticemail"), {"q": "bob@example.org"}).text

@@ -1,0 +1,126 @@
+"""Webhook endpoints, and mail about events. Operators see neither a secret nor a receiver's path."""
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from foundation.console import OperatorAdmin, operator_action
+from tenants.admin.lists import EstimatedPaginator
+from tenants.admin.permissions import ReadOnly
+from tenants.models import NoticeMail, Tenant, WebhookDelivery, WebhookEndpoint
+from tenants.webhooks import endpoints
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
+    list_display = [
+        "address",
+        "tenant",
+        "state",
+        "failing_since",
+        "last_delivery",
+        "last_attempted_at",
+        "created_at",
+    ]
+    list_filter = ["is_enabled", "failing_since"]
+    list_select_related = ["tenant"]
+    search_fields = ["tenant__name", "tenant__slug", "url"]
+    ordering = ["-created_at"]
+    # Not `url`: whoever knows the path of many receivers can write to them.
+    fields = [
+        "address",
+        "tenant",
+        "description",
+        "event_types",
+        "state",
+        "disabled_at",
+        "failing_since",
+        "last_delivery",
+        "last_attempted_at",
+        "created_by",
+        "created_at",
+        "changed_at",
+    ]
+    readonly_fields = fields
+    actions = ["disable"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
+        """Return the endpoints, each with how the last attempt to deliver went."""
+        attempted = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), attempted_at__isnull=False)
+        newest = attempted.order_by("-pk")
+        rows: QuerySet[WebhookEndpoint] = super().get_queryset(request)
+        return rows.annotate(
+            last_attempted_at=Subquery(newest.values("attempted_at")[:1]),
+            last_status=Subquery(newest.values("status")[:1]),
+            last_failure=Subquery(newest.values("failure")[:1]),
+        )
+
+    @admin.display(description="address", ordering="url")
+    def address(self, endpoint: WebhookEndpoint) -> str:
+        return endpoint.shown_url
+
+    @admin.display(description="state", ordering="is_enabled")
+    def state(self, endpoint: WebhookEndpoint) -> str:
+        return "enabled" if endpoint.is_enabled else f"disabled: {endpoint.disabled_reason}"
+
+    @admin.display(description="last delivery")
+    def last_delivery(self, endpoint: Any) -> str:
+        if endpoint.last_status is None:
+            return "none yet"
+        return " ".join(filter(None, [endpoint.last_status, endpoint.last_failure]))
+
+    @admin.display(description="last attempt")
+    def last_attempted_at(self, endpoint: Any) -> Any:
+        return endpoint.last_attempted_at
+
+    def has_disable_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tenants.change_webhookendpoint")
+
+    @operator_action(
+        "Disable",
+        effect="They get nothing any more until their workspace enables them, and what waits is given up. "
+        "Owners are told by mail.",
+        done="Disabled",
+        permissions=["disable"],
+        reader="; the owner reads it",
+    )
+    def disable(self, request: HttpRequest, endpoint: WebhookEndpoint, reason: str) -> None:
+        endpoints.disable_by_operator(endpoint, reason)
+
+
+@admin.register(NoticeMail)
+class NoticeMailAdmin(ReadOnly, ModelAdmin):
+    list_display = ["created_at", "kind", "member", "workspace", "status", "attempts", "ended_at", "failure"]
+    list_filter = ["status", "kind"]
+    list_select_related = ["membership__user", "membership__tenant"]
+    search_fields = ["=membership__user__email", "=membership__tenant__slug"]
+    search_help_text = "A member's whole address, or a workspace's whole short name"
+    ordering = ["-pk"]
+    paginator = EstimatedPaginator
+    show_full_result_count = False
+    fields = [
+        "kind",
+        "member",
+        "workspace",
+        "status",
+        "attempts",
+        "next_attempt_at",
+        "ended_at",
+        "failure",
+        "created_at",
+    ]
+    readonly_fields = fields
+
+    @admin.display(description="member")
+    def member(self, mail: NoticeMail) -> str:
+        return mail.membership.user.email
+
+    @admin.display(description="workspace")
+    def workspace(self, mail: NoticeMail) -> Tenant:
+        return mail.membership.tenant
