@@ -10,7 +10,7 @@ export class Stopped extends Error {}
 // Calls progress(name, sent bytes, bytes of the file) often. Throws Stopped when the signal is aborted, and an
 // Error with a sentence for people.
 export async function sendParts(address, fileOf, progress, signal) {
-  for (;;) {
+  for (let wasRefused = false; ;) {
     const upload = await ask(`${address}?parts=1-${LAST_PART}`, signal);
     const waiting = [];
     for (const described of upload.files) {
@@ -20,8 +20,10 @@ export async function sendParts(address, fileOf, progress, signal) {
         waiting.push({ ...part, counter, blob: fileOf(described.name).slice(start, start + part.size_bytes) });
       }
     }
-    if (!waiting.length) return;
-    if (!(await sendAll(waiting, signal))) throw new Error(sentence(403)); // not even a new URL is taken
+    if (!waiting.length) return; // all is there, or the upload was cancelled: finishing it tells
+    const isRefused = !(await sendAll(waiting, signal));
+    if (isRefused && wasRefused) throw new Error(sentence(403)); // not even a new URL is taken
+    wasRefused = isRefused;
   }
 }
 

@@ -1,4 +1,4 @@
-// POST JSON to the studio. Throws {errors: {field: [sentences]}}, also when it cannot be reached.
+// POST JSON to the studio. Throws {errors: {field: [sentences]}, status}, without status when it cannot be reached.
 export async function post(form, url, body) {
   const headers = { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
   let response;
@@ -10,7 +10,7 @@ export async function post(form, url, body) {
   if (response.type === "opaqueredirect") throw { errors: { __all__: [sentence(403)] } }; // to the log-in page
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  throw { errors: answer.errors ?? { __all__: [sentence(response.status)] } };
+  throw { errors: answer.errors ?? { __all__: [sentence(response.status)] }, status: response.status };
 }
 
 function sentence(status) {

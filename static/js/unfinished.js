@@ -1,36 +1,52 @@
-// Remembers an upload in parts that is not finished, so that the same files go on after the page was closed.
-const KEY = "unfinished-upload";
+// Remembers uploads in parts that are not finished, each by its version's id: so the same files go on after the
+// page was closed, and no tab forgets what another one began.
+const PREFIX = "unfinished-upload:";
 const FORGOTTEN_AFTER_MS = 23 * 3600 * 1000; // the studio deletes it a day after it began
 
 const describe = (file) => ({ name: file.name, size: file.size, modified: file.lastModified });
 
-export function remember(version, fields, files) {
-  keep({ version, fields, files: files.map(describe), at: Date.now() });
+// What an upload is told by: its addresses, what was typed, and its files.
+export function describeUpload(version, fields, files) {
+  return { version, fields, files: files.map(describe), at: Date.now() };
 }
 
-export function recall() {
+export function remember(upload) {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY));
-    if (kept && Date.now() - kept.at < FORGOTTEN_AFTER_MS) return kept;
-  } catch { /* not ours, or of an older page */ }
-  drop();
-  return null;
+    localStorage.setItem(PREFIX + upload.version.version, JSON.stringify(upload));
+  } catch { /* a browser that keeps nothing: then a reloaded page begins anew */ }
+}
+
+// Returns all, the newest first.
+export function recall() {
+  const kept = names().map(read).filter(Boolean);
+  return kept.sort((one, other) => other.at - one.at);
+}
+
+export function drop(upload) {
+  try {
+    localStorage.removeItem(PREFIX + upload.version.version);
+  } catch { /* nothing is kept */ }
 }
 
 // A file with another time of change may have other bytes in the parts that have arrived.
-export function isSame(kept, file) {
-  const { name, size, modified } = describe(file);
-  return kept.files.some((one) => one.name === name && one.size === size && one.modified === modified);
+export function isSame(upload, files) {
+  const isKnown = ({ name, size, modified }) => upload.files.some((one) => one.name === name && one.size === size && one.modified === modified);
+  return files.length === upload.files.length && files.map(describe).every(isKnown);
 }
 
-export function drop() {
+function names() {
   try {
-    localStorage.removeItem(KEY);
-  } catch { /* a browser that keeps nothing */ }
+    return Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
+  } catch {
+    return [];
+  }
 }
 
-function keep(what) {
+function read(name) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(what));
-  } catch { /* then a reloaded page begins anew */ }
+    const upload = JSON.parse(localStorage.getItem(name));
+    if (Date.now() - upload.at < FORGOTTEN_AFTER_MS && upload.version.version && upload.files.length) return upload;
+  } catch { /* of an older page */ }
+  localStorage.removeItem(name);
+  return null;
 }

@@ -5,7 +5,7 @@ import { forget } from "./draft.js";
 import { Rate, Stopped, ask, duration, sendParts } from "./parts.js";
 import { post } from "./post.js";
 import { size, store } from "./store.js";
-import { drop as dropUnfinished, isSame, recall, remember } from "./unfinished.js";
+import { describeUpload, drop as dropUnfinished, isSame, recall, remember } from "./unfinished.js";
 
 const form = document.querySelector("[data-upload]");
 const picker = form.querySelector("[type=file]");
@@ -14,6 +14,7 @@ const button = form.querySelector("[data-send]");
 const pauseButton = form.querySelector("[data-pause]");
 const status = form.querySelector("[data-status]");
 const notice = form.querySelector("[data-unfinished]");
+const offer = form.querySelector("[data-same]");
 const PARTS_FROM_BYTES = 16 * 1024 * 1024;
 const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
 const ARCHIVE = "archive"; // its row, and its place among the files: it has the name that its owner gave it
@@ -22,9 +23,11 @@ const isArchive = (file) => /\.(zip|tar|tar\.gz|tgz)$/i.test(file.name);
 const files = new Map();
 const sent = new Set();
 let version = null;
-let expired = null;
+let expired = null; // what this page began and nobody wants any more: cancelled when the next one begins
+let begun = null; // what `version` was begun with, as unfinished.js describes it
+let declined = null; // an upload that its owner would rather not go on with
 let busy = false;
-let unfinished = null; // of an earlier visit: { version, fields, files }
+let unfinished = []; // of earlier visits and other tabs, as far as the studio still takes them
 let pausing = new AbortController();
 
 function mark(name, state, words) {
@@ -66,14 +69,13 @@ function choose(chosen) {
   if (archives.length) files.clear();
   else if (chosen.length > strangers.length) files.delete(ARCHIVE);
   for (const file of chosen.filter((one) => !strangers.includes(one.name))) take(archives.length ? ARCHIVE : file.name, file);
-  goOnWithUnfinished();
+  goOnWithSame();
   show();
   if (strangers.length) say("files", [`${strangers.join(", ")} is not one of the two files. Rename it, or choose ${names.join(" and ")}, or an archive of them.`]);
 }
 
 function take(name, file) {
   files.set(name, file);
-  [expired, version] = [version ?? expired, null]; // other bytes are another version
   mark(name, "here", size(file.size));
 }
 
@@ -83,49 +85,77 @@ function show() {
   form.querySelector("[data-archive-name]").textContent = files.get(ARCHIVE)?.name ?? "";
 }
 
-// The same files as in an earlier visit go on with that upload; others begin a new one.
-function goOnWithUnfinished() {
-  if (!unfinished) return;
+// The same files go on with the upload that was begun with them, here, in another tab or in an earlier visit.
+function goOnWithSame() {
   const chosen = [...files.values()];
-  const isOther = chosen.some((file) => !isSame(unfinished, file));
-  const isResumed = !isOther && chosen.length === unfinished.files.length;
-  if (isResumed) {
-    [version, expired] = [unfinished.version, null];
-    for (const [field, value] of Object.entries(unfinished.fields)) if (form.elements[field]) form.elements[field].value = value;
-    button.textContent = "Go on";
-  } else if (isOther) {
-    expired = unfinished.version; // cancelled when the new one begins
-  }
-  notice.querySelector("[data-same]").hidden = !isResumed;
-  notice.querySelector("[data-other]").hidden = !isOther;
+  if (begun && isSame(begun, chosen)) return;
+  if (version && !unfinished.includes(begun)) expired = begun; // other bytes are another version
+  [version, begun] = [null, null];
+  sent.clear();
+  const known = unfinished.filter((one) => one !== declined && isSame(one, chosen));
+  const typed = form.elements.slug.value.trim();
+  const same = known.find((one) => one.fields.slug === typed) ?? known[0];
+  offer.hidden = !same;
+  button.textContent = same ? "Go on" : "Upload and check";
+  if (!same) return;
+  [version, begun] = [same.version, same];
+  for (const [field, value] of Object.entries(same.fields)) if (form.elements[field]) form.elements[field].value = value;
+  offer.querySelector("[data-model]").textContent = same.model;
+}
+
+function beginAnew() {
+  [declined, version, begun] = [begun, null, null];
+  offer.hidden = true;
+  button.textContent = "Upload and check";
 }
 
 async function showUnfinished() {
-  unfinished = recall();
-  if (!unfinished) return;
+  const known = await Promise.all(recall().map(look));
+  unfinished = known.filter(Boolean);
+  listUnfinished();
+  if (files.size && !version) goOnWithSame(); // files were chosen before the studio answered
+}
+
+// Returns an upload with its version's name; null for one that was finished or cancelled, or is another account's.
+async function look(upload) {
   try {
-    const upload = await ask(unfinished.version.status);
-    if (upload.status !== "uploading") throw { status: 404 };
-    notice.querySelector("[data-model]").textContent = upload.model;
-    notice.querySelector("[data-names]").textContent = unfinished.files.map(({ name }) => name).join(" and ");
-    notice.hidden = false;
+    const { status, model } = await ask(upload.version.status);
+    if (status === "uploading") return { ...upload, model };
   } catch (problem) {
-    if (problem.status === 404) endUnfinished(); // finished, cancelled, or of another account
+    if (problem.status !== 404) return null; // the studio is away: it is offered by the next visit
   }
+  dropUnfinished(upload);
+  return null;
 }
 
-function endUnfinished() {
-  unfinished = null;
-  notice.hidden = true;
-  dropUnfinished();
+function listUnfinished() {
+  const one = notice.querySelector("template");
+  const lines = unfinished.map((upload) => {
+    const line = one.content.cloneNode(true);
+    line.querySelector("[data-model]").textContent = upload.model;
+    line.querySelector("[data-names]").textContent = upload.files.map(({ name }) => name).join(" and ");
+    const discard = line.querySelector("[data-discard]");
+    discard.append(` ${upload.model}`);
+    discard.addEventListener("click", () => discardUnfinished(upload));
+    return line;
+  });
+  notice.replaceChildren(one, ...lines);
+  notice.hidden = !lines.length;
 }
 
-async function discardUnfinished() {
-  await post(form, unfinished.version.cancel, {}).catch(() => {}); // else it ends by itself after a day
-  if (version === unfinished.version) version = null;
-  expired = null;
+function endUpload(upload) {
+  dropUnfinished(upload);
+  unfinished = unfinished.filter((one) => one.version.version !== upload.version.version);
+  listUnfinished();
+}
+
+async function discardUnfinished(upload) {
+  await post(form, upload.version.cancel, {}).catch(() => {}); // else it ends by itself after a day
+  endUpload(upload);
+  if (begun !== upload) return;
+  [version, begun] = [null, null];
+  offer.hidden = true;
   button.textContent = "Upload and check";
-  endUnfinished();
 }
 
 function complete() {
@@ -151,15 +181,18 @@ function focusFirstError() {
 }
 
 async function create() {
-  if (expired) await post(form, expired.cancel, {}).catch(() => {}); // else it stays open for a day
-  expired = null;
+  if (expired) {
+    await post(form, expired.version.cancel, {}).catch(() => {}); // else it stays open for a day
+    endUpload(expired);
+    expired = null;
+  }
   const fields = fieldsOf();
   fields.files = [...files.values()].map((file) => ({ name: file.name, size: file.size }));
   const isLarge = [...files.values()].some((file) => file.size >= PARTS_FROM_BYTES);
   version = await post(form, form.action, { ...fields, method: isLarge ? "multipart" : "post" });
   sent.clear();
-  endUnfinished();
-  if (isLarge) remember(version, fieldsOf(), [...files.values()]);
+  begun = describeUpload(version, fieldsOf(), [...files.values()]);
+  if (isLarge) remember(begun);
 }
 
 function fieldsOf() {
@@ -175,7 +208,7 @@ async function deliver(upload) {
       rows.get(name).querySelector(".state").textContent = `${size(loaded)} of ${size(total)}`;
     });
   } catch (refusal) {
-    if (refusal.expired) [expired, version] = [version, null]; // the next press asks for a new permission
+    if (refusal.expired) [expired, version, begun] = [begun, null, null]; // the next press asks for a new permission
     fault(name, refusal.message);
     throw refusal;
   }
@@ -203,11 +236,20 @@ async function deliverParts() {
     rows.get(name).querySelector(".state").textContent = words.join(" · ");
   };
   try {
-    await sendParts(version.status, (name) => files.get(nameOf(name)), progress, pausing.signal);
+    await alone(version.version, () => sendParts(version.status, (name) => files.get(nameOf(name)), progress, pausing.signal));
   } finally {
     pauseButton.hidden = true;
     for (const row of rows.values()) row.querySelector(".state").textContent = row.querySelector(".state").textContent.split(" · ")[0]; // no rate while nothing is sent
   }
+}
+
+// Two tabs do not send the same parts at once. Where the browser has no locks, what arrives twice does no harm.
+function alone(id, work) {
+  if (!navigator.locks) return work();
+  return navigator.locks.request(`upload ${id}`, { ifAvailable: true }, (lock) => {
+    if (lock) return work();
+    throw new Error("Another tab is sending this upload. Leave it to that tab, or pause it there and press “Go on” here.");
+  });
 }
 
 async function send() {
@@ -221,7 +263,7 @@ async function send() {
   await post(form, version.finish, {});
   busy = false;
   forget();
-  endUnfinished();
+  dropUnfinished(begun);
   location.assign(version.page);
 }
 
@@ -235,14 +277,18 @@ async function submit(event) {
     await send();
   } catch (error) {
     const isPaused = error instanceof Stopped;
-    const hasEnded = error.status === 404; // it was cancelled elsewhere
+    const hasEnded = Boolean(version) && [404, 409].includes(error.status); // it was cancelled elsewhere
     const sentences = error.errors ?? {};
-    if (hasEnded) sentences.__all__ = "That upload has ended meanwhile. Press “Go on” to begin anew.";
+    if (hasEnded) sentences.__all__ = "That upload was cancelled in another tab or by a program, and what was sent of it is deleted. Press “Upload and check” to send the files anew.";
     else if (version?.status && !isPaused && !error.errors) sentences.__all__ = error.message;
-    if (hasEnded) version = null;
+    if (hasEnded) {
+      endUpload(begun);
+      offer.hidden = true;
+      [version, begun] = [null, null];
+    }
     for (const [field, said] of Object.entries(sentences)) say(field, [said].flat());
-    button.textContent = "Go on";
-    status.textContent = isPaused ? "Paused. What arrived is not sent again." : "Stopped. Nothing you typed or sent is lost.";
+    button.textContent = hasEnded ? "Upload and check" : "Go on";
+    status.textContent = isPaused ? "Paused. What arrived is not sent again." : hasEnded ? "Stopped. Nothing you typed is lost." : "Stopped. Nothing you typed or sent is lost.";
     button.disabled = busy = false;
     focusFirstError();
   }
@@ -250,7 +296,7 @@ async function submit(event) {
 
 form.addEventListener("submit", submit);
 pauseButton.addEventListener("click", () => pausing.abort());
-notice.querySelector("[data-discard]").addEventListener("click", discardUnfinished);
+offer.querySelector("[data-anew]").addEventListener("click", beginAnew);
 picker.addEventListener("change", () => choose([...picker.files]));
 for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.dataset.over = ""; });
 for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => delete drop.dataset.over);

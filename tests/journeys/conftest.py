@@ -125,16 +125,23 @@ def random_adapters(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture
-def page(site) -> Iterator[Page]:
+def faults() -> list[str]:
+    """What the browser's console tells; a test takes out what it provoked."""
+    return []
+
+
+@pytest.fixture
+def page(site, faults) -> Iterator[Page]:
     """A real Chromium whose console must stay clean."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(base_url=site, viewport={"width": 1280, "height": 900})
-        faults: list[str] = []
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        yield page
+        context = browser.new_context(base_url=site, viewport={"width": 1280, "height": 900})
+        context.on(
+            "console", lambda message: faults.append(message.text) if message.type == "error" else None
+        )
+        context.on("weberror", lambda fault: faults.append(str(fault.error)))
+        yield context.new_page()
         browser.close()
         assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
 

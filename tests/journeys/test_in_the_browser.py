@@ -1,6 +1,7 @@
 """A writer's first hour, in a real Chromium."""
 
 import re
+from pathlib import Path
 from uuid import uuid4
 
 import openai
@@ -12,6 +13,7 @@ from tests.journeys.conftest import PASSWORD, look
 
 MIB = 1024 * 1024
 STYLE = ROOT / "engine" / "styles" / "legal"
+SECOND_PART = re.compile(r"adapter_model\.safetensors\?.*partNumber=2")
 
 
 @pytest.mark.timeout(300)
@@ -88,30 +90,27 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
 def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_part_twice(page, tmp_path):
     name = f"large-{uuid4().hex[:6]}"
     sign_up(page, name)
-    files = [tmp_path / "adapter_config.json", tmp_path / "adapter_model.safetensors"]
-    files[0].write_text("{}")
-    files[1].write_bytes(b"0" * 20 * MIB)  # three parts; what is no adapter is rejected once it arrived
+    files = large_files(tmp_path / "large")
     arrived: list[str] = []
     page.on("response", lambda answer: note_part(arrived, answer))
-    held = re.compile(r"adapter_model\.safetensors\?.*partNumber=2")
-    page.route(held, lambda route: None)
+    page.route(SECOND_PART, lambda route: None)
 
-    page.goto("/styles/new/")
-    page.get_by_label("Name", exact=True).fill("Large")
-    page.locator("input[type=file]").set_input_files(files)
-    page.get_by_role("button", name="Upload and check").click()
+    begin_upload(page, "Large", files)
     expect(page.locator("[data-file='adapter_model.safetensors'] .state")).to_contain_text(
         "12.6 MB of 21.0 MB", timeout=60_000
     )
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
     look(page, "upload-paused")
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
 
-    page.unroute(held)
+    page.unroute(SECOND_PART)
     page.reload()
     expect(page.get_by_text(f"The upload of {name}/large@1 is not finished.")).to_be_visible()
     page.locator("input[type=file]").set_input_files(files)
-    expect(page.get_by_text("These are the same files.")).to_be_visible()
+    expect(page.get_by_text(f"These are the files of {name}/large@1")).to_be_visible()
+    look(page, "upload-offered")
     page.get_by_role("button", name="Go on").click()
     expect(page).to_have_url(re.compile(rf"/styles/{name}/large/"), timeout=60_000)
     expect(page.locator("[data-state=done]").first).to_be_visible()
@@ -124,6 +123,68 @@ def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_p
 
     page.goto("/styles/new/")
     expect(page.get_by_text("is not finished")).to_be_hidden()
+
+
+@pytest.mark.timeout(300)
+def test_each_tab_s_upload_is_remembered_and_one_that_ended_elsewhere_is_told(page, faults, tmp_path):
+    name = f"tabs-{uuid4().hex[:6]}"
+    sign_up(page, name)
+    first_files = large_files(tmp_path / "first")
+    second_files = large_files(tmp_path / "second", mib=18)
+    other = page.context.new_page()
+    for tab, title, files in ((page, "First", first_files), (other, "Second", second_files)):
+        tab.route(SECOND_PART, lambda route: None)
+        begin_upload(tab, title, files)
+        expect(tab.locator("[data-file='adapter_model.safetensors'] .state")).to_contain_text(
+            " of ", timeout=60_000
+        )
+        tab.get_by_role("button", name="Pause").click()
+        expect(tab.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
+
+    other.unroute(SECOND_PART)
+    other.reload()
+    for model in (f"{name}/first@1", f"{name}/second@1"):
+        expect(other.get_by_text(f"The upload of {model} is not finished.")).to_be_visible()
+    look(other, "upload-two-unfinished")
+    other.locator("input[type=file]").set_input_files(first_files)
+    expect(other.get_by_text(f"These are the files of {name}/first@1")).to_be_visible()
+    expect(other.get_by_label("Model name")).to_have_value("first")
+    other.locator("input[type=file]").set_input_files(second_files)
+    expect(other.get_by_text(f"These are the files of {name}/second@1")).to_be_visible()
+    other.get_by_role("button", name=f"Discard {name}/first@1").click()
+    expect(other.get_by_text(f"The upload of {name}/first@1 is not finished.")).to_be_hidden()
+    other.get_by_role("button", name="Go on").click()
+    expect(other).to_have_url(re.compile(rf"/styles/{name}/second/"), timeout=60_000)
+
+    page.unroute(SECOND_PART)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("That upload was cancelled in another tab or by a program")).to_be_visible()
+    look(page, "upload-cancelled-elsewhere")
+    refusals = [fault for fault in faults if re.search("status of (404|409)", fault)]
+    assert refusals
+    assert faults == refusals
+    faults.clear()
+    page.get_by_role("button", name="Upload and check").click()
+    expect(page).to_have_url(re.compile(rf"/styles/{name}/first/"), timeout=60_000)
+    page.goto("/styles/new/")
+    expect(page.get_by_text("is not finished")).to_be_hidden()
+
+
+def large_files(folder: Path, *, mib: int = 20) -> list[Path]:
+    """Return two files of which the larger one is sent in three parts; a check rejects them."""
+    folder.mkdir()
+    files = [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
+    files[0].write_text("{}")
+    files[1].write_bytes(b"0" * mib * MIB)
+    return files
+
+
+def begin_upload(page: Page, title: str, files: list[Path]) -> None:
+    """Choose files for a new style and press the button."""
+    page.goto("/styles/new/")
+    page.get_by_label("Name", exact=True).fill(title)
+    page.locator("input[type=file]").set_input_files(files)
+    page.get_by_role("button", name="Upload and check").click()
 
 
 def note_part(arrived: list[str], answer: Response) -> None:
