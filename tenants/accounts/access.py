@@ -7,16 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, cast
+from urllib.parse import urlencode, urlsplit
 
-from django.contrib.auth.decorators import login_required
+from django.conf import settings
+from django.contrib import messages
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from foundation.errors import NotAllowed
 from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
+
+NOTHING_DONE = "You were logged out, so nothing was done. Log in, then send it again."
 
 
 class InsufficientScope(NotAllowed):
@@ -98,6 +103,8 @@ def member_required[**P](
 
     @wraps(view)
     def member_view(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return _ask_to_log_in(request)
         member_request = cast(MemberRequest, request)
         tenant = Tenant.objects.of(member_request.user).first()
         if tenant is None:
@@ -105,7 +112,32 @@ def member_required[**P](
         member_request.tenant = tenant
         return view(member_request, *args, **kwargs)
 
-    return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], login_required(member_view))
+    return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], member_view)
+
+
+def _ask_to_log_in(request: HttpRequest) -> HttpResponse:
+    """Send a visitor to the login, and from there to the page that was open.
+
+    What a form is sent to takes no GET, and a part of a page is no page: so back to where they stand.
+    """
+    is_part = "HX-Request" in request.headers
+    page = request.get_full_path()
+    if is_part:
+        page = _own_page(request, request.headers.get("HX-Current-URL", ""))
+    elif request.method not in ("GET", "HEAD"):
+        page = _own_page(request, request.headers.get("Referer", ""))
+        messages.warning(request, NOTHING_DONE)
+    login = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': page}, safe='/')}"
+    # htmx would follow a redirect by itself, and put the login into the part.
+    return HttpResponse(headers={"HX-Redirect": login}) if is_part else redirect(login)
+
+
+def _own_page(request: HttpRequest, address: str) -> str:
+    """Return the path of a page of this site; of any other address, the first page after a login."""
+    if not url_has_allowed_host_and_scheme(address, {request.get_host()}):
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+    parts = urlsplit(address)
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
 def access_of(request: MemberRequest) -> Access:

@@ -2,10 +2,12 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from tenants.accounts.access import access_of_person
 from tenants.accounts.forms import CreateWorkspaceForm
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
@@ -22,5 +24,8 @@ def create_workspace(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         status = 400 if form.is_bound else 200
         return render(request, "tenants/create_workspace.html", {"form": form}, status=status)
-    create_tenant(user, name=form.cleaned_data["workspace"])
+    with transaction.atomic():
+        tenant = create_tenant(user, name=form.cleaned_data["workspace"])
+        address = request.META.get("REMOTE_ADDR") or None
+        access_of_person(user, tenant, address=address).audit("workspace.created", tenant)
     return redirect(settings.LOGIN_REDIRECT_URL)

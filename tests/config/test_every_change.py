@@ -1,0 +1,392 @@
+"""Every form and every operation that changes something: made from the URLconf, so new ones must be listed.
+
+Sent after the session ended, a form does nothing and leads to the login and back; sent twice, it does its
+work once or says so; and whatever changes something is in the workspace's audit log.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.apps import apps
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+
+from adapters.catalog import sharing
+from adapters.models import AdapterVersion, Release, Status, Style
+from config import api_schema
+from tenants.models import ApiKey, AuditEntry, Membership, Tenant, User, WebhookEndpoint
+from tenants.public import issue_key
+from tenants.webhooks import delivery, signing
+from tests.config.test_every_address import ALL, API, address_of, of_acme
+
+__all__ = ["of_acme"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
+
+OPEN_PAGE = "/usage/?from=form"
+# What changes by itself, or with any change beside it.
+VOLATILE = {
+    "generation",
+    "observed_generation",
+    "changed_at",
+    "next_attempt_at",
+    "last_login",
+    "last_used_at",
+}
+LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "KeptAnswer"}
+
+type Arguments = dict[str, Any]
+type Prepare = Callable[[Arguments], Mapping[str, Any] | None]
+
+
+def nothing(of_acme: Arguments) -> None:
+    """All is there already."""
+
+
+def two_versions(of_acme: Arguments) -> Mapping[str, Any]:
+    """Let version 1 be live and version 2 serve; the address names the second one."""
+    style = Style.objects.get(pk=of_acme["style_id"])
+    first = style.versions.get(number=1)
+    second = style.versions.create(number=2)
+    style.versions.update(status=Status.SERVING)
+    style.releases.create(alias=Release.Alias.LIVE, after=first)
+    Style.objects.filter(pk=style.pk).update(live_version=first)
+    return {"version_id": second.pk, "number": 2}
+
+
+def three_releases(of_acme: Arguments) -> None:
+    """Let version 3 be live, and versions 2 and 1 have been before."""
+    two_versions(of_acme)
+    style = Style.objects.get(pk=of_acme["style_id"])
+    before = style.live_version
+    for number in (2, 3):
+        after, _ = style.versions.get_or_create(number=number, defaults={"status": Status.SERVING})
+        style.releases.create(alias=Release.Alias.LIVE, before=before, after=after)
+        before = after
+    Style.objects.filter(pk=style.pk).update(live_version=before)
+
+
+def canary(of_acme: Arguments) -> None:
+    """Let version 2 be tried."""
+    second = two_versions(of_acme)["version_id"]
+    Style.objects.filter(pk=of_acme["style_id"]).update(canary_version=second, canary_percent=10)
+
+
+def status(of_acme: Arguments, status: Status, **facts: Any) -> None:
+    AdapterVersion.objects.filter(pk=of_acme["version_id"]).update(status=status, **facts)
+
+
+def serving(of_acme: Arguments) -> None:
+    status(of_acme, Status.SERVING)
+
+
+def failed(of_acme: Arguments) -> None:
+    status(of_acme, Status.FAILED)
+
+
+def convertible(of_acme: Arguments) -> None:
+    status(of_acme, Status.REJECTED, conversions=["r"], stored_bytes=1)
+
+
+def with_terms(of_acme: Arguments) -> None:
+    Style.objects.filter(pk=of_acme["style_id"]).update(author="Alice", licence="MIT")
+    two_versions(of_acme)
+
+
+def offered(of_acme: Arguments) -> None:
+    with_terms(of_acme)
+    sharing.offer_style(Style.objects.get(pk=of_acme["style_id"]))
+
+
+def others_style(of_acme: Arguments) -> Mapping[str, Any]:
+    """Let another workspace share a style with Acme."""
+    theirs = Tenant.objects.get(slug="charlies-prose")
+    base_model = Style.objects.get(pk=of_acme["style_id"]).base_model
+    style = Style.objects.create(owner=theirs, slug="tide", name="Tide", base_model=base_model)
+    version = style.versions.create(number=1, status=Status.SERVING)
+    Style.objects.filter(pk=style.pk).update(live_version=version)
+    style.refresh_from_db()
+    sharing.share_style(style, "acme", theirs.memberships.get().user)
+    return {"style_id": style.pk, "style": f"{theirs.slug}/{style.slug}"}
+
+
+def selected(of_acme: Arguments) -> Mapping[str, Any]:
+    arguments = others_style(of_acme)
+    style = Style.objects.get(pk=arguments["style_id"])
+    Tenant.objects.get(slug="acme").selections.get_or_create(style=style)
+    return arguments
+
+
+def no_workspace(of_acme: Arguments) -> None:
+    Membership.objects.filter(user__email="alice@example.org").delete()
+
+
+def review_of_keys(of_acme: Arguments) -> None:
+    User.objects.filter(email="alice@example.org").update(review_keys_since="2026-01-01T00:00:00Z")
+
+
+def disabled(of_acme: Arguments) -> None:
+    delivery.disable(WebhookEndpoint.objects.get(pk=of_acme["endpoint_id"]), "By a test.")
+
+
+def teammate(of_acme: Arguments) -> Mapping[str, Any]:
+    user = User.objects.create_user("dora@example.org")
+    member = Membership.objects.create(user=user, tenant=Tenant.objects.get(slug="acme"))
+    return {"member_id": member.pk}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is sent to an address, and what it leaves behind.
+
+    `audits` is the action in the log; where there is none, `unaudited` says why. `each_time` says why the
+    same is done once more.
+    """
+
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    audits: str = ""
+    prepare: Prepare = nothing
+    unaudited: str = ""
+    each_time: str = ""
+    is_json: bool = False
+
+
+FILES = [{"name": "adapter_config.json", "size": 700}, {"name": "adapter_model.safetensors", "size": 5000}]
+SIZED_FILES = [{"name": one["name"], "size_bytes": one["size"]} for one in FILES]
+TYPED = {"confirm": "secret"}
+OWN_MAIL = "What mail a member gets is that member's own matter."
+OWN_UPLOAD = (
+    "Each is an upload of its own, as two tabs begin them; one that is not finished goes after a day."
+)
+NEW_SECRET = "Each makes a secret, which is shown once; the page sends a form once (once.js)."
+ASKED_AGAIN = "It is asked to be sent again, each time."
+
+PAGES = {
+    "tenants:issue_key": Change(
+        {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"
+    ),
+    "tenants:limit_key": Change({"requests_per_minute": 5}, "api_key.edited"),
+    "tenants:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
+    "tenants:keys_reviewed": Change(
+        prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."
+    ),
+    "tenants:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
+    "tenants:edit_webhook": Change(
+        {"url": "https://example.com/", "description": "Chat"}, "webhook_endpoint.edited"
+    ),
+    "tenants:rotate_webhook_secret": Change(audits="webhook_endpoint.secret_rotated", each_time=NEW_SECRET),
+    "tenants:test_webhook": Change(audits="webhook_endpoint.tested", each_time=ASKED_AGAIN),
+    "tenants:enable_webhook": Change(audits="webhook_endpoint.enabled", prepare=disabled),
+    "tenants:disable_webhook": Change(audits="webhook_endpoint.disabled"),
+    "tenants:delete_webhook": Change(audits="webhook_endpoint.deleted"),
+    "tenants:redeliver_webhook": Change(audits="webhook_endpoint.redelivered", each_time=ASKED_AGAIN),
+    "tenants:notices": Change({"kinds": []}, unaudited=OWN_MAIL),
+    "tenants:set_budget": Change({"budget": "5"}, "workspace.edited"),
+    "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
+    "adapters:create_version": Change(
+        {"slug": "secret", "name": "Secret", "files": FILES},
+        "version.created",
+        is_json=True,
+        each_time=OWN_UPLOAD,
+    ),
+    "adapters:finish": Change(audits="upload.finished"),
+    "adapters:cancel": Change(audits="upload.aborted"),
+    "adapters:retry": Change(audits="version.retried", prepare=failed),
+    "adapters:convert": Change(audits="version.converted", prepare=convertible),
+    "adapters:retire": Change(TYPED, "version.retired", serving),
+    "adapters:promote": Change(audits="version.promoted", prepare=two_versions),
+    "adapters:begin_canary": Change({"percent": "10"}, "canary.begun", two_versions),
+    "adapters:end_canary": Change(audits="canary.ended", prepare=canary),
+    "adapters:roll_back": Change({"live": "3"}, "style.rolled_back", three_releases),
+    "adapters:erase_version": Change(TYPED, "version.deleted", serving),
+    "adapters:delete_style": Change({**TYPED, "at_once": "on"}, "style.deleted", serving),
+    "adapters:describe": Change({"name": "Open secret"}, "style.edited"),
+    "adapters:offer": Change(audits="style.offered", prepare=with_terms),
+    "adapters:share": Change({"workspace": "charlies-prose"}, "style.shared"),
+    "adapters:change_share": Change(audits="style.share_revoked"),
+    "adapters:leave": Change(audits="style.share_left", prepare=others_style),
+    "adapters:select": Change(audits="style.selected", prepare=others_style),
+    "adapters:unselect": Change(audits="style.unselected", prepare=selected),
+    "adapters:compare": Change({"prompts": "Describe the rain."}, "style.prompts_set"),
+}
+CHANGE_NOTHING = {
+    "adapters:compare_answers": "It marks differences in what the page sends.",
+    "inference:playground_stream": "It writes text, which the ledger books.",
+}
+
+# By operation: what programs send. The log is the same as for a page; Idempotency-Key does the rest.
+OPERATIONS = {
+    "keys.create": Change({"name": "newsletter"}, "api_key.created"),
+    "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
+    "keys.revoke": Change(audits="api_key.revoked"),
+    "keys.rotate": Change({"old_secret_hours": 1}, "api_key.rotated"),
+    "members.edit": Change({"role": "owner"}, "member.edited", teammate),
+    "members.remove": Change(audits="member.removed", prepare=teammate),
+    "styles.create": Change({"slug": "tide", "name": "Tide"}, "style.created"),
+    "styles.edit": Change({"description": "Rain."}, "style.edited"),
+    "styles.delete": Change({"at_once": True}, "style.deleted", serving),
+    "releases.set_canary": Change({"version": 2, "percent": 10}, "canary.begun", two_versions),
+    "releases.end_canary": Change(audits="canary.ended", prepare=canary),
+    "styles.offer": Change(audits="style.offered", prepare=with_terms),
+    "styles.withdraw": Change(audits="style.offer_withdrawn", prepare=offered),
+    "releases.rollback": Change(audits="style.rolled_back", prepare=three_releases),
+    "styles.select": Change(audits="style.selected", prepare=others_style),
+    "styles.unselect": Change(audits="style.unselected", prepare=selected),
+    "shares.create": Change({"workspace": "charlies-prose"}, "style.shared"),
+    "shares.revoke": Change(audits="style.share_revoked"),
+    "versions.create": Change({"files": SIZED_FILES}, "version.created"),
+    "versions.delete": Change({"at_once": True}, "version.deleted", serving),
+    "versions.autofix": Change(audits="version.converted", prepare=convertible),
+    "versions.promote": Change(audits="version.promoted", prepare=two_versions),
+    "versions.retire": Change({"at_once": True}, "version.retired", serving),
+    "versions.retry": Change(audits="version.retried", prepare=failed),
+    "uploads.cancel": Change(audits="upload.aborted"),
+    "uploads.finish": Change(audits="upload.finished"),
+    "webhooks.create": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
+    "webhooks.edit": Change({"description": "Chat"}, "webhook_endpoint.edited"),
+    "webhooks.delete": Change(audits="webhook_endpoint.deleted"),
+    "webhooks.redeliver": Change(audits="webhook_endpoint.redelivered"),
+    "webhooks.disable": Change(audits="webhook_endpoint.disabled"),
+    "webhooks.enable": Change(audits="webhook_endpoint.enabled", prepare=disabled),
+    "webhooks.rotate": Change(audits="webhook_endpoint.secret_rotated"),
+    "webhooks.test": Change(audits="webhook_endpoint.tested"),
+    "workspace.edit": Change({"monthly_nanousd": 5_000_000_000}, "workspace.edited"),
+}
+
+
+@pytest.fixture
+def ready(of_acme, charlies, settings, monkeypatch) -> None:
+    """Let uploads begin, and endpoints have a secret that can be read."""
+    settings.BASE_MODEL = "base"
+    WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
+
+
+def state() -> dict[str, list[dict[str, Any]]]:
+    """Return what the product's tables hold, without logs and what changes by itself."""
+    rows = {}
+    for app in ("tenants", "adapters"):
+        for model in apps.get_app_config(app).get_models():
+            if model.__name__ not in LOGS:
+                fields = [one.attname for one in model._meta.concrete_fields if one.name not in VOLATILE]
+                rows[model._meta.label] = list(model._default_manager.order_by("pk").values(*fields))
+    return rows
+
+
+def send(client: Client, name: str, of_acme: Arguments):
+    change = PAGES[name]
+    headers = {"Referer": f"http://testserver{OPEN_PAGE}"}
+    options = {"content_type": "application/json"} if change.is_json else {}
+    return client.post(address_of(name, of_acme), change.sent, headers=headers, **options)
+
+
+def prepared(change: Change, of_acme: Arguments) -> Arguments:
+    return {**of_acme, **(change.prepare(of_acme) or {})}
+
+
+def logged() -> list[str]:
+    return list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
+
+
+def says_so(answer) -> bool:
+    """Return whether an answer tells that nothing was done."""
+    return answer.status_code >= 400 or any(
+        message.level_tag in ("error", "warning") for message in get_messages(answer.wsgi_request)
+    )
+
+
+def test_every_page_that_takes_a_form_is_listed(client, of_acme):
+    takes_forms = set()
+    for name in ALL:
+        if name.startswith(API):
+            continue
+        if client.post(address_of(name, of_acme)).status_code != 405:
+            takes_forms.add(name)
+    assert takes_forms == PAGES.keys() | CHANGE_NOTHING.keys()
+    assert not PAGES.keys() & CHANGE_NOTHING.keys()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_form_that_comes_after_the_session_ended_does_nothing_and_leads_back(
+    client, alice_client, of_acme, name
+):
+    arguments = prepared(PAGES[name], of_acme)
+    before = state()
+    answer = send(client, name, arguments)
+    assert answer.status_code == 302
+    login = urlsplit(answer["Location"])
+    assert login.path == reverse("account_login")
+    assert (state(), logged()) == (before, [])
+    [back] = parse_qs(login.query)["next"]
+    if name != "tenants:create_workspace":  # its own page shows its form
+        assert back == OPEN_PAGE
+        assert "so nothing was done" in client.get(answer["Location"]).text
+    assert alice_client.get(back).status_code in (200, 302)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_form_that_is_sent_twice_works_once_or_says_so_and_is_audited(alice_client, of_acme, name):
+    change = PAGES[name]
+    arguments = prepared(change, of_acme)
+    before = state()
+    first = send(alice_client, name, arguments)
+    assert first.status_code in (200, 201, 302), first.content
+    assert not says_so(first)
+    after = state()
+    assert logged() == [change.audits] if change.audits else change.unaudited
+    assert after != before or change.each_time
+    second = send(alice_client, name, arguments)
+    if not change.each_time:
+        assert state() == after
+        assert says_so(second) or second.status_code == first.status_code
+
+
+def operations() -> dict[str, tuple[str, str]]:
+    """Return the method and the path of each operation of the management API that is no question."""
+    found = {}
+    for path, methods in api_schema.document()["paths"].items():
+        for method, operation in methods.items():
+            if path.startswith("/api/v1/") and method not in ("get", "parameters"):
+                found[operation["operationId"]] = (method, path)
+    return found
+
+
+def test_every_operation_that_changes_something_is_listed():
+    assert operations().keys() == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_a_program_changes_is_in_the_log_with_its_key(client, acme, of_acme, name):
+    change = OPERATIONS[name]
+    arguments = prepared(change, of_acme)
+    _, secret = issue_key(acme, name="program", by=None, scopes=["admin"])
+    method, path = operations()[name]
+    headers = {"Authorization": f"Bearer {secret}"}
+    address = path.format(**arguments)
+    answer = getattr(client, method)(
+        address, change.sent or None, content_type="application/json", headers=headers
+    )
+    assert answer.status_code < 300, answer.content
+    assert logged() == [change.audits]
+    entry = AuditEntry.objects.get()
+    assert (entry.tenant, entry.actor, entry.api_key) == (acme, None, ApiKey.objects.get(name="program"))
+
+
+def test_a_part_of_a_page_leads_the_whole_page_to_the_login(client, of_acme):
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{OPEN_PAGE}"}
+    answer = client.get(address_of("adapters:steps", of_acme), headers=headers)
+    assert answer.status_code == 200
+    login = urlsplit(answer["HX-Redirect"])
+    assert (login.path, parse_qs(login.query)["next"]) == (reverse("account_login"), [OPEN_PAGE])
+
+
+@pytest.mark.parametrize(
+    "referer", ["https://evil.example/usage/", "", "javascript:alert(1)", "//evil.example/"]
+)
+def test_a_form_of_another_site_leads_to_no_other_site(client, of_acme, referer):
+    answer = client.post(reverse("tenants:set_budget"), headers={"Referer": referer})
+    [back] = parse_qs(urlsplit(answer["Location"]).query)["next"]
+    assert back == reverse("adapters:catalogue")
