@@ -20,7 +20,7 @@ from django.utils.dateparse import parse_datetime
 
 from foundation import months
 from foundation.money import usd
-from tenants.models import Membership, NoticeKind, NoticeMail, OutboxEvent
+from tenants.models import Membership, NoticeKind, NoticeMail, OutboxEvent, Scope
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.choices import unsubscribe_url
 
@@ -122,6 +122,7 @@ def _facts_of(event: OutboxEvent) -> dict[str, Any]:
         "object": thing,
         "facts": facts,
         "findings": _findings_of(thing),
+        "scopes": [_scope_label(scope) for scope in thing.get("scopes", [])],
         # Of an endpoint's address only the host: the path of many receivers is as good as a password.
         "host": urlsplit(str(thing.get("url", ""))).hostname,
         **_style_of(thing),
@@ -140,6 +141,12 @@ def _with_times(facts: dict[str, Any]) -> dict[str, Any]:
 def _findings_of(thing: dict[str, Any]) -> list[dict[str, str]]:
     findings = thing.get("findings")
     return findings[:FINDINGS_SHOWN] if isinstance(findings, list) else []
+
+
+def _scope_label(scope: str) -> str:
+    """Return what a key with a scope may do, in words within a sentence; of an old scope, its name."""
+    label = dict(Scope.choices).get(scope)
+    return label[0].lower() + label[1:] if label else scope
 
 
 def _style_of(thing: dict[str, Any]) -> dict[str, str]:
