@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import usable_styles
 from foundation.errors import DomainError
@@ -22,6 +22,7 @@ from inference.quota.admission import Caller
 from tenants.public import MemberRequest, limits_of, member_required, studio_key, tenant_of
 
 
+@require_GET
 @member_required
 def playground(request: MemberRequest) -> HttpResponse:
     """Show the page: choose a style, write a prompt, read the answer."""
