@@ -157,7 +157,7 @@ class Change:
 
 FILES = [{"name": "adapter_config.json", "size": 700}, {"name": "adapter_model.safetensors", "size": 5000}]
 SIZED_FILES = [{"name": one["name"], "size_bytes": one["size"]} for one in FILES]
-TYPED = {"confirm": "secret"}
+TYPED = {"confirm": "secret", "at_once": "on"}  # another workspace has the style
 OWN_MAIL = "What mail a member gets is that member's own matter."
 OWN_UPLOAD = (
     "Each is an upload of its own, as two tabs begin them; one that is not finished goes after a day."
@@ -203,7 +203,7 @@ PAGES = {
     "adapters:end_canary": Change(audits="canary.ended", prepare=canary),
     "adapters:roll_back": Change({"live": "3"}, "style.rolled_back", three_releases),
     "adapters:erase_version": Change(TYPED, "version.deleted", serving),
-    "adapters:delete_style": Change({**TYPED, "at_once": "on"}, "style.deleted", serving),
+    "adapters:delete_style": Change(TYPED, "style.deleted", serving),
     "adapters:describe": Change({"name": "Open secret"}, "style.edited"),
     "adapters:offer": Change(audits="style.offered", prepare=with_terms),
     "adapters:share": Change({"workspace": "charlies-prose"}, "style.shared"),
