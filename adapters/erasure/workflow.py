@@ -160,8 +160,9 @@ def _close_style(style: Style) -> bool:
         sessions.lock_uploads(style.owner_id)
         if style.versions.filter(erasure=None).exists():
             return False
-        Style.objects.filter(pk=style.pk, retired_at=None).update(retired_at=Now(), test_prompts="")
-        sharing.end_all_shares(style)
+        open_style = Style.objects.filter(pk=style.pk, retired_at=None)
+        if open_style.update(retired_at=Now(), test_prompts=""):
+            sharing.end_all_shares(style)
     return True
 
 
