@@ -9,7 +9,7 @@ COUNTERS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("adapters", "0014_style_newest_of_owner")]
+    dependencies = [("adapters", "0012_style_newest_of_owner")]
 
     operations = [
         migrations.AddField(model, name, models.PositiveBigIntegerField(default=0, editable=False))

@@ -71,7 +71,7 @@ def lay(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0020_lists_by_month"),
+        ("tenants", "0018_lists_by_month"),
     ]
 
     operations = [

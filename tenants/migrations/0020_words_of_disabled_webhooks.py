@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0021_invoices"),
+        ("tenants", "0019_invoices"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("adapters", "0012_generations_of_engines_and_versions"),
+        ("adapters", "0013_generations_of_engines_and_versions"),
         ("tenants", "0001_initial"),
     ]
 
