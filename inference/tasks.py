@@ -4,11 +4,10 @@ import os
 import socket
 
 from celery import shared_task
-from django.utils import timezone
 
 from foundation import months, valkey
 from inference.quota import ledger_drain, settlement
-from tenants.public import draft_invoices, finalize_due
+from tenants.public import draft_invoices
 
 
 @shared_task
@@ -26,13 +25,12 @@ def sweep() -> None:
 
 @shared_task
 def close_month() -> None:
-    """Draft last month's invoices once none of its requests is open, and finalize those that are due."""
+    """Have last month's invoices drafted once none of its requests is open. Safe to repeat."""
     client = valkey.client()
     period = months.before(months.current())
     if period not in settlement.open_periods(client):
         drain()
-        draft_invoices(period)
-    finalize_due(timezone.now())
+        draft_invoices.delay(period)
 
 
 @shared_task

@@ -12,7 +12,7 @@ LAYER = 2
 READY_WITHIN_S = 60.0
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 LEVEL = ["--loglevel", "INFO"]
-WORKERS = ("worker-housekeeping", "worker-uploads", "worker-webhooks", "worker-engine")
+WORKERS = ("worker-housekeeping", "worker-uploads", "worker-webhooks", "worker-billing", "worker-engine")
 
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:
@@ -49,6 +49,7 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
         worker("worker-housekeeping", "housekeeping", variables, threads=4),
         worker("worker-uploads", "uploads", variables),
         worker("worker-webhooks", "webhooks", variables, threads=8),  # they wait for other people's servers
+        worker("worker-billing", "billing", variables, threads=1),
         worker("worker-engine", f"engine.{variables['ENGINE_NAME']}", variables, threads=2),
         Program(
             name="beat",

@@ -17,7 +17,6 @@ from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
-from tenants.billing.invoices import draft_invoices, finalize_due
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.pricing import cost_nanousd
@@ -31,6 +30,7 @@ from tenants.quota_sync.generations import (
     stale_generations,
 )
 from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapshot
+from tenants.tasks import draft_invoices
 
 __all__ = [
     "EMPTY",
@@ -58,7 +58,6 @@ __all__ = [
     "digest_by_peppers",
     "dollars",
     "draft_invoices",
-    "finalize_due",
     "find_owner",
     "first_party_tenant",
     "idempotent",

@@ -1,4 +1,4 @@
-"""Periodic tasks: pruning, thresholds of usage, and the delivery of webhooks and notices. Safe to repeat."""
+"""Periodic tasks: pruning, thresholds, invoices, the delivery of webhooks and notices. Safe to repeat."""
 
 from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from tenants.accounts import adapter
 from tenants.api import idempotency
-from tenants.billing import thresholds
+from tenants.billing import invoices, thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
@@ -46,6 +46,18 @@ def prune_usage_minutes() -> None:
 def prune_quota_snapshots() -> None:
     """Delete from Valkey what belongs to old months and dead keys."""
     snapshot.prune_snapshots()
+
+
+@shared_task
+def draft_invoices(period: str) -> None:
+    """Draft the invoices of a month that has none of its requests open any more."""
+    invoices.draft_invoices(period)
+
+
+@shared_task
+def finalize_invoices() -> None:
+    """Finalize the invoices that were drafts for a day."""
+    invoices.finalize_due(timezone.now())
 
 
 @shared_task

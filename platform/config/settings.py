@@ -204,6 +204,8 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
+    "tenants.tasks.draft_invoices": {"queue": "billing"},
+    "tenants.tasks.finalize_invoices": {"queue": "billing"},
     "tenants.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
     "tenants.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
     # Each engine has a queue of its own; who enqueues names it.
@@ -224,6 +226,11 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "close-month": {"task": "inference.tasks.close_month", "schedule": 3600.0, "options": {"expires": 3600}},
+    "finalize-invoices": {
+        "task": "tenants.tasks.finalize_invoices",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "prune-consumers": {"task": "inference.tasks.prune_consumers", "schedule": 3600.0},
     "prune-quota-snapshots": {"task": "tenants.tasks.prune_quota_snapshots", "schedule": 86400.0},
     "prune-kept-answers": {"task": "tenants.tasks.prune_kept_answers", "schedule": 3600.0},

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from foundation import months
@@ -20,7 +20,16 @@ from foundation.errors import Conflict
 from tenants.billing import plans
 from tenants.billing.invoice_lines import Adjustment, Line, Metered, Month, invoice_lines, sum_lines
 from tenants.events.outbox import record_event
-from tenants.models import EventType, Invoice, InvoiceLine, InvoiceNumber, LedgerEntry, Tenant
+from tenants.models import (
+    EventType,
+    Invoice,
+    InvoiceLine,
+    InvoiceNumber,
+    LedgerEntry,
+    Subscription,
+    Tenant,
+    UsageDaily,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +116,8 @@ def draft_invoices(period: str) -> int:
 
     A workspace whose usage is not what its ledger says gets none: it is logged, and the others get theirs.
     """
-    _, end = months.bounds(period)
-    billed = Tenant.objects.filter(is_first_party=False, created_at__lt=end)
     count = 0
-    for tenant in billed.exclude(invoices__period=period).order_by("pk").iterator():
+    for tenant in _unbilled(period).iterator():
         try:
             if draft_invoice(tenant, period):
                 count += 1
@@ -210,6 +217,20 @@ def balance_nanousd(tenant_id: UUID) -> int:
     """Return what a workspace owes on finalized invoices."""
     owed = Invoice.objects.filter(tenant=tenant_id, state=State.FINALIZED)
     return int(owed.aggregate(total=Sum("total_nanousd", default=0))["total"])
+
+
+def _unbilled(period: str) -> QuerySet[Tenant]:
+    """Return the workspaces that may owe something for a month and have no invoice of it."""
+    _, end = months.bounds(period)
+    # Usage of the month before may have come late.
+    first_day = months.bounds(months.before(period))[0].date()
+    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=first_day, day__lt=end.date())
+    paying = Subscription.objects.at(end - timedelta(microseconds=1)).filter(
+        tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
+    )
+    adjusted = LedgerEntry.objects.filter(tenant=OuterRef("pk"), period=period, kind=Kind.ADJUSTMENT)
+    owing = Tenant.objects.filter(Exists(used) | Exists(paying) | Exists(adjusted), is_first_party=False)
+    return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
 
 
 def _usage_of(tenant_id: UUID, period: str) -> list[Metered]:
