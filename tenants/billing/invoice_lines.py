@@ -13,19 +13,19 @@ Kind = InvoiceLine.Kind
 
 @dataclass(frozen=True)
 class Metered:
-    """Tokens of one style in one period, of one meter at one price, and the ledger entries that have them."""
+    """Tokens of one style in one period: in an invoice of one meter at one price, with their ledger entries.
+
+    In a preview of all meters together.
+    """
 
     period: str
     style_name: str
-    meter: str  # "input" (what was not cached), "cached input" or "output"
     tokens: int
-    unit_nanousd: int
-    first_entry: int
-    last_entry: int
-
-    @property
-    def cost_nanousd(self) -> int:
-        return self.tokens * self.unit_nanousd
+    cost_nanousd: int
+    meter: str = ""  # "input" (what was not cached), "cached input" or "output"
+    unit_nanousd: int | None = None
+    first_entry: int | None = None
+    last_entry: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,12 @@ def sum_lines(lines: Sequence[Line]) -> int:
 
 
 def _usage_line(usage: Metered, period: str) -> Line:
+    tokens = f"{usage.meter} tokens" if usage.meter else "tokens"
     late = "" if usage.period == period else f", recorded after the invoice of {usage.period}"
     return Line(
         Kind.USAGE,
         usage.period,
-        f"{usage.style_name}, {usage.meter} tokens{late}",
+        f"{usage.style_name}, {tokens}{late}",
         usage.cost_nanousd,
         style_name=usage.style_name,
         meter=usage.meter,

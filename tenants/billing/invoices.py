@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from foundation import months
@@ -66,6 +66,9 @@ USAGE = """
 """
 
 
+type Invoiced = dict[tuple[str, str, int | None], tuple[int, int]]  # style, meter, price → tokens, nano-USD
+
+
 class UsageMismatch(Exception):
     """Tokens times prices are not what the ledger says: no invoice may be made of these rows."""
 
@@ -96,19 +99,15 @@ class Preview:
 
 
 def preview_invoice(tenant: Tenant, period: str) -> Preview:
-    """Return the invoice of a month as it would be now. Raises UsageMismatch."""
-    _, end = months.bounds(period)
-    version = plans.plan_version_at(tenant, end - timedelta(microseconds=1))
-    usage = _usage_of(tenant.pk, period) + _late_usage(tenant.pk, months.before(period))
-    month = Month(
-        period=period,
-        plan=version.plan.name,
-        fee_nanousd=version.monthly_fee_nanousd,
-        included_tokens=version.included_tokens,
-        usage=usage,
-        adjustments=_adjustments(tenant.pk, period),
-    )
-    return Preview(period, str(version), invoice_lines(month))
+    """Return the invoice of a month as it would be now, with one line a style: its total is the invoice's.
+
+    It reads usage by day, so it is quick however many requests a workspace has.
+    """
+    usage = _usage_by_style(tenant.pk, period)
+    before = months.before(period)
+    if _is_invoiced(tenant.pk, before):
+        usage += _subtract(_usage_by_style(tenant.pk, before), _invoiced_by_style(tenant.pk, before))
+    return _preview(tenant, period, usage)
 
 
 def draft_invoices(period: str) -> int:
@@ -136,7 +135,7 @@ def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
         invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
         if invoice and invoice.state != State.DRAFT:
             return invoice
-        preview = preview_invoice(tenant, period)
+        preview = _preview(tenant, period, _metered_usage(tenant.pk, period))
         if invoice is None:
             if not preview.lines:
                 return None
@@ -233,7 +232,44 @@ def _unbilled(period: str) -> QuerySet[Tenant]:
     return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
 
 
-def _usage_of(tenant_id: UUID, period: str) -> list[Metered]:
+def _preview(tenant: Tenant, period: str, usage: list[Metered]) -> Preview:
+    _, end = months.bounds(period)
+    version = plans.plan_version_at(tenant, end - timedelta(microseconds=1))
+    month = Month(
+        period=period,
+        plan=version.plan.name,
+        fee_nanousd=version.monthly_fee_nanousd,
+        included_tokens=version.included_tokens,
+        usage=usage,
+        adjustments=_adjustments(tenant.pk, period),
+    )
+    return Preview(period, str(version), invoice_lines(month))
+
+
+def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what each style used in a period, over all meters."""
+    start, end = months.bounds(period)
+    days = UsageDaily.objects.filter(tenant=tenant_id, day__gte=start.date(), day__lt=end.date())
+    by_style = days.values_list("style_name").order_by("style_name")
+    rows = by_style.annotate(
+        tokens=Sum(F("prompt_tokens") + F("completion_tokens")), cost=Sum("cost_nanousd")
+    )
+    return [Metered(period, style_name, int(tokens), int(cost)) for style_name, tokens, cost in rows]
+
+
+def _metered_usage(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what goes onto the invoice of a period, and what came too late for the one before.
+
+    Raises UsageMismatch.
+    """
+    usage = _read_ledger(tenant_id, period)
+    before = months.before(period)
+    if _is_invoiced(tenant_id, before):
+        usage += _subtract(_read_ledger(tenant_id, before), _invoiced_by_meter(tenant_id, before))
+    return usage
+
+
+def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
     """Return what the ledger has of a period. Raises UsageMismatch."""
     start, end = months.bounds(period)
     parameters: dict[str, Any] = {
@@ -246,33 +282,53 @@ def _usage_of(tenant_id: UUID, period: str) -> list[Metered]:
     ledger_nanousd = 0
     with connection.cursor() as cursor:
         cursor.execute(USAGE, parameters)
-        for style_name, meter, tokens, unit_nanousd, first_entry, last_entry in cursor.fetchall():
-            if meter:
-                usage.append(
-                    Metered(period, style_name, meter, int(tokens), unit_nanousd, first_entry, last_entry)
-                )
-            else:
-                ledger_nanousd = int(tokens)
+        for style_name, meter, amount, unit_nanousd, first_entry, last_entry in cursor.fetchall():
+            if not meter:
+                ledger_nanousd = int(amount)
+                continue
+            tokens = int(amount)
+            cost = tokens * unit_nanousd
+            usage.append(
+                Metered(period, style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry)
+            )
     if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
         raise UsageMismatch(f"{tenant_id} in {period}: the ledger has {ledger_nanousd} nano-USD")
     return usage
 
 
-def _late_usage(tenant_id: UUID, period: str) -> list[Metered]:
-    """Return what the ledger has of a period that is closed, and no finalized invoice has."""
-    finalized = Invoice.objects.filter(tenant=tenant_id).exclude(state=State.DRAFT)
-    if not finalized.filter(period=period).exists():  # its own invoice will have it
-        return []
-    lines = InvoiceLine.objects.filter(invoice__in=finalized, period=period, kind=InvoiceLine.Kind.USAGE)
-    invoiced: dict[tuple[Any, ...], int] = {}
-    for *meter, tokens in lines.values_list("style_name", "meter", "unit_nanousd").annotate(Sum("quantity")):
-        invoiced[tuple(meter)] = tokens
-    late = []
-    for metered in _usage_of(tenant_id, period):
-        tokens = metered.tokens - invoiced.get((metered.style_name, metered.meter, metered.unit_nanousd), 0)
-        if tokens:
-            late.append(replace(metered, tokens=tokens))
-    return late
+def _is_invoiced(tenant_id: UUID, period: str) -> bool:
+    """Return whether a month has its final invoice; until then its usage goes onto that one."""
+    return Invoice.objects.filter(tenant=tenant_id, period=period).exclude(state=State.DRAFT).exists()
+
+
+def _invoiced_lines(tenant_id: UUID, period: str) -> QuerySet[InvoiceLine]:
+    """Return the lines of final invoices, of whichever month, that have usage of a period."""
+    lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id, period=period, kind=InvoiceLine.Kind.USAGE)
+    return lines.exclude(invoice__state=State.DRAFT).order_by()
+
+
+def _invoiced_by_style(tenant_id: UUID, period: str) -> Invoiced:
+    rows = _invoiced_lines(tenant_id, period).values_list("style_name")
+    sums = rows.annotate(Sum("quantity"), Sum("amount_nanousd"))
+    return {(style_name, "", None): (tokens, cost) for style_name, tokens, cost in sums}
+
+
+def _invoiced_by_meter(tenant_id: UUID, period: str) -> Invoiced:
+    rows = _invoiced_lines(tenant_id, period).values_list("style_name", "meter", "unit_nanousd")
+    sums = rows.annotate(Sum("quantity"), Sum("amount_nanousd"))
+    return {(style_name, meter, unit): (tokens, cost) for style_name, meter, unit, tokens, cost in sums}
+
+
+def _subtract(usage: list[Metered], invoiced: Invoiced) -> list[Metered]:
+    """Return what of some usage no final invoice has."""
+    left = []
+    for metered in usage:
+        key = (metered.style_name, metered.meter, metered.unit_nanousd)
+        tokens, cost = invoiced.get(key, (0, 0))
+        if metered.tokens > tokens:
+            rest = replace(metered, tokens=metered.tokens - tokens, cost_nanousd=metered.cost_nanousd - cost)
+            left.append(rest)
+    return left
 
 
 def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:
