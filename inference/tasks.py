@@ -23,14 +23,21 @@ def sweep() -> None:
     settlement.sweep_expired_holds(valkey.client())
 
 
+MONTHS_BACK = 3  # a month whose closing failed is tried again in the next ones
+CLOSE_INTERVAL_S = 3600
+
+
 @shared_task
 def close_month() -> None:
-    """Have last month's invoices drafted once none of its requests is open. Safe to repeat."""
+    """Have the invoices of past months drafted of which no request is open. Safe to repeat."""
     client = valkey.client()
-    period = months.before(months.current())
-    if period not in settlement.open_periods(client):
-        drain()
-        draft_invoices.delay(period)
+    open_periods = settlement.open_periods(client)
+    drain()
+    period = months.current()
+    for _ in range(MONTHS_BACK):
+        period = months.before(period)
+        if period not in open_periods:
+            draft_invoices.apply_async((period,), expires=CLOSE_INTERVAL_S)
 
 
 @shared_task

@@ -65,7 +65,7 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     script = client.register_script(REBUILD_COUNTERS)
     keys = [valkey.account_key(tenant_id, period), valkey.stream_of(valkey.shard(tenant_id))]
     for _ in range(MAX_REBUILDS):
-        last_id = _record_pending(client, tenant_id)
+        last_id = record_pending(client, tenant_id)
         counters = _sum_ledger(tenant_id, period)
         words = chain.from_iterable(counters.items())
         if script(keys, [str(tenant_id), period, last_id, *words]):
@@ -73,7 +73,7 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     raise TimeoutError(f"the counters of {tenant_id} changed while they were added up")
 
 
-def _record_pending(client: Store, tenant_id: UUID) -> str:
+def record_pending(client: Store, tenant_id: UUID) -> str:
     """Record a tenant's events that are still in the stream; return the stream's last id before that."""
     stream = valkey.stream_of(valkey.shard(tenant_id))
     last_id = "0-0"

@@ -26,7 +26,7 @@ def compare_counters(client: Store, period: str) -> Iterator[Disagreement | str]
             before = _read_counters(client, tenant_id, period)
             if before is None:
                 break
-            ledger_drain.drain_usage(client, "reconcile")
+            ledger_drain.record_pending(client, tenant_id)
             usage = usage_of(tenant_id, period)
             recorded = Amount(usage.tokens, usage.nanousd)
             if recorded == before:
@@ -43,7 +43,10 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
 
     Raises TimeoutError when its requests keep ending meanwhile.
     """
-    client.hdel(valkey.account_key(tenant_id, period), *COUNTERS)
+    account = valkey.account_key(tenant_id, period)
+    stale = [field for field in client.hkeys(account) if field.startswith(COUNTERS)]
+    if stale:
+        client.hdel(account, *stale)
     ledger_drain.rebuild_counters(client, tenant_id, period)
 
 

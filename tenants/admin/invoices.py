@@ -13,6 +13,7 @@ from foundation.money import usd
 from tenants.admin.lists import EstimatedPaginator
 from tenants.admin.permissions import NoDelete
 from tenants.billing import invoices
+from tenants.billing.forms import MILLION
 from tenants.models import Invoice, InvoiceLine
 
 
@@ -26,9 +27,11 @@ class InvoiceLineInline(TabularInline):
     def has_add_permission(self, request: HttpRequest, obj: Invoice | None = None) -> bool:
         return False
 
-    @admin.display(description="unit price")
+    @admin.display(description="a million")
     def unit(self, line: InvoiceLine) -> str:
-        return "" if line.unit_nanousd is None else usd(line.unit_nanousd)
+        if line.kind != InvoiceLine.Kind.USAGE or line.unit_nanousd is None:
+            return ""
+        return usd(MILLION * line.unit_nanousd)
 
     @admin.display(description="amount")
     def amount(self, line: InvoiceLine) -> str:
@@ -78,6 +81,7 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
         permissions=["change"],
     )
     def finalize(self, request: HttpRequest, invoice: Invoice, reason: str) -> None:
+        invoices.require_draft(invoice)
         invoices.finalize_invoice(invoice)
 
     @operator_action(

@@ -38,14 +38,29 @@ class Adjustment:
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """A period's plan and its included tokens, beside all that the period used.
+
+    `taken_off` is what earlier invoices took off for this period.
+    """
+
+    period: str
+    plan: str
+    included_tokens: int
+    tokens: int
+    cost_nanousd: int
+    taken_off_nanousd: int = 0
+
+
+@dataclass(frozen=True)
 class Month:
-    """All that decides an invoice."""
+    """All that decides an invoice. Earlier periods have usage in it that came after their own invoices."""
 
     period: str
     plan: str
     fee_nanousd: int
-    included_tokens: int
     usage: Sequence[Metered]
+    allowances: Sequence[Allowance]
     adjustments: Sequence[Adjustment] = ()
 
 
@@ -77,9 +92,10 @@ def invoice_lines(month: Month) -> list[Line]:
         lines.append(Line(Kind.FEE, month.period, text, fee, unit_nanousd=fee))
     for usage in month.usage:
         lines.append(_usage_line(usage, month.period))
-    included = _included_line(month)
-    if included:
-        lines.append(included)
+    for allowance in month.allowances:
+        included = _included_line(allowance)
+        if included:
+            lines.append(included)
     for adjustment in month.adjustments:
         lines.append(_adjustment_line(adjustment, month.period))
     rounding = _rounding_nanousd(sum_lines(lines))
@@ -110,19 +126,21 @@ def _usage_line(usage: Metered, period: str) -> Line:
     )
 
 
-def _included_line(month: Month) -> Line | None:
-    """Return what the plan's included tokens take off: their share of the tokens, of all the usage's cost.
+def _included_line(allowance: Allowance) -> Line | None:
+    """Return what a plan's included tokens take off: their share of the tokens, of all the usage's cost.
 
     A share, so that it does not matter in which order requests with dear and cheap tokens came.
     """
-    tokens = sum(usage.tokens for usage in month.usage)
-    cost = sum(usage.cost_nanousd for usage in month.usage)
-    covered = min(tokens, month.included_tokens)
-    amount = cost * covered // tokens if tokens else 0
+    tokens = allowance.tokens
+    covered = min(tokens, allowance.included_tokens)
+    share = allowance.cost_nanousd * covered // tokens if tokens else 0
+    amount = share - allowance.taken_off_nanousd
     if not amount:
         return None
-    text = f"Included in {month.plan}: {covered:,} of {tokens:,} tokens"
-    return Line(Kind.INCLUDED, month.period, text, -amount, quantity=covered)
+    text = f"Included in {allowance.plan}: {covered:,} of {tokens:,} tokens"
+    if allowance.taken_off_nanousd:
+        text = f"{text} of {allowance.period}, less what its invoice took off"
+    return Line(Kind.INCLUDED, allowance.period, text, -amount, quantity=covered)
 
 
 def _adjustment_line(adjustment: Adjustment, period: str) -> Line:

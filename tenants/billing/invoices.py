@@ -5,7 +5,7 @@ was away) comes onto the next one.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,16 @@ from django.utils import timezone
 from foundation import months
 from foundation.errors import Conflict
 from tenants.billing import plans
-from tenants.billing.invoice_lines import Adjustment, Line, Metered, Month, invoice_lines, sum_lines
+from tenants.billing.invoice_lines import (
+    Adjustment,
+    Allowance,
+    Line,
+    Metered,
+    Month,
+    invoice_lines,
+    sum_lines,
+)
+from tenants.billing.ledger import usage_of
 from tenants.events.outbox import record_event
 from tenants.models import (
     EventType,
@@ -26,6 +35,7 @@ from tenants.models import (
     InvoiceLine,
     InvoiceNumber,
     LedgerEntry,
+    PlanVersion,
     Subscription,
     Tenant,
     UsageDaily,
@@ -67,10 +77,14 @@ USAGE = """
 
 
 type Invoiced = dict[tuple[str, str, int | None], tuple[int, int]]  # style, meter, price → tokens, nano-USD
+type ReadUsage = Callable[[UUID, str], list[Metered]]
+type ReadInvoiced = Callable[[UUID, str], Invoiced]
 
 
-class UsageMismatch(Exception):
-    """Tokens times prices are not what the ledger says: no invoice may be made of these rows."""
+class UsageMismatch(Conflict):
+    """Tokens times prices are not what the ledger has of {period}: run `manage.py reconcile` for it."""
+
+    code = "usage_mismatch"
 
 
 class NotThisState(Conflict):
@@ -103,11 +117,7 @@ def preview_invoice(tenant: Tenant, period: str) -> Preview:
 
     It reads usage by day, so it is quick however many requests a workspace has.
     """
-    usage = _usage_by_style(tenant.pk, period)
-    before = months.before(period)
-    if _is_invoiced(tenant.pk, before):
-        usage += _subtract(_usage_by_style(tenant.pk, before), _invoiced_by_style(tenant.pk, before))
-    return _preview(tenant, period, usage)
+    return _preview(tenant, period, _usage_by_style, _invoiced_by_style)
 
 
 def draft_invoices(period: str) -> int:
@@ -121,7 +131,7 @@ def draft_invoices(period: str) -> int:
             if draft_invoice(tenant, period):
                 count += 1
         except UsageMismatch:
-            logger.exception("no invoice of %s could be made", period)
+            logger.exception("no invoice of %s could be made for %s", period, tenant.slug)
     return count
 
 
@@ -135,7 +145,7 @@ def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
         invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
         if invoice and invoice.state != State.DRAFT:
             return invoice
-        preview = _preview(tenant, period, _metered_usage(tenant.pk, period))
+        preview = _preview(tenant, period, _read_ledger, _invoiced_by_meter)
         if invoice is None:
             if not preview.lines:
                 return None
@@ -181,15 +191,27 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
             fresh.closed_at = now
         fresh.save()
         record_event(fresh.tenant_id, EventType.INVOICE_FINALIZED, fresh)
+        if fresh.state == State.PAID:
+            record_event(fresh.tenant_id, EventType.INVOICE_PAID, fresh)
         return fresh
+
+
+def require_draft(invoice: Invoice) -> None:
+    """Raise NotThisState if an invoice is final."""
+    if invoice.state != State.DRAFT:
+        raise NotThisState(state=invoice.get_state_display(), wanted=State.DRAFT.label)
 
 
 def finalize_due(now: datetime) -> int:
     """Finalize the drafts that are a day old; return how many."""
-    due = list(due_drafts(now))
-    for invoice in due:
-        finalize_invoice(invoice, now)
-    return len(due)
+    count = 0
+    for invoice in due_drafts(now).select_related("tenant"):
+        try:
+            finalize_invoice(invoice, now)
+            count += 1
+        except UsageMismatch:
+            logger.exception("the invoice of %s for %s stays a draft", invoice.period, invoice.tenant.slug)
+    return count
 
 
 def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
@@ -232,18 +254,58 @@ def _unbilled(period: str) -> QuerySet[Tenant]:
     return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
 
 
-def _preview(tenant: Tenant, period: str, usage: list[Metered]) -> Preview:
-    _, end = months.bounds(period)
-    version = plans.plan_version_at(tenant, end - timedelta(microseconds=1))
+def _preview(tenant: Tenant, period: str, read: ReadUsage, read_invoiced: ReadInvoiced) -> Preview:
+    version = _plan_of_month(tenant, period)
+    usage = read(tenant.pk, period)
+    allowances = [_allowance(version, period, usage)]
+    for late_period in _late_periods(tenant.pk, period):
+        all_of_it = read(tenant.pk, late_period)
+        usage = usage + _subtract(all_of_it, read_invoiced(tenant.pk, late_period))
+        allowance = _allowance(_plan_of_month(tenant, late_period), late_period, all_of_it)
+        taken_off = -_sum_invoiced(tenant.pk, late_period, InvoiceLine.Kind.INCLUDED)
+        allowances.append(replace(allowance, taken_off_nanousd=taken_off))
     month = Month(
         period=period,
         plan=version.plan.name,
         fee_nanousd=version.monthly_fee_nanousd,
-        included_tokens=version.included_tokens,
         usage=usage,
+        allowances=allowances,
         adjustments=_adjustments(tenant.pk, period),
     )
     return Preview(period, str(version), invoice_lines(month))
+
+
+def _plan_of_month(tenant: Tenant, period: str) -> PlanVersion:
+    """Return the dearest plan version on which a workspace was in a month: a change moves no usage."""
+    start, end = months.bounds(period)
+    return plans.dearest_version(tenant, start, end)
+
+
+def _allowance(version: PlanVersion, period: str, usage: list[Metered]) -> Allowance:
+    return Allowance(
+        period=period,
+        plan=version.plan.name,
+        included_tokens=version.included_tokens,
+        tokens=sum(metered.tokens for metered in usage),
+        cost_nanousd=sum(metered.cost_nanousd for metered in usage),
+    )
+
+
+def _late_periods(tenant_id: UUID, period: str) -> list[str]:
+    """Return the earlier months with a final invoice of which the ledger has more than is invoiced."""
+    months_invoiced = Invoice.objects.filter(tenant=tenant_id, period__lt=period).exclude(state=State.DRAFT)
+    late = []
+    for earlier in months_invoiced.order_by("period").values_list("period", flat=True):
+        used = usage_of(tenant_id, earlier)
+        if used.nanousd != _sum_invoiced(tenant_id, earlier, InvoiceLine.Kind.USAGE):
+            late.append(earlier)
+    return late
+
+
+def _sum_invoiced(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> int:
+    """Return the nano-USD that final invoices have of a period, in lines of one kind."""
+    lines = _invoiced_lines(tenant_id, period, kind)
+    return int(lines.aggregate(total=Sum("amount_nanousd", default=0))["total"])
 
 
 def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
@@ -255,18 +317,6 @@ def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
         tokens=Sum(F("prompt_tokens") + F("completion_tokens")), cost=Sum("cost_nanousd")
     )
     return [Metered(period, style_name, int(tokens), int(cost)) for style_name, tokens, cost in rows]
-
-
-def _metered_usage(tenant_id: UUID, period: str) -> list[Metered]:
-    """Return what goes onto the invoice of a period, and what came too late for the one before.
-
-    Raises UsageMismatch.
-    """
-    usage = _read_ledger(tenant_id, period)
-    before = months.before(period)
-    if _is_invoiced(tenant_id, before):
-        usage += _subtract(_read_ledger(tenant_id, before), _invoiced_by_meter(tenant_id, before))
-    return usage
 
 
 def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
@@ -292,29 +342,26 @@ def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
                 Metered(period, style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry)
             )
     if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
-        raise UsageMismatch(f"{tenant_id} in {period}: the ledger has {ledger_nanousd} nano-USD")
+        raise UsageMismatch(period=period)
     return usage
 
 
-def _is_invoiced(tenant_id: UUID, period: str) -> bool:
-    """Return whether a month has its final invoice; until then its usage goes onto that one."""
-    return Invoice.objects.filter(tenant=tenant_id, period=period).exclude(state=State.DRAFT).exists()
-
-
-def _invoiced_lines(tenant_id: UUID, period: str) -> QuerySet[InvoiceLine]:
-    """Return the lines of final invoices, of whichever month, that have usage of a period."""
-    lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id, period=period, kind=InvoiceLine.Kind.USAGE)
+def _invoiced_lines(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> QuerySet[InvoiceLine]:
+    """Return the lines of final invoices, of whichever month, that are about a period."""
+    lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id, period=period, kind=kind)
     return lines.exclude(invoice__state=State.DRAFT).order_by()
 
 
 def _invoiced_by_style(tenant_id: UUID, period: str) -> Invoiced:
-    rows = _invoiced_lines(tenant_id, period).values_list("style_name")
+    rows = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE).values_list("style_name")
     sums = rows.annotate(Sum("quantity"), Sum("amount_nanousd"))
     return {(style_name, "", None): (tokens, cost) for style_name, tokens, cost in sums}
 
 
 def _invoiced_by_meter(tenant_id: UUID, period: str) -> Invoiced:
-    rows = _invoiced_lines(tenant_id, period).values_list("style_name", "meter", "unit_nanousd")
+    rows = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE).values_list(
+        "style_name", "meter", "unit_nanousd"
+    )
     sums = rows.annotate(Sum("quantity"), Sum("amount_nanousd"))
     return {(style_name, meter, unit): (tokens, cost) for style_name, meter, unit, tokens, cost in sums}
 
@@ -326,7 +373,13 @@ def _subtract(usage: list[Metered], invoiced: Invoiced) -> list[Metered]:
         key = (metered.style_name, metered.meter, metered.unit_nanousd)
         tokens, cost = invoiced.get(key, (0, 0))
         if metered.tokens > tokens:
-            rest = replace(metered, tokens=metered.tokens - tokens, cost_nanousd=metered.cost_nanousd - cost)
+            rest = replace(
+                metered,
+                tokens=metered.tokens - tokens,
+                cost_nanousd=metered.cost_nanousd - cost,
+                first_entry=None,  # the range has entries that are invoiced
+                last_entry=None,
+            )
             left.append(rest)
     return left
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from tenants.models import PlanVersion, Price, PriceBook, Subscription, Tenant
 
@@ -99,6 +99,17 @@ def plan_version_at(tenant: Tenant, at: datetime) -> PlanVersion:
     subscriptions = Subscription.objects.filter(tenant=tenant).at(at).select_related("plan_version__plan")
     subscription = subscriptions.order_by("starts_at").last()
     return subscription.plan_version if subscription else newest_plan_version(FREE)
+
+
+def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersion:
+    """Return the plan version with the highest fee on which a tenant was within [start, end).
+
+    Without any it is the free plan's newest.
+    """
+    within = Subscription.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end)
+    subscriptions = within.filter(tenant=tenant).select_related("plan_version__plan")
+    dearest = subscriptions.order_by("plan_version__monthly_fee_nanousd", "starts_at").last()
+    return dearest.plan_version if dearest else newest_plan_version(FREE)
 
 
 def current_plans() -> list[PlanVersion]:

@@ -40,10 +40,10 @@ CREATE TRIGGER finalized_invoices_stay BEFORE UPDATE OR DELETE ON tenants_invoic
     FOR EACH ROW EXECUTE FUNCTION tenants_refuse_invoice_change();
 
 CREATE FUNCTION tenants_refuse_invoice_line_change() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    of_invoice uuid := CASE WHEN TG_OP = 'INSERT' THEN NEW.invoice_id ELSE OLD.invoice_id END;
 BEGIN
-    IF EXISTS (SELECT FROM tenants_invoice WHERE id = of_invoice AND state <> 'draft') THEN
+    IF EXISTS (SELECT FROM tenants_invoice WHERE state <> 'draft'
+               AND (TG_OP <> 'INSERT' AND id = OLD.invoice_id
+                    OR TG_OP <> 'DELETE' AND id = NEW.invoice_id)) THEN
         RAISE EXCEPTION 'the lines of a finalized invoice never change' USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;

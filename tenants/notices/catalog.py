@@ -35,6 +35,10 @@ def _ended_by_itself(event: OutboxEvent) -> bool:
     return bool(event.facts.get("is_automatic"))
 
 
+def _costs_something(event: OutboxEvent) -> bool:
+    return bool(event.object["total_nanousd"])
+
+
 NOTICES: dict[str, Notice] = {
     EventType.USAGE_THRESHOLD_REACHED: Notice(NoticeKind.USAGE, Audience.OWNERS, "usage_threshold_reached"),
     EventType.VERSION_REJECTED: Notice(NoticeKind.UPLOADS, Audience.CONCERNED, "version_rejected"),
@@ -44,7 +48,9 @@ NOTICES: dict[str, Notice] = {
     EventType.STYLE_SHARED: Notice(NoticeKind.SHARES, Audience.MEMBERS, "style_shared"),
     EventType.STYLE_OFFER_DECIDED: Notice(NoticeKind.OFFERS, Audience.MEMBERS, "style_offer_decided"),
     EventType.WEBHOOK_DISABLED: Notice(NoticeKind.WEBHOOKS, Audience.OWNERS, "webhook_disabled"),
-    EventType.INVOICE_FINALIZED: Notice(NoticeKind.INVOICES, Audience.OWNERS, "invoice_finalized"),
+    EventType.INVOICE_FINALIZED: Notice(
+        NoticeKind.INVOICES, Audience.OWNERS, "invoice_finalized", _costs_something
+    ),
     EventType.KEY_CREATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_created"),
     EventType.KEY_ROTATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_rotated"),
     EventType.KEY_REVOKED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_revoked"),

@@ -16,7 +16,7 @@ from hypothesis.extra.django import TestCase
 from foundation.money import NANO
 from tenants.accounts.workspaces import create_tenant, subscribe_tenant
 from tenants.billing import invoices
-from tenants.billing.invoice_lines import Metered, Month, invoice_lines, sum_lines
+from tenants.billing.invoice_lines import Allowance, Metered, Month, invoice_lines, sum_lines
 from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
 from tenants.models import (
@@ -153,6 +153,48 @@ def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, even
     assert total == LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"]
 
 
+def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
+    _put_on(spring_acme, included_tokens=150_000)
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
+    invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
+    november = datetime(2026, 11, 20, tzinfo=UTC)
+    record_events([event(spring_acme, admitted_at=november, prompt_tokens=0, completion_tokens=150_000)])
+    # Of October's 200,000 tokens 50,000 are beyond what it included; November's are all included.
+    assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 50_000 * 400
+    draft = invoices.draft_invoice(spring_acme, "2026-11")
+    assert draft.total_nanousd == 50_000 * 400
+
+
+def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
+    _put_on(spring_acme, included_tokens=0, monthly_fee_nanousd=5 * NANO)
+    for period, now in (("2026-10", NOVEMBER), ("2026-11", datetime(2026, 12, 2, tzinfo=UTC))):
+        invoices.finalize_invoice(invoices.draft_invoice(spring_acme, period), now)
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
+    late = [line for line in invoices.preview_invoice(spring_acme, "2026-12").lines if line.kind == "usage"]
+    assert [(line.period, line.quantity) for line in late] == [("2026-10", 50_000)]
+
+
+def test_the_dearest_plan_of_a_month_counts_so_no_change_makes_usage_dearer(spring_acme, event):
+    _put_on(spring_acme, included_tokens=150_000, monthly_fee_nanousd=5 * NANO)
+    record_events([event(spring_acme, admitted_at=OCTOBER, completion_tokens=100_000)])
+    free = newest_plan_version("free")
+    Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
+    Subscription.objects.create(tenant=spring_acme, plan_version=free, starts_at=OCTOBER)
+    assert invoices.preview_invoice(spring_acme, "2026-10").total_nanousd == 5 * NANO
+    assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 0
+
+
+def test_one_draft_that_cannot_be_finalized_holds_up_no_other(spring_acme, charlies, event, caplog):
+    for tenant in (spring_acme, _backdate(charlies)):
+        _put_on(tenant, included_tokens=0, monthly_fee_nanousd=5 * NANO)
+        record_events([event(tenant, admitted_at=OCTOBER)])
+    assert invoices.draft_invoices("2026-10") == 2
+    UsageEvent.objects.filter(tenant=spring_acme).update(completion_tokens=1)
+    assert invoices.finalize_due(NOVEMBER + timedelta(days=60)) == 1
+    assert "stays a draft" in caplog.text
+
+
 def test_while_the_draft_waits_its_usage_is_not_on_the_next_one_too(spring_acme, event):
     _put_on(spring_acme, included_tokens=0)
     record_events([event(spring_acme, admitted_at=OCTOBER, completion_tokens=90_000)])
@@ -191,11 +233,14 @@ def test_a_month_is_finalized_only_when_it_is_over(spring_acme):
 def test_the_database_refuses_to_change_a_finalized_invoice(spring_acme):
     _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     invoice = invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    stray = Invoice.objects.create(tenant=spring_acme, period="2026-11", plan="Free v1", total_nanousd=0)
+    stray.lines.create(position=9, kind="fee", period="2026-11", text="x", amount_nanousd=1)
     changes = (
         lambda: Invoice.objects.update(total_nanousd=1),
         lambda: Invoice.objects.update(state="draft", number=None),
         lambda: invoice.lines.update(amount_nanousd=1),
         lambda: invoice.lines.all().delete(),
+        lambda: stray.lines.update(invoice=invoice),
         lambda: invoice.lines.create(position=9, kind="fee", period="2026-10", text="x", amount_nanousd=1),
     )
     for change in changes:
@@ -266,7 +311,9 @@ def test_lines_are_whole_cents_and_never_below_the_fee(tokens, unit, included, f
         Metered("2026-10", f"style-{number}", amount, amount * unit, "output", unit, 1, 2)
         for number, amount in enumerate(tokens)
     ]
-    lines = invoice_lines(Month("2026-10", "Writer", fee, included, usage))
+    cost = sum(metered.cost_nanousd for metered in usage)
+    allowance = Allowance("2026-10", "Writer", included, sum(tokens), cost)
+    lines = invoice_lines(Month("2026-10", "Writer", fee, usage, [allowance]))
     total = sum_lines(lines)
     assert total % CENT == 0
     assert total + CENT > fee

@@ -65,6 +65,7 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
             "number": "PS-000042",
             "period": "2026-10",
             "total_usd": "12.00",
+            "total_nanousd": 12 * 10**9,
         },
         {},
     ),
