@@ -16,6 +16,7 @@ const status = form.querySelector("[data-status]");
 const notice = form.querySelector("[data-unfinished]");
 const offer = form.querySelector("[data-same]");
 const PARTS_FROM_BYTES = 16 * 1024 * 1024;
+const SENDING = "Files are being sent just now. Wait, or pause, before you choose others.";
 const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
 const ARCHIVE = "archive"; // its row, and its place among the files: it has the name that its owner gave it
 const names = [...rows.keys()].filter((name) => name !== ARCHIVE);
@@ -26,6 +27,7 @@ let version = null;
 let expired = null; // what this page began and nobody wants any more: cancelled when the next one begins
 let begun = null; // what `version` was begun with, as unfinished.js describes it
 let declined = null; // an upload that its owner would rather not go on with
+let typed = null; // what stood in the fields before an earlier upload's words came into them
 let busy = false;
 let unfinished = []; // of earlier visits and other tabs, as far as the studio still takes them
 let pausing = new AbortController();
@@ -62,6 +64,7 @@ function clear() {
 }
 
 function choose(chosen) {
+  if (busy) return say("files", [SENDING]);
   say("files", []);
   const archives = chosen.filter(isArchive);
   if (archives.length && chosen.length > 1) return say("files", ["Choose either one archive or the two files, not both."]);
@@ -92,19 +95,31 @@ function goOnWithSame() {
   if (version && !unfinished.includes(begun)) expired = begun; // other bytes are another version
   [version, begun] = [null, null];
   sent.clear();
+  if (expired && isSame(expired, chosen)) { // the files of before, after others were chosen by mistake
+    [version, begun, expired] = [expired.version, expired, null];
+    offer.hidden = true;
+    button.textContent = "Go on";
+    return;
+  }
   const known = unfinished.filter((one) => one !== declined && isSame(one, chosen));
-  const typed = form.elements.slug.value.trim();
-  const same = known.find((one) => one.fields.slug === typed) ?? known[0];
+  const slug = form.elements.slug.value.trim();
+  const same = known.find((one) => one.fields.slug === slug) ?? known[0];
   offer.hidden = !same;
   button.textContent = same ? "Go on" : "Upload and check";
   if (!same) return;
   [version, begun] = [same.version, same];
-  for (const [field, value] of Object.entries(same.fields)) if (form.elements[field]) form.elements[field].value = value;
+  typed = fieldsOf();
+  fill(same.fields);
   offer.querySelector("[data-model]").textContent = same.model;
+}
+
+function fill(fields) {
+  for (const [field, value] of Object.entries(fields)) if (form.elements[field]) form.elements[field].value = value;
 }
 
 function beginAnew() {
   [declined, version, begun] = [begun, null, null];
+  if (typed) fill(typed);
   offer.hidden = true;
   button.textContent = "Upload and check";
 }
@@ -150,6 +165,7 @@ function endUpload(upload) {
 }
 
 async function discardUnfinished(upload) {
+  if (busy && begun === upload) return say("files", [SENDING]);
   await post(form, upload.version.cancel, {}).catch(() => {}); // else it ends by itself after a day
   endUpload(upload);
   if (begun !== upload) return;
