@@ -37,7 +37,11 @@ class EngineAdmin(Undeletable, OperatorAdmin):
         return bool(super().has_change_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: Engine, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        if change:
+            # The whole row would take back what its worker and the planner have written meanwhile.
+            obj.save(update_fields=form.changed_data)
+        else:
+            super().save_model(request, obj, form, change)
         are_places_new = bool({"is_draining", "max_model_len"} & {*form.changed_data})
         publisher.mark_engines_changed([obj.pk], are_places_new=are_places_new)
 

@@ -162,13 +162,12 @@ def _record_health(engine: Engine, *, is_healthy: bool, note: str) -> None:
     if engine.note != note:
         logger.info("%s: %s", engine, note or "is well")
     facts = {"is_healthy": is_healthy, "note": note[:200], "checked_at": timezone.now()}
-    # The planner may mark a silent engine as down at this moment, so its row is published anew as well.
-    if engine.is_healthy != is_healthy or engine.is_silent:
+    # Asked of the row itself: the planner may have marked the engine as down meanwhile.
+    is_as_before = Engine.objects.filter(pk=engine.pk, is_healthy=is_healthy).update(**facts)
+    if not is_as_before:
         with transaction.atomic():
             Engine.objects.filter(pk=engine.pk).update(**facts)
             publisher.mark_engines_changed([engine.pk])
-    else:
-        Engine.objects.filter(pk=engine.pk).update(**facts)
     engine.is_healthy = is_healthy
     engine.note = note
 

@@ -1,8 +1,9 @@
 """The answer of one request as the app sends it on: whole, or a stream that is still being written."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from inference.contract import http_errors
 from inference.contract.http_errors import Headers
@@ -44,11 +45,22 @@ def frame_error(error: DomainError) -> bytes:
 
 
 class AnswerStream:
-    """A stream's parts, and comments until the first one is there. Read it to its end, or `aclose` it."""
+    """A stream's parts, and comments until the first one is there. Read it to its end, or `aclose` it.
+
+    One that is dropped unread (Django closes no stream that it has not begun) is closed by `keep`, which runs
+    a coroutine to its end.
+    """
 
     def __init__(
-        self, parts: "Parts", first_part: "asyncio.Future[bytes]", *, comment_every_s: float
+        self,
+        parts: "Parts",
+        first_part: "asyncio.Future[bytes]",
+        *,
+        comment_every_s: float,
+        keep: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
+        self._keep = keep
+        self._loop = asyncio.get_running_loop()
         self._parts = parts
         self._first_part: asyncio.Future[bytes] | None = first_part
         self._comment_every_s = comment_every_s
@@ -72,15 +84,22 @@ class AnswerStream:
 
     async def aclose(self) -> None:
         """Stop the engine and settle, if this is not over."""
-        first_part = self._first_part
-        if first_part and first_part.cancel():
-            await asyncio.wait({first_part})
-        await self._parts.close()
+        first_part, self._first_part = self._first_part, None
+        await _close(self._parts, first_part)
+
+    def __del__(self) -> None:
+        if not self.is_over and not self._loop.is_closed():
+            # Any thread may collect this.
+            self._loop.call_soon_threadsafe(self._keep, _close(self._parts, self._first_part))
 
     async def _begin(self, first_part: "asyncio.Future[bytes]") -> bytes:
         """Return the first part, or a comment while there is none."""
         if self._has_commented:
-            await asyncio.wait({first_part}, timeout=self._comment_every_s)
+            try:
+                await asyncio.wait({first_part}, timeout=self._comment_every_s)
+            except BaseException:
+                await self.aclose()
+                raise
         if not first_part.done():
             self._has_commented = True
             return COMMENT
@@ -89,6 +108,13 @@ class AnswerStream:
             return first_part.result()
         except DomainError as error:  # the status line has long been sent
             return frame_error(error)
+
+
+async def _close(parts: "Parts", first_part: "asyncio.Future[bytes] | None") -> None:
+    if first_part:
+        first_part.cancel()
+        await asyncio.gather(first_part, return_exceptions=True)
+    await parts.close()
 
 
 class Parts(Protocol):

@@ -111,11 +111,12 @@ class ProxyRequest:
         except BaseException:
             first_part.cancel()
             await asyncio.wait({first_part})
+            await self.close()  # it may have come just before
             raise
         has_begun = first_part.done()
         if has_begun:
             first_part.result()  # raises: no status line was sent, so an error may have its own status
-        stream = AnswerStream(self, first_part, comment_every_s=comment_every_s)
+        stream = AnswerStream(self, first_part, comment_every_s=comment_every_s, keep=self._gateway.keep)
         return Answer(self._request_id, headers_of(self._grant, has_begun=has_begun), stream=stream)
 
     async def next_part(self) -> bytes:

@@ -318,7 +318,7 @@ class Cycle(RequestResponseCycle):
         parts.append(b"\r\n")
         self._head = b"".join(parts)
         _check_lines(self._head, lines)
-        if self.chunked_encoding:
+        if self.chunked_encoding or self.scope["http_version"] == "1.0":
             # A stream's first part may come much later; if it comes at once, both go out together.
             asyncio.get_running_loop().call_soon(self._flush_head)
 
