@@ -32,6 +32,8 @@ OPEN_PAGE = "/usage/?from=form"
 VOLATILE = {
     "generation",
     "observed_generation",
+    "versions_generation",
+    "observed_versions_generation",
     "changed_at",
     "next_attempt_at",
     "last_login",
