@@ -42,7 +42,7 @@ def reason_in_flight(version: AdapterVersion) -> str:
     for tag in valkey.tags():
         if not _is_recovered(client, tag):
             return RECOVERING
-        count += _held_versions(client, tag).count(str(version.pk))
+        count += valkey.read_open_holds(client, tag, "version").count(str(version.pk))
         if not _is_recovered(client, tag):  # it was emptied while we read
             return RECOVERING
     if count == 0:
@@ -64,12 +64,3 @@ def _read_targets(keys: list[str]) -> Iterator[str]:
 def _is_recovered(client: Store, tag: str) -> bool:
     """Return whether every gateway has put its holds back since a shard was emptied last."""
     return bool(client.get(valkey.epoch_key(tag)) == "whole")
-
-
-def _held_versions(client: Store, tag: str) -> list[str | None]:
-    """Return the version that answers each open request of a shard."""
-    pipeline = client.pipeline(transaction=False)
-    for member in client.zrange(valkey.leases_key(tag), 0, -1):
-        tenant, request = member.split(" ", 1)
-        pipeline.hget(valkey.hold_key(tenant, request), "version")
-    return list(pipeline.execute())

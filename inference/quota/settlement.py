@@ -172,11 +172,8 @@ def open_periods(client: Store) -> set[str]:
     """Return the months of the requests that are open now: their usage is not in the ledger yet."""
     periods: set[str] = set()
     for tag in valkey.tags():
-        pipeline = client.pipeline(transaction=False)
-        for member in client.zrange(valkey.leases_key(tag), 0, -1):
-            tenant, request_id = member.split(" ", 1)
-            pipeline.hget(valkey.hold_key(tenant, request_id), "period")
-        periods.update(period for period in pipeline.execute() if period)
+        held = valkey.read_open_holds(client, tag, "period")
+        periods.update(period for period in held if period)
     return periods
 
 

@@ -1,4 +1,4 @@
-"""The names of all Valkey keys, and the synchronous client.
+"""The names of all Valkey keys, the synchronous client, and what both floors read of open requests.
 
 All keys of one tenant have one of SHARDS tags (`{s7}`), and each tag has a stream of usage events. The tables
 of routes are the same for all tenants.
@@ -6,6 +6,7 @@ of routes are the same for all tenants.
 
 import zlib
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 import redis
@@ -173,6 +174,15 @@ def refused_stream_of(tag: str) -> str:
 def tags() -> list[str]:
     """Return all hash tags."""
     return [_tag(number) for number in range(SHARDS)]
+
+
+def read_open_holds(store: Any, tag: str, field: str) -> list[str | None]:
+    """Return one field of the hold of each open request of a shard."""
+    pipeline = store.pipeline(transaction=False)
+    for member in store.zrange(leases_key(tag), 0, -1):
+        tenant, request_id = member.split(" ", 1)
+        pipeline.hget(hold_key(tenant, request_id), field)
+    return list(pipeline.execute())
 
 
 @cache

@@ -1,6 +1,5 @@
 """Objects of a workspace as the API shows them, and as its events carry them."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
@@ -235,12 +234,7 @@ def present_key(key: ApiKey) -> dict[str, Any]:
 
 def present_invoice(invoice: Invoice) -> dict[str, Any]:
     """Return a finalized invoice with its lines as the API shows it."""
-    return {**InvoiceObject(invoice).data, "lines": present_lines(invoice.lines.all())}
-
-
-def present_lines(lines: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return lines of an invoice, or of a preview, as the API shows them."""
-    return [dict(InvoiceLineObject(line).data) for line in lines]
+    return dict(InvoiceObject(invoice).data)
 
 
 def present_workspace(tenant: Tenant) -> dict[str, Any]:

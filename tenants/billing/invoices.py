@@ -242,11 +242,11 @@ def balance_nanousd(tenant_id: UUID) -> int:
 
 def _unbilled(period: str) -> QuerySet[Tenant]:
     """Return the workspaces that may owe something for a month and have no invoice of it."""
-    _, end = months.bounds(period)
+    start, end = months.bounds(period)
     # Usage of the month before may have come late.
     first_day = months.bounds(months.before(period))[0].date()
     used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=first_day, day__lt=end.date())
-    paying = Subscription.objects.at(end - timedelta(microseconds=1)).filter(
+    paying = Subscription.objects.within(start, end).filter(
         tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
     )
     adjusted = LedgerEntry.objects.filter(tenant=OuterRef("pk"), period=period, kind=Kind.ADJUSTMENT)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Min, Q
+from django.db.models import Min
 
 from tenants.models import PlanVersion, Price, PriceBook, Subscription, Tenant
 
@@ -106,8 +106,8 @@ def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersi
 
     Without any it is the free plan's newest.
     """
-    within = Subscription.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end)
-    subscriptions = within.filter(tenant=tenant).select_related("plan_version__plan")
+    subscriptions = Subscription.objects.within(start, end).filter(tenant=tenant)
+    subscriptions = subscriptions.select_related("plan_version__plan")
     dearest = subscriptions.order_by("plan_version__monthly_fee_nanousd", "starts_at").last()
     return dearest.plan_version if dearest else newest_plan_version(FREE)
 

@@ -103,6 +103,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Return subscriptions in force at a moment."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=moment), starts_at__lte=moment)
 
+    def within(self, start: datetime, end: datetime) -> "SubscriptionQuerySet":
+        """Return subscriptions that were in force at some moment of [start, end)."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end)
+
 
 class Subscription(models.Model):
     """The plan version of a tenant in [starts_at, ends_at)."""

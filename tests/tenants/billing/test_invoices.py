@@ -185,6 +185,13 @@ def test_the_dearest_plan_of_a_month_counts_so_no_change_makes_usage_dearer(spri
     assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 0
 
 
+def test_a_plan_that_was_left_in_the_month_is_invoiced_also_without_usage(spring_acme):
+    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
+    assert invoices.draft_invoices("2026-10") == 1
+    assert invoices.draft_invoices("2026-11") == 0
+
+
 def test_one_draft_that_cannot_be_finalized_holds_up_no_other(spring_acme, charlies, event, caplog):
     for tenant in (spring_acme, _backdate(charlies)):
         _put_on(tenant, included_tokens=0, monthly_fee_nanousd=5 * NANO)
