@@ -99,6 +99,7 @@ def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_p
     expect(page.locator("[data-file='adapter_model.safetensors'] .state")).to_contain_text(
         "12.6 MB of 21.0 MB", timeout=60_000
     )
+    await_parts(page, arrived, ["adapter_config.json 1", "adapter_model.safetensors 1", "adapter_model.safetensors 3"])
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
     look(page, "upload-paused")
@@ -192,6 +193,15 @@ def note_part(arrived: list[str], answer: Response) -> None:
     part = re.search(r"/([^/?]+)\?.*\bpartNumber=(\d+)", answer.url)
     if part and answer.request.method == "PUT" and answer.ok:
         arrived.append(f"{part[1]} {part[2]}")
+
+
+def await_parts(page: Page, arrived: list[str], parts: list[str]) -> None:
+    """Wait until the storage has answered these; all bytes of one may be sent a while before."""
+    for _ in range(100):
+        if sorted(arrived) == parts:
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"{parts} should have arrived, and {arrived} have")
 
 
 def sign_up(page: Page, name: str) -> None:
