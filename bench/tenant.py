@@ -94,7 +94,7 @@ def count() -> dict[str, float]:
         "drain_s": elapsed_s,
         "held_tokens": int(held or 0),
         "open_requests": int(client.hget(valkey.bucket_key(tenant.pk), "open") or 0),
-        "left_in_stream": client.xlen(valkey.stream_of(valkey.shard(tenant.pk))),
+        "left_in_stream": client.xlen(valkey.usage_key()),
     }
 
 

@@ -42,5 +42,5 @@ def close_month() -> None:
 
 @shared_task
 def prune_consumers() -> None:
-    """Take drains that ended long ago out of the streams' groups. Safe to repeat."""
+    """Take drains that ended long ago out of the stream's group. Safe to repeat."""
     ledger_drain.prune_consumers(valkey.client())

@@ -113,18 +113,14 @@ class Books:
 
     def under_way(self) -> int:
         """Return how many usage events wait in Valkey for the ledger."""
-        return sum(self._store.xlen(valkey.stream_of(tag)) for tag in valkey.tags())
+        return int(self._store.xlen(valkey.usage_key()))
 
     def refused(self) -> int:
         """Return how many usage events PostgreSQL would not take."""
-        return sum(self._store.xlen(valkey.refused_stream_of(tag)) for tag in valkey.tags())
+        return int(self._store.xlen(valkey.refused_usage_key()))
 
     def _leases(self) -> list[str]:
-        found: list[str] = []
-        for tag in valkey.tags():
-            members = self._store.zrange(valkey.leases_key(tag), 0, -1)
-            found += [f"lease {member}" for member in members]
-        return found
+        return [f"lease {member}" for member in self._store.zrange(valkey.leases_key(), 0, -1)]
 
     def _open_of(self, tenant: str) -> list[str]:
         holds = [

@@ -5,7 +5,7 @@ is still the same: so what was read earlier never takes the place of what was re
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import batched
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Update(NamedTuple):
 
 def read_revisions(tenant_ids: Iterable[UUID]) -> dict[UUID, str]:
     """Return the revision of each tenant's hash; read it before the rows."""
-    batches = list(_batches(tenant_ids))
+    batches = list(batched(tenant_ids, KEYS_PER_BATCH))
     pipeline = valkey.client().pipeline(transaction=False)
     for batch in batches:
         pipeline.mget([valkey.routes_revision_key(tenant_id) for tenant_id in batch])
@@ -97,7 +97,7 @@ def update_styles(styles: list[Style], revisions: dict[UUID, str]) -> set[UUID]:
             to_replace |= update.tenant_ids & clashes[pk]
             to_replace |= update.tenant_ids - revisions.keys()  # they selected the style meanwhile
             arguments = update.arguments(newest.get(pk, 0))
-            for batch in _batches(update.tenant_ids - to_replace):
+            for batch in batched(update.tenant_ids - to_replace, KEYS_PER_BATCH):
                 seen = [revisions[tenant_id] for tenant_id in batch]
                 _queue_update(pipeline, batch, [revision, *seen, *arguments])
                 written.append(batch)
@@ -155,12 +155,3 @@ def _tenants_by_style(selections: QuerySet[Selection]) -> defaultdict[UUID, set[
     for style_id, tenant_id in selections.values_list("style", "tenant"):
         tenants[style_id].add(tenant_id)
     return tenants
-
-
-def _batches(tenant_ids: Iterable[UUID]) -> Iterator[tuple[UUID, ...]]:
-    """Yield tenants of one shard each, so many as Valkey writes at one go."""
-    by_shard = defaultdict(list)
-    for tenant_id in tenant_ids:
-        by_shard[valkey.shard(tenant_id)].append(tenant_id)
-    for of_shard in by_shard.values():
-        yield from batched(of_shard, KEYS_PER_BATCH)

@@ -35,16 +35,14 @@ def reason_in_flight(version: AdapterVersion) -> str:
 
     Every admitted request has a hold that names its version, from before it reaches an engine until it is
     settled; the sweeper settles one whose gateway died when its lease ends. Only after a flush are holds
-    missing, until every gateway has put its own back: the shard's epoch says whether that is so.
+    missing, until every gateway has put its own back: the epoch says whether that is so.
     """
     client: Store = valkey.client()
-    count = 0
-    for tag in valkey.tags():
-        if not _is_recovered(client, tag):
-            return RECOVERING
-        count += valkey.read_open_holds(client, tag, "version").count(str(version.pk))
-        if not _is_recovered(client, tag):  # it was emptied while we read
-            return RECOVERING
+    if not _is_recovered(client):
+        return RECOVERING
+    count = valkey.read_open_holds(client, "version").count(str(version.pk))
+    if not _is_recovered(client):  # it was emptied while we read
+        return RECOVERING
     if count == 0:
         return ""
     requests = "request is" if count == 1 else "requests are"
@@ -61,6 +59,6 @@ def _read_targets(keys: list[str]) -> Iterator[str]:
             yield from targets
 
 
-def _is_recovered(client: Store, tag: str) -> bool:
-    """Return whether every gateway has put its holds back since a shard was emptied last."""
-    return bool(client.get(valkey.epoch_key(tag)) == "whole")
+def _is_recovered(client: Store) -> bool:
+    """Return whether every gateway has put its holds back since Valkey was emptied last."""
+    return bool(client.get(valkey.epoch_key()) == "whole")

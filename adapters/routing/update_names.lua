@@ -1,6 +1,6 @@
 -- Writes one style's names into the hashes of tenants that have one; an absent hash is written whole when it is
 -- asked for.
--- KEYS: the tenants' hashes of names, all of one shard, each followed by its revision
+-- KEYS: the tenants' hashes of names, each followed by its revision
 -- ARGV: this writer's revision, then each hash's revision when the names were read, then how many fields go, these
 --       fields, then field and target of those that stay or come
 -- Returns the places (from 1) of the tenants that somebody else has written since: they are left as they are.

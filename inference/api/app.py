@@ -7,11 +7,13 @@ the request contract, relay it to an engine (`inference.proxy`), send the answer
 import asyncio
 import gc
 import logging
+from contextlib import suppress
 from typing import Any
 
 import orjson
 from django.conf import settings
 
+from foundation import valkey
 from inference import telemetry
 from inference.api import cors, idempotency
 from inference.api.endpoints import (
@@ -31,12 +33,20 @@ from inference.api.models_endpoint import list_models
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.streams import Stream
-from inference.errors import DomainError, ForeignOrigin, TooManyRefusals, UnknownKey, WrongMethod
+from inference.errors import (
+    DomainError,
+    ForeignOrigin,
+    LimitsUnavailable,
+    TooManyRefusals,
+    UnknownKey,
+    WrongMethod,
+)
 from inference.proxy import response_headers
 from inference.proxy.answer import Answer, AnswerStream
 from inference.proxy.request import count_tokens, relay_request
-from inference.proxy.runtime import Gateway
+from inference.proxy.runtime import Gateway, run_in_thread
 from inference.quota.admission import Caller, Rates
+from inference.quota.shard_merge import ShardsRemain, require_merged
 
 CLIENT_ERRORS = range(400, 500)
 TOKEN_COUNT_FACTOR = 16  # counting a prompt's tokens costs about so many times what reading the body costs
@@ -225,6 +235,11 @@ async def _send_error(exchange: Exchange, error: DomainError) -> None:
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     """Open the gateway when the web process starts, and close it when the process stops."""
     await receive()
+    try:
+        with suppress(LimitsUnavailable):  # Valkey may be away when a process starts
+            await run_in_thread(require_merged, valkey.client())
+    except ShardsRemain as error:
+        return await send({"type": "lifespan.startup.failed", "message": str(error)})
     async with Gateway() as gateway:
         scope["state"]["gateway"] = gateway
         # What is loaded now stays: a full collection that looks at all of it stops every request for 100 ms.
@@ -232,4 +247,4 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-    await send({"type": "lifespan.shutdown.complete"})
+    return await send({"type": "lifespan.shutdown.complete"})

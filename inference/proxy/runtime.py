@@ -85,7 +85,7 @@ class Gateway:
         self.keep(self._restart_forever(self._recheck_health))
         self.keep(self._restart_forever(self.routes.follow))
         self.keep(self._restart_forever(self.routes.listen))
-        self.keep(self._await_all_recoveries())
+        self.keep(self._begin_recovery())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -208,22 +208,22 @@ class Gateway:
             await self.valkey.execute("PEXPIRE", name, LOCK_LEASE_MS)
 
     async def _warm(self, tenant_id: UUID, period: str) -> None:
-        await self._await_recovery(valkey.shard(tenant_id))
+        await self._await_recovery()
         await run_in_thread(_publish, tenant_id, period)
         await self.routes.refresh()
 
     async def _publish_tables(self) -> None:
         await run_in_thread(publish_missing_tables)
 
-    async def _await_recovery(self, tag: str) -> None:
+    async def _await_recovery(self) -> None:
         grace_ms = self.settings.recovery_grace_ms
-        while left_ms := await self.meter.recovery_grace(tag, grace_ms=grace_ms):  # noqa: ASYNC110 it is Valkey's clock
+        while left_ms := await self.meter.recovery_grace(grace_ms=grace_ms):  # noqa: ASYNC110 it is Valkey's clock
             await asyncio.sleep(left_ms / 1000)
 
-    async def _await_all_recoveries(self) -> None:
+    async def _begin_recovery(self) -> None:
         """Start the grace of a fresh Valkey now, not with the first request."""
         with suppress(LimitsUnavailable):
-            await asyncio.gather(*(self._await_recovery(tag) for tag in valkey.tags()))
+            await self._await_recovery()
 
     async def _find_owner(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
         """Return whose key has a digest, by Valkey or else by PostgreSQL, and remember it."""

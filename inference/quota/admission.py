@@ -52,7 +52,6 @@ class Caller:
         """The caller's keys in Valkey, made once."""
         tenant = str(self.tenant_id)
         key = str(self.key_id)
-        tag = valkey.shard(self.tenant_id)
         return ValkeyKeys(
             tenant=tenant,
             key=key,
@@ -62,8 +61,8 @@ class Caller:
             account=valkey.account_key(tenant, ""),
             bucket=valkey.bucket_key(tenant),
             hold=valkey.hold_key(tenant, ""),
-            leases=valkey.leases_key(tag),
-            stream=valkey.stream_of(tag),
+            leases=valkey.leases_key(),
+            stream=valkey.usage_key(),
             suspect=valkey.suspect_key(tenant, ""),
             refusals=valkey.refusals_key(tenant, key),
             versions=valkey.route_versions_key(),

@@ -17,6 +17,7 @@ from foundation import valkey
 from inference.contract.route import read_provenance
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
+from inference.quota.shard_merge import require_merged
 from tenants.public import Event, record_events, usage_of
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
@@ -35,35 +36,36 @@ def drain_usage(client: Store, consumer: str, *, take_over_after_ms: int = TAKE_
     """Move usage events from Valkey into the ledger; return how many were new. Safe from many processes.
 
     An event leaves its stream only after PostgreSQL has it. An event that a dead process had read is taken
-    over after a minute. PostgreSQL refuses a second event of the same request.
+    over after a minute. PostgreSQL refuses a second event of the same request. Raises ShardsRemain.
     """
+    require_merged(client)
     recorded = 0
-    for tag in valkey.tags():
-        stream = valkey.stream_of(tag)
-        while batch := _read_batch(client, stream, consumer, take_over_after_ms):
-            events = _parse_batch(client, tag, batch)
-            recorded += _record(events, partial(_set_event_apart, client, tag))
-            ids = [entry_id for entry_id, _ in batch]
-            client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
+    stream = valkey.usage_key()
+    while batch := _read_batch(client, stream, consumer, take_over_after_ms):
+        events = _parse_batch(client, batch)
+        recorded += _record(events, partial(_set_event_apart, client))
+        ids = [entry_id for entry_id, _ in batch]
+        client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return recorded
 
 
 def prune_consumers(client: Store, *, dead_after_ms: int = DEAD_AFTER_MS) -> int:
-    """Take drains that ended long ago out of the streams' groups; return how many.
+    """Take drains that ended long ago out of the stream's group; return how many.
 
     A drain that still has events stays until another one has taken them over.
     """
     script = client.register_script(PRUNE_CONSUMERS)
-    return sum(script([valkey.stream_of(tag)], [GROUP, dead_after_ms]) for tag in valkey.tags())
+    return int(script([valkey.usage_key()], [GROUP, dead_after_ms]))
 
 
 def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger and the events that are still on their way to it.
 
-    Raises TimeoutError when requests of the tenant keep ending while this adds them up.
+    Raises TimeoutError when requests of the tenant keep ending while this adds them up, and ShardsRemain.
     """
+    require_merged(client)
     script = client.register_script(REBUILD_COUNTERS)
-    keys = [valkey.account_key(tenant_id, period), valkey.stream_of(valkey.shard(tenant_id))]
+    keys = [valkey.account_key(tenant_id, period), valkey.usage_key()]
     for _ in range(MAX_REBUILDS):
         last_id = record_pending(client, tenant_id)
         counters = _sum_ledger(tenant_id, period)
@@ -75,7 +77,7 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
 
 def record_pending(client: Store, tenant_id: UUID) -> str:
     """Record a tenant's events that are still in the stream; return the stream's last id before that."""
-    stream = valkey.stream_of(valkey.shard(tenant_id))
+    stream = valkey.usage_key()
     last_id = "0-0"
     if client.exists(stream):
         last_id = client.xinfo_stream(stream)["last-generated-id"]
@@ -101,7 +103,7 @@ def _sum_ledger(tenant_id: UUID, period: str) -> dict[str, int]:
     return counters
 
 
-def _parse_batch(client: Store, tag: str, batch: list[tuple[str, dict[str, str]]]) -> list[Event]:
+def _parse_batch(client: Store, batch: list[tuple[str, dict[str, str]]]) -> list[Event]:
     """Return a batch's events; set apart what is no event at all."""
     events = []
     for entry_id, fields in batch:
@@ -110,7 +112,7 @@ def _parse_batch(client: Store, tag: str, batch: list[tuple[str, dict[str, str]]
             events.append(event)
         else:
             logger.error("usage entry %s can't be read and is set apart", entry_id)
-            client.xadd(valkey.refused_stream_of(tag), {"entry": json.dumps(fields)})
+            client.xadd(valkey.refused_usage_key(), {"entry": json.dumps(fields)})
     return events
 
 
@@ -119,7 +121,7 @@ def _parse_event(fields: dict[str, str]) -> Event | None:
     try:
         return read_event(fields)
     except Exception:
-        logger.exception("an entry of a usage stream can't be read")
+        logger.exception("an entry of the usage stream can't be read")
         return None
 
 
@@ -139,9 +141,9 @@ def _record(events: list[Event], refuse: Callable[[Event], None]) -> int:
         return 0
 
 
-def _set_event_apart(client: Store, tag: str, event: Event) -> None:
+def _set_event_apart(client: Store, event: Event) -> None:
     logger.exception("usage event %s is set apart", event.request_id)
-    client.xadd(valkey.refused_stream_of(tag), {"event": json.dumps(asdict(event), default=str)})
+    client.xadd(valkey.refused_usage_key(), {"event": json.dumps(asdict(event), default=str)})
 
 
 def _read_batch(
@@ -174,7 +176,7 @@ def _create_group(client: Store, stream: str) -> None:
 
 
 def read_event(fields: dict[str, str]) -> Event:
-    """Return a usage event as a stream keeps it, with what answered."""
+    """Return a usage event as the stream keeps it, with what answered."""
     answered = read_provenance(fields["route"])
     return Event(
         request_id=fields["request"],

@@ -111,9 +111,9 @@ class Settlement:
         )
         await self._restore_hold(keys, args)
 
-    async def recovery_grace(self, tag: str, *, grace_ms: int) -> int:
+    async def recovery_grace(self, *, grace_ms: int) -> int:
         """Return in how many milliseconds every gateway has restored its holds; 0: all have."""
-        return int(await self._recovery_grace((valkey.epoch_key(tag),), (grace_ms,)))
+        return int(await self._recovery_grace((valkey.epoch_key(),), (grace_ms,)))
 
     async def _append_event(self, grant: Grant, usage: Usage, cost: int, outcome: str) -> None:
         names = grant.caller.names
@@ -160,24 +160,19 @@ def sweep_expired_holds(client: Store, *, batch_size: int = SWEEP_BATCH_SIZE) ->
     now_ms = int(seconds) * 1000 + int(microseconds) // 1000
     script = client.register_script(SETTLEMENT)
     swept = 0
-    for tag in valkey.tags():
-        expired = client.zrangebyscore(valkey.leases_key(tag), 0, now_ms, start=0, num=batch_size)
-        for lease in expired:
-            tenant, request_id = lease.split(" ", 1)
-            swept += _sweep_hold(client, script, tag, tenant, request_id)
+    for lease in client.zrangebyscore(valkey.leases_key(), 0, now_ms, start=0, num=batch_size):
+        tenant, request_id = lease.split(" ", 1)
+        swept += _sweep_hold(client, script, tenant, request_id)
     return swept
 
 
 def open_periods(client: Store) -> set[str]:
     """Return the months of the requests that are open now: their usage is not in the ledger yet."""
-    periods: set[str] = set()
-    for tag in valkey.tags():
-        held = valkey.read_open_holds(client, tag, "period")
-        periods.update(period for period in held if period)
-    return periods
+    held = valkey.read_open_holds(client, "period")
+    return {period for period in held if period}
 
 
-def _sweep_hold(client: Store, script: Store, tag: str, tenant: str, request_id: str) -> bool:
+def _sweep_hold(client: Store, script: Store, tenant: str, request_id: str) -> bool:
     """Settle one hold; return whether this call did it."""
     hold_key = valkey.hold_key(tenant, request_id)
     hold = client.hgetall(hold_key)
@@ -186,10 +181,10 @@ def _sweep_hold(client: Store, script: Store, tag: str, tenant: str, request_id:
     period = hold.get("period", months.current())
     keys = [
         hold_key,
-        valkey.leases_key(tag),
+        valkey.leases_key(),
         valkey.account_key(tenant, period),
         valkey.bucket_key(tenant),
-        valkey.stream_of(tag),
+        valkey.usage_key(),
     ]
     args = [request_id, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep"]
     return bool(script(keys, args) == 1)

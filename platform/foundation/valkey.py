@@ -1,10 +1,8 @@
 """The names of all Valkey keys, the synchronous client, and what both floors read of open requests.
 
-All keys of one tenant have one of SHARDS tags (`{s7}`), and each tag has a stream of usage events. The tables
-of routes are the same for all tenants.
+There is one Valkey and no cluster (docs/decisions/0030): one script may touch keys of a workspace and of all.
 """
 
-import zlib
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -12,36 +10,29 @@ from uuid import UUID
 import redis
 from django.conf import settings
 
-SHARDS = 16
 
-
-def _tag(number: int) -> str:
-    return f"{{s{number}}}"
-
-
-def shard(tenant_id: UUID | str) -> str:
-    """Return the hash tag of a tenant, `{s0}` … `{s15}`."""
-    return _tag(zlib.crc32(str(tenant_id).encode()) % SHARDS)
+def _of_workspace(tenant_id: UUID | str, name: str) -> str:
+    return f"workspace:{tenant_id}:{name}"
 
 
 def limits_key(tenant_id: UUID | str) -> str:
     """Hash: the plan's limits and the tenant's state. If it is absent, publish it before serving."""
-    return f"{shard(tenant_id)}:{tenant_id}:limits"
+    return _of_workspace(tenant_id, "limits")
 
 
 def published_key(tenant_id: UUID | str) -> str:
     """String: the `Tenant.generation` of the limits and keys that are published."""
-    return f"{shard(tenant_id)}:{tenant_id}:published"
+    return _of_workspace(tenant_id, "published")
 
 
 def routes_revision_key(tenant_id: UUID | str) -> str:
     """String: a new random word with each publishing of the tenant's names."""
-    return f"{shard(tenant_id)}:{tenant_id}:names:revision"
+    return _of_workspace(tenant_id, "names:revision")
 
 
 def styles_key(tenant_id: UUID | str) -> str:
     """Hash: model name → style and version, of all that the tenant may use."""
-    return f"{shard(tenant_id)}:{tenant_id}:names"
+    return _of_workspace(tenant_id, "names")
 
 
 def route_versions_key() -> str:
@@ -91,64 +82,64 @@ def route_building_key(word: str) -> str:
 
 def key_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
     """Hash: one API key: `state` (live, revoked, unscoped), `expires_at`, `styles`, limits ('': none)."""
-    return f"{shard(tenant_id)}:{tenant_id}:key:{key_id}"
+    return _of_workspace(tenant_id, f"key:{key_id}")
 
 
 def account_key(tenant_id: UUID | str, period: str) -> str:
     """Hash of a period: `used` tokens and `spent` nano-USD, `held` tokens and `reserved` nano-USD of open
     requests; each also with `:<key>`. Without `used`: rebuild it from the ledger first."""
-    return f"{shard(tenant_id)}:{tenant_id}:account:{period}"
+    return _of_workspace(tenant_id, f"account:{period}")
 
 
 def account_key_pattern() -> str:
     """Return the pattern of the accounts of all tenants and periods, for SCAN."""
-    return "{s*}:*:account:*"
+    return _of_workspace("*", "account:*")
 
 
 def bucket_key(tenant_id: UUID | str) -> str:
     """Hash: how many sequences are `open` (each request has prompts times `n`), the minute buckets' levels
     `requests` and `tokens`, and `at` (milliseconds); each also with `:<key>`."""
-    return f"{shard(tenant_id)}:{tenant_id}:bucket"
+    return _of_workspace(tenant_id, "bucket")
 
 
 def hold_key(tenant_id: UUID | str, request_id: str) -> str:
     """Hash: one open request's hold, prices and running usage. It exists until settled, once."""
-    return f"{shard(tenant_id)}:{tenant_id}:hold:{request_id}"
+    return _of_workspace(tenant_id, f"hold:{request_id}")
 
 
 def suspect_key(tenant_id: UUID | str, fingerprint: str) -> str:
     """String: an engine died while this request of a tenant ran; it expires in minutes."""
-    return f"{shard(tenant_id)}:{tenant_id}:suspect:{fingerprint}"
+    return _of_workspace(tenant_id, f"suspect:{fingerprint}")
 
 
-def leases_key(tag: str) -> str:
-    """Sorted set of one shard: `<tenant> <request id>` by the end of the lease; the sweeper reads it."""
-    return f"{tag}:leases"
+def leases_key() -> str:
+    """Sorted set: `<tenant> <request id>` of each open request, by the end of its lease."""
+    return "leases"
 
 
-def epoch_key(tag: str) -> str:
-    """String of one shard: `whole` if no hold can be missing; absent after a flush (`recovery_grace.lua`)."""
-    return f"{tag}:epoch"
+def epoch_key() -> str:
+    """String: `whole` if no hold can be missing; absent after a flush (`recovery_grace.lua`)."""
+    return "epoch"
 
 
 def replay_key(tenant_id: UUID | str, digest: str) -> str:
     """Hash: the answer to one Idempotency-Key; it expires."""
-    return f"{shard(tenant_id)}:{tenant_id}:replay:{digest}"
+    return _of_workspace(tenant_id, f"replay:{digest}")
 
 
 def kept_key(tenant_id: UUID | str) -> str:
     """Sorted set: `<bytes> <replay key>` of each stored answer, by its expiry."""
-    return f"{shard(tenant_id)}:{tenant_id}:kept"
+    return _of_workspace(tenant_id, "kept")
 
 
 def kept_bytes_key(tenant_id: UUID | str) -> str:
     """Number: the sum of those bytes."""
-    return f"{shard(tenant_id)}:{tenant_id}:kept_bytes"
+    return _of_workspace(tenant_id, "kept_bytes")
 
 
 def refusals_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
     """Number: refused requests of one key in this minute; it expires."""
-    return f"{shard(tenant_id)}:{tenant_id}:refusals:{key_id}"
+    return _of_workspace(tenant_id, f"refusals:{key_id}")
 
 
 def stranger_key(network: str) -> str:
@@ -161,25 +152,20 @@ def owner_key(digest: str) -> str:
     return f"owner:{digest}"
 
 
-def stream_of(tag: str) -> str:
-    """Stream of usage events of one shard."""
-    return f"{tag}:usage"
+def usage_key() -> str:
+    """Stream of usage events on their way to the ledger."""
+    return "usage"
 
 
-def refused_stream_of(tag: str) -> str:
+def refused_usage_key() -> str:
     """Stream of usage events that PostgreSQL refused for good, for an operator to look at."""
-    return f"{tag}:usage:refused"
+    return "usage:refused"
 
 
-def tags() -> list[str]:
-    """Return all hash tags."""
-    return [_tag(number) for number in range(SHARDS)]
-
-
-def read_open_holds(store: Any, tag: str, field: str) -> list[str | None]:
-    """Return one field of the hold of each open request of a shard."""
+def read_open_holds(store: Any, field: str) -> list[str | None]:
+    """Return one field of the hold of each open request."""
     pipeline = store.pipeline(transaction=False)
-    for member in store.zrange(leases_key(tag), 0, -1):
+    for member in store.zrange(leases_key(), 0, -1):
         tenant, request_id = member.split(" ", 1)
         pipeline.hget(hold_key(tenant, request_id), field)
     return list(pipeline.execute())

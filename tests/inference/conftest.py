@@ -57,7 +57,7 @@ class Account:
 
     def open(self) -> None:
         """Publish its limits and its key, in a Valkey that knows of all holds."""
-        self.store.set(names.epoch_key(names.shard(self.tenant)), "whole")
+        self.store.set(names.epoch_key(), "whole")
         self.limit(**LIMITS)
         self.store.hset(
             names.key_key(self.tenant, self.key),
@@ -75,7 +75,7 @@ class Account:
         return int(self.store.hget(names.account_key(self.tenant, self.period), "held") or 0)
 
     def events(self) -> list[dict]:
-        entries = self.store.xrange(names.stream_of(names.shard(self.tenant)))
+        entries = self.store.xrange(names.usage_key())
         events = [asdict(read_event(fields)) for _, fields in entries]
         return [event for event in events if event["tenant_id"] == self.tenant]
 

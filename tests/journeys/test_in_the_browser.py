@@ -99,7 +99,9 @@ def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_p
     expect(page.locator("[data-file='adapter_model.safetensors'] .state")).to_contain_text(
         "12.6 MB of 21.0 MB", timeout=60_000
     )
-    await_parts(page, arrived, ["adapter_config.json 1", "adapter_model.safetensors 1", "adapter_model.safetensors 3"])
+    await_parts(
+        page, arrived, ["adapter_config.json 1", "adapter_model.safetensors 1", "adapter_model.safetensors 3"]
+    )
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
     look(page, "upload-paused")

@@ -14,8 +14,7 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 @pytest.fixture
 def ready_gateways(valkey):
     """Every gateway has restored its holds: Valkey was not flushed."""
-    for tag in keys.tags():
-        valkey.set(keys.epoch_key(tag), "whole")
+    valkey.set(keys.epoch_key(), "whole")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def test_nothing_is_unloaded_while_a_request_is_in_flight_on_it(valkey, acme, engine, vllm, version):
-    hold, leases = keys.hold_key(acme.pk, "req_1"), keys.leases_key(keys.shard(acme.pk))
+    hold, leases = keys.hold_key(acme.pk, "req_1"), keys.leases_key()
     valkey.hset(hold, "version", str(version.pk))
     valkey.zadd(leases, {f"{acme.pk} req_1": 1})
     erasure = advance(erase(version))
@@ -38,7 +38,7 @@ def test_nothing_is_unloaded_while_a_request_is_in_flight_on_it(valkey, acme, en
 
 
 def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
-    valkey.delete(keys.epoch_key(keys.shard(acme.pk)))
+    valkey.delete(keys.epoch_key())
     erasure = advance(erase(version))
     assert erasure.drained_at is None
     assert "Valkey was emptied" in waits_for(erasure)[0]

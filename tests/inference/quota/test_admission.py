@@ -119,7 +119,7 @@ async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, 
         await gateway.meter.restore(grant, Usage())
         assert account.bucket()["open"] == "5"
     if ends == "swept":
-        leases = valkey_keys.leases_key(valkey_keys.shard(account.tenant))
+        leases = valkey_keys.leases_key()
         valkey.zadd(leases, {f"{account.tenant} {grant.request_id}": 1})
         assert sweep_expired_holds(valkey) == 1
     await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")

@@ -20,7 +20,7 @@ def paying(acme, monkeypatch):
 
 
 def open_request(valkey, tenant, period):
-    valkey.zadd(names.leases_key(names.shard(tenant.pk)), {f"{tenant.pk} req_1": 1})
+    valkey.zadd(names.leases_key(), {f"{tenant.pk} req_1": 1})
     valkey.hset(names.hold_key(tenant.pk, "req_1"), "period", period)
 
 

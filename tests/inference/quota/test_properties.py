@@ -372,7 +372,7 @@ class History(RuleBasedStateMachine):
         prefix = names.hold_key(self.tenant, "")
         holds = (name.removeprefix(prefix) for name in self.store.scan_iter(f"{prefix}*"))
         assert {request for request in holds if self._is_held(request)} == set(self.held)
-        leases = self.store.zrange(names.leases_key(names.shard(self.tenant)), 0, -1)
+        leases = self.store.zrange(names.leases_key(), 0, -1)
         assert {lease.split()[1] for lease in leases} == set(self.held)
 
     # the deeds
@@ -430,9 +430,7 @@ class History(RuleBasedStateMachine):
             self.events.setdefault(flight.id, (flight.ask.period, flight.ask.key, usage.tokens, cost))
 
     def _end_lease(self, flight: Flight) -> None:
-        self.store.zadd(
-            names.leases_key(names.shard(self.tenant)), {f"{self.tenant} {flight.id}": 1}, xx=True
-        )
+        self.store.zadd(names.leases_key(), {f"{self.tenant} {flight.id}": 1}, xx=True)
 
     def _pick_held(self, n: int) -> Flight:
         return list(self.held.values())[n % len(self.held)]
@@ -602,12 +600,11 @@ class History(RuleBasedStateMachine):
         return int(tokens or 0) > 0 and swept is None
 
     def _dump(self) -> dict[str, bytes]:
-        tag = names.shard(self.tenant)
-        keys = sorted([*self.store.keys(f"*{self.tenant}*"), names.leases_key(tag), names.stream_of(tag)])
+        keys = sorted([*self.store.keys(f"*{self.tenant}*"), names.leases_key(), names.usage_key()])
         return dict(zip(keys, map(self.world.raw.dump, keys), strict=True))
 
     def _events_of(self, flight: Flight) -> list[Usage]:
-        entries = self.store.xrange(names.stream_of(names.shard(self.tenant)))
+        entries = self.store.xrange(names.usage_key())
         return [
             Usage(int(e["prompt"]), int(e["cached"]), int(e["completion"]))
             for _, e in entries if e["request"] == flight.id
@@ -758,7 +755,7 @@ async def test_a_minute_limit_that_a_key_gets_back_is_full_after_a_minute(accoun
 async def test_a_slow_gateway_that_was_swept_is_billed_once(gateway, account, ask_for, valkey, beaten):
     grant = await ask_for("slow")
     await gateway.meter.extend(grant, Usage(prompt=beaten))
-    valkey.zadd(names.leases_key(names.shard(account.tenant)), {f"{account.tenant} slow": 1})
+    valkey.zadd(names.leases_key(), {f"{account.tenant} slow": 1})
     assert sweep_expired_holds(valkey) == 1
     if not await gateway.meter.extend(grant, Usage(prompt=9, completion=1)):
         await gateway.meter.restore(grant, Usage(prompt=9, completion=1))
@@ -772,7 +769,7 @@ async def test_a_slow_gateway_may_settle_what_was_swept_before_it_had_a_count(
     gateway, account, ask_for, valkey
 ):
     grant = await ask_for("slow")
-    valkey.zadd(names.leases_key(names.shard(account.tenant)), {f"{account.tenant} slow": 1})
+    valkey.zadd(names.leases_key(), {f"{account.tenant} slow": 1})
     assert sweep_expired_holds(valkey) == 1
     await gateway.meter.settle(grant, Usage(prompt=9, completion=7), "complete")
     assert (account.held(), account.used(), len(account.events())) == (0, 16, 1)
@@ -787,9 +784,8 @@ def told(request: str, *, tenant: UUID, key: UUID) -> dict:
     }  # fmt: skip
 
 
-def test_a_rebuild_ends_although_others_of_its_shard_are_served(world, charlies, monkeypatch):
-    monkeypatch.setattr(names, "SHARDS", 1)
-    stream, theirs, done = names.stream_of("{s0}"), studio_key(charlies).pk, threading.Event()
+def test_a_rebuild_ends_although_others_are_served(world, charlies):
+    stream, theirs, done = names.usage_key(), studio_key(charlies).pk, threading.Event()
 
     def serve_others() -> None:
         for number in count():
@@ -814,10 +810,9 @@ def test_a_rebuild_ends_although_others_of_its_shard_are_served(world, charlies,
 
 
 def test_an_event_that_can_never_be_recorded_stops_no_rebuild(world):
-    tag = names.shard(world.tenant)
     poison = told("poison", tenant=world.tenant, key=uuid4())
-    world.store.xadd(names.stream_of(tag), poison)
+    world.store.xadd(names.usage_key(), poison)
     rebuild_counters(world.store, world.tenant, "2026-11")
     assert world.store.hget(names.account_key(world.tenant, "2026-11"), "used") == "0"
     drain_usage(world.store, "c")
-    assert world.store.xlen(names.stream_of(tag)) == 0
+    assert world.store.xlen(names.usage_key()) == 0

@@ -65,7 +65,7 @@ def test_the_drain_moves_every_event_once_from_two_processes(three_settled, know
 
 
 def test_an_event_that_is_told_twice_counts_once(three_settled, known, valkey):
-    stream = names.stream_of(names.shard(known.tenant))
+    stream = names.usage_key()
     for _, fields in valkey.xrange(stream):
         valkey.xadd(stream, fields)
     drain_usage(valkey, "c")
@@ -73,7 +73,7 @@ def test_an_event_that_is_told_twice_counts_once(three_settled, known, valkey):
 
 
 def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey):
-    stream = names.stream_of(names.shard(known.tenant))
+    stream = names.usage_key()
     valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
     valkey.xreadgroup(ledger_drain.GROUP, "dead", {stream: ">"})
     drain_usage(valkey, "c", take_over_after_ms=0)
@@ -81,7 +81,7 @@ def test_what_a_dead_drain_took_is_taken_over(three_settled, known, valkey):
 
 
 def test_drains_that_ended_long_ago_are_forgotten_but_not_what_they_had_taken(three_settled, known, valkey):
-    stream = names.stream_of(names.shard(known.tenant))
+    stream = names.usage_key()
     valkey.xgroup_create(stream, ledger_drain.GROUP, id="0")
     valkey.xreadgroup(ledger_drain.GROUP, "holds one", {stream: ">"}, count=1)
     valkey.xgroup_createconsumer(stream, ledger_drain.GROUP, "dead")
@@ -106,11 +106,10 @@ async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valke
 
 
 def test_an_event_that_can_never_be_recorded_holds_up_no_other(three_settled, known, valkey):
-    tag = names.shard(known.tenant)
-    [_, fields], *_ = valkey.xrange(names.stream_of(tag))
-    valkey.xadd(names.stream_of(tag), fields | {"request": "poison", "key": str(uuid4())})
+    [_, fields], *_ = valkey.xrange(names.usage_key())
+    valkey.xadd(names.usage_key(), fields | {"request": "poison", "key": str(uuid4())})
     assert drain_usage(valkey, "c") == 3
-    assert valkey.xlen(names.refused_stream_of(tag)) == 1
+    assert valkey.xlen(names.refused_usage_key()) == 1
     assert known.events() == []
 
 
@@ -132,17 +131,16 @@ ODD = {
 
 @pytest.mark.parametrize("oddity", ODD)
 def test_whatever_is_wrong_with_an_event_it_is_set_apart_alone(three_settled, known, valkey, oddity):
-    tag = names.shard(known.tenant)
-    [_, fields], *_ = valkey.xrange(names.stream_of(tag))
+    [_, fields], *_ = valkey.xrange(names.usage_key())
     odd = ODD[oddity] if oddity == "no fields" else fields | {"request": "odd"} | ODD[oddity]
-    valkey.xadd(names.stream_of(tag), odd)
+    valkey.xadd(names.usage_key(), odd)
     valkey.delete(names.account_key(known.tenant, known.period))
     rebuild_counters(valkey, known.tenant, known.period)
     assert known.used() == 36
     assert drain_usage(valkey, "c") in (0, 3)  # a rebuild may have recorded them
     assert LedgerEntry.objects.count() == 3
-    assert valkey.xlen(names.refused_stream_of(tag)) == 1
-    assert valkey.xlen(names.stream_of(tag)) == 0
+    assert valkey.xlen(names.refused_usage_key()) == 1
+    assert valkey.xlen(names.usage_key()) == 0
 
 
 def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey, monkeypatch):
@@ -152,7 +150,7 @@ def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey
     monkeypatch.setattr(ledger_drain, "record_events", away)
     with pytest.raises(OperationalError):
         drain_usage(valkey, "c")
-    assert valkey.xlen(names.refused_stream_of(names.shard(known.tenant))) == 0
+    assert valkey.xlen(names.refused_usage_key()) == 0
     monkeypatch.undo()
     assert drain_usage(valkey, "c", take_over_after_ms=0) == 3
 
@@ -160,13 +158,13 @@ def test_a_database_that_is_away_sets_nothing_apart(three_settled, known, valkey
 def test_a_rebuild_meets_a_drain_that_records_meanwhile(gateway, three_settled, known, valkey, monkeypatch):
     """What comes between its reading and its writing is counted once, recorded or not, deleted or not."""
     valkey.delete(names.account_key(known.tenant, known.period))
-    [_, fields], *_ = valkey.xrange(names.stream_of(names.shard(known.tenant)))
+    [_, fields], *_ = valkey.xrange(names.usage_key())
     counted, late = ledger_drain.usage_of, iter(["drained before", "drained after", "not drained"])
 
     def while_others_work(tenant, period):
         kind = next(late, "")
         if kind:
-            valkey.xadd(names.stream_of(names.shard(tenant)), fields | {"request": kind})
+            valkey.xadd(names.usage_key(), fields | {"request": kind})
         if kind == "drained before":
             drain_usage(valkey, "c")
         totals = counted(tenant, period)
