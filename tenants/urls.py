@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tenants.views import api_keys, billing, invoices, notices, webhooks, workspaces
+from tenants.views import api_keys, billing, billing_details, invoices, notices, webhooks, workspaces
 
 app_name = "tenants"
 
@@ -29,5 +29,7 @@ urlpatterns = [
     path("prices/", invoices.show_prices, name="prices"),
     path("invoices/", invoices.list_invoices, name="invoices"),
     path("invoices/<uuid:invoice_id>/", invoices.show_invoice, name="invoice"),
+    path("invoices/<uuid:invoice_id>/pdf/", invoices.download_invoice, name="invoice_pdf"),
+    path("billing/details/", billing_details.edit_details, name="billing_details"),
     path("found/", workspaces.create_workspace, name="create_workspace"),
 ]

@@ -103,6 +103,15 @@ VARIABLES: dict[str, Variable] = {
     "MAILBOX": Variable(
         "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine only. For the demo."
     ),
+    "INVOICE_ISSUER": Variable(
+        "Polyscribe",
+        "Who sends invoices: name, address, tax id, with `|` between lines. Each invoice keeps what it was.",
+    ),
+    "PAYMENT_INSTRUCTIONS": Variable(
+        "",
+        "How to pay without a card, such as a bank account, with `|` between lines. It stands on unpaid "
+        "invoices and top-ups.",
+    ),
     "SECURITY_CONTACT": Variable(
         "", "Where to report vulnerabilities: mail addresses or pages. Empty: no /.well-known/security.txt."
     ),

@@ -392,3 +392,7 @@ SPECTACULAR_SETTINGS = {
         "VersionStatusEnum": "adapters.models.Status",
     },
 }
+
+# Billing: texts of several lines come with `|` between them.
+INVOICE_ISSUER = env.read("INVOICE_ISSUER").replace("|", "\n")
+PAYMENT_INSTRUCTIONS = env.read("PAYMENT_INSTRUCTIONS").replace("|", "\n")

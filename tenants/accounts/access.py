@@ -51,6 +51,11 @@ class Access:
         """A name for the person or the key, for what is counted and kept by it."""
         return f"key:{self.key.pk}" if self.key else f"user:{self.user.pk if self.user else ''}"
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is an owner who acts."""
+        return self.role == Membership.Role.OWNER
+
     def require(self, scope: Scope) -> None:
         """Raise InsufficientScope for a key that lacks a scope; people have the rights of their role."""
         if self.key and not {scope, Scope.ADMIN} & set(self.key.scopes):
@@ -59,7 +64,7 @@ class Access:
     def require_owner(self, scope: Scope = Scope.ADMIN) -> None:
         """Raise OwnersOnly for a person who is no owner, InsufficientScope for a key without the scope."""
         self.require(scope)
-        if self.user and self.role != Membership.Role.OWNER:
+        if self.user and not self.is_owner:
             raise OwnersOnly
 
     def audit(

@@ -4,8 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,7 +22,7 @@ from tenants.api.presenters import (
 )
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
-from tenants.billing import invoices
+from tenants.billing import invoices, pdf
 from tenants.models import Invoice, Scope
 
 PREVIEW_EXAMPLE = {
@@ -80,6 +83,39 @@ class InvoiceView(WorkspaceView):
         """Return an invoice."""
         invoice = get_object_or_404(_own_invoices(self.access.tenant.pk), pk=invoice_id)
         return self.answer_object(present_invoice(invoice))
+
+
+class PdfRenderer(BaseRenderer):
+    """Lets a request ask for a PDF. The view writes it."""
+
+    media_type = "application/pdf"
+    format = "pdf"
+
+    def render(self, data: Any, *_: Any) -> bytes:
+        """Return an error as JSON: only errors come here."""
+        return JSONRenderer().render(data)
+
+
+class InvoicePdfView(WorkspaceView):
+    """One invoice as a document."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+    renderer_classes = [PdfRenderer, JSONRenderer]
+
+    @operation(
+        "invoices.pdf",
+        "Get an invoice as a PDF",
+        scope=read_scope,
+        answer=OpenApiTypes.BINARY,
+        media_type="application/pdf",
+    )
+    def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
+        """Return the document."""
+        invoice = get_object_or_404(
+            _own_invoices(self.access.tenant.pk).select_related("tenant"), pk=invoice_id
+        )
+        return HttpResponse(pdf.invoice_pdf(invoice), content_type=PdfRenderer.media_type)
 
 
 class InvoicePreviewView(WorkspaceView):

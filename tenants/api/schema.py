@@ -126,14 +126,16 @@ def operation(
     example: Any = None,
     body_example: Any = None,
     tag: str = "",
+    media_type: str = "",
 ) -> Callable[[Any], Any]:
     """Return a decorator that describes one operation: its name, body, answer, examples and every error.
 
     `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
-    `is_change`: it changes something without any of these.
+    `is_change`: it changes something without any of these; `media_type`: of an answer that is no JSON.
     """
     shape = _page_of(answer) if is_page and answer else answer
-    responses: dict[Any, Any] = {status: shape if shape else OpenApiResponse(description="Done.")}
+    answered = (status, media_type) if media_type else status
+    responses: dict[Any, Any] = {answered: shape if shape else OpenApiResponse(description="Done.")}
     errors = COMMON_ERRORS | (ERRORS_OF_CHANGES if body or is_edit or is_post or is_change else {})
     for code, description in errors.items():
         responses[(code, CONTENT_TYPE)] = OpenApiResponse(Problem, description=description)

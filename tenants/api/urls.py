@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tenants.api import billing, invoices, keys, members, usage, webhooks, workspace
+from tenants.api import billing, billing_details, invoices, keys, members, usage, webhooks, workspace
 
 urlpatterns = [
     path("workspace", workspace.WorkspaceDetailView.as_view(), name="workspace"),
@@ -35,7 +35,9 @@ urlpatterns = [
         name="redeliver",
     ),
     path("billing", billing.BillingView.as_view(), name="billing"),
+    path("billing/details", billing_details.BillingDetailsView.as_view(), name="billing_details"),
     path("invoices", invoices.InvoicesView.as_view(), name="invoices"),
     path("invoices/preview", invoices.InvoicePreviewView.as_view(), name="invoice_preview"),
     path("invoices/<uuid:invoice_id>", invoices.InvoiceView.as_view(), name="invoice"),
+    path("invoices/<uuid:invoice_id>/pdf", invoices.InvoicePdfView.as_view(), name="invoice_pdf"),
 ]

@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 
 from foundation.money import NANO, usd
+from tenants.billing.details import FIELDS
+from tenants.models import BillingDetails
 
 MILLION = 1_000_000  # prices are for so many tokens
 MAX_PRICE_USD = 100_000  # of a million tokens
@@ -84,3 +86,17 @@ class BudgetForm(forms.Form):
         required=False,
         help_text="A request that could pass it is refused. Empty: no budget.",
     )
+
+
+class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What stands on a workspace's invoices."""
+
+    class Meta:
+        model = BillingDetails
+        fields = FIELDS
+        widgets = {
+            "name": forms.TextInput({"autocomplete": "organization"}),
+            "address": forms.Textarea({"rows": 4, "autocomplete": "street-address"}),
+            "tax_id": forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+            "reference": forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+        }

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from foundation import months
 from foundation.errors import Conflict
-from tenants.billing import plans
+from tenants.billing import details, plans
 from tenants.billing.invoice_lines import (
     Adjustment,
     Allowance,
@@ -184,6 +185,8 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
         number.last += 1
         number.save()
         fresh.number = number.last
+        fresh.bill_to = details.details_of(fresh.tenant).as_text()
+        fresh.issuer = settings.INVOICE_ISSUER
         fresh.finalized_at = now
         fresh.state = State.FINALIZED
         if fresh.total_nanousd == 0:

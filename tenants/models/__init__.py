@@ -1,4 +1,5 @@
 from tenants.models.audit import AuditEntry
+from tenants.models.billing_details import BillingDetails
 from tenants.models.events import (
     EventType,
     OutboxEvent,
@@ -17,6 +18,7 @@ from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscripti
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "BillingDetails",
     "EventType",
     "Invoice",
     "InvoiceLine",

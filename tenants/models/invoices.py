@@ -28,6 +28,8 @@ class Invoice(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     plan = models.CharField(max_length=80, help_text="The plan version at the month's end.")
     total_nanousd = models.BigIntegerField(help_text="Whole cents, once it is finalized.")
+    bill_to = models.TextField(blank=True, help_text="The billing details of the day it was finalized.")
+    issuer = models.TextField(blank=True, help_text="Who sent it: INVOICE_ISSUER of that day.")
     created_at = models.DateTimeField(auto_now_add=True)
     finalized_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was paid or made void.")
@@ -44,6 +46,11 @@ class Invoice(models.Model):
 
     def __str__(self) -> str:
         return f"PS-{self.number:06d}" if self.number else f"Draft of {self.period}"
+
+    @property
+    def bill_to_text(self) -> str:
+        """Whom it is made out to, in lines: the workspace's name where nothing else was given."""
+        return self.bill_to or self.tenant.name
 
 
 class InvoiceLine(models.Model):

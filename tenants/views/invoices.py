@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from foundation import months
 from foundation.money import usd
 from tenants.accounts.access import MemberRequest, member_required
-from tenants.billing import invoices, plans
+from tenants.billing import invoices, pdf, plans
 from tenants.billing.forms import MILLION
 from tenants.billing.invoice_lines import Line
 from tenants.models import Invoice, InvoiceLine
@@ -71,6 +71,17 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
         "next_month": end,
     }
     return render(request, "tenants/invoice.html", context)
+
+
+@require_GET
+@member_required
+def download_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
+    """Answer one invoice as a PDF."""
+    invoice = get_object_or_404(_own_invoices(request).select_related("tenant"), pk=invoice_id)
+    name = f'attachment; filename="{invoice}.pdf"'
+    return HttpResponse(
+        pdf.invoice_pdf(invoice), content_type="application/pdf", headers={"Content-Disposition": name}
+    )
 
 
 def _own_invoices(request: MemberRequest) -> QuerySet[Invoice]:

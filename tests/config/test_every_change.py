@@ -188,6 +188,7 @@ PAGES = {
     "tenants:redeliver_webhook": Change(audits="webhook_endpoint.redelivered", each_time=ASKED_AGAIN),
     "tenants:notices": Change({"kinds": []}, unaudited=OWN_MAIL),
     "tenants:set_budget": Change({"budget": "5"}, "workspace.edited"),
+    "tenants:billing_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
     "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
@@ -222,6 +223,7 @@ CHANGE_NOTHING = {
 
 # By operation: what programs send. The log is the same as for a page; Idempotency-Key does the rest.
 OPERATIONS = {
+    "billing.edit_details": Change({"name": "Acme Ltd"}, "billing_details.edited"),
     "keys.create": Change({"name": "newsletter"}, "api_key.created"),
     "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
     "keys.revoke": Change(audits="api_key.revoked"),

@@ -1,0 +1,76 @@
+"""The invoice as a PDF, and whom it is made out to."""
+
+from io import BytesIO
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from pypdf import PdfReader
+
+from tenants.api_keys.lifecycle import issue_key
+from tenants.billing import details, invoices, pdf
+from tenants.models import Invoice
+from tests.tenants.billing.test_invoice_pages import LAST_MONTH, invoice, on_writer
+
+__all__ = ["invoice", "on_writer"]
+
+
+def read(content: bytes) -> tuple[int, str]:
+    """Return how many pages a PDF has, and its text."""
+    pages = PdfReader(BytesIO(content)).pages
+    return len(pages), "\n".join(page.extract_text() for page in pages)
+
+
+def test_a_small_invoice_is_one_page_with_all_its_lines(alice_client, invoice):
+    answer = alice_client.get(reverse("tenants:invoice_pdf", args=[invoice.pk]))
+    assert answer["Content-Type"] == "application/pdf"
+    assert "PS-000001.pdf" in answer["Content-Disposition"]
+    count, text = read(answer.content)
+    assert count == 1
+    assert "Invoice PS-000001" in text
+    assert "$12.00" in text
+    for line in invoice.lines.all():
+        assert line.text in text
+
+
+def test_the_same_invoice_gives_the_same_bytes_by_page_and_api(client, invoice):
+    _, secret = issue_key(invoice.tenant, name="books", by=None, scopes=["billing:read"])
+    answer = client.get(f"/api/v1/invoices/{invoice.pk}/pdf", headers={"Authorization": f"Bearer {secret}"})
+    assert answer["Content-Type"] == "application/pdf"
+    assert answer.content == pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk))
+
+
+def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client, on_writer, settings):
+    settings.INVOICE_ISSUER = "Scribes Ltd\n2 Low Street"
+    sent = {"name": "#Acme [*Ltd*]", "address": "1 High Street\n\nLondon", "tax_id": "GB1", "reference": ""}
+    alice_client.post(reverse("tenants:billing_details"), sent)
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+    details.set_details(on_writer, name="Another Ltd")
+    settings.INVOICE_ISSUER = "Others Ltd"
+    _, text = read(pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk)))
+    for line in ("#Acme [*Ltd*]", "1 High Street", "London", "Tax id GB1", "Scribes Ltd"):
+        assert line in text
+    assert "Another" not in text
+    assert "Others" not in text
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Invoice.objects.filter(pk=invoice.pk).update(bill_to="Another Ltd")
+
+
+def test_a_long_invoice_goes_on_with_its_head_on_each_page(invoice):
+    rows = [pdf.Row(f"Line {number}", "$1.00") for number in range(90)]
+    document = pdf.Document(
+        title="Invoice", heading="Invoice", summary="$90.00", issuer=["A"], bill_to=["B"], date=(2026, 1, 2),
+        facts=[("Issued", "today")], lines=rows, total=("Total", "$90.00"),
+    )  # fmt: skip
+    count, text = read(pdf.render(document))
+    assert count > 1
+    assert text.count("AMOUNT") == count
+    assert "Line 89" in text
+    assert f"Page {count} of {count}" in text
+
+
+def test_only_owners_change_the_details(bob_client, acme):
+    page = reverse("tenants:billing_details")
+    assert bob_client.get(page).status_code == 200
+    assert bob_client.post(page, {"name": "Bob Ltd"}).status_code == 403
+    assert details.details_of(acme).name == ""
