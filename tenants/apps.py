@@ -9,13 +9,16 @@ class TenantsConfig(AppConfig):
         """Tell the outbox how the API shows this floor's objects, and who carries events on."""
         from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
-        from tenants.models import ApiKey, Invoice, Tenant, WebhookEndpoint  # noqa: PLC0415
+        from tenants.models import ApiKey, CreditGrant, Invoice, Tenant, WebhookEndpoint  # noqa: PLC0415
         from tenants.notices.recipients import queue_mails  # noqa: PLC0415
+        from tenants.quota_sync.snapshot import publish_after  # noqa: PLC0415
         from tenants.webhooks.delivery import queue_deliveries  # noqa: PLC0415
 
         register_presenter(ApiKey, presenters.present_key)
+        register_presenter(CreditGrant, presenters.present_credit_grant)
         register_presenter(Invoice, presenters.present_invoice)
         register_presenter(Tenant, presenters.present_workspace)
         register_presenter(WebhookEndpoint, presenters.present_endpoint)
         register_subscriber(queue_deliveries)
         register_subscriber(queue_mails)
+        register_subscriber(publish_after)

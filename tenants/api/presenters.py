@@ -8,6 +8,7 @@ from foundation.money import usd
 from tenants.models import (
     ApiKey,
     AuditEntry,
+    CreditGrant,
     Invoice,
     InvoiceLine,
     Scope,
@@ -153,6 +154,28 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
         return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
+class CreditGrantObject(serializers.Serializer[CreditGrant]):
+    """An amount that pays usage beyond the plan's included tokens."""
+
+    id = serializers.IntegerField()
+    object = serializers.CharField(default="credit_grant", read_only=True)
+    source = serializers.ChoiceField(CreditGrant.Source.choices)  # type: ignore[assignment]  # a field named so
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    first_period = serializers.CharField(help_text="The month in which it was granted.")
+    last_period = serializers.SerializerMethodField()
+    reason = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+
+    def get_amount_usd(self, grant: CreditGrant) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(grant.amount_nanousd)
+
+    def get_last_period(self, grant: CreditGrant) -> str | None:
+        """Return the month at whose end (UTC) it expires; null: it never does."""
+        return grant.last_period or None
+
+
 class InvoiceLineObject(serializers.Serializer[Any]):
     """One line of an invoice. A usage line names the first and last ledger entry that it sums."""
 
@@ -230,6 +253,11 @@ def dollars(nanousd: int | None) -> str | None:
 def present_key(key: ApiKey) -> dict[str, Any]:
     """Return a key as the API shows it."""
     return dict(KeyObject(key).data)
+
+
+def present_credit_grant(grant: CreditGrant) -> dict[str, Any]:
+    """Return a grant of credits as the API shows it."""
+    return dict(CreditGrantObject(grant).data)
 
 
 def present_invoice(invoice: Invoice) -> dict[str, Any]:

@@ -14,6 +14,16 @@ class Prices(Protocol):
     def output_nanousd(self) -> int: ...
 
 
+def payable_nanousd(cost: int, tokens: int, included: int) -> int:
+    """Return what a month's usage costs beyond the included tokens, which take off their share of it.
+
+    It never falls when cost or tokens grow. The admission script has the same formula, rounded up.
+    """
+    if tokens <= included:
+        return 0
+    return cost - cost * included // tokens
+
+
 def cost_nanousd(prices: Prices, prompt: int, cached: int, completion: int) -> int:
     """Return the exact cost of one request. `cached` counts those of the prompt's tokens that were cached.
 

@@ -39,7 +39,10 @@ def register_presenter(model: type[Model], present: Present) -> None:
 
 
 def register_subscriber(subscribe: Subscribe) -> None:
-    """Call a function with each event, in the transaction that records it. It may write rows, and no more."""
+    """Call a function with each event, in the transaction that records it.
+
+    It may write rows, and say what is to be done after the commit; no more.
+    """
     if subscribe not in _subscribers:
         _subscribers.append(subscribe)
 

@@ -24,7 +24,7 @@ BEFORE = GUARD.format(frozen_new="", frozen_old="")
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0020_words_of_disabled_webhooks"),
+        ("tenants", "0021_credits"),
     ]
 
     operations = [

@@ -1,5 +1,6 @@
 from tenants.models.audit import AuditEntry
 from tenants.models.billing_details import BillingDetails
+from tenants.models.credits import CreditBurn, CreditGrant
 from tenants.models.events import (
     EventType,
     OutboxEvent,
@@ -19,6 +20,8 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "BillingDetails",
+    "CreditBurn",
+    "CreditGrant",
     "EventType",
     "Invoice",
     "InvoiceLine",

@@ -31,6 +31,8 @@ class EventType(models.TextChoices):
     KEY_ROTATED = "key.rotated", "An API key got a new secret."
     KEY_REVOKED = "key.revoked", "An API key was revoked."
     USAGE_THRESHOLD_REACHED = "usage.threshold_reached", "50, 80 or 100 % of a month's limit is used."
+    CREDIT_GRANTED = "credit.granted", "Credits were added to the workspace."
+    CREDIT_EXPIRED = "credit.expired", "What was left of some credits expired."
     INVOICE_FINALIZED = "invoice.finalized", "A month's invoice has its number and is to be paid."
     INVOICE_PAID = "invoice.paid", "An invoice was paid."
     INVOICE_VOIDED = "invoice.voided", "Nothing is asked for an invoice any more."
@@ -172,6 +174,7 @@ class ReachedThreshold(models.Model):
     class Measure(models.TextChoices):
         TOKENS = "tokens"
         BUDGET = "budget"
+        CREDITS = "credits"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="reached_thresholds")
     period = models.CharField(max_length=7)

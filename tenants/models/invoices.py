@@ -60,6 +60,7 @@ class InvoiceLine(models.Model):
         FEE = "fee"
         USAGE = "usage"
         INCLUDED = "included"
+        CREDIT = "credit"
         ADJUSTMENT = "adjustment"
         ROUNDING = "rounding"
 

@@ -14,7 +14,7 @@ from tenants.models.people import Membership
 class NoticeKind(models.TextChoices):
     """What a member gets, or switches off, together."""
 
-    USAGE = "usage", "Usage reaches 50, 80 or 100 % of a month's tokens or budget"
+    USAGE = "usage", "Usage reaches 50, 80 or 100 % of a month's tokens, budget or credits"
     UPLOADS = "uploads", "A version that was uploaded is rejected, or no engine can load it"
     CANARIES = "canaries", "A canary ends by itself"
     SHARES = "shares", "Another workspace shares a style with this one"

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from foundation import months, valkey
 from tenants.billing import plans
-from tenants.models import ApiKey, Scope, Tenant
+from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
 from tenants.quota_sync.generations import bump_generations
 
 LIMITS = (
@@ -49,6 +49,15 @@ ACCOUNTS_KEPT = timedelta(days=92)
 DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; a request with one that is gone publishes it again
 DEAD_KEYS_PRUNED = timedelta(days=30)  # after its end; a daily prune has seen the key many times by then
 
+CHANGE_CREDITS = frozenset(
+    {
+        EventType.CREDIT_GRANTED,
+        EventType.CREDIT_EXPIRED,
+        EventType.INVOICE_FINALIZED,
+        EventType.INVOICE_VOIDED,
+    }
+)
+
 type Hash = dict[str, str]
 
 
@@ -56,6 +65,15 @@ def mark_changed(tenant_id: UUID) -> None:
     """Count a change of a tenant's snapshot, and publish it when the transaction commits."""
     bump_generations([tenant_id])
     transaction.on_commit(partial(publish_snapshot, tenant_id), robust=True)
+
+
+def publish_after(event: OutboxEvent) -> None:
+    """Publish a workspace's snapshot after an event that changes what its credits pay.
+
+    Billing lies below this package, so it can't call `mark_changed`.
+    """
+    if event.type in CHANGE_CREDITS:
+        mark_changed(event.tenant_id)
 
 
 def publish_snapshot(tenant_id: UUID) -> None:
