@@ -30,6 +30,8 @@ urlpatterns = [
     path("invoices/", invoices.list_invoices, name="invoices"),
     path("invoices/<uuid:invoice_id>/", invoices.show_invoice, name="invoice"),
     path("invoices/<uuid:invoice_id>/pdf/", invoices.download_invoice, name="invoice_pdf"),
+    path("invoices/credit-notes/<uuid:note_id>/", invoices.show_credit_note, name="credit_note"),
+    path("invoices/credit-notes/<uuid:note_id>/pdf/", invoices.download_credit_note, name="credit_note_pdf"),
     path("billing/details/", billing_details.edit_details, name="billing_details"),
     path("found/", workspaces.create_workspace, name="create_workspace"),
 ]

@@ -16,6 +16,7 @@ from tenants.models import ApiKey, PlanVersion, Tenant
 AMOUNTS: Mapping[str, tuple[type[forms.Field], str]] = {
     "monthly_nanousd": (DollarsField, "Budget a month, in $"),
     "monthly_fee_nanousd": (FeeField, "Fee a month, in $"),
+    "amount_nanousd": (DollarsField, "Amount, in $"),
     "input_nanousd": (PriceField, "A million input tokens, in $"),
     "cached_input_nanousd": (PriceField, "A million cached input tokens, in $"),
     "output_nanousd": (PriceField, "A million output tokens, in $"),

@@ -8,13 +8,15 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
-from foundation.console import OperatorAdmin, operator_action
+from foundation.console import OperatorAdmin, OperatorForm, operator_action
+from foundation.errors import DomainError
 from foundation.money import usd
+from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.lists import EstimatedPaginator
-from tenants.admin.permissions import NoDelete
-from tenants.billing import invoices
+from tenants.admin.permissions import Immutable, NoDelete
+from tenants.billing import credit_notes, invoices
 from tenants.billing.forms import MILLION
-from tenants.models import Invoice, InvoiceLine
+from tenants.models import CreditNote, Invoice, InvoiceLine
 
 
 class InvoiceLineInline(TabularInline):
@@ -102,3 +104,52 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
     )
     def make_void(self, request: HttpRequest, invoice: Invoice, reason: str) -> None:
         invoices.void_invoice(invoice, actor=str(request.user), reason=reason)
+
+
+class CreditNoteForm(OperatorForm):
+    """A new credit note. What is wrong about it is known once it is tried, in the form's own transaction."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the action would refuse."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if {"invoice", "amount_nanousd", "settlement"} <= cleaned.keys():
+            try:
+                credit_notes.check_credit_note(
+                    cleaned["invoice"], cleaned["amount_nanousd"], cleaned["settlement"]
+                )
+            except DomainError as error:
+                self.add_error(None, error.message)
+        return cleaned
+
+
+@admin.register(CreditNote)
+class CreditNoteAdmin(Immutable, AmountsInDollars, OperatorAdmin):
+    form = CreditNoteForm
+    list_display = ["__str__", "invoice", "amount", "settlement", "reason", "actor", "created_at"]
+    list_filter = ["settlement"]
+    list_select_related = ["invoice"]
+    search_fields = ["number", "invoice__number", "invoice__tenant__slug"]
+    ordering = ["-number"]
+    autocomplete_fields = ["invoice"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Ask for what an operator decides; the rest is written by the action."""
+        decided = ["invoice", "amount_nanousd", "settlement", "reason"]
+        return decided if obj is None else ["number", *decided, "actor", "created_at"]
+
+    @admin.display(description="amount")
+    def amount(self, note: CreditNote) -> str:
+        return usd(note.amount_nanousd)
+
+    def save_model(self, request: HttpRequest, obj: CreditNote, form: Any, change: bool) -> None:
+        """Issue the note, and take the new row over into the console's own object."""
+        note = credit_notes.issue_credit_note(
+            obj.invoice,
+            obj.amount_nanousd,
+            settlement=obj.settlement,
+            reason=obj.reason,
+            actor=str(request.user),
+        )
+        obj.pk = note.pk
+        obj.number = note.number
+        obj.created_at = note.created_at

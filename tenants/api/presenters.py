@@ -5,10 +5,12 @@ from typing import Any
 from rest_framework import serializers
 
 from foundation.money import usd
+from tenants.billing.credit_notes import due_nanousd
 from tenants.models import (
     ApiKey,
     AuditEntry,
     CreditGrant,
+    CreditNote,
     Invoice,
     InvoiceLine,
     Scope,
@@ -207,6 +209,8 @@ class InvoiceObject(serializers.Serializer[Invoice]):
     plan = serializers.CharField(help_text="The plan version at the month's end.")
     total_nanousd = serializers.IntegerField()
     total_usd = serializers.SerializerMethodField()
+    due_nanousd = serializers.SerializerMethodField(help_text="To be paid: the total less credit notes.")
+    due_usd = serializers.SerializerMethodField()
     finalized_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was paid or made void.")
     lines = InvoiceLineObject(many=True)
@@ -215,7 +219,49 @@ class InvoiceObject(serializers.Serializer[Invoice]):
         """Return the total in dollars."""
         return dollars(invoice.total_nanousd)
 
+    def get_due_nanousd(self, invoice: Invoice) -> int:
+        """Return what is to be paid, nothing once it is paid or void."""
+        return due_nanousd(invoice)
 
+    def get_due_usd(self, invoice: Invoice) -> str | None:
+        """Return what is to be paid in dollars."""
+        return dollars(due_nanousd(invoice))
+
+
+class CreditNoteObject(serializers.Serializer[CreditNote]):
+    """What corrects an invoice. It never changes."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="credit_note", read_only=True)
+    number = serializers.CharField(source="__str__")
+    invoice = serializers.UUIDField(source="invoice_id")
+    invoice_number = serializers.CharField(source="invoice.__str__")
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    settlement = serializers.ChoiceField(
+        CreditNote.Settlement.choices,
+        help_text="`owed`: less is to be paid; `credits` and `refund`: a paid invoice's amount came back.",
+    )
+    reason = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+    def get_amount_usd(self, note: CreditNote) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(note.amount_nanousd)
+
+
+CREDIT_NOTE_EXAMPLE = {
+    "id": "5f3d0a52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
+    "object": "credit_note",
+    "number": "CN-000007",
+    "invoice": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
+    "invoice_number": "PS-000042",
+    "amount_nanousd": 2_000_000_000,
+    "amount_usd": "2.00",
+    "settlement": "owed",
+    "reason": "Half a day without an engine.",
+    "created_at": "2026-11-05T09:00:00Z",
+}
 INVOICE_EXAMPLE = {
     "id": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
     "object": "invoice",
@@ -225,6 +271,8 @@ INVOICE_EXAMPLE = {
     "plan": "Writer v1",
     "total_nanousd": 12_000_000_000,
     "total_usd": "12.00",
+    "due_nanousd": 12_000_000_000,
+    "due_usd": "12.00",
     "finalized_at": "2026-11-02T01:00:00Z",
     "closed_at": None,
     "lines": [
@@ -263,6 +311,11 @@ def present_credit_grant(grant: CreditGrant) -> dict[str, Any]:
 def present_invoice(invoice: Invoice) -> dict[str, Any]:
     """Return a finalized invoice with its lines as the API shows it."""
     return dict(InvoiceObject(invoice).data)
+
+
+def present_credit_note(note: CreditNote) -> dict[str, Any]:
+    """Return a credit note as the API shows it."""
+    return dict(CreditNoteObject(note).data)
 
 
 def present_workspace(tenant: Tenant) -> dict[str, Any]:

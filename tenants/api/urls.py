@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from tenants.api import billing, billing_details, invoices, keys, members, usage, webhooks, workspace
+from tenants.api import (
+    billing,
+    billing_details,
+    credit_notes,
+    invoices,
+    keys,
+    members,
+    usage,
+    webhooks,
+    workspace,
+)
 
 urlpatterns = [
     path("workspace", workspace.WorkspaceDetailView.as_view(), name="workspace"),
@@ -35,6 +45,9 @@ urlpatterns = [
         name="redeliver",
     ),
     path("billing", billing.BillingView.as_view(), name="billing"),
+    path("credit-notes", credit_notes.CreditNotesView.as_view(), name="credit_notes"),
+    path("credit-notes/<uuid:note_id>", credit_notes.CreditNoteView.as_view(), name="credit_note"),
+    path("credit-notes/<uuid:note_id>/pdf", credit_notes.CreditNotePdfView.as_view(), name="credit_note_pdf"),
     path("billing/details", billing_details.BillingDetailsView.as_view(), name="billing_details"),
     path("invoices", invoices.InvoicesView.as_view(), name="invoices"),
     path("invoices/preview", invoices.InvoicePreviewView.as_view(), name="invoice_preview"),

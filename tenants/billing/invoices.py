@@ -19,6 +19,7 @@ from django.utils import timezone
 from foundation import months
 from foundation.errors import Conflict
 from tenants.billing import details, plans
+from tenants.billing.credit_notes import due_nanousd
 from tenants.billing.invoice_lines import (
     Adjustment,
     Allowance,
@@ -31,6 +32,7 @@ from tenants.billing.invoice_lines import (
 from tenants.billing.ledger import usage_of
 from tenants.events.outbox import record_event
 from tenants.models import (
+    CreditNote,
     EventType,
     Invoice,
     InvoiceLine,
@@ -221,7 +223,7 @@ def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
     """Note that a finalized invoice was paid. Raises NotThisState."""
     with transaction.atomic():
         paid = _lock(invoice, State.FINALIZED)
-        _add_entry(paid, Kind.PAYMENT, -paid.total_nanousd, months.current(), actor=actor, reason=reason)
+        _add_entry(paid, Kind.PAYMENT, -due_nanousd(paid), months.current(), actor=actor, reason=reason)
         _close(paid, State.PAID)
         record_event(paid.tenant_id, EventType.INVOICE_PAID, paid)
     invoice.refresh_from_db()
@@ -231,16 +233,18 @@ def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
     """Ask nothing for a finalized invoice any more; its number stays taken. Raises NotThisState."""
     with transaction.atomic():
         void = _lock(invoice, State.FINALIZED)
-        _add_entry(void, Kind.WRITEOFF, -void.total_nanousd, months.current(), actor=actor, reason=reason)
+        _add_entry(void, Kind.WRITEOFF, -due_nanousd(void), months.current(), actor=actor, reason=reason)
         _close(void, State.VOID)
         record_event(void.tenant_id, EventType.INVOICE_VOIDED, void)
     invoice.refresh_from_db()
 
 
 def balance_nanousd(tenant_id: UUID) -> int:
-    """Return what a workspace owes on finalized invoices."""
+    """Return what a workspace owes on finalized invoices, less their credit notes."""
     owed = Invoice.objects.filter(tenant=tenant_id, state=State.FINALIZED)
-    return int(owed.aggregate(total=Sum("total_nanousd", default=0))["total"])
+    credited = CreditNote.objects.filter(invoice__in=owed)
+    total = owed.aggregate(total=Sum("total_nanousd", default=0))["total"]
+    return int(total - credited.aggregate(total=Sum("amount_nanousd", default=0))["total"])
 
 
 def _unbilled(period: str) -> QuerySet[Tenant]:

@@ -1,5 +1,6 @@
 from tenants.models.audit import AuditEntry
 from tenants.models.billing_details import BillingDetails
+from tenants.models.credit_notes import CreditNote, CreditNoteNumber
 from tenants.models.credits import CreditBurn, CreditGrant
 from tenants.models.events import (
     EventType,
@@ -22,6 +23,8 @@ __all__ = [
     "BillingDetails",
     "CreditBurn",
     "CreditGrant",
+    "CreditNote",
+    "CreditNoteNumber",
     "EventType",
     "Invoice",
     "InvoiceLine",

@@ -36,6 +36,7 @@ class EventType(models.TextChoices):
     INVOICE_FINALIZED = "invoice.finalized", "A month's invoice has its number and is to be paid."
     INVOICE_PAID = "invoice.paid", "An invoice was paid."
     INVOICE_VOIDED = "invoice.voided", "Nothing is asked for an invoice any more."
+    CREDIT_NOTE_ISSUED = "credit_note.issued", "An invoice was corrected by a credit note."
     WORKSPACE_SUSPENDED = "workspace.suspended", "The workspace is served no more."
     WORKSPACE_RESUMED = "workspace.resumed", "The workspace is served again."
     ERASURE_COMPLETED = "erasure.completed", "A version's files are gone from everywhere."

@@ -13,10 +13,10 @@ from django.views.decorators.http import require_GET
 from foundation import months
 from foundation.money import usd
 from tenants.accounts.access import MemberRequest, member_required
-from tenants.billing import invoices, pdf, plans
+from tenants.billing import credit_notes, invoices, pdf, plans
 from tenants.billing.forms import MILLION
 from tenants.billing.invoice_lines import Line
-from tenants.models import Invoice, InvoiceLine
+from tenants.models import CreditNote, Invoice, InvoiceLine
 
 MAX_SHOWN = 60  # five years
 
@@ -67,6 +67,8 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
         "invoice": invoice,
         "lines": _rows(invoice.lines.all()),
         "total": usd(invoice.total_nanousd),
+        "due": usd(credit_notes.due_nanousd(invoice)),
+        "notes": [(note, usd(note.amount_nanousd)) for note in invoice.credit_notes.all()],
         "month": start,
         "next_month": end,
     }
@@ -78,10 +80,33 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
 def download_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Answer one invoice as a PDF."""
     invoice = get_object_or_404(_own_invoices(request).select_related("tenant"), pk=invoice_id)
-    name = f'attachment; filename="{invoice}.pdf"'
-    return HttpResponse(
-        pdf.invoice_pdf(invoice), content_type="application/pdf", headers={"Content-Disposition": name}
-    )
+    return _pdf(pdf.invoice_pdf(invoice), str(invoice))
+
+
+@require_GET
+@member_required
+def show_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
+    """Show one credit note."""
+    note = _own_note(request, note_id)
+    return render(request, "tenants/credit_note.html", {"note": note, "amount": usd(note.amount_nanousd)})
+
+
+@require_GET
+@member_required
+def download_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
+    """Answer one credit note as a PDF."""
+    note = _own_note(request, note_id)
+    return _pdf(pdf.credit_note_pdf(note), str(note))
+
+
+def _own_note(request: MemberRequest, note_id: UUID) -> CreditNote:
+    own = CreditNote.objects.filter(invoice__tenant=request.tenant).select_related("invoice__tenant")
+    return get_object_or_404(own, pk=note_id)
+
+
+def _pdf(content: bytes, name: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
+    return HttpResponse(content, content_type="application/pdf", headers=headers)
 
 
 def _own_invoices(request: MemberRequest) -> QuerySet[Invoice]:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from adapters.models import AdapterVersion, BaseModel, Share, Style
-from tenants.models import Invoice, Membership, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from tenants.models import CreditNote, Invoice, Membership, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from tenants.public import Tenant, create_tenant, issue_key
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
@@ -56,8 +56,15 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     invoice = Invoice.objects.create(
         tenant=acme, period="2026-10", state="paid", number=1, plan="Free v1", total_nanousd=0
     )
+    note = CreditNote.objects.create(
+        invoice=invoice,
+        number=1,
+        amount_nanousd=1,
+        settlement="refund",
+        created_at=invoice.created_at,
+    )
     return {
-        "invoice_id": invoice.pk,
+        "invoice_id": invoice.pk, "note_id": note.pk,
         "version_id": version.pk, "style_id": style.pk, "share_id": share.pk, "key_id": key.pk,
         "member_id": Membership.objects.get(tenant=acme).pk,
         "endpoint_id": endpoint.pk, "delivery_id": sent.public_id,

@@ -15,8 +15,9 @@ from django.conf import settings
 
 from foundation import months
 from foundation.money import usd
+from tenants.billing.credit_notes import due_nanousd
 from tenants.billing.forms import MILLION
-from tenants.models import Invoice, InvoiceLine
+from tenants.models import CreditNote, Invoice, InvoiceLine
 
 MINUS = "\N{MINUS SIGN}"
 SMALL_PRINT = (
@@ -69,6 +70,7 @@ def invoice_pdf(invoice: Invoice) -> bytes:
     if invoice.closed_at and invoice.state == Invoice.State.PAID:
         facts.append(("Paid", date_text(invoice.closed_at)))
     is_owed = invoice.state == Invoice.State.FINALIZED
+    due = amount_text(due_nanousd(invoice))
     document = Document(
         title=f"Invoice {invoice}",
         heading=f"Invoice {invoice}",
@@ -78,8 +80,35 @@ def invoice_pdf(invoice: Invoice) -> bytes:
         date=(issued.year, issued.month, issued.day),
         facts=facts,
         lines=line_rows(invoice.lines.all()),
-        total=("To be paid" if is_owed else "Total", total),
+        sums=_credited(invoice),
+        total=("To be paid", due) if is_owed else ("Total", total),
         payment=how_to_pay(invoice) if is_owed else [],
+    )
+    return render(document)
+
+
+def credit_note_pdf(note: CreditNote) -> bytes:
+    """Return a credit note as a PDF. It is made out as its invoice is."""
+    invoice = note.invoice
+    start, _ = months.bounds(invoice.period)
+    issued = note.created_at.astimezone(UTC)
+    amount = amount_text(note.amount_nanousd)
+    facts = [
+        ("Issued", date_text(issued)),
+        ("Invoice", str(invoice)),
+        ("Month", f"{start:%B %Y}"),
+        ("Effect", note.get_settlement_display().capitalize()),
+    ]
+    document = Document(
+        title=f"Credit note {note}",
+        heading=f"Credit note {note}",
+        summary=f"{amount} is credited on invoice {invoice}",
+        issuer=issuer_lines(invoice),
+        bill_to=invoice.bill_to_text.splitlines(),
+        date=(issued.year, issued.month, issued.day),
+        facts=facts,
+        lines=[Row(text=note.reason, amount=amount)],
+        total=("Credited", amount),
     )
     return render(document)
 
@@ -121,6 +150,14 @@ def line_rows(lines: Iterable[InvoiceLine]) -> list[Row]:
         )
         rows.append(row)
     return rows
+
+
+def _credited(invoice: Invoice) -> list[tuple[str, str]]:
+    """Return the total and what each credit note took off it; nothing for an invoice without notes."""
+    sums = []
+    for note in invoice.credit_notes.all():
+        sums.append((f"Credited by {note}", amount_text(-note.amount_nanousd)))
+    return [("Total", amount_text(invoice.total_nanousd)), *sums] if sums else []
 
 
 def amount_text(nanousd: int) -> str:

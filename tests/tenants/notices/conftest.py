@@ -69,6 +69,18 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         },
         {},
     ),
+    EventType.CREDIT_NOTE_ISSUED: (
+        {
+            "object": "credit_note",
+            "id": INVOICE_ID,
+            "number": "CN-000007",
+            "invoice_number": "PS-000042",
+            "amount_usd": "2.00",
+            "settlement": "owed",
+            "reason": "Half a day without an engine.",
+        },
+        {},
+    ),
     EventType.KEY_CREATED: (KEY, {}),
     EventType.KEY_ROTATED: (KEY, {"replaces": str(uuid4()), "old_secret_until": "2026-11-26T10:00:00Z"}),
     EventType.KEY_REVOKED: (KEY, {}),

@@ -33,6 +33,11 @@ SAID = {
         "never changes",
         f"/invoices/{INVOICE_ID}/",
     ),
+    EventType.CREDIT_NOTE_ISSUED: (
+        "$2.00 is credited on PS-000042",
+        "Half a day without an engine. So much less is to be paid.",
+        f"/invoices/credit-notes/{INVOICE_ID}/",
+    ),
     EventType.KEY_CREATED: ("A new API key in Acme", "sk-ps-ab…wxyz", "/keys/"),
     EventType.KEY_ROTATED: ("has a new secret", "26 November 2026, 10:00 UTC", "/keys/"),
     EventType.KEY_REVOKED: ("was revoked", "refused from now on", "/keys/"),

@@ -1,0 +1,53 @@
+"""Credit notes: what corrects a finalized invoice. The database refuses to change one."""
+
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+
+from tenants.models.invoices import Invoice
+
+
+class CreditNote(models.Model):
+    """An amount that is asked no more, or given back, of one finalized invoice, with the reason.
+
+    All notes of an invoice together are at most its total.
+    """
+
+    class Settlement(models.TextChoices):
+        OWED = "owed", "less is to be paid"
+        CREDITS = "credits", "given back as credits"
+        REFUND = "refund", "paid back"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="credit_notes")
+    number = models.PositiveIntegerField(unique=True)
+    amount_nanousd = models.BigIntegerField(help_text="Whole cents, more than none.")
+    settlement = models.CharField(max_length=10, choices=Settlement)
+    reason = models.CharField(max_length=200, help_text="The customer reads it.")
+    actor = models.CharField(max_length=80)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_nanousd__gt=0), name="credit_notes_are_positive"),
+            # A form that is sent twice credits once.
+            models.UniqueConstraint(
+                fields=["invoice", "reason"],
+                name="one_credit_note_a_reason",
+                violation_error_message="This invoice has a credit note with this reason already.",
+            ),
+        ]
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"CN-{self.number:06d}"
+
+
+class CreditNoteNumber(models.Model):
+    """The last number that a credit note got: one row, locked by who takes the next."""
+
+    last = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.last)
