@@ -94,6 +94,14 @@ def republish_stale() -> None:
 
 
 @shared_task
+def compare_routes() -> None:
+    """Write the rows of routes that Valkey lost without being emptied; one pass at a time."""
+    with locks.only_one("republish") as mine:
+        if mine:
+            publisher.compare_tables()
+
+
+@shared_task
 def erase(erasure_id: str) -> None:
     """Take the next steps of one erasure."""
     erasure = Erasure.objects.select_related("version__style__owner").get(pk=erasure_id)

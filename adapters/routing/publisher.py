@@ -9,16 +9,18 @@ What Valkey missed has a `generation` ahead of its `observed_generation`, until 
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from functools import partial
 from itertools import batched
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, F, PositiveBigIntegerField, QuerySet, When
+from django.db.models import Case, F, PositiveBigIntegerField, Q, QuerySet, When
 from django.db.models.functions import Greatest
+from django.utils import timezone
 from redis import WatchError
 
-from adapters.models import AdapterVersion, Engine, Selection, Style
+from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.routing import engine_table, hash_writer, route_table, row_writer, version_table
 from adapters.routing.row_writer import Source
 from foundation import locks
@@ -26,6 +28,7 @@ from tenants.public import bump_generations, observe_generation, publish_snapsho
 
 TENANTS_ON_COMMIT = 20  # a person waits for the commit; beat's sweep publishes the other tenants
 STYLES_PER_BATCH = 50
+SOURCES_KEPT = timedelta(days=1)
 MAX_ATTEMPTS = 20  # each fails only where another writer's succeeded
 
 
@@ -115,6 +118,46 @@ def republish_stale() -> int:
     return len(engine_ids) + len({*version_ids, *style_ids}) + len(stale)
 
 
+def compare_tables() -> int:
+    """Write rows that Valkey lost without being emptied, take out what no row of PostgreSQL stands for.
+
+    It compares names, so it is cheap: rows themselves are written again only where one is missing. Returns
+    how many rows were missing or too many. Raises redis.RedisError when Valkey does not answer.
+    """
+    # Valkey first: what it has was in PostgreSQL before.
+    sources = row_writer.read_sources()
+    engine_fields = row_writer.read_fields("engine")
+    version_fields = row_writer.read_fields("version")
+    engines = dict(Engine.objects.filter(is_gone=False).values_list("name", "pk"))
+    shown = AdapterVersion.objects.filter(status=Status.SERVING) | AdapterVersion.objects.in_work()
+    of_styles = shown.filter(style__retired_at=None).values_list("pk", "style")
+    versions = {str(version_id): style_id for version_id, style_id in of_styles}
+
+    missing_engines = engines.keys() - engine_fields
+    missing_versions = versions.keys() - version_fields
+    _publish_engines([engines[name] for name in missing_engines])
+    _publish_versions(list({versions[version_id] for version_id in missing_versions}))
+    unknown_engines = engine_fields - engines.keys()
+    unknown_versions = version_fields - versions.keys()
+    # Any source will do: that of a lost row is not known.
+    row_writer.write_rows("engine", [Source("unknown", 0, {}, unknown_engines)])
+    row_writer.write_rows("version", [Source("unknown", 0, {}, unknown_versions)])
+    _forget_dead_sources(sources)
+    return len(missing_engines) + len(missing_versions) + len(unknown_engines) + len(unknown_versions)
+
+
+def _forget_dead_sources(sources: Iterable[str]) -> None:
+    """Forget the generations of engines that are unknown, and of styles that ended more than a day ago.
+
+    They are kept that long against slow writers.
+    """
+    ended = timezone.now() - SOURCES_KEPT
+    living = Style.objects.filter(Q(retired_at=None) | Q(retired_at__gt=ended))
+    kept = {f"style:{style_id}" for style_id in living.values_list("pk", flat=True)}
+    kept |= {f"engine:{name}" for name in Engine.objects.values_list("name", flat=True)}
+    row_writer.forget_sources(set(sources) - kept)
+
+
 def _lock_styles(styles: Iterable[Style]) -> list[UUID]:
     # Locked in one order, so that two actions that change several styles never wait for each other.
     rows = Style.objects.select_for_update(no_key=True).filter(pk__in=[style.pk for style in styles])
@@ -138,11 +181,11 @@ def _publish_styles(style_ids: list[UUID]) -> None:
         revisions = hash_writer.read_revisions(_users(list(ids)))
         styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
         # A row is there before a name leads to it, and goes after none does.
-        row_writer.write_rows("version", _read_sources(styles))
+        written = row_writer.write_rows("version", _read_sources(styles))
         _publish_tenants(hash_writer.update_styles(styles, revisions))
-        row_writer.write_rows("version", _gone_sources(styles))
+        gone = row_writer.write_rows("version", _gone_sources(styles))
         _mark_observed(Style.objects.all(), styles, "generation", "observed_generation")
-        _mark_observed(Style.objects.all(), styles, "versions_generation", "observed_versions_generation")
+        _observe_versions(styles, written.refused | gone.refused)
 
 
 def _publish_versions(style_ids: list[UUID]) -> None:
@@ -150,8 +193,8 @@ def _publish_versions(style_ids: list[UUID]) -> None:
     for ids in batched(style_ids, STYLES_PER_BATCH):
         # The generations are read here, the rows later.
         styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
-        row_writer.write_rows("version", _read_sources(styles))
-        _mark_observed(Style.objects.all(), styles, "versions_generation", "observed_versions_generation")
+        written = row_writer.write_rows("version", _read_sources(styles))
+        _observe_versions(styles, written.refused)
 
 
 def _publish_engines(engine_ids: list[int]) -> None:
@@ -161,9 +204,33 @@ def _publish_engines(engine_ids: list[int]) -> None:
     for engine in engines:
         rows = engine_table.rows_of_engines([engine])
         gone = [] if rows else [engine.name]
-        sources.append(Source(f"engine:{engine.name}", engine.generation, rows, gone))
-    row_writer.write_rows("engine", sources)
-    _mark_observed(Engine.objects.all(), engines, "generation", "observed_generation")
+        sources.append(Source(_source_of_engine(engine), engine.generation, rows, gone))
+    refused = row_writer.write_rows("engine", sources).refused
+    for engine in engines:
+        newer = refused.get(_source_of_engine(engine))
+        if newer:
+            _overtake(Engine.objects.filter(pk=engine.pk), "generation", newer)
+    accepted = [engine for engine in engines if _source_of_engine(engine) not in refused]
+    _mark_observed(Engine.objects.all(), accepted, "generation", "observed_generation")
+
+
+def _observe_versions(styles: list[Style], refused: dict[str, int]) -> None:
+    """Note that the rows of some styles' versions are published, but for those that Valkey refused."""
+    for style in styles:
+        newer = refused.get(_source_of(style))
+        if newer:
+            _overtake(Style.objects.filter(pk=style.pk), "versions_generation", newer)
+    accepted = [style for style in styles if _source_of(style) not in refused]
+    _mark_observed(Style.objects.all(), accepted, "versions_generation", "observed_versions_generation")
+
+
+def _overtake(row: QuerySet[Style] | QuerySet[Engine], counted: str, newer: int) -> None:
+    """Count a row up past what Valkey has, if not even now it has been counted so far.
+
+    Usually another writer read a later change and was quicker. A row that is behind Valkey was restored from
+    a backup; it stays unpublished until beat's sweep, which is never refused after this.
+    """
+    row.filter(**{f"{counted}__lt": newer}).update(**{counted: newer + 1})
 
 
 def _read_sources(styles: list[Style]) -> Iterator[Source]:
@@ -189,6 +256,10 @@ def _source_of(style: Style) -> str:
     return f"style:{style.pk}"
 
 
+def _source_of_engine(engine: Engine) -> str:
+    return f"engine:{engine.name}"
+
+
 def _users(style_ids: list[UUID]) -> list[UUID]:
     """Return the tenants that own some styles, or ever selected one."""
     owners = Style.objects.filter(pk__in=style_ids).values_list("owner", flat=True)
@@ -200,6 +271,8 @@ def _mark_observed(
     every: QuerySet[Style] | QuerySet[Engine], rows: list[Style] | list[Engine], counted: str, observed: str
 ) -> None:
     """Note which generation of each row is published, unless a later one is noted already."""
+    if not rows:
+        return
     published = Case(*[When(pk=row.pk, then=getattr(row, counted)) for row in rows])
     latest = Greatest(observed, published, output_field=PositiveBigIntegerField())
     every.filter(pk__in=[row.pk for row in rows]).update(**{observed: latest})

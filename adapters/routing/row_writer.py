@@ -7,7 +7,7 @@ and the script refuses what is older than what is there. So in whatever order wr
 from collections.abc import Iterable
 from itertools import batched
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from foundation import valkey
@@ -29,8 +29,15 @@ class Source(NamedTuple):
     gone: Iterable[str] = ()
 
 
-def write_rows(kind: Kind, sources: Iterable[Source]) -> int:
-    """Write the rows of some sources, and tell the gateways; return how many rows changed."""
+class Written(NamedTuple):
+    """How many rows changed, and the sources that were refused with the newer generation that is there."""
+
+    changed: int
+    refused: dict[str, int]
+
+
+def write_rows(kind: Kind, sources: Iterable[Source]) -> Written:
+    """Write the rows of some sources, and tell the gateways."""
     table = valkey.route_versions_key() if kind == "version" else valkey.route_engines_key()
     keys = [
         table,
@@ -42,6 +49,7 @@ def write_rows(kind: Kind, sources: Iterable[Source]) -> int:
     ]
     write = valkey.client().register_script(WRITE_ROWS)
     changed = 0
+    refused: dict[str, int] = {}
     for batch in batched(sources, SOURCES_PER_BATCH):
         pipeline = valkey.client().pipeline(transaction=False)
         for source in batch:
@@ -53,8 +61,31 @@ def write_rows(kind: Kind, sources: Iterable[Source]) -> int:
         # One message a batch, not one a row: who hears it reads all that has changed.
         pipeline.publish(valkey.route_generation_key(), "")
         *counts, _ = pipeline.execute()
-        changed += sum(max(0, count) for count in counts)
-    return changed
+        for source, count in zip(batch, counts, strict=True):
+            if count < 0:
+                refused[source.name] = -count
+            else:
+                changed += count
+    return Written(changed, refused)
+
+
+def read_fields(kind: Kind) -> set[str]:
+    """Return the ids of versions, or the names of engines, that have a row."""
+    table = valkey.route_versions_key() if kind == "version" else valkey.route_engines_key()
+    fields: Any = valkey.client().hkeys(table)  # redis-py types it as the union of all its modes
+    return set(fields)
+
+
+def read_sources() -> dict[str, int]:
+    """Return all sources and their generation."""
+    found: Any = valkey.client().hgetall(valkey.route_sources_key())
+    return {name: int(generation) for name, generation in found.items()}
+
+
+def forget_sources(names: Iterable[str]) -> None:
+    """Forget the generations of sources that will have no rows again."""
+    for batch in batched(names, SOURCES_PER_BATCH):
+        valkey.client().hdel(valkey.route_sources_key(), *batch)
 
 
 def is_whole() -> bool:

@@ -3,13 +3,13 @@
 -- KEYS: table, sources, generation, changes, tombstones, floor
 -- ARGV: source, its generation when the rows were read, the kind of row (version, engine), how many rows go, their
 --       fields, then field and row of those that stay or come
--- Returns how many rows changed, or -1 if newer ones are there.
+-- Returns how many rows changed, or, if newer ones are there, their generation below zero.
 local rows_key, sources_key, generation_key, changes_key, tombstones_key, floor_key = unpack(KEYS)
 local source, generation, kind, gone = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local call, max_tombstones = redis.call, 1000
 
 local newest = tonumber(call('HGET', sources_key, source))
-if newest and newest > generation then return -1 end
+if newest and newest > generation then return -newest end
 call('HSET', sources_key, source, generation)
 
 local removed, written = {}, {}

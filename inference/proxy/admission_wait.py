@@ -13,7 +13,6 @@ from uuid import UUID
 from foundation import months
 from inference.contract.prompt_length import min_tokens
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import read_target
 from inference.errors import (
     ContextTooLong,
     EngineBusy,
@@ -23,6 +22,7 @@ from inference.errors import (
 )
 from inference.proxy.runtime import Gateway
 from inference.proxy.suspects import fingerprint_of
+from inference.quota.access import find_targets
 from inference.quota.admission import (
     AdapterNotLoaded,
     CacheMiss,
@@ -101,7 +101,7 @@ async def _await_adapter(
 ) -> None:
     """Have a style loaded; return once an engine has it or its name leads nowhere.
 
-    Raises StyleLoading at the deadline.
+    Raises StyleLoading at the deadline, or why the caller may ask no more.
     """
     version_id = missing.version_id
     is_loading = True
@@ -112,10 +112,10 @@ async def _await_adapter(
             gateway.request_placement(version_id)
             await asyncio.sleep(gateway.settings.route_poll_s)
             with suppress(LimitsUnavailable):
-                target = await gateway.valkey.execute("HGET", caller.names.styles, missing.field)
-                if target is None:
+                targets = await find_targets(gateway.valkey, caller, (missing.field,))
+                if not targets:
                     return
-                version_id = read_target(target).version_id
+                version_id = targets[0].version_id
                 is_loading = not gateway.routes.tables.route(version_id).places
 
 

@@ -7,9 +7,8 @@ tries again. One that an engine lets wait goes to another engine as soon as that
 import asyncio
 import time
 from collections.abc import Collection
-from contextlib import suppress
 
-from inference.contract.route import BASE, Place, Route, read_target
+from inference.contract.route import BASE, Place, Route
 from inference.errors import (
     AdapterAbsent,
     DomainError,
@@ -24,6 +23,7 @@ from inference.proxy.backends import Backend
 from inference.proxy.runtime import Gateway
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
+from inference.quota.access import find_targets
 from inference.quota.admission import Grant
 
 MAX_BREAKS = 2  # engines that broke off with one request: what it asks may be what breaks them
@@ -143,38 +143,47 @@ class Failover:
         await self._refresh_route()
 
     async def _refresh_route(self) -> None:
-        """Follow the name to where it leads now, if Valkey answers. Raises UnknownModel if nowhere."""
-        with suppress(LimitsUnavailable):
+        """Follow the name to where it leads now. Raises UnknownModel if nowhere, or why the key may not ask.
+
+        While Valkey is away the version stays, and its engines are those that this process knows last.
+        """
+        try:
             route = await self._find_route()
-            if route is None:
-                return
-            self._route = route
-            if not route.places:
-                self._grant.state = "loading"
-            elif route is not self._grant.route:
-                is_other_version = route.version_id != self._grant.route.version_id
-                self._grant.route = route
-                if is_other_version:  # the hold tells which version it is on
-                    await self._gateway.beat(self._grant.request_id)
+        except LimitsUnavailable:
+            route = None
+        if route is None:
+            route = self._find_known_route()
+        self._route = route
+        if not route.places:
+            self._grant.state = "loading"
+        elif route is not self._grant.route:
+            is_other_version = route.version_id != self._grant.route.version_id
+            self._grant.route = route
+            if is_other_version:  # the hold tells which version it is on
+                await self._gateway.beat(self._grant.request_id)
 
     async def _find_route(self) -> Route | None:
         """Return where the name leads now: to other engines, another version, or one that is being loaded.
 
-        Returns None when Valkey forgot all names. Raises UnknownModel when it forgot this one alone.
+        Returns None when Valkey forgot what it knew of the workspace. Raises LimitsUnavailable, UnknownModel,
+        or the error that says why the caller may ask no more.
         """
-        names = self._grant.caller.names
-        canary_or_own, own, base = await self._gateway.valkey.execute(
-            "HMGET", names.styles, self._grant.field, self._model, BASE
-        )
-        candidates = []
-        for target in (canary_or_own, own):
-            if target:
-                version_id = read_target(target).version_id
-                candidates.append(self._gateway.routes.tables.route(version_id))
-        if base and not candidates:
+        gateway = self._gateway
+        fields = (self._grant.field, self._model)
+        targets = await find_targets(gateway.valkey, self._grant.caller, fields)
+        if targets is None:
+            return None
+        if not targets:
             raise UnknownModel(model=self._model, param="model")
+        candidates = [gateway.routes.tables.route(target.version_id) for target in targets]
         # Callers of a canary wait for it only where the live version is being loaded, too.
         for route in candidates:
             if route.places:
                 return route
-        return candidates[0] if candidates else None
+        return candidates[0]
+
+    def _find_known_route(self) -> Route:
+        """Return the route of this version as the process's tables have it, while they have it."""
+        version_id = self._route.version_id or BASE
+        tables = self._gateway.routes.tables
+        return tables.route(version_id) if version_id in tables else self._route

@@ -173,6 +173,12 @@ class Connection(asyncio.Protocol):
         if self._response:
             self._response.fail(EngineSilent() if self._response.timed_out else EngineBroke())
 
+    def on_message_begin(self) -> None:
+        """Refuse an answer that nobody awaits: the next request would take it for its own."""
+        if self._response is None:
+            self.transport.abort()
+            raise EngineBroke  # which makes the parser give up
+
     def on_headers_complete(self) -> None:
         assert self._response
         status = self._parser.get_status_code()

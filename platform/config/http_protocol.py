@@ -8,7 +8,7 @@ the first bytes of its body, in one write: each write is a system call.
 
 import asyncio
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import ClassVar, Literal, cast
 from urllib.parse import unquote
@@ -74,7 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._answering and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
-            cast(Cycle, self._answering).tell_disconnect()
+            cast(Cycle, self._answering).disconnects.tell()
 
     def data_received(self, data: bytes) -> None:
         """Bound headers that are still incomplete."""
@@ -211,7 +211,7 @@ class BoundedProtocol(HttpToolsProtocol):
             keep_alive=http_version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        scope["extensions"] = cast("dict[str, dict[object, object]]", {DISCONNECT: cycle})
+        scope["extensions"] = cast("dict[str, dict[object, object]]", {DISCONNECT: cycle.disconnects})
         if last_cycle is None or last_cycle.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:
@@ -257,23 +257,11 @@ class Cycle(RequestResponseCycle):
     """One request and its answer. `send` keeps the headers back until it can write them with the body."""
 
     _head = b""
-    _on_disconnect: Callable[[], object] | None = None
 
-    def watch_disconnect(self, callback: Callable[[], object]) -> None:
-        """Call back once if the client hangs up before its answer is complete."""
-        self._on_disconnect = callback
-        if self.disconnected:
-            self.tell_disconnect()
-
-    def unwatch_disconnect(self) -> None:
-        """Call nobody back any more."""
-        self._on_disconnect = None
-
-    def tell_disconnect(self) -> None:
-        """Call the one back who waits for it."""
-        callback, self._on_disconnect = self._on_disconnect, None
-        if callback:
-            callback()
+    @cached_property
+    def disconnects(self) -> "RequestDisconnects":
+        """What tells the app that its client hung up."""
+        return RequestDisconnects()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take a message from the app, as uvicorn does."""
@@ -339,7 +327,7 @@ class Cycle(RequestResponseCycle):
         if self.expected_content_length != 0:
             raise RuntimeError("Response content shorter than Content-Length")
         self.response_complete = True
-        self._on_disconnect = None
+        self.disconnects.unwatch_disconnect()
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
@@ -357,6 +345,36 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError("Response content longer than Content-Length")
         self.expected_content_length -= len(body)
         return body
+
+
+class RequestDisconnects:
+    """The extension of one request's scope. It knows nothing of the cycle, which knows the scope.
+
+    Else each request would be a circle that only the garbage collector ends.
+    """
+
+    __slots__ = ("_callback", "_has_disconnected")
+
+    def __init__(self) -> None:
+        self._callback: Callable[[], object] | None = None
+        self._has_disconnected = False
+
+    def watch_disconnect(self, callback: Callable[[], object]) -> None:
+        """Call back once if the client hangs up before its answer is complete."""
+        self._callback = callback
+        if self._has_disconnected:
+            self.tell()
+
+    def unwatch_disconnect(self) -> None:
+        """Call nobody back any more."""
+        self._callback = None
+
+    def tell(self) -> None:
+        """Call the one back who waits for it."""
+        self._has_disconnected = True
+        callback, self._callback = self._callback, None
+        if callback:
+            callback()
 
 
 @lru_cache(maxsize=256)

@@ -198,6 +198,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.plan": {"queue": "housekeeping"},
     "adapters.tasks.reconcile_all": {"queue": "housekeeping"},
     "adapters.tasks.republish_stale": {"queue": "housekeeping"},
+    "adapters.tasks.compare_routes": {"queue": "housekeeping"},
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
     "tenants.tasks.prune_sign_ups": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
@@ -252,6 +253,11 @@ CELERY_BEAT_SCHEDULE = {
     "withdraw-conversions": {"task": "adapters.tasks.withdraw_conversions", "schedule": 600.0},
     "prune-storage": {"task": "adapters.tasks.prune_storage", "schedule": 600.0, "options": {"expires": 600}},
     "republish": {"task": "adapters.tasks.republish_stale", "schedule": 5.0, "options": {"expires": 5}},
+    "compare-routes": {
+        "task": "adapters.tasks.compare_routes",
+        "schedule": 180.0,
+        "options": {"expires": 180},
+    },
     "erase": {"task": "adapters.tasks.erase_all", "schedule": 5.0, "options": {"expires": 5}},
     "end-sharing": {"task": "adapters.tasks.end_sharing", "schedule": 5.0, "options": {"expires": 5}},
     "prune-sign-ups": {

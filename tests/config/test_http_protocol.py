@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -292,6 +294,26 @@ async def test_no_header_holds_another_one(app, port, value):
 
     app.answer = answer
     assert await told(port, GET) == b""
+
+
+async def test_an_answered_request_is_freed_without_the_garbage_collector(app, port):
+    cycles = []
+
+    async def answer(scope, receive, send):
+        cycles.append(weakref.ref(send.__self__))
+        await app.read(receive)
+        await app.say(send, b"ok", length=True)
+
+    gc.disable()
+    try:
+        async with serving(answer, QUICK) as own_port, connected(own_port) as (reader, writer):
+            for _ in range(3):
+                writer.write(GET)
+                await reader.readuntil(b"ok")
+            # uvicorn keeps the last one until the next one comes
+            assert [cycle() is None for cycle in cycles] == [True, True, False]
+    finally:
+        gc.enable()
 
 
 async def test_a_hang_up_calls_back_whoever_watches_for_it(app, port):

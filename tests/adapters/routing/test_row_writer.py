@@ -74,9 +74,9 @@ def test_writers_in_any_order_leave_the_newest_rows(valkey):
 
 
 def test_what_stays_as_it_was_is_no_change(valkey):
-    assert write_rows("version", [Source(SOURCE, 1, {"a": "0 x", "b": "0 y"})]) == 2
-    assert write_rows("version", [Source(SOURCE, 2, {"a": "0 x", "b": "7 y"})]) == 1
-    assert write_rows("version", [Source(SOURCE, 1, {"a": "9 old"})]) == 0
+    assert write_rows("version", [Source(SOURCE, 1, {"a": "0 x", "b": "0 y"})]).changed == 2
+    assert write_rows("version", [Source(SOURCE, 2, {"a": "0 x", "b": "7 y"})]).changed == 1
+    assert write_rows("version", [Source(SOURCE, 1, {"a": "9 old"})]) == (0, {SOURCE: 2})
     assert valkey.zrange(keys.route_changes_key(), 0, -1, withscores=True) == [
         ("version a", 1), ("version b", 2),
     ]  # fmt: skip
@@ -214,6 +214,60 @@ def test_after_a_flush_all_rows_are_written_once(valkey, acme, engine):
     assert valkey.hgetall(keys.route_versions_key()) == versions
     assert set(valkey.hgetall(keys.route_engines_key())) == {"local"}
     assert valkey.get(keys.route_incarnation_key()) != incarnation
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_that_valkey_lost_come_back_and_those_of_nothing_go(valkey, acme, engine):
+    version = known(acme, "noir", engine)
+    publisher.republish_stale()
+    before = valkey.hgetall(keys.route_versions_key()), valkey.hgetall(keys.route_engines_key())
+    assert publisher.compare_tables() == 0
+    generation = int(valkey.get(keys.route_generation_key()))
+    valkey.hdel(keys.route_versions_key(), str(version.pk))
+    valkey.hdel(keys.route_engines_key(), "local")
+    write_rows("version", [Source("style:restored-away", 9, {"gone": "0 {}"})])
+    assert publisher.compare_tables() == 3
+    assert (valkey.hgetall(keys.route_versions_key()), valkey.hgetall(keys.route_engines_key())) == before
+    assert "style:restored-away" not in valkey.hgetall(keys.route_sources_key())
+    changed = valkey.zrangebyscore(keys.route_changes_key(), generation + 1, "+inf")
+    assert set(changed) == {f"version {version.pk}", "engine local", "version gone"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_restored_database_has_wins_over_a_newer_copy_in_valkey(valkey, acme, engine):
+    version = known(acme, "noir", engine)
+    publisher.republish_stale()
+    row = str(version.pk)
+    right = valkey.hget(keys.route_versions_key(), row)
+    source, style = f"style:{version.style_id}", version.style.__class__.objects.filter(pk=version.style_id)
+    later = style.get().versions_generation + 40
+    write_rows("version", [Source(source, later, {row: "0 of the lost future"})])
+    with transaction.atomic():
+        publisher.mark_placed(style.get())
+    assert style.stale_versions().exists()  # it was refused, and doesn't count as published
+    publisher.republish_stale()
+    assert valkey.hget(keys.route_versions_key(), row) == right
+    assert not style.stale_versions().exists()
+    Engine.objects.filter(pk=engine.pk).update(generation=1, observed_generation=0)
+    write_rows("engine", [Source("engine:local", 70, {"local": "{}"})])
+    publisher.republish_stale()
+    publisher.republish_stale()
+    assert valkey.hget(keys.route_engines_key(), "local") != "{}"
+    assert not Engine.objects.stale().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_writer_counts_nothing_up(valkey, acme, engine):
+    version = known(acme, "noir", engine)
+    publisher.republish_stale()
+    style = version.style.__class__.objects.filter(pk=version.style_id)
+    before = style.get()
+    slow = [style.get()]
+    with transaction.atomic():
+        publisher.mark_placed(before)
+    slow[0].versions_generation -= 1
+    publisher._observe_versions(slow, {f"style:{before.pk}": before.versions_generation + 1})
+    assert style.get().versions_generation == before.versions_generation + 1
 
 
 @pytest.mark.django_db(transaction=True)

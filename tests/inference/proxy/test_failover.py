@@ -17,11 +17,16 @@ from inference.errors import (
     EngineBusy,
     EngineDied,
     EngineUnavailable,
+    ExpiredKey,
+    LimitsUnavailable,
     RequestFailed,
+    RevokedKey,
     StyleLoading,
     SuspectRequest,
+    Suspended,
     UnknownModel,
 )
+from inference.proxy import failover
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
 from inference.proxy.request import relay_request
@@ -327,6 +332,57 @@ async def test_a_hold_tells_which_version_it_is_on(account, ask):
     [hold] = account.holds()
     assert (hold["version"], hold["engine"]) == ("v4", "engine-1")
     asking.cancel()
+
+
+@patient
+async def test_who_waits_while_valkey_is_away_goes_to_the_engine_that_the_process_knows(
+    account, ask, demanded, monkeypatch
+):
+    async def away(*_):
+        raise LimitsUnavailable
+
+    monkeypatch.setattr(failover, "find_targets", away)
+    asking = asyncio.create_task(ask())
+    await eventually(lambda: demanded)
+    fake = FakeVllm()
+    async with fake.serve() as url:
+        account.offer("poetry", url)
+        headers, _ = await asking
+    assert headers["x-polyscribe-engine"] == "engine-1"
+
+
+@patient
+@pytest.mark.parametrize("is_loading", [False, True])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ({"state": "revoked"}, RevokedKey),
+        ({"expires_at": "1"}, ExpiredKey),
+        ({"styles": str(uuid4())}, UnknownModel),
+    ],
+)
+async def test_a_key_that_loses_its_rights_waits_no_longer(account, ask, demanded, loss, is_loading):
+    change, error = loss
+    if is_loading:
+        account.load("poetry", "v1")
+    asking = asyncio.create_task(ask())
+    await eventually(lambda: demanded)
+    account.store.hset(names.key_key(account.tenant, account.key), mapping=change)
+    with pytest.raises(error):
+        async with asyncio.timeout(2):
+            await asking
+    assert account.held() == 0
+
+
+@patient
+async def test_a_workspace_that_is_suspended_waits_no_longer(account, ask, demanded):
+    asking = asyncio.create_task(ask())
+    await eventually(lambda: demanded)
+    account.limit(state="suspended")
+    with pytest.raises(Suspended):
+        async with asyncio.timeout(2):
+            await asking
+    assert account.held() == 0
 
 
 @patient

@@ -282,6 +282,16 @@ async def test_data_after_the_answer_costs_the_connection(engine, upstream):
     assert engine.connections == 2
 
 
+async def test_the_beginning_of_another_answer_is_not_the_next_requests(engine, upstream):
+    engine.answer_parts = [LENGTH + b"HTTP/1.1 200 OK\r\ncontent-le"]
+    assert await read(upstream, engine) == b"hello world"
+    engine.answer_parts = [b"ngth: 4\r\n\r\nevil" + LENGTH]
+    with pytest.raises(EngineBroke):  # it has a connection of its own, on which this is no answer
+        await read(upstream, engine)
+    engine.answer_parts = [LENGTH]
+    assert await read(upstream, engine) == b"hello world"
+
+
 async def test_late_data_without_a_request_costs_the_connection(engine, upstream):
     assert await read(upstream, engine) == b"hello world"
     [writer] = engine.open
