@@ -1,7 +1,7 @@
 """What other floors may use of this one."""
 
 from adapters.catalog.library import select_style
-from adapters.catalog.queries import public_styles, style_choices, usable_styles
+from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
 from adapters.catalog.sharing import set_public
 from adapters.enqueue import enqueue_advance, request_version
 from adapters.models import AdapterVersion, Style
@@ -13,12 +13,14 @@ from adapters.uploads.upload_request import StyleDescription
 
 __all__ = [
     "AdapterVersion",
+    "ModelChoice",
     "Style",
     "StyleDescription",
     "begin_upload",
     "enqueue_advance",
     "finish_upload",
     "is_answering",
+    "model_choices",
     "public_styles",
     "publish_missing_tables",
     "publish_routes",
@@ -27,5 +29,4 @@ __all__ = [
     "select_style",
     "set_public",
     "style_choices",
-    "usable_styles",
 ]

@@ -1,6 +1,7 @@
 """Queries: the styles that a tenant sees, its own and others', and the one that it names."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,13 +10,14 @@ from django.db.models import Case, CharField, Q, QuerySet, TextChoices, Value, W
 from django.db.models.functions import Cast, Concat
 
 from adapters.errors import StyleNotFound
-from adapters.models import AdapterVersion, Selection, Share, Style
+from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for
 from adapters.quality import cards
 from tenants.public import Tenant
 
 MAX_CARDS = 500
 MAX_SEARCH_WORDS = 10
+MOST_CHOICES = 300
 SHOWN_OF_VERSIONS = ("style", "number", "status", "approved_at")
 
 
@@ -51,6 +53,15 @@ class Card:
     live_version: AdapterVersion | None
     newest_version: AdapterVersion | None
     effects: list[str]
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Something to write in: what goes into `model=`, how people call it, and a prompt that suits it."""
+
+    model: str
+    name: str
+    sample_prompt: str
 
 
 def public_styles() -> list[Style]:
@@ -127,11 +138,37 @@ def find_style(tenant: Tenant, owner_slug: str, slug: str) -> Style:
     return style
 
 
-def usable_styles(tenant: Tenant) -> list[Style]:
-    """Return the styles with a serving version that a tenant may write in, by name."""
+def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelChoice]:
+    """Return what a tenant may choose to write in: the first styles by name, and its own serving versions.
+
+    Also the styles that `wanted` names, wherever they stand. Two queries.
+    """
     styles = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
-    shown = styles.select_related("owner", "live_version", "approved_version").order_by("name", "pk")
-    return [style.show_to(tenant.pk) for style in shown]
+    styles = styles.select_related("owner", "live_version", "approved_version")
+    shown = list(styles.order_by("name", "pk")[:MOST_CHOICES])
+    missing = {name.partition("@")[0] for name in wanted} - {style.model_name for style in shown}
+    if missing:
+        slugs = [name.rpartition("/")[2] for name in missing]
+        named = styles.filter(slug__in=slugs)
+        shown += [style for style in named if style.model_name in missing]
+    versions = _serving_numbers([style.pk for style in shown if style.owner_id == tenant.pk])
+    choices = []
+    for style in shown:
+        style.show_to(tenant.pk)
+        choices.append(ModelChoice(style.model_name, style.name, style.sample_prompt))
+        for number in versions.get(style.pk, []):
+            model = f"{style.model_name}@{number}"
+            choices.append(ModelChoice(model, f"{style.name}, version {number}", style.sample_prompt))
+    return choices
+
+
+def _serving_numbers(style_ids: list[UUID]) -> dict[UUID, list[int]]:
+    """Return style → the numbers of its serving versions, newest first, of those that have several."""
+    serving = AdapterVersion.objects.filter(style__in=style_ids, status=Status.SERVING)
+    numbers: dict[UUID, list[int]] = defaultdict(list)
+    for style_id, number in serving.order_by("-number").values_list("style", "number"):
+        numbers[style_id].append(number)
+    return {style_id: found for style_id, found in numbers.items() if len(found) > 1}
 
 
 def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:

@@ -11,29 +11,42 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.public import usable_styles
+from adapters.public import ModelChoice, model_choices
 from foundation.errors import DomainError
 from foundation.request_ids import new_request_id
 from inference.api.exchange import STREAM_HEADERS
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
+from inference.errors import BadRequest, TooLarge
 from inference.proxy.request import relay_request
 from inference.quota.admission import Caller
 from tenants.public import MemberRequest, limits_of, member_required, studio_key, tenant_of
+
+MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is shorter
+BASE_CHOICE = ModelChoice("base", "Base model, without a style", "")
 
 
 @require_GET
 @member_required
 def playground(request: MemberRequest) -> HttpResponse:
-    """Show the page: choose a style, write a prompt, read the answer."""
+    """Show the page: choose up to four styles, write a prompt, read the answers beside each other.
+
+    `?style=` names what to begin with; it may stand there several times.
+    """
+    wanted = request.GET.getlist("style")
+    limits = limits_of(request.tenant, timezone.now())
+    choices = model_choices(request.tenant, wanted)
     return render(
         request,
         "inference/playground.html",
         {
-            "styles": usable_styles(request.tenant),
-            "chosen": request.GET.get("style", ""),
-            "max_tokens_limit": limits_of(request.tenant, timezone.now()).max_output_tokens,
+            "choices": [*choices, BASE_CHOICE],
+            "has_styles": bool(choices),
+            "wanted": json.dumps(wanted),
+            "limits": limits,
+            "languages": ("python", "javascript", "curl"),
             "api_base": f"{settings.SITE_URL}/v1",
+            "sample_prompt": next((choice.sample_prompt for choice in choices if choice.sample_prompt), ""),
         },
     )
 
@@ -45,7 +58,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     request_id = new_request_id()
     try:
         caller = await sync_to_async(_studio_caller)(request)
-        parsed = parse_request("chat", _request_body(request))
+        parsed = parse_request("chat", _read_call(request))
         gateway = request.scope["state"]["gateway"]  # type: ignore[attr-defined]
         answer = await relay_request(gateway, caller, parsed, request_id)
     except DomainError as error:
@@ -65,23 +78,17 @@ def _studio_caller(request: HttpRequest) -> Caller:
     return Caller(tenant.pk, studio_key(tenant).pk)
 
 
-def _request_body(request: HttpRequest) -> bytes:
-    """Return the form as the body of a chat request."""
-    form = request.POST
-    body = {
-        "model": form.get("model"),
-        "messages": [{"role": "user", "content": form.get("prompt", "")}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "max_tokens": _parse_number(form.get("max_tokens", "")),
-        "temperature": _parse_number(form.get("temperature", "")),
-    }
-    return json.dumps(body).encode()
+def _read_call(request: HttpRequest) -> bytes:
+    """Return a chat call as the gateway's contract reads it: streamed, with its usage.
 
-
-def _parse_number(text: str) -> float | int | str | None:
-    """Return the number in a form field; other text as it is: the request contract refuses it by name."""
+    Raises TooLarge, and BadRequest for what is no JSON object; the contract checks the rest.
+    """
+    if len(request.body) > MAX_CALL_BYTES:
+        raise TooLarge(limit_bytes=MAX_CALL_BYTES)
     try:
-        return int(text) if text.isdigit() else float(text)
+        call = json.loads(request.body)
     except ValueError:
-        return text or None
+        call = None
+    if not isinstance(call, dict):
+        raise BadRequest
+    return json.dumps(call | {"stream": True, "stream_options": {"include_usage": True}}).encode()

@@ -1,8 +1,9 @@
-// Asks the playground's endpoint and yields the chunks of one answer. What it throws has a message for people.
+// Sends a chat call to the playground's endpoint and yields the chunks of its answer. What it throws has a message
+// for people.
 import { events } from "./sse.js";
 
-export async function* answer(form, fields, signal) {
-  const response = await ask(form, fields, signal);
+export async function* answer(form, call, signal) {
+  const response = await ask(form, call, signal);
   for await (const data of events(response.body)) {
     if (data === "[DONE]") return;
     const chunk = JSON.parse(data);
@@ -17,14 +18,14 @@ export function textOf(chunk) {
 }
 
 export function sentenceOf(error) {
-  return error instanceof TypeError ? "The studio could not be reached. Check your connection and try again." : error.message;
+  return error instanceof TypeError ? "Polyscribe could not be reached. Check your connection and try again." : error.message;
 }
 
-async function ask(form, fields, signal) {
-  const headers = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "text/event-stream" };
-  const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(fields), headers, signal, redirect: "manual" });
+async function ask(form, call, signal) {
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "text/event-stream" };
+  const response = await fetch(form.action, { method: "POST", body: JSON.stringify(call), headers, signal, redirect: "manual" });
   if (response.ok) return response;
   if (response.type === "opaqueredirect") throw new Error("You were logged out. Log in in another tab, then try again.");
   const body = await response.json().catch(() => ({}));
-  throw new Error(body.error?.message ?? `The studio answered with error ${response.status}. Wait a moment and try again.`);
+  throw new Error(body.error?.message ?? `Polyscribe answered with error ${response.status}. Wait a moment and try again.`);
 }

@@ -29,9 +29,10 @@ function clear(cell) {
 async function write(cell) {
   clear(cell);
   cell.ariaBusy = "true";
-  const fields = { model: cell.dataset.model, prompt: cell.dataset.prompt, temperature: "0", max_tokens: form.dataset.maxTokens };
+  const messages = [{ role: "user", content: cell.dataset.prompt }];
+  const call = { model: cell.dataset.model, messages, temperature: 0, max_tokens: Number(form.dataset.maxTokens) };
   try {
-    for await (const chunk of answer(form, fields, stopper.signal)) cell.append(textOf(chunk));
+    for await (const chunk of answer(form, call, stopper.signal)) cell.append(textOf(chunk));
     cell.dataset.done = "";
   } catch (error) {
     if (error.name !== "AbortError") fail(errorOf(cell), sentenceOf(error));

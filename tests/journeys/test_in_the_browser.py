@@ -43,10 +43,10 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     page.goto("/playground/")
     page.get_by_label("Style").select_option(f"{name}/noir")
     page.get_by_label("Prompt").fill("Why is the sky blue?")
-    page.get_by_role("spinbutton").fill("24")
+    page.get_by_label("Longest answer").fill("24")
     page.get_by_role("button", name="Write").click()
     expect(page.locator("[data-whole-time]")).to_contain_text("s", timeout=60_000)
-    expect(page.locator("[data-answer]")).not_to_be_empty()
+    expect(page.locator("[data-text] .ruled")).not_to_be_empty()
     look(page, "playground")
 
     page.goto(f"/styles/{name}/noir/")

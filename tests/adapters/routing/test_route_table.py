@@ -11,7 +11,7 @@ from adapters.catalog import library, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
 from adapters.placement import reconciler, transitions
-from adapters.public import usable_styles
+from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import lookup, publisher, route_table
 from foundation import valkey as keys
@@ -147,7 +147,7 @@ def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poe
     publisher.publish_routes(charlies.pk)
     assert set(published(valkey, charlies)) == {"base"}
 
-    assert usable_styles(acme) == sorted([own, poetry], key=lambda style: style.pk)
+    assert {choice.model for choice in model_choices(acme)} == {own.model_name, poetry.model_name}
     with pytest.raises(StyleNotFound):
         library.select_style(charlies, own)
 

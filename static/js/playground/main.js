@@ -1,0 +1,181 @@
+// The playground: one prompt, up to four styles beside each other, all writing at once.
+import { asCurl, asJavaScript, asPython, makeCall, settingsOf } from "./call.js";
+import { addToHistory, clearHistory, linkTo, readHistory, readLink } from "./history.js";
+import { Pane } from "./pane.js";
+
+const MOST = 4;
+const form = document.querySelector("[data-playground]");
+const at = (name) => document.querySelector(`[data-${name}]`);
+const grid = at("panes");
+const template = at("pane-template");
+const historyKey = `playground:${form.dataset.playground}`;
+const panes = [];
+let stopper = null;
+let shown = 0; // which pane a phone shows
+
+function addPane(model) {
+  const pane = new Pane(template, form);
+  if (model) pane.choose(model);
+  pane.onRemove(() => removePane(pane));
+  pane.select.addEventListener("change", arrange);
+  panes.push(pane);
+  grid.append(pane.node);
+  arrange();
+  return pane;
+}
+
+function removePane(pane) {
+  panes.splice(panes.indexOf(pane), 1);
+  pane.node.remove();
+  shown = Math.min(shown, panes.length - 1);
+  arrange();
+  panes[shown].select.focus();
+}
+
+function setModels(models) {
+  while (panes.length) panes.pop().node.remove();
+  for (const model of models.slice(0, MOST)) addPane(model);
+  if (!panes.length) addPane();
+}
+
+function arrange() {
+  shown = Math.max(0, Math.min(shown, panes.length - 1));
+  const tabs = panes.map((pane, index) => {
+    pane.number(index + 1, panes.length);
+    pane.node.dataset.shown = String(index === shown);
+    const tab = document.createElement("button");
+    tab.type = "button";
+    tab.className = "button";
+    tab.textContent = pane.title;
+    tab.ariaPressed = String(index === shown);
+    tab.addEventListener("click", () => { shown = index; arrange(); });
+    return tab;
+  });
+  at("pane-tabs").replaceChildren(...tabs);
+  at("pane-tabs").hidden = panes.length === 1;
+  at("add").hidden = panes.length >= MOST;
+  at("reply").hidden = !panes.some((pane) => pane.turns.length);
+  showCall();
+}
+
+// The same call, exactly as the first pane (on a phone the one in sight) sends it.
+function showCall() {
+  const prompt = form.elements.prompt.value.trim() || form.elements.prompt.placeholder;
+  const pane = panes[shown];
+  const call = makeCall(pane.model, pane.messages(form.elements.system.value.trim(), prompt, false), settingsOf(form));
+  at("call-curl").textContent = asCurl(call, form.dataset.base);
+  at("call-python").textContent = asPython(call, form.dataset.base);
+  at("call-javascript").textContent = asJavaScript(call, form.dataset.base);
+}
+
+async function write(isReply) {
+  const prompt = form.elements.prompt.value.trim();
+  if (stopper || !isAsked(prompt) || !form.reportValidity()) return;
+  const settings = settingsOf(form);
+  const system = form.elements.system.value.trim();
+  stopper = new AbortController();
+  grid.closest("section").scrollIntoView({ block: "nearest" });
+  busy(true);
+  const answers = await Promise.all(panes.map((pane) => pane.write(makeCall(pane.model, pane.messages(system, prompt, isReply), settings), stopper.signal)));
+  stopper = null;
+  busy(false);
+  at("state-of-all").textContent = answers.map(({ ended }, index) => `${panes[index]?.title}: ${ended}.`).join(" ");
+  addToHistory(historyKey, { at: new Date().toISOString(), prompt, system, settings, answers });
+  showHistory();
+  arrange();
+}
+
+function busy(isBusy) {
+  at("write").disabled = isBusy;
+  at("reply").disabled = isBusy;
+  at("add").disabled = isBusy;
+  at("stop").hidden = !isBusy;
+  for (const pane of panes) for (const part of pane.node.querySelectorAll("select, [data-remove]")) part.disabled = isBusy;
+}
+
+function isAsked(prompt) {
+  const line = document.getElementById("prompt_error");
+  line.textContent = prompt ? "" : "Write a prompt first, for example: Describe a morning in the city.";
+  line.hidden = Boolean(prompt);
+  form.elements.prompt.setAttribute("aria-invalid", String(!prompt));
+  if (!prompt) form.elements.prompt.focus();
+  return Boolean(prompt);
+}
+
+function fill({ prompt, system = "", settings = {} }) {
+  form.elements.prompt.value = prompt;
+  form.elements.system.value = system;
+  for (const [name, value] of Object.entries(settings)) {
+    const field = form.elements[name];
+    if (field) field.value = Array.isArray(value) ? value.join("\n") : value;
+  }
+  showTemperature();
+}
+
+function showHistory() {
+  const runs = readHistory(historyKey);
+  at("history").hidden = !runs.length;
+  at("runs").replaceChildren(...runs.map((run) => {
+    const line = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button button-plain";
+    button.textContent = run.prompt.length > 80 ? `${run.prompt.slice(0, 79)}…` : run.prompt;
+    button.addEventListener("click", () => openRun(run));
+    const about = document.createElement("span");
+    about.className = "soft small";
+    about.textContent = `${new Date(run.at).toLocaleString()} · ${run.answers.map(({ model }) => model).join(", ")}`;
+    line.append(button, about);
+    return line;
+  }));
+}
+
+function openRun(run) {
+  if (stopper) return;
+  setModels(run.answers.map(({ model }) => model));
+  fill(run);
+  run.answers.slice(0, MOST).forEach((answer, index) => panes[index].restore({ prompt: run.prompt, ...answer }));
+  arrange();
+  scrollTo({ top: 0 });
+}
+
+function showTemperature() {
+  at("temperature").textContent = Number(form.elements.temperature.value).toFixed(1);
+}
+
+async function share() {
+  const request = { models: panes.map(({ model }) => model), prompt: form.elements.prompt.value.trim(), system: form.elements.system.value.trim(), settings: settingsOf(form) };
+  const link = linkTo(request);
+  const field = at("link");
+  field.value = link;
+  field.hidden = false;
+  field.select();
+  const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
+  at("said").textContent = isCopied ? "The link is copied. It has the prompt, not the answers." : "Copy the link from the field. It has the prompt, not the answers.";
+}
+
+form.addEventListener("submit", (event) => { event.preventDefault(); write(false); });
+at("reply").addEventListener("click", () => write(true));
+at("add").addEventListener("click", () => addPane(nextModel()).select.focus());
+at("stop").addEventListener("click", () => stopper?.abort());
+at("share").addEventListener("click", share);
+at("forget").addEventListener("click", () => { clearHistory(historyKey); showHistory(); });
+form.addEventListener("input", () => { showTemperature(); showCall(); });
+form.elements.prompt.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+});
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") stopper?.abort(); });
+
+// The first model that no pane has yet.
+function nextModel() {
+  const used = panes.map(({ model }) => model);
+  return [...panes[0].select.options].map(({ value }) => value).find((model) => !used.includes(model));
+}
+
+const asked = readLink(location.hash);
+setModels(asked?.models ?? JSON.parse(form.dataset.models));
+if (asked) fill(asked);
+form.hidden = false;
+showTemperature();
+showHistory();
+showCall();

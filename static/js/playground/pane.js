@@ -1,0 +1,159 @@
+// One answer beside others: its model, the turns of its conversation, and the figures of the last one.
+import { answer as ask, sentenceOf, textOf } from "../answer.js";
+
+const ENDINGS = { stop: "Ended by itself", length: "Cut off: the longest answer is reached", content_filter: "Ended by a filter" };
+const NANO = 1e9;
+
+const seconds = (ms) => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+const count = (number) => number.toLocaleString("en");
+
+export class Pane {
+  #form;
+  #turns = []; // {role, content}, without the system prompt
+
+  constructor(template, form) {
+    this.#form = form;
+    this.node = template.content.firstElementChild.cloneNode(true);
+    this.select = this.#at("model");
+    this.select.addEventListener("change", () => this.clear());
+  }
+
+  get model() {
+    return this.select.value;
+  }
+
+  get title() {
+    return this.select.selectedOptions[0]?.dataset.name ?? this.model;
+  }
+
+  get turns() {
+    return this.#turns;
+  }
+
+  choose(model) {
+    this.select.value = model;
+    if (this.select.value !== model) this.select.selectedIndex = 0;
+  }
+
+  number(position, total) {
+    const label = total > 1 ? `Style ${position}` : "Style";
+    this.select.ariaLabel = label;
+    this.node.ariaLabel = `Answer ${position}`;
+    this.#at("remove").hidden = total === 1;
+    this.#at("remove").ariaLabel = `Remove style ${position}`;
+  }
+
+  onRemove(act) {
+    this.#at("remove").addEventListener("click", act);
+  }
+
+  // Forget the conversation: what another style wrote must not stand under this one's name.
+  clear() {
+    this.#turns = [];
+    this.#at("text").replaceChildren();
+    this.#at("state").textContent = "";
+    this.#at("error").hidden = true;
+    this.#show({});
+  }
+
+  messages(system, prompt, isReply) {
+    const before = isReply ? this.#turns : [];
+    return [...(system ? [{ role: "system", content: system }] : []), ...before, { role: "user", content: prompt }];
+  }
+
+  // Send a call and write its answer; return how it ended. Never throws.
+  async write(call, signal) {
+    const prompt = call.messages.at(-1);
+    if (!call.messages.some(({ role }) => role === "assistant")) this.clear();
+    this.#show({});
+    this.#at("error").hidden = true;
+    const place = this.#addTurn(prompt.content);
+    const began = performance.now();
+    const progress = { began, first: null, last: began, usage: null, finish: null };
+    this.#at("state").textContent = "Waiting for the engine";
+    let ended;
+    try {
+      await this.#read(call, signal, place, progress);
+      ended = ENDINGS[progress.finish] ?? "Ended";
+    } catch (error) {
+      ended = error.name === "AbortError" ? "Stopped by you" : "Stopped by an error";
+      if (error.name !== "AbortError") this.#fail(sentenceOf(error));
+    }
+    place.ariaBusy = "false";
+    if (place.textContent) this.#turns.push(prompt, { role: "assistant", content: place.textContent });
+    else place.parentElement.remove();
+    this.#at("state").textContent = ended;
+    this.#show({ ...progress, ended, now: performance.now() });
+    return { model: call.model, text: place.textContent, ended };
+  }
+
+  restore({ prompt, text, ended }) {
+    this.clear();
+    const place = this.#addTurn(prompt);
+    place.textContent = text;
+    place.ariaBusy = "false";
+    this.#at("state").textContent = ended;
+  }
+
+  async #read(call, signal, place, progress) {
+    for await (const chunk of ask(this.#form, call, signal)) {
+      const text = textOf(chunk);
+      if (text) {
+        progress.last = performance.now();
+        progress.first ??= progress.last;
+        this.#at("state").textContent = "Writing";
+        this.#append(place, text);
+      }
+      progress.finish = chunk.choices?.[0]?.finish_reason ?? progress.finish;
+      progress.usage = chunk.usage ?? progress.usage;
+    }
+  }
+
+  #append(place, text) {
+    const page = this.#at("text");
+    const isLow = page.scrollHeight - page.scrollTop - page.clientHeight < 40;
+    place.append(text);
+    if (isLow) page.scrollTop = page.scrollHeight;
+  }
+
+  #addTurn(prompt) {
+    const turn = document.createElement("div");
+    turn.className = "turn";
+    const asked = document.createElement("p");
+    asked.className = "soft small turn-prompt";
+    asked.textContent = prompt;
+    const place = document.createElement("div");
+    place.className = "ruled";
+    place.ariaBusy = "true";
+    turn.append(asked, place);
+    this.#at("text").append(turn);
+    return place;
+  }
+
+  #fail(sentence) {
+    this.#at("error").hidden = false;
+    this.#at("sentence").textContent = sentence;
+  }
+
+  #show({ began, first, last, usage, now }) {
+    const written = usage?.completion_tokens;
+    const pace = first && last > first && written > 1 ? ((written - 1) * 1000) / (last - first) : null;
+    this.#at("first-token").textContent = first ? seconds(first - began) : "–";
+    this.#at("whole-time").textContent = now ? seconds(now - began) : "–";
+    this.#at("pace").textContent = pace ? `${pace.toFixed(1)} tokens/s` : "–";
+    this.#at("tokens").textContent = usage ? `${count(usage.prompt_tokens)} read, ${count(written)} written` : "–";
+    this.#at("cost").textContent = usage ? this.#cost(usage) : "–";
+  }
+
+  // By the prices of this page: what the ledger books, unless they changed since it was opened.
+  #cost(usage) {
+    const { input, cached, output } = this.select.selectedOptions[0].dataset;
+    const hits = usage.prompt_tokens_details?.cached_tokens ?? 0;
+    const nanousd = (usage.prompt_tokens - hits) * input + hits * cached + usage.completion_tokens * output;
+    return `$${(nanousd / NANO).toFixed(9).replace(/0+$/, "").replace(/\.$/, ".00")}`;
+  }
+
+  #at(name) {
+    return this.node.querySelector(`[data-${name}]`);
+  }
+}

@@ -1,0 +1,142 @@
+"""The playground in a real Chromium: styles beside each other, conversations, links, history and code."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.journeys.conftest import look
+
+PROMPT = "Why is the sky blue? Don't say 'because'."
+PHONE = {"width": 390, "height": 844}
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def playground(page) -> Page:
+    """The page of the seeded writer, who has selected the shipped styles."""
+    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    page.goto("/accounts/login/?next=/playground/")
+    page.get_by_label("Email").fill(known["login"])
+    page.get_by_label("Password").fill(known["password"])
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page).to_have_url(re.compile("/playground/"))
+    page.get_by_label("Longest answer").fill("16")
+    return page
+
+
+def pane(page: Page, number: int) -> Locator:
+    return page.get_by_role("region", name=f"Answer {number}", exact=True)
+
+
+def write(page: Page, prompt: str) -> None:
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_role("button", name="Write").click()
+
+
+def await_end(page: Page) -> None:
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden(timeout=120_000)
+
+
+def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was_sent(playground):
+    page = playground
+    for _ in range(3):
+        page.get_by_role("button", name="Add a style").click()
+    expect(page.get_by_role("button", name="Add a style")).to_be_hidden()
+    models = ["poetry", "genz", "legal", "base"]
+    for number, model in enumerate(models, 1):
+        page.get_by_label(f"Style {number}", exact=True).select_option(model)
+    page.get_by_text("System prompt and more settings").click()
+    page.get_by_label("System prompt", exact=False).fill("Answer in one sentence.")
+    page.get_by_label("Seed").fill("7")
+    page.get_by_label("Top k").fill("40")
+    sent: list[dict] = []
+    page.on(
+        "request", lambda request: sent.append(request.post_data_json) if "stream" in request.url else None
+    )
+    write(page, PROMPT)
+    await_end(page)
+    look(page, "playground-four")
+    assert sorted(call["model"] for call in sent) == sorted(models)
+    for number in range(1, 5):
+        one = pane(page, number)
+        expect(one.locator("[data-text] .ruled")).not_to_be_empty()
+        expect(one.locator("[data-state]")).to_have_text(
+            re.compile("Cut off: the longest answer|Ended by itself")
+        )
+        expect(one.locator("[data-tokens]")).to_have_text(re.compile(r"\d+ read, 1?\d written"))
+        expect(one.locator("[data-cost]")).to_have_text(re.compile(r"^\$0\.0000\d+$"))
+        expect(one.locator("[data-first-token]")).to_have_text(re.compile(r"^\d+\.\d+ s$"))
+    page.get_by_role("tab", name="curl").click()
+    code = page.locator("#call-curl").inner_text()
+    body = re.search(r"-d '(.*)'$", code, re.DOTALL)[1].replace("'\\''", "'")
+    assert json.loads(body) == next(call for call in sent if call["model"] == "poetry")
+    page.get_by_role("tab", name="Python").click()
+    python = page.locator("#call-python").inner_text()
+    compile(python, "call", "exec")
+    assert '"top_k": 40' in python
+
+
+def test_another_style_does_not_stand_above_the_old_answer_and_a_reply_knows_what_was_said(playground):
+    page = playground
+    page.get_by_label("Style", exact=True).select_option("poetry")
+    write(page, "Name a colour.")
+    await_end(page)
+    sent: list[dict] = []
+    page.on(
+        "request", lambda request: sent.append(request.post_data_json) if "stream" in request.url else None
+    )
+    page.get_by_label("Prompt", exact=True).fill("And another one?")
+    page.get_by_role("button", name="Reply in this conversation").click()
+    await_end(page)
+    assert [message["role"] for message in sent[0]["messages"]] == ["user", "assistant", "user"]
+    expect(pane(page, 1).locator(".turn")).to_have_count(2)
+    look(page, "playground-conversation")
+    page.get_by_label("Style", exact=True).select_option("genz")
+    expect(pane(page, 1).locator(".turn")).to_have_count(0)
+    expect(page.get_by_role("button", name="Reply in this conversation")).to_be_hidden()
+    page.reload()
+    page.get_by_text("What you tried before").click()
+    page.get_by_role("button", name="Name a colour.").click()
+    expect(pane(page, 1).locator(".turn")).to_have_count(1)
+    expect(page.get_by_label("Style", exact=True)).to_have_value("poetry")
+
+
+def test_a_link_carries_the_prompt_and_on_a_phone_the_answers_are_in_sight(playground):
+    page = playground
+    page.get_by_role("button", name="Add a style").click()
+    page.get_by_label("Style 2", exact=True).select_option("base")
+    page.get_by_label("Prompt", exact=True).fill(PROMPT)
+    page.get_by_role("button", name="Copy a link").click()
+    link = page.get_by_label("Link to this prompt").input_value()
+    assert "sky" not in link.partition("#")[0]
+    page.set_viewport_size(PHONE)
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value(PROMPT)
+    page.get_by_role("button", name="Write").click()
+    expect(pane(page, 1)).to_be_in_viewport()
+    await_end(page)
+    expect(pane(page, 2)).to_be_hidden()
+    page.get_by_role("group", name="Answer in sight").get_by_role("button").nth(1).click()
+    expect(pane(page, 2).locator("[data-text] .ruled")).not_to_be_empty()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    look(page, "phone-playground-two")
+
+
+def test_a_refusal_stands_in_its_own_answer_and_the_others_go_on(playground, faults):
+    page = playground
+    page.get_by_role("button", name="Add a style").click()
+    page.get_by_label("Style 2", exact=True).select_option("base")
+    page.evaluate("document.querySelectorAll('[data-model]')[0].selectedOptions[0].value = 'no-such-style'")
+    write(page, PROMPT)
+    await_end(page)
+    expect(pane(page, 1).get_by_role("alert")).to_contain_text("no-such-style")
+    expect(pane(page, 2).locator("[data-text] .ruled")).not_to_be_empty()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value(PROMPT)
+    assert all("404" in fault for fault in faults)
+    faults.clear()
