@@ -1,6 +1,7 @@
 """What other floors may use of this one."""
 
 from adapters.catalog.library import select_style
+from adapters.catalog.priced import STYLE_SOURCE
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
 from adapters.catalog.sharing import set_public
 from adapters.enqueue import enqueue_advance, request_version
@@ -12,6 +13,7 @@ from adapters.uploads.sessions import begin_upload, finish_upload
 from adapters.uploads.upload_request import StyleDescription
 
 __all__ = [
+    "STYLE_SOURCE",
     "AdapterVersion",
     "ModelChoice",
     "Style",

@@ -19,8 +19,11 @@ from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
+from tenants.billing.price_book import Entry, Schedule, dollars_a_million, schedules_of
+from tenants.billing.price_book import amounts as price_amounts
 from tenants.billing.pricing import cost_nanousd
 from tenants.billing.reconciliation import Amount, Disagreement, compare_invoices, compare_usage
+from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
 from tenants.events.outbox import record_event, register_presenter
 from tenants.models import ApiKey, EventType, Scope, Tenant, User
 from tenants.quota_sync.generations import (
@@ -39,11 +42,15 @@ __all__ = [
     "ApiKey",
     "Demand",
     "Disagreement",
+    "Entry",
     "Event",
     "EventType",
     "Limits",
     "MemberRequest",
+    "Schedule",
     "Scope",
+    "StyleFacts",
+    "StyleSource",
     "Tenant",
     "User",
     "VersionFigures",
@@ -57,6 +64,7 @@ __all__ = [
     "create_tenant",
     "digest_by_peppers",
     "dollars",
+    "dollars_a_million",
     "draft_invoices",
     "find_owner",
     "first_party_tenant",
@@ -69,6 +77,7 @@ __all__ = [
     "newest_plan_version",
     "observe_generation",
     "operation",
+    "price_amounts",
     "publish_snapshot",
     "recent_requests",
     "record_audit",
@@ -76,8 +85,10 @@ __all__ = [
     "record_events",
     "register_presenter",
     "register_style_choices",
+    "register_style_source",
     "repeatable",
     "report_usage_of_key",
+    "schedules_of",
     "stale_generations",
     "studio_key",
     "subscribe_tenant",

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from tenants.views import api_keys, billing, billing_details, invoices, notices, webhooks, workspaces
+from tenants.views import (
+    api_keys,
+    billing,
+    billing_details,
+    invoices,
+    notices,
+    prices,
+    webhooks,
+    workspaces,
+)
 
 app_name = "tenants"
 
@@ -26,7 +35,7 @@ urlpatterns = [
     path("notices/unsubscribe/<str:token>/", notices.unsubscribe, name="unsubscribe"),
     path("usage/", billing.show_usage, name="usage"),
     path("usage/budget/", billing.set_budget, name="set_budget"),
-    path("prices/", invoices.show_prices, name="prices"),
+    path("prices/", prices.show_prices, name="prices"),
     path("invoices/", invoices.list_invoices, name="invoices"),
     path("invoices/<uuid:invoice_id>/", invoices.show_invoice, name="invoice"),
     path("invoices/<uuid:invoice_id>/pdf/", invoices.download_invoice, name="invoice_pdf"),

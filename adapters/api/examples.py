@@ -21,6 +21,7 @@ STYLE_EXAMPLE = {
     "is_shared": False,
     "is_selected": False,
     "ends_at": None,
+    "prices": [],
     "canary": {"version": 4, "percent": 10, "since": "2026-11-26T09:30:00Z"},
     "newest_version": {"number": 4, "status": "serving"},
     "offer": {

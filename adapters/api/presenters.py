@@ -5,6 +5,7 @@ from copy import copy
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from adapters.catalog import queries
@@ -15,7 +16,7 @@ from adapters.quality import cards
 from adapters.quality.cards import StyleCard
 from adapters.releases import review
 from adapters.releases.canary_analysis import CanaryComparison
-from tenants.public import Tenant, VersionFigures
+from tenants.public import Entry, Schedule, Tenant, VersionFigures, schedules_of
 
 OFFER_STATES = ("none", "offered", "declined", "public", "leaving")
 
@@ -51,6 +52,15 @@ class Offer(serializers.Serializer[Any]):
     )
 
 
+class OwnPrices(serializers.Serializer[Any]):
+    """A style's own prices in 10⁻⁹ dollars a token; null: those of every style (`billing.get`)."""
+
+    effective_from = serializers.DateTimeField()
+    input_nanousd = serializers.IntegerField(allow_null=True)
+    cached_input_nanousd = serializers.IntegerField(allow_null=True)
+    output_nanousd = serializers.IntegerField(allow_null=True)
+
+
 class StyleObject(serializers.Serializer[Any]):
     """A writing style, as the caller may see it. Of others' public styles: what operators approved."""
 
@@ -76,6 +86,9 @@ class StyleObject(serializers.Serializer[Any]):
     is_shared = serializers.BooleanField(help_text="Its owner shares it with this workspace.")
     is_selected = serializers.BooleanField()
     ends_at = serializers.DateTimeField(allow_null=True, help_text="When its owner takes it back from here.")
+    prices = OwnPrices(
+        many=True, help_text="Those in force, then those announced; empty: the prices of every style."
+    )
     canary = CanaryShare(allow_null=True, help_text="Null also where another workspace has the style.")
     newest_version = NewestVersion(allow_null=True, help_text="For its owner.")
     offer = Offer(allow_null=True, help_text="For its owner.")
@@ -301,13 +314,14 @@ def present_style(style: Style, tenant: Tenant) -> dict[str, Any]:
 
 
 def present_styles(styles: Sequence[Style], tenant: Tenant) -> list[dict[str, Any]]:
-    """Return some styles as a workspace may see them, in their order; four queries for all."""
+    """Return some styles as a workspace may see them, in their order; six queries for all."""
     # Others' styles get the approved words: see `Style.show_to`.
     shown = [style if style.owner_id == tenant.pk else copy(style) for style in styles]
     queries.read_versions(shown)
+    schedules = schedules_of([style.pk for style in shown], timezone.now())
     objects = []
     for style, card in zip(shown, queries.cards_of(tenant, shown), strict=True):
-        objects.append(_present_card_of_style(style, card))
+        objects.append(_present_card_of_style(style, card, schedules.get(style.pk, [])))
     return objects
 
 
@@ -386,7 +400,7 @@ def present_figures(figures: VersionFigures) -> dict[str, Any]:
     return dict(FiguresObject(figures).data)
 
 
-def _present_card_of_style(style: Style, card: Card) -> dict[str, Any]:
+def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict[str, Any]:
     """Return the fields of StyleObject. Written out: a serializer takes 15 ms for a page of 100 styles."""
     own = _owners_facts(style, card) if card.is_own else {}
     return {
@@ -410,11 +424,22 @@ def _present_card_of_style(style: Style, card: Card) -> dict[str, Any]:
         "is_shared": card.is_shared,
         "is_selected": card.is_selected,
         "ends_at": _write_time(card.ends_at),
+        "prices": [_present_prices(entry) for entry in schedule],
         "canary": own.get("canary"),
         "newest_version": own.get("newest_version"),
         "offer": own.get("offer"),
         "test_prompts": own.get("test_prompts"),
         "created_at": _write_time(style.created_at),
+    }
+
+
+def _present_prices(entry: Entry) -> dict[str, Any]:
+    price = entry.price
+    return {
+        "effective_from": _write_time(entry.effective_from),
+        "input_nanousd": price.input_nanousd if price else None,
+        "cached_input_nanousd": price.cached_input_nanousd if price else None,
+        "output_nanousd": price.output_nanousd if price else None,
     }
 
 

@@ -48,7 +48,9 @@ def _describe(version_id: str, versions: Rows, engines: dict[str, Route]) -> Rou
     if row is None:
         return {"version_id": version_id, "engines": {}}
     _, serialized = row.split(" ", 1)
-    return dict(json.loads(serialized))
+    facts = dict(json.loads(serialized))
+    facts.pop("prices", None)
+    return facts
 
 
 def _locate(loaded_as: dict[str, str], engines: dict[str, Route]) -> Route:

@@ -8,7 +8,7 @@ facts: one row each. Gateways keep the last two in memory, so an engine's flip w
 What Valkey missed has a `generation` ahead of its `observed_generation`, until beat's sweep publishes it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import batched
@@ -47,6 +47,16 @@ def mark_placed(*styles: Style) -> None:
     ids = _lock_styles(styles)
     Style.objects.filter(pk__in=ids).update(versions_generation=F("versions_generation") + 1)
     transaction.on_commit(partial(_publish_versions, ids), robust=True)
+
+
+def mark_repriced(style_ids: Collection[UUID]) -> None:
+    """Count a change of the prices of some styles, which their versions' rows have.
+
+    Beat's sweep publishes those beyond the first few.
+    """
+    styles = Style.objects.filter(pk__in=style_ids, retired_at=None).only("pk")
+    ids = _count_versions(styles)
+    transaction.on_commit(partial(_publish_versions, ids[:STYLES_PER_BATCH]), robust=True)
 
 
 def mark_engines_changed(engine_ids: Iterable[int], *, are_places_new: bool = False) -> None:
@@ -164,9 +174,11 @@ def _lock_styles(styles: Iterable[Style]) -> list[UUID]:
     return list(rows.order_by("pk").values_list("pk", flat=True))
 
 
-def _count_versions(styles: QuerySet[Style]) -> None:
+def _count_versions(styles: QuerySet[Style]) -> list[UUID]:
+    """Count a change of some styles' rows of versions; return their ids."""
     ids = _lock_styles(styles)
     Style.objects.filter(pk__in=ids).update(versions_generation=F("versions_generation") + 1)
+    return ids
 
 
 def _publish_tenants(tenant_ids: Iterable[UUID]) -> None:

@@ -1,19 +1,32 @@
 """The table version → engines, of all tenants: one row a version that serves or is on its way.
 
-A row is a number and JSON. The number is the context that its engines have in tokens, 0 while none has it:
-admission reads no more than that. The JSON says what the version is (style, name, version, version_id,
-created, sha256, base_model) and which engines have it: `engines` is engine name → its name there.
+A row is a number and JSON. The number is the context that its engines have in tokens, 0 while none has it.
+The JSON says what the version is (style, name, version, version_id, created, sha256, base_model) and which
+engines have it: `engines` is engine name → its name there.
+
+A style with a price of its own has `prices` at the JSON's beginning, where admission reads it beside the
+number (decision 27): `input/cached/output@from`, in nano-USD a token and in milliseconds, those in force and
+the announced ones, in their order; `-@from` where it costs what every style costs.
 """
 
 import json
+import math
 from collections import defaultdict
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from django.utils import timezone
+
 from adapters.models import BaseModel, Placement, Style
 from adapters.routing.route_table import Version, read_versions
+from tenants.public import Schedule, price_amounts, schedules_of
 
 type Rows = dict[str, str]  # version id → row
+
+
+# A row also has the prices of an hour ago: Valkey's clock may be behind.
+CLOCK_SLACK = timedelta(hours=1)
 
 
 class Place(NamedTuple):
@@ -26,16 +39,19 @@ class Place(NamedTuple):
 
 
 def rows_of_styles(styles: list[Style]) -> dict[UUID, Rows]:
-    """Return style → the rows of its versions, of styles that were read with their owners; three queries."""
+    """Return style → the rows of its versions, of styles that were read with their owners; five queries."""
     versions = read_versions(styles)
-    places = _read_places([style.pk for style in styles])
+    style_ids = [style.pk for style in styles]
+    places = _read_places(style_ids)
+    schedules = schedules_of(style_ids, timezone.now() - CLOCK_SLACK)
     base_models = dict(BaseModel.objects.values_list("pk", "name"))
     rows: dict[UUID, Rows] = {}
     for style in styles:
         rows[style.pk] = {}
+        prices = _serialize_schedule(schedules.get(style.pk, []))
         for version in versions[style.pk]:
             base_model = base_models[style.base_model_id]
-            row = _make_row(style, version, base_model, places[version.pk])
+            row = _make_row(style, version, base_model, prices, places[version.pk])
             rows[style.pk][str(version.pk)] = row
     return rows
 
@@ -52,9 +68,20 @@ def _read_places(style_ids: list[UUID]) -> defaultdict[UUID, list[Place]]:
     return places
 
 
-def _make_row(style: Style, version: Version, base_model: str, places: list[Place]) -> str:
+def _serialize_schedule(schedule: Schedule) -> str:
+    entries = []
+    for entry in schedule:
+        prices = "/".join(map(str, price_amounts(entry.price))) if entry.price else "-"
+        from_ms = math.ceil(entry.effective_from.timestamp() * 1000)
+        entries.append(f"{prices}@{from_ms}")
+    return ",".join(entries)
+
+
+def _make_row(style: Style, version: Version, base_model: str, prices: str, places: list[Place]) -> str:
     engines = {place.engine: place.loaded_as for place in places}
-    facts = {
+    # First, because admission reads it by a pattern.
+    facts: dict[str, object] = {"prices": prices} if prices else {}
+    facts |= {
         "style": str(style.pk),
         "name": style.model_name,
         "version": version.number,

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import actions
-from adapters.catalog import queries, sharing
+from adapters.catalog import priced, queries, sharing
 from adapters.catalog.forms import LICENCES, AboutForm, ShareForm
 from adapters.errors import StyleNotFound
 from adapters.models import Style
@@ -54,6 +54,7 @@ def style_page(request: MemberRequest, found: Style, *, status: int = 200, **mor
     """Show a style that the tenant may see. `more` are forms with errors, to show instead of empty ones."""
     context: dict[str, Any] = {
         "style": queries.card(request.tenant, found),
+        "prices": priced.prices_of(found),
         "licence_url": LICENCES.get(found.licence),
     }
     context |= _probe_context(request, found)

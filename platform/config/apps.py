@@ -18,7 +18,8 @@ class RoofConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the tenants' floor, which imports no floor above it, where styles come from."""
-        from adapters.public import style_choices  # noqa: PLC0415 (models are not loaded before)
-        from tenants.public import register_style_choices  # noqa: PLC0415
+        from adapters.public import STYLE_SOURCE, style_choices  # noqa: PLC0415 (models are not loaded before)
+        from tenants.public import register_style_choices, register_style_source  # noqa: PLC0415
 
         register_style_choices(style_choices)
+        register_style_source(STYLE_SOURCE)

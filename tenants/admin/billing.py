@@ -1,34 +1,28 @@
-"""Plans, prices, subscriptions; usage and the ledger, to read."""
+"""Plans, subscriptions; usage and the ledger, to read."""
 
 # mypy: disallow-subclassing-any=False
 
 from typing import Any
-from uuid import UUID
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from foundation.console import OperatorAdmin, OperatorForm
+from foundation.console import OperatorAdmin
 from foundation.money import usd
 from tenants.accounts import workspaces
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.lists import EngineFilter, LongList, PeriodFilter
 from tenants.admin.permissions import Immutable, NoDelete, ReadOnly
-from tenants.billing.forms import MILLION
 from tenants.models import (
     LedgerEntry,
     Plan,
     PlanVersion,
-    Price,
-    PriceBook,
     Subscription,
     UsageDaily,
     UsageEvent,
 )
-from tenants.quota_sync import generations
 
 
 @admin.register(Plan)
@@ -56,50 +50,6 @@ class PlanVersionAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     @admin.display(description="fee a month")
     def fee(self, version: PlanVersion) -> str:
         return usd(version.monthly_fee_nanousd)
-
-
-@admin.register(PriceBook)
-class PriceBookAdmin(Immutable, OperatorAdmin):
-    list_display = ["effective_from"]
-    search_fields = ["effective_from"]
-
-
-class PriceForm(OperatorForm):
-    """A new price."""
-
-    def clean_style(self) -> UUID | None:
-        """Refuse a price that nothing would charge: `limits_of` reads the price of every style alone."""
-        style: UUID | None = self.cleaned_data["style"]
-        if style is not None:
-            raise forms.ValidationError(
-                "A style can't have its own price yet: billing charges one price for every style. "
-                "Leave this field empty."
-            )
-        return style
-
-
-@admin.register(Price)
-class PriceAdmin(Immutable, AmountsInDollars, OperatorAdmin):
-    form = PriceForm
-    list_display = ["book", "style", "input_price", "cached_input_price", "output_price"]
-    list_select_related = ["book"]
-
-    @admin.display(description="a million input tokens")
-    def input_price(self, price: Price) -> str:
-        return usd(MILLION * price.input_nanousd)
-
-    @admin.display(description="cached")
-    def cached_input_price(self, price: Price) -> str:
-        return usd(MILLION * price.cached_input_nanousd)
-
-    @admin.display(description="output")
-    def output_price(self, price: Price) -> str:
-        return usd(MILLION * price.output_nanousd)
-
-    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
-        """Save, and have every tenant's snapshot published again: it holds the prices."""
-        super().save_model(request, obj, form, change)
-        generations.bump_all_generations()
 
 
 @admin.register(Subscription)

@@ -50,6 +50,7 @@ BILLING_EXAMPLE = {
         "api_requests_per_minute": 300,
     },
     "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
+    "base_prices": None,
     "month": {"period": "2026-11", "tokens": 23_600, "cost_nanousd": 12_940_000, "cost_usd": "0.01294"},
 }
 
@@ -101,7 +102,8 @@ class BillingObject(serializers.Serializer[Any]):
     object = serializers.CharField(default="billing", read_only=True)
     plan = PlanObject()
     limits = LimitsObject()
-    prices = PricesObject()
+    prices = PricesObject(help_text="Of every style that has none of its own: `styles.get`.")
+    base_prices = PricesObject(allow_null=True, help_text="Of the base model, if it has its own.")
     month = MonthObject()
 
 
@@ -130,6 +132,7 @@ class BillingView(WorkspaceView):
             "plan": {"code": plan.code, "name": plan.name},
             "limits": {name: limits[name] for name in LIMITS},
             "prices": {name: limits[name] for name in PRICES},
+            "base_prices": in_force.base_prices,
             "month": {
                 "period": period,
                 "tokens": used.tokens,

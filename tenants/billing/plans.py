@@ -7,7 +7,9 @@ from uuid import UUID
 
 from django.db.models import Min
 
-from tenants.models import PlanVersion, Price, PriceBook, Subscription, Tenant
+from tenants.billing import price_book
+from tenants.billing.pricing import Prices
+from tenants.models import PlanVersion, Subscription, Tenant
 
 FREE = "free"
 STUDIO = "studio"
@@ -18,7 +20,7 @@ class Limits:
     """One tenant's limits and prices (nano-USD a token) at a moment.
 
     `monthly_nanousd` is the smaller of the plan's cap and the tenant's own, None without either; `weight` is
-    the plan's share of an engine that is full.
+    the plan's share of an engine that is full. `base_prices` are those of the base model, if it has its own.
     """
 
     requests_per_minute: int
@@ -30,6 +32,7 @@ class Limits:
     input_nanousd: int
     cached_input_nanousd: int
     output_nanousd: int
+    base_prices: Prices | None
     sequences_per_request: int
     api_requests_per_minute: int
     private_styles: int
@@ -51,7 +54,8 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
     Raises Price.DoesNotExist when no price book is in force yet at that moment.
     """
     version = plan_version_at(tenant, at)
-    price = find_price(at)
+    price = price_book.find_price(at)
+    base_price = price_book.find_base_price(price)
     caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     return Limits(
         requests_per_minute=version.requests_per_minute,
@@ -63,6 +67,7 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
+        base_prices=base_price,
         sequences_per_request=version.sequences_per_request,
         api_requests_per_minute=version.api_requests_per_minute,
         private_styles=version.private_styles,
@@ -118,23 +123,9 @@ def current_plans() -> list[PlanVersion]:
     return sorted(newest, key=lambda version: (version.monthly_fee_nanousd, version.monthly_tokens))
 
 
-def announced_prices(at: datetime) -> list[Price]:
-    """Return the prices of every style in force at a moment, and those that follow, in their order."""
-    now = find_price(at)
-    later = Price.objects.filter(style=None, book__effective_from__gt=at).select_related("book")
-    return [now, *later.order_by("book__effective_from")]
-
-
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     """Return the next moment after which known limits or prices change by themselves, or None."""
-    new_prices = PriceBook.objects.filter(effective_from__gt=after).aggregate(at=Min("effective_from"))
     starts = tenant.subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
     ends = tenant.subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
-    moments = [new_prices["at"], starts["at"], ends["at"]]
+    moments = [price_book.next_change(after), starts["at"], ends["at"]]
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def find_price(at: datetime) -> Price:
-    """Return the price of every style at a moment. Raises Price.DoesNotExist before the first price book."""
-    prices = Price.objects.filter(style=None, book__effective_from__lte=at).select_related("book")
-    return prices.latest("book__effective_from")

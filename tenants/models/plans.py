@@ -65,29 +65,41 @@ class PlanVersion(models.Model):
 
 
 class PriceBook(models.Model):
-    """One edition of all prices, valid from a moment on until the next one."""
+    """One edition of all prices, valid from a moment on until the next one. It is never edited."""
 
-    effective_from = models.DateTimeField(unique=True)
+    effective_from = models.DateTimeField(unique=True, help_text="In UTC; whole minutes.")
 
     def __str__(self) -> str:
         return f"Prices from {self.effective_from:%Y-%m-%d}"
 
 
-class Price(models.Model):
-    """Integer nano-USD a token. Without a style: the price of every style.
+class PriceQuerySet(models.QuerySet["Price"]):
+    def general(self) -> "PriceQuerySet":
+        """Return the prices of whatever has none of its own: one an edition."""
+        return self.filter(style=None, is_base=False)
 
-    Billing applies no style's own price yet, so the console refuses one.
-    """
+
+class Price(models.Model):
+    """Integer nano-USD a token: of one style, of the base model, or else of all that has no price here."""
 
     book = models.ForeignKey(PriceBook, on_delete=models.PROTECT, related_name="prices")
     style = models.UUIDField(null=True, blank=True)
+    style_name = models.CharField(
+        max_length=100, blank=True, help_text="As in `model=`, when the edition was made."
+    )
+    is_base = models.BooleanField(default=False, help_text="Of the base model without a style.")
     input_nanousd = models.BigIntegerField()
     cached_input_nanousd = models.BigIntegerField()
     output_nanousd = models.BigIntegerField()
 
+    objects = PriceQuerySet.as_manager()
+
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["book", "style"], name="one_price_a_style", nulls_distinct=False),
+            models.UniqueConstraint(
+                fields=["book", "style", "is_base"], name="one_price_a_style", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=Q(style=None) | Q(is_base=False), name="price_of_one_thing"),
             models.CheckConstraint(
                 condition=Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),
                 name="prices_not_negative",
@@ -95,7 +107,12 @@ class Price(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.book}: {self.style or 'every style'}"
+        return f"{self.book}: {self.of}"
+
+    @property
+    def of(self) -> str:
+        """What it is the price of, in words."""
+        return "the base model" if self.is_base else self.style_name or "every style"
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):

@@ -169,10 +169,19 @@ def _delete_buckets_of_dead_keys() -> None:
 
 def _limits_hash(tenant: Tenant, limits: plans.Limits) -> Hash:
     fields = {name: _number_or_empty(getattr(limits, name)) for name in LIMITS}
+    fields["base_prices"] = _serialize_base_prices(limits)
     fields["state"] = "suspended" if tenant.suspended_at else "live"
     fields["slug"] = tenant.slug
     fields["name"] = tenant.name
     return fields
+
+
+def _serialize_base_prices(limits: plans.Limits) -> str:
+    """Return the base model's own prices, or "", as a style's are in adapters/routing/version_table.py."""
+    prices = limits.base_prices
+    if prices is None:
+        return ""
+    return f"{prices.input_nanousd}/{prices.cached_input_nanousd}/{prices.output_nanousd}@0"
 
 
 def _key_hash(key: ApiKey) -> Hash:

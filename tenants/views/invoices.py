@@ -1,41 +1,22 @@
-"""Pages about money: the price list, the month until now, and the invoices before."""
+"""Pages about money: the month until now, and the invoices before."""
 
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from foundation import months
 from foundation.money import usd
 from tenants.accounts.access import MemberRequest, member_required
-from tenants.billing import credit_notes, invoices, pdf, plans
-from tenants.billing.forms import MILLION
+from tenants.billing import credit_notes, invoices, pdf
 from tenants.billing.invoice_lines import Line
 from tenants.models import CreditNote, Invoice, InvoiceLine
 
 MAX_SHOWN = 60  # five years
-
-
-@require_GET
-def show_prices(request: HttpRequest) -> HttpResponse:
-    """Show everybody the plans, and what tokens cost."""
-    now = timezone.now()
-    prices = []
-    for price in plans.announced_prices(now):
-        row = {
-            "from": price.book.effective_from if price.book.effective_from > now else None,
-            "input": usd(MILLION * price.input_nanousd),
-            "cached_input": usd(MILLION * price.cached_input_nanousd),
-            "output": usd(MILLION * price.output_nanousd),
-        }
-        prices.append(row)
-    versions = [(version, usd(version.monthly_fee_nanousd)) for version in plans.current_plans()]
-    return render(request, "tenants/prices.html", {"versions": versions, "prices": prices})
 
 
 @require_GET

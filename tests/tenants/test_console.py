@@ -1,5 +1,3 @@
-from uuid import uuid4
-
 import pytest
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission
@@ -21,8 +19,6 @@ from tenants.models import (
     LedgerEntry,
     NoticeMail,
     OutboxEvent,
-    Price,
-    PriceBook,
     Tenant,
     User,
     WebhookDelivery,
@@ -105,28 +101,6 @@ def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypa
     operator_client.post(page("tenant", "change", acme.pk), {"name": "Acme & Co", **inline})
     after = Tenant.objects.get(pk=acme.pk)
     assert (after.name, after.generation) == ("Acme & Co", before + 2)
-
-
-def test_a_style_gets_no_price_of_its_own_until_billing_applies_it(operator_client):
-    price = {"input_nanousd": "0.1", "cached_input_nanousd": "0.025", "output_nanousd": "2", "why": "A test"}
-    price["book"] = PriceBook.objects.create(effective_from=timezone.now()).pk
-    answer = operator_client.post(page("price", "add"), {**price, "style": str(uuid4())})
-    assert "A style can&#x27;t have its own price yet" in answer.text
-    assert not Price.objects.exclude(style=None).exists()
-    assert operator_client.post(page("price", "add"), price).status_code == 302
-    made = Price.objects.get(book=price["book"], style=None)
-    assert (made.input_nanousd, made.cached_input_nanousd, made.output_nanousd) == (100, 25, 2000)
-    listed = operator_client.get(page("price", "changelist")).text
-    assert "$0.025" in listed
-
-
-def test_a_price_that_no_nano_dollar_can_pay_is_refused(operator_client):
-    price = {"input_nanousd": "0.0001", "cached_input_nanousd": "-1", "output_nanousd": "2", "why": "A test"}
-    price["book"] = PriceBook.objects.create(effective_from=timezone.now()).pk
-    answer = operator_client.post(page("price", "add"), price)
-    assert "at most three digits after the point" in answer.text
-    assert "A price is $0 or more." in answer.text
-    assert not Price.objects.filter(book=price["book"]).exists()
 
 
 def test_the_console_says_limits_in_words(operator_client, acme):

@@ -43,25 +43,27 @@ if suspect_ms > 0 then return {'suspect', suspect_ms} end
 local max_sequences = tonumber(limits[12]) or 16 -- published before there was such a limit
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
--- Where the name leads: to a style and a version, which has the context of its engines, 0 while none has it.
+-- Where the name leads: to a style and a version, which has the context of its engines, 0 while none has it, and the
+-- style's own prices, if it has some.
 local function resolve(name_target)
   local style, version = string.match(name_target or '', '^(%S+) (%S+) ')
   if not version or version == 'base' then return style, version, base_context end
-  local row = call('HGET', versions_key, version)
-  return style, version, row and tonumber(string.match(row, '^%d+')) or 0
+  local row = call('HGET', versions_key, version) or ''
+  local context, schedule = string.match(row, '^(%d+) {"prices": "([^"]*)"')
+  return style, version, tonumber(context or string.match(row, '^%d+')) or 0, schedule
 end
 -- A canary is its share of the callers in percent, and its name. One that has just ended leads nowhere, and
 -- nobody waits for one that is on its way to an engine.
-local field, style, version, context
+local field, style, version, context, schedule
 if canary then
   local percent, name = string.match(canary, '^(%d+) (.+)$')
   if canary_bucket < tonumber(percent) then
-    style, version, context = resolve(call('HGET', names_key, name))
+    style, version, context, schedule = resolve(call('HGET', names_key, name))
     field = name
   end
 end
 if not version or context == 0 then
-  style, version, context = resolve(target)
+  style, version, context, schedule = resolve(target)
   field = model
 end
 if not version then return {'unknown_model'} end
@@ -74,6 +76,15 @@ local needs_loading = context == 0
 if needs_loading then context = base_context end
 if context > 0 and min_prompt >= context then return {'too_long', context} end
 
+-- Its prices: the last of its own that have begun by this clock, else ('-', or none) those of every style.
+local prices = { limits[9], limits[10], limits[11] }
+if version == 'base' then schedule = call('HGET', limits_key, 'base_prices') end
+local own_prices
+for entry, from_ms in string.gmatch(schedule or '', '([^,@]+)@(%d+)') do
+  if tonumber(from_ms) <= now then own_prices = entry end
+end
+if own_prices and own_prices ~= '-' then prices = { string.match(own_prices, '^(%d+)/(%d+)/(%d+)$') } end
+
 -- What the request may need.
 local output, is_cut = tonumber(limits[7]), false
 if output_asked > 0 then
@@ -83,7 +94,7 @@ else
   is_cut = room < output
   output = max(1, min(output, room))
 end
-local input_price, output_price = max(tonumber(limits[9]), tonumber(limits[10])), tonumber(limits[11])
+local input_price, output_price = max(tonumber(prices[1]), tonumber(prices[2])), tonumber(prices[3])
 local tokens, nanousd
 local function set_needed(prompt)
   tokens = prompt + output * sequences
@@ -184,8 +195,8 @@ if own.requests or own.tokens then
   call('HSET', bucket_key, at_k, now, requests_k, own.requests or '', tokens_k, own.tokens or '')
 end
 call('ZADD', leases_key, now + lease_ms, tenant .. ' ' .. request_id)
-local prices = limits[9] .. ' ' .. limits[10] .. ' ' .. limits[11]
+local held_prices = table.concat(prices, ' ')
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
-  'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', prices, 'usage', '0 0 0',
+  'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', held_prices, 'usage', '0 0 0',
   'sequences', sequences)
-return {'admitted', field, version, output, tokens, nanousd, now, prices, tonumber(limits[8]) or 1, rates()}
+return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]) or 1, rates()}

@@ -1,0 +1,50 @@
+"""What billing asks about styles, and how new prices reach the routes."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from adapters.models import Style
+from adapters.models.styles import is_public_now
+from adapters.routing import publisher
+from tenants.public import StyleFacts, StyleSource, dollars_a_million, schedules_of
+
+
+def find_style(model_name: str) -> StyleFacts | None:
+    """Return the style that people name so in `model=`, whoever owns it; None for an unknown name."""
+    owner, _, slug = model_name.rpartition("/")
+    styles = Style.objects.filter(slug=slug, retired_at=None)
+    styles = styles.filter(owner__slug=owner) if owner else styles.filter(owner__is_first_party=True)
+    style_id = styles.values_list("pk", flat=True).first()
+    return describe_styles([style_id])[0] if style_id else None
+
+
+def describe_styles(style_ids: Collection[UUID]) -> list[StyleFacts]:
+    """Return the facts of some styles; those of public ones are what operators approved."""
+    public = set(Style.objects.filter(is_public_now(), retired_at=None, pk__in=style_ids).values_list("pk"))
+    facts = []
+    for style in Style.objects.filter(pk__in=style_ids).select_related("owner", "approved_version"):
+        shown = style.show_to(None)
+        is_public = (style.pk,) in public
+        facts.append(StyleFacts(style.pk, shown.name, style.model_name, style.owner_id, is_public))
+    return facts
+
+
+def prices_of(style: Style) -> list[dict[str, Any]]:
+    """Return a style's own prices, now and announced, as people read them; empty if it has none of its own.
+
+    Each has `from` (None: now), and `input`, `cached_input` and `output` in dollars a million tokens; without
+    these it is the price of every style.
+    """
+    now = timezone.now()
+    rows: list[dict[str, Any]] = []
+    for entry in schedules_of([style.pk], now).get(style.pk, []):
+        begins = entry.effective_from if entry.effective_from > now else None
+        prices = dollars_a_million(entry.price) if entry.price else {}
+        rows.append({"from": begins, **prices})
+    return rows
+
+
+STYLE_SOURCE = StyleSource(find=find_style, describe=describe_styles, mark_repriced=publisher.mark_repriced)

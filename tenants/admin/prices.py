@@ -1,0 +1,171 @@
+"""Price books: an operator makes the next edition, whole and with a date, and nobody edits one."""
+
+# mypy: disallow-subclassing-any=False
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Max
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from foundation.console import OperatorAdmin, OperatorForm
+from foundation.money import usd
+from tenants.admin.amounts import AmountsInDollars
+from tenants.admin.permissions import Immutable, ReadOnly
+from tenants.billing import price_book, style_source
+from tenants.billing.forms import MILLION
+from tenants.billing.style_source import StyleFacts
+from tenants.models import Price, PriceBook
+from tenants.quota_sync import editions
+
+BASE = "base"
+EVERY_STYLE = "every style"
+NOTICE = timedelta(minutes=1)  # in which every copy of the prices learns of the new ones
+UNKNOWN = "No style is named {name}. Write it as in model=, for example poetry or acme/brand-voice."
+
+
+class EditionForm(OperatorForm):
+    """A new edition: from when, and which styles no longer have a price of their own."""
+
+    ended = forms.CharField(
+        label="Styles that get the price of every style again",
+        required=False,
+        help_text="Their names as in model=, with spaces between them.",
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
+    )
+
+    def clean_effective_from(self) -> datetime:
+        """Return a whole minute after every other edition. What begins at once could reach some later."""
+        begins: datetime = self.cleaned_data["effective_from"]
+        begins = begins.replace(second=0, microsecond=0)
+        if begins < timezone.now() + NOTICE:
+            raise forms.ValidationError("New prices begin in a minute at the earliest.")
+        latest = price_book.whole_editions().aggregate(at=Max("effective_from"))["at"]
+        if latest and begins <= latest:
+            raise forms.ValidationError(f"An edition begins on {latest:%Y-%m-%d %H:%M} UTC: begin later.")
+        return begins
+
+    def clean_ended(self) -> set[UUID]:
+        """Return the styles that are named."""
+        return {_find_style(name).id for name in self.cleaned_data["ended"].split()}
+
+
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One price of a new edition, in dollars a million tokens."""
+
+    style_name = forms.CharField(
+        label="Model",
+        required=False,
+        help_text="A style as in model=, or base. Empty: every style without a price of its own.",
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off", "placeholder": EVERY_STYLE}),
+    )
+
+    def clean_style_name(self) -> str:
+        """Set what the price is of, and return the style's name."""
+        name = str(self.cleaned_data["style_name"]).strip()
+        self.instance.is_base = name == BASE
+        if not name or name == BASE:
+            return ""
+        facts = _find_style(name)
+        self.instance.style = facts.id
+        return facts.model_name
+
+
+class PriceFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The prices of a new edition."""
+
+    def clean(self) -> None:
+        """Refuse two prices of the same, and a first edition without a price of every style."""
+        super().clean()
+        seen: set[str] = set()
+        for form in self.forms:
+            if not form.has_changed():
+                continue
+            of = form.instance.of
+            if of in seen:
+                raise forms.ValidationError(f"Two prices of {of}: write one.")
+            seen.add(of)
+        if EVERY_STYLE not in seen and not price_book.whole_editions().exists():
+            raise forms.ValidationError("The first edition needs a price of every style.")
+
+
+class PriceInline(AmountsInDollars, TabularInline):
+    model = Price
+    form = PriceForm
+    formset = PriceFormSet
+    fields = ["style_name", "input_nanousd", "cached_input_nanousd", "output_nanousd"]
+    extra = 3
+
+
+class PriceColumns:
+    """Prices to read, in dollars a million tokens."""
+
+    @admin.display(description="input")
+    def input_price(self, price: Price) -> str:
+        return usd(MILLION * price.input_nanousd)
+
+    @admin.display(description="cached input")
+    def cached_input_price(self, price: Price) -> str:
+        return usd(MILLION * price.cached_input_nanousd)
+
+    @admin.display(description="output")
+    def output_price(self, price: Price) -> str:
+        return usd(MILLION * price.output_nanousd)
+
+
+class ShownPriceInline(PriceColumns, ReadOnly, TabularInline):
+    model = Price
+    fields = ["of", "input_price", "cached_input_price", "output_price"]
+    readonly_fields = fields
+    extra = 0
+
+
+@admin.register(PriceBook)
+class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
+    form = EditionForm
+    list_display = ["effective_from", "styles_with_prices"]
+    search_fields = ["effective_from"]
+
+    def get_inlines(self, request: HttpRequest, obj: PriceBook | None) -> list[Any]:
+        """Return a table to write prices in, or to read those of an edition."""
+        return [ShownPriceInline] if obj else [PriceInline]
+
+    def get_fields(self, request: HttpRequest, obj: PriceBook | None = None) -> list[str]:
+        """Ask for what ends when an edition is made."""
+        return ["effective_from"] if obj else ["effective_from", "ended"]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Suggest the first of the next month."""
+        now = timezone.now()
+        next_month = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return {"effective_from": next_month.replace(hour=0, minute=0, second=0, microsecond=0)}
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the prices, and take over the others from the edition before."""
+        super().save_related(request, form, formsets, change)
+        editions.complete_edition(form.instance, ended=form.cleaned_data["ended"])
+
+    @admin.display(description="styles with a price of their own")
+    def styles_with_prices(self, book: PriceBook) -> int:
+        return book.prices.exclude(style=None).count()
+
+
+@admin.register(Price)
+class PriceAdmin(PriceColumns, ReadOnly, OperatorAdmin):
+    list_display = ["book", "of", "input_price", "cached_input_price", "output_price"]
+    list_select_related = ["book"]
+    search_fields = ["style_name"]
+    ordering = ["-book__effective_from", "style_name", "is_base"]
+
+
+def _find_style(name: str) -> StyleFacts:
+    facts = style_source.find_style(name)
+    if facts is None:
+        raise forms.ValidationError(UNKNOWN.format(name=name))
+    return facts

@@ -1,0 +1,66 @@
+"""Make an edition of prices whole, and have the data plane told what it changes."""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from django.db import transaction
+
+from tenants.billing import price_book, style_source
+from tenants.models import Price, PriceBook
+from tenants.quota_sync.generations import bump_all_generations
+
+type Scope = tuple[UUID | None, bool]  # style, is_base
+type Prices = Mapping[Scope, Price]
+
+
+def complete_edition(book: PriceBook, *, ended: Collection[UUID] = ()) -> None:
+    """Take over from the edition before what a new one does not name, except for the `ended` styles' prices.
+
+    Only what is another price than before is published: the rows of those styles, or all workspaces' limits.
+    """
+    earlier = price_book.whole_editions().filter(effective_from__lt=book.effective_from)
+    previous = earlier.order_by("-effective_from").first()
+    before = _prices_of(previous) if previous else {}
+    with transaction.atomic():
+        named = _prices_of(book)
+        copies = []
+        for scope, price in before.items():
+            if scope not in named and scope[0] not in ended:
+                copies.append(_copy_price(price, book))
+        Price.objects.bulk_create(copies)
+        _publish_changes(before, _prices_of(book))
+
+
+def _prices_of(book: PriceBook) -> dict[Scope, Price]:
+    return {(price.style, price.is_base): price for price in book.prices.all()}
+
+
+def _copy_price(price: Price, book: PriceBook) -> Price:
+    return Price(
+        book=book,
+        style=price.style,
+        style_name=price.style_name,
+        is_base=price.is_base,
+        input_nanousd=price.input_nanousd,
+        cached_input_nanousd=price.cached_input_nanousd,
+        output_nanousd=price.output_nanousd,
+    )
+
+
+def _publish_changes(before: Prices, after: Prices) -> None:
+    repriced: set[UUID] = set()
+    is_general_new = False
+    for scope in before.keys() | after.keys():
+        old = before.get(scope)
+        new = after.get(scope)
+        if old and new and price_book.amounts(old) == price_book.amounts(new):
+            continue
+        style_id, _ = scope
+        if style_id:
+            repriced.add(style_id)
+        else:
+            is_general_new = True
+    if repriced:
+        style_source.mark_repriced(repriced)
+    if is_general_new:
+        bump_all_generations()

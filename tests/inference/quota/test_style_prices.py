@@ -1,0 +1,245 @@
+"""A price of its own, from the price book through admission and settlement to the ledger and the invoice."""
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+from django.conf import settings as django_settings
+from django.db.models import Sum
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.models import BaseModel, Engine
+from adapters.routing import publisher, version_table
+from foundation import months
+from foundation import valkey as names
+from inference.contract.route_tables import RouteTables
+from inference.contract.usage import Usage
+from inference.errors import QuotaExhausted
+from inference.quota import scripts
+from inference.quota.admission import Caller, Grant, Prices, admit
+from inference.quota.ledger_drain import drain_usage
+from inference.quota.settlement import Settlement
+from inference.wire.valkey_client import ValkeyClient
+from tenants.api_keys.lifecycle import studio_key
+from tenants.billing import invoices
+from tenants.billing.price_book import Entry
+from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
+from tenants.public import publish_snapshot
+from tenants.quota_sync import editions
+from tests.adapters.conftest import known
+from tests.inference.conftest import LIMITS, VERSIONS, place, version_row, write_version
+
+GENERAL = Prices(LIMITS["input_nanousd"], LIMITS["cached_input_nanousd"], LIMITS["output_nanousd"])
+AN_HOUR_MS = 3_600_000
+
+amounts = st.integers(0, 10**6)
+own = st.none() | st.tuples(amounts, amounts, amounts)
+# From when, in milliseconds from now: some a moment ago, some in a moment, some far away.
+schedules = st.lists(st.tuples(st.integers(-AN_HOUR_MS, AN_HOUR_MS) | st.integers(-3, 3), own), max_size=5)
+
+
+@pytest.fixture
+def ask(gateway, account):
+    numbers = count()
+
+    async def ask(*, model: str = "poetry", prompt: int = 10, output: int = 20) -> Grant:
+        await gateway.routes.refresh()
+        return await admit(
+            gateway.admission, gateway.routes.tables, account.caller, request_id=f"r{next(numbers)}",
+            model=model, prompt_tokens=prompt, output_tokens=output, sequences=1,
+        )  # fmt: skip
+
+    return ask
+
+
+def write_row(schedule: list[Entry]) -> None:
+    """Publish the style `poetry` with prices as adapters writes them."""
+    version_id, row = version_row(
+        "poetry", VERSIONS["poetry", 3], places=[place("engine-1", "http://127.0.0.1:1")]
+    )
+    context, facts = row.split(" ", 1)
+    prices = version_table._serialize_schedule(schedule)
+    if prices:
+        row = f"{context} {json.dumps({'prices': prices, **json.loads(facts)})}"
+    write_version((version_id, row))
+
+
+def entries(now_ms: int, drawn: list[tuple[int, tuple[int, int, int] | None]]) -> list[Entry]:
+    schedule = []
+    for offset, price in sorted(drawn, key=lambda one: one[0]):
+        at = datetime.fromtimestamp((now_ms + offset) / 1000, UTC)
+        own_price = price and Price(
+            input_nanousd=price[0], cached_input_nanousd=price[1], output_nanousd=price[2]
+        )
+        schedule.append(Entry(at, own_price or None))
+    return schedule
+
+
+def expected(now_ms: int, schedule: list[Entry]) -> Prices:
+    """The prices at a moment, by the schedule itself and not by what was written of it."""
+    prices = GENERAL
+    for entry in schedule:
+        if entry.effective_from <= datetime.fromtimestamp(now_ms / 1000, UTC):
+            price = entry.price
+            prices = GENERAL
+            if price:
+                prices = Prices(price.input_nanousd, price.cached_input_nanousd, price.output_nanousd)
+    return prices
+
+
+def valkeys_clock_ms(store) -> int:
+    seconds, microseconds = store.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def test_whatever_the_schedule_the_last_price_that_has_begun_counts(account, valkey):
+    """Random schedules around this very moment: the price, the worst case held, and what is charged."""
+
+    @given(drawn=schedules, prompt=st.integers(1, 90), cached=st.integers(0, 90), output=st.integers(1, 50))
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(drawn, prompt, cached, output):
+        schedule = entries(valkeys_clock_ms(valkey), drawn)
+        write_row(schedule)
+        grant, settled = asyncio.run(_serve(account, valkey, prompt, min(cached, prompt), output))
+        prices = expected(grant.admitted_ms, schedule)
+        assert grant.prices == prices
+        assert grant.hold_nanousd == prompt * max(prices[:2]) + output * prices.output_nanousd
+        fresh = prompt - min(cached, prompt)
+        cost = fresh * prices[0] + (prompt - fresh) * prices[1] + output * prices[2]
+        assert settled == cost <= grant.hold_nanousd
+        assert valkey.hget(names.account_key(account.tenant, account.period), "reserved") == "0"
+
+    account.limit(requests_per_minute=10**6, tokens_per_minute=10**9, monthly_tokens=10**9)
+    numbers = count()
+
+    async def _serve(account, valkey, prompt, cached, output) -> tuple[Grant, int]:
+        client = ValkeyClient(django_settings.VALKEY_URL)
+        tables = RouteTables()
+        spent = int(valkey.hget(names.account_key(account.tenant, account.period), "spent") or 0)
+        grant = await admit(
+            client.script(scripts.ADMISSION), tables, account.caller, request_id=f"p{next(numbers)}",
+            model="poetry", prompt_tokens=prompt, output_tokens=output, sequences=1,
+        )  # fmt: skip
+        await Settlement(client).settle(grant, Usage(prompt, cached, output, "stop"), "complete")
+        await client.aclose()
+        return grant, int(valkey.hget(names.account_key(account.tenant, account.period), "spent")) - spent
+
+    check()
+
+
+async def test_a_budget_counts_the_styles_own_price(account, ask):
+    account.limit(monthly_nanousd=10 * 100 + 20 * 400)
+    now = datetime.now(UTC)
+    dearer = Price(input_nanousd=100, cached_input_nanousd=25, output_nanousd=401)
+    write_row([Entry(now - timedelta(hours=1), dearer)])
+    with pytest.raises(QuotaExhausted) as refused:
+        await ask()
+    assert refused.value.facts["needed"] == "$0.00000902"
+    write_row([Entry(now - timedelta(hours=1), dearer), Entry(now - timedelta(minutes=1), None)])
+    assert (await ask()).hold_nanousd == 9000
+
+
+async def test_the_base_model_may_have_a_price_of_its_own(account, ask):
+    assert (await ask(model="base")).prices == GENERAL
+    account.limit(base_prices="1/2/3@0")
+    grant = await ask(model="base")
+    assert grant.prices == Prices(1, 2, 3)
+    assert grant.hold_nanousd == 10 * 2 + 20 * 3
+    assert (await ask()).prices == GENERAL, "a style has nothing to do with it"
+
+
+async def test_gateways_read_rows_with_and_without_prices_alike(account, gateway):
+    write_row([])
+    plain = account.route("poetry")
+    write_row([Entry(datetime.now(UTC), None)])
+    assert asdict(account.route("poetry")) == asdict(plain)
+    assert plain.places
+
+
+@dataclass
+class World:
+    """Acme with the style `noir` on an engine, and the data plane."""
+
+    store: object
+    caller: Caller
+    style: object
+    runner: asyncio.Runner
+    valkey: ValkeyClient
+    numbers: count
+
+    def admit(self) -> Grant:
+        return self.runner.run(
+            admit(
+                self.valkey.script(scripts.ADMISSION), RouteTables(), self.caller,
+                request_id=f"e{next(self.numbers)}", model="noir", prompt_tokens=100, output_tokens=50,
+                sequences=1,
+            )
+        )  # fmt: skip
+
+    def settle(self, grant: Grant, usage: Usage) -> None:
+        self.runner.run(Settlement(self.valkey).settle(grant, usage, "complete"))
+
+
+@pytest.fixture
+def world(acme, valkey, settings):
+    base_model = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})
+    engine = Engine.objects.create(
+        name="local", url="http://127.0.0.1:9", base_model=base_model, device=Engine.Device.CPU, max_loras=8,
+        max_cpu_loras=64, max_lora_rank=16, max_model_len=2048,
+    )  # fmt: skip
+    style = known(acme, "noir", engine).style
+    publisher.republish_stale()
+    publish_snapshot(acme.pk)
+    caller = Caller(acme.pk, studio_key(acme).pk)
+    valkey.hset(names.account_key(acme.pk, months.current()), "used", 0)
+    plenty = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9, "monthly_tokens": 10**9}
+    valkey.hset(names.limits_key(acme.pk), mapping=plenty)
+    with asyncio.Runner() as runner:
+        client = ValkeyClient(settings.VALKEY_URL)
+        yield World(valkey, caller, style, runner, client, count())
+        runner.run(client.aclose())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_price(world, acme):
+    first = world.admit()
+    assert first.prices == GENERAL
+
+    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(seconds=1))
+    Price.objects.create(
+        book=book, style=world.style.pk, style_name="acme/noir",
+        input_nanousd=7000, cached_input_nanousd=9000, output_nanousd=11_000,
+    )  # fmt: skip
+    editions.complete_edition(book)  # its commit publishes the style's row
+    begins_ms = book.effective_from.timestamp() * 1000
+    before, after = [], []
+    while len(after) < 3:
+        grant = world.admit()
+        world.settle(grant, Usage(80, 30, 20, "stop"))
+        (after if grant.admitted_ms >= begins_ms else before).append(grant)
+    assert before
+    assert {grant.prices for grant in before} == {GENERAL}
+    assert {grant.prices for grant in after} == {Prices(7000, 9000, 11_000)}
+    assert {grant.hold_nanousd for grant in after} == {100 * 9000 + 50 * 11_000}
+    world.settle(first, Usage(80, 30, 20, "stop"))
+    drain_usage(world.store, "one")
+
+    old = 50 * 100 + 30 * 25 + 20 * 400
+    new = 50 * 7000 + 30 * 9000 + 20 * 11_000
+    costs = sorted(UsageEvent.objects.values_list("cost_nanousd", flat=True))
+    assert costs == [old] * (len(before) + 1) + [new] * 3
+    ledger = LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"]
+    account = names.account_key(acme.pk, months.current())
+    assert ledger == sum(costs) == int(world.store.hget(account, "spent"))
+    assert UsageEvent.objects.get(request_id=first.request_id).cost_nanousd == old
+
+    lines = [
+        line for line in invoices.draft_invoice(acme, months.current()).lines.all() if line.kind == "usage"
+    ]
+    assert {line.unit_nanousd for line in lines if line.meter == "output"} == {400, 11_000}
+    assert sum(line.amount_nanousd for line in lines) == ledger
