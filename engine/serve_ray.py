@@ -11,6 +11,7 @@ whose network is private.
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,6 +142,7 @@ def main() -> None:
     cluster = read_cluster(os.environ)
     serve.check_installation(settings)
     os.environ.update(cluster_environment(settings, cluster, os.environ))
+    sys.path.append(str(serve.EXTENSIONS))  # Ray imports the replica in this process, too
     shutil.rmtree(cluster.folder / ADAPTERS, ignore_errors=True)  # some may be erased by now
     start_cluster(settings, cluster)
     where = f"{settings.host}:{settings.port}"
