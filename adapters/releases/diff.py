@@ -175,16 +175,25 @@ def _compare_ease(numbers: tuple[int, int], before: float | None, after: float |
 def _compare_openings(pairs: Sequence[tuple[str, str]]) -> str:
     differing = sum(_opening(one) != _opening(other) for one, other in pairs)
     same = sum(one == other for one, other in pairs)
-    answers = "1 answer" if len(pairs) == 1 else f"{len(pairs)} answers"
+    if len(pairs) == 1:
+        return _compare_one_opening(is_same=same == 1, differs=differing == 1)
     if same == len(pairs):
-        return f"All {answers} are the same to the letter."
+        return f"All {same} answers are the same to the letter."
     verb = "begins" if differing == 1 else "begin"
-    sentence = f"{differing} of {answers} {verb} differently."
+    sentence = f"{differing} of {len(pairs)} answers {verb} differently."
+    if not differing:
+        sentence = f"All {len(pairs)} answers begin alike."
     if same == 1:
         return f"{sentence} One is the same to the letter."
     if same:
         return f"{sentence} {same} are the same to the letter."
     return sentence
+
+
+def _compare_one_opening(*, is_same: bool, differs: bool) -> str:
+    if is_same:
+        return "The answer is the same to the letter."
+    return f"The answer begins {'differently' if differs else 'alike and goes on differently'}."
 
 
 def _opening(text: str) -> list[str]:

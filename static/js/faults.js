@@ -10,14 +10,14 @@ function say(source, sentence) {
   const place = source.querySelector?.("[data-fault]") ?? source.parentElement?.closest(":has([data-fault])")?.querySelector("[data-fault]");
   if (!place) return;
   const polls = source.getAttribute?.("hx-trigger")?.includes("every");
-  place.textContent = polls ? "The studio does not answer just now. This page keeps trying." : sentence;
+  place.textContent = polls ? "Polyscribe does not answer just now. This page keeps trying." : sentence;
   place.hidden = false;
 }
 
 document.addEventListener("htmx:response:error", ({ detail }) => {
   const status = detail.ctx.response.status;
-  say(detail.ctx.sourceElement, SENTENCES[status] ?? `The studio answered with error ${status}. Nothing was changed; try again.`);
+  say(detail.ctx.sourceElement, SENTENCES[status] ?? `Polyscribe answered with error ${status}. Nothing was changed; try again.`);
 });
 document.addEventListener("htmx:error", ({ detail }) => {
-  if (detail.ctx) say(detail.ctx.sourceElement, "The studio could not be reached. Check your connection and try again.");
+  if (detail.ctx) say(detail.ctx.sourceElement, "Polyscribe could not be reached. Check your connection and try again.");
 });

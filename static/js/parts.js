@@ -129,11 +129,11 @@ export async function ask(address, signal) {
     response = await fetch(address, { headers: { Accept: "application/json" }, signal });
   } catch (problem) {
     if (signal?.aborted) throw new Stopped();
-    throw new Error("The studio could not be reached. Check your connection, then go on.");
+    throw new Error("Polyscribe could not be reached. Check your connection, then go on.");
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const problem = new Error(answer.detail ?? `The studio answered with error ${response.status}. Wait a moment, then go on.`);
+  const problem = new Error(answer.detail ?? `Polyscribe answered with error ${response.status}. Wait a moment, then go on.`);
   problem.status = response.status;
   throw problem;
 }

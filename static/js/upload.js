@@ -20,6 +20,7 @@ const SENDING = "Files are being sent just now. Wait, or pause, before you choos
 const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
 const ARCHIVE = "archive"; // its row, and its place among the files: it has the name that its owner gave it
 const names = [...rows.keys()].filter((name) => name !== ARCHIVE);
+const PICKLE = /\.(bin|pt|pth|pkl|ckpt)$/i;
 const isArchive = (file) => /\.(zip|tar|tar\.gz|tgz)$/i.test(file.name);
 const files = new Map();
 const sent = new Set();
@@ -74,7 +75,13 @@ function choose(chosen) {
   for (const file of chosen.filter((one) => !strangers.includes(one.name))) take(archives.length ? ARCHIVE : file.name, file);
   goOnWithSame();
   show();
-  if (strangers.length) say("files", [`${strangers.join(", ")} is not one of the two files. Rename it, or choose ${names.join(" and ")}, or an archive of them.`]);
+  if (strangers.length) say("files", strangers.map(explain));
+}
+
+// A pickle runs code when it is opened, so renaming one does not help: it must be saved anew.
+function explain(name) {
+  if (PICKLE.test(name)) return `${name} is a pickle, which is never opened here. Save the adapter anew with PEFT's save_pretrained(…, safe_serialization=True), and choose what it writes.`;
+  return `${name} is not one of the two files. Choose ${names.join(" and ")} as PEFT writes them, or an archive of them.`;
 }
 
 function take(name, file) {

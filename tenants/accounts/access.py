@@ -102,7 +102,8 @@ def member_required[**P](
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Return the view with `request.tenant` set.
 
-    Strangers log in first; people without a tenant create one first. Views look their rows up through
+    Strangers log in first; people without a tenant create one first, and operators without one go to the
+    console. Views look their rows up through
     `request.tenant`, so that another tenant's row is a 404.
     """
 
@@ -113,7 +114,8 @@ def member_required[**P](
         member_request = cast(MemberRequest, request)
         tenant = Tenant.objects.of(member_request.user).first()
         if tenant is None:
-            return redirect("tenants:create_workspace")
+            is_operator = member_request.user.is_staff
+            return redirect("admin:index" if is_operator else "tenants:create_workspace")
         member_request.tenant = tenant
         return view(member_request, *args, **kwargs)
 

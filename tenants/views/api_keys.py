@@ -109,10 +109,11 @@ def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey |
 def _keys_page(
     request: MemberRequest, form: KeyForm, *, status: int = 200, **extra_context: Any
 ) -> HttpResponse:
-    keys = ApiKey.objects.shown().filter(tenant=request.tenant)
-    live_keys = keys.live(timezone.now())
+    issued = ApiKey.objects.shown().filter(tenant=request.tenant)
+    live_keys = issued.live(timezone.now())
+    keys = sorted(issued, key=_is_dead)  # live ones first, and among each the newest
     review_since = request.user.review_keys_since
-    manageable = manageable_keys(request.user, request.tenant, list(keys))
+    manageable = manageable_keys(request.user, request.tenant, keys)
     context = {
         "keys": keys,
         "may_limit": manageable[KeyAction.LIMIT],
@@ -124,3 +125,7 @@ def _keys_page(
         **extra_context,
     }
     return render(request, "tenants/keys.html", context, status=status)
+
+
+def _is_dead(key: ApiKey) -> bool:
+    return key.revoked_at is not None or key.is_expired

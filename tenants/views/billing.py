@@ -40,7 +40,11 @@ def set_budget(request: MemberRequest) -> HttpResponse:
             before={"monthly_nanousd": before},
             after={"monthly_nanousd": budget},
         )
-    messages.success(request, "The budget holds from the next request on.")
+    is_set = budget is not None
+    said = (
+        "The budget holds from the next request on." if is_set else "There is no budget of your own any more."
+    )
+    messages.success(request, said)
     return redirect("tenants:usage")
 
 

@@ -13,10 +13,11 @@ from adapters.models import BaseModel, Style
 from adapters.public import select_style
 from foundation.money import NANO
 from foundation.valkey import key_key, limits_key
+from tenants.accounts import workspaces
 from tenants.api_keys import key_format, lifecycle, style_choices
 from tenants.api_keys.forms import LimitsForm
 from tenants.billing.forms import DollarsField
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Tenant, User
 
 PAGES = ["tenants:keys", "tenants:usage", "tenants:create_workspace"]
 ACTIONS = ["tenants:issue_key", "tenants:set_budget", "tenants:keys_reviewed"]
@@ -257,10 +258,34 @@ def test_revoking_asks_for_the_name(alice_client, key):
     assert "Revoked" in alice_client.get(reverse("tenants:keys")).text
 
 
-def test_a_person_without_a_workspace_creates_one_first(operator_client):
-    assert operator_client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:create_workspace")
+def test_a_person_without_a_workspace_creates_one_first_and_an_operator_need_not(operator_client, client):
+    client.force_login(User.objects.create_user("new@example.org"))
+    assert client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:create_workspace")
+    assert operator_client.get(reverse("tenants:keys"))["Location"] == reverse("admin:index")
     assert operator_client.get(reverse("tenants:create_workspace")).status_code == 200
     assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": ""}).status_code == 400
     assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": "Desk"}).status_code == 302
     assert operator_client.get(reverse("tenants:keys")).status_code == 200
     assert operator_client.get(reverse("tenants:create_workspace")).status_code == 302
+
+
+def test_the_menu_leads_operators_alone_to_the_console(alice, alice_client):
+    console = f'href="{reverse("admin:index")}"'
+    assert console not in alice_client.get(reverse("tenants:keys")).text
+    User.objects.filter(pk=alice.pk).update(is_staff=True)
+    assert console in alice_client.get(reverse("tenants:keys")).text
+
+
+def test_every_page_of_a_suspended_workspace_says_so(alice_client, acme):
+    assert "is suspended" not in alice_client.get(reverse("tenants:keys")).text
+    workspaces.suspend_tenant(acme)
+    for page in ("tenants:keys", "tenants:usage", "adapters:catalogue"):
+        assert "is suspended" in alice_client.get(reverse(page)).text
+
+
+def test_live_keys_stand_above_dead_ones(alice_client, acme):
+    lifecycle.issue_key(acme, name="old-and-live", by=None)
+    new, _ = lifecycle.issue_key(acme, name="new-and-dead", by=None)
+    lifecycle.revoke_key(new)
+    page = alice_client.get(reverse("tenants:keys")).text
+    assert page.index("old-and-live") < page.index("new-and-dead")

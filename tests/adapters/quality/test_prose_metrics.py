@@ -89,6 +89,22 @@ def test_two_versions_are_told_apart_in_words():
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (["Rain falls."], ["Rain falls."], "The answer is the same to the letter."),
+        (
+            ["It rains on us all."],
+            ["It rains on us, now."],
+            "The answer begins alike and goes on differently.",
+        ),
+        (["Rain falls."], ["Snow falls."], "The answer begins differently."),
+    ],
+)
+def test_one_answer_is_told_of_in_the_singular(before, after, told):
+    assert diff.compare_answers(["a"], before, after, numbers=(2, 3)).sentences[-1] == told
+
+
 def test_prompts_are_written_one_a_line_and_are_at_most_eight():
     assert diff.parse_prompts(" Why?\n\n  How? \r\nWhy?") == ["Why?", "How?"]
     with pytest.raises(TooManyPrompts, match="At most 8 prompts, one a line; these are 9"):
