@@ -16,7 +16,7 @@ from adapters.enqueue import (
 )
 from adapters.erasure import engine_purge, workflow
 from adapters.models import AdapterVersion, Engine, Erasure, Status
-from adapters.placement import planner, reconciler
+from adapters.placement import hosting, planner, reconciler
 from adapters.quality import samples
 from adapters.releases import aliases
 from adapters.routing import publisher
@@ -138,3 +138,9 @@ def withdraw_conversions() -> None:
 def prune_storage() -> None:
     """Delete files in the storage that no version needs."""
     pruner.prune_storage()
+
+
+@shared_task
+def note_hosted() -> None:
+    """Note which private styles engines have in this month, for its invoices."""
+    hosting.note_all_hosted()

@@ -17,6 +17,7 @@ from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
+from tenants.billing.hosting import Hosted, note_hosted
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.price_book import Entry, Schedule, dollars_a_million, schedules_of
@@ -45,6 +46,7 @@ __all__ = [
     "Entry",
     "Event",
     "EventType",
+    "Hosted",
     "Limits",
     "MemberRequest",
     "Schedule",
@@ -75,6 +77,7 @@ __all__ = [
     "limits_of",
     "member_required",
     "newest_plan_version",
+    "note_hosted",
     "observe_generation",
     "operation",
     "price_amounts",

@@ -9,7 +9,7 @@ from django.utils import timezone
 from adapters.engines import client as engine_client
 from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Placement, Status
-from adapters.placement import planner
+from adapters.placement import hosting, planner
 from adapters.releases import aliases
 from adapters.routing import publisher
 from tenants.public import EventType, record_event
@@ -47,6 +47,7 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
             _record(EventType.VERSION_SERVING, placement.version)
         else:
             publisher.mark_placed(placement.version.style)
+        hosting.note_hosted_styles([placement.version.style])
     return True
 
 
@@ -65,7 +66,9 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         Placement.objects.bulk_update(placements, changed_fields, ROWS_PER_UPDATE)
         version_ids = [placement.version_id for placement in placements]
         AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
-        publisher.mark_placed(*{placement.version.style for placement in placements})
+        styles = {placement.version.style for placement in placements}
+        publisher.mark_placed(*styles)
+        hosting.note_hosted_styles(styles)
 
 
 def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None:

@@ -17,6 +17,7 @@ AMOUNTS: Mapping[str, tuple[type[forms.Field], str]] = {
     "monthly_nanousd": (DollarsField, "Budget a month, in $"),
     "monthly_fee_nanousd": (FeeField, "Fee a month, in $"),
     "amount_nanousd": (DollarsField, "Amount, in $"),
+    "style_month_nanousd": (FeeField, "Hosting of a private style a month, in $"),
     "input_nanousd": (PriceField, "A million input tokens, in $"),
     "cached_input_nanousd": (PriceField, "A million cached input tokens, in $"),
     "output_nanousd": (PriceField, "A million output tokens, in $"),

@@ -129,7 +129,7 @@ class ShownPriceInline(PriceColumns, ReadOnly, TabularInline):
 @admin.register(PriceBook)
 class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     form = EditionForm
-    list_display = ["effective_from", "styles_with_prices"]
+    list_display = ["effective_from", "hosting", "styles_with_prices"]
     search_fields = ["effective_from"]
 
     def get_inlines(self, request: HttpRequest, obj: PriceBook | None) -> list[Any]:
@@ -138,18 +138,27 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
 
     def get_fields(self, request: HttpRequest, obj: PriceBook | None = None) -> list[str]:
         """Ask for what ends when an edition is made."""
-        return ["effective_from"] if obj else ["effective_from", "ended"]
+        shown = ["effective_from", "style_month_nanousd"]
+        return shown if obj else [*shown, "ended"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Suggest the first of the next month."""
+        """Suggest the first of the next month, and to leave the price of hosting as it is."""
         now = timezone.now()
+        latest = price_book.whole_editions().order_by("-effective_from").first()
         next_month = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
-        return {"effective_from": next_month.replace(hour=0, minute=0, second=0, microsecond=0)}
+        return {
+            "style_month_nanousd": latest.style_month_nanousd if latest else 0,
+            "effective_from": next_month.replace(hour=0, minute=0, second=0, microsecond=0),
+        }
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the prices, and take over the others from the edition before."""
         super().save_related(request, form, formsets, change)
         editions.complete_edition(form.instance, ended=form.cleaned_data["ended"])
+
+    @admin.display(description="hosting of a style a month")
+    def hosting(self, book: PriceBook) -> str:
+        return usd(book.style_month_nanousd)
 
     @admin.display(description="styles with a price of their own")
     def styles_with_prices(self, book: PriceBook) -> int:

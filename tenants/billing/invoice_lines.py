@@ -53,6 +53,14 @@ class Allowance:
 
 
 @dataclass(frozen=True)
+class Hosting:
+    """Private styles that were hosted in the month, and what each costs."""
+
+    styles: int
+    style_month_nanousd: int
+
+
+@dataclass(frozen=True)
 class Month:
     """All that decides an invoice. Earlier periods have usage in it that came after their own invoices."""
 
@@ -62,6 +70,7 @@ class Month:
     usage: Sequence[Metered]
     allowances: Sequence[Allowance]
     adjustments: Sequence[Adjustment] = ()
+    hosting: Hosting = Hosting(0, 0)
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,8 @@ def invoice_lines(month: Month) -> list[Line]:
         text = f"{month.plan}, monthly fee"
         fee = month.fee_nanousd
         lines.append(Line(Kind.FEE, month.period, text, fee, unit_nanousd=fee))
+    if month.hosting.styles and month.hosting.style_month_nanousd:
+        lines.append(_hosting_line(month.hosting, month.period))
     for usage in month.usage:
         lines.append(_usage_line(usage, month.period))
     for allowance in month.allowances:
@@ -107,6 +118,18 @@ def invoice_lines(month: Month) -> list[Line]:
 def sum_lines(lines: Sequence[Line]) -> int:
     """Return the sum in nano-USD."""
     return sum(line.amount_nanousd for line in lines)
+
+
+def _hosting_line(hosting: Hosting, period: str) -> Line:
+    count = hosting.styles
+    return Line(
+        Kind.HOSTING,
+        period,
+        f"Hosting of {count:,} private style{'' if count == 1 else 's'}",
+        count * hosting.style_month_nanousd,
+        quantity=count,
+        unit_nanousd=hosting.style_month_nanousd,
+    )
 
 
 def _usage_line(usage: Metered, period: str) -> Line:

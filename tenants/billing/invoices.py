@@ -18,11 +18,12 @@ from django.utils import timezone
 
 from foundation import months
 from foundation.errors import Conflict
-from tenants.billing import details, plans
+from tenants.billing import details, hosting, plans
 from tenants.billing.credit_notes import due_nanousd
 from tenants.billing.invoice_lines import (
     Adjustment,
     Allowance,
+    Hosting,
     Line,
     Metered,
     Month,
@@ -34,6 +35,7 @@ from tenants.events.outbox import record_event
 from tenants.models import (
     CreditNote,
     EventType,
+    HostedStyle,
     Invoice,
     InvoiceLine,
     InvoiceNumber,
@@ -257,7 +259,10 @@ def _unbilled(period: str) -> QuerySet[Tenant]:
         tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
     )
     adjusted = LedgerEntry.objects.filter(tenant=OuterRef("pk"), period=period, kind=Kind.ADJUSTMENT)
-    owing = Tenant.objects.filter(Exists(used) | Exists(paying) | Exists(adjusted), is_first_party=False)
+    hosted = HostedStyle.objects.filter(tenant=OuterRef("pk"), period=period)
+    owing = Tenant.objects.filter(
+        Exists(used) | Exists(paying) | Exists(adjusted) | Exists(hosted), is_first_party=False
+    )
     return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
 
 
@@ -278,6 +283,7 @@ def _preview(tenant: Tenant, period: str, read: ReadUsage, read_invoiced: ReadIn
         usage=usage,
         allowances=allowances,
         adjustments=_adjustments(tenant.pk, period),
+        hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
     )
     return Preview(period, str(version), invoice_lines(month))
 
@@ -400,6 +406,7 @@ def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:
 # What a line without entries of its own is in the ledger.
 BOOKED: Mapping[str, LedgerEntry.Kind] = {
     InvoiceLine.Kind.FEE: Kind.FEE,
+    InvoiceLine.Kind.HOSTING: Kind.HOSTING,
     InvoiceLine.Kind.INCLUDED: Kind.GRANT,
     InvoiceLine.Kind.ROUNDING: Kind.ROUNDING,
 }

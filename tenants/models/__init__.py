@@ -9,6 +9,7 @@ from tenants.models.events import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from tenants.models.hosting import HostedStyle
 from tenants.models.idempotency import KeptAnswer
 from tenants.models.invoices import Invoice, InvoiceLine, InvoiceNumber
 from tenants.models.keys import ApiKey, Scope
@@ -26,6 +27,7 @@ __all__ = [
     "CreditNote",
     "CreditNoteNumber",
     "EventType",
+    "HostedStyle",
     "Invoice",
     "InvoiceLine",
     "InvoiceNumber",

@@ -58,6 +58,7 @@ class InvoiceLine(models.Model):
 
     class Kind(models.TextChoices):
         FEE = "fee"
+        HOSTING = "hosting"
         USAGE = "usage"
         INCLUDED = "included"
         CREDIT = "credit"

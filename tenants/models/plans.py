@@ -68,6 +68,15 @@ class PriceBook(models.Model):
     """One edition of all prices, valid from a moment on until the next one. It is never edited."""
 
     effective_from = models.DateTimeField(unique=True, help_text="In UTC; whole minutes.")
+    style_month_nanousd = models.BigIntegerField(
+        default=0,
+        help_text="Of hosting a private style for a month; it counts from the next month's start.",
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(style_month_nanousd__gte=0), name="hosting_not_negative"),
+        ]
 
     def __str__(self) -> str:
         return f"Prices from {self.effective_from:%Y-%m-%d}"

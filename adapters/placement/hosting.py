@@ -1,0 +1,33 @@
+"""Note for billing which private styles engines have."""
+
+from collections.abc import Iterable
+
+from adapters.models import Placement, Style
+from adapters.models.styles import is_public_now
+from foundation import months
+from tenants.public import Hosted, note_hosted
+
+BATCH_SIZE = 500
+
+
+def note_hosted_styles(styles: Iterable[Style]) -> None:
+    """Note those of some styles that are private, as hosted in the present month."""
+    ids = [style.pk for style in styles]
+    private = Style.objects.filter(pk__in=ids, owner__is_first_party=False).exclude(is_public_now())
+    hosted = []
+    for style in private.select_related("owner"):
+        hosted.append(Hosted(style.owner_id, style.pk, style.model_name))
+    note_hosted(hosted, months.current())
+
+
+def note_all_hosted() -> None:
+    """Note every private style that an engine has now: those that stay loaded from month to month, too."""
+    loaded = Placement.objects.filter(is_desired=True, loaded_at__isnull=False, engine__is_gone=False)
+    styles = Style.objects.filter(pk__in=loaded.values("version__style"))
+    batch: list[Style] = []
+    for style in styles.order_by("pk").iterator(BATCH_SIZE):
+        batch.append(style)
+        if len(batch) == BATCH_SIZE:
+            note_hosted_styles(batch)
+            batch = []
+    note_hosted_styles(batch)
