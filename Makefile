@@ -57,9 +57,9 @@ chaos: ## Every part killed again and again under load, the books checked; ARGS=
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) chaos $(ARGS)
 
-quota-storm: ## 500 requests at once against a cap that fits only some
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) quota-storm $(ARGS)
+quota-storm: ## 500 requests at once against a cap that fits only some; PEER=litellm storms LiteLLM's budget
+	$(call BOOTSTRAP,$(if $(PEER),,--engine))
+	@$(if $(PEER),.venv/bin/python -m bench.peer_storm $(PEER),$(TRIALS) quota-storm) $(ARGS)
 
 trial-restart: ## vLLM killed while 200 styles are asked for; ENGINES=2 with another one beside it
 	$(call BOOTSTRAP,--engine)
@@ -86,11 +86,11 @@ fuzz-api: ## The OpenAPI document against the running management API, with many 
 	@API_EXAMPLES=$(or $(EXAMPLES),300) $(STACK) run --services -- .venv/bin/python -m pytest --timeout 7200 \
 		tests/config/test_api_schema.py $(ARGS)
 
-bench-gateway: ## What the gateway costs, against nginx and LiteLLM
+bench-gateway: ## What the gateway costs, against nginx, LiteLLM, Portkey and TensorZero
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.gateway
 
-bench-peers: ## LiteLLM for bench-gateway, in an environment of its own
+bench-peers: ## LiteLLM, TensorZero and Portkey for bench-gateway, each in an environment of its own
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.install
 

@@ -7,7 +7,7 @@ from stack.errors import StackError
 
 ROUND = ("rps", "latency", "streams", "burst", "ttfc")
 PARTS = (*ROUND, "workers", "memory")
-TARGETS = ("direct", "nginx", "litellm", "polyscribe")
+TARGETS = ("direct", "nginx", "litellm", "portkey", "tensorzero", "polyscribe")
 
 
 @dataclass(frozen=True)

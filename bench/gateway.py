@@ -48,7 +48,7 @@ def prepared(stack: Stack, choices: Choices, ports: Ports, cores: Cores) -> Benc
             stack.steps.say(f"  ! {missing[name]}")
             continue
         with stack.steps.step(f"{name} starts"):
-            target = starter.polyscribe(key) if name == "polyscribe" else getattr(starter, name)()
+            target = starter.start(name, key)
         bench.running.append(target)
         stack.steps.say(f"    {target.url}" + (f", process {target.pid}" if target.pid else ""))
     return bench

@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import uvloop
 
 from labs.fake_vllm.prepared_bytes import TEXT, TOKENS, WORD
 
+CHAT = "/v1/chat/completions"
 PATIENCE_S = 120.0  # for what is still open at the end
 PROMPT = "Describe a morning in the city, in the manner of somebody who has just arrived by the night train."
 
@@ -131,18 +133,28 @@ def is_whole_stream(body: bytes) -> bool:
     return body.count(f'"{WORD}"'.encode()) == TOKENS and body.endswith(b"data: [DONE]\n\n")
 
 
-def request_of(url: str, key: str, model: str, *, stream: bool, prompt_bytes: int = 0) -> bytes:
+def request_of(
+    url: str,
+    key: str,
+    model: str,
+    *,
+    stream: bool,
+    prompt_bytes: int = 0,
+    path: str = CHAT,
+    headers: Sequence[str] = (),
+) -> bytes:
     """Return the one request that is sent over and over; its prompt is as long as `prompt_bytes` says."""
     prompt = (PROMPT + " ") * (prompt_bytes // len(PROMPT)) + PROMPT
     parsed = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": TOKENS}
     options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     body = json.dumps(parsed | options, separators=(",", ":"))
     head = [
-        "POST /v1/chat/completions HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         f"host: {urlsplit(url).netloc}",
         f"authorization: Bearer {key}",
         "content-type: application/json",
         f"content-length: {len(body)}",
+        *headers,
     ]
     return "\r\n".join([*head, "", body]).encode()
 
@@ -226,6 +238,8 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--key", default="none")
     parser.add_argument("--model", required=True)
+    parser.add_argument("--path", default=CHAT)
+    parser.add_argument("--header", action="append", default=[], help="one more line of the request's head")
     parser.add_argument("--parallel", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--requests", type=int, default=sys.maxsize)
@@ -242,6 +256,8 @@ def main() -> None:
         options.model,
         stream=options.stream or options.hold,
         prompt_bytes=options.prompt_bytes,
+        path=options.path,
+        headers=options.header,
     )
     if options.hold:
         return uvloop.run(hold(options.url, request, parallel=options.parallel))

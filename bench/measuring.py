@@ -124,17 +124,21 @@ class Bench:
 
     def workers(self) -> None:
         """One worker on one core against two workers on two, interleaved, 64 in parallel."""
-        one = next((target for target in self.running if target.name == "polyscribe"), None)
-        if one is None or len(self.starter.cores.all) < 2:
+        if len(self.starter.cores.all) < 2:
             return
-        two = self.starter.polyscribe(self.key, workers=2)
+        for one in self.running:
+            if one.name not in ("direct", "portkey"):  # Portkey is one process, whatever cores it has
+                self.compare_workers(one, self.starter.start(one.name, self.key, workers=2))
+
+    def compare_workers(self, one: Target, two: Target) -> None:
+        """Measure a gateway with one and with two workers, in turn."""
         for _ in range(self.choices.rounds):
             for count, target in ((1, one), (2, two)):
                 found, cpu_s = self.timed(target, INSTANT, parallel=64)
                 figures = {f"workers_{count}_rps_c64": found.per_s}
                 figures |= _per_cpu(f"workers_{count}_per_cpu_s_c64", found, cpu_s)
                 self.note(one, figures)
-                self.stack.steps.say(f"  workers     {count}           {_shown(figures)}")
+                self.stack.steps.say(f"  workers     {one.name:<11} {count}  {_shown(figures)}")
 
     def count(self) -> None:
         """Compare the ledger with what was answered, after the last drain."""
@@ -160,12 +164,14 @@ class Bench:
         middle = {name: median(values) for name, values in self.figures.items()}
         if middle.get("litellm_rps_c32") and middle.get("polyscribe_rps_c32"):
             found["polyscribe_times_litellm"] = middle["polyscribe_rps_c32"] / middle["litellm_rps_c32"]
-        if "polyscribe_workers_2_rps_c64" in middle:
-            one, two = (f"polyscribe_workers_{n}" for n in (1, 2))
-            found["polyscribe_scaling_rps"] = middle[f"{two}_rps_c64"] / middle[f"{one}_rps_c64"]
-            found["polyscribe_scaling_cpu"] = (
-                2 * middle[f"{two}_per_cpu_s_c64"] / middle[f"{one}_per_cpu_s_c64"]
-            )
+        for target in self.running:
+            one = f"{target.name}_workers_1"
+            two = f"{target.name}_workers_2"
+            if middle.get(f"{one}_per_cpu_s_c64") and middle.get(f"{two}_per_cpu_s_c64"):
+                found[f"{target.name}_scaling_rps"] = middle[f"{two}_rps_c64"] / middle[f"{one}_rps_c64"]
+                found[f"{target.name}_scaling_cpu"] = (
+                    2 * middle[f"{two}_per_cpu_s_c64"] / middle[f"{one}_per_cpu_s_c64"]
+                )
         if "polyscribe_rss_after_mib" in middle:
             after = middle["polyscribe_rss_after_mib"]
             start = middle["polyscribe_rss_start_mib"]
@@ -235,6 +241,9 @@ class Bench:
             target.model(pace),
             "--parallel",
             str(parallel),
+            "--path",
+            target.path,
+            *(word for header in target.headers for word in ("--header", header)),
         ]
 
     def drain(self) -> None:

@@ -9,7 +9,14 @@ from stack.folders import ROOT
 
 RESULTS = ROOT / "bench" / "results"
 DOC = ROOT / "docs" / "performance.md"
-TITLES = {"direct": "direct", "nginx": "nginx", "litellm": "LiteLLM", "polyscribe": "Polyscribe"}
+TITLES = {
+    "direct": "direct",
+    "nginx": "nginx",
+    "litellm": "LiteLLM",
+    "portkey": "Portkey",
+    "tensorzero": "TensorZero",
+    "polyscribe": "Polyscribe",
+}
 ROWS = {
     "requests/s, 32 in parallel": "rps_c32",
     "requests for each processor second of the gateway": "rps_per_cpu_s_c32",
@@ -20,6 +27,8 @@ ROWS = {
     "added, 1 client, p99 (ms)": "added_p99_ms_c1",
     "added to the first chunk, 64 paced streams, p50 (ms)": "ttfc_added_p50_ms_c64",
     "added to the first chunk, 64 paced streams, p99 (ms)": "ttfc_added_p99_ms_c64",
+    "two workers on two cores, times one by processor time": "scaling_cpu",
+    "memory, 1,000 held streams (MiB)": "rss_held_mib",
     "memory at most (MiB)": "rss_mib",
     "streams held open at once": "held_streams",
     "answers that failed": "failed",

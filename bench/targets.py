@@ -1,5 +1,6 @@
 """What is measured: the stub itself, and each gateway in front of it, with how it is started."""
 
+import json
 import secrets
 import shutil
 import subprocess
@@ -10,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
+from urllib.parse import urlsplit
 
+from labs.fake_vllm.prepared_bytes import MODELS
 from labs.machine import Cores, pinned
 from stack import application
 from stack.folders import ROOT
@@ -18,24 +21,31 @@ from stack.ports import Ports
 from stack.processes import Program
 from stack.services import Stack
 
-PEERS = ROOT / ".venv-peers"
+PEERS = ROOT / ".venv-peers"  # an environment for each, made by `make bench-peers`
+LITELLM = PEERS / "litellm" / "bin" / "litellm"
+TENSORZERO = PEERS / "tensorzero" / "bin" / "python"
+PORTKEY = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
 FILES = ROOT / "bench" / "peers"
 READY_WITHIN_S = 120.0
 HINTS = {
     "nginx": "nginx is not on PATH: install it (Debian and Ubuntu: nginx-light), or go without its row.",
     "litellm": "LiteLLM is not installed: `make bench-peers` does it; or go without its row.",
+    "portkey": "Portkey is not installed: `make bench-peers` does it with npm; or go without its row.",
+    "tensorzero": "TensorZero is not installed: `make bench-peers` does it; or go without its row.",
 }
 
 
 @dataclass(frozen=True)
 class Target:
-    """One gateway: its address and key, its process, and what it calls the stub's models."""
+    """One gateway: its address, path and key, headers that it wants, its process, its names of models."""
 
     name: str
     url: str
     key: str = "none"
     pid: int | None = None
     prefix: str = ""
+    path: str = "/v1/chat/completions"
+    headers: tuple[str, ...] = ()
 
     def model(self, pace: str) -> str:
         return self.prefix + pace
@@ -54,34 +64,85 @@ class Starter:
         """The stub itself."""
         return Target("direct", f"http://127.0.0.1:{self.stub_port}")
 
-    def nginx(self) -> Target:
+    def start(self, name: str, key: str, *, workers: int = 1) -> Target:
+        """Start a gateway with so many workers, each with a core. `key` is of Polyscribe's tenant."""
+        match name:
+            case "direct":
+                return self.direct()
+            case "nginx":
+                return self.nginx(workers=workers)
+            case "litellm":
+                return self.litellm(workers=workers)
+            case "portkey":
+                return self.portkey()
+            case "tensorzero":
+                return self.tensorzero(workers=workers)
+            case _:
+                return self.polyscribe(key, workers=workers)
+
+    def nginx(self, *, workers: int = 1) -> Target:
         """The floor: a proxy in C that checks and counts nothing."""
-        port = self.ports.take("nginx")
-        folder = self.stack.folders.var / "nginx"
+        name = f"nginx-{workers}"
+        port = self.ports.take(name)
+        folder = self.stack.folders.var / name
         folder.mkdir()
         text = (FILES / "nginx.conf").read_text()
+        text = text.replace("WORKERS", str(workers)).replace("STUB_PORT", str(self.stub_port))
         conf = folder / "nginx.conf"
-        conf.write_text(text.replace("STUB_PORT", str(self.stub_port)).replace("OWN_PORT", str(port)))
-        program = Program(
-            name="nginx",
-            title="nginx",
-            argv=[which("nginx"), "-p", str(folder), "-c", str(conf)],
-            env={},
-            layer=2,
-        )
-        return Target("nginx", f"http://127.0.0.1:{port}", pid=self._started(program, port, "/health"))
+        conf.write_text(text.replace("OWN_PORT", str(port)))
+        argv = [which("nginx"), "-p", str(folder), "-c", str(conf)]
+        program = Program(name=name, title="nginx", argv=argv, env={}, layer=2)
+        pid = self._started(program, port, "/health", workers=workers)
+        return Target("nginx", f"http://127.0.0.1:{port}", pid=pid)
 
-    def litellm(self) -> Target:
-        """LiteLLM's proxy, one worker; bench/peers/litellm.yaml is its configuration."""
-        port = self.ports.take("litellm")
+    def litellm(self, *, workers: int = 1, config: str = "litellm.yaml") -> Target:
+        """LiteLLM's proxy; a file of bench/peers is its configuration."""
+        name = f"litellm-{workers}"
+        port = self.ports.take(name)
         key = "sk-" + secrets.token_hex(16)
         valkey = self.stack.variables["CELERY_BROKER_URL"].removesuffix("/1")
         variables = litellm_variables(f"http://127.0.0.1:{self.stub_port}/v1", f"{valkey}/9", key)
-        argv = [str(PEERS / "bin" / "litellm"), "--config", str(FILES / "litellm.yaml")]
-        argv += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1", "--telemetry", "False"]
-        program = Program(name="litellm", title="LiteLLM", argv=argv, env=variables, layer=2)
-        pid = self._started(program, port, "/health/liveliness")
+        argv = [str(LITELLM), "--config", str(FILES / config), "--host", "127.0.0.1", "--port", str(port)]
+        argv += ["--num_workers", str(workers), "--telemetry", "False"]
+        program = Program(name=name, title="LiteLLM", argv=argv, env=variables, layer=2)
+        pid = self._started(program, port, "/health/liveliness", workers=workers)
         return Target("litellm", f"http://127.0.0.1:{port}", key, pid)
+
+    def portkey(self) -> Target:
+        """Portkey's gateway: one Node process without pages; headers of each request say where it goes."""
+        port = self.ports.take("portkey")
+        argv = [which("node"), str(PORTKEY), "--headless", f"--port={port}"]
+        variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}
+        program = Program(name="portkey", title="Portkey", argv=argv, env=variables, layer=2)
+        pid = self._started(program, port, "/")
+        headers = (
+            "x-portkey-provider: openai",
+            f"x-portkey-custom-host: http://127.0.0.1:{self.stub_port}/v1",
+        )
+        return Target("portkey", f"http://127.0.0.1:{port}", pid=pid, headers=headers)
+
+    def tensorzero(self, *, workers: int = 1) -> Target:
+        """TensorZero's gateway in Rust, as its Python package starts it; threads on so many cores."""
+        name = f"tensorzero-{workers}"
+        folder = self.stack.folders.var / name
+        folder.mkdir()
+        config = folder / "tensorzero.toml"
+        config.write_text(tensorzero_config(self.stub_port))
+        address = folder / "address"
+        argv = [str(TENSORZERO), str(FILES / "tensorzero_gateway.py"), str(config), str(address)]
+        program = Program(name=name, title="TensorZero", argv=argv, env={}, layer=2)
+        up = self.stack.supervisor
+        with pinned(self.cores.gateway(workers)):
+            up.start(program)
+        up.await_ready(name, address.exists, within_s=READY_WITHIN_S)
+        at = urlsplit(address.read_text())
+        return Target(
+            "tensorzero",
+            f"http://{at.netloc}",
+            pid=up.pid(name),
+            prefix="tensorzero::model_name::",
+            path=f"{at.path.rstrip('/')}/chat/completions",
+        )
 
     def polyscribe(self, key: str, *, workers: int = 1) -> Target:
         """A gateway process as the stack starts the site: the same but for its pages."""
@@ -105,7 +166,12 @@ class Starter:
 
 def missing() -> dict[str, str]:
     """Return the peers that are not here, and what to do about it."""
-    there = {"nginx": which("nginx"), "litellm": (PEERS / "bin" / "litellm").exists()}
+    there = {
+        "nginx": which("nginx"),
+        "litellm": LITELLM.exists(),
+        "portkey": PORTKEY.exists() and which("node"),
+        "tensorzero": TENSORZERO.exists(),
+    }
     return {name: HINTS[name] for name, found in there.items() if not found}
 
 
@@ -126,8 +192,24 @@ def litellm_variables(stub_api: str, limits_url: str, key: str) -> Mapping[str, 
         "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "4000",
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "PATH": f"{PEERS / 'bin'}:/usr/bin:/bin",
+        "PATH": f"{LITELLM.parent}:/usr/bin:/bin",
     }
+
+
+def tensorzero_config(stub_port: int) -> str:
+    """Return TensorZero's configuration: the stub's models, no log of requests, no database."""
+    parts = ["[gateway]\nobservability.enabled = false\n"]
+    for model in MODELS:
+        parts.append(f"""
+[models.{model}]
+routing = ["stub"]
+[models.{model}.providers.stub]
+type = "vllm"
+model_name = "{model}"
+api_base = "http://127.0.0.1:{stub_port}/v1/"
+api_key_location = "none"
+""")
+    return "".join(parts)
 
 
 def answers(url: str) -> bool:
@@ -145,8 +227,11 @@ def versions() -> dict[str, str]:
     if nginx := which("nginx"):
         said = subprocess.run([nginx, "-v"], capture_output=True, text=True).stderr
         found["nginx"] = said.strip().rpartition("/")[2]
-    for folder in PEERS.glob("lib/python*/site-packages/litellm-*.dist-info"):
-        found["litellm"] = folder.name.removeprefix("litellm-").removesuffix(".dist-info")
+    for name in ("litellm", "tensorzero"):
+        for folder in (PEERS / name).glob(f"lib/python*/site-packages/{name}-*.dist-info"):
+            found[name] = folder.name.removeprefix(f"{name}-").removesuffix(".dist-info")
+    if PORTKEY.exists():
+        found["portkey"] = json.loads((PORTKEY.parents[1] / "package.json").read_text())["version"]
     return found
 
 
