@@ -14,6 +14,7 @@ class TenantsConfig(AppConfig):
             CreditGrant,
             CreditNote,
             Invoice,
+            Payment,
             Tenant,
             WebhookEndpoint,
         )
@@ -25,6 +26,7 @@ class TenantsConfig(AppConfig):
         register_presenter(CreditGrant, presenters.present_credit_grant)
         register_presenter(CreditNote, presenters.present_credit_note)
         register_presenter(Invoice, presenters.present_invoice)
+        register_presenter(Payment, presenters.present_payment)
         register_presenter(Tenant, presenters.present_workspace)
         register_presenter(WebhookEndpoint, presenters.present_endpoint)
         register_subscriber(queue_deliveries)

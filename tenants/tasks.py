@@ -10,6 +10,7 @@ from tenants.billing import invoices, thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
+from tenants.payments import auto_top_up, payments
 from tenants.quota_sync import snapshot
 from tenants.webhooks import delivery, endpoints
 
@@ -58,6 +59,24 @@ def draft_invoices(period: str) -> None:
 def finalize_invoices() -> None:
     """Finalize the invoices that were drafts for a day."""
     invoices.finalize_due(timezone.now())
+
+
+@shared_task
+def sweep_payments() -> None:
+    """Ask the payment provider what came of open payments whose event got lost."""
+    payments.sweep_payments(timezone.now())
+
+
+@shared_task
+def top_up() -> None:
+    """Top up workspaces that have fewer credits left than they want."""
+    auto_top_up.top_up_due(timezone.now())
+
+
+@shared_task
+def prune_payments() -> None:
+    """Forget old events of the payment provider and payments that nobody made."""
+    payments.prune_payments(timezone.now())
 
 
 @shared_task

@@ -112,6 +112,13 @@ VARIABLES: dict[str, Variable] = {
         "How to pay without a card, such as a bank account, with `|` between lines. It stands on unpaid "
         "invoices and top-ups.",
     ),
+    "STRIPE_SECRET_KEY": Variable(
+        "", "Stripe's secret or restricted key, `sk_…` or `rk_…`. Empty: payment by transfer alone."
+    ),
+    "STRIPE_WEBHOOK_SECRET": Variable(
+        "", "The secret, `whsec_…`, of the endpoint SITE_URL/billing/stripe/ in Stripe's dashboard."
+    ),
+    "STRIPE_API_BASE": Variable("", "Another address of Stripe's API, for tests. Empty: Stripe's own."),
     "SECURITY_CONTACT": Variable(
         "", "Where to report vulnerabilities: mail addresses or pages. Empty: no /.well-known/security.txt."
     ),

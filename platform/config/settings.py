@@ -208,6 +208,9 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
     "tenants.tasks.draft_invoices": {"queue": "billing"},
     "tenants.tasks.finalize_invoices": {"queue": "billing"},
+    "tenants.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
+    "tenants.tasks.top_up": {"queue": "webhooks"},  # the same
+    "tenants.tasks.prune_payments": {"queue": "housekeeping"},
     "tenants.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
     "tenants.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
     # Each engine has a queue of its own; who enqueues names it.
@@ -239,6 +242,9 @@ CELERY_BEAT_SCHEDULE = {
     "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
     "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
     "prune-events": {"task": "tenants.tasks.prune_events", "schedule": 3600.0},
+    "prune-payments": {"task": "tenants.tasks.prune_payments", "schedule": 86400.0},
+    "sweep-payments": {"task": "tenants.tasks.sweep_payments", "schedule": 60.0, "options": {"expires": 60}},
+    "top-up": {"task": "tenants.tasks.top_up", "schedule": 60.0, "options": {"expires": 60}},
     "check-thresholds": {
         "task": "tenants.tasks.check_thresholds",
         "schedule": 60.0,
@@ -402,5 +408,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Billing: texts of several lines come with `|` between them.
+STRIPE_SECRET_KEY = env.read("STRIPE_SECRET_KEY")
+STRIPE_WEBHOOK_SECRET = env.read("STRIPE_WEBHOOK_SECRET")
+STRIPE_API_BASE = env.read("STRIPE_API_BASE").rstrip("/")
 INVOICE_ISSUER = env.read("INVOICE_ISSUER").replace("|", "\n")
 PAYMENT_INSTRUCTIONS = env.read("PAYMENT_INSTRUCTIONS").replace("|", "\n")

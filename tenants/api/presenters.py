@@ -13,6 +13,7 @@ from tenants.models import (
     CreditNote,
     Invoice,
     InvoiceLine,
+    Payment,
     Scope,
     Tenant,
     WebhookDelivery,
@@ -262,6 +263,49 @@ CREDIT_NOTE_EXAMPLE = {
     "reason": "Half a day without an engine.",
     "created_at": "2026-11-05T09:00:00Z",
 }
+
+
+class PaymentObject(serializers.Serializer[Payment]):
+    """An amount that is to be paid, or was."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="payment", read_only=True)
+    number = serializers.CharField(source="__str__", help_text="Name it when you pay by transfer.")
+    purpose = serializers.ChoiceField(Payment.Purpose.choices)
+    invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    state = serializers.ChoiceField(Payment.State.choices)
+    provider = serializers.ChoiceField(Payment.Provider.choices)
+    url = serializers.SerializerMethodField(help_text="Where a person pays, while it is open.")
+    failure = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+
+    def get_amount_usd(self, payment: Payment) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(payment.amount_nanousd)
+
+    def get_url(self, payment: Payment) -> str | None:
+        """Return where to pay; null once there is nothing to pay."""
+        return payment.url if payment.url and payment.state == Payment.State.OPEN else None
+
+
+PAYMENT_EXAMPLE = {
+    "id": "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+    "object": "payment",
+    "number": "PAY-9B1DEB4D",
+    "purpose": "top_up",
+    "invoice": None,
+    "amount_nanousd": 25_000_000_000,
+    "amount_usd": "25.00",
+    "state": "open",
+    "provider": "stripe",
+    "url": "https://checkout.stripe.com/c/pay/cs_live_a1",
+    "failure": "",
+    "created_at": "2026-11-05T09:00:00Z",
+    "closed_at": None,
+}
 INVOICE_EXAMPLE = {
     "id": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
     "object": "invoice",
@@ -316,6 +360,11 @@ def present_invoice(invoice: Invoice) -> dict[str, Any]:
 def present_credit_note(note: CreditNote) -> dict[str, Any]:
     """Return a credit note as the API shows it."""
     return dict(CreditNoteObject(note).data)
+
+
+def present_payment(payment: Payment) -> dict[str, Any]:
+    """Return a payment as the API shows it."""
+    return dict(PaymentObject(payment).data)
 
 
 def present_workspace(tenant: Tenant) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from foundation.errors import DomainError
 from foundation.money import NANO, usd
 from tenants.billing.details import FIELDS
 from tenants.models import BillingDetails
@@ -86,6 +87,29 @@ class BudgetForm(forms.Form):
         required=False,
         help_text="A request that could pass it is refused. Empty: no budget.",
     )
+
+
+class FailureForm(forms.Form):
+    """A form that shows why an action refused what was filled in, beside its field."""
+
+    def add_failure(self, error: DomainError) -> None:
+        """Show an action's refusal."""
+        field = error.facts.get("field")
+        self.add_error(str(field) if field in self.fields else None, error.message)
+
+
+class TopUpForm(FailureForm):
+    """How much credit to buy. The hidden id makes one payment of a form, however often it is sent."""
+
+    amount_nanousd = DollarsField(label="Amount", help_text="From $5 to $10,000. They do not expire.")
+    payment = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class AutoTopUpForm(FailureForm):
+    """When to buy credits without asking; both empty: never."""
+
+    threshold_nanousd = DollarsField(label="When less is left than", required=False)
+    amount_nanousd = DollarsField(label="Buy credits for", required=False)
 
 
 class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -15,6 +15,7 @@ from tenants.models.invoices import Invoice, InvoiceLine, InvoiceNumber
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
+from tenants.models.payments import Payment, PaymentAccount, PaymentEvent
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 
@@ -37,6 +38,9 @@ __all__ = [
     "NoticeKind",
     "NoticeMail",
     "OutboxEvent",
+    "Payment",
+    "PaymentAccount",
+    "PaymentEvent",
     "Plan",
     "PlanVersion",
     "Price",

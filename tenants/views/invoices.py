@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -11,10 +12,11 @@ from django.views.decorators.http import require_GET
 
 from foundation import months
 from foundation.money import usd
-from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.billing import credit_notes, invoices, pdf
 from tenants.billing.invoice_lines import Line
 from tenants.models import CreditNote, Invoice, InvoiceLine
+from tenants.payments import payments
 
 MAX_SHOWN = 60  # five years
 
@@ -44,10 +46,13 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Show one invoice, fit to be printed."""
     invoice = get_object_or_404(_own_invoices(request), pk=invoice_id)
     start, end = months.bounds(invoice.period)
+    takes_cards = payments.current_provider().takes_cards
     context = {
         "invoice": invoice,
         "lines": _rows(invoice.lines.all()),
         "total": usd(invoice.total_nanousd),
+        "can_pay": takes_cards and access_of(request).is_owner,
+        "instructions": settings.PAYMENT_INSTRUCTIONS,
         "due": usd(credit_notes.due_nanousd(invoice)),
         "notes": [(note, usd(note.amount_nanousd)) for note in invoice.credit_notes.all()],
         "month": start,

@@ -18,7 +18,19 @@ from django.urls import reverse
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Release, Status, Style
 from config import api_schema
-from tenants.models import ApiKey, AuditEntry, Membership, Tenant, User, WebhookEndpoint
+from foundation.money import NANO
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    Invoice,
+    Membership,
+    PaymentAccount,
+    Tenant,
+    User,
+    WebhookEndpoint,
+)
+from tenants.payments import payments
+from tenants.payments.manual_provider import ManualProvider
 from tenants.public import issue_key
 from tenants.webhooks import delivery, signing
 from tests.config.test_every_address import ALL, API, address_of, of_acme
@@ -35,6 +47,7 @@ VOLATILE = {
     "versions_generation",
     "observed_versions_generation",
     "changed_at",
+    "checked_at",
     "next_attempt_at",
     "last_login",
     "last_used_at",
@@ -135,6 +148,21 @@ def disabled(of_acme: Arguments) -> None:
     delivery.disable(WebhookEndpoint.objects.get(pk=of_acme["endpoint_id"]), "By a test.")
 
 
+def owed(of_acme: Arguments) -> Mapping[str, Any]:
+    """Let an invoice be unpaid."""
+    acme = Tenant.objects.get(slug="acme")
+    invoice = Invoice.objects.create(
+        tenant=acme, period="2026-09", state="finalized", number=2, plan="Writer v1", total_nanousd=5 * NANO
+    )
+    return {"invoice_id": invoice.pk}
+
+
+def saved_card(of_acme: Arguments) -> None:
+    PaymentAccount.objects.create(
+        tenant=Tenant.objects.get(slug="acme"), customer_id="cus_1", payment_method_id="pm_1"
+    )
+
+
 def teammate(of_acme: Arguments) -> Mapping[str, Any]:
     user = User.objects.create_user("dora@example.org")
     member = Membership.objects.create(user=user, tenant=Tenant.objects.get(slug="acme"))
@@ -189,6 +217,13 @@ PAGES = {
     "tenants:notices": Change({"kinds": []}, unaudited=OWN_MAIL),
     "tenants:set_budget": Change({"budget": "5"}, "workspace.edited"),
     "tenants:billing_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
+    "tenants:top_up": Change(
+        {"amount_nanousd": "25", "payment": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e"}, "payment.begun"
+    ),
+    "tenants:pay_invoice": Change(audits="payment.begun", prepare=owed),
+    "tenants:auto_top_up": Change(
+        {"threshold_nanousd": "5", "amount_nanousd": "25"}, "auto_top_up.edited", saved_card
+    ),
     "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
@@ -224,6 +259,11 @@ CHANGE_NOTHING = {
 # By operation: what programs send. The log is the same as for a page; Idempotency-Key does the rest.
 OPERATIONS = {
     "billing.edit_details": Change({"name": "Acme Ltd"}, "billing_details.edited"),
+    "billing.top_up": Change({"amount_nanousd": 25 * NANO}, "payment.begun"),
+    "billing.set_auto_top_up": Change(
+        {"threshold_nanousd": 5 * NANO, "amount_nanousd": 25 * NANO}, "auto_top_up.edited", saved_card
+    ),
+    "invoices.pay": Change(audits="payment.begun", prepare=owed),
     "keys.create": Change({"name": "newsletter"}, "api_key.created"),
     "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
     "keys.revoke": Change(audits="api_key.revoked"),
@@ -262,9 +302,17 @@ OPERATIONS = {
 }
 
 
+class CardsWithoutProvider(ManualProvider):
+    """Takes cards, and asks nobody."""
+
+    takes_cards = True
+
+
 @pytest.fixture
 def ready(of_acme, charlies, settings, monkeypatch) -> None:
-    """Let uploads begin, and endpoints have a secret that can be read."""
+    """Let uploads begin, cards be taken, and endpoints have a secret that can be read."""
+    monkeypatch.setattr(payments, "current_provider", CardsWithoutProvider)
+    monkeypatch.setattr(payments, "_provider_of", lambda payment: CardsWithoutProvider())
     settings.BASE_MODEL = "base"
     WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
 

@@ -81,6 +81,16 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         },
         {},
     ),
+    EventType.PAYMENT_FAILED: (
+        {
+            "object": "payment",
+            "id": INVOICE_ID,
+            "purpose": "auto_top_up",
+            "amount_usd": "25.00",
+            "failure": "Your card has expired.",
+        },
+        {},
+    ),
     EventType.KEY_CREATED: (KEY, {}),
     EventType.KEY_ROTATED: (KEY, {"replaces": str(uuid4()), "old_secret_until": "2026-11-26T10:00:00Z"}),
     EventType.KEY_REVOKED: (KEY, {}),

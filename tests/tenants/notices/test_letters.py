@@ -38,6 +38,11 @@ SAID = {
         "Half a day without an engine. So much less is to be paid.",
         f"/invoices/credit-notes/{INVOICE_ID}/",
     ),
+    EventType.PAYMENT_FAILED: (
+        "top-up of $25.00 was declined",
+        "Your card has expired. We try again later",
+        "/billing/credits/",
+    ),
     EventType.KEY_CREATED: ("A new API key in Acme", "sk-ps-ab…wxyz", "/keys/"),
     EventType.KEY_ROTATED: ("has a new secret", "26 November 2026, 10:00 UTC", "/keys/"),
     EventType.KEY_REVOKED: ("was revoked", "refused from now on", "/keys/"),

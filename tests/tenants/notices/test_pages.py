@@ -30,7 +30,14 @@ def test_a_member_chooses_for_themselves_alone(alice_client, bob_client, alice, 
     page = alice_client.get(PAGE)
     assert page.text.count(" checked") == len(CHOOSABLE)
     assert alice_client.post(PAGE, {"kinds": ["usage", "shares"]}).status_code == 302
-    assert muted_by(alice) == ["uploads", "canaries", "offers", "webhooks", "invoices"]
+    assert muted_by(alice) == [
+        "uploads",
+        "canaries",
+        "offers",
+        "webhooks",
+        "invoices",
+        "payments",
+    ]
     assert muted_by(bob) == []
     assert alice_client.get(PAGE).text.count(" checked") == 2
     assert bob_client.get(PAGE).text.count(" checked") == len(CHOOSABLE)
@@ -83,7 +90,15 @@ def test_mail_programs_unsubscribe_by_one_click_without_session_or_token(alice, 
 def test_a_click_leaves_other_choices_as_they_are(client, alice_alone, alice, link):
     choices.choose_kinds(alice_alone, ["webhooks", "usage"])
     client.post(link)
-    assert set(muted_by(alice)) == {"canaries", "invoices", "offers", "shares", "uploads", "webhooks"}
+    assert set(muted_by(alice)) == {
+        "canaries",
+        "invoices",
+        "payments",
+        "offers",
+        "shares",
+        "uploads",
+        "webhooks",
+    }
 
 
 def forged(alice_alone) -> dict[str, str]:

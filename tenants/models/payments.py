@@ -1,0 +1,118 @@
+"""Payments of workspaces: what was asked of a payment provider, and what came of it. No card data is here."""
+
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+
+from tenants.models.invoices import Invoice
+from tenants.models.people import Tenant
+
+
+class PaymentAccount(models.Model):
+    """How a workspace pays: its customer with the provider, and what is topped up automatically."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="payment_account")
+    customer_id = models.CharField(max_length=64, blank=True, help_text="The provider's id, such as cus_….")
+    payment_method_id = models.CharField(
+        max_length=64, blank=True, help_text="The provider's id of what was saved for later, such as pm_…."
+    )
+    threshold_nanousd = models.BigIntegerField(
+        null=True, blank=True, help_text="Top up when less credits are left. None: never."
+    )
+    amount_nanousd = models.BigIntegerField(null=True, blank=True, help_text="Of one automatic top-up.")
+    failures = models.PositiveSmallIntegerField(default=0, help_text="Automatic top-ups declined in a row.")
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="No automatic top-up before.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(threshold_nanousd=None, amount_nanousd=None)
+                | Q(threshold_nanousd__gt=0, amount_nanousd__gt=0),
+                name="threshold_with_amount",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"payment account of {self.tenant}"
+
+
+class Payment(models.Model):
+    """One amount that is to be paid: open → succeeded, failed or canceled.
+
+    Money that arrives late counts: a payment that failed or was canceled can still succeed.
+    """
+
+    class Purpose(models.TextChoices):
+        TOP_UP = "top_up", "top-up"
+        AUTO_TOP_UP = "auto_top_up", "automatic top-up"
+        INVOICE = "invoice"
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELED = "canceled"
+
+    class Provider(models.TextChoices):
+        MANUAL = "manual", "by transfer"
+        STRIPE = "stripe", "Stripe"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="payments")
+    purpose = models.CharField(max_length=12, choices=Purpose)
+    invoice = models.ForeignKey(
+        Invoice, on_delete=models.PROTECT, null=True, blank=True, related_name="payments"
+    )
+    amount_nanousd = models.BigIntegerField(help_text="Whole cents.")
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    provider = models.CharField(max_length=10, choices=Provider)
+    reference = models.CharField(
+        max_length=100, blank=True, help_text="The provider's id, such as cs_… or pi_…."
+    )
+    url = models.TextField(blank=True, help_text="Where a person pays.")
+    failure = models.CharField(max_length=300, blank=True, help_text="Why it failed, as the provider says.")
+    actor = models.CharField(max_length=80, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    checked_at = models.DateTimeField(null=True, blank=True, help_text="When the provider was last asked.")
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_nanousd__gt=0), name="payments_are_positive"),
+            models.CheckConstraint(
+                condition=Q(purpose="invoice", invoice__isnull=False)
+                | ~Q(purpose="invoice") & Q(invoice__isnull=True),
+                name="invoice_of_invoice_payments",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant"],
+                condition=Q(state="open", purpose="auto_top_up"),
+                name="one_open_automatic_top_up",
+            ),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(state="open"), name="one_open_payment_an_invoice"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "-created_at", "-id"], name="payments_newest_of_tenant"),
+            models.Index(fields=["created_at"], condition=Q(state="open"), name="payments_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"PAY-{self.pk.hex[:8].upper()}"
+
+
+class PaymentEvent(models.Model):
+    """An event of the provider that has had its effect: its id is known, so a repetition has none."""
+
+    event_id = models.CharField(max_length=100, unique=True)
+    type = models.CharField(max_length=80)
+    payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="provider_events")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], name="payment_events_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"

@@ -1,0 +1,75 @@
+"""What a payment provider does, in our words. Amounts are whole cents of US dollars."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from foundation.errors import Conflict, Unavailable
+from tenants.models import Payment, PaymentAccount
+
+
+class ProviderUnavailable(Unavailable):
+    """The payment provider does not answer. Nothing was charged; try again in a minute."""
+
+    code = "payment_provider_unavailable"
+
+
+class NoSavedCard(Conflict):
+    """No card is saved yet. Top up once by card; automatic top-ups use the same card."""
+
+    code = "no_saved_card"
+
+
+class NotByProvider(Conflict):
+    """Cards can't be used here: this installation has no payment provider. Pay by transfer."""
+
+    code = "no_payment_provider"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a provider says of a payment at a moment."""
+
+    state: Payment.State
+    reference: str
+    amount_cents: int
+    currency: str = "usd"
+    url: str = ""
+    customer_id: str = ""
+    payment_method_id: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class ProviderEvent:
+    """A verified event: it only says which payment to ask about."""
+
+    event_id: str
+    type: str
+    payment_id: str
+
+
+class PaymentProvider(Protocol):
+    """A rail for money. Each call may be repeated: the payment's id is its idempotency key."""
+
+    name: Payment.Provider
+    takes_cards: bool
+
+    def start(self, payment: Payment, account: PaymentAccount, *, back_url: str) -> Outcome:
+        """Let a person pay; return where. Raises ProviderUnavailable."""
+        ...
+
+    def charge(self, payment: Payment, account: PaymentAccount) -> Outcome:
+        """Charge what was saved for later, without a person. Raises ProviderUnavailable and NoSavedCard."""
+        ...
+
+    def read(self, payment: Payment) -> Outcome:
+        """Return a payment's state now. Raises ProviderUnavailable."""
+        ...
+
+    def cancel(self, payment: Payment) -> Outcome:
+        """Let nobody pay any more; return what holds then: it may be paid. Raises ProviderUnavailable."""
+        ...
+
+    def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:
+        """Return where a person changes cards and sees receipts. Raises ProviderUnavailable, NoSavedCard."""
+        ...
