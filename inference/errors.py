@@ -148,6 +148,12 @@ class QuotaExhausted(Limited):
     code = "insufficient_quota"
 
 
+class CreditsExhausted(QuotaExhausted):
+    """The tokens that the plan includes are used. Beyond them this request may cost {needed} of credits, and
+    {left} of credits is left. Top up on the studio's page "Credits" or choose a larger plan: both count at
+    once. The included tokens begin anew on {resets_on}."""
+
+
 class KeyInUse(Conflict):
     """A request with this Idempotency-Key is still running. Try again shortly: you will get its answer."""
 

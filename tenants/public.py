@@ -23,7 +23,13 @@ from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.price_book import Entry, Schedule, dollars_a_million, schedules_of
 from tenants.billing.price_book import amounts as price_amounts
 from tenants.billing.pricing import cost_nanousd
-from tenants.billing.reconciliation import Amount, Disagreement, compare_invoices, compare_usage
+from tenants.billing.reconciliation import (
+    Amount,
+    Disagreement,
+    compare_credits,
+    compare_invoices,
+    compare_usage,
+)
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
 from tenants.events.outbox import record_event, register_presenter
 from tenants.models import ApiKey, EventType, Scope, Tenant, User
@@ -60,6 +66,7 @@ __all__ = [
     "access_of",
     "bump_all_generations",
     "bump_generations",
+    "compare_credits",
     "compare_invoices",
     "compare_usage",
     "cost_nanousd",

@@ -16,7 +16,7 @@ from django.db import OperationalError, close_old_connections
 from redis.exceptions import RedisError
 
 from adapters.public import publish_missing_tables, publish_routes, request_version
-from foundation import valkey
+from foundation import months, valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.token_pool import TokenPool
 from inference.contract.usage import Usage
@@ -272,4 +272,6 @@ def _publish(tenant_id: UUID, period: str) -> None:
     publish_missing_tables()
     publish_snapshot(tenant_id)
     publish_routes(tenant_id)
-    rebuild_counters(valkey.client(), tenant_id, period)
+    # Credits pay two months while requests of both may be open.
+    for month in (months.before(period), period):
+        rebuild_counters(valkey.client(), tenant_id, month)

@@ -175,6 +175,7 @@ async def admit(
         names.leases,
         names.suspect + fingerprint,
         names.versions,
+        names.account + months.before(period),
     )
     args = (
         request_id,
@@ -281,6 +282,8 @@ LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
     "tokens_too_large": (errors.TooLargeForLimit, "tokens a minute", "tokens"),
     "tokens_in_flight": (errors.InFlightFull, "tokens a month", "tokens"),
     "nanousd_in_flight": (errors.InFlightFull, "budget a month", "tokens"),
+    "credits_spent": (errors.CreditsExhausted, "credits", "insufficient_quota"),
+    "credits_in_flight": (errors.InFlightFull, "credits", "tokens"),
     "parallel_too_large": (errors.TooManyAtOnce, "requests in parallel", "requests"),
     "parallel": (errors.RateLimited, "requests in parallel (prompts times `n`)", "requests"),
     "requests": (errors.RateLimited, "requests a minute", "requests"),
@@ -291,7 +294,7 @@ LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
 def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Limited:
     _, name, scope, retry_ms, allowed, left, tokens, nanousd, *rates = answer
     error, limit, kind = LIMITS[name]
-    is_money = name.startswith("nanousd")
+    is_money = name.startswith(("nanousd", "credits"))
     show: Callable[[int], str] = usd if is_money else "{:,}".format
     _, period_ends = months.bounds(period)
     return error(

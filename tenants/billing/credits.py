@@ -5,7 +5,7 @@ finalized. For months without a final invoice the same function computes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -56,6 +56,7 @@ class Credit:
     left_nanousd: int
     first_period: str
     last_period: str  # empty: it never expires
+    name: str = ""  # as an invoice's line shows it
 
     def covers(self, period: str) -> bool:
         """Return whether it pays usage of a month."""
@@ -93,7 +94,7 @@ def grant_credit(
     if not 0 < amount_nanousd <= MAX_CREDIT_NANOUSD or (last_period and last_period < period):
         raise BadCredit(period=period)
     with transaction.atomic():
-        _lock_tenant(tenant.pk)
+        lock_tenant(tenant.pk)
         grant, is_new = CreditGrant.objects.get_or_create(
             source=source,
             source_id=source_id,
@@ -143,20 +144,16 @@ def burn_credits(credits: Sequence[Credit], charges: Mapping[str, int]) -> list[
     return burns
 
 
-def take_burns(credits: Iterable[Credit], burns: Iterable[Burn]) -> list[Credit]:
-    """Return credits less what some burns take, those that are used up too."""
+def settle_charges(credits: Sequence[Credit], charges: Mapping[str, int]) -> list[Credit]:
+    """Return credits, in burn order, less what the charges of some months take; used up ones too."""
     burned: dict[int, int] = {}
-    for burn in burns:
+    for burn in burn_credits(credits, charges):
         burned[burn.grant_id] = burned.get(burn.grant_id, 0) + burn.amount_nanousd
-    return [
-        Credit(
-            credit.grant_id,
-            credit.left_nanousd - burned.get(credit.grant_id, 0),
-            credit.first_period,
-            credit.last_period,
-        )
-        for credit in credits
-    ]
+    left = []
+    for credit in credits:
+        left_nanousd = credit.left_nanousd - burned.get(credit.grant_id, 0)
+        left.append(replace(credit, left_nanousd=left_nanousd))
+    return left
 
 
 def open_credits(tenant_id: UUID, *, before: str = "") -> list[Credit]:
@@ -170,7 +167,8 @@ def open_credits(tenant_id: UUID, *, before: str = "") -> list[Credit]:
     credits = []
     for grant in sorted(grants.filter(amount_nanousd__gt=F("burned")), key=_burn_order):
         left = grant.amount_nanousd - grant.burned
-        credits.append(Credit(grant.pk, left, grant.first_period, grant.last_period))
+        name = grant.reason or f"{grant.get_source_display()} of {grant.created_at:%Y-%m-%d}"
+        credits.append(Credit(grant.pk, left, grant.first_period, grant.last_period, name))
     return credits
 
 
@@ -186,7 +184,7 @@ def left_of_grants(tenant: Tenant, period: str) -> list[Credit]:
     Grants that invoices have used up, or that expired, are not in it.
     """
     credits = open_credits(tenant.pk)
-    return take_burns(credits, burn_credits(credits, open_charges(tenant, credits, until=period)))
+    return settle_charges(credits, open_charges(tenant, credits, until=period))
 
 
 def open_charges(tenant: Tenant, credits: Sequence[Credit], *, until: str) -> dict[str, int]:
@@ -219,7 +217,7 @@ def expire_credits(tenant: Tenant, period: str) -> int:
     """
     expired = 0
     with transaction.atomic():
-        _lock_tenant(tenant.pk)
+        lock_tenant(tenant.pk)
         credits = open_credits(tenant.pk)
         if open_charges(tenant, credits, until=period):
             return 0
@@ -228,6 +226,18 @@ def expire_credits(tenant: Tenant, period: str) -> int:
                 _expire(credit)
                 expired += credit.left_nanousd
     return expired
+
+
+def expire_ended_credits(period: str) -> int:
+    """Expire the grants of all workspaces whose last month is that one or an earlier one; return how many.
+
+    Call it once no request of that month is open. Workspaces that wait for an invoice are left out.
+    """
+    expired = CreditBurn.objects.filter(invoice=None).values("grant")
+    ended = CreditGrant.objects.filter(last_period__lte=period).exclude(last_period="")
+    unexpired = ended.exclude(pk__in=expired).alias(burned=Sum("burns__amount_nanousd", default=0))
+    tenants = unexpired.filter(amount_nanousd__gt=F("burned")).values("tenant")
+    return sum(expire_credits(tenant, period) > 0 for tenant in Tenant.objects.filter(pk__in=tenants))
 
 
 def book_burns(invoice: Invoice, burns: Iterable[Burn]) -> None:
@@ -263,7 +273,7 @@ def give_back(invoice: Invoice) -> int:
     return -sum(row.amount_nanousd for row in rows)
 
 
-def _lock_tenant(tenant_id: UUID) -> None:
+def lock_tenant(tenant_id: UUID) -> None:
     """Let one at a time change a workspace's credits and invoices."""
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
 

@@ -1,9 +1,11 @@
 """The lines of an invoice: pure arithmetic in nano-USD. Previews and invoices come from here alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from foundation.money import NANO
+from tenants.billing.credits import Burn, Credit, burn_credits
+from tenants.billing.pricing import payable_nanousd
 from tenants.models import InvoiceLine
 
 CENT = NANO // 100
@@ -62,7 +64,10 @@ class Hosting:
 
 @dataclass(frozen=True)
 class Month:
-    """All that decides an invoice. Earlier periods have usage in it that came after their own invoices."""
+    """All that decides an invoice. Earlier periods have usage in it that came after their own invoices.
+
+    `credits` are in burn order, less what other months take that have no invoice yet.
+    """
 
     period: str
     plan: str
@@ -71,6 +76,7 @@ class Month:
     allowances: Sequence[Allowance]
     adjustments: Sequence[Adjustment] = ()
     hosting: Hosting = Hosting(0, 0)
+    credits: Sequence[Credit] = ()
 
 
 @dataclass(frozen=True)
@@ -107,12 +113,22 @@ def invoice_lines(month: Month) -> list[Line]:
         included = _included_line(allowance)
         if included:
             lines.append(included)
+    lines += _credit_lines(burns_of(month, lines), month)
     for adjustment in month.adjustments:
         lines.append(_adjustment_line(adjustment, month.period))
     rounding = _rounding_nanousd(sum_lines(lines))
     if rounding:
         lines.append(Line(Kind.ROUNDING, month.period, "Rounding to whole cents", rounding))
     return lines
+
+
+def burns_of(month: Month, lines: Iterable[Line]) -> list[Burn]:
+    """Return what the usage on an invoice, beyond the included tokens, takes from credits."""
+    charges: dict[str, int] = {}
+    for line in lines:
+        if line.kind in (Kind.USAGE, Kind.INCLUDED):
+            charges[line.period] = charges.get(line.period, 0) + line.amount_nanousd
+    return burn_credits(month.credits, charges)
 
 
 def sum_lines(lines: Sequence[Line]) -> int:
@@ -156,7 +172,9 @@ def _included_line(allowance: Allowance) -> Line | None:
     """
     tokens = allowance.tokens
     covered = min(tokens, allowance.included_tokens)
-    share = allowance.cost_nanousd * covered // tokens if tokens else 0
+    share = allowance.cost_nanousd - payable_nanousd(
+        allowance.cost_nanousd, tokens, allowance.included_tokens
+    )
     amount = share - allowance.taken_off_nanousd
     if not amount:
         return None
@@ -164,6 +182,17 @@ def _included_line(allowance: Allowance) -> Line | None:
     if allowance.taken_off_nanousd:
         text = f"{text} of {allowance.period}, less what its invoice took off"
     return Line(Kind.INCLUDED, allowance.period, text, -amount, quantity=covered)
+
+
+def _credit_lines(burns: Sequence[Burn], month: Month) -> list[Line]:
+    """Return a line for each grant that the invoice burns of."""
+    lines = []
+    for credit in month.credits:
+        amount = sum(burn.amount_nanousd for burn in burns if burn.grant_id == credit.grant_id)
+        if amount:
+            text = f"Credits: {credit.name}"[:200]
+            lines.append(Line(Kind.CREDIT, month.period, text, -amount))
+    return lines
 
 
 def _adjustment_line(adjustment: Adjustment, period: str) -> Line:

@@ -6,7 +6,7 @@ was away) comes onto the next one.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from foundation import months
 from foundation.errors import Conflict
-from tenants.billing import details, hosting, plans
+from tenants.billing import credits, details, hosting, plans
 from tenants.billing.credit_notes import due_nanousd
 from tenants.billing.invoice_lines import (
     Adjustment,
@@ -27,6 +27,7 @@ from tenants.billing.invoice_lines import (
     Line,
     Metered,
     Month,
+    burns_of,
     invoice_lines,
     sum_lines,
 )
@@ -111,6 +112,7 @@ class Preview:
     period: str
     plan: str
     lines: list[Line]
+    burns: list[credits.Burn] = field(default_factory=list)  # what it takes from credits
 
     @property
     def total_nanousd(self) -> int:
@@ -129,6 +131,7 @@ def draft_invoices(period: str) -> int:
     """Draft the invoices of a month that is over, of the workspaces that have none; return how many.
 
     A workspace whose usage is not what its ledger says gets none: it is logged, and the others get theirs.
+    Credits that end with the month expire where no invoice is to burn of them.
     """
     count = 0
     for tenant in _unbilled(period).iterator():
@@ -137,6 +140,7 @@ def draft_invoices(period: str) -> int:
                 count += 1
         except UsageMismatch:
             logger.exception("no invoice of %s could be made for %s", period, tenant.slug)
+    credits.expire_ended_credits(period)
     return count
 
 
@@ -145,15 +149,20 @@ def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
 
     Raises UsageMismatch.
     """
+    return _draft(tenant, period)[0]
+
+
+def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Burn]]:
+    """Return the invoice of a month, drafted anew while it is a draft, and what a draft burns of credits."""
     with transaction.atomic():
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)  # one at a time
+        credits.lock_tenant(tenant.pk)
         invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
         if invoice and invoice.state != State.DRAFT:
-            return invoice
+            return invoice, []
         preview = _preview(tenant, period, _read_ledger, _invoiced_by_meter)
         if invoice is None:
             if not preview.lines:
-                return None
+                return None, []
             invoice = Invoice(tenant=tenant, period=period)
         invoice.plan = preview.plan
         invoice.total_nanousd = preview.total_nanousd
@@ -163,7 +172,7 @@ def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
         for position, line in enumerate(preview.lines, 1):
             rows.append(InvoiceLine(invoice=invoice, position=position, **asdict(line)))
         InvoiceLine.objects.bulk_create(rows)
-        return invoice
+        return invoice, preview.burns
 
 
 def due_drafts(now: datetime) -> QuerySet[Invoice]:
@@ -180,11 +189,12 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
     if months.bounds(invoice.period)[1] > now:
         raise MonthNotOver(period=invoice.period)
     with transaction.atomic():
-        fresh = draft_invoice(invoice.tenant, invoice.period)
+        fresh, burns = _draft(invoice.tenant, invoice.period)
         if fresh is None or fresh.state != State.DRAFT:
             return fresh or invoice
         for line in fresh.lines.all():
             _book_line(fresh, line)
+        credits.book_burns(fresh, burns)
         number = InvoiceNumber.objects.select_for_update().get()
         number.last += 1
         number.save()
@@ -200,6 +210,7 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
         record_event(fresh.tenant_id, EventType.INVOICE_FINALIZED, fresh)
         if fresh.state == State.PAID:
             record_event(fresh.tenant_id, EventType.INVOICE_PAID, fresh)
+        credits.expire_credits(fresh.tenant, fresh.period)
         return fresh
 
 
@@ -232,10 +243,15 @@ def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
 
 
 def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
-    """Ask nothing for a finalized invoice any more; its number stays taken. Raises NotThisState."""
+    """Ask nothing for a finalized invoice any more; its number stays taken. Raises NotThisState.
+
+    The credits that it burned come back, but of grants that expired since.
+    """
     with transaction.atomic():
+        credits.lock_tenant(invoice.tenant_id)
         void = _lock(invoice, State.FINALIZED)
-        _add_entry(void, Kind.WRITEOFF, -due_nanousd(void), months.current(), actor=actor, reason=reason)
+        written_off = due_nanousd(void) + credits.give_back(void)
+        _add_entry(void, Kind.WRITEOFF, -written_off, months.current(), actor=actor, reason=reason)
         _close(void, State.VOID)
         record_event(void.tenant_id, EventType.INVOICE_VOIDED, void)
     invoice.refresh_from_db()
@@ -270,7 +286,8 @@ def _preview(tenant: Tenant, period: str, read: ReadUsage, read_invoiced: ReadIn
     version = _plan_of_month(tenant, period)
     usage = read(tenant.pk, period)
     allowances = [_allowance(version, period, usage)]
-    for late_period in _late_periods(tenant.pk, period):
+    late_periods = _late_periods(tenant.pk, period)
+    for late_period in late_periods:
         all_of_it = read(tenant.pk, late_period)
         usage = usage + _subtract(all_of_it, read_invoiced(tenant.pk, late_period))
         allowance = _allowance(_plan_of_month(tenant, late_period), late_period, all_of_it)
@@ -284,8 +301,18 @@ def _preview(tenant: Tenant, period: str, read: ReadUsage, read_invoiced: ReadIn
         allowances=allowances,
         adjustments=_adjustments(tenant.pk, period),
         hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
+        credits=_credits_for(tenant, period, late_periods),
     )
-    return Preview(period, str(version), invoice_lines(month))
+    lines = invoice_lines(month)
+    return Preview(period, str(version), lines, burns_of(month, lines))
+
+
+def _credits_for(tenant: Tenant, period: str, late_periods: list[str]) -> list[credits.Credit]:
+    """Return what a month's invoice finds of credits: earlier months without a final invoice burn first."""
+    left = credits.open_credits(tenant.pk)
+    charges = credits.open_charges(tenant, left, until=months.before(period))
+    elsewhere = {earlier: owed for earlier, owed in charges.items() if earlier not in late_periods}
+    return credits.settle_charges(left, elsewhere)
 
 
 def _plan_of_month(tenant: Tenant, period: str) -> PlanVersion:
@@ -416,16 +443,25 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
     """Write a line into the ledger if it is not there: usage and adjustments are."""
     kind = BOOKED.get(line.kind)
     if kind:
-        _add_entry(invoice, kind, line.amount_nanousd, invoice.period, reason=line.text)
+        # Included tokens of an earlier month have a line and an entry of their own.
+        late = "" if line.period == invoice.period else line.period
+        _add_entry(invoice, kind, line.amount_nanousd, invoice.period, reason=line.text, late=late)
 
 
 def _add_entry(
-    invoice: Invoice, kind: LedgerEntry.Kind, amount: int, period: str, *, reason: str, actor: str = ""
+    invoice: Invoice,
+    kind: LedgerEntry.Kind,
+    amount: int,
+    period: str,
+    *,
+    reason: str,
+    actor: str = "",
+    late: str = "",
 ) -> None:
     LedgerEntry.objects.create(
         tenant_id=invoice.tenant_id,
         kind=kind,
-        source_id=f"invoice {invoice.pk}",
+        source_id=f"invoice {invoice.pk} {late}".rstrip(),
         period=period,
         amount_nanousd=amount,
         actor=actor[:80],

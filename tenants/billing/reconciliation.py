@@ -10,8 +10,11 @@ from django.db import connection
 from django.db.models import F, Sum
 
 from foundation import months
+from tenants.billing import credits, plans
 from tenants.billing.invoices import CLOCK_SLACK
-from tenants.models import Invoice, Tenant
+from tenants.billing.ledger import usage_of
+from tenants.billing.pricing import payable_nanousd
+from tenants.models import CreditBurn, Invoice, InvoiceLine, Subscription, Tenant, UsageDaily
 
 MAX_NAMED = 20  # requests of one workspace
 
@@ -99,6 +102,57 @@ def compare_invoices(period: str) -> list[str]:
     summed = Invoice.objects.filter(period=period).annotate(sum=Sum("lines__amount_nanousd", default=0))
     wrong = summed.exclude(sum=F("total_nanousd")).select_related("tenant")
     return [f"{one.tenant.slug}: {one} is {one.total_nanousd:,}, its lines {one.sum:,}" for one in wrong]
+
+
+def compare_credits(period: str) -> list[str]:
+    """Return where credits of a month do not add up: invoices, and workspaces that used more than they had.
+
+    A workspace that was on a plan with overage within the month may owe what no credit covers.
+    """
+    return [*_compare_burns(period), *_find_overspent(period)]
+
+
+def _compare_burns(period: str) -> list[str]:
+    """Return which final invoices have other credits on their lines than they burned."""
+    final = Invoice.objects.filter(period=period).exclude(state=Invoice.State.DRAFT).select_related("tenant")
+    wrong = []
+    for invoice in final:
+        shown = invoice.lines.filter(kind=InvoiceLine.Kind.CREDIT)
+        shown_nanousd = -shown.aggregate(total=Sum("amount_nanousd", default=0))["total"]
+        burned = invoice.credit_burns.filter(amount_nanousd__gt=0)
+        burned_nanousd = burned.aggregate(total=Sum("amount_nanousd", default=0))["total"]
+        if shown_nanousd != burned_nanousd:
+            text = f"{invoice.tenant.slug}: {invoice} takes off {shown_nanousd:,} nano-USD of credits"
+            wrong.append(f"{text}, and burned {burned_nanousd:,}")
+    return wrong
+
+
+def _find_overspent(period: str) -> list[str]:
+    """Return which workspaces without overage owe for usage of a month that no credit covers."""
+    start, end = months.bounds(period)
+    used = UsageDaily.objects.filter(day__gte=start.date(), day__lt=end.date()).values("tenant")
+    with_overage = Subscription.objects.within(start, end).filter(plan_version__overage_allowed=True)
+    found = []
+    for tenant in Tenant.objects.filter(pk__in=used).exclude(pk__in=with_overage.values("tenant")):
+        overspent = _overspent_nanousd(tenant, period)
+        if overspent:
+            found.append(f"{tenant.slug}: {overspent:,} nano-USD more than its credits")
+    return found
+
+
+def _overspent_nanousd(tenant: Tenant, period: str) -> int:
+    """Return what a month's usage costs beyond included tokens and credits."""
+    usage = usage_of(tenant.pk, period)
+    version = plans.dearest_version(tenant, *months.bounds(period))
+    payable = payable_nanousd(usage.nanousd, usage.tokens, version.included_tokens)
+    if not payable:
+        return 0
+    paid = CreditBurn.objects.filter(grant__tenant=tenant, period=period, amount_nanousd__gt=0)
+    paid_nanousd = paid.exclude(invoice=None).aggregate(total=Sum("amount_nanousd", default=0))["total"]
+    left = credits.open_credits(tenant.pk)
+    burns = credits.burn_credits(left, credits.open_charges(tenant, left, until=period))
+    to_be_paid = sum(burn.amount_nanousd for burn in burns if burn.period == period)
+    return int(payable - paid_nanousd - to_be_paid)
 
 
 def _differing_requests(tenant_id: UUID, period: str) -> tuple[str, ...]:

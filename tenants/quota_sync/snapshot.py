@@ -7,7 +7,7 @@ tenant's generation stays stale (`generations.stale_generations`).
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +19,7 @@ from django.utils import timezone
 from foundation import months, valkey
 from tenants.billing import plans
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
+from tenants.quota_sync.credit_field import credit_field
 from tenants.quota_sync.generations import bump_generations
 
 LIMITS = (
@@ -88,6 +89,7 @@ def publish_snapshot(tenant_id: UUID) -> None:
     now = timezone.now()
     keys = list(ApiKey.objects.published(now).filter(tenant=tenant))
     limits = _limits_hash(tenant, plans.limits_of(tenant, now))
+    limits["credits"] = credit_field(tenant, plans.plan_version_at(tenant, now), _valkey_now())
     # Limits expire when the next known change is due. The data plane publishes absent limits again before it
     # serves anybody, so the change takes effect in time.
     expires_at_ms = _unix_ms_or_empty(plans.next_change(tenant, now))
@@ -202,6 +204,12 @@ def _key_state(key: ApiKey) -> str:
     if not {Scope.INFERENCE, Scope.ADMIN} & set(key.scopes):
         return "unscoped"
     return "live"
+
+
+def _valkey_now() -> datetime:
+    """Return the time by Valkey's clock, which decides the month of a request."""
+    seconds, _ = valkey.client().time()
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _unix_ms_or_empty(moment: datetime | None) -> str:

@@ -16,6 +16,7 @@ django.setup()
 from django.contrib.auth import get_user_model  # noqa: E402
 
 from adapters.public import Style, select_style  # noqa: E402
+from tenants.billing.credits import grant_credit  # noqa: E402
 from tenants.models import Plan, PlanVersion  # noqa: E402
 from tenants.public import create_tenant, issue_key, subscribe_tenant  # noqa: E402
 
@@ -28,18 +29,32 @@ def main() -> None:
     print(json.dumps([create_tenant_with_key(**wanted) for wanted in json.loads(sys.argv[1])]))
 
 
-def create_tenant_with_key(*, name: str, monthly_tokens: int) -> dict[str, object]:
-    """Return a new tenant with a hard cap of its own, every public style selected, and a key."""
+def create_tenant_with_key(
+    *, name: str, monthly_tokens: int, credit_nanousd: int | None = None
+) -> dict[str, object]:
+    """Return a new tenant with a hard cap of its own, every public style selected, and a key.
+
+    With a credit it has no overage and no included tokens: the credit is all that it may spend.
+    """
     user = get_user_model().objects.create_user(f"{name}-{token_hex(4)}@polyscribe.example")
     tenant = create_tenant(user, name=f"Trial {name}")
-    subscribe_tenant(tenant, create_plan_version(monthly_tokens))
+    subscribe_tenant(tenant, create_plan_version(monthly_tokens, overage_allowed=credit_nanousd is None))
+    if credit_nanousd is not None:
+        grant_credit(
+            tenant,
+            credit_nanousd,
+            source="promotion",
+            source_id=f"trial {tenant.pk}",
+            reason="Trial",
+            actor="trial",
+        )
     for style in Style.objects.filter(is_public=True):
         select_style(tenant, style)
     _, secret = issue_key(tenant, name="trial", by=user)
     return {"id": str(tenant.pk), "name": name, "monthly_tokens": monthly_tokens, "api_key": secret}
 
 
-def create_plan_version(monthly_tokens: int) -> PlanVersion:
+def create_plan_version(monthly_tokens: int, *, overage_allowed: bool) -> PlanVersion:
     """Return a new version of the trials' plan."""
     plan, _ = Plan.objects.get_or_create(code=PLAN, defaults={"name": "Trial"})
     return PlanVersion.objects.create(
@@ -51,6 +66,7 @@ def create_plan_version(monthly_tokens: int) -> PlanVersion:
         parallel_requests=WIDE,
         max_output_tokens=256,
         private_styles=0,
+        overage_allowed=overage_allowed,
     )
 
 

@@ -11,9 +11,9 @@ from tenants.public import Tenant
 
 
 class Command(BaseCommand):
-    """Sets what is used and spent this month; open requests keep what they hold."""
+    """Sets what is used and spent this month and the one before; open requests keep what they hold."""
 
-    help = "Set this month's counters in Valkey from the ledger."
+    help = "Set this and last month's counters in Valkey from the ledger."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("workspace", nargs="*", help="short names (default: all)")
@@ -25,6 +25,9 @@ class Command(BaseCommand):
             unknown = set(workspace) - set(tenants.values_list("slug", flat=True))
             if unknown:
                 raise CommandError(f"There is no workspace {', '.join(sorted(unknown))}.")
+        # The month before, too: its requests may run still, and credits pay both.
+        periods = (months.before(months.current()), months.current())
         for tenant in tenants:
-            rebuild_counters(valkey.client(), tenant.pk, months.current())
+            for period in periods:
+                rebuild_counters(valkey.client(), tenant.pk, period)
         self.stdout.write(f"The counters of {tenants.count()} workspaces are as the ledger has them.")

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import count
 from math import ceil, floor
 from types import SimpleNamespace
@@ -70,6 +71,9 @@ budgets = st.sampled_from([None, None, 10**9, None, 900_001, None, 200_003, 0])
 parallels = st.sampled_from([9, 4, 9, 2, 1])
 rates = st.sampled_from([10**6, 6000, 60, 10**6, 3])
 minutes = st.sampled_from([10**7, 20_000, 10**7, 2000, 10**7, 100])
+free_tokens = st.sampled_from([0, 200, 700, 3000])
+amounts = st.sampled_from([1, 20_000, 60_011, 150_003, 400_000, 10**6])
+grants = st.tuples(amounts, st.integers(0, 1), st.sampled_from([0, 1, 2, 9]))
 asks = st.tuples(st.integers(0, 1), prompts, outputs, choices, st.booleans(), st.integers(0, 1))
 
 
@@ -83,6 +87,62 @@ class Ask:
     choices: int
     exact: bool
     period: str
+
+
+@dataclass(eq=False)
+class Purse:
+    """A plan without overage: what each of three months includes, and grants in burn order.
+
+    A grant is (nano-USD, first month, last month). The middle month is the present one until it turns.
+    """
+
+    free_tokens: tuple[int, int, int]
+    grants: list[tuple[int, int, int]]
+    present: int = 1
+
+    def write(self, periods: list[str]) -> str:
+        """As quota_sync writes it."""
+        now, before = self.present, self.present - 1
+        words = [periods[now], str(self.free_tokens[now]), str(self.free_tokens[before])]
+        for amount, first, last in self.grants:
+            letter = {(True, True): "b", (True, False): "c", (False, True): "p"}.get(
+                (first <= now <= last, first <= before <= last)
+            )
+            if letter:
+                words.append(f"{amount}:{letter}")
+        return " ".join(words)
+
+    def left(self, owed: list[int]) -> tuple[list[int], int]:
+        """What each month can still take from the grants, and what they could not pay; paid coin by coin."""
+        left = [amount for amount, _, _ in self.grants]
+        unpaid = 0
+        for month, charge in enumerate(owed):
+            rest = charge
+            for at, (_, first, last) in enumerate(self.grants):
+                if first <= month <= last:
+                    coin = min(left[at], rest)
+                    left[at] -= coin
+                    rest -= coin
+            unpaid += rest
+        reach = [0, 0, 0]
+        for amount, (_, first, last) in zip(left, self.grants, strict=True):
+            for month in range(first, min(last, 2) + 1):
+                reach[month] += amount
+        return reach, unpaid
+
+
+def payable(cost: int, tokens: int, free: int) -> int:
+    """The share of a cost that the tokens beyond the free ones have, rounded up."""
+    return ceil(Fraction(cost * (tokens - free), tokens)) if tokens > free else 0
+
+
+def payable_in_lua(cost: int, tokens: int, free: int) -> int:
+    """The same with the script's doubles: at most a few nano-USD more, never less."""
+    if tokens <= free:
+        return 0
+    bound = min(cost, ceil(cost * ((tokens - free) / tokens)) + 2)
+    assert 0 <= bound - payable(cost, tokens, free) <= 5
+    return bound
 
 
 @dataclass(eq=False)
@@ -156,7 +216,11 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store, self.tenant, self.key_ids = self.world.store, self.world.tenant, self.world.keys
-        self.periods = [f"{2030 + next(self.world.years)}-{month}" for month in ("11", "12")]
+        year = 2030 + next(self.world.years)
+        self.months = [f"{year}-{month}" for month in ("10", "11", "12")]
+        self.periods = self.months[1:]
+        self.purse: Purse | None = None
+        self.is_unbounded = False  # something was billed that no hold covered any more
         self.store.flushdb()
         self.tables = RouteTables()
         self.runner = asyncio.Runner()
@@ -181,8 +245,13 @@ class History(RuleBasedStateMachine):
         parallel=st.tuples(parallels, st.none() | parallels, st.none()),
         requests=st.tuples(rates, st.none() | rates, st.none()),
         minute=st.tuples(minutes, st.none() | minutes, st.none()),
+        purse=st.none() | st.builds(
+            Purse, st.tuples(st.just(0), free_tokens, free_tokens), st.lists(grants, max_size=4)
+        ),
     )  # fmt: skip
-    def begins(self, tokens, money, parallel, requests, minute):
+    def begins(self, tokens, money, parallel, requests, minute, purse=None):  # noqa: PLR0917 Hypothesis names them
+        if purse:
+            self.purse = Purse(purse.free_tokens, list(purse.grants))
         self.sides = [
             Side("key" if at else "workspace", {
                 "monthly_tokens": tokens[at], "monthly_nanousd": money[at], "parallel_requests": parallel[at],
@@ -226,10 +295,13 @@ class History(RuleBasedStateMachine):
             side.take(now, tokens)
         assert grant.rates == tightest(self._sides(ask), now)
         assert grant.prices == PRICES
+        if self.purse:
+            assert ask.period == self.months[self.purse.present]
         flight = Flight(grant, ask)
         self.flying.append(flight)
         self.held[flight.id] = flight
         self._check_caps(ask)
+        self._check_purse()
 
     @precondition(lambda self: self.flying)
     @rule(n=picks, part=picks, cached=picks)
@@ -319,6 +391,21 @@ class History(RuleBasedStateMachine):
         limits["parallel_requests"] = parallel
         if limits["tokens_per_minute"]:  # the other way the bucket begins full: a test of its own
             limits["tokens_per_minute"] = minute
+        if not self.is_flushed:
+            self._publish_limits()
+
+    @precondition(lambda self: self.purse)
+    @rule(amount=amounts, last=st.sampled_from([0, 1, 9]), at=picks)
+    def credit_is_granted(self, amount, last, at):
+        now = self.purse.present
+        self.purse.grants.insert(at % (len(self.purse.grants) + 1), (amount, now, now + last))
+        if not self.is_flushed:
+            self._publish_limits()
+
+    @precondition(lambda self: self.purse and self.purse.present == 1)
+    @rule()
+    def month_turns(self):
+        self.purse.present = 2
         if not self.is_flushed:
             self._publish_limits()
 
@@ -413,6 +500,8 @@ class History(RuleBasedStateMachine):
 
     def _late(self, flight: Flight, usage: Usage) -> None:
         """A settlement without a hold, or one that raced: it may not change what was billed first."""
+        if usage.tokens and flight.id not in self.events:
+            self.is_unbounded = True
         self._bill(flight, usage)
         self.told = True
         for side in self._sides(flight.ask):
@@ -445,13 +534,14 @@ class History(RuleBasedStateMachine):
         self._publish_limits()
         write_version(VERSION)
         self.store.hset(names.styles_key(self.tenant), "poetry", target("poetry", "v1"))
-        for period in self.periods:
+        for period in self.months:
             rebuild_counters(self.store, self.tenant, period)
         self.recorded, self.told = self.events.keys() | self.failed, False
 
     def _publish_limits(self) -> None:
         written = [{k: "" if v is None else v for k, v in side.limits.items()} for side in self.sides]
         plan = {"state": "live", "max_output_tokens": MAX_OUTPUT, "weight": 1, **PRICES._asdict()}
+        plan["credits"] = self.purse.write(self.months) if self.purse else ""
         self.store.hset(names.limits_key(self.tenant), mapping=written[0] | plan)
         for key, limits in enumerate(written[1:]):
             state = {"state": "revoked" if key in self.revoked else "live", "expires_at": "", "styles": ""}
@@ -470,6 +560,7 @@ class History(RuleBasedStateMachine):
         drain_usage(self.store, "c")
         self.valkey_is_the_model()
         assert not self.held
+        self._check_purse()
         for period in self.periods:
             rebuild_counters(self.store, self.tenant, period)
             account = {name: n for name, n in self._account(period).items() if n}
@@ -529,22 +620,70 @@ class History(RuleBasedStateMachine):
             for used, held, cap in self._money(ask, side):
                 assert cap is None or used + held <= cap
 
+    def _owed(self, pay=payable) -> list[int]:
+        """What each of the three months may owe beyond its free tokens, with all that is held."""
+        owed = []
+        for month, free in zip(self.months, self.purse.free_tokens, strict=True):
+            used, held = self._used(month), self._holds(month)
+            cost, tokens = (
+                used.get(a, 0) + held.get(b, 0) for a, b in (("spent", "reserved"), ("used", "held"))
+            )
+            owed.append(pay(cost, tokens, free))
+        return owed
+
+    def _check_purse(self) -> None:
+        """No credit is used twice, and nothing is used that no credit pays."""
+        if self.purse and not self.is_unbounded:
+            assert self.purse.left(self._owed())[1] == 0
+
+    def _short_of_credits(self, ask: Ask, tokens: int, nanousd: int, *, busy: bool):
+        """The refusal for want of credits, as the script counts; CacheMiss without the month before."""
+        now = self.purse.present
+        free = self.purse.free_tokens[now]
+
+        def account(period: str, with_held: bool) -> tuple[int, int]:
+            used, held = self._used(period), self._holds(period) if with_held else {}
+            return used.get("spent", 0) + held.get("reserved", 0), used.get("used", 0) + held.get("held", 0)
+
+        spent, used = account(ask.period, busy)
+        owed = payable_in_lua(spent + nanousd, used + tokens, free)
+        if not owed:
+            return
+        before = self.months[now - 1]
+        if ":b" in self.purse.write(self.months) and not self._is_known(before):
+            yield None
+        reach = []
+        for with_held in (False, True):
+            owed_before = [0, 0, 0]
+            owed_before[now - 1] = payable_in_lua(
+                *account(before, with_held), self.purse.free_tokens[now - 1]
+            )
+            reach.append(self.purse.left(owed_before)[0][now])
+        if owed > reach[busy]:
+            paid = payable_in_lua(*account(ask.period, False), free)
+            name = "credits_in_flight" if busy else "credits_spent"
+            retry_ms = 2000 if busy else 0
+            needed = owed - payable_in_lua(spent, used, free)
+            yield name, "workspace", retry_ms, reach[0], reach[0] - paid, needed
+
     def _expected(self, ask: Ask, now: int) -> tuple:
         """What admission must say at this millisecond."""
-        if not self._is_known(ask.period):
-            return ("CacheMiss",)
-        if ask.key in self.revoked:
-            return ("RevokedKey",)
+        denied = self._denied(ask)
+        if denied:
+            return (denied,)
         output, room = MAX_OUTPUT, MAX_MODEL_LEN - ask.prompt
         is_cut = not ask.output and room < output
         output = min(ask.output, output) if ask.output else max(1, min(output, room))
         tokens = ask.prompt + output * ask.choices
         nanousd = ask.prompt * PRICES.input_nanousd + output * ask.choices * PRICES.output_nanousd
-        for limit in (*self._for_good(ask, tokens, nanousd, now), *self._for_now(ask, tokens, nanousd, now)):
-            name, scope, retry_ms, allowed, left = limit
+        for limit in self._refusals(ask, tokens, nanousd, now):
+            if limit is None:
+                return ("CacheMiss",)
+            name, scope, retry_ms, allowed, left, *own_need = limit
             error, words, _ = admission.LIMITS[name]
-            shown = usd if name.startswith("nanousd") else "{:,}".format
-            needed = nanousd if name.startswith("nanousd") else tokens
+            is_money = name.startswith(("nanousd", "credits"))
+            shown = usd if is_money else "{:,}".format
+            needed = own_need[0] if own_need else nanousd if is_money else tokens
             return (
                 error.__name__, scope, words, shown(allowed), shown(floor(max(0, left))), shown(needed),
                 max(1, ceil(ceil(retry_ms) / 1000)), tightest(self._sides(ask), now),
@@ -552,6 +691,22 @@ class History(RuleBasedStateMachine):
         if is_cut and not ask.exact:
             return ("PromptEstimateTooHigh",)
         return ("admitted", output, tokens, nanousd)
+
+    def _denied(self, ask: Ask) -> str:
+        if not self._is_known(ask.period):
+            return "CacheMiss"
+        if ask.key in self.revoked:
+            return "RevokedKey"
+        is_old = self.purse and ask.period != self.months[self.purse.present]
+        return "CacheMiss" if is_old else ""
+
+    def _refusals(self, ask: Ask, tokens: int, nanousd: int, now: int):
+        yield from self._for_good(ask, tokens, nanousd, now)
+        if self.purse:
+            yield from self._short_of_credits(ask, tokens, nanousd, busy=False)
+        yield from self._for_now(ask, tokens, nanousd, now)
+        if self.purse:
+            yield from self._short_of_credits(ask, tokens, nanousd, busy=True)
 
     def _for_good(self, ask: Ask, tokens: int, nanousd: int, now: int):
         for side in self._sides(ask):
@@ -616,6 +771,38 @@ class History(RuleBasedStateMachine):
         return float(stored) if stored else None
 
 
+class Wallet(History):
+    """A history in which nothing but credits refuses a request."""
+
+    @initialize(
+        free=st.tuples(st.just(0), *[st.sampled_from([0, 0, 200, 700])] * 2),
+        granted=st.lists(grants, min_size=1, max_size=4),
+    )
+    def begins(self, free, granted):
+        many = 10**7
+        super().begins(
+            (many, None, None), (None, None, None), (99, None, None), (many, None, None), (many, None, None),
+            Purse(free, granted),
+        )  # fmt: skip
+
+    def limits_change(self):
+        """Not here."""
+
+    def keys_are_revoked(self):
+        """Not here."""
+
+    def flush(self):
+        """Not here."""
+
+    def drain_twice_at_once(self):
+        """Not here."""
+
+    @rule(asks=st.lists(asks, min_size=1, max_size=6))
+    def admit(self, asks):
+        for key, prompt, output, sequences, exact, _ in asks:
+            self._ask(Ask(key, prompt, output, sequences, exact, self.months[self.purse.present]))
+
+
 def part_of(written: dict, *wanted: str) -> dict[str, int]:
     """Those of a hash's counters, with each `:<key>`, that are not zero."""
     return {name: int(n) for name, n in written.items() if name.split(":")[0] in wanted and int(n)}
@@ -671,6 +858,14 @@ def test_whatever_happens_valkey_the_ledger_and_a_plain_model_agree(world):
 
     Here.world = world
     run_state_machine_as_test(Here, settings=RANDOM)
+
+
+def test_whatever_happens_no_credit_pays_twice_and_nothing_is_used_that_none_pays(world):
+    class Here(Wallet):
+        pass
+
+    Here.world = world
+    run_state_machine_as_test(Here, settings=settings(RANDOM, max_examples=500 if LARGE else 50))
 
 
 @given(

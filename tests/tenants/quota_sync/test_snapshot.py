@@ -43,6 +43,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "cached_input_nanousd": "25",
         "output_nanousd": "400",
         "base_prices": "",
+        "credits": "",
         "state": "live",
         "slug": "acme",
         "name": "Acme",

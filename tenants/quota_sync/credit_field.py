@@ -1,0 +1,63 @@
+"""The field `credits` of a workspace's limits in Valkey: what admission needs of its plan and its credits."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from foundation import months
+from tenants.billing import plans
+from tenants.billing.credits import MAX_CREDIT_NANOUSD, open_charges, open_credits, settle_charges
+from tenants.models import Invoice, PlanVersion, Tenant
+
+type Entry = tuple[int, str]  # nano-USD, and the months that it pays
+
+
+def credit_field(tenant: Tenant, version: PlanVersion, at: datetime) -> str:
+    """Return the field of a workspace on a plan version at a moment of Valkey's clock.
+
+    Empty where credits bound nothing: with overage, or where the cap lies within the included tokens.
+    Otherwise the month, the tokens included in it and in the month before, and what was left of the grants
+    before these two months, in burn order: `2026-11 5000000 5000000 1000000000:b 500000000:c`. An amount pays
+    this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
+    month before burn first, by its account. Invoices that are final are not taken off here, so that late
+    usage is counted too.
+    """
+    if version.overage_allowed:
+        return ""
+    period = months.period_of(at)
+    included_tokens = _included_tokens(tenant, period)
+    if included_tokens >= version.monthly_tokens:
+        return ""
+    previous = months.before(period)
+    entries = _entries(tenant, previous, period)
+    written = [f"{amount}:{covered}" for amount, covered in _merge(entries)]
+    return " ".join([period, str(included_tokens), str(_included_tokens(tenant, previous)), *written])
+
+
+def _entries(tenant: Tenant, previous: str, period: str) -> list[Entry]:
+    credits = open_credits(tenant.pk, before=previous)
+    credits = settle_charges(credits, open_charges(tenant, credits, until=months.before(previous)))
+    # A void invoice gave its burns back: nothing of that month burns any more.
+    is_void = Invoice.objects.filter(tenant=tenant, period=previous, state=Invoice.State.VOID).exists()
+    entries = []
+    for credit in credits:
+        pays_now = credit.covers(period)
+        paid_before = credit.covers(previous) and not is_void
+        if pays_now or paid_before:
+            covered = "b" if pays_now and paid_before else "c" if pays_now else "p"
+            entries.append((credit.left_nanousd, covered))
+    return entries
+
+
+def _merge(entries: Iterable[Entry]) -> list[Entry]:
+    """Return entries with neighbours of the same months as one: they burn one after the other anyway."""
+    merged: list[Entry] = []
+    for amount, covered in entries:
+        before = merged.pop()[0] if merged and merged[-1][1] == covered else 0
+        merged.append((min(before + amount, MAX_CREDIT_NANOUSD), covered))
+    return merged
+
+
+def _included_tokens(tenant: Tenant, period: str) -> int:
+    """Return the tokens that a month includes: those of the dearest plan, as on its invoice."""
+    start, end = months.bounds(period)
+    return plans.dearest_version(tenant, start, end).included_tokens

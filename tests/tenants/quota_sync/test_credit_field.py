@@ -1,0 +1,92 @@
+"""What the data plane hears of a plan's overage and of credits."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tenants.accounts.workspaces import subscribe_tenant
+from tenants.billing import credits
+from tenants.billing.credits import grant_credit
+from tenants.billing.ledger import record_events
+from tenants.billing.plans import newest_plan_version
+from tenants.models import CreditBurn, PlanVersion, Subscription
+from tenants.quota_sync.credit_field import credit_field
+from tests.tenants.conftest import make_event
+
+SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)
+OCTOBER = datetime(2026, 10, 12, tzinfo=UTC)
+NOVEMBER = datetime(2026, 11, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def bounded(acme):
+    """Acme, since August on a plan that includes 100 of its 1,000 tokens and allows no overage."""
+    free = newest_plan_version("free")
+    copied = ("requests_per_minute", "tokens_per_minute", "parallel_requests", "max_output_tokens")
+    limits = {name: getattr(free, name) for name in copied}
+    version = PlanVersion.objects.create(
+        plan=free.plan,
+        number=9,
+        monthly_tokens=1_000_000,
+        included_tokens=100,
+        private_styles=3,
+        **limits,
+    )
+    subscribe_tenant(acme, version)
+    august = datetime(2026, 8, 1, tzinfo=UTC)
+    Subscription.objects.filter(tenant=acme, ends_at=None).update(starts_at=august)
+    Subscription.objects.filter(tenant=acme).exclude(ends_at=None).update(starts_at=august, ends_at=august)
+    return version
+
+
+def grant(tenant, amount, at, **facts):
+    number = tenant.credit_grants.count()
+    usual = {"source": "promotion", "source_id": f"{number}", "reason": "", "actor": "op", "now": at}
+    return grant_credit(tenant, amount, **usual | facts)
+
+
+def use(tenant, at, tokens):
+    record_events([make_event(tenant, admitted_at=at, prompt_tokens=0, completion_tokens=tokens)])
+
+
+def test_with_overage_and_within_the_included_tokens_credits_bound_nothing(acme, bounded):
+    grant(acme, 5, NOVEMBER)
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 5:c"
+    bounded.overage_allowed = True
+    assert credit_field(acme, bounded, NOVEMBER) == ""
+    bounded.overage_allowed = False
+    bounded.monthly_tokens = 100
+    assert credit_field(acme, bounded, NOVEMBER) == ""
+
+
+def test_neighbours_that_pay_the_same_months_are_one_amount(acme, bounded):
+    grant(acme, 1, SEPTEMBER)
+    grant(acme, 2, OCTOBER)
+    grant(acme, 4, OCTOBER, last_period="2026-10")
+    grant(acme, 8, NOVEMBER, priority=1)
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 8:c 4:p 3:b"
+    assert credit_field(acme, bounded, OCTOBER) == "2026-10 100 100 4:c 1:b 2:c"
+
+
+def test_months_before_the_last_two_have_burned_final_or_not(acme, bounded):
+    one = grant(acme, 1_000_000, SEPTEMBER)
+    use(acme, SEPTEMBER, 600)  # 500 of 600 tokens at 400 nano-USD are not included
+    use(acme, OCTOBER, 600)
+    use(acme, NOVEMBER, 600)
+    assert credit_field(acme, bounded, OCTOBER) == "2026-10 100 100 1000000:b"
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 800000:b"
+    CreditBurn.objects.create(grant=one, period="2026-10", amount_nanousd=200_000, invoice=invoice_of(acme))
+    # Final or not is the same: admission lets October burn by its account, so that late usage counts.
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 800000:b"
+
+
+def invoice_of(tenant):
+    return tenant.invoices.create(period="2026-10", plan="Free v9", total_nanousd=0)
+
+
+def test_what_is_left_follows_usage_by_the_share_formula(acme, bounded):
+    grant(acme, 1_000_000, SEPTEMBER)
+    use(acme, OCTOBER, 600)
+    assert credits.credits_left(acme, "2026-10") == 1_000_000 - 200_000
+    use(acme, OCTOBER, 100)
+    assert credits.credits_left(acme, "2026-10") == 1_000_000 - 240_000
