@@ -176,8 +176,10 @@ def processes(
         port = ports.take(f"cost-{name}")
         variables = {**stack.variables, "WEB_WORKERS": "1", "FLOOR_STUB_URL": stub_url, "PYTHONSAFEPATH": "1"}
         web = application.programs(port, variables, stack.folders)[0]
-        python = str(checkouts.get(name, ROOT) / ".venv" / "bin" / "python")
+        checkout = checkouts.get(name, ROOT)
+        python = str(checkout / ".venv" / "bin" / "python")
         argv = [python, *(word.replace("config.asgi:application", app) for word in web.argv[1:])]
+        argv += ["--app-dir", str(checkout)]  # by default uvicorn imports from the current folder first
         if options.instructions:
             out = stack.folders.var / f"{name}.callgrind"
             valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]

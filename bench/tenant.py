@@ -57,7 +57,7 @@ def create(stub_url: str) -> dict[str, str]:
         max_loras=8,
         max_cpu_loras=64,
         max_lora_rank=16,
-        max_model_len=4096,
+        max_model_len=131_072,  # as models of today have it, so that prompts of 100 KB fit by their bound
         max_num_seqs=4096,
         is_healthy=True,
     )

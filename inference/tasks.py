@@ -3,11 +3,11 @@
 import os
 import socket
 
-from celery import shared_task
+from celery import current_app, shared_task
+from django.utils import timezone
 
 from foundation import months, valkey
-from inference.quota import ledger_drain, settlement
-from tenants.public import draft_invoices
+from inference.quota import ledger_drain, month_turn, settlement
 
 
 @shared_task
@@ -25,6 +25,8 @@ def sweep() -> None:
 
 MONTHS_BACK = 3  # a month whose closing failed is tried again in the next ones
 CLOSE_INTERVAL_S = 3600
+# Named, not imported: a gateway process would load what only workers and pages need.
+DRAFT_INVOICES = "tenants.tasks.draft_invoices"
 
 
 @shared_task
@@ -37,7 +39,13 @@ def close_month() -> None:
     for _ in range(MONTHS_BACK):
         period = months.before(period)
         if period not in open_periods:
-            draft_invoices.apply_async((period,), expires=CLOSE_INTERVAL_S)
+            current_app.send_task(DRAFT_INVOICES, (period,), expires=CLOSE_INTERVAL_S)
+
+
+@shared_task
+def open_next_month() -> None:
+    """Make accounts of the coming month, some at a time, in its last hours before. Safe to repeat."""
+    month_turn.open_next_month(valkey.client(), timezone.now())
 
 
 @shared_task

@@ -40,7 +40,6 @@ from tenants.quota_sync.generations import (
     stale_generations,
 )
 from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapshot
-from tenants.tasks import draft_invoices
 
 __all__ = [
     "EMPTY",
@@ -74,7 +73,6 @@ __all__ = [
     "digest_by_peppers",
     "dollars",
     "dollars_a_million",
-    "draft_invoices",
     "find_owner",
     "first_party_tenant",
     "idempotent",

@@ -37,14 +37,12 @@ from inference.quota.admission import (
 
 async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Grant:
     """Return a grant; wait first if the style is being loaded. Raises DomainError; then nothing is held."""
-    prompt_tokens = parsed.prompt_bound()
-    min_prompt_tokens = min(prompt_tokens, min_tokens(parsed, gateway.longest_token))
     fingerprint = fingerprint_of(parsed)
     period = months.current()
-    is_exact = False
     was_published = False
     load_deadline_s: float | None = None
     await gateway.routes.ensure_loaded()
+    prompt = _PromptBounds(gateway, parsed)
     while True:
         try:
             grant = await admit(
@@ -54,9 +52,9 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
                 request_id=request_id,
                 model=parsed.model,
                 user=parsed.user,
-                prompt_tokens=prompt_tokens,
-                min_prompt_tokens=min_prompt_tokens,
-                is_exact=is_exact,
+                prompt_tokens=prompt.most_tokens,
+                min_prompt_tokens=prompt.least_tokens,
+                is_exact=prompt.is_exact,
                 output_tokens=parsed.output_tokens,
                 sequences=parsed.choices,
                 period=period,
@@ -71,11 +69,7 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
         except PeriodRollover as error:
             period = period_at(error.now_ms)
         except PromptEstimateTooHigh:
-            # The byte bound is crude. Where the difference matters, the base model's own tokenizer decides.
-            counted_tokens = await gateway.tokens.count(caller.tenant_id, parsed)
-            prompt_tokens = min(prompt_tokens, counted_tokens)
-            min_prompt_tokens = min(prompt_tokens, min_prompt_tokens)
-            is_exact = True
+            await prompt.tighten(caller.tenant_id)
         except AdapterNotLoaded as missing:
             if load_deadline_s is None:
                 load_deadline_s = time.monotonic() + gateway.settings.adapter_wait_s
@@ -84,11 +78,43 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
             error.facts["param"] = parsed.prompt_field
             raise
         except Limited as error:
-            error.facts["is_counted"] = is_exact
+            error.facts["is_counted"] = prompt.is_exact
             raise
         else:
             grant.state = None if load_deadline_s is None else "loading"
             return grant
+
+
+class _PromptBounds:
+    """What is known of a prompt's tokens: it lies between two bounds, or is counted."""
+
+    def __init__(self, gateway: Gateway, parsed: ParsedRequest) -> None:
+        self.most_tokens = parsed.prompt_bound()
+        self.least_tokens = 0
+        self.is_exact = False
+        self._gateway = gateway
+        self._parsed = parsed
+        self._is_measured = False
+        # While the upper bound fits, the lower one decides nothing, and it reads the whole prompt.
+        if self.most_tokens >= gateway.routes.tables.base_context:
+            self._measure()
+
+    async def tighten(self, tenant_id: UUID) -> None:
+        """Learn more, by the cheapest means that is left. Raises LimitsUnavailable or EngineBusy."""
+        if not self._is_measured:
+            self._measure()
+            if self.least_tokens:
+                return
+        # The byte bound is crude. Where the difference matters, the base model's own tokenizer decides.
+        counted_tokens = await self._gateway.tokens.count(tenant_id, self._parsed)
+        self.most_tokens = min(self.most_tokens, counted_tokens)
+        self.least_tokens = min(self.most_tokens, self.least_tokens)
+        self.is_exact = True
+
+    def _measure(self) -> None:
+        self._is_measured = True
+        least_tokens = min_tokens(self._parsed, self._gateway.longest_token)
+        self.least_tokens = min(self.most_tokens, least_tokens)
 
 
 async def _await_adapter(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 def paying(acme, monkeypatch):
     """Acme, whose last month costs something."""
     drafted = []
-    monkeypatch.setattr(tasks.draft_invoices, "apply_async", lambda args, **_: drafted.extend(args))
+    monkeypatch.setattr(tasks.current_app, "send_task", lambda _, args, **__: drafted.extend(args))
     return acme, drafted
 
 
