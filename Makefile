@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-api bench-ray bench-webhooks bench-routes seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-ray bench-webhooks bench-routes seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -141,6 +141,10 @@ seed-large: ## The tables of a large service in var/large: 1,000 tenants, 10 mil
 bench-console: ## How long the console's lists and canaries' figures take on what seed-large made
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.console
+
+bench-metering: ## How fast the drain records usage, and an invoice over a million requests
+	$(call BOOTSTRAP)
+	@$(STACK) run --services -- .venv/bin/python -m bench.metering
 
 bench-billing: ## How long invoices take on what seed-large made
 	$(call BOOTSTRAP)

@@ -9,6 +9,7 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import django
@@ -55,6 +56,12 @@ def measure_month(period: str) -> dict[str, float]:
     return {"invoices": drafted, "lines": lines, "seconds": round(taken, 1)}
 
 
+def write_figures(figures: Mapping[str, object]) -> None:
+    """Write figures into the results, beside those that another command wrote there."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(known | dict(figures), indent=1) + "\n")
+
+
 def main() -> None:
     """Measure, print, write down."""
     period = months.before(months.current())
@@ -66,7 +73,7 @@ def main() -> None:
     }
     for name, figure in result.items():
         print(f"{name}: {figure}")
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    write_figures(result)
 
 
 if __name__ == "__main__":

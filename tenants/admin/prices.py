@@ -10,14 +10,17 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Max
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from unfold.admin import TabularInline
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from foundation.console import OperatorAdmin, OperatorForm
 from foundation.money import usd
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import Immutable, ReadOnly
+from tenants.admin.what_if import what_if_context
 from tenants.billing import price_book, style_source
 from tenants.billing.forms import MILLION
 from tenants.billing.style_source import StyleFacts
@@ -131,6 +134,18 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     form = EditionForm
     list_display = ["effective_from", "hosting", "styles_with_prices"]
     search_fields = ["effective_from"]
+    actions_list = ["what_if"]
+
+    @action(description="What if", url_path="what-if", permissions=["view"])  # type: ignore[untyped-decorator]
+    def what_if(self, request: HttpRequest) -> TemplateResponse:
+        """Show what a month would have cost under other prices."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "What if",
+            **what_if_context(request),
+        }
+        return TemplateResponse(request, "admin/what_if.html", context)
 
     def get_inlines(self, request: HttpRequest, obj: PriceBook | None) -> list[Any]:
         """Return a table to write prices in, or to read those of an edition."""
