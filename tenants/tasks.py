@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from tenants.accounts import adapter
 from tenants.api import idempotency
-from tenants.billing import invoices, thresholds
+from tenants.billing import author_shares, invoices, thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
@@ -57,8 +57,10 @@ def draft_invoices(period: str) -> None:
 
 @shared_task
 def finalize_invoices() -> None:
-    """Finalize the invoices that were drafts for a day."""
-    invoices.finalize_due(timezone.now())
+    """Finalize the invoices that were drafts for a day, and pay authors their shares of that month."""
+    now = timezone.now()
+    invoices.finalize_due(now)
+    author_shares.pay_due(now)
 
 
 @shared_task

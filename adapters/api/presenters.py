@@ -59,6 +59,9 @@ class OwnPrices(serializers.Serializer[Any]):
     input_nanousd = serializers.IntegerField(allow_null=True)
     cached_input_nanousd = serializers.IntegerField(allow_null=True)
     output_nanousd = serializers.IntegerField(allow_null=True)
+    author_percent = serializers.IntegerField(
+        help_text="How much of what others' usage costs goes to the style's author."
+    )
 
 
 class StyleObject(serializers.Serializer[Any]):
@@ -440,6 +443,7 @@ def _present_prices(entry: Entry) -> dict[str, Any]:
         "input_nanousd": price.input_nanousd if price else None,
         "cached_input_nanousd": price.cached_input_nanousd if price else None,
         "output_nanousd": price.output_nanousd if price else None,
+        "author_percent": price.author_percent if price else 0,
     }
 
 

@@ -28,7 +28,15 @@ def describe_styles(style_ids: Collection[UUID]) -> list[StyleFacts]:
     for style in Style.objects.filter(pk__in=style_ids).select_related("owner", "approved_version"):
         shown = style.show_to(None)
         is_public = (style.pk,) in public
-        facts.append(StyleFacts(style.pk, shown.name, style.model_name, style.owner_id, is_public))
+        one = StyleFacts(
+            id=style.pk,
+            name=shown.name,
+            model_name=style.model_name,
+            owner_id=style.owner_id,
+            is_public=is_public,
+            is_first_party=style.owner.is_first_party,
+        )
+        facts.append(one)
     return facts
 
 
@@ -42,8 +50,11 @@ def prices_of(style: Style) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for entry in schedules_of([style.pk], now).get(style.pk, []):
         begins = entry.effective_from if entry.effective_from > now else None
-        prices = dollars_a_million(entry.price) if entry.price else {}
-        rows.append({"from": begins, **prices})
+        row: dict[str, Any] = {"from": begins}
+        if entry.price:
+            row |= dollars_a_million(entry.price)
+            row["author_percent"] = entry.price.author_percent
+        rows.append(row)
     return rows
 
 

@@ -69,6 +69,27 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off", "placeholder": EVERY_STYLE}),
     )
 
+    author_percent = forms.IntegerField(
+        label="Author's share, %",
+        required=False,
+        min_value=0,
+        max_value=100,
+        help_text="Of what others' usage costs; of a public style.",
+        widget=UnfoldAdminTextInputWidget({"inputmode": "numeric"}),
+    )
+
+    def clean_author_percent(self) -> int:
+        """Return the share, 0 if it is left empty; it needs the style, which is cleaned before."""
+        percent: int = self.cleaned_data["author_percent"] or 0
+        if not percent:
+            return 0
+        facts = style_source.describe_styles([self.instance.style]) if self.instance.style else {}
+        author = facts.get(self.instance.style)
+        if author is None or not author.is_public or author.is_first_party:
+            raise forms.ValidationError("A share is for a public style of a workspace's own.")
+        self.instance.author_id = author.owner_id
+        return percent
+
     def clean_style_name(self) -> str:
         """Set what the price is of, and return the style's name."""
         name = str(self.cleaned_data["style_name"]).strip()
@@ -102,7 +123,7 @@ class PriceInline(AmountsInDollars, TabularInline):
     model = Price
     form = PriceForm
     formset = PriceFormSet
-    fields = ["style_name", "input_nanousd", "cached_input_nanousd", "output_nanousd"]
+    fields = ["style_name", "input_nanousd", "cached_input_nanousd", "output_nanousd", "author_percent"]
     extra = 3
 
 
@@ -124,7 +145,7 @@ class PriceColumns:
 
 class ShownPriceInline(PriceColumns, ReadOnly, TabularInline):
     model = Price
-    fields = ["of", "input_price", "cached_input_price", "output_price"]
+    fields = ["of", "input_price", "cached_input_price", "output_price", "author_percent"]
     readonly_fields = fields
     extra = 0
 
@@ -182,7 +203,7 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
 
 @admin.register(Price)
 class PriceAdmin(PriceColumns, ReadOnly, OperatorAdmin):
-    list_display = ["book", "of", "input_price", "cached_input_price", "output_price"]
+    list_display = ["book", "of", "input_price", "cached_input_price", "output_price", "author_percent"]
     list_select_related = ["book"]
     search_fields = ["style_name"]
     ordering = ["-book__effective_from", "style_name", "is_base"]

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from foundation import months
+from tenants.billing.author_shares import add_to_earnings
 from tenants.models import ApiKey, UsageDaily
 
 
@@ -146,6 +147,8 @@ def record_events(events: Iterable[Event]) -> int:
             cursor.execute(ADD_TO_LEDGER, [new_ids])
             cursor.execute(ADD_TO_DAYS, [new_ids])
             cursor.execute(ADD_TO_MINUTES, [new_ids])
+            styles = {batch[request_id].style for request_id in new_ids}
+            add_to_earnings(cursor, new_ids, [style for style in styles if style])
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
             cursor.execute(MARK_KEYS_USED, [new_ids])
     return len(new_ids)

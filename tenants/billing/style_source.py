@@ -17,6 +17,7 @@ class StyleFacts:
     model_name: str
     owner_id: UUID
     is_public: bool
+    is_first_party: bool
 
 
 @dataclass(frozen=True)

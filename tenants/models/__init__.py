@@ -2,6 +2,7 @@ from tenants.models.audit import AuditEntry
 from tenants.models.billing_details import BillingDetails
 from tenants.models.credit_notes import CreditNote, CreditNoteNumber
 from tenants.models.credits import CreditBurn, CreditGrant
+from tenants.models.earnings import AuthorEarning
 from tenants.models.events import (
     EventType,
     OutboxEvent,
@@ -22,6 +23,7 @@ from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscripti
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "AuthorEarning",
     "BillingDetails",
     "CreditBurn",
     "CreditGrant",

@@ -100,6 +100,12 @@ class Price(models.Model):
     input_nanousd = models.BigIntegerField()
     cached_input_nanousd = models.BigIntegerField()
     output_nanousd = models.BigIntegerField()
+    author = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="Who earns."
+    )
+    author_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="Of what other workspaces' usage of a public style costs, for its author."
+    )
 
     objects = PriceQuerySet.as_manager()
 
@@ -109,6 +115,11 @@ class Price(models.Model):
                 fields=["book", "style", "is_base"], name="one_price_a_style", nulls_distinct=False
             ),
             models.CheckConstraint(condition=Q(style=None) | Q(is_base=False), name="price_of_one_thing"),
+            models.CheckConstraint(
+                condition=Q(author_percent=0)
+                | Q(author_percent__lte=100, author__isnull=False, style__isnull=False),
+                name="share_has_an_author",
+            ),
             models.CheckConstraint(
                 condition=Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),
                 name="prices_not_negative",

@@ -44,6 +44,8 @@ def _copy_price(price: Price, book: PriceBook) -> Price:
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
+        author_id=price.author_id,
+        author_percent=price.author_percent,
     )
 
 

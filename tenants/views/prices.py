@@ -47,5 +47,6 @@ def _price_rows(schedule: Schedule, now: datetime) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"from": entry.effective_from if entry.effective_from > now else None}
         if entry.price:
             row |= price_book.dollars_a_million(entry.price)
+            row["author_percent"] = entry.price.author_percent
         rows.append(row)
     return rows

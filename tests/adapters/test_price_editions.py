@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters.api.presenters import present_own_style
+from adapters.catalog import sharing
 from adapters.catalog.priced import find_style, prices_of
 from adapters.models import Style
 from foundation.valkey import limits_key
@@ -162,3 +163,19 @@ def test_a_style_is_found_by_what_people_write(noir, poetry):
     assert find_style("poetry").id == poetry.pk
     assert find_style("noir") is None
     assert find_style("acme/poetry") is None
+
+
+def test_only_a_public_style_of_a_workspaces_own_may_have_a_share(operator_client, acme, noir, poetry):
+    form = edition_form(BEGINS, ("acme/noir", "1", "1", "1")) | {"prices-0-author_percent": "20"}
+    assert "A share is for a public style" in operator_client.post(ADD, form).text
+    of_the_house = edition_form(BEGINS, ("poetry", "1", "1", "1")) | {"prices-0-author_percent": "20"}
+    assert "A share is for a public style" in operator_client.post(ADD, of_the_house).text
+
+    sharing.set_public(noir)
+    assert operator_client.post(ADD, form).status_code == 302
+    price = Price.objects.get(style=noir.pk)
+    assert (price.author, price.author_percent) == (acme, 20)
+    later = edition_form(BEGINS + timedelta(days=1), ("", "2", "2", "2"))
+    assert operator_client.post(ADD, later).status_code == 302
+    assert Price.objects.filter(style=noir.pk, author=acme, author_percent=20).count() == 2
+    assert "20 % to its author" in operator_client.get(reverse("tenants:prices")).text

@@ -1,0 +1,142 @@
+"""Authors' shares: booked with the usage of others, and paid out as credits when a month is finalized.
+
+The share is of what the tokens cost at their prices, whether a plan included them or credits paid them. An
+author's own usage earns nothing.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Max, Sum
+from django.db.models.functions import TruncMonth
+
+from foundation import months
+from tenants.billing import credits
+from tenants.models import AuthorEarning, CreditGrant, Invoice, Price, Tenant
+
+PAID_AFTER = timedelta(days=1)  # as long as invoices are drafts
+SYSTEM = "Polyscribe"
+
+# The edition that counted when the request was admitted says who earns how much. Each request's share is
+# rounded down by itself, so the sum does not depend on how requests are batched. Days are those of
+# ADD_TO_DAYS in ledger.py.
+ADD_TO_EARNINGS = """
+    INSERT INTO tenants_authorearning AS earning
+        (author_id, tenant_id, style, style_name, day, requests, tokens, cost_nanousd, share_nanousd)
+    SELECT price.author_id, event.tenant_id, event.style, max(event.style_name),
+           least(greatest((admitted_at AT TIME ZONE 'UTC')::date, first), last) AS day, count(*),
+           sum(prompt_tokens::bigint + completion_tokens), sum(cost_nanousd),
+           sum(cost_nanousd * price.author_percent / 100)
+    FROM tenants_usageevent AS event
+         JOIN LATERAL (
+             SELECT general.book_id
+             FROM tenants_price AS general JOIN tenants_pricebook AS book ON book.id = general.book_id
+             WHERE general.style IS NULL AND NOT general.is_base AND book.effective_from <= event.admitted_at
+             ORDER BY book.effective_from DESC LIMIT 1
+         ) AS edition ON true
+         JOIN tenants_price AS price ON price.book_id = edition.book_id AND price.style = event.style,
+         LATERAL (SELECT (period || '-01')::date AS first) AS begin,
+         LATERAL (SELECT (first + interval '1 month - 1 day')::date AS last) AS ending
+    WHERE request_id = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
+      AND price.author_percent > 0 AND price.author_id <> event.tenant_id
+    GROUP BY price.author_id, day, event.style, event.tenant_id
+    ORDER BY price.author_id, day, event.style, event.tenant_id
+    ON CONFLICT (author_id, day, style, tenant_id) DO UPDATE SET
+        requests = earning.requests + excluded.requests,
+        tokens = earning.tokens + excluded.tokens,
+        cost_nanousd = earning.cost_nanousd + excluded.cost_nanousd,
+        share_nanousd = earning.share_nanousd + excluded.share_nanousd
+"""
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What a style earned its author in a month."""
+
+    period: str
+    style_name: str
+    requests: int
+    tokens: int
+    share_nanousd: int
+
+
+def add_to_earnings(cursor: CursorWrapper, request_ids: list[str], styles: Collection[UUID]) -> None:
+    """Book the authors' shares of usage events that were just written; `styles` are those of the events.
+
+    Call it in the transaction that writes the events.
+    """
+    shared = Price.objects.filter(style__in=styles, author_percent__gt=0)
+    if shared.exists():
+        cursor.execute(ADD_TO_EARNINGS, [request_ids])
+
+
+def earnings_of(author_id: UUID) -> list[Earned]:
+    """Return what each style earned an author in each month, the newest month first."""
+    rows = AuthorEarning.objects.filter(author=author_id).annotate(month=TruncMonth("day"))
+    sums = (
+        rows.order_by()
+        .values_list("month", "style")
+        .annotate(
+            name=Max("style_name"),
+            requests=Sum("requests"),
+            tokens=Sum("tokens"),
+            share=Sum("share_nanousd"),
+        )
+        .order_by("-month", "name")
+    )
+    earned = []
+    for month, _, name, requests, tokens, share in sums:
+        earned.append(Earned(f"{month:%Y-%m}", name, int(requests), int(tokens), int(share)))
+    return earned
+
+
+def unpaid_nanousd(author_id: UUID, *, until: str) -> int:
+    """Return what an author earned up to a month, that month too, less what was paid out."""
+    _, end = months.bounds(until)
+    earned = AuthorEarning.objects.filter(author=author_id, day__lt=end.date())
+    paid = CreditGrant.objects.filter(tenant=author_id, source=CreditGrant.Source.AUTHOR_SHARE)
+    total = earned.aggregate(total=Sum("share_nanousd", default=0))["total"]
+    return int(total - paid.aggregate(total=Sum("amount_nanousd", default=0))["total"])
+
+
+def pay_due(now: datetime) -> int:
+    """Pay out the month before as credits, once it has no drafts of invoices any more; return to how many.
+
+    Safe to repeat, and from two at once. What is booked later for that month is paid with the next one.
+    """
+    period = months.before(months.period_of(now))
+    _, end = months.bounds(period)
+    if now < end + PAID_AFTER:
+        return 0
+    if Invoice.objects.filter(period=period, state=Invoice.State.DRAFT).exists():
+        return 0
+    authors = AuthorEarning.objects.filter(day__lt=end.date()).order_by().values("author").distinct()
+    count = 0
+    for author in Tenant.objects.filter(pk__in=authors).order_by("pk"):
+        if _pay(author, period, now):
+            count += 1
+    return count
+
+
+def _pay(author: Tenant, period: str, now: datetime) -> bool:
+    source_id = f"{period} {author.pk}"
+    with transaction.atomic():
+        Tenant.objects.select_for_update(no_key=True).get(pk=author.pk)  # one at a time
+        paid = CreditGrant.objects.filter(source=CreditGrant.Source.AUTHOR_SHARE, source_id=source_id)
+        due = unpaid_nanousd(author.pk, until=period)
+        if due <= 0 or paid.exists():
+            return False
+        credits.grant_credit(
+            author,
+            due,
+            source=CreditGrant.Source.AUTHOR_SHARE,
+            source_id=source_id,
+            reason=f"Author's share of usage until the end of {period}",
+            actor=SYSTEM,
+            now=now,
+        )
+    return True

@@ -1,0 +1,28 @@
+"""What authors of public styles earn by other workspaces' usage."""
+
+from django.db import models
+
+from tenants.models.people import Tenant
+
+
+class AuthorEarning(models.Model):
+    """An author's share of a workspace's usage of a style on a UTC day, written with that usage."""
+
+    author = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="earnings")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", help_text="Who used it.")
+    style = models.UUIDField()
+    style_name = models.CharField(max_length=100)
+    day = models.DateField()
+    requests = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    cost_nanousd = models.BigIntegerField(help_text="Of the usage.")
+    share_nanousd = models.BigIntegerField(help_text="Of each request's cost, rounded down.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["author", "day", "style", "tenant"], name="one_earning_a_day"),
+        ]
+        indexes = [models.Index(fields=["-day", "-id"], name="earnings_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.style_name} on {self.day}"
