@@ -9,6 +9,7 @@ from adapters.models import AdapterVersion, Style
 from adapters.placement.transitions import is_answering
 from adapters.routing.lookup import routes_of
 from adapters.routing.publisher import publish_missing_tables, publish_routes
+from adapters.uploads.holdings import count_holdings
 from adapters.uploads.sessions import begin_upload, finish_upload
 from adapters.uploads.upload_request import StyleDescription
 
@@ -19,6 +20,7 @@ __all__ = [
     "Style",
     "StyleDescription",
     "begin_upload",
+    "count_holdings",
     "enqueue_advance",
     "finish_upload",
     "is_answering",

@@ -17,6 +17,7 @@ from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
+from tenants.billing.holdings import Holdings, register_holdings
 from tenants.billing.hosting import Hosted, note_hosted
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
@@ -51,6 +52,7 @@ __all__ = [
     "Entry",
     "Event",
     "EventType",
+    "Holdings",
     "Hosted",
     "Limits",
     "MemberRequest",
@@ -91,6 +93,7 @@ __all__ = [
     "record_audit",
     "record_event",
     "record_events",
+    "register_holdings",
     "register_presenter",
     "register_style_choices",
     "register_style_source",

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from adapters.catalog.words import Faults, word_faults
-from adapters.models import AdapterVersion, Status, Style
+from adapters.models import Style
 from adapters.uploads import storage_quota
+from adapters.uploads.holdings import private_styles_of
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
     CONFIG_FILE,
@@ -159,14 +159,8 @@ def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
 
 
 def _style_count_faults(tenant: Tenant, own: Style | None) -> list[str]:
-    """Return why a plan has no room for one more private style.
-
-    Styles whose uploads were all rejected do not count.
-    """
-    versions = AdapterVersion.objects.filter(style=OuterRef("pk"))
-    is_used = Exists(versions.exclude(status=Status.REJECTED)) | ~Exists(versions)
-    private = Style.objects.filter(is_used, owner=tenant, is_public=False, retired_at=None)
-    counted = set(private.values_list("pk", flat=True))
+    """Return why a plan has no room for one more private style."""
+    counted = set(private_styles_of(tenant).values_list("pk", flat=True))
     needs_no_room = own is not None and (own.is_public or own.pk in counted)
     if tenant.is_first_party or needs_no_room:
         return []

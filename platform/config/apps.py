@@ -17,9 +17,18 @@ class RoofConfig(AppConfig):
     celery = celery.app
 
     def ready(self) -> None:
-        """Tell the tenants' floor, which imports no floor above it, where styles come from."""
-        from adapters.public import STYLE_SOURCE, style_choices  # noqa: PLC0415 (models are not loaded before)
-        from tenants.public import register_style_choices, register_style_source  # noqa: PLC0415
+        """Tell the tenants' floor, which imports no floor above it, what it needs to know of styles."""
+        from adapters.public import (  # noqa: PLC0415 (models are not loaded before)
+            STYLE_SOURCE,
+            count_holdings,
+            style_choices,
+        )
+        from tenants.public import (  # noqa: PLC0415
+            register_holdings,
+            register_style_choices,
+            register_style_source,
+        )
 
+        register_holdings(count_holdings)
         register_style_choices(style_choices)
         register_style_source(STYLE_SOURCE)

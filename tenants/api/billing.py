@@ -9,12 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import months
+from tenants.accounts.plan_changes import scheduled_change
 from tenants.api.presenters import dollars
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
+from tenants.billing.credits import credits_left
+from tenants.billing.invoices import balance_nanousd
 from tenants.billing.ledger import usage_of
 from tenants.billing.plans import limits_of
-from tenants.models import Plan, Scope
+from tenants.models import Plan, Scope, Subscription
 
 LIMITS = (
     "requests_per_minute",
@@ -52,6 +55,11 @@ BILLING_EXAMPLE = {
     "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
     "base_prices": None,
     "month": {"period": "2026-11", "tokens": 23_600, "cost_nanousd": 12_940_000, "cost_usd": "0.01294"},
+    "scheduled_plan": None,
+    "credits_left_nanousd": 21_500_000_000,
+    "credits_left_usd": "21.50",
+    "balance_nanousd": 0,
+    "balance_usd": "0.00",
 }
 
 
@@ -60,6 +68,12 @@ class PlanObject(serializers.Serializer[Any]):
 
     code = serializers.CharField()
     name = serializers.CharField()
+
+
+class ScheduledPlanObject(PlanObject):
+    """A plan that begins later."""
+
+    takes_effect_at = serializers.DateTimeField()
 
 
 class LimitsObject(serializers.Serializer[Any]):
@@ -105,6 +119,11 @@ class BillingObject(serializers.Serializer[Any]):
     prices = PricesObject(help_text="Of every style that has none of its own: `styles.get`.")
     base_prices = PricesObject(allow_null=True, help_text="Of the base model, if it has its own.")
     month = MonthObject()
+    scheduled_plan = ScheduledPlanObject(allow_null=True, help_text="The plan that begins later.")
+    credits_left_nanousd = serializers.IntegerField()
+    credits_left_usd = serializers.CharField()
+    balance_nanousd = serializers.IntegerField(help_text="To be paid on finalized invoices.")
+    balance_usd = serializers.CharField()
 
 
 class BillingView(WorkspaceView):
@@ -128,7 +147,15 @@ class BillingView(WorkspaceView):
         plan = Plan.objects.get(pk=in_force.plan)
         period = months.period_of(now)
         used = usage_of(self.access.tenant.pk, period)
+        tenant = self.access.tenant
+        left = credits_left(tenant, period)
+        owed = balance_nanousd(tenant.pk)
         billing = {
+            "scheduled_plan": _present_scheduled(scheduled_change(tenant, now)),
+            "credits_left_nanousd": left,
+            "credits_left_usd": dollars(left),
+            "balance_nanousd": owed,
+            "balance_usd": dollars(owed),
             "plan": {"code": plan.code, "name": plan.name},
             "limits": {name: limits[name] for name in LIMITS},
             "prices": {name: limits[name] for name in PRICES},
@@ -141,3 +168,10 @@ class BillingView(WorkspaceView):
             },
         }
         return Response(BillingObject(billing).data)
+
+
+def _present_scheduled(subscription: Subscription | None) -> dict[str, Any] | None:
+    if subscription is None:
+        return None
+    plan = subscription.plan_version.plan
+    return {"code": plan.code, "name": plan.name, "takes_effect_at": subscription.starts_at}

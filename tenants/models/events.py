@@ -37,6 +37,7 @@ class EventType(models.TextChoices):
     INVOICE_PAID = "invoice.paid", "An invoice was paid."
     INVOICE_VOIDED = "invoice.voided", "Nothing is asked for an invoice any more."
     CREDIT_NOTE_ISSUED = "credit_note.issued", "An invoice was corrected by a credit note."
+    PLAN_CHANGED = "plan.changed", "Another plan was chosen; it holds from `takes_effect_at` on."
     PAYMENT_SUCCEEDED = "payment.succeeded", "A payment came: a top-up or an invoice's."
     PAYMENT_FAILED = "payment.failed", "A payment was declined, such as an automatic top-up."
     WORKSPACE_SUSPENDED = "workspace.suspended", "The workspace is served no more."

@@ -52,6 +52,7 @@ NOTICES: dict[str, Notice] = {
         NoticeKind.INVOICES, Audience.OWNERS, "invoice_finalized", _costs_something
     ),
     EventType.CREDIT_NOTE_ISSUED: Notice(NoticeKind.INVOICES, Audience.OWNERS, "credit_note_issued"),
+    EventType.PLAN_CHANGED: Notice(NoticeKind.PAYMENTS, Audience.OWNERS, "plan_changed"),
     EventType.PAYMENT_FAILED: Notice(NoticeKind.PAYMENTS, Audience.OWNERS, "payment_failed"),
     EventType.KEY_CREATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_created"),
     EventType.KEY_ROTATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_rotated"),

@@ -181,6 +181,7 @@ def _credits_page(
         "takes_cards": provider.takes_cards,
         "payments": [(payment, usd(payment.amount_nanousd)) for payment in own],
         "plan": version.plan.name,
+        "is_all_included": version.monthly_tokens <= version.included_tokens,
         "owes_overage": version.overage_allowed,
         "is_owner": access_of(request).is_owner,
     }
@@ -199,12 +200,12 @@ def _left(request: MemberRequest) -> dict[str, Any]:
             continue
         grant = grants[credit.grant_id]
         total += credit.left_nanousd
-        expires_on = months.bounds(grant.last_period)[1] if grant.last_period else None
+        last_month = months.bounds(grant.last_period)[0] if grant.last_period else None
         row = {
             "grant": grant,
             "left": usd(credit.left_nanousd),
             "amount": usd(grant.amount_nanousd),
-            "expires_on": expires_on,
+            "last_month": last_month,
         }
         rows.append(row)
     return {"grants": rows, "left": usd(total) if total else ""}

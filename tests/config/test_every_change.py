@@ -19,6 +19,7 @@ from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Release, Status, Style
 from config import api_schema
 from foundation.money import NANO
+from tenants.accounts.plan_changes import choose_plan
 from tenants.models import (
     ApiKey,
     AuditEntry,
@@ -157,6 +158,13 @@ def owed(of_acme: Arguments) -> Mapping[str, Any]:
     return {"invoice_id": invoice.pk}
 
 
+def cheaper_plan(of_acme: Arguments) -> None:
+    """Let a downgrade be scheduled."""
+    acme = Tenant.objects.get(slug="acme")
+    choose_plan(acme, "writer")
+    choose_plan(acme, "free")
+
+
 def saved_card(of_acme: Arguments) -> None:
     PaymentAccount.objects.create(
         tenant=Tenant.objects.get(slug="acme"), customer_id="cus_1", payment_method_id="pm_1"
@@ -224,6 +232,8 @@ PAGES = {
     "tenants:auto_top_up": Change(
         {"threshold_nanousd": "5", "amount_nanousd": "25"}, "auto_top_up.edited", saved_card
     ),
+    "tenants:change_plan": Change({"plan": "writer"}, "plan.changed"),
+    "tenants:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
     "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
@@ -264,6 +274,8 @@ OPERATIONS = {
         {"threshold_nanousd": 5 * NANO, "amount_nanousd": 25 * NANO}, "auto_top_up.edited", saved_card
     ),
     "invoices.pay": Change(audits="payment.begun", prepare=owed),
+    "billing.change_plan": Change({"plan": "writer"}, "plan.changed"),
+    "billing.keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
     "keys.create": Change({"name": "newsletter"}, "api_key.created"),
     "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
     "keys.revoke": Change(audits="api_key.revoked"),

@@ -1,5 +1,6 @@
 """The invoice as a PDF, and whom it is made out to."""
 
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
@@ -7,8 +8,10 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from pypdf import PdfReader
 
+from foundation import months
 from tenants.api_keys.lifecycle import issue_key
 from tenants.billing import details, invoices, pdf
+from tenants.billing.ledger import record_events
 from tenants.models import Invoice
 from tests.tenants.billing.test_invoice_pages import LAST_MONTH, invoice, on_writer
 
@@ -56,8 +59,22 @@ def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client,
         Invoice.objects.filter(pk=invoice.pk).update(bill_to="Another Ltd")
 
 
+def test_three_styles_with_all_their_meters_fit_on_one_page(on_writer, event, settings):
+    settings.INVOICE_ISSUER = "Scribes Ltd\n2 Low Street\nDublin\nVAT IE1"
+    settings.PAYMENT_INSTRUCTIONS = "IBAN GB00\nwithin 14 days"
+    details.set_details(on_writer, name="Acme Ltd", address="1 High Street\nLondon\nUK", tax_id="GB1")
+    at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
+    used = {"prompt_tokens": 1_234_567, "cached_tokens": 230_000, "completion_tokens": 3_456_789}
+    for style in ("acme/noir", "acme/brand-voice", "poetry"):
+        record_events([event(on_writer, admitted_at=at, style_name=style, **used)])
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+    count, text = read(pdf.invoice_pdf(invoice))
+    assert (count, invoice.lines.count()) == (1, 12)
+    assert "Please name PS-000001." in text
+
+
 def test_a_long_invoice_goes_on_with_its_head_on_each_page(invoice):
-    rows = [pdf.Row(f"Line {number}", "$1.00") for number in range(90)]
+    rows = [pdf.Row(f"Line {number}", "$1.00", quantity="1") for number in range(90)]
     document = pdf.Document(
         title="Invoice", heading="Invoice", summary="$90.00", issuer=["A"], bill_to=["B"], date=(2026, 1, 2),
         facts=[("Issued", "today")], lines=rows, total=("Total", "$90.00"),

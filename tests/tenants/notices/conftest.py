@@ -81,6 +81,10 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         },
         {},
     ),
+    EventType.PLAN_CHANGED: (
+        WORKSPACE,
+        {"plan": "writer", "previous_plan": "studio", "takes_effect_at": "2026-12-01T00:00:00Z"},
+    ),
     EventType.PAYMENT_FAILED: (
         {
             "object": "payment",

@@ -38,6 +38,11 @@ SAID = {
         "Half a day without an engine. So much less is to be paid.",
         f"/invoices/credit-notes/{INVOICE_ID}/",
     ),
+    EventType.PLAN_CHANGED: (
+        "changes from Studio to Writer",
+        "1 December 2026, 00:00 UTC",
+        "/billing/plan/",
+    ),
     EventType.PAYMENT_FAILED: (
         "top-up of $25.00 was declined",
         "Your card has expired. We try again later",

@@ -1,0 +1,182 @@
+"""The plans: what each allows, and the workspace's change from one to another."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.rest.bodies import StrictSerializer, TextField
+from tenants.accounts import plan_changes
+from tenants.api.presenters import dollars
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, idempotent
+from tenants.billing import plan_words, plans
+from tenants.billing.holdings import holdings_of
+from tenants.models import PlanVersion, Scope, Tenant
+
+OFFER_EXAMPLE = {
+    "object": "plan",
+    "code": "writer",
+    "name": "Writer",
+    "monthly_fee_nanousd": 12_000_000_000,
+    "monthly_fee_usd": "12.00",
+    "included_tokens": 5_000_000,
+    "monthly_tokens": 20_000_000,
+    "is_overage_allowed": True,
+    "is_current": False,
+    "takes_effect_at": "2026-12-01T00:00:00Z",
+    "refusals": ["You have 5 private styles and Writer holds 3. …"],
+}
+CHANGE_EXAMPLE = {
+    "object": "plan_change",
+    "plan": "writer",
+    "previous_plan": "studio",
+    "takes_effect_at": "2026-12-01T00:00:00Z",
+}
+
+
+class PlanOfferObject(serializers.Serializer[Any]):
+    """A plan, and what it would mean for the workspace."""
+
+    object = serializers.CharField(default="plan", read_only=True)
+    code = serializers.CharField()
+    name = serializers.CharField()
+    monthly_fee_nanousd = serializers.IntegerField()
+    monthly_fee_usd = serializers.CharField()
+    included_tokens = serializers.IntegerField()
+    monthly_tokens = serializers.IntegerField()
+    is_overage_allowed = serializers.BooleanField()
+    is_current = serializers.BooleanField()
+    takes_effect_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it would hold if it were chosen now; null: it holds."
+    )
+    refusals = serializers.ListField(
+        child=serializers.CharField(), help_text="What it would refuse of what the workspace holds."
+    )
+
+
+class PlansObject(serializers.Serializer[Any]):
+    """Every plan, the cheapest first."""
+
+    data = PlanOfferObject(many=True)  # type: ignore[assignment]  # a field named so
+
+
+class PlanBody(StrictSerializer):
+    """Which plan."""
+
+    plan = TextField(max_length=40, help_text="Its code.")
+
+
+class PlanChangeObject(serializers.Serializer[Any]):
+    """A change of the plan."""
+
+    object = serializers.CharField(default="plan_change", read_only=True)
+    plan = serializers.CharField()
+    previous_plan = serializers.CharField()
+    takes_effect_at = serializers.DateTimeField()
+
+
+class PlansView(WorkspaceView):
+    """The plans."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "billing.plans",
+        "List the plans, and what each would mean",
+        scope=read_scope,
+        answer=PlansObject,
+        example={"data": [OFFER_EXAMPLE]},
+    )
+    def get(self, request: Request) -> Response:
+        """Return every plan with what it would refuse of what the workspace holds."""
+        return Response({"data": _present_plans(self.access.tenant)})
+
+
+class PlanView(WorkspaceView):
+    """The workspace's plan."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "billing.change_plan",
+        "Change the plan",
+        scope=write_scope,
+        body=PlanBody,
+        answer=PlanChangeObject,
+        status=201,
+        is_post=True,
+        example=CHANGE_EXAMPLE,
+        body_example={"plan": "studio"},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Change to a dearer plan at once, to a cheaper one from the next month on. Owners may."""
+        self.access.require_owner()
+        body = self.read_body(PlanBody)
+        now = timezone.now()
+        before = plans.plan_version_at(self.access.tenant, now)
+        subscription = plan_changes.choose_plan(self.access.tenant, body["plan"], now=now)
+        starts_at = subscription.starts_at
+        self.access.audit(
+            "plan.changed",
+            subscription,
+            before={"plan": str(before)},
+            after={"plan": str(subscription.plan_version), "takes_effect_at": starts_at.isoformat()},
+        )
+        change = {
+            "plan": subscription.plan_version.plan_id,
+            "previous_plan": before.plan_id,
+            "takes_effect_at": starts_at,
+        }
+        return Response(PlanChangeObject(change).data, status=201)
+
+    @operation(
+        "billing.keep_plan",
+        "Forget the change of the plan that is scheduled",
+        scope=write_scope,
+        status=204,
+        is_change=True,
+    )
+    @transaction.atomic
+    def delete(self, request: Request) -> Response:
+        """Let the present plan go on after this month. Owners may."""
+        self.access.require_owner()
+        kept = plan_changes.keep_plan(self.access.tenant)
+        self.access.audit("plan.kept", self.access.tenant, after={"plan": str(kept)})
+        return Response(status=204)
+
+
+def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
+    now = timezone.now()
+    current = plans.plan_version_at(tenant, now)
+    held = holdings_of(tenant)
+    offers = {offer.version.pk: offer for offer in plan_changes.list_offers(tenant, now)}
+    shown = [_present_plan(current, None, plan_words.describe_refusals(current, held), is_current=True)]
+    for offer in offers.values():
+        row = _present_plan(offer.version, offer.takes_effect_at, offer.refusals, is_current=False)
+        shown.append(row)
+    return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
+
+
+def _present_plan(
+    version: PlanVersion, takes_effect_at: Any, refusals: list[str], *, is_current: bool
+) -> dict[str, Any]:
+    facts = {
+        "code": version.plan_id,
+        "name": version.plan.name,
+        "monthly_fee_nanousd": version.monthly_fee_nanousd,
+        "monthly_fee_usd": dollars(version.monthly_fee_nanousd),
+        "included_tokens": version.included_tokens,
+        "monthly_tokens": version.monthly_tokens,
+        "is_overage_allowed": version.overage_allowed,
+        "is_current": is_current,
+        "takes_effect_at": takes_effect_at,
+        "refusals": refusals,
+    }
+    return dict(PlanOfferObject(facts).data)

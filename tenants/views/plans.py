@@ -1,0 +1,108 @@
+"""The page about the plan: what it allows, what another one would bring, and the change."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from foundation.errors import DomainError
+from tenants.accounts import plan_changes
+from tenants.accounts.access import Access, MemberRequest, access_of, member_required
+from tenants.accounts.plan_changes import Offer
+from tenants.billing import plan_words, plans
+
+
+@require_GET
+@member_required
+def show_plan(request: MemberRequest) -> HttpResponse:
+    """Show the plan in words, and the other ones."""
+    now = timezone.now()
+    version = plans.plan_version_at(request.tenant, now)
+    scheduled = plan_changes.scheduled_change(request.tenant, now)
+    offers = []
+    for offer in plan_changes.list_offers(request.tenant, now):
+        is_scheduled = scheduled is not None and scheduled.plan_version_id == offer.version.pk
+        offers.append(_offer_context(offer, is_scheduled=is_scheduled))
+    context = {
+        "version": version,
+        "fee": plan_words.fee_text(version),
+        "allows": plan_words.describe_plan(version),
+        "overage": plan_words.describe_overage(version),
+        "scheduled": scheduled,
+        "offers": offers,
+        "is_owner": access_of(request).is_owner,
+    }
+    return render(request, "tenants/plan.html", context)
+
+
+@require_POST
+@member_required
+def change_plan(request: MemberRequest) -> HttpResponse:
+    """Change the plan: at once, or from the next month on."""
+    access = _require_owner(request)
+    now = timezone.now()
+    before = plans.plan_version_at(request.tenant, now)
+    try:
+        with transaction.atomic():
+            subscription = plan_changes.choose_plan(request.tenant, request.POST.get("plan", ""), now=now)
+            access.audit(
+                "plan.changed",
+                subscription,
+                before={"plan": str(before)},
+                after={
+                    "plan": str(subscription.plan_version),
+                    "takes_effect_at": subscription.starts_at.isoformat(),
+                },
+            )
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("tenants:plan")
+    name = subscription.plan_version.plan.name
+    if subscription.starts_at > now:
+        day = f"{subscription.starts_at.day} {subscription.starts_at:%B}"
+        messages.success(request, f"{name} begins on {day}. Until then all stays as it is.")
+    else:
+        messages.success(request, f"{name} holds from the next request on.")
+    return redirect("tenants:plan")
+
+
+@require_POST
+@member_required
+def keep_plan(request: MemberRequest) -> HttpResponse:
+    """Forget the change that is scheduled."""
+    access = _require_owner(request)
+    try:
+        with transaction.atomic():
+            kept = plan_changes.keep_plan(request.tenant)
+            access.audit("plan.kept", request.tenant, after={"plan": str(kept)})
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"{kept.plan.name} goes on.")
+    return redirect("tenants:plan")
+
+
+def _require_owner(request: MemberRequest) -> Access:
+    access = access_of(request)
+    if not access.is_owner:
+        raise PermissionDenied(f"Only an owner of {request.tenant.name} can change its plan. Ask an owner.")
+    return access
+
+
+def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:
+    return {
+        "version": offer.version,
+        "fee": plan_words.fee_text(offer.version),
+        "is_at_once": offer.is_at_once,
+        "takes_effect_at": offer.takes_effect_at,
+        "more": [one for one in offer.differences if one.is_more],
+        "less": [one for one in offer.differences if not one.is_more],
+        "refusals": offer.refusals,
+        "overage": plan_words.describe_overage(offer.version),
+        "is_scheduled": is_scheduled,
+    }

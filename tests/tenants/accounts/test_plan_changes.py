@@ -1,0 +1,121 @@
+"""Owners change the plan: dearer at once, cheaper from the next month on, refusals said before."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.urls import reverse
+
+from adapters.models import BaseModel, Style
+from foundation import months
+from tenants.accounts import plan_changes
+from tenants.accounts.plan_changes import AlreadyScheduled, SamePlan, UnknownPlan, choose_plan
+from tenants.accounts.workspaces import subscribe_tenant
+from tenants.api_keys.lifecycle import issue_key
+from tenants.billing import invoices, plans
+from tenants.billing.plans import newest_plan_version
+from tenants.models import AuditEntry, OutboxEvent, Subscription, Tenant
+
+pytestmark = pytest.mark.usefixtures("valkey")
+
+BEGAN = datetime(2026, 9, 3, tzinfo=UTC)
+NOW = datetime(2026, 10, 12, 12, tzinfo=UTC)
+NEXT_MONTH = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def old_acme(acme):
+    """Acme, on the free plan since September."""
+    Tenant.objects.filter(pk=acme.pk).update(created_at=BEGAN)
+    Subscription.objects.filter(tenant=acme).update(starts_at=BEGAN)
+    return acme
+
+
+def plan_at(tenant, moment):
+    return plans.plan_version_at(tenant, moment).plan_id
+
+
+def test_a_dearer_plan_holds_at_once(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    assert plan_at(old_acme, NOW) == "studio"
+    event = OutboxEvent.objects.get(type="plan.changed")
+    assert (event.facts["previous_plan"], event.facts["plan"]) == ("free", "studio")
+
+
+def test_a_cheaper_plan_begins_with_the_month_and_costs_nothing_before(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    choose_plan(old_acme, "writer", now=NOW)
+    assert plan_at(old_acme, NOW) == "studio"
+    assert plan_at(old_acme, NEXT_MONTH) == "writer"
+    studio, writer = newest_plan_version("studio"), newest_plan_version("writer")
+    october = invoices.preview_invoice(old_acme, "2026-10")
+    november = invoices.preview_invoice(old_acme, "2026-11")
+    assert october.total_nanousd == studio.monthly_fee_nanousd
+    assert november.total_nanousd == writer.monthly_fee_nanousd
+
+
+def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    choose_plan(old_acme, "writer", now=NOW)
+    with pytest.raises(AlreadyScheduled):
+        choose_plan(old_acme, "writer", now=NOW)
+    choose_plan(old_acme, "free", now=NOW)
+    assert plan_at(old_acme, NEXT_MONTH) == "free"
+    plan_changes.keep_plan(old_acme, now=NOW)
+    assert plan_at(old_acme, NEXT_MONTH) == "studio"
+    assert Subscription.objects.filter(tenant=old_acme, ends_at=None).count() == 1
+    choose_plan(old_acme, "free", now=NOW)
+    choose_plan(old_acme, "enterprise", now=NOW)  # dearer: at once, and nothing is scheduled any more
+    assert {plan_at(old_acme, NOW), plan_at(old_acme, NEXT_MONTH)} == {"enterprise"}
+
+
+def test_the_same_plan_and_an_unknown_one_are_refused(old_acme):
+    with pytest.raises(SamePlan):
+        choose_plan(old_acme, "free", now=NOW)
+    with pytest.raises(UnknownPlan):
+        choose_plan(old_acme, "gold", now=NOW)
+
+
+def test_the_page_says_before_what_a_cheaper_plan_will_refuse(alice_client, acme):
+    subscribe_tenant(acme, newest_plan_version("studio"))
+    free = newest_plan_version("free")
+    base_model = BaseModel.objects.create(name="base", config={}, modules={})
+    for number in range(free.private_styles + 2):
+        Style.objects.create(owner=acme, slug=f"s{number}", name=f"S{number}", base_model=base_model)
+    page = alice_client.get(reverse("tenants:plan")).text
+    assert "Acme is on Studio" in page
+    assert f"You have {free.private_styles + 2} private styles and Free holds {free.private_styles}." in page
+    assert "Change to Enterprise now" in page
+    start = months.bounds(months.current())[1]
+    assert f"Change to Free on {start.day} {start:%B}" in page
+
+
+def test_owners_change_it_by_page_and_others_only_read(alice_client, bob_client, acme):
+    assert bob_client.get(reverse("tenants:plan")).status_code == 200
+    assert bob_client.post(reverse("tenants:change_plan"), {"plan": "writer"}).status_code == 403
+    answer = alice_client.post(reverse("tenants:change_plan"), {"plan": "writer"}, follow=True)
+    assert "Writer holds from the next request on." in answer.text
+    answer = alice_client.post(reverse("tenants:change_plan"), {"plan": "free"}, follow=True)
+    assert "Until then all stays as it is." in answer.text
+    answer = alice_client.post(reverse("tenants:keep_plan"), follow=True)
+    assert "Writer goes on." in answer.text
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
+        "plan.changed",
+        "plan.changed",
+        "plan.kept",
+    ]
+
+
+def test_programs_read_plans_and_change_them(client, acme):
+    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
+    options = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    listed = client.get("/api/v1/billing/plans", **options).json()["data"]
+    assert [(row["code"], row["is_current"]) for row in listed][:2] == [("free", True), ("writer", False)]
+    changed = client.post("/api/v1/billing/plan", {"plan": "writer"}, **options)
+    assert (changed.status_code, changed.json()["previous_plan"]) == (201, "free")
+    assert client.get("/api/v1/billing", **options).json()["plan"]["code"] == "writer"
+    client.post("/api/v1/billing/plan", {"plan": "free"}, **options)
+    scheduled = client.get("/api/v1/billing", **options).json()["scheduled_plan"]
+    assert scheduled["code"] == "free"
+    assert client.delete("/api/v1/billing/plan", **options).status_code == 204
+    assert client.get("/api/v1/billing", **options).json()["scheduled_plan"] is None
+    assert client.post("/api/v1/billing/plan", {"plan": "gold"}, **options).status_code == 404
