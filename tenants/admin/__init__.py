@@ -1,12 +1,24 @@
 """Operators' view of tenants in the console, one module a capability."""
 
-from tenants.admin import accounts, api_keys, audit, billing, hosting, invoices, payments, prices, webhooks
+from tenants.admin import (
+    accounts,
+    api_keys,
+    audit,
+    billing,
+    credits,
+    hosting,
+    invoices,
+    payments,
+    prices,
+    webhooks,
+)
 
 __all__ = [
     "accounts",
     "api_keys",
     "audit",
     "billing",
+    "credits",
     "hosting",
     "invoices",
     "payments",

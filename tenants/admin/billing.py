@@ -1,20 +1,23 @@
-"""Plans, subscriptions; usage and the ledger, to read."""
+"""Plans, subscriptions, adjustments; usage and the ledger, to read."""
 
 # mypy: disallow-subclassing-any=False
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from foundation.console import OperatorAdmin
+from foundation.console import OperatorAdmin, OperatorForm
 from foundation.money import usd
 from tenants.accounts import workspaces
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.lists import EngineFilter, LongList, PeriodFilter
 from tenants.admin.permissions import Immutable, NoDelete, ReadOnly
+from tenants.billing import adjustments
 from tenants.models import (
     LedgerEntry,
     Plan,
@@ -95,8 +98,22 @@ class UsageEventAdmin(LongList, ReadOnly, ModelAdmin):
         return usd(event.cost_nanousd)
 
 
+class AdjustmentForm(OperatorForm):
+    """A new entry of the ledger: an adjustment of this month."""
+
+    effect = forms.ChoiceField(
+        label="The workspace",
+        choices=[("less", "owes less"), ("more", "owes more")],
+        help_text="On this month's invoice, as a line with the reason below.",
+    )
+    reason = forms.CharField(label="Text on the invoice", max_length=200, widget=UnfoldAdminTextInputWidget)
+
+
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(LongList, ReadOnly, ModelAdmin):
+class LedgerEntryAdmin(LongList, Immutable, AmountsInDollars, OperatorAdmin):
+    form = AdjustmentForm
+    readonly_fields = ["amount"]
+    autocomplete_fields = ["tenant"]
     list_display = ["created_at", "tenant", "kind", "amount", "tokens", "period", "source_id", "reason"]
     list_filter = ["kind", PeriodFilter]
     list_select_related = ["tenant"]
@@ -105,6 +122,25 @@ class LedgerEntryAdmin(LongList, ReadOnly, ModelAdmin):
     id_field = "source_id"
     # The unique index is (kind, source_id): PostgreSQL uses it only if the query names kinds too.
     id_filter = {"kind__in": LedgerEntry.Kind.values}
+
+    def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> list[str]:
+        """Ask for an adjustment, the only kind that operators write here; show all of an entry."""
+        if obj is None:
+            return ["tenant", "effect", "amount_nanousd", "reason"]
+        return [
+            "tenant", "kind", "source_id", "period", "amount", "tokens", "actor", "reason",
+            "created_at",
+        ]  # fmt: skip
+
+    def save_model(self, request: HttpRequest, obj: LedgerEntry, form: Any, change: bool) -> None:
+        """Adjust this month, and take the new row over into the console's own object."""
+        sign = -1 if form.cleaned_data["effect"] == "less" else 1
+        entry = adjustments.adjust_month(
+            obj.tenant, sign * obj.amount_nanousd, reason=obj.reason, actor=str(request.user)
+        )
+        obj.pk = entry.pk
+        obj.kind = entry.kind
+        obj.source_id = entry.source_id
 
     @admin.display(description="amount")
     def amount(self, entry: LedgerEntry) -> str:

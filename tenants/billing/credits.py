@@ -187,6 +187,16 @@ def left_of_grants(tenant: Tenant, period: str) -> list[Credit]:
     return settle_charges(credits, open_charges(tenant, credits, until=period))
 
 
+def month_credits(tenant: Tenant, period: str) -> tuple[int, int]:
+    """Return the nano-USD of credits that a month's usage has burned until now, and all that it could."""
+    credits = open_credits(tenant.pk)
+    charges = open_charges(tenant, credits, until=period)
+    burns = burn_credits(credits, charges)
+    burned = sum(burn.amount_nanousd for burn in burns if burn.period == period)
+    left = [credit for credit in settle_charges(credits, charges) if credit.covers(period)]
+    return burned, burned + sum(credit.left_nanousd for credit in left)
+
+
 def open_charges(tenant: Tenant, credits: Sequence[Credit], *, until: str) -> dict[str, int]:
     """Return month → nano-USD of usage beyond the included tokens that no final invoice has, up to a month.
 

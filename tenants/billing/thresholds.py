@@ -1,17 +1,18 @@
-"""Tell a workspace when 50, 80 and 100 % of a month's tokens or budget are used: once a month each."""
+"""Tell a workspace when 50, 80 and 100 % of a month's tokens, budget or credits are used: once each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from foundation import months
-from tenants.billing import plans
+from tenants.billing import credits, plans
 from tenants.events.outbox import record_event
-from tenants.models import EventType, ReachedThreshold, Tenant, UsageDaily
+from tenants.models import CreditGrant, EventType, ReachedThreshold, Tenant, UsageDaily
 
 PERCENTS = (50, 80, 100)
 KEPT = timedelta(days=92)
@@ -21,7 +22,7 @@ Measure = ReachedThreshold.Measure
 
 @dataclass(frozen=True)
 class Crossing:
-    """A share of a limit that a workspace has reached in a month. Tokens, or nano-USD of a budget."""
+    """A share of a limit that a workspace has reached in a month. Tokens, or nano-USD."""
 
     tenant_id: UUID
     measure: str
@@ -58,6 +59,16 @@ def _find_crossings(period: str, now: datetime) -> list[Crossing]:
         monthly_tokens, monthly_nanousd = caps[tenant_id]
         crossings += _crossings(tenant_id, Measure.TOKENS, tokens, monthly_tokens)
         crossings += _crossings(tenant_id, Measure.BUDGET, nanousd, monthly_nanousd)
+    return crossings + _credit_crossings(usage, period)
+
+
+def _credit_crossings(tenant_ids: Iterable[UUID], period: str) -> list[Crossing]:
+    """Return the shares of credits that are burned, of the workspaces that have some for a month."""
+    grants = CreditGrant.objects.filter(Q(last_period="") | Q(last_period__gte=period), tenant__in=tenant_ids)
+    crossings: list[Crossing] = []
+    for tenant in Tenant.objects.filter(pk__in=grants.values("tenant")):
+        burned, could_burn = credits.month_credits(tenant, period)
+        crossings += _crossings(tenant.pk, Measure.CREDITS, burned, could_burn)
     return crossings
 
 

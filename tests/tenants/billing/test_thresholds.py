@@ -8,10 +8,11 @@ from django.db import connection
 
 from tenants.api_keys.lifecycle import studio_key
 from tenants.billing import thresholds
+from tenants.billing.credits import grant_credit
 from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
 from tenants.events import outbox
-from tenants.models import OutboxEvent, PlanVersion, ReachedThreshold, Subscription, Tenant
+from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Subscription, Tenant
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -112,7 +113,7 @@ def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
 def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert_max_num_queries):
     for tenant in (acme, charlies):
         record_events([event(tenant, studio_key(tenant))])
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         thresholds.check_thresholds(NOW)
 
 
@@ -121,3 +122,18 @@ def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
     ReachedThreshold.objects.update(created_at=NOW - timedelta(days=365))
     thresholds.prune_thresholds()
     assert not ReachedThreshold.objects.exists()
+
+
+def test_credits_have_thresholds_too(a_thousand_tokens, use, acme, monkeypatch):
+    monkeypatch.setitem(outbox._presenters, CreditGrant, lambda grant: {"id": grant.pk})
+    grant_credit(acme, 100_000, source="promotion", source_id="1", reason="", actor="", now=NOW)
+    use(490)  # at 100 nano-USD, 20 of them cached at 25; none is included
+    assert reached("credits") == []
+    use(10)
+    use(400)
+    assert reached("credits") == [50, 80]
+    event = OutboxEvent.objects.get(facts__measure="credits", facts__percent=80)
+    assert (event.facts["used_nanousd"], event.facts["limit_nanousd"]) == (86_250, 100_000)
+    grant_credit(acme, 100_000, source="promotion", source_id="2", reason="", actor="", now=NOW)
+    use(100)  # half of what is there now: told before
+    assert reached("credits") == [50, 80]
