@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-ray bench-webhooks bench-routes seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-ray bench-webhooks bench-routes seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -89,6 +89,10 @@ fuzz-api: ## The OpenAPI document against the running management API, with many 
 bench-gateway: ## What the gateway costs, against nginx, LiteLLM, Portkey and TensorZero
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.gateway
+
+bench-month: ## The first requests of a month, of 5,000 workspaces
+	$(call BOOTSTRAP)
+	@.venv/bin/python -m bench.month_turn
 
 bench-peers: ## LiteLLM, TensorZero and Portkey for bench-gateway, each in an environment of its own
 	$(call BOOTSTRAP)

@@ -163,6 +163,21 @@ def start(stack: Stack, name: str, argv: list[str], variables: Mapping[str, str]
     return stack.supervisor.pid(name)
 
 
+def start_stub(stack: Stack, ports: Ports, *, is_socket: bool) -> str:
+    """Start the stub engine at a port or a socket; return its address once it answers."""
+    up = stack.supervisor
+    if is_socket:
+        path = stack.folders.var / "stub.sock"
+        up.start(targets.stub(str(path)))
+        up.await_ready("stub", path.exists, within_s=20)
+        return f"unix://{path}"
+    port = ports.take("stub")
+    up.start(targets.stub(port))
+    url = f"http://127.0.0.1:{port}"
+    up.await_ready("stub", lambda: targets.answers(f"{url}/health"), within_s=20)
+    return url
+
+
 def processes(
     stack: Stack, options: argparse.Namespace, ports: Ports, key: str, stub_url: str
 ) -> list[Process]:
@@ -198,6 +213,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--floors", action="store_true", help="measure bench/floor.py, too")
+    parser.add_argument(
+        "--engine-socket", action="store_true", help="reach the stub over a Unix domain socket, not TCP"
+    )
     parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--works", default="", help="the numbers of the kinds of request, such as 0,3")
     parser.add_argument(
@@ -212,10 +230,7 @@ def main() -> int:
         stack.waiting.all(services.start(stack))
         migrate = application.manage("migrate", "--no-input", variables=stack.variables, title="migrate")
         stack.supervisor.once(migrate)
-        port = ports.take("stub")
-        stub_url = f"http://127.0.0.1:{port}"
-        stack.supervisor.start(targets.stub(port))
-        stack.supervisor.await_ready("stub", lambda: targets.answers(f"{stub_url}/health"), within_s=20)
+        stub_url = start_stub(stack, ports, is_socket=options.engine_socket)
         key = json.loads(module("bench.tenant", "create", stub_url, variables=stack.variables))["key"]
         costs = Costs(stack, works, requests)
         measured = processes(stack, options, ports, key, stub_url)

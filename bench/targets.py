@@ -235,9 +235,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def stub(port: int) -> Program:
-    """Return the stub engine as a program."""
-    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(port)]
+def stub(place: int | str) -> Program:
+    """Return the stub engine as a program, at a port or the path of a socket."""
+    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(place)]
     return Program(name="stub", title="stub engine", argv=argv, env={"PYTHONPATH": str(ROOT)}, layer=1)
 
 

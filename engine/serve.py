@@ -45,6 +45,7 @@ class Settings:
     device: str
     host: str
     port: int
+    socket: str
     api_key: str
     dtype: str
     max_loras: int
@@ -64,6 +65,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         device=environ.get("ENGINE_DEVICE") or installed_device(),
         host=environ.get("ENGINE_HOST") or "127.0.0.1",  # vLLM guards only /v1 with its key
         port=read_number(environ, "ENGINE_PORT", 8000),
+        socket=environ.get("ENGINE_SOCKET", ""),
         api_key=environ.get("ENGINE_API_KEY", ""),
         dtype=environ.get("ENGINE_DTYPE") or "bfloat16",
         max_loras=read_number(environ, "ENGINE_MAX_LORAS", 8),
@@ -141,6 +143,7 @@ def step_tokens(settings: Settings) -> int:
 
 def server_arguments(settings: Settings) -> list[str]:
     """Return the command line of vLLM's server, without the interpreter."""
+    where = ["--uds", settings.socket] if settings.socket else []
     for_cpu = []
     if settings.device == "cpu":
         for_cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
@@ -152,6 +155,7 @@ def server_arguments(settings: Settings) -> list[str]:
         "--served-model-name", settings.base_model,
         "--host", settings.host,
         "--port", str(settings.port),
+        *where,
         "--dtype", settings.dtype,
         "--max-model-len", str(settings.max_model_len),
         "--max-num-seqs", str(settings.max_num_seqs),
@@ -175,13 +179,28 @@ def server_arguments(settings: Settings) -> list[str]:
     ]  # fmt: skip
 
 
+def prepare_socket(path: Path) -> None:
+    """Make the socket's folder, for this user alone, and take a socket of before away.
+
+    vLLM 0.32 neither removes its socket when it stops nor when it starts: `bind` would fail the second time.
+    Anybody who may enter the folder may connect. Raises CannotServe if something else has that name.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_socket():
+        path.unlink()
+    elif path.exists():
+        raise CannotServe(f"ENGINE_SOCKET is {path}, and that is no socket: remove it, or name another path.")
+
+
 def main() -> None:
     if sys.argv[1:] in (["-h"], ["--help"]):
         return print(__doc__)
     extra = sys.argv[2:] if sys.argv[1:2] == ["--"] else sys.argv[1:]
     settings = read_settings(os.environ)
     check_installation(settings)
-    where = f"{settings.host}:{settings.port}"
+    where = settings.socket or f"{settings.host}:{settings.port}"
+    if settings.socket:
+        prepare_socket(Path(settings.socket))
     print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
     missing = missing_for_compiling() if settings.device == "cpu" else ""
     if missing:

@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
 
+from adapters.engines.connections import UNIX, open_pool
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine
 
@@ -196,15 +198,20 @@ def _post(engine: Engine, path: str, body: Mapping[str, object]) -> tuple[int, s
 def _send(
     engine: Engine, method: str, path: str, body: Mapping[str, object] | None = None, *, timeout_s: float
 ) -> tuple[int, str]:
-    url = engine.url.rstrip("/") + path
     headers = {"Authorization": f"Bearer {settings.ENGINE_API_KEY}"}
     try:
         # A pool for each request: no connection outlives an engine's restart, or this process's fork.
-        with urllib3.PoolManager(retries=False, timeout=timeout_s) as pool:
-            response = pool.request(method, url, json=body, headers=headers)
+        with open_pool(engine.url, timeout_s=timeout_s) as pool:
+            response = pool.request(method, _target(engine.url) + path, json=body, headers=headers)
             return response.status, response.data.decode(errors="replace")
     except urllib3.exceptions.HTTPError as error:
         raise EngineUnavailable from error
+
+
+def _target(url: str) -> str:
+    """Return what of an engine's address comes before each path: nothing, or a proxy's prefix."""
+    parts = urlsplit(url)
+    return "" if parts.scheme == UNIX else parts.path.rstrip("/")
 
 
 def _error_message(text: str) -> str:

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.db import models
 from django.utils import timezone
 
@@ -15,6 +18,15 @@ if TYPE_CHECKING:
 IDENTITY = "identity"  # CPU engines serve the base model under this name: see engines/identity.py
 SILENT_AFTER = timedelta(seconds=30)  # longer than a pass without any report
 SAME_START = timedelta(seconds=2)  # a clock may be set between two readings of when the process began
+
+
+def validate_address(url: str) -> None:
+    """Raise ValidationError for what is neither a web address nor the path of a Unix domain socket."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        URLValidator(schemes=["http", "https"])(url)
+    elif parts.netloc or len(parts.path) < 2:
+        raise ValidationError("Write a socket as unix:///run/engine.sock, with three slashes.")
 
 
 class BaseModel(models.Model):
@@ -66,7 +78,14 @@ class Engine(models.Model):
 
     name = models.SlugField(max_length=60, unique=True, help_text="The ENGINE_NAME of the worker beside it.")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.VLLM)
-    url = models.URLField(help_text="On a private network; the engine has no defence of its own.")
+    url = models.CharField(
+        max_length=200,
+        validators=[validate_address],
+        help_text=(
+            "On a private network; the engine has no defence of its own. "
+            "Or unix:///run/engine.sock, where gateways and worker are on its machine."
+        ),
+    )
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="engines")
     device = models.CharField(max_length=8, choices=Device)
     max_loras = models.PositiveIntegerField(help_text="Adapter slots in one batch.")

@@ -1,4 +1,5 @@
 import json
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,23 @@ def test_every_variable_reaches_vllm():
     assert option(arguments, "--host") == "10.0.0.5"
     assert option(arguments, "--port") == "8123"
     assert option(arguments, "--dtype") == "float32"
+
+
+def test_a_socket_takes_the_place_of_a_port_and_of_what_was_left_behind(tmp_path):
+    path = tmp_path / "run" / "engine.sock"
+    arguments = serve.server_arguments(serve.read_settings(CPU | {"ENGINE_SOCKET": str(path)}))
+    assert option(arguments, "--uds") == str(path)
+    assert "--uds" not in serve.server_arguments(serve.read_settings(CPU))
+    serve.prepare_socket(path)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))  # as vLLM does
+        serve.prepare_socket(path)
+        assert not path.exists()
+    path.write_text("notes")
+    with pytest.raises(serve.CannotServe, match="no socket"):
+        serve.prepare_socket(path)
 
 
 def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported():

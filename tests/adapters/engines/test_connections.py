@@ -1,0 +1,79 @@
+"""The site's own client speaks to an engine at a port, behind a prefix, or at a Unix domain socket."""
+
+import socket
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from adapters.engines import client
+from adapters.errors import EngineUnavailable
+from adapters.models import Engine
+from adapters.models.engines import validate_address
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Tells the path that was asked for."""
+
+    def do_GET(self) -> None:
+        body = self.path.encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "a socket"
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "engine.sock")
+
+
+def test_an_engine_answers_at_a_unix_domain_socket(path):
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            assert client._get(Engine(url=f"unix://{path}"), "/v1/models") == "/v1/models"
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_a_prefix_stays_before_each_path():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/proxy/"
+            assert client._get(Engine(url=url), "/health") == "/proxy/health"
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_a_socket_without_a_listener_is_an_engine_that_is_away(path):
+    with pytest.raises(EngineUnavailable):
+        client.check_health(Engine(url=f"unix://{path}"))
+    left_behind = socket.socket(socket.AF_UNIX)
+    left_behind.bind(path)
+    left_behind.close()
+    assert not client.is_healthy(Engine(url=f"unix://{path}"))
+
+
+@pytest.mark.parametrize("url", ["unix:///run/engine.sock", "http://10.0.0.5:8001", "https://engine.example"])
+def test_addresses_of_engines(url):
+    validate_address(url)
+
+
+@pytest.mark.parametrize("url", ["unix://run/engine.sock", "unix://", "ftp://engine", "engine:8001", ""])
+def test_what_is_no_address_of_an_engine(url):
+    with pytest.raises(ValidationError):
+        validate_address(url)
