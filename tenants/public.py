@@ -21,7 +21,14 @@ from tenants.billing.holdings import Holdings, register_holdings
 from tenants.billing.hosting import Hosted, note_hosted
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
-from tenants.billing.price_book import Entry, Schedule, dollars_a_million, schedules_of
+from tenants.billing.price_book import (
+    Entry,
+    Schedule,
+    base_schedule,
+    dollars_a_million,
+    prices_now,
+    schedules_of,
+)
 from tenants.billing.price_book import amounts as price_amounts
 from tenants.billing.pricing import cost_nanousd
 from tenants.billing.reconciliation import (
@@ -65,6 +72,7 @@ __all__ = [
     "VersionFigures",
     "WorkspaceView",
     "access_of",
+    "base_schedule",
     "bump_all_generations",
     "bump_generations",
     "compare_credits",
@@ -88,6 +96,7 @@ __all__ = [
     "observe_generation",
     "operation",
     "price_amounts",
+    "prices_now",
     "publish_snapshot",
     "recent_requests",
     "record_audit",

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from django.db.models import Case, CharField, Q, QuerySet, TextChoices, Value, When
 from django.db.models.functions import Cast, Concat
+from django.utils import timezone
 
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for
 from adapters.quality import cards
-from tenants.public import Tenant
+from tenants.public import Tenant, prices_now, schedules_of
 
 MAX_CARDS = 500
 MAX_SEARCH_WORDS = 10
@@ -57,11 +58,15 @@ class Card:
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Something to write in: what goes into `model=`, how people call it, and a prompt that suits it."""
+    """Something to write in: what goes into `model=`, how people call it, and a prompt that suits it.
+
+    `prices` are its own of now (input, cached input, output in nano-USD a token), None for the general ones.
+    """
 
     model: str
     name: str
     sample_prompt: str
+    prices: tuple[int, int, int] | None
 
 
 def public_styles() -> list[Style]:
@@ -141,7 +146,7 @@ def find_style(tenant: Tenant, owner_slug: str, slug: str) -> Style:
 def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelChoice]:
     """Return what a tenant may choose to write in: the first styles by name, and its own serving versions.
 
-    Also the styles that `wanted` names, wherever they stand. Two queries.
+    Also the styles that `wanted` names, wherever they stand. Five queries at most.
     """
     styles = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
     styles = styles.select_related("owner", "live_version", "approved_version")
@@ -152,13 +157,15 @@ def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelCho
         named = styles.filter(slug__in=slugs)
         shown += [style for style in named if style.model_name in missing]
     versions = _serving_numbers([style.pk for style in shown if style.owner_id == tenant.pk])
+    schedules = schedules_of([style.pk for style in shown], timezone.now())
     choices = []
     for style in shown:
         style.show_to(tenant.pk)
-        choices.append(ModelChoice(style.model_name, style.name, style.sample_prompt))
+        prices = prices_now(schedules.get(style.pk, []))
+        choices.append(ModelChoice(style.model_name, style.name, style.sample_prompt, prices))
         for number in versions.get(style.pk, []):
             model = f"{style.model_name}@{number}"
-            choices.append(ModelChoice(model, f"{style.name}, version {number}", style.sample_prompt))
+            choices.append(ModelChoice(model, f"{style.name}, version {number}", style.sample_prompt, prices))
     return choices
 
 

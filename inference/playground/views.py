@@ -20,10 +20,17 @@ from inference.contract.requests import parse_request
 from inference.errors import BadRequest, TooLarge
 from inference.proxy.request import relay_request
 from inference.quota.admission import Caller
-from tenants.public import MemberRequest, limits_of, member_required, studio_key, tenant_of
+from tenants.public import (
+    MemberRequest,
+    base_schedule,
+    limits_of,
+    member_required,
+    prices_now,
+    studio_key,
+    tenant_of,
+)
 
 MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is shorter
-BASE_CHOICE = ModelChoice("base", "Base model, without a style", "")
 
 
 @require_GET
@@ -34,16 +41,17 @@ def playground(request: MemberRequest) -> HttpResponse:
     `?style=` names what to begin with; it may stand there several times.
     """
     wanted = request.GET.getlist("style")
-    limits = limits_of(request.tenant, timezone.now())
+    now = timezone.now()
     choices = model_choices(request.tenant, wanted)
+    base = ModelChoice("base", "Base model, without a style", "", prices_now(base_schedule(now)))
     return render(
         request,
         "inference/playground.html",
         {
-            "choices": [*choices, BASE_CHOICE],
+            "choices": [*choices, base],
             "has_styles": bool(choices),
             "wanted": json.dumps(wanted),
-            "limits": limits,
+            "limits": limits_of(request.tenant, now),
             "languages": ("python", "javascript", "curl"),
             "api_base": f"{settings.SITE_URL}/v1",
             "sample_prompt": next((choice.sample_prompt for choice in choices if choice.sample_prompt), ""),

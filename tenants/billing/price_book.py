@@ -53,6 +53,12 @@ def schedules_of(style_ids: Collection[UUID], at: datetime) -> dict[UUID, Schedu
     return _make_schedules(editions, Price.objects.filter(style__in=style_ids, book__in=editions))
 
 
+def prices_now(schedule: Schedule) -> tuple[int, int, int] | None:
+    """Return the amounts in force by a schedule; None where they are those of every style."""
+    price = schedule[0].price if schedule else None
+    return amounts(price) if price else None
+
+
 def all_schedules(at: datetime) -> dict[UUID, Schedule]:
     """Return the same of every style that has a price of its own, now or later."""
     editions = _read_editions(at)

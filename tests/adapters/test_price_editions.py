@@ -10,6 +10,7 @@ from adapters.api.presenters import present_own_style
 from adapters.catalog import sharing
 from adapters.catalog.priced import find_style, prices_of
 from adapters.models import Style
+from adapters.public import model_choices
 from foundation.valkey import limits_key
 from tenants.billing import price_book
 from tenants.models import AuditEntry, Price, PriceBook, Tenant
@@ -179,3 +180,18 @@ def test_only_a_public_style_of_a_workspaces_own_may_have_a_share(operator_clien
     assert operator_client.post(ADD, later).status_code == 302
     assert Price.objects.filter(style=noir.pk, author=acme, author_percent=20).count() == 2
     assert "20 % to its author" in operator_client.get(reverse("tenants:prices")).text
+
+
+def test_the_playground_knows_a_models_own_price_of_now(alice_client, noir, acme):
+    Price.objects.create(
+        book=PriceBook.objects.latest("effective_from"),
+        style=noir.pk,
+        input_nanousd=31,
+        cached_input_nanousd=7,
+        output_nanousd=67,
+    )
+    assert [choice.prices for choice in model_choices(acme)] == [(31, 7, 67)]
+    page = alice_client.get(reverse("inference:playground")).text
+    assert 'data-input="31" data-cached="7" data-output="67"' in page
+    general = price_book.find_price(timezone.now())
+    assert f'data-input="{general.input_nanousd}"' in page  # the base model's
