@@ -39,6 +39,7 @@ class PlanVersionAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     list_display = [
         "plan",
         "number",
+        "effective_from",
         "fee",
         "weight",
         "monthly_tokens",

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Min
+from django.utils import timezone
 
 from tenants.billing import price_book
 from tenants.billing.pricing import Prices
@@ -44,8 +45,9 @@ class Limits:
 
 
 def newest_plan_version(code: str) -> PlanVersion:
-    """Return the newest version of a plan. Raises PlanVersion.DoesNotExist for an unknown plan."""
-    return PlanVersion.objects.filter(plan=code).select_related("plan").latest("number")
+    """Return the version of a plan that new subscriptions get. Raises PlanVersion.DoesNotExist."""
+    begun = PlanVersion.objects.filter(plan=code, effective_from__lte=timezone.now())
+    return begun.select_related("plan").latest("number")
 
 
 def limits_of(tenant: Tenant, at: datetime) -> Limits:
@@ -118,9 +120,16 @@ def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersi
 
 
 def current_plans() -> list[PlanVersion]:
-    """Return the newest version of each plan, the cheapest first."""
-    newest = PlanVersion.objects.order_by("plan", "-number").distinct("plan").select_related("plan")
+    """Return the version of each plan that new subscriptions get, the cheapest first."""
+    begun = PlanVersion.objects.filter(effective_from__lte=timezone.now())
+    newest = begun.order_by("plan", "-number").distinct("plan").select_related("plan")
     return sorted(newest, key=lambda version: (version.monthly_fee_nanousd, version.monthly_tokens))
+
+
+def announced_plans() -> list[PlanVersion]:
+    """Return the versions of plans that are to come, the next one first."""
+    later = PlanVersion.objects.filter(effective_from__gt=timezone.now()).select_related("plan")
+    return list(later.order_by("effective_from", "monthly_fee_nanousd"))
 
 
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from tenants.models.people import Tenant
 
@@ -50,6 +51,10 @@ class PlanVersion(models.Model):
     )
     open_uploads = models.PositiveIntegerField(default=3, help_text="Uploads begun and not finished.")
     weight = models.PositiveSmallIntegerField(default=1, help_text="Its share of an engine that is full.")
+    effective_from = models.DateTimeField(
+        default=timezone.now,
+        help_text="From when new subscriptions get it. Those on an earlier version stay there.",
+    )
     overage_allowed = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -23,7 +23,10 @@ def show_prices(request: HttpRequest) -> HttpResponse:
     own_prices = []
     for name, schedule in _public_schedules(now):
         own_prices.append((name, _price_rows(schedule, now)))
-    versions = [(version, usd(version.monthly_fee_nanousd)) for version in plans.current_plans()]
+    versions = []
+    for version in [*plans.current_plans(), *plans.announced_plans()]:
+        begins = version.effective_from if version.effective_from > now else None
+        versions.append((version, usd(version.monthly_fee_nanousd), begins))
     context = {"versions": versions, "prices": prices, "own_prices": own_prices}
     return render(request, "tenants/prices.html", context)
 

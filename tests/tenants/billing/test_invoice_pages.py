@@ -13,7 +13,7 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.billing import invoices
 from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
-from tenants.models import NoticeMail, OutboxEvent, Price, PriceBook, Subscription, Tenant
+from tenants.models import NoticeMail, OutboxEvent, PlanVersion, Price, PriceBook, Subscription, Tenant
 from tenants.notices.letters import write_letter
 
 LAST_MONTH = months.before(months.current())
@@ -89,3 +89,22 @@ def test_everybody_reads_plans_and_prices_also_those_to_come(client):
     for text in ("Writer", "$12.00", "5,000,000", "$0.025", "$0.111", "$0.444"):
         assert text in page
     assert page.index("Free") < page.index("Writer") < page.index("Studio") < page.index("Enterprise")
+
+
+@pytest.mark.django_db
+def test_a_version_of_a_plan_that_is_to_come_is_announced_and_nobody_gets_it_yet(operator_client, client):
+    before = newest_plan_version("writer")
+    form = {}
+    for field in PlanVersion._meta.concrete_fields:
+        value = getattr(before, field.attname)
+        if field.name not in ("id", "created_at", "overage_allowed") and value is not None:
+            form[field.name] = value
+    form |= {"number": 2, "monthly_fee_nanousd": "13.37", "monthly_nanousd": "", "why": "A test"}
+    form |= {"effective_from_0": "2100-01-01", "effective_from_1": "00:00:00"}
+    answer = operator_client.post(reverse("admin:tenants_planversion_add"), form)
+    assert answer.status_code == 302, answer.context["errors"]
+    assert newest_plan_version("writer") == before
+    page = client.get(reverse("tenants:prices")).text
+    assert page.index("$12.00") < page.index("$13.37")
+    PlanVersion.objects.filter(number=2).update(effective_from=timezone.now())
+    assert newest_plan_version("writer").number == 2
