@@ -96,6 +96,10 @@ def _find_other_weaknesses(variables: Mapping[str, str]) -> Iterator[str]:
             "EMAIL_URL names no mail server (smtp://user:password@host:port): nobody could confirm an "
             "address, and reset links would lie in files or logs."
         )
+    if variables.get("STRIPE_API_BASE"):
+        yield "STRIPE_API_BASE is for tests: whoever answers there says what was paid."
+    if variables.get("STRIPE_SECRET_KEY") and not variables.get("STRIPE_WEBHOOK_SECRET"):
+        yield "STRIPE_WEBHOOK_SECRET is missing: payments by card would be seen minutes late."
     for name in DEMO_FLAGS:
         if variables.get(name) == "1":
             yield f"{name}=1 is for a demo: it shows strangers what they must not see."

@@ -108,6 +108,11 @@ class TopUpForm(FailureForm):
 class AutoTopUpForm(FailureForm):
     """When to buy credits without asking; both empty: never."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # It stands on one page with TopUpForm, whose amount has the same name.
+        options["auto_id"] = "id_auto_%s"
+        super().__init__(*args, **options)
+
     threshold_nanousd = DollarsField(label="When less is left than", required=False)
     amount_nanousd = DollarsField(label="Buy credits for", required=False)
 

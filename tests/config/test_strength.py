@@ -50,6 +50,8 @@ def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
         ({"CELERY_BROKER_URL": "redis://broker:6379/1"}, "the password in CELERY_BROKER_URL is missing"),
         ({"EMAIL_URL": ""}, "EMAIL_URL names no mail server"),
         ({"EMAIL_URL": "file:///var/mail"}, "EMAIL_URL names no mail server"),
+        ({"STRIPE_API_BASE": "https://stripe.example.com"}, "STRIPE_API_BASE is for tests"),
+        ({"STRIPE_SECRET_KEY": "rk_live_1"}, "STRIPE_WEBHOOK_SECRET is missing"),
         ({"MAILBOX": "1"}, "MAILBOX=1"),
         ({"DJANGO_DEBUG": "1"}, "DJANGO_DEBUG=1"),
     ],

@@ -1,5 +1,6 @@
 """Payments against a fake Stripe: lost answers, replays, wrong order, forged events, declines."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -323,6 +324,14 @@ def test_a_charge_whose_answer_got_lost_is_found_and_not_made_twice(acme, stripe
 def test_without_a_saved_card_nothing_is_automatic(acme, stripe):
     with pytest.raises(NoSavedCard):
         auto_top_up.set_auto_top_up(acme, threshold_nanousd=NANO, amount_nanousd=10 * NANO)
+
+
+def test_the_page_of_credits_has_each_id_once(alice_client, acme, stripe):
+    paid_account(acme, stripe)
+    page = alice_client.get(reverse("tenants:credits")).text
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert "id_auto_amount_nanousd" in ids
+    assert len(ids) == len(set(ids))
 
 
 def test_the_portal_is_stripes(alice_client, acme, stripe):
