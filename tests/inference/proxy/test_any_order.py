@@ -1,0 +1,199 @@
+"""A gateway, Valkey and two engines, in any order of failures, hang-ups, flushes, promotions and hours.
+
+Whatever happens, nothing stays held, and what was answered is an event once.
+"""
+
+import asyncio
+import json
+import time
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foundation import months
+from foundation import valkey as names
+from foundation.request_ids import new_request_id
+from inference.contract.requests import parse_request
+from inference.errors import DomainError
+from inference.proxy import failover
+from inference.proxy import runtime as gateway_module
+from inference.proxy.request import relay_request
+from inference.proxy.runtime import Gateway
+from inference.proxy.settings import ProxySettings
+from inference.quota.settlement import sweep_expired_holds
+from labs.fake_vllm.data_side import FakeVllm
+from tests.inference.conftest import SHORT_WAITS, Account, open_tables, read_before_each_request
+from tests.inference.fakes import eventually
+
+PATIENT = replace(ProxySettings(), **SHORT_WAITS | {"engine_wait_s": 1800, "comment_every_s": 0.02})
+TOKENS = 4  # the fake engine's words
+HOUR_S = 3600
+
+steps = st.lists(
+    st.sampled_from(
+        [
+            "ask",
+            "ask for a stream",
+            "a client hangs up",
+            "the first engine fails",
+            "the second engine fails",
+            "engines recover",
+            "valkey is emptied",
+            "another version is promoted",
+            "an hour passes",
+            "heartbeat",
+            "a moment passes",
+        ]
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+class World:
+    """What the steps act on, and what came of the requests."""
+
+    def __init__(self, store, gateway, engines, urls):
+        self.gateway = gateway
+        self.engines = engines
+        self.urls = urls
+        self.account = Account(store, uuid4(), uuid4(), months.current())
+        self.version = 3
+        self.offset_s = 0.0
+        self.asking: list[asyncio.Task] = []
+        self.answered: list[str] = []
+        self.was_emptied = False
+        self.publish()
+
+    def publish(self):
+        self.account.open()
+        self.account.offer("poetry", *self.urls, version=self.version)
+        open_tables()
+
+    async def take(self, step):
+        match step:
+            case "ask" | "ask for a stream":
+                self.asking.append(asyncio.create_task(self._ask(stream=step != "ask")))
+            case "a client hangs up":
+                for task in self.asking[-1:]:
+                    task.cancel()
+            case "the first engine fails" | "the second engine fails":
+                self.engines["second" in step].aborts = True
+            case "engines recover":
+                self.recover()
+            case "valkey is emptied":
+                self.account.store.flushdb()
+                self.was_emptied = True
+                self.answered.clear()  # their events are gone, too
+                self.publish()
+            case "another version is promoted":
+                self.version = 7 - self.version
+                self.account.offer("poetry", *self.urls, version=self.version)
+            case "an hour passes":
+                self.offset_s += HOUR_S
+            case "heartbeat":
+                await asyncio.gather(*map(self.gateway.beat, list(self.gateway.in_flight)))
+            case "a moment passes":
+                await asyncio.sleep(0.03)
+        await asyncio.sleep(0.002)
+
+    def recover(self):
+        for engine in self.engines:
+            engine.aborts = False
+
+    async def end(self):
+        self.recover()
+        self.offset_s += HOUR_S  # who still waits gives up, or goes on
+        await asyncio.wait_for(asyncio.gather(*self.asking, return_exceptions=True), 10)
+        await eventually(lambda: not self.gateway.in_flight)
+
+    async def _ask(self, *, stream):
+        # Each asks something else: a request that breaks engines is refused for minutes.
+        body = {"model": "poetry", "messages": [{"role": "user", "content": uuid4().hex}], "stream": stream}
+        request_id = new_request_id()
+        parsed = parse_request("chat", json.dumps(body).encode())
+        try:
+            answer = await relay_request(self.gateway, self.account.caller, parsed, request_id)
+            text = answer.body
+            if answer.stream:
+                try:
+                    text = b"".join([part async for part in answer.stream])
+                finally:
+                    await asyncio.shield(answer.stream.aclose())
+        except DomainError:
+            return
+        if b"usage: " in text and b'"error"' not in text:
+            self.answered.append(request_id)
+
+
+def check(world):
+    account = world.account
+    store = account.store
+    for lease in store.zrange(names.leases_key(), 0, -1):  # of clients that left while Valkey was asked
+        store.zadd(names.leases_key(), {lease: 1})
+    sweep_expired_holds(store)
+    assert account.held() == 0
+    assert [hold for hold in account.holds() if "swept" not in hold] == []
+    assert int(account.bucket().get("open", 0)) == 0
+    assert world.gateway.unanswered == {}
+    assert all(backend.queue.load == 0 for backend in world.gateway.backends._backends.values())
+    events = account.events()
+    by_id = {event["request_id"]: event for event in events}
+    assert len(by_id) == len(events)
+    for request_id in world.answered:
+        assert by_id[request_id]["completion_tokens"] == TOKENS
+    used = sum(event["prompt_tokens"] + event["completion_tokens"] for event in events)
+    if world.was_emptied:  # what was settled without its hold waits for the ledger
+        assert account.used() <= used
+    else:
+        assert account.used() == used
+
+
+async def play(store, plan, patched):
+    store.flushdb()
+    engines = [FakeVllm(), FakeVllm()]
+    for engine in engines:
+        engine.pace_s = 0.02
+    open_tables()
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(engine.serve()) for engine in engines]
+        gateway = await stack.enter_async_context(Gateway(PATIENT))
+        read_before_each_request(gateway)
+        world = World(store, gateway, engines, urls)
+        patched.monotonic = lambda: time.monotonic() + world.offset_s
+        for step in plan:
+            await world.take(step)
+        await world.end()
+        check(world)
+
+
+@given(plan=steps)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_stays_held_and_every_answer_is_an_event_once(valkey, monkeypatch, plan):
+    patched = SimpleNamespace(monotonic=time.monotonic)
+    with monkeypatch.context() as patch, asyncio.Runner() as runner:
+        patch.setattr(failover, "time", patched)
+        patch.setattr(gateway_module, "request_version", lambda version_id: None)
+        runner.run(play(valkey, plan, patched))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ["ask for a stream", "a moment passes", "valkey is emptied", "heartbeat", "a moment passes"],
+        ["ask", "ask for a stream", "a moment passes", "valkey is emptied", "another version is promoted"],
+        ["the first engine fails", "the second engine fails", "ask", "a moment passes", "an hour passes"],
+        ["ask for a stream", "another version is promoted", "the first engine fails", "a client hangs up"],
+    ],
+)
+def test_orders_that_are_likely(valkey, monkeypatch, plan):
+    patched = SimpleNamespace(monotonic=time.monotonic)
+    monkeypatch.setattr(failover, "time", patched)
+    monkeypatch.setattr(gateway_module, "request_version", lambda version_id: None)
+    with asyncio.Runner() as runner:
+        runner.run(play(valkey, plan, patched))
