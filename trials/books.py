@@ -59,6 +59,19 @@ class Books:
             return None
         return None if used is None else (int(used), int(held or 0))
 
+    def in_use_nanousd(self, tenant: str) -> int:
+        """Return what the month has spent and reserved at one instant; 0 while Valkey does not answer."""
+        account = valkey.account_key(tenant, months.current())
+        try:
+            spent, reserved = self._store.hmget(account, "spent", "reserved")
+        except redis.RedisError:
+            return 0
+        return int(spent or 0) + int(reserved or 0)
+
+    def spent_nanousd(self, tenant: str) -> int:
+        """Return the month's cost of a tenant as the ledger says."""
+        return self._sums([tenant], "ledger").get((tenant, months.current()), (0, 0))[1]
+
     def events(self, tenants: Iterable[str]) -> dict[str, list[Event]]:
         """Return the usage events of tokens by request id: lists, because one too many is what is looked for.
 

@@ -33,12 +33,13 @@ QUIET_WITHIN_S = 180.0  # a lease is 30 s, and events of a drain that died are t
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant that was made for a trial, with a hard monthly cap."""
+    """A tenant that was made for a trial, with a hard monthly cap; or with credits, which are all it has."""
 
     id: str
     name: str
     monthly_tokens: int
     api_key: str
+    credit_nanousd: int | None = None
 
 
 def run_on_own_stack(
@@ -88,9 +89,18 @@ def pause(stopping: threading.Event, seconds: float) -> None:
         raise Interrupted("stopped")
 
 
-def create_tenants(variables: Mapping[str, str], caps: Mapping[str, int]) -> list[Tenant]:
-    """Return new tenants by name and monthly cap. Raises ServiceFailed."""
-    wanted = json.dumps([{"name": name, "monthly_tokens": cap} for name, cap in caps.items()])
+def create_tenants(
+    variables: Mapping[str, str], caps: Mapping[str, int], *, credits: Mapping[str, int] | None = None
+) -> list[Tenant]:
+    """Return new tenants by name and monthly cap; those in `credits` have so many nano-USD and no overage.
+
+    Raises ServiceFailed.
+    """
+    facts = []
+    for name, cap in caps.items():
+        credit = (credits or {}).get(name)
+        facts.append({"name": name, "monthly_tokens": cap, "credit_nanousd": credit})
+    wanted = json.dumps(facts)
     command = [sys.executable, "-m", "trials.site.create_tenants", wanted]
     done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -128,7 +138,7 @@ def run_modules(
 
 
 class Watch:
-    """Looks at a capped tenant's used and held tokens a few times a second, for as long as it is open."""
+    """Looks at what a bounded tenant used and holds, a few times a second, for as long as it is open."""
 
     def __init__(self, books: Books, tenant: Tenant) -> None:
         self._books = books
@@ -137,6 +147,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look, name="watch")
         self.samples = 0
         self.most_tokens = 0
+        self.most_nanousd = 0
 
     def __enter__(self) -> "Watch":
         self._thread.start()
@@ -151,11 +162,17 @@ class Watch:
         """How far above its cap the tenant ever was."""
         return max(0, self.most_tokens - self._tenant.monthly_tokens)
 
+    @property
+    def overspent_nanousd(self) -> int:
+        """How far beyond its credits the tenant ever was."""
+        return max(0, self.most_nanousd - (self._tenant.credit_nanousd or 0))
+
     def _look(self) -> None:
         while not self._over.wait(SAMPLE_EVERY_S):
             if in_use := self._books.in_use(self._tenant.id):
                 self.samples += 1
                 self.most_tokens = max(self.most_tokens, sum(in_use))
+                self.most_nanousd = max(self.most_nanousd, self._books.in_use_nanousd(self._tenant.id))
 
 
 def await_quiet(books: Books, tenants: Sequence[Tenant], stopping: threading.Event) -> float:

@@ -175,7 +175,6 @@ async def admit(
         names.leases,
         names.suspect + fingerprint,
         names.versions,
-        names.account + months.before(period),
     )
     args = (
         request_id,

@@ -15,9 +15,9 @@ def credit_field(tenant: Tenant, version: PlanVersion, at: datetime) -> str:
     """Return the field of a workspace on a plan version at a moment of Valkey's clock.
 
     Empty where credits bound nothing: with overage, or where the cap lies within the included tokens.
-    Otherwise the month, the tokens included in it and in the month before, and what was left of the grants
-    before these two months, in burn order: `2026-11 5000000 5000000 1000000000:b 500000000:c`. An amount pays
-    this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
+    Otherwise this month and the one before, the tokens included in each, and what was left of the grants
+    before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
+    pays this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
     month before burn first, by its account. Invoices that are final are not taken off here, so that late
     usage is counted too.
     """
@@ -30,7 +30,8 @@ def credit_field(tenant: Tenant, version: PlanVersion, at: datetime) -> str:
     previous = months.before(period)
     entries = _entries(tenant, previous, period)
     written = [f"{amount}:{covered}" for amount, covered in _merge(entries)]
-    return " ".join([period, str(included_tokens), str(_included_tokens(tenant, previous)), *written])
+    previous_tokens = _included_tokens(tenant, previous)
+    return " ".join([period, previous, str(included_tokens), str(previous_tokens), *written])
 
 
 def _entries(tenant: Tenant, previous: str, period: str) -> list[Entry]:

@@ -29,6 +29,8 @@ LOADS = 3
 CLIENTS = 3
 ROOMY = "roomy"
 CAPPED = "capped"
+PREPAID = "prepaid"  # without overage: its credits are all that it may spend
+CREDIT_A_KILL_NANOUSD = 10_000  # likewise: about one answer at the shipped prices
 CAP_A_KILL = 50  # tokens: about one answer; so few that the cap is met during the trial
 
 
@@ -117,11 +119,16 @@ def trial(
     books = Books(variables)
     began = time.monotonic()
     until = time.monotonic() + seconds
-    tenants = create_tenants(variables, {ROOMY: 10**9, f"{ROOMY}-2": 10**9, CAPPED: CAP_A_KILL * kills})
+    tenants = create_tenants(
+        variables,
+        {ROOMY: 10**9, f"{ROOMY}-2": 10**9, PREPAID: 10**9, CAPPED: CAP_A_KILL * kills},
+        credits={PREPAID: CREDIT_A_KILL_NANOUSD * kills},
+    )
+    prepaid = tenants[-2]
     ready = partial(engine.ready, variables["ENGINE_URL"], variables["ENGINE_API_KEY"])
     killer = Killer(kill, ready, stopping)
     say(f"\nchaos: {kills} kills, seed {seed}, notes in {shown(notes)}/")
-    with Watch(books, tenants[-1]) as watch:
+    with Watch(books, tenants[-1]) as watch, Watch(books, prepaid) as purse:
         with run_modules(
             "trials.chaos.load", list_work(variables, tenants, notes, seed), variables=variables
         ) as loads:
@@ -139,11 +146,13 @@ def trial(
         kills=killer.done,
         engine_away=killer.engine_away,
         watch=watch,
+        purse=purse,
         wanting=[f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code],
     )
     capped = f"{books.used(tenants[-1].id)} of {tenants[-1].monthly_tokens} tokens used, at most "
     facts = {
         "capped tenant": f"{capped}{watch.most_tokens} used and held in {watch.samples} samples",
+        "prepaid tenant": f"{books.spent_nanousd(prepaid.id)} of {prepaid.credit_nanousd} nano-USD spent",
         "usage events set apart": str(books.refused()),
         "seconds": f"{time.monotonic() - began:.0f}, {quiet_s:.0f} of them until all was recorded",
     }

@@ -39,13 +39,15 @@ class ChaosVerdict(Verdict):
     lost: Sequence[str]
     doubled: Sequence[str]
     overshoot_tokens: int
+    overspent_nanousd: int
     leaked: Sequence[str]
     wanting: Sequence[str]
 
     @property
     def is_good(self) -> bool:
         """True if nothing was found, and enough was tried to find something."""
-        return not (self.lost or self.doubled or self.overshoot_tokens or self.leaked or self.wanting)
+        beyond = self.overshoot_tokens or self.overspent_nanousd
+        return not (self.lost or self.doubled or beyond or self.leaked or self.wanting)
 
     def figures(self) -> dict[str, object]:
         return {
@@ -53,6 +55,7 @@ class ChaosVerdict(Verdict):
             "lost": len(self.lost),
             "doubled": len(self.doubled),
             "overshoot_tokens": self.overshoot_tokens,
+            "overspent_nanousd": self.overspent_nanousd,
             "leaked_holds": len(self.leaked),
         }
 
@@ -124,11 +127,16 @@ def judge(
     kills: Sequence[Kill],
     engine_away: Sequence[tuple[float, float]],
     watch: Watch,
+    purse: Watch,
     wanting: Sequence[str],
 ) -> ChaosVerdict:
-    """Compare what the clients saw with what the books say. The last tenant is the capped one."""
+    """Compare what the clients saw with what the books say.
+
+    The last tenant is the capped one, which `watch` looked at; the one before has credits, as `purse` saw.
+    """
     ids = [tenant.id for tenant in tenants]
-    capped = tenants[-1]
+    *_, prepaid, capped = tenants
+    overspent = books.spent_nanousd(prepaid.id) - (prepaid.credit_nanousd or 0)
     events = books.events(ids)
     complete = [request for request in seen if request["outcome"] == "complete"]
     twice = [request_id for request_id, found in events.items() if len(found) > 1]
@@ -140,6 +148,7 @@ def judge(
         lost=[request["request_id"] for request in complete if not is_billed_once(request, events)],
         doubled=[*twice, *books.charged_twice(ids), *books.disagreements(ids)],
         overshoot_tokens=max(watch.overshoot_tokens, books.used(capped.id) - capped.monthly_tokens),
+        overspent_nanousd=max(purse.overspent_nanousd, overspent, 0),
         leaked=books.left_open(ids),
         wanting=[*wanting, *_too_little(complete, kills)],
     )

@@ -51,7 +51,13 @@ def create_tenant_with_key(
     for style in Style.objects.filter(is_public=True):
         select_style(tenant, style)
     _, secret = issue_key(tenant, name="trial", by=user)
-    return {"id": str(tenant.pk), "name": name, "monthly_tokens": monthly_tokens, "api_key": secret}
+    return {
+        "id": str(tenant.pk),
+        "name": name,
+        "monthly_tokens": monthly_tokens,
+        "api_key": secret,
+        "credit_nanousd": credit_nanousd,
+    }
 
 
 def create_plan_version(monthly_tokens: int, *, overage_allowed: bool) -> PlanVersion:

@@ -1,4 +1,4 @@
-"""`make quota-storm`: many requests at one moment against a cap that fits only some; no token above it."""
+"""`make quota-storm`: many requests at one moment against a cap and against credits that fit only some."""
 
 import asyncio
 import json
@@ -6,7 +6,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stack.errors import Miss
@@ -19,6 +20,7 @@ from trials.verdict import Say, Verdict
 
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
+CREDIT_NANOUSD = 152_001  # of the prepaid tenant: twenty holds at the shipped prices
 START_S = 4.0  # for the processes to be there before all ask at one moment
 GONE = "insufficient_quota"
 IN_FLIGHT = "rate_limit_exceeded"
@@ -38,11 +40,13 @@ class StormVerdict(Verdict):
     overshoot_tokens: int
     false_refusals: int
     wanting: Sequence[str]
+    overspent_nanousd: int = 0
+    spent_nanousd: int = 0
 
     @property
     def is_good(self) -> bool:
-        """True if the cap held to the token and refused nobody in vain."""
-        return not (self.overshoot_tokens or self.false_refusals or self.wanting)
+        """True if cap and credits held, to the token and to the nano-USD, and refused nobody in vain."""
+        return not (self.overshoot_tokens or self.overspent_nanousd or self.false_refusals or self.wanting)
 
     def figures(self) -> dict[str, object]:
         return {
@@ -52,6 +56,7 @@ class StormVerdict(Verdict):
             "used_tokens": self.used_tokens,
             "cap_tokens": self.cap_tokens,
             "overshoot_tokens": self.overshoot_tokens,
+            "overspent_nanousd": self.overspent_nanousd,
             "false_refusals": self.false_refusals,
         }
 
@@ -83,18 +88,27 @@ def trial(
     stopping = stopping or threading.Event()
     books = Books(variables)
     hold = measure_hold_tokens(variables)
-    [tenant] = create_tenants(variables, {"capped": FIT * hold + 1})
+    tenant, prepaid = create_tenants(
+        variables, {"capped": FIT * hold + 1, "prepaid": 10**9}, credits={"prepaid": CREDIT_NANOUSD}
+    )
     say(f"\nquota storm: {requests} requests hold {hold} tokens each, the cap is {tenant.monthly_tokens}")
-    with Watch(books, tenant) as watch:
+    say(f"  beside it {requests} of a tenant that has {CREDIT_NANOUSD} nano-USD of credits and nothing else")
+    with Watch(books, tenant) as watch, Watch(books, prepaid) as purse, ThreadPoolExecutor(1) as beside:
+        paying = beside.submit(fire_all, variables, prepaid, requests)
         stormed = fire_all(variables, tenant, requests)
+        paid = paying.result()
         say(f"  at once     {describe_answers(stormed)}")
-        await_quiet(books, [tenant], stopping)
+        say(f"  by credits  {describe_answers(paid)}")
+        await_quiet(books, [tenant, prepaid], stopping)
         afterwards = asyncio.run(ask_until_refused(variables["SITE_URL"], tenant))
         say(f"  afterwards  {describe_answers(afterwards)}")
-        await_quiet(books, [tenant], stopping)
+        paid += asyncio.run(ask_until_refused(variables["SITE_URL"], prepaid))
+        await_quiet(books, [tenant, prepaid], stopping)
     say(f"  never more than {watch.most_tokens} tokens used and held, in {watch.samples} samples")
+    say(f"  never more than {purse.most_nanousd} nano-USD spent and reserved, in {purse.samples} samples")
     verdict = judge(books, tenant, stormed, afterwards, hold=hold, watch=watch)
-    replies = [asdict(reply) for reply in (*stormed, *afterwards)]
+    verdict = add_prepaid(verdict, books, prepaid, paid, purse)
+    replies = [asdict(reply) for reply in (*stormed, *afterwards, *paid)]
     file = verdict.write(notes, tenant=tenant.id, replies=replies)
     for reason in verdict.wanting:
         say(f"  ! {reason}; see {shown(file)}")
@@ -130,6 +144,24 @@ def judge(
         overshoot_tokens=max(watch.overshoot_tokens, used - cap, books.used(tenant.id) - cap),
         false_refusals=false_refusals,
         wanting=[*find_strange(stormed), *find_disagreements(books, tenant, [*stormed, *afterwards])],
+    )
+
+
+def add_prepaid(
+    verdict: StormVerdict, books: Books, tenant: Tenant, replies: Sequence[Answer], purse: Watch
+) -> StormVerdict:
+    """Return the verdict with what the prepaid tenant showed; its last request was refused for good."""
+    spent = books.spent_nanousd(tenant.id)
+    credit = tenant.credit_nanousd or 0
+    admitted = [reply for reply in replies if reply.status == 200]
+    wanting = [*find_strange(replies), *find_disagreements(books, tenant, replies)]
+    if not admitted or replies[-1].code != GONE:
+        wanting.append(f"the credits ended with {replies[-1].code}, {len(admitted)} requests admitted")
+    return replace(
+        verdict,
+        overspent_nanousd=max(purse.overspent_nanousd, spent - credit, 0),
+        spent_nanousd=spent,
+        wanting=[*verdict.wanting, *wanting],
     )
 
 

@@ -103,7 +103,7 @@ class Purse:
     def write(self, periods: list[str]) -> str:
         """As quota_sync writes it."""
         now, before = self.present, self.present - 1
-        words = [periods[now], str(self.free_tokens[now]), str(self.free_tokens[before])]
+        words = [periods[now], periods[before], str(self.free_tokens[now]), str(self.free_tokens[before])]
         for amount, first, last in self.grants:
             letter = {(True, True): "b", (True, False): "c", (False, True): "p"}.get(
                 (first <= now <= last, first <= before <= last)

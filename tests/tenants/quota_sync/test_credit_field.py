@@ -51,7 +51,7 @@ def use(tenant, at, tokens):
 
 def test_with_overage_and_within_the_included_tokens_credits_bound_nothing(acme, bounded):
     grant(acme, 5, NOVEMBER)
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 5:c"
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 5:c"
     bounded.overage_allowed = True
     assert credit_field(acme, bounded, NOVEMBER) == ""
     bounded.overage_allowed = False
@@ -64,8 +64,8 @@ def test_neighbours_that_pay_the_same_months_are_one_amount(acme, bounded):
     grant(acme, 2, OCTOBER)
     grant(acme, 4, OCTOBER, last_period="2026-10")
     grant(acme, 8, NOVEMBER, priority=1)
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 8:c 4:p 3:b"
-    assert credit_field(acme, bounded, OCTOBER) == "2026-10 100 100 4:c 1:b 2:c"
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 8:c 4:p 3:b"
+    assert credit_field(acme, bounded, OCTOBER) == "2026-10 2026-09 100 100 4:c 1:b 2:c"
 
 
 def test_months_before_the_last_two_have_burned_final_or_not(acme, bounded):
@@ -73,11 +73,11 @@ def test_months_before_the_last_two_have_burned_final_or_not(acme, bounded):
     use(acme, SEPTEMBER, 600)  # 500 of 600 tokens at 400 nano-USD are not included
     use(acme, OCTOBER, 600)
     use(acme, NOVEMBER, 600)
-    assert credit_field(acme, bounded, OCTOBER) == "2026-10 100 100 1000000:b"
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 800000:b"
+    assert credit_field(acme, bounded, OCTOBER) == "2026-10 2026-09 100 100 1000000:b"
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 800000:b"
     CreditBurn.objects.create(grant=one, period="2026-10", amount_nanousd=200_000, invoice=invoice_of(acme))
     # Final or not is the same: admission lets October burn by its account, so that late usage counts.
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 100 100 800000:b"
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 800000:b"
 
 
 def invoice_of(tenant):
