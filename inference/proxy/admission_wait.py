@@ -68,12 +68,14 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
             was_published = True
         except PeriodRollover as error:
             period = period_at(error.now_ms)
+            was_published = False  # not for this month
         except PromptEstimateTooHigh:
             await prompt.tighten(caller.tenant_id)
         except AdapterNotLoaded as missing:
             if load_deadline_s is None:
                 load_deadline_s = time.monotonic() + gateway.settings.adapter_wait_s
             await _await_adapter(gateway, caller, parsed, missing, deadline_s=load_deadline_s)
+            was_published = False  # it was minutes ago
         except ContextTooLong as error:
             error.facts["param"] = parsed.prompt_field
             raise

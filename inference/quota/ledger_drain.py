@@ -66,6 +66,8 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     require_merged(client)
     script = client.register_script(REBUILD_COUNTERS)
     keys = [valkey.account_key(tenant_id, period), valkey.usage_key()]
+    if client.hexists(keys[0], "used"):
+        return  # the script would say the same, after the whole stream was read
     for _ in range(MAX_REBUILDS):
         last_id = record_pending(client, tenant_id)
         counters = _sum_ledger(tenant_id, period)

@@ -14,10 +14,12 @@ from foundation import valkey as names
 from inference.contract import tokenizer
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.errors import EngineBusy, InFlightFull, LimitsUnavailable
+from inference.proxy import admission_wait
 from inference.proxy import runtime as module
 from inference.proxy.request import relay_request
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
+from inference.quota.admission import PeriodRollover
 from inference.quota.ledger_drain import drain_usage
 from labs.fake_vllm.data_side import FakeVllm
 from tenants.api_keys import lifecycle
@@ -203,6 +205,25 @@ async def test_fifty_cold_requests_publish_once(gateway, engine, known, publishe
     assert refused <= {InFlightFull, EngineBusy}
     assert 2 <= len(served) < 50
     assert known.used() == 30 * len(served)
+
+
+async def test_a_request_that_was_cold_in_both_months_is_served(
+    gateway, engine, known, published, monkeypatch
+):
+    admit = admission_wait.admit
+    turned: list[int] = []
+
+    async def admit_at_the_turn(*arguments, **facts):
+        if published and not turned:
+            turned.append(int(time.time() * 1000))
+            known.store.delete(names.account_key(known.tenant, known.period))
+            raise PeriodRollover(turned[0])
+        return await admit(*arguments, **facts)
+
+    monkeypatch.setattr(admission_wait, "admit", admit_at_the_turn)
+    answer = await ask(gateway, known)
+    assert json.loads(answer.body)["model"] == "poetry"
+    assert len(published) == 2
 
 
 async def test_two_gateways_may_publish_at_once(open_gateway, gateway, engine, known, published):

@@ -6,7 +6,7 @@ import pytest
 
 from foundation import months
 from foundation import valkey as names
-from inference.quota import month_turn
+from inference.quota import ledger_drain, month_turn
 from inference.quota.ledger_drain import rebuild_counters
 from inference.quota.month_turn import OPENS_BEFORE, open_next_month
 
@@ -51,3 +51,9 @@ def test_the_coming_month_is_that_of_the_clock(valkey, acme):
     rebuild_counters(valkey, acme.pk, period)
     open_next_month(valkey, ends - timedelta(seconds=1))
     assert valkey.hget(names.account_key(acme.pk, months.period_of(ends)), "used") == "0"
+
+
+def test_an_account_that_is_there_costs_no_reading_of_the_stream(valkey, acme, monkeypatch):
+    monkeypatch.setattr(ledger_drain, "record_pending", None)
+    rebuild_counters(valkey, acme.pk, "2026-11")
+    assert valkey.hget(names.account_key(acme.pk, "2026-11"), "used") == "7"
