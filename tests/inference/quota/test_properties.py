@@ -35,7 +35,7 @@ from foundation import valkey as names
 from foundation.money import usd
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
-from inference.errors import InFlightFull, Limited, QuotaExhausted
+from inference.errors import CreditsExhausted, InFlightFull, Limited, QuotaExhausted
 from inference.quota import admission, scripts, settlement
 from inference.quota.admission import Caller, Grant, PeriodRollover, Prices, Rates, admit, period_at
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
@@ -895,6 +895,57 @@ def test_a_budget_refuses_exactly_what_could_pass_it(
     else:
         assert history.runner.run(asking).hold_nanousd == worst
         assert int(history.store.hget(account, f"reserved{of}")) == held + worst
+
+
+spans = st.tuples(st.integers(0, 2000), st.integers(0, 10**6), st.integers(0, 900), st.integers(0, 4 * 10**5))
+paying_before = st.tuples(st.integers(1, 4 * 10**5), st.just(1), st.sampled_from([1, 9]))
+
+
+@given(
+    before=spans, now=spans, free=st.sampled_from([(0, 0), (0, 200), (200, 0), (700, 700)]), prompt=prompts,
+    granted=st.lists(paying_before, min_size=1, max_size=3), at=st.booleans(),
+    more=st.integers(-50_000, 50_000),
+)  # fmt: skip
+@SINGLE
+def test_at_a_months_turn_credits_pay_the_month_before_first(
+    history, *, before, now, free, prompt, granted, at, more
+):
+    # The last grant makes what is there about as much as both months need, with or without what is open.
+    both = [
+        payable(spent + reserved * at, used + held * at, free_then)
+        for (used, spent, held, reserved), free_then in zip((before, now), free, strict=True)
+    ]
+    rest = sum(both) + more - sum(amount for amount, _, _ in granted)
+    purse = Purse((0, *free), [*granted, (max(1, rest), 1, 9)], present=2)
+    history.begins(
+        (10**9, None, None), (None, None, None), (9, None, None), (9, None, None), (10**6, None, None), purse
+    )
+    history.purse = purse
+    history._publish_limits()
+    for month, amounts in ((1, before), (2, now)):
+        fields = dict(zip(("used", "spent", "held", "reserved"), amounts, strict=True))
+        history.store.hset(names.account_key(history.tenant, history.months[month]), mapping=fields)
+    history.store.delete(names.bucket_key(history.tenant))
+    tokens, cost = prompt + 5, prompt * PRICES.input_nanousd + 5 * PRICES.output_nanousd
+
+    def owed(amounts, free, *, busy, pay=payable_in_lua, more=(0, 0)):
+        used, spent, held, reserved = amounts
+        return pay(spent + reserved * busy + more[1], used + held * busy + more[0], free)
+
+    reach = [purse.left([0, owed(before, free[0], busy=busy), 0])[0][2] for busy in (False, True)]
+    need = [owed(now, free[1], busy=busy, more=(tokens, cost)) for busy in (False, True)]
+    asking = history._admit(Ask(0, prompt, 5, 1, True, history.months[2]))
+    if need[0] > reach[0]:
+        with pytest.raises(CreditsExhausted):
+            history.runner.run(asking)
+    elif need[1] > reach[1]:
+        with pytest.raises(InFlightFull):
+            history.runner.run(asking)
+    else:
+        history.runner.run(asking)
+        worst_before = owed(before, free[0], busy=True, pay=payable)
+        worst_now = owed(now, free[1], busy=True, pay=payable, more=(tokens, cost))
+        assert purse.left([0, worst_before, worst_now])[1] == purse.left([0, worst_before, 0])[1]
 
 
 numbers = st.integers(0, 10**7)
