@@ -19,6 +19,8 @@ from uuid import uuid4
 type Thing = dict[str, Any]
 
 DECLINE = "Your card has expired."
+CARD = "pm_card"
+DETACHED = "The payment method must be attached to the customer."
 
 
 class FakeStripe:
@@ -33,6 +35,7 @@ class FakeStripe:
         self.lost_answers = 0  # of so many requests the answer is lost after they had their effect
         self.is_away = False
         self.url = ""
+        self.things[CARD] = {"id": CARD, "object": "payment_method", "customer": None}
         self._lock = Lock()
 
     def made(self, kind: str) -> list[Thing]:
@@ -45,9 +48,28 @@ class FakeStripe:
         intent = self._new_intent(
             amount=session["amount_total"], customer=session["customer"], metadata=session["metadata"]
         )
-        intent |= {"status": "succeeded", "payment_method": "pm_card"}
+        intent |= {"status": "succeeded", "payment_method": CARD}
+        self.things[CARD]["customer"] = session["customer"]
         session |= {"payment_status": "paid", "status": "complete", "payment_intent": intent["id"]}
         return session
+
+    def pay_later(self, session_id: str) -> Thing:
+        """Complete a session by a way that pays days later, such as a direct debit; return its intent."""
+        session = self.things[session_id]
+        intent = self._new_intent(
+            amount=session["amount_total"], customer=session["customer"], metadata=session["metadata"]
+        )
+        intent["status"] = "processing"
+        session |= {"status": "complete", "payment_intent": intent["id"]}
+        return intent
+
+    def detach(self, method_id: str = CARD) -> None:
+        """Take a card from its customer, as a person does in the portal."""
+        self.things[method_id]["customer"] = None
+
+    def delete_customer(self, customer_id: str) -> None:
+        """Delete a customer, as an operator does in the dashboard; what is left says only that."""
+        self.things[customer_id] = {"id": customer_id, "object": "customer", "deleted": True}
 
     def expire(self, session_id: str) -> Thing:
         """Let a session be too old."""
@@ -82,7 +104,7 @@ class FakeStripe:
         if method == "GET" or parts[-1] in ("expire", "cancel"):
             thing = self.things.get(parts[-1] if method == "GET" else parts[-2])
             if thing is None:
-                return 404, _error("invalid_request_error", "No such object.")
+                return 404, _error("invalid_request_error", "No such object.", code="resource_missing")
             if parts[-1] == "expire":
                 thing["status"] = "expired"
             if parts[-1] == "cancel":
@@ -120,6 +142,9 @@ class FakeStripe:
         return session
 
     def _charge(self, form: dict[str, str]) -> tuple[int, Thing]:
+        method = self.things.get(form["payment_method"])
+        if method is None or method["customer"] != form["customer"]:
+            return 400, _error("invalid_request_error", DETACHED, param="payment_method")
         intent = self._new_intent(
             amount=int(form["amount"]),
             customer=form["customer"],

@@ -70,6 +70,9 @@ class Payment(models.Model):
     reference = models.CharField(
         max_length=100, blank=True, help_text="The provider's id, such as cs_… or pi_…."
     )
+    # The first choice stays: a repeated charge under one idempotency key must have the same parameters.
+    customer_id = models.CharField(max_length=64, blank=True, help_text="Who is charged without a person.")
+    payment_method_id = models.CharField(max_length=64, blank=True, help_text="What is charged then.")
     url = models.TextField(blank=True, help_text="Where a person pays.")
     failure = models.CharField(max_length=300, blank=True, help_text="Why it failed, as the provider says.")
     actor = models.CharField(max_length=80, blank=True)

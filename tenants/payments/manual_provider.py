@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from foundation.money import NANO
 from tenants.models import Payment, PaymentAccount
-from tenants.payments.providers import NotByProvider, Outcome
+from tenants.payments.providers import NotByProvider, Outcome, SavedMethod
 
 
 class ManualProvider:
@@ -17,7 +17,11 @@ class ManualProvider:
         """Return the payment, to be made by transfer."""
         return self.read(payment)
 
-    def charge(self, payment: Payment, account: PaymentAccount) -> Outcome:
+    def choose_method(self, account: PaymentAccount) -> SavedMethod:
+        """Raise NotByProvider: nothing is saved."""
+        raise NotByProvider
+
+    def charge(self, payment: Payment) -> Outcome:
         """Raise NotByProvider: without a person nothing is paid."""
         raise NotByProvider
 

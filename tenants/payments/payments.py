@@ -34,6 +34,7 @@ from tenants.models import (
 from tenants.payments.backoff import count_outcome
 from tenants.payments.manual_provider import ManualProvider
 from tenants.payments.providers import (
+    CustomerGone,
     NoSavedCard,
     NotByProvider,
     Outcome,
@@ -41,7 +42,7 @@ from tenants.payments.providers import (
     ProviderEvent,
     ProviderUnavailable,
 )
-from tenants.payments.stripe_provider import StripeProvider
+from tenants.payments.stripe_provider import StripeProvider, is_checkout
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +178,8 @@ def apply_outcome(payment: Payment, outcome: Outcome) -> Payment:
         locked.reference = outcome.reference or locked.reference
         locked.url = outcome.url
         _keep_customer(locked, outcome)
+        if outcome.is_method_gone:
+            _forget_method(locked)
         state = outcome.state
         if state == State.SUCCEEDED and not _is_amount_of(locked, outcome):
             # Never ours to guess: a person looks at it. Nothing is granted for it.
@@ -194,6 +197,8 @@ def apply_outcome(payment: Payment, outcome: Outcome) -> Payment:
 def receive_event(event: ProviderEvent) -> None:
     """Do what follows from a verified event, once. Safe to repeat and in any order: the state is read anew.
 
+    Nothing is ever begun or charged because of an event.
+
     Raises ProviderUnavailable: then the provider sends the event again.
     """
     if PaymentEvent.objects.filter(event_id=event.event_id).exists():
@@ -206,9 +211,8 @@ def receive_event(event: ProviderEvent) -> None:
         return
     if payment.reference:
         refresh_payment(payment)
-    else:
-        # The answer that named it got lost; asking again under the same key gets it.
-        resume_payment(payment)
+    elif not _read_as_told(payment, event.reference):
+        return
     PaymentEvent.objects.get_or_create(
         event_id=event.event_id, defaults={"type": event.type[:80], "payment": payment}
     )
@@ -222,13 +226,23 @@ def resume_payment(payment: Payment) -> Payment:
 
 
 def charge(payment: Payment) -> Payment:
-    """Charge the saved card for a payment; without one it fails. Raises ProviderUnavailable."""
+    """Charge the saved card for a payment; without one it fails. Raises ProviderUnavailable.
+
+    A payment that is closed, or so old that its idempotency key may be forgotten, is returned as it is:
+    another request could charge it a second time.
+    """
+    payment = Payment.objects.select_related("tenant").get(pk=payment.pk)
+    if payment.state != State.OPEN or payment.created_at < timezone.now() - GIVEN_UP_AFTER:
+        return payment
     account = account_of(payment.tenant)
     try:
-        outcome = _provider_of(payment).charge(payment, account)
+        _keep_method(payment, account)
     except NoSavedCard as error:
-        outcome = Outcome(State.FAILED, "", 0, failure=error.message)
-    return apply_outcome(payment, outcome)
+        if isinstance(error, CustomerGone):
+            gone = PaymentAccount.objects.filter(pk=account.pk, customer_id=account.customer_id)
+            gone.update(customer_id="", payment_method_id="")
+        return apply_outcome(payment, Outcome(State.FAILED, "", 0, failure=error.message))
+    return apply_outcome(payment, _provider_of(payment).charge(payment))
 
 
 def confirm_transfer(payment: Payment, *, actor: str) -> Payment:
@@ -256,6 +270,8 @@ def sweep_payments(now: datetime) -> int:
             asked += 1
         except (ProviderUnavailable, Conflict) as error:
             logger.warning("payment_not_checked", extra={"payment": str(payment.pk), "error": error.code})
+        except Exception:  # the others must not wait for it
+            logger.exception("payment_check_failed", extra={"payment": str(payment.pk)})
     return asked
 
 
@@ -369,6 +385,45 @@ def _give(payment: Payment, actor: str) -> None:
             reason=f"{payment.get_purpose_display().capitalize()} {payment}",
             actor=actor,
         )
+
+
+def _read_as_told(payment: Payment, reference: str) -> bool:
+    """Take over what an event's object is now; return False where it says nothing of this payment.
+
+    The answer that named the object got lost, so its id comes from the event. That it is this payment's is
+    read from the provider. Raises ProviderUnavailable.
+    """
+    if payment.provider != Payment.Provider.STRIPE or not reference:
+        return False
+    outcome = _provider_of(payment).read(Payment(pk=payment.pk, reference=reference))
+    if outcome.payment_id != str(payment.pk):
+        logger.error("event_of_another_payment", extra={"payment": str(payment.pk)})
+        return False
+    # On a checkout's page a person may try another card after a decline: only the session says it is over.
+    is_attempt = payment.purpose != Purpose.AUTO_TOP_UP and not is_checkout(reference)
+    if is_attempt and outcome.state != State.SUCCEEDED:
+        return False
+    apply_outcome(payment, outcome)
+    return True
+
+
+def _keep_method(payment: Payment, account: PaymentAccount) -> None:
+    """Choose what is charged, once: under one idempotency key the parameters must stay the same.
+
+    Raises ProviderUnavailable and NoSavedCard.
+    """
+    if payment.payment_method_id:
+        return
+    chosen = _provider_of(payment).choose_method(account)
+    Payment.objects.filter(pk=payment.pk, payment_method_id="").update(
+        customer_id=chosen.customer_id, payment_method_id=chosen.payment_method_id
+    )
+    payment.refresh_from_db(fields=["customer_id", "payment_method_id"])
+
+
+def _forget_method(payment: Payment) -> None:
+    account = PaymentAccount.objects.filter(tenant=payment.tenant_id)
+    account.filter(payment_method_id=payment.payment_method_id).update(payment_method_id="")
 
 
 def _decide(payment: Payment, state: State, *, actor: str, failure: str = "") -> Payment:

@@ -19,6 +19,10 @@ class NoSavedCard(Conflict):
     code = "no_saved_card"
 
 
+class CustomerGone(NoSavedCard):
+    """No card is saved any more. Top up once by card; automatic top-ups use the same card."""
+
+
 class NotByProvider(Conflict):
     """Cards can't be used here: this installation has no payment provider. Pay by transfer."""
 
@@ -37,15 +41,26 @@ class Outcome:
     customer_id: str = ""
     payment_method_id: str = ""
     failure: str = ""
+    payment_id: str = ""  # of ours, as the provider's object names it
+    is_method_gone: bool = False  # the saved card can't be charged again
+
+
+@dataclass(frozen=True)
+class SavedMethod:
+    """What is charged without a person: the provider's ids of a customer and of its card."""
+
+    customer_id: str
+    payment_method_id: str
 
 
 @dataclass(frozen=True)
 class ProviderEvent:
-    """A verified event: it only says which payment to ask about."""
+    """A verified event: it only says which payment to ask about, and by which of the provider's ids."""
 
     event_id: str
     type: str
     payment_id: str
+    reference: str = ""
 
 
 class PaymentProvider(Protocol):
@@ -58,8 +73,12 @@ class PaymentProvider(Protocol):
         """Let a person pay; return where. Raises ProviderUnavailable."""
         ...
 
-    def charge(self, payment: Payment, account: PaymentAccount) -> Outcome:
-        """Charge what was saved for later, without a person. Raises ProviderUnavailable and NoSavedCard."""
+    def choose_method(self, account: PaymentAccount) -> SavedMethod:
+        """Return what was saved for later. Raises ProviderUnavailable, NoSavedCard and CustomerGone."""
+        ...
+
+    def charge(self, payment: Payment) -> Outcome:
+        """Charge what the payment's row names, without a person. Raises ProviderUnavailable."""
         ...
 
     def read(self, payment: Payment) -> Outcome:

@@ -16,13 +16,23 @@ from stripe.params.checkout import SessionCreateParams
 from foundation.errors import Invalid
 from foundation.money import NANO
 from tenants.models import Payment, PaymentAccount
-from tenants.payments.providers import NoSavedCard, Outcome, ProviderEvent, ProviderUnavailable
+from tenants.payments.providers import (
+    CustomerGone,
+    NoSavedCard,
+    Outcome,
+    ProviderEvent,
+    ProviderUnavailable,
+    SavedMethod,
+)
 
 logger = logging.getLogger(__name__)
 
 State = Payment.State
-CHECKOUT = "cs_"  # how ids of checkout sessions begin; the others are payment intents
+CHECKOUT = "cs_"  # how ids of checkout sessions begin
+INTENT = "pi_"  # and those of payment intents
 NANO_A_CENT = NANO // 100
+RESOURCE_MISSING = "resource_missing"
+CARD_GONE = "The saved card was removed. Pay once by card, and the same card is saved for later."
 TIMEOUT_S = 8
 RETRIES = 2
 STATES = {
@@ -33,6 +43,8 @@ STATES = {
     "requires_action": State.FAILED,
     "requires_confirmation": State.FAILED,
 }
+
+DEAD = ("requires_payment_method", "canceled")  # of an intent whose session is complete
 
 
 class BadSignature(Invalid):
@@ -65,14 +77,33 @@ class StripeProvider:
             )
         return _outcome_of_session(session)
 
-    def charge(self, payment: Payment, account: PaymentAccount) -> Outcome:
-        """Charge the saved card. A decline is an outcome, and its intent is canceled: it never succeeds."""
-        method = self._method_of(account)
+    def choose_method(self, account: PaymentAccount) -> SavedMethod:
+        """Return the card that the customer chose in the portal, or else the one of the last top-up."""
+        if not account.customer_id:
+            raise NoSavedCard
+        with _translated():
+            try:
+                customer = self._client.v1.customers.retrieve(account.customer_id)
+            except stripe.InvalidRequestError as error:
+                if error.code == RESOURCE_MISSING:
+                    raise CustomerGone from error
+                raise
+        if getattr(customer, "deleted", False):
+            raise CustomerGone
+        settings = customer.invoice_settings
+        chosen = settings.default_payment_method if settings else None
+        method = chosen if isinstance(chosen, str) else account.payment_method_id
+        if not method:
+            raise NoSavedCard
+        return SavedMethod(account.customer_id, method)
+
+    def charge(self, payment: Payment) -> Outcome:
+        """Charge the payment's card. A decline is an outcome, and cancels the intent: it never succeeds."""
         params: PaymentIntentCreateParams = {
             "amount": payment.amount_nanousd // NANO_A_CENT,
             "currency": "usd",
-            "customer": account.customer_id,
-            "payment_method": method,
+            "customer": payment.customer_id,
+            "payment_method": payment.payment_method_id,
             "off_session": True,
             "confirm": True,
             "description": f"{payment.get_purpose_display().capitalize()} {payment}",
@@ -85,12 +116,14 @@ class StripeProvider:
                 )
             except stripe.CardError as declined:
                 return self._declined(payment, declined)
+            except stripe.InvalidRequestError as refused:
+                return self._refused(payment, refused)
         return _outcome_of_intent(intent)
 
     def read(self, payment: Payment) -> Outcome:
         """Return what Stripe knows now."""
         with _translated():
-            if payment.reference.startswith(CHECKOUT):
+            if is_checkout(payment.reference):
                 session = self._client.v1.checkout.sessions.retrieve(
                     payment.reference, {"expand": ["payment_intent"]}
                 )
@@ -101,7 +134,7 @@ class StripeProvider:
     def cancel(self, payment: Payment) -> Outcome:
         """Expire a checkout session that is open; return what holds then."""
         before = self.read(payment)
-        if before.state != State.OPEN or not payment.reference.startswith(CHECKOUT):
+        if before.state != State.OPEN or not is_checkout(payment.reference):
             return before
         with _translated():
             session = self._client.v1.checkout.sessions.expire(payment.reference)
@@ -127,19 +160,6 @@ class StripeProvider:
             account.customer_id = customer.id
         return account.customer_id
 
-    def _method_of(self, account: PaymentAccount) -> str:
-        """Return the card that the customer chose in the portal, or else the one of the last top-up."""
-        if not account.customer_id:
-            raise NoSavedCard
-        with _translated():
-            customer = self._client.v1.customers.retrieve(account.customer_id)
-        settings = customer.invoice_settings
-        chosen = settings.default_payment_method if settings else None
-        method = chosen if isinstance(chosen, str) else account.payment_method_id
-        if not method:
-            raise NoSavedCard
-        return method
-
     def _declined(self, payment: Payment, declined: stripe.CardError) -> Outcome:
         intent = declined.error.payment_intent if declined.error else None
         if intent:
@@ -152,6 +172,35 @@ class StripeProvider:
             failure=declined.user_message or "The card was declined.",
         )
 
+    def _refused(self, payment: Payment, refused: stripe.InvalidRequestError) -> Outcome:
+        """Return a failure: nothing was charged. Stripe's message is for developers, so it is not shown."""
+        logger.warning(
+            "stripe_refused", extra={"code": refused.code, "param": refused.param, "id": refused.request_id}
+        )
+        is_gone = self._is_method_gone(payment)
+        return Outcome(
+            State.FAILED,
+            reference=payment.reference,
+            amount_cents=payment.amount_nanousd // NANO_A_CENT,
+            failure=CARD_GONE if is_gone else "The payment provider refused the charge.",
+            is_method_gone=is_gone,
+        )
+
+    def _is_method_gone(self, payment: Payment) -> bool:
+        """Return whether the card is not the customer's any more: looked up, as Stripe has several codes."""
+        try:
+            method = self._client.v1.payment_methods.retrieve(payment.payment_method_id)
+        except stripe.InvalidRequestError as error:
+            if error.code == RESOURCE_MISSING:
+                return True
+            raise
+        return _id_of(method.customer) != payment.customer_id
+
+
+def is_checkout(reference: str) -> bool:
+    """Return whether an id is of a checkout session, where a person pays, and not of an intent."""
+    return reference.startswith(CHECKOUT)
+
 
 def verify_event(payload: bytes, signature: str, *, secret: str) -> ProviderEvent | None:
     """Return a signed event's payment; None for one about something else. Raises BadSignature."""
@@ -162,7 +211,11 @@ def verify_event(payload: bytes, signature: str, *, secret: str) -> ProviderEven
         payment_id = (thing.get("metadata") or {}).get("payment")
         if not isinstance(payment_id, str):
             return None
-        return ProviderEvent(str(event["id"]), str(event["type"]), payment_id)
+        reference = str(thing.get("id") or "")
+        is_readable = reference.startswith((CHECKOUT, INTENT))
+        return ProviderEvent(
+            str(event["id"]), str(event["type"]), payment_id, reference if is_readable else ""
+        )
     except (ValueError, LookupError, AttributeError, stripe.SignatureVerificationError) as error:
         raise BadSignature from error
 
@@ -199,8 +252,11 @@ def _outcome_of_session(session: stripe.checkout.Session) -> Outcome:
         state = State.SUCCEEDED
     elif session.status == "expired":
         state = State.CANCELED
-    intent = session.payment_intent
-    method = intent.payment_method if isinstance(intent, stripe.PaymentIntent) else None
+    intent = session.payment_intent if isinstance(session.payment_intent, stripe.PaymentIntent) else None
+    # A delayed payment, such as a direct debit, can fail after its session is complete. Nobody can pay there
+    # again, and an open payment would keep others from its invoice.
+    if session.status == "complete" and state == State.OPEN and intent and intent.status in DEAD:
+        state = State.FAILED
     return Outcome(
         state,
         reference=session.id,
@@ -208,12 +264,13 @@ def _outcome_of_session(session: stripe.checkout.Session) -> Outcome:
         currency=session.currency or "",
         url=session.url or "",
         customer_id=_id_of(session.customer),
-        payment_method_id=_id_of(method),
+        payment_method_id=_id_of(intent.payment_method) if intent else "",
+        failure=_failure_of(intent) if intent else "",
+        payment_id=_payment_of(session),
     )
 
 
 def _outcome_of_intent(intent: stripe.PaymentIntent) -> Outcome:
-    failed = intent.last_payment_error
     return Outcome(
         STATES.get(intent.status, State.OPEN),
         reference=intent.id,
@@ -221,8 +278,19 @@ def _outcome_of_intent(intent: stripe.PaymentIntent) -> Outcome:
         currency=intent.currency,
         customer_id=_id_of(intent.customer),
         payment_method_id=_id_of(intent.payment_method),
-        failure=(failed.message or "") if failed else "",
+        failure=_failure_of(intent),
+        payment_id=_payment_of(intent),
     )
+
+
+def _failure_of(intent: stripe.PaymentIntent) -> str:
+    failed = intent.last_payment_error
+    return (failed.message or "") if failed else ""
+
+
+def _payment_of(thing: stripe.checkout.Session | stripe.PaymentIntent) -> str:
+    """Return which payment an object names as its own; empty for none."""
+    return str(getattr(thing.metadata, "payment", ""))
 
 
 def _id_of(thing: object) -> str:

@@ -28,6 +28,7 @@ from tenants.models import (
     Payment,
     PaymentAccount,
     PaymentEvent,
+    PlanVersion,
 )
 from tenants.payments import auto_top_up, payments
 from tenants.payments.backoff import MAX_FAILURES
@@ -243,19 +244,19 @@ def test_money_for_an_invoice_that_was_paid_meanwhile_becomes_credits(invoice, s
 
 def test_few_credits_are_topped_up_with_the_saved_card_one_at_a_time(acme, stripe):
     paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     now = timezone.now()
     assert auto_top_up.top_up_due(now) == 1
-    assert left(acme) == 35 * NANO
+    assert left(acme) == 55 * NANO
     assert auto_top_up.top_up_due(now) == 0
     charged = stripe.made("payment_intent")[-1]
-    assert (charged["amount"], charged["payment_method"]) == (1000, "pm_card")
+    assert (charged["amount"], charged["payment_method"]) == (3000, "pm_card")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_once_charge_once(acme, stripe, valkey):
     paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     now = timezone.now()
 
     def run(_):
@@ -266,13 +267,13 @@ def test_workers_at_once_charge_once(acme, stripe, valkey):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, range(4)))
-    assert left(acme) == 35 * NANO
+    assert left(acme) == 55 * NANO
     assert len(stripe.made("payment_intent")) == 2
 
 
 def test_after_a_decline_it_waits_longer_each_time_tells_the_owner_and_stops(acme, alice, stripe):
     paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     stripe.declines = True
     now = timezone.now()
     waits = []
@@ -291,14 +292,14 @@ def test_after_a_decline_it_waits_longer_each_time_tells_the_owner_and_stops(acm
     assert NoticeMail.objects.filter(membership__user=alice, event__type="payment.failed").exists()
     assert all(intent["status"] == "canceled" for intent in stripe.made("payment_intent")[1:])
     stripe.declines = False
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     assert auto_top_up.top_up_due(now) == 1
-    assert left(acme) == 35 * NANO
+    assert left(acme) == 55 * NANO
 
 
 def test_a_decline_that_is_told_again_counts_once(client, acme, stripe):
     paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     stripe.declines = True
     auto_top_up.top_up_due(timezone.now())
     intent = stripe.made("payment_intent")[-1]
@@ -310,14 +311,14 @@ def test_a_decline_that_is_told_again_counts_once(client, acme, stripe):
 
 def test_a_charge_whose_answer_got_lost_is_found_and_not_made_twice(acme, stripe):
     paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     stripe.lost_answers = 1
     now = timezone.now()
     assert auto_top_up.top_up_due(now) == 1
     assert left(acme) == 25 * NANO
     assert auto_top_up.top_up_due(now) == 0  # one is open
     assert payments.sweep_payments(now + timedelta(minutes=3)) == 1
-    assert left(acme) == 35 * NANO
+    assert left(acme) == 55 * NANO
     assert len(stripe.made("payment_intent")) == 2
 
 
@@ -373,3 +374,189 @@ def test_the_api_begins_one_top_up_a_key_and_shows_credits(client, acme, stripe)
     held = client.get("/api/v1/billing/credits", headers=headers).json()
     assert (held["left_usd"], held["grants"][0]["source"]) == ("25.00", "top_up")
     assert client.get("/api/v1/payments", headers=headers).json()["data"][0]["state"] == "succeeded"
+
+
+def automatic(acme, stripe, amount=30 * NANO):
+    """Let Acme have $25 and top up $30 whenever less than $30 is left."""
+    account = paid_account(acme, stripe)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=amount)
+    return account
+
+
+def charges(stripe):
+    return [path for method, path, _ in stripe.requests if (method, path) == ("POST", "/v1/payment_intents")]
+
+
+def test_a_late_event_of_a_top_up_that_was_given_up_counts_and_charges_nothing(client, acme, stripe):
+    automatic(acme, stripe)
+    stripe.lost_answers = 1
+    now = timezone.now()
+    auto_top_up.top_up_due(now)
+    payments.sweep_payments(now + timedelta(hours=21))
+    assert Payment.objects.get(purpose="auto_top_up").state == "canceled"
+    stripe.kept.clear()  # Stripe forgets idempotency keys
+    intent = stripe.made("payment_intent")[-1]
+    for event_type in ("payment_intent.created", "payment_intent.succeeded"):
+        assert deliver(client, stripe.event(event_type, intent)).status_code == 200
+    assert len(charges(stripe)) == 1
+    assert left(acme) == 55 * NANO
+    assert Payment.objects.get(purpose="auto_top_up").reference == intent["id"]
+
+
+def test_an_event_that_names_anothers_object_counts_for_nothing(client, acme, stripe):
+    automatic(acme, stripe)
+    stripe.lost_answers = 1
+    auto_top_up.top_up_due(timezone.now())
+    payment = Payment.objects.get(purpose="auto_top_up")
+    others = stripe.made("payment_intent")[0]
+    claimed = {**others, "metadata": {"payment": str(payment.pk)}}
+    assert deliver(client, stripe.event("payment_intent.succeeded", claimed)).status_code == 200
+    payment.refresh_from_db()
+    assert (payment.state, payment.reference) == ("open", "")
+    assert len(charges(stripe)) == 1
+
+
+def test_a_checkout_that_was_given_up_counts_when_it_is_paid_after_all(client, acme, stripe):
+    begin(acme)  # makes the customer
+    stripe.lost_answers = 1
+    with pytest.raises(ProviderUnavailable):
+        begin(acme)
+    payment = Payment.objects.get(reference="")
+    stripe.is_away = True
+    payments.sweep_payments(timezone.now() + timedelta(hours=21))
+    payment.refresh_from_db()
+    assert payment.state == "canceled"
+    stripe.is_away = False
+    session = stripe.pay(stripe.made("checkout.session")[-1]["id"])
+    assert deliver(client, stripe.event("checkout.session.completed", session)).status_code == 200
+    assert left(acme) == TOP_UP
+
+
+@pytest.mark.parametrize(
+    "change", [{"state": "canceled"}, {"created_at": timezone.now() - timedelta(hours=21)}]
+)
+def test_what_is_closed_or_old_is_never_charged(acme, stripe, change):
+    paid_account(acme, stripe)
+    payment = Payment.objects.create(
+        tenant=acme, purpose="auto_top_up", amount_nanousd=TOP_UP, provider="stripe"
+    )
+    Payment.objects.filter(pk=payment.pk).update(**change)
+    payments.charge(payment)
+    assert charges(stripe) == []
+
+
+def test_a_repeated_charge_has_the_same_card_though_another_was_chosen_meanwhile(acme, stripe):
+    account = automatic(acme, stripe)
+    stripe.lost_answers = 1
+    now = timezone.now()
+    auto_top_up.top_up_due(now)
+    customer = stripe.things[account.customer_id]
+    customer["invoice_settings"]["default_payment_method"] = "pm_new"
+    payments.sweep_payments(now + timedelta(minutes=3))
+    assert Payment.objects.get(purpose="auto_top_up").state == "succeeded"
+    assert left(acme) == 55 * NANO
+
+
+def test_a_threshold_above_the_amount_is_refused(acme, stripe):
+    paid_account(acme, stripe)
+    with pytest.raises(auto_top_up.ThresholdAboveAmount):
+        auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+
+
+def test_a_day_has_three_top_ups_and_then_the_owner_is_told(acme, alice, stripe, monkeypatch):
+    automatic(acme, stripe)
+    monkeypatch.setattr(auto_top_up, "credits_left", lambda tenant, period: 0)
+    now = timezone.now()
+    assert [auto_top_up.top_up_due(now) for _ in range(6)] == [1, 1, 1, 0, 0, 0]
+    assert len(charges(stripe)) == 3
+    told = Payment.objects.get(state="failed")
+    assert "3 automatic top-ups within a day" in told.failure
+    assert NoticeMail.objects.filter(membership__user=alice, event__type="payment.failed").count() == 1
+    assert PaymentAccount.objects.get().failures == 0
+    assert auto_top_up.top_up_due(now + timedelta(hours=25)) == 1
+
+
+def test_where_usage_is_invoiced_nothing_is_topped_up(acme, stripe):
+    automatic(acme, stripe)
+    PlanVersion.objects.update(overage_allowed=True)
+    assert auto_top_up.top_up_due(timezone.now()) == 0
+    assert charges(stripe) == []
+    with pytest.raises(auto_top_up.UsageIsInvoiced):
+        auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=None, amount_nanousd=None)
+
+
+def second_account(charlie, account):
+    tenant = charlie.memberships.get().tenant
+    return PaymentAccount.objects.create(
+        tenant=tenant,
+        customer_id=account.customer_id,
+        payment_method_id=account.payment_method_id,
+        threshold_nanousd=30 * NANO,
+        amount_nanousd=30 * NANO,
+    )
+
+
+def test_settings_that_change_while_it_runs_count(acme, charlie, stripe, monkeypatch):
+    second_account(charlie, automatic(acme, stripe))
+    charge = payments.charge
+
+    def switch_others_off(payment):
+        others = PaymentAccount.objects.exclude(tenant=payment.tenant)
+        others.update(threshold_nanousd=None, amount_nanousd=None)
+        return charge(payment)
+
+    monkeypatch.setattr(payments, "charge", switch_others_off)
+    assert auto_top_up.top_up_due(timezone.now()) == 1
+    assert len(charges(stripe)) == 1
+
+
+def test_a_top_up_that_breaks_leaves_the_others_their_own(acme, charlie, stripe, monkeypatch):
+    second_account(charlie, automatic(acme, stripe))
+    broken = Payment.objects.filter(tenant=acme)
+    charge = payments.charge
+
+    def break_acmes(payment):
+        if payment.tenant_id == acme.pk:
+            raise RuntimeError("broken")
+        return charge(payment)
+
+    monkeypatch.setattr(payments, "charge", break_acmes)
+    auto_top_up.top_up_due(timezone.now())
+    assert len(charges(stripe)) == 1
+    assert payments.sweep_payments(timezone.now() + timedelta(minutes=30)) == 0
+    assert broken.get(purpose="auto_top_up").state == "open"
+
+
+def test_a_delayed_payment_that_fails_frees_its_invoice(client, invoice, stripe):
+    payment = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    intent = stripe.pay_later(payment.reference)
+    assert payments.refresh_payment(payment).state == "open"
+    intent["status"] = "requires_payment_method"
+    session = stripe.things[payment.reference]
+    assert deliver(client, stripe.event("checkout.session.async_payment_failed", session)).status_code == 200
+    payment.refresh_from_db()
+    assert payment.state == "failed"
+    again = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    assert again.reference != payment.reference
+
+
+def test_a_card_that_was_removed_fails_tells_the_owner_and_is_forgotten(acme, alice, stripe):
+    automatic(acme, stripe)
+    stripe.detach()
+    auto_top_up.top_up_due(timezone.now())
+    payment = Payment.objects.get(purpose="auto_top_up")
+    assert (payment.state, "was removed" in payment.failure) == ("failed", True)
+    account = PaymentAccount.objects.get()
+    assert (account.payment_method_id, account.failures) == ("", 1)
+    assert account.customer_id
+    assert NoticeMail.objects.filter(membership__user=alice, event__type="payment.failed").exists()
+
+
+def test_a_customer_that_was_deleted_fails_and_is_forgotten(acme, stripe):
+    stripe.delete_customer(automatic(acme, stripe).customer_id)
+    auto_top_up.top_up_due(timezone.now())
+    assert Payment.objects.get(purpose="auto_top_up").state == "failed"
+    account = PaymentAccount.objects.get()
+    assert (account.customer_id, account.payment_method_id) == ("", "")
+    assert charges(stripe) == []
