@@ -41,7 +41,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     expect(page.locator("[data-status=serving]")).to_be_visible(timeout=60_000)
 
     page.goto("/playground/")
-    page.get_by_label("Style").select_option(f"{name}/noir")
+    page.get_by_label("Style", exact=True).select_option(f"{name}/noir")
     page.get_by_label("Prompt").fill("Why is the sky blue?")
     page.get_by_label("Longest answer").fill("24")
     page.get_by_role("button", name="Write").click()
