@@ -1,7 +1,7 @@
 """Owners change the plan: a dearer one holds at once, a cheaper one from the next month on."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,12 +13,14 @@ from tenants.billing import plans
 from tenants.billing.holdings import holdings_of
 from tenants.billing.plan_words import Difference, compare_plans, describe_refusals
 from tenants.events.outbox import record_event
-from tenants.models import EventType, PlanVersion, Subscription, Tenant
+from tenants.models import EventType, Invoice, PlanVersion, Subscription, Tenant
 from tenants.quota_sync import snapshot
+
+TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a workspace from dearer plans
 
 
 class UnknownPlan(NotFound):
-    """There is no plan "{code}"."""
+    """There is no plan "{code}" to choose. Other plans are by arrangement: ask us."""
 
     code = "unknown_plan"
 
@@ -27,6 +29,12 @@ class SamePlan(Conflict):
     """The workspace is on {plan} already."""
 
     code = "same_plan"
+
+
+class UnpaidInvoice(Conflict):
+    """{invoice} is unpaid. Pay it under "Invoices"; then you can change to {plan}."""
+
+    code = "unpaid_invoice"
 
 
 class AlreadyScheduled(Conflict):
@@ -53,11 +61,11 @@ class Offer:
 
 
 def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
-    """Return the plans that a workspace can change to, the cheapest first."""
+    """Return the plans offered to everybody that a workspace can change to, the cheapest first."""
     current = plans.plan_version_at(tenant, now)
     held = holdings_of(tenant)
     offers = []
-    for version in plans.current_plans():
+    for version in plans.offered_plans():
         if version.pk == current.pk:
             continue
         is_at_once = _is_at_once(current, version)
@@ -81,7 +89,8 @@ def scheduled_change(tenant: Tenant, now: datetime) -> Subscription | None:
 def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Subscription:
     """Subscribe a workspace to a plan's newest version: at once, or from the next month on if it is cheaper.
 
-    What was scheduled before is forgotten. Raises UnknownPlan, SamePlan and AlreadyScheduled.
+    What was scheduled before is forgotten. Only plans offered to everybody can be chosen. Raises UnknownPlan,
+    SamePlan, AlreadyScheduled and, for a dearer plan while an older invoice is unpaid, UnpaidInvoice.
     """
     now = now or timezone.now()
     try:
@@ -94,13 +103,34 @@ def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Su
         scheduled = scheduled_change(tenant, now)
         if chosen.pk == current.pk:
             raise SamePlan(plan=chosen.plan.name)
+        if not chosen.plan.is_offered:
+            raise UnknownPlan(code=code)
         if scheduled and scheduled.plan_version_id == chosen.pk:
             raise AlreadyScheduled(plan=chosen.plan.name, day=_day(scheduled.starts_at))
+        if chosen.monthly_fee_nanousd > current.monthly_fee_nanousd:
+            _require_paid_invoices(tenant, chosen, now)
         if scheduled:
             _forget(scheduled)
         starts_at = now if _is_at_once(current, chosen) else _next_month(now)
         subscription = subscribe_tenant(tenant, chosen, at=starts_at)
         _record(tenant, current, chosen, starts_at)
+    return subscription
+
+
+def assign_plan(tenant: Tenant, version: PlanVersion, *, now: datetime | None = None) -> Subscription:
+    """Subscribe a workspace at once to any plan version, as operators may; return the subscription.
+
+    What was scheduled before is forgotten.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        current = plans.plan_version_at(tenant, now)
+        scheduled = scheduled_change(tenant, now)
+        if scheduled:
+            _forget(scheduled)
+        subscription = subscribe_tenant(tenant, version, at=now)
+        _record(tenant, current, version, now)
     return subscription
 
 
@@ -121,6 +151,14 @@ def keep_plan(tenant: Tenant, *, now: datetime | None = None) -> PlanVersion:
 
 def _is_at_once(current: PlanVersion, chosen: PlanVersion) -> bool:
     return chosen.monthly_fee_nanousd >= current.monthly_fee_nanousd
+
+
+def _require_paid_invoices(tenant: Tenant, chosen: PlanVersion, now: datetime) -> None:
+    """Raise UnpaidInvoice if the workspace had its time to pay an invoice and did not."""
+    unpaid = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED, total_nanousd__gt=0)
+    oldest = unpaid.filter(finalized_at__lte=now - TIME_TO_PAY).order_by("number").first()
+    if oldest:
+        raise UnpaidInvoice(invoice=oldest, plan=chosen.plan.name)
 
 
 def _next_month(now: datetime) -> datetime:

@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from foundation.console import OperatorAdmin, OperatorForm
 from foundation.money import usd
-from tenants.accounts import workspaces
+from tenants.accounts import plan_changes
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.lists import EngineFilter, LongList, PeriodFilter
 from tenants.admin.permissions import Immutable, NoDelete, ReadOnly
@@ -30,7 +30,7 @@ from tenants.models import (
 
 @admin.register(Plan)
 class PlanAdmin(NoDelete, OperatorAdmin):
-    list_display = ["code", "name"]
+    list_display = ["code", "name", "is_offered"]
     search_fields = ["code", "name"]
 
 
@@ -70,8 +70,11 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
         return ["tenant", "plan_version", "starts_at", "ends_at"]
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
-        """Subscribe the tenant, and take the new row over into the console's own object."""
-        subscription = workspaces.subscribe_tenant(obj.tenant, obj.plan_version)
+        """Subscribe the tenant, and take the new row over into the console's own object.
+
+        A change that is scheduled is forgotten.
+        """
+        subscription = plan_changes.assign_plan(obj.tenant, obj.plan_version)
         obj.pk = subscription.pk
         obj.starts_at = subscription.starts_at
 

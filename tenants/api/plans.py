@@ -59,7 +59,7 @@ class PlanOfferObject(serializers.Serializer[Any]):
 
 
 class PlansObject(serializers.Serializer[Any]):
-    """Every plan, the cheapest first."""
+    """The workspace's plan and those that it can change to, the cheapest first."""
 
     data = PlanOfferObject(many=True)  # type: ignore[assignment]  # a field named so
 
@@ -93,7 +93,10 @@ class PlansView(WorkspaceView):
         example={"data": [OFFER_EXAMPLE]},
     )
     def get(self, request: Request) -> Response:
-        """Return every plan with what it would refuse of what the workspace holds."""
+        """Return the workspace's plan and those offered to everybody.
+
+        Each with what it would refuse of what the workspace holds.
+        """
         return Response({"data": _present_plans(self.access.tenant)})
 
 

@@ -4,6 +4,7 @@ The share is of what the tokens cost at their prices, whether a plan included th
 author's own usage earns nothing.
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,10 @@ from foundation import months
 from tenants.billing import credits
 from tenants.models import AuthorEarning, CreditGrant, Invoice, Price, Tenant
 
+logger = logging.getLogger(__name__)
+
 PAID_AFTER = timedelta(days=1)  # as long as invoices are drafts
+WAIT_FOR_DRAFTS = timedelta(days=3)  # longer than that: one stuck draft shall not stop all authors' pay
 SYSTEM = "Polyscribe"
 
 # The edition that counted when the request was admitted says who earns how much. Each request's share is
@@ -104,21 +108,26 @@ def unpaid_nanousd(author_id: UUID, *, until: str) -> int:
 
 
 def pay_due(now: datetime) -> int:
-    """Pay out the month before as credits, once it has no drafts of invoices any more; return to how many.
+    """Pay out the month before as credits; return to how many authors.
 
-    Safe to repeat, and from two at once. What is booked later for that month is paid with the next one.
+    It waits until that month has no drafts of invoices any more, but three days at most. Safe to repeat, and
+    from two at once. What is booked later for that month is paid with the next one.
     """
     period = months.before(months.period_of(now))
     _, end = months.bounds(period)
     if now < end + PAID_AFTER:
         return 0
-    if Invoice.objects.filter(period=period, state=Invoice.State.DRAFT).exists():
+    drafts = Invoice.objects.filter(period=period, state=Invoice.State.DRAFT).count()
+    if drafts and now < end + PAID_AFTER + WAIT_FOR_DRAFTS:
+        logger.warning("authors' shares of %s wait for %d drafts of invoices", period, drafts)
         return 0
     authors = AuthorEarning.objects.filter(day__lt=end.date()).order_by().values("author").distinct()
     count = 0
     for author in Tenant.objects.filter(pk__in=authors).order_by("pk"):
         if _pay(author, period, now):
             count += 1
+    if drafts and count:
+        logger.warning("authors' shares of %s were paid beside %d drafts of invoices", period, drafts)
     return count
 
 

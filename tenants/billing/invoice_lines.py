@@ -98,7 +98,8 @@ class Line:
 def invoice_lines(month: Month) -> list[Line]:
     """Return the lines of a month's invoice, in their order; none where there is nothing to say.
 
-    Their sum is a whole number of cents: the last line rounds to the nearest one.
+    Their sum is a whole number of cents, rounded to the nearest one, and never negative: what adjustments
+    take off beyond the rest is kept as credits, which the last line says.
     """
     lines: list[Line] = []
     if month.fee_nanousd:
@@ -119,6 +120,9 @@ def invoice_lines(month: Month) -> list[Line]:
     rounding = _rounding_nanousd(sum_lines(lines))
     if rounding:
         lines.append(Line(Kind.ROUNDING, month.period, "Rounding to whole cents", rounding))
+    total = sum_lines(lines)
+    if total < 0:
+        lines.append(Line(Kind.KEPT, month.period, "Kept as credits for later months", -total))
     return lines
 
 

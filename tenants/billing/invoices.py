@@ -34,6 +34,7 @@ from tenants.billing.invoice_lines import (
 from tenants.billing.ledger import usage_of
 from tenants.events.outbox import record_event
 from tenants.models import (
+    CreditGrant,
     CreditNote,
     EventType,
     HostedStyle,
@@ -183,7 +184,8 @@ def due_drafts(now: datetime) -> QuerySet[Invoice]:
 def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
     """Give a draft the next number and freeze it; one of $0.00 is paid. Raises MonthNotOver, UsageMismatch.
 
-    Its lines are read once more, and what is no usage goes into the ledger, all in one transaction.
+    Its lines are read once more, and what is no usage goes into the ledger, all in one transaction. What
+    adjustments took off beyond the rest is granted as credits.
     """
     now = now or timezone.now()
     if months.bounds(invoice.period)[1] > now:
@@ -194,6 +196,8 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
             return fresh or invoice
         for line in fresh.lines.all():
             _book_line(fresh, line)
+            if line.kind == InvoiceLine.Kind.KEPT:
+                _keep_as_credits(fresh, line, now)
         credits.book_burns(fresh, burns)
         number = InvoiceNumber.objects.select_for_update().get()
         number.last += 1
@@ -436,6 +440,7 @@ BOOKED: Mapping[str, LedgerEntry.Kind] = {
     InvoiceLine.Kind.HOSTING: Kind.HOSTING,
     InvoiceLine.Kind.INCLUDED: Kind.GRANT,
     InvoiceLine.Kind.ROUNDING: Kind.ROUNDING,
+    InvoiceLine.Kind.KEPT: Kind.GRANT,
 }
 
 
@@ -444,8 +449,23 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
     kind = BOOKED.get(line.kind)
     if kind:
         # Included tokens of an earlier month have a line and an entry of their own.
-        late = "" if line.period == invoice.period else line.period
-        _add_entry(invoice, kind, line.amount_nanousd, invoice.period, reason=line.text, late=late)
+        part = "" if line.period == invoice.period else line.period
+        if line.kind == InvoiceLine.Kind.KEPT:  # its kind in the ledger is that of the included tokens too
+            part = "kept"
+        _add_entry(invoice, kind, line.amount_nanousd, invoice.period, reason=line.text, part=part)
+
+
+def _keep_as_credits(invoice: Invoice, line: InvoiceLine, now: datetime) -> None:
+    """Grant what an invoice has less than nothing to ask for. The line's own entry brings it to $0."""
+    credits.grant_credit(
+        invoice.tenant,
+        line.amount_nanousd,
+        source=CreditGrant.Source.GOODWILL,
+        source_id=f"invoice {invoice.pk}",
+        reason=f"Kept from the invoice of {invoice.period}",
+        actor="",
+        now=now,
+    )
 
 
 def _add_entry(
@@ -456,12 +476,12 @@ def _add_entry(
     *,
     reason: str,
     actor: str = "",
-    late: str = "",
+    part: str = "",
 ) -> None:
     LedgerEntry.objects.create(
         tenant_id=invoice.tenant_id,
         kind=kind,
-        source_id=f"invoice {invoice.pk} {late}".rstrip(),
+        source_id=f"invoice {invoice.pk} {part}".rstrip(),
         period=period,
         amount_nanousd=amount,
         actor=actor[:80],

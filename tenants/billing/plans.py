@@ -119,16 +119,17 @@ def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersi
     return dearest.plan_version if dearest else newest_plan_version(FREE)
 
 
-def current_plans() -> list[PlanVersion]:
-    """Return the version of each plan that new subscriptions get, the cheapest first."""
-    begun = PlanVersion.objects.filter(effective_from__lte=timezone.now())
+def offered_plans() -> list[PlanVersion]:
+    """Return the version of each plan offered to everybody that new subscriptions get, the cheapest first."""
+    begun = PlanVersion.objects.filter(plan__is_offered=True, effective_from__lte=timezone.now())
     newest = begun.order_by("plan", "-number").distinct("plan").select_related("plan")
     return sorted(newest, key=lambda version: (version.monthly_fee_nanousd, version.monthly_tokens))
 
 
 def announced_plans() -> list[PlanVersion]:
-    """Return the versions of plans that are to come, the next one first."""
-    later = PlanVersion.objects.filter(effective_from__gt=timezone.now()).select_related("plan")
+    """Return the versions that are to come of plans offered to everybody, the next one first."""
+    later = PlanVersion.objects.filter(plan__is_offered=True, effective_from__gt=timezone.now())
+    later = later.select_related("plan")
     return list(later.order_by("effective_from", "monthly_fee_nanousd"))
 
 

@@ -64,6 +64,7 @@ class InvoiceLine(models.Model):
         CREDIT = "credit"
         ADJUSTMENT = "adjustment"
         ROUNDING = "rounding"
+        KEPT = "kept", "kept as credits"
 
     invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()

@@ -16,6 +16,11 @@ class Plan(models.Model):
 
     code = models.SlugField(max_length=40, primary_key=True)
     name = models.CharField(max_length=60)
+    is_offered = models.BooleanField(
+        "offered to everybody",
+        default=False,
+        help_text="Owners can choose it and the price list shows it; other plans operators give.",
+    )
 
     def __str__(self) -> str:
         return self.name

@@ -14,7 +14,9 @@ type Entry = tuple[int, str]  # nano-USD, and the months that it pays
 def credit_field(tenant: Tenant, version: PlanVersion, at: datetime) -> str:
     """Return the field of a workspace on a plan version at a moment of Valkey's clock.
 
-    Empty where credits bound nothing: with overage, or where the cap lies within the included tokens.
+    Empty where credits bound nothing: with overage, or where the cap lies within the included tokens, of this
+    month and of the plan itself. A dearer plan earlier in the month includes more, but not in the next month,
+    and the field may be read beyond the month's end.
     Otherwise this month and the one before, the tokens included in each, and what was left of the grants
     before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
     pays this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
@@ -25,7 +27,7 @@ def credit_field(tenant: Tenant, version: PlanVersion, at: datetime) -> str:
         return ""
     period = months.period_of(at)
     included_tokens = _included_tokens(tenant, period)
-    if included_tokens >= version.monthly_tokens:
+    if min(included_tokens, version.included_tokens) >= version.monthly_tokens:
         return ""
     previous = months.before(period)
     entries = _entries(tenant, previous, period)

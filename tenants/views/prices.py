@@ -24,7 +24,7 @@ def show_prices(request: HttpRequest) -> HttpResponse:
     for name, schedule in _public_schedules(now):
         own_prices.append((name, _price_rows(schedule, now)))
     versions = []
-    for version in [*plans.current_plans(), *plans.announced_plans()]:
+    for version in [*plans.offered_plans(), *plans.announced_plans()]:
         begins = version.effective_from if version.effective_from > now else None
         versions.append((version, usd(version.monthly_fee_nanousd), begins))
     context = {"versions": versions, "prices": prices, "own_prices": own_prices}

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission
@@ -8,6 +10,7 @@ from django.utils import timezone
 
 from foundation.console import OperatorAdmin
 from foundation.valkey import limits_key
+from tenants.accounts.plan_changes import choose_plan
 from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
 from tenants.billing import invoices, plans
@@ -70,6 +73,23 @@ def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
     chosen = {"tenant": acme.pk, "plan_version": plans.newest_plan_version("writer").pk, "why": "They paid."}
     assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
     assert plans.limits_of(acme, timezone.now()).plan == "writer"
+
+
+def test_an_operator_changes_a_plan_for_which_another_change_is_scheduled(operator_client, acme):
+    choose_plan(acme, "studio")
+    choose_plan(acme, "free")
+    chosen = {"tenant": acme.pk, "plan_version": plans.newest_plan_version("enterprise").pk, "why": "Agreed."}
+    assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
+    assert plans.plan_version_at(acme, timezone.now()).plan_id == "enterprise"
+    assert plans.plan_version_at(acme, timezone.now() + timedelta(days=40)).plan_id == "enterprise"
+
+
+def test_operators_say_which_plans_everybody_may_choose(operator_client):
+    form = {"code": "enterprise", "name": "Enterprise", "is_offered": "on", "why": "From now on."}
+    assert operator_client.post(page("plan", "change", "enterprise"), form).status_code == 302
+    assert "enterprise" in [version.plan_id for version in plans.offered_plans()]
+    entry = AuditEntry.objects.get(object_type="tenants.plan")
+    assert entry.after["is_offered"] is True
 
 
 @pytest.mark.django_db(transaction=True)
@@ -302,6 +322,7 @@ def test_operators_adjust_a_month_with_a_line_on_its_invoice(operator_client, ac
     assert operator_client.post(page("ledgerentry", "add"), form).status_code == 302
     entry = LedgerEntry.objects.get()
     assert (entry.kind, entry.amount_nanousd) == ("adjustment", sign * 3_000_000_000)
-    [line] = invoices.preview_invoice(acme, entry.period).lines
+    line, *kept = invoices.preview_invoice(acme, entry.period).lines
+    assert [one.kind for one in kept] == (["kept"] if effect == "less" else [])
     assert (line.kind, line.text, line.amount_nanousd) == ("adjustment", "Agreed", entry.amount_nanousd)
     assert AuditEntry.objects.get(object_type="tenants.ledgerentry").reason == "call"

@@ -1,6 +1,6 @@
 """Owners change the plan: dearer at once, cheaper from the next month on, refusals said before."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -8,12 +8,19 @@ from django.urls import reverse
 from adapters.models import BaseModel, Style
 from foundation import months
 from tenants.accounts import plan_changes
-from tenants.accounts.plan_changes import AlreadyScheduled, SamePlan, UnknownPlan, choose_plan
+from tenants.accounts.plan_changes import (
+    AlreadyScheduled,
+    SamePlan,
+    UnknownPlan,
+    UnpaidInvoice,
+    choose_plan,
+    list_offers,
+)
 from tenants.accounts.workspaces import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key
 from tenants.billing import invoices, plans
 from tenants.billing.plans import newest_plan_version
-from tenants.models import AuditEntry, OutboxEvent, Subscription, Tenant
+from tenants.models import AuditEntry, Invoice, OutboxEvent, Plan, PlanVersion, Subscription, Tenant
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
@@ -64,6 +71,7 @@ def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
     assert plan_at(old_acme, NEXT_MONTH) == "studio"
     assert Subscription.objects.filter(tenant=old_acme, ends_at=None).count() == 1
     choose_plan(old_acme, "free", now=NOW)
+    Plan.objects.filter(code="enterprise").update(is_offered=True)
     choose_plan(old_acme, "enterprise", now=NOW)  # dearer: at once, and nothing is scheduled any more
     assert {plan_at(old_acme, NOW), plan_at(old_acme, NEXT_MONTH)} == {"enterprise"}
 
@@ -75,6 +83,47 @@ def test_the_same_plan_and_an_unknown_one_are_refused(old_acme):
         choose_plan(old_acme, "gold", now=NOW)
 
 
+def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, alice_client, client):
+    made = newest_plan_version("writer")
+    made.pk, made.plan = None, Plan.objects.create(code="charlies-own", name="Made for Charlie")
+    made.save()
+    later = PlanVersion.objects.get(pk=made.pk)
+    later.pk, later.number, later.effective_from = None, 2, datetime(2100, 1, 1, tzinfo=UTC)
+    later.save()
+    for code in ("enterprise", "charlies-own"):
+        with pytest.raises(UnknownPlan, match="ask us"):
+            choose_plan(old_acme, code, now=NOW)
+    assert plan_at(old_acme, NOW) == "free"
+    assert [offer.version.plan_id for offer in list_offers(old_acme, NOW)] == ["writer", "studio"]
+    for page in (alice_client.get(reverse("tenants:plan")), client.get(reverse("tenants:prices"))):
+        assert "Studio" in page.text
+        assert "other plans are by arrangement" in page.text
+        assert "Enterprise" not in page.text
+        assert "Made for Charlie" not in page.text
+
+
+def test_a_dearer_plan_is_refused_while_an_older_invoice_is_unpaid(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    draft = invoices.draft_invoice(old_acme, "2026-09")
+    invoice = invoices.finalize_invoice(draft, NEXT_MONTH - timedelta(days=29))
+    overdue = NEXT_MONTH - timedelta(days=15)
+    assert invoice.total_nanousd > 0
+    with pytest.raises(UnpaidInvoice, match=f"{invoice} is unpaid. Pay it under"):
+        choose_plan(old_acme, "studio", now=overdue)
+    assert plan_at(old_acme, overdue) == "writer"
+    choose_plan(old_acme, "free", now=overdue)  # a cheaper one is free to choose
+    Invoice.objects.filter(pk=invoice.pk).update(state="paid", closed_at=overdue)
+    choose_plan(old_acme, "studio", now=overdue)
+    assert plan_at(old_acme, overdue) == "studio"
+
+
+def test_a_young_invoice_stops_no_change(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    invoices.finalize_invoice(invoices.draft_invoice(old_acme, "2026-09"), NOW - timedelta(days=10))
+    choose_plan(old_acme, "studio", now=NOW)
+    assert plan_at(old_acme, NOW) == "studio"
+
+
 def test_the_page_says_before_what_a_cheaper_plan_will_refuse(alice_client, acme):
     subscribe_tenant(acme, newest_plan_version("studio"))
     free = newest_plan_version("free")
@@ -84,7 +133,7 @@ def test_the_page_says_before_what_a_cheaper_plan_will_refuse(alice_client, acme
     page = alice_client.get(reverse("tenants:plan")).text
     assert "Acme is on Studio" in page
     assert f"You have {free.private_styles + 2} private styles and Free holds {free.private_styles}." in page
-    assert "Change to Enterprise now" in page
+    assert "Change to Writer on" in page
     start = months.bounds(months.current())[1]
     assert f"Change to Free on {start.day} {start:%B}" in page
 
@@ -118,4 +167,6 @@ def test_programs_read_plans_and_change_them(client, acme):
     assert scheduled["code"] == "free"
     assert client.delete("/api/v1/billing/plan", **options).status_code == 204
     assert client.get("/api/v1/billing", **options).json()["scheduled_plan"] is None
-    assert client.post("/api/v1/billing/plan", {"plan": "gold"}, **options).status_code == 404
+    assert "enterprise" not in [row["code"] for row in listed]
+    for code in ("gold", "enterprise"):
+        assert client.post("/api/v1/billing/plan", {"plan": code}, **options).status_code == 404

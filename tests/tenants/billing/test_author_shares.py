@@ -119,6 +119,18 @@ def test_what_comes_late_is_paid_with_the_next_month_and_drafts_hold_payment_up(
     assert booked.aggregate(total=Sum("amount_nanousd"))["total"] == -3 * 800
 
 
+def test_a_stuck_draft_holds_payment_up_for_three_days_at_most(acme, charlies, event, caplog):
+    share(acme, 20, OCTOBER - timedelta(days=1))
+    record_events([event(charlies, style=STYLE, admitted_at=OCTOBER)])
+    Invoice.objects.create(tenant=charlies, period="2026-10", plan="Free v1", total_nanousd=0)
+    drafts_end = datetime(2026, 11, 2, tzinfo=UTC)
+    assert author_shares.pay_due(drafts_end + timedelta(days=3, seconds=-1)) == 0
+    assert "wait for 1 drafts" in caplog.text
+    assert author_shares.pay_due(drafts_end + timedelta(days=3)) == 1
+    assert "paid beside 1 drafts" in caplog.text
+    assert paid_to(acme) > 0
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_payers_at_once_pay_once(acme, charlies, event, valkey):
     share(acme, 50, OCTOBER - timedelta(days=1))

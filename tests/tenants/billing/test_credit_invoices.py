@@ -24,12 +24,26 @@ MONTHS = ["2026-09", "2026-10", "2026-11"]
 PRICES = (100, 25, 400)  # of the first price book
 
 used = st.tuples(st.sampled_from([0, 800, 5000]), st.sampled_from([0, 1, 3000]))  # prompt, completion
+adjusted = st.sampled_from([0, 0, 7, -1_234_567, -3 * CENT - 1])  # nano-USD, by operators
 granted = st.tuples(
     st.integers(0, 2),  # the month in which
     st.sampled_from([1, 40_000, 700_001, 3_000_000, 50_000_000]),
     st.sampled_from([1, 100]),
     st.sampled_from([None, 0, 1]),  # months until it ends
 )
+
+
+def adjust(tenant, period, amount):
+    """Add an adjustment to a month, of $0 none."""
+    if amount:
+        LedgerEntry.objects.create(
+            tenant=tenant,
+            kind="adjustment",
+            source_id=f"console {period} {amount}",
+            period=period,
+            amount_nanousd=amount,
+            reason="Agreed",
+        )
 
 
 def middle(number):
@@ -87,7 +101,7 @@ class Model:
 class TestMonths(TestCase):
     @hypothesis_settings(max_examples=20, deadline=None)
     @given(
-        usage=st.lists(st.lists(used, max_size=3), min_size=3, max_size=3),
+        usage=st.lists(st.tuples(st.lists(used, max_size=3), adjusted), min_size=3, max_size=3),
         grants=st.lists(granted, max_size=5),
         included=st.sampled_from([0, 1000, 6000]),
         late=st.lists(used, max_size=2),
@@ -104,24 +118,28 @@ class TestMonths(TestCase):
         owed_in_total = 0
         for number, period in enumerate(MONTHS):
             self._grant(tenant, model, number, grants)
-            for prompt, completion in usage[number]:
+            requests, adjustment = usage[number]
+            for prompt, completion in requests:
                 self._use(tenant, model, number, prompt, completion)
             if number == 1:  # what an engine's machine kept to itself
                 for prompt, completion in late:
                     self._use(tenant, model, 0, prompt, completion)
+            adjust(tenant, period, adjustment)
             for before in range(number):
                 if not tenant.invoices.filter(period=MONTHS[before]).exists():
                     owed_in_total += self._close(tenant, model, before, number)
             earlier = sum(model.burn(before) for before in range(number))
-            exact = earlier + model.burn(number)
+            exact = whole_cents(earlier + model.burn(number) + adjustment)
 
-            assert invoices.preview_invoice(tenant, period).total_nanousd == whole_cents(exact)
+            assert invoices.preview_invoice(tenant, period).total_nanousd == max(exact, 0)
             left = [credit for credit in credits.left_of_grants(tenant, period) if credit.left_nanousd]
             assert sum(credit.left_nanousd for credit in left) == model.left()
             draft = invoices.draft_invoice(tenant, period)
             if draft is not None:
                 invoice = invoices.finalize_invoice(draft, middle(number) + timedelta(days=30))
-                assert invoice.total_nanousd == whole_cents(exact)
+                assert invoice.total_nanousd == max(exact, 0)
+                if exact < 0:  # it pays usage of the months to come
+                    model.grants.append([100, 99, (number, 100), number + 1, -exact])
                 owed_in_total += invoice.total_nanousd
                 if voids == number and invoice.state == Invoice.State.FINALIZED:
                     self._void(tenant, model, invoice)
@@ -213,6 +231,26 @@ def test_the_invoice_names_the_credits_that_it_took(paying):
     assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
     assert invoices.finalize_invoice(invoice, middle(2)).credit_burns.count() == 1  # again
     assert credits.credits_left(paying, "2026-11") == CENT
+
+
+def test_what_an_adjustment_takes_off_beyond_the_month_is_kept_as_credits(paying):
+    use(paying, 1, 0, 25_000)
+    adjust(paying, "2026-10", -5 * CENT)
+    draft = invoices.draft_invoice(paying, "2026-10")
+    assert draft.total_nanousd == 0
+    invoice = invoices.finalize_invoice(draft, middle(2))
+    assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
+    line = invoice.lines.last()
+    assert (line.kind, line.amount_nanousd) == ("kept", 4 * CENT)
+    [kept] = paying.credit_grants.all()
+    assert (kept.source, kept.source_id) == ("goodwill", f"invoice {invoice.pk}")
+    assert (kept.amount_nanousd, kept.first_period) == (4 * CENT, "2026-11")
+    invoices.finalize_invoice(invoice, middle(2))  # again
+    assert credits.credits_left(paying, "2026-11") == 4 * CENT
+    total = paying.ledger_entries.aggregate(total=Sum("amount_nanousd"))["total"]
+    assert total == -4 * CENT
+    assert compare_invoices("2026-10") == []
+    assert not [text for text in compare_credits("2026-10") if "burned" in text]
 
 
 def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):

@@ -88,7 +88,7 @@ def test_everybody_reads_plans_and_prices_also_those_to_come(client):
     page = client.get(reverse("tenants:prices")).content.decode()
     for text in ("Writer", "$12.00", "5,000,000", "$0.025", "$0.111", "$0.444"):
         assert text in page
-    assert page.index("Free") < page.index("Writer") < page.index("Studio") < page.index("Enterprise")
+    assert page.index("Free") < page.index("Writer") < page.index("Studio")
 
 
 @pytest.mark.django_db

@@ -59,6 +59,17 @@ def test_with_overage_and_within_the_included_tokens_credits_bound_nothing(acme,
     assert credit_field(acme, bounded, NOVEMBER) == ""
 
 
+def test_a_dearer_plan_earlier_in_the_month_leaves_the_next_month_bounded(acme, bounded):
+    dearer = PlanVersion.objects.get(pk=bounded.pk)
+    dearer.pk, dearer.number, dearer.monthly_fee_nanousd = None, 10, 1
+    dearer.included_tokens = dearer.monthly_tokens
+    dearer.save()
+    subscribe_tenant(acme, dearer, at=datetime(2026, 11, 2, tzinfo=UTC))
+    subscribe_tenant(acme, bounded, at=datetime(2026, 11, 9, tzinfo=UTC))
+    assert credit_field(acme, dearer, NOVEMBER) == ""
+    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 1000000 100"
+
+
 def test_neighbours_that_pay_the_same_months_are_one_amount(acme, bounded):
     grant(acme, 1, SEPTEMBER)
     grant(acme, 2, OCTOBER)
