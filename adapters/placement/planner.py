@@ -106,7 +106,11 @@ def request_placement(version: AdapterVersion, *, requested_at: datetime | None 
     # Without room the row is not wanted yet, and its `requested_at` gives it priority in the next plan.
     has_room = emptiest.placements.filter(is_desired=True).count() < emptiest.max_adapters
     changes = {"is_desired": has_room, "requested_at": requested_at, "undesired_since": None, "note": ""}
-    Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
+    with transaction.atomic():
+        placement, _ = Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
+        if has_room and placement.loaded_at:
+            # It was let go and is still there, in its grace or as a static module: nothing else would tell.
+            publisher.mark_placed(version.style)
     return [emptiest] if has_room else []
 
 

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity, plan_placements
+from adapters.routing import publisher
 from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import FakeVllm
 from tenants.models import UsageEvent
 from tenants.public import issue_key, recent_requests
-from tests.adapters.conftest import adapter_files, known, served, twin_of, uploaded
+from tests.adapters.conftest import adapter_files, known, published_routes, served, twin_of, uploaded
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 ENGINES = (1, 2, 3)
@@ -236,6 +237,22 @@ def test_a_version_that_a_request_waits_for_is_wanted_at_once_or_with_the_next_p
     planner.request_version(str(newer.pk))
     assert Placement.objects.filter(is_desired=True).count() == 2
     planner.request_version(str(uuid4()))  # of a version that nobody knows, or that is retired meanwhile
+
+
+@db
+def test_a_version_that_was_let_go_and_is_still_loaded_answers_as_soon_as_it_is_wanted_again(
+    acme, engine, vllm, valkey
+):
+    version = served(acme, "noir", engine, adapter_files())
+    publisher.publish_routes(acme.pk)
+    Engine.objects.update(max_adapters=0)
+    planner.plan_all()
+    assert version.placements.get().loaded_at
+    assert not published_routes(valkey, acme)["noir"].get("places")
+    Engine.objects.update(max_adapters=1)
+    planner.request_version(str(version.pk))
+    places = published_routes(valkey, acme)["noir"].get("places", [])
+    assert [place["engine"] for place in places] == ["local"]
 
 
 @db
