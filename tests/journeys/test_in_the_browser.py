@@ -42,7 +42,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
 
     page.goto("/playground/")
     page.get_by_label("Style", exact=True).select_option(f"{name}/noir")
-    page.get_by_label("Prompt").fill("Why is the sky blue?")
+    page.get_by_label("Prompt", exact=True).fill("Why is the sky blue?")
     page.get_by_label("Longest answer").fill("24")
     page.get_by_role("button", name="Write").click()
     expect(page.locator("[data-whole-time]")).to_contain_text("s", timeout=60_000)
