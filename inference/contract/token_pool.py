@@ -12,7 +12,7 @@ from inference.errors import EngineBusy
 
 THREADS = 1
 WAITING_MAX = 2048  # prompts of all workspaces
-WAITING_MAX_PER_TENANT = 256
+WAITING_MAX_PER_TENANT = 512
 
 
 class TokenPool:
