@@ -8,7 +8,7 @@ facts: one row each. Gateways keep the last two in memory, so an engine's flip w
 What Valkey missed has a `generation` ahead of its `observed_generation`, until beat's sweep publishes it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import batched
@@ -149,9 +149,11 @@ def compare_tables() -> int:
     _publish_versions(list({versions[version_id] for version_id in missing_versions}))
     unknown_engines = engine_fields - engines.keys()
     unknown_versions = version_fields - versions.keys()
-    # Any source will do: that of a lost row is not known.
-    row_writer.write_rows("engine", [Source("unknown", 0, {}, unknown_engines)])
-    row_writer.write_rows("version", [Source("unknown", 0, {}, unknown_versions)])
+    # Any source will do: that of a lost row is not known. Mostly there is none, and no gateway is told.
+    if unknown_engines:
+        row_writer.write_rows("engine", [Source("unknown", 0, {}, unknown_engines)])
+    if unknown_versions:
+        row_writer.write_rows("version", [Source("unknown", 0, {}, unknown_versions)])
     _forget_dead_sources(sources)
     return len(missing_engines) + len(missing_versions) + len(unknown_engines) + len(unknown_versions)
 
@@ -216,24 +218,34 @@ def _publish_engines(engine_ids: list[int]) -> None:
     for engine in engines:
         rows = engine_table.rows_of_engines([engine])
         gone = [] if rows else [engine.name]
-        sources.append(Source(_source_of_engine(engine), engine.generation, rows, gone))
+        sources.append(Source(_source_of(engine), engine.generation, rows, gone))
     refused = row_writer.write_rows("engine", sources).refused
-    for engine in engines:
-        newer = refused.get(_source_of_engine(engine))
-        if newer:
-            _overtake(Engine.objects.filter(pk=engine.pk), "generation", newer)
-    accepted = [engine for engine in engines if _source_of_engine(engine) not in refused]
-    _mark_observed(Engine.objects.all(), accepted, "generation", "observed_generation")
+    _observe(Engine.objects.all(), engines, "generation", "observed_generation", refused=refused)
 
 
 def _observe_versions(styles: list[Style], refused: dict[str, int]) -> None:
-    """Note that the rows of some styles' versions are published, but for those that Valkey refused."""
-    for style in styles:
-        newer = refused.get(_source_of(style))
+    _observe(
+        Style.objects.all(), styles, "versions_generation", "observed_versions_generation", refused=refused
+    )
+
+
+def _observe(
+    every: QuerySet[Style] | QuerySet[Engine],
+    rows: Sequence[Style | Engine],
+    counted: str,
+    observed: str,
+    *,
+    refused: dict[str, int],
+) -> None:
+    """Note that what some rows stand for is published, but for those that Valkey refused."""
+    accepted = []
+    for row in rows:
+        newer = refused.get(_source_of(row))
         if newer:
-            _overtake(Style.objects.filter(pk=style.pk), "versions_generation", newer)
-    accepted = [style for style in styles if _source_of(style) not in refused]
-    _mark_observed(Style.objects.all(), accepted, "versions_generation", "observed_versions_generation")
+            _overtake(every.filter(pk__in=[row.pk]), counted, newer)
+        else:
+            accepted.append(row)
+    _mark_observed(every, accepted, counted, observed)
 
 
 def _overtake(row: QuerySet[Style] | QuerySet[Engine], counted: str, newer: int) -> None:
@@ -264,12 +276,8 @@ def _gone_sources(styles: list[Style]) -> Iterator[Source]:
         yield Source(_source_of(style), style.versions_generation, {}, set(gone[style.pk]) - kept)
 
 
-def _source_of(style: Style) -> str:
-    return f"style:{style.pk}"
-
-
-def _source_of_engine(engine: Engine) -> str:
-    return f"engine:{engine.name}"
+def _source_of(row: Style | Engine) -> str:
+    return f"engine:{row.name}" if isinstance(row, Engine) else f"style:{row.pk}"
 
 
 def _users(style_ids: list[UUID]) -> list[UUID]:
@@ -280,7 +288,7 @@ def _users(style_ids: list[UUID]) -> list[UUID]:
 
 
 def _mark_observed(
-    every: QuerySet[Style] | QuerySet[Engine], rows: list[Style] | list[Engine], counted: str, observed: str
+    every: QuerySet[Style] | QuerySet[Engine], rows: Sequence[Style | Engine], counted: str, observed: str
 ) -> None:
     """Note which generation of each row is published, unless a later one is noted already."""
     if not rows:
