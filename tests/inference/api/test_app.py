@@ -11,7 +11,7 @@ from inference.contract.prompt_length import Size
 from inference.errors import EngineBusy, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
 from tests.inference.conftest import SHORT_WAITS
-from tests.inference.fakes import chat
+from tests.inference.fakes import chat, eventually
 
 
 def chunks(body):
@@ -258,7 +258,7 @@ async def test_an_idempotency_key_is_for_one_request(client, engine):
 async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine):
     engine.pace_s = 0.1
     running = asyncio.create_task(client.ask(chat(), headers={"idempotency-key": "k1"}))
-    await asyncio.sleep(0.1)
+    await sent(engine, 1)
     status, head, _ = await client.ask(chat(), headers={"idempotency-key": "k1"})
     assert (status, head["retry-after"]) == (409, "2")
     assert (await running)[0] == 200
@@ -362,9 +362,7 @@ def wants(*choices):
 
 
 async def sent(engine, count):
-    async with asyncio.timeout(20):
-        while len(engine.received) < count:  # noqa: ASYNC110 the engine is another task
-            await asyncio.sleep(0.005)
+    await eventually(lambda: len(engine.received) >= count, within_s=20)
 
 
 async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine, account):

@@ -165,7 +165,7 @@ async def test_an_idle_connection_that_the_engine_closed_is_replaced(engine, ups
     engine.then_closes = True
     for _ in range(3):
         assert await read(upstream, engine) == b"hello world"
-        await asyncio.sleep(0.01)
+        await until(lambda: not engine.open)
     await asyncio.gather(*(read(upstream, engine) for _ in range(10)))
     assert await asyncio.gather(*(read(upstream, engine) for _ in range(10))) == [b"hello world"] * 10
 
@@ -191,7 +191,7 @@ async def test_an_answer_that_ends_early_raises_engine_broke(engine, upstream, a
 async def test_data_before_a_break_is_passed_on_first(engine, upstream):
     engine.answer_parts, engine.then_closes = [CHUNKED[:-30]], True
     response = await post(upstream, engine)
-    await asyncio.sleep(0.05)
+    await until(lambda: not engine.open)
     assert (await response.part()).startswith(b"hello")
     with pytest.raises(EngineBroke):
         await response.part()

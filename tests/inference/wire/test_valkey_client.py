@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from inference.errors import LimitsUnavailable
 from inference.wire import valkey_client as module
 from inference.wire.valkey_client import ValkeyClient
-from tests.inference.fakes import RawServer
+from tests.inference.fakes import RawServer, eventually
 
 ECHO = "return {KEYS[1], ARGV[1]}"
 
@@ -137,7 +137,7 @@ async def test_a_script_that_valkey_forgot_is_sent_again(real, valkey):
 async def test_a_killed_connection_fails_waiting_commands_and_is_replaced(real, valkey):
     await real.execute("PING")
     waiting = [asyncio.create_task(real.execute("BLPOP", f"nothing{n}", 0)) for n in range(5)]
-    await asyncio.sleep(0.05)
+    await eventually(lambda: valkey.info("clients")["blocked_clients"])
     valkey.client_kill_filter(_type="normal", skipme=True)
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(answer) for answer in answers} == {LimitsUnavailable}
@@ -186,7 +186,7 @@ async def test_a_failed_connection_attempt_is_not_reported_to_later_commands(fak
     cancelled = asyncio.create_task(client.execute("PING"))
     await asyncio.sleep(0)
     cancelled.cancel()
-    await asyncio.sleep(0.05)  # meanwhile the attempt to connect fails
+    await eventually(lambda: client._opening is None)  # the attempt to connect has failed
     async with FakeValkey().serve(port):
         assert await client.execute("ECHO", "x") == "x"
         await client.aclose()
@@ -196,10 +196,10 @@ async def test_a_connection_that_broke_after_its_command_was_cancelled_is_not_re
     cancelled = asyncio.create_task(client.execute("PING"))
     await asyncio.sleep(0)
     cancelled.cancel()
-    await asyncio.sleep(0.05)  # meanwhile the connection opens
+    await eventually(lambda: client._connection and fake.open)
     for writer in list(fake.open):
         writer.transport.abort()
-    await asyncio.sleep(0.05)
+    await eventually(lambda: client._connection.is_broken)
     assert await client.execute("ECHO", "x") == "x"
 
 
@@ -207,7 +207,7 @@ async def test_a_broken_connection_fails_all_waiting_commands(fake, client):
     await client.execute("PING")
     fake.is_silent = True
     waiting = [asyncio.create_task(client.execute("ECHO", "x")) for _ in range(20)]
-    await asyncio.sleep(0.05)
+    await eventually(lambda: len(fake.commands) == 21)
     for writer in list(fake.open):
         writer.transport.abort()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
@@ -242,8 +242,7 @@ async def test_a_valkey_that_hangs_during_authentication_times_out(fake, monkeyp
     client = ValkeyClient(fake.url.replace("redis://", "redis://:secret@"))
     with pytest.raises(LimitsUnavailable):
         await client.execute("PING")
-    await asyncio.sleep(0.05)
-    assert not fake.open
+    await eventually(lambda: not fake.open)
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
     await client.aclose()
@@ -256,7 +255,7 @@ async def test_invalid_data_costs_only_the_connection(fake, client, said):
     answers = await asyncio.gather(*(client.execute("PING") for _ in range(2)), return_exceptions=True)
     assert all(isinstance(answer, LimitsUnavailable | str) for answer in answers)
     fake.answer = None
-    await asyncio.sleep(0.05)
+    await eventually(lambda: client._connection.is_broken)
     assert await client.execute("ECHO", "x") == "x"
 
 
@@ -264,12 +263,11 @@ async def test_closing_fails_waiting_commands_and_leaves_no_connection(fake, cli
     await client.execute("PING")
     fake.is_silent = True
     waiting = asyncio.create_task(client.execute("ECHO", "x"))
-    await asyncio.sleep(0.01)
+    await eventually(lambda: len(fake.commands) == 2)
     await client.aclose()
     with pytest.raises(LimitsUnavailable):
         await waiting
-    await asyncio.sleep(0.01)
-    assert not fake.open
+    await eventually(lambda: not fake.open)
 
 
 @given(st.lists(st.one_of(st.text(), st.integers(), st.binary(max_size=20)), min_size=1, max_size=6))
