@@ -8,10 +8,12 @@ bench/results/ray.json and bench/results/ray.md.
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from statistics import median
 
 import openai
+import psutil
 import uvloop
 
 from bench import report
@@ -88,19 +90,17 @@ async def measure_case(client: ChatClient, at_once: int, styles: tuple[str, ...]
     return await run_pass(client, jobs[: 2 * at_once], at_once=at_once, max_tokens=MAX_TOKENS)
 
 
-def pss_mib(pid: int) -> float:
+def pss_mib(process: psutil.Process) -> float:
     """Return a process's memory, what it shares counted in parts; 0 when it is gone."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
+        return float(process.memory_full_info().pss) / machine.MIB
+    except psutil.NoSuchProcess:
         return 0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def age_s(pid: int) -> float:
     """Return how long ago a process began."""
-    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / machine.TICKS_A_SECOND
+    return time.time() - psutil.Process(pid).create_time()
 
 
 def render_report(found: dict[str, Figures]) -> str:

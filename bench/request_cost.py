@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from bench import targets
 from bench.load import Report
 from bench.targets import module
@@ -138,9 +140,8 @@ class Costs:
 
 def cpu_us(pid: int) -> tuple[float, float]:
     """Return the microseconds that a process has used outside the kernel and inside it."""
-    tick_us = 1_000_000 / machine.TICKS_A_SECOND
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) * tick_us, int(fields[12]) * tick_us
+    times = psutil.Process(pid).cpu_times()
+    return times.user * 1_000_000, times.system * 1_000_000
 
 
 def _control(pid: int, *words: str) -> None:

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+import psutil
+
 MIB = 1024 * 1024
 IDLE_S = 15  # the samples of a style begin ten seconds after it serves
 AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", re.MULTILINE)
@@ -47,25 +48,30 @@ def pinned(cores: set[int]) -> Iterator[None]:
 
 def cpu_s(pid: int) -> float:
     """Return the processor seconds that a process and its children have used."""
-    return sum(int(n) for one in family(pid) for n in _stat(one)[11:13]) / TICKS_A_SECOND
+    seconds = 0.0
+    for process in family(pid):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def rss_mib(pid: int) -> float:
     """Return the resident memory of a process and its children."""
-    pages = sum(int(stat[21]) for one in family(pid) if len(stat := _stat(one)) > 21)
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / MIB, 1)
+    size_bytes = 0
+    for process in family(pid):
+        with suppress(psutil.NoSuchProcess):
+            size_bytes += process.memory_info().rss
+    return round(size_bytes / MIB, 1)
 
 
-def family(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
-    children: dict[int, list[int]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (stat := _stat(int(folder.name))):
-            children.setdefault(int(stat[1]), []).append(int(folder.name))
-    found = [pid]
-    for one in found:
-        found += children.get(one, [])
-    return found
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and all that descend from it; nothing when it is gone."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def model() -> str:
@@ -74,14 +80,6 @@ def model() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return os.uname().machine
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat after the command's name: state, parent, group, …"""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
 
 
 def await_idle_engine(url: str, *, within_s: float = 300) -> None:

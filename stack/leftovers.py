@@ -1,13 +1,13 @@
-"""What a crashed stack left running: found by its records and by /proc, and ended.
-
-/proc is read directly: start times in clock ticks are exact, while those in seconds move with the clock.
-"""
+"""What a crashed stack left running: found by its records and among all processes, and ended."""
 
 import json
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from stack.folders import Folders
 
@@ -37,49 +37,36 @@ def end_leftovers(folders: Folders) -> int:
 def _find_leftovers(record: dict[str, object], var: Path) -> set[int]:
     leader = record["pid"]
     found = set()
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        pid = int(folder.name)
-        if pid == leader:
-            is_same_start = read_start_ticks(pid) == record["ticks"]
-            is_ours = is_same_start and str(record["executable"]) in _read_words(pid, "cmdline")
-        else:
-            is_ours = _read_group(pid) == leader and f"{TAG}={var}" in _read_words(pid, "environ")
-        if is_ours:
-            found.add(pid)
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+            if process.pid == leader:
+                is_same_start = read_start_ticks(process.pid) == record["ticks"]
+                is_ours = is_same_start and record["executable"] in process.cmdline()
+            else:
+                is_ours = os.getpgid(process.pid) == leader and process.environ().get(TAG) == str(var)
+            if is_ours:
+                found.add(process.pid)
     return found
 
 
-def _read_stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat after the command's name: state, parent, group, …"""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
 def read_start_ticks(pid: int) -> int:
-    """Return when a process started, in clock ticks since the boot; 0 when it is gone."""
-    fields = _read_stat(pid)
-    return int(fields[19]) if fields else 0
+    """Return when a process started, in clock ticks since the boot; 0 when it is gone.
 
-
-def _read_group(pid: int) -> int:
-    fields = _read_stat(pid)
-    return int(fields[2]) if fields else 0
+    psutil tells it in seconds since the epoch, which move with the clock.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    after_name = stat.rpartition(")")[2].split()
+    return int(after_name[19])
 
 
 def _is_running(pid: int) -> bool:
-    fields = _read_stat(pid)
-    return bool(fields) and fields[0] != "Z"
-
-
-def _read_words(pid: int, file: str) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/{file}").read_bytes().decode(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return []
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(pid: int, signum: int) -> None:
