@@ -19,6 +19,10 @@ COPY inference inference
 COPY templates templates
 COPY static static
 COPY engine/styles engine/styles
+# the site shows them at /docs/
+COPY docs docs
+COPY SECURITY.md ./
+COPY bench/README.md bench/README.md
 # the settings ask for these; collecting files uses none of them
 RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY_URL=redis://localhost/0 \
     CELERY_BROKER_URL=redis://localhost/1 API_KEY_PEPPERS=1:00 CACHE_SALT_SECRET=00 \

@@ -5,7 +5,8 @@ from adapters.catalog.priced import STYLE_SOURCE
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
 from adapters.catalog.sharing import set_public
 from adapters.enqueue import enqueue_advance, request_version
-from adapters.models import AdapterVersion, Style
+from adapters.models import AdapterVersion, Engine, Style
+from adapters.object_store import is_storage_answering
 from adapters.placement.transitions import is_answering
 from adapters.routing.lookup import routes_of
 from adapters.routing.publisher import publish_missing_tables, publish_routes
@@ -16,6 +17,7 @@ from adapters.uploads.upload_request import StyleDescription
 __all__ = [
     "STYLE_SOURCE",
     "AdapterVersion",
+    "Engine",
     "ModelChoice",
     "Style",
     "StyleDescription",
@@ -24,6 +26,7 @@ __all__ = [
     "enqueue_advance",
     "finish_upload",
     "is_answering",
+    "is_storage_answering",
     "model_choices",
     "public_styles",
     "publish_missing_tables",

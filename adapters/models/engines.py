@@ -64,6 +64,15 @@ class EngineQuerySet(models.QuerySet["Engine"]):
         """Return the engines whose workers have not reported for a while, or never."""
         return self.exclude(checked_at__gt=timezone.now() - SILENT_AFTER)
 
+    def in_service(self) -> "EngineQuerySet":
+        """Return the engines that are to take requests."""
+        return self.filter(is_gone=False, is_draining=False)
+
+    def answering(self) -> "EngineQuerySet":
+        """Return those of them that answered their worker a moment ago."""
+        lately = timezone.now() - SILENT_AFTER
+        return self.in_service().filter(is_healthy=True, checked_at__gt=lately)
+
 
 class Engine(models.Model):
     """One vLLM server, or a cluster of them. A worker beside it serves the queue `engine.<name>`."""

@@ -4,7 +4,13 @@ Browsers post to `uploads/<version>/`, or send parts there. What is checked and 
 under `adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
 """
 
-from adapters.object_store.client import POSTED, SEALED, sealed_key, upload_key
+from adapters.object_store.client import (
+    POSTED,
+    SEALED,
+    is_storage_answering,
+    sealed_key,
+    upload_key,
+)
 from adapters.object_store.multipart import (
     MAX_PARTS,
     PART_BYTES,
@@ -50,6 +56,7 @@ __all__ = [
     "download",
     "erase",
     "form_valid_s",
+    "is_storage_answering",
     "keep_rules",
     "list_parts",
     "open_uploads",

@@ -58,7 +58,24 @@ def presigning_client() -> "S3Client":
     return connect(settings.S3_PUBLIC_ENDPOINT_URL)
 
 
-def connect(endpoint_url: str | None) -> "S3Client":
+@cache
+def status_client() -> "S3Client":
+    """Return a client that gives up soon: a page waits for it."""
+    return connect(settings.S3_ENDPOINT_URL, read_timeout_s=2, attempts=1)
+
+
+def is_storage_answering() -> bool:
+    """Return whether the bucket is there at this very moment."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        status_client().head_bucket(Bucket=settings.S3_BUCKET)
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def connect(endpoint_url: str | None, *, read_timeout_s: int = 30, attempts: int = 2) -> "S3Client":
     """Return a client for an S3 server; it connects with its first request."""
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
@@ -72,8 +89,8 @@ def connect(endpoint_url: str | None) -> "S3Client":
         config=Config(
             signature_version="s3v4",
             connect_timeout=2,
-            read_timeout=30,
-            retries={"total_max_attempts": 2, "mode": "standard"},
+            read_timeout=read_timeout_s,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

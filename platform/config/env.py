@@ -119,6 +119,14 @@ VARIABLES: dict[str, Variable] = {
         "", "The secret, `whsec_…`, of the endpoint SITE_URL/billing/stripe/ in Stripe's dashboard."
     ),
     "STRIPE_API_BASE": Variable("", "Another address of Stripe's API, for tests. Empty: Stripe's own."),
+    "OPERATOR_NAME": Variable(
+        "",
+        "Who runs this site, as its terms and its privacy notice name them. While this, OPERATOR_ADDRESS or "
+        "OPERATOR_EMAIL is empty, visitors find neither page.",
+    ),
+    "OPERATOR_ADDRESS": Variable("", "Their postal address, with `|` between lines."),
+    "OPERATOR_EMAIL": Variable("", "Their mail address for questions about the terms and about data."),
+    "OPERATOR_LAW": Variable("", "The country whose law the terms name. Empty: that of their address."),
     "SECURITY_CONTACT": Variable(
         "", "Where to report vulnerabilities: mail addresses or pages. Empty: no /.well-known/security.txt."
     ),

@@ -18,6 +18,10 @@ SITE_URL = env.read("SITE_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 SECURE = SITE_URL.startswith("https://")
 SECURITY_CONTACT = env.read_list("SECURITY_CONTACT")
+OPERATOR_NAME = env.read("OPERATOR_NAME")
+OPERATOR_ADDRESS = env.read("OPERATOR_ADDRESS").replace("|", "\n")  # lines come with `|` between them
+OPERATOR_EMAIL = env.read("OPERATOR_EMAIL")
+OPERATOR_LAW = env.read("OPERATOR_LAW")
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -73,6 +77,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "tenants.context_processors.tenant",
+                "config.legal_pages.legal_links",
             ],
         },
     }

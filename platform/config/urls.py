@@ -2,7 +2,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config import api_schema, mailbox, pages
+from config import api_schema, guide_pages, legal_pages, mailbox, pages, status_page
 
 handler500 = "config.pages.server_error"
 
@@ -13,7 +13,12 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("config.api_urls")),
     path("api/schema/", api_schema.show_schema, name="api_schema"),
+    path("docs/", guide_pages.list_guides, name="guides"),
     path("docs/api/", api_schema.show_reference, name="api_reference"),
+    path("docs/<slug:slug>/", guide_pages.show_guide, name="guide"),
+    path("status/", status_page.show_status, name="status"),
+    path("terms/", legal_pages.show_terms, name="terms"),
+    path("privacy/", legal_pages.show_privacy, name="privacy"),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
     path("playground/", include("inference.playground.urls")),

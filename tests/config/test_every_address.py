@@ -23,6 +23,7 @@ from tenants.public import Tenant, create_tenant, issue_key
 OTHERS = ("accounts/", "console/")
 SEEN_BY_ALL = {
     "home", "healthz", "security_txt", "mailbox", "mail_html", "api_schema", "api_reference", "prices",
+    "guides", "guide", "status", "terms", "privacy",
     "unsubscribe",  # its token is what lets a person in
     "stripe_events",  # its signature is what lets Stripe in
 }  # fmt: skip

@@ -1,0 +1,173 @@
+"""The public page about the service's state. It names no workspace, and asks each part at most every 5 s."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal
+
+import redis
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from psycopg_pool import PoolTimeout
+
+from adapters.public import Engine, is_storage_answering
+from foundation import valkey
+
+KEPT_S = 5.0
+QUEUES = ("housekeeping", "uploads", "webhooks", "billing")
+MAX_WAITING = 200  # tasks: beat sends about two a second, so nobody has worked for a minute and more
+MAX_USAGE_LAG_S = 60
+UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, redis.RedisError)
+
+type State = Literal["up", "slow", "down"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the service, and how it does, in words."""
+
+    name: str
+    state: State
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How all parts do at a moment."""
+
+    parts: list[Part]
+    at: datetime
+
+    @property
+    def state(self) -> State:
+        """The worst of the parts' states."""
+        states = [part.state for part in self.parts]
+        if "down" in states:
+            return "down"
+        return "slow" if "slow" in states else "up"
+
+
+class StatusBoard:
+    """The latest status, asked anew when it is older than KEPT_S, by one thread at a time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked_s: float | None = None
+        self._status = Status([], timezone.now())
+
+    def read(self) -> Status:
+        """Return a status that is 5 s old at most."""
+        with self._lock:
+            now_s = self._clock()
+            if self._asked_s is None or now_s - self._asked_s >= KEPT_S:
+                self._status = Status([ask() for ask in PARTS], timezone.now())
+                self._asked_s = self._clock()
+            return self._status
+
+
+@cache
+def board() -> StatusBoard:
+    """Return the process's board."""
+    return StatusBoard()
+
+
+@require_GET
+def show_status(request: HttpRequest) -> HttpResponse:
+    """Show how the service does. It needs no session, so it also answers while the database is away."""
+    answer = render(request, "status.html", {"status": board().read()})
+    answer.headers.setdefault("Cache-Control", f"public, max-age={KEPT_S:.0f}")
+    return answer
+
+
+def ask_database() -> Part:
+    """Ask PostgreSQL, which has accounts, styles and the ledger."""
+    name = "Pages and accounts"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except UNREACHABLE:
+        return Part(name, "down", "The database does not answer. Pages fail; running answers go on.")
+    return Part(name, "up", "Pages open and changes are saved.")
+
+
+def ask_limits() -> Part:
+    """Ask Valkey, without which no request is let in."""
+    name = "API"
+    try:
+        valkey.client().ping()
+    except UNREACHABLE:
+        return Part(name, "down", "Limits can't be checked, so every request is refused with 503.")
+    return Part(name, "up", "Requests are let in and their limits are checked.")
+
+
+def ask_engines() -> Part:
+    """Ask what the engines' workers reported last."""
+    name = "Model servers"
+    try:
+        known = Engine.objects.in_service().count()
+        answering = Engine.objects.answering().count()
+    except UNREACHABLE:
+        return Part(name, "slow", "Nobody knows: the database does not answer.")
+    if not answering:
+        return Part(name, "down", "No model server answers, so nothing is written at the moment.")
+    if answering < known:
+        return Part(name, "slow", f"{answering} of {known} model servers answer; requests may wait longer.")
+    return Part(name, "up", "Every model server answers.")
+
+
+def ask_storage() -> Part:
+    """Ask S3, which has the adapters' files."""
+    name = "Uploads"
+    if not is_storage_answering():
+        return Part(name, "down", "The storage does not answer: uploads fail. Loaded styles go on writing.")
+    return Part(name, "up", "Files can be uploaded and are checked.")
+
+
+def ask_workers() -> Part:
+    """Ask how much waits for the workers, and how old the oldest usage is that is not booked yet."""
+    name = "Background work"
+    try:
+        waiting = _count_waiting()
+        lag_s = _usage_lag_s()
+    except UNREACHABLE:
+        return Part(name, "down", "The queue does not answer. Nothing is lost; it is done later.")
+    if lag_s > MAX_USAGE_LAG_S:
+        return Part(name, "slow", f"Usage shows up {lag_s // 60 + 1} minutes late or so. Nothing is lost.")
+    if waiting > MAX_WAITING:
+        return Part(name, "slow", "Checks of uploads, webhooks and mail take longer than usual.")
+    return Part(name, "up", "Usage, checks, webhooks and mail are up to date.")
+
+
+PARTS: tuple[Callable[[], Part], ...] = (ask_limits, ask_engines, ask_database, ask_storage, ask_workers)
+
+
+@cache
+def _broker() -> Any:
+    return redis.Redis.from_url(
+        settings.CELERY_BROKER_URL, protocol=2, socket_timeout=2, socket_connect_timeout=2
+    )
+
+
+def _count_waiting() -> int:
+    pipeline = _broker().pipeline(transaction=False)
+    for queue in QUEUES:
+        pipeline.llen(queue)
+    return max(pipeline.execute())
+
+
+def _usage_lag_s() -> int:
+    """Return the age of the oldest event of the usage stream: its id begins with its millisecond."""
+    oldest: Any = valkey.client().xrange(valkey.usage_key(), count=1)
+    if not oldest:
+        return 0
+    written_ms = int(oldest[0][0].partition("-")[0])
+    written = datetime.fromtimestamp(written_ms / 1000, UTC)
+    return max(0, int((timezone.now() - written).total_seconds()))

@@ -1,0 +1,38 @@
+"""Terms and privacy are for visitors once an operator filled them in."""
+
+import pytest
+from django.urls import reverse
+
+PAGES = ["terms", "privacy"]
+
+
+@pytest.fixture
+def filled_in(settings) -> None:
+    settings.OPERATOR_NAME = "Ink & Sons"
+    settings.OPERATOR_ADDRESS = "1 Quill Street\nOxford"
+    settings.OPERATOR_EMAIL = "hello@example.com"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", PAGES)
+def test_an_unfinished_page_is_for_operators_alone(client, alice_client, operator_client, settings, name):
+    settings.OPERATOR_NAME = "Ink & Sons"
+    address = reverse(name)
+    assert client.get(address).status_code == 404
+    assert alice_client.get(address).status_code == 404
+    page = operator_client.get(address)
+    assert page.status_code == 200
+    assert "Not filled in yet" in page.text
+    assert "OPERATOR_EMAIL" in page.text
+    assert address not in client.get("/").text
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("filled_in")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_filled_in_page_names_who_runs_the_site(client, name):
+    page = client.get(reverse(name)).text
+    assert "Ink &amp; Sons" in page
+    assert "1 Quill Street<br>Oxford" in page
+    assert "Not filled in" not in page
+    assert reverse(name) in client.get("/").text
