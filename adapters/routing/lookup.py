@@ -18,7 +18,7 @@ def routes_of(tenant_id: UUID) -> dict[str, Route]:
     versions: dict[str, str] = {}
     for rows in version_table.rows_of_styles(list(Style.objects.usable_by(tenant_id))).values():
         versions |= rows
-    targets = route_table.fields_of(tenant_id)
+    targets = route_table.build_fields(tenant_id)
     return join_tables(targets, versions, engine_table.rows_of_engines(list(engines)))
 
 

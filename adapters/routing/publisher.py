@@ -86,7 +86,7 @@ def publish_routes(tenant_id: UUID) -> None:
     """
     for _ in range(MAX_ATTEMPTS):
         revision = hash_writer.read_revisions([tenant_id])[tenant_id]
-        if hash_writer.replace_hash(tenant_id, route_table.fields_of(tenant_id), seen=revision):
+        if hash_writer.replace_hash(tenant_id, route_table.build_fields(tenant_id), seen=revision):
             return
     raise WatchError(f"the routes of {tenant_id} are written all the while")
 

@@ -57,7 +57,7 @@ class StyleRoutes:
         return fields
 
 
-def fields_of(tenant_id: UUID) -> Fields:
+def build_fields(tenant_id: UUID) -> Fields:
     """Return typed name → where it leads of all that a tenant may use; its own short names win."""
     found = routes_of_styles(list(Style.objects.usable_by(tenant_id)))
     own_slugs = set()

@@ -47,7 +47,7 @@ def unpack(source: Source, kept_as: str, write_file: WriteFile) -> tuple[Finding
             contents.check_complete()
     except BadArchive as error:
         findings.add(error.code, **error.facts)
-    return findings.closed()
+    return findings.as_tuple()
 
 
 def validate_archive(path: Path, base: BaseShape, max_rank: int, stated_quantisation: str = "") -> Report:

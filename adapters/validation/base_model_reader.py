@@ -92,7 +92,7 @@ def _read_tensors(directory: Path, file: LocalFile) -> tuple[Tensor, ...]:
     except OSError as error:
         raise UnreadableBase(directory=directory, reason=f"{file.path.name} can't be read") from error
     if not header.is_sound:
-        sentence = findings.closed()[0].sentence.replace("adapter_model.safetensors", file.path.name)
+        sentence = findings.as_tuple()[0].sentence.replace("adapter_model.safetensors", file.path.name)
         raise UnreadableBase(directory=directory, reason=f"{file.path.name}: {sentence.rstrip('.')}")
     return header.tensors
 

@@ -37,7 +37,7 @@ class Findings:
         fix = problem.fix.format(**shown)
         self._listed.append(Finding(code, sentence, fix, shown["tensor"]))
 
-    def closed(self) -> tuple[Finding, ...]:
+    def as_tuple(self) -> tuple[Finding, ...]:
         """Return the findings, with a closing line when there are more than are listed."""
         if self.count <= len(self._listed):
             return tuple(self._listed)

@@ -23,12 +23,12 @@ def validate_folder(directory: Path, base: BaseShape, max_rank: int, stated_quan
             findings.add("file_archive", file=name)
     check_presence(names, findings)
     if CONFIG_FILE not in names or WEIGHTS_FILE not in names:
-        return Report(findings.closed())
+        return Report(findings.as_tuple())
     with (directory / CONFIG_FILE).open("rb") as file:
         config_bytes = file.read(CONFIG_LIMIT + 1)
     weights = LocalFile(directory / WEIGHTS_FILE)
     report = validate_adapter(config_bytes, weights, base, max_rank, stated_quantisation)
-    return replace(report, findings=(*findings.closed(), *report.findings))
+    return replace(report, findings=(*findings.as_tuple(), *report.findings))
 
 
 def check_presence(names: list[str], findings: Findings) -> None:

@@ -48,7 +48,7 @@ def validate_adapter(
     if source.size > WEIGHTS_LIMIT:
         findings.add("weights_too_large", size=source.size, limit=WEIGHTS_LIMIT)
     if source.size > UPLOAD_LIMIT:
-        return Report(findings.closed(), source.size)
+        return Report(findings.as_tuple(), source.size)
     content = header.read_header(source, findings)
     factors = tensors.identify_factors(
         content, base=base, settings=settings, max_rank=max_rank, findings=findings
@@ -63,7 +63,7 @@ def validate_adapter(
         fix = autofix.plan_autofix(config_bytes, source, base, max_rank, stated_quantisation)
     modules = {factor.module for factor in factors}
     return Report(
-        findings.closed(),
+        findings.as_tuple(),
         size_bytes=source.size,
         sha256=sha256,
         rank=settings.highest_rank,

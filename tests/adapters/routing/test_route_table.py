@@ -123,7 +123,7 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
     assert versions_of(valkey, acme) == {**both, "base": None}
-    assert published(valkey, acme) == route_table.fields_of(acme.pk)
+    assert published(valkey, acme) == route_table.build_fields(acme.pk)
 
 
 def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry, acme):
@@ -153,7 +153,7 @@ def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poe
 
     transitions.retire_version(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
-    assert published(valkey, acme) == route_table.fields_of(acme.pk)
+    assert published(valkey, acme) == route_table.build_fields(acme.pk)
 
 
 def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, engine, vllm):
@@ -252,7 +252,7 @@ def test_two_thousand_styles_are_published_in_a_few_queries_and_a_second_of_work
 ):
     many(acme, engine, 2000, versions=3)
     with django_assert_max_num_queries(6):
-        route_table.fields_of(acme.pk)
+        route_table.build_fields(acme.pk)
     worked = [seconds(lambda: publisher.publish_routes(acme.pk)) for _ in range(3)]
     assert min(worked) < 1
     assert len(published(valkey, acme)) == 1999 * 2 * 5 + 2 * 3 + 1
