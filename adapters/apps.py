@@ -2,8 +2,17 @@ from django.apps import AppConfig
 
 
 class AdaptersConfig(AppConfig):
+    """The floor as the gateway has it: models, and nobody who records events."""
+
     name = "adapters"
     verbose_name = "Styles and engines"
+    default = False
+
+
+class AdaptersSiteConfig(AdaptersConfig):
+    """The floor as the site and the workers have it: what happens is told as events."""
+
+    default = True
 
     def ready(self) -> None:
         """Tell the outbox how the API shows this floor's objects."""

@@ -1,4 +1,4 @@
-"""What other floors may use of this one."""
+"""What other floors may use of this one. What the gateway needs is in `data_plane`."""
 
 from adapters.catalog.library import select_style
 from adapters.catalog.priced import STYLE_SOURCE

@@ -2,8 +2,17 @@ from django.apps import AppConfig
 
 
 class TenantsConfig(AppConfig):
+    """The floor as the gateway has it: models, and nobody who records events."""
+
     name = "tenants"
     verbose_name = "Tenants"
+    default = False
+
+
+class TenantsSiteConfig(TenantsConfig):
+    """The floor as the site and the workers have it: what happens is told as events."""
+
+    default = True
 
     def ready(self) -> None:
         """Tell the outbox how the API shows this floor's objects, and who carries events on."""

@@ -1,4 +1,4 @@
-"""What other floors may use of this one."""
+"""What other floors may use of this one. What needs REST framework is in `rest`."""
 
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
 from tenants.accounts.workspaces import (
@@ -7,10 +7,7 @@ from tenants.accounts.workspaces import (
     subscribe_tenant,
     tenant_of,
 )
-from tenants.api.presenters import dollars
-from tenants.api.schema import operation
-from tenants.api.usage import report_usage_of_key
-from tenants.api.views import WorkspaceView, idempotent, repeatable
+from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
 from tenants.api_keys.style_choices import register_style_choices
@@ -70,7 +67,6 @@ __all__ = [
     "Tenant",
     "User",
     "VersionFigures",
-    "WorkspaceView",
     "access_of",
     "base_schedule",
     "bump_all_generations",
@@ -81,11 +77,9 @@ __all__ = [
     "cost_nanousd",
     "create_tenant",
     "digest_by_peppers",
-    "dollars",
     "dollars_a_million",
     "find_owner",
     "first_party_tenant",
-    "idempotent",
     "is_published",
     "is_well_formed",
     "issue_key",
@@ -94,7 +88,6 @@ __all__ = [
     "newest_plan_version",
     "note_hosted",
     "observe_generation",
-    "operation",
     "price_amounts",
     "prices_now",
     "publish_snapshot",
@@ -106,7 +99,6 @@ __all__ = [
     "register_presenter",
     "register_style_choices",
     "register_style_source",
-    "repeatable",
     "report_usage_of_key",
     "schedules_of",
     "stale_generations",

@@ -13,7 +13,8 @@ from adapters.api.presenters import ErasureObject, present_erasure, present_eras
 from adapters.errors import ErasureNotFound
 from adapters.models import Erasure
 from foundation.rest.bodies import StrictSerializer
-from tenants.public import Access, Scope, WorkspaceView, operation
+from tenants.public import Access, Scope
+from tenants.rest import WorkspaceView, operation
 
 
 class ErasuresQuery(StrictSerializer):

@@ -11,7 +11,8 @@ from adapters.api.presenters import ShareObject, present_share
 from adapters.errors import NotShared, StyleNotFound
 from adapters.models import Share
 from foundation.rest.bodies import StrictSerializer, TextField
-from tenants.public import Access, Scope, WorkspaceView, idempotent, operation
+from tenants.public import Access, Scope
+from tenants.rest import WorkspaceView, idempotent, operation
 
 MAX_SLUG = 40
 

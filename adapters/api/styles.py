@@ -32,7 +32,8 @@ from adapters.errors import StyleNotFound
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
 from foundation.rest.bodies import StrictSerializer, TextField
-from tenants.public import Scope, WorkspaceView, idempotent, operation
+from tenants.public import Scope
+from tenants.rest import WorkspaceView, idempotent, operation
 
 ORDERS = {
     "-created_at": ("-created_at", "-pk"),

@@ -49,7 +49,8 @@ from adapters.releases import diff, pairs
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import StyleDescription
 from foundation.rest.bodies import StrictSerializer
-from tenants.public import Scope, VersionFigures, WorkspaceView, idempotent, operation, version_figures
+from tenants.public import Scope, VersionFigures, version_figures
+from tenants.rest import WorkspaceView, idempotent, operation
 
 FIGURES_OF = timedelta(days=1)
 MAX_NUMBER = 2**31 - 1

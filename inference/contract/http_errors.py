@@ -3,7 +3,7 @@
 import json
 
 from foundation.errors import DomainError
-from foundation.rest.problems import TooManyRequests
+from foundation.rest.errors import TooManyRequests
 from inference import errors
 from inference.contract.route import NEAREST
 

@@ -6,7 +6,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.postgres",
-    "tenants",
-    "adapters",
+    "tenants.apps.TenantsConfig",
+    "adapters.apps.AdaptersConfig",
     "inference",
 ]

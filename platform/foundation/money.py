@@ -9,3 +9,8 @@ def usd(nanousd: int) -> str:
     whole, rest = divmod(abs(nanousd), NANO)
     fraction = f"{rest:09d}".rstrip("0").ljust(2, "0")
     return f"{sign}${whole:,}.{fraction}"
+
+
+def dollars(nanousd: int | None) -> str | None:
+    """Return an amount for programs, as a decimal text: `12.50`, `0.0000042`."""
+    return None if nanousd is None else usd(nanousd).replace("$", "").replace(",", "")

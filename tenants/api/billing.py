@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import months
+from foundation.money import dollars
 from tenants.accounts.plan_changes import scheduled_change
-from tenants.api.presenters import dollars
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
 from tenants.billing.credits import credits_left

@@ -13,11 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import months
+from foundation.money import dollars
 from tenants.api.presenters import (
     INVOICE_EXAMPLE,
     InvoiceLineObject,
     InvoiceObject,
-    dollars,
     present_invoice,
 )
 from tenants.api.schema import operation

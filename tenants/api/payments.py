@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import months
+from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer
 from tenants.accounts.access import Access
 from tenants.api.presenters import (
     PAYMENT_EXAMPLE,
     CreditGrantObject,
     PaymentObject,
-    dollars,
     present_credit_grant,
     present_payment,
 )

@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import plan_changes
-from tenants.api.presenters import dollars
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.billing import plan_words, plans

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from foundation.money import usd
+from foundation.money import dollars
 from tenants.billing.credit_notes import due_nanousd
 from tenants.models import (
     ApiKey,
@@ -335,11 +335,6 @@ INVOICE_EXAMPLE = {
         }
     ],
 }
-
-
-def dollars(nanousd: int | None) -> str | None:
-    """Return an amount as a decimal text in dollars, `12.5`."""
-    return None if nanousd is None else usd(nanousd).replace("$", "").replace(",", "")
 
 
 def present_key(key: ApiKey) -> dict[str, Any]:

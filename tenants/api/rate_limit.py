@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from foundation import valkey
-from foundation.rest.problems import TooManyRequests
+from foundation.rest.errors import TooManyRequests
 
 WINDOW_S = 60
 

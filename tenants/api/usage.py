@@ -2,32 +2,25 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
-from typing import Any, cast
-from uuid import UUID
+from collections.abc import AsyncIterator
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
-from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation import months
-from foundation.errors import Invalid
+from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer, TextField
-from foundation.rest.problems import MAX_REPEATED
-from tenants.api import rate_limit
-from tenants.api.presenters import dollars
 from tenants.api.schema import operation
+from tenants.api.usage_report import report_usage
 from tenants.api.views import WorkspaceView
 from tenants.billing import usage
-from tenants.billing.plans import api_requests_per_minute
-from tenants.models import Scope, Tenant, UsageEvent
+from tenants.models import Scope, UsageEvent
 
 CSV = "text/csv"
 CSV_CHUNK = 2000  # rows that are read at once
@@ -58,12 +51,6 @@ EVENT_EXAMPLE = {
     "cost_nanousd": 108_000,
     "cost_usd": "0.000108",
 }
-
-
-class BadParameters(Invalid):
-    """These parameters are not valid: {named}. Known are `start`, `end` (UTC days), `group_by`, `style`."""
-
-    code = "invalid_parameters"
 
 
 class UsageSum(serializers.Serializer[Any]):
@@ -207,55 +194,6 @@ class UsageEventsView(WorkspaceView):
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: newest first."""
         return ("-admitted_at", "-pk")
-
-
-def report_usage(tenant: Tenant, query: dict[str, Any], *, key_id: UUID | None) -> dict[str, Any]:
-    """Return the sums that a checked UsageQuery names, and their total. Raises BadRange and TooManySums."""
-    now = timezone.now()
-    month_begins, _ = months.bounds(months.period_of(now))
-    start = query.get("start") or month_begins.date()
-    end = query.get("end") or now.date() + timedelta(days=1)
-    chosen = usage.UsageFilter(tenant, start=start, end=end, style=query["style"], key_id=key_id)
-    rows = [_present_sum(row) for row in usage.sum_usage(chosen, query["group_by"])]
-    report = UsageReport({"start": start, "end": end, "data": rows, "total": _total(rows)})
-    return cast(dict[str, Any], report.data)
-
-
-def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return what one key used. The parameters of the address are those of UsageQuery but `key`.
-
-    Raises BadParameters, BadRange, TooManySums, TooManyRequests.
-    """
-    tenant = Tenant.objects.get(pk=tenant_id)
-    limit = api_requests_per_minute(tenant, timezone.now())
-    rate_limit.take(f"api:key:{key_id}", limit)
-    form = UsageQuery(data=dict(parameters))
-    if not form.is_valid() or "key" in parameters:
-        named = ", ".join(form.errors) or "key"
-        raise BadParameters(named=named[:MAX_REPEATED])
-    return report_usage(tenant, dict(form.validated_data), key_id=key_id)
-
-
-def _present_sum(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "day": row.get("by_day"),
-        "style": row.get("by_style"),
-        "key": row.get("by_key"),
-        "version": row.get("by_version"),
-        "requests": row["requests_sum"],
-        "prompt_tokens": row["prompt_sum"],
-        "completion_tokens": row["completion_sum"],
-        "cost_nanousd": row["cost_sum"],
-        "cost_usd": dollars(row["cost_sum"]),
-    }
-
-
-def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    total: dict[str, Any] = {"day": None, "style": None, "key": None, "version": None}
-    for name in ("requests", "prompt_tokens", "completion_tokens", "cost_nanousd"):
-        total[name] = sum(row[name] for row in rows)
-    total["cost_usd"] = dollars(total["cost_nanousd"])
-    return total
 
 
 def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:

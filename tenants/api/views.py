@@ -16,9 +16,10 @@ from rest_framework.views import APIView
 
 from foundation.request_ids import new_request_id
 from foundation.rest.bodies import StrictParser, StrictSerializer
+from foundation.rest.errors import TooManyRequests
 from foundation.rest.etags import etag_of, require_match
 from foundation.rest.pages import CursorPages
-from foundation.rest.problems import CONTENT_TYPE, TooManyRequests, answer_failure
+from foundation.rest.problems import CONTENT_TYPE, answer_failure
 from tenants.accounts.access import Access
 from tenants.api import idempotency, rate_limit
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication

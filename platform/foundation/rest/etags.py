@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 
-from foundation.rest.problems import PreconditionFailed
+from foundation.rest.errors import PreconditionFailed
 
 # What is shown once, or changes by use: an edit that read it before is still of the same object.
 NOT_COMPARED = ("secret", "upload", "last_used_at")

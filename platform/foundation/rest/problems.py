@@ -13,6 +13,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from foundation import errors
+from foundation.rest.errors import PreconditionFailed, TooManyRequests
 
 logger = logging.getLogger(__name__)
 
@@ -21,18 +22,6 @@ RETRY_AFTER_S = 5
 MAX_REPEATED = 200  # characters of what was sent that an error repeats
 
 type FieldError = dict[str, str]
-
-
-class PreconditionFailed(errors.DomainError):
-    """The object has changed since you read it. Get it again, and send its new ETag as If-Match."""
-
-    code = "precondition_failed"
-
-
-class TooManyRequests(errors.DomainError):
-    """Too many requests: {limit} a minute are allowed for this key. Try again in {retry_s} s."""
-
-    code = "rate_limit_exceeded"
 
 
 # (error, status). The first row that matches counts.

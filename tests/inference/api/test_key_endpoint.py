@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from foundation import valkey as names
 from foundation.errors import Invalid
-from foundation.rest.problems import TooManyRequests
+from foundation.rest.errors import TooManyRequests
 from inference.api import key_endpoint
 from inference.contract import http_errors
 from tenants.api_keys.lifecycle import issue_key

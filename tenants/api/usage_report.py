@@ -1,0 +1,100 @@
+"""What the API tells of usage, apart from REST framework: the data plane answers `GET /v1/usage` with it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from foundation import months
+from foundation.errors import Invalid
+from foundation.money import dollars
+from tenants.api import rate_limit
+from tenants.billing import usage
+from tenants.billing.plans import api_requests_per_minute
+from tenants.models import Tenant
+
+DAY_FORMAT = "%Y-%m-%d"
+MAX_REPEATED = 200  # characters of what was sent that an error repeats
+
+
+class BadParameters(Invalid):
+    """These parameters are not valid: {named}. Known are `start`, `end` (UTC days), `group_by`, `style`."""
+
+    code = "invalid_parameters"
+
+
+class KeyUsageQuery(forms.Form):
+    """Which usage of a key, and by what it is summed."""
+
+    start = forms.DateField(required=False, input_formats=[DAY_FORMAT])
+    end = forms.DateField(required=False, input_formats=[DAY_FORMAT])
+    group_by = forms.CharField(strip=False)
+    style = forms.CharField(required=False, strip=False, max_length=100)
+
+    def clean_group_by(self) -> list[str]:
+        """Return the groups that are named, each at most once."""
+        groups: list[str] = self.cleaned_data["group_by"].split(",")
+        is_known = set(groups) <= set(usage.GROUPS)
+        if not is_known or len(set(groups)) < len(groups):
+            raise ValidationError("Name each group at most once.")
+        return groups
+
+
+def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | None) -> dict[str, Any]:
+    """Return the sums that a checked query names, and their total. Raises BadRange and TooManySums."""
+    now = timezone.now()
+    month_begins, _ = months.bounds(months.period_of(now))
+    start = query.get("start") or month_begins.date()
+    end = query.get("end") or now.date() + timedelta(days=1)
+    chosen = usage.UsageFilter(tenant, start=start, end=end, style=query["style"], key_id=key_id)
+    rows = [_present_sum(row) for row in usage.sum_usage(chosen, query["group_by"])]
+    return {"start": start.isoformat(), "end": end.isoformat(), "data": rows, "total": _total(rows)}
+
+
+def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return what one key used. The parameters of the address are those of a workspace's usage but `key`.
+
+    Raises BadParameters, BadRange, TooManySums, TooManyRequests.
+    """
+    tenant = Tenant.objects.get(pk=tenant_id)
+    limit = api_requests_per_minute(tenant, timezone.now())
+    rate_limit.take(f"api:key:{key_id}", limit)
+    return report_usage(tenant, read_query(parameters), key_id=key_id)
+
+
+def read_query(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return the checked query of one key's usage. Raises BadParameters: what is unknown or empty, too."""
+    form = KeyUsageQuery({"group_by": "day", **parameters})
+    wrong = [name for name, value in parameters.items() if name not in form.fields or not value]
+    wrong += [name for name in form.errors if name not in wrong]
+    if wrong:
+        raise BadParameters(named=", ".join(wrong)[:MAX_REPEATED])
+    return form.cleaned_data
+
+
+def _present_sum(row: dict[str, Any]) -> dict[str, Any]:
+    day = row.get("by_day")
+    key_id = row.get("by_key")
+    return {
+        "day": day.isoformat() if day else None,
+        "style": row.get("by_style"),
+        "key": str(key_id) if key_id else None,
+        "version": row.get("by_version"),
+        "requests": row["requests_sum"],
+        "prompt_tokens": row["prompt_sum"],
+        "completion_tokens": row["completion_sum"],
+        "cost_nanousd": row["cost_sum"],
+        "cost_usd": dollars(row["cost_sum"]),
+    }
+
+
+def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = {"day": None, "style": None, "key": None, "version": None}
+    for name in ("requests", "prompt_tokens", "completion_tokens", "cost_nanousd"):
+        total[name] = sum(row[name] for row in rows)
+    total["cost_usd"] = dollars(total["cost_nanousd"])
+    return total
