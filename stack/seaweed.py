@@ -102,6 +102,7 @@ def program(
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             "-master.telemetry=false",
+            "-master.heartbeatInterval=5s",  # one master: its idle time falls from 1 % of a core to a quarter
             "-webdav=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
