@@ -40,10 +40,6 @@ class EngineErasure(models.Model):
     engine = models.CharField(max_length=60)
     unregistered_at = models.DateTimeField(null=True, help_text="The engine does not list it any more.")
     process_began_at = models.DateTimeField(null=True, help_text="The start of the process that forgot it.")
-    # Unused since decision 19. The column stays until a migration drops it.
-    loads_before = models.PositiveIntegerField(
-        default=0, help_text="Loads of all adapters on the engine up to then."
-    )
     memory_free_at = models.DateTimeField(null=True)
     proof = models.CharField(max_length=10, choices=Proof, blank=True)
     copy_gone_at = models.DateTimeField(null=True, help_text="No local copy lies beside the engine.")

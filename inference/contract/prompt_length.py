@@ -92,18 +92,20 @@ def longest_token(tokenizer_file: Path) -> Size:
     tokenizer = orjson.loads(tokenizer_file.read_bytes())
     if not _keeps_text(tokenizer):
         return NOTHING
-    is_byte_level = _is_byte_level(tokenizer)
-    sizes = []
-    for token in tokenizer["model"]["vocab"]:
-        sizes.append(_size_of_token(token, is_byte_level=is_byte_level))
-    for token in tokenizer.get("added_tokens") or []:
-        sizes.append(size_of(token["content"].encode()))
     whole = 0
     without_repeats = 0
-    for size in sizes:
+    for size in _sizes_of_tokens(tokenizer):
         whole = max(whole, size.whole)
         without_repeats = max(without_repeats, size.without_repeats)
     return Size(whole, without_repeats)
+
+
+def _sizes_of_tokens(tokenizer: dict[str, Any]) -> Iterator[Size]:
+    is_byte_level = _is_byte_level(tokenizer)
+    for token in tokenizer["model"]["vocab"]:
+        yield _size_of_token(token, is_byte_level=is_byte_level)
+    for token in tokenizer.get("added_tokens") or []:
+        yield size_of(token["content"].encode())
 
 
 def _keeps_text(tokenizer: dict[str, Any]) -> bool:

@@ -27,6 +27,16 @@ def stale_generations() -> dict[UUID, int]:
     return dict(Tenant.objects.stale().values_list("pk", "generation"))
 
 
+def overtake_generation(tenant_id: UUID, published: int) -> bool:
+    """Count a tenant up past what Valkey has, if not even now it has been counted so far; return whether.
+
+    Usually another publisher read a later change and was quicker. A tenant that is behind Valkey was restored
+    from a backup.
+    """
+    behind = Tenant.objects.filter(pk=tenant_id, generation__lt=published)
+    return bool(behind.update(generation=published + 1))
+
+
 def observe_generation(tenant_id: UUID, generation: int) -> None:
     """Record that a tenant's generation is published. An older one than recorded changes nothing."""
     behind = Tenant.objects.filter(pk=tenant_id, observed_generation__lt=generation)

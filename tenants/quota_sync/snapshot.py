@@ -20,7 +20,7 @@ from foundation import months, valkey
 from tenants.billing import plans
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
 from tenants.quota_sync.credit_field import credit_field
-from tenants.quota_sync.generations import bump_generations
+from tenants.quota_sync.generations import bump_generations, overtake_generation
 
 LIMITS = (
     "requests_per_minute",
@@ -78,11 +78,19 @@ def publish_after(event: OutboxEvent) -> None:
 
 
 def publish_snapshot(tenant_id: UUID) -> None:
-    """Write one tenant's limits and keys to Valkey, all or nothing.
+    """Write one tenant's limits and keys to Valkey, all or nothing, unless Valkey has a later change of them.
 
-    Safe to repeat, and safe from several processes at once. Raises Tenant.DoesNotExist, and redis.RedisError
-    when Valkey does not answer.
+    A database that was restored from a backup wins over what Valkey has of the lost time. Safe to repeat, and
+    safe from several processes at once. Raises Tenant.DoesNotExist, and redis.RedisError when Valkey does not
+    answer.
     """
+    newer = _write_snapshot(tenant_id)
+    if newer is not None and overtake_generation(tenant_id, newer):
+        _write_snapshot(tenant_id)
+
+
+def _write_snapshot(tenant_id: UUID) -> int | None:
+    """Write a tenant as the rows have it; return the newer generation for which Valkey refused it, if any."""
     # The generation is read before limits and keys, and the script refuses an older one than Valkey has. So a
     # slow publisher that read a key before its revoke can't bring it back.
     tenant = Tenant.objects.get(pk=tenant_id)
@@ -99,12 +107,14 @@ def publish_snapshot(tenant_id: UUID) -> None:
         key_names.append(valkey.key_key(tenant.pk, key.pk))
         key_facts += [_unix_ms_or_empty(_kept_until(key, now)), json.dumps(_key_hash(key))]
     publish = valkey.client().register_script(PUBLISH_SNAPSHOT)
-    is_newest = publish(
+    newer = publish(
         [valkey.published_key(tenant.pk), valkey.limits_key(tenant.pk), *key_names],
         [tenant.generation, expires_at_ms, json.dumps(limits), *key_facts],
     )
-    if is_newest:
-        _write_owners(tenant, keys, now)
+    if newer:
+        return int(newer)
+    _write_owners(tenant, keys, now)
+    return None
 
 
 def prune_snapshots() -> None:

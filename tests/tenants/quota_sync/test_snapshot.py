@@ -7,7 +7,7 @@ import redis
 from django.db import connection, transaction
 from django.utils import timezone
 
-from foundation.valkey import key_key, limits_key, owner_key
+from foundation.valkey import key_key, limits_key, owner_key, published_key
 from tenants.accounts import workspaces
 from tenants.api_keys import lifecycle
 from tenants.billing import plans
@@ -157,6 +157,17 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
     may_write.set()
     slow.join()
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_restored_database_wins_over_what_valkey_has_of_the_lost_time(acme, valkey):
+    workspaces.suspend_tenant(acme)
+    later = Tenant.objects.get().generation + 40
+    valkey.set(published_key(acme.pk), later)
+    Tenant.objects.update(suspended_at=None)  # as the backup has it
+    snapshot.publish_snapshot(acme.pk)
+    assert valkey.hget(limits_key(acme.pk), "state") == "live"
+    assert Tenant.objects.get().generation == int(valkey.get(published_key(acme.pk))) == later + 1
 
 
 def test_limits_leave_valkey_when_a_known_change_is_due(acme, valkey):
