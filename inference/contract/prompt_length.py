@@ -1,6 +1,7 @@
 """A lower bound of a prompt's tokens, from its length alone, before any tokenizer reads it."""
 
 import math
+from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
