@@ -4,14 +4,15 @@ Pages and the API call these, so that both do the same and log the same. An acti
 change, its line, and the messages to workers, which are sent when it commits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
 
 from django.db import transaction
 
 from adapters import enqueue
 from adapters.catalog import library, sharing
 from adapters.erasure import workflow
-from adapters.models import AdapterVersion, Erasure, Share, Status, Style
+from adapters.models import AdapterVersion, Erasure, Selection, Share, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import transitions
 from adapters.releases import aliases
@@ -64,6 +65,30 @@ def select_style(access: Access, style: Style) -> None:
     """Take a style into the workspace's library. Raises StyleNotFound for one that is not offered to it."""
     library.select_style(access.tenant, style)
     access.audit("style.selected", style)
+
+
+@transaction.atomic
+def hear_styles(access: Access, styles: Sequence[Style]) -> list[Style]:
+    """Select the styles that a person wants to hear; return those that were not selected before.
+
+    Only what a workspace has selected answers it.
+    """
+    known = set(Selection.objects.filter(tenant=access.tenant).values_list("style", flat=True))
+    new = [style for style in styles if style.pk not in known and style.owner_id != access.tenant.pk]
+    for style in new:
+        select_style(access, style)
+    return new
+
+
+@transaction.atomic
+def choose_style(access: Access, style: Style, heard: Collection[UUID]) -> None:
+    """Keep one of the styles that were selected to be heard. Raises StyleNotFound if it is not offered."""
+    if style.owner_id != access.tenant.pk:
+        was_selected = Selection.objects.filter(tenant=access.tenant, style=style).exists()
+        if not was_selected:
+            select_style(access, style)
+    for other in Style.objects.filter(pk__in=heard).exclude(pk=style.pk):
+        unselect_style(access, other)
 
 
 @transaction.atomic

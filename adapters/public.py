@@ -1,9 +1,17 @@
 """What other floors may use of this one. What the gateway needs is in `data_plane`."""
 
+from adapters.actions import choose_style, hear_styles
 from adapters.catalog.library import select_style
 from adapters.catalog.priced import STYLE_SOURCE
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
 from adapters.catalog.sharing import set_public
+from adapters.catalog.shelf import (
+    find_to_hear,
+    newest_uploads,
+    styles_in_use,
+    styles_to_hear,
+)
+from adapters.engines.readiness import Readiness, engine_readiness
 from adapters.enqueue import enqueue_advance, request_version
 from adapters.models import AdapterVersion, Engine, Style
 from adapters.object_store import is_storage_answering
@@ -19,15 +27,21 @@ __all__ = [
     "AdapterVersion",
     "Engine",
     "ModelChoice",
+    "Readiness",
     "Style",
     "StyleDescription",
     "begin_upload",
+    "choose_style",
     "count_holdings",
+    "engine_readiness",
     "enqueue_advance",
+    "find_to_hear",
     "finish_upload",
+    "hear_styles",
     "is_answering",
     "is_storage_answering",
     "model_choices",
+    "newest_uploads",
     "public_styles",
     "publish_missing_tables",
     "publish_routes",
@@ -36,4 +50,6 @@ __all__ = [
     "select_style",
     "set_public",
     "style_choices",
+    "styles_in_use",
+    "styles_to_hear",
 ]

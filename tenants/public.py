@@ -1,6 +1,7 @@
 """What other floors may use of this one. What needs REST framework is in `rest`."""
 
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
+from tenants.accounts.first_steps import Beginnings, beginnings_of, hide_steps
 from tenants.accounts.workspaces import (
     create_tenant,
     first_party_tenant,
@@ -35,6 +36,7 @@ from tenants.billing.reconciliation import (
     compare_invoices,
     compare_usage,
 )
+from tenants.billing.report import monthly_report
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
 from tenants.events.outbox import record_event, register_presenter
 from tenants.models import ApiKey, EventType, Scope, Tenant, User
@@ -51,6 +53,7 @@ __all__ = [
     "Access",
     "Amount",
     "ApiKey",
+    "Beginnings",
     "Demand",
     "Disagreement",
     "Entry",
@@ -69,6 +72,7 @@ __all__ = [
     "VersionFigures",
     "access_of",
     "base_schedule",
+    "beginnings_of",
     "bump_all_generations",
     "bump_generations",
     "compare_credits",
@@ -80,11 +84,13 @@ __all__ = [
     "dollars_a_million",
     "find_owner",
     "first_party_tenant",
+    "hide_steps",
     "is_published",
     "is_well_formed",
     "issue_key",
     "limits_of",
     "member_required",
+    "monthly_report",
     "newest_plan_version",
     "note_hosted",
     "observe_generation",

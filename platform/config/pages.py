@@ -19,9 +19,9 @@ SECURITY_TXT_VALID = timedelta(days=180)  # RFC 9116 advises less than a year
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Send members to their styles; show strangers what Polyscribe is."""
+    """Send members to their home; show strangers what Polyscribe is."""
     if request.user.is_authenticated:
-        return redirect("adapters:catalogue")
+        return redirect("member_home")
     return render(request, "home.html", {"styles": public_styles(), "api_base": f"{settings.SITE_URL}/v1"})
 
 

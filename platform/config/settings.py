@@ -142,7 +142,7 @@ MFA_TOTP_ISSUER = "Polyscribe"
 OPERATOR_MFA = SECURE or env.read_flag("OPERATOR_MFA")
 TRUSTED_PROXIES = env.read_networks("TRUSTED_PROXIES")
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Polyscribe: "
-LOGIN_REDIRECT_URL = "adapters:catalogue"
+LOGIN_REDIRECT_URL = "member_home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 LOGIN_URL = "account_login"
 

@@ -2,12 +2,27 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config import api_schema, guide_pages, legal_pages, mailbox, pages, status_page
+from config import (
+    api_schema,
+    guide_pages,
+    legal_pages,
+    mailbox,
+    member_home,
+    pages,
+    status_page,
+    welcome,
+)
 
 handler500 = "config.pages.server_error"
 
 urlpatterns = [
     path("", pages.home, name="home"),
+    path("home/", member_home.show_home, name="member_home"),
+    path("home/engine/", member_home.show_engine, name="engine_state"),
+    path("home/hide-steps/", member_home.hide_next_steps, name="hide_steps"),
+    path("welcome/", welcome.show_welcome, name="welcome"),
+    path("welcome/hear/", welcome.hear, name="hear_styles"),
+    path("welcome/<uuid:style_id>/choose/", welcome.choose, name="choose_style"),
     path("healthz", pages.healthz, name="healthz"),
     path(".well-known/security.txt", pages.security_txt, name="security_txt"),
     path("accounts/", include("allauth.urls")),

@@ -64,6 +64,7 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
             "is_spent": budget is not None and spent >= budget,
             "is_plans": budget != tenant.monthly_nanousd,
         },
+        "today": _sum_of_day(usage, now.date()),
         "by_style": _sum_by_style(usage),
         "days": _sum_by_day(usage, start.date(), end.date()),
         "latest": _latest_requests(tenant, start, end),
@@ -128,6 +129,16 @@ def _sum_by_style(usage: Iterable[StyleDay]) -> list[dict[str, Any]]:
         }
         sums.append(style_sum)
     return sorted(sums, key=lambda row: (-row["prompt_tokens"] - row["completion_tokens"], row["name"]))
+
+
+def _sum_of_day(usage: Iterable[StyleDay], day: date) -> dict[str, Any]:
+    """Return the requests, tokens and cost of one UTC day."""
+    rows = [row for row in usage if row.day == day]
+    return {
+        "requests": sum(row.requests for row in rows),
+        "tokens": sum(row.tokens for row in rows),
+        "cost": usd(sum(row.cost_nanousd for row in rows)),
+    }
 
 
 def _sum_by_day(usage: Iterable[StyleDay], start: date, end: date) -> list[dict[str, Any]]:

@@ -115,6 +115,9 @@ class Membership(models.Model):
         editable=False,
         help_text="Kinds of notices that the person switched off, of this workspace alone.",
     )
+    steps_hidden_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the person took the next steps off Home."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = MembershipQuerySet.as_manager()

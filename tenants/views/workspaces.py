@@ -28,4 +28,4 @@ def create_workspace(request: HttpRequest) -> HttpResponse:
         tenant = create_tenant(user, name=form.cleaned_data["workspace"])
         address = request.META.get("REMOTE_ADDR") or None
         access_of_person(user, tenant, address=address).audit("workspace.created", tenant)
-    return redirect(settings.LOGIN_REDIRECT_URL)
+    return redirect("welcome")

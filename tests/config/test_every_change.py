@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.apps import apps
 from django.contrib.messages import get_messages
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
@@ -130,6 +131,14 @@ def others_style(of_acme: Arguments) -> Mapping[str, Any]:
     return {"style_id": style.pk, "style": f"{theirs.slug}/{style.slug}"}
 
 
+def public_style(of_acme: Arguments) -> Mapping[str, Any]:
+    """Let another workspace have a public style that answers."""
+    arguments = others_style(of_acme)
+    style = Style.objects.filter(pk=arguments["style_id"])
+    style.update(is_public=True, approved_version=F("live_version"), approved_name="Tide")
+    return arguments
+
+
 def selected(of_acme: Arguments) -> Mapping[str, Any]:
     arguments = others_style(of_acme)
     style = Style.objects.get(pk=arguments["style_id"])
@@ -204,6 +213,9 @@ NEW_SECRET = "Each makes a secret, which is shown once; the page sends a form on
 ASKED_AGAIN = "It is asked to be sent again, each time."
 
 PAGES = {
+    "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
+    "hear_styles": Change(audits="style.selected", prepare=public_style),
+    "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
     "tenants:issue_key": Change(
         {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"
     ),
@@ -453,4 +465,4 @@ def test_a_part_of_a_page_leads_the_whole_page_to_the_login(client, of_acme):
 def test_a_form_of_another_site_leads_to_no_other_site(client, of_acme, referer):
     answer = client.post(reverse("tenants:set_budget"), headers={"Referer": referer})
     [back] = parse_qs(urlsplit(answer["Location"]).query)["next"]
-    assert back == reverse("adapters:catalogue")
+    assert back == reverse("member_home")

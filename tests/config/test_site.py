@@ -8,6 +8,8 @@ from django.urls import reverse
 from redis import RedisError
 
 PAGES = [
+    "member_home",
+    "welcome",
     "adapters:catalogue",
     "adapters:upload",
     "tenants:keys",

@@ -224,4 +224,4 @@ def sign_up(page: Page, name: str) -> None:
     page.get_by_label("Workspace name").fill(name)
     look(page, "found")
     page.get_by_role("button", name="Open the workspace").click()
-    expect(page).to_have_url(re.compile(r"/styles/$"))
+    expect(page).to_have_url(re.compile(r"/welcome/$"))

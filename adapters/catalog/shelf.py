@@ -1,0 +1,86 @@
+"""The few styles that a person's first pages show: public ones to hear, those in use, and what went wrong."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from adapters.models import AdapterVersion, Status, Style
+from tenants.public import Tenant
+
+HEARD_AT_ONCE = 3
+SHOWN_IN_USE = 3
+CANDIDATES = 100  # of which the most used ones are shown
+NEWEST_UPLOADS = 20
+NEWS_FOR = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class NewestUpload:
+    """A style of a workspace's own, and how its newest version stands."""
+
+    style_name: str
+    model_name: str
+    slug: str
+    owner_slug: str
+    number: int
+    status: str
+    created_at: datetime
+
+    @property
+    def needs_a_hand(self) -> bool:
+        """Whether it failed lately; what was left lying for longer is no news."""
+        has_failed = self.status in (Status.REJECTED, Status.FAILED)
+        return has_failed and self.created_at > timezone.now() - NEWS_FOR
+
+
+def styles_to_hear(tenant: Tenant) -> list[Style]:
+    """Return a few public styles that answer, the first party's first, as a tenant reads them; one query."""
+    public = Style.objects.selectable_by(tenant.pk).answering(tenant.pk).filter(is_public=True)
+    shown = public.exclude(owner=tenant).select_related("approved_version")
+    ordered = shown.order_by("-owner__is_first_party", "created_at", "pk")
+    return [style.show_to(tenant.pk) for style in ordered[:HEARD_AT_ONCE]]
+
+
+def find_to_hear(tenant: Tenant, style_id: UUID) -> Style | None:
+    """Return a style that a tenant may choose: one that is offered to it."""
+    return Style.objects.selectable_by(tenant.pk).filter(pk=style_id).first()
+
+
+def styles_in_use(tenant: Tenant, most_used: Collection[str]) -> list[Style]:
+    """Return a few styles that a tenant writes in, the most used first; one query.
+
+    `most_used` are model names. Styles that were never used follow, those with a sample first.
+    """
+    slugs = [name.rpartition("/")[2] for name in most_used]
+    usable = Style.objects.usable_by(tenant.pk).answering(tenant.pk).select_related("approved_version")
+    ordered = usable.alias(is_used=Q(slug__in=slugs)).order_by("-is_used", "-created_at", "pk")
+    found = [style.show_to(tenant.pk) for style in ordered[:CANDIDATES]]
+    places = {name: place for place, name in enumerate(most_used)}
+    found.sort(key=lambda style: (places.get(style.model_name, len(places)), not style.sample))
+    return found[:SHOWN_IN_USE]
+
+
+def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
+    """Return the newest version of each own style that had an upload lately; one query."""
+    versions = AdapterVersion.objects.filter(style__owner=tenant, style__retired_at=None)
+    recent = versions.order_by("-created_at").select_related("style__owner").defer("findings")
+    newest: dict[UUID, NewestUpload] = {}
+    for version in recent[:NEWEST_UPLOADS]:
+        style = version.style
+        newest.setdefault(
+            style.pk,
+            NewestUpload(
+                style_name=style.name,
+                model_name=style.model_name,
+                slug=style.slug,
+                owner_slug=style.owner.slug,
+                number=version.number,
+                status=version.status,
+                created_at=version.created_at,
+            ),
+        )
+    return list(newest.values())

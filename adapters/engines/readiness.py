@@ -1,0 +1,45 @@
+"""Whether the model can answer, in words for people."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils import timezone
+
+from adapters.models import Engine
+from adapters.models.engines import SILENT_AFTER
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """One of ready, starting, away and missing; and what that means."""
+
+    word: str
+    sentence: str
+
+    @property
+    def is_ready(self) -> bool:
+        return self.word == "ready"
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether it is worth asking again in a few seconds."""
+        return self.word in ("starting", "away")
+
+
+READY = Readiness("ready", "The model is ready and answers at once.")
+STARTING = Readiness("starting", "The model is starting. That takes about a minute.")
+AWAY = Readiness("away", "The model does not answer just now. It is asked again every few seconds.")
+MISSING = Readiness("missing", "No model is set up on this site yet. Its operators do that.")
+
+
+def engine_readiness() -> Readiness:
+    """Return whether an engine of the site's base model answers; one query."""
+    engines = Engine.objects.filter(base_model__name=settings.BASE_MODEL, is_gone=False)
+    known = list(engines.only("is_healthy", "is_draining", "checked_at"))
+    heard_since = timezone.now() - SILENT_AFTER
+    reporting = [engine for engine in known if engine.checked_at and engine.checked_at > heard_since]
+    if any(engine.is_healthy and not engine.is_draining for engine in reporting):
+        return READY
+    if reporting:
+        return STARTING
+    return AWAY if known else MISSING

@@ -1,0 +1,39 @@
+"""Code that people paste: a call of a style as it stands, with the key from the environment."""
+
+import json
+
+KEY_VARIABLE = "POLYSCRIBE_API_KEY"
+ANSWER_TOKENS = 160
+
+
+def python_call(base: str, model: str, prompt: str) -> str:
+    """Return Python that prints what a style answers, by OpenAI's client."""
+    return f"""import os
+from openai import OpenAI
+
+client = OpenAI(base_url={_quote(base)}, api_key=os.environ["{KEY_VARIABLE}"])
+answer = client.chat.completions.create(
+    model={_quote(model)},
+    messages=[{{"role": "user", "content": {_quote(prompt)}}}],
+    max_tokens={ANSWER_TOKENS},
+)
+print(answer.choices[0].message.content)"""
+
+
+def curl_call(base: str, model: str, prompt: str) -> str:
+    """Return a curl command for a POSIX shell that prints what a style answers, as JSON."""
+    call = {
+        "model": model,
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": ANSWER_TOKENS,
+    }
+    body = json.dumps(call, ensure_ascii=False).replace("'", "'\\''")
+    return f"""curl {base}/chat/completions \\
+  -H "Authorization: Bearer ${KEY_VARIABLE}" \\
+  -H "Content-Type: application/json" \\
+  -d '{body}'"""
+
+
+def _quote(text: str) -> str:
+    """Return a text as a literal of Python, which JSON's strings are."""
+    return json.dumps(text, ensure_ascii=False)

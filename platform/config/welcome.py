@@ -1,0 +1,66 @@
+"""The first minute: a person hears public styles on a prompt of their own, and chooses one."""
+
+import json
+from base64 import urlsafe_b64encode
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from adapters.public import choose_style, engine_readiness, find_to_hear, hear_styles, styles_to_hear
+from tenants.public import MemberRequest, access_of, member_required
+
+HEARD = "heard_styles"  # of the session: what was selected for hearing alone
+MAX_PROMPT_CHARACTERS = 2_000  # of the address that carries it on
+FIRST_PROMPT = "Describe a morning in the city."
+ANSWER_TOKENS = 120
+
+
+@require_GET
+@member_required
+def show_welcome(request: MemberRequest) -> HttpResponse:
+    """Show a few public styles beside each other, and a prompt for all of them."""
+    styles = styles_to_hear(request.tenant)
+    context = {
+        "styles": styles,
+        "engine": engine_readiness(),
+        "prompt": next((style.sample_prompt for style in styles if style.sample_prompt), FIRST_PROMPT),
+        "max_tokens": ANSWER_TOKENS,
+        "max_prompt": MAX_PROMPT_CHARACTERS,
+    }
+    return render(request, "welcome.html", context)
+
+
+@require_POST
+@member_required
+def hear(request: MemberRequest) -> JsonResponse:
+    """Select the styles of the page, so that they answer; choosing one lets go of the others."""
+    new = hear_styles(access_of(request), styles_to_hear(request.tenant))
+    heard = set(request.session.get(HEARD, []))
+    heard |= {str(style.pk) for style in new}
+    request.session[HEARD] = sorted(heard)
+    return JsonResponse({"selected": len(new)})
+
+
+@require_POST
+@member_required
+def choose(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Select one style and lead to the playground with it and the prompt."""
+    style = find_to_hear(request.tenant, style_id)
+    if style is None:
+        raise Http404
+    heard = [UUID(pk) for pk in request.session.pop(HEARD, [])]
+    choose_style(access_of(request), style, heard)
+    prompt = request.POST.get("prompt", "").replace("\0", "").strip()[:MAX_PROMPT_CHARACTERS]
+    return redirect(_playground_with(style.model_name, prompt))
+
+
+def _playground_with(model: str, prompt: str) -> str:
+    """Return the playground's address with a style and a prompt, as its own links carry them."""
+    page = f"{reverse('inference:playground')}?style={model}"
+    if not prompt:
+        return page
+    asked = json.dumps({"models": [model], "prompt": prompt}).encode()
+    return f"{page}#try={urlsafe_b64encode(asked).decode().rstrip('=')}"

@@ -1,0 +1,78 @@
+// The first minute: one prompt, each style writes its answer beside the others, and one of them is chosen.
+import { answer, sentenceOf, textOf } from "./answer.js";
+import { post } from "./post.js";
+
+const form = document.querySelector("[data-welcome]");
+const at = (name) => document.querySelector(`[data-${name}]`);
+const voices = [...document.querySelectorAll("[data-voice]")];
+let stopper = null;
+
+async function write(voice, prompt) {
+  const part = (name) => voice.querySelector(`[data-${name}]`);
+  const text = part("text");
+  text.textContent = "";
+  text.ariaBusy = "true";
+  part("error").hidden = true;
+  part("about").textContent = "Waiting for the model";
+  const call = { model: voice.dataset.model, messages: [{ role: "user", content: prompt }], max_tokens: Number(form.dataset.maxTokens) };
+  try {
+    for await (const chunk of answer(form, call, stopper.signal)) {
+      if (textOf(chunk)) part("about").textContent = "Writing";
+      text.append(textOf(chunk));
+    }
+    part("about").textContent = "Written for your prompt";
+  } catch (error) {
+    const isStopped = error.name === "AbortError";
+    part("about").textContent = isStopped ? "Stopped" : "";
+    part("error").textContent = isStopped ? "" : sentenceOf(error);
+    part("error").hidden = isStopped;
+  } finally {
+    text.ariaBusy = "false";
+  }
+}
+
+function busy(isBusy) {
+  at("write").disabled = isBusy;
+  at("stop").hidden = !isBusy;
+}
+
+function isAsked(prompt) {
+  const line = document.getElementById("prompt_error");
+  line.textContent = prompt ? "" : "Write a prompt first, for example: Describe a morning in the city.";
+  line.hidden = Boolean(prompt);
+  form.elements.prompt.setAttribute("aria-invalid", String(!prompt));
+  if (!prompt) form.elements.prompt.focus();
+  return Boolean(prompt);
+}
+
+async function run() {
+  const prompt = form.elements.prompt.value.trim();
+  if (stopper || !isAsked(prompt)) return;
+  stopper = new AbortController();
+  busy(true);
+  at("said").textContent = "";
+  try {
+    await post(form, form.dataset.hear, {});
+    await Promise.all(voices.map((voice) => write(voice, prompt)));
+    at("said").textContent = "Choose one below, or try another prompt.";
+    at("write-label").textContent = "Let them write again";
+  } catch (problem) {
+    at("said").textContent = Object.values(problem.errors ?? { all: [sentenceOf(problem)] }).flat().join(" ");
+  } finally {
+    stopper = null;
+    busy(false);
+  }
+}
+
+if (form) {
+  form.hidden = false;
+  form.addEventListener("submit", (event) => { event.preventDefault(); run(); });
+  form.elements.prompt.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+  });
+  at("stop").addEventListener("click", () => stopper?.abort());
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") stopper?.abort(); });
+  for (const choice of document.querySelectorAll("[data-choose]")) {
+    choice.addEventListener("submit", () => { choice.elements.prompt.value = form.elements.prompt.value.trim(); });
+  }
+}

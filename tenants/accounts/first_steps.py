@@ -1,0 +1,40 @@
+"""The first steps of a workspace: what is done is read from its rows, so that no step can be wrong."""
+
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from tenants.models import ApiKey, Invoice, Membership, Tenant, UsageDaily, User
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """What a workspace has done so far, and whether a member wants to be told what is next."""
+
+    is_hidden: bool
+    has_written: bool
+    has_key: bool
+    has_called: bool  # by a key of its own, so from a program
+    owes: bool  # a finalized invoice is not paid
+
+
+def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
+    """Return what a member's workspace has done; one query."""
+    of_tenant = {"tenant": OuterRef("tenant")}
+    usage = UsageDaily.objects.filter(**of_tenant)
+    unpaid = Invoice.objects.filter(**of_tenant, state=Invoice.State.FINALIZED, total_nanousd__gt=0)
+    memberships = Membership.objects.filter(user=user, tenant=tenant).annotate(
+        has_written=Exists(usage),
+        has_key=Exists(ApiKey.objects.filter(**of_tenant, revoked_at=None).exclude(digest=None)),
+        has_called=Exists(usage.exclude(key__digest=None)),
+        owes=Exists(unpaid),
+    )
+    row = memberships.values("steps_hidden_at", "has_written", "has_key", "has_called", "owes").get()
+    return Beginnings(is_hidden=row.pop("steps_hidden_at") is not None, **row)
+
+
+def hide_steps(user: User, tenant: Tenant) -> None:
+    """Take the next steps off a member's Home, for that member alone."""
+    shown = Membership.objects.filter(user=user, tenant=tenant, steps_hidden_at=None)
+    shown.update(steps_hidden_at=timezone.now())
