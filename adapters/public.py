@@ -11,10 +11,18 @@ from adapters.catalog.shelf import (
     styles_in_use,
     styles_to_hear,
 )
+from adapters.engines.doctor import diagnose_engines
 from adapters.engines.readiness import Readiness, engine_readiness
 from adapters.enqueue import enqueue_advance, request_version
 from adapters.models import AdapterVersion, Engine, Style
-from adapters.object_store import is_storage_answering
+from adapters.object_store import check_storage, is_storage_answering, put_as_browser, refused_origin
+from adapters.placement.summary import (
+    EngineSummary,
+    count_unpublished,
+    count_versions,
+    oldest_missing_s,
+    summarize_engines,
+)
 from adapters.placement.transitions import is_answering
 from adapters.routing.lookup import routes_of
 from adapters.routing.publisher import publish_missing_tables, publish_routes
@@ -26,13 +34,18 @@ __all__ = [
     "STYLE_SOURCE",
     "AdapterVersion",
     "Engine",
+    "EngineSummary",
     "ModelChoice",
     "Readiness",
     "Style",
     "StyleDescription",
     "begin_upload",
+    "check_storage",
     "choose_style",
     "count_holdings",
+    "count_unpublished",
+    "count_versions",
+    "diagnose_engines",
     "engine_readiness",
     "enqueue_advance",
     "find_to_hear",
@@ -42,9 +55,12 @@ __all__ = [
     "is_storage_answering",
     "model_choices",
     "newest_uploads",
+    "oldest_missing_s",
     "public_styles",
     "publish_missing_tables",
     "publish_routes",
+    "put_as_browser",
+    "refused_origin",
     "request_version",
     "routes_of",
     "select_style",
@@ -52,4 +68,5 @@ __all__ = [
     "style_choices",
     "styles_in_use",
     "styles_to_hear",
+    "summarize_engines",
 ]

@@ -7,7 +7,7 @@ from celery import current_app, shared_task
 from django.utils import timezone
 
 from foundation import months, valkey
-from inference.quota import ledger_drain, month_turn, settlement
+from inference.quota import ledger_drain, metric_totals, month_turn, settlement
 
 
 @shared_task
@@ -52,3 +52,9 @@ def open_next_month() -> None:
 def prune_consumers() -> None:
     """Take drains that ended long ago out of the stream's group. Safe to repeat."""
     ledger_drain.prune_consumers(valkey.client())
+
+
+@shared_task
+def prune_metrics() -> None:
+    """Forget the totals of engines that are gone. Safe to repeat."""
+    metric_totals.prune_totals(valkey.client())

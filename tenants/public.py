@@ -10,7 +10,7 @@ from tenants.accounts.workspaces import (
 )
 from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
+from tenants.api_keys.lifecycle import issue_key, peppers_in_use, studio_key, verify_key
 from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
@@ -94,6 +94,7 @@ __all__ = [
     "newest_plan_version",
     "note_hosted",
     "observe_generation",
+    "peppers_in_use",
     "price_amounts",
     "prices_now",
     "publish_snapshot",

@@ -83,6 +83,11 @@ def started_at(engine: Engine) -> datetime | None:
     return datetime.fromtimestamp(float(found["seconds"]), UTC) if found else None
 
 
+def read_page(engine: Engine, path: str) -> str:
+    """Return what an engine answers at a path. Raises EngineUnavailable."""
+    return _get(engine, path)
+
+
 def load_adapter(engine: Engine, name: str, path: str) -> None:
     """Make an engine serve an adapter under a name. To load it again from the same path is no fault.
 

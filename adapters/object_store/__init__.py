@@ -11,6 +11,7 @@ from adapters.object_store.client import (
     sealed_key,
     upload_key,
 )
+from adapters.object_store.doctor import check_storage, put_as_browser, refused_origin
 from adapters.object_store.multipart import (
     MAX_PARTS,
     PART_BYTES,
@@ -49,6 +50,7 @@ __all__ = [
     "abort_old_parts",
     "abort_parts",
     "begin_parts",
+    "check_storage",
     "complete_parts",
     "discard_all",
     "discard_sealed",
@@ -63,7 +65,9 @@ __all__ = [
     "part_bytes_for",
     "presign",
     "presign_part",
+    "put_as_browser",
     "reading",
+    "refused_origin",
     "remaining",
     "seal",
     "sealed_key",

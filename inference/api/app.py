@@ -17,15 +17,17 @@ from foundation import valkey
 from inference import telemetry
 from inference.api import cors, idempotency
 from inference.api.endpoints import (
+    ALIVE,
     COUNT_TOKENS,
     ENDPOINTS,
     GET,
-    HEALTH,
     KEY,
     MODELS,
+    READY,
     USAGE,
     Endpoint,
     allowed_methods,
+    name_endpoint,
 )
 from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
 from inference.api.key_endpoint import describe_key, describe_usage
@@ -69,6 +71,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if exchange.has_begun:  # the status is sent: the server can only break the connection
             raise
         await _send_error(exchange, DomainError("Something went wrong on our side; nothing was billed."))
+    finally:
+        telemetry.request_ended(exchange.end_record(name_endpoint(exchange.path)))
 
 
 async def _route(gateway: Gateway, exchange: Exchange) -> None:
@@ -80,8 +84,9 @@ async def _route(gateway: Gateway, exchange: Exchange) -> None:
         return await _answer_preflight(exchange, allowed)
     if method not in allowed:
         raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
-    if path in HEALTH:
-        await gateway.check()
+    if path == ALIVE or path in READY:
+        if path in READY:
+            await gateway.check()
         return await exchange.send_json(200, b'{"status":"ok"}', [])
     caller = await _authenticate(gateway, exchange)
     if method in GET:
@@ -132,7 +137,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
     request_id = exchange.request_id
     key = exchange.header(b"idempotency-key")
     if not key:
-        answer = await relay_request(gateway, caller, parsed, request_id)
+        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record)
         return await _send_answer(exchange, endpoint, body, answer)
     # The same body at another endpoint is another request.
     identity = exchange.path.encode() + body
@@ -140,7 +145,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
     if isinstance(lock, Answer):
         return await _send_answer(exchange, endpoint, body, lock)
     try:
-        answer = await relay_request(gateway, caller, parsed, request_id)
+        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record)
         return await _send_answer(exchange, endpoint, body, await lock.record(answer))
     finally:
         await lock.release()
@@ -225,6 +230,7 @@ async def _send_error(exchange: Exchange, error: DomainError) -> None:
     is_anthropic = exchange.scope["path"].startswith("/v1/messages")
     dialect = anthropic_messages if is_anthropic else http_errors
     status, body, headers = dialect.error(error)
+    exchange.record.code = error.code
     rates = error.facts.get("rates")
     rate_headers = response_headers.rate_headers(rates if isinstance(rates, Rates) else None)
     if status >= 500:

@@ -13,8 +13,9 @@ COUNT_TOKENS = "/v1/messages/count_tokens"
 MODELS = "/v1/models"
 KEY = "/v1/key"
 USAGE = "/v1/usage"
-HEALTH = ("/health", "/healthz")
-READ_ONLY = (MODELS, KEY, USAGE, *HEALTH)
+ALIVE = "/healthz"
+READY = ("/readyz", "/health")
+READ_ONLY = (MODELS, KEY, USAGE, ALIVE, *READY)
 POST = ("POST",)
 GET = ("GET", "HEAD")  # the server drops the body of an answer to HEAD
 
@@ -45,6 +46,13 @@ ENDPOINTS = {
         openai_responses.translate_events,
     ),
 }
+
+
+def name_endpoint(path: str) -> str:
+    """Return the endpoint of a path for metrics and logs: one of a few words, whatever a client asked for."""
+    if path in ENDPOINTS or path == COUNT_TOKENS or path in READ_ONLY:
+        return path
+    return MODELS if path.startswith(f"{MODELS}/") else "other"
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:

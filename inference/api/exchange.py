@@ -18,6 +18,7 @@ from inference.proxy import bodies
 from inference.proxy.bodies import BODY_MAX_BYTES
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
+from inference.telemetry import RequestRecord
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -45,6 +46,7 @@ class Exchange:
         self.receive = receive
         self.send = send
         self.request_id = new_request_id()
+        self.record = RequestRecord(self.request_id)
         self.started_s = time.perf_counter()
         self.has_begun = False
         self.has_disconnected = False
@@ -108,6 +110,17 @@ class Exchange:
         """Give the body's memory back."""
         gateway.bodies.give_back(caller.names.tenant, self._taken_bytes)
 
+    def end_record(self, endpoint: str) -> RequestRecord:
+        """Return what is known of the request, now that its answer is over."""
+        record = self.record
+        record.endpoint = endpoint
+        record.body_bytes = self.body_bytes
+        record.total_s = time.perf_counter() - self.started_s
+        if self.caller:
+            record.workspace = self.caller.names.tenant
+            record.key = self.caller.names.key
+        return record
+
     def watch_disconnect(self, callback: Callable[[], object]) -> None:
         """Call back once the client hangs up, until `unwatch_disconnect`."""
 
@@ -131,6 +144,7 @@ class Exchange:
     async def send_head(self, status: int, headers: Headers) -> None:
         """Send the status line and the headers, with those that every answer carries."""
         self.has_begun = True
+        self.record.status = status
         request_id = self.request_id.encode()
         elapsed_ms = int((time.perf_counter() - self.started_s) * 1000)
         common = [

@@ -8,7 +8,9 @@ the least in flight.
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
+from typing import Any
 
 from inference import telemetry
 from inference.contract.route import NEAREST, Limits, Place, Route, State
@@ -30,6 +32,7 @@ MAX_FAILURES = 3  # of an engine in a row, before its circuit opens
 # again after `circuit_open_s`: else those tenants could keep it closed.
 TROUBLED_TENANTS = 3
 TROUBLED_WITHIN_S = 10.0
+MAX_DESCRIBED = 256  # adapters of one engine, whose last use is told to operators
 SAME_CAUSE_WITHIN_S = 1.0  # requests that break off so close to each other broke for one reason
 
 logger = logging.getLogger(__name__)
@@ -40,17 +43,22 @@ class RecentlyUsed:
 
     def __init__(self) -> None:
         self.size = 0
-        self._names: OrderedDict[str, None] = OrderedDict()
+        self._names: OrderedDict[str, float] = OrderedDict()  # → when it was used
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
     def use(self, name: str) -> None:
         """Note a use."""
-        self._names[name] = None
+        self._names[name] = time.time()
         self._names.move_to_end(name)
         while len(self._names) > self.size:
             self._names.popitem(last=False)
+
+    def newest(self, most: int) -> list[tuple[str, int]]:
+        """Return the names that were used last, the newest first, and when, in Unix milliseconds."""
+        newest = islice(reversed(self._names.items()), most)
+        return [(name, int(used_s * 1000)) for name, used_s in newest]
 
     def clear(self) -> None:
         """Forget all names."""
@@ -142,6 +150,18 @@ class Backend:
         recent = [broke_s for broke_s in self._last_breaks_s if broke_s >= since_s]
         return len(recent) > 1
 
+    def describe(self) -> dict[str, Any]:
+        """Return how this process sees the engine just now, for operators."""
+        return {
+            "waiting": self.queue.waiting,
+            "running": self.queue.running,
+            "capacity": self.queue.capacity,
+            "is_open": self._circuit.is_open(),
+            "max_loras": self.limits.max_loras,
+            "max_cpu_loras": self.limits.max_cpu_loras,
+            "used": self._adapters_in_memory.newest(MAX_DESCRIBED),
+        }
+
     def _count_failure(self, count: Callable[[], None], reason: str) -> None:
         was_tripped = self._circuit.has_tripped
         count()
@@ -171,6 +191,9 @@ class Backends:
         self._processes = processes
         self._settings = settings or ProxySettings()
         self._backends: dict[str, Backend] = {}
+
+    def __iter__(self) -> Iterator[Backend]:
+        return iter(list(self._backends.values()))
 
     def backend(self, place: Place) -> Backend:
         """Return the engine of a place."""

@@ -8,7 +8,7 @@ import asyncio
 import time
 from enum import StrEnum
 
-from inference import telemetry
+from inference import metrics, telemetry
 from inference.contract.requests import ParsedRequest
 from inference.contract.usage import Usage
 from inference.errors import (
@@ -29,6 +29,7 @@ from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
 from inference.proxy.vllm import UnaryAnswer
 from inference.quota.admission import Caller, Grant
+from inference.telemetry import RequestRecord
 
 
 class State(StrEnum):
@@ -43,13 +44,20 @@ class State(StrEnum):
     SETTLED = "settled"  # its hold is released, and its usage event is written
 
 
-async def relay_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Answer:
+async def relay_request(
+    gateway: Gateway,
+    caller: Caller,
+    parsed: ParsedRequest,
+    request_id: str,
+    record: RequestRecord | None = None,
+) -> Answer:
     """Return the answer once its first bytes are there. Raises DomainError; then nothing is billed.
 
     When its client hangs up, a streamed answer is stopped and billed what the engine reported until then. One
     that is not streamed runs to its end and is billed whole: the engine reports its count only there.
+    `record` is told how it went.
     """
-    request = ProxyRequest(gateway, caller, parsed, request_id)
+    request = ProxyRequest(gateway, caller, parsed, request_id, record)
     if parsed.stream:
         return await request.start_stream()
     return await request.answer_whole()
@@ -76,7 +84,14 @@ class ProxyRequest:
     resume two for each chunk.
     """
 
-    def __init__(self, gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        caller: Caller,
+        parsed: ParsedRequest,
+        request_id: str,
+        record: RequestRecord | None = None,
+    ) -> None:
         self.state = State.ARRIVED
         self._gateway = gateway
         self._caller = caller
@@ -87,6 +102,7 @@ class ProxyRequest:
         self._failover: Failover | None = None
         self._attempt: Attempt | None = None
         self._reader: EventStream | UnaryAnswer | None = None
+        self._record = record or RequestRecord(request_id)
         self._started_s = time.monotonic()
         self._first_byte_after_s: float | None = None
         self._has_begun = False
@@ -145,6 +161,7 @@ class ProxyRequest:
         grant = await admit_request(self._gateway, self._caller, self._parsed, self._request_id)
         self.state = State.ADMITTED
         self._grant = grant
+        self._record.admitted_s = time.monotonic() - self._started_s
         self._gateway.in_flight[grant.request_id] = (grant, self._usage)
         return grant
 
@@ -177,6 +194,7 @@ class ProxyRequest:
                 continue
             if part is not None:
                 return part
+            metrics.FAILOVERS.add(attempt.place.engine)
             self._close_attempt()  # another place is better by now
 
     async def _place(self) -> Attempt:
@@ -224,6 +242,7 @@ class ProxyRequest:
         try:
             failure = await attempt.diagnose(error, state=self.state)
             self._failover.mark_failed(attempt.place, failure, is_last=self._has_begun)
+            metrics.FAILOVERS.add(attempt.place.engine)
             self._usage.reset()
         finally:
             self._close_attempt()
@@ -231,6 +250,7 @@ class ProxyRequest:
     async def _fail(self, error: DomainError) -> bytes:
         """End with an error; return it as the last part of a stream that has begun, else raise it."""
         self._close_attempt()
+        self._record.code = error.code
         outcome = "client_disconnect"
         try:
             outcome = await self._outcome_of(error)
@@ -245,7 +265,10 @@ class ProxyRequest:
         self._is_over = True
         self._close_attempt()
         self._log_slow_wait(outcome)
-        await self.settle(outcome)
+        try:
+            await self.settle(outcome)
+        finally:
+            self._note_end(outcome)
 
     def _close_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None
@@ -265,10 +288,28 @@ class ProxyRequest:
 
     def _mark_sent(self) -> None:
         self.state = State.SENT
+        self._record.attempts += 1
+        self._record.sent_s = time.monotonic() - self._started_s
 
     def _mark_first_byte(self, attempt: Attempt) -> None:
         self._first_byte_after_s = time.monotonic() - self._started_s
         attempt.mark_first_part()
+
+    def _note_end(self, outcome: str) -> None:
+        """Tell the record how this request went, and count it."""
+        record = self._record
+        record.outcome = outcome
+        record.first_byte_s = self._first_byte_after_s
+        record.prompt_tokens = self._usage.prompt
+        record.cached_tokens = self._usage.cached
+        record.completion_tokens = self._usage.completion
+        grant = self._grant
+        if grant:
+            record.style = grant.route.style or ""
+            record.version = grant.route.version_id
+            record.engine = grant.engine
+            record.adapter = grant.state or ""
+        telemetry.request_written(record)
 
     def _log_slow_wait(self, outcome: str) -> None:
         """Log a long wait for the first byte, or for none."""

@@ -25,6 +25,7 @@ from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
 from inference.proxy.compilations import Compilations
 from inference.proxy.health import HealthChecks
+from inference.proxy.metrics_flush import MetricsFlush
 from inference.proxy.route_cache import RouteCache
 from inference.proxy.settings import ProxySettings
 from inference.quota import scripts
@@ -61,6 +62,7 @@ class Gateway:
             self.valkey, settings.VALKEY_URL, self._publish_tables, poll_s=self.settings.tables_poll_s
         )
         self.backends = Backends(settings.WEB_WORKERS, self.settings)
+        self.metrics = MetricsFlush(self.valkey, self.backends)
         self.health = HealthChecks(self.upstream)
         self.bodies = BodyMemory(self.settings.bodies_max_bytes)
         self.compilations = Compilations(self.settings.compilation_lock_s)
@@ -83,6 +85,7 @@ class Gateway:
     async def __aenter__(self) -> Self:
         self.keep(self._restart_forever(self._send_heartbeats))
         self.keep(self._restart_forever(self._recheck_health))
+        self.keep(self._restart_forever(self._flush_metrics))
         self.keep(self._restart_forever(self.routes.follow))
         self.keep(self._restart_forever(self.routes.listen))
         self.keep(self._begin_recovery())
@@ -92,6 +95,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.metrics.leave()
         self.tokens.close()
         await self.upstream.aclose()
         await self.valkey.aclose()
@@ -140,8 +144,9 @@ class Gateway:
         raise UnknownKey
 
     async def check(self) -> None:
-        """Return when Valkey answers: nothing else is needed to serve. Raises LimitsUnavailable."""
+        """Return when Valkey answers and the routes are known: that serves. Raises LimitsUnavailable."""
         await self.valkey.execute("PING")
+        await self.routes.ensure_loaded()
 
     def request_placement(self, version_id: str) -> None:
         """Have a version loaded soon. Many requests that wait for it make one call every few seconds."""
@@ -189,6 +194,11 @@ class Gateway:
             for request_id in waited & self.unanswered.keys():
                 self.unanswered[request_id]()
             waited = set(self.unanswered)
+
+    async def _flush_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.metrics_every_s)
+            await self.metrics.flush(in_flight=len(self.in_flight), loading=self.loading.total())
 
     async def _restart_forever(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Run a loop for ever: log what breaks it, and start it again."""

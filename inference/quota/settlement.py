@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from foundation import months, valkey
-from inference import telemetry
+from inference import metrics, telemetry
 from inference.contract.usage import Usage
 from inference.errors import LimitsUnavailable
 from inference.quota.admission import LEASE_MS, Grant, read_prices
@@ -83,10 +83,12 @@ class Settlement:
         """
         for pause_s in RETRY_AFTER_S:
             await asyncio.sleep(pause_s)
+            metrics.SETTLEMENT_RETRIES.add()
             try:
                 return await self.settle(grant, usage, outcome)
             except LimitsUnavailable:
                 continue
+        metrics.SETTLEMENTS_LOST.add()
         raise LimitsUnavailable
 
     async def extend(self, grant: Grant, usage: Usage) -> bool:

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
-from config import celery
+from config import celery, checks
 
 
 class ConsoleConfig(AdminConfig):
@@ -15,6 +15,7 @@ class RoofConfig(AppConfig):
 
     name = "config"
     celery = celery.app
+    checks = checks.check_settings
 
     def ready(self) -> None:
         """Tell the tenants' floor, which imports no floor above it, what it needs to know of styles."""

@@ -6,6 +6,7 @@ docs/decisions/0020-the-environment-is-read-without-a-library.md.
 
 import ipaddress
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -127,6 +128,11 @@ VARIABLES: dict[str, Variable] = {
     "OPERATOR_ADDRESS": Variable("", "Their postal address, with `|` between lines."),
     "OPERATOR_EMAIL": Variable("", "Their mail address for questions about the terms and about data."),
     "OPERATOR_LAW": Variable("", "The country whose law the terms name. Empty: that of their address."),
+    "LOG_FORMAT": Variable(
+        "text",
+        "text: sentences, and no line for a request that went well. json: one JSON object a line, also for "
+        "each request and each audited action.",
+    ),
     "SECURITY_CONTACT": Variable(
         "", "Where to report vulnerabilities: mail addresses or pages. Empty: no /.well-known/security.txt."
     ),
@@ -178,6 +184,14 @@ def read_int(name: str) -> int:
         return int(value)
     except ValueError:
         raise SystemExit(f"{name}: {value} is no whole number. {VARIABLES[name].meaning}") from None
+
+
+def read_choice(name: str, choices: Sequence[str]) -> str:
+    """Return a variable that is one of a few words. Raises SystemExit for another one."""
+    value = read(name)
+    if value not in choices:
+        raise SystemExit(f"{name}: {value} is not one of {', '.join(choices)}. {VARIABLES[name].meaning}")
+    return value
 
 
 def read_list(name: str) -> list[str]:

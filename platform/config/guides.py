@@ -34,6 +34,7 @@ DEVELOPERS = {
 }
 OPERATORS = {
     "running": "docs/running.md",
+    "watching": "docs/watching.md",
     "settings": "docs/settings.md",
     "architecture": "docs/architecture.md",
     "capacity": "docs/capacity.md",

@@ -4,7 +4,7 @@ import sys
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 from redis import RedisError
 
 from adapters.public import public_styles
-from foundation import valkey
+from config.watching import health
 
 SECURITY_TXT_VALID = timedelta(days=180)  # RFC 9116 advises less than a year
 
@@ -48,7 +48,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer a load balancer with 200 while PostgreSQL and Valkey answer. Their errors become a 503."""
-    connection.ensure_connection()
-    valkey.client().ping()
+    """Say that this process lives, whatever is with the parts around it."""
     return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Say of each part whether it answers; 503 where requests can't be answered without it."""
+    parts = health.readiness.read()
+    is_ready = health.is_ready(parts)
+    status = "ok" if is_ready else "unavailable"
+    return JsonResponse({"status": status, "parts": parts}, status=200 if is_ready else 503)

@@ -7,6 +7,7 @@ from django.templatetags.static import static
 from django.utils.csp import CSP
 
 from config import env, strength
+from foundation import log_lines
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -47,6 +48,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.watching.request_lines.request_lines",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -190,6 +192,7 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.close_month": {"queue": "housekeeping"},
     "inference.tasks.open_next_month": {"queue": "housekeeping"},
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
+    "inference.tasks.prune_metrics": {"queue": "housekeeping"},
     "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
     "tenants.tasks.prune_events": {"queue": "housekeeping"},
     "tenants.tasks.prune_quota_snapshots": {"queue": "housekeeping"},
@@ -248,6 +251,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 20},
     },
     "prune-consumers": {"task": "inference.tasks.prune_consumers", "schedule": 3600.0},
+    "prune-metrics": {"task": "inference.tasks.prune_metrics", "schedule": 3600.0},
     "prune-quota-snapshots": {"task": "tenants.tasks.prune_quota_snapshots", "schedule": 86400.0},
     "prune-kept-answers": {"task": "tenants.tasks.prune_kept_answers", "schedule": 3600.0},
     "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
@@ -369,11 +373,16 @@ MAILERS = {"default": _mailer}
 MAILBOX = env.read_flag("MAILBOX") and _mail.scheme == "file" and not SECURE
 DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 
+LOG_FORMAT = env.read_choice("LOG_FORMAT", log_lines.FORMATS)
+log_lines.configure(LOG_FORMAT)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        log_lines.TEXT: {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        log_lines.JSON: {"()": "foundation.log_lines.formatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "botocore": {"level": "WARNING"},

@@ -24,6 +24,7 @@ urlpatterns = [
     path("welcome/hear/", welcome.hear, name="hear_styles"),
     path("welcome/<uuid:style_id>/choose/", welcome.choose, name="choose_style"),
     path("healthz", pages.healthz, name="healthz"),
+    path("readyz", pages.readyz, name="readyz"),
     path(".well-known/security.txt", pages.security_txt, name="security_txt"),
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("config.api_urls")),

@@ -162,6 +162,26 @@ def refused_usage_key() -> str:
     return "usage:refused"
 
 
+def metrics_key() -> str:
+    """Hash: a metric's name and labels → what all processes counted."""
+    return "metrics:totals"
+
+
+def metrics_process_key(process: str) -> str:
+    """String: the queues and circuits of one gateway process; it expires in seconds."""
+    return f"metrics:process:{process}"
+
+
+def metrics_processes_key() -> str:
+    """Sorted set: the gateway processes, by when they last wrote."""
+    return "metrics:processes"
+
+
+def metrics_tasks_key() -> str:
+    """Hash: a task's name → when it last succeeded, in Unix seconds."""
+    return "metrics:tasks"
+
+
 def read_open_holds(store: Any, field: str) -> list[str | None]:
     """Return one field of the hold of each open request."""
     pipeline = store.pipeline(transaction=False)

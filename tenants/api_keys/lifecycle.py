@@ -6,6 +6,7 @@ from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from foundation import locks
@@ -190,3 +191,9 @@ def _create_key(tenant: Tenant, **facts: Any) -> tuple[ApiKey, str]:
     )
     snapshot.mark_changed(tenant.pk)
     return key, secret
+
+
+def peppers_in_use() -> dict[int, int]:
+    """Return pepper's number → how many live keys are stored under it."""
+    rows = ApiKey.objects.live(timezone.now()).order_by().values_list("pepper").annotate(Count("pk"))
+    return dict(rows)

@@ -50,7 +50,8 @@ class Script:
         )
 
     async def admit(self, *args):
-        return SimpleNamespace(request_id="req_1", engine="", state=None)
+        route = SimpleNamespace(style=None, version_id="")
+        return SimpleNamespace(request_id="req_1", engine="", state=None, route=route)
 
     def failover(self, *args):
         return self
@@ -72,7 +73,7 @@ class Script:
 class Attempt:
     """Sends so many parts, and ends as its script says."""
 
-    place = "place"
+    place = SimpleNamespace(engine="engine-1")
 
     def __init__(self, script, end, parts):
         self.script = script

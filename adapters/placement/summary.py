@@ -1,0 +1,69 @@
+"""How engines, placements and versions are in numbers, for metrics and for the doctor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from adapters.models import AdapterVersion, Engine, Placement, Status
+from adapters.models.engines import SILENT_AFTER
+
+
+@dataclass(frozen=True)
+class EngineSummary:
+    """One engine: whether it takes requests, and how many placements it has, wants and waits for."""
+
+    name: str
+    queue: str
+    is_healthy: bool
+    is_draining: bool
+    is_silent: bool
+    loaded: int
+    wanted: int
+    missing: int
+
+
+def summarize_engines() -> list[EngineSummary]:
+    """Return every engine that is not gone for good, by name."""
+    is_desired = Q(placements__is_desired=True)
+    is_loaded = Q(placements__loaded_at__isnull=False)
+    engines = Engine.objects.filter(is_gone=False).annotate(
+        loaded=Count("placements", filter=is_loaded),
+        wanted=Count("placements", filter=is_desired),
+        missing=Count("placements", filter=is_desired & ~is_loaded),
+    )
+    last_report = timezone.now() - SILENT_AFTER
+    return [_summarize(engine, last_report) for engine in engines.order_by("name")]
+
+
+def _summarize(engine: Engine, last_report: datetime) -> EngineSummary:
+    return EngineSummary(
+        name=engine.name,
+        queue=engine.queue,
+        is_healthy=engine.is_healthy,
+        is_draining=engine.is_draining,
+        is_silent=engine.checked_at is None or engine.checked_at <= last_report,
+        loaded=engine.loaded,  # type: ignore[attr-defined]
+        wanted=engine.wanted,  # type: ignore[attr-defined]
+        missing=engine.missing,  # type: ignore[attr-defined]
+    )
+
+
+def count_versions() -> Mapping[str, int]:
+    """Return how many versions there are of each status."""
+    rows = AdapterVersion.objects.order_by().values_list("status").annotate(Count("pk"))
+    return dict.fromkeys(Status.values, 0) | dict(rows)
+
+
+def oldest_missing_s() -> float:
+    """Return how many seconds ago a request asked in vain for the placement that waits longest; 0: none."""
+    waiting = Placement.objects.missing().exclude(requested_at=None)
+    oldest = waiting.order_by("requested_at").values_list("requested_at", flat=True).first()
+    return (timezone.now() - oldest).total_seconds() if oldest else 0.0
+
+
+def count_unpublished() -> int:
+    """Return how many engines changed since the gateways were last told."""
+    return Engine.objects.stale().count()

@@ -1,0 +1,7 @@
+"""What the roof may use of this floor, beside its apps and tasks."""
+
+from inference.metrics import ALL as ALL_METRICS
+from inference.metrics import SUM, Histogram, read_total
+from inference.quota.backlog import Backlog, read_backlog
+
+__all__ = ["ALL_METRICS", "SUM", "Backlog", "Histogram", "read_backlog", "read_total"]

@@ -1,0 +1,1 @@
+"""What operators watch the service by: metrics, health and the doctor's findings."""

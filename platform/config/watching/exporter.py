@@ -1,0 +1,95 @@
+"""The server of `/metrics`: one for an installation, on a port of its own that no client of the API reaches.
+
+It asks Valkey, the broker and PostgreSQL at each scrape, so any number of gateways, web processes and workers
+are one target. A source that does not answer is left out and has `polyscribe_up` 0: an alert tells.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from threading import Lock
+from time import monotonic
+
+import redis
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from psycopg_pool import PoolTimeout
+
+from config.watching import gateway_metrics, service_metrics
+from foundation import valkey
+
+AWAY = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError)
+KEPT_S = 2.0  # several servers that scrape at once cost one round of questions
+
+logger = logging.getLogger(__name__)
+
+type Source = Callable[[], Iterable[Metric]]
+
+
+class ServiceCollector(Collector):
+    """Reads every source at each scrape. `release` gives back what the thread borrowed for it."""
+
+    def __init__(self, release: Callable[[], None] = close_old_connections) -> None:
+        self._release = release
+        self._lock = Lock()
+        self._kept: list[Metric] = []
+        self._kept_until_s = 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics; those of a source that is away are missing."""
+        with self._lock:
+            if monotonic() >= self._kept_until_s:
+                self._release()
+                self._kept = list(_read_all())
+                self._release()
+                self._kept_until_s = monotonic() + KEPT_S
+            yield from self._kept
+
+
+def _sources() -> dict[str, list[Source]]:
+    store = valkey.client()
+    return {
+        "valkey": [
+            partial(gateway_metrics.collect_totals, store),
+            partial(gateway_metrics.collect_processes, store),
+            partial(service_metrics.collect_backlog, store),
+            partial(service_metrics.collect_tasks, store),
+        ],
+        "postgresql": [service_metrics.collect_engines, service_metrics.collect_versions],
+        "broker": [service_metrics.collect_queues],
+    }
+
+
+def _read_all() -> Iterator[Metric]:
+    up = GaugeMetricFamily("polyscribe_up", "1 while a part answers the exporter.", labels=("part",))
+    for part, sources in _sources().items():
+        try:
+            for source in sources:
+                yield from list(source())
+        except AWAY:
+            logger.exception("%s did not answer the exporter", part)
+            up.add_metric((part,), 0)
+        else:
+            up.add_metric((part,), 1)
+    yield up
+
+
+def registry() -> CollectorRegistry:
+    """Return a registry with all metrics of the installation."""
+    metrics = CollectorRegistry()
+    metrics.register(ServiceCollector())
+    return metrics
+
+
+def serve(host: str, port: int) -> Callable[[], None]:
+    """Serve `/metrics` in a thread; return what stops it. Raises OSError where the port is taken."""
+    server, thread = start_http_server(port, host, registry())
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

@@ -1,0 +1,59 @@
+"""`/healthz` says that the process lives, `/readyz` of each part whether it answers."""
+
+import pytest
+import redis
+from django.db import OperationalError
+
+from config.watching import health
+from foundation.errors import Unavailable
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch):
+    monkeypatch.setattr(health, "readiness", health.Readiness())
+
+
+def test_a_site_whose_parts_all_answer_is_ready(client, valkey):
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert set(answer.json()["parts"].values()) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("part", "fault"),
+    [
+        ("postgresql", OperationalError),
+        ("valkey", redis.ConnectionError),
+        ("broker", redis.TimeoutError),
+        ("storage", Unavailable),
+    ],
+)
+def test_a_part_that_is_away_is_said_and_only_what_is_needed_makes_it_unready(
+    client, valkey, monkeypatch, part, fault
+):
+    def away() -> str:
+        raise fault
+
+    monkeypatch.setattr(health, f"_check_{part}", away)
+    answer = client.get("/readyz")
+    assert answer.status_code == (503 if part in health.NEEDED else 200)
+    parts = answer.json()["parts"]
+    assert {name for name, state in parts.items() if state != "ok"} == {part}
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_database_that_lacks_a_migration_is_not_ready(client, valkey, monkeypatch):
+    monkeypatch.setattr(health, "missing_migrations", lambda: ["tenants.0001_initial"])
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]["migrations"]) == (503, "behind")
+
+
+def test_who_asks_often_costs_one_round_of_questions(client, valkey, monkeypatch):
+    rounds = []
+    check_parts = health.check_parts
+    monkeypatch.setattr(health, "check_parts", lambda: rounds.append(1) or check_parts())
+    for _ in range(5):
+        client.get("/readyz")
+    assert len(rounds) == 1

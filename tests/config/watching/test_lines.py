@@ -1,0 +1,58 @@
+"""LOG_FORMAT=json: one line a request and an action, with ids and without what anybody wrote."""
+
+import io
+import json
+
+import pytest
+from django.urls import reverse
+
+from foundation import log_lines
+from tenants.models import AuditEntry, Tenant
+
+pytestmark = pytest.mark.django_db
+SECRET_NAME = "private-name"
+
+
+@pytest.fixture
+def lines():
+    stream = io.BytesIO()
+    log_lines.configure(log_lines.JSON, stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    log_lines.configure(log_lines.TEXT)
+
+
+def test_a_page_is_a_line_with_its_route_its_workspace_and_its_time(lines, alice, acme, alice_client):
+    alice_client.get(reverse("tenants:usage"))
+    [line] = lines()
+    assert (line["event"], line["method"], line["status"]) == ("page", "GET", 200)
+    assert (line["workspace"], line["user"]) == (str(acme.pk), str(alice.pk))
+    assert line["route"] == "/usage/"
+    assert line["total_ms"] > 0
+
+
+def test_tokens_in_an_address_and_what_follows_it_are_in_no_line(lines, client):
+    client.get("/accounts/password/reset/key/1-secret-token/?email=alice@example.org")
+    client.get("/nowhere/secret-token/")
+    assert [line["status"] for line in lines()] == [200, 404]
+    assert "secret-token" not in str(lines())
+    assert "alice@example.org" not in str(lines())
+
+
+def test_an_action_is_a_line_once_it_is_committed(
+    lines, acme, alice, alice_client, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        alice_client.post(
+            reverse("tenants:issue_key"), {"name": SECRET_NAME, "lifetime_days": "", "scopes": ["inference"]}
+        )
+    entry = AuditEntry.objects.latest("pk")
+    action = next(line for line in lines() if line["event"] == "action")
+    assert (action["action"], action["workspace"]) == (entry.action, str(acme.pk))
+    assert (action["user"], action["object_id"]) == (str(alice.pk), entry.object_id)
+    assert SECRET_NAME not in str(lines())
+
+
+def test_text_writes_no_line(capfd, alice_client, acme: Tenant):
+    log_lines.configure(log_lines.TEXT)
+    alice_client.get(reverse("tenants:usage"))
+    assert '"event"' not in capfd.readouterr().err
