@@ -15,7 +15,16 @@ from adapters.engines.doctor import diagnose_engines
 from adapters.engines.readiness import Readiness, engine_readiness
 from adapters.enqueue import enqueue_advance, request_version
 from adapters.models import AdapterVersion, Engine, Style
-from adapters.object_store import check_storage, is_storage_answering, put_as_browser, refused_origin
+from adapters.object_store import (
+    StoredObject,
+    check_storage,
+    is_storage_answering,
+    list_objects,
+    put_as_browser,
+    put_object,
+    read_object,
+    refused_origin,
+)
 from adapters.placement.summary import (
     EngineSummary,
     count_unpublished,
@@ -37,6 +46,7 @@ __all__ = [
     "EngineSummary",
     "ModelChoice",
     "Readiness",
+    "StoredObject",
     "Style",
     "StyleDescription",
     "begin_upload",
@@ -53,6 +63,7 @@ __all__ = [
     "hear_styles",
     "is_answering",
     "is_storage_answering",
+    "list_objects",
     "model_choices",
     "newest_uploads",
     "oldest_missing_s",
@@ -60,6 +71,8 @@ __all__ = [
     "publish_missing_tables",
     "publish_routes",
     "put_as_browser",
+    "put_object",
+    "read_object",
     "refused_origin",
     "request_version",
     "routes_of",

@@ -4,6 +4,7 @@ Browsers post to `uploads/<version>/`, or send parts there. What is checked and 
 under `adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
 """
 
+from adapters.object_store.archive import StoredObject, list_objects, put_object, read_object
 from adapters.object_store.client import (
     POSTED,
     SEALED,
@@ -45,6 +46,7 @@ __all__ = [
     "POSTED",
     "SEALED",
     "OpenUpload",
+    "StoredObject",
     "StoredPart",
     "Upload",
     "abort_old_parts",
@@ -60,12 +62,15 @@ __all__ = [
     "form_valid_s",
     "is_storage_answering",
     "keep_rules",
+    "list_objects",
     "list_parts",
     "open_uploads",
     "part_bytes_for",
     "presign",
     "presign_part",
     "put_as_browser",
+    "put_object",
+    "read_object",
     "reading",
     "refused_origin",
     "remaining",

@@ -1,0 +1,150 @@
+"""The tables of the database: which there are, how they leave it and how they come back.
+
+COPY streams each table, so memory stays flat, and needs no PostgreSQL binary of the server's version.
+"""
+
+import gzip
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+from psycopg import sql
+
+from config.backup.manifest import CHUNK_BYTES, HashingWriter, TableEntry
+
+# What migrations write themselves, and sessions: people log in again.
+LEFT_OUT = ("django_migrations", "django_session")
+COMPRESSION = 3
+TABLES = """
+    SELECT c.relname, c.relkind = 'p'
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    ORDER BY c.relname
+"""
+COLUMNS = """
+    SELECT attname FROM pg_attribute
+    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+    ORDER BY attnum
+"""
+PARTITIONS = """
+    SELECT c.relname, pg_get_expr(c.relpartbound, c.oid)
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = %s::regclass ORDER BY c.relname
+"""
+SEQUENCES = """
+    SELECT sequencename, coalesce(last_value, 0) FROM pg_sequences
+    WHERE schemaname = current_schema() ORDER BY sequencename
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, and whether it is in partitions."""
+
+    name: str
+    is_partitioned: bool
+
+
+def list_tables() -> list[Table]:
+    """Return the tables that a backup holds."""
+    return [Table(name, parted) for name, parted in _rows(TABLES) if name not in LEFT_OUT]
+
+
+def dump_table(table: Table, folder: Path) -> TableEntry:
+    """Write a table's rows to its file; return its entry."""
+    columns = [str(name) for (name,) in _rows(COLUMNS, f'"{table.name}"')]
+    partitions = _rows(PARTITIONS, f'"{table.name}"') if table.is_partitioned else []
+    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT").format(_names(columns), sql.Identifier(table.name))
+    entry = TableEntry(table.name, columns, 0, "", [(name, bounds) for name, bounds in partitions])
+    file = folder / entry.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as out, connection.cursor() as cursor:
+        hashing = HashingWriter(out)
+        with (
+            gzip.GzipFile(fileobj=hashing, mode="wb", compresslevel=COMPRESSION, mtime=0) as packed,  # type: ignore[call-overload]
+            cursor.copy(query) as copy,
+        ):
+            for data in copy:
+                packed.write(data)
+        rows = cursor.rowcount
+    return TableEntry(table.name, columns, rows, hashing.sha256, entry.partitions)
+
+
+def load_table(entry: TableEntry, folder: Path) -> int:
+    """Read a table's rows from its file; return how many. Triggers of our own must be disabled."""
+    _make_partitions(entry)
+    query = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(entry.name), _names(entry.columns))
+    with gzip.open(folder / entry.file) as packed, connection.cursor() as cursor:
+        with cursor.copy(query) as copy:
+            while data := packed.read(CHUNK_BYTES):
+                copy.write(data)
+        return int(cursor.rowcount)
+
+
+def empty_tables(tables: Sequence[Table]) -> None:
+    """Remove the rows that migrations laid."""
+    names = sql.SQL(", ").join(sql.Identifier(table.name) for table in tables)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("TRUNCATE {}").format(names))
+
+
+def switch_triggers(tables: Sequence[Table], *, on: bool) -> None:
+    """Enable or disable the triggers that refuse changes. Foreign keys stay checked, when all is there."""
+    switch = sql.SQL("ENABLE" if on else "DISABLE")
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(
+                sql.SQL("ALTER TABLE {} {} TRIGGER USER").format(sql.Identifier(table.name), switch)
+            )
+
+
+def read_sequences() -> dict[str, int]:
+    """Return each sequence's last number; 0: none was drawn."""
+    return {name: int(last) for name, last in _rows(SEQUENCES)}
+
+
+def set_sequences(sequences: dict[str, int]) -> None:
+    """Let each sequence go on behind its last number."""
+    known = read_sequences()
+    with connection.cursor() as cursor:
+        for name, last in sequences.items():
+            if last and name in known:
+                cursor.execute("SELECT setval(%s::regclass, %s)", [f'"{name}"', last])
+
+
+def _make_partitions(entry: TableEntry) -> None:
+    with connection.cursor() as cursor:
+        for name, bounds in entry.partitions:
+            cursor.execute(
+                sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} {}").format(
+                    sql.Identifier(name),
+                    sql.Identifier(entry.name),
+                    sql.SQL(bounds),  # type: ignore[arg-type]
+                )
+            )
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _rows(query: str, *params: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, params or None)
+        return list(cursor.fetchall())
+
+
+def applied_migrations() -> list[str]:
+    """Return `app.name` of each applied migration, in the order in which they were; none without a table."""
+    if "django_migrations" not in connection.introspection.table_names():
+        return []
+    return [f"{app}.{name}" for app, name in _rows("SELECT app, name FROM django_migrations ORDER BY id")]
+
+
+def count_all_rows(names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield how many rows a table has."""
+    for name in names:
+        [(count,)] = _rows(f'SELECT count(*) FROM "{name}"')
+        yield name, int(count)

@@ -1,0 +1,29 @@
+"""`manage.py restore FOLDER`."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from config.backup import restore_backup
+from foundation.errors import DomainError
+
+
+class Command(BaseCommand):
+    """Restores a backup into an installation that nobody has used yet."""
+
+    help = "Restore a backup into an empty database, bucket and Valkey."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the folder."""
+        parser.add_argument("folder", type=Path)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Restore. Raises CommandError."""
+        try:
+            manifest = restore_backup(options["folder"], self.stdout.write)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(f"Restored as of {manifest.made_at}. Start web, gateways and workers.")
