@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -75,6 +76,80 @@ def test_every_service_bounds_its_logs_and_has_time_to_end():
         name for name in LASTING if name != "vllm"
     ]  # it has no state: requests go to another engine or fail over
     assert [name for name in ours if seconds(SERVICES[name].get("stop_grace_period", "0s")) < 30] == []
+
+
+def test_every_service_is_bounded_and_has_no_right_that_it_does_not_need():
+    unbounded = [name for name, one in SERVICES.items() if not {"mem_limit", "pids_limit"} <= one.keys()]
+    assert unbounded == []
+    for name, service in SERVICES.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "privileged" not in service
+    stores = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+    allowed = {name: set(one.get("cap_add", [])) for name, one in SERVICES.items() if one.get("cap_add")}
+    assert allowed == {
+        "postgres": stores,
+        "valkey": stores,
+        "seaweedfs": stores,
+        "storage-keys": {"CHOWN", "DAC_OVERRIDE", "FOWNER"},
+        "base-model": {"CHOWN", "DAC_OVERRIDE", "FOWNER"},
+        "caddy": {"NET_BIND_SERVICE"},
+    }
+
+
+def test_the_site_writes_nowhere_but_in_tmp_and_in_the_adapters_volume():
+    site = {name: one for name, one in SERVICES.items() if "DJANGO_SECRET_KEY" in one.get("environment", {})}
+    assert set(site) >= {"web", "gateway", "housekeeping", "uploads", "engine-worker", "beat", "exporter"}
+    for name, service in site.items():
+        assert service["read_only"], name
+        assert service["tmpfs"] == ["/tmp"], name
+        writable = [volume for volume in service["volumes"] if not volume.endswith(":ro")]
+        assert writable == (["adapters:/srv/adapters"] if name == "engine-worker" else []), name
+
+
+def test_the_processes_that_serve_the_api_share_the_engine_as_they_say():
+    processes = [re.search(r"--workers=\$\{\w+:-(\d+)\}", " ".join(SERVICES[name]["command"]))[1]
+                 for name in ("web", "gateway")]  # fmt: skip
+    together = SERVICES["web"]["environment"]["WEB_WORKERS"]
+
+    assert together == f"${{WEB_WORKERS:-{sum(map(int, processes))}}}"
+
+
+def test_caddy_is_trusted_and_reaches_what_it_serves():
+    caddy = SERVICES["caddy"]
+    address = re.search(r":-([\d.]+)", caddy["networks"]["outside"]["ipv4_address"])[1]
+    served = re.findall(r"(\S+):(\d+)", (ROOT / "deploy" / "Caddyfile").read_text().replace("{", " "))
+
+    assert address in SERVICES["web"]["environment"]["TRUSTED_PROXIES"]
+    assert {name for name, _ in served} == {"gateway", "web", "seaweedfs"}
+    for name, _ in served:
+        assert set(SERVICES[name]["networks"]) & set(caddy["networks"]), name
+
+
+@pytest.mark.skipif(not shutil.which("caddy"), reason="caddy is not installed")
+def test_caddy_takes_its_file():
+    env = {**os.environ, "SITE_HOST": "polyscribe.example.com", "FILES_HOST": "files.example.com"}
+    command = ["caddy", "validate", "--config", str(ROOT / "deploy" / "Caddyfile")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
+    config = yaml.safe_load((ROOT / "observability" / "prometheus.yml").read_text())
+    targets = [
+        target
+        for job in config["scrape_configs"]
+        for one in job["static_configs"]
+        for target in one["targets"]
+    ]
+
+    assert targets == ["exporter:9464", "vllm:8001"]
+    for target in targets:
+        service = SERVICES[target.split(":")[0]]
+        assert set(service["networks"]) & set(SERVICES["prometheus"]["networks"])
+        assert "ports" not in service
+    assert COMPOSE["networks"]["watch"] == {"internal": True}
+    assert " ".join(SERVICES["exporter"]["command"].split()[-4:]) == "--host 0.0.0.0 --port 9464"
 
 
 def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
