@@ -14,7 +14,7 @@ import orjson
 from django.conf import settings
 
 from foundation import valkey
-from inference import telemetry
+from inference import telemetry, tracing
 from inference.api import cors, idempotency
 from inference.api.endpoints import (
     ALIVE,
@@ -246,6 +246,7 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             await run_in_thread(require_merged, valkey.client())
     except ShardsRemain as error:
         return await send({"type": "lifespan.startup.failed", "message": str(error)})
+    tracing.configure(settings.TRACES_ENDPOINT, ratio=settings.TRACES_RATIO)
     async with Gateway() as gateway:
         scope["state"]["gateway"] = gateway
         # What is loaded now stays: a full collection that looks at all of it stops every request for 100 ms.
@@ -253,4 +254,5 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+    await asyncio.to_thread(tracing.shut_down)
     return await send({"type": "lifespan.shutdown.complete"})

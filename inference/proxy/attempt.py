@@ -52,10 +52,11 @@ class Attempt:
             sequences=parsed.choices,
         )
 
-    async def send(self, mark_sent: Callable[[], None]) -> Response | None:
+    async def send(self, mark_sent: Callable[[], str]) -> Response | None:
         """Return the engine's answer once it has begun, or None where another place is better by now.
 
-        `mark_sent` is called when the request's turn came and it goes out.
+        `mark_sent` is called when the request's turn came and it goes out; it returns the `traceparent` that
+        the engine gets.
         """
         try:
             async with asyncio.timeout(None) as deadline:  # `failover` may set it
@@ -64,8 +65,7 @@ class Attempt:
                 await self._backend.queue.acquire(self._ticket)
                 # The circuit may have opened while this request waited for its turn.
                 if self._backend.try_acquire(self.place.adapter):
-                    mark_sent()
-                    await self._post()
+                    await self._post(mark_sent())
         except EngineBusy as error:
             self._failover.mark_busy(self.place, error)
         except TimeoutError:
@@ -124,9 +124,14 @@ class Attempt:
                 self._grant.caller.tenant_id, self.place.engine, self._parsed.grammar
             )
 
-    async def _post(self) -> None:
+    async def _post(self, traceparent: str) -> None:
         if self._compilation:
             self._compilation.mark_sent()
         self.response = await vllm.send_request(
-            self._gateway.upstream, self._parsed, self._grant, self.place, rank=self._ticket.rank
+            self._gateway.upstream,
+            self._parsed,
+            self._grant,
+            self.place,
+            rank=self._ticket.rank,
+            traceparent=traceparent,
         )

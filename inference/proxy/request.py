@@ -8,7 +8,7 @@ import asyncio
 import time
 from enum import StrEnum
 
-from inference import metrics, telemetry
+from inference import metrics, telemetry, tracing
 from inference.contract.requests import ParsedRequest
 from inference.contract.usage import Usage
 from inference.errors import (
@@ -103,6 +103,7 @@ class ProxyRequest:
         self._attempt: Attempt | None = None
         self._reader: EventStream | UnaryAnswer | None = None
         self._record = record or RequestRecord(request_id)
+        self._trace = tracing.begin(request_id, parsed.kind)
         self._started_s = time.monotonic()
         self._first_byte_after_s: float | None = None
         self._has_begun = False
@@ -239,6 +240,8 @@ class ProxyRequest:
     async def _leave(self, attempt: Attempt, error: DomainError) -> None:
         """Give up an attempt. Raises what the failure means where no other engine may get the request."""
         assert self._failover
+        if self._trace:
+            self._trace.fail_engine(type(error).__name__)
         try:
             failure = await attempt.diagnose(error, state=self.state)
             self._failover.mark_failed(attempt.place, failure, is_last=self._has_begun)
@@ -286,10 +289,14 @@ class ProxyRequest:
             error.facts["adapter_state"] = self._grant.state or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"
 
-    def _mark_sent(self) -> None:
+    def _mark_sent(self) -> str:
+        """Note that an engine gets the request; return the `traceparent` for it, "" without traces."""
         self.state = State.SENT
         self._record.attempts += 1
         self._record.sent_s = time.monotonic() - self._started_s
+        if self._trace is None or self._grant is None:
+            return ""
+        return self._trace.begin_engine(self._grant.route.base_model)
 
     def _mark_first_byte(self, attempt: Attempt) -> None:
         self._first_byte_after_s = time.monotonic() - self._started_s
@@ -310,6 +317,8 @@ class ProxyRequest:
             record.engine = grant.engine
             record.adapter = grant.state or ""
         telemetry.request_written(record)
+        if self._trace:
+            self._trace.end(record)
 
     def _log_slow_wait(self, outcome: str) -> None:
         """Log a long wait for the first byte, or for none."""

@@ -60,7 +60,13 @@ INTERNAL_NAMES = re.compile(
 
 
 async def send_request(
-    upstream: HttpClient, parsed: ParsedRequest, grant: Grant, place: Place, *, rank: int
+    upstream: HttpClient,
+    parsed: ParsedRequest,
+    grant: Grant,
+    place: Place,
+    *,
+    rank: int,
+    traceparent: str = "",
 ) -> Response:
     """Return vLLM's answer once it has begun. vLLM reads the waiting prompt of the lowest rank first.
 
@@ -84,6 +90,8 @@ async def send_request(
     body = parsed.serialize()[:-1] + b"," + orjson.dumps(own_fields)[1:]
     parsed.forget_serialized()
     headers = f"{request_headers()}x-request-id: {grant.request_id}\r\n"
+    if traceparent:
+        headers += f"traceparent: {traceparent}\r\n"
     response = await upstream.post(place.url, PATHS[parsed.kind], headers, body)
     if response.status == 200:
         return response

@@ -29,6 +29,7 @@ class FakeVllm:
         self.error_event: dict[str, Any] | None = None
         self.health = 200
         self.received: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []  # of the same requests
         self.written = 0
         self.is_hanging = asyncio.Event()
         self.hung_up = asyncio.Event()
@@ -60,6 +61,7 @@ class FakeVllm:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.received.append(body)
+        self.headers.append(dict(request.headers))
         if self.aborts:
             abort(request)
             return web.Response()

@@ -133,6 +133,12 @@ VARIABLES: dict[str, Variable] = {
         "text: sentences, and no line for a request that went well. json: one JSON object a line, also for "
         "each request and each audited action.",
     ),
+    "TRACES_ENDPOINT": Variable(
+        "",
+        "Where OpenTelemetry traces of requests go, by OTLP over HTTP, such as http://collector:4318. Empty: "
+        "no traces.",
+    ),
+    "TRACES_RATIO": Variable("0.1", "What part of the requests is traced, from 0 to 1."),
     "SECURITY_CONTACT": Variable(
         "", "Where to report vulnerabilities: mail addresses or pages. Empty: no /.well-known/security.txt."
     ),
@@ -192,6 +198,18 @@ def read_choice(name: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise SystemExit(f"{name}: {value} is not one of {', '.join(choices)}. {VARIABLES[name].meaning}")
     return value
+
+
+def read_ratio(name: str) -> float:
+    """Return a variable from 0 to 1. Raises SystemExit for another text."""
+    value = read(name)
+    try:
+        ratio = float(value)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise SystemExit(f"{name}: {value} is no number from 0 to 1. {VARIABLES[name].meaning}")
+    return ratio
 
 
 def read_list(name: str) -> list[str]:

@@ -375,6 +375,8 @@ DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 
 LOG_FORMAT = env.read_choice("LOG_FORMAT", log_lines.FORMATS)
 log_lines.configure(LOG_FORMAT)
+TRACES_ENDPOINT = env.read("TRACES_ENDPOINT")
+TRACES_RATIO = env.read_ratio("TRACES_RATIO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -63,7 +63,7 @@ def dump_table(table: Table, folder: Path) -> TableEntry:
     with file.open("wb") as out, connection.cursor() as cursor:
         hashing = HashingWriter(out)
         with (
-            gzip.GzipFile(fileobj=hashing, mode="wb", compresslevel=COMPRESSION, mtime=0) as packed,  # type: ignore[call-overload]
+            gzip.GzipFile(fileobj=hashing, mode="wb", compresslevel=COMPRESSION, mtime=0) as packed,
             cursor.copy(query) as copy,
         ):
             for data in copy:
@@ -121,7 +121,7 @@ def _make_partitions(entry: TableEntry) -> None:
                 sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} {}").format(
                     sql.Identifier(name),
                     sql.Identifier(entry.name),
-                    sql.SQL(bounds),  # type: ignore[arg-type]
+                    sql.SQL(bounds),
                 )
             )
 
