@@ -66,7 +66,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         host=environ.get("ENGINE_HOST") or "127.0.0.1",  # vLLM guards only /v1 with its key
         port=read_number(environ, "ENGINE_PORT", 8000),
         socket=environ.get("ENGINE_SOCKET", ""),
-        api_key=environ.get("ENGINE_API_KEY", ""),
+        api_key=read_api_key(environ),
         dtype=environ.get("ENGINE_DTYPE") or "bfloat16",
         max_loras=read_number(environ, "ENGINE_MAX_LORAS", 8),
         max_cpu_loras=read_number(environ, "ENGINE_MAX_CPU_LORAS", 64),
@@ -75,6 +75,17 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_num_seqs=read_number(environ, "ENGINE_MAX_NUM_SEQS", 128),
         tool_call_parser=environ.get("ENGINE_TOOL_CALL_PARSER") or "hermes",
     )
+
+
+def read_api_key(environ: Mapping[str, str]) -> str:
+    """Return ENGINE_API_KEY, or what is in the file ENGINE_API_KEY_FILE. Raises CannotServe."""
+    file = environ.get("ENGINE_API_KEY_FILE", "")
+    if environ.get("ENGINE_API_KEY") or not file:
+        return environ.get("ENGINE_API_KEY", "")
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise CannotServe(f"ENGINE_API_KEY_FILE: {file} can't be read: {error.strerror}.") from error
 
 
 def read_number(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / ".env.example"
 FILE = ROOT / ".env"
+FOLDER = ROOT / "secrets"
 # What examples of older versions had in a secret's place.
 KNOWN = {"change-me", "1:00", "00"}
 
@@ -30,6 +31,21 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "API_KEY_PEPPERS": lambda: f"1:{_hex()}",
     "CACHE_SALT_SECRET": _hex,
     "ENGINE_API_KEY": _hex,
+    "GRAFANA_PASSWORD": _hex,
+}
+# What containers read as files: each file's name and its content, of values of `.env`.
+FILES: Mapping[str, str] = {
+    "django_secret_key": "{DJANGO_SECRET_KEY}",
+    "postgres_password": "{POSTGRES_PASSWORD}",
+    "valkey_password": "{VALKEY_PASSWORD}",
+    "database_url": "postgres://polyscribe:{POSTGRES_PASSWORD}@postgres:5432/polyscribe",
+    "valkey_url": "redis://:{VALKEY_PASSWORD}@valkey:6379/0",
+    "celery_broker_url": "redis://:{VALKEY_PASSWORD}@valkey:6379/1",
+    "s3_secret_key": "{S3_SECRET_KEY}",
+    "api_key_peppers": "{API_KEY_PEPPERS}",
+    "cache_salt_secret": "{CACHE_SALT_SECRET}",
+    "engine_api_key": "{ENGINE_API_KEY}",
+    "grafana_password": "{GRAFANA_PASSWORD}",
 }
 
 
@@ -72,9 +88,26 @@ def write(file: Path, example: Path = EXAMPLE) -> list[str]:
     return lines
 
 
+def write_files(folder: Path, values: Mapping[str, str]) -> None:
+    """Write the secrets' files as `.env` has them by now; a change of `.env` needs this again.
+
+    Their folder is for its owner alone. Within it they are for everybody: a container's user, whom the host
+    does not know, reads the file that is bound into it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    for name, template in FILES.items():
+        new = folder / f"{name}.new"
+        new.write_text(template.format_map(values))
+        new.chmod(0o444)
+        new.replace(folder / name)
+
+
 def main() -> None:
     for line in write(FILE):
         print(line)
+    write_files(FOLDER, values_of(FILE.read_text()))
+    print(f"{FOLDER.name}/ has the files that containers read. After a change of .env, run this again.")
     print(f"{FILE.name} is readable for you alone. Fill in the rest, then: docker compose up -d")
 
 

@@ -8,6 +8,7 @@ import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ VARIABLES: dict[str, Variable] = {
 def read(name: str) -> str:
     """Return one variable's value. Raises SystemExit naming it when it is required and missing."""
     variable = VARIABLES[name]
-    value = os.environ.get(name, variable.default)
+    value = _find(name)
     if value is None:
         raise SystemExit(f"{name} is not set. {variable.meaning} (`make demo` sets all of them.)")
     return value
@@ -171,11 +172,25 @@ def read(name: str) -> str:
 def read_all() -> dict[str, str]:
     """Return name → value of every variable, without those that are required and missing."""
     values = {}
-    for name, variable in VARIABLES.items():
-        value = os.environ.get(name, variable.default)
+    for name in VARIABLES:
+        value = _find(name)
         if value is not None:
             values[name] = value
     return values
+
+
+def _find(name: str) -> str | None:
+    """Return a variable's value, or what is in the file that NAME_FILE names, or its default.
+
+    Raises SystemExit for a file that can't be read.
+    """
+    file = os.environ.get(f"{name}_FILE")
+    if name in os.environ or not file:
+        return os.environ.get(name, VARIABLES[name].default)
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise SystemExit(f"{name}_FILE: {file} can't be read: {error.strerror}.") from None
 
 
 def read_flag(name: str) -> bool:
@@ -237,7 +252,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "`python -m config.env` writes this page; a test compares. `make demo` sets all.",
+        "`python -m config.env` writes this page; a test compares. `make demo` sets all. Where `NAME` is not set,",
+        "`NAME_FILE` may name a file that holds the value: so do secrets come into containers.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",

@@ -18,3 +18,16 @@ def test_a_number_that_is_none_is_named(monkeypatch):
     monkeypatch.setenv("ENGINE_MAX_LORAS", "eight")
     with pytest.raises(SystemExit, match="ENGINE_MAX_LORAS: eight is no whole number"):
         env.read_int("ENGINE_MAX_LORAS")
+
+
+def test_a_secret_may_be_in_a_file(tmp_path, monkeypatch):
+    file = tmp_path / "salt"
+    file.write_text("of-the-file\n")
+    monkeypatch.setenv("CACHE_SALT_SECRET_FILE", str(file))
+    monkeypatch.setenv("CACHE_SALT_SECRET", "of-the-variable")
+    assert env.read("CACHE_SALT_SECRET") == "of-the-variable"
+    monkeypatch.delenv("CACHE_SALT_SECRET")
+    assert env.read("CACHE_SALT_SECRET") == env.read_all()["CACHE_SALT_SECRET"] == "of-the-file"
+    file.unlink()
+    with pytest.raises(SystemExit, match="CACHE_SALT_SECRET_FILE"):
+        env.read("CACHE_SALT_SECRET")

@@ -16,7 +16,7 @@ import pytest
 import redis
 import yaml
 
-from stack import valkey
+from stack import env_file, valkey
 from stack.folders import ROOT
 from stack.ports import Ports
 
@@ -98,7 +98,9 @@ def test_every_service_is_bounded_and_has_no_right_that_it_does_not_need():
 
 
 def test_the_site_writes_nowhere_but_in_tmp_and_in_the_adapters_volume():
-    site = {name: one for name, one in SERVICES.items() if "DJANGO_SECRET_KEY" in one.get("environment", {})}
+    site = {
+        name: one for name, one in SERVICES.items() if "DJANGO_SECRET_KEY_FILE" in one.get("environment", {})
+    }
     assert set(site) >= {"web", "gateway", "housekeeping", "uploads", "engine-worker", "beat", "exporter"}
     for name, service in site.items():
         assert service["read_only"], name
@@ -113,6 +115,16 @@ def test_the_processes_that_serve_the_api_share_the_engine_as_they_say():
     together = SERVICES["web"]["environment"]["WEB_WORKERS"]
 
     assert together == f"${{WEB_WORKERS:-{sum(map(int, processes))}}}"
+
+
+def test_every_secret_that_a_service_reads_is_a_file_that_make_secrets_writes():
+    assert set(COMPOSE["secrets"]) == set(env_file.FILES)
+    for name, service in SERVICES.items():
+        environment = service.get("environment", {})
+        read = {
+            value.removeprefix("/run/secrets/") for key, value in environment.items() if key.endswith("_FILE")
+        }
+        assert read <= set(service.get("secrets", [])), name
 
 
 def test_caddy_is_trusted_and_reaches_what_it_serves():
@@ -212,10 +224,14 @@ def test_valkey_starts_through_the_images_entrypoint_and_shows_its_password_nowh
     (tmp_path / "valkey-server").symlink_to(valkey.binary())
     service = SERVICES["valkey"]
     command = [*service["entrypoint"], *service["command"]]
+    (tmp_path / "valkey_password").write_text("of-this-test")
     command[-1] = (
-        command[-1].replace("$$", "$").replace("valkey-server -", f"valkey-server - --port {port}", 1)
+        command[-1]
+        .replace("$$", "$")
+        .replace("valkey-server -", f"valkey-server - --port {port}", 1)
+        .replace("/run/secrets", str(tmp_path))
     )
-    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "VALKEY_PASSWORD": "of-this-test"}
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     with (
         started(command, log=tmp_path / "log", env=env) as server,
         closing(redis.Redis(port=port, password="of-this-test", decode_responses=True)) as client,

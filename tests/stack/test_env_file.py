@@ -25,7 +25,9 @@ def test_the_example_holds_no_secret_and_compose_asks_for_each():
     example = env_file.values_of(env_file.EXAMPLE.read_text())
 
     assert {name: example[name] for name in env_file.SECRETS} == dict.fromkeys(env_file.SECRETS, "")
-    assert [name for name in env_file.SECRETS if f"${{{name}:?" not in COMPOSE] == []
+    files = " ".join(env_file.FILES.values())
+    asked = [name for name in env_file.SECRETS if f"${{{name}:?" in COMPOSE or f"{{{name}}}" in files]
+    assert asked == list(env_file.SECRETS)
 
 
 def test_every_variable_that_compose_requires_stands_in_the_example():
@@ -61,6 +63,20 @@ def test_what_was_filled_in_is_kept_and_known_values_are_named(file):
     assert mode(file) == 0o600
     env_file.write(file)
     assert file.read_text() == once
+
+
+def test_the_files_of_secrets_are_what_env_says_and_nobody_else_gets_to_them(file, tmp_path):
+    env_file.write(file)
+    values = env_file.values_of(file.read_text())
+    folder = tmp_path / "secrets"
+    for _ in range(2):
+        env_file.write_files(folder, values)
+
+    assert mode(folder) == 0o700
+    assert {one.name for one in folder.iterdir()} == set(env_file.FILES)
+    assert {mode(one) for one in folder.iterdir()} == {0o444}
+    assert (folder / "api_key_peppers").read_text() == values["API_KEY_PEPPERS"]
+    assert f":{values['POSTGRES_PASSWORD']}@" in (folder / "database_url").read_text()
 
 
 def test_no_secret_is_printed(file):
