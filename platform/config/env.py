@@ -252,8 +252,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "`python -m config.env` writes this page; a test compares. `make demo` sets all. Where `NAME` is not set,",
-        "`NAME_FILE` may name a file that holds the value: so do secrets come into containers.",
+        "`python -m config.env` writes this page; a test compares. `make demo` sets all. Where `NAME` is not",
+        "set, `NAME_FILE` may name a file that holds the value: so do secrets come into containers.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",
