@@ -26,7 +26,7 @@ from foundation import valkey as names
 from inference.contract.route import Provenance
 from inference.public import drain_usage
 from stack.folders import ROOT
-from tenants.models import AuditEntry, LedgerEntry
+from tenants.models import AuditEntry, UsageEvent
 from tenants.public import issue_key, record_audit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,12 +123,13 @@ def test_an_installation_comes_back_as_it_was_between_two_requests(elsewhere, va
     write_backup(folder, lambda _: None)
     second = write(tokens=11)
     drain_usage(valkey, "test")
-    assert set(LedgerEntry.objects.values_list("request_id", flat=True)) == {first, second}
+    assert set(UsageEvent.objects.values_list("request_id", flat=True)) == {first, second}
 
     restored = elsewhere.manage("restore", str(folder))
 
     assert restored.returncode == 0, restored.stderr[-3000:]
-    assert elsewhere.read("SELECT request_id, prompt_tokens FROM tenants_ledgerentry") == [(first, 7)]
+    assert elsewhere.read("SELECT request_id, prompt_tokens FROM tenants_usageevent") == [(first, 7)]
+    assert elsewhere.read("SELECT sum(tokens)::int FROM tenants_ledgerentry") == [(8,)]
     entry = AuditEntry.objects.get(action="style.created")
     assert elsewhere.read(
         f"SELECT reason, reason = {sql.Literal(entry.reason).as_string()} FROM tenants_auditentry"
