@@ -50,7 +50,10 @@ async def test_a_requests_stages_are_spans_and_the_engines_goes_on_to_vllm(clien
     assert engines.attributes["gen_ai.request.model"] == "SmolLM2"
     assert engines.attributes["gen_ai.usage.output_tokens"] == len(engine.words)
     [headers] = engine.headers
-    assert headers["traceparent"] == f"00-{root.context.trace_id:032x}-{engines.context.span_id:016x}-01"
+    context = engines.context
+    parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+    assert headers["traceparent"] == parent
+    assert context.trace_id == root.context.trace_id
     written = json.dumps([json.loads(span.to_json()) for span in spans()])
     for word in (PROMPT, client.secret, "poetry"):
         assert word not in written
