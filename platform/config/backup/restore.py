@@ -86,8 +86,12 @@ def _migrate_to(manifest: Manifest) -> None:
         return
     executor = MigrationExecutor(connection)
     graph = executor.loader.graph
-    targets = [node for node in graph.nodes if f"{node[0]}.{node[1]}" in wanted]
-    executor.migrate(targets)
+    nodes = {node for node in graph.nodes if f"{node[0]}.{node[1]}" in wanted}
+    needed: set[tuple[str, str]] = set()
+    for node in nodes:
+        needed |= {parent.key for parent in graph.node_map[node].parents}
+    # To name one that another one needs would be to ask for the way back.
+    executor.migrate(sorted(nodes - needed))
 
 
 def _load(folder: Path, manifest: Manifest, say: Say) -> None:
