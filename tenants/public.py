@@ -28,7 +28,7 @@ from tenants.billing.price_book import (
     schedules_of,
 )
 from tenants.billing.price_book import amounts as price_amounts
-from tenants.billing.pricing import cost_nanousd
+from tenants.billing.pricing import cost_nanousd, payable_nanousd
 from tenants.billing.reconciliation import (
     Amount,
     Disagreement,
@@ -95,6 +95,7 @@ __all__ = [
     "note_hosted",
     "observe_generation",
     "peppers_in_use",
+    "payable_nanousd",
     "price_amounts",
     "prices_now",
     "publish_snapshot",

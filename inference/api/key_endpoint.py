@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from foundation import months
+from foundation.money import dollars
 from inference.api.models_endpoint import Hash, check_key, read_snapshot, usable_models
 from inference.errors import BadRequest
 from inference.proxy.runtime import Gateway, run_in_thread
 from inference.quota.admission import Caller
+from inference.quota.wallet import MonthUse, Wallet, read_wallet
 from tenants.public import report_usage_of_key
 
 MONTHLY = {"monthly_tokens": ("used", "held"), "monthly_nanousd": ("spent", "reserved")}
@@ -19,13 +21,14 @@ MAX_PARAMETERS = 20
 
 
 async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
-    """Return the key: its scopes and styles; its limits and its workspace's, each with what is left.
+    """Return the key: its scopes and styles; its limits and its workspace's, each with what is left; credits.
 
     Any live key may ask. Raises what admission raises for one that is not, and LimitsUnavailable.
     """
     limits, key, targets = await read_snapshot(gateway, caller)
     check_key(limits, key, needs_inference=False)
     period = months.current()
+    wallet, before = await _read_wallet(gateway, caller, limits, period)
     suffix = f":{caller.names.key}"
     account = await _read_numbers(gateway, caller.names.account + period, MONTHLY.values(), suffix)
     bucket_fields = [("at", "open"), tuple(PER_MINUTE.values())]
@@ -48,8 +51,12 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
         "limits": {
             "resets_at": resets_at.isoformat().replace("+00:00", "Z"),
             "key": _describe_limits(key, account, bucket, suffix),
-            "workspace": _describe_limits(limits, account, bucket, ""),
+            "workspace": {
+                **_describe_limits(limits, account, bucket, ""),
+                "included_tokens": _describe_included(wallet, account),
+            },
         },
+        "credits": _describe_credits(wallet, account, before),
     }
 
 
@@ -62,6 +69,30 @@ async def describe_usage(gateway: Gateway, caller: Caller, query: bytes) -> dict
     except ValueError as error:
         raise BadRequest("The parameters of this address can't be read.") from error
     return await run_in_thread(report_usage_of_key, caller.tenant_id, caller.key_id, parameters)
+
+
+async def _read_wallet(
+    gateway: Gateway, caller: Caller, limits: Hash, period: str
+) -> tuple[Wallet | None, MonthUse | None]:
+    """Return the wallet of a month and what the month before used; what Valkey lacks is published first."""
+    names = caller.names
+    wallet = read_wallet(limits.get("wallet", ""))
+    before = await _read_use(gateway, names.account, wallet) if wallet else None
+    if wallet and wallet.period == period and (before or not wallet.needs_previous):
+        return wallet, before
+    await gateway.warm(caller.tenant_id, period)
+    wallet = read_wallet(await gateway.valkey.execute("HGET", names.limits, "wallet") or "")
+    if wallet is None or wallet.period != period:  # its clock and Valkey's name two months
+        return None, None
+    return wallet, await _read_use(gateway, names.account, wallet)
+
+
+async def _read_use(gateway: Gateway, account: str, wallet: Wallet) -> MonthUse | None:
+    """Return what the month before a wallet's used; None where that makes no difference or is not known."""
+    if not wallet.needs_previous:
+        return None
+    used, spent = await gateway.valkey.execute("HMGET", account + wallet.previous, "used", "spent")
+    return None if used is None else MonthUse(int(used), int(spent or 0))
 
 
 async def _read_numbers(gateway: Gateway, name: str, groups: Any, suffix: str) -> dict[str, float]:
@@ -93,6 +124,27 @@ def _describe_limits(
     left = None if parallel is None else max(0, parallel - open_sequences)
     described["parallel_requests"] = {"limit": parallel, "remaining": left}
     return described
+
+
+def _describe_included(wallet: Wallet | None, account: dict[str, float]) -> dict[str, Any] | None:
+    """Return the tokens that the plan includes, and what is left of them."""
+    if wallet is None:
+        return None
+    limit = wallet.included_tokens
+    used = int(account.get("used", 0))
+    held = int(account.get("held", 0))
+    return {"limit": limit, "used": min(used, limit), "remaining": max(0, limit - used - held)}
+
+
+def _describe_credits(
+    wallet: Wallet | None, account: dict[str, float], before: MonthUse | None
+) -> dict[str, Any] | None:
+    """Return what is left of the workspace's credits. Requests in flight have burned nothing yet."""
+    if wallet is None:
+        return None
+    used = MonthUse(int(account.get("used", 0)), int(account.get("spent", 0)))
+    left = wallet.left_nanousd(used, before)
+    return {"left_nanousd": left, "left_usd": dollars(left)}
 
 
 def _number(limits: Hash, name: str) -> int | None:

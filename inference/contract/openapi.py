@@ -75,6 +75,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "usage": {"input_tokens": 34, "output_tokens": 6, "total_tokens": 40},
     },
 }
+LIMIT_EXAMPLE = {"limit": 20_000_000, "used": 1_200_000, "in_flight": 1000, "remaining": 18_799_000}
+CREDITS_EXAMPLE = {"left_nanousd": 12_400_000_000, "left_usd": "12.40"}
 READS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "/v1/models": (
         "models.list",
@@ -88,13 +90,33 @@ READS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "/v1/key": (
         "key.get",
-        "Get the key's own scopes, styles and limits, and what is left of them",
-        {"object": "api_key", "name": "newsletter", "scopes": ["inference"], "styles": ["poetry"]},
+        "Get the key's own scopes, styles and limits, what is left of them, and the workspace's credits",
+        {
+            "object": "api_key",
+            "name": "newsletter",
+            "scopes": ["inference"],
+            "styles": ["poetry"],
+            "limits": {
+                "resets_at": "2026-12-01T00:00:00Z",
+                "key": {"monthly_tokens": LIMIT_EXAMPLE},
+                "workspace": {
+                    "monthly_tokens": LIMIT_EXAMPLE,
+                    "included_tokens": {"limit": 5_000_000, "used": 1_200_000, "remaining": 3_799_000},
+                },
+            },
+            "credits": CREDITS_EXAMPLE,
+        },
     ),
     "/v1/usage": (
         "key.usage",
         "Sum up what the key itself used; parameters as in `usage.get`",
-        {"start": "2026-11-01", "end": "2026-11-27", "data": [], "total": {"requests": 0}},
+        {
+            "start": "2026-11-01",
+            "end": "2026-11-27",
+            "data": [],
+            "total": {"requests": 0},
+            "credits": CREDITS_EXAMPLE,
+        },
     ),
 }
 ERRORS = {

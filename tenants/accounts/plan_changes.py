@@ -50,20 +50,35 @@ class NothingScheduled(Conflict):
 
 
 @dataclass(frozen=True)
+class Unpaid:
+    """An invoice that keeps a workspace from dearer plans, from a moment on."""
+
+    invoice: Invoice
+    blocks_from: datetime
+    is_blocking: bool
+
+
+@dataclass(frozen=True)
 class Offer:
-    """A plan that a workspace can change to, and what that means for it."""
+    """A plan that a workspace can change to, and what that means for it.
+
+    `unpaid` is the invoice that has to be paid before.
+    """
 
     version: PlanVersion
     takes_effect_at: datetime
     is_at_once: bool
     differences: list[Difference]
     refusals: list[str]
+    unpaid: Invoice | None
 
 
 def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
     """Return the plans offered to everybody that a workspace can change to, the cheapest first."""
     current = plans.plan_version_at(tenant, now)
     held = holdings_of(tenant)
+    unpaid = find_unpaid(tenant, now)
+    blocking = unpaid.invoice if unpaid and unpaid.is_blocking else None
     offers = []
     for version in plans.offered_plans():
         if version.pk == current.pk:
@@ -75,9 +90,20 @@ def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
             is_at_once=is_at_once,
             differences=compare_plans(current, version),
             refusals=describe_refusals(version, held),
+            unpaid=blocking if _is_dearer(current, version) else None,
         )
         offers.append(offer)
     return offers
+
+
+def find_unpaid(tenant: Tenant, now: datetime) -> Unpaid | None:
+    """Return the oldest unpaid invoice, and from when on it keeps a workspace from dearer plans."""
+    unpaid = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED, total_nanousd__gt=0)
+    oldest = unpaid.order_by("finalized_at", "number").first()
+    if oldest is None or oldest.finalized_at is None:
+        return None
+    blocks_from = oldest.finalized_at + TIME_TO_PAY
+    return Unpaid(oldest, blocks_from, is_blocking=blocks_from <= now)
 
 
 def scheduled_change(tenant: Tenant, now: datetime) -> Subscription | None:
@@ -107,8 +133,9 @@ def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Su
             raise UnknownPlan(code=code)
         if scheduled and scheduled.plan_version_id == chosen.pk:
             raise AlreadyScheduled(plan=chosen.plan.name, day=_day(scheduled.starts_at))
-        if chosen.monthly_fee_nanousd > current.monthly_fee_nanousd:
-            _require_paid_invoices(tenant, chosen, now)
+        unpaid = find_unpaid(tenant, now)
+        if unpaid and unpaid.is_blocking and _is_dearer(current, chosen):
+            raise UnpaidInvoice(invoice=unpaid.invoice, plan=chosen.plan.name)
         if scheduled:
             _forget(scheduled)
         starts_at = now if _is_at_once(current, chosen) else _next_month(now)
@@ -153,12 +180,8 @@ def _is_at_once(current: PlanVersion, chosen: PlanVersion) -> bool:
     return chosen.monthly_fee_nanousd >= current.monthly_fee_nanousd
 
 
-def _require_paid_invoices(tenant: Tenant, chosen: PlanVersion, now: datetime) -> None:
-    """Raise UnpaidInvoice if the workspace had its time to pay an invoice and did not."""
-    unpaid = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED, total_nanousd__gt=0)
-    oldest = unpaid.filter(finalized_at__lte=now - TIME_TO_PAY).order_by("number").first()
-    if oldest:
-        raise UnpaidInvoice(invoice=oldest, plan=chosen.plan.name)
+def _is_dearer(current: PlanVersion, chosen: PlanVersion) -> bool:
+    return chosen.monthly_fee_nanousd > current.monthly_fee_nanousd
 
 
 def _next_month(now: datetime) -> datetime:

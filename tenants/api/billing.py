@@ -13,6 +13,7 @@ from foundation.money import dollars
 from tenants.accounts.plan_changes import scheduled_change
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
+from tenants.billing.allowance import Beyond, allowance_of
 from tenants.billing.credits import credits_left
 from tenants.billing.invoices import balance_nanousd
 from tenants.billing.ledger import usage_of
@@ -33,6 +34,7 @@ LIMITS = (
     "open_uploads",
     "api_requests_per_minute",
 )
+BEYOND = [beyond.value for beyond in Beyond]
 PRICES = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
 
 BILLING_EXAMPLE = {
@@ -54,7 +56,16 @@ BILLING_EXAMPLE = {
     },
     "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
     "base_prices": None,
-    "month": {"period": "2026-11", "tokens": 23_600, "cost_nanousd": 12_940_000, "cost_usd": "0.01294"},
+    "month": {
+        "period": "2026-11",
+        "tokens": 23_600,
+        "included_tokens": 200_000,
+        "included_tokens_left": 176_400,
+        "max_tokens": 1_000_000,
+        "beyond": "credits",
+        "cost_nanousd": 12_940_000,
+        "cost_usd": "0.01294",
+    },
     "scheduled_plan": None,
     "credits_left_nanousd": 21_500_000_000,
     "credits_left_usd": "21.50",
@@ -106,6 +117,14 @@ class MonthObject(serializers.Serializer[Any]):
 
     period = serializers.CharField()
     tokens = serializers.IntegerField()
+    included_tokens = serializers.IntegerField(help_text="Of the dearest plan within the month.")
+    included_tokens_left = serializers.IntegerField()
+    max_tokens = serializers.IntegerField(help_text="The plan's cap: no request passes it.")
+    beyond = serializers.ChoiceField(
+        BEYOND,
+        help_text="What happens beyond the included tokens: `credits` pay or the request is refused; "
+        "with `overage` credits pay first and the rest is owed; `refused`: there are no further tokens.",
+    )
     cost_nanousd = serializers.IntegerField()
     cost_usd = serializers.CharField()
 
@@ -150,6 +169,7 @@ class BillingView(WorkspaceView):
         tenant = self.access.tenant
         left = credits_left(tenant, period)
         owed = balance_nanousd(tenant.pk)
+        allowance = allowance_of(tenant, now)
         billing = {
             "scheduled_plan": _present_scheduled(scheduled_change(tenant, now)),
             "credits_left_nanousd": left,
@@ -163,6 +183,10 @@ class BillingView(WorkspaceView):
             "month": {
                 "period": period,
                 "tokens": used.tokens,
+                "included_tokens": allowance.included_tokens,
+                "included_tokens_left": max(0, allowance.included_tokens - used.tokens),
+                "max_tokens": allowance.max_tokens,
+                "beyond": allowance.beyond.value,
                 "cost_nanousd": used.nanousd,
                 "cost_usd": dollars(used.nanousd),
             },

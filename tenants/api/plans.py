@@ -29,6 +29,7 @@ OFFER_EXAMPLE = {
     "is_current": False,
     "takes_effect_at": "2026-12-01T00:00:00Z",
     "refusals": ["You have 5 private styles and Writer holds 3. …"],
+    "unpaid_invoice": None,
 }
 CHANGE_EXAMPLE = {
     "object": "plan_change",
@@ -55,6 +56,9 @@ class PlanOfferObject(serializers.Serializer[Any]):
     )
     refusals = serializers.ListField(
         child=serializers.CharField(), help_text="What it would refuse of what the workspace holds."
+    )
+    unpaid_invoice = serializers.UUIDField(
+        allow_null=True, help_text="The invoice that has to be paid before; null: none."
     )
 
 
@@ -163,6 +167,7 @@ def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     shown = [_present_plan(current, None, plan_words.describe_refusals(current, held), is_current=True)]
     for offer in offers.values():
         row = _present_plan(offer.version, offer.takes_effect_at, offer.refusals, is_current=False)
+        row["unpaid_invoice"] = str(offer.unpaid.pk) if offer.unpaid else None
         shown.append(row)
     return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
 
@@ -181,5 +186,6 @@ def _present_plan(
         "is_current": is_current,
         "takes_effect_at": takes_effect_at,
         "refusals": refusals,
+        "unpaid_invoice": None,
     }
     return dict(PlanOfferObject(facts).data)

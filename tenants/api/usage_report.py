@@ -14,6 +14,7 @@ from foundation.errors import Invalid
 from foundation.money import dollars
 from tenants.api import rate_limit
 from tenants.billing import usage
+from tenants.billing.credits import credits_left
 from tenants.billing.plans import api_requests_per_minute
 from tenants.models import Tenant
 
@@ -56,14 +57,18 @@ def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | Non
 
 
 def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return what one key used. The parameters of the address are those of a workspace's usage but `key`.
+    """Return what one key used, and what is left of the workspace's credits.
+
+    The parameters of the address are those of a workspace's usage but `key`.
 
     Raises BadParameters, BadRange, TooManySums, TooManyRequests.
     """
     tenant = Tenant.objects.get(pk=tenant_id)
     limit = api_requests_per_minute(tenant, timezone.now())
     rate_limit.take(f"api:key:{key_id}", limit)
-    return report_usage(tenant, read_query(parameters), key_id=key_id)
+    report = report_usage(tenant, read_query(parameters), key_id=key_id)
+    left = credits_left(tenant, months.current())
+    return {**report, "credits": {"left_nanousd": left, "left_usd": dollars(left)}}
 
 
 def read_query(parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """What a tenant may use at a moment, and at which prices."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from django.db.models import Min
 from django.utils import timezone
@@ -79,21 +77,6 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
         weight=version.weight,
         plan=version.plan_id,
     )
-
-
-def caps_of(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, tuple[int, int | None]]:
-    """Return tenant → (tokens, nano-USD or None) that it may use a month; three queries for any number."""
-    tenant_ids = list(tenant_ids)
-    free = newest_plan_version(FREE)
-    subscriptions = Subscription.objects.filter(tenant__in=tenant_ids).at(at).select_related("plan_version")
-    versions = {row.tenant_id: row.plan_version for row in subscriptions.order_by("starts_at")}
-    budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
-    caps = {}
-    for tenant_id, budget in budgets:
-        version = versions.get(tenant_id, free)
-        amounts = [cap for cap in (version.monthly_nanousd, budget) if cap is not None]
-        caps[tenant_id] = (version.monthly_tokens, min(amounts, default=None))
-    return caps
 
 
 def api_requests_per_minute(tenant: Tenant, at: datetime) -> int:

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.contrib.humanize.templatetags.humanize import intcomma, ordinal
 from django.db.models import Sum
 
 from foundation import months
 from foundation.money import usd
-from tenants.billing import plans
+from tenants.billing import allowance_words, plans, price_book
+from tenants.billing.allowance import allowance_of
+from tenants.billing.credits import credits_left
 from tenants.models import Tenant, UsageDaily, UsageEvent
 
 MAX_LATEST = 50
-FIRST_DAYS = timedelta(days=1)
 BADGES = {
     UsageEvent.Outcome.COMPLETE: "ok",
     UsageEvent.Outcome.CLIENT_DISCONNECT: "cut",
@@ -46,17 +46,9 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     usage = _usage_of_month(tenant, start, end)
     used = sum(row.tokens for row in usage)
     spent = sum(row.cost_nanousd for row in usage)
-    cap = limits.monthly_tokens
     budget = limits.monthly_nanousd
     return {
-        "month": {
-            "name": f"{start:%B}",
-            "used_tokens": used,
-            "cap_tokens": cap,
-            "percent": _percent(used, cap),
-            "sentence": usage_sentence(used=used, cap=cap, start=start, end=end, now=now),
-            "cost": usd(spent),
-        },
+        "month": {**month_meter(tenant, used=used, now=now), "cost": usd(spent)},
         "budget": {
             "percent": _percent(spent, budget),
             "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
@@ -71,23 +63,30 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     }
 
 
-def usage_sentence(*, used: int, cap: int, start: datetime, end: datetime, now: datetime) -> str:
-    """Return how much of a month's tokens is used, and when the tenant reaches the cap at this pace."""
-    name = f"{start:%B}"
-    if used >= cap:
-        return f"All of {name}'s {intcomma(cap)} tokens are used; new ones come on 1 {end:%B}."
-    if not used:
-        return f"None of {name}'s {intcomma(cap)} tokens are used yet."
-    percent = 100 * used // cap
-    share = f"{percent} %" if percent else "less than 1 %"
-    so_far = f"You have used {share} of {name}'s tokens"
-    elapsed = now - start
-    if elapsed < FIRST_DAYS:  # too early for a pace
-        return f"{so_far}."
-    if cap / used >= (end - start) / elapsed:
-        return f"{so_far}; at this pace they last the month."
-    reached = start + elapsed * (cap / used)
-    return f"{so_far}; at this pace the cap comes on the {ordinal(reached.astimezone(UTC).day)}."
+def month_meter(tenant: Tenant, *, used: int, now: datetime) -> dict[str, Any]:
+    """Return how a month's tokens stand: what the meter counts to, and what comes after, in words."""
+    allowance = allowance_of(tenant, now)
+    meter = allowance.meter_tokens
+    period = months.period_of(now)
+    start, _ = months.bounds(period)
+    beyond = allowance_words.beyond_sentence(
+        used=used,
+        allowance=allowance,
+        prices=price_book.find_price(now),
+        credits_nanousd=credits_left(tenant, period),
+        now=now,
+    )
+    return {
+        "name": f"{start:%B}",
+        "used_tokens": used,
+        "meter_tokens": meter,
+        "counts_included": allowance.counts_included,
+        "max_tokens": allowance.max_tokens,
+        "is_spent": used >= allowance.max_tokens,
+        "percent": _percent(used, meter),
+        "sentence": allowance_words.usage_sentence(used=used, allowance=allowance, now=now),
+        "beyond": beyond,
+    }
 
 
 def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> str:

@@ -1,8 +1,12 @@
-"""Tell a workspace when 50, 80 and 100 % of a month's tokens, budget or credits are used: once each."""
+"""Tell a workspace when 50, 80 and 100 % of a month's tokens, budget or credits are used: once each.
+
+Tokens are those that the plan includes. Where it has further ones, 80 and 100 % of its cap are told, too.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -10,11 +14,13 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from foundation import months
-from tenants.billing import credits, plans
+from tenants.billing import credits
+from tenants.billing.allowance import Allowance, month_limits
 from tenants.events.outbox import record_event
 from tenants.models import CreditGrant, EventType, ReachedThreshold, Tenant, UsageDaily
 
 PERCENTS = (50, 80, 100)
+PERCENTS_OF_CAP = (80, 100)
 KEPT = timedelta(days=92)
 
 Measure = ReachedThreshold.Measure
@@ -29,6 +35,7 @@ class Crossing:
     percent: int
     used: int
     limit: int
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def check_thresholds(now: datetime) -> int:
@@ -53,13 +60,23 @@ def prune_thresholds() -> None:
 def _find_crossings(period: str, now: datetime) -> list[Crossing]:
     """Return every share that is reached in a month, the lower ones of a workspace first."""
     usage = _usage_by_tenant(period)
-    caps = plans.caps_of(usage, now)
+    limits = month_limits(usage, now)
     crossings: list[Crossing] = []
     for tenant_id, (tokens, nanousd) in usage.items():
-        monthly_tokens, monthly_nanousd = caps[tenant_id]
-        crossings += _crossings(tenant_id, Measure.TOKENS, tokens, monthly_tokens)
-        crossings += _crossings(tenant_id, Measure.BUDGET, nanousd, monthly_nanousd)
+        allowance = limits[tenant_id].allowance
+        crossings += _token_crossings(tenant_id, tokens, allowance)
+        crossings += _crossings(tenant_id, Measure.BUDGET, nanousd, limits[tenant_id].budget_nanousd)
     return crossings + _credit_crossings(usage, period)
+
+
+def _token_crossings(tenant_id: UUID, tokens: int, allowance: Allowance) -> list[Crossing]:
+    """Return the shares of the included tokens that are used, and of the cap where there are further ones."""
+    facts = {"max_tokens": allowance.max_tokens, "beyond": allowance.beyond.value}
+    crossings = _crossings(tenant_id, Measure.TOKENS, tokens, allowance.meter_tokens)
+    if allowance.counts_included:
+        of_cap = _crossings(tenant_id, Measure.CAP, tokens, allowance.max_tokens)
+        crossings += [crossing for crossing in of_cap if crossing.percent in PERCENTS_OF_CAP]
+    return [replace(crossing, facts=facts) for crossing in crossings]
 
 
 def _credit_crossings(tenant_ids: Iterable[UUID], period: str) -> list[Crossing]:
@@ -91,7 +108,7 @@ def _crossings(tenant_id: UUID, measure: str, used: int, limit: int | None) -> l
 
 def _record(crossing: Crossing, period: str) -> bool:
     """Record a crossing with its event; return False if another process was first."""
-    unit = "tokens" if crossing.measure == Measure.TOKENS else "nanousd"
+    unit = "tokens" if crossing.measure in (Measure.TOKENS, Measure.CAP) else "nanousd"
     with transaction.atomic():
         _, is_new = ReachedThreshold.objects.get_or_create(
             tenant_id=crossing.tenant_id, period=period, measure=crossing.measure, percent=crossing.percent
@@ -105,5 +122,6 @@ def _record(crossing: Crossing, period: str) -> bool:
                 measure=crossing.measure,
                 percent=crossing.percent,
                 **{f"used_{unit}": crossing.used, f"limit_{unit}": crossing.limit},
+                **crossing.facts,
             )
     return is_new

@@ -176,7 +176,8 @@ class ReachedThreshold(models.Model):
     """A share of a month's limit that a workspace has reached; the event is recorded with it, so once."""
 
     class Measure(models.TextChoices):
-        TOKENS = "tokens"
+        TOKENS = "tokens"  # that the plan includes
+        CAP = "cap"  # all tokens, where the plan has further ones
         BUDGET = "budget"
         CREDITS = "credits"
 

@@ -20,6 +20,7 @@ from django.utils.dateparse import parse_datetime
 
 from foundation import months
 from foundation.money import usd
+from tenants.billing.allowance import Beyond
 from tenants.models import Membership, NoticeKind, NoticeMail, OutboxEvent, Scope
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.choices import unsubscribe_url
@@ -164,9 +165,12 @@ def _usage_of(facts: dict[str, Any]) -> dict[str, str]:
         return {}
     start, end = months.bounds(facts["period"])
     usage = {"month": f"{start:%B}", "month_end": f"{end.day} {end:%B}"}
-    if facts["measure"] == "tokens":
+    if "limit_tokens" in facts:
         usage["used"] = f"{facts['used_tokens']:,} tokens"
         usage["limit"] = f"{facts['limit_tokens']:,}"
+        usage["most"] = f"{facts.get('max_tokens', facts['limit_tokens']):,}"
+        has_further = facts["measure"] == "tokens" and facts.get("beyond") != Beyond.REFUSED
+        usage["further"] = facts.get("beyond", "") if has_further else ""
     else:
         usage["used"] = usd(facts["used_nanousd"])
         usage["limit"] = usd(facts["limit_nanousd"])

@@ -1,4 +1,4 @@
-"""The field `credits` of a workspace's limits in Valkey: what admission needs of its plan and its credits."""
+"""The fields `wallet` and `credits` of a workspace's limits in Valkey: included tokens, and what is left."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,23 +12,37 @@ type Entry = tuple[int, str]  # nano-USD, and the months that it pays
 
 
 def credit_field(tenant: Tenant, version: PlanVersion, at: datetime) -> str:
-    """Return the field of a workspace on a plan version at a moment of Valkey's clock.
+    """Return the field `credits` of a workspace on a plan version at a moment of Valkey's clock.
 
-    Empty where credits bound nothing: with overage, or where the cap lies within the included tokens, of this
-    month and of the plan itself. A dearer plan earlier in the month includes more, but not in the next month,
-    and the field may be read beyond the month's end.
-    Otherwise this month and the one before, the tokens included in each, and what was left of the grants
+    It is the wallet where credits bound what the workspace may use, else empty: admission reads no more then.
+    """
+    return wallet_field(tenant, at) if is_bounded(tenant, version, at) else ""
+
+
+def is_bounded(tenant: Tenant, version: PlanVersion, at: datetime) -> bool:
+    """Return whether usage beyond the included tokens is refused without credits.
+
+    It is not with overage, or where the cap lies within the included tokens, of this month and of the plan
+    itself. A dearer plan earlier in the month includes more, but not in the next month, and the field may be
+    read beyond the month's end.
+    """
+    if version.overage_allowed:
+        return False
+    included_tokens = _included_tokens(tenant, months.period_of(at))
+    return min(included_tokens, version.included_tokens) < version.monthly_tokens
+
+
+def wallet_field(tenant: Tenant, at: datetime) -> str:
+    """Return the field `wallet` of a workspace at a moment of Valkey's clock.
+
+    This month and the one before, the tokens included in each, and what was left of the grants
     before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
     pays this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
     month before burn first, by its account. Invoices that are final are not taken off here, so that late
     usage is counted too.
     """
-    if version.overage_allowed:
-        return ""
     period = months.period_of(at)
     included_tokens = _included_tokens(tenant, period)
-    if min(included_tokens, version.included_tokens) >= version.monthly_tokens:
-        return ""
     previous = months.before(period)
     entries = _entries(tenant, previous, period)
     written = [f"{amount}:{covered}" for amount, covered in _merge(entries)]

@@ -19,7 +19,7 @@ from django.utils import timezone
 from foundation import months, valkey
 from tenants.billing import plans
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
-from tenants.quota_sync.credit_field import credit_field
+from tenants.quota_sync.credit_field import is_bounded, wallet_field
 from tenants.quota_sync.generations import bump_generations, overtake_generation
 
 LIMITS = (
@@ -97,7 +97,10 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     now = timezone.now()
     keys = list(ApiKey.objects.published(now).filter(tenant=tenant))
     limits = _limits_hash(tenant, plans.limits_of(tenant, now))
-    limits["credits"] = credit_field(tenant, plans.plan_version_at(tenant, now), _valkey_now())
+    valkey_now = _valkey_now()
+    version = plans.plan_version_at(tenant, now)
+    limits["wallet"] = wallet_field(tenant, valkey_now)
+    limits["credits"] = limits["wallet"] if is_bounded(tenant, version, valkey_now) else ""
     # Limits expire when the next known change is due. The data plane publishes absent limits again before it
     # serves anybody, so the change takes effect in time.
     expires_at_ms = _unix_ms_or_empty(plans.next_change(tenant, now))

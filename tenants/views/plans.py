@@ -1,5 +1,6 @@
 """The page about the plan: what it allows, what another one would bring, and the change."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -10,11 +11,15 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from foundation import months
 from foundation.errors import DomainError
 from tenants.accounts import plan_changes
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
 from tenants.accounts.plan_changes import Offer
 from tenants.billing import plan_words, plans
+from tenants.billing.ledger import usage_of
+from tenants.billing.report import month_meter
+from tenants.models import Tenant
 
 
 @require_GET
@@ -31,6 +36,8 @@ def show_plan(request: MemberRequest) -> HttpResponse:
     context = {
         "version": version,
         "fee": plan_words.fee_text(version),
+        "month": _month(request.tenant, now),
+        "unpaid": plan_changes.find_unpaid(request.tenant, now),
         "allows": plan_words.describe_plan(version),
         "overage": plan_words.describe_overage(version),
         "scheduled": scheduled,
@@ -87,6 +94,11 @@ def keep_plan(request: MemberRequest) -> HttpResponse:
     return redirect("tenants:plan")
 
 
+def _month(tenant: Tenant, now: datetime) -> dict[str, Any]:
+    used = usage_of(tenant.pk, months.period_of(now)).tokens
+    return month_meter(tenant, used=used, now=now)
+
+
 def _require_owner(request: MemberRequest) -> Access:
     access = access_of(request)
     if not access.is_owner:
@@ -105,4 +117,5 @@ def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:
         "refusals": offer.refusals,
         "overage": plan_words.describe_overage(offer.version),
         "is_scheduled": is_scheduled,
+        "unpaid": offer.unpaid,
     }

@@ -58,7 +58,7 @@ class Account:
     def open(self) -> None:
         """Publish its limits and its key, in a Valkey that knows of all holds."""
         self.store.set(names.epoch_key(), "whole")
-        self.limit(**LIMITS)
+        self.limit(**LIMITS, wallet=f"{self.period} {months.before(self.period)} 100000 100000")
         self.store.hset(
             names.key_key(self.tenant, self.key),
             mapping={"state": "live", "expires_at": "", "styles": "", "monthly_tokens": ""},

@@ -1,19 +1,26 @@
 """What a key learns about itself from the data plane."""
 
+import asyncio
 import json
 
 import pytest
 from django.utils import timezone
 
+from foundation import months
 from foundation import valkey as names
 from foundation.errors import Invalid
+from foundation.money import NANO
 from foundation.rest.errors import TooManyRequests
 from inference.api import key_endpoint
 from inference.contract import http_errors
+from inference.proxy.runtime import Gateway
 from tenants.api_keys.lifecycle import issue_key
+from tenants.billing.credits import grant_credit
 from tenants.billing.ledger import record_events
 from tenants.models import PlanVersion
-from tests.inference.fakes import chat
+from tenants.public import publish_snapshot
+from tests.inference.conftest import open_tables
+from tests.inference.fakes import Client, chat
 from tests.tenants.conftest import make_event
 
 
@@ -45,6 +52,44 @@ async def test_a_key_reads_its_limits_and_what_is_left(client, engine, account):
     assert key["limits"]["resets_at"].endswith("-01T00:00:00Z")
 
 
+async def test_a_key_reads_what_is_left_of_included_tokens_and_credits(client, engine, account):
+    period = account.period
+    before = months.before(period)
+    await client.ask(chat())  # 14 tokens
+    spent = int(account.store.hget(names.account_key(account.tenant, period), "spent"))
+    account.limit(wallet=f"{period} {before} 100000 100000 5000000000:b 7500000000:c 9:p")
+    account.store.hset(names.account_key(account.tenant, before), mapping={"used": 50, "spent": 6})
+    _, key = await get(client, "/v1/key")
+    used = account.used()
+    assert key["limits"]["workspace"]["included_tokens"] == {
+        "limit": 100_000, "used": used, "remaining": 100_000 - used
+    }  # fmt: skip
+    assert key["credits"] == {"left_nanousd": 12_500_000_000, "left_usd": "12.50"}
+    # The month before burns first, of what pays it; then this one.
+    account.limit(wallet=f"{period} {before} 0 20 5000000000:b 7500000000:c 9:p")
+    account.store.hset(names.account_key(account.tenant, before), "spent", 10_000_000_000)
+    _, key = await get(client, "/v1/key")
+    assert key["credits"]["left_nanousd"] == 7_500_000_000 - spent  # it owed $6
+    assert key["limits"]["workspace"]["included_tokens"]["limit"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_credits_that_valkey_does_not_know_are_published_first(acme, valkey):
+    """Also on a plan whose tokens are all included, where admission reads no credits."""
+    _, secret = issue_key(acme, name="laptop", by=None)
+    grant_credit(acme, 3 * NANO, source="promotion", source_id="1", reason="", actor="")
+    publish_snapshot(acme.pk)
+    valkey.hset(names.limits_key(acme.pk), "wallet", "2026-01 2025-12 0 0")  # an old month's
+    valkey.set(names.epoch_key(), "whole")
+    open_tables()
+
+    async def read() -> dict:
+        async with Gateway() as gateway:
+            return (await get(Client(gateway, secret), "/v1/key"))[1]
+
+    assert asyncio.run(read())["credits"] == {"left_nanousd": 3 * NANO, "left_usd": "3.00"}
+
+
 async def test_a_key_without_the_scope_writes_nothing_and_still_reads_itself(client, engine, account):
     describe(account, state="unscoped", scopes="styles:read")
     for path, method in (("/v1/chat/completions", "POST"), ("/v1/models", "GET")):
@@ -69,6 +114,10 @@ def test_usage_is_of_the_key_itself(acme, valkey):
     record_events([make_event(acme, key, admitted_at=now) for key in (first, first, second)])
     report = key_endpoint.report_usage_of_key(acme.pk, first.pk, {"group_by": "style"})
     assert report["total"]["requests"] == 2
+    assert report["credits"] == {"left_nanousd": 0, "left_usd": "0.00"}
+    grant_credit(acme, 3 * NANO, source="promotion", source_id="1", reason="", actor="")
+    report = key_endpoint.report_usage_of_key(acme.pk, first.pk, {})
+    assert report["credits"] == {"left_nanousd": 3 * NANO, "left_usd": "3.00"}
     PlanVersion.objects.update(api_requests_per_minute=1)
     with pytest.raises(TooManyRequests) as many:
         key_endpoint.report_usage_of_key(acme.pk, first.pk, {})

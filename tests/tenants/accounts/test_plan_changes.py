@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from adapters.models import BaseModel, Style
 from foundation import months
@@ -115,6 +116,33 @@ def test_a_dearer_plan_is_refused_while_an_older_invoice_is_unpaid(old_acme):
     Invoice.objects.filter(pk=invoice.pk).update(state="paid", closed_at=overdue)
     choose_plan(old_acme, "studio", now=overdue)
     assert plan_at(old_acme, overdue) == "studio"
+
+
+@pytest.mark.parametrize(("age", "is_blocking"), [(timedelta(days=15), True), (timedelta(days=3), False)])
+def test_an_unpaid_invoice_is_told_of_before_an_attempt(old_acme, alice_client, age, is_blocking):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    draft = invoices.draft_invoice(old_acme, "2026-09")
+    invoice = invoices.finalize_invoice(draft, timezone.now() - age)
+    page = alice_client.get(reverse("tenants:plan")).text
+    assert f"{invoice}</a> is unpaid." in page
+    assert ("Until it is paid, Acme can’t change to a plan with a higher fee." in page) == is_blocking
+    assert ("first; then you can change to Studio." in page) == is_blocking
+    assert ("Change to Studio now" in page) == (not is_blocking)
+    assert "Change to Free on" in page
+    plans_by_code = {plan["code"]: plan for plan in alice_client.get("/api/v1/billing/plans").json()["data"]}
+    assert plans_by_code["studio"]["unpaid_invoice"] == (str(invoice.pk) if is_blocking else None)
+    assert plans_by_code["free"]["unpaid_invoice"] is None
+
+
+def test_a_newer_version_of_ones_own_plan_is_offered(old_acme, alice_client):
+    """Writer's first version has no tokens beyond the included ones: who is on it stays, and may change."""
+    first = PlanVersion.objects.get(plan="writer", number=1)
+    subscribe_tenant(old_acme, first)
+    page = alice_client.get(reverse("tenants:plan")).text
+    assert "The plan has no further ones" in page
+    assert "Change to Writer as it is now" in page
+    choose_plan(old_acme, "writer")
+    assert plans.plan_version_at(old_acme, timezone.now()).number == first.number + 1
 
 
 def test_a_young_invoice_stops_no_change(old_acme):

@@ -99,12 +99,12 @@ def test_a_version_of_a_plan_that_is_to_come_is_announced_and_nobody_gets_it_yet
         value = getattr(before, field.attname)
         if field.name not in ("id", "created_at", "overage_allowed") and value is not None:
             form[field.name] = value
-    form |= {"number": 2, "monthly_fee_nanousd": "13.37", "monthly_nanousd": "", "why": "A test"}
+    form |= {"number": 3, "monthly_fee_nanousd": "13.37", "monthly_nanousd": "", "why": "A test"}
     form |= {"effective_from_0": "2100-01-01", "effective_from_1": "00:00:00"}
     answer = operator_client.post(reverse("admin:tenants_planversion_add"), form)
     assert answer.status_code == 302, answer.context["errors"]
     assert newest_plan_version("writer") == before
     page = client.get(reverse("tenants:prices")).text
     assert page.index("$12.00") < page.index("$13.37")
-    PlanVersion.objects.filter(number=2).update(effective_from=timezone.now())
-    assert newest_plan_version("writer").number == 2
+    PlanVersion.objects.filter(number=3).update(effective_from=timezone.now())
+    assert newest_plan_version("writer").number == 3

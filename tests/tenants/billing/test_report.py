@@ -6,9 +6,15 @@ from django.utils import timezone
 
 from foundation import months
 from foundation.money import NANO, usd
+from tenants.accounts.workspaces import subscribe_tenant
 from tenants.api_keys import lifecycle
 from tenants.billing import report
+from tenants.billing.allowance import Allowance, allowance_of, month_limits
+from tenants.billing.allowance_words import beyond_sentence, usage_sentence
+from tenants.billing.credits import grant_credit
 from tenants.billing.ledger import record_events, usage_of
+from tenants.billing.plans import newest_plan_version
+from tenants.models import Price, Subscription
 
 START, END = months.bounds("2026-11")
 
@@ -59,6 +65,13 @@ def test_the_budgets_sentence_is_exact(spent, budget, said):
     assert report.budget_sentence(spent=spent, budget=budget, start=START, end=END) == said
 
 
+ALL_INCLUDED = Allowance(1000, 1000, is_overage_allowed=False)
+PREPAID = Allowance(1000, 5000, is_overage_allowed=False)
+WITH_OVERAGE = Allowance(1000, 5000, is_overage_allowed=True)
+PRICES = Price(input_nanousd=100, cached_input_nanousd=25, output_nanousd=400)
+COST = "$0.10 a million tokens read and $0.40 a million written"
+
+
 @pytest.mark.parametrize(
     ("used", "day", "said"),
     [
@@ -72,10 +85,125 @@ def test_the_budgets_sentence_is_exact(spent, budget, said):
 )
 def test_the_sentence_tells_the_share_and_the_pace(used, day, said):
     now = datetime(2026, 11, day, tzinfo=UTC)
-    assert report.usage_sentence(used=used, cap=1000, start=START, end=END, now=now) == said
+    assert usage_sentence(used=used, allowance=ALL_INCLUDED, now=now) == said
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        (0, "None of November's 1,000 included tokens are used yet."),
+        (
+            410,
+            "You have used 41 % of November's included tokens; at this pace they are used up on the 25th.",
+        ),
+        (1000, "All of November's 1,000 included tokens are used."),
+        (1300, "All of November's 1,000 included tokens are used, and 300 more."),
+        (5000, "All of November's 5,000 tokens are used; new ones come on 1 December."),
+    ],
+)
+def test_where_further_tokens_can_be_paid_the_sentence_counts_the_included_ones(used, said):
+    assert usage_sentence(used=used, allowance=PREPAID, now=datetime(2026, 11, 11, tzinfo=UTC)) == said
+
+
+@pytest.mark.parametrize(
+    ("allowance", "used", "credits_nanousd", "said"),
+    [
+        (
+            ALL_INCLUDED,
+            9,
+            NANO,
+            "The plan has no further ones: requests are refused then, until 1 December.",
+        ),
+        (
+            PREPAID,
+            5000,
+            NANO,
+            "Requests are refused until 1 December; a plan with more tokens lets them through at once.",
+        ),
+        (
+            PREPAID,
+            9,
+            12 * NANO,
+            f"Further ones cost {COST}, paid from your $12.00 of credits; at most 5,000 tokens this month.",
+        ),
+        (
+            PREPAID,
+            9,
+            0,
+            "Without credits, requests are refused then. "
+            f"With credits further ones cost {COST}; at most 5,000 tokens this month.",
+        ),
+        (
+            PREPAID,
+            1000,
+            0,
+            "No credits are left: requests are refused until 1 December. "
+            f"With credits further ones cost {COST}; at most 5,000 tokens this month.",
+        ),
+        (
+            WITH_OVERAGE,
+            9,
+            0,
+            f"Further ones cost {COST}: they come onto the invoice, at most 5,000 tokens this month.",
+        ),
+        (
+            WITH_OVERAGE,
+            9,
+            2 * NANO,
+            f"Further ones cost {COST}: your $2.00 of credits pay first, the rest comes onto the invoice, "
+            "at most 5,000 tokens this month.",
+        ),
+    ],
+)
+def test_what_comes_after_the_included_tokens_is_said(allowance, used, credits_nanousd, said):
+    now = datetime(2026, 11, 11, tzinfo=UTC)
+    sentence = beyond_sentence(
+        used=used, allowance=allowance, prices=PRICES, credits_nanousd=credits_nanousd, now=now
+    )
+    assert sentence == said
 
 
 def test_a_pace_that_would_last_for_ages_is_told_too():
     now = datetime(2026, 11, 29, tzinfo=UTC)
-    said = report.usage_sentence(used=1, cap=10**15, start=START, end=END, now=now)
+    said = usage_sentence(used=1, allowance=Allowance(0, 10**15, is_overage_allowed=False), now=now)
     assert said.endswith("at this pace they last the month.")
+
+
+def test_the_month_includes_what_its_dearest_plan_includes(acme):
+    """As its invoice does, although the plan of now caps it."""
+    now = timezone.now()
+    start, _ = months.bounds(months.period_of(now))
+    studio = newest_plan_version("studio")
+    Subscription.objects.filter(tenant=acme).update(plan_version=studio, starts_at=start, ends_at=now)
+    writer = newest_plan_version("writer")
+    Subscription.objects.create(tenant=acme, plan_version=writer, starts_at=now)
+    allowance = allowance_of(acme, timezone.now())
+    assert (allowance.included_tokens, allowance.max_tokens) == (
+        studio.included_tokens,
+        writer.monthly_tokens,
+    )
+    assert month_limits([acme.pk], timezone.now())[acme.pk].allowance == allowance
+
+
+@pytest.mark.parametrize("code", ["writer", "studio"])
+def test_credits_count_on_the_plans_as_shipped(acme, code):
+    shipped = newest_plan_version(code)
+    allowance = Allowance(shipped.included_tokens, shipped.monthly_tokens, shipped.overage_allowed)
+    assert allowance.counts_included
+    first = shipped.plan.versions.get(number=1)
+    assert first.monthly_tokens == first.included_tokens == shipped.included_tokens
+    assert first.monthly_fee_nanousd == shipped.monthly_fee_nanousd
+
+
+def test_pages_and_api_count_to_the_included_tokens(alice_client, acme, event):
+    subscribe_tenant(acme, newest_plan_version("writer"))
+    grant_credit(acme, 12 * NANO, source="promotion", source_id="1", reason="", actor="")
+    record_events([event(acme, admitted_at=timezone.now(), prompt_tokens=0, completion_tokens=50_000)])
+    for name in ("tenants:usage", "tenants:plan"):
+        page = alice_client.get(reverse(name))
+        assert page.context["month"]["percent"] == 1
+        assert "50,000 of 5,000,000 included tokens" in page.text
+        assert "paid from your $12.00 of credits; at most 20,000,000 tokens this month." in page.text
+    month = alice_client.get("/api/v1/billing").json()["month"]
+    facts = (month["included_tokens"], month["included_tokens_left"], month["max_tokens"], month["beyond"])
+    assert facts == (5_000_000, 4_950_000, 20_000_000, "credits")

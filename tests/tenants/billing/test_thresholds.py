@@ -63,7 +63,23 @@ def test_each_threshold_is_told_once_a_month(a_thousand_tokens, use, acme):
     assert (told.tenant, told.type) == (acme, "usage.threshold_reached")
     assert told.facts == {
         "period": "2026-11", "measure": "tokens", "percent": 50, "used_tokens": 500, "limit_tokens": 1000,
+        "max_tokens": 1000, "beyond": "credits",
     }  # fmt: skip
+
+
+def test_tokens_are_the_included_ones_and_the_cap_is_told_too(a_thousand_tokens, use):
+    PlanVersion.objects.filter(number=99).update(included_tokens=200)
+    assert use(100) == [50]
+    assert use(100) == [50, 80, 100]
+    assert use(599) == [50, 80, 100]
+    assert reached("cap") == []
+    use(1)
+    assert reached("cap") == [80]
+    use(200)
+    assert reached("cap") == [80, 100]
+    told = OutboxEvent.objects.get(facts__measure="tokens", facts__percent=100)
+    assert (told.facts["used_tokens"], told.facts["limit_tokens"]) == (200, 200)
+    assert (told.facts["max_tokens"], told.facts["beyond"]) == (1000, "credits")
 
 
 def test_a_new_month_begins_anew(a_thousand_tokens, use):

@@ -158,3 +158,41 @@ def test_a_budget_is_told_in_dollars_and_its_end_in_words(happen):
     assert "Acme has used all of November's budget" in text
     assert "$20.01 of $20.00 are used. The month ends on 1 December." in text
     assert "refused until then" in text
+
+
+@pytest.mark.parametrize(
+    ("beyond", "said"),
+    [
+        ("credits", "Further tokens are paid from credits, up to 20,000,000 tokens this month."),
+        ("overage", "credits pay first, the rest comes onto the invoice."),
+    ],
+)
+def test_used_up_included_tokens_are_no_end(happen, beyond, said):
+    _, text, _ = written(
+        happen,
+        EventType.USAGE_THRESHOLD_REACHED,
+        measure="tokens",
+        percent=100,
+        used_tokens=5_000_000,
+        limit_tokens=5_000_000,
+        max_tokens=20_000_000,
+        beyond=beyond,
+    )
+    assert "Acme has used all of November's included tokens" in text
+    assert said in text
+    assert "refused until then" not in text
+
+
+def test_the_cap_of_a_month_is_an_end(happen):
+    _, text, _ = written(
+        happen,
+        EventType.USAGE_THRESHOLD_REACHED,
+        measure="cap",
+        percent=100,
+        used_tokens=20_000_000,
+        limit_tokens=20_000_000,
+        max_tokens=20_000_000,
+        beyond="credits",
+    )
+    assert "Acme has used all of the tokens that November allows" in text
+    assert "Further requests are refused until then." in text

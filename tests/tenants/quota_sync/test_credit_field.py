@@ -10,7 +10,7 @@ from tenants.billing.credits import grant_credit
 from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
 from tenants.models import CreditBurn, PlanVersion, Subscription
-from tenants.quota_sync.credit_field import credit_field
+from tenants.quota_sync.credit_field import credit_field, wallet_field
 from tests.tenants.conftest import make_event
 
 SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)
@@ -54,6 +54,7 @@ def test_with_overage_and_within_the_included_tokens_credits_bound_nothing(acme,
     assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 5:c"
     bounded.overage_allowed = True
     assert credit_field(acme, bounded, NOVEMBER) == ""
+    assert wallet_field(acme, NOVEMBER) == "2026-11 2026-10 100 100 5:c"
     bounded.overage_allowed = False
     bounded.monthly_tokens = 100
     assert credit_field(acme, bounded, NOVEMBER) == ""

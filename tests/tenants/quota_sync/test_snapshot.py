@@ -7,6 +7,7 @@ import redis
 from django.db import connection, transaction
 from django.utils import timezone
 
+from foundation import months
 from foundation.valkey import key_key, limits_key, owner_key, published_key
 from tenants.accounts import workspaces
 from tenants.api_keys import lifecycle
@@ -44,6 +45,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "output_nanousd": "400",
         "base_prices": "",
         "credits": "",
+        "wallet": f"{months.current()} {months.before(months.current())} 200000 200000",
         "state": "live",
         "slug": "acme",
         "name": "Acme",

@@ -1,0 +1,90 @@
+"""What a month's tokens count to: the included ones, then what pays for further ones, up to the cap."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from foundation import months
+from tenants.billing import plans
+from tenants.models import PlanVersion, Subscription, Tenant
+
+
+class Beyond(StrEnum):
+    """What happens to tokens beyond those that a plan includes."""
+
+    REFUSED = "refused"
+    CREDITS = "credits"  # they pay, or the request is refused
+    OVERAGE = "overage"  # credits pay first, the rest is owed
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a workspace may use in a month.
+
+    The included tokens are those of the month's dearest plan, as on its invoice. The cap is that of the plan
+    on which it is now.
+    """
+
+    included_tokens: int
+    max_tokens: int
+    is_overage_allowed: bool
+
+    @property
+    def beyond(self) -> Beyond:
+        """What happens to tokens beyond the included ones."""
+        if self.included_tokens >= self.max_tokens:
+            return Beyond.REFUSED
+        return Beyond.OVERAGE if self.is_overage_allowed else Beyond.CREDITS
+
+    @property
+    def meter_tokens(self) -> int:
+        """What a meter of the month counts to: the included tokens, or the cap where they are all or none."""
+        return min(self.included_tokens, self.max_tokens) or self.max_tokens
+
+    @property
+    def counts_included(self) -> bool:
+        """Whether the meter ends before the cap."""
+        return self.meter_tokens < self.max_tokens
+
+
+@dataclass(frozen=True)
+class MonthLimits:
+    """What a workspace may use in a month, and what it may spend (None: no budget)."""
+
+    allowance: Allowance
+    budget_nanousd: int | None
+
+
+def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
+    """Return what a workspace may use in the month that holds a moment; two queries."""
+    start, end = months.bounds(months.period_of(at))
+    return _make(plans.plan_version_at(tenant, at), plans.dearest_version(tenant, start, end))
+
+
+def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
+    """Return tenant → what it may use in the month that holds a moment; three queries for any number."""
+    tenant_ids = list(tenant_ids)
+    start, end = months.bounds(months.period_of(at))
+    free = plans.newest_plan_version(plans.FREE)
+    within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
+    by_fee = within.order_by("plan_version__monthly_fee_nanousd", "starts_at").select_related("plan_version")
+    dearest: dict[UUID, PlanVersion] = {}
+    present: dict[UUID, PlanVersion] = {}
+    for subscription in by_fee:
+        dearest[subscription.tenant_id] = subscription.plan_version
+        if subscription.starts_at <= at and (subscription.ends_at is None or subscription.ends_at > at):
+            present[subscription.tenant_id] = subscription.plan_version
+    limits = {}
+    budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
+    for tenant_id, own_budget in budgets:
+        version = present.get(tenant_id, free)
+        amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
+        allowance = _make(version, dearest.get(tenant_id, free))
+        limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
+    return limits
+
+
+def _make(present: PlanVersion, dearest: PlanVersion) -> Allowance:
+    return Allowance(dearest.included_tokens, present.monthly_tokens, present.overage_allowed)
