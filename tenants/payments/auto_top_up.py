@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from foundation import locks, months
 from foundation.errors import Conflict, DomainError, Invalid
-from tenants.billing import plans
+from tenants.billing.allowance import Beyond, allowance_of
 from tenants.billing.credits import credits_left
 from tenants.events.outbox import record_event
 from tenants.models import EventType, Payment, PaymentAccount, Tenant
@@ -40,12 +40,18 @@ class UsageIsInvoiced(Conflict):
     code = "usage_is_invoiced"
 
 
+class NothingToPay(Conflict):
+    """All tokens of this plan are included, so credits would pay for nothing."""
+
+    code = "nothing_burns_credits"
+
+
 def set_auto_top_up(
     tenant: Tenant, *, threshold_nanousd: int | None, amount_nanousd: int | None
 ) -> PaymentAccount:
     """Switch automatic top-ups on, or off with two times None; what failed before is forgotten.
 
-    Raises NotByProvider, NoSavedCard, UsageIsInvoiced, BadThreshold and BadTopUp.
+    Raises NotByProvider, NoSavedCard, UsageIsInvoiced, NothingToPay, BadThreshold and BadTopUp.
     """
     account = payments.account_of(tenant)
     if threshold_nanousd is not None or amount_nanousd is not None:
@@ -53,8 +59,7 @@ def set_auto_top_up(
             raise NotByProvider
         if not account.payment_method_id:
             raise NoSavedCard
-        if _owes_overage(tenant, timezone.now()):
-            raise UsageIsInvoiced
+        _require_need(tenant, timezone.now())
         if not threshold_nanousd or not amount_nanousd or threshold_nanousd < 0:
             raise BadThreshold(field="threshold_nanousd")
         payments.require_top_up_amount(amount_nanousd)
@@ -152,14 +157,20 @@ def _begin(account: PaymentAccount, now: datetime) -> Payment | None:
 def _is_due(account: PaymentAccount, now: datetime) -> bool:
     """Return whether fewer credits are left than the owner wants, and nothing is on its way yet."""
     own = Payment.objects.filter(tenant=account.tenant, purpose=Payment.Purpose.AUTO_TOP_UP)
-    if own.filter(state=Payment.State.OPEN).exists() or _owes_overage(account.tenant, now):
+    if own.filter(state=Payment.State.OPEN).exists():
+        return False
+    if allowance_of(account.tenant, now).beyond != Beyond.CREDITS:  # running out of credits stops nobody
         return False
     return credits_left(account.tenant, months.period_of(now)) < (account.threshold_nanousd or 0)
 
 
-def _owes_overage(tenant: Tenant, now: datetime) -> bool:
-    """Return whether a plan invoices what no credits cover: there, running out of credits stops nobody."""
-    return plans.plan_version_at(tenant, now).overage_allowed
+def _require_need(tenant: Tenant, now: datetime) -> None:
+    """Raise UsageIsInvoiced or NothingToPay on a plan where running out of credits stops nobody."""
+    match allowance_of(tenant, now).beyond:
+        case Beyond.OVERAGE:
+            raise UsageIsInvoiced
+        case Beyond.REFUSED:
+            raise NothingToPay
 
 
 def _recent(tenant: Tenant, now: datetime) -> list[Payment]:

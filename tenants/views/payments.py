@@ -20,6 +20,7 @@ from foundation.money import usd
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
 from tenants.api.payments import note_payment
 from tenants.billing import credits, plans
+from tenants.billing.allowance import allowance_of
 from tenants.billing.forms import AutoTopUpForm, TopUpForm
 from tenants.models import CreditGrant, Invoice, Payment
 from tenants.payments import auto_top_up, backoff, payments
@@ -171,7 +172,6 @@ def _credits_page(
     account = payments.account_of(request.tenant)
     provider = payments.current_provider()
     own = Payment.objects.filter(tenant=request.tenant).order_by("-created_at")[:PAYMENTS_SHOWN]
-    version = plans.plan_version_at(request.tenant, now)
     context = {
         **_left(request),
         "top_up": top_up or TopUpForm(initial={"payment": uuid4()}),
@@ -180,9 +180,10 @@ def _credits_page(
         "is_paused": backoff.is_paused(account),
         "takes_cards": provider.takes_cards,
         "payments": [(payment, usd(payment.amount_nanousd)) for payment in own],
-        "plan": version.plan.name,
-        "is_all_included": version.monthly_tokens <= version.included_tokens,
-        "owes_overage": version.overage_allowed,
+        "plan": plans.plan_version_at(request.tenant, now).plan.name,
+        "beyond": allowance_of(request.tenant, now).beyond.value,
+        "max_top_ups": auto_top_up.MAX_TOP_UPS,
+        "is_waiting": account.retry_at is not None and account.retry_at > now,
         "is_owner": access_of(request).is_owner,
     }
     return render(request, "tenants/credits.html", context, status=status)

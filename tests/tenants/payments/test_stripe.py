@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import close_old_connections
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.urls import reverse
 from django.utils import timezone
 
@@ -40,6 +40,12 @@ __all__ = ["invoice", "on_writer"]
 SECRET = "whsec_test"
 KEY = "sk_test_never_in_a_log"
 TOP_UP = 25 * NANO
+
+
+@pytest.fixture(autouse=True)
+def credits_count(db) -> None:
+    """The free plan has tokens beyond the included ones: credits pay for them."""
+    PlanVersion.objects.filter(plan="free").update(monthly_tokens=10**9)
 
 
 @pytest.fixture
@@ -484,6 +490,47 @@ def test_where_usage_is_invoiced_nothing_is_topped_up(acme, stripe):
     with pytest.raises(auto_top_up.UsageIsInvoiced):
         auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     auto_top_up.set_auto_top_up(acme, threshold_nanousd=None, amount_nanousd=None)
+
+
+def test_where_all_tokens_are_included_nothing_is_topped_up(acme, stripe):
+    """Else a card would be charged for credits that buy nothing."""
+    automatic(acme, stripe)
+    PlanVersion.objects.update(monthly_tokens=F("included_tokens"))
+    assert auto_top_up.top_up_due(timezone.now()) == 0
+    assert charges(stripe) == []
+    with pytest.raises(auto_top_up.NothingToPay):
+        auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"overage_allowed": True}, "so nothing is bought automatically."),
+        ({"monthly_tokens": F("included_tokens")}, "All tokens of Free are included, so nothing is bought"),
+    ],
+)
+def test_the_page_shows_automatic_top_ups_only_where_they_do_something(
+    alice_client, acme, stripe, change, said
+):
+    page = alice_client.get(reverse("tenants:credits")).text
+    assert "the same card can buy credits whenever few are left, at most 3 times within 24 hours" in page
+    automatic(acme, stripe)
+    page = alice_client.get(reverse("tenants:credits")).text
+    assert "is charged, at most 3 times within 24 hours." in page
+    PlanVersion.objects.update(**change)
+    page = alice_client.get(reverse("tenants:credits")).text
+    assert said in page
+    assert "Leave both empty" not in page
+    assert "Your settings rest" in page
+    off = {"threshold_nanousd": "", "amount_nanousd": ""}
+    assert alice_client.post(reverse("tenants:auto_top_up"), off).status_code == 302
+    assert "Your settings rest" not in alice_client.get(reverse("tenants:credits")).text
+
+
+def test_the_page_says_when_the_next_one_can_come(alice_client, acme, stripe):
+    automatic(acme, stripe)
+    PaymentAccount.objects.update(retry_at=timezone.now() + timedelta(hours=9))
+    assert "Credits were bought 3 times within 24 hours." in alice_client.get(reverse("tenants:credits")).text
 
 
 def second_account(charlie, account):
