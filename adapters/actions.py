@@ -11,6 +11,7 @@ from django.db import transaction
 
 from adapters import enqueue
 from adapters.catalog import library, sharing
+from adapters.catalog.terms import Terms, asked_terms
 from adapters.erasure import workflow
 from adapters.models import AdapterVersion, Erasure, Selection, Share, Status, Style
 from adapters.object_store import Upload
@@ -99,10 +100,18 @@ def unselect_style(access: Access, style: Style) -> None:
 
 
 @transaction.atomic
-def offer_style(access: Access, style: Style) -> None:
-    """Offer a style to the public catalogue. Raises WithoutTerms or SharingMoved."""
-    sharing.offer_style(style)
-    access.audit("style.offered", style)
+def offer_style(access: Access, style: Style, asked: Terms | None = None) -> None:
+    """Offer a style to the public catalogue, with what its owner asks for.
+
+    Raises WithoutTerms, TermsOutOfBounds, SharePercent or SharingMoved.
+    """
+    before = asked_terms(style)
+    sharing.offer_style(style, asked)
+    after = asked_terms(style)
+    if after == before:
+        access.audit("style.offered", style)
+    else:
+        access.audit("style.offered", style, before=before.columns, after=after.columns)
 
 
 @transaction.atomic

@@ -155,6 +155,18 @@ class WithoutTerms(Invalid):
     code = "without_terms"
 
 
+class TermsOutOfBounds(Invalid):
+    """The price of {name} is {least} to {most} a million tokens: {least} is the price of every style."""
+
+    code = "price_out_of_bounds"
+
+
+class SharePercent(Invalid):
+    """An author's share is 0 to {most} %."""
+
+    code = "share_out_of_bounds"
+
+
 class NotOffered(Conflict):
     """This style is not offered to the catalogue and has no change that waits, or was answered meanwhile."""
 

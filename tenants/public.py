@@ -15,6 +15,7 @@ from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
+from tenants.billing.forms import MILLION, PriceField
 from tenants.billing.holdings import Holdings, register_holdings
 from tenants.billing.hosting import Hosted, note_hosted
 from tenants.billing.ledger import Event, record_events, usage_of
@@ -24,6 +25,7 @@ from tenants.billing.price_book import (
     Schedule,
     base_schedule,
     dollars_a_million,
+    find_price,
     prices_now,
     schedules_of,
 )
@@ -40,6 +42,7 @@ from tenants.billing.report import monthly_report
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
 from tenants.events.outbox import record_event, register_presenter
 from tenants.models import ApiKey, EventType, Scope, Tenant, User
+from tenants.quota_sync.editions import lock_editions, price_style
 from tenants.quota_sync.generations import (
     bump_all_generations,
     bump_generations,
@@ -50,6 +53,7 @@ from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapsh
 
 __all__ = [
     "EMPTY",
+    "MILLION",
     "Access",
     "Amount",
     "ApiKey",
@@ -63,6 +67,7 @@ __all__ = [
     "Hosted",
     "Limits",
     "MemberRequest",
+    "PriceField",
     "Schedule",
     "Scope",
     "StyleFacts",
@@ -83,12 +88,14 @@ __all__ = [
     "digest_by_peppers",
     "dollars_a_million",
     "find_owner",
+    "find_price",
     "first_party_tenant",
     "hide_steps",
     "is_published",
     "is_well_formed",
     "issue_key",
     "limits_of",
+    "lock_editions",
     "member_required",
     "monthly_report",
     "newest_plan_version",
@@ -97,6 +104,7 @@ __all__ = [
     "peppers_in_use",
     "payable_nanousd",
     "price_amounts",
+    "price_style",
     "prices_now",
     "publish_snapshot",
     "recent_requests",

@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
 from adapters.admin.rows import ReadOnly, Undeletable
-from adapters.catalog import sharing
+from adapters.catalog import sharing, terms
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.releases import review
@@ -60,20 +60,29 @@ class VersionInline(ReadOnly, TabularInline):
 
 @admin.register(Style)
 class StyleAdmin(Undeletable, OperatorAdmin):
-    list_display = ["name", "slug", "owner", "offered_at", "is_public", "live_version", "retired_at"]
+    list_display = [
+        "name",
+        "slug",
+        "owner",
+        "offered_at",
+        "asked_for",
+        "is_public",
+        "live_version",
+        "retired_at",
+    ]
     list_filter = [OfferFilter, "is_public", "retired_at", "base_model"]
     list_select_related = ["owner", "live_version__style__owner"]
     search_fields = ["name", "slug", "owner__name", "owner__slug"]
     fields = [
         "owner", "slug", "name", "author", "description", "licence", "sample_prompt", "sample", "is_public",
-        "offered_at", "public_since", "public_until", "declined_reason", "retired_at", "base_model",
-        "live_version", "approved_version", "approved_name", "approved_description", "approved_sample_prompt",
-        "approved_sample", "changed_at", "created_at",
+        "offered_at", "asked_for", "public_since", "public_until", "declined_reason", "retired_at",
+        "base_model", "live_version", "approved_version", "approved_name", "approved_description",
+        "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
     ]  # fmt: skip
     readonly_fields = [
-        "owner", "slug", "offered_at", "public_since", "public_until", "declined_reason", "base_model",
-        "live_version", "approved_version", "approved_name", "approved_description", "approved_sample_prompt",
-        "approved_sample", "changed_at", "created_at",
+        "owner", "slug", "offered_at", "asked_for", "public_since", "public_until", "declined_reason",
+        "base_model", "live_version", "approved_version", "approved_name", "approved_description",
+        "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
     ]  # fmt: skip
     inlines = [VersionInline]
     action_form = SeenForm
@@ -81,6 +90,10 @@ class StyleAdmin(Undeletable, OperatorAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a style begins with an upload
+
+    @admin.display(description="asks for")
+    def asked_for(self, style: Style) -> str:
+        return terms.summarize_terms(terms.asked_terms(style))
 
     def save_model(self, request: HttpRequest, obj: Style, form: Any, change: bool) -> None:
         # Only the changed fields: saving the whole row would undo what others changed meanwhile, such as the
@@ -96,7 +109,9 @@ class StyleAdmin(Undeletable, OperatorAdmin):
     @operator_action(
         "Approve",
         effect="They go into the public catalogue as they are now, where every workspace can select them. "
-        "Of those that are public, everybody gets what changed: the live version and the words.",
+        "Of those that are public, everybody gets what changed: the live version and the words. Prices and "
+        "shares that owners ask for begin with a new edition of all prices, in two minutes or after the last "
+        "announced one.",
         done="Approved",
         permissions=["change"],
     )

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from adapters.api.upload_object import METHODS
+from adapters.catalog.terms import MAX_PERCENT, MAX_PRICE_NANOUSD
 from adapters.uploads.upload_request import QUANTISATIONS
 from foundation.rest.bodies import StrictSerializer, TextField
 
@@ -51,3 +52,27 @@ class NewVersionBody(StrictSerializer):
         if len(sizes) < len(files):
             raise serializers.ValidationError("Name each file once.")
         return sizes
+
+
+class AskedPricesBody(StrictSerializer):
+    """Prices of a style's own, in 10⁻⁹ dollars a token."""
+
+    input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
+    cached_input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
+    output_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
+
+
+class OfferBody(StrictSerializer):
+    """What an owner asks for with an offer. What is not named stays as it was asked before."""
+
+    prices = AskedPricesBody(
+        required=False,
+        allow_null=True,
+        help_text="Each at least that of every style. Null: the prices of every style.",
+    )
+    author_percent = serializers.IntegerField(
+        min_value=0,
+        max_value=MAX_PERCENT,
+        required=False,
+        help_text="Of what others' usage costs, as credits.",
+    )

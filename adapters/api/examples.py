@@ -28,6 +28,8 @@ STYLE_EXAMPLE = {
         "state": "none",
         "offered_at": None,
         "declined_reason": "",
+        "asked_prices": None,
+        "asked_author_percent": 0,
         "public_since": None,
         "public_until": None,
         "waiting_version": None,

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from adapters.catalog import queries
 from adapters.catalog.queries import Card
+from adapters.catalog.terms import AMOUNTS, asked_terms
 from adapters.erasure.report import STAYS, Line, Report, erasure_reports
 from adapters.models import AdapterVersion, Erasure, Release, Share, Status, Style
 from adapters.quality import cards
@@ -36,12 +37,22 @@ class NewestVersion(serializers.Serializer[Any]):
     status = serializers.ChoiceField(Status.choices)
 
 
+class AskedPrices(serializers.Serializer[Any]):
+    """What an owner asks for with an offer, in 10⁻⁹ dollars a token."""
+
+    input_nanousd = serializers.IntegerField()
+    cached_input_nanousd = serializers.IntegerField()
+    output_nanousd = serializers.IntegerField()
+
+
 class Offer(serializers.Serializer[Any]):
     """How a style stands with the public catalogue. Only its owner reads this."""
 
     state = serializers.ChoiceField(OFFER_STATES)
     offered_at = serializers.DateTimeField(allow_null=True)
     declined_reason = serializers.CharField(help_text="Why operators declined it, or its last change.")
+    asked_prices = AskedPrices(allow_null=True, help_text="Null: the prices of every style.")
+    asked_author_percent = serializers.IntegerField(help_text="How much of what others' usage costs.")
     public_since = serializers.DateTimeField(allow_null=True)
     public_until = serializers.DateTimeField(allow_null=True, help_text="When it leaves the catalogue.")
     waiting_version = serializers.IntegerField(
@@ -460,10 +471,13 @@ def _owners_facts(style: Style, card: Card) -> dict[str, Any]:
     newest = None
     if card.newest_version:
         newest = {"number": card.newest_version.number, "status": card.newest_version.status}
+    asked = asked_terms(style)
     offer = {
         "state": _offer_state(style),
         "offered_at": _write_time(style.offered_at),
         "declined_reason": style.declined_reason,
+        "asked_prices": dict(zip(AMOUNTS, asked.amounts, strict=True)) if asked.amounts else None,
+        "asked_author_percent": asked.author_percent,
         "public_since": _write_time(style.public_since),
         "public_until": _write_time(style.public_until),
         "waiting_version": pending.live.number if pending and pending.live else None,

@@ -16,7 +16,7 @@ from adapters.api.addresses import (
     only_allowed,
     with_base_model,
 )
-from adapters.api.bodies import AtOnceBody
+from adapters.api.bodies import AtOnceBody, OfferBody
 from adapters.api.examples import ERASURE_EXAMPLE, STYLE_EXAMPLE
 from adapters.api.presenters import (
     ErasureObject,
@@ -27,6 +27,7 @@ from adapters.api.presenters import (
 )
 from adapters.catalog import queries
 from adapters.catalog.queries import Kind
+from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
 from adapters.catalog.words import WORDS_CHARACTERS
 from adapters.errors import StyleNotFound
 from adapters.models import Erasure, Selection, Style
@@ -254,18 +255,27 @@ class OfferView(WorkspaceView):
         "styles.offer",
         "Offer a style to the public catalogue",
         scope=write_scope,
+        body=OfferBody,
         answer=StyleObject,
         is_post=True,
         example=STYLE_EXAMPLE,
+        body_example={
+            "prices": {"input_nanousd": 500, "cached_input_nanousd": 125, "output_nanousd": 2000},
+            "author_percent": 20,
+        },
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
-        """Offer a style; operators approve it. One that is being taken back stays after all."""
+        """Offer a style, with what you ask for; operators approve both. One that is being taken back stays.
+
+        Without a body, what was asked for before stays.
+        """
+        body = self.read_body(OfferBody)
         own = lock_own_style(self.access, style)
         if own.is_public:
             actions.keep_public(self.access, own)
         else:
-            actions.offer_style(self.access, own)
+            actions.offer_style(self.access, own, _read_terms(own, body))
         return self._answer_style(style)
 
     @operation(
@@ -288,3 +298,15 @@ class OfferView(WorkspaceView):
 
     def _answer_style(self, style: StyleAddress) -> Response:
         return self.answer_object(present_style(find_own_style(self.access, style), self.access.tenant))
+
+
+def _read_terms(style: Style, body: dict[str, Any]) -> Terms | None:
+    """Return what a body asks for; what it does not name stays. None: it names nothing."""
+    if not body:
+        return None
+    before = asked_terms(style)
+    amounts = before.amounts
+    if "prices" in body:
+        prices = body["prices"]
+        amounts = prices and tuple(prices[name] for name in AMOUNTS)
+    return Terms(amounts, body.get("author_percent", before.author_percent))

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
 from adapters.catalog.words import (
     BOUND_BY_OFFER,
     WORDS_CHARACTERS,
@@ -12,6 +13,8 @@ from adapters.catalog.words import (
     word_faults,
 )
 from adapters.models import Style
+from foundation.errors import DomainError
+from tenants.public import PriceField
 
 # Common terms and where they are written out. Whoever wants others writes them.
 LICENCES = {
@@ -97,6 +100,51 @@ class AboutForm(forms.Form):
         if texts["licence"] == OWN_TERMS:
             texts["licence"] = terms
         return texts
+
+
+class OfferForm(forms.Form):
+    """What an owner asks for with an offer: prices of the style's own, and a share of what others pay."""
+
+    input_nanousd = PriceField(label="A million tokens read", required=False)
+    cached_input_nanousd = PriceField(label="A million tokens read from the cache", required=False)
+    output_nanousd = PriceField(label="A million tokens written", required=False)
+    author_percent = forms.IntegerField(
+        label="Your share, %",
+        required=False,
+        min_value=0,
+        max_value=MAX_PERCENT,
+        help_text="Of what others' usage costs. It comes as credits.",
+        widget=forms.NumberInput({"inputmode": "numeric"}),
+    )
+
+    def __init__(self, data: Any = None, *, style: Style) -> None:
+        asked = asked_terms(style)
+        initial: dict[str, Any] = {"author_percent": asked.author_percent or None}
+        if asked.amounts:
+            initial |= dict(zip(AMOUNTS, asked.amounts, strict=True))
+        super().__init__(data, initial=initial)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for all three prices or none."""
+        given = super().clean() or {}
+        missing = [name for name in AMOUNTS if given.get(name) is None and name not in self.errors]
+        if len(missing) < len(AMOUNTS):
+            for name in missing:
+                self.add_error(name, "Write all three prices, or none for the price of every style.")
+        return given
+
+    def terms(self) -> Terms:
+        """Return what was filled in."""
+        given = self.cleaned_data
+        amounts = tuple(given[name] for name in AMOUNTS)
+        return Terms(
+            None if None in amounts else (amounts[0], amounts[1], amounts[2]), given["author_percent"] or 0
+        )
+
+    def add_failure(self, error: DomainError) -> None:
+        """Show why the action refused what was filled in, beside its field."""
+        field = str(error.facts.get("field", ""))
+        self.add_error(field if field in self.fields else None, error.message)
 
 
 class ShareForm(forms.Form):

@@ -5,12 +5,15 @@ it at once.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from adapters.catalog import terms
+from adapters.catalog.terms import Terms, asked_terms, require_bounds
 from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
@@ -22,21 +25,28 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.releases import review
 from adapters.routing import publisher
-from tenants.public import EventType, Tenant, User, record_event
+from tenants.public import EventType, Tenant, User, lock_editions, record_event
 
 NOTICE = timedelta(days=7)
 
 
-def offer_style(style: Style) -> None:
+def offer_style(style: Style, asked: Terms | None = None) -> None:
     """Offer a style to the public catalogue; operators approve it. Offering it twice does nothing.
 
-    Raises WithoutTerms unless it names its author and its licence, and SharingMoved when it is public.
+    `asked` are prices and a share; None leaves what was asked for before. Other ones than an operator has
+    looked at can't be approved unseen. Raises WithoutTerms unless the style names its author and its licence,
+    TermsOutOfBounds, SharePercent, and SharingMoved when it is public.
     """
     if not style.author or not style.licence:
         raise WithoutTerms
+    changes: dict[str, Any] = {}
+    if asked is not None and asked != asked_terms(style):
+        require_bounds(asked)
+        changes = {**asked.columns, "changed_at": Now()}
     hidden = Style.objects.filter(pk=style.pk, is_public=False)
-    if not hidden.update(offered_at=Coalesce("offered_at", Now()), declined_reason=""):
+    if not hidden.update(offered_at=Coalesce("offered_at", Now()), declined_reason="", **changes):
         raise SharingMoved
+    style.refresh_from_db()
 
 
 def withdraw_offer(style: Style) -> None:
@@ -48,21 +58,27 @@ def withdraw_offer(style: Style) -> None:
 def approve_style(style: Style, seen_at: datetime | None = None) -> None:
     """Put an offered style into the catalogue, or let others have what changed of a public one.
 
-    Raises NotOffered, and ChangedMeanwhile if its owner has changed it since it was looked at.
+    Prices and share that its owner asked for begin with a new edition of all prices. Raises NotOffered, and
+    ChangedMeanwhile if its owner has changed it since it was looked at.
     """
     with transaction.atomic():
+        lock_editions()  # before the style's row: whoever makes an edition writes styles' rows in it
         styles = Style.objects.select_for_update(no_key=True, of=("self",))
         held = styles.select_related("owner").get(pk=style.pk)
         review.require_unchanged(held, seen_at)
+        facts: dict[str, Any] = {}
         if Style.objects.offered().filter(pk=style.pk).exists():
             set_public(held)
+            prices_from = terms.agree(held)
+            if prices_from:
+                facts["prices_from"] = prices_from.isoformat()
         elif held.is_reviewed and not held.retired_at:
             review.approve_version(held)
             Style.objects.filter(pk=style.pk).update(declined_at=None, declined_reason="")
             publisher.mark_changed(held)
         else:
             raise NotOffered
-        _record_decision(held, "approved")
+        _record_decision(held, "approved", **facts)
 
 
 def approve_version(version: AdapterVersion) -> None:

@@ -97,6 +97,13 @@ class Style(models.Model):
     offered_at = models.DateTimeField(
         null=True, blank=True, help_text="When its owner offered it to the catalogue; operators approve."
     )
+    # What its owner asks for with the offer; operators agree by approving it: see catalog/terms.py.
+    asked_input_nanousd = models.BigIntegerField(null=True, blank=True, help_text="A token, in nano-USD.")
+    asked_cached_input_nanousd = models.BigIntegerField(null=True, blank=True)
+    asked_output_nanousd = models.BigIntegerField(null=True, blank=True)
+    asked_author_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="Of what others' usage costs."
+    )
     declined_reason = models.CharField(
         max_length=300, blank=True, help_text="Why operators keep it out of the catalogue, for its owner."
     )
@@ -146,6 +153,18 @@ class Style(models.Model):
                 condition=Q(canary_version=None, canary_percent=0) | Q(canary_percent__range=(1, 99)),
                 name="canary_has_a_share",
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    asked_input_nanousd=None, asked_cached_input_nanousd=None, asked_output_nanousd=None
+                )
+                | Q(
+                    asked_input_nanousd__gte=0,
+                    asked_cached_input_nanousd__gte=0,
+                    asked_output_nanousd__gte=0,
+                ),
+                name="asked_prices_are_three",
+            ),
+            models.CheckConstraint(condition=Q(asked_author_percent__lte=100), name="asked_share_in_percent"),
         ]
 
     def __str__(self) -> str:

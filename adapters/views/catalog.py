@@ -9,8 +9,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import actions
-from adapters.catalog import priced, queries, sharing
-from adapters.catalog.forms import LICENCES, AboutForm, ShareForm
+from adapters.catalog import priced, queries, sharing, terms
+from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, ShareForm
 from adapters.errors import StyleNotFound
 from adapters.models import Style
 from adapters.quality import cards
@@ -120,4 +120,6 @@ def _sharing_context(style: Style) -> dict[str, Any]:
         "notice_days": sharing.NOTICE.days,
         "about_form": AboutForm(style=style),
         "share_form": ShareForm(),
+        "offer_form": OfferForm(style=style),
+        "asked": terms.describe_terms(terms.asked_terms(style)),
     }

@@ -9,8 +9,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from adapters import actions
-from adapters.catalog.forms import AboutForm, ShareForm
-from adapters.errors import AlreadyShared, NoSuchWorkspace, OwnWorkspace, StyleRefused
+from adapters.catalog.forms import AboutForm, OfferForm, ShareForm
+from adapters.errors import (
+    AlreadyShared,
+    NoSuchWorkspace,
+    OwnWorkspace,
+    SharePercent,
+    StyleRefused,
+    TermsOutOfBounds,
+)
 from adapters.models import Share, Style
 from adapters.views.catalog import style_page
 from adapters.views.common import own_style, page_of
@@ -18,7 +25,6 @@ from foundation.errors import DomainError
 from tenants.public import MemberRequest, access_of, member_required
 
 CATALOGUE_ACTIONS = {
-    "offer": (actions.offer_style, "It waits for approval: the operators look at it."),
     "withdraw": (actions.withdraw_offer, "The offer is withdrawn."),
     "take-back": (
         actions.take_back_style,
@@ -56,6 +62,8 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
     """Offer an own style to the public catalogue, withdraw the offer, take the style back, or undo that."""
     style = own_style(request, style_id)
+    if action == "offer":
+        return _offer(request, style)
     if action not in CATALOGUE_ACTIONS:
         raise Http404
     change, done = CATALOGUE_ACTIONS[action]
@@ -111,6 +119,22 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     actions.leave_share(access_of(request), style)
     messages.success(request, f"{style.name} is not shared with you any more.")
     return redirect("adapters:catalogue")
+
+
+def _offer(request: MemberRequest, style: Style) -> HttpResponse:
+    form = OfferForm(request.POST, style=style)
+    if form.is_valid():
+        try:
+            actions.offer_style(access_of(request), style, form.terms())
+        except (TermsOutOfBounds, SharePercent) as error:
+            form.add_failure(error)
+        except DomainError as error:
+            messages.error(request, error.message)
+            return redirect(f"{page_of(style)}#sharing")
+    if form.errors:
+        return style_page(request, style, status=400, offer_form=form)
+    messages.success(request, "It waits for approval: the operators look at it.")
+    return redirect(f"{page_of(style)}#sharing")
 
 
 def _format_day(at: datetime | None) -> str:

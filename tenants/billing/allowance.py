@@ -57,10 +57,11 @@ class MonthLimits:
     budget_nanousd: int | None
 
 
-def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
-    """Return what a workspace may use in the month that holds a moment; two queries."""
+def allowance_of(tenant: Tenant, at: datetime, limits: plans.Limits | None = None) -> Allowance:
+    """Return what a workspace may use in the month that holds a moment; two queries, one with its limits."""
     start, end = months.bounds(months.period_of(at))
-    return _make(plans.plan_version_at(tenant, at), plans.dearest_version(tenant, start, end))
+    present = limits or plans.plan_version_at(tenant, at)
+    return _make(present, plans.dearest_version(tenant, start, end))
 
 
 def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
@@ -86,5 +87,5 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
     return limits
 
 
-def _make(present: PlanVersion, dearest: PlanVersion) -> Allowance:
+def _make(present: PlanVersion | plans.Limits, dearest: PlanVersion) -> Allowance:
     return Allowance(dearest.included_tokens, present.monthly_tokens, present.overage_allowed)

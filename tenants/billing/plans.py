@@ -28,6 +28,7 @@ class Limits:
     max_output_tokens: int
     monthly_tokens: int
     monthly_nanousd: int | None
+    overage_allowed: bool
     input_nanousd: int
     cached_input_nanousd: int
     output_nanousd: int
@@ -64,6 +65,7 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
         max_output_tokens=version.max_output_tokens,
         monthly_tokens=version.monthly_tokens,
         monthly_nanousd=min(caps, default=None),
+        overage_allowed=version.overage_allowed,
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,

@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from foundation import months
 from foundation.money import usd
-from tenants.billing import allowance_words, plans, price_book
+from tenants.billing import allowance_words, plans
 from tenants.billing.allowance import allowance_of
 from tenants.billing.credits import credits_left
 from tenants.models import Tenant, UsageDaily, UsageEvent
@@ -48,7 +48,7 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     spent = sum(row.cost_nanousd for row in usage)
     budget = limits.monthly_nanousd
     return {
-        "month": {**month_meter(tenant, used=used, now=now), "cost": usd(spent)},
+        "month": {**month_meter(tenant, limits, used=used, now=now), "cost": usd(spent)},
         "budget": {
             "percent": _percent(spent, budget),
             "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
@@ -63,16 +63,16 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     }
 
 
-def month_meter(tenant: Tenant, *, used: int, now: datetime) -> dict[str, Any]:
+def month_meter(tenant: Tenant, limits: plans.Limits, *, used: int, now: datetime) -> dict[str, Any]:
     """Return how a month's tokens stand: what the meter counts to, and what comes after, in words."""
-    allowance = allowance_of(tenant, now)
+    allowance = allowance_of(tenant, now, limits)
     meter = allowance.meter_tokens
     period = months.period_of(now)
     start, _ = months.bounds(period)
     beyond = allowance_words.beyond_sentence(
         used=used,
         allowance=allowance,
-        prices=price_book.find_price(now),
+        prices=limits,
         credits_nanousd=credits_left(tenant, period),
         now=now,
     )

@@ -28,7 +28,13 @@ from tenants.notices.choices import unsubscribe_url
 FOLDER = "tenants/mail"
 LAYOUTS = ("subject.txt", "letter.txt", "letter.html")
 FINDINGS_SHOWN = 3
-TIMES = ("created_at", "revoked_at", "old_secret_until", "takes_effect_at")  # in JSON they are texts
+TIMES = (
+    "created_at",
+    "revoked_at",
+    "old_secret_until",
+    "takes_effect_at",
+    "prices_from",
+)  # in JSON they are texts
 
 
 class UnfoldedHeader(UnstructuredHeader, BaseHeader):

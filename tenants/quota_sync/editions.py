@@ -1,13 +1,20 @@
 """Make an edition of prices whole, and have the data plane told what it changes."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
+from foundation import locks
 from tenants.billing import price_book, style_source
-from tenants.models import Price, PriceBook
+from tenants.models import Price, PriceBook, Tenant
 from tenants.quota_sync.generations import bump_all_generations
+
+ACTION = "price editions"
+A_MINUTE = timedelta(minutes=1)
+NOTICE = timedelta(minutes=2)  # in which every copy of the prices learns of the new ones
 
 type Scope = tuple[UUID | None, bool]  # style, is_base
 type Prices = Mapping[Scope, Price]
@@ -22,6 +29,7 @@ def complete_edition(book: PriceBook, *, ended: Collection[UUID] = ()) -> None:
     previous = earlier.order_by("-effective_from").first()
     before = _prices_of(previous) if previous else {}
     with transaction.atomic():
+        lock_editions()
         named = _prices_of(book)
         copies = []
         for scope, price in before.items():
@@ -29,6 +37,48 @@ def complete_edition(book: PriceBook, *, ended: Collection[UUID] = ()) -> None:
                 copies.append(_copy_price(price, book))
         Price.objects.bulk_create(copies)
         _publish_changes(before, _prices_of(book))
+
+
+def lock_editions() -> None:
+    """Let one transaction at a time make an edition. Take it before any style's row."""
+    locks.one_at_a_time(ACTION)
+
+
+def price_style(
+    style_id: UUID,
+    *,
+    style_name: str,
+    amounts: tuple[int, int, int],
+    author: Tenant,
+    author_percent: int,
+) -> datetime:
+    """Make an edition in which a style has prices and a share of its own; return from when it holds.
+
+    That is in two minutes, or after the last announced edition: an edition takes over all of the one before.
+    Where the last edition has just this price, none is made. Raises Price.DoesNotExist without any edition.
+    """
+    with transaction.atomic():
+        lock_editions()
+        last = price_book.whole_editions().latest("effective_from")
+        given = {
+            "style": style_id,
+            "style_name": style_name,
+            "input_nanousd": amounts[0],
+            "cached_input_nanousd": amounts[1],
+            "output_nanousd": amounts[2],
+            "author": author,
+            "author_percent": author_percent,
+        }
+        if last.prices.filter(**given).exists():
+            return last.effective_from
+        soonest = timezone.now().replace(second=0, microsecond=0) + NOTICE
+        book = PriceBook.objects.create(
+            effective_from=max(soonest, last.effective_from + A_MINUTE),
+            style_month_nanousd=last.style_month_nanousd,
+        )
+        Price.objects.create(book=book, **given)
+        complete_edition(book)
+    return book.effective_from
 
 
 def _prices_of(book: PriceBook) -> dict[Scope, Price]:

@@ -96,7 +96,7 @@ def keep_plan(request: MemberRequest) -> HttpResponse:
 
 def _month(tenant: Tenant, now: datetime) -> dict[str, Any]:
     used = usage_of(tenant.pk, months.period_of(now)).tokens
-    return month_meter(tenant, used=used, now=now)
+    return month_meter(tenant, plans.limits_of(tenant, now), used=used, now=now)
 
 
 def _require_owner(request: MemberRequest) -> Access:

@@ -1,0 +1,111 @@
+"""What an owner asks for with an offer to the catalogue: prices of the style's own, and an author's share.
+
+Operators approve them with the offer, or decline. Approved ones begin with a new edition of all prices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from adapters.errors import SharePercent, TermsOutOfBounds
+from adapters.models import Style
+from foundation.money import usd
+from tenants.public import MILLION, find_price, price_amounts, price_style
+
+MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million
+MAX_PERCENT = 50
+AMOUNTS = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
+COLUMNS = tuple(f"asked_{name}" for name in AMOUNTS)
+WORDS = ("input", "cached input", "output")
+
+type Amounts = tuple[int, int, int]  # input, cached input, output, in nano-USD a token
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Prices of the style's own (None: those of every style), and the author's share in percent."""
+
+    amounts: Amounts | None = None
+    author_percent: int = 0
+
+    @property
+    def columns(self) -> dict[str, int | None]:
+        """The terms as the style's row has them."""
+        amounts: Sequence[int | None] = self.amounts or (None, None, None)
+        return {**dict(zip(COLUMNS, amounts, strict=True)), "asked_author_percent": self.author_percent}
+
+
+def asked_terms(style: Style) -> Terms:
+    """Return what the owner of a style asks for, or asked for."""
+    written = [getattr(style, column) for column in COLUMNS]
+    amounts = None if None in written else (written[0], written[1], written[2])
+    return Terms(amounts, style.asked_author_percent)
+
+
+def require_bounds(terms: Terms) -> None:
+    """Raise TermsOutOfBounds or SharePercent unless operators could agree.
+
+    A price is that of every style at least: for less, its requests could cost more than they bring.
+    """
+    least = price_amounts(find_price(timezone.now()))
+    if terms.amounts:
+        for name, word, amount, lower in zip(AMOUNTS, WORDS, terms.amounts, least, strict=True):
+            if not lower <= amount <= MAX_PRICE_NANOUSD:
+                raise TermsOutOfBounds(
+                    field=name,
+                    name=word,
+                    least=usd(MILLION * lower),
+                    most=usd(MILLION * MAX_PRICE_NANOUSD),
+                )
+    if not 0 <= terms.author_percent <= MAX_PERCENT:
+        raise SharePercent(field="author_percent", most=MAX_PERCENT)
+
+
+def describe_terms(terms: Terms) -> list[str]:
+    """Return what is asked for, and what the author gets of it, a sentence each; none if nothing is."""
+    sentences = []
+    amounts = terms.amounts or price_amounts(find_price(timezone.now()))
+    read, cached, written = [usd(MILLION * amount) for amount in amounts]
+    if terms.amounts:
+        sentences.append(
+            f"A million tokens cost {read} to read, {cached} to read again while they are cached, "
+            f"and {written} to write."
+        )
+    if terms.author_percent:
+        shares = [usd(MILLION * amount * terms.author_percent // 100) for amount in amounts]
+        sentences.append(
+            f"The author gets {terms.author_percent} % of what others' usage costs: {shares[0]} of a million "
+            f"tokens read, {shares[2]} of a million written, as credits once a month's invoices are final."
+        )
+    return sentences
+
+
+def summarize_terms(terms: Terms) -> str:
+    """Return what is asked for in a few words, for a list: `$0.50 / $0.10 / $1.00 a million, 20 %`."""
+    parts = []
+    if terms.amounts:
+        prices = " / ".join(usd(MILLION * amount) for amount in terms.amounts)
+        parts.append(f"{prices} a million")
+    if terms.author_percent:
+        parts.append(f"{terms.author_percent} % to the author")
+    return ", ".join(parts)
+
+
+def agree(style: Style) -> datetime | None:
+    """Have what the owner of a style asked for begin with a new edition of prices; return when.
+
+    None if nothing was asked for. Call it in the transaction that approves the offer.
+    """
+    terms = asked_terms(style)
+    if terms == Terms():
+        return None
+    amounts = terms.amounts or price_amounts(find_price(timezone.now()))
+    return price_style(
+        style.pk,
+        style_name=style.model_name,
+        amounts=amounts,
+        author=style.owner,
+        author_percent=terms.author_percent,
+    )

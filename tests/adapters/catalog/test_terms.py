@@ -1,0 +1,181 @@
+"""What an owner asks for with an offer: within bounds, told before, approved by operators, then in force."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters.catalog import sharing
+from adapters.catalog.terms import Terms, asked_terms, describe_terms
+from adapters.errors import ChangedMeanwhile, SharePercent, TermsOutOfBounds
+from adapters.models import Style
+from tenants.api_keys.lifecycle import issue_key
+from tenants.billing import price_book
+from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
+from tests.adapters.conftest import known
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+
+ASKED = Terms((500, 125, 2000), 20)
+FORM = {
+    "input_nanousd": "0.5",
+    "cached_input_nanousd": "0.125",
+    "output_nanousd": "2",
+    "author_percent": "20",
+}
+SURE = {"confirmed": "1", "why": "A test asks for it."}
+
+
+@pytest.fixture
+def noir(acme, engine) -> Style:
+    style = known(acme, "noir", engine).style
+    Style.objects.update(author="Alice", licence="CC BY 4.0")
+    return Style.objects.select_related("owner").get(pk=style.pk)
+
+
+def page_of(style: Style) -> str:
+    return reverse("adapters:style", args=[style.owner.slug, style.slug])
+
+
+def offer_url(style: Style) -> str:
+    return reverse("adapters:offer", args=[style.pk, "offer"])
+
+
+def price_now(style: Style) -> Price:
+    return Price.objects.filter(style=style.pk).latest("book__effective_from")
+
+
+def test_an_owner_asks_an_operator_approves_and_it_holds_from_the_next_edition(
+    alice_client, operator_client, noir, acme
+):
+    before = PriceBook.objects.latest("effective_from")
+    assert alice_client.post(offer_url(noir), FORM).status_code == 302
+    noir.refresh_from_db()
+    assert asked_terms(noir) == ASKED
+    assert not Price.objects.filter(style=noir.pk).exists()
+    page = alice_client.get(page_of(noir)).text
+    assert "A million tokens cost $0.50 to read" in page
+    assert "The author gets 20 %" in page
+    assert "$0.10 of a million tokens read, $0.40 of a million written" in page
+    listed = operator_client.get(reverse("admin:adapters_style_changelist")).text
+    assert "$0.50 / $0.125 / $2.00 a million, 20 % to the author" in listed
+
+    asked = {"action": "approve", "_selected_action": str(noir.pk), **SURE}
+    answer = operator_client.post(reverse("admin:adapters_style_changelist"), asked, follow=True)
+    assert "Approved" in answer.text
+    price = price_now(noir)
+    assert price_book.amounts(price) == (500, 125, 2000)
+    assert (price.author, price.author_percent) == (acme, 20)
+    assert price.book.effective_from > timezone.now()
+    general = Price.objects.general()
+    assert price_book.amounts(general.get(book=price.book)) == price_book.amounts(general.get(book=before))
+    event = OutboxEvent.objects.get(type="style.offer_decided")
+    assert datetime.fromisoformat(event.facts["prices_from"]) == price.book.effective_from
+    offered = AuditEntry.objects.get(action="style.offered")
+    assert offered.after["asked_output_nanousd"] == 2000
+
+
+def test_it_begins_after_the_last_announced_edition_and_takes_it_over(noir):
+    announced = PriceBook.objects.create(effective_from=datetime(2100, 1, 1, tzinfo=UTC))
+    Price.objects.create(book=announced, input_nanousd=300, cached_input_nanousd=30, output_nanousd=900)
+    sharing.offer_style(noir, ASKED)
+    sharing.approve_style(noir)
+    price = price_now(noir)
+    assert price.book.effective_from == announced.effective_from + timedelta(minutes=1)
+    assert price_book.amounts(Price.objects.general().get(book=price.book)) == (300, 30, 900)
+
+
+def test_a_share_alone_is_of_the_price_of_every_style(noir):
+    sharing.offer_style(noir, Terms(None, 10))
+    assert describe_terms(Terms(None, 10))[0].startswith("The author gets 10 %")
+    sharing.approve_style(noir)
+    assert price_book.amounts(price_now(noir)) == (100, 25, 400)
+    assert price_now(noir).author_percent == 10
+
+
+def test_who_asks_for_nothing_causes_no_edition(noir):
+    count = PriceBook.objects.count()
+    sharing.offer_style(noir)
+    sharing.approve_style(noir)
+    assert PriceBook.objects.count() == count
+    assert "prices_from" not in OutboxEvent.objects.get(type="style.offer_decided").facts
+
+
+def test_offered_again_at_the_same_price_there_is_no_second_edition(noir):
+    sharing.offer_style(noir, ASKED)
+    sharing.approve_style(noir)
+    count = PriceBook.objects.count()
+    sharing.set_public(noir, public=False)
+    sharing.offer_style(noir, ASKED)
+    sharing.approve_style(noir)
+    assert PriceBook.objects.count() == count
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "said"),
+    [
+        (Terms((99, 25, 400), 0), TermsOutOfBounds, "The price of input is $0.10 to $100.00 a million"),
+        (Terms((100, 25, 100_001), 0), TermsOutOfBounds, "The price of output is"),
+        (Terms((100, 24, 400), 0), TermsOutOfBounds, "The price of cached input is"),
+        (Terms(None, 51), SharePercent, "0 to 50 %"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_and_changes_nothing(noir, asked, error, said):
+    with pytest.raises(error, match=said.replace("$", r"\$")):
+        sharing.offer_style(noir, asked)
+    noir.refresh_from_db()
+    assert asked_terms(noir) == Terms()
+    assert noir.offered_at is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"input_nanousd": "0.05"}, "The price of input is $0.10 to $100.00 a million tokens"),
+        ({"output_nanousd": ""}, "Write all three prices, or none"),
+        ({"author_percent": "51"}, "less than or equal to 50"),
+        ({"input_nanousd": "a lot"}, "Write the price of a million tokens in dollars"),
+    ],
+)
+def test_the_form_says_beside_the_field_what_is_wrong_and_keeps_what_was_typed(
+    alice_client, noir, given, said
+):
+    answer = alice_client.post(offer_url(noir), FORM | given)
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert 'value="0.125"' in answer.text
+    noir.refresh_from_db()
+    assert noir.offered_at is None
+
+
+def test_an_operator_approves_only_what_was_looked_at(noir):
+    sharing.offer_style(noir, ASKED)
+    looked_at = timezone.now()
+    sharing.offer_style(noir, Terms((500, 125, 90_000), 50))
+    with pytest.raises(ChangedMeanwhile):
+        sharing.approve_style(noir, looked_at)
+    assert not Price.objects.filter(style=noir.pk).exists()
+
+
+def test_programs_ask_too_and_an_offer_without_a_body_leaves_what_was_asked(client, acme, noir):
+    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
+    options = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    address = "/api/v1/styles/acme/noir/offer"
+    prices = {"input_nanousd": 500, "cached_input_nanousd": 125, "output_nanousd": 2000}
+    answer = client.post(address, {"prices": prices, "author_percent": 20}, **options)
+    assert answer.status_code == 200, answer.content
+    offer = answer.json()["offer"]
+    assert (offer["asked_prices"], offer["asked_author_percent"]) == (prices, 20)
+    assert client.post(address, **options).json()["offer"]["asked_prices"] == prices
+    offer = client.post(address, {"prices": None}, **options).json()["offer"]
+    assert (offer["asked_prices"], offer["asked_author_percent"]) == (None, 20)
+    low = client.post(address, {"prices": prices | {"input_nanousd": 1}}, **options)
+    assert (low.status_code, low.json()["code"]) == (400, "price_out_of_bounds")
+    assert client.post(address, {"author_percent": 60}, **options).status_code == 400
+
+
+def test_nobody_else_asks(bob_client, charlie_client, noir):
+    assert charlie_client.post(offer_url(noir), FORM).status_code == 404
+    noir.refresh_from_db()
+    assert asked_terms(noir) == Terms()
