@@ -35,6 +35,7 @@ from tenants.billing.reconciliation import (
     Amount,
     Disagreement,
     compare_credits,
+    compare_earnings,
     compare_invoices,
     compare_usage,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "bump_all_generations",
     "bump_generations",
     "compare_credits",
+    "compare_earnings",
     "compare_invoices",
     "compare_usage",
     "cost_nanousd",

@@ -12,16 +12,19 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Max, Sum
+from django.db.models import Max, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
 from foundation import months
+from foundation.errors import Invalid
 from tenants.billing import credits
 from tenants.models import AuthorEarning, CreditGrant, Invoice, Price, Tenant
 
 logger = logging.getLogger(__name__)
 
 PAID_AFTER = timedelta(days=1)  # as long as invoices are drafts
+MAX_MONTHS = 36  # of one answer
+MAX_ROWS = 10_000
 WAIT_FOR_DRAFTS = timedelta(days=3)  # longer than that: one stuck draft shall not stop all authors' pay
 SYSTEM = "Polyscribe"
 
@@ -57,11 +60,42 @@ ADD_TO_EARNINGS = """
 """
 
 
+class BadPeriods(Invalid):
+    """Write months as 2026-11, the last one after the first and {most} at most."""
+
+    code = "invalid_period"
+
+
+class TooManyEarnings(Invalid):
+    """This is more than {most} rows. Narrow `first_period` and `last_period`."""
+
+    code = "too_many_rows"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some months, both ends included."""
+
+    first_period: str
+    last_period: str
+
+    @property
+    def start(self) -> datetime:
+        """The first moment."""
+        return months.bounds(self.first_period)[0]
+
+    @property
+    def end(self) -> datetime:
+        """The first moment after it."""
+        return months.bounds(self.last_period)[1]
+
+
 @dataclass(frozen=True)
 class Earned:
     """What a style earned its author in a month."""
 
     period: str
+    style_id: UUID
     style_name: str
     requests: int
     tokens: int
@@ -78,24 +112,50 @@ def add_to_earnings(cursor: CursorWrapper, request_ids: list[str], styles: Colle
         cursor.execute(ADD_TO_EARNINGS, [request_ids])
 
 
-def earnings_of(author_id: UUID) -> list[Earned]:
-    """Return what each style earned an author in each month, the newest month first."""
-    rows = AuthorEarning.objects.filter(author=author_id).annotate(month=TruncMonth("day"))
-    sums = (
-        rows.order_by()
-        .values_list("month", "style")
-        .annotate(
-            name=Max("style_name"),
-            requests=Sum("requests"),
-            tokens=Sum("tokens"),
-            share=Sum("share_nanousd"),
-        )
-        .order_by("-month", "name")
-    )
-    earned = []
-    for month, _, name, requests, tokens, share in sums:
-        earned.append(Earned(f"{month:%Y-%m}", name, int(requests), int(tokens), int(share)))
+def make_span(first: str, last: str) -> Span:
+    """Return the months from one to another. Raises BadPeriods."""
+    try:
+        span = Span(first, last)
+        count = (span.end.year - span.start.year) * 12 + span.end.month - span.start.month
+    except (ValueError, OverflowError) as error:
+        raise BadPeriods(most=MAX_MONTHS, field="first_period") from error
+    if not 0 < count <= MAX_MONTHS:
+        raise BadPeriods(most=MAX_MONTHS, field="first_period")
+    return span
+
+
+def months_before(period: str, count: int) -> str:
+    """Return the month that lies so many before another one. Raises BadPeriods."""
+    try:
+        for _ in range(count):
+            period = months.before(period)
+    except (ValueError, OverflowError) as error:
+        raise BadPeriods(most=MAX_MONTHS, field="last_period") from error
+    return period
+
+
+def earnings_of(author_id: UUID, span: Span) -> list[Earned]:
+    """Return what each style earned an author in each month, the newest month first.
+
+    Raises TooManyEarnings.
+    """
+    rows = AuthorEarning.objects.filter(author=author_id, day__gte=span.start.date(), day__lt=span.end.date())
+    earned = _sum_by_month(rows, MAX_ROWS + 1)
+    if len(earned) > MAX_ROWS:
+        raise TooManyEarnings(most=MAX_ROWS)
     return earned
+
+
+def newest_earnings_of(author_id: UUID, most: int) -> list[Earned]:
+    """Return the same of all months, the newest rows and no more than so many."""
+    return _sum_by_month(AuthorEarning.objects.filter(author=author_id), most)
+
+
+def payouts_of(author_id: UUID, span: Span) -> list[CreditGrant]:
+    """Return the credits that were paid out to an author within some months, the newest first."""
+    paid = CreditGrant.objects.filter(tenant=author_id, source=CreditGrant.Source.AUTHOR_SHARE)
+    within = paid.filter(created_at__gte=span.start, created_at__lt=span.end)
+    return list(within.order_by("-pk"))
 
 
 def unpaid_nanousd(author_id: UUID, *, until: str) -> int:
@@ -149,3 +209,23 @@ def _pay(author: Tenant, period: str, now: datetime) -> bool:
             now=now,
         )
     return True
+
+
+def _sum_by_month(rows: QuerySet[AuthorEarning], most: int) -> list[Earned]:
+    sums = (
+        rows.annotate(month=TruncMonth("day"))
+        .order_by()
+        .values_list("month", "style")
+        .annotate(
+            name=Max("style_name"),
+            requests=Sum("requests"),
+            tokens=Sum("tokens"),
+            share=Sum("share_nanousd"),
+        )
+        .order_by("-month", "name", "style")
+    )
+    earned = []
+    for month, style_id, name, requests, tokens, share in sums[:most]:
+        row = Earned(f"{month:%Y-%m}", style_id, name, int(requests), int(tokens), int(share))
+        earned.append(row)
+    return earned

@@ -49,6 +49,34 @@ REQUESTS = """
     ORDER BY 1 LIMIT %(most)s
 """
 
+# Of an author, a style and who used it: what the month's events make, by the edition in force when each was
+# admitted, beside what was booked with them.
+EARNINGS = """
+    WITH edition AS (
+        SELECT book.id, effective_from, lead(effective_from) OVER (ORDER BY effective_from) AS until
+        FROM tenants_pricebook AS book
+        WHERE EXISTS (SELECT FROM tenants_price AS general
+                      WHERE general.book_id = book.id AND general.style IS NULL AND NOT general.is_base)
+    )
+    SELECT author_id, tenant_id, style, sum(made), sum(booked)
+    FROM (
+        SELECT price.author_id, event.tenant_id, event.style,
+               event.cost_nanousd * price.author_percent / 100 AS made, 0 AS booked
+        FROM tenants_usageevent AS event
+             JOIN tenants_price AS price ON price.style = event.style AND price.author_percent > 0
+                 AND price.author_id <> event.tenant_id
+             JOIN edition ON edition.id = price.book_id AND edition.effective_from <= event.admitted_at
+                 AND (edition.until IS NULL OR edition.until > event.admitted_at)
+        WHERE event.period = %(period)s
+          AND event.admitted_at >= %(first_at)s AND event.admitted_at < %(last_at)s
+          AND (event.prompt_tokens > 0 OR event.completion_tokens > 0)
+        UNION ALL
+        SELECT author_id, tenant_id, style, 0, share_nanousd
+        FROM tenants_authorearning WHERE day >= %(start)s AND day < %(end)s
+    ) AS shares
+    GROUP BY author_id, tenant_id, style HAVING sum(made) <> sum(booked)
+"""
+
 
 class Amount(NamedTuple):
     """What one place has: tokens and nano-USD."""
@@ -110,6 +138,23 @@ def compare_credits(period: str) -> list[str]:
     A workspace that was on a plan with overage within the month may owe what no credit covers.
     """
     return [*_compare_burns(period), *_find_overspent(period)]
+
+
+def compare_earnings(period: str) -> list[str]:
+    """Return where authors' shares of a month are not what its usage events make.
+
+    Raises ValueError for a malformed period.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(EARNINGS, _parameters(period))
+        differing = cursor.fetchall()
+    tenant_ids = {tenant_id for author_id, user_id, *_ in differing for tenant_id in (author_id, user_id)}
+    slugs = dict(Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "slug"))
+    wrong = []
+    for author_id, user_id, style, made, booked in differing:
+        of = f"share of {slugs[user_id]}'s usage of style {style}"
+        wrong.append(f"{slugs[author_id]}: {of}: events {made:,} nano-USD, booked {booked:,}")
+    return sorted(wrong)
 
 
 def _compare_burns(period: str) -> list[str]:

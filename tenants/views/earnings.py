@@ -19,7 +19,7 @@ def show_earnings(request: MemberRequest) -> HttpResponse:
     """Show what each style earned in each month, and what was paid out of it as credits."""
     tenant = request.tenant
     earned = []
-    for row in author_shares.earnings_of(tenant.pk)[:MAX_SHOWN]:
+    for row in author_shares.newest_earnings_of(tenant.pk, MAX_SHOWN):
         earned.append((row, usd(row.share_nanousd)))
     paid = []
     grants = CreditGrant.objects.filter(tenant=tenant, source=CreditGrant.Source.AUTHOR_SHARE)

@@ -1,4 +1,4 @@
-"""`manage.py reconcile`: whether Valkey, ledger, usage events, invoices and credits agree about a month."""
+"""`manage.py reconcile`: whether Valkey, ledger, usage, invoices, credits and shares agree about a month."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -7,13 +7,16 @@ from django.core.management.base import BaseCommand, CommandError
 
 from foundation import months, valkey
 from inference.quota.reconciliation import compare_counters
-from tenants.public import compare_credits, compare_invoices, compare_usage
+from tenants.public import compare_credits, compare_earnings, compare_invoices, compare_usage
 
 
 class Command(BaseCommand):
     """Prints each disagreement on a line of its own, and fails if there is any. It mends none."""
 
-    help = "Compare Valkey's counters, ledger, usage events, usage by day, invoices and credits of a month."
+    help = (
+        "Compare Valkey's counters, ledger, usage events, usage by day, invoices, credits and authors' shares "
+        "of a month."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--period", default=months.current(), help="(default: this month, %(default)s)")
@@ -21,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *, period: str, **_: Any) -> None:
         try:
             found: list[object] = [*compare_usage(period), *compare_invoices(period)]
-            found += compare_credits(period)
+            found += [*compare_credits(period), *compare_earnings(period)]
         except ValueError as error:
             raise CommandError(f"{period!r} is no month; write one as {months.current()}.") from error
         found += compare_counters(valkey.client(), period)

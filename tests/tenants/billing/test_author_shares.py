@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from tenants.accounts.workspaces import create_tenant
+from tenants.api_keys.lifecycle import issue_key
 from tenants.billing import author_shares
 from tenants.billing.ledger import record_events
+from tenants.billing.reconciliation import compare_earnings
 from tenants.models import (
     AuthorEarning,
     CreditGrant,
@@ -157,3 +159,66 @@ def test_the_author_reads_what_it_earned_and_nobody_else_does(
     for text in ("acme/noir", "2026-10", "Paid as credits", "$0.00 is to come"):
         assert text in page
     assert "acme/noir" not in charlie_client.get(reverse("tenants:earnings")).text
+
+
+def test_programs_read_earnings_by_month_and_style(client, acme, charlies):
+    share(acme, 10, OCTOBER)
+    for moment in (OCTOBER, OCTOBER + timedelta(days=30)):
+        record_events([make_event(charlies, style=STYLE, admitted_at=moment, completion_tokens=50)])
+    _, secret = issue_key(acme, name="books", by=None, scopes=["billing:read"])
+    options = {"headers": {"Authorization": f"Bearer {secret}"}}
+    months = "?first_period=2026-09&last_period=2026-11"
+    earned = client.get(f"/api/v1/earnings{months}", **options).json()
+    assert [row["period"] for row in earned["data"]] == ["2026-11", "2026-10"]
+    booked = AuthorEarning.objects.aggregate(total=Sum("share_nanousd"))["total"]
+    assert earned["total"]["share_nanousd"] == earned["unpaid_nanousd"] == booked > 0
+    assert {row["style_id"] for row in earned["data"]} == {str(STYLE)}
+    assert earned["payouts"] == []
+    october = client.get("/api/v1/earnings?first_period=2026-10&last_period=2026-10", **options).json()
+    assert october["data"] == earned["data"][1:]
+    author_shares.pay_due(PAYDAY)
+    paid = client.get(f"/api/v1/earnings{months}", **options).json()
+    assert paid["unpaid_nanousd"] == booked - october["total"]["share_nanousd"]
+    grant = CreditGrant.objects.get()
+    shown = client.get(f"/api/v1/earnings?first_period={grant.created_at:%Y-%m}", **options).json()
+    assert [one["amount_nanousd"] for one in shown["payouts"]] == [october["total"]["share_nanousd"]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "first_period=2026-13",
+        "last_period=soon",
+        "last_period=0001-01",
+        "first_period=9999-12&last_period=9999-12",
+        "first_period=2026-11&last_period=2026-10",
+        "first_period=2020-01&last_period=2026-10",
+        "month=2026-10",
+    ],
+)
+def test_a_span_that_makes_no_sense_is_refused(alice_client, query):
+    assert alice_client.get(f"/api/v1/earnings?{query}").status_code == 400
+
+
+def test_a_key_without_the_scope_reads_no_earnings(client, acme):
+    _, secret = issue_key(acme, name="letters", by=None, scopes=["inference"])
+    answer = client.get("/api/v1/earnings", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 403
+
+
+def test_reconciling_finds_shares_that_are_not_what_the_events_make(acme, charlies):
+    share(acme, 10, OCTOBER)
+    share(acme, 33, OCTOBER + timedelta(days=2))
+    share(acme, 0, OCTOBER + timedelta(days=4))
+    for days in range(6):
+        at = OCTOBER + timedelta(days=days)
+        for user in (charlies, acme):
+            record_events([make_event(user, style=STYLE, admitted_at=at, completion_tokens=7 + days)])
+    assert compare_earnings("2026-10") == []
+    row = AuthorEarning.objects.order_by("day").first()
+    AuthorEarning.objects.filter(pk=row.pk).update(share_nanousd=row.share_nanousd + 1)
+    [wrong] = compare_earnings("2026-10")
+    assert wrong.startswith(f"acme: share of charlies-prose's usage of style {STYLE}: events ")
+    AuthorEarning.objects.all().delete()
+    [wrong] = compare_earnings("2026-10")
+    assert wrong.endswith("booked 0")
