@@ -87,6 +87,15 @@ class Books:
             found.setdefault(row.request_id, []).append(event)
         return found
 
+    def prices(self, tenant: str) -> set[tuple[int, int, int]]:
+        """Return the prices at which a tenant's requests were billed: input, cached input, output."""
+        rows = self._rows(
+            "SELECT DISTINCT input_nanousd, cached_input_nanousd, output_nanousd FROM tenants_usageevent "
+            "WHERE tenant_id = %s::uuid AND prompt_tokens + completion_tokens > 0",
+            tenant,
+        )
+        return {(row.input_nanousd, row.cached_input_nanousd, row.output_nanousd) for row in rows}
+
     def charged_twice(self, tenants: Iterable[str]) -> list[str]:
         """Return request ids that have more than one ledger entry, or one without an event."""
         rows = self._rows(

@@ -28,6 +28,8 @@ from trials.books import Books
 from trials.verdict import Verdict
 
 SAMPLE_EVERY_S = 0.2
+PRICED = "genz"  # a shipped style that has a price of its own during a trial
+OWN_PRICES = (200, 50, 800)  # twice the shipped ones: input, cached input, output, in nano-USD a token
 QUIET_WITHIN_S = 180.0  # a lease is 30 s, and events of a drain that died are taken over after 60 s
 
 
@@ -106,6 +108,21 @@ def create_tenants(
     if done.returncode:
         raise ServiceFailed(f"The trial's tenants were not made: {done.stderr.strip()[-300:]}")
     return [Tenant(**facts) for facts in json.loads(done.stdout)]
+
+
+def price_style(variables: Mapping[str, str]) -> None:
+    """Let the style PRICED have a price of its own, OWN_PRICES. Raises ServiceFailed."""
+    wanted = json.dumps({"model": PRICED, "amounts": OWN_PRICES})
+    command = [sys.executable, "-m", "trials.site.price_style"]
+    done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, input=wanted)
+    if done.returncode:
+        raise ServiceFailed(f"The style {PRICED} was not priced: {done.stderr.strip()[-300:]}")
+
+
+def find_wrong_prices(books: Books, tenant: Tenant) -> list[str]:
+    """Return what shows that a tenant, which asked in PRICED alone, did not pay that style's own price."""
+    paid = books.prices(tenant.id)
+    return [] if paid == {OWN_PRICES} else [f"{PRICED} was billed at {sorted(paid)}, not at {OWN_PRICES}"]
 
 
 @contextmanager

@@ -34,10 +34,14 @@ PAUSE_MAX_S = 8.0
 
 @dataclass(frozen=True)
 class Work:
-    """What one process does: for which keys (by tenant), with how many clients, written where."""
+    """What one process does: for which keys (by tenant), with how many clients, written where.
+
+    `only` has the one model that a tenant asks for, where it is not any of them.
+    """
 
     site: str
     keys: dict[str, str]
+    only: dict[str, str]
     clients: int
     seed: int
     log: str
@@ -86,7 +90,8 @@ async def ask_until(
     failures = 0
     while not stop.done():
         tenant, key = chance.choice(sorted(work.keys.items()))
-        seen = Seen(tenant, chance.choice(STYLES), stream=chance.random() < STREAMED)
+        model = work.only.get(tenant) or chance.choice(STYLES)
+        seen = Seen(tenant, model, stream=chance.random() < STREAMED)
         body = draw_body(seen, chance)
         hangs_up = seen.stream and chance.random() < HUNG_UP
         reply = await client.post(

@@ -16,7 +16,18 @@ from stack.folders import shown
 from stack.services import Stack
 from trials.books import Books
 from trials.chaos.verdict import ChaosVerdict, Kill, judge, read_seen
-from trials.harness import Tenant, Watch, await_quiet, create_tenants, pause, run_modules, run_on_own_stack
+from trials.harness import (
+    PRICED,
+    Tenant,
+    Watch,
+    await_quiet,
+    create_tenants,
+    find_wrong_prices,
+    pause,
+    price_style,
+    run_modules,
+    run_on_own_stack,
+)
 from trials.verdict import Say
 
 OTHERS = ("web", *WORKERS, "valkey", "postgres")
@@ -30,7 +41,7 @@ CLIENTS = 3
 ROOMY = "roomy"
 CAPPED = "capped"
 PREPAID = "prepaid"  # without overage: its credits are all that it may spend
-CREDIT_A_KILL_NANOUSD = 10_000  # likewise: about one answer at the shipped prices
+CREDIT_A_KILL_NANOUSD = 20_000  # likewise: about one answer at the prices of the style that it asks for
 CAP_A_KILL = 50  # tokens: about one answer; so few that the cap is met during the trial
 
 
@@ -119,6 +130,7 @@ def trial(
     books = Books(variables)
     began = time.monotonic()
     until = time.monotonic() + seconds
+    price_style(variables)
     tenants = create_tenants(
         variables,
         {ROOMY: 10**9, f"{ROOMY}-2": 10**9, PREPAID: 10**9, CAPPED: CAP_A_KILL * kills},
@@ -139,6 +151,8 @@ def trial(
                 load.communicate(timeout=200)  # it answers the end of its input by ending
             codes = [load.returncode for load in loads]
         quiet_s = await_quiet(books, tenants, stopping)
+    wanting = [f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code]
+    wanting += find_wrong_prices(books, prepaid)
     verdict = judge(
         books,
         tenants,
@@ -147,7 +161,7 @@ def trial(
         engine_away=killer.engine_away,
         watch=watch,
         purse=purse,
-        wanting=[f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code],
+        wanting=wanting,
     )
     capped = f"{books.used(tenants[-1].id)} of {tenants[-1].monthly_tokens} tokens used, at most "
     facts = {
@@ -186,5 +200,6 @@ def list_work(
 ) -> list[dict[str, Any]]:
     """Return what each load process gets to do."""
     keys = {tenant.name: tenant.api_key for tenant in tenants}
-    every = {"site": variables["SITE_URL"], "keys": keys, "clients": CLIENTS}
+    only = {PREPAID: PRICED}  # so that its credits are spent at a style's own price
+    every = {"site": variables["SITE_URL"], "keys": keys, "only": only, "clients": CLIENTS}
     return [every | {"seed": seed + n, "log": str(notes / f"load-{n}.jsonl")} for n in range(1, LOADS + 1)]

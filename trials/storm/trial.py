@@ -14,13 +14,26 @@ from stack.errors import Miss
 from stack.folders import shown
 from stack.services import Stack
 from trials.books import Books
-from trials.harness import Tenant, Watch, await_quiet, create_tenants, run_modules, run_on_own_stack
+from trials.harness import (
+    OWN_PRICES,
+    PRICED,
+    Tenant,
+    Watch,
+    await_quiet,
+    create_tenants,
+    find_wrong_prices,
+    price_style,
+    run_modules,
+    run_on_own_stack,
+)
 from trials.storm.volley import Answer, Volley, fire_volley
 from trials.verdict import Say, Verdict
 
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
-CREDIT_NANOUSD = 152_001  # of the prepaid tenant: twenty holds at the shipped prices
+CREDIT_NANOUSD = (
+    304_001  # of the prepaid tenant: twenty holds at the own prices of the style that it asks for
+)
 START_S = 4.0  # for the processes to be there before all ask at one moment
 GONE = "insufficient_quota"
 IN_FLIGHT = "rate_limit_exceeded"
@@ -87,14 +100,18 @@ def trial(
     """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
     stopping = stopping or threading.Event()
     books = Books(variables)
+    price_style(variables)
     hold = measure_hold_tokens(variables)
     tenant, prepaid = create_tenants(
         variables, {"capped": FIT * hold + 1, "prepaid": 10**9}, credits={"prepaid": CREDIT_NANOUSD}
     )
     say(f"\nquota storm: {requests} requests hold {hold} tokens each, the cap is {tenant.monthly_tokens}")
-    say(f"  beside it {requests} of a tenant that has {CREDIT_NANOUSD} nano-USD of credits and nothing else")
+    say(
+        f"  beside it {requests} of a tenant that has {CREDIT_NANOUSD} nano-USD of credits and nothing else, "
+        f"in {PRICED}, which costs {OWN_PRICES} a token"
+    )
     with Watch(books, tenant) as watch, Watch(books, prepaid) as purse, ThreadPoolExecutor(1) as beside:
-        paying = beside.submit(fire_all, variables, prepaid, requests)
+        paying = beside.submit(fire_all, variables, prepaid, requests, PRICED)
         stormed = fire_all(variables, tenant, requests)
         paid = paying.result()
         say(f"  at once     {describe_answers(stormed)}")
@@ -102,7 +119,7 @@ def trial(
         await_quiet(books, [tenant, prepaid], stopping)
         afterwards = asyncio.run(ask_until_refused(variables["SITE_URL"], tenant))
         say(f"  afterwards  {describe_answers(afterwards)}")
-        paid += asyncio.run(ask_until_refused(variables["SITE_URL"], prepaid))
+        paid += asyncio.run(ask_until_refused(variables["SITE_URL"], prepaid, PRICED))
         await_quiet(books, [tenant, prepaid], stopping)
     say(f"  never more than {watch.most_tokens} tokens used and held, in {watch.samples} samples")
     say(f"  never more than {purse.most_nanousd} nano-USD spent and reserved, in {purse.samples} samples")
@@ -155,6 +172,7 @@ def add_prepaid(
     credit = tenant.credit_nanousd or 0
     admitted = [reply for reply in replies if reply.status == 200]
     wanting = [*find_strange(replies), *find_disagreements(books, tenant, replies)]
+    wanting += find_wrong_prices(books, tenant)
     if not admitted or replies[-1].code != GONE:
         wanting.append(f"the credits ended with {replies[-1].code}, {len(admitted)} requests admitted")
     return replace(
@@ -204,19 +222,25 @@ def describe_answers(replies: Sequence[Answer]) -> str:
 
 
 def measure_hold_tokens(variables: Mapping[str, str]) -> int:
-    """Return what one request holds: a lone one's share of a full minute's bucket, as its headers tell."""
+    """Return what one request holds: a lone one's share of a full minute's bucket, as its headers tell.
+
+    Another one lets an engine have the style that the storm asks for.
+    """
     [tenant] = create_tenants(variables, {"alone": 10**6})
+    asyncio.run(fire_volley(Volley(variables["SITE_URL"], tenant.api_key, 1, 0, PRICED)))
     [reply] = asyncio.run(fire_volley(Volley(variables["SITE_URL"], tenant.api_key, 1, 0)))
     if reply.status != 200:
         raise Miss(f"A lone request was answered {reply.status} {reply.code}.")
     return reply.held_tokens
 
 
-def fire_all(variables: Mapping[str, str], tenant: Tenant, requests: int) -> list[Answer]:
+def fire_all(
+    variables: Mapping[str, str], tenant: Tenant, requests: int, model: str = "base"
+) -> list[Answer]:
     """Return the answers to so many requests, asked at one moment by several processes."""
     counts = [requests // PROCESSES + (n < requests % PROCESSES) for n in range(PROCESSES)]
     at = time.time() + START_S
-    volleys = [asdict(Volley(variables["SITE_URL"], tenant.api_key, count, at)) for count in counts]
+    volleys = [asdict(Volley(variables["SITE_URL"], tenant.api_key, count, at, model)) for count in counts]
     with run_modules("trials.storm.volley", volleys, variables=variables) as begun:
         outputs = [process.stdout.read() for process in begun if process.stdout]
     found: list[Answer] = []
@@ -225,9 +249,9 @@ def fire_all(variables: Mapping[str, str], tenant: Tenant, requests: int) -> lis
     return found
 
 
-async def ask_until_refused(site: str, tenant: Tenant) -> list[Answer]:
+async def ask_until_refused(site: str, tenant: Tenant, model: str = "base") -> list[Answer]:
     """Ask one after the other until the first refusal, which is the last reply."""
     replies: list[Answer] = []
     while not replies or replies[-1].status == 200:
-        replies += await fire_volley(Volley(site, tenant.api_key, 1, 0))
+        replies += await fire_volley(Volley(site, tenant.api_key, 1, 0, model))
     return replies

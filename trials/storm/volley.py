@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from labs.chat_client import COMPLETIONS, ChatClient, Outcome, open_client, run_concurrently
 
 # One digit is one byte and one token, so the crude bound of a prompt and its exact count are the same hold.
-BODY = {"model": "base", "prompt": "0123456789" * 6, "max_tokens": 4, "temperature": 0}
+BODY = {"prompt": "0123456789" * 6, "max_tokens": 4, "temperature": 0}
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Volley:
     api_key: str
     count: int
     at: float
+    model: str = "base"
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ async def fire_volley(volley: Volley) -> list[Answer]:
     async with open_client(volley.site, key=volley.api_key) as client:
         await asyncio.sleep(max(0, volley.at - time.time()))
         jobs = range(volley.count)
-        return await run_concurrently(jobs, lambda _: ask_once(client), at_once=volley.count)
+        return await run_concurrently(jobs, lambda _: ask_once(client, volley.model), at_once=volley.count)
 
 
-async def ask_once(client: ChatClient) -> Answer:
+async def ask_once(client: ChatClient, model: str) -> Answer:
     """Return the answer to one request."""
-    reply = await client.post(COMPLETIONS, BODY)
+    reply = await client.post(COMPLETIONS, {"model": model, **BODY})
     if reply.outcome != Outcome.COMPLETE:
         return Answer(reply.status, reply.request_id, reply.error or reply.code, 0, 0)
     limit = int(reply.headers["x-ratelimit-limit-tokens"])

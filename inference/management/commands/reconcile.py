@@ -14,7 +14,7 @@ class Command(BaseCommand):
     """Prints each disagreement on a line of its own, and fails if there is any. It mends none."""
 
     help = (
-        "Compare Valkey's counters, ledger, usage events, usage by day, invoices, credits and authors' shares "
+        "Compare Valkey's counters, ledger, usage events, usage by day, invoices, credits and authors' "
         "of a month."
     )
 

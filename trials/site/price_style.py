@@ -1,0 +1,48 @@
+"""Give a shipped style a price of its own from now on: `python -m trials.site.price_style` reads it as JSON.
+
+It runs with the stack's variables in a process of its own, because the stack itself never imports Django.
+"""
+
+import json
+import os
+import sys
+from datetime import timedelta
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.db import transaction  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from adapters.public import Style  # noqa: E402
+from tenants.billing.price_book import whole_editions  # noqa: E402
+from tenants.models import Price, PriceBook  # noqa: E402
+from tenants.quota_sync.editions import complete_edition, lock_editions  # noqa: E402
+
+A_SECOND = timedelta(seconds=1)
+
+
+def price_style(*, model: str, amounts: list[int]) -> None:
+    """Make an edition in which a style costs so much: input, cached input and output, in nano-USD a token.
+
+    An earlier trial on this stack may have made it.
+    """
+    style = Style.objects.get(slug=model, owner__is_first_party=True)
+    names = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
+    prices = dict(zip(names, amounts, strict=True))
+    with transaction.atomic():
+        lock_editions()
+        last = whole_editions().latest("effective_from")
+        if last.prices.filter(style=style.pk, **prices).exists():
+            return
+        # At once: until every copy knows of it the style costs what it did, and is billed so.
+        begins = max(timezone.now(), last.effective_from + A_SECOND)
+        book = PriceBook.objects.create(effective_from=begins, style_month_nanousd=last.style_month_nanousd)
+        Price.objects.create(book=book, style=style.pk, style_name=style.model_name, **prices)
+        complete_edition(book)
+
+
+if __name__ == "__main__":
+    price_style(**json.loads(sys.stdin.read()))
