@@ -123,7 +123,7 @@ def _present_earnings(author: Tenant, span: Span) -> dict[str, Any]:
         "payouts": [],
     }
     payouts = [present_credit_grant(grant) for grant in author_shares.payouts_of(author.pk, span)]
-    return {**EarningsObject(facts).data, "payouts": payouts}
+    return {**dict(EarningsObject(facts).data), "payouts": payouts}
 
 
 def _present_earned(row: Earned) -> dict[str, Any]:

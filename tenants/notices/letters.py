@@ -21,10 +21,11 @@ from django.utils.dateparse import parse_datetime
 from foundation import months
 from foundation.money import usd
 from tenants.billing.allowance import Beyond
-from tenants.models import Membership, NoticeKind, NoticeMail, OutboxEvent, Scope
+from tenants.models import Membership, NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.choices import unsubscribe_url
 
+Measure = ReachedThreshold.Measure
 FOLDER = "tenants/mail"
 LAYOUTS = ("subject.txt", "letter.txt", "letter.html")
 FINDINGS_SHOWN = 3
@@ -171,11 +172,11 @@ def _usage_of(facts: dict[str, Any]) -> dict[str, str]:
         return {}
     start, end = months.bounds(facts["period"])
     usage = {"month": f"{start:%B}", "month_end": f"{end.day} {end:%B}"}
-    if "limit_tokens" in facts:
+    if facts["measure"] in (Measure.TOKENS, Measure.CAP):
         usage["used"] = f"{facts['used_tokens']:,} tokens"
         usage["limit"] = f"{facts['limit_tokens']:,}"
         usage["most"] = f"{facts.get('max_tokens', facts['limit_tokens']):,}"
-        has_further = facts["measure"] == "tokens" and facts.get("beyond") != Beyond.REFUSED
+        has_further = facts["measure"] == Measure.TOKENS and facts.get("beyond") != Beyond.REFUSED
         usage["further"] = facts.get("beyond", "") if has_further else ""
     else:
         usage["used"] = usd(facts["used_nanousd"])

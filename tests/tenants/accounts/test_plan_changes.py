@@ -86,7 +86,11 @@ def test_the_same_plan_and_an_unknown_one_are_refused(old_acme):
 
 def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, alice_client, client):
     made = newest_plan_version("writer")
-    made.pk, made.plan = None, Plan.objects.create(code="charlies-own", name="Made for Charlie")
+    made.pk, made.number, made.plan = (
+        None,
+        1,
+        Plan.objects.create(code="charlies-own", name="Made for Charlie"),
+    )
     made.save()
     later = PlanVersion.objects.get(pk=made.pk)
     later.pk, later.number, later.effective_from = None, 2, datetime(2100, 1, 1, tzinfo=UTC)
