@@ -1,6 +1,6 @@
 """What the workspace's public styles earn by other workspaces' usage, and what was paid out of it."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.utils import timezone
 from rest_framework import serializers
@@ -123,7 +123,8 @@ def _present_earnings(author: Tenant, span: Span) -> dict[str, Any]:
         "payouts": [],
     }
     payouts = [present_credit_grant(grant) for grant in author_shares.payouts_of(author.pk, span)]
-    return {**dict(EarningsObject(facts).data), "payouts": payouts}
+    shown = cast(dict[str, Any], EarningsObject(facts).data)
+    return {**shown, "payouts": payouts}
 
 
 def _present_earned(row: Earned) -> dict[str, Any]:

@@ -175,9 +175,10 @@ def cheaper_plan(of_acme: Arguments) -> None:
 
 
 def saved_card(of_acme: Arguments) -> None:
-    PaymentAccount.objects.create(
-        tenant=Tenant.objects.get(slug="acme"), customer_id="cus_1", payment_method_id="pm_1"
-    )
+    """Acme has paid by card, and is on a plan where credits pay for something."""
+    acme = Tenant.objects.get(slug="acme")
+    choose_plan(acme, "writer")
+    PaymentAccount.objects.create(tenant=acme, customer_id="cus_1", payment_method_id="pm_1")
 
 
 def teammate(of_acme: Arguments) -> Mapping[str, Any]:

@@ -160,7 +160,8 @@ def top_up_automatically(page: Page, stripe: FakeStripe, people: dict[str, str],
     assert ask("top-up") == 0
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("$55.00 of credits is left.")
-    expect(page.get_by_role("row").filter(has_text="Automatic top-up")).to_contain_text("$30.00")
+    payments = page.get_by_role("region", name="Payments").get_by_role("row")
+    expect(payments.filter(has_text="Automatic top-up")).to_contain_text("$30.00")
     look(page, "payments-credits")
 
 
