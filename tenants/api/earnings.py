@@ -8,8 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import months
+from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer, TextField
-from tenants.api.presenters import CreditGrantObject, dollars, present_credit_grant
+from tenants.api.presenters import CreditGrantObject, present_credit_grant
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
 from tenants.billing import author_shares
