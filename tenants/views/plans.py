@@ -39,7 +39,6 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         "month": _month(request.tenant, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
         "allows": plan_words.describe_plan(version),
-        "overage": plan_words.describe_overage(version),
         "scheduled": scheduled,
         "offers": offers,
         "is_owner": access_of(request).is_owner,
