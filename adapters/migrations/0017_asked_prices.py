@@ -3,7 +3,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("adapters", "0015_engine_url_may_be_a_socket")]
+    dependencies = [("adapters", "0016_drop_loads_before")]
     operations = [
         migrations.AddField(
             model_name="style",
