@@ -11,7 +11,7 @@ from tenants.models import Plan, PlanVersion
 
 pytestmark = pytest.mark.django_db
 
-shipped = import_module("tenants.migrations.0033_credits_count_on_shipped_plans")
+shipped = import_module("tenants.migrations.0034_credits_count_on_shipped_plans")
 
 
 def versions() -> list[tuple[str, int, int]]:

@@ -35,5 +35,5 @@ def take_away(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0032_plans_by_arrangement")]
+    dependencies = [("tenants", "0033_membership_steps_hidden_at")]
     operations = [migrations.RunPython(add_versions, take_away)]

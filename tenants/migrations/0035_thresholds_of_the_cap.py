@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0033_credits_count_on_shipped_plans")]
+    dependencies = [("tenants", "0034_credits_count_on_shipped_plans")]
     operations = [
         migrations.AlterField(
             model_name="reachedthreshold",
