@@ -169,7 +169,7 @@ class BillingView(WorkspaceView):
         tenant = self.access.tenant
         left = credits_left(tenant, period)
         owed = balance_nanousd(tenant.pk)
-        allowance = allowance_of(tenant, now, in_force)
+        allowance = allowance_of(tenant, now)
         billing = {
             "scheduled_plan": _present_scheduled(scheduled_change(tenant, now)),
             "credits_left_nanousd": left,

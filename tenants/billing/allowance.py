@@ -57,11 +57,14 @@ class MonthLimits:
     budget_nanousd: int | None
 
 
-def allowance_of(tenant: Tenant, at: datetime, limits: plans.Limits | None = None) -> Allowance:
-    """Return what a workspace may use in the month that holds a moment; two queries, one with its limits."""
-    start, end = months.bounds(months.period_of(at))
-    present = limits or plans.plan_version_at(tenant, at)
-    return _make(present, plans.dearest_version(tenant, start, end))
+def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
+    """Return what a workspace may use in the month that holds a moment; one query."""
+    return make_allowance(*plans.month_versions(tenant, at))
+
+
+def make_allowance(present: PlanVersion, dearest: PlanVersion) -> Allowance:
+    """Return what a plan version and the dearest one of the month allow together."""
+    return Allowance(dearest.included_tokens, present.monthly_tokens, present.overage_allowed)
 
 
 def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
@@ -75,17 +78,13 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
     present: dict[UUID, PlanVersion] = {}
     for subscription in by_fee:
         dearest[subscription.tenant_id] = subscription.plan_version
-        if subscription.starts_at <= at and (subscription.ends_at is None or subscription.ends_at > at):
+        if subscription.is_in_force(at):
             present[subscription.tenant_id] = subscription.plan_version
     limits = {}
     budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
     for tenant_id, own_budget in budgets:
         version = present.get(tenant_id, free)
         amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
-        allowance = _make(version, dearest.get(tenant_id, free))
+        allowance = make_allowance(version, dearest.get(tenant_id, free))
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits
-
-
-def _make(present: PlanVersion | plans.Limits, dearest: PlanVersion) -> Allowance:
-    return Allowance(dearest.included_tokens, present.monthly_tokens, present.overage_allowed)

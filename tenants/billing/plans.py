@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Min
 from django.utils import timezone
 
+from foundation import months
 from tenants.billing import price_book
 from tenants.billing.pricing import Prices
 from tenants.models import PlanVersion, Subscription, Tenant
@@ -28,7 +29,6 @@ class Limits:
     max_output_tokens: int
     monthly_tokens: int
     monthly_nanousd: int | None
-    overage_allowed: bool
     input_nanousd: int
     cached_input_nanousd: int
     output_nanousd: int
@@ -49,14 +49,14 @@ def newest_plan_version(code: str) -> PlanVersion:
     return begun.select_related("plan").latest("number")
 
 
-def limits_of(tenant: Tenant, at: datetime) -> Limits:
+def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> Limits:
     """Return a tenant's limits at a moment. A tenant without a subscription is on the free plan.
 
-    Raises Price.DoesNotExist when no price book is in force yet at that moment.
+    Who knows its plan version at that moment gives it, and saves a query. Raises Price.DoesNotExist when no
+    price book is in force yet at that moment.
     """
-    version = plan_version_at(tenant, at)
-    price = price_book.find_price(at)
-    base_price = price_book.find_base_price(price)
+    version = version or plan_version_at(tenant, at)
+    price, base_price = price_book.find_prices(at)
     caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     return Limits(
         requests_per_minute=version.requests_per_minute,
@@ -65,7 +65,6 @@ def limits_of(tenant: Tenant, at: datetime) -> Limits:
         max_output_tokens=version.max_output_tokens,
         monthly_tokens=version.monthly_tokens,
         monthly_nanousd=min(caps, default=None),
-        overage_allowed=version.overage_allowed,
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
@@ -102,6 +101,24 @@ def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersi
     subscriptions = subscriptions.select_related("plan_version__plan")
     dearest = subscriptions.order_by("plan_version__monthly_fee_nanousd", "starts_at").last()
     return dearest.plan_version if dearest else newest_plan_version(FREE)
+
+
+def month_versions(tenant: Tenant, at: datetime) -> tuple[PlanVersion, PlanVersion]:
+    """Return the plan version at a moment, and the dearest one of the month that holds it; one query.
+
+    Where there is none, it is the free plan's newest.
+    """
+    start, end = months.bounds(months.period_of(at))
+    within = Subscription.objects.within(start, end).filter(tenant=tenant)
+    within = within.select_related("plan_version__plan")
+    by_fee = list(within.order_by("plan_version__monthly_fee_nanousd", "starts_at"))
+    if not by_fee:
+        free = newest_plan_version(FREE)
+        return free, free
+    in_force = [subscription for subscription in by_fee if subscription.is_in_force(at)]
+    in_force.sort(key=lambda subscription: subscription.starts_at)
+    present = in_force[-1].plan_version if in_force else newest_plan_version(FREE)
+    return present, by_fee[-1].plan_version
 
 
 def offered_plans() -> list[PlanVersion]:

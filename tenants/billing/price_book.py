@@ -33,9 +33,17 @@ def find_price(at: datetime) -> Price:
     return prices.latest("book__effective_from")
 
 
-def find_base_price(general: Price) -> Price | None:
-    """Return the base model's own price in the edition of a price, or None."""
-    return Price.objects.filter(book=general.book_id, is_base=True).first()
+def find_prices(at: datetime) -> tuple[Price, Price | None]:
+    """Return the price of every style at a moment, and the base model's own, if it has one; one query.
+
+    Raises Price.DoesNotExist before the first edition.
+    """
+    in_force = whole_editions().filter(effective_from__lte=at).order_by("-effective_from")[:1]
+    prices = Price.objects.filter(style=None, book__in=in_force.values("pk")).select_related("book")
+    by_scope = {price.is_base: price for price in prices}
+    if False not in by_scope:
+        raise Price.DoesNotExist
+    return by_scope[False], by_scope.get(True)
 
 
 def announced_prices(at: datetime) -> list[Price]:

@@ -10,8 +10,9 @@ from django.db.models import Sum
 from foundation import months
 from foundation.money import usd
 from tenants.billing import allowance_words, plans
-from tenants.billing.allowance import allowance_of
+from tenants.billing.allowance import Allowance, make_allowance
 from tenants.billing.credits import credits_left
+from tenants.billing.pricing import Prices
 from tenants.models import Tenant, UsageDaily, UsageEvent
 
 MAX_LATEST = 50
@@ -42,13 +43,15 @@ class StyleDay:
 def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     """Return what the usage page shows of the month that holds an aware moment."""
     start, end = months.bounds(months.period_of(now))
-    limits = plans.limits_of(tenant, now)
+    present, dearest = plans.month_versions(tenant, now)
+    limits = plans.limits_of(tenant, now, present)
+    allowance = make_allowance(present, dearest)
     usage = _usage_of_month(tenant, start, end)
     used = sum(row.tokens for row in usage)
     spent = sum(row.cost_nanousd for row in usage)
     budget = limits.monthly_nanousd
     return {
-        "month": {**month_meter(tenant, limits, used=used, now=now), "cost": usd(spent)},
+        "month": {**month_meter(tenant, allowance, limits, used=used, now=now), "cost": usd(spent)},
         "budget": {
             "percent": _percent(spent, budget),
             "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
@@ -63,16 +66,17 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     }
 
 
-def month_meter(tenant: Tenant, limits: plans.Limits, *, used: int, now: datetime) -> dict[str, Any]:
+def month_meter(
+    tenant: Tenant, allowance: Allowance, prices: Prices, *, used: int, now: datetime
+) -> dict[str, Any]:
     """Return how a month's tokens stand: what the meter counts to, and what comes after, in words."""
-    allowance = allowance_of(tenant, now, limits)
     meter = allowance.meter_tokens
     period = months.period_of(now)
     start, _ = months.bounds(period)
     beyond = allowance_words.beyond_sentence(
         used=used,
         allowance=allowance,
-        prices=limits,
+        prices=prices,
         credits_nanousd=credits_left(tenant, period),
         now=now,
     )

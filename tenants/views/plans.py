@@ -17,9 +17,10 @@ from tenants.accounts import plan_changes
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
 from tenants.accounts.plan_changes import Offer
 from tenants.billing import plan_words, plans
+from tenants.billing.allowance import allowance_of
 from tenants.billing.ledger import usage_of
 from tenants.billing.report import month_meter
-from tenants.models import Tenant
+from tenants.models import PlanVersion, Tenant
 
 
 @require_GET
@@ -36,7 +37,7 @@ def show_plan(request: MemberRequest) -> HttpResponse:
     context = {
         "version": version,
         "fee": plan_words.fee_text(version),
-        "month": _month(request.tenant, now),
+        "month": _month(request.tenant, version, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
         "allows": plan_words.describe_plan(version),
         "scheduled": scheduled,
@@ -93,9 +94,10 @@ def keep_plan(request: MemberRequest) -> HttpResponse:
     return redirect("tenants:plan")
 
 
-def _month(tenant: Tenant, now: datetime) -> dict[str, Any]:
+def _month(tenant: Tenant, version: PlanVersion, now: datetime) -> dict[str, Any]:
     used = usage_of(tenant.pk, months.period_of(now)).tokens
-    return month_meter(tenant, plans.limits_of(tenant, now), used=used, now=now)
+    prices = plans.limits_of(tenant, now, version)
+    return month_meter(tenant, allowance_of(tenant, now), prices, used=used, now=now)
 
 
 def _require_owner(request: MemberRequest) -> Access:
