@@ -1,11 +1,15 @@
 """Periodic tasks: pruning, thresholds, invoices, the delivery of webhooks and notices. Safe to repeat."""
 
+from datetime import timedelta
+
 from celery import shared_task
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from tenants.accounts import adapter
 from tenants.api import idempotency
+from tenants.audit import chain, pruning
 from tenants.billing import author_shares, invoices, thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
@@ -29,6 +33,19 @@ def prune_sign_ups() -> None:
 def prune_kept_answers() -> None:
     """Delete answers under an Idempotency-Key that are a day old."""
     idempotency.prune_answers(now=timezone.now())
+
+
+@shared_task
+def link_audit() -> None:
+    """Link entries of the audit log whose own process did not."""
+    chain.link_all()
+
+
+@shared_task
+def prune_audit() -> None:
+    """Delete the oldest entries of the audit log, if the site keeps none for ever."""
+    if settings.AUDIT_KEPT_DAYS:
+        pruning.prune_log(before=timezone.now() - timedelta(days=settings.AUDIT_KEPT_DAYS))
 
 
 @shared_task

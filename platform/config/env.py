@@ -105,6 +105,9 @@ VARIABLES: dict[str, Variable] = {
     "MAILBOX": Variable(
         "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine only. For the demo."
     ),
+    "AUDIT_KEPT_DAYS": Variable(
+        "1095", "Days that the audit log is kept, at least 30; a checkpoint keeps its chain. 0: for ever."
+    ),
     "INVOICE_ISSUER": Variable(
         "Polyscribe",
         "Who sends invoices: name, address, tax id, with `|` between lines. Each invoice keeps what it was.",

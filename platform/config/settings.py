@@ -26,6 +26,7 @@ OPERATOR_LAW = env.read("OPERATOR_LAW")
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "config.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -194,6 +195,8 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
     "inference.tasks.prune_metrics": {"queue": "housekeeping"},
     "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
+    "tenants.tasks.link_audit": {"queue": "housekeeping"},
+    "tenants.tasks.prune_audit": {"queue": "billing"},  # many rows of a year may take minutes
     "tenants.tasks.prune_events": {"queue": "housekeeping"},
     "tenants.tasks.prune_quota_snapshots": {"queue": "housekeeping"},
     "tenants.tasks.prune_kept_answers": {"queue": "housekeeping"},
@@ -256,6 +259,8 @@ CELERY_BEAT_SCHEDULE = {
     "prune-kept-answers": {"task": "tenants.tasks.prune_kept_answers", "schedule": 3600.0},
     "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
     "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
+    "link-audit": {"task": "tenants.tasks.link_audit", "schedule": 5.0, "options": {"expires": 5}},
+    "prune-audit": {"task": "tenants.tasks.prune_audit", "schedule": 86400.0},
     "prune-events": {"task": "tenants.tasks.prune_events", "schedule": 3600.0},
     "prune-payments": {"task": "tenants.tasks.prune_payments", "schedule": 86400.0},
     "sweep-payments": {"task": "tenants.tasks.sweep_payments", "schedule": 60.0, "options": {"expires": 60}},
@@ -308,6 +313,8 @@ API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 
 WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE
+
+AUDIT_KEPT_DAYS = env.read_int("AUDIT_KEPT_DAYS")
 
 ENGINE_NAME = env.read("ENGINE_NAME")
 ENGINE_KIND = env.read("ENGINE_KIND")

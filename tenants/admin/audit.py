@@ -1,19 +1,158 @@
-"""The audit log, to read."""
+"""The audit log: to search, to read and to export."""
 
 # mypy: disallow-subclassing-any=False
 
-from django.contrib import admin
+import csv
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Max, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from tenants.admin.lists import EstimatedPaginator, MomentFilter, ValueFilter
 from tenants.admin.permissions import ReadOnly
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, Tenant
+
+MAX_EXPORTED = 50_000
+SEARCHED_TEXTS = 100_000  # entries, the newest; ids, addresses and workspaces are found in all
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+COLUMNS = [
+    "position", "at", "actor", "api_key", "tenant", "action", "object_type", "object_id", "object_name",
+    "reason", "before", "after", "address", "previous_hash", "hash",
+]  # fmt: skip
+
+
+class ActionFilter(ValueFilter):
+    """What was done."""
+
+    title = "action"
+    parameter_name = "action"
+    model = AuditEntry
+
+
+class KindFilter(ValueFilter):
+    """To what kind of row it was done."""
+
+    title = "kind of object"
+    parameter_name = "object_type"
+    model = AuditEntry
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly, ModelAdmin):
-    list_display = ["at", "actor", "action", "object_name", "object_type", "reason"]
-    list_filter = ["action", "object_type"]
-    list_select_related = ["actor"]
-    search_fields = ["actor__email", "object_name", "=object_id", "reason"]
+    list_display = ["at", "who", "action", "object_name", "workspace", "reason", "address"]
+    list_filter = [("at", MomentFilter), ActionFilter, KindFilter]
+    list_filter_submit = True
+    list_select_related = ["actor", "api_key", "tenant"]
+    search_fields = ["reason"]  # `get_search_results` says what is searched
+    search_help_text = "A person's address, an id, a workspace's short name, an IP address, or words"
     ordering = ["-at"]
+    paginator = EstimatedPaginator
     show_full_result_count = False
+    change_list_template = "admin/audit_list.html"
+    fields = [
+        "at", "who", "address", "workspace", "action", "object_type", "object_id", "object_name", "reason",
+        "was", "became", "position", "previous_hash", "hash",
+    ]  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description="who", ordering="actor")
+    def who(self, entry: AuditEntry) -> str:
+        if entry.actor:
+            return entry.actor.email
+        return f"key {entry.api_key.name}" if entry.api_key else "the system"
+
+    @admin.display(description="workspace", ordering="tenant")
+    def workspace(self, entry: AuditEntry) -> Tenant | str:
+        return entry.tenant or ""
+
+    @admin.display(description="before")
+    def was(self, entry: AuditEntry) -> SafeString | str:
+        return _show_facts(entry.before)
+
+    @admin.display(description="after")
+    def became(self, entry: AuditEntry) -> SafeString | str:
+        return _show_facts(entry.after)
+
+    def get_search_results(
+        self, request: HttpRequest, rows: QuerySet[AuditEntry], term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        """Return the entries of a person, a row or a workspace, by an index; else those with the words."""
+        term = term.strip()
+        if not term:
+            return rows, False
+        exact = Q(actor__email=term.lower()) | Q(tenant__slug=term.lower())
+        by_name = AuditEntry.objects.filter(exact).order_by()
+        if by_name.exists():
+            return rows.filter(exact), False
+        by_id = rows.filter(object_id=term)
+        if by_id.exists():
+            return by_id, False
+        newest = AuditEntry.objects.aggregate(newest=Max("pk"))["newest"] or 0
+        words = Q(reason__icontains=term) | Q(object_name__icontains=term) | Q(address__startswith=term)
+        return rows.filter(words, pk__gt=newest - SEARCHED_TEXTS), False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the export, which takes the list's own filters."""
+        export = self.admin_site.admin_view(self.export)
+        urls: list[URLPattern] = super().get_urls()
+        return [path("export/", export, name="tenants_auditentry_export"), *urls]
+
+    def export(self, request: HttpRequest) -> HttpResponse:
+        """Return the list, as it is filtered, as CSV; the export itself is audited."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        shown = self.get_changelist_instance(request).get_queryset(request)
+        entries = list(shown[: MAX_EXPORTED + 1])
+        if len(entries) > MAX_EXPORTED:
+            messages.error(request, f"Nothing was exported: narrow the list to {MAX_EXPORTED:,} entries.")
+            query = request.GET.urlencode()
+            return redirect(f"{reverse('admin:tenants_auditentry_changelist')}?{query}")
+        if entries:
+            facts = {"entries": len(entries), "filters": request.GET.dict()}
+            self.admin_site.record(request, action="audit.exported", row=entries[0], reason="", after=facts)
+        return _as_csv(entries)
+
+
+def _show_facts(facts: dict[str, Any]) -> SafeString | str:
+    if not facts:
+        return "nothing"
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    return format_html('<pre class="whitespace-pre-wrap break-all">{}</pre>', text)
+
+
+def _as_csv(entries: list[AuditEntry]) -> HttpResponse:
+    name = f"audit-{timezone.now():%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=headers)
+    writer = csv.writer(response)
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        writer.writerow([_cell(entry, column) for column in COLUMNS])
+    return response
+
+
+def _cell(entry: AuditEntry, column: str) -> str:
+    """Return what a column says; a spreadsheet must not take a name for a formula."""
+    match column:
+        case "at":
+            return entry.at.isoformat()
+        case "actor":
+            return entry.actor.email if entry.actor else ""
+        case "api_key":
+            return str(entry.api_key_id or "")
+        case "tenant":
+            return entry.tenant.slug if entry.tenant else ""
+        case "before" | "after":
+            return json.dumps(getattr(entry, column), ensure_ascii=False)
+    value = getattr(entry, column)
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULA_BEGINS) else text

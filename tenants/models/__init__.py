@@ -1,4 +1,4 @@
-from tenants.models.audit import AuditEntry
+from tenants.models.audit import AuditCheckpoint, AuditEntry
 from tenants.models.billing_details import BillingDetails
 from tenants.models.credit_notes import CreditNote, CreditNoteNumber
 from tenants.models.credits import CreditBurn, CreditGrant
@@ -22,6 +22,7 @@ from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscripti
 
 __all__ = [
     "ApiKey",
+    "AuditCheckpoint",
     "AuditEntry",
     "AuthorEarning",
     "BillingDetails",

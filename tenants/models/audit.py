@@ -36,6 +36,20 @@ class AuditEntry(models.Model):
     before = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text="What was changed.")
     after = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     address = models.GenericIPAddressField(null=True, help_text="From where it was done.")
+    position = models.PositiveBigIntegerField(
+        null=True,
+        unique=True,
+        editable=False,
+        help_text="Its place in the chain, from 1 on. Empty: not linked yet.",
+    )
+    previous_hash = models.CharField(max_length=64, blank=True, editable=False, db_default="")
+    hash = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        db_default="",
+        help_text="SHA-256 of the entry and of the hash before it.",
+    )
 
     class Meta:
         verbose_name = "audit entry"
@@ -43,7 +57,20 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["object_type", "object_id"], name="audit_of_a_row"),
             models.Index(fields=["tenant", "-id"], name="audit_of_a_workspace"),
+            models.Index(fields=["action", "-id"], name="audit_of_an_action"),
+            models.Index(fields=["id"], condition=models.Q(position=None), name="audit_to_link"),
         ]
 
     def __str__(self) -> str:
         return f"{self.actor or self.api_key}: {self.action} {self.object_name}"
+
+
+class AuditCheckpoint(models.Model):
+    """Where the log begins since its oldest entries were pruned: the place and hash of the last of those."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    position = models.PositiveBigIntegerField(unique=True)
+    hash = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"entry {self.position}"

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from foundation import log_lines
+from tenants.audit import chain
 from tenants.models import ApiKey, AuditEntry, Tenant, User
 
 
@@ -44,6 +45,8 @@ def record_audit(
     )
     if log_lines.is_json():
         transaction.on_commit(partial(log_lines.write_line, "action", _facts_of(entry)))
+    # After the commit: a lock that is held until then would make all changes of the service wait in one line.
+    transaction.on_commit(chain.link_entries, robust=True)
     return entry
 
 

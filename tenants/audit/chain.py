@@ -1,0 +1,165 @@
+"""The chain of the audit log: each entry holds the hash of the one before it and of what it says itself.
+
+An entry is linked right after the commit of what it records, by whoever is first: the process that wrote it,
+or the sweep. So no change waits for another one's commit, and no lock is held beside a row's.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, transaction
+from django.utils import timezone
+
+from tenants.models import AuditCheckpoint, AuditEntry
+
+LOCK = "audit: link entries"
+BATCH_SIZE = 500
+LINKED_WITHIN = timedelta(minutes=10)
+PRUNED = "audit.pruned"
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last entry of a chain: its place, from 1 on, and its hash."""
+
+    position: int = 0
+    hash: str = "0" * 64
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.hash}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with the log, and the first entry where it shows."""
+
+    entry: AuditEntry | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found: its first fault, else how far the chain is whole."""
+
+    entries: int
+    head: Head
+    fault: Fault | None = None
+
+
+def hash_entry(entry: AuditEntry, *, position: int, previous_hash: str) -> str:
+    """Return the SHA-256 of an entry in its place, in hexadecimal: of JSON with sorted keys and no spaces."""
+    content = {
+        "position": position,
+        "previous_hash": previous_hash,
+        "id": entry.pk,
+        "at": entry.at.astimezone(UTC).isoformat(),
+        "actor": entry.actor_id,
+        "api_key": entry.api_key_id,
+        "tenant": entry.tenant_id,
+        "action": entry.action,
+        "object_type": entry.object_type,
+        "object_id": entry.object_id,
+        "object_name": entry.object_name,
+        "reason": entry.reason,
+        "before": entry.before,
+        "after": entry.after,
+        "address": entry.address,
+    }
+    text = json.dumps(content, cls=DjangoJSONEncoder, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def link_entries() -> int:
+    """Link what was written since, and return how many; 0 also while another process does it."""
+    with transaction.atomic():
+        if not _lock_chain():
+            return 0
+        entries = list(AuditEntry.objects.filter(position=None).order_by("pk")[:BATCH_SIZE])
+        head = read_head()
+        for entry in entries:
+            entry.position = head.position + 1
+            entry.previous_hash = head.hash
+            entry.hash = hash_entry(entry, position=entry.position, previous_hash=head.hash)
+            head = Head(entry.position, entry.hash)
+        AuditEntry.objects.bulk_update(entries, ["position", "previous_hash", "hash"])
+    return len(entries)
+
+
+def link_all() -> int:
+    """Link all that was written, batch by batch; return how many."""
+    total = 0
+    while linked := link_entries():
+        total += linked
+    return total
+
+
+def read_head() -> Head:
+    """Return the last link: an entry, else what pruning left."""
+    linked = AuditEntry.objects.exclude(position=None).order_by("-position")
+    newest = linked.values_list("position", "hash").first()
+    return Head(*newest) if newest else read_beginning()
+
+
+def read_beginning() -> Head:
+    """Return what the oldest entry follows: the newest checkpoint, or nothing."""
+    checkpoints = AuditCheckpoint.objects.order_by("-position")
+    newest = checkpoints.values_list("position", "hash").first()
+    return Head(*newest) if newest else Head()
+
+
+def verify_log(expected: Head | None = None) -> Verification:
+    """Read the whole chain and return its first fault, or its head.
+
+    `expected` is a head that was noted elsewhere, which the chain must hold: so the end can't be cut off.
+    """
+    before = read_beginning()
+    entries = 0
+    is_expected_seen = expected is None or expected in (before, Head())
+    linked = AuditEntry.objects.exclude(position=None).order_by("position")
+    for entry in linked.iterator(chunk_size=2000):
+        problem = _find_problem(entry, before)
+        if problem:
+            return Verification(entries, before, Fault(entry, problem))
+        before = Head(int(entry.position or 0), entry.hash)
+        entries += 1
+        is_expected_seen = is_expected_seen or before == expected
+    if not is_expected_seen:
+        return Verification(entries, before, Fault(None, f"No entry has the place and hash {expected}."))
+    for fault in _find_faults_beside():
+        return Verification(entries, before, fault)
+    return Verification(entries, before)
+
+
+def _find_problem(entry: AuditEntry, before: Head) -> str:
+    """Return what is wrong with the link between an entry and the one before; "" if nothing is."""
+    if entry.position != before.position + 1:
+        return f"Entries {before.position + 1} to {int(entry.position or 0) - 1} are missing before it."
+    if entry.previous_hash != before.hash:
+        return "It does not follow the entry before it: that one was changed or replaced."
+    if entry.hash != hash_entry(entry, position=entry.position, previous_hash=before.hash):
+        return "Its content is not what its hash was made of: it was changed."
+    return ""
+
+
+def _find_faults_beside() -> Iterator[Fault]:
+    """Yield entries that nobody linked in time, and prunings that the log does not tell of."""
+    late = AuditEntry.objects.filter(position=None, at__lt=timezone.now() - LINKED_WITHIN)
+    for entry in late.order_by("pk")[:1]:
+        yield Fault(entry, "It is in no chain yet, although it is old: does beat run?")
+    checkpoint = AuditCheckpoint.objects.order_by("-position").first()
+    if checkpoint:
+        facts: dict[str, Any] = {"position": checkpoint.position, "hash": checkpoint.hash}
+        if not AuditEntry.objects.filter(action=PRUNED, after__contains=facts).exists():
+            yield Fault(None, f"Entries up to {checkpoint.position} were pruned, and no entry says so.")
+
+
+def _lock_chain() -> bool:
+    """Return whether this transaction alone may link, until its end. Nobody waits for it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
+        return bool(cursor.fetchone()[0])

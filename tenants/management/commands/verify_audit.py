@@ -1,0 +1,42 @@
+"""`manage.py verify_audit`: whether the audit log is whole; else the first entry where it is not."""
+
+import re
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from tenants.audit import chain
+
+
+class Command(BaseCommand):
+    """Reads the whole log, and changes nothing but the links of entries that were just written."""
+
+    help = (
+        "Verify the chain of the audit log and print its head. Keep heads where the database's owner can't "
+        "write, and give one with --expect: so an end that was cut off is found, too."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take a head that was noted before."""
+        parser.add_argument("--expect", default="", help="A head that was printed before, as 1234:ab…")
+
+    def handle(self, *, expect: str, **_: Any) -> None:
+        """Print the head, or fail with the first fault."""
+        chain.link_all()
+        found = chain.verify_log(_parse_head(expect))
+        if found.fault is None:
+            self.stdout.write(f"{found.entries} entries, whole. Head: {found.head}")
+            return
+        entry = found.fault.entry
+        where = f"Entry {entry.pk} (place {entry.position}, {entry})" if entry else "The log"
+        raise CommandError(f"{where}: {found.fault.problem}")
+
+
+def _parse_head(text: str) -> chain.Head | None:
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d+):([0-9a-f]{64})", text)
+    if match is None:
+        raise CommandError(f"{text!r} is no head: it is a place, a colon and 64 hexadecimal digits.")
+    return chain.Head(int(match[1]), match[2])
