@@ -51,7 +51,7 @@ class ValueFilter(admin.SimpleListFilter):
     model: type[Model]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = {"table": self.model._meta.db_table, "column": self.parameter_name}
+        names = {"table": self.model._meta.db_table, "column": str(self.parameter_name)}
         quoted = {part: connection.ops.quote_name(name) for part, name in names.items()}
         with connection.cursor() as cursor:
             cursor.execute(VALUES.format(**quoted))

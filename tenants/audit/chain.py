@@ -30,6 +30,11 @@ class Head:
     position: int = 0
     hash: str = "0" * 64
 
+    @classmethod
+    def of(cls, entry: AuditEntry) -> "Head":
+        """Return the place and hash of an entry that is linked."""
+        return cls(int(entry.position or 0), entry.hash)
+
     def __str__(self) -> str:
         return f"{self.position}:{self.hash}"
 
@@ -101,8 +106,8 @@ def link_all() -> int:
 def read_head() -> Head:
     """Return the last link: an entry, else what pruning left."""
     linked = AuditEntry.objects.exclude(position=None).order_by("-position")
-    newest = linked.values_list("position", "hash").first()
-    return Head(*newest) if newest else read_beginning()
+    newest = linked.first()
+    return Head.of(newest) if newest else read_beginning()
 
 
 def read_beginning() -> Head:
@@ -125,7 +130,7 @@ def verify_log(expected: Head | None = None) -> Verification:
         problem = _find_problem(entry, before)
         if problem:
             return Verification(entries, before, Fault(entry, problem))
-        before = Head(int(entry.position or 0), entry.hash)
+        before = Head.of(entry)
         entries += 1
         is_expected_seen = is_expected_seen or before == expected
     if not is_expected_seen:

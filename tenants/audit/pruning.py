@@ -32,8 +32,8 @@ def _find_end(before: datetime) -> Head | None:
     linked = AuditEntry.objects.exclude(position=None)
     kept = linked.filter(at__gte=before).order_by("position").values_list("position", flat=True).first()
     old = linked.filter(at__lt=before) if kept is None else linked.filter(position__lt=kept)
-    last = old.order_by("-position").values_list("position", "hash").first()
-    return Head(*last) if last else None
+    last = old.order_by("-position").first()
+    return Head.of(last) if last else None
 
 
 def _delete_up_to(position: int) -> int:
