@@ -59,7 +59,7 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0032_plans_by_arrangement")]
+    dependencies = [("tenants", "0033_membership_steps_hidden_at")]
     operations = [
         migrations.CreateModel(
             name="AuditCheckpoint",
