@@ -41,8 +41,9 @@ from tenants.billing.reconciliation import (
 )
 from tenants.billing.report import monthly_report
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
+from tenants.billing.turnover import used_nanousd
 from tenants.events.outbox import record_event, register_presenter
-from tenants.models import ApiKey, EventType, Scope, Tenant, User
+from tenants.models import ApiKey, EventType, Scope, ServiceSample, Tenant, User
 from tenants.quota_sync.editions import lock_editions, price_style
 from tenants.quota_sync.generations import (
     bump_all_generations,
@@ -71,6 +72,7 @@ __all__ = [
     "PriceField",
     "Schedule",
     "Scope",
+    "ServiceSample",
     "StyleFacts",
     "StyleSource",
     "Tenant",
@@ -124,6 +126,7 @@ __all__ = [
     "subscribe_tenant",
     "tenant_of",
     "usage_of",
+    "used_nanousd",
     "verify_key",
     "version_figures",
 ]

@@ -12,12 +12,14 @@ from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
 from unfold.sites import UnfoldAdminSite
 
 from config import operators
+from config.overview import overview_context
 from tenants.public import User, record_audit
 
 POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
@@ -28,6 +30,14 @@ POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
 
 class Console(UnfoldAdminSite):  # type: ignore[misc]
     """The admin site. Operators enter through the site's own login and with a second factor."""
+
+    index_title = "How the service does"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show the overview; the lists stand in the menu."""
+        context = {**(extra_context or {}), **overview_context(request)}
+        response: TemplateResponse = super().index(request, context)
+        return response
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is an operator and showed a second factor in this session."""

@@ -188,6 +188,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long task must not sit on others that
 # A task that must run every second never shares a queue with one that runs for minutes or waits for storage.
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
+    "config.tasks.sample_service": {"queue": "housekeeping"},
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
     "inference.tasks.close_month": {"queue": "housekeeping"},
@@ -247,6 +248,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tenants.tasks.finalize_invoices",
         "schedule": 3600.0,
         "options": {"expires": 3600},
+    },
+    "sample-service": {
+        "task": "config.tasks.sample_service",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "open-next-month": {
         "task": "inference.tasks.open_next_month",
@@ -410,6 +416,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/favicon.svg")}
     ],
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("css/console.css")],
 }
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -19,6 +19,7 @@ from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.payments import Payment, PaymentAccount, PaymentEvent
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
+from tenants.models.samples import ServiceSample
 
 __all__ = [
     "ApiKey",
@@ -50,6 +51,7 @@ __all__ = [
     "PriceBook",
     "ReachedThreshold",
     "Scope",
+    "ServiceSample",
     "Subscription",
     "Tenant",
     "UsageDaily",
