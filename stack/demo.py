@@ -34,6 +34,7 @@ Polyscribe is ready after {stack.steps.elapsed_s:.0f} s.
 
   Open      {site}
   Log in    {seeded.login}   {seeded.password}
+  Console   {site}/console/   for operators; this login is one
   API key   {seeded.api_key}
   Logs      {shown(stack.folders.logs)}/
 
