@@ -1,7 +1,8 @@
 """The roles of operators, as groups with their rights. Data only.
 
 It stands here because this floor knows its own models and those of the floor below. A group of the same name
-that exists gets the rights beside its own.
+that exists gets the rights beside its own. Content types and permissions go by names, so no table must
+exist: a dependency on a late migration of the other floor would let that one run before older ones here.
 """
 
 from django.db import migrations
@@ -80,7 +81,6 @@ def _find_permission(apps, app, model, verb):
 class Migration(migrations.Migration):
     dependencies = [
         ("adapters", "0016_drop_loads_before"),
-        ("tenants", "0034_audit_chain"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]

@@ -190,7 +190,7 @@ def _unpublished() -> Iterator[Tile]:
     tenants = Tenant.objects.stale().count()
     engines = Engine.objects.stale().count()
     note = f"workspaces, and {engines:,} engines, of which gateways know an older state"
-    yield Tile("Changes to publish", f"{tenants:,}", note, address, tenants + engines > 0)
+    yield Tile("Changes to publish", f"{tenants:,}", note, address)
 
 
 def _money() -> Iterator[Tile]:

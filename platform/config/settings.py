@@ -408,6 +408,20 @@ LOGGING = {
     },
 }
 
+# The accent of static/css/tokens.css, in unfold's steps from light to dark.
+PRIMARY = {
+    "50": "oklch(0.97 0.013 225)",
+    "100": "oklch(0.95 0.02 225)",
+    "200": "oklch(0.9 0.04 224)",
+    "300": "oklch(0.86 0.08 220)",
+    "400": "oklch(0.79 0.095 220)",
+    "500": "oklch(0.62 0.1 224)",
+    "600": "oklch(0.46 0.095 228)",
+    "700": "oklch(0.39 0.09 228)",
+    "800": "oklch(0.33 0.07 228)",
+    "900": "oklch(0.28 0.055 228)",
+    "950": "oklch(0.21 0.04 228)",
+}
 UNFOLD = {
     "SITE_TITLE": "Polyscribe console",
     "SITE_HEADER": "Polyscribe",
@@ -416,6 +430,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/favicon.svg")}
     ],
     "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {"primary": PRIMARY},
     "STYLES": [lambda request: static("css/console.css")],
 }
 REST_FRAMEWORK: dict[str, object] = {

@@ -121,26 +121,27 @@ def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
     tenant.refresh_from_db(fields=["monthly_nanousd"])
 
 
-def suspend_tenant(tenant: Tenant) -> None:
-    """Stop serving a tenant from the next request on; its data stays."""
-    _set_suspended(tenant, timezone.now())
+def suspend_tenant(tenant: Tenant, *, reason: str = "") -> None:
+    """Stop serving a tenant from the next request on; its data stays. Its members read the reason."""
+    _set_suspended(tenant, timezone.now(), reason)
 
 
 def resume_tenant(tenant: Tenant) -> None:
     """Serve a suspended tenant again."""
-    _set_suspended(tenant, None)
+    _set_suspended(tenant, None, "")
 
 
-def _set_suspended(tenant: Tenant, since: datetime | None) -> None:
+def _set_suspended(tenant: Tenant, since: datetime | None, reason: str) -> None:
     with transaction.atomic():
-        # A tenant that is suspended already keeps its first moment.
+        # A tenant that is suspended already keeps its first moment and reason.
         other_state = Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None)
-        is_changed = other_state.update(suspended_at=since)
+        is_changed = other_state.update(suspended_at=since, suspended_reason=reason)
         snapshot.mark_changed(tenant.pk)
-        tenant.refresh_from_db(fields=["suspended_at"])
+        tenant.refresh_from_db(fields=["suspended_at", "suspended_reason"])
         if is_changed:
             event_type = EventType.WORKSPACE_SUSPENDED if since else EventType.WORKSPACE_RESUMED
-            record_event(tenant.pk, event_type, tenant)
+            facts = {"reason": reason} if since else {}
+            record_event(tenant.pk, event_type, tenant, **facts)
 
 
 def _subscribe_and_add_studio_key(tenant: Tenant, plan: str) -> None:

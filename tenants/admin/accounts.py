@@ -18,6 +18,7 @@ from unfold.forms import UserCreationForm
 
 from foundation.console import OperatorAdmin, OperatorForm, ReasonField, operator_action
 from tenants.accounts import workspaces
+from tenants.admin import workspace_page
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
 from tenants.models import Membership, Tenant, User
@@ -37,14 +38,29 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
     list_display = ["name", "slug", "budget", "is_first_party", "suspended_at", "created_at"]
     list_filter = ["suspended_at", "is_first_party"]
     search_fields = ["name", "slug", "memberships__user__email"]
-    fields = ["name", "slug", "monthly_nanousd", "is_first_party", "suspended_at", "created_at"]
-    readonly_fields = ["slug", "is_first_party", "suspended_at", "created_at"]
+    fields = ["name", "slug", "monthly_nanousd", "is_first_party", "created_at"]
+    readonly_fields = ["slug", "is_first_party", "created_at"]
     inlines = [MembershipInline]
     actions = ["suspend", "resume"]
+    change_form_before_template = "admin/workspace.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: only `create_tenant` gives a workspace its plan and its studio key."""
         return False
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show how the workspace is above the form that changes it."""
+        tenant = self.get_object(request, object_id)
+        page = workspace_page.describe_workspace(request, tenant) if tenant else None
+        context = {**(extra_context or {}), "workspace": page}
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         """Save what the operator changed, and publish it to the data plane."""
@@ -57,9 +73,10 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
         effect="From the next request on nothing is served to them. Their data stays.",
         done="Suspended",
         permissions=["change"],
+        reader="; the workspace's members read it, on their pages and in a mail",
     )
     def suspend(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
-        workspaces.suspend_tenant(tenant)
+        workspaces.suspend_tenant(tenant, reason=reason)
 
     @operator_action(
         "Resume",

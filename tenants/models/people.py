@@ -72,6 +72,9 @@ class Tenant(models.Model):
         null=True, blank=True, help_text="Its own budget a month. None: only the plan's cap."
     )
     suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.CharField(
+        max_length=300, blank=True, db_default="", editable=False, help_text="Its members read it."
+    )
     # Counted up in the same transaction as any change that the quota snapshot must show.
     generation = models.PositiveBigIntegerField(default=1, editable=False)
     observed_generation = models.PositiveBigIntegerField(default=0, editable=False)

@@ -326,3 +326,37 @@ def test_operators_adjust_a_month_with_a_line_on_its_invoice(operator_client, ac
     assert [one.kind for one in kept] == (["kept"] if effect == "less" else [])
     assert (line.kind, line.text, line.amount_nanousd) == ("adjustment", "Agreed", entry.amount_nanousd)
     assert AuditEntry.objects.get(object_type="tenants.ledgerentry").reason == "call"
+
+
+def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme, alice, event):
+    key, _ = lifecycle.issue_key(acme, name="laptop", by=alice)
+    record_events([event(acme)])
+    record_audit(alice, action="api_key.created", row=key, tenant=acme)
+    suspend = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
+    operator_client.post(page("tenant"), suspend)
+    shown = operator_client.get(page("tenant", "change", acme.pk))
+    facts = {fact.name: fact.value for fact in shown.context["workspace"]["facts"]}
+    assert facts["State"].endswith("They asked for it.")
+    assert facts["Plan"].startswith("Free")
+    assert " of " in facts["Tokens this month"]
+    sections = {section.title: section for section in shown.context["workspace"]["sections"]}
+    assert [row.name for row in sections["API keys"].rows] == [str(key)]
+    log = [row.name for row in sections["Audit log"].rows]
+    assert log == ["suspend Acme", f"api_key.created {key}"]
+    for section in sections.values():
+        assert operator_client.get(section.address).status_code == 200
+        for row in section.rows:
+            assert operator_client.get(row.address).status_code == 200
+    for _, address in shown.context["workspace"]["links"]:
+        assert operator_client.get(address).status_code == 200
+
+
+def test_members_read_why_their_workspace_is_suspended(operator_client, alice_client, acme):
+    suspend = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
+    operator_client.post(page("tenant"), suspend)
+    assert "wrote why: They asked for it." in alice_client.get(reverse("tenants:usage")).text
+    assert OutboxEvent.objects.get(type=EventType.WORKSPACE_SUSPENDED).facts == {
+        "reason": "They asked for it."
+    }
+    operator_client.post(page("tenant"), {**suspend, "action": "resume"})
+    assert Tenant.objects.get(pk=acme.pk).suspended_reason == ""

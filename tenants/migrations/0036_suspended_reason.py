@@ -1,0 +1,16 @@
+"""Why a workspace is suspended, for its members to read. Schema only."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("tenants", "0035_service_samples")]
+    operations = [
+        migrations.AddField(
+            "tenant",
+            "suspended_reason",
+            models.CharField(
+                max_length=300, blank=True, db_default="", editable=False, help_text="Its members read it."
+            ),
+        ),
+    ]
