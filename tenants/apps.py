@@ -5,7 +5,7 @@ class TenantsConfig(AppConfig):
     """The floor as the gateway has it: models, and nobody who records events."""
 
     name = "tenants"
-    verbose_name = "Tenants"
+    verbose_name = "Workspaces"
     default = False
 
 

@@ -83,6 +83,7 @@ class Tenant(models.Model):
     objects = TenantQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "workspace"
         constraints = [
             models.UniqueConstraint(
                 fields=["is_first_party"],
