@@ -9,7 +9,7 @@ from django.db import migrations
 
 TENANTS = [
     "apikey", "auditentry", "authorearning", "billingdetails", "creditburn", "creditgrant", "creditnote",
-    "invoice", "invoiceline", "ledgerentry", "membership", "noticemail", "payment", "plan", "planversion",
+    "hostedstyle", "invoice", "invoiceline", "ledgerentry", "membership", "noticemail", "payment", "plan", "planversion",
     "price", "pricebook", "subscription", "tenant", "usagedaily", "usageevent", "user", "webhookdelivery",
     "webhookendpoint",
 ]  # fmt: skip
