@@ -9,9 +9,9 @@ from django.db import migrations
 
 TENANTS = [
     "apikey", "auditentry", "authorearning", "billingdetails", "creditburn", "creditgrant", "creditnote",
-    "hostedstyle", "invoice", "invoiceline", "ledgerentry", "membership", "noticemail", "payment", "plan", "planversion",
-    "price", "pricebook", "subscription", "tenant", "usagedaily", "usageevent", "user", "webhookdelivery",
-    "webhookendpoint",
+    "hostedstyle", "invoice", "invoiceline", "ledgerentry", "membership", "noticemail", "payment",
+    "plan", "planversion", "price", "pricebook", "subscription", "tenant", "usagedaily", "usageevent", "user",
+    "webhookdelivery", "webhookendpoint",
 ]  # fmt: skip
 ADAPTERS = [
     "adapterversion", "basemodel", "engine", "engineerasure", "erasure", "placement", "release", "share",

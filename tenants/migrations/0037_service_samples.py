@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0034_audit_chain")]
+    dependencies = [("tenants", "0036_audit_chain")]
     operations = [
         migrations.CreateModel(
             name="ServiceSample",

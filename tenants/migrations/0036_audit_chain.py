@@ -59,7 +59,7 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0033_membership_steps_hidden_at")]
+    dependencies = [("tenants", "0035_thresholds_of_the_cap")]
     operations = [
         migrations.CreateModel(
             name="AuditCheckpoint",

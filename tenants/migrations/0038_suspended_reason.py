@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0035_service_samples")]
+    dependencies = [("tenants", "0037_service_samples")]
     operations = [
         migrations.AlterModelOptions("tenant", options={"verbose_name": "workspace"}),
         migrations.AddField(
