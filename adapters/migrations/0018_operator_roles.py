@@ -80,7 +80,7 @@ def _find_permission(apps, app, model, verb):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("adapters", "0016_drop_loads_before"),
+        ("adapters", "0017_asked_prices"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
