@@ -5,6 +5,7 @@ change, its line, and the messages to workers, which are sent when it commits.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -23,7 +24,7 @@ from tenants.public import Access
 
 
 @transaction.atomic
-def create_style(access: Access, slug: str, words: Mapping[str, str]) -> Style:
+def create_style(access: Access, slug: str, words: Mapping[str, Any]) -> Style:
     """Return a new style without files. Raises StyleRefused, SlugTaken or NoBaseModel."""
     style = sessions.create_style(access.tenant, slug, words)
     access.audit("style.created", style, after=words)
@@ -31,7 +32,7 @@ def create_style(access: Access, slug: str, words: Mapping[str, str]) -> Style:
 
 
 @transaction.atomic
-def edit_style(access: Access, style: Style, words: Mapping[str, str]) -> None:
+def edit_style(access: Access, style: Style, words: Mapping[str, Any]) -> None:
     """Change what people read about a style. Raises StyleRefused with every fault."""
     before = {}
     after = {}

@@ -197,6 +197,12 @@ class OwnWorkspace(Invalid):
     code = "own_workspace"
 
 
+class TooManyFavourites(Conflict):
+    """You have {most} favourites, and no more are kept. Take one off first."""
+
+    code = "too_many_favourites"
+
+
 class AlreadyShared(Conflict):
     """{name} has this style already."""
 

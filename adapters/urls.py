@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from adapters.views import catalog, comparison, erasure, releases, sharing, uploads
+from adapters.views import catalog, comparison, erasure, releases, sharing, style, uploads
 
 app_name = "adapters"
 
@@ -31,9 +31,15 @@ urlpatterns = [
     path("<uuid:style_id>/share/", sharing.share, name="share"),
     path("<uuid:style_id>/leave/", sharing.leave, name="leave"),
     path("shares/<int:share_id>/<slug:action>/", sharing.change_share, name="change_share"),
+    path("<uuid:style_id>/favourite/", catalog.like, name="like"),
+    path("<uuid:style_id>/unfavourite/", catalog.unlike, name="unlike"),
     path("<uuid:style_id>/select/", catalog.select, name="select"),
     path("<uuid:style_id>/unselect/", catalog.unselect, name="unselect"),
-    path("<slug:owner>/<slug:slug>/", catalog.style, name="style"),
+    path("<slug:owner>/<slug:slug>/", style.overview, name="style"),
+    path("<slug:owner>/<slug:slug>/versions/", style.versions, name="style_versions"),
+    path("<slug:owner>/<slug:slug>/usage/", style.usage, name="style_usage"),
+    path("<slug:owner>/<slug:slug>/sharing/", style.share_tab, name="style_sharing"),
+    path("<slug:owner>/<slug:slug>/settings/", style.edit_tab, name="style_settings"),
     path("<slug:owner>/<slug:slug>/compare/", comparison.compare, name="compare"),
     path("<slug:owner>/<slug:slug>/compare/answers/", comparison.answers, name="compare_answers"),
 ]

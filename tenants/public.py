@@ -41,6 +41,7 @@ from tenants.billing.reconciliation import (
 )
 from tenants.billing.report import monthly_report
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
+from tenants.billing.style_usage import StyleUsage, style_usage
 from tenants.billing.turnover import used_nanousd
 from tenants.events.outbox import record_event, register_presenter
 from tenants.models import ApiKey, EventType, Scope, ServiceSample, Tenant, User
@@ -75,6 +76,7 @@ __all__ = [
     "ServiceSample",
     "StyleFacts",
     "StyleSource",
+    "StyleUsage",
     "Tenant",
     "User",
     "VersionFigures",
@@ -123,6 +125,7 @@ __all__ = [
     "schedules_of",
     "stale_generations",
     "studio_key",
+    "style_usage",
     "subscribe_tenant",
     "tenant_of",
     "usage_of",

@@ -11,6 +11,8 @@ STYLE_EXAMPLE = {
     "description": "How we write to customers.",
     "author": "Acme's editors",
     "licence": "CC BY 4.0",
+    "tags": ["letters", "sales"],
+    "language": "en",
     "sample_prompt": "Announce a sale.",
     "sample": "Good news travels fast, and so do our prices.",
     "effects": ["strong effect", "9 words a sentence"],

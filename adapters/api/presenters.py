@@ -88,6 +88,8 @@ class StyleObject(serializers.Serializer[Any]):
     description = serializers.CharField()
     author = serializers.CharField()
     licence = serializers.CharField(help_text="A licence's name, or own terms.")
+    tags = serializers.ListField(child=serializers.CharField(), help_text="What it is for.")
+    language = serializers.CharField(help_text="In which it writes, as `en`; empty: not said.")
     sample_prompt = serializers.CharField()
     sample = serializers.CharField(help_text="What the live version answers to `sample_prompt`.")
     effects = serializers.ListField(
@@ -428,6 +430,8 @@ def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict
         "description": card.description,
         "author": card.author,
         "licence": card.licence,
+        "tags": card.tags,
+        "language": card.language,
         "sample_prompt": card.sample_prompt,
         "sample": card.sample,
         "effects": card.effects,

@@ -28,7 +28,7 @@ from adapters.api.presenters import (
 from adapters.catalog import queries
 from adapters.catalog.queries import Kind
 from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
-from adapters.catalog.words import WORDS_CHARACTERS
+from adapters.catalog.words import MOST_TAGS, WORDS_CHARACTERS
 from adapters.errors import StyleNotFound
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
@@ -58,6 +58,12 @@ class StylesQuery(StrictSerializer):
         allow_blank=True,
         help_text="Words that name, description, sample, short name or owner contain, all of them.",
     )
+    tag = TextField(
+        max_length=30, required=False, default="", allow_blank=True, help_text="A tag that they have."
+    )
+    language = TextField(
+        max_length=10, required=False, default="", allow_blank=True, help_text="In which they write, as `en`."
+    )
     order = serializers.ChoiceField(
         list(ORDERS), required=False, default="-created_at", help_text="Default: newest first."
     )
@@ -79,6 +85,18 @@ class WordsBody(StrictSerializer):
         required=False,
         allow_blank=True,
         help_text="A licence's name, as `CC BY 4.0`, or own terms. Fixed while it is offered or public.",
+    )
+
+    tags = serializers.ListField(
+        child=TextField(max_length=30),
+        max_length=MOST_TAGS,
+        required=False,
+        help_text="What it is for: small letters, digits and hyphens. Fixed while it is offered or public.",
+    )
+    language = TextField(
+        required=False,
+        allow_blank=True,
+        help_text="In which it writes, as `en` or `pt-br`. Fixed while it is offered or public.",
     )
 
 
@@ -126,6 +144,7 @@ class StylesView(WorkspaceView):
         query = self.read_query(StylesQuery)
         tenant = self.access.tenant
         styles = queries.list_styles(tenant, query["kind"], query["search"])
+        styles = queries.narrow(styles, tag=query["tag"], language=query["language"])
         styles = only_allowed(self.access, styles)
         if "name" in query["order"]:
             styles = queries.with_shown_name(tenant, styles)

@@ -6,10 +6,12 @@ from django import forms
 
 from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
 from adapters.catalog.words import (
-    BOUND_BY_OFFER,
+    LANGUAGES,
     WORDS_CHARACTERS,
     Faults,
+    bound_fields,
     is_bound_by_offer,
+    parse_tags,
     word_faults,
 )
 from adapters.models import Style
@@ -26,6 +28,7 @@ LICENCES = {
     "MIT": "https://opensource.org/license/mit",
 }
 OWN_TERMS = "own"
+LANGUAGE_CHOICES = [("", "not said"), *sorted(LANGUAGES.items(), key=lambda choice: choice[1])]
 CHOICES = [("", "none yet"), *((name, name) for name in LICENCES), (OWN_TERMS, "own terms, written below")]
 
 
@@ -49,6 +52,13 @@ class AboutForm(forms.Form):
         required=False,
         help_text="What its sample line answers. Another one gets another sample.",
     )
+    language = forms.ChoiceField(choices=LANGUAGE_CHOICES, required=False, help_text="In which it writes.")
+    tags = forms.CharField(
+        max_length=300,
+        required=False,
+        help_text="What it is for, with commas: letters, sales.",
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
+    )
     licence = forms.ChoiceField(
         choices=CHOICES, required=False, help_text="On what terms others may write in it."
     )
@@ -66,6 +76,8 @@ class AboutForm(forms.Form):
             "author": style.author,
             "description": style.description,
             "sample_prompt": style.sample_prompt,
+            "language": style.language,
+            "tags": ", ".join(style.tags),
             "licence": style.licence,
         }
         if style.licence and style.licence not in LICENCES:
@@ -73,15 +85,18 @@ class AboutForm(forms.Form):
         super().__init__(data, initial=initial)
         self.owner = style.owner
         self.is_bound_by_offer = is_bound_by_offer(style)
-        for field in (*BOUND_BY_OFFER, "terms"):
-            self.fields[field].disabled = self.is_bound_by_offer
+        bound = bound_fields(style)
+        for field in bound:
+            self.fields[field].disabled = True
+        self.fields["terms"].disabled = "licence" in bound
 
     def clean(self) -> dict[str, Any]:
         """Ask for the terms where own ones were chosen, and refuse words that mislead."""
         given = super().clean() or {}
         if given.get("licence") == OWN_TERMS and not given.get("terms"):
             self.add_error("terms", "Write the terms, or choose one of the licences above.")
-        words = {field: str(text) for field, text in given.items() if field != "terms"}
+        words = {field: text for field, text in given.items() if field != "terms"}
+        words["tags"] = parse_tags(str(given.get("tags", "")))
         self.add_faults(word_faults(self.owner, words))
         terms = word_faults(self.owner, {"licence": str(given.get("terms", ""))})
         self.add_faults({"terms": terms.get("licence", [])})
@@ -93,9 +108,10 @@ class AboutForm(forms.Form):
             for sentence in sentences:
                 self.add_error(field, sentence)
 
-    def texts(self) -> dict[str, str]:
+    def texts(self) -> dict[str, Any]:
         """Return the style's fields as they were filled in."""
-        texts = {field: str(text) for field, text in self.cleaned_data.items()}
+        texts = dict(self.cleaned_data)
+        texts["tags"] = parse_tags(texts["tags"])
         terms = texts.pop("terms")
         if texts["licence"] == OWN_TERMS:
             texts["licence"] = terms

@@ -1,6 +1,7 @@
 """A tenant's library: the styles of others that it selects, and the words of its own."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -29,7 +30,7 @@ def unselect_style(tenant: Tenant, style: Style) -> bool:
     return bool(deleted)
 
 
-def edit_style(style: Style, words: Mapping[str, str]) -> None:
+def edit_style(style: Style, words: Mapping[str, Any]) -> None:
     """Check new words for a style, and change it. Raises StyleRefused with every fault."""
     with transaction.atomic():
         # Locked, so that an offer at the same moment is of the words that operators will read.
@@ -46,7 +47,7 @@ def set_test_prompts(style: Style, prompts: Sequence[str]) -> None:
     Style.objects.filter(pk=style.pk).update(test_prompts="\n".join(prompts))
 
 
-def describe_style(style: Style, **texts: str) -> None:
+def describe_style(style: Style, **texts: Any) -> None:
     """Change what people read about a style; another prompt gets another sample.
 
     Of a public style others read the words that were approved until operators approve these, too.

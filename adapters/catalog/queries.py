@@ -10,13 +10,13 @@ from django.db.models import Case, CharField, Q, QuerySet, TextChoices, Value, W
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
+from adapters.catalog.words import LANGUAGES
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for
 from adapters.quality import cards
 from tenants.public import Tenant, prices_now, schedules_of
 
-MAX_CARDS = 500
 MAX_SEARCH_WORDS = 10
 MOST_CHOICES = 300
 SHOWN_OF_VERSIONS = ("style", "number", "status", "approved_at")
@@ -46,6 +46,8 @@ class Card:
     owner_slug: str
     author: str
     licence: str
+    tags: list[str]
+    language: str
     is_own: bool
     is_selected: bool
     is_public: bool
@@ -54,6 +56,11 @@ class Card:
     live_version: AdapterVersion | None
     newest_version: AdapterVersion | None
     effects: list[str]
+
+    @property
+    def language_name(self) -> str:
+        """The language's name in English, or "" where none is said."""
+        return LANGUAGES.get(self.language, self.language)
 
 
 @dataclass(frozen=True)
@@ -78,17 +85,6 @@ def public_styles() -> list[Style]:
     return [style.show_to(None) for style in shown[:3]]
 
 
-def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
-    """Return the styles of other tenants that this one can have or has; three queries for all."""
-    others = list_styles(tenant, words=words).exclude(owner=tenant)
-    return _cards(tenant, others)
-
-
-def own_styles(tenant: Tenant, words: str = "") -> list[Card]:
-    """Return the tenant's own styles; two queries for all."""
-    return _cards(tenant, list_styles(tenant, Kind.OWN, words))
-
-
 def list_styles(tenant: Tenant, kind: str = "", words: str = "") -> QuerySet[Style]:
     """Return the styles of a kind, or of all kinds, that contain some words as the tenant reads them.
 
@@ -107,6 +103,13 @@ def list_styles(tenant: Tenant, kind: str = "", words: str = "") -> QuerySet[Sty
     if kind:
         condition = conditions[Kind(kind)]
     return _search(tenant, Style.objects.filter(condition, retired_at=None), words)
+
+
+def narrow(styles: QuerySet[Style], *, tag: str = "", language: str = "") -> QuerySet[Style]:
+    """Return the styles that have a tag and write in a language, where those are given."""
+    if tag:
+        styles = styles.filter(tags__contains=[tag])
+    return styles.filter(language=language) if language else styles
 
 
 def with_shown_name(tenant: Tenant, styles: QuerySet[Style]) -> QuerySet[Style]:
@@ -132,7 +135,7 @@ def read_versions(styles: Sequence[Style]) -> None:
 
 def card(tenant: Tenant, style: Style) -> Card:
     """Return one style as a tenant sees it."""
-    return _cards(tenant, Style.objects.filter(pk=style.pk))[0]
+    return cards_of(tenant, list(with_versions(Style.objects.filter(pk=style.pk))))[0]
 
 
 def find_style(tenant: Tenant, owner_slug: str, slug: str) -> Style:
@@ -195,21 +198,21 @@ def _search(tenant: Tenant, styles: QuerySet[Style], words: str) -> QuerySet[Sty
             | Q(approved_sample__icontains=word)
         )
         texts = ~reviewed & current | reviewed & approved
-        styles = styles.filter(texts | Q(slug__icontains=word) | Q(owner__name__icontains=word))
+        others = Q(slug__icontains=word) | Q(owner__name__icontains=word) | Q(tags__contains=[word.lower()])
+        styles = styles.filter(texts | others)
     return styles
 
 
-def _cards(tenant: Tenant, styles: QuerySet[Style]) -> list[Card]:
-    shown = styles.order_by("name", "pk")
-    shown = shown.select_related("owner", "live_version__probe", "approved_version__probe")
+def with_versions(styles: QuerySet[Style]) -> QuerySet[Style]:
+    """Return the styles with what a card shows of the versions that answer, in the same query."""
+    shown = styles.select_related("owner", "live_version__probe", "approved_version__probe")
     # A card shows neither of these, and they are long.
-    shown = shown.defer(
+    return shown.defer(
         "live_version__probe__samples",
         "live_version__probe__shifts",
         "approved_version__probe__samples",
         "approved_version__probe__shifts",
     )
-    return cards_of(tenant, list(shown[:MAX_CARDS]))
 
 
 def cards_of(tenant: Tenant, styles: Sequence[Style]) -> list[Card]:
@@ -246,6 +249,8 @@ def _card(
         owner_slug=style.owner.slug,
         author=style.author,
         licence=style.licence,
+        tags=style.tags,
+        language=style.language,
         is_own=is_own,
         is_selected=style.pk in selected,
         is_public=style.is_public,

@@ -3,8 +3,11 @@
 The pages' forms, uploads and the API ask the same questions here.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from django.conf.locale import LANG_INFO
 from django.core.exceptions import ValidationError
 
 from adapters.models import Style
@@ -23,22 +26,37 @@ WORDS_CHARACTERS = {
 NAMES = ("name", "author")
 # Operators approve them with an offer, and others rely on them.
 BOUND_BY_OFFER = ("author", "licence")
+# What a list of styles is narrowed by. Others read these unreviewed, so they are bound by an offer, too.
+FACETS = ("tags", "language")
+MOST_TAGS = 8
+TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+LANGUAGES = {code: str(info["name"]) for code, info in LANG_INFO.items() if "name" in info}
+TAGS_FAULT = f"At most {MOST_TAGS} tags, each of small letters, digits and hyphens, 30 at most."
+LANGUAGE_FAULT = "Give the language's code, for example en, de or pt-br."
 PRODUCT_FAULTS = {
     "name": "That name reads as Polyscribe's own. Choose another one.",
     "author": "That reads as Polyscribe itself. Say who trained it.",
 }
 BOUND_FAULT = (
-    "Operators approve author and licence with an offer. Withdraw the offer, or take the style out of the "
-    "catalogue, to change them."
+    "Operators approve author, licence, tags and language with an offer. Withdraw the offer, or take the "
+    "style out of the catalogue, to change them."
 )
 
 type Faults = dict[str, list[str]]
 
 
-def word_faults(owner: Tenant, words: Mapping[str, str]) -> Faults:
+def parse_tags(text: str) -> list[str]:
+    """Return the tags of a line, in their order and each once: words between commas."""
+    tags = [tag.strip().lower() for tag in text.split(",")]
+    return list(dict.fromkeys(filter(None, tags)))
+
+
+def word_faults(owner: Tenant, words: Mapping[str, Any]) -> Faults:
     """Return what is wrong with some words of a style, by field. Fields that are not given have no fault."""
-    faults: Faults = {}
+    faults = _facet_faults(words)
     for field, text in words.items():
+        if field in FACETS:
+            continue
         fault = _length_fault(field, text) or _hidden_character_fault(field, text)
         if field in NAMES and reads_as_product(text) and not owner.is_first_party:
             fault = PRODUCT_FAULTS[field]
@@ -47,16 +65,23 @@ def word_faults(owner: Tenant, words: Mapping[str, str]) -> Faults:
     return faults
 
 
-def edit_faults(style: Style, words: Mapping[str, str]) -> Faults:
+def edit_faults(style: Style, words: Mapping[str, Any]) -> Faults:
     """Return what is wrong with new words for a style, also that some of them must not change now."""
     faults = word_faults(style.owner, words)
     if words.get("name") == "":
         faults["name"] = ["Give the style a name, for example Brand voice."]
-    for field in BOUND_BY_OFFER:
+    for field in bound_fields(style):
         is_changed = words.get(field, getattr(style, field)) != getattr(style, field)
-        if is_changed and is_bound_by_offer(style):
+        if is_changed:
             faults[field] = [BOUND_FAULT]
     return faults
+
+
+def bound_fields(style: Style) -> tuple[str, ...]:
+    """Return the fields that must not change now, because operators approved them or are about to."""
+    if not is_bound_by_offer(style):
+        return ()
+    return BOUND_BY_OFFER if style.owner.is_first_party else (*BOUND_BY_OFFER, *FACETS)
 
 
 def is_bound_by_offer(style: Style) -> bool:
@@ -77,3 +102,14 @@ def _hidden_character_fault(field: str, text: str) -> str:
     except ValidationError as error:
         return str(error.message)
     return ""
+
+
+def _facet_faults(words: Mapping[str, Any]) -> Faults:
+    faults: Faults = {}
+    tags: Sequence[str] = words.get("tags", ())
+    if len(tags) > MOST_TAGS or not all(TAG.fullmatch(tag) for tag in tags):
+        faults["tags"] = [TAGS_FAULT]
+    language = words.get("language", "")
+    if language and language not in LANGUAGES:
+        faults["language"] = [LANGUAGE_FAULT]
+    return faults

@@ -1,7 +1,7 @@
 from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
 from adapters.models.probes import BaseReading, Probe
-from adapters.models.styles import Release, Selection, Share, Style
+from adapters.models.styles import Favourite, Release, Selection, Share, Style
 from adapters.models.versions import AdapterVersion, Status, VersionStep, engine_name_of
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Engine",
     "EngineErasure",
     "Erasure",
+    "Favourite",
     "Placement",
     "Probe",
     "Release",

@@ -3,6 +3,8 @@
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
@@ -89,6 +91,13 @@ class Style(models.Model):
     base_model = models.ForeignKey("adapters.BaseModel", on_delete=models.PROTECT, related_name="styles")
     author = models.CharField(max_length=100, blank=True, help_text="Who trained it, as readers see it.")
     licence = models.TextField(max_length=4000, blank=True, help_text="On what terms others may write in it.")
+    tags = ArrayField(
+        models.CharField(max_length=30),
+        default=list,
+        blank=True,
+        help_text="What kind of texts it is for: small letters, digits and hyphens.",
+    )
+    language = models.CharField(max_length=10, blank=True, help_text="In which it writes, as en or pt-br.")
     test_prompts = models.TextField(
         max_length=4000, blank=True, help_text="The owner's own prompts for comparing versions, one a line."
     )
@@ -146,6 +155,7 @@ class Style(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="style_newest_of_owner"),
+            GinIndex(fields=["tags"], name="style_tags"),
         ]
         constraints = [
             models.UniqueConstraint("owner", "slug", name="one_slug_an_owner"),
@@ -210,6 +220,20 @@ class Selection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} uses {self.style_id}"
+
+
+class Favourite(models.Model):
+    """A style that a person keeps in sight, whatever their workspaces have selected."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="favourites")
+    style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="favourites")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("user", "style", name="one_favourite")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} likes {self.style_id}"
 
 
 class ShareQuerySet(models.QuerySet["Share"]):

@@ -98,7 +98,7 @@ def begin_upload(
     return version, forms
 
 
-def create_style(tenant: Tenant, slug: str, words: Mapping[str, str]) -> Style:
+def create_style(tenant: Tenant, slug: str, words: Mapping[str, Any]) -> Style:
     """Return a new style without files; one by that slug that was deleted comes back with the new words.
 
     Raises StyleRefused with every fault, SlugTaken, or NoBaseModel.
@@ -114,7 +114,7 @@ def create_style(tenant: Tenant, slug: str, words: Mapping[str, str]) -> Style:
             raise StyleRefused(faults)
         if own is None:
             return Style.objects.create(owner=tenant, slug=slug, base_model=base_model, **words)
-        texts = dict.fromkeys(WORDS_CHARACTERS, "") | dict(words)
+        texts = dict.fromkeys(WORDS_CHARACTERS, "") | {"tags": [], "language": ""} | dict(words)
         Style.objects.filter(pk=own.pk).update(retired_at=None, changed_at=timezone.now(), **texts)
         publisher.mark_changed(own)
     own.refresh_from_db()

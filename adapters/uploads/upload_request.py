@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from django.utils import timezone
 
@@ -49,7 +50,7 @@ class StyleDescription:
     goes_live: bool = True  # as soon as it serves; else it waits to be promoted
 
 
-def style_faults(tenant: Tenant, own: Style | None, slug: str, words: Mapping[str, str]) -> Faults:
+def style_faults(tenant: Tenant, own: Style | None, slug: str, words: Mapping[str, Any]) -> Faults:
     """Return what is wrong with a new style without files, by field. `own` is the deleted one by that slug.
 
     Exact while the tenant's lock of uploads is held.

@@ -37,18 +37,19 @@ def steps_context(version: AdapterVersion) -> dict[str, Any]:
 
 
 def run_action(
-    request: MemberRequest, style: Style, action: Callable[[], object], *, done: str = "", anchor: str = ""
+    request: MemberRequest, style: Style, action: Callable[[], object], *, done: str = "", tab: str = ""
 ) -> HttpResponse:
-    """Run an action, show `done` or why it failed, and go back to the style's page."""
+    """Run an action, show `done` or why it failed, and go back to a tab of the style's page."""
     try:
         action()
         if done:
             messages.success(request, done)
     except DomainError as error:
         messages.error(request, error.message)
-    return redirect(f"{page_of(style)}{anchor}")
+    return redirect(page_of(style, tab))
 
 
-def page_of(style: Style) -> str:
-    """Return the address of a style's page."""
-    return reverse("adapters:style", kwargs={"owner": style.owner.slug, "slug": style.slug})
+def page_of(style: Style, tab: str = "") -> str:
+    """Return the address of a style's page, or of one of its tabs."""
+    name = f"adapters:style_{tab}" if tab else "adapters:style"
+    return reverse(name, kwargs={"owner": style.owner.slug, "slug": style.slug})

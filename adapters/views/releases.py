@@ -18,7 +18,7 @@ from adapters.views.common import own_style, own_version, page_of, run_action
 from tenants.public import MemberRequest, access_of, member_required
 
 MOVES_SHOWN = 20
-VERSIONS = "#versions"
+VERSIONS = "versions"
 
 
 def release_context(style: Style) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     if version.style.is_reviewed and version.approved_at is None:
         done = f"Version {version.number} answers your workspace; everybody else gets it once it is approved."
     action = partial(actions.promote_version, access_of(request), version)
-    return run_action(request, version.style, action, done=done, anchor=VERSIONS)
+    return run_action(request, version.style, action, done=done, tab=VERSIONS)
 
 
 @require_POST
@@ -55,7 +55,7 @@ def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     live = request.POST.get("live", "")
     seen_live = int(live) if live.isdecimal() and len(live) < 10 else None
     action = partial(actions.roll_back, access_of(request), style, seen_live=seen_live)
-    return run_action(request, style, action, done=done, anchor=VERSIONS)
+    return run_action(request, style, action, done=done, tab=VERSIONS)
 
 
 @require_POST
@@ -73,7 +73,7 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     answers_owner_only = version.style.is_reviewed and not version.approved_at
     whose = "of your own requests" if answers_owner_only else "of requests"
     done = f"Version {version.number} answers {percent} % {whose}."
-    return run_action(request, version.style, begin_canary, done=done, anchor=VERSIONS)
+    return run_action(request, version.style, begin_canary, done=done, tab=VERSIONS)
 
 
 @require_POST
@@ -83,7 +83,7 @@ def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     style = own_style(request, style_id)
     done = "The canary ended; the live version answers everybody."
     action = partial(actions.end_canary, access_of(request), style)
-    return run_action(request, style, action, done=done, anchor=VERSIONS)
+    return run_action(request, style, action, done=done, tab=VERSIONS)
 
 
 @require_GET
@@ -108,5 +108,5 @@ def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
         at_once = "at_once" in request.POST
         action = partial(actions.retire_version, access_of(request), version, at_once=at_once)
         done = f"Version {version.number} is retired."
-        return run_action(request, version.style, action, done=done, anchor=VERSIONS)
-    return redirect(page_of(version.style))
+        return run_action(request, version.style, action, done=done, tab=VERSIONS)
+    return redirect(page_of(version.style, VERSIONS))

@@ -19,8 +19,8 @@ from adapters.errors import (
     TermsOutOfBounds,
 )
 from adapters.models import Share, Style
-from adapters.views.catalog import style_page
 from adapters.views.common import own_style, page_of
+from adapters.views.style import settings_page, sharing_page
 from foundation.errors import DomainError
 from tenants.public import MemberRequest, access_of, member_required
 
@@ -52,9 +52,9 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
         except StyleRefused as error:
             form.add_faults(error.errors)
     if form.errors:
-        return style_page(request, style, status=400, about_form=form)
+        return settings_page(request, style, form, status=400)
     messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
-    return redirect(page_of(style))
+    return redirect(page_of(style, "settings"))
 
 
 @require_POST
@@ -73,7 +73,7 @@ def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
         messages.success(request, done.format(ends=_format_day(style.public_until)))
     except DomainError as error:
         messages.error(request, error.message)
-    return redirect(f"{page_of(style)}#sharing")
+    return redirect(page_of(style, "sharing"))
 
 
 @require_POST
@@ -86,10 +86,10 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
         try:
             share = actions.share_style(access_of(request), style, form.cleaned_data["workspace"])
             messages.success(request, f"{share.tenant.name} can select {style.name} now.")
-            return redirect(f"{page_of(style)}#sharing")
+            return redirect(page_of(style, "sharing"))
         except (NoSuchWorkspace, OwnWorkspace, AlreadyShared) as error:
             form.add_error("workspace", error.message)
-    return style_page(request, style, status=400, share_form=form)
+    return sharing_page(request, style, share_form=form, status=400)
 
 
 @require_POST
@@ -107,7 +107,7 @@ def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResp
         messages.success(request, done.format(tenant=own.tenant.name, ends=_format_day(own.ends_at)))
     except DomainError as error:
         messages.error(request, error.message)
-    return redirect(f"{page_of(own.style)}#sharing")
+    return redirect(page_of(own.style, "sharing"))
 
 
 @require_POST
@@ -130,11 +130,11 @@ def _offer(request: MemberRequest, style: Style) -> HttpResponse:
             form.add_failure(error)
         except DomainError as error:
             messages.error(request, error.message)
-            return redirect(f"{page_of(style)}#sharing")
+            return redirect(page_of(style, "sharing"))
     if form.errors:
-        return style_page(request, style, status=400, offer_form=form)
+        return sharing_page(request, style, offer_form=form, status=400)
     messages.success(request, "It waits for approval: the operators look at it.")
-    return redirect(f"{page_of(style)}#sharing")
+    return redirect(page_of(style, "sharing"))
 
 
 def _format_day(at: datetime | None) -> str:

@@ -1,27 +1,11 @@
-// Narrow the cards while typing; the server has sent them all.
-const field = document.querySelector("[data-search-field]");
-const sections = [...document.querySelectorAll("[data-searchable]")];
-const nothing = document.querySelector("[data-nothing-found]");
-const count = document.querySelector("[data-found-count]");
+// The list of styles: it narrows while one types (htmx), and a card that was selected says so, with Undo.
+import { show } from "./toast.js";
 
-function narrow() {
-  const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-  let found = 0;
-  for (const section of sections) {
-    const cards = [...section.querySelectorAll("[data-words]")];
-    for (const card of cards) card.hidden = !words.every((word) => card.dataset.words.includes(word));
-    const shown = cards.filter((card) => !card.hidden).length;
-    section.hidden = Boolean(words.length) && shown === 0;
-    found += shown;
+document.querySelector("[data-narrow]")?.setAttribute("hidden", ""); // without JavaScript it sends the form
+
+document.addEventListener("htmx:after:swap", () => {
+  for (const card of document.querySelectorAll("[data-said]")) {
+    show(card.dataset.said, "success", card.dataset.undo);
+    card.removeAttribute("data-said");
   }
-  nothing.hidden = found > 0 || words.length === 0;
-  nothing.querySelector("[data-sought]").textContent = field.value.trim();
-  count.textContent = words.length ? `${found} ${found === 1 ? "style" : "styles"} found` : "";
-}
-
-if (field) {
-  field.addEventListener("input", narrow);
-  field.form.addEventListener("submit", (event) => event.preventDefault());
-  document.addEventListener("htmx:after:swap", narrow);
-  narrow();
-}
+});

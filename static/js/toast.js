@@ -14,12 +14,23 @@ function expire(toast) {
   toast.addEventListener("focusout", release);
 }
 
-export function show(message, level = "success") {
+// With `undo`, the id of a button of the page, the toast offers to press it.
+export function show(message, level = "success", undo = "") {
   const toast = pattern.content.firstElementChild.cloneNode(true);
   toast.dataset.level = level;
   toast.querySelector("p").textContent = message;
+  if (undo) toast.querySelector("p").after(undoButton(undo, toast));
   list.append(toast);
   expire(toast);
+}
+
+function undoButton(id, toast) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "toast-undo";
+  button.textContent = "Undo";
+  button.addEventListener("click", () => { toast.remove(); document.getElementById(id)?.click(); });
+  return button;
 }
 
 document.addEventListener("toast", (event) => show(event.detail.message ?? event.detail.value, event.detail.level));

@@ -2,13 +2,16 @@
 // finish. Every failure leaves what was typed, chosen and already sent in place, so that the same button goes on
 // from there; what is sent in parts goes on after the page was closed, too.
 import { forget } from "./draft.js";
+import { adapterFiles, droppedFiles } from "./folder.js";
 import { Rate, Stopped, ask, duration, sendParts } from "./parts.js";
 import { post } from "./post.js";
+import { precheck } from "./precheck.js";
 import { size, store } from "./store.js";
 import { describeUpload, drop as dropUnfinished, isSame, recall, remember } from "./unfinished.js";
 
 const form = document.querySelector("[data-upload]");
-const picker = form.querySelector("[type=file]");
+const picker = form.querySelector("#files");
+const folderPicker = form.querySelector("#folder");
 const drop = form.querySelector("[data-drop]");
 const button = form.querySelector("[data-send]");
 const pauseButton = form.querySelector("[data-pause]");
@@ -23,6 +26,7 @@ const names = [...rows.keys()].filter((name) => name !== ARCHIVE);
 const PICKLE = /\.(bin|pt|pth|pkl|ckpt)$/i;
 const isArchive = (file) => /\.(zip|tar|tar\.gz|tgz)$/i.test(file.name);
 const files = new Map();
+const checks = new Map(); // name → the check of its file, which ends with a sentence or ""
 const sent = new Set();
 let version = null;
 let expired = null; // what this page began and nobody wants any more: cancelled when the next one begins
@@ -87,6 +91,28 @@ function explain(name) {
 function take(name, file) {
   files.set(name, file);
   mark(name, "here", size(file.size));
+  const check = precheck(name === ARCHIVE ? file.name : name, file);
+  checks.set(name, check);
+  check.then((sentence) => { if (sentence && files.get(name) === file) fault(name, sentence); });
+}
+
+// Return whether no chosen file is known to be wrong. What is wrong stands beside each file.
+async function isSound() {
+  const found = await Promise.all([...files.keys()].map((name) => checks.get(name)));
+  if (!found.some(Boolean)) return true;
+  say("files", ["Nothing was sent: choose another file in the place of what is marked."]);
+  picker.focus();
+  return false;
+}
+
+const byDepth = (one, other) => one.webkitRelativePath.split("/").length - other.webkitRelativePath.split("/").length;
+
+function chooseFolder(found) {
+  const chosen = adapterFiles(found, names, isArchive);
+  const pickle = found.find((file) => PICKLE.test(file.name));
+  if (pickle && chosen.length < names.length) chosen.push(pickle); // it says why that is not taken
+  if (chosen.length) choose(chosen);
+  else say("files", [`No ${names.join(" or ")} is in that folder. Choose the folder that PEFT's save_pretrained(…) wrote.`]);
 }
 
 function show() {
@@ -293,8 +319,11 @@ async function send() {
 async function submit(event) {
   event.preventDefault();
   if (busy || !complete()) return;
-  busy = true;
-  button.disabled = true;
+  button.disabled = busy = true;
+  if (!(await isSound())) {
+    button.disabled = busy = false;
+    return;
+  }
   status.textContent = "Preparing";
   try {
     await send();
@@ -323,6 +352,12 @@ offer.querySelector("[data-anew]").addEventListener("click", beginAnew);
 picker.addEventListener("change", () => choose([...picker.files]));
 for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.dataset.over = ""; });
 for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => delete drop.dataset.over);
-drop.addEventListener("drop", (event) => { event.preventDefault(); choose([...event.dataTransfer.files]); });
+drop.addEventListener("drop", async (event) => {
+  event.preventDefault();
+  const { files: found, isFolder } = await droppedFiles(event.dataTransfer);
+  if (isFolder) chooseFolder(found);
+  else choose(found);
+});
+folderPicker.addEventListener("change", () => { if (folderPicker.files.length) chooseFolder([...folderPicker.files].sort(byDepth)); });
 addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
 showUnfinished();

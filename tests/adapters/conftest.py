@@ -13,7 +13,8 @@ from kombu import Connection
 from safetensors.numpy import save
 
 from adapters import enqueue, object_store
-from adapters.catalog import sharing
+from adapters.catalog import queries, sharing
+from adapters.catalog.queries import Card, Kind
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
@@ -209,6 +210,17 @@ def known(
         with transaction.atomic():
             publisher.mark_placed(style)
     return version
+
+
+def own_styles(tenant: Tenant, words: str = "") -> list[Card]:
+    """Return a tenant's own styles as it sees them."""
+    return queries.cards_of(tenant, list(queries.list_styles(tenant, Kind.OWN, words).order_by("name")))
+
+
+def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
+    """Return the styles of other tenants that this one can have or has."""
+    styles = queries.list_styles(tenant, words=words).exclude(owner=tenant)
+    return queries.cards_of(tenant, list(styles.order_by("name")))
 
 
 @pytest.fixture

@@ -10,6 +10,9 @@ from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.placement import transitions
 from tests.adapters.conftest import adapter_files, known
 
+OWNERS_TABS = ["adapters:style_versions", "adapters:style_sharing", "adapters:style_settings"]
+TABS = ["adapters:style", "adapters:style_usage", *OWNERS_TABS]
+
 
 @pytest.fixture
 def version(acme, engine) -> AdapterVersion:
@@ -52,17 +55,22 @@ def test_another_tenants_style_is_not_there(charlie_client, version):
 def test_a_public_style_shows_no_versions_to_others(charlie_client, poetry):
     page = charlie_client.get(reverse("adapters:style", args=["polyscribe", "poetry"]))
     assert page.status_code == 200
-    assert "versions" not in page.context
+    assert "adapters:style_versions" not in page.text
+    for tab in OWNERS_TABS:
+        assert charlie_client.get(reverse(tab, args=["polyscribe", "poetry"])).status_code == 404
+    assert (
+        charlie_client.get(reverse("adapters:style_usage", args=["polyscribe", "poetry"])).status_code == 200
+    )
     steps = reverse("adapters:steps", args=[poetry.live_version_id])
     assert charlie_client.get(steps).status_code == 404
 
 
 def test_members_see_their_styles_and_the_public_ones(bob_client, version, poetry):
     page = bob_client.get(reverse("adapters:catalogue"))
-    assert [card.model_name for card in page.context["own_styles"]] == ["acme/noir"]
-    assert [card.model_name for card in page.context["styles"]] == ["poetry"]
+    assert [card.model_name for card in page.context["styles"]] == ["acme/noir", "poetry"]
     found = bob_client.get(reverse("adapters:catalogue"), {"q": "nothing like it"})
-    assert found.context["own_styles"] == found.context["styles"] == []
+    assert found.context["styles"] == []
+    assert "No style matches" in found.text
 
 
 def test_selecting_and_unselecting(alice_client, acme, poetry):
@@ -93,10 +101,13 @@ def test_pages_ask_the_same_few_questions_for_many_styles(
 ):
     for number in range(12):
         known(acme, f"style-{number}", engine)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         alice_client.get(reverse("adapters:catalogue"))
-    with django_assert_max_num_queries(20):
-        alice_client.get(reverse("adapters:style", args=["acme", "style-1"]))
+    for _ in range(12):
+        known(acme, "style-1", engine, goes_live=False)
+    for tab in TABS:
+        with django_assert_max_num_queries(12):
+            assert alice_client.get(reverse(tab, args=["acme", "style-1"])).status_code == 200
 
 
 def test_steps_are_polled_until_the_version_is_final(alice_client, acme, engine):
@@ -134,7 +145,7 @@ def test_a_version_is_retired_when_the_styles_name_was_typed(alice_client, versi
 
 def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engine, charlies, version):
     sharing.share_style(version.style, "charlies-prose", None)
-    page = reverse("adapters:style", args=["acme", "noir"])
+    page = reverse("adapters:style_versions", args=["acme", "noir"])
     retire = reverse("adapters:retire", args=[version.pk])
     second = known(acme, "noir", engine, goes_live=False)
     assert "at_once" not in alice_client.get(page).text, "the second one would answer"

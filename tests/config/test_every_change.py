@@ -146,6 +146,11 @@ def selected(of_acme: Arguments) -> Mapping[str, Any]:
     return arguments
 
 
+def liked(of_acme: Arguments) -> None:
+    alice = User.objects.get(email="alice@example.org")
+    alice.favourites.create(style_id=of_acme["style_id"])
+
+
 def no_workspace(of_acme: Arguments) -> None:
     Membership.objects.filter(user__email="alice@example.org").delete()
 
@@ -206,6 +211,7 @@ class Change:
 FILES = [{"name": "adapter_config.json", "size": 700}, {"name": "adapter_model.safetensors", "size": 5000}]
 SIZED_FILES = [{"name": one["name"], "size_bytes": one["size"]} for one in FILES]
 TYPED = {"confirm": "secret", "at_once": "on"}  # another workspace has the style
+OWN_SIGHT = "What a person keeps in sight is that person's own matter."
 OWN_MAIL = "What mail a member gets is that member's own matter."
 OWN_UPLOAD = (
     "Each is an upload of its own, as two tabs begin them; one that is not finished goes after a day."
@@ -270,6 +276,8 @@ PAGES = {
     "adapters:share": Change({"workspace": "charlies-prose"}, "style.shared"),
     "adapters:change_share": Change(audits="style.share_revoked"),
     "adapters:leave": Change(audits="style.share_left", prepare=others_style),
+    "adapters:like": Change(unaudited=OWN_SIGHT),
+    "adapters:unlike": Change(prepare=liked, unaudited=OWN_SIGHT),
     "adapters:select": Change(audits="style.selected", prepare=others_style),
     "adapters:unselect": Change(audits="style.unselected", prepare=selected),
     "adapters:compare": Change({"prompts": "Describe the rain."}, "style.prompts_set"),

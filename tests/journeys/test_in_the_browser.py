@@ -1,5 +1,6 @@
 """A writer's first hour, in a real Chromium."""
 
+import json
 import re
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +24,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     look(page, "home")
     sign_up(page, name)
 
+    page.goto("/styles/")
     card = page.locator("article, li").filter(has_text="Poetry").first
     card.get_by_role("button", name=re.compile("Select")).click()
     expect(card.get_by_role("button", name=re.compile("Unselect|Remove"))).to_be_visible()
@@ -31,7 +33,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     page.goto("/styles/new/")
     page.get_by_label("Name", exact=True).fill("Noir")
     page.get_by_label("Model name").fill("noir")
-    page.locator("input[type=file]").set_input_files(
+    page.locator("#files").set_input_files(
         [STYLE / "adapter_config.json", STYLE / "adapter_model.safetensors"]
     )
     look(page, "upload")
@@ -105,13 +107,13 @@ def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_p
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
     look(page, "upload-paused")
-    page.locator("input[type=file]").set_input_files(files)
+    page.locator("#files").set_input_files(files)
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
 
     page.unroute(SECOND_PART)
     page.reload()
     expect(page.get_by_text(f"The upload of {name}/large@1 is not finished.")).to_be_visible()
-    page.locator("input[type=file]").set_input_files(files)
+    page.locator("#files").set_input_files(files)
     expect(page.get_by_text(f"These are the files of {name}/large@1")).to_be_visible()
     look(page, "upload-offered")
     page.get_by_role("button", name="Go on").click()
@@ -149,10 +151,10 @@ def test_each_tab_s_upload_is_remembered_and_one_that_ended_elsewhere_is_told(pa
     for model in (f"{name}/first@1", f"{name}/second@1"):
         expect(other.get_by_text(f"The upload of {model} is not finished.")).to_be_visible()
     look(other, "upload-two-unfinished")
-    other.locator("input[type=file]").set_input_files(first_files)
+    other.locator("#files").set_input_files(first_files)
     expect(other.get_by_text(f"These are the files of {name}/first@1")).to_be_visible()
     expect(other.get_by_label("Model name")).to_have_value("first")
-    other.locator("input[type=file]").set_input_files(second_files)
+    other.locator("#files").set_input_files(second_files)
     expect(other.get_by_text(f"These are the files of {name}/second@1")).to_be_visible()
     other.get_by_role("button", name=f"Discard {name}/first@1").click()
     expect(other.get_by_text(f"The upload of {name}/first@1 is not finished.")).to_be_hidden()
@@ -177,16 +179,25 @@ def large_files(folder: Path, *, mib: int = 20) -> list[Path]:
     """Return two files of which the larger one is sent in three parts; a check rejects them."""
     folder.mkdir()
     files = [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
-    files[0].write_text("{}")
-    files[1].write_bytes(b"0" * mib * MIB)
+    files[0].write_text('{"peft_type": "LORA"}')
+    files[1].write_bytes(weights_of(mib * MIB))
     return files
+
+
+def weights_of(size_bytes: int) -> bytes:
+    """Return a safetensors file of a size, with one tensor that the base model has no place for."""
+    room = 200  # of the header
+    end = size_bytes - 8 - room
+    facts = {"dtype": "U8", "shape": [end], "data_offsets": [0, end]}
+    header = json.dumps({"nowhere.lora_A.weight": facts}).encode().ljust(room)
+    return room.to_bytes(8, "little") + header + bytes(end)
 
 
 def begin_upload(page: Page, title: str, files: list[Path]) -> None:
     """Choose files for a new style and press the button."""
     page.goto("/styles/new/")
     page.get_by_label("Name", exact=True).fill(title)
-    page.locator("input[type=file]").set_input_files(files)
+    page.locator("#files").set_input_files(files)
     page.get_by_role("button", name="Upload and check").click()
 
 

@@ -60,7 +60,7 @@ def test_an_adapter_without_effect_fails_with_the_reason_on_its_page(demo, tmp_p
         within_s=90,
         what="an adapter without effect was not refused",
     )
-    assert 'data-status="failed"' in fetched(demo.session, upload.page)
+    assert 'data-status="failed"' in fetched(demo.session, f"{upload.page}versions/")
 
 
 @pytest.mark.timeout(400)

@@ -37,7 +37,7 @@ def ask(writer: Writer, model: str, *, tokens: int = 1, **options: object) -> tu
 
 def act(writer: Writer, upload: Upload, action: str, **form: str) -> float:
     """Send one of the forms of a style's page; return the moment when it was sent."""
-    page = fetched(writer.session, upload.page)
+    page = fetched(writer.session, f"{upload.page}versions/")
     target = re.search(rf'action="(/styles/[^"]*{action}/)"', page).group(1)
     form = {"csrfmiddlewaretoken": token(page), **form}
     began = time.monotonic()
@@ -79,7 +79,9 @@ def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, rand
     tried = next(person for person, version in met.items() if version == 2)
     for _ in range(MIN_REQUESTS):
         assert ask(demo, name, user=tried)[0] == 2
-    asked = re.search(r'hx-get="(/styles/[^"]*/canary/)"', fetched(demo.session, upload.page)).group(1)
+    asked = re.search(
+        r'hx-get="(/styles/[^"]*/canary/)"', fetched(demo.session, f"{upload.page}versions/")
+    ).group(1)
 
     def is_judged() -> bool:
         return "neither it nor version 1 has failed" in fetched(demo.session, asked)
@@ -98,4 +100,4 @@ def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, rand
         took_s = time.monotonic() - began  # told, not held against a limit: others may use this machine
         print(f"rolled back, and the old version answered, within {took_s:.3f} s")
         assert ask(demo, name, tokens=12) == by_number[1]
-    assert "Version 1 answers instead of version 2" in fetched(demo.session, upload.page)
+    assert "Version 1 answers instead of version 2" in fetched(demo.session, f"{upload.page}versions/")

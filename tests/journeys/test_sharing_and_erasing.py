@@ -53,7 +53,7 @@ def waits(report: dict, label: str) -> bool:
 @pytest.mark.timeout(900)
 def test_a_style_is_lent_taken_away_and_erased(demo, stranger, random_adapters):
     upload = demo.upload(random_adapters[2])
-    page = fetched(demo.session, upload.page)
+    page = fetched(demo.session, f"{upload.page}versions/") + fetched(demo.session, f"{upload.page}sharing/")
     version_id = re.search(r'id="steps-([0-9a-f-]{36})"', page).group(1)
     style_id = re.search(r"/styles/([0-9a-f-]{36})/share/", page).group(1)
     others = demo.say("poetry", QUESTION, **GREEDY)

@@ -18,7 +18,7 @@ from adapters.routing import lookup
 from foundation.valkey import client, styles_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
-from tests.adapters.conftest import known
+from tests.adapters.conftest import known, others_styles
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -41,6 +41,10 @@ def doras(db) -> Tenant:
 
 def page_of(style: Style) -> str:
     return reverse("adapters:style", args=[style.owner.slug, style.slug])
+
+
+def tab_of(style: Style, tab: str) -> str:
+    return reverse(f"adapters:style_{tab}", args=[style.owner.slug, style.slug])
 
 
 def action_url(style: Style, name: str) -> str:
@@ -67,8 +71,8 @@ def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
     alice_client, charlie_client, noir, charlies, doras
 ):
     shared = alice_client.post(reverse("adapters:share", args=[noir.pk]), {"workspace": "charlies-prose"})
-    assert shared["Location"] == f"{page_of(noir)}#sharing"
-    card = charlie_client.get(reverse("adapters:catalogue")).context["shared_styles"]
+    assert shared["Location"] == tab_of(noir, "sharing")
+    card = charlie_client.get(reverse("adapters:catalogue")).context["styles"]
     assert [style.model_name for style in card] == [MODEL]
     page = charlie_client.get(page_of(noir))
     assert "CC BY 4.0" in page.text
@@ -183,7 +187,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     operator_client.post(offers, {**decline, "why": ""})
     assert Style.objects.get().offered_at
     operator_client.post(offers, decline)
-    assert "It swears." in alice_client.get(page_of(noir)).text
+    assert "It swears." in alice_client.get(tab_of(noir, "sharing")).text
 
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert not Style.objects.get().is_public  # it is not offered any more
@@ -191,7 +195,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(action_url(noir, "withdraw"))
     alice_client.post(action_url(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
-    assert "it is public" in alice_client.get(page_of(noir)).text
+    assert "it is public" in alice_client.get(tab_of(noir, "sharing")).text
     library.select_style(charlies, noir)
     assert is_routed(charlies)
 
@@ -204,15 +208,15 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     assert "has ended or was answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
     alice_client.post(action_url(noir, "take-back"))
     assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
-    assert not queries.others_styles(doras)
+    assert not others_styles(doras)
     with pytest.raises(StyleNotFound):
         library.select_style(doras, noir)
     alice_client.post(action_url(noir, "keep"))
-    assert queries.others_styles(doras)
+    assert others_styles(doras)
 
     alice_client.post(action_url(noir, "take-back"))
     time_passes()
-    assert not queries.others_styles(charlies)
+    assert not others_styles(charlies)
     tasks.end_sharing()
     assert not is_routed(charlies)
     assert Style.objects.get().is_public is False
@@ -241,7 +245,7 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     assert not is_routed(charlies)
     assert not is_routed(doras)
     assert MODEL in usable(noir.owner)
-    assert "Somebody else&#x27;s voice." in alice_client.get(page_of(noir)).text
+    assert "Somebody else&#x27;s voice." in alice_client.get(tab_of(noir, "sharing")).text
 
     shares = reverse("admin:adapters_share_changelist")
     share = sharing.share_style(noir, "charlies-prose", None)

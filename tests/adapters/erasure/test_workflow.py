@@ -9,14 +9,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters import object_store, tasks
-from adapters.catalog import library, queries, sharing
+from adapters.catalog import library, sharing
 from adapters.erasure import workflow
 from adapters.errors import StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Erasure, Placement, Probe, Status, Style
 from adapters.placement import transitions
 from adapters.uploads import sessions
 from foundation import valkey as keys
-from tests.adapters.conftest import adapter_files, begin, known, post, storage_down
+from tests.adapters.conftest import adapter_files, begin, known, others_styles, own_styles, post, storage_down
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, waits_for
 from tests.waiting import eventually
 
@@ -167,7 +167,7 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
     with pytest.raises(StillUsed):
         workflow.erase_style(version.style, None)
     workflow.erase_style(version.style, None, at_once=True)
-    assert queries.own_styles(acme) == queries.others_styles(charlies) == []
+    assert own_styles(acme) == others_styles(charlies) == []
     assert "noir" in alice_client.get(reverse("adapters:deleted")).text
 
     again, _ = begin(acme, "noir", adapter_files())

@@ -290,7 +290,7 @@ def test_strangers_release_nothing(charlie_client, versions):
 
 
 def test_every_member_may_release(bob_client, bob, versions):
-    page = reverse("adapters:style", args=["acme", "noir"])
+    page = reverse("adapters:style_versions", args=["acme", "noir"])
     promote, begin, back, end = release_pages(versions[1])
     assert "2 answers 25 % of requests" in bob_client.post(begin, {"percent": "25"}, follow=True).text
     assert "25 % of requests" in bob_client.get(reverse("adapters:canary", args=[style().pk])).text

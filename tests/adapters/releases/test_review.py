@@ -17,7 +17,7 @@ from adapters.routing import lookup, publisher
 from foundation.valkey import client, styles_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
-from tests.adapters.conftest import known, published_routes
+from tests.adapters.conftest import known, others_styles, published_routes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -57,7 +57,7 @@ def published(tenant: Tenant) -> dict[str, int]:
 
 
 def seen(tenant: Tenant) -> tuple[str, str, int | None]:
-    card = next(card for card in queries.others_styles(tenant) if card.model_name == MODEL)
+    card = next(card for card in others_styles(tenant) if card.model_name == MODEL)
     return card.name, card.description, card.live_version.number if card.live_version else None
 
 
@@ -102,7 +102,7 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
     transitions.retire_version(first)
     assert published(charlies) == {}
     assert published(acme)[MODEL] == 3
-    assert not queries.others_styles(charlies)[0].live_version
+    assert not others_styles(charlies)[0].live_version
 
 
 def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engine, acme, charlies):
@@ -126,15 +126,16 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
     assert "Change waits for approval" in page
     for tenant in (charlies, doras):
         assert seen(tenant)[:2] == ("Noir", "Rain.")
-        assert not queries.others_styles(tenant, "casino")
-        assert queries.others_styles(tenant, "rain")
+        assert not others_styles(tenant, "casino")
+        assert others_styles(tenant, "rain")
     assert queries.style_choices(charlies)[0][1] == "Noir"
     there = reverse("adapters:style", args=["acme", "noir"])
     assert "Casino" not in charlie_client.get(there).text
     assert "Casino" in alice_client.get(there).text
     sharing.approve_style(Style.objects.get())
     assert seen(doras)[:2] == ("Casino", "Win money!")
-    assert "Change waits for approval" not in alice_client.get(there).text
+    sharing_tab = reverse("adapters:style_sharing", args=["acme", "noir"])
+    assert "Change waits for approval" not in alice_client.get(sharing_tab).text
 
 
 def test_programs_read_the_approved_description_too(noir, acme, charlies):
@@ -170,7 +171,7 @@ def test_operators_see_what_waits_approve_or_decline_it(
     assert waits()
     sharing.decline_offer(Style.objects.get(), "It swears.")
     assert not waits()
-    page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    page = alice_client.get(reverse("adapters:style_sharing", args=["acme", "noir"])).text
     assert "The operators say: It swears." in page
     assert "Everybody else keeps version 1" in page
     assert published(charlies)[MODEL] == 1
@@ -221,4 +222,4 @@ def test_first_party_styles_need_no_approval(poetry, engine, charlies):
     transitions.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2
     library.describe_style(poetry, name="Verse")
-    assert queries.others_styles(charlies)[0].name == "Verse"
+    assert others_styles(charlies)[0].name == "Verse"

@@ -1,0 +1,139 @@
+"""The list of styles: narrowed by words, kind, tag and language, in an order, page by page.
+
+A page begins after the last row of the one before, so that styles made meanwhile move nothing.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+
+from adapters.catalog import favourites, queries
+from adapters.catalog.queries import Card, Kind
+from adapters.catalog.words import LANGUAGES, TAG
+from adapters.models import Selection, Style
+from adapters.models.styles import is_reviewed_for
+from tenants.public import Tenant, User
+
+PAGE_SIZE = 24
+MAX_SEARCH_CHARACTERS = 100
+MAX_LANGUAGES = 50
+FAVOURITE = "favourite"
+KINDS = {
+    "": "All",
+    Kind.OWN.value: "Yours",
+    Kind.SELECTED.value: "Selected",
+    Kind.SHARED.value: "Shared with you",
+    Kind.PUBLIC.value: "Public",
+    FAVOURITE: "Favourites",
+}
+ORDERS = {"name": "By name", "newest": "Newest first", "strongest": "Strongest first"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person wants to see of the list. What makes no sense is left out."""
+
+    words: str = ""
+    kind: str = ""
+    tag: str = ""
+    language: str = ""
+    order: str = "name"
+    after: str = ""
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> "Wish":
+        """Return the wish of an address."""
+        kind, order = query.get("kind", ""), query.get("order", "name")
+        tag, language = query.get("tag", "").lower(), query.get("language", "")
+        return cls(
+            words=query.get("q", "").replace("\0", "").strip()[:MAX_SEARCH_CHARACTERS],
+            kind=kind if kind in KINDS else "",
+            tag=tag if TAG.fullmatch(tag) else "",
+            language=language if language in LANGUAGES else "",
+            order=order if order in ORDERS else "name",
+            after=query.get("after", ""),
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it leaves any style out."""
+        return bool(self.words or self.kind or self.tag or self.language)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of the list."""
+
+    cards: list[Card]
+    next_after: str  # "" at the end
+    favourites: set[UUID] = field(default_factory=set)
+
+
+def browse(tenant: Tenant, user: User, wish: Wish) -> Found:
+    """Return a page of the styles that a person wishes to see; five queries."""
+    kind = "" if wish.kind == FAVOURITE else wish.kind
+    styles = queries.list_styles(tenant, kind, wish.words)
+    if wish.kind == FAVOURITE:
+        styles = styles.filter(favourites__user=user)
+    styles = queries.narrow(styles, tag=wish.tag, language=wish.language)
+    rows = list(_after(_ordered(tenant, queries.with_versions(styles), wish.order), wish)[: PAGE_SIZE + 1])
+    shown = rows[:PAGE_SIZE]
+    next_after = _cursor_of(shown[-1], wish.order) if len(rows) > PAGE_SIZE else ""
+    liked = favourites.favourites_among(user, [style.pk for style in shown])
+    return Found(queries.cards_of(tenant, shown), next_after, liked)
+
+
+def languages_of(tenant: Tenant) -> dict[str, str]:
+    """Return code → name of the languages in which the styles that a tenant sees write."""
+    codes = queries.list_styles(tenant).exclude(language="").order_by("language")
+    found = codes.values_list("language", flat=True).distinct()[:MAX_LANGUAGES]
+    return {code: LANGUAGES.get(code, code) for code in found}
+
+
+def count_selected(tenant: Tenant) -> int:
+    """Return how many styles of others a tenant has selected and may use."""
+    return Selection.objects.in_force().filter(tenant=tenant, style__retired_at=None).count()
+
+
+def _ordered(tenant: Tenant, styles: QuerySet[Style], order: str) -> QuerySet[Style]:
+    if order == "newest":
+        return styles.order_by("-created_at", "-pk")
+    if order == "strongest":
+        approved = When(is_reviewed_for(tenant.pk), then=F("approved_version__probe__strength"))
+        answering = Case(approved, default=F("live_version__probe__strength"), output_field=FloatField())
+        with_strength = styles.annotate(shown_strength=Coalesce(answering, Value(0.0)))
+        return with_strength.order_by("-shown_strength", "-pk")
+    return queries.with_shown_name(tenant, styles).order_by("shown_name")
+
+
+def _after(styles: QuerySet[Style], wish: Wish) -> QuerySet[Style]:
+    """Return the styles that follow a cursor; all of them for none, or one that can't be read."""
+    if not wish.after:
+        return styles
+    try:
+        value, pk = urlsafe_b64decode(wish.after + "==").decode().rsplit("\n", 1)
+        if wish.order == "name":
+            return styles.filter(shown_name__gt=value.replace("\0", ""))
+        if wish.order == "newest":
+            at = datetime.fromisoformat(value)
+            return styles.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=UUID(pk)))
+        strength = float(value)
+        return styles.filter(Q(shown_strength__lt=strength) | Q(shown_strength=strength, pk__lt=UUID(pk)))
+    except ValueError:
+        return styles
+
+
+def _cursor_of(style: Style, order: str) -> str:
+    """Return the cursor of the page after a style, which was read in that order."""
+    if order == "newest":
+        value = style.created_at.isoformat()
+    elif order == "strongest":
+        value = repr(style.shown_strength)  # type: ignore[attr-defined]
+    else:
+        value = style.shown_name  # type: ignore[attr-defined]
+    return urlsafe_b64encode(f"{value}\n{style.pk}".encode()).decode().rstrip("=")

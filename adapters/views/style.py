@@ -1,0 +1,153 @@
+"""The page of one style, in tabs that are addresses of their own."""
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from adapters.catalog import priced, queries, sharing, terms
+from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, ShareForm
+from adapters.errors import StyleNotFound
+from adapters.models import Status, Style
+from adapters.quality import cards
+from adapters.releases import review
+from adapters.views.common import steps_context
+from adapters.views.releases import release_context
+from tenants.public import MemberRequest, member_required, style_usage
+
+VERSIONS_SHOWN = 100
+
+
+@require_GET
+@member_required
+def overview(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
+    """Show what a style does now, what it writes and how to call it."""
+    style = _find(request, owner, slug)
+    context = {
+        "prices": priced.prices_of(style),
+        "licence_url": LICENCES.get(style.licence),
+        **_newest_context(request, style),
+        **_probe_context(request, style),
+    }
+    return _render_tab(request, style, "overview", context)
+
+
+@require_GET
+@member_required
+def versions(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
+    """Show its owner the versions, which one answers, and what moved."""
+    style = _find_own(request, owner, slug)
+    newest_first = style.versions.select_related("style__owner", "erasure").order_by("-number")
+    context = {
+        "versions": list(newest_first[:VERSIONS_SHOWN]),
+        "users": sharing.audience(style),
+        "notice_days": sharing.NOTICE.days,
+        **release_context(style),
+    }
+    if context["versions"]:
+        context |= steps_context(context["versions"][0])
+    return _render_tab(request, style, "versions", context)
+
+
+@require_GET
+@member_required
+def usage(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
+    """Show what this workspace wrote in a style this month."""
+    style = _find(request, owner, slug)
+    context = {"usage": style_usage(request.tenant, style.model_name, timezone.now())}
+    return _render_tab(request, style, "usage", context)
+
+
+@require_GET
+@member_required
+def share_tab(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
+    """Show its owner who may use a style."""
+    return sharing_page(request, _find_own(request, owner, slug))
+
+
+@require_GET
+@member_required
+def edit_tab(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
+    """Show its owner the words that others read, and how to delete it."""
+    style = _find_own(request, owner, slug)
+    return settings_page(request, style, AboutForm(style=style))
+
+
+def sharing_page(
+    request: MemberRequest,
+    style: Style,
+    *,
+    share_form: ShareForm | None = None,
+    offer_form: OfferForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Show who may use an own style, with forms that may have errors."""
+    context = {
+        "waiting": review.pending_review(style),
+        "shares": list(style.shares.select_related("tenant").order_by("tenant__name")),
+        "users": sharing.audience(style),
+        "notice_days": sharing.NOTICE.days,
+        "share_form": share_form or ShareForm(),
+        "offer_form": offer_form or OfferForm(style=style),
+        "asked": terms.describe_terms(terms.asked_terms(style)),
+    }
+    return _render_tab(request, style, "sharing", context, status=status)
+
+
+def settings_page(
+    request: MemberRequest, style: Style, form: AboutForm, *, status: int = 200
+) -> HttpResponse:
+    """Show what others read of an own style, with a form that may have errors."""
+    return _render_tab(request, style, "settings", {"about_form": form}, status=status)
+
+
+def _render_tab(
+    request: MemberRequest, style: Style, tab: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    shared = {"style": queries.card(request.tenant, style), "tab": tab}
+    if style.owner_id == request.tenant.pk:
+        shared["own"] = style
+    return render(request, f"adapters/style_{tab}.html", shared | context, status=status)
+
+
+def _find(request: MemberRequest, owner: str, slug: str) -> Style:
+    try:
+        return queries.find_style(request.tenant, owner, slug)
+    except StyleNotFound as error:
+        raise Http404 from error
+
+
+def _find_own(request: MemberRequest, owner: str, slug: str) -> Style:
+    style = _find(request, owner, slug)
+    if style.owner_id != request.tenant.pk:
+        raise Http404
+    return style
+
+
+def _newest_context(request: MemberRequest, style: Style) -> dict[str, Any]:
+    """Return the steps of an own style's newest version, unless it answers and nothing is left to do."""
+    if style.owner_id != request.tenant.pk:
+        return {}
+    newest = style.versions.select_related("style__owner").order_by("-number").first()
+    if newest is None:
+        return {}
+    answers = newest.pk == style.live_version_id and newest.status == Status.SERVING
+    return steps_context(newest) | {"version_answers": answers}
+
+
+def _probe_context(request: MemberRequest, style: Style) -> dict[str, Any]:
+    """Return the live version's style card. The owner may choose among all versions that were measured."""
+    if style.owner_id != request.tenant.pk:
+        live_version = style.show_to(request.tenant.pk).live_version
+        return {"probe": cards.style_card_of(live_version), "probe_numbers": []}
+    measured = {
+        str(version.number): version for version in style.versions.exclude(probe=None).order_by("-number")
+    }
+    newest = next(iter(measured.values()), None)
+    chosen = measured.get(request.GET.get("version", "")) or style.live_version or newest
+    return {
+        "probe": cards.style_card_of(chosen),
+        "probe_numbers": list(measured) if len(measured) > 1 else [],
+    }

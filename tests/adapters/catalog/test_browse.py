@@ -1,0 +1,153 @@
+"""The list of styles: narrowed, ordered, page by page; and a person's favourites."""
+
+from itertools import chain
+
+import pytest
+from django.db.models import F
+from django.urls import reverse
+
+from adapters.catalog import browse, favourites, sharing
+from adapters.catalog.browse import Wish
+from adapters.errors import TooManyFavourites
+from adapters.models import AdapterVersion, Favourite, Probe, Style
+from tests.adapters.conftest import known
+
+LIST = "/styles/"
+
+
+def pages(tenant, user, **wish: str) -> list[list[str]]:
+    """Return the slugs of all pages of a list."""
+    found = []
+    after = ""
+    while True:
+        page = browse.browse(tenant, user, Wish(**wish, after=after))
+        found.append([card.slug for card in page.cards])
+        after = page.next_after
+        if not after:
+            return found
+
+
+@pytest.fixture
+def many(acme, engine, monkeypatch) -> list[Style]:
+    """Nine own styles, two of a name, of three strengths; pages of four."""
+    monkeypatch.setattr(browse, "PAGE_SIZE", 4)
+    styles = []
+    for number in range(9):
+        version = known(acme, f"s{number}", engine)
+        if number:
+            Probe.objects.create(version=version, engine="local", strength=number % 3, noise=0)
+        styles.append(version.style)
+    Style.objects.filter(slug__in=["s3", "s4"]).update(name="Same")
+    return styles
+
+
+@pytest.mark.parametrize("order", browse.ORDERS)
+def test_each_style_stands_once_in_the_pages_of_each_order(acme, alice, many, order):
+    found = pages(acme, alice, order=order)
+    assert [len(page) for page in found] == [4, 4, 1]
+    assert sorted(chain.from_iterable(found)) == sorted(style.slug for style in many)
+
+
+def test_a_style_made_meanwhile_moves_nothing_and_the_strongest_come_first(acme, alice, engine, many):
+    first = browse.browse(acme, alice, Wish(order="newest"))
+    known(acme, "newest-of-all", engine)
+    second = browse.browse(acme, alice, Wish(order="newest", after=first.next_after))
+    assert not {card.slug for card in first.cards} & {card.slug for card in second.cards}
+    strongest = browse.browse(acme, alice, Wish(order="strongest"))
+    assert {card.slug for card in strongest.cards[:3]} == {"s2", "s5", "s8"}
+
+
+@pytest.mark.parametrize("after", ["", "x", "AAAA", "////", "bm9uZQ", "\0", "ä", "YWJjCmRlZg"])
+@pytest.mark.parametrize("order", [*browse.ORDERS, "sideways"])
+def test_an_address_that_makes_no_sense_shows_a_list(alice_client, many, order, after):
+    query = {"order": order, "after": after, "kind": "?", "tag": "';--", "language": "xx", "q": "\0"}
+    page = alice_client.get(LIST, query)
+    assert page.status_code == 200
+
+
+def test_a_list_is_narrowed_by_kind_tag_and_language(acme, alice, charlies, engine, poetry):
+    known(acme, "noir", engine)
+    Style.objects.filter(slug="noir").update(tags=["letters", "sales"], language="en")
+    Style.objects.filter(slug="poetry").update(language="de")
+    known(charlies, "private", engine)
+    assert pages(acme, alice) == [["noir", "poetry"]]
+    assert pages(acme, alice, kind="own") == [["noir"]]
+    assert pages(acme, alice, kind="public") == [["poetry"]]
+    assert pages(acme, alice, kind="selected") == [[]]
+    assert pages(acme, alice, tag="sales") == [["noir"]]
+    assert pages(acme, alice, words="letters") == [["noir"]]
+    assert pages(acme, alice, language="de") == [["poetry"]]
+    assert browse.languages_of(acme) == {"de": "German", "en": "English"}
+    assert browse.languages_of(charlies) == {"de": "German"}
+
+
+def test_a_favourite_is_one_persons_and_shows_in_their_list_alone(alice_client, alice, bob, acme, poetry):
+    like = reverse("adapters:like", args=[poetry.pk])
+    card = alice_client.post(like, headers={"HX-Request": "true"})
+    assert 'aria-pressed="true"' in card.text
+    assert alice_client.post(like).status_code == 302  # twice is once
+    assert pages(acme, alice, kind="favourite") == [["poetry"]]
+    assert pages(acme, bob, kind="favourite") == [[]]
+    unlike = reverse("adapters:unlike", args=[poetry.pk])
+    assert 'aria-pressed="false"' in alice_client.post(unlike, headers={"HX-Request": "true"}).text
+    assert pages(acme, alice, kind="favourite") == [[]]
+
+
+def test_a_private_style_of_others_is_no_favourite(alice_client, alice, acme, charlies, engine):
+    private = known(charlies, "private", engine).style
+    assert alice_client.post(reverse("adapters:like", args=[private.pk])).status_code == 404
+    Favourite.objects.create(user=alice, style=private)  # seen once, and taken back since
+    assert pages(acme, alice, kind="favourite") == [[]]
+
+
+def test_favourites_are_bounded(alice, acme, engine, monkeypatch):
+    monkeypatch.setattr(favourites, "MOST_FAVOURITES", 1)
+    first, second = known(acme, "first", engine).style, known(acme, "second", engine).style
+    favourites.add_favourite(alice, first)
+    favourites.add_favourite(alice, first)
+    with pytest.raises(TooManyFavourites):
+        favourites.add_favourite(alice, second)
+
+
+def test_selecting_says_so_with_the_button_that_undoes_it(alice_client, poetry):
+    card = alice_client.post(
+        reverse("adapters:select", args=[poetry.pk]), headers={"HX-Request": "true"}
+    ).text
+    assert 'data-said="Poetry is selected."' in card
+    assert f'data-undo="toggle-{poetry.pk}"' in card
+    assert f'id="toggle-{poetry.pk}"' in card
+    assert reverse("adapters:unselect", args=[poetry.pk]) in card
+    again = alice_client.post(reverse("adapters:unselect", args=[poetry.pk]), follow=True)
+    assert "Poetry is not selected any more." in again.text
+
+
+def test_tags_and_language_are_checked_and_bound_by_an_offer(alice_client, acme, engine):
+    style = known(acme, "noir", engine).style
+    describe = reverse("adapters:describe", args=[style.pk])
+    words = {"name": "Noir", "tags": "Sales,  letters, sales", "language": "en"}
+    assert alice_client.post(describe, words).status_code == 302
+    style.refresh_from_db()
+    assert (style.tags, style.language) == (["sales", "letters"], "en")
+    for wrong in ({"tags": "no spaces"}, {"tags": ",".join("abcdefghi")}, {"language": "klingon"}):
+        assert alice_client.post(describe, words | wrong).status_code == 400
+    Style.objects.update(author="Alice", licence="MIT")
+    sharing.offer_style(Style.objects.get(pk=style.pk))
+    alice_client.post(describe, words | {"tags": "casino"})
+    style.refresh_from_db()
+    assert style.tags == ["sales", "letters"], "operators look at these"
+
+
+def test_the_list_takes_few_queries_with_many_styles(
+    alice_client, acme, engine, charlies, django_assert_max_num_queries
+):
+    for number in range(30):
+        known(acme, f"own-{number}", engine)
+        known(charlies, f"public-{number}", engine)
+    public = Style.objects.filter(owner=charlies)
+    public.update(is_public=True, approved_version=F("live_version"), approved_name="Public", language="en")
+    assert AdapterVersion.objects.count() == 60
+    for query in ({}, {"kind": "public", "order": "strongest"}, {"language": "en", "order": "newest"}):
+        with django_assert_max_num_queries(12):
+            page = alice_client.get(LIST, query)
+        assert len(page.context["styles"]) == browse.PAGE_SIZE
+        assert page.context["next_after"]
