@@ -19,7 +19,9 @@ async function checkConfig(file) {
   if (file.size > MOST_CONFIG_BYTES) return `It is too large for a configuration. ${AGAIN}`;
   const config = parse(await file.text());
   if (!config || Array.isArray(config)) return `It is not a JSON object. ${AGAIN}`;
-  if (config.peft_type !== "LORA") return `Its peft_type is ${config.peft_type ? `“${String(config.peft_type).slice(0, 40)}”` : "missing"}; only LORA is served. Train with PEFT's LoraConfig.`;
+  // Other spellings and a missing word can be converted by the service.
+  const kind = config.peft_type;
+  if (typeof kind === "string" && !/lora/i.test(kind)) return `Its peft_type is “${kind.slice(0, 40)}”; only LORA is served. Train with PEFT's LoraConfig.`;
   return "";
 }
 
