@@ -93,6 +93,23 @@ def address_of(name: str, of_acme: dict[str, object]) -> str:
     return reverse(name, kwargs={argument: known[argument] for argument in ALL[name]})
 
 
+@pytest.mark.django_db
+def test_who_comes_back_to_the_address_of_a_form_reads_what_happened(alice_client, of_acme):
+    refused = []
+    for name in ALL:
+        if name.startswith(API):
+            continue
+        address = address_of(name, of_acme)
+        page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
+        if page.status_code == 405:
+            refused.append(name)
+            assert "This address only takes a form" in page.text, name
+            assert page.headers["Allow"], name
+            part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
+            assert not part.content, name
+    assert {"tenants:set_budget", "adapters:select", "inference:playground_stream"} <= set(refused)
+
+
 def statuses(client: Client, address: str) -> set[int]:
     return {client.get(address).status_code, client.post(address).status_code}
 
