@@ -139,8 +139,12 @@ def card(tenant: Tenant, style: Style) -> Card:
 
 
 def find_style(tenant: Tenant, owner_slug: str, slug: str) -> Style:
-    """Return a style that a tenant may see. Raises StyleNotFound, also for another tenant's private one."""
-    style = Style.objects.visible_to(tenant.pk).filter(owner__slug=owner_slug, slug=slug).first()
+    """Return a style that a tenant may see, with its versions that answer.
+
+    Raises StyleNotFound, also for another tenant's private one.
+    """
+    visible = with_versions(Style.objects.visible_to(tenant.pk)).select_related("canary_version")
+    style = visible.filter(owner__slug=owner_slug, slug=slug).first()
     if style is None:
         raise StyleNotFound
     return style

@@ -151,7 +151,11 @@ def previous_live(style: Style) -> AdapterVersion | None:
 
 def successor(style: Style) -> AdapterVersion | None:
     """Return what would answer if the live version ended: the one before it, else the newest that serves."""
-    before = previous_live(style)
+    return successor_beside(style, previous_live(style))
+
+
+def successor_beside(style: Style, before: AdapterVersion | None) -> AdapterVersion | None:
+    """Return a style's successor where it is known which version answered before the live one."""
     if before and before.status == Status.SERVING:
         return before
     serving = style.versions.filter(~Q(pk=style.live_version_id), status=Status.SERVING)

@@ -29,7 +29,7 @@ def release_context(style: Style) -> dict[str, Any]:
     return {
         "comparison": canary_analysis.compare_canary(style),
         "before": previous if can_roll_back else None,
-        "successor": aliases.successor(style),
+        "successor": aliases.successor_beside(style, previous),
         "moves": list(moves[:MOVES_SHOWN]),
     }
 

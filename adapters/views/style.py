@@ -1,5 +1,6 @@
 """The page of one style, in tabs that are addresses of their own."""
 
+from copy import copy
 from typing import Any
 
 from django.http import Http404, HttpResponse
@@ -106,7 +107,8 @@ def settings_page(
 def _render_tab(
     request: MemberRequest, style: Style, tab: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
-    shared = {"style": queries.card(request.tenant, style), "tab": tab}
+    [card] = queries.cards_of(request.tenant, [copy(style)])
+    shared = {"style": card, "tab": tab}
     if style.owner_id == request.tenant.pk:
         shared["own"] = style
     return render(request, f"adapters/style_{tab}.html", shared | context, status=status)
@@ -140,7 +142,7 @@ def _newest_context(request: MemberRequest, style: Style) -> dict[str, Any]:
 def _probe_context(request: MemberRequest, style: Style) -> dict[str, Any]:
     """Return the live version's style card. The owner may choose among all versions that were measured."""
     if style.owner_id != request.tenant.pk:
-        live_version = style.show_to(request.tenant.pk).live_version
+        live_version = copy(style).show_to(request.tenant.pk).live_version
         return {"probe": cards.style_card_of(live_version), "probe_numbers": []}
     measured = {
         str(version.number): version for version in style.versions.exclude(probe=None).order_by("-number")
