@@ -108,7 +108,7 @@ def _ordered(tenant: Tenant, styles: QuerySet[Style], order: str) -> QuerySet[St
         answering = Case(approved, default=F("live_version__probe__strength"), output_field=FloatField())
         with_strength = styles.annotate(shown_strength=Coalesce(answering, Value(0.0)))
         return with_strength.order_by("-shown_strength", "-pk")
-    return queries.with_shown_name(tenant, styles).order_by("shown_name")
+    return queries.with_shown_name(tenant, styles).order_by("shown_name")  # type: ignore[misc]
 
 
 def _after(styles: QuerySet[Style], wish: Wish) -> QuerySet[Style]:
@@ -118,7 +118,7 @@ def _after(styles: QuerySet[Style], wish: Wish) -> QuerySet[Style]:
     try:
         value, pk = urlsafe_b64decode(wish.after + "==").decode().rsplit("\n", 1)
         if wish.order == "name":
-            return styles.filter(shown_name__gt=value.replace("\0", ""))
+            return styles.filter(shown_name__gt=value.replace("\0", ""))  # type: ignore[misc]
         if wish.order == "newest":
             at = datetime.fromisoformat(value)
             return styles.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=UUID(pk)))

@@ -30,8 +30,14 @@ def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
         has_called=Exists(usage.exclude(key__digest=None)),
         owes=Exists(unpaid),
     )
-    row = memberships.values("steps_hidden_at", "has_written", "has_key", "has_called", "owes").get()
-    return Beginnings(is_hidden=row.pop("steps_hidden_at") is not None, **row)
+    member = memberships.get()
+    return Beginnings(
+        is_hidden=member.steps_hidden_at is not None,
+        has_written=member.has_written,
+        has_key=member.has_key,
+        has_called=member.has_called,
+        owes=member.owes,
+    )
 
 
 def hide_steps(user: User, tenant: Tenant) -> None:

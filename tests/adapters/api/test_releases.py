@@ -44,7 +44,7 @@ def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(
         (None, str(key.pk), ""),
         (None, None, "No other version served."),
     ]
-    page = alice_client.get("/styles/acme/noir/").content.decode()
+    page = alice_client.get("/styles/acme/noir/versions/").content.decode()
     assert page.count(f"the API key “{key.name}”") == 2
     promoted, rolled_back = AuditEntry.objects.filter(tenant=acme).order_by("id")
     assert (promoted.action, promoted.object_name) == ("version.promoted", "acme/noir@2")
