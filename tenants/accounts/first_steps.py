@@ -30,13 +30,13 @@ def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
         has_called=Exists(usage.exclude(key__digest=None)),
         owes=Exists(unpaid),
     )
-    member = memberships.get()
+    row = memberships.values("steps_hidden_at", "has_written", "has_key", "has_called", "owes").get()
     return Beginnings(
-        is_hidden=member.steps_hidden_at is not None,
-        has_written=member.has_written,
-        has_key=member.has_key,
-        has_called=member.has_called,
-        owes=member.owes,
+        is_hidden=row["steps_hidden_at"] is not None,
+        has_written=row["has_written"],
+        has_key=row["has_key"],
+        has_called=row["has_called"],
+        owes=row["owes"],
     )
 
 

@@ -35,7 +35,7 @@ def noir(acme, engine) -> Style:
 
 
 def page_of(style: Style) -> str:
-    return reverse("adapters:style", args=[style.owner.slug, style.slug])
+    return reverse("adapters:style_sharing", args=[style.owner.slug, style.slug])
 
 
 def offer_url(style: Style) -> str:
