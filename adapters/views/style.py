@@ -101,7 +101,8 @@ def settings_page(
     request: MemberRequest, style: Style, form: AboutForm, *, status: int = 200
 ) -> HttpResponse:
     """Show what others read of an own style, with a form that may have errors."""
-    return _render_tab(request, style, "settings", {"about_form": form}, status=status)
+    context = {"about_form": form, "waiting": review.pending_review(style)}
+    return _render_tab(request, style, "settings", context, status=status)
 
 
 def _render_tab(
