@@ -5,14 +5,17 @@ imported, and Celery is imported by the first call: a web process would otherwis
 """
 
 import logging
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
 
 from adapters.models import Engine
 from adapters.placement import planner
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 MAX_QUEUED = 10  # messages in a queue without a worker; the next one of beat would only make it longer
 # Each wakes a worker for the upload that is next, whichever it names: more would only hold up other tasks.
@@ -68,25 +71,33 @@ def enqueue(
     A broker that does not answer fails no caller: beat sends again. Beat also sends again what expires, so
     that goes into no queue of MAX_QUEUED: only a worker takes out what has expired, and it may be away.
     """
-    from celery import current_app  # noqa: PLC0415
     from kombu.exceptions import OperationalError  # noqa: PLC0415
     from kombu.pools import producers  # noqa: PLC0415
 
-    queue = queue or current_app.conf.task_routes[task]["queue"]
+    sender = _sender()
+    queue = queue or sender.conf.task_routes[task]["queue"]
     options: dict[str, Any] = {"queue": queue}
     if expires_s is not None:
         options["expires"] = expires_s
         max_queued = MAX_QUEUED if max_queued is None else max_queued
-    connection = current_app.connection_for_write()
+    connection = sender.connection_for_write()
     connection.transport_options = {**(connection.transport_options or {}), **BROKER_RETRY}
     try:
         with producers[connection].acquire(block=True) as producer:
             if max_queued is not None and _count_queued(queue, producer) >= max_queued:
                 return
-            message = current_app.signature(task, args)
+            message = sender.signature(task, args)
             message.apply_async(producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:
         logger.warning("The broker does not answer; beat enqueues %s again: %s", task, error)
+
+
+@cache
+def _sender() -> "Celery":
+    """Return the Celery app that sends. A gateway process has no other: it runs no tasks and knows none."""
+    from celery import Celery  # noqa: PLC0415
+
+    return Celery("sender", set_as_current=False, config_source="django.conf:settings", namespace="CELERY")
 
 
 def _count_queued(queue: str, producer: Any) -> int:

@@ -22,7 +22,27 @@ NOT_LOADED = (
 )
 
 
+def run_in_gateway(code: str) -> str:
+    """Return what a fresh process prints that has loaded the gateway."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import config.gateway, sys; {code}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
 def test_a_gateway_process_loads_nothing_of_pages_management_and_uploads() -> None:
-    code = f"import config.gateway, sys; print([name for name in {NOT_LOADED} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr[-2000:]
+    assert run_in_gateway(f"print([name for name in {NOT_LOADED} if name in sys.modules])") == "[]\n"
+
+
+def test_a_gateway_process_enqueues_a_plan_for_a_style_without_a_place() -> None:
+    enqueued = run_in_gateway(
+        "from adapters.enqueue import PLAN, _sender, enqueue; sender = _sender(); enqueue(PLAN);"
+        "queue = sender.conf.task_routes[PLAN]['queue'];"
+        "channel = sender.connection_for_read().default_channel;"
+        "print(channel.queue_purge(queue) > 0)"
+    )
+    assert enqueued == "True\n"
