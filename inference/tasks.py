@@ -7,7 +7,7 @@ from celery import current_app, shared_task
 from django.utils import timezone
 
 from foundation import months, valkey
-from inference.quota import ledger_drain, metric_totals, month_turn, settlement
+from inference.quota import ledger_drain, metric_totals, month_turn, refusal_log, settlement
 
 
 @shared_task
@@ -15,6 +15,12 @@ def drain() -> None:
     """Move usage events into the ledger. Safe to repeat."""
     consumer = f"{socket.gethostname()}-{os.getpid()}"
     ledger_drain.drain_usage(valkey.client(), consumer)
+
+
+@shared_task
+def drain_refusals() -> None:
+    """Move refused requests into the workspaces' logs. Safe to repeat."""
+    refusal_log.drain_refusals(valkey.client())
 
 
 @shared_task

@@ -40,6 +40,7 @@ from tenants.billing.reconciliation import (
     compare_usage,
 )
 from tenants.billing.report import monthly_report
+from tenants.billing.request_log import Refusal, record_refusals
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
 from tenants.billing.style_usage import StyleUsage, style_usage
 from tenants.billing.turnover import used_nanousd
@@ -71,6 +72,7 @@ __all__ = [
     "Limits",
     "MemberRequest",
     "PriceField",
+    "Refusal",
     "Schedule",
     "Scope",
     "ServiceSample",
@@ -117,6 +119,7 @@ __all__ = [
     "record_audit",
     "record_event",
     "record_events",
+    "record_refusals",
     "register_holdings",
     "register_presenter",
     "register_style_choices",

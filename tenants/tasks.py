@@ -10,7 +10,7 @@ from django.utils import timezone
 from tenants.accounts import adapter
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
-from tenants.billing import author_shares, invoices, thresholds
+from tenants.billing import author_shares, invoices, request_log, thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
@@ -58,6 +58,12 @@ def prune_sessions() -> None:
 def prune_usage_minutes() -> None:
     """Delete usage by minute that is older than what canaries read."""
     prune_minutes(before=timezone.now() - MINUTES_KEPT)
+
+
+@shared_task
+def prune_refusals() -> None:
+    """Delete refused requests that are two weeks old from the log."""
+    request_log.prune_refusals(timezone.now())
 
 
 @shared_task

@@ -47,6 +47,7 @@ from inference.proxy import response_headers
 from inference.proxy.answer import Answer, AnswerStream
 from inference.proxy.request import count_tokens, relay_request
 from inference.proxy.runtime import Gateway, run_in_thread
+from inference.quota import refusal_log
 from inference.quota.admission import Caller, Rates
 from inference.quota.shard_merge import ShardsRemain, require_merged
 
@@ -134,6 +135,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
     """Have an engine write the answer; under an `Idempotency-Key` only once."""
     endpoint = ENDPOINTS[exchange.path]
     parsed = endpoint.parse(body)
+    exchange.model = parsed.model
     request_id = exchange.request_id
     key = exchange.header(b"idempotency-key")
     if not key:
@@ -207,7 +209,16 @@ def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> 
     """
     refusals = gateway.refusals
     status, _ = http_errors.status_and_type(error)
-    if status not in CLIENT_ERRORS or isinstance(error, TooManyRefusals):
+    if isinstance(error, TooManyRefusals | LimitsUnavailable):
+        return error
+    noted = None
+    if exchange.caller and refusals.notes.take(exchange.caller.tenant_id):
+        noted = refusal_log.note_of(
+            error, request_id=exchange.request_id, caller=exchange.caller, model=exchange.model, status=status
+        )
+    if status not in CLIENT_ERRORS:
+        if noted:
+            gateway.keep(refusals.note(noted))
         return error
     if exchange.caller:
         counter = exchange.caller.names.refusals
@@ -221,7 +232,7 @@ def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> 
             return too_many
     # The count is written beside the answer: the client does not wait for Valkey.
     factor = TOKEN_COUNT_FACTOR if error.facts.get("is_counted") else 1
-    gateway.keep(refusals.count(counter, body_bytes=factor * exchange.body_bytes, most=limit))
+    gateway.keep(refusals.count(counter, body_bytes=factor * exchange.body_bytes, most=limit, noted=noted))
     return error
 
 

@@ -6,8 +6,10 @@ client's address. Valkey has the counts of all processes. Each process remembers
 
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
+from uuid import UUID
 
 from inference.errors import LimitsUnavailable, TooManyRefusals
 from inference.quota.scripts import REFUSALS
@@ -15,6 +17,26 @@ from inference.wire.valkey_client import ValkeyClient
 
 BODY_BYTES_PER_REFUSAL = 64 * 1024  # a refused body of so many bytes counts once more: reading it is work
 MAX_REMEMBERED = 10_000
+# A note costs a fifth of what refusing costs, so a flood of refusals has only some of them in its log.
+NOTED_PER_S = 5
+
+
+class NoteLimit:
+    """How many refusals of each workspace were noted in this second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._second = 0
+        self._noted: Counter[UUID] = Counter()
+
+    def take(self, tenant_id: UUID) -> bool:
+        """Return whether one more is to be noted."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._noted.clear()
+        self._noted[tenant_id] += 1
+        return self._noted[tenant_id] <= NOTED_PER_S
 
 
 class RefusalLimit:
@@ -23,6 +45,7 @@ class RefusalLimit:
     def __init__(self, valkey: ValkeyClient) -> None:
         self._script = valkey.script(REFUSALS)
         self._until_s: OrderedDict[str, float] = OrderedDict()
+        self.notes = NoteLimit()
 
     def check(self, name: str) -> None:
         """Raise TooManyRefusals when the client that has this name in Valkey is refused everything."""
@@ -34,13 +57,30 @@ class RefusalLimit:
             raise TooManyRefusals(retry_s=math.ceil(left_s))
         del self._until_s[name]
 
-    async def count(self, name: str, *, body_bytes: int, most: int) -> None:
-        """Count one refusal; after more than `most` a minute refuse everything for the rest of the minute."""
+    async def count(
+        self,
+        name: str,
+        *,
+        body_bytes: int,
+        most: int,
+        noted: tuple[tuple[str, str], tuple[str, ...]] | None = None,
+    ) -> None:
+        """Count one refusal; after more than `most` a minute refuse everything for the rest of the minute.
+
+        With what `refusal_log.note_of` returns it is also noted in the workspace's log.
+        """
         cost = 1 + body_bytes // BODY_BYTES_PER_REFUSAL
+        keys, note = noted or ((), ())
         with suppress(LimitsUnavailable):  # without Valkey nobody is served anyway
-            left_ms = await self._script((name,), (cost, most))
+            left_ms = await self._script((name, *keys), (cost, most, *note))
             if left_ms > 0:
                 self._until_s[name] = time.monotonic() + left_ms / 1000
                 self._until_s.move_to_end(name)
             if len(self._until_s) > MAX_REMEMBERED:
                 self._until_s.popitem(last=False)
+
+    async def note(self, noted: tuple[tuple[str, str], tuple[str, ...]]) -> None:
+        """Note a refusal that is no fault of the client's, so it does not count."""
+        keys, note = noted
+        with suppress(LimitsUnavailable):
+            await self._script(("", *keys), (0, 0, *note))

@@ -36,6 +36,7 @@ OPERATORS = {
     "running": "docs/running.md",
     "watching": "docs/watching.md",
     "settings": "docs/settings.md",
+    "watching": "docs/watching.md",
     "architecture": "docs/architecture.md",
     "capacity": "docs/capacity.md",
     "scaling": "docs/scaling.md",
@@ -149,6 +150,7 @@ def _read_guide(slug: str, path: str) -> Guide:
     tokens = parser.parse(file.read_text())
     headings = _mark_headings(tokens)
     _rewrite_links(tokens, path)
+    _mark_empty_heads(tokens)
     title, body = _split_title(tokens)
     # The parser escapes all text and refuses links to scripts: `html` is off.
     html = mark_safe(parser.renderer.render(body, parser.options, {}))
@@ -237,6 +239,14 @@ def _address_of(link: str, path: str) -> str:
             fragment = f"#{parts.fragment}" if parts.fragment else ""
             return reverse("guide", args=[slug]) + fragment
     return ""
+
+
+def _mark_empty_heads(tokens: Sequence[Token]) -> None:
+    """Let a head of a table that says nothing be an empty cell: a screen reader would announce it."""
+    for index, token in enumerate(tokens):
+        if token.type == "th_open" and not tokens[index + 1].content:
+            token.tag = "td"
+            tokens[index + 2].tag = "td"
 
 
 def _split_title(tokens: list[Token]) -> tuple[str, list[Token]]:

@@ -158,6 +158,11 @@ USE_THOUSAND_SEPARATOR = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "config.web_fonts.WebFontFinder",
+]
 WHITENOISE_USE_FINDERS = True  # the demo and the tests serve without a collectstatic step
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing is uploaded through Django
@@ -191,6 +196,7 @@ CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "config.tasks.sample_service": {"queue": "housekeeping"},
     "inference.tasks.drain": {"queue": "housekeeping"},
+    "inference.tasks.drain_refusals": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
     "inference.tasks.close_month": {"queue": "housekeeping"},
     "inference.tasks.open_next_month": {"queue": "housekeeping"},
@@ -202,6 +208,7 @@ CELERY_TASK_ROUTES = {
     "tenants.tasks.prune_events": {"queue": "housekeeping"},
     "tenants.tasks.prune_quota_snapshots": {"queue": "housekeeping"},
     "tenants.tasks.prune_kept_answers": {"queue": "housekeeping"},
+    "tenants.tasks.prune_refusals": {"queue": "housekeeping"},
     "tenants.tasks.prune_sessions": {"queue": "housekeeping"},
     "tenants.tasks.prune_usage_minutes": {"queue": "housekeeping"},
     "tenants.tasks.sweep_notices": {"queue": "housekeeping"},
@@ -264,6 +271,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-metrics": {"task": "inference.tasks.prune_metrics", "schedule": 3600.0},
     "prune-quota-snapshots": {"task": "tenants.tasks.prune_quota_snapshots", "schedule": 86400.0},
     "prune-kept-answers": {"task": "tenants.tasks.prune_kept_answers", "schedule": 3600.0},
+    "prune-refusals": {"task": "tenants.tasks.prune_refusals", "schedule": 3600.0},
     "prune-sessions": {"task": "tenants.tasks.prune_sessions", "schedule": 3600.0},
     "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
     "link-audit": {"task": "tenants.tasks.link_audit", "schedule": 5.0, "options": {"expires": 5}},
@@ -280,6 +288,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-webhooks": {"task": "tenants.tasks.sweep_webhooks", "schedule": 2.0, "options": {"expires": 2}},
     "sweep-notices": {"task": "tenants.tasks.sweep_notices", "schedule": 5.0, "options": {"expires": 5}},
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
+    "drain-refusals": {
+        "task": "inference.tasks.drain_refusals",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "sweep-holds": {"task": "inference.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "advance-versions": {"task": "adapters.tasks.advance_all", "schedule": 5.0, "options": {"expires": 5}},
     "note-hosted": {"task": "adapters.tasks.note_hosted", "schedule": 600.0, "options": {"expires": 600}},

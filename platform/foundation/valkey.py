@@ -142,6 +142,16 @@ def refusals_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
     return _of_workspace(tenant_id, f"refusals:{key_id}")
 
 
+def refused_requests_key(tenant_id: UUID | str) -> str:
+    """Stream: a workspace's newest refused requests, on their way to its log."""
+    return _of_workspace(tenant_id, "refused")
+
+
+def refusing_workspaces_key() -> str:
+    """Set: the ids of the workspaces that have such a stream."""
+    return "refused:workspaces"
+
+
 def stranger_key(network: str) -> str:
     """Number: refused requests without a valid key from one address in this minute; it expires."""
     return f"refusals:{network}"

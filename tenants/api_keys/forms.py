@@ -120,6 +120,21 @@ class KeyForm(LimitsForm):
         return timezone.now() + timedelta(days=days) if days else None
 
 
+class RotateForm(forms.Form):
+    """How long the old secret of a key works on beside the new one."""
+
+    old_secret_hours = forms.TypedChoiceField(
+        label="The old secret works on for",
+        choices=[("0", "no longer: it ends now"), ("1", "an hour"), ("24", "a day"), ("168", "a week")],
+        coerce=int,
+        initial="24",
+    )
+
+    def old_lives(self) -> timedelta:
+        """Return how long both secrets work."""
+        return timedelta(hours=self.cleaned_data["old_secret_hours"])
+
+
 def _scope_choices(scopes: Iterable[Scope]) -> list[tuple[str, str]]:
     """Return what the form offers: each scope in words, and as programs write it."""
     choices: list[tuple[str, str]] = []

@@ -20,6 +20,7 @@ from tenants.models.payments import Payment, PaymentAccount, PaymentEvent
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 from tenants.models.samples import ServiceSample
+from tenants.models.refusals import RefusedRequest
 
 __all__ = [
     "ApiKey",
@@ -50,6 +51,7 @@ __all__ = [
     "Price",
     "PriceBook",
     "ReachedThreshold",
+    "RefusedRequest",
     "Scope",
     "ServiceSample",
     "Subscription",

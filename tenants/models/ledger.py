@@ -42,6 +42,14 @@ class UsageEvent(models.Model):
         indexes = [
             models.Index(fields=["tenant", "-admitted_at", "-id"], name="usage_newest_of_tenant"),
             models.Index(fields=["style", "-admitted_at"], name="usage_of_style"),
+            # For the workspace's own log, by each of its filters.
+            models.Index(fields=["tenant", "style_name", "-admitted_at", "-id"], name="usage_newest_of_name"),
+            models.Index(fields=["key", "-admitted_at", "-id"], name="usage_newest_of_key"),
+            models.Index(
+                fields=["tenant", "-admitted_at", "-id"],
+                condition=~Q(outcome="complete"),
+                name="usage_newest_broken",
+            ),
             # For the console's list, unfiltered and by each filter.
             models.Index(fields=["-admitted_at", "-id"], name="usage_newest"),
             models.Index(fields=["outcome", "-admitted_at", "-id"], name="usage_by_outcome"),

@@ -13,12 +13,15 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from foundation.errors import Conflict
 from tenants.accounts import adapter
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.roles import KeyAction, grantable_scopes, is_allowed, manageable_keys
-from tenants.api_keys import lifecycle
-from tenants.api_keys.forms import KeyForm, LimitsForm
+from tenants.api_keys import lifecycle, listing
+from tenants.api_keys.forms import KeyForm, LimitsForm, RotateForm
 from tenants.models import ApiKey
+
+MAX_SEARCH = 60  # characters
 
 
 @require_GET
@@ -86,6 +89,32 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     return redirect("tenants:keys")
 
 
+@require_http_methods(["GET", "POST"])
+@never_cache
+@member_required
+def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+    """Ask how long the old secret is to work on; then show a new one, this once."""
+    live_keys = ApiKey.objects.shown().live(timezone.now()).select_related("tenant")
+    key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant, replaced_by=None)
+    _require_permission(request, KeyAction.LIMIT, key)
+    if not set(key.scopes) <= set(grantable_scopes(request.user, request.tenant)):
+        raise PermissionDenied("This key may do more than you may give to a key. Ask an owner to rotate it.")
+    form = RotateForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        status = 400 if form.is_bound else 200
+        return render(request, "tenants/key_rotate.html", {"key": key, "form": form}, status=status)
+    try:
+        with transaction.atomic():
+            new_key, secret = lifecycle.rotate_key(key, by=request.user, old_lives=form.old_lives())
+            access_of(request).audit("api_key.rotated", key, after={"replaced_by": str(new_key.pk)})
+    except Conflict as error:
+        form.add_error(None, error.message)
+        return render(request, "tenants/key_rotate.html", {"key": key, "form": form}, status=409)
+    return _keys_page(
+        request, _empty_form(request), issued_key=new_key, secret=secret, old_ends_at=key.expires_at
+    )
+
+
 @require_POST
 @member_required
 def end_review(request: MemberRequest) -> HttpResponse:
@@ -109,13 +138,18 @@ def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey |
 def _keys_page(
     request: MemberRequest, form: KeyForm, *, status: int = 200, **extra_context: Any
 ) -> HttpResponse:
-    issued = ApiKey.objects.shown().filter(tenant=request.tenant)
-    live_keys = issued.live(timezone.now())
-    keys = sorted(issued, key=_is_dead)  # live ones first, and among each the newest
+    now = timezone.now()
+    live_keys = ApiKey.objects.shown().filter(tenant=request.tenant).live(now)
+    search = request.GET.get("q", "").strip()[:MAX_SEARCH].replace("\x00", "")
+    page = listing.list_keys(request.tenant, now, search=search, page=request.GET.get("page", 1))
+    keys = list(page.object_list)
     review_since = request.user.review_keys_since
     manageable = manageable_keys(request.user, request.tenant, keys)
     context = {
         "keys": keys,
+        "rows": listing.month_rows(request.tenant, keys, now),
+        "page": page,
+        "search": search,
         "may_limit": manageable[KeyAction.LIMIT],
         "may_revoke": manageable[KeyAction.REVOKE],
         "active_count": live_keys.count(),
@@ -125,7 +159,3 @@ def _keys_page(
         **extra_context,
     }
     return render(request, "tenants/keys.html", context, status=status)
-
-
-def _is_dead(key: ApiKey) -> bool:
-    return key.revoked_at is not None or key.is_expired

@@ -12,12 +12,13 @@ from tenants.accounts import workspaces
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.billing.forms import BudgetForm
 from tenants.billing.report import monthly_report
+from tenants.views.usage import usage_context
 
 
 @require_GET
 @member_required
 def show_usage(request: MemberRequest) -> HttpResponse:
-    """Show what this month has used."""
+    """Show what a month has used, this one by default."""
     return _usage_page(request, BudgetForm(initial={"budget": request.tenant.monthly_nanousd}))
 
 
@@ -49,7 +50,7 @@ def set_budget(request: MemberRequest) -> HttpResponse:
 
 
 def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
-    context = monthly_report(request.tenant, timezone.now())
+    context = monthly_report(request.tenant, timezone.now()) | usage_context(request)
     context["form"] = form
     context["is_owner"] = workspaces.is_owner(request.user, request.tenant)
     return render(request, "tenants/usage.html", context, status=status)

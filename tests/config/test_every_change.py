@@ -227,6 +227,7 @@ PAGES = {
         {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"
     ),
     "tenants:limit_key": Change({"requests_per_minute": 5}, "api_key.edited"),
+    "tenants:rotate_key": Change({"old_secret_hours": "1"}, "api_key.rotated"),
     "tenants:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
     "tenants:keys_reviewed": Change(
         prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."

@@ -133,9 +133,8 @@ def faults() -> list[str]:
 @pytest.fixture
 def page(site, faults) -> Iterator[Page]:
     """A real Chromium whose console must stay clean."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         context = browser.new_context(base_url=site, viewport={"width": 1280, "height": 900})
         context.on(
             "console", lambda message: faults.append(message.text) if message.type == "error" else None
@@ -144,6 +143,10 @@ def page(site, faults) -> Iterator[Page]:
         yield context.new_page()
         browser.close()
         assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
+
+
+def find_chromium() -> str:
+    return shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
 
 
 def look(page: Page, name: str) -> None:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 import adapters.public
 from adapters.models import BaseModel, Style
 from adapters.public import select_style
-from foundation.money import NANO
+from foundation.money import NANO, usd
 from foundation.valkey import key_key, limits_key
 from tenants.accounts import workspaces
 from tenants.api_keys import key_format, lifecycle, style_choices
 from tenants.api_keys.forms import LimitsForm
 from tenants.billing.forms import DollarsField
+from tenants.billing.ledger import record_events
 from tenants.models import ApiKey, Tenant, User
 
 PAGES = ["tenants:keys", "tenants:usage", "tenants:create_workspace"]
@@ -289,3 +290,64 @@ def test_live_keys_stand_above_dead_ones(alice_client, acme):
     lifecycle.revoke_key(new)
     page = alice_client.get(reverse("tenants:keys")).text
     assert page.index("old-and-live") < page.index("new-and-dead")
+
+
+@pytest.mark.django_db
+def test_a_key_is_rotated_and_both_secrets_work_for_a_while(alice_client, acme, key):
+    address = reverse("tenants:rotate_key", args=[key.pk])
+    assert alice_client.get(address).status_code == 200
+    page = alice_client.post(address, {"old_secret_hours": "24"})
+    secret = page.context["secret"]
+    assert "no-store" in page["Cache-Control"]
+    assert lifecycle.verify_key(secret, acme)
+    key.refresh_from_db()
+    assert key.replaced_by.name == key.name
+    assert timedelta(hours=23) < key.expires_at - timezone.now() <= timedelta(hours=24)
+    assert secret not in alice_client.get(reverse("tenants:keys")).text
+    again = alice_client.post(address, {"old_secret_hours": "24"})
+    assert again.status_code == 404
+    assert ApiKey.objects.shown().count() == 2
+
+
+@pytest.mark.django_db
+def test_a_member_rotates_own_keys_within_own_rights(bob_client, charlie_client, bob, acme, key):
+    mine, _ = lifecycle.issue_key(acme, name="mine", by=bob)
+    strong, _ = lifecycle.issue_key(acme, name="strong", by=bob, scopes=["admin"])
+    for one, status in ((mine, 200), (strong, 403), (key, 403)):
+        answer = bob_client.post(reverse("tenants:rotate_key", args=[one.pk]), {"old_secret_hours": "0"})
+        assert answer.status_code == status
+    assert charlie_client.get(reverse("tenants:rotate_key", args=[key.pk])).status_code == 404
+
+
+@pytest.mark.django_db
+def test_two_hundred_keys_are_paged_and_searched_with_few_queries(
+    alice_client, acme, alice, django_assert_max_num_queries
+):
+    now = timezone.now()
+    keys = [
+        ApiKey(tenant=acme, name=f"key {n}", digest=uuid4().hex, last4=f"{n:04}", created_by=alice)
+        for n in range(200)
+    ]
+    keys[199].revoked_at = now
+    ApiKey.objects.bulk_create(keys)
+    with django_assert_max_num_queries(12):
+        page = alice_client.get(reverse("tenants:keys"))
+    assert len(page.context["keys"]) == 50
+    last = alice_client.get(reverse("tenants:keys"), {"page": "4"})
+    assert last.context["keys"][-1] == keys[199]
+    found = alice_client.get(reverse("tenants:keys"), {"q": "KEY 17"})
+    assert {one.name for one in found.context["keys"]} == {"key 17", *(f"key {n}" for n in range(170, 180))}
+    assert [one.name for one in alice_client.get(reverse("tenants:keys"), {"q": "0042"}).context["keys"]] == [
+        "key 42"
+    ]
+    for query in ({"q": "\x00"}, {"q": "%"}, {"page": "x"}, {"page": "-1"}, {"page": "99"}):
+        assert alice_client.get(reverse("tenants:keys"), query).status_code == 200
+
+
+def test_a_key_shows_what_it_cost_this_month(alice_client, acme, key, event):
+    record_events([event(acme, admitted_at=timezone.now(), key=key) for _ in range(3)])
+    page = alice_client.get(reverse("tenants:keys"))
+    [row] = page.context["rows"]
+    assert row.requests == 3
+    assert row.cost == usd(sum(one.cost_nanousd for one in key.usage_events.all()))
+    assert row.cost in page.text

@@ -32,7 +32,7 @@ def test_the_usage_page_says_what_the_ledger_says(
         [event(charlies, admitted_at=now), event(acme, admitted_at=datetime(2026, 1, 1, tzinfo=UTC))]
     )
     ledger = usage_of(acme.pk, months.period_of(now))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(17):
         page = alice_client.get(reverse("tenants:usage"))
     shown = page.context
     assert shown["month"]["used_tokens"] == ledger.tokens == sum(row["tokens"] for row in shown["days"])
@@ -42,6 +42,7 @@ def test_the_usage_page_says_what_the_ledger_says(
     assert sum(row["requests"] for row in shown["by_style"]) == 63
     assert len(shown["latest"]) == 50
     assert max(row["height_percent"] for row in shown["days"]) == 100
+    assert shown["sums"].total.tokens == ledger.tokens
     assert usd(ledger.nanousd) in page.text
 
 

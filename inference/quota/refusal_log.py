@@ -1,0 +1,83 @@
+"""The log of refused requests: what the gateway notes in Valkey, and the drain to PostgreSQL.
+
+A refusal is noted by the script that counts it, beside the answer: no request waits for it. A workspace's
+stream keeps the newest NOTED_MOST between two drains, so a flood of refusals costs no memory and few rows.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from foundation import valkey
+from foundation.errors import DomainError, Invalid
+from inference.errors import ContextTooLong, TooManySequences
+from inference.quota.admission import Caller
+from inference.quota.scripts import FORGET_REFUSALS
+from tenants.public import Refusal, record_refusals
+
+type Store = Any
+type Note = tuple[str, ...]
+
+NOTED_MOST = 100
+WORKSPACES_AT_ONCE = 200
+MAX_MODEL = 100
+MAX_REASON = 300
+
+
+def note_of(
+    error: DomainError, *, request_id: str, caller: Caller, model: str, status: int
+) -> tuple[tuple[str, str], Note]:
+    """Return the keys and arguments with which a script notes a refusal."""
+    keys = (valkey.refused_requests_key(caller.names.tenant), valkey.refusing_workspaces_key())
+    model = str(error.facts.get("model") or model)[:MAX_MODEL]
+    note = (
+        caller.names.tenant,
+        str(NOTED_MOST),
+        request_id,
+        caller.names.key,
+        model,
+        str(status),
+        error.code,
+    )
+    return keys, (*note, reason_of(error))
+
+
+def reason_of(error: DomainError) -> str:
+    """Return why a request was refused. What it said is not repeated: a message about a body may quote it."""
+    is_about_body = isinstance(error, Invalid) and not isinstance(error, ContextTooLong | TooManySequences)
+    if not is_about_body:
+        return error.message[:MAX_REASON]
+    field = error.facts.get("param")
+    return f"The request is not valid: see `{field}`."[:MAX_REASON] if field else "The request is not valid."
+
+
+def drain_refusals(client: Store) -> int:
+    """Move noted refusals into the log; return how many. Safe from many processes, and safe to repeat.
+
+    A note leaves its stream only after PostgreSQL has it.
+    """
+    moved = 0
+    forget = client.register_script(FORGET_REFUSALS)
+    for tenant_id in client.srandmember(valkey.refusing_workspaces_key(), WORKSPACES_AT_ONCE):
+        stream = valkey.refused_requests_key(tenant_id)
+        noted = client.xrange(stream)
+        moved += record_refusals(list(_read_notes(tenant_id, noted)))
+        ids = [entry_id for entry_id, _ in noted]
+        forget([stream, valkey.refusing_workspaces_key()], [tenant_id, *ids])
+    return moved
+
+
+def _read_notes(tenant_id: str, noted: Iterable[tuple[str, dict[str, str]]]) -> Iterable[Refusal]:
+    for entry_id, fields in noted:
+        noted_ms = int(entry_id.partition("-")[0])
+        yield Refusal(
+            request_id=fields["request"],
+            tenant_id=UUID(tenant_id),
+            key_id=UUID(fields["key"]),
+            at=datetime.fromtimestamp(noted_ms / 1000, UTC),
+            model_name=fields["model"].replace("\x00", ""),
+            status=int(fields["status"]),
+            code=fields["code"],
+            reason=fields["reason"].replace("\x00", ""),
+        )
