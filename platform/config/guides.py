@@ -34,7 +34,6 @@ DEVELOPERS = {
 }
 OPERATORS = {
     "running": "docs/running.md",
-    "watching": "docs/watching.md",
     "settings": "docs/settings.md",
     "watching": "docs/watching.md",
     "architecture": "docs/architecture.md",

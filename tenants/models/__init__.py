@@ -19,8 +19,8 @@ from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.payments import Payment, PaymentAccount, PaymentEvent
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
-from tenants.models.samples import ServiceSample
 from tenants.models.refusals import RefusedRequest
+from tenants.models.samples import ServiceSample
 
 __all__ = [
     "ApiKey",
