@@ -75,7 +75,7 @@ def prune_quota_snapshots() -> None:
 @shared_task
 def draft_invoices(period: str) -> None:
     """Draft the invoices of a month that has none of its requests open any more."""
-    invoices.draft_invoices(period)
+    invoices.draft_month(period)
 
 
 @shared_task

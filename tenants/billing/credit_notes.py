@@ -7,7 +7,7 @@ from django.utils import timezone
 from foundation import months
 from foundation.errors import Conflict, Invalid
 from foundation.money import usd
-from tenants.billing.credits import grant_credit
+from tenants.billing.credits import grant_any_amount
 from tenants.billing.invoice_lines import CENT
 from tenants.events.outbox import record_event
 from tenants.models import (
@@ -104,7 +104,7 @@ def check_credit_note(invoice: Invoice, amount_nanousd: int, settlement: str) ->
 def _book(note: CreditNote) -> None:
     """Write a note into the ledger: what is owed no more, and what was paid back. Credits book themselves."""
     if note.settlement == Settlement.CREDITS:
-        grant_credit(
+        grant_any_amount(
             note.invoice.tenant,
             note.amount_nanousd,
             source=CreditGrant.Source.GOODWILL,

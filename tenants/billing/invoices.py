@@ -83,9 +83,12 @@ USAGE = """
 """
 
 
-type Invoiced = dict[tuple[str, str, int | None], tuple[int, int]]  # style, meter, price → tokens, nano-USD
+type Columns = tuple[str, ...]  # of Metered and InvoiceLine alike
+type Invoiced = dict[tuple[object, ...], tuple[int, int]]  # the columns' values → tokens, nano-USD
 type ReadUsage = Callable[[UUID, str], list[Metered]]
-type ReadInvoiced = Callable[[UUID, str], Invoiced]
+
+BY_STYLE: Columns = ("style_name",)
+BY_METER: Columns = ("style_name", "meter", "unit_nanousd")
 
 
 class UsageMismatch(Conflict):
@@ -125,10 +128,10 @@ def preview_invoice(tenant: Tenant, period: str) -> Preview:
 
     It reads usage by day, so it is quick however many requests a workspace has.
     """
-    return _preview(tenant, period, _usage_by_style, _invoiced_by_style)
+    return _preview(tenant, period, _usage_by_style, BY_STYLE)
 
 
-def draft_invoices(period: str) -> int:
+def draft_month(period: str) -> int:
     """Draft the invoices of a month that is over, of the workspaces that have none; return how many.
 
     A workspace whose usage is not what its ledger says gets none: it is logged, and the others get theirs.
@@ -160,7 +163,7 @@ def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Bu
         invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
         if invoice and invoice.state != State.DRAFT:
             return invoice, []
-        preview = _preview(tenant, period, _read_ledger, _invoiced_by_meter)
+        preview = _preview(tenant, period, _read_ledger, BY_METER)
         if invoice is None:
             if not preview.lines:
                 return None, []
@@ -286,14 +289,15 @@ def _unbilled(period: str) -> QuerySet[Tenant]:
     return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
 
 
-def _preview(tenant: Tenant, period: str, read: ReadUsage, read_invoiced: ReadInvoiced) -> Preview:
+def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> Preview:
     version = _plan_of_month(tenant, period)
     usage = read(tenant.pk, period)
     allowances = [_allowance(version, period, usage)]
     late_periods = _late_periods(tenant.pk, period)
     for late_period in late_periods:
         all_of_it = read(tenant.pk, late_period)
-        usage = usage + _subtract(all_of_it, read_invoiced(tenant.pk, late_period))
+        invoiced = _sum_invoiced_usage(tenant.pk, late_period, columns)
+        usage = usage + _subtract(all_of_it, invoiced, columns)
         allowance = _allowance(_plan_of_month(tenant, late_period), late_period, all_of_it)
         taken_off = -_sum_invoiced(tenant.pk, late_period, InvoiceLine.Kind.INCLUDED)
         allowances.append(replace(allowance, taken_off_nanousd=taken_off))
@@ -396,25 +400,20 @@ def _invoiced_lines(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> Que
     return lines.exclude(invoice__state=State.DRAFT).order_by()
 
 
-def _invoiced_by_style(tenant_id: UUID, period: str) -> Invoiced:
-    rows = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE).values_list("style_name")
-    sums = rows.annotate(Sum("quantity"), Sum("amount_nanousd"))
-    return {(style_name, "", None): (tokens, cost) for style_name, tokens, cost in sums}
+def _sum_invoiced_usage(tenant_id: UUID, period: str, columns: Columns) -> Invoiced:
+    """Return what final invoices have of a period's usage, summed by some columns."""
+    lines = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE)
+    invoiced: Invoiced = {}
+    for *key, tokens, cost in lines.values_list(*columns).annotate(Sum("quantity"), Sum("amount_nanousd")):
+        invoiced[tuple(key)] = (tokens, cost)
+    return invoiced
 
 
-def _invoiced_by_meter(tenant_id: UUID, period: str) -> Invoiced:
-    rows = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE).values_list(
-        "style_name", "meter", "unit_nanousd"
-    )
-    sums = rows.annotate(Sum("quantity"), Sum("amount_nanousd"))
-    return {(style_name, meter, unit): (tokens, cost) for style_name, meter, unit, tokens, cost in sums}
-
-
-def _subtract(usage: list[Metered], invoiced: Invoiced) -> list[Metered]:
-    """Return what of some usage no final invoice has."""
+def _subtract(usage: list[Metered], invoiced: Invoiced, columns: Columns) -> list[Metered]:
+    """Return what of some usage no final invoice has. Both are summed by the same columns."""
     left = []
     for metered in usage:
-        key = (metered.style_name, metered.meter, metered.unit_nanousd)
+        key = tuple(getattr(metered, column) for column in columns)
         tokens, cost = invoiced.get(key, (0, 0))
         if metered.tokens > tokens:
             rest = replace(
@@ -457,7 +456,7 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
 
 def _keep_as_credits(invoice: Invoice, line: InvoiceLine, now: datetime) -> None:
     """Grant what an invoice has less than nothing to ask for. The line's own entry brings it to $0."""
-    credits.grant_credit(
+    credits.grant_any_amount(
         invoice.tenant,
         line.amount_nanousd,
         source=CreditGrant.Source.GOODWILL,

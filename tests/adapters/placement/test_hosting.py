@@ -67,7 +67,7 @@ def test_hosting_is_a_line_by_the_price_at_the_months_beginning_and_the_preview_
     general.pk, general.book = None, later
     general.save()
     preview = invoices.preview_invoice(acme, "2026-10")
-    assert invoices.draft_invoices("2026-10") == 1
+    assert invoices.draft_month("2026-10") == 1
     invoice = invoices.finalize_invoice(acme.invoices.get(), november)
     [line] = invoice.lines.all()
     assert (line.kind, line.quantity, line.unit_nanousd) == ("hosting", 2, 2 * NANO)

@@ -253,6 +253,18 @@ def test_what_an_adjustment_takes_off_beyond_the_month_is_kept_as_credits(paying
     assert not [text for text in compare_credits("2026-10") if "burned" in text]
 
 
+def test_what_one_grant_cannot_hold_is_kept_as_several(paying):
+    most = credits.MAX_CREDIT_NANOUSD
+    kept = 2 * most + CENT - 2 * most % CENT  # in whole cents, as an invoice's total
+    adjust(paying, "2026-10", -kept)
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), middle(2))
+    assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
+    amounts = list(paying.credit_grants.order_by("pk").values_list("amount_nanousd", flat=True))
+    assert amounts == [most, most, kept - 2 * most]
+    assert credits.credits_left(paying, "2026-11") == kept
+    assert paying.ledger_entries.aggregate(total=Sum("amount_nanousd"))["total"] == -kept
+
+
 def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):
     grant(paying, 3 * CENT)
     use(paying, 1, 0, 75_000)
@@ -265,7 +277,7 @@ def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):
 
 def test_credits_expire_with_the_month_also_without_an_invoice(paying):
     grant(paying, CENT, last_period="2026-10")
-    assert invoices.draft_invoices("2026-10") == 0
+    assert invoices.draft_month("2026-10") == 0
     entry = LedgerEntry.objects.get(source_id__startswith="expiry")
     assert (entry.kind, entry.amount_nanousd) == ("grant", CENT)
 
@@ -273,7 +285,7 @@ def test_credits_expire_with_the_month_also_without_an_invoice(paying):
 def test_credits_that_an_invoice_is_to_burn_do_not_expire_before_it(paying):
     grant(paying, CENT, last_period="2026-10")
     use(paying, 1, 0, 20_000)
-    assert invoices.draft_invoices("2026-10") == 1
+    assert invoices.draft_month("2026-10") == 1
     assert not LedgerEntry.objects.filter(source_id__startswith="expiry").exists()
     invoices.finalize_invoice(Invoice.objects.get(), middle(2))
     assert LedgerEntry.objects.get(source_id__startswith="expiry").amount_nanousd == CENT - 8_000_000

@@ -188,15 +188,15 @@ def test_the_dearest_plan_of_a_month_counts_so_no_change_makes_usage_dearer(spri
 def test_a_plan_that_was_left_in_the_month_is_invoiced_also_without_usage(spring_acme):
     _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
-    assert invoices.draft_invoices("2026-10") == 1
-    assert invoices.draft_invoices("2026-11") == 0
+    assert invoices.draft_month("2026-10") == 1
+    assert invoices.draft_month("2026-11") == 0
 
 
 def test_one_draft_that_cannot_be_finalized_holds_up_no_other(spring_acme, charlies, event, caplog):
     for tenant in (spring_acme, _backdate(charlies)):
         _put_on(tenant, included_tokens=0, monthly_fee_nanousd=5 * NANO)
         record_events([event(tenant, admitted_at=OCTOBER)])
-    assert invoices.draft_invoices("2026-10") == 2
+    assert invoices.draft_month("2026-10") == 2
     UsageEvent.objects.filter(tenant=spring_acme).update(completion_tokens=1)
     assert invoices.finalize_due(NOVEMBER + timedelta(days=60)) == 1
     assert "stays a draft" in caplog.text
@@ -275,7 +275,7 @@ def test_two_workers_give_each_invoice_one_number_without_gaps(acme, charlies):
 
     def close() -> None:
         try:
-            invoices.draft_invoices("2026-10")
+            invoices.draft_month("2026-10")
             for draft in Invoice.objects.order_by("pk"):
                 invoices.finalize_invoice(draft, NOVEMBER)
         finally:
@@ -290,8 +290,8 @@ def test_two_workers_give_each_invoice_one_number_without_gaps(acme, charlies):
 
 def test_beat_waits_a_day_before_it_finalizes(spring_acme):
     _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
-    assert invoices.draft_invoices("2026-10") == 1
-    assert invoices.draft_invoices("2026-10") == 0
+    assert invoices.draft_month("2026-10") == 1
+    assert invoices.draft_month("2026-10") == 0
     drafted_at = Invoice.objects.get().created_at
     assert invoices.finalize_due(drafted_at + timedelta(hours=23)) == 0
     assert invoices.finalize_due(drafted_at + timedelta(hours=25)) == 1
@@ -303,7 +303,7 @@ def test_an_event_that_the_ledger_has_otherwise_makes_no_invoice(spring_acme, ev
     UsageEvent.objects.update(completion_tokens=1)
     with pytest.raises(invoices.UsageMismatch):
         invoices.draft_invoice(spring_acme, "2026-10")
-    assert invoices.draft_invoices("2026-10") == 0
+    assert invoices.draft_month("2026-10") == 0
     assert "no invoice of 2026-10 could be made" in caplog.text
 
 

@@ -55,7 +55,7 @@ def test_a_month_under_other_prices_is_the_sum_of_its_events_under_them(october,
     before_drafts = compare_prices(PERIOD, NEW)
     assert before_drafts.before_nanousd == 0
     assert before_drafts.missing_tokens == sum(one.prompt_tokens + one.completion_tokens for one in october)
-    assert invoices.draft_invoices(PERIOD) == 2
+    assert invoices.draft_month(PERIOD) == 2
     ledger = LedgerEntry.objects.count()
 
     every = compare_prices(PERIOD, NEW)
@@ -83,7 +83,7 @@ def test_a_month_under_other_prices_is_the_sum_of_its_events_under_them(october,
 def test_operators_see_it_in_dollars_and_strangers_do_not(
     october, operator_client, alice_client, monkeypatch
 ):
-    invoices.draft_invoices(PERIOD)
+    invoices.draft_month(PERIOD)
     monkeypatch.setattr("foundation.months.current", lambda: "2026-11")
     page = reverse("admin:tenants_pricebook_what_if")
     assert 'value="0.4' in operator_client.get(page).text
