@@ -24,6 +24,7 @@ from adapters.object_store import (
     put_object,
     read_object,
     refused_origin,
+    write_object,
 )
 from adapters.placement.summary import (
     EngineSummary,
@@ -82,4 +83,5 @@ __all__ = [
     "styles_in_use",
     "styles_to_hear",
     "summarize_engines",
+    "write_object",
 ]

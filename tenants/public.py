@@ -13,6 +13,7 @@ from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, peppers_in_use, studio_key, verify_key
 from tenants.api_keys.style_choices import register_style_choices
 from tenants.audit import record_audit
+from tenants.billing.archive_store import ArchiveStore, register_archive_store
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
 from tenants.billing.forms import MILLION, PriceField
@@ -61,6 +62,7 @@ __all__ = [
     "Access",
     "Amount",
     "ApiKey",
+    "ArchiveStore",
     "Beginnings",
     "Demand",
     "Disagreement",
@@ -120,6 +122,7 @@ __all__ = [
     "record_event",
     "record_events",
     "record_refusals",
+    "register_archive_store",
     "register_holdings",
     "register_presenter",
     "register_style_choices",

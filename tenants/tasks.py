@@ -10,7 +10,7 @@ from django.utils import timezone
 from tenants.accounts import adapter
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
-from tenants.billing import author_shares, invoices, request_log, thresholds
+from tenants.billing import closing, partitions, request_log, thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
@@ -67,6 +67,12 @@ def prune_refusals() -> None:
 
 
 @shared_task
+def make_usage_partitions() -> None:
+    """Make the tables of the coming months' usage events."""
+    partitions.make_partitions(timezone.now())
+
+
+@shared_task
 def prune_quota_snapshots() -> None:
     """Delete from Valkey what belongs to old months and dead keys."""
     snapshot.prune_snapshots()
@@ -75,15 +81,13 @@ def prune_quota_snapshots() -> None:
 @shared_task
 def draft_invoices(period: str) -> None:
     """Draft the invoices of a month that has none of its requests open any more."""
-    invoices.draft_month(period)
+    closing.draft(period)
 
 
 @shared_task
 def finalize_invoices() -> None:
     """Finalize the invoices that were drafts for a day, and pay authors their shares of that month."""
-    now = timezone.now()
-    invoices.finalize_due(now)
-    author_shares.pay_due(now)
+    closing.finalize(timezone.now())
 
 
 @shared_task

@@ -27,6 +27,7 @@ from adapters.object_store.multipart import (
     presign_part,
     url_valid_s,
 )
+from adapters.object_store.objects import write_object
 from adapters.object_store.pruning import (
     abort_old_parts,
     discard_all,
@@ -82,4 +83,5 @@ __all__ = [
     "url_valid_s",
     "versions",
     "write",
+    "write_object",
 ]

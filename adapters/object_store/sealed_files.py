@@ -6,21 +6,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
 
 from adapters.errors import DiskUnavailable, NotStored, NotTheCheckedFile
 from adapters.object_store.client import head, reach_storage, sealed_key, upload_key
+from adapters.object_store.objects import write_object
 from adapters.validation.sources import ReadAhead, Source
-
-if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
 
 DOWNLOAD_CHUNK_BYTES = 4 * 1024 * 1024
 COPY_PART_BYTES = 64 * 1024 * 1024
-UPLOAD_PART_BYTES = 5 * 1024 * 1024  # S3 takes no smaller part, the last one excepted
 
 
 @dataclass(frozen=True)
@@ -98,34 +94,7 @@ def reading(version_id: UUID, file: str) -> Iterator[Source]:
 
 def write(version_id: UUID, file: str, chunks: Iterable[bytes]) -> None:
     """Write a sealed file in parts as its bytes come, or nothing. Raises StorageUnavailable."""
-    bucket = settings.S3_BUCKET
-    key = sealed_key(version_id, file)
-    with reach_storage(file) as client:
-        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-        try:
-            parts: list[CompletedPartTypeDef] = []
-            for number, part in enumerate(_split_parts(chunks), start=1):
-                sent = client.upload_part(
-                    Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part
-                )
-                parts.append({"PartNumber": number, "ETag": sent["ETag"]})
-            client.complete_multipart_upload(
-                Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
-            )
-        except BaseException:
-            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
-            raise
-
-
-def _split_parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in parts as S3 takes them: one at least."""
-    part = bytearray()
-    for chunk in chunks:
-        part += chunk
-        while len(part) >= UPLOAD_PART_BYTES:
-            yield bytes(memoryview(part)[:UPLOAD_PART_BYTES])
-            del part[:UPLOAD_PART_BYTES]
-    yield bytes(part)
+    write_object(sealed_key(version_id, file), chunks)
 
 
 def download(version_id: UUID, file: str, to: Path, *, expect_sha256: str = "") -> str:

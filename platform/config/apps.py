@@ -22,14 +22,19 @@ class RoofConfig(AppConfig):
         from adapters.public import (  # noqa: PLC0415 (models are not loaded before)
             STYLE_SOURCE,
             count_holdings,
+            read_object,
             style_choices,
+            write_object,
         )
         from tenants.public import (  # noqa: PLC0415
+            ArchiveStore,
+            register_archive_store,
             register_holdings,
             register_style_choices,
             register_style_source,
         )
 
+        register_archive_store(ArchiveStore(write_object, read_object))
         register_holdings(count_holdings)
         register_style_choices(style_choices)
         register_style_source(STYLE_SOURCE)

@@ -228,6 +228,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
     "tenants.tasks.draft_invoices": {"queue": "billing"},
+    "tenants.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
     "tenants.tasks.finalize_invoices": {"queue": "billing"},
     "tenants.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
     "tenants.tasks.top_up": {"queue": "webhooks"},  # the same
@@ -276,6 +277,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-usage-minutes": {"task": "tenants.tasks.prune_usage_minutes", "schedule": 3600.0},
     "link-audit": {"task": "tenants.tasks.link_audit", "schedule": 5.0, "options": {"expires": 5}},
     "prune-audit": {"task": "tenants.tasks.prune_audit", "schedule": 86400.0},
+    "make-usage-partitions": {"task": "tenants.tasks.make_usage_partitions", "schedule": 3600.0},
     "prune-events": {"task": "tenants.tasks.prune_events", "schedule": 3600.0},
     "prune-payments": {"task": "tenants.tasks.prune_payments", "schedule": 86400.0},
     "sweep-payments": {"task": "tenants.tasks.sweep_payments", "schedule": 60.0, "options": {"expires": 60}},

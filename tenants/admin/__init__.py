@@ -3,6 +3,7 @@
 from tenants.admin import (
     accounts,
     api_keys,
+    archives,
     audit,
     billing,
     credits,
@@ -16,6 +17,7 @@ from tenants.admin import (
 __all__ = [
     "accounts",
     "api_keys",
+    "archives",
     "audit",
     "billing",
     "credits",

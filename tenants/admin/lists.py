@@ -4,7 +4,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,6 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from foundation import months
 from tenants.models import LedgerEntry, Tenant, UsageEvent
 
-CLOCK_SLACK = timedelta(days=1)
 MAX_COUNTED = 1_000  # rows, ten pages; PostgreSQL estimates the length of a longer list
 
 # One descent of the index for each name; DISTINCT would read every row.
@@ -115,11 +114,7 @@ class PeriodFilter(admin.SimpleListFilter):
         period = self.value()
         if not period:
             return rows
-        if rows.model is UsageEvent:
-            # Usage events have an index of admission and none of periods. The slack is for machines whose
-            # clocks disagree about a month's last moment.
-            start, end = months.bounds(period)
-            rows = rows.filter(admitted_at__gte=start - CLOCK_SLACK, admitted_at__lt=end + CLOCK_SLACK)
+        if rows.model is UsageEvent:  # each month is a partition
             return rows.filter(period=period)
         # A range: with `=` PostgreSQL leaves the period out of the order, and walks the primary key until it
         # meets that month.

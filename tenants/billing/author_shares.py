@@ -48,7 +48,7 @@ ADD_TO_EARNINGS = """
          JOIN tenants_price AS price ON price.book_id = edition.book_id AND price.style = event.style,
          LATERAL (SELECT (period || '-01')::date AS first) AS begin,
          LATERAL (SELECT (first + interval '1 month - 1 day')::date AS last) AS ending
-    WHERE request_id = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
+    WHERE request_id = ANY(%s) AND period = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
       AND price.author_percent > 0 AND price.author_id <> event.tenant_id
     GROUP BY price.author_id, day, event.style, event.tenant_id
     ORDER BY price.author_id, day, event.style, event.tenant_id
@@ -102,14 +102,16 @@ class Earned:
     share_nanousd: int
 
 
-def add_to_earnings(cursor: CursorWrapper, request_ids: list[str], styles: Collection[UUID]) -> None:
-    """Book the authors' shares of usage events that were just written; `styles` are those of the events.
+def add_to_earnings(
+    cursor: CursorWrapper, request_ids: list[str], periods: list[str], styles: Collection[UUID]
+) -> None:
+    """Book the authors' shares of usage events that were just written; with the events' months and styles.
 
     Call it in the transaction that writes the events.
     """
     shared = Price.objects.filter(style__in=styles, author_percent__gt=0)
     if shared.exists():
-        cursor.execute(ADD_TO_EARNINGS, [request_ids])
+        cursor.execute(ADD_TO_EARNINGS, [request_ids, periods])
 
 
 def make_span(first: str, last: str) -> Span:

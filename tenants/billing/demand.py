@@ -13,6 +13,8 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
+from foundation import months
+
 WINDOW = timedelta(minutes=5)
 REMEMBERED = timedelta(days=7)
 MAX_EVENTS = 50  # of a style in the window: the time between so many tells its rate well enough
@@ -23,11 +25,12 @@ NEWEST = f"""
     SELECT asked.style, used.version_number, used.admitted_at
     FROM unnest(%(styles)s::uuid[]) AS asked(style), LATERAL (
         (SELECT version_number, admitted_at FROM tenants_usageevent
-         WHERE style = asked.style AND admitted_at >= %(window)s
+         WHERE style = asked.style AND admitted_at >= %(window)s AND period = ANY(%(periods)s)
          ORDER BY admitted_at DESC LIMIT {MAX_EVENTS})
         UNION ALL
         (SELECT version_number, admitted_at FROM tenants_usageevent
          WHERE style = asked.style AND admitted_at < %(window)s AND admitted_at >= %(remembered)s
+           AND period = ANY(%(periods)s)
          ORDER BY admitted_at DESC LIMIT 1)
     ) AS used
     WHERE used.version_number IS NOT NULL
@@ -64,7 +67,13 @@ def _newest_requests(
     styles: Iterable[UUID], *, window: datetime, remembered: datetime
 ) -> dict[UUID, dict[int, Times]]:
     """Return style → version number → times of admission."""
-    parameters: dict[str, Any] = {"styles": list(styles), "window": window, "remembered": remembered}
+    present = months.period_of(window + WINDOW)
+    parameters: dict[str, Any] = {
+        "styles": list(styles),
+        "window": window,
+        "remembered": remembered,
+        "periods": [months.before(present), present],  # else every partition would be asked
+    }
     requests: defaultdict[UUID, dict[int, Times]] = defaultdict(lambda: defaultdict(list))
     with connection.cursor() as cursor:
         cursor.execute(NEWEST, parameters)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q, Sum
 
+from foundation import months
 from tenants.models import UsageEvent, UsageMinute
 
 COMPLETE = UsageEvent.Outcome.COMPLETE
@@ -82,6 +83,7 @@ def _sum_minutes(style_id: UUID, since: datetime) -> Rows:
 def _count_events(style_id: UUID, since: datetime, before: datetime) -> Rows:
     finished = UsageEvent.objects.filter(
         style=style_id,
+        period__in=_periods_around(since),
         admitted_at__gte=since,
         admitted_at__lt=before,
         outcome__in=(COMPLETE, FAILED),
@@ -94,3 +96,9 @@ def _count_events(style_id: UUID, since: datetime, before: datetime) -> Rows:
         empty=Count("pk", filter=Q(outcome=COMPLETE, finish_reason=EMPTY)),
         tokens=Sum("completion_tokens", filter=Q(outcome=COMPLETE), default=0),
     )
+
+
+def _periods_around(moment: datetime) -> set[str]:
+    """Return the months that events of a moment may have: else every partition would be asked."""
+    slack = timedelta(days=1)
+    return {months.period_of(moment - slack), months.period_of(moment + slack)}

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -34,6 +33,7 @@ from tenants.billing.invoice_lines import (
 from tenants.billing.ledger import usage_of
 from tenants.events.outbox import record_event
 from tenants.models import (
+    ArchivedUsage,
     CreditGrant,
     CreditNote,
     EventType,
@@ -45,6 +45,7 @@ from tenants.models import (
     PlanVersion,
     Subscription,
     Tenant,
+    UsageArchive,
     UsageDaily,
 )
 
@@ -52,7 +53,6 @@ logger = logging.getLogger(__name__)
 
 State = Invoice.State
 Kind = LedgerEntry.Kind
-CLOCK_SLACK = timedelta(days=1)  # machines may disagree about a month's last moment
 DRAFT_FOR = timedelta(days=1)  # in which operators may look at drafts before they are finalized
 
 # Entries and events are read by one statement: a drain that commits meanwhile is in both or in neither. The
@@ -65,7 +65,7 @@ USAGE = """
             SELECT request_id, style_name, prompt_tokens, cached_tokens, completion_tokens,
                    input_nanousd, cached_input_nanousd, output_nanousd
             FROM tenants_usageevent
-            WHERE tenant_id = %(tenant)s AND admitted_at >= %(start)s AND admitted_at < %(end)s
+            WHERE tenant_id = %(tenant)s AND period = %(period)s
         ) AS event ON event.request_id = entry.source_id
         WHERE entry.tenant_id = %(tenant)s AND entry.period = %(period)s AND entry.kind = 'usage'
     )
@@ -135,7 +135,6 @@ def draft_month(period: str) -> int:
     """Draft the invoices of a month that is over, of the workspaces that have none; return how many.
 
     A workspace whose usage is not what its ledger says gets none: it is logged, and the others get theirs.
-    Credits that end with the month expire where no invoice is to burn of them.
     """
     count = 0
     for tenant in _unbilled(period).iterator():
@@ -144,7 +143,6 @@ def draft_month(period: str) -> int:
                 count += 1
         except UsageMismatch:
             logger.exception("no invoice of %s could be made for %s", period, tenant.slug)
-    credits.expire_ended_credits(period)
     return count
 
 
@@ -197,28 +195,71 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
         fresh, burns = _draft(invoice.tenant, invoice.period)
         if fresh is None or fresh.state != State.DRAFT:
             return fresh or invoice
-        for line in fresh.lines.all():
-            _book_line(fresh, line)
-            if line.kind == InvoiceLine.Kind.KEPT:
-                _keep_as_credits(fresh, line, now)
-        credits.book_burns(fresh, burns)
-        number = InvoiceNumber.objects.select_for_update().get()
-        number.last += 1
-        number.save()
-        fresh.number = number.last
-        fresh.bill_to = details.details_of(fresh.tenant).as_text()
-        fresh.issuer = settings.INVOICE_ISSUER
-        fresh.finalized_at = now
-        fresh.state = State.FINALIZED
-        if fresh.total_nanousd == 0:
-            fresh.state = State.PAID
-            fresh.closed_at = now
-        fresh.save()
-        record_event(fresh.tenant_id, EventType.INVOICE_FINALIZED, fresh)
-        if fresh.state == State.PAID:
-            record_event(fresh.tenant_id, EventType.INVOICE_PAID, fresh)
-        credits.expire_credits(fresh.tenant, fresh.period)
-        return fresh
+        final = Finalizing(fresh, burns, now)
+        for step in FINALIZING:
+            step(final)
+    return fresh
+
+
+@dataclass(frozen=True)
+class Finalizing:
+    """A draft that becomes final, what it burns of credits, and when."""
+
+    invoice: Invoice
+    burns: list[credits.Burn]
+    now: datetime
+
+
+def _book_lines(final: Finalizing) -> None:
+    for line in final.invoice.lines.all():
+        _book_line(final.invoice, line)
+        if line.kind == InvoiceLine.Kind.KEPT:
+            _keep_as_credits(final.invoice, line, final.now)
+
+
+def _book_burns(final: Finalizing) -> None:
+    credits.book_burns(final.invoice, final.burns)
+
+
+def _take_number(final: Finalizing) -> None:
+    number = InvoiceNumber.objects.select_for_update().get()
+    number.last += 1
+    number.save()
+    final.invoice.number = number.last
+
+
+def _freeze(final: Finalizing) -> None:
+    invoice = final.invoice
+    invoice.bill_to = details.details_of(invoice.tenant).as_text()
+    invoice.issuer = settings.INVOICE_ISSUER
+    invoice.finalized_at = final.now
+    invoice.state = State.FINALIZED
+    if invoice.total_nanousd == 0:
+        invoice.state = State.PAID
+        invoice.closed_at = final.now
+    invoice.save()
+
+
+def _tell(final: Finalizing) -> None:
+    invoice = final.invoice
+    record_event(invoice.tenant_id, EventType.INVOICE_FINALIZED, invoice)
+    if invoice.state == State.PAID:
+        record_event(invoice.tenant_id, EventType.INVOICE_PAID, invoice)
+
+
+def _expire_rest(final: Finalizing) -> None:
+    credits.expire_credits(final.invoice.tenant, final.invoice.period)
+
+
+# In one transaction. The number comes late: its row is locked until the end.
+FINALIZING: tuple[Callable[[Finalizing], None], ...] = (
+    _book_lines,
+    _book_burns,
+    _take_number,
+    _freeze,
+    _tell,
+    _expire_rest,
+)
 
 
 def require_draft(invoice: Invoice) -> None:
@@ -369,17 +410,10 @@ def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
 
 def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
     """Return what the ledger has of a period. Raises UsageMismatch."""
-    start, end = months.bounds(period)
-    parameters: dict[str, Any] = {
-        "tenant": tenant_id,
-        "period": period,
-        "start": start - CLOCK_SLACK,
-        "end": end + CLOCK_SLACK,
-    }
-    usage = []
+    usage = _archived_usage(tenant_id, period)
     ledger_nanousd = 0
     with connection.cursor() as cursor:
-        cursor.execute(USAGE, parameters)
+        cursor.execute(USAGE, {"tenant": tenant_id, "period": period})
         for style_name, meter, amount, unit_nanousd, first_entry, last_entry in cursor.fetchall():
             if not meter:
                 ledger_nanousd = int(amount)
@@ -391,7 +425,34 @@ def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
             )
     if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
         raise UsageMismatch(period=period)
+    return _merge(usage)
+
+
+def _archived_usage(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what the events of a month used that are archived; there may be others, which came later."""
+    rows = ArchivedUsage.objects.filter(
+        tenant=tenant_id, archive__period=period, archive__in=UsageArchive.objects.gone()
+    )
+    usage = []
+    for row in rows.order_by("style_name", "meter", "unit_nanousd"):
+        cost = row.tokens * row.unit_nanousd
+        usage.append(Metered(period, row.style_name, row.tokens, cost, row.meter, row.unit_nanousd))
     return usage
+
+
+def _merge(usage: list[Metered]) -> list[Metered]:
+    """Return usage with one entry for each style, meter and price."""
+    merged: dict[tuple[object, ...], Metered] = {}
+    for one in usage:
+        key = tuple(getattr(one, column) for column in BY_METER)
+        other = merged.get(key)
+        if other is None:
+            merged[key] = one
+            continue
+        merged[key] = replace(
+            one, tokens=one.tokens + other.tokens, cost_nanousd=one.cost_nanousd + other.cost_nanousd
+        )
+    return list(merged.values())
 
 
 def _invoiced_lines(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> QuerySet[InvoiceLine]:

@@ -53,12 +53,16 @@ class PeriodUsage:
 COLUMNS = ", ".join(field.name for field in fields(Event))
 
 # Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
-# Rows go in by request id, so that two recorders of the same batch can't wait for each other.
+# Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
+# has is left out: its event may be archived, so that no partition would refuse it.
 INSERT_NEW = f"""
     INSERT INTO tenants_usageevent ({COLUMNS}, recorded_at)
-    SELECT {COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb)
+    SELECT {COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb) AS new
+    WHERE NOT EXISTS (
+        SELECT FROM tenants_ledgerentry WHERE kind = 'usage' AND source_id = new.request_id
+    )
     ORDER BY request_id
-    ON CONFLICT (request_id) DO NOTHING
+    ON CONFLICT (request_id, period) DO NOTHING
     RETURNING request_id
 """
 
@@ -70,7 +74,7 @@ ADD_TO_LEDGER = """
     SELECT tenant_id, 'usage', request_id, period, cost_nanousd,
            prompt_tokens::bigint + completion_tokens, '', '', now()
     FROM tenants_usageevent
-    WHERE request_id = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
+    WHERE request_id = ANY(%s) AND period = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
     ORDER BY request_id
 """
 
@@ -85,7 +89,7 @@ ADD_TO_DAYS = """
     FROM tenants_usageevent,
          LATERAL (SELECT (period || '-01')::date AS first) AS begin,
          LATERAL (SELECT (first + interval '1 month - 1 day')::date AS last) AS ending
-    WHERE request_id = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
+    WHERE request_id = ANY(%s) AND period = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
     GROUP BY tenant_id, key_id, style_name, day
     ORDER BY tenant_id, day, style_name, key_id
     ON CONFLICT (tenant_id, day, style_name, key_id) DO UPDATE SET
@@ -104,7 +108,7 @@ ADD_TO_MINUTES = """
            count(*) FILTER (WHERE outcome = 'complete' AND finish_reason = 'empty'),
            coalesce(sum(completion_tokens) FILTER (WHERE outcome = 'complete'), 0)
     FROM tenants_usageevent
-    WHERE request_id = ANY(%s) AND outcome IN ('complete', 'upstream_error')
+    WHERE request_id = ANY(%s) AND period = ANY(%s) AND outcome IN ('complete', 'upstream_error')
       AND style IS NOT NULL AND version_number IS NOT NULL
     GROUP BY style, version_number, minute
     ORDER BY style, minute, version_number
@@ -119,7 +123,7 @@ MARK_KEYS_USED = """
     UPDATE tenants_apikey SET last_used_at = greatest(last_used_at, new.at)
     FROM (
         SELECT key_id, max(admitted_at) AS at
-        FROM tenants_usageevent WHERE request_id = ANY(%s)
+        FROM tenants_usageevent WHERE request_id = ANY(%s) AND period = ANY(%s)
         GROUP BY key_id
     ) AS new
     WHERE tenants_apikey.id = new.key_id
@@ -144,13 +148,14 @@ def record_events(events: Iterable[Event]) -> int:
         cursor.execute(INSERT_NEW, [rows])
         new_ids = [request_id for (request_id,) in cursor.fetchall()]
         if new_ids:
-            cursor.execute(ADD_TO_LEDGER, [new_ids])
-            cursor.execute(ADD_TO_DAYS, [new_ids])
-            cursor.execute(ADD_TO_MINUTES, [new_ids])
+            periods = sorted({batch[request_id].period for request_id in new_ids})
+            cursor.execute(ADD_TO_LEDGER, [new_ids, periods])
+            cursor.execute(ADD_TO_DAYS, [new_ids, periods])
+            cursor.execute(ADD_TO_MINUTES, [new_ids, periods])
             styles = {batch[request_id].style for request_id in new_ids}
-            add_to_earnings(cursor, new_ids, [style for style in styles if style])
+            add_to_earnings(cursor, new_ids, periods, [style for style in styles if style])
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
-            cursor.execute(MARK_KEYS_USED, [new_ids])
+            cursor.execute(MARK_KEYS_USED, [new_ids, periods])
     return len(new_ids)
 
 

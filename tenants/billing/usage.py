@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, F, Max, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
-from foundation.errors import Invalid
-from tenants.models import Tenant, UsageDaily, UsageEvent
+from foundation import months
+from foundation.errors import Conflict, Invalid
+from tenants.models import ArchivedUsage, Tenant, UsageArchive, UsageDaily, UsageEvent
 
 GROUPS = ("day", "style", "key", "version")
 MAX_SUMS = 10_000  # rows of one answer
@@ -31,6 +32,12 @@ class TooManySums(Invalid):
     code = "too_many_rows"
 
 
+class UsageArchived(Conflict):
+    """Requests until {last} were archived: begin with {first}. Sums by day, style and key remain."""
+
+    code = "usage_archived"
+
+
 @dataclass(frozen=True)
 class UsageFilter:
     """Which usage: of the UTC days in [start, end), of one style or key where they are given."""
@@ -45,7 +52,7 @@ class UsageFilter:
 def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]]:
     """Return the sums of requests, tokens and nano-USD, a row for each day, style, key, version.
 
-    Raises BadRange and TooManySums. The sums of a month equal the ledger's.
+    Raises BadRange, TooManySums and, by version, UsageArchived. The sums of a month equal the ledger's.
     """
     by_version = "version" in groups
     most_days = MAX_DAYS_BY_VERSION if by_version else MAX_DAYS
@@ -59,13 +66,39 @@ def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]
 
 
 def usage_events(tenant: Tenant, *, start: datetime | None, end: datetime | None) -> QuerySet[UsageEvent]:
-    """Return a workspace's requests that were admitted in [start, end), where those are given."""
+    """Return a workspace's requests that were admitted in [start, end), where those are given.
+
+    Raises UsageArchived for a start in a month whose requests were archived.
+    """
+    _require_log(tenant, start, end)
     events = UsageEvent.objects.filter(tenant=tenant)
     if start:
         events = events.filter(admitted_at__gte=start)
     if end:
         events = events.filter(admitted_at__lt=end)
     return events
+
+
+def is_archived(tenant: Tenant, period: str) -> bool:
+    """Return whether a workspace's requests of a month were archived. What came later is in the log."""
+    return _archived_usage(tenant).filter(archive__period=period).exists()
+
+
+def _require_log(tenant: Tenant, start: datetime | None, end: datetime | None) -> None:
+    """Raise UsageArchived where a part of the log would be missing in silence."""
+    if start is None:
+        return
+    archived = _archived_usage(tenant).filter(archive__period__gte=months.period_of(start))
+    if end:
+        archived = archived.filter(archive__period__lte=months.period_of(end - timedelta(microseconds=1)))
+    newest = archived.aggregate(newest=Max("archive__period"))["newest"]
+    if newest:
+        _, first = months.bounds(newest)
+        raise UsageArchived(last=first.date() - timedelta(days=1), first=first.date(), field="start")
+
+
+def _archived_usage(tenant: Tenant) -> QuerySet[ArchivedUsage]:
+    return ArchivedUsage.objects.filter(tenant=tenant, archive__in=UsageArchive.objects.gone())
 
 
 def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> Any:

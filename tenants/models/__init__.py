@@ -1,3 +1,4 @@
+from tenants.models.archives import ArchivedUsage, UsageArchive
 from tenants.models.audit import AuditCheckpoint, AuditEntry
 from tenants.models.billing_details import BillingDetails
 from tenants.models.credit_notes import CreditNote, CreditNoteNumber
@@ -24,6 +25,7 @@ from tenants.models.samples import ServiceSample
 
 __all__ = [
     "ApiKey",
+    "ArchivedUsage",
     "AuditCheckpoint",
     "AuditEntry",
     "AuthorEarning",
@@ -56,6 +58,7 @@ __all__ = [
     "ServiceSample",
     "Subscription",
     "Tenant",
+    "UsageArchive",
     "UsageDaily",
     "UsageEvent",
     "UsageMinute",

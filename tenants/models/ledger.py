@@ -8,7 +8,12 @@ from tenants.models.people import Tenant
 
 
 class UsageEvent(models.Model):
-    """One served request, recorded once: `request_id` is unique. The engine counted the tokens."""
+    """One served request, recorded once. The engine counted the tokens.
+
+    The table is partitioned by `period` (tenants/billing/partitions.py), so the database's primary key and
+    the unique request id have the period in them. That a request is billed once, in whatever month, is the
+    ledger's own constraint.
+    """
 
     class Outcome(models.TextChoices):
         COMPLETE = "complete"
@@ -16,7 +21,7 @@ class UsageEvent(models.Model):
         UPSTREAM_ERROR = "upstream_error", "engine failed"
         SWEPT = "swept", "swept after a crash"
 
-    request_id = models.CharField(max_length=40, unique=True)
+    request_id = models.CharField(max_length=40)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="usage_events")
     key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="usage_events")
     style = models.UUIDField(null=True, help_text="None: the base model.")
@@ -59,6 +64,7 @@ class UsageEvent(models.Model):
             models.CheckConstraint(
                 condition=Q(cached_tokens__lte=models.F("prompt_tokens")), name="cached_within_prompt"
             ),
+            models.UniqueConstraint(fields=["request_id", "period"], name="one_event_a_request"),
         ]
 
     def __str__(self) -> str:

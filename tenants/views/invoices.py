@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from foundation import months
 from foundation.money import usd
 from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.billing import credit_notes, invoices, pdf
+from tenants.billing import credit_notes, invoices, pdf, usage
 from tenants.billing.invoice_lines import Line
 from tenants.models import CreditNote, Invoice, InvoiceLine
 from tenants.payments import payments
@@ -57,6 +57,7 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
         "notes": [(note, usd(note.amount_nanousd)) for note in invoice.credit_notes.all()],
         "month": start,
         "next_month": end,
+        "is_archived": usage.is_archived(request.tenant, invoice.period),
     }
     return render(request, "tenants/invoice.html", context)
 

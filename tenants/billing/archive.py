@@ -1,0 +1,317 @@
+"""Archive a month's usage events: export them to the bucket, verify the file, detach and drop the table.
+
+Each step ends with the archive's next state, and begins where the one before ended, whatever crashed between
+them. The ledger stays, and so do usage by day and the sums that invoices are made of.
+"""
+
+import csv
+import hashlib
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Count, Sum
+from django.utils import timezone
+from psycopg import sql
+
+from foundation import locks, months
+from foundation.errors import Conflict
+from tenants.audit import record_audit
+from tenants.billing import partitions
+from tenants.billing.archive_store import archive_store
+from tenants.models import ArchivedUsage, Invoice, InvoiceLine, LedgerEntry, Tenant, UsageArchive
+
+MONTHS_KEPT = 2  # whole ones beside the present one: late usage of them is no rarity
+MAX_NAMED = 20  # workspaces in a message
+# A month is read as a whole, and no page waits for it.
+UNHURRIED = "SET LOCAL statement_timeout = 0"
+GZIP = 31  # zlib's name of the format
+# What an export writes, in its order. Names and meaning are those of UsageEvent.
+COLUMNS = (
+    "id", "request_id", "tenant_id", "key_id", "style", "style_name", "version_number", "adapter_sha256",
+    "base_model", "engine", "period", "admitted_at", "prompt_tokens", "cached_tokens", "completion_tokens",
+    "finish_reason", "outcome", "input_nanousd", "cached_input_nanousd", "output_nanousd", "cost_nanousd",
+    "recorded_at",
+)  # fmt: skip
+
+State = UsageArchive.State
+type Priced = tuple[str, str, str, int]  # workspace, style, meter, nano-USD a token
+
+
+class MonthTooRecent(Conflict):
+    """{period} is too recent. Months up to {newest} can be archived."""
+
+    code = "month_too_recent"
+
+
+class NotInvoiced(Conflict):
+    """{period} has usage that is on no final invoice yet, of {workspaces}. Archive it once it is."""
+
+    code = "usage_not_invoiced"
+
+
+class FileDiffers(Conflict):
+    """The file of {period} is not what the ledger has, for {workspaces}. Nothing was deleted."""
+
+    code = "archive_differs"
+
+
+class AlreadyRunning(Conflict):
+    """Another process is archiving usage."""
+
+    code = "archive_running"
+
+
+@dataclass
+class Counted:
+    """What a workspace has in a month: requests that used something, tokens and nano-USD."""
+
+    requests: int = 0
+    tokens: int = 0
+    cost_nanousd: int = 0
+
+
+@dataclass
+class FileContent:
+    """What an exported file holds, as it was read back from the bucket."""
+
+    sha256: str = ""
+    events: int = 0
+    by_tenant: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
+    tokens_of: defaultdict[Priced, int] = field(default_factory=lambda: defaultdict(int))
+    mispriced: set[str] = field(default_factory=set)  # workspaces
+
+    def add(self, row: Mapping[str, str]) -> None:
+        """Count one event."""
+        self.events += 1
+        tenant = row["tenant_id"]
+        cached = int(row["cached_tokens"])
+        meters = (
+            ("input", int(row["prompt_tokens"]) - cached, int(row["input_nanousd"])),
+            ("cached input", cached, int(row["cached_input_nanousd"])),
+            ("output", int(row["completion_tokens"]), int(row["output_nanousd"])),
+        )
+        tokens = 0
+        cost = 0
+        for meter, used, unit in meters:
+            if used:
+                self.tokens_of[tenant, row["style_name"], meter, unit] += used
+                tokens += used
+                cost += used * unit
+        if cost != int(row["cost_nanousd"]):
+            self.mispriced.add(tenant)
+        if tokens:
+            counted = self.by_tenant[tenant]
+            counted.requests += 1
+            counted.tokens += tokens
+            counted.cost_nanousd += cost
+
+
+def archive_before(period: str, *, now: datetime, reason: str) -> Iterator[UsageArchive]:
+    """Archive each month before a period that has a table, the oldest first; yield each when it is done.
+
+    Safe to repeat and to crash. Raises ValueError for a malformed period, MonthTooRecent, NotInvoiced,
+    FileDiffers, AlreadyRunning, and Unavailable while the bucket is away.
+    """
+    require_old_enough(months.before(period), now)
+    with locks.only_one("usage archive") as is_ours:
+        if not is_ours:
+            raise AlreadyRunning
+        for month in months_before(period):
+            yield archive_month(month, now=now, reason=reason)
+
+
+def months_before(period: str) -> list[str]:
+    """Return the months before a period whose events are in a table of their own, the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass",
+            [partitions.EVENTS],
+        )
+        tables = {name for (name,) in cursor.fetchall()} - {partitions.REST}
+    found = {name.removeprefix(f"{partitions.EVENTS}_").replace("_", "-") for name in tables}
+    begun = UsageArchive.objects.exclude(state=State.ARCHIVED).values_list("period", flat=True)
+    return sorted(month for month in found.union(begun) if month < period)
+
+
+def archive_month(period: str, *, now: datetime, reason: str) -> UsageArchive:
+    """Archive one month, from where an earlier attempt ended. Raises what `archive_before` does."""
+    require_old_enough(period, now)
+    archive, _ = UsageArchive.objects.get_or_create(
+        period=period, defaults={"object_key": f"archives/usage-{period}.csv.gz"}
+    )
+    while archive.state != State.ARCHIVED:
+        STEPS[State(archive.state)](archive, reason)
+    return archive
+
+
+def require_old_enough(period: str, now: datetime) -> None:
+    """Raise MonthTooRecent for the present month and the whole ones that are kept beside it."""
+    newest = months.period_of(now)
+    for _ in range(MONTHS_KEPT + 1):
+        newest = months.before(newest)
+    if period > newest:
+        raise MonthTooRecent(period=period, newest=newest)
+
+
+def export_month(archive: UsageArchive, _: str) -> None:
+    """Write a month's events into the bucket, read them back, and compare them with the ledger."""
+    _unhurried(_require_invoiced, archive.period)
+    store = archive_store()
+    table = partitions.partition_name(archive.period)
+    with closing(_copy_rows(table)) as rows:  # else a failed upload leaves the connection within the COPY
+        store.write(archive.object_key, _compress(rows))
+    content = _read_content(store.read(archive.object_key))
+    _unhurried(_require_ledgers, archive.period, content)
+    with transaction.atomic():
+        archive.usage.all().delete()
+        ArchivedUsage.objects.bulk_create(_usage_rows(archive, content), batch_size=1000)
+        archive.sha256 = content.sha256
+        archive.events = content.events
+        archive.tokens = sum(counted.tokens for counted in content.by_tenant.values())
+        archive.cost_nanousd = sum(counted.cost_nanousd for counted in content.by_tenant.values())
+        archive.state = State.EXPORTED
+        archive.save()
+
+
+def detach_month(archive: UsageArchive, _: str) -> None:
+    """Take a month's table out of usage events; export it anew if it has changed since the export."""
+    table = sql.Identifier(partitions.partition_name(archive.period))
+    counting = """
+        SELECT count(*), coalesce(sum(prompt_tokens::bigint + completion_tokens), 0),
+               coalesce(sum(cost_nanousd), 0)
+        FROM {}
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{partitions.LOCK_TIMEOUT}'")
+        # Drains wait while the rows are counted: nothing may come between that and the detaching. All of
+        # them at the parent, so that none holds what the next statement needs. Readers go on.
+        cursor.execute(f"LOCK TABLE {partitions.EVENTS} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute(UNHURRIED)
+        cursor.execute(sql.SQL(counting).format(table))  # type: ignore[arg-type]
+        counted = tuple(map(int, cursor.fetchone()))
+        if counted == (archive.events, archive.tokens, archive.cost_nanousd):
+            detaching = f"ALTER TABLE {partitions.EVENTS} DETACH PARTITION {{}}"
+            cursor.execute(sql.SQL(detaching).format(table))  # type: ignore[arg-type]
+            archive.state = State.DETACHED
+        else:
+            archive.state = State.EXPORTING
+        archive.save()
+
+
+def drop_month(archive: UsageArchive, reason: str) -> None:
+    """Drop a detached table, and write that into the audit log."""
+    table = sql.Identifier(partitions.partition_name(archive.period))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{partitions.LOCK_TIMEOUT}'")
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))  # type: ignore[arg-type]
+        archive.state = State.ARCHIVED
+        archive.archived_at = timezone.now()
+        archive.save()
+        after = {"object_key": archive.object_key, "sha256": archive.sha256, "events": archive.events}
+        record_audit(None, action="usage.archived", row=archive, reason=reason, after=after)
+
+
+STEPS: Mapping[State, Callable[[UsageArchive, str], None]] = {
+    State.EXPORTING: export_month,
+    State.EXPORTED: detach_month,
+    State.DETACHED: drop_month,
+}
+
+
+def _unhurried(check: Callable[..., None], *facts: object) -> None:
+    """Make a check that reads a whole month."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(UNHURRIED)
+        check(*facts)
+
+
+def _require_invoiced(period: str) -> None:
+    """Raise NotInvoiced unless all usage of a month is on final invoices, of those who get any."""
+    used = LedgerEntry.objects.filter(period=period, kind=LedgerEntry.Kind.USAGE)
+    billed = used.filter(tenant__is_first_party=False).order_by().values_list("tenant")
+    owed = dict(billed.annotate(Sum("amount_nanousd")))
+    lines = InvoiceLine.objects.filter(kind=InvoiceLine.Kind.USAGE, period=period).order_by()
+    final = lines.exclude(invoice__state=Invoice.State.DRAFT).values_list("invoice__tenant")
+    invoiced = dict(final.annotate(Sum("amount_nanousd")))
+    missing = [tenant_id for tenant_id, nanousd in owed.items() if nanousd != invoiced.get(tenant_id, 0)]
+    if missing:
+        raise NotInvoiced(period=period, workspaces=_name_some(missing))
+
+
+def _require_ledgers(period: str, content: FileContent) -> None:
+    """Raise FileDiffers where a file's requests, tokens or costs are not the ledger's."""
+    entries = LedgerEntry.objects.filter(period=period, kind=LedgerEntry.Kind.USAGE).order_by()
+    booked: dict[str, Counted] = {}
+    sums = entries.values_list("tenant").annotate(Count("pk"), Sum("tokens"), Sum("amount_nanousd"))
+    for tenant_id, requests, tokens, nanousd in sums:
+        booked[str(tenant_id)] = Counted(requests, int(tokens), int(nanousd))
+    wrong = set(content.mispriced)
+    for tenant in booked.keys() | content.by_tenant.keys():
+        if booked.get(tenant) != content.by_tenant.get(tenant):
+            wrong.add(tenant)
+    if wrong:
+        raise FileDiffers(period=period, workspaces=_name_some(UUID(tenant) for tenant in wrong))
+
+
+def _name_some(tenant_ids: Iterable[UUID]) -> str:
+    slugs = Tenant.objects.filter(pk__in=list(tenant_ids)).order_by("slug").values_list("slug", flat=True)
+    return ", ".join(slugs[:MAX_NAMED])
+
+
+def _copy_rows(table: str) -> Generator[bytes]:
+    """Yield a table as CSV, with its columns' names, in the order in which it was written."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    statement = sql.SQL("COPY (SELECT {} FROM {} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)")
+    statement = statement.format(columns, sql.Identifier(table))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(UNHURRIED)
+        with cursor.copy(statement) as rows:
+            for chunk in rows:
+                yield bytes(chunk)
+
+
+def _compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(wbits=GZIP)
+    for chunk in chunks:
+        yield packer.compress(chunk)
+    yield packer.flush()
+
+
+def _read_content(chunks: Iterable[bytes]) -> FileContent:
+    content = FileContent()
+    digest = hashlib.sha256()
+    for row in csv.DictReader(_read_lines(chunks, digest.update)):
+        content.add(row)
+    content.sha256 = digest.hexdigest()
+    return content
+
+
+def _read_lines(chunks: Iterable[bytes], note: Callable[[bytes], None]) -> Iterator[str]:
+    """Yield the lines of a gzipped text; `note` is called with each of its chunks as it came."""
+    unpacker = zlib.decompressobj(wbits=GZIP)
+    rest = b""
+    for chunk in chunks:
+        note(chunk)
+        *lines, rest = (rest + unpacker.decompress(chunk)).split(b"\n")
+        for line in lines:
+            yield line.decode() + "\n"
+    if rest:
+        yield rest.decode()
+
+
+def _usage_rows(archive: UsageArchive, content: FileContent) -> Iterator[ArchivedUsage]:
+    for (tenant, style_name, meter, unit), tokens in content.tokens_of.items():
+        yield ArchivedUsage(
+            archive=archive,
+            tenant_id=UUID(tenant),
+            style_name=style_name,
+            meter=meter,
+            unit_nanousd=unit,
+            tokens=tokens,
+        )

@@ -1,0 +1,65 @@
+"""Months whose usage events were archived: where they are, and the sums that they had."""
+
+from typing import Self
+
+from django.db import models
+
+from tenants.models.people import Tenant
+
+
+class UsageArchiveQuerySet(models.QuerySet["UsageArchive"]):
+    """Questions about archived months."""
+
+    def gone(self) -> Self:
+        """Return the months whose events are not in the database any more."""
+        return self.filter(state__in=(UsageArchive.State.DETACHED, UsageArchive.State.ARCHIVED))
+
+
+class UsageArchive(models.Model):
+    """One month's usage events as a file in the bucket. Its ledger entries stay in the database."""
+
+    class State(models.TextChoices):
+        EXPORTING = "exporting"
+        EXPORTED = "exported", "exported and verified"
+        DETACHED = "detached", "detached: its table is to be dropped"
+        ARCHIVED = "archived"
+
+    period = models.CharField(max_length=7, unique=True, help_text="Month in UTC, 2026-08.")
+    state = models.CharField(max_length=12, choices=State, default=State.EXPORTING)
+    object_key = models.CharField(max_length=120, help_text="Of the gzipped CSV in the bucket.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    events = models.BigIntegerField(default=0, help_text="With those that used nothing.")
+    tokens = models.BigIntegerField(default=0)
+    cost_nanousd = models.BigIntegerField(default=0)
+    begun_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = UsageArchiveQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-period"]
+
+    def __str__(self) -> str:
+        return f"Usage events of {self.period}"
+
+
+class ArchivedUsage(models.Model):
+    """What one workspace used of a style and meter at one price, in the events of an archived month."""
+
+    archive = models.ForeignKey(UsageArchive, on_delete=models.PROTECT, related_name="usage")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="archived_usage")
+    style_name = models.CharField(max_length=100)
+    meter = models.CharField(max_length=12)
+    unit_nanousd = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["archive", "tenant", "style_name", "meter", "unit_nanousd"],
+                name="archived_usage_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.style_name}, {self.meter}"
