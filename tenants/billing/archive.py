@@ -193,11 +193,11 @@ def detach_month(archive: UsageArchive, _: str) -> None:
         # them at the parent, so that none holds what the next statement needs. Readers go on.
         cursor.execute(f"LOCK TABLE {partitions.EVENTS} IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute(UNHURRIED)
-        cursor.execute(sql.SQL(counting).format(table))  # type: ignore[arg-type]
+        cursor.execute(sql.SQL(counting).format(table))
         counted = tuple(map(int, cursor.fetchone()))
         if counted == (archive.events, archive.tokens, archive.cost_nanousd):
             detaching = f"ALTER TABLE {partitions.EVENTS} DETACH PARTITION {{}}"
-            cursor.execute(sql.SQL(detaching).format(table))  # type: ignore[arg-type]
+            cursor.execute(sql.SQL(detaching).format(table))
             archive.state = State.DETACHED
         else:
             archive.state = State.EXPORTING
@@ -209,7 +209,7 @@ def drop_month(archive: UsageArchive, reason: str) -> None:
     table = sql.Identifier(partitions.partition_name(archive.period))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{partitions.LOCK_TIMEOUT}'")
-        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))  # type: ignore[arg-type]
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
         archive.state = State.ARCHIVED
         archive.archived_at = timezone.now()
         archive.save()
@@ -267,8 +267,8 @@ def _name_some(tenant_ids: Iterable[UUID]) -> str:
 def _copy_rows(table: str) -> Generator[bytes]:
     """Yield a table as CSV, with its columns' names, in the order in which it was written."""
     columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-    statement = sql.SQL("COPY (SELECT {} FROM {} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)")
-    statement = statement.format(columns, sql.Identifier(table))
+    copying = sql.SQL("COPY (SELECT {} FROM {} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)")
+    statement = copying.format(columns, sql.Identifier(table))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(UNHURRIED)
         with cursor.copy(statement) as rows:

@@ -4,6 +4,7 @@ The month is the event's own, `period`, never the clock's. So a replay meets its
 partition, and a partition holds what the ledger has of that period: no more, no less.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -41,7 +42,11 @@ def make_partition(period: str) -> bool:
         locks.one_at_a_time(f"making {name}")
         if exists(cursor, name):
             return False
-        names = {"name": sql.Identifier(name), "rest": sql.Identifier(REST), "events": sql.Identifier(EVENTS)}
+        names: dict[str, sql.Composable] = {
+            "name": sql.Identifier(name),
+            "rest": sql.Identifier(REST),
+            "events": sql.Identifier(EVENTS),
+        }
         create = "CREATE TABLE {name} (LIKE {events} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
         _run(cursor, create, names)
         # At the parent: a drain that had chosen the rest already would be refused there afterwards.
@@ -69,5 +74,5 @@ def exists(cursor: CursorWrapper, name: str) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def _run(cursor: CursorWrapper, statement: str, names: dict[str, sql.Composable]) -> None:
-    cursor.execute(sql.SQL(statement).format(**names))  # type: ignore[arg-type]
+def _run(cursor: CursorWrapper, statement: str, names: Mapping[str, sql.Composable]) -> None:
+    cursor.execute(sql.SQL(statement).format(**names))
