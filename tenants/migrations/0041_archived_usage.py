@@ -4,9 +4,29 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
+READERS = ("Support", "Finance", "Admin")
+
+
+def let_operators_read(apps, schema_editor):
+    """Let the roles of the console see archives; content types and rights go by names, as they come later."""
+    content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
+        app_label="tenants", model="usagearchive"
+    )
+    permission, _ = apps.get_model("auth", "Permission").objects.get_or_create(
+        content_type=content_type,
+        codename="view_usagearchive",
+        defaults={"name": "Can view usagearchive"},
+    )
+    for name in READERS:
+        group, _ = apps.get_model("auth", "Group").objects.get_or_create(name=name)
+        group.permissions.add(permission)
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("tenants", "0040_usage_events_by_month"),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
     ]
 
     operations = [
@@ -87,4 +107,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunPython(let_operators_read, migrations.RunPython.noop),
     ]
