@@ -14,7 +14,7 @@ from adapters.enqueue import (
     enqueue_loads,
     enqueue_reconcile,
 )
-from adapters.erasure import engine_purge, workflow
+from adapters.erasure import engine_purge, workflow, workspaces
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.placement import hosting, planner, reconciler
 from adapters.quality import samples
@@ -111,7 +111,8 @@ def erase(erasure_id: str) -> None:
 
 @shared_task
 def erase_all() -> None:
-    """Enqueue every erasure that has a step to take."""
+    """Begin what deleted workspaces have to erase, and enqueue every erasure that has a step to take."""
+    workspaces.erase_deleted_workspaces()
     for erasure_id in workflow.unfinished_erasures().values_list("pk", flat=True):
         enqueue(ERASE, str(erasure_id), expires_s=ERASE_EXPIRES_S)
 

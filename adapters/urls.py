@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from adapters.views import catalog, comparison, erasure, releases, sharing, style, uploads
+from adapters.views import (
+    catalog,
+    comparison,
+    erasure,
+    releases,
+    sharing,
+    style,
+    uploads,
+    workspace_erasure,
+)
 
 app_name = "adapters"
 
@@ -25,6 +34,7 @@ urlpatterns = [
     path("versions/<uuid:version_id>/erasure.<str:form>", erasure.download, name="erasure_download"),
     path("versions/<uuid:version_id>/erase/", erasure.erase_version, name="erase_version"),
     path("deleted/", erasure.deleted, name="deleted"),
+    path("deleted/workspaces/<uuid:workspace_id>/", workspace_erasure.show_erasure, name="workspace_erasure"),
     path("<uuid:style_id>/delete/", erasure.delete_style, name="delete_style"),
     path("<uuid:style_id>/about/", sharing.describe, name="describe"),
     path("<uuid:style_id>/catalogue/<slug:action>/", sharing.offer, name="offer"),

@@ -2,7 +2,12 @@
 
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
 from tenants.accounts.first_steps import Beginnings, beginnings_of, hide_steps
+from tenants.accounts.current import current_membership
+from tenants.accounts.deletion import STAYS as KEPT_OF_WORKSPACE
+from tenants.accounts.deletion import find_deleted_workspace, list_to_erase, mark_erased
+from tenants.accounts.roles import Permission, require_role, requires
 from tenants.accounts.workspaces import (
+    NoTenant,
     create_tenant,
     first_party_tenant,
     subscribe_tenant,
@@ -12,6 +17,8 @@ from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, peppers_in_use, studio_key, verify_key
 from tenants.api_keys.style_choices import register_style_choices
+from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
+from tenants.api_keys.style_choices import name_default_style, register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.archive_store import ArchiveStore, register_archive_store
 from tenants.billing.demand import Demand, recent_requests
@@ -59,6 +66,7 @@ from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapsh
 __all__ = [
     "EMPTY",
     "MILLION",
+    "KEPT_OF_WORKSPACE",
     "Access",
     "Amount",
     "ApiKey",
@@ -75,6 +83,8 @@ __all__ = [
     "MemberRequest",
     "PriceField",
     "Refusal",
+    "NoTenant",
+    "Permission",
     "Schedule",
     "Scope",
     "ServiceSample",
@@ -95,8 +105,10 @@ __all__ = [
     "compare_usage",
     "cost_nanousd",
     "create_tenant",
+    "current_membership",
     "digest_by_peppers",
     "dollars_a_million",
+    "find_deleted_workspace",
     "find_owner",
     "find_price",
     "first_party_tenant",
@@ -106,8 +118,11 @@ __all__ = [
     "issue_key",
     "limits_of",
     "lock_editions",
+    "list_to_erase",
+    "mark_erased",
     "member_required",
     "monthly_report",
+    "name_default_style",
     "newest_plan_version",
     "note_hosted",
     "observe_generation",
@@ -128,6 +143,8 @@ __all__ = [
     "register_style_choices",
     "register_style_source",
     "report_usage_of_key",
+    "require_role",
+    "requires",
     "schedules_of",
     "stale_generations",
     "studio_key",

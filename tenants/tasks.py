@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
-from tenants.accounts import adapter
+from tenants.accounts import adapter, deletion, invitations, sessions
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
 from tenants.billing import closing, partitions, request_log, thresholds
@@ -25,8 +25,10 @@ WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose
 
 @shared_task
 def prune_sign_ups() -> None:
-    """Delete accounts whose address nobody confirmed."""
+    """Delete accounts that nobody confirmed, invitations that ended, and places in erased workspaces."""
     adapter.prune_unconfirmed()
+    invitations.prune_expired()
+    deletion.prune_memberships()
 
 
 @shared_task
@@ -50,8 +52,9 @@ def prune_audit() -> None:
 
 @shared_task
 def prune_sessions() -> None:
-    """Delete expired sessions."""
+    """Delete expired sessions, and what the page "Sessions" says of them."""
     SessionStore.clear_expired()
+    sessions.prune_user_sessions()
 
 
 @shared_task

@@ -12,7 +12,7 @@ from adapters import actions
 from adapters.catalog import browse, favourites, queries
 from adapters.errors import TooManyFavourites
 from adapters.models import Style
-from tenants.public import MemberRequest, access_of, member_required
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 VERSIONS_SHOWN = 100
 
@@ -39,6 +39,7 @@ def catalogue(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select a style that is public or shared with the tenant."""
     chosen = get_object_or_404(Style.objects.selectable_by(request.tenant.pk), pk=style_id)
@@ -48,6 +49,7 @@ def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Unselect a style."""
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)

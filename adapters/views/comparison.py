@@ -13,7 +13,7 @@ from adapters.models import Style
 from adapters.quality import samples
 from adapters.releases import diff, pairs
 from foundation.money import usd
-from tenants.public import MemberRequest, access_of, limits_of, member_required
+from tenants.public import MemberRequest, Permission, access_of, limits_of, member_required, requires
 
 MILLION = 1_000_000
 ANSWER_TOKENS = 120
@@ -21,6 +21,7 @@ ANSWER_TOKENS = 120
 
 @require_http_methods(["GET", "POST"])
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show two serving versions side by side; a POST saves the prompts for both."""
     style = _own_style(request, owner, slug)
@@ -37,6 +38,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def answers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show what differs between the answers that the page has collected."""
     style = _own_style(request, owner, slug)

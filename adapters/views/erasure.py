@@ -17,7 +17,7 @@ from adapters.erasure.report import STAYS, erasure_report
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import own_style, own_version
-from tenants.public import MemberRequest, access_of, member_required
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 
 @require_GET
@@ -55,6 +55,7 @@ def download(request: MemberRequest, version_id: UUID, form: str) -> HttpRespons
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Begin to erase a version when its style's short name was typed."""
     version = own_version(request, version_id)
@@ -70,6 +71,7 @@ def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @member_required
+@requires(Permission.CHANGE_STYLES, to_read=Permission.CHANGE_STYLES)
 def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Show the form that deletes a whole style; delete it when its short name was typed."""
     style = own_style(request, style_id)

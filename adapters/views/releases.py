@@ -15,7 +15,7 @@ from adapters.errors import BadShare
 from adapters.models import Status, Style
 from adapters.releases import aliases, canary_analysis
 from adapters.views.common import own_style, own_version, page_of, run_action
-from tenants.public import MemberRequest, access_of, member_required
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 MOVES_SHOWN = 20
 VERSIONS = "versions"
@@ -36,6 +36,7 @@ def release_context(style: Style) -> dict[str, Any]:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Let a version answer for its style."""
     version = own_version(request, version_id)
@@ -48,6 +49,7 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the version that answered before answer again."""
     style = own_style(request, style_id)
@@ -60,6 +62,7 @@ def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Try a version on a share of its style's requests, or change that share."""
     version = own_version(request, version_id)
@@ -78,6 +81,7 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
@@ -99,6 +103,7 @@ def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Retire a version when its style's short name was typed, and `at_once` ticked where others have it."""
     version = own_version(request, version_id)

@@ -22,7 +22,7 @@ from adapters.models import Share, Style
 from adapters.views.common import own_style, page_of
 from adapters.views.style import settings_page, sharing_page
 from foundation.errors import DomainError
-from tenants.public import MemberRequest, access_of, member_required
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 CATALOGUE_ACTIONS = {
     "withdraw": (actions.withdraw_offer, "The offer is withdrawn."),
@@ -42,6 +42,7 @@ SHARE_ACTIONS = {
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Change what people read about an own style."""
     style = own_style(request, style_id)
@@ -59,6 +60,7 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
     """Offer an own style to the public catalogue, withdraw the offer, take the style back, or undo that."""
     style = own_style(request, style_id)
@@ -78,6 +80,7 @@ def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Share an own style with the workspace of a name."""
     style = own_style(request, style_id)
@@ -94,6 +97,7 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResponse:
     """Revoke a share of an own style with notice, or undo that."""
     shares = Share.objects.select_related("style__owner", "tenant")
@@ -112,6 +116,7 @@ def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResp
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Leave a style that another workspace shares."""
     shared = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)

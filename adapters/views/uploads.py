@@ -20,7 +20,7 @@ from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.views.common import own_version, page_of, run_action, steps_context
-from tenants.public import MemberRequest, access_of, member_required
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")
 SIZE_MAX = 2**62  # beyond every limit, and still a number that a sentence can give in MiB
@@ -29,6 +29,7 @@ BODY_FORMAT = "Send JSON with slug, name and files: [{name, size in bytes}, …]
 
 @require_GET
 @member_required
+@requires(Permission.CHANGE_STYLES, to_read=Permission.CHANGE_STYLES)
 def upload(request: MemberRequest) -> HttpResponse:
     """Show the upload form, filled in for the next version of an own style."""
     slug = request.GET.get("style", "").replace("\0", "")[:40]
@@ -47,6 +48,7 @@ def upload(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def create_version(request: MemberRequest) -> JsonResponse:
     """Make a version of a new or an own style; return a POST form for each file, or where parts are told."""
     try:
@@ -69,6 +71,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
     """Finish an upload whose files are all there. Finishing it twice does nothing."""
     version = own_version(request, version_id)
@@ -91,6 +94,7 @@ def steps(request: MemberRequest, version_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Push a failed version again."""
     version = own_version(request, version_id)
@@ -99,6 +103,7 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Cancel an upload that is not finished, and delete what was sent of it."""
     version = own_version(request, version_id)
@@ -109,6 +114,7 @@ def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Make a new version out of a rejected one that can be corrected mechanically."""
     version = own_version(request, version_id)

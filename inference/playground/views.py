@@ -22,12 +22,17 @@ from inference.proxy.request import relay_request
 from inference.quota.admission import Caller
 from tenants.public import (
     MemberRequest,
+    NoTenant,
+    Permission,
     base_schedule,
+    current_membership,
     limits_of,
     member_required,
+    name_default_style,
     prices_now,
+    require_role,
+    requires,
     studio_key,
-    tenant_of,
 )
 
 MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is shorter
@@ -35,12 +40,16 @@ MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is 
 
 @require_GET
 @member_required
+@requires(to_read=Permission.WRITE_TEXT)
 def playground(request: MemberRequest) -> HttpResponse:
     """Show the page: choose up to four styles, write a prompt, read the answers beside each other.
 
     `?style=` names what to begin with; it may stand there several times.
     """
     wanted = request.GET.getlist("style")
+    default_style = name_default_style(request.tenant)
+    if default_style and not wanted:
+        wanted = [default_style]
     now = timezone.now()
     choices = model_choices(request.tenant, wanted)
     base = ModelChoice("base", "Base model, without a style", "", prices_now(base_schedule(now)))
@@ -82,7 +91,12 @@ def _decode_headers(headers: http_errors.Headers) -> dict[str, str]:
 
 
 def _studio_caller(request: HttpRequest) -> Caller:
-    tenant = tenant_of(request.user)  # type: ignore[arg-type]
+    """Return the open workspace's own key as the caller. Raises NoTenant and RoleNotAllowed."""
+    membership = current_membership(request)
+    if membership is None:
+        raise NoTenant
+    tenant = membership.tenant
+    require_role(tenant, membership.role, Permission.WRITE_TEXT)
     return Caller(tenant.pk, studio_key(tenant).pk)
 
 

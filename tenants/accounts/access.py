@@ -11,13 +11,16 @@ from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from foundation.errors import NotAllowed
+from tenants.accounts import current
+from tenants.accounts.roles import Permission, RoleNotAllowed, allows, find_role, require_role
 from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
@@ -28,12 +31,6 @@ class InsufficientScope(NotAllowed):
     """This API key lacks the scope `{scope}`. Make a key with it on the page "API keys"."""
 
     code = "insufficient_scope"
-
-
-class OwnersOnly(NotAllowed):
-    """Only an owner of the workspace can do this. Ask an owner."""
-
-    code = "owners_only"
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,27 @@ class Access:
         """Whether it is an owner who acts."""
         return self.role == Membership.Role.OWNER
 
+    def may(self, permission: Permission) -> bool:
+        """Return whether a person's role allows something. Keys go by their scopes: see `require`."""
+        return self.key is not None or allows(self.role, permission)
+
     def require(self, scope: Scope) -> None:
         """Raise InsufficientScope for a key that lacks a scope; people have the rights of their role."""
         if self.key and not {scope, Scope.ADMIN} & set(self.key.scopes):
             raise InsufficientScope(scope=scope.value)
 
-    def require_owner(self, scope: Scope = Scope.ADMIN) -> None:
-        """Raise OwnersOnly for a person who is no owner, InsufficientScope for a key without the scope."""
-        self.require(scope)
-        if self.user and not self.is_owner:
-            raise OwnersOnly
+    def require_permission(self, permission: Permission) -> None:
+        """Raise RoleNotAllowed for a person whose role does not allow something."""
+        if self.key is None:
+            require_role(self.tenant, self.role, permission)
+
+    def require_owner_rights(self) -> None:
+        """Raise RoleNotAllowed or InsufficientScope for whoever may not make, change or remove owners.
+
+        A key that only manages members must not: an admin can make one, and would be an owner by it.
+        """
+        self.require_permission(Permission.MANAGE_OWNERS)
+        self.require(Scope.ADMIN)
 
     def audit(
         self,
@@ -95,6 +103,7 @@ class MemberRequest(HttpRequest):
 
     user: User
     tenant: Tenant
+    role: str
 
 
 def member_required[**P](
@@ -103,26 +112,46 @@ def member_required[**P](
     """Return the view with `request.tenant` set.
 
     Strangers log in first; people without a tenant create one first, and operators without one go to the
-    console. Views look their rows up through
-    `request.tenant`, so that another tenant's row is a 404.
+    console. Views look their rows up through `request.tenant`, so that another tenant's row is a 404.
+    A role that does not allow what the view `requires` gets a 403 with a sentence that says who can; a form
+    of a view that says nothing is for owners and admins.
     """
 
     @wraps(view)
     def member_view(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return _ask_to_log_in(request)
+            return ask_to_log_in(request)
         member_request = cast(MemberRequest, request)
-        tenant = Tenant.objects.of(member_request.user).first()
-        if tenant is None:
+        membership = current.current_membership(request)
+        if membership is None:
             is_operator = member_request.user.is_staff
             return redirect("admin:index" if is_operator else "tenants:create_workspace")
-        member_request.tenant = tenant
+        member_request.tenant = membership.tenant
+        member_request.role = membership.role
+        try:
+            require_role(membership.tenant, membership.role, _needed(view, request))
+        except RoleNotAllowed as error:
+            return _refuse(request, error)
+        current.note_seen(membership)
         return view(member_request, *args, **kwargs)
 
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], member_view)
 
 
-def _ask_to_log_in(request: HttpRequest) -> HttpResponse:
+def _needed(view: Callable[..., object], request: HttpRequest) -> Permission:
+    if request.method in ("GET", "HEAD"):
+        return cast(Permission, getattr(view, "permission_to_read", Permission.READ))
+    return cast(Permission, getattr(view, "permission", Permission.EDIT_WORKSPACE))
+
+
+def _refuse(request: HttpRequest, error: RoleNotAllowed) -> HttpResponse:
+    """Answer a script with the sentence in JSON. Raises PermissionDenied for the page that says it."""
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse({"errors": {"__all__": [error.message]}}, status=403)
+    raise PermissionDenied(error.message)
+
+
+def ask_to_log_in(request: HttpRequest) -> HttpResponse:
     """Send a visitor to the login, and from there to the page that was open.
 
     What a form is sent to takes no GET, and a part of a page is no page: so back to where they stand.
@@ -148,11 +177,11 @@ def _own_page(request: HttpRequest, address: str) -> str:
 
 
 def access_of(request: MemberRequest) -> Access:
-    """Return who acts through a page."""
-    return access_of_person(request.user, request.tenant, address=request.META.get("REMOTE_ADDR") or None)
+    """Return who acts through a page, with the role that the page was opened by."""
+    address = request.META.get("REMOTE_ADDR") or None
+    return Access(tenant=request.tenant, user=request.user, role=request.role, address=address)
 
 
 def access_of_person(user: User, tenant: Tenant, *, address: str | None) -> Access:
     """Return a person's access to a workspace, with the role that they have at this moment."""
-    roles = Membership.objects.filter(tenant=tenant, user=user).values_list("role", flat=True)
-    return Access(tenant=tenant, user=user, role=roles.first(), address=address)
+    return Access(tenant=tenant, user=user, role=find_role(user, tenant), address=address)

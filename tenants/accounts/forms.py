@@ -1,10 +1,18 @@
 """Forms about people and workspaces."""
 
+from typing import Any, cast
+from uuid import UUID
+
 from allauth.account.forms import ResetPasswordKeyForm
 from django import forms
 
+from foundation.errors import DomainError
 from foundation.names import is_reserved, validate_name
 from tenants.accounts import adapter, workspaces
+from tenants.accounts.roles import DESCRIPTIONS, Permission, allows
+from tenants.models import Membership, User
+
+Role = Membership.Role
 
 
 class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
@@ -17,7 +25,7 @@ class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
 
 
 class CreateWorkspaceForm(forms.Form):
-    """The name of a new workspace, for a person who has none."""
+    """The name of a new workspace."""
 
     workspace = forms.CharField(
         max_length=80,
@@ -33,3 +41,148 @@ class CreateWorkspaceForm(forms.Form):
         if is_reserved(name):
             raise forms.ValidationError(workspaces.ReservedName(name=name).message)
         return name
+
+
+class FailureForm(forms.Form):
+    """A form that shows why an action refused it."""
+
+    def add_failure(self, error: DomainError) -> None:
+        """Show an action's refusal, beside the field that it names."""
+        field = error.facts.get("field")
+        self.add_error(str(field) if field in self.fields else None, error.message)
+
+
+class RoleForm(FailureForm):
+    """A role, of those that the person who chooses may give."""
+
+    role = forms.ChoiceField(label="Role", widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, own_role: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = cast(forms.ChoiceField, self.fields["role"])
+        field.choices = role_choices(own_role)
+
+
+class InviteForm(RoleForm):
+    """Whom to invite, and as what."""
+
+    email = forms.EmailField(
+        label="Email address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": "name@example.org"}),
+    )
+    field_order = ("email", "role")
+
+    def clean_email(self) -> str:
+        """Return the address in small letters, as accounts have it."""
+        return str(self.cleaned_data["email"]).lower()
+
+
+def role_choices(own_role: str) -> list[tuple[str, str]]:
+    """Return the roles that a person with a role may give, each with what it allows."""
+    may_make_owners = allows(own_role, Permission.MANAGE_OWNERS)
+    given = [role for role in Role if may_make_owners or role != Role.OWNER]
+    return [(role.value, f"{role.label}: {DESCRIPTIONS[role]}") for role in given]
+
+
+class AuditFilterForm(forms.Form):
+    """Which entries of the audit log to show."""
+
+    action = forms.ChoiceField(label="Action", required=False)
+    person = forms.CharField(label="Person or key", required=False, max_length=100)
+    first_day = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last_day = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, *args: Any, actions: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = cast(forms.ChoiceField, self.fields["action"])
+        field.choices = [("", "All"), *[(action, action) for action in actions]]
+
+
+class WorkspaceForm(FailureForm):
+    """A workspace's name, and what its members' pages begin with."""
+
+    name = forms.CharField(
+        max_length=80,
+        label="Workspace name",
+        validators=[validate_name],
+        help_text="Its short name, which stands before the names of its styles, stays.",
+    )
+    default_style = forms.UUIDField(
+        label="Style to begin with",
+        required=False,
+        widget=forms.Select,
+        help_text="The playground begins with it when it is opened without a style.",
+    )
+
+    def __init__(self, *args: Any, styles: list[tuple[UUID, str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        named = [(str(style_id), f"{name} ({model})") for style_id, name, model in styles]
+        self.style_ids = {style_id for style_id, _, _ in styles}
+        select = cast(forms.Select, self.fields["default_style"].widget)
+        select.choices = [("", "None"), *named]
+
+    def clean_default_style(self) -> UUID | None:
+        """Refuse a style that the workspace can't use."""
+        chosen: UUID | None = self.cleaned_data["default_style"]
+        if chosen and chosen not in self.style_ids:
+            raise forms.ValidationError("Choose one of the styles of this workspace.")
+        return chosen
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What others call a person, and what language the person reads."""
+
+    class Meta:
+        model = User
+        fields = ["first_name", "last_name", "language"]
+        help_texts = {"language": "Pages are in English for now; they follow this once they are translated."}
+
+
+class DeleteWorkspaceForm(FailureForm):
+    """The proof that a person means it: the workspace's name."""
+
+    confirm = forms.CharField(label="Name of the workspace", max_length=80)
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.name = name
+        self.fields["confirm"].label = f"Type {name} to go on"
+        self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": name}
+
+    def clean_confirm(self) -> str:
+        """Refuse another name."""
+        if self.cleaned_data["confirm"].strip() != self.name:
+            raise forms.ValidationError(f"That is not its name. Type {self.name} to delete it.")
+        return self.name
+
+
+class DeleteAccountForm(FailureForm):
+    """The proof that it is the person, and that they mean it: the address and the password."""
+
+    confirm = forms.CharField(label="Your address", max_length=254)
+    password = forms.CharField(
+        label="Your password",
+        max_length=256,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        self.fields["confirm"].label = f"Type {user.email} to go on"
+        self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": user.email}
+
+    def clean_confirm(self) -> str:
+        """Refuse another address."""
+        if self.cleaned_data["confirm"].strip() != self.user.email:
+            raise forms.ValidationError(f"That is not your address. Type {self.user.email} to go on.")
+        return self.user.email
+
+    def clean_password(self) -> str:
+        """Refuse a wrong password."""
+        password = str(self.cleaned_data["password"])
+        if not self.user.check_password(password):
+            raise forms.ValidationError("This is not your password.")
+        return password

@@ -1,8 +1,13 @@
-"""Members of a workspace: change a role, remove. A workspace always keeps an owner."""
+"""Members of a workspace: change a role, hand over, remove, leave. A workspace always keeps an owner.
+
+Each action is one transaction with its line in the audit log.
+"""
 
 from django.db import transaction
 
 from foundation.errors import Conflict
+from tenants.accounts.access import Access
+from tenants.accounts.roles import Permission
 from tenants.models import Membership, Tenant
 
 Role = Membership.Role
@@ -14,25 +19,97 @@ class LastOwner(Conflict):
     code = "last_owner"
 
 
-def change_role(membership: Membership, role: str) -> None:
-    """Give a member another role, from the next request on. Raises LastOwner."""
-    with transaction.atomic():
-        _require_other_owner(membership, keeps=role == Role.OWNER)
-        Membership.objects.filter(pk=membership.pk).update(role=role)
+class NotAPerson(Conflict):
+    """A key belongs to the workspace and can't leave it: revoke it instead."""
+
+    code = "not_a_person"
+
+
+class AlreadyOwner(Conflict):
+    """{email} is an owner already."""
+
+    code = "already_owner"
+
+
+@transaction.atomic
+def change_role(membership: Membership, role: str, *, by: Access) -> None:
+    """Give a member another role, from the next request on.
+
+    Raises LastOwner; RoleNotAllowed or InsufficientScope where an owner is made or unmade by somebody else.
+    """
+    before = _lock(membership)
+    if role == before:
+        return
+    by.require_permission(Permission.MANAGE_MEMBERS)
+    if Role.OWNER in (role, before):
+        by.require_owner_rights()
+    _require_other_owner(membership, keeps=role == Role.OWNER)
+    Membership.objects.filter(pk=membership.pk).update(role=role)
+    membership.role = role
+    by.audit("member.edited", membership, before={"role": before}, after={"role": role})
+
+
+@transaction.atomic
+def remove_member(membership: Membership, *, by: Access) -> None:
+    """Take a person out of a workspace. The keys that they made stay.
+
+    Raises LastOwner; RoleNotAllowed or InsufficientScope where somebody else removes an owner.
+    """
+    role = _lock(membership)
+    by.require_permission(Permission.MANAGE_MEMBERS)
+    if role == Role.OWNER:
+        by.require_owner_rights()
+    _require_other_owner(membership, keeps=False)
+    by.audit("member.removed", membership, before={"role": role})
+    Membership.objects.filter(pk=membership.pk).delete()
+
+
+@transaction.atomic
+def leave(by: Access) -> None:
+    """Take the person who acts out of the workspace. Raises LastOwner, and NotAPerson for a key."""
+    if by.user is None:
+        raise NotAPerson
+    membership = Membership.objects.select_related("user", "tenant").get(tenant=by.tenant, user=by.user)
+    role = _lock(membership)
+    _require_other_owner(membership, keeps=False)
+    by.audit("member.left", membership, before={"role": role})
+    Membership.objects.filter(pk=membership.pk).delete()
+
+
+@transaction.atomic
+def transfer_ownership(membership: Membership, *, by: Access) -> None:
+    """Make a member an owner, and the owner who acts an admin. A key hands over for nobody.
+
+    Raises RoleNotAllowed, NotAPerson and AlreadyOwner.
+    """
+    role = _lock(membership)
+    if by.user is None:
+        raise NotAPerson
+    by.require_owner_rights()
+    if role == Role.OWNER:
+        raise AlreadyOwner(email=membership.user.email)
+    Membership.objects.filter(pk=membership.pk).update(role=Role.OWNER)
+    Membership.objects.filter(tenant=by.tenant, user=by.user).update(role=Role.ADMIN)
+    membership.role = Role.OWNER
+    by.audit(
+        "workspace.transferred",
+        membership,
+        before={"owner": by.user.email},
+        after={"owner": membership.user.email},
+    )
+
+
+def _lock(membership: Membership) -> str:
+    """Lock the workspace's row and return the member's role as it is now.
+
+    Two owners that remove each other at once would leave none.
+    """
+    Tenant.objects.select_for_update(no_key=True).get(pk=membership.tenant_id)
     membership.refresh_from_db(fields=["role"])
-
-
-def remove_member(membership: Membership) -> None:
-    """Take a person out of a workspace. The keys that they made stay. Raises LastOwner."""
-    with transaction.atomic():
-        _require_other_owner(membership, keeps=False)
-        Membership.objects.filter(pk=membership.pk).delete()
+    return membership.role
 
 
 def _require_other_owner(membership: Membership, *, keeps: bool) -> None:
-    # The workspace's row is locked: two owners that remove each other at once would leave none.
-    Tenant.objects.select_for_update(no_key=True).get(pk=membership.tenant_id)
     others = Membership.objects.filter(tenant=membership.tenant_id, role=Role.OWNER).exclude(pk=membership.pk)
-    is_owner = Membership.objects.filter(pk=membership.pk, role=Role.OWNER).exists()
-    if is_owner and not keeps and not others.exists():
+    if membership.role == Role.OWNER and not keeps and not others.exists():
         raise LastOwner

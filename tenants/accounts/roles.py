@@ -1,15 +1,150 @@
-"""What a member of a workspace may do to its API keys: the one table that decides it.
+"""What each role may do in a workspace: the one table that pages, the API and the buttons go by.
 
-A member issues keys, and limits or revokes those of their own. Only an owner limits or revokes the keys that
-others run on. Everybody sees all keys.
+Pages say what they need with `requires`, operations of the API with `operation(needs=…)`. Of keys, a member
+limits and revokes those of their own; `MANAGE_KEYS` is about the keys that others run on.
 """
 
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from uuid import UUID
 
+from foundation.errors import NotAllowed
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 Role = Membership.Role
+
+
+class Permission(StrEnum):
+    """What a person can do in a workspace. The value continues the sentence "Only … can"."""
+
+    READ = "see the workspace"
+    READ_BILLING = "see its invoices"
+    READ_WEBHOOKS = "see its webhooks"
+    READ_AUDIT_LOG = "read its audit log"
+    WRITE_TEXT = "write in the playground"
+    CHANGE_STYLES = "change its styles"
+    MAKE_KEYS = "make API keys"
+    MANAGE_KEYS = "change the API keys of others"
+    MANAGE_WEBHOOKS = "change its webhooks"
+    MANAGE_MEMBERS = "manage its members"
+    MANAGE_OWNERS = "make or remove owners"
+    MANAGE_BILLING = "pay and change its plan"
+    EDIT_WORKSPACE = "change its settings"
+    DELETE_WORKSPACE = "delete it"
+
+
+P = Permission  # in the tables
+_VIEWER = frozenset({P.READ})
+_BILLING = _VIEWER | {P.READ_BILLING, P.MANAGE_BILLING}
+_MEMBER = _VIEWER | {P.READ_BILLING, P.READ_WEBHOOKS, P.WRITE_TEXT, P.CHANGE_STYLES, P.MAKE_KEYS}
+_OWNER = frozenset(Permission)
+_ADMIN = _OWNER - {P.MANAGE_OWNERS, P.DELETE_WORKSPACE}
+
+ALLOWED: dict[str, frozenset[Permission]] = {
+    Role.OWNER: _OWNER,
+    Role.ADMIN: _ADMIN,
+    Role.MEMBER: _MEMBER,
+    Role.BILLING: _BILLING,
+    Role.VIEWER: _VIEWER,
+}
+
+DESCRIPTIONS: dict[str, str] = {
+    Role.OWNER: "Everything, also who owns the workspace, and to delete it.",
+    Role.ADMIN: "Everything but to make owners and to delete the workspace.",
+    Role.MEMBER: "Writes, changes styles, makes API keys.",
+    Role.BILLING: "Pays, changes the plan, sees usage; does not write.",
+    Role.VIEWER: "Sees styles, keys, usage and members; changes nothing.",
+}
+
+# What a person must be allowed to give a scope to a key: nobody makes a key that may do more than they may.
+# (A key is no person: one that may manage keys manages those of everybody.)
+NEEDED_TO_GRANT: dict[Scope, Permission] = {
+    Scope.INFERENCE: P.WRITE_TEXT,
+    Scope.STYLES_READ: P.MAKE_KEYS,
+    Scope.STYLES_WRITE: P.CHANGE_STYLES,
+    Scope.KEYS_WRITE: P.MANAGE_KEYS,
+    Scope.USAGE_READ: P.MAKE_KEYS,
+    Scope.BILLING_READ: P.MANAGE_BILLING,
+    Scope.MEMBERS_WRITE: P.MANAGE_MEMBERS,
+    Scope.WEBHOOKS_WRITE: P.MANAGE_WEBHOOKS,
+    Scope.ADMIN: P.MANAGE_OWNERS,
+}
+
+# What an operation of the API needs of a person where it says nothing else: by its scope.
+NEEDED_TO_READ: dict[Scope, Permission] = {
+    Scope.BILLING_READ: P.READ_BILLING,
+    Scope.WEBHOOKS_WRITE: P.READ_WEBHOOKS,
+    Scope.ADMIN: P.READ_AUDIT_LOG,
+}
+NEEDED_TO_CHANGE: dict[Scope, Permission] = {
+    Scope.INFERENCE: P.WRITE_TEXT,
+    Scope.STYLES_READ: P.CHANGE_STYLES,
+    Scope.STYLES_WRITE: P.CHANGE_STYLES,
+    Scope.KEYS_WRITE: P.MAKE_KEYS,
+    Scope.BILLING_READ: P.MANAGE_BILLING,
+    Scope.MEMBERS_WRITE: P.MANAGE_MEMBERS,
+    Scope.WEBHOOKS_WRITE: P.MANAGE_WEBHOOKS,
+}
+
+
+class RoleNotAllowed(NotAllowed):
+    """Your role in {workspace} does not allow this: only {who} can {what}. Ask an owner."""
+
+    code = "role_not_allowed"
+
+
+def allows(role: str | None, permission: Permission) -> bool:
+    """Return whether a role allows something; no role allows nothing."""
+    return role is not None and permission in ALLOWED[role]
+
+
+def require_role(tenant: Tenant, role: str | None, permission: Permission) -> None:
+    """Raise RoleNotAllowed, which says who can, unless a role allows something."""
+    if not allows(role, permission):
+        raise RoleNotAllowed(workspace=tenant.name, who=describe_allowed(permission), what=permission.value)
+
+
+def allowed_roles(permission: Permission) -> list[str]:
+    """Return the roles that allow something, the mightiest first."""
+    return [role for role in ALLOWED if permission in ALLOWED[role]]
+
+
+def describe_allowed(permission: Permission) -> str:
+    """Return who may do something, as "owners and admins"."""
+    labels = [PLURALS[role] for role in allowed_roles(permission)]
+    *first, last = labels
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+PLURALS: dict[str, str] = {
+    Role.OWNER: "owners",
+    Role.ADMIN: "admins",
+    Role.MEMBER: "members",
+    Role.BILLING: "billing managers",
+    Role.VIEWER: "viewers",
+}
+
+
+def requires[View: Callable[..., object]](
+    permission: Permission = P.EDIT_WORKSPACE, *, to_read: Permission = P.READ
+) -> Callable[[View], View]:
+    """Mark what a page needs of a person who sends it a form, and who reads it. `member_required` asks."""
+
+    def mark(view: View) -> View:
+        view.permission = permission  # type: ignore[attr-defined]
+        view.permission_to_read = to_read  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def needed_by_scope(scope: Scope | None, *, is_change: bool) -> Permission:
+    """Return what an operation with a scope needs of a person, if it does not say."""
+    if scope is None:
+        return P.EDIT_WORKSPACE if is_change else P.READ
+    if is_change:
+        return NEEDED_TO_CHANGE.get(scope, P.EDIT_WORKSPACE)
+    return NEEDED_TO_READ.get(scope, P.READ)
 
 
 class KeyAction(StrEnum):
@@ -20,65 +155,29 @@ class KeyAction(StrEnum):
     REVOKE = "revoke"
 
 
-class Ownership(StrEnum):
-    """Whose keys a role may do an action to."""
-
-    OWN = "own"
-    ANY = "any"
-
-
-ALLOWED: dict[str, dict[KeyAction, Ownership]] = {
-    Role.OWNER: {
-        KeyAction.ISSUE: Ownership.ANY,
-        KeyAction.LIMIT: Ownership.ANY,
-        KeyAction.REVOKE: Ownership.ANY,
-    },
-    Role.MEMBER: {
-        KeyAction.ISSUE: Ownership.OWN,
-        KeyAction.LIMIT: Ownership.OWN,
-        KeyAction.REVOKE: Ownership.OWN,
-    },
-}
-
-
-# A member can't make a key that may do more than the member's role.
-# (A key is no person: one that may manage keys manages those of everybody.)
-OWNER_SCOPES = frozenset(
-    {Scope.KEYS_WRITE, Scope.MEMBERS_WRITE, Scope.WEBHOOKS_WRITE, Scope.BILLING_READ, Scope.ADMIN}
-)
-
-
 def grantable_scopes(user: User, tenant: Tenant) -> list[Scope]:
     """Return the scopes that a person may give to a key."""
-    role = _find_role(user, tenant)
-    if role is None:
-        return []
-    return [scope for scope in Scope if role == Role.OWNER or scope not in OWNER_SCOPES]
+    role = find_role(user, tenant)
+    return [scope for scope in Scope if allows(role, NEEDED_TO_GRANT[scope])]
 
 
 def is_allowed(user: User, tenant: Tenant, action: KeyAction, key: ApiKey | None = None) -> bool:
-    """Return whether a person may do something to a workspace's key; without one, to a key of their own."""
-    is_own = key is None or key.created_by_id == user.pk
-    return _allows(_find_role(user, tenant), action, is_own=is_own)
+    """Return whether a person may do something to a workspace's key; without one, make one."""
+    return _may_act_on(find_role(user, tenant), user, key)
 
 
-def manageable_keys(user: User, tenant: Tenant, keys: list[ApiKey]) -> dict[KeyAction, set[UUID]]:
+def manageable_keys(user: User, tenant: Tenant, keys: Collection[ApiKey]) -> dict[KeyAction, set[UUID]]:
     """Return, for each action, the ids of the keys that a person may do it to; one query for a page."""
-    role = _find_role(user, tenant)
-    manageable: dict[KeyAction, set[UUID]] = {action: set() for action in KeyAction}
-    for key in keys:
-        for action in KeyAction:
-            if _allows(role, action, is_own=key.created_by_id == user.pk):
-                manageable[action].add(key.pk)
-    return manageable
+    role = find_role(user, tenant)
+    key_ids = {key.pk for key in keys if _may_act_on(role, user, key)}
+    return {action: set(key_ids) for action in KeyAction}
 
 
-def _find_role(user: User, tenant: Tenant) -> str | None:
+def find_role(user: User, tenant: Tenant) -> str | None:
+    """Return a person's role in a workspace, or None for a stranger."""
     return Membership.objects.filter(user=user, tenant=tenant).values_list("role", flat=True).first()
 
 
-def _allows(role: str | None, action: KeyAction, *, is_own: bool) -> bool:
-    if role is None:
-        return False
-    ownership = ALLOWED[role][action]
-    return is_own or ownership == Ownership.ANY
+def _may_act_on(role: str | None, user: User, key: ApiKey | None) -> bool:
+    is_own = key is None or key.created_by_id == user.pk
+    return allows(role, P.MAKE_KEYS if is_own else P.MANAGE_KEYS)

@@ -1,8 +1,9 @@
 """Create, find, subscribe, limit and suspend workspaces (tenants)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from secrets import token_hex
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -10,12 +11,15 @@ from django.utils.text import slugify
 
 from foundation import names
 from foundation.errors import Conflict, Invalid, NotFound
+from tenants.accounts.access import Access
+from tenants.accounts.roles import Permission
 from tenants.api_keys import lifecycle
 from tenants.billing import plans
 from tenants.events.outbox import record_event
 from tenants.models import EventType, Membership, PlanVersion, Subscription, Tenant, User
 from tenants.quota_sync import snapshot
 
+MAX_OWNED = 10  # of one person: each begins on the free plan
 FIRST_PARTY_NAME = "Polyscribe"
 FIRST_PARTY_SLUG = "polyscribe"
 
@@ -30,6 +34,18 @@ class SlugTaken(Conflict):
     """The name "{slug}" is taken; choose another one."""
 
     code = "slug_taken"
+
+
+class SameName(Conflict):
+    """You have a workspace "{name}" already. Choose another name."""
+
+    code = "same_name"
+
+
+class TooManyWorkspaces(Conflict):
+    """A person owns at most {most} workspaces. Delete one, or write to support."""
+
+    code = "too_many_workspaces"
 
 
 class LaterSubscription(Conflict):
@@ -60,6 +76,23 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
         _subscribe_and_add_studio_key(tenant, plans.FREE)
     return tenant
+
+
+def create_own_tenant(user: User, *, name: str) -> Tenant:
+    """Return a new tenant for a person who may have others.
+
+    Raises SameName, TooManyWorkspaces and ReservedName.
+    """
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)  # a form that is sent twice comes twice
+        own = Tenant.objects.filter(
+            memberships__user=user, memberships__role=Membership.Role.OWNER, deleted_at=None
+        )
+        if own.filter(name__iexact=name).exists():
+            raise SameName(name=name, field="workspace")
+        if own.count() >= MAX_OWNED:
+            raise TooManyWorkspaces(most=MAX_OWNED)
+        return create_tenant(user, name=name)
 
 
 def tenant_of(user: User) -> Tenant:
@@ -113,6 +146,30 @@ def rename_tenant(tenant: Tenant, name: str) -> None:
     tenant.refresh_from_db(fields=["name"])
 
 
+@transaction.atomic
+def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
+    """Change a workspace's name, budget or style to begin with; what is not named stays.
+
+    Raises ReservedName.
+    """
+    by.require_permission(Permission.EDIT_WORKSPACE)
+    tenant = by.tenant
+    before = {}
+    for field in changes:
+        before[field] = getattr(tenant, field)
+    after = {field: value for field, value in changes.items() if value != before[field]}
+    if not after:
+        return
+    if "name" in after:
+        rename_tenant(tenant, after["name"])
+    if "monthly_nanousd" in after:
+        set_budget(tenant, after["monthly_nanousd"])
+    if "default_style" in after:
+        Tenant.objects.filter(pk=tenant.pk).update(default_style=after["default_style"])
+        tenant.default_style = after["default_style"]
+    by.audit("workspace.edited", tenant, before={field: before[field] for field in after}, after=after)
+
+
 def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
     """Cap what a tenant may spend a month, from the next request on; None removes its own cap."""
     with transaction.atomic():
@@ -135,6 +192,7 @@ def _set_suspended(tenant: Tenant, since: datetime | None, reason: str) -> None:
     with transaction.atomic():
         # A tenant that is suspended already keeps its first moment and reason.
         other_state = Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=since is not None)
+        other_state = other_state.filter(deleted_at=None)  # a deleted one never serves again
         is_changed = other_state.update(suspended_at=since, suspended_reason=reason)
         snapshot.mark_changed(tenant.pk)
         tenant.refresh_from_db(fields=["suspended_at", "suspended_reason"])

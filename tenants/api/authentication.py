@@ -8,10 +8,11 @@ from rest_framework.request import Request
 
 from foundation.addresses import network_of
 from foundation.errors import NotAllowed
-from tenants.accounts.access import Access, access_of_person
+from tenants.accounts.access import Access
+from tenants.accounts.current import current_membership
 from tenants.api import rate_limit
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, User
 
 UNKNOWN_KEYS_PER_MINUTE = 60  # from one address
 
@@ -69,13 +70,14 @@ class StudioAuthentication(authentication.SessionAuthentication):
         if session is None:
             return None
         user = session[0]
-        tenant = Tenant.objects.of(user).first()
-        if tenant is None:
+        membership = current_membership(request._request)
+        if membership is None:
             raise WithoutWorkspace
+        tenant = membership.tenant
         if tenant.suspended_at:
             raise Suspended
         address = request.META.get("REMOTE_ADDR") or None
-        return user, access_of_person(user, tenant, address=address)
+        return user, Access(tenant=tenant, user=user, role=membership.role, address=address)
 
 
 def _find_live_key(secret: str) -> ApiKey | None:

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from foundation.names import validate_name, validate_text
 from foundation.rest.bodies import StrictSerializer, TextField
+from tenants.accounts.roles import Permission
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
 from tenants.billing import details
@@ -64,6 +65,7 @@ class BillingDetailsView(WorkspaceView):
         "billing.edit_details",
         "Change whom invoices are made out to",
         scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
         body=DetailsBody,
         answer=DetailsObject,
         is_edit=True,
@@ -73,7 +75,6 @@ class BillingDetailsView(WorkspaceView):
     @transaction.atomic
     def patch(self, request: Request) -> Response:
         """Change what the body names, from the next invoice on. Only owners, and keys with `admin`, may."""
-        self.access.require_owner()
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = details.details_of(tenant)
         self.require_match(_present(before))

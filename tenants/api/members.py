@@ -1,4 +1,4 @@
-"""Members of the workspace: list, change a role, remove."""
+"""Members of the workspace: list, change a role, remove, hand over, leave."""
 
 from typing import Any
 
@@ -12,8 +12,9 @@ from rest_framework.response import Response
 from foundation.rest.bodies import StrictSerializer
 from tenants.accounts import members
 from tenants.accounts.access import Access
+from tenants.accounts.roles import Permission
 from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView
+from tenants.api.views import WorkspaceView, idempotent
 from tenants.models import Membership, Scope
 
 MEMBER_EXAMPLE = {
@@ -23,6 +24,7 @@ MEMBER_EXAMPLE = {
     "name": "Bob Writer",
     "role": "member",
     "created_at": "2026-11-02T10:00:00Z",
+    "last_seen_at": "2026-11-26T09:30:00Z",
 }
 
 
@@ -35,6 +37,9 @@ class MemberObject(serializers.Serializer[Membership]):
     name = serializers.CharField(source="user.get_full_name", allow_blank=True)
     role = serializers.ChoiceField(Membership.Role.choices)
     created_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the person last opened a page of the workspace, to ten minutes."
+    )
 
 
 class MemberBody(StrictSerializer):
@@ -85,25 +90,66 @@ class MemberView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request, member_id: int) -> Response:
-        """Give a member another role; the only owner stays one. Only owners and keys may."""
-        self.access.require_owner(Scope.MEMBERS_WRITE)
+        """Give a member another role; the only owner stays one.
+
+        Only owners, and keys with `admin`, make and unmake owners.
+        """
         membership = _find_member(self.access, member_id, is_locked=True)
         self.require_match(present_member(membership))
-        before = membership.role
-        members.change_role(membership, self.read_body(MemberBody)["role"])
-        after = {"role": membership.role}
-        self.access.audit("member.edited", membership, before={"role": before}, after=after)
+        members.change_role(membership, self.read_body(MemberBody)["role"], by=self.access)
         return self.answer_object(present_member(membership))
 
     @operation("members.remove", "Remove a member", scope=write_scope, status=204, is_edit=True)
     @transaction.atomic
     def delete(self, request: Request, member_id: int) -> Response:
         """Take a person out of the workspace; the only owner stays. The keys that they made stay."""
-        self.access.require_owner(Scope.MEMBERS_WRITE)
         membership = _find_member(self.access, member_id, is_locked=True)
         self.require_match(present_member(membership))
-        self.access.audit("member.removed", membership, before={"role": membership.role})
-        members.remove_member(membership)
+        members.remove_member(membership, by=self.access)
+        return Response(status=204)
+
+
+class TransferView(WorkspaceView):
+    """The hand-over of the workspace."""
+
+    read_scope = Scope.MEMBERS_WRITE
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "members.transfer",
+        "Hand the workspace over to a member",
+        scope=write_scope,
+        needs=Permission.MANAGE_OWNERS,
+        answer=MemberObject,
+        is_post=True,
+        example={**MEMBER_EXAMPLE, "role": "owner"},
+    )
+    @idempotent
+    def post(self, request: Request, member_id: int) -> Response:
+        """Make a member an owner and the owner who calls an admin. Only a person's session can."""
+        membership = _find_member(self.access, member_id)
+        members.transfer_ownership(membership, by=self.access)
+        return self.answer_object(present_member(membership))
+
+
+class LeaveView(WorkspaceView):
+    """The end of one's own membership."""
+
+    read_scope = None
+    write_scope = None
+
+    @operation(
+        "members.leave",
+        "Leave the workspace",
+        scope=write_scope,
+        needs=Permission.READ,
+        status=204,
+        is_post=True,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Take the person who calls out of the workspace; the only owner stays. Only a session can."""
+        members.leave(self.access)
         return Response(status=204)
 
 

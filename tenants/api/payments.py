@@ -15,6 +15,7 @@ from foundation import months
 from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer
 from tenants.accounts.access import Access
+from tenants.accounts.roles import Permission
 from tenants.api.presenters import (
     PAYMENT_EXAMPLE,
     CreditGrantObject,
@@ -136,6 +137,7 @@ class TopUpsView(WorkspaceView):
         "billing.top_up",
         "Buy credits",
         scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
         body=TopUpBody,
         answer=PaymentObject,
         status=201,
@@ -146,7 +148,6 @@ class TopUpsView(WorkspaceView):
     @repeatable
     def post(self, request: Request) -> Response:
         """Begin a payment: a person pays at its `url`, or by transfer. Owners, and keys with `admin`, may."""
-        self.access.require_owner()
         body = self.read_body(TopUpBody)
         payment = payments.begin_top_up(
             self.access.tenant,
@@ -179,6 +180,7 @@ class AutoTopUpView(WorkspaceView):
         "billing.set_auto_top_up",
         "Buy credits automatically when few are left",
         scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
         body=AutoTopUpBody,
         answer=AutoTopUpObject,
         is_edit=True,
@@ -188,7 +190,6 @@ class AutoTopUpView(WorkspaceView):
     @transaction.atomic
     def put(self, request: Request) -> Response:
         """Change the settings: the card of the last payment is charged. Owners and `admin` keys may."""
-        self.access.require_owner()
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = payments.account_of(tenant)
         self.require_match(_present_auto(before))
@@ -249,6 +250,7 @@ class PayInvoiceView(WorkspaceView):
         "invoices.pay",
         "Pay an invoice by card",
         scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
         answer=PaymentObject,
         status=201,
         is_post=True,
@@ -258,7 +260,6 @@ class PayInvoiceView(WorkspaceView):
     def post(self, request: Request, invoice_id: UUID) -> Response:
         """Return the open payment of what is due, begun if there is none. A person pays at its `url`."""
         invoice = get_object_or_404(_own_invoices(self.access.tenant), pk=invoice_id)
-        self.access.require_owner()
         payment = payments.begin_invoice_payment(
             invoice, actor=self.access.caller, note=partial(note_payment, self.access)
         )

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import plan_changes
+from tenants.accounts.roles import Permission
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.billing import plan_words, plans
@@ -114,6 +115,7 @@ class PlanView(WorkspaceView):
         "billing.change_plan",
         "Change the plan",
         scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
         body=PlanBody,
         answer=PlanChangeObject,
         status=201,
@@ -124,7 +126,6 @@ class PlanView(WorkspaceView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Change to a dearer plan at once, to a cheaper one from the next month on. Owners may."""
-        self.access.require_owner()
         body = self.read_body(PlanBody)
         now = timezone.now()
         before = plans.plan_version_at(self.access.tenant, now)
@@ -147,13 +148,13 @@ class PlanView(WorkspaceView):
         "billing.keep_plan",
         "Forget the change of the plan that is scheduled",
         scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
         status=204,
         is_change=True,
     )
     @transaction.atomic
     def delete(self, request: Request) -> Response:
         """Let the present plan go on after this month. Owners may."""
-        self.access.require_owner()
         kept = plan_changes.keep_plan(self.access.tenant)
         self.access.audit("plan.kept", self.access.tenant, after={"plan": str(kept)})
         return Response(status=204)

@@ -84,6 +84,7 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
     name = serializers.CharField()
     monthly_nanousd = serializers.IntegerField(allow_null=True, help_text="Its own budget a month.")
     monthly_usd = serializers.SerializerMethodField()
+    default_style = serializers.UUIDField(allow_null=True, help_text="What the playground begins with.")
     is_suspended = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
 

@@ -18,6 +18,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from foundation.rest.problems import CONTENT_TYPE
+from tenants.accounts.roles import Permission, describe_allowed
 from tenants.models import Scope
 
 type Shape = type[serializers.Serializer[Any]]
@@ -115,6 +116,7 @@ def operation(
     summary: str,
     *,
     scope: Scope | None,
+    needs: Permission | None = None,
     body: Shape | None = None,
     answer: Shape | Any = None,
     status: int = 200,
@@ -131,7 +133,8 @@ def operation(
     """Return a decorator that describes one operation: its name, body, answer, examples and every error.
 
     `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
-    `is_change`: it changes something without any of these; `media_type`: of an answer that is no JSON.
+    `is_change`: it changes something without any of these; `media_type`: of an answer that is no JSON;
+    `needs`: what a person must be allowed, if the scope does not say it.
     """
     shape = _page_of(answer) if is_page and answer else answer
     answered = (status, media_type) if media_type else status
@@ -146,20 +149,22 @@ def operation(
         parameters.append(IDEMPOTENCY_KEY)
     if is_edit:
         parameters.append(IF_MATCH)
-    needs = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
+    scope_words = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
+    role_words = f" Of people: {describe_allowed(needs)}." if needs else ""
 
     def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
         sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
         described: Callable[..., Any] = extend_schema(
             operation_id=name,
             summary=summary,
-            description=f"{sentence} {needs}",
+            description=f"{sentence} {scope_words}{role_words}",
             request=body,
             responses=responses,
             parameters=parameters,
             examples=_examples(example, body_example, status=status, is_page=is_page),
             tags=[tag or name.partition(".")[0]],
         )(handler)
+        described.permission = needs  # type: ignore[attr-defined]
         return described
 
     return describe

@@ -7,6 +7,7 @@ from tenants.api import (
     billing_details,
     credit_notes,
     earnings,
+    invitations,
     invoices,
     keys,
     members,
@@ -24,7 +25,14 @@ urlpatterns = [
     path("keys/<uuid:key_id>", keys.KeyView.as_view(), name="key"),
     path("keys/<uuid:key_id>/rotate", keys.RotateKeyView.as_view(), name="rotate_key"),
     path("members", members.MembersView.as_view(), name="members"),
+    path("members/leave", members.LeaveView.as_view(), name="leave_workspace"),
     path("members/<int:member_id>", members.MemberView.as_view(), name="member"),
+    path("members/<int:member_id>/transfer", members.TransferView.as_view(), name="transfer_ownership"),
+    path("invitations", invitations.InvitationsView.as_view(), name="invitations"),
+    path("invitations/<uuid:invitation_id>", invitations.InvitationView.as_view(), name="invitation"),
+    path(
+        "invitations/<uuid:invitation_id>/resend", invitations.ResendView.as_view(), name="resend_invitation"
+    ),
     path("usage", usage.UsageView.as_view(), name="usage"),
     path("usage/events", usage.UsageEventsView.as_view(), name="usage_events"),
     path("events", webhooks.EventsView.as_view(), name="events"),

@@ -21,6 +21,7 @@ from foundation.rest.etags import etag_of, require_match
 from foundation.rest.pages import CursorPages
 from foundation.rest.problems import CONTENT_TYPE, answer_failure
 from tenants.accounts.access import Access
+from tenants.accounts.roles import needed_by_scope
 from tenants.api import idempotency, rate_limit
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
 from tenants.billing.plans import api_requests_per_minute
@@ -59,9 +60,13 @@ class WorkspaceView(APIView):
             raise exceptions.NotAuthenticated
         limit = api_requests_per_minute(self.access.tenant, timezone.now())
         self._rate: rate_limit.Rate | None = rate_limit.take(f"api:{self.access.caller}", limit)
-        scope = self.read_scope if request.method in SAFE else self.write_scope
+        is_change = request.method not in SAFE
+        scope = self.write_scope if is_change else self.read_scope
         if scope:
             self.access.require(scope)
+        handler = getattr(self, (request.method or "").lower(), None)
+        needed = getattr(handler, "permission", None)
+        self.access.require_permission(needed or needed_by_scope(scope, is_change=is_change))
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         """Give the request an id, which every answer and every log line repeats."""

@@ -1,19 +1,25 @@
 """The workspace: its name, its budget, its audit log; and who is calling."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.errors import Invalid
 from foundation.money import NANO
 from foundation.names import validate_name
 from foundation.rest.bodies import StrictSerializer, TextField
-from tenants.accounts import workspaces
+from tenants.accounts import audit_log, deletion, workspaces
+from tenants.accounts.access import Access
+from tenants.accounts.roles import Permission
 from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspace
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
+from tenants.api_keys.style_choices import list_style_choices
 from tenants.billing.forms import MAX_USD
 from tenants.models import AuditEntry, Scope, Tenant
 
@@ -24,6 +30,7 @@ WORKSPACE_EXAMPLE = {
     "name": "Acme",
     "monthly_nanousd": 50_000_000_000,
     "monthly_usd": "50.00",
+    "default_style": None,
     "is_suspended": False,
     "created_at": "2026-11-01T08:00:00Z",
 }
@@ -43,6 +50,12 @@ AUDIT_EXAMPLE = {
 }
 
 
+class NotConfirmed(Invalid):
+    """Send the workspace's short name, `{slug}`, as `confirm`."""
+
+    code = "not_confirmed"
+
+
 class WorkspaceBody(StrictSerializer):
     """What an edit of the workspace may change."""
 
@@ -50,6 +63,23 @@ class WorkspaceBody(StrictSerializer):
     monthly_nanousd = serializers.IntegerField(
         min_value=1, max_value=MAX_USD * NANO, allow_null=True, required=False
     )
+    default_style = serializers.UUIDField(
+        allow_null=True, required=False, help_text="The style that the playground begins with, by its id."
+    )
+
+    def validate_default_style(self, style_id: UUID | None) -> UUID | None:
+        """Refuse a style that the workspace can't use."""
+        access: Access = self.context["access"]
+        usable = {one for one, _, _ in list_style_choices(access.tenant)}
+        if style_id and style_id not in usable:
+            raise serializers.ValidationError("This workspace can't use a style with this id.")
+        return style_id
+
+
+class DeleteBody(StrictSerializer):
+    """The proof that the deletion is meant."""
+
+    confirm = serializers.CharField(max_length=80, help_text="The workspace's short name, `slug`.")
 
 
 class AuditQuery(StrictSerializer):
@@ -57,6 +87,11 @@ class AuditQuery(StrictSerializer):
 
     action = serializers.CharField(max_length=60, required=False, help_text="As `api_key.created`.")
     object_id = serializers.CharField(max_length=100, required=False)
+    person = serializers.CharField(
+        max_length=100, required=False, help_text="Part of an address or of a key's name."
+    )
+    first_day = serializers.DateField(required=False, help_text="UTC.")
+    last_day = serializers.DateField(required=False, help_text="UTC, included.")
 
 
 class WorkspaceDetailView(WorkspaceView):
@@ -78,7 +113,7 @@ class WorkspaceDetailView(WorkspaceView):
 
     @operation(
         "workspace.edit",
-        "Rename the workspace or set its budget",
+        "Rename the workspace, set its budget or its style to begin with",
         scope=write_scope,
         body=WorkspaceBody,
         answer=WorkspaceObject,
@@ -89,19 +124,29 @@ class WorkspaceDetailView(WorkspaceView):
     @transaction.atomic
     def patch(self, request: Request) -> Response:
         """Change what the body names. Only owners, and keys with `admin`, may."""
-        self.access.require_owner()
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = present_workspace(tenant)
         self.require_match(before)
         body = self.read_body(WorkspaceBody)
-        if "name" in body:
-            workspaces.rename_tenant(tenant, body["name"])
-        if "monthly_nanousd" in body:
-            workspaces.set_budget(tenant, body["monthly_nanousd"])
-        self.access.audit(
-            "workspace.edited", tenant, before={name: before[name] for name in body}, after=body
-        )
+        workspaces.edit_workspace(replace(self.access, tenant=tenant), body)
         return self.answer_object(present_workspace(tenant))
+
+    @operation(
+        "workspace.delete",
+        "Delete the workspace",
+        scope=write_scope,
+        needs=Permission.DELETE_WORKSPACE,
+        body=DeleteBody,
+        status=204,
+        is_change=True,
+        body_example={"confirm": "acme"},
+    )
+    def delete(self, request: Request) -> Response:
+        """Close the workspace at once and erase all its styles; invoices and the ledger are kept."""
+        if self.read_body(DeleteBody)["confirm"] != self.access.tenant.slug:
+            raise NotConfirmed(slug=self.access.tenant.slug, field="confirm")
+        deletion.delete_workspace(self.access)
+        return Response(status=204)
 
 
 class AuditLogView(WorkspaceView):
@@ -123,7 +168,10 @@ class AuditLogView(WorkspaceView):
     def get(self, request: Request) -> Response:
         """Return the log, newest first."""
         filters = self.read_query(AuditQuery)
-        entries = AuditEntry.objects.filter(tenant=self.access.tenant, **filters).select_related("actor")
+        object_id = filters.pop("object_id", None)
+        entries = audit_log.find_entries(self.access.tenant, **filters)
+        if object_id:
+            entries = entries.filter(object_id=object_id)
         return self.answer_page(entries, _present_entries)
 
     def order_by(self, request: Request) -> tuple[str, ...]:

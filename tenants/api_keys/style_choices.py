@@ -20,6 +20,14 @@ def register_style_choices(list_styles: ListStyles) -> None:
         _registered.append(list_styles)
 
 
+def name_default_style(tenant: Tenant) -> str | None:
+    """Return the model name of the style that a tenant's pages begin with, if it can use it still."""
+    if tenant.default_style is None:
+        return None
+    names = {style_id: model for style_id, _, model in list_style_choices(tenant)}
+    return names.get(tenant.default_style)
+
+
 def list_style_choices(tenant: Tenant) -> list[StyleChoice]:
     """Return the styles that a tenant may name in `model=`; none while nothing is registered."""
     choices: list[StyleChoice] = []

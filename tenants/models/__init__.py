@@ -13,6 +13,7 @@ from tenants.models.events import (
 )
 from tenants.models.hosting import HostedStyle
 from tenants.models.idempotency import KeptAnswer
+from tenants.models.invitations import Invitation
 from tenants.models.invoices import Invoice, InvoiceLine, InvoiceNumber
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
@@ -36,6 +37,7 @@ __all__ = [
     "CreditNoteNumber",
     "EventType",
     "HostedStyle",
+    "Invitation",
     "Invoice",
     "InvoiceLine",
     "InvoiceNumber",

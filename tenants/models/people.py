@@ -27,6 +27,14 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
+class Language(models.TextChoices):
+    """What a person reads Polyscribe in."""
+
+    BROWSER = "", "As the browser asks"
+    ENGLISH = "en", "English"
+    GERMAN = "de", "Deutsch"
+
+
 class User(AbstractUser):
     """A person who logs in."""
 
@@ -41,6 +49,23 @@ class User(AbstractUser):
         help_text="When the password was reset or the address changed; empty once reviewed.",
     )
 
+    default_workspace = models.ForeignKey(
+        "tenants.Tenant",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text="The workspace that was open last; the next session begins in it.",
+    )
+    language = models.CharField(
+        max_length=8,
+        choices=Language,
+        default=Language.BROWSER,
+        blank=True,
+        help_text="Of pages and mail, as far as they are translated.",
+    )
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects = UserManager()  # type: ignore[misc, assignment]
@@ -51,8 +76,8 @@ class User(AbstractUser):
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
     def of(self, user: User) -> "TenantQuerySet":
-        """Return the tenants that a user belongs to, oldest first."""
-        return self.filter(memberships__user=user).order_by("created_at")
+        """Return the tenants that a user belongs to, oldest first; deleted ones are left out."""
+        return self.filter(memberships__user=user, deleted_at=None).order_by("created_at")
 
     def stale(self) -> "TenantQuerySet":
         """Return tenants whose limits, keys or styles changed since the last publishing."""
@@ -71,9 +96,24 @@ class Tenant(models.Model):
     monthly_nanousd = models.BigIntegerField(
         null=True, blank=True, help_text="Its own budget a month. None: only the plan's cap."
     )
+    default_style = models.UUIDField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The style that the playground and code samples begin with.",
+    )
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_reason = models.CharField(
         max_length=300, blank=True, db_default="", editable=False, help_text="Its members read it."
+    )
+    deleted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When an owner deleted it: nothing opens it any more, its styles are being erased.",
+    )
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the last file of its styles was gone."
     )
     # Counted up in the same transaction as any change that the quota snapshot must show.
     generation = models.PositiveBigIntegerField(default=1, editable=False)
@@ -101,13 +141,21 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         """Return the members who get notices of a kind, whose accounts are in use."""
         return self.filter(user__is_active=True).exclude(muted_notices__contains=[kind])
 
+    def open_to(self, user: User) -> "MembershipQuerySet":
+        """Return a person's memberships of workspaces that are not deleted, the oldest workspace first."""
+        own = self.filter(user=user, tenant__deleted_at=None)
+        return own.select_related("tenant").order_by("tenant__created_at")
+
 
 class Membership(models.Model):
     """A user's place in a tenant."""
 
     class Role(models.TextChoices):
         OWNER = "owner"
+        ADMIN = "admin"
         MEMBER = "member"
+        BILLING = "billing", "Billing manager"
+        VIEWER = "viewer"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
@@ -123,6 +171,9 @@ class Membership(models.Model):
         null=True, blank=True, editable=False, help_text="When the person took the next steps off Home."
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the person last opened a page of it."
+    )
 
     objects = MembershipQuerySet.as_manager()
 

@@ -16,7 +16,15 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from foundation.errors import Conflict
 from tenants.accounts import adapter
 from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.roles import KeyAction, grantable_scopes, is_allowed, manageable_keys
+from tenants.accounts.roles import (
+    KeyAction,
+    Permission,
+    describe_allowed,
+    grantable_scopes,
+    is_allowed,
+    manageable_keys,
+    requires,
+)
 from tenants.api_keys import lifecycle, listing
 from tenants.api_keys.forms import KeyForm, LimitsForm, RotateForm
 from tenants.models import ApiKey
@@ -34,9 +42,9 @@ def list_keys(request: MemberRequest) -> HttpResponse:
 @require_POST
 @never_cache
 @member_required
+@requires(Permission.MAKE_KEYS)
 def issue_key(request: MemberRequest) -> HttpResponse:
     """Issue a key and show its secret, this once."""
-    _require_permission(request, KeyAction.ISSUE)
     scopes = grantable_scopes(request.user, request.tenant)
     form = KeyForm(request.POST, tenant=request.tenant, scopes=scopes)
     if not form.is_valid():
@@ -56,6 +64,7 @@ def issue_key(request: MemberRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @member_required
+@requires(Permission.MAKE_KEYS, to_read=Permission.MAKE_KEYS)
 def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """Change the limits of a live key."""
     live_keys = ApiKey.objects.shown().live(timezone.now())
@@ -75,6 +84,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.MAKE_KEYS)
 def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """Revoke a key once its name was typed."""
     key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
@@ -117,6 +127,7 @@ def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.READ)
 def end_review(request: MemberRequest) -> HttpResponse:
     """Take away the notice that asks a person to review the account's keys."""
     adapter.end_review_of_keys(request.user)
@@ -130,8 +141,9 @@ def _empty_form(request: MemberRequest) -> KeyForm:
 def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey | None = None) -> None:
     """Raise PermissionDenied unless the table of roles allows the action."""
     if not is_allowed(request.user, request.tenant, action, key):
+        who = describe_allowed(Permission.MANAGE_KEYS)
         raise PermissionDenied(
-            f"Only who made this key, or an owner of {request.tenant.name}, can {action} it. Ask an owner."
+            f"Only who made this key, and {who} of {request.tenant.name}, can {action} it. Ask one of them."
         )
 
 

@@ -1,7 +1,6 @@
 """Pages about usage and budget."""
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -10,6 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tenants.accounts import workspaces
 from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import Permission, requires
 from tenants.billing.forms import BudgetForm
 from tenants.billing.report import monthly_report
 from tenants.views.usage import usage_context
@@ -24,10 +24,9 @@ def show_usage(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.EDIT_WORKSPACE)
 def set_budget(request: MemberRequest) -> HttpResponse:
-    """Set what the tenant may spend a month. Only its owners may."""
-    if not workspaces.is_owner(request.user, request.tenant):
-        raise PermissionDenied(f"Only an owner of {request.tenant.name} can change its budget.")
+    """Set what the workspace may spend a month."""
     form = BudgetForm(request.POST)
     if not form.is_valid():
         return _usage_page(request, form, status=400)
@@ -52,5 +51,4 @@ def set_budget(request: MemberRequest) -> HttpResponse:
 def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
     context = monthly_report(request.tenant, timezone.now()) | usage_context(request)
     context["form"] = form
-    context["is_owner"] = workspaces.is_owner(request.user, request.tenant)
     return render(request, "tenants/usage.html", context, status=status)

@@ -1,27 +1,26 @@
 """The page about whom invoices are made out to."""
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import Permission, requires
 from tenants.billing import details
 from tenants.billing.forms import BillingDetailsForm
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def edit_details(request: MemberRequest) -> HttpResponse:
-    """Show what stands on invoices, and change it. Only owners may change it."""
+    """Show what stands on invoices, and change it."""
     access = access_of(request)
     current = details.details_of(request.tenant)
     if request.method != "POST":
         return _page(request, BillingDetailsForm(instance=current))
-    if not access.is_owner:
-        raise PermissionDenied(f"Only an owner of {request.tenant.name} can change its billing details.")
     before = details.values_of(current)
     form = BillingDetailsForm(request.POST, instance=current)
     if not form.is_valid():
@@ -34,5 +33,5 @@ def edit_details(request: MemberRequest) -> HttpResponse:
 
 
 def _page(request: MemberRequest, form: BillingDetailsForm, *, status: int = 200) -> HttpResponse:
-    context = {"form": form, "is_owner": access_of(request).is_owner}
+    context = {"form": form}
     return render(request, "tenants/billing_details.html", context, status=status)

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 from foundation import months
 from foundation.money import usd
 from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.roles import Permission, requires
 from tenants.billing import author_shares
 from tenants.models import CreditGrant
 
@@ -15,6 +16,7 @@ MAX_SHOWN = 240  # rows: five years of four styles
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def show_earnings(request: MemberRequest) -> HttpResponse:
     """Show what each style earned in each month, and what was paid out of it as credits."""
     tenant = request.tenant

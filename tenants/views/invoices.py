@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from foundation import months
 from foundation.money import usd
 from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import Permission, requires
 from tenants.billing import credit_notes, invoices, pdf, usage
 from tenants.billing.invoice_lines import Line
 from tenants.models import CreditNote, Invoice, InvoiceLine
@@ -23,6 +24,7 @@ MAX_SHOWN = 60  # five years
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def list_invoices(request: MemberRequest) -> HttpResponse:
     """Show what this month costs until now, and the invoices of the months before."""
     period = months.current()
@@ -42,6 +44,7 @@ def list_invoices(request: MemberRequest) -> HttpResponse:
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Show one invoice, fit to be printed."""
     invoice = get_object_or_404(_own_invoices(request), pk=invoice_id)
@@ -51,7 +54,7 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
         "invoice": invoice,
         "lines": _rows(invoice.lines.all()),
         "total": usd(invoice.total_nanousd),
-        "can_pay": takes_cards and access_of(request).is_owner,
+        "can_pay": takes_cards and access_of(request).may(Permission.MANAGE_BILLING),
         "instructions": settings.PAYMENT_INSTRUCTIONS,
         "due": usd(credit_notes.due_nanousd(invoice)),
         "notes": [(note, usd(note.amount_nanousd)) for note in invoice.credit_notes.all()],
@@ -64,6 +67,7 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def download_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Answer one invoice as a PDF."""
     invoice = get_object_or_404(_own_invoices(request).select_related("tenant"), pk=invoice_id)
@@ -72,6 +76,7 @@ def download_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def show_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
     """Show one credit note."""
     note = _own_note(request, note_id)
@@ -80,6 +85,7 @@ def show_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def download_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
     """Answer one credit note as a PDF."""
     note = _own_note(request, note_id)

@@ -8,6 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.roles import Permission, requires
 from tenants.models import Membership
 from tenants.notices import choices
 from tenants.notices.catalog import ALWAYS_SENT, CHOOSABLE
@@ -16,6 +17,7 @@ from tenants.notices.forms import NoticesForm
 
 @require_http_methods(["GET", "POST"])
 @member_required
+@requires(Permission.READ)
 def choose_notices(request: MemberRequest) -> HttpResponse:
     """Show and change which notices of the workspace a member gets."""
     membership = Membership.objects.get(tenant=request.tenant, user=request.user)

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,7 +16,8 @@ from django.views.decorators.http import require_GET, require_POST
 from foundation import months
 from foundation.errors import DomainError
 from foundation.money import usd
-from tenants.accounts.access import Access, MemberRequest, access_of, member_required
+from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import Permission, requires
 from tenants.api.payments import note_payment
 from tenants.billing import credits, plans
 from tenants.billing.allowance import allowance_of
@@ -33,6 +33,7 @@ MAX_EVENT_BYTES = 512 * 1024
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def show_credits(request: MemberRequest) -> HttpResponse:
     """Show what is left of the credits, and buy some."""
     return _credits_page(request)
@@ -40,9 +41,10 @@ def show_credits(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def top_up(request: MemberRequest) -> HttpResponse:
     """Begin a payment for credits, and lead to its page."""
-    access = _require_owner(request)
+    access = access_of(request)
     form = TopUpForm(request.POST)
     if form.is_valid():
         try:
@@ -62,9 +64,10 @@ def top_up(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def set_auto_top_up(request: MemberRequest) -> HttpResponse:
     """Say when credits are bought without asking."""
-    access = _require_owner(request)
+    access = access_of(request)
     form = AutoTopUpForm(request.POST)
     if not form.is_valid():
         return _credits_page(request, automatic=form, status=400)
@@ -83,11 +86,12 @@ def set_auto_top_up(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def pay_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Begin the payment of an invoice, and lead to its page."""
     own = Invoice.objects.filter(tenant=request.tenant).exclude(state=Invoice.State.DRAFT)
     invoice = get_object_or_404(own.select_related("tenant"), pk=invoice_id)
-    access = _require_owner(request)
+    access = access_of(request)
     try:
         payment = payments.begin_invoice_payment(
             invoice, actor=str(request.user), note=partial(note_payment, access)
@@ -100,6 +104,7 @@ def pay_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def show_payment(request: MemberRequest, payment_id: UUID) -> HttpResponse:
     """Show a payment, as the provider has it now: people come back to here from the provider's page."""
     own = Payment.objects.filter(tenant=request.tenant).select_related("tenant", "invoice")
@@ -122,9 +127,9 @@ def show_payment(request: MemberRequest, payment_id: UUID) -> HttpResponse:
 
 @require_GET
 @member_required
+@requires(to_read=Permission.MANAGE_BILLING)
 def open_portal(request: MemberRequest) -> HttpResponse:
     """Lead to the provider's page about cards and receipts."""
-    _require_owner(request)
     account = payments.account_of(request.tenant)
     back_url = request.build_absolute_uri("/billing/credits/")
     try:
@@ -154,13 +159,6 @@ def receive_stripe_event(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=200)
 
 
-def _require_owner(request: MemberRequest) -> Access:
-    access = access_of(request)
-    if not access.is_owner:
-        raise PermissionDenied(f"Only an owner of {request.tenant.name} can pay. Ask an owner.")
-    return access
-
-
 def _credits_page(
     request: MemberRequest,
     *,
@@ -184,7 +182,6 @@ def _credits_page(
         "beyond": allowance_of(request.tenant, now).beyond.value,
         "max_top_ups": auto_top_up.MAX_TOP_UPS,
         "is_waiting": account.retry_at is not None and account.retry_at > now,
-        "is_owner": access_of(request).is_owner,
     }
     return render(request, "tenants/credits.html", context, status=status)
 

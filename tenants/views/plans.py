@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -14,8 +13,9 @@ from django.views.decorators.http import require_GET, require_POST
 from foundation import months
 from foundation.errors import DomainError
 from tenants.accounts import plan_changes
-from tenants.accounts.access import Access, MemberRequest, access_of, member_required
+from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.plan_changes import Offer
+from tenants.accounts.roles import Permission, requires
 from tenants.billing import plan_words, plans
 from tenants.billing.allowance import allowance_of
 from tenants.billing.ledger import usage_of
@@ -25,6 +25,7 @@ from tenants.models import PlanVersion, Tenant
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_BILLING)
 def show_plan(request: MemberRequest) -> HttpResponse:
     """Show the plan in words, and the other ones."""
     now = timezone.now()
@@ -42,16 +43,16 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         "allows": plan_words.describe_plan(version),
         "scheduled": scheduled,
         "offers": offers,
-        "is_owner": access_of(request).is_owner,
     }
     return render(request, "tenants/plan.html", context)
 
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def change_plan(request: MemberRequest) -> HttpResponse:
     """Change the plan: at once, or from the next month on."""
-    access = _require_owner(request)
+    access = access_of(request)
     now = timezone.now()
     before = plans.plan_version_at(request.tenant, now)
     try:
@@ -80,9 +81,10 @@ def change_plan(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def keep_plan(request: MemberRequest) -> HttpResponse:
     """Forget the change that is scheduled."""
-    access = _require_owner(request)
+    access = access_of(request)
     try:
         with transaction.atomic():
             kept = plan_changes.keep_plan(request.tenant)
@@ -98,13 +100,6 @@ def _month(tenant: Tenant, version: PlanVersion, now: datetime) -> dict[str, Any
     used = usage_of(tenant.pk, months.period_of(now)).tokens
     prices = plans.limits_of(tenant, now, version)
     return month_meter(tenant, allowance_of(tenant, now), prices, used=used, now=now)
-
-
-def _require_owner(request: MemberRequest) -> Access:
-    access = access_of(request)
-    if not access.is_owner:
-        raise PermissionDenied(f"Only an owner of {request.tenant.name} can change its plan. Ask an owner.")
-    return access
 
 
 def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,8 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from foundation.errors import DomainError
-from tenants.accounts.access import Access, MemberRequest, access_of, member_required
-from tenants.accounts.workspaces import is_owner
+from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import Permission, requires
 from tenants.models import WebhookDelivery, WebhookEndpoint
 from tenants.models.events import WebhookDeliveryQuerySet
 from tenants.webhooks import endpoints
@@ -28,6 +27,7 @@ REFRESHED_FOR = timedelta(minutes=1)  # the page does not ask again and again fo
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_WEBHOOKS)
 def list_endpoints(request: MemberRequest) -> HttpResponse:
     """Show the workspace's endpoints."""
     return _endpoints_page(request, EndpointForm())
@@ -36,9 +36,10 @@ def list_endpoints(request: MemberRequest) -> HttpResponse:
 @require_POST
 @never_cache
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def create_endpoint(request: MemberRequest) -> HttpResponse:
     """Create an endpoint and show its secret, this once."""
-    access = _require_owner(request)
+    access = access_of(request)
     form = EndpointForm(request.POST)
     if form.is_valid():
         try:
@@ -52,6 +53,7 @@ def create_endpoint(request: MemberRequest) -> HttpResponse:
 
 @require_GET
 @member_required
+@requires(to_read=Permission.READ_WEBHOOKS)
 def show_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Show an endpoint and its deliveries; while some are on their way, htmx asks for these alone."""
     endpoint = _own_endpoint(request, endpoint_id)
@@ -63,10 +65,11 @@ def show_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def edit_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Change an endpoint's address, description or events."""
     endpoint = _own_endpoint(request, endpoint_id)
-    access = _require_owner(request)
+    access = access_of(request)
     form = EndpointForm(request.POST)
     if form.is_valid():
         try:
@@ -83,72 +86,69 @@ def edit_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
 @require_POST
 @never_cache
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def rotate_secret(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Give an endpoint a new secret and show it, this once."""
     endpoint = _own_endpoint(request, endpoint_id)
-    access = _require_owner(request)
+    access = access_of(request)
     secret = endpoints.rotate_secret(endpoint, by=access)
     return _endpoint_page(request, endpoint, secret=secret)
 
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def send_test(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Send a test event."""
     endpoint = _own_endpoint(request, endpoint_id)
-    action = partial(endpoints.send_test, endpoint, by=_require_owner(request))
+    action = partial(endpoints.send_test, endpoint, by=access_of(request))
     return _run(request, endpoint, action, done="A test is on its way; its answer appears below.")
 
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def enable_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Send an endpoint events again."""
     endpoint = _own_endpoint(request, endpoint_id)
-    action = partial(endpoints.enable_endpoint, endpoint, by=_require_owner(request))
+    action = partial(endpoints.enable_endpoint, endpoint, by=access_of(request))
     return _run(request, endpoint, action, done="It is enabled: it gets what happens from now on.")
 
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def disable_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Send an endpoint nothing until it is enabled again."""
     endpoint = _own_endpoint(request, endpoint_id)
-    action = partial(endpoints.disable_endpoint, endpoint, by=_require_owner(request))
+    action = partial(endpoints.disable_endpoint, endpoint, by=access_of(request))
     return _run(request, endpoint, action, done="It is disabled and gets nothing.")
 
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def delete_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Delete an endpoint with its deliveries."""
     endpoint = _own_endpoint(request, endpoint_id)
-    endpoints.delete_endpoint(endpoint, by=_require_owner(request))
+    endpoints.delete_endpoint(endpoint, by=access_of(request))
     messages.success(request, f"{endpoint.url} is deleted.")
     return redirect("tenants:webhooks")
 
 
 @require_POST
 @member_required
+@requires(Permission.MANAGE_WEBHOOKS)
 def redeliver(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
     """Send an event again."""
     own = WebhookDelivery.objects.filter(endpoint__tenant=request.tenant)
     sent = get_object_or_404(own.select_related("endpoint", "event"), public_id=delivery_id)
-    action = partial(endpoints.redeliver, sent, by=_require_owner(request))
+    action = partial(endpoints.redeliver, sent, by=access_of(request))
     return _run(request, sent.endpoint, action, done="It is sent again, under the same id.")
 
 
 def _own_endpoint(request: MemberRequest, endpoint_id: UUID) -> WebhookEndpoint:
     return get_object_or_404(WebhookEndpoint, pk=endpoint_id, tenant=request.tenant)
-
-
-def _require_owner(request: MemberRequest) -> Access:
-    """Return who acts. Raises PermissionDenied for members: events tell all that happens in the workspace."""
-    if not is_owner(request.user, request.tenant):
-        raise PermissionDenied(
-            f"Only an owner of {request.tenant.name} can change its webhooks. Ask an owner."
-        )
-    return access_of(request)
 
 
 def _run(
@@ -170,7 +170,6 @@ def _endpoints_page(request: MemberRequest, form: EndpointForm, *, status: int =
         "endpoints": own,
         "enabled_count": own.filter(is_enabled=True).count(),
         "limit": endpoints.MAX_ENDPOINTS,
-        "is_owner": is_owner(request.user, request.tenant),
         "form": form,
     }
     return render(request, "tenants/webhooks.html", context, status=status)
@@ -188,7 +187,6 @@ def _endpoint_page(
     context = {
         "endpoint": endpoint,
         "form": form or EndpointForm(initial=saved),
-        "is_owner": is_owner(request.user, request.tenant),
         "secret_lives_hours": int(endpoints.PREVIOUS_SECRET_LIVES.total_seconds() // 3600),
         **_deliveries_context(request, endpoint),
         **extra_context,
@@ -207,7 +205,6 @@ def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> di
     return {
         "deliveries": shown,
         "older_than": shown[-1].public_id if has_more else None,
-        "is_owner": is_owner(request.user, request.tenant),
         "is_on_its_way": rows is newest and soon.exists(),
     }
 

@@ -1,31 +1,66 @@
-"""The page that creates a workspace."""
+"""Create a workspace, and go from one to another."""
+
+from uuid import UUID
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST
 
-from tenants.accounts.access import access_of_person
+from foundation.errors import DomainError
+from tenants.accounts import current, workspaces
+from tenants.accounts.access import access_of_person, ask_to_log_in
 from tenants.accounts.forms import CreateWorkspaceForm
-from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def create_workspace(request: HttpRequest) -> HttpResponse:
-    """Let a person who has no workspace create one."""
+    """Let a person create a workspace: the first one, or another."""
     user = request.user
-    if not isinstance(user, User) or Tenant.objects.of(user).exists():
+    if not isinstance(user, User):
         return redirect(settings.LOGIN_REDIRECT_URL)
     form = CreateWorkspaceForm(request.POST or None)
-    if not form.is_valid():
-        status = 400 if form.is_bound else 200
-        return render(request, "tenants/create_workspace.html", {"form": form}, status=status)
+    if form.is_valid():
+        try:
+            tenant = _create(request, user, form.cleaned_data["workspace"])
+        except DomainError as error:
+            form.add_error("workspace", error.message)
+        else:
+            current.open_workspace(request, tenant.pk)
+            return redirect("welcome")
+    context = {"form": form, "is_first": not current.list_memberships(request)}
+    return render(request, "tenants/create_workspace.html", context, status=400 if form.is_bound else 200)
+
+
+@require_POST
+def switch_workspace(request: HttpRequest) -> HttpResponse:
+    """Open another of the person's workspaces, on the page that was open or on the first one."""
+    if not request.user.is_authenticated:
+        return ask_to_log_in(request)
+    try:
+        wanted = UUID(request.POST.get("workspace", ""))
+    except ValueError:
+        raise Http404 from None
+    own = {one.tenant_id: one.tenant for one in current.list_memberships(request)}
+    if wanted not in own:
+        raise Http404
+    current.open_workspace(request, wanted)
+    messages.success(request, f"You are in {own[wanted].name} now.")
+    page = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(page, {request.get_host()}):
+        return redirect(page)
+    return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+def _create(request: HttpRequest, user: User, name: str) -> Tenant:
+    address = request.META.get("REMOTE_ADDR") or None
     with transaction.atomic():
-        tenant = create_tenant(user, name=form.cleaned_data["workspace"])
-        address = request.META.get("REMOTE_ADDR") or None
+        tenant = workspaces.create_own_tenant(user, name=name)
         access_of_person(user, tenant, address=address).audit("workspace.created", tenant)
-    return redirect("welcome")
+    return tenant

@@ -1,0 +1,225 @@
+"""Invite people to a workspace by mail, and let them in.
+
+The mailed link holds a token of 256 bits; the database keeps its SHA-256 alone. It lets in whoever is logged
+in with the invited address, once, for seven days. Nothing here says whether an address has an account.
+"""
+
+import hashlib
+import logging
+import re
+from datetime import datetime, timedelta
+from functools import partial
+from secrets import token_urlsafe
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from foundation.errors import Conflict, NotAllowed, NotFound
+from tenants.accounts.access import Access
+from tenants.accounts.roles import DESCRIPTIONS, Permission
+from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+
+LASTS = timedelta(days=7)
+KEPT_EXPIRED = timedelta(days=7)  # an expired one can be sent again that long
+MAX_OPEN = 100  # of a workspace
+MAX_MAILS_A_DAY = 50  # of a workspace: invitations are mail to strangers
+RESEND_AFTER = timedelta(minutes=2)
+PRUNE_BATCH_SIZE = 1_000
+MAILED_ACTIONS = ("invitation.created", "invitation.resent")
+LOOKS_LIKE_ADDRESS = re.compile(r"[/:@]|\.\w")
+
+logger = logging.getLogger(__name__)
+
+
+class AlreadyMember(Conflict):
+    """{email} is a member already."""
+
+    code = "already_member"
+
+
+class AlreadyInvited(Conflict):
+    """{email} is invited already. Send the invitation again, or withdraw it first."""
+
+    code = "already_invited"
+
+
+class TooManyInvitations(Conflict):
+    """A workspace has at most {most} open invitations. Withdraw some first."""
+
+    code = "too_many_invitations"
+
+
+class TooManyMails(Conflict):
+    """A workspace mails at most {most} invitations a day. Go on tomorrow."""
+
+    code = "too_many_invitation_mails"
+
+
+class MailedJustNow(Conflict):
+    """This invitation was mailed a moment ago. Wait two minutes, then send it again."""
+
+    code = "mailed_just_now"
+
+
+class InvitationOver(NotFound):
+    """This invitation does not hold any more: it was used or withdrawn, or its seven days are over."""
+
+    code = "invitation_over"
+
+
+class OtherAddress(NotAllowed):
+    """This invitation is for another address. Log in with the address that it was mailed to."""
+
+    code = "other_address"
+
+
+@transaction.atomic
+def invite(email: str, role: str, *, by: Access) -> Invitation:
+    """Return a new invitation, and mail it when the transaction commits.
+
+    Raises AlreadyMember, AlreadyInvited, TooManyInvitations, TooManyMails; RoleNotAllowed or
+    InsufficientScope where somebody else than an owner invites an owner.
+    """
+    by.require_permission(Permission.MANAGE_MEMBERS)
+    if role == Membership.Role.OWNER:
+        by.require_owner_rights()
+    # One after the other: else two at once would both pass the limits.
+    Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
+    if Membership.objects.filter(tenant=by.tenant, user__email__iexact=email).exists():
+        raise AlreadyMember(email=email, field="email")
+    if Invitation.objects.filter(tenant=by.tenant).count() >= MAX_OPEN:
+        raise TooManyInvitations(most=MAX_OPEN)
+    _require_mails_left(by.tenant)
+    token = token_urlsafe(32)
+    try:
+        with transaction.atomic():
+            invitation = Invitation.objects.create(
+                tenant=by.tenant,
+                email=email,
+                role=role,
+                digest=digest_of(token),
+                invited_by=by.user,
+                expires_at=timezone.now() + LASTS,
+            )
+    except IntegrityError:
+        raise AlreadyInvited(email=email, field="email") from None
+    by.audit("invitation.created", invitation, after={"email": email, "role": role})
+    transaction.on_commit(partial(send_mail, invitation, token))
+    return invitation
+
+
+@transaction.atomic
+def resend(invitation: Invitation, *, by: Access) -> None:
+    """Mail an invitation again, with a new link for seven days; the old link ends.
+
+    Raises MailedJustNow, TooManyMails, RoleNotAllowed.
+    """
+    by.require_permission(Permission.MANAGE_MEMBERS)
+    Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
+    invitation.refresh_from_db()
+    if invitation.mailed_at and invitation.mailed_at > timezone.now() - RESEND_AFTER:
+        raise MailedJustNow
+    _require_mails_left(by.tenant)
+    token = token_urlsafe(32)
+    invitation.digest = digest_of(token)
+    invitation.expires_at = timezone.now() + LASTS
+    invitation.save(update_fields=["digest", "expires_at"])
+    by.audit("invitation.resent", invitation)
+    transaction.on_commit(partial(send_mail, invitation, token))
+
+
+@transaction.atomic
+def withdraw(invitation: Invitation, *, by: Access) -> None:
+    """End an invitation: its link opens nothing from now on. Raises RoleNotAllowed."""
+    by.require_permission(Permission.MANAGE_MEMBERS)
+    by.audit("invitation.withdrawn", invitation, before={"role": invitation.role})
+    Invitation.objects.filter(pk=invitation.pk).delete()
+
+
+def find_by_token(token: str) -> Invitation:
+    """Return the open invitation of a mailed link. Raises InvitationOver."""
+    opened = Invitation.objects.open(timezone.now()).select_related("tenant", "invited_by")
+    invitation = opened.filter(digest=digest_of(token)).first()
+    if invitation is None:
+        raise InvitationOver
+    return invitation
+
+
+def is_for(invitation: Invitation, user: User) -> bool:
+    """Return whether an invitation is for a person: their login's address, which is always confirmed."""
+    return invitation.email.lower() == user.email.lower()
+
+
+@transaction.atomic
+def accept(invitation: Invitation, user: User, *, address: str | None) -> Membership:
+    """Let a person in. Raises OtherAddress, and InvitationOver if it was used or withdrawn meanwhile."""
+    if not is_for(invitation, user):
+        raise OtherAddress
+    Tenant.objects.select_for_update(no_key=True).get(pk=invitation.tenant_id)
+    taken, _ = Invitation.objects.open(timezone.now()).filter(pk=invitation.pk).delete()
+    if not taken:
+        raise InvitationOver
+    membership, is_new = Membership.objects.get_or_create(
+        tenant=invitation.tenant, user=user, defaults={"role": invitation.role}
+    )
+    if is_new:
+        access = Access(tenant=invitation.tenant, user=user, role=membership.role, address=address)
+        access.audit("member.joined", membership, after={"role": membership.role})
+    return membership
+
+
+def prune_expired() -> int:
+    """Delete invitations whose link ended a week ago; return how many."""
+    over = Invitation.objects.filter(expires_at__lt=timezone.now() - KEPT_EXPIRED)
+    invitation_ids = list(over.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
+    deleted, _ = Invitation.objects.filter(pk__in=invitation_ids).delete()
+    return deleted
+
+
+def digest_of(token: str) -> str:
+    """Return what the database keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def send_mail(invitation: Invitation, token: str) -> None:
+    """Mail an invitation's link, and note when. If the mail server fails, a person sends it again."""
+    context = {
+        "workspace": _harmless_name(invitation.tenant),
+        "inviter": invitation.invited_by.email if invitation.invited_by else "",
+        "role": Membership.Role(invitation.role).label.lower(),
+        "description": DESCRIPTIONS[invitation.role],
+        "expires_at": invitation.expires_at,
+        "url": settings.SITE_URL + reverse("tenants:invitation", args=[token]),
+        "site_url": settings.SITE_URL,
+    }
+    subject = render_to_string("tenants/mail/invitation_subject.txt", context)
+    letter = EmailMultiAlternatives(
+        subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()),
+        body=render_to_string("tenants/mail/invitation.txt", context).strip() + "\n",
+        to=[invitation.email],
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+    letter.attach_alternative(render_to_string("tenants/mail/invitation.html", context), "text/html")
+    try:
+        letter.send()
+    except (OSError, SMTPException) as error:
+        logger.warning("invitation %s was not mailed: %s", invitation.pk, error)
+        return
+    Invitation.objects.filter(pk=invitation.pk).update(mailed_at=timezone.now())
+
+
+def _harmless_name(tenant: Tenant) -> str:
+    """Return a workspace's name for a mail to a stranger; one that reads as a link shows its slug instead."""
+    return tenant.slug if LOOKS_LIKE_ADDRESS.search(tenant.name) else tenant.name
+
+
+def _require_mails_left(tenant: Tenant) -> None:
+    since: datetime = timezone.now() - timedelta(days=1)
+    mailed = AuditEntry.objects.filter(tenant=tenant, action__in=MAILED_ACTIONS, at__gt=since)
+    if mailed.count() >= MAX_MAILS_A_DAY:
+        raise TooManyMails(most=MAX_MAILS_A_DAY)

@@ -1,0 +1,163 @@
+"""Invitations to the workspace: list, invite, send again, withdraw."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.rest.bodies import StrictSerializer
+from tenants.accounts import invitations
+from tenants.accounts.access import Access
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, idempotent
+from tenants.models import Invitation, Membership, Scope
+
+INVITATION_EXAMPLE = {
+    "id": "3c9a1f52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
+    "object": "invitation",
+    "email": "dora@example.com",
+    "role": "member",
+    "invited_by": "alice@example.com",
+    "created_at": "2026-11-26T09:30:00Z",
+    "mailed_at": "2026-11-26T09:30:01Z",
+    "expires_at": "2026-12-03T09:30:00Z",
+}
+
+
+class InvitationObject(serializers.Serializer[Invitation]):
+    """A place that is kept for whoever holds an address. Joining and withdrawing end it."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="invitation", read_only=True)
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(Membership.Role.choices)
+    invited_by = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+    mailed_at = serializers.DateTimeField(
+        allow_null=True, help_text="Null: the mail server did not take it; send it again."
+    )
+    expires_at = serializers.DateTimeField(help_text="When its link ends; a week later it is gone.")
+
+    def get_invited_by(self, invitation: Invitation) -> str | None:
+        """Return the address of the person who invited; null: a program did."""
+        return invitation.invited_by.email if invitation.invited_by else None
+
+
+class InvitationBody(StrictSerializer):
+    """Whom to invite, and as what."""
+
+    email = serializers.EmailField(max_length=254)
+    role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.MEMBER)
+
+    def validate_email(self, email: str) -> str:
+        """Return the address in small letters, as accounts have it."""
+        return email.lower()
+
+
+class InvitationsView(WorkspaceView):
+    """All invitations that nobody has followed yet."""
+
+    read_scope = Scope.MEMBERS_WRITE
+    write_scope = Scope.MEMBERS_WRITE
+
+    @operation(
+        "invitations.list",
+        "List the invitations",
+        scope=read_scope,
+        answer=InvitationObject,
+        is_page=True,
+        example=INVITATION_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the invitations, the newest first."""
+        return self.answer_page(
+            _own_invitations(self.access), lambda rows: [present_invitation(row) for row in rows]
+        )
+
+    @operation(
+        "invitations.create",
+        "Invite somebody by mail",
+        scope=write_scope,
+        body=InvitationBody,
+        answer=InvitationObject,
+        status=201,
+        is_post=True,
+        example=INVITATION_EXAMPLE,
+        body_example={"email": "dora@example.com", "role": "member"},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Mail a link that works for seven days, once, and for that address alone.
+
+        Only owners, and keys with `admin`, invite owners.
+        """
+        body = self.read_body(InvitationBody)
+        invitation = invitations.invite(body["email"], body["role"], by=self.access)
+        return self.answer_object(present_invitation(invitation), status=201)
+
+
+class InvitationView(WorkspaceView):
+    """One invitation."""
+
+    read_scope = Scope.MEMBERS_WRITE
+    write_scope = Scope.MEMBERS_WRITE
+
+    @operation(
+        "invitations.get",
+        "Get an invitation",
+        scope=read_scope,
+        answer=InvitationObject,
+        example=INVITATION_EXAMPLE,
+    )
+    def get(self, request: Request, invitation_id: UUID) -> Response:
+        """Return an invitation."""
+        return self.answer_object(present_invitation(_find_invitation(self.access, invitation_id)))
+
+    @operation(
+        "invitations.withdraw", "Withdraw an invitation", scope=write_scope, status=204, is_change=True
+    )
+    @transaction.atomic
+    def delete(self, request: Request, invitation_id: UUID) -> Response:
+        """End an invitation: its link opens nothing from now on."""
+        invitations.withdraw(_find_invitation(self.access, invitation_id), by=self.access)
+        return Response(status=204)
+
+
+class ResendView(WorkspaceView):
+    """A new link for an invitation."""
+
+    read_scope = Scope.MEMBERS_WRITE
+    write_scope = Scope.MEMBERS_WRITE
+
+    @operation(
+        "invitations.resend",
+        "Mail an invitation again",
+        scope=write_scope,
+        answer=InvitationObject,
+        is_post=True,
+        example=INVITATION_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request, invitation_id: UUID) -> Response:
+        """Mail a new link for seven days; the old one ends. At most once in two minutes."""
+        invitation = _find_invitation(self.access, invitation_id)
+        invitations.resend(invitation, by=self.access)
+        return self.answer_object(present_invitation(invitation))
+
+
+def present_invitation(invitation: Invitation) -> dict[str, Any]:
+    """Return an invitation as the API shows it."""
+    return dict(InvitationObject(invitation).data)
+
+
+def _own_invitations(access: Access) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(tenant=access.tenant).select_related("invited_by", "tenant")
+
+
+def _find_invitation(access: Access, invitation_id: UUID) -> Invitation:
+    return get_object_or_404(_own_invitations(access), pk=invitation_id)

@@ -1,0 +1,74 @@
+"""The page with what was done in the workspace, and the same as a table to download."""
+
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from tenants.accounts import audit_log
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.forms import AuditFilterForm
+from tenants.accounts.roles import Permission, requires
+from tenants.models import AuditEntry
+
+ENTRIES_SHOWN = 50
+
+
+@require_GET
+@member_required
+@requires(to_read=Permission.READ_AUDIT_LOG)
+def show_audit_log(request: MemberRequest) -> HttpResponse:
+    """Show one page of the log, newest first; `?before=` names the last entry of the page before."""
+    actions = audit_log.list_actions(request.tenant)
+    form = AuditFilterForm(request.GET, actions=actions)
+    filters = form.cleaned_data if form.is_valid() else {}
+    entries = audit_log.find_entries(request.tenant, **filters)
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        entries = entries.filter(pk__lt=int(before))
+    shown = list(entries[: ENTRIES_SHOWN + 1])
+    has_more = len(shown) > ENTRIES_SHOWN
+    shown = shown[:ENTRIES_SHOWN]
+    query = _query_of(filters)
+    context = {
+        "form": form,
+        "rows": [_row(entry) for entry in shown],
+        "is_filtered": bool(query),
+        "is_first": not before,
+        "query": query,
+        "older": f"{query}&before={shown[-1].pk}".lstrip("&") if has_more else "",
+    }
+    return render(request, "tenants/team/audit_log.html", context, status=200 if form.is_valid() else 400)
+
+
+@require_GET
+@member_required
+@requires(to_read=Permission.READ_AUDIT_LOG)
+def download_audit_log(request: MemberRequest) -> HttpResponseBase:
+    """Answer the log, or what the filters leave of it, as CSV."""
+    form = AuditFilterForm(request.GET, actions=audit_log.list_actions(request.tenant))
+    filters = form.cleaned_data if form.is_valid() else {}
+    entries = audit_log.find_entries(request.tenant, **filters)
+    response = StreamingHttpResponse(audit_log.write_csv(entries), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="audit-log-{request.tenant.slug}.csv"'
+    return response
+
+
+def _query_of(filters: dict[str, Any]) -> str:
+    """Return the filters as they stand in an address, without those that are empty."""
+    given = {}
+    for name, value in filters.items():
+        if value:
+            given[name] = value.isoformat() if isinstance(value, date) else value
+    return urlencode(given)
+
+
+def _row(entry: AuditEntry) -> dict[str, Any]:
+    changed = []
+    for name in {**entry.before, **entry.after}:
+        changed.append((name, entry.before.get(name), entry.after.get(name)))
+    return {"entry": entry, "actor": audit_log.describe_actor(entry), "changes": changed}

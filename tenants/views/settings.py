@@ -1,0 +1,122 @@
+"""The page "Settings": the workspace, the person, and how to delete either."""
+
+from typing import Any
+
+from allauth.core import ratelimit
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from foundation.errors import DomainError
+from tenants.accounts import deletion, workspaces
+from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.forms import (
+    DeleteAccountForm,
+    DeleteWorkspaceForm,
+    ProfileForm,
+    WorkspaceForm,
+)
+from tenants.accounts.roles import Permission, requires
+from tenants.api_keys.style_choices import list_style_choices
+from tenants.models import User
+
+
+@require_GET
+@member_required
+def show_settings(request: MemberRequest) -> HttpResponse:
+    """Show what can be set about the workspace and about the person."""
+    return _settings_page(request)
+
+
+@require_POST
+@member_required
+@requires(Permission.EDIT_WORKSPACE)
+def edit_workspace(request: MemberRequest) -> HttpResponse:
+    """Rename the workspace, and choose what its pages begin with."""
+    form = WorkspaceForm(request.POST, styles=list_style_choices(request.tenant))
+    if form.is_valid():
+        try:
+            workspaces.edit_workspace(access_of(request), form.cleaned_data)
+        except DomainError as error:
+            form.add_failure(error)
+        else:
+            messages.success(request, "Saved.")
+            return redirect("tenants:settings")
+    return _settings_page(request, workspace_form=form, status=400)
+
+
+@require_POST
+@member_required
+@requires(Permission.READ)
+def edit_profile(request: MemberRequest) -> HttpResponse:
+    """Change a person's name and language."""
+    form = ProfileForm(request.POST, instance=User.objects.get(pk=request.user.pk))
+    if not form.is_valid():
+        return _settings_page(request, profile_form=form, status=400)
+    with transaction.atomic():
+        form.save()
+        access_of(request).audit("profile.edited", request.user, after={"fields": form.changed_data})
+    messages.success(request, "Saved.")
+    return redirect("tenants:settings")
+
+
+@require_http_methods(["GET", "POST"])
+@member_required
+@requires(Permission.DELETE_WORKSPACE, to_read=Permission.DELETE_WORKSPACE)
+def delete_workspace(request: MemberRequest) -> HttpResponse:
+    """Show what is lost with the workspace; delete it when its name was typed."""
+    form = DeleteWorkspaceForm(request.POST or None, name=request.tenant.name)
+    if form.is_valid():
+        try:
+            deletion.delete_workspace(access_of(request))
+        except DomainError as error:
+            form.add_failure(error)
+        else:
+            return redirect("adapters:workspace_erasure", request.tenant.pk)
+    context = {"form": form, "stays": deletion.STAYS}
+    status = 400 if form.is_bound else 200
+    return render(request, "tenants/settings/delete_workspace.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def delete_account(request: HttpRequest) -> HttpResponse:
+    """Show what goes with the account; delete it when the address and the password were typed."""
+    user = User.objects.get(pk=request.user.pk)
+    form = DeleteAccountForm(request.POST or None, user=user)
+    if request.method == "POST":
+        # Guesses of a password are counted as those of the page that asks for it again.
+        limited = ratelimit.consume_or_429(request, action="reauthenticate", user=user)
+        if limited:
+            return limited
+    if form.is_valid():
+        try:
+            deletion.delete_account(user, address=request.META.get("REMOTE_ADDR") or None)
+        except DomainError as error:
+            form.add_failure(error)
+        else:
+            logout(request)
+            return render(request, "tenants/settings/account_deleted.html")
+    context = {"form": form, "plan": deletion.plan_account_deletion(user), "stays": deletion.STAYS}
+    status = 400 if form.is_bound else 200
+    return render(request, "tenants/settings/delete_account.html", context, status=status)
+
+
+def _settings_page(
+    request: MemberRequest,
+    *,
+    workspace_form: WorkspaceForm | None = None,
+    profile_form: ProfileForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    saved = {"name": request.tenant.name, "default_style": request.tenant.default_style}
+    styles = list_style_choices(request.tenant)
+    context: dict[str, Any] = {
+        "workspace_form": workspace_form or WorkspaceForm(initial=saved, styles=styles),
+        "profile_form": profile_form or ProfileForm(instance=request.user),
+    }
+    return render(request, "tenants/settings/settings.html", context, status=status)
