@@ -83,7 +83,7 @@ urlpatterns = [
     path("settings/profile/", settings.edit_profile, name="edit_profile"),
     path("settings/delete-workspace/", settings.delete_workspace, name="delete_workspace"),
     path("settings/delete-account/", settings.delete_account, name="delete_account"),
-    path("invitations/<str:token>/", team.show_invitation, name="invitation"),
+    path("invitations/<str:token>/", team.show_invitation, name="join"),
     path("workspaces/switch/", workspaces.switch_workspace, name="switch_workspace"),
     path("found/", workspaces.create_workspace, name="create_workspace"),
 ]

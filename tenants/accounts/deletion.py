@@ -21,6 +21,7 @@ from foundation.errors import Conflict
 from tenants.accounts.access import Access
 from tenants.accounts.plan_changes import assign_plan
 from tenants.accounts.roles import Permission
+from tenants.audit import record_audit
 from tenants.billing import plans
 from tenants.models import (
     ApiKey,
@@ -155,6 +156,7 @@ def delete_account(user: User, *, address: str | None) -> AccountPlan:
             Access(tenant=tenant, user=user, role=role, address=address).audit(
                 "member.left", membership, before={"role": role}
             )
+        record_audit(user, action="account.deleted", row=user, name=f"account {user.pk}", address=address)
         _forget_person(user)
     return plan
 

@@ -122,7 +122,7 @@ def resend(invitation: Invitation, *, by: Access) -> None:
     by.require_permission(Permission.MANAGE_MEMBERS)
     Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
     invitation.refresh_from_db()
-    if invitation.mailed_at and invitation.mailed_at > timezone.now() - RESEND_AFTER:
+    if invitation.expires_at - LASTS > timezone.now() - RESEND_AFTER:  # when its link was made
         raise MailedJustNow
     _require_mails_left(by.tenant)
     token = token_urlsafe(32)
@@ -194,7 +194,7 @@ def send_mail(invitation: Invitation, token: str) -> None:
         "role": Membership.Role(invitation.role).label.lower(),
         "description": DESCRIPTIONS[invitation.role],
         "expires_at": invitation.expires_at,
-        "url": settings.SITE_URL + reverse("tenants:invitation", args=[token]),
+        "url": settings.SITE_URL + reverse("tenants:join", args=[token]),
         "site_url": settings.SITE_URL,
     }
     subject = render_to_string("tenants/mail/invitation_subject.txt", context)

@@ -5,7 +5,6 @@ from typing import Any
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from foundation.errors import DomainError
 from tenants.accounts import deletion, workspaces
-from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.access import MemberRequest, access_of, ask_to_log_in, member_required
 from tenants.accounts.forms import (
     DeleteAccountForm,
     DeleteWorkspaceForm,
@@ -83,9 +82,10 @@ def delete_workspace(request: MemberRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@login_required
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Show what goes with the account; delete it when the address and the password were typed."""
+    if not request.user.is_authenticated:
+        return ask_to_log_in(request)
     user = User.objects.get(pk=request.user.pk)
     form = DeleteAccountForm(request.POST or None, user=user)
     if request.method == "POST":

@@ -1,7 +1,5 @@
 """Create a workspace, and go from one to another."""
 
-from uuid import UUID
-
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -43,15 +41,12 @@ def switch_workspace(request: HttpRequest) -> HttpResponse:
     """Open another of the person's workspaces, on the page that was open or on the first one."""
     if not request.user.is_authenticated:
         return ask_to_log_in(request)
-    try:
-        wanted = UUID(request.POST.get("workspace", ""))
-    except ValueError:
-        raise Http404 from None
-    own = {one.tenant_id: one.tenant for one in current.list_memberships(request)}
-    if wanted not in own:
+    own = {one.tenant.slug: one.tenant for one in current.list_memberships(request)}
+    tenant = own.get(request.POST.get("workspace", ""))
+    if tenant is None:
         raise Http404
-    current.open_workspace(request, wanted)
-    messages.success(request, f"You are in {own[wanted].name} now.")
+    current.open_workspace(request, tenant.pk)
+    messages.success(request, f"You are in {tenant.name} now.")
     page = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(page, {request.get_host()}):
         return redirect(page)

@@ -1,15 +1,18 @@
 """No address shows or changes another workspace's things: made from the URLconf, so new pages are covered."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from adapters.models import AdapterVersion, BaseModel, Share, Style
 from foundation.money import NANO
 from tenants.models import (
     CreditNote,
+    Invitation,
     Invoice,
     Membership,
     OutboxEvent,
@@ -25,6 +28,7 @@ SEEN_BY_ALL = {
     "home", "healthz", "readyz", "security_txt", "mailbox", "mail_html", "api_schema", "api_reference",
     "prices", "guides", "guide", "status", "terms", "privacy",
     "unsubscribe",  # its token is what lets a person in
+    "join",  # the token of an invitation is what lets a person in
     "stripe_events",  # its signature is what lets Stripe in
 }  # fmt: skip
 
@@ -77,7 +81,11 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     payment = Payment.objects.create(
         tenant=acme, purpose="top_up", amount_nanousd=5 * NANO, provider="manual", state="canceled"
     )
+    invitation = Invitation.objects.create(
+        tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
+    )
     return {
+        "workspace_id": acme.pk, "invitation_id": invitation.pk,
         "invoice_id": invoice.pk, "note_id": note.pk, "payment_id": payment.pk,
         "version_id": version.pk, "style_id": style.pk, "share_id": share.pk, "key_id": key.pk,
         "member_id": Membership.objects.get(tenant=acme).pk,

@@ -192,6 +192,12 @@ def teammate(of_acme: Arguments) -> Mapping[str, Any]:
     return {"member_id": member.pk}
 
 
+def second_owner(of_acme: Arguments) -> None:
+    """Let Acme have another owner."""
+    member_id = teammate(of_acme)["member_id"]
+    Membership.objects.filter(pk=member_id).update(role=Membership.Role.OWNER)
+
+
 @dataclass(frozen=True)
 class Change:
     """What is sent to an address, and what it leaves behind.
@@ -255,6 +261,19 @@ PAGES = {
     "tenants:change_plan": Change({"plan": "writer"}, "plan.changed"),
     "tenants:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
     "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
+    "tenants:switch_workspace": Change(
+        {"workspace": "third"}, unaudited="It changes only which of their workspaces a person looks at."
+    ),
+    "tenants:invite": Change({"email": "dora@example.org", "role": "member"}, "invitation.created"),
+    "tenants:resend_invitation": Change(audits="invitation.resent"),
+    "tenants:withdraw_invitation": Change(audits="invitation.withdrawn"),
+    "tenants:change_role": Change({"role": "viewer"}, "member.edited", teammate),
+    "tenants:remove_member": Change(audits="member.removed", prepare=teammate),
+    "tenants:transfer_ownership": Change(audits="workspace.transferred", prepare=teammate),
+    "tenants:leave_workspace": Change(audits="member.left", prepare=second_owner),
+    "tenants:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
+    "tenants:edit_profile": Change({"language": "de"}, "profile.edited"),
+    "tenants:delete_workspace": Change({"confirm": "Acme"}, "workspace.deleted"),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
         "version.created",
@@ -284,6 +303,7 @@ PAGES = {
     "adapters:compare": Change({"prompts": "Describe the rain."}, "style.prompts_set"),
 }
 CHANGE_NOTHING = {
+    "tenants:delete_account": "Without the right password, which test_deletion.py has.",
     "adapters:compare_answers": "It marks differences in what the page sends.",
     "inference:playground_stream": "It writes text, which the ledger books.",
 }
@@ -304,6 +324,10 @@ OPERATIONS = {
     "keys.rotate": Change({"old_secret_hours": 1}, "api_key.rotated"),
     "members.edit": Change({"role": "owner"}, "member.edited", teammate),
     "members.remove": Change(audits="member.removed", prepare=teammate),
+    "invitations.create": Change({"email": "dora@example.org"}, "invitation.created"),
+    "invitations.resend": Change(audits="invitation.resent"),
+    "invitations.withdraw": Change(audits="invitation.withdrawn"),
+    "workspace.delete": Change({"confirm": "acme"}, "workspace.deleted"),
     "styles.create": Change({"slug": "tide", "name": "Tide"}, "style.created"),
     "styles.edit": Change({"description": "Rain."}, "style.edited"),
     "styles.delete": Change({"at_once": True}, "style.deleted", serving),
@@ -334,6 +358,9 @@ OPERATIONS = {
     "webhooks.test": Change(audits="webhook_endpoint.tested"),
     "workspace.edit": Change({"monthly_nanousd": 5_000_000_000}, "workspace.edited"),
 }
+
+# What only a person can do: tests/tenants/accounts/test_members.py does it.
+PERSONS_OPERATIONS = {"members.leave", "members.transfer"}
 
 
 class CardsWithoutProvider(ManualProvider):
@@ -441,7 +468,7 @@ def operations() -> dict[str, tuple[str, str]]:
 
 
 def test_every_operation_that_changes_something_is_listed():
-    assert operations().keys() == OPERATIONS.keys()
+    assert operations().keys() == OPERATIONS.keys() | PERSONS_OPERATIONS
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

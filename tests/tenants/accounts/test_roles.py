@@ -5,15 +5,17 @@ from django.urls import reverse
 
 from foundation import names
 from tenants.accounts import workspaces
-from tenants.accounts.roles import ALLOWED, KeyAction, Ownership, Role
+from tenants.accounts.roles import ALLOWED, NEEDED_TO_GRANT, KeyAction, Permission, Role
 from tenants.api_keys import lifecycle
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Membership, Scope, Tenant
 
 TABLE = [
-    (role, action, whose, whose is Ownership.OWN or ALLOWED[role].get(action) == Ownership.ANY)
-    for role in (Role.OWNER, Role.MEMBER)
-    for action in (KeyAction.LIMIT, KeyAction.REVOKE)
-    for whose in (Ownership.OWN, Ownership.ANY)
+    (Role.OWNER, KeyAction.LIMIT, "other's", True),
+    (Role.OWNER, KeyAction.REVOKE, "other's", True),
+    (Role.MEMBER, KeyAction.LIMIT, "own", True),
+    (Role.MEMBER, KeyAction.REVOKE, "own", True),
+    (Role.MEMBER, KeyAction.LIMIT, "other's", False),
+    (Role.MEMBER, KeyAction.REVOKE, "other's", False),
 ]
 
 
@@ -26,9 +28,7 @@ def people(alice, bob, alice_client, bob_client):
 @pytest.mark.parametrize(("role", "action", "whose", "allowed"), TABLE)
 def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
-    key, _ = lifecycle.issue_key(
-        Tenant.objects.get(), name="laptop", by=person if whose is Ownership.OWN else other
-    )
+    key, _ = lifecycle.issue_key(Tenant.objects.get(), name="laptop", by=person if whose == "own" else other)
     address = reverse(f"tenants:{action}_key", args=[key.pk])
     answer = client.post(address, {"name": "laptop", "parallel_requests": "3"})
     key.refresh_from_db()
@@ -38,8 +38,27 @@ def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
 
 
 def test_the_table_is_as_decided():
-    assert dict.fromkeys(KeyAction, Ownership.ANY) == ALLOWED[Role.OWNER]
-    assert dict.fromkeys(KeyAction, Ownership.OWN) == ALLOWED[Role.MEMBER]
+    may = {role: sorted(permission.name for permission in allowed) for role, allowed in ALLOWED.items()}
+    assert ALLOWED[Role.OWNER] == set(Permission)
+    assert ALLOWED[Role.OWNER] - ALLOWED[Role.ADMIN] == {
+        Permission.MANAGE_OWNERS,
+        Permission.DELETE_WORKSPACE,
+    }
+    assert may[Role.MEMBER] == [
+        "CHANGE_STYLES", "MAKE_KEYS", "READ", "READ_BILLING", "READ_WEBHOOKS", "WRITE_TEXT",
+    ]  # fmt: skip
+    assert may[Role.BILLING] == ["MANAGE_BILLING", "READ", "READ_BILLING"]
+    assert may[Role.VIEWER] == ["READ"]
+    assert ALLOWED.keys() == set(Role)
+    assert NEEDED_TO_GRANT.keys() == set(Scope)
+
+
+def test_an_admin_makes_no_key_that_could_make_owners(bob, bob_client, acme):
+    Membership.objects.filter(user=bob).update(role=Role.ADMIN)
+    sent = {"name": "all", "lifetime_days": "", "scopes": ["admin"]}
+    assert bob_client.post(reverse("tenants:issue_key"), sent).status_code == 400
+    sent["scopes"] = ["members:write"]
+    assert bob_client.post(reverse("tenants:issue_key"), sent).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,6 @@ def test_a_wrong_endpoint_is_refused(admin, settings, body, code):
 
 def test_only_owners_and_keys_with_the_scope_change_endpoints(with_key, bob_client, valkey):
     answer = bob_client.post("/api/v1/webhooks", {"url": URL}, content_type="application/json")
-    problem(answer, 403, "owners_only")
+    problem(answer, 403, "role_not_allowed")
     problem(with_key("styles:write").post("webhooks", {"url": URL}), 403, "insufficient_scope")
     assert with_key("webhooks:write").post("webhooks", {"url": URL}).status_code == 201

@@ -1,0 +1,105 @@
+"""Several workspaces a person: which one is open, and how one goes to another."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tenants.accounts import current, workspaces
+from tenants.accounts.workspaces import create_tenant
+from tenants.api_keys.lifecycle import issue_key
+from tenants.models import Membership, Tenant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def beta(alice, acme) -> Tenant:
+    return create_tenant(alice, name="Beta")
+
+
+def heading(client: Client) -> str:
+    return client.get(reverse("tenants:settings")).context["tenant"].slug
+
+
+def test_a_switch_holds_in_the_session_and_begins_the_next_one(alice, alice_client, beta):
+    assert heading(alice_client) == "acme"
+    other = Client()
+    other.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    heading(other)
+    answer = alice_client.post(
+        reverse("tenants:switch_workspace"), {"workspace": "beta", "next": reverse("tenants:team")}
+    )
+    assert answer["Location"] == reverse("tenants:team")
+    assert heading(alice_client) == "beta"
+    later = Client()
+    later.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert heading(later) == "beta"
+
+
+def test_pages_and_the_api_are_of_the_open_workspace(valkey, alice_client, acme, beta):
+    issue_key(beta, name="of beta", by=None)
+    alice_client.post(reverse("tenants:switch_workspace"), {"workspace": "beta"})
+    assert "of beta" in alice_client.get(reverse("tenants:keys")).text
+    assert alice_client.get("/api/v1/workspace").json()["slug"] == "beta"
+
+
+def test_nobody_switches_to_a_strangers_workspace(charlie_client, acme):
+    assert charlie_client.post(reverse("tenants:switch_workspace"), {"workspace": "acme"}).status_code == 404
+    assert heading(charlie_client) == "charlies-prose"
+
+
+@pytest.mark.parametrize("next_page", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+def test_a_switch_leads_to_no_other_site(alice_client, beta, next_page):
+    sent = {"workspace": "beta", "next": next_page}
+    answer = alice_client.post(reverse("tenants:switch_workspace"), sent)
+    assert answer["Location"] == reverse("adapters:catalogue")
+
+
+def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
+    key, _ = issue_key(beta, name="of beta", by=None)
+    address = reverse("tenants:limit_key", args=[key.pk])
+    missing = alice_client.get(address)
+    assert missing.status_code == 404
+    assert "Switch to Beta" in missing.text
+    assert f'name="next" value="{address}"' in missing.text
+    assert "Beta" not in charlie_client.get(address).text
+
+
+def test_a_workspace_that_was_left_or_deleted_is_open_no_more(alice, alice_client, beta):
+    alice_client.post(reverse("tenants:switch_workspace"), {"workspace": "beta"})
+    Tenant.objects.filter(pk=beta.pk).update(deleted_at=timezone.now())
+    assert heading(alice_client) == "acme"
+
+
+def test_another_workspace_is_created_once_and_opened(alice_client):
+    page = reverse("tenants:create_workspace")
+    assert alice_client.post(page, {"workspace": "Gamma"}).status_code == 302
+    assert heading(alice_client) == "gamma"
+    again = alice_client.post(page, {"workspace": "Gamma"})
+    assert again.status_code == 400
+    assert "already" in again.text
+    assert Tenant.objects.filter(name="Gamma").count() == 1
+
+
+def test_a_person_owns_only_so_many(alice, beta, monkeypatch):
+    monkeypatch.setattr(workspaces, "MAX_OWNED", 2)
+    with pytest.raises(workspaces.TooManyWorkspaces):
+        workspaces.create_own_tenant(alice, name="Gamma")
+
+
+def test_last_seen_is_written_once_in_ten_minutes(alice_client, acme, django_assert_num_queries):
+    alice_client.get(reverse("tenants:team"))
+    seen_at = Membership.objects.get().last_seen_at
+    assert seen_at
+    alice_client.get(reverse("tenants:team"))
+    assert Membership.objects.get().last_seen_at == seen_at
+    Membership.objects.update(last_seen_at=timezone.now() - current.SEEN_EVERY)
+    alice_client.get(reverse("tenants:team"))
+    assert Membership.objects.get().last_seen_at > seen_at
+
+
+def test_a_page_asks_once_for_all_workspaces(alice_client, beta, django_assert_max_num_queries):
+    alice_client.get(reverse("tenants:team"))
+    with django_assert_max_num_queries(6):
+        alice_client.get(reverse("tenants:team"))

@@ -1,0 +1,154 @@
+"""Deleting a workspace and an account: what stops, what goes, what is kept."""
+
+from datetime import timedelta
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tenants.accounts import deletion, sessions, workspaces
+from tenants.accounts.access import Access
+from tenants.accounts.roles import Role
+from tenants.api_keys.lifecycle import issue_key
+from tenants.models import ApiKey, AuditEntry, Invitation, Invoice, Membership, Tenant, User
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+
+PASSWORD = "correct horse battery staple"
+DELETE_ACCOUNT = reverse("tenants:delete_account")
+
+
+@pytest.fixture
+def client_of(db):
+    """Makes a browser of a person who has a password."""
+
+    def make(user: User) -> Client:
+        user.set_password(PASSWORD)
+        user.save()
+        client = Client()
+        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return make
+
+
+def typed(user: User) -> dict[str, str]:
+    return {"confirm": user.email, "password": PASSWORD}
+
+
+def test_a_deleted_workspace_opens_nothing(alice, alice_client, bob_client, acme):
+    _, secret = issue_key(acme, name="laptop", by=alice)
+    Invitation.objects.create(
+        tenant=acme, email="d@example.org", digest="d" * 64, expires_at=timezone.now() + timedelta(days=1)
+    )
+    answer = alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
+    assert answer["Location"] == reverse("adapters:workspace_erasure", args=[acme.pk])
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert Client().get("/api/v1/workspace", headers=headers).status_code == 401
+    assert not ApiKey.objects.live(timezone.now()).filter(tenant=acme).exists()
+    assert not Invitation.objects.exists()
+    assert list(Membership.objects.values_list("role", flat=True)) == [Role.OWNER]
+    for client in (alice_client, bob_client):
+        assert client.get(reverse("tenants:team"))["Location"] == reverse("tenants:create_workspace")
+    acme.refresh_from_db()
+    assert acme.suspended_at
+    assert acme.generation > acme.observed_generation
+
+
+def test_a_deleted_workspace_never_serves_again(alice, acme):
+    deletion.delete_workspace(Access(tenant=acme, user=alice, role=Role.OWNER))
+    workspaces.resume_tenant(acme)
+    acme.refresh_from_db()
+    assert acme.suspended_at
+
+
+def test_the_name_is_asked_for(alice_client, acme):
+    answer = alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme Ltd"})
+    assert answer.status_code == 400
+    assert "That is not its name" in answer.text
+    acme.refresh_from_db()
+    assert acme.deleted_at is None
+
+
+def test_the_first_party_is_not_deleted(alice):
+    tenant = workspaces.first_party_tenant()
+    with pytest.raises(deletion.NotDeletable):
+        deletion.delete_workspace(Access(tenant=tenant, user=alice, role=Role.OWNER))
+
+
+def test_invoices_and_the_log_are_kept(alice, acme):
+    Invoice.objects.create(
+        tenant=acme, period="2026-10", state="paid", number=1, plan="Free v1", total_nanousd=0
+    )
+    deletion.delete_workspace(Access(tenant=acme, user=alice, role=Role.OWNER))
+    assert Invoice.objects.filter(tenant=acme).exists()
+    assert AuditEntry.objects.filter(tenant=acme, action="workspace.deleted").exists()
+
+
+def test_the_only_owner_where_others_work_hands_over_first(alice, bob, acme, client_of):
+    client = client_of(alice)
+    page = client.get(DELETE_ACCOUNT)
+    assert [one.name for one in page.context["plan"].to_transfer] == ["Acme"]
+    answer = client.post(DELETE_ACCOUNT, typed(alice))
+    assert answer.status_code == 400
+    assert "Hand over first what others work in: Acme" in answer.text
+    alice.refresh_from_db()
+    assert alice.is_active
+
+
+def test_an_account_goes_with_the_workspaces_that_it_is_alone_in(alice, acme, charlies, client_of):
+    Membership.objects.create(user=alice, tenant=charlies, role=Role.MEMBER)
+    client, elsewhere = client_of(alice), Client()
+    elsewhere.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    answer = client.post(DELETE_ACCOUNT, typed(alice))
+    assert "Your account is deleted" in answer.text
+    alice.refresh_from_db()
+    acme.refresh_from_db()
+    charlies.refresh_from_db()
+    assert (alice.is_active, alice.email) == (False, f"deleted-{alice.pk}@deleted.invalid")
+    assert acme.deleted_at
+    assert charlies.deleted_at is None
+    assert not Membership.objects.filter(user=alice).exists()
+    for browser in (client, elsewhere):
+        assert reverse("account_login") in browser.get(reverse("tenants:settings"))["Location"]
+    assert not UserSession.objects.filter(user=alice).exists()
+    log = AuditEntry.objects.filter(actor=alice).values_list("action", flat=True)
+    assert set(log) == {"workspace.deleted", "member.left", "account.deleted"}
+    assert "alice" not in str(list(AuditEntry.objects.filter(action="account.deleted").values()))
+    assert User.objects.create_user("alice@example.org").pk != alice.pk
+
+
+@pytest.mark.parametrize("wrong", [{"password": "guess"}, {"confirm": "bob@example.org"}, {"password": ""}])
+def test_the_address_and_the_password_are_asked_for(alice, client_of, wrong):
+    answer = client_of(alice).post(DELETE_ACCOUNT, {**typed(alice), **wrong})
+    assert answer.status_code == 400
+    alice.refresh_from_db()
+    assert alice.is_active
+
+
+def test_guesses_of_the_password_are_bounded(alice, client_of):
+    client = client_of(alice)
+    wrong = {**typed(alice), "password": "guess"}
+    assert [client.post(DELETE_ACCOUNT, wrong).status_code for _ in range(11)][-1] == 429
+
+
+def test_memberships_of_erased_workspaces_are_pruned(alice, acme, charlies):
+    Tenant.objects.filter(pk=acme.pk).update(erased_at=timezone.now() - timedelta(days=31))
+    assert deletion.prune_memberships() == 1
+    assert Membership.objects.get().tenant == charlies
+
+
+def test_rows_of_ended_sessions_are_pruned(alice, client_of):
+    client_of(alice)
+    old = UserSession.objects.create(
+        user=alice,
+        ip="203.0.113.7",
+        session_key="gone",
+        user_agent="x",
+        created_at=timezone.now() - timedelta(days=1),
+    )
+    assert sessions.prune_user_sessions() == 1
+    assert not UserSession.objects.filter(pk=old.pk).exists()
+    assert UserSession.objects.filter(user=alice).exists()

@@ -1,0 +1,185 @@
+"""Invitations: who gets in by which link, and what the links disclose."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tenants.accounts import invitations
+from tenants.accounts.access import Access
+from tenants.accounts.roles import Role, RoleNotAllowed
+from tenants.models import AuditEntry, Invitation, Membership, User
+
+pytestmark = pytest.mark.django_db
+
+LINK = re.compile(r"(/invitations/[\w-]+/)")
+
+
+@pytest.fixture
+def owner(alice, acme) -> Access:
+    return Access(tenant=acme, user=alice, role=Role.OWNER)
+
+
+@pytest.fixture
+def invite(owner, django_capture_on_commit_callbacks):
+    """Invites an address and returns the path of the link that was mailed."""
+
+    def make(email: str, role: str = Role.MEMBER) -> str:
+        with django_capture_on_commit_callbacks(execute=True):
+            invitations.invite(email, role, by=owner)
+        return LINK.search(mail.outbox[-1].body).group(1)
+
+    return make
+
+
+def logged_in(email: str) -> Client:
+    user = User.objects.create_user(email)
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def test_a_mail_with_text_and_html_goes_to_the_address_alone(invite):
+    invite("dora@example.org")
+    [letter] = mail.outbox
+    assert letter.to == ["dora@example.org"]
+    assert letter.subject == "Polyscribe: You are invited to Acme"
+    assert "alice@example.org invites you" in letter.body
+    html, kind = letter.alternatives[0]
+    assert kind == "text/html"
+    assert LINK.search(html).group(1) == LINK.search(letter.body).group(1)
+    assert Invitation.objects.get().mailed_at
+
+
+def test_the_database_has_no_token(invite):
+    token = invite("dora@example.org").split("/")[2]
+    invitation = Invitation.objects.get()
+    assert token not in str(vars(invitation))
+    assert invitation.digest == invitations.digest_of(token)
+
+
+def test_a_name_that_reads_as_a_link_is_not_mailed(invite, acme, owner):
+    owner.tenant.name = "Win at evil.example/now"
+    invite("dora@example.org")
+    assert "evil" not in mail.outbox[0].body + mail.outbox[0].subject + str(mail.outbox[0].alternatives)
+
+
+def test_an_existing_account_joins_once_and_lands_in_the_workspace(invite, acme):
+    path = invite("dora@example.org", Role.VIEWER)
+    dora = logged_in("dora@example.org")
+    assert "Join Acme" in dora.get(path).text
+    assert dora.post(path).status_code == 302
+    membership = Membership.objects.get(user__email="dora@example.org")
+    assert (membership.tenant, membership.role) == (acme, Role.VIEWER)
+    assert "Acme" in dora.get(reverse("tenants:team")).text
+    assert AuditEntry.objects.filter(action="member.joined", tenant=acme).count() == 1
+    assert dora.post(path).status_code == 404
+
+
+def test_another_account_is_not_let_in(invite):
+    path = invite("dora@example.org")
+    eve = logged_in("eve@example.org")
+    page = eve.get(path)
+    assert "another address" in page.text
+    assert "dora@example.org" not in page.text
+    assert eve.post(path).status_code == 403
+    assert not Membership.objects.filter(user__email="eve@example.org").exists()
+
+
+def test_a_new_account_signs_up_without_a_second_mail_and_comes_back(invite, valkey, client):
+    path = invite("dora@example.org")
+    page = client.get(path)
+    assert f"{reverse('account_signup')}?next={path}" in page.text
+    sent = {"email": "dora@example.org", "password1": "correct horse battery staple", "next": path}
+    answer = client.post(reverse("account_signup"), sent)
+    assert (answer.status_code, answer["Location"]) == (302, path)
+    assert EmailAddress.objects.get(email="dora@example.org").verified
+    assert client.post(path).status_code == 302
+    assert Membership.objects.get(user__email="dora@example.org").role == Role.MEMBER
+
+
+def test_the_link_confirms_no_other_address(invite, valkey, client):
+    client.get(invite("dora@example.org"))
+    sent = {"email": "eve@example.org", "password1": "correct horse battery staple"}
+    client.post(reverse("account_signup"), sent)
+    assert not EmailAddress.objects.get(email="eve@example.org").verified
+
+
+def test_the_page_says_the_same_whether_an_account_exists(invite, client):
+    User.objects.create_user("dora@example.org")
+    with_account = client.get(invite("dora@example.org")).text
+    without = client.get(invite("eve@example.org")).text
+    scrub = re.compile(
+        r"/invitations/[\w-]+/|nonce=\"[^\"]+\"|value=\"[^\"]+\"|datetime=\"[^\"]+\"|title=\"[^\"]+\""
+    )
+    assert scrub.sub("", with_account) == scrub.sub("", without)
+
+
+@pytest.mark.parametrize("ending", ["withdrawn", "expired", "resent", "deleted workspace"])
+def test_a_link_that_ended_opens_nothing(invite, owner, acme, ending):
+    path = invite("dora@example.org")
+    invitation = Invitation.objects.get()
+    if ending == "withdrawn":
+        invitations.withdraw(invitation, by=owner)
+    elif ending == "expired":
+        Invitation.objects.update(expires_at=timezone.now())
+    elif ending == "resent":
+        Invitation.objects.update(expires_at=timezone.now() + timedelta(days=3))
+        invitations.resend(invitation, by=owner)
+    else:
+        type(acme).objects.update(deleted_at=timezone.now())
+    dora = logged_in("dora@example.org")
+    assert dora.get(path).status_code == 404
+    assert dora.post(path).status_code == 404
+    assert not Membership.objects.filter(user__email="dora@example.org").exists()
+
+
+def test_mail_is_bounded(invite, owner, monkeypatch):
+    monkeypatch.setattr(invitations, "MAX_MAILS_A_DAY", 2)
+    invite("a@example.org")
+    with pytest.raises(invitations.MailedJustNow):
+        invitations.resend(Invitation.objects.get(), by=owner)
+    invite("b@example.org")
+    Invitation.objects.all().delete()  # withdrawing gives no mail back
+    with pytest.raises(invitations.TooManyMails):
+        invitations.invite("c@example.org", Role.MEMBER, by=owner)
+
+
+def test_members_and_the_invited_are_not_invited_again(invite, owner, bob):
+    with pytest.raises(invitations.AlreadyMember):
+        invitations.invite("BOB@example.org", Role.MEMBER, by=owner)
+    invite("dora@example.org")
+    with pytest.raises(invitations.AlreadyInvited):
+        invitations.invite("Dora@example.org", Role.MEMBER, by=owner)
+
+
+def test_only_an_owner_invites_owners(acme, bob):
+    admin = Access(tenant=acme, user=bob, role=Role.ADMIN)
+    with pytest.raises(RoleNotAllowed):
+        invitations.invite("dora@example.org", Role.OWNER, by=admin)
+    assert invitations.invite("dora@example.org", Role.ADMIN, by=admin).role == Role.ADMIN
+
+
+def test_a_mail_server_that_fails_leaves_an_invitation_to_send_again(invite, alice_client, monkeypatch):
+    def fail(letter):
+        raise OSError("no route")
+
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", fail)
+    with pytest.raises(IndexError):
+        invite("dora@example.org")
+    assert Invitation.objects.get().mailed_at is None
+    assert "Not mailed" in alice_client.get(reverse("tenants:team")).text
+
+
+def test_old_invitations_are_pruned(invite):
+    invite("dora@example.org")
+    invite("eve@example.org")
+    old = Invitation.objects.filter(email="dora@example.org")
+    old.update(expires_at=timezone.now() - timedelta(days=8))
+    assert invitations.prune_expired() == 1
+    assert Invitation.objects.get().email == "eve@example.org"

@@ -1,0 +1,94 @@
+"""Members: what changes a role, and that a workspace keeps an owner."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tenants.accounts import members
+from tenants.accounts.access import Access, InsufficientScope
+from tenants.accounts.roles import Role, RoleNotAllowed
+from tenants.api_keys.lifecycle import issue_key
+from tenants.models import AuditEntry, Membership
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bobs(bob, acme) -> Membership:
+    return Membership.objects.get(user=bob, tenant=acme)
+
+
+@pytest.fixture
+def alices(alice, acme) -> Membership:
+    return Membership.objects.get(user=alice, tenant=acme)
+
+
+def test_an_admin_makes_and_removes_no_owner(bob_client, bobs, alices):
+    Membership.objects.filter(pk=bobs.pk).update(role=Role.ADMIN)
+    change = reverse("tenants:change_role", args=[alices.pk])
+    assert bob_client.post(change, {"role": "viewer"}).status_code == 403
+    assert bob_client.post(reverse("tenants:remove_member", args=[alices.pk])).status_code == 403
+    own = reverse("tenants:change_role", args=[bobs.pk])
+    assert bob_client.post(own, {"role": "owner"}).status_code == 400
+    assert list(Membership.objects.order_by("pk").values_list("role", flat=True)) == ["owner", "admin"]
+
+
+def test_a_key_that_manages_members_makes_no_owner(acme, bobs):
+    key, _ = issue_key(acme, name="hr", by=None, scopes=["members:write"])
+    access = Access(tenant=acme, key=key)
+    with pytest.raises(InsufficientScope):
+        members.change_role(bobs, Role.OWNER, by=access)
+    members.change_role(bobs, Role.VIEWER, by=access)
+    bobs.refresh_from_db()
+    assert bobs.role == Role.VIEWER
+
+
+def test_the_workspace_is_handed_over(alice_client, alices, bobs):
+    address = reverse("tenants:transfer_ownership", args=[bobs.pk])
+    assert alice_client.post(address).status_code == 302
+    roles = dict(Membership.objects.values_list("user__email", "role"))
+    assert roles == {"alice@example.org": "admin", "bob@example.org": "owner"}
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.after) == ("workspace.transferred", {"owner": "bob@example.org"})
+    assert alice_client.post(address).status_code == 403
+
+
+def test_the_last_owner_does_not_leave_and_others_do(alice_client, bob_client, bobs):
+    leave = reverse("tenants:leave_workspace")
+    alice_client.post(leave)
+    bob_client.post(leave)
+    assert list(Membership.objects.values_list("user__email", flat=True)) == ["alice@example.org"]
+    assert bob_client.get(reverse("tenants:team")).status_code == 302
+
+
+def test_the_api_hands_over_and_leaves_for_persons_alone(valkey, alice_client, bobs, acme):
+    path = f"/api/v1/members/{bobs.pk}/transfer"
+    _, secret = issue_key(acme, name="all", by=None, scopes=["admin"])
+    headers = {"Authorization": f"Bearer {secret}"}
+    for refused in (path, "/api/v1/members/leave"):
+        assert Client().post(refused, headers=headers).json()["code"] == "not_a_person"
+    assert alice_client.post(path).json()["role"] == "owner"
+    assert alice_client.post(path).status_code == 403
+    assert alice_client.post("/api/v1/members/leave").status_code == 204
+    assert Membership.objects.get().user.email == "bob@example.org"
+
+
+def test_a_removed_member_is_out_with_the_next_page(alice_client, bob_client, bobs):
+    assert bob_client.get(reverse("tenants:team")).status_code == 200
+    alice_client.post(reverse("tenants:remove_member", args=[bobs.pk]))
+    assert bob_client.get(reverse("tenants:team"))["Location"] == reverse("tenants:create_workspace")
+
+
+def test_the_team_page_shows_buttons_to_those_who_may(alice_client, bob_client, bobs):
+    team = reverse("tenants:team")
+    manage = reverse("tenants:member", args=[bobs.pk])
+    assert manage in alice_client.get(team).text
+    assert reverse("tenants:invite") in alice_client.get(team).text
+    assert manage not in bob_client.get(team).text
+    assert reverse("tenants:invite") not in bob_client.get(team).text
+
+
+def test_role_action_errors_name_who_can(acme, bob, bobs):
+    viewer = Access(tenant=acme, user=bob, role=Role.VIEWER)
+    with pytest.raises(RoleNotAllowed, match="only owners and admins can manage its members"):
+        members.remove_member(bobs, by=viewer)

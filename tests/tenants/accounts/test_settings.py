@@ -1,0 +1,63 @@
+"""The page "Settings"."""
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.test import Client
+from django.urls import reverse
+
+from tenants.models import AuditEntry, Tenant, User
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_workspace_is_renamed_and_keeps_its_slug(alice_client, acme):
+    alice_client.post(reverse("tenants:edit_workspace"), {"name": "Acme Letters", "default_style": ""})
+    acme.refresh_from_db()
+    assert (acme.name, acme.slug) == ("Acme Letters", "acme")
+    entry = AuditEntry.objects.get()
+    assert (entry.before, entry.after) == ({"name": "Acme"}, {"name": "Acme Letters"})
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        ({"name": ""}, "This field is required"),
+        ({"name": "Polyscribe Support"}, "is reserved"),
+        ({"name": "Acme", "default_style": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e"}, "one of the styles"),
+        ({"name": "x" * 81}, "at most 80"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_lost(alice_client, acme, sent, sentence):
+    answer = alice_client.post(reverse("tenants:edit_workspace"), sent)
+    assert answer.status_code == 400
+    assert sentence in answer.text
+    assert sent["name"] in answer.text
+    assert Tenant.objects.get().name == "Acme"
+
+
+def test_a_person_chooses_a_name_and_a_language(alice_client, alice):
+    sent = {"first_name": "Alice", "last_name": "Writer", "language": "de"}
+    assert alice_client.post(reverse("tenants:edit_profile"), sent).status_code == 302
+    alice.refresh_from_db()
+    assert (alice.get_full_name(), alice.language) == ("Alice Writer", "de")
+    assert alice_client.post(reverse("tenants:edit_profile"), {"language": "xx"}).status_code == 400
+
+
+def test_other_sessions_are_listed_and_ended(alice_client, alice):
+    other = Client()
+    other.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    page = alice_client.get(reverse("usersessions_list"))
+    assert "logged in at 2 places" in page.text
+    alice_client.post(reverse("usersessions_list"))
+    assert alice_client.get(reverse("tenants:settings")).status_code == 200
+    assert other.get(reverse("tenants:settings")).status_code == 302
+    assert UserSession.objects.count() == 1
+
+
+def test_a_viewer_sees_no_form_of_the_workspace(bob, bob_client, acme):
+    bob.memberships.update(role="viewer")
+    page = bob_client.get(reverse("tenants:settings")).text
+    assert reverse("tenants:edit_workspace") not in page
+    assert reverse("tenants:delete_workspace") not in page
+    assert reverse("tenants:edit_profile") in page
+    assert User.objects.get(pk=bob.pk).language == ""
