@@ -25,6 +25,7 @@ WRITERS = {
     "probing": "docs/probing.md",
     "sharing": "docs/sharing.md",
     "billing": "docs/billing.md",
+    "team": "docs/team.md",
 }
 DEVELOPERS = {
     "writing-with-the-api": "docs/api.md",
