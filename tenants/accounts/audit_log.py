@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from tenants.accounts.deletion import GONE_DOMAIN
+from tenants.accounts.account_deletion import GONE_DOMAIN
 from tenants.models import AuditEntry, Tenant
 
 COLUMNS = (

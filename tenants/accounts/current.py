@@ -41,10 +41,10 @@ def current_workspace(request: HttpRequest) -> Tenant | None:
     return membership.tenant if membership else None
 
 
-def open_workspace(request: HttpRequest, tenant_id: UUID) -> None:
+def open_workspace(request: HttpRequest, user: User, tenant_id: UUID) -> None:
     """Open a workspace in this session, and in the person's next ones. The caller checks the membership."""
     request.session[SESSION_KEY] = str(tenant_id)
-    User.objects.filter(pk=request.user.pk).update(default_workspace=tenant_id)
+    User.objects.filter(pk=user.pk).update(default_workspace=tenant_id)
     request._memberships = None  # type: ignore[attr-defined]
 
 

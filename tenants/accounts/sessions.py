@@ -16,5 +16,6 @@ def prune_user_sessions() -> int:
     old = UserSession.objects.filter(created_at__lt=timezone.now() - YOUNG)
     ended = old.exclude(session_key__in=live_keys)
     row_ids = list(ended.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
+    deleted: int
     deleted, _ = UserSession.objects.filter(pk__in=row_ids).delete()
     return deleted

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from foundation.errors import DomainError
-from tenants.accounts import deletion, workspaces
+from tenants.accounts import account_deletion, deletion, workspaces
 from tenants.accounts.access import MemberRequest, access_of, ask_to_log_in, member_required
 from tenants.accounts.forms import (
     DeleteAccountForm,
@@ -90,18 +90,18 @@ def delete_account(request: HttpRequest) -> HttpResponse:
     form = DeleteAccountForm(request.POST or None, user=user)
     if request.method == "POST":
         # Guesses of a password are counted as those of the page that asks for it again.
-        limited = ratelimit.consume_or_429(request, action="reauthenticate", user=user)
+        limited: HttpResponse | None = ratelimit.consume_or_429(request, action="reauthenticate", user=user)
         if limited:
             return limited
     if form.is_valid():
         try:
-            deletion.delete_account(user, address=request.META.get("REMOTE_ADDR") or None)
+            account_deletion.delete_account(user, address=request.META.get("REMOTE_ADDR") or None)
         except DomainError as error:
             form.add_failure(error)
         else:
             logout(request)
             return render(request, "tenants/settings/account_deleted.html")
-    context = {"form": form, "plan": deletion.plan_account_deletion(user), "stays": deletion.STAYS}
+    context = {"form": form, "plan": account_deletion.plan_account_deletion(user), "stays": deletion.STAYS}
     status = 400 if form.is_bound else 200
     return render(request, "tenants/settings/delete_account.html", context, status=status)
 

@@ -179,7 +179,7 @@ def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpRespo
         raise PermissionDenied(error.message) from error
     except invitations.InvitationOver as error:
         return render(request, "tenants/team/invitation_over.html", {"sentence": error.message}, status=404)
-    current.open_workspace(request, membership.tenant_id)
+    current.open_workspace(request, user, membership.tenant_id)
     messages.success(request, f"Welcome to {membership.tenant.name}.")
     return redirect(settings.LOGIN_REDIRECT_URL)
 

@@ -30,7 +30,7 @@ def create_workspace(request: HttpRequest) -> HttpResponse:
         except DomainError as error:
             form.add_error("workspace", error.message)
         else:
-            current.open_workspace(request, tenant.pk)
+            current.open_workspace(request, user, tenant.pk)
             return redirect("welcome")
     context = {"form": form, "is_first": not current.list_memberships(request)}
     return render(request, "tenants/create_workspace.html", context, status=400 if form.is_bound else 200)
@@ -39,13 +39,14 @@ def create_workspace(request: HttpRequest) -> HttpResponse:
 @require_POST
 def switch_workspace(request: HttpRequest) -> HttpResponse:
     """Open another of the person's workspaces, on the page that was open or on the first one."""
-    if not request.user.is_authenticated:
+    user = request.user
+    if not isinstance(user, User):
         return ask_to_log_in(request)
     own = {one.tenant.slug: one.tenant for one in current.list_memberships(request)}
     tenant = own.get(request.POST.get("workspace", ""))
     if tenant is None:
         raise Http404
-    current.open_workspace(request, tenant.pk)
+    current.open_workspace(request, user, tenant.pk)
     messages.success(request, f"You are in {tenant.name} now.")
     page = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(page, {request.get_host()}):

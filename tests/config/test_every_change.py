@@ -53,6 +53,7 @@ VOLATILE = {
     "next_attempt_at",
     "last_login",
     "last_used_at",
+    "last_seen_at",
 }
 LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "KeptAnswer"}
 

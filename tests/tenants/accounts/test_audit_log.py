@@ -63,7 +63,7 @@ def test_the_table_is_complete_and_runs_no_formula(log, alice_client, acme):
     Access(tenant=acme, user=None, role=None).audit("workspace.edited", acme)
     answer = alice_client.get(reverse("tenants:audit_log_csv"), {"action": "workspace.edited"})
     assert answer["Content-Type"].startswith("text/csv")
-    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
     assert [row["actor"] for row in rows] == ["Polyscribe", "alice@example.org"]
     assert rows[0]["object_name"] == "'=HYPERLINK(1)"
 

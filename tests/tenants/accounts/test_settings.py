@@ -1,6 +1,7 @@
 """The page "Settings"."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import reverse
@@ -43,13 +44,18 @@ def test_a_person_chooses_a_name_and_a_language(alice_client, alice):
     assert alice_client.post(reverse("tenants:edit_profile"), {"language": "xx"}).status_code == 400
 
 
-def test_other_sessions_are_listed_and_ended(alice_client, alice):
-    other = Client()
-    other.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
-    page = alice_client.get(reverse("usersessions_list"))
+def test_other_sessions_are_listed_and_ended(alice, valkey):
+    alice.set_password("correct horse battery staple")
+    alice.save()
+    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    here, other = Client(), Client()
+    for browser in (here, other):
+        sent = {"login": alice.email, "password": "correct horse battery staple"}
+        browser.post(reverse("account_login"), sent)
+    page = here.get(reverse("usersessions_list"))
     assert "logged in at 2 places" in page.text
-    alice_client.post(reverse("usersessions_list"))
-    assert alice_client.get(reverse("tenants:settings")).status_code == 200
+    here.post(reverse("usersessions_list"))
+    assert here.get(reverse("tenants:settings")).status_code == 200
     assert other.get(reverse("tenants:settings")).status_code == 302
     assert UserSession.objects.count() == 1
 
