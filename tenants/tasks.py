@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
-from tenants.accounts import adapter, deletion, invitations, sessions
+from tenants.accounts import adapter, deleted_workspaces, invitations, sessions
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
 from tenants.billing import closing, partitions, request_log, thresholds
@@ -28,7 +28,7 @@ def prune_sign_ups() -> None:
     """Delete accounts that nobody confirmed, invitations that ended, and places in erased workspaces."""
     adapter.prune_unconfirmed()
     invitations.prune_expired()
-    deletion.prune_memberships()
+    deleted_workspaces.prune_memberships()
 
 
 @shared_task

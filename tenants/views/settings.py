@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from foundation.errors import DomainError
-from tenants.accounts import account_deletion, deletion, workspaces
+from tenants.accounts import account_deletion, deleted_workspaces, deletion, workspaces
 from tenants.accounts.access import MemberRequest, access_of, ask_to_log_in, member_required
 from tenants.accounts.forms import (
     DeleteAccountForm,
@@ -76,7 +76,7 @@ def delete_workspace(request: MemberRequest) -> HttpResponse:
             form.add_failure(error)
         else:
             return redirect("adapters:workspace_erasure", request.tenant.pk)
-    context = {"form": form, "stays": deletion.STAYS}
+    context = {"form": form, "stays": deleted_workspaces.STAYS}
     status = 400 if form.is_bound else 200
     return render(request, "tenants/settings/delete_workspace.html", context, status=status)
 
@@ -101,7 +101,11 @@ def delete_account(request: HttpRequest) -> HttpResponse:
         else:
             logout(request)
             return render(request, "tenants/settings/account_deleted.html")
-    context = {"form": form, "plan": account_deletion.plan_account_deletion(user), "stays": deletion.STAYS}
+    context = {
+        "form": form,
+        "plan": account_deletion.plan_account_deletion(user),
+        "stays": deleted_workspaces.STAYS,
+    }
     status = 400 if form.is_bound else 200
     return render(request, "tenants/settings/delete_account.html", context, status=status)
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.accounts import deletion, sessions, workspaces
+from tenants.accounts import deleted_workspaces, deletion, sessions, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role
 from tenants.api_keys.lifecycle import issue_key
@@ -139,7 +139,7 @@ def test_guesses_of_the_password_are_bounded(alice, client_of):
 
 def test_memberships_of_erased_workspaces_are_pruned(alice, acme, charlies):
     Tenant.objects.filter(pk=acme.pk).update(erased_at=timezone.now() - timedelta(days=31))
-    assert deletion.prune_memberships() == 1
+    assert deleted_workspaces.prune_memberships() == 1
     assert Membership.objects.get().tenant == charlies
 
 

@@ -1,0 +1,40 @@
+"""Deleted workspaces: which ones still have styles to erase, and who may read how far that is.
+
+Apart from deletion.py, which needs billing and payments: other floors and gateways import this.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from tenants.models import Membership, Tenant, User
+
+OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report
+STAYS = (
+    "Invoices, credit notes, payments and the ledger of what was used stay as long as the law wants them "
+    "kept, and the audit log with them. Nothing else of the workspace can be opened any more."
+)
+
+
+def mark_erased(tenant: Tenant) -> None:
+    """Note that the last file of a deleted workspace's styles is gone."""
+    Tenant.objects.filter(pk=tenant.pk, erased_at=None).update(erased_at=timezone.now())
+
+
+def list_to_erase() -> list[Tenant]:
+    """Return the deleted workspaces whose styles are not all erased yet, the oldest first."""
+    return list(Tenant.objects.filter(erased_at=None).exclude(deleted_at=None).order_by("deleted_at"))
+
+
+def find_deleted_workspace(user: User, tenant_id: UUID) -> Tenant | None:
+    """Return a deleted workspace for the report to one of its owners, or None."""
+    own = Tenant.objects.filter(memberships__user=user, memberships__role=Membership.Role.OWNER)
+    return own.exclude(deleted_at=None).filter(pk=tenant_id).first()
+
+
+def prune_memberships() -> int:
+    """Delete memberships of workspaces that were erased a month ago; return how many."""
+    old = Membership.objects.filter(tenant__erased_at__lt=timezone.now() - OWNERS_KEPT)
+    deleted, _ = old.delete()
+    return deleted
