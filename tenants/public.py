@@ -1,10 +1,10 @@
 """What other floors may use of this one. What needs REST framework is in `rest`."""
 
 from tenants.accounts.access import Access, MemberRequest, access_of, member_required
-from tenants.accounts.first_steps import Beginnings, beginnings_of, hide_steps
 from tenants.accounts.current import current_membership
 from tenants.accounts.deleted_workspaces import STAYS as KEPT_OF_WORKSPACE
 from tenants.accounts.deleted_workspaces import find_deleted_workspace, list_to_erase, mark_erased
+from tenants.accounts.first_steps import Beginnings, beginnings_of, hide_steps
 from tenants.accounts.roles import Permission, require_role, requires
 from tenants.accounts.workspaces import (
     NoTenant,

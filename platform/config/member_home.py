@@ -16,10 +16,12 @@ from config import snippets
 from tenants.public import (
     Beginnings,
     MemberRequest,
+    Permission,
     beginnings_of,
     hide_steps,
     member_required,
     monthly_report,
+    requires,
 )
 
 SHOWN_REQUESTS = 5
@@ -70,6 +72,7 @@ def show_engine(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.READ)
 def hide_next_steps(request: MemberRequest) -> HttpResponse:
     """Take the list of next steps off this member's Home."""
     hide_steps(request.user, request.tenant)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import choose_style, engine_readiness, find_to_hear, hear_styles, styles_to_hear
-from tenants.public import MemberRequest, access_of, member_required
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 HEARD = "heard_styles"  # of the session: what was selected for hearing alone
 MAX_PROMPT_CHARACTERS = 2_000  # of the address that carries it on
@@ -20,6 +20,7 @@ ANSWER_TOKENS = 120
 
 @require_GET
 @member_required
+@requires(to_read=Permission.CHANGE_STYLES)
 def show_welcome(request: MemberRequest) -> HttpResponse:
     """Show a few public styles beside each other, and a prompt for all of them."""
     styles = styles_to_hear(request.tenant)
@@ -35,6 +36,7 @@ def show_welcome(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def hear(request: MemberRequest) -> JsonResponse:
     """Select the styles of the page, so that they answer; choosing one lets go of the others."""
     new = hear_styles(access_of(request), styles_to_hear(request.tenant))
@@ -46,6 +48,7 @@ def hear(request: MemberRequest) -> JsonResponse:
 
 @require_POST
 @member_required
+@requires(Permission.CHANGE_STYLES)
 def choose(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select one style and lead to the playground with it and the prompt."""
     style = find_to_hear(request.tenant, style_id)

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0032_plans_by_arrangement"),
+        ("tenants", "0033_membership_steps_hidden_at"),
     ]
 
     operations = [
