@@ -13,9 +13,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from foundation.errors import NotAllowed
@@ -24,6 +24,7 @@ from tenants.accounts.roles import Permission, RoleNotAllowed, allows, find_role
 from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
+WORKSPACE_PARAMETER = "workspace"  # of links in mails: a person may have several
 NOTHING_DONE = "You were logged out, so nothing was done. Log in, then send it again."
 
 
@@ -126,6 +127,9 @@ def member_required[**P](
         if membership is None:
             is_operator = member_request.user.is_staff
             return redirect("admin:index" if is_operator else "tenants:create_workspace")
+        named = request.GET.get(WORKSPACE_PARAMETER) if request.method in ("GET", "HEAD") else None
+        if named and named != membership.tenant.slug:
+            return _offer_switch(request, named)
         member_request.tenant = membership.tenant
         member_request.role = membership.role
         try:
@@ -136,6 +140,14 @@ def member_required[**P](
         return view(member_request, *args, **kwargs)
 
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], member_view)
+
+
+def _offer_switch(request: HttpRequest, slug: str) -> HttpResponse:
+    """Offer to open the workspace that a link names. Raises Http404 for one that is not the person's own."""
+    own = {one.tenant.slug: one.tenant for one in current.list_memberships(request)}
+    if slug not in own:
+        raise Http404
+    return render(request, "tenants/switch.html", {"wanted": own[slug]})
 
 
 def _needed(view: Callable[..., object], request: HttpRequest) -> Permission:

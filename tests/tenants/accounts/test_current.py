@@ -66,6 +66,15 @@ def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie
     assert "Beta" not in charlie_client.get(address).text
 
 
+def test_a_link_that_names_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
+    link = reverse("tenants:keys") + "?workspace=beta"
+    page = alice_client.get(link)
+    assert "This page is about Beta" in page.text
+    assert f'value="{link}"' in page.text
+    assert alice_client.get(reverse("tenants:keys") + "?workspace=acme").context["keys"] == []
+    assert charlie_client.get(link).status_code == 404
+
+
 def test_a_workspace_that_was_left_or_deleted_is_open_no_more(alice, alice_client, beta):
     alice_client.post(reverse("tenants:switch_workspace"), {"workspace": "beta"})
     Tenant.objects.filter(pk=beta.pk).update(deleted_at=timezone.now())
