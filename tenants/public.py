@@ -16,8 +16,6 @@ from tenants.accounts.workspaces import (
 from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, peppers_in_use, studio_key, verify_key
-from tenants.api_keys.style_choices import register_style_choices
-from tenants.api_keys.lifecycle import issue_key, studio_key, verify_key
 from tenants.api_keys.style_choices import name_default_style, register_style_choices
 from tenants.audit import record_audit
 from tenants.billing.archive_store import ArchiveStore, register_archive_store
