@@ -63,8 +63,8 @@ from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapsh
 
 __all__ = [
     "EMPTY",
-    "MILLION",
     "KEPT_OF_WORKSPACE",
+    "MILLION",
     "Access",
     "Amount",
     "ApiKey",
@@ -83,6 +83,7 @@ __all__ = [
     "Refusal",
     "NoTenant",
     "Permission",
+    "PriceField",
     "Schedule",
     "Scope",
     "ServiceSample",
@@ -115,8 +116,8 @@ __all__ = [
     "is_well_formed",
     "issue_key",
     "limits_of",
-    "lock_editions",
     "list_to_erase",
+    "lock_editions",
     "mark_erased",
     "member_required",
     "monthly_report",

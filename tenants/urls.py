@@ -13,9 +13,9 @@ from tenants.views import (
     payments,
     plans,
     prices,
-    usage,
     settings,
     team,
+    usage,
     webhooks,
     workspaces,
 )

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0033_membership_steps_hidden_at"),
+        ("tenants", "0035_thresholds_of_the_cap"),
     ]
 
     operations = [
