@@ -53,7 +53,7 @@ def test_nobody_switches_to_a_strangers_workspace(charlie_client, acme):
 def test_a_switch_leads_to_no_other_site(alice_client, beta, next_page):
     sent = {"workspace": "beta", "next": next_page}
     answer = alice_client.post(reverse("tenants:switch_workspace"), sent)
-    assert answer["Location"] == reverse("adapters:catalogue")
+    assert answer["Location"] == reverse("member_home")
 
 
 def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
