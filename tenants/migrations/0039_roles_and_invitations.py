@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0035_thresholds_of_the_cap"),
+        ("tenants", "0038_suspended_reason"),
     ]
 
     operations = [
