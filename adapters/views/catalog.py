@@ -60,6 +60,7 @@ def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.READ)
 def like(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Keep a style among the person's favourites."""
     chosen = get_object_or_404(Style.objects.visible_to(request.tenant.pk), pk=style_id)
@@ -73,6 +74,7 @@ def like(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required
+@requires(Permission.READ)
 def unlike(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Take a style off the person's favourites."""
     chosen = get_object_or_404(Style.objects.visible_to(request.tenant.pk), pk=style_id)

@@ -102,6 +102,7 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @never_cache
 @member_required
+@requires(Permission.MAKE_KEYS, to_read=Permission.MAKE_KEYS)
 def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """Ask how long the old secret is to work on; then show a new one, this once."""
     live_keys = ApiKey.objects.shown().live(timezone.now()).select_related("tenant")

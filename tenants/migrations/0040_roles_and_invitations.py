@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0038_suspended_reason"),
+        ("tenants", "0039_refused_requests"),
     ]
 
     operations = [
