@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0039_refused_requests"),
+        ("tenants", "0041_archived_usage"),
     ]
 
     operations = [
