@@ -195,7 +195,8 @@ def _unpublished() -> Iterator[Tile]:
 
 def _money() -> Iterator[Tile]:
     address = reverse("admin:tenants_usagedaily_changelist")
-    this, before = cache.get_or_set("overview:used", _used_of_two_months, USED_KEPT_S)
+    used = cache.get_or_set("overview:used", _used_of_two_months, USED_KEPT_S)
+    this, before = used or _used_of_two_months()
     yield Tile("Used this month", usd(this), f"last month up to the same day: {usd(before)}", address)
 
 
