@@ -160,7 +160,8 @@ def _count_waiting() -> int:
     pipeline = _broker().pipeline(transaction=False)
     for queue in QUEUES:
         pipeline.llen(queue)
-    return max(pipeline.execute())
+    waiting: list[int] = pipeline.execute()
+    return max(waiting)
 
 
 def _usage_lag_s() -> int:

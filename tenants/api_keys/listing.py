@@ -28,8 +28,8 @@ def list_keys(tenant: Tenant, now: datetime, *, search: str = "", page: int | st
     if search:
         keys = keys.filter(Q(name__icontains=search) | Q(last4=search) | Q(prefix=search))
     is_dead = When(Q(revoked_at__isnull=False) | Q(expires_at__lte=now), then=Value(True))
-    keys = keys.annotate(is_dead=Case(is_dead, default=Value(False), output_field=BooleanField()))
-    ordered: QuerySet[ApiKey] = keys.order_by("is_dead", "-created_at", "pk").select_related("created_by")
+    dead_last = Case(is_dead, default=Value(False), output_field=BooleanField())
+    ordered: QuerySet[ApiKey] = keys.order_by(dead_last, "-created_at", "pk").select_related("created_by")
     return Paginator(ordered, PAGE_SIZE).get_page(page)
 
 
