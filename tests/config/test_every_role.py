@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
 # They are about the person, who may have no workspace at all.
 PERSONAL = {"tenants:create_workspace", "tenants:switch_workspace", "tenants:delete_account"}
-# The one is of owners of a deleted workspace, the other of whoever made the key.
-OF_SOME = {"adapters:workspace_erasure", "tenants:limit_key"}
+# The first is of owners of a deleted workspace, the others of whoever made the key.
+OF_SOME = {"adapters:workspace_erasure", "tenants:limit_key", "tenants:rotate_key"}
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def test_the_owner_sets_the_budget_and_a_member_sees_it(alice_client, bob_client
     assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == "7250000000"
     refused = bob_client.post(address, {"budget": "1"})
     assert refused.status_code == 403
-    assert "Only an owner of Acme can change its budget." in refused.text
+    assert "only owners and admins can change its settings" in refused.text
     page = bob_client.get(reverse("tenants:usage"))
     assert "budget of $7.25 is spent." in page.text
     assert address not in page.text
@@ -267,7 +267,7 @@ def test_a_person_without_a_workspace_creates_one_first_and_an_operator_need_not
     assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": ""}).status_code == 400
     assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": "Desk"}).status_code == 302
     assert operator_client.get(reverse("tenants:keys")).status_code == 200
-    assert operator_client.get(reverse("tenants:create_workspace")).status_code == 302
+    assert "Create another workspace" in operator_client.get(reverse("tenants:create_workspace")).text
 
 
 def test_the_menu_leads_operators_alone_to_the_console(alice, alice_client):
