@@ -57,8 +57,8 @@ def test_what_cannot_be_switched_off_is_said_and_cannot_be_sent(alice_client, al
     assert muted_by(alice) == []
 
 
-def test_the_account_menu_leads_to_the_page(alice_client):
-    assert f'href="{PAGE}"' in alice_client.get(reverse("tenants:keys")).text
+def test_the_settings_lead_to_the_page(alice_client):
+    assert f'href="{PAGE}"' in alice_client.get(reverse("tenants:settings")).text
 
 
 def test_the_link_in_a_mail_asks_first_then_switches_one_kind_off_and_on(
