@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -136,7 +137,7 @@ class UserAdmin(NoDelete, OperatorAdmin, DjangoUserAdmin):  # type: ignore[type-
 
 
 # Django's and allauth's own pages would change rights, addresses and second factors without a reason.
-for model in (Group, EmailAddress, Authenticator):
+for model in (Group, EmailAddress, Authenticator, UserSession):
     admin.site.unregister(model)
 
 
