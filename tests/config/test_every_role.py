@@ -1,5 +1,7 @@
 """Every page, form and operation asks the one table of roles: made from the URLconf and the API document."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import resolve
@@ -15,6 +17,7 @@ from tests.config.test_every_change import (
     prepared,
     ready,
     state,
+    two_versions,
 )
 
 __all__ = ["of_acme", "ready"]
@@ -71,6 +74,28 @@ def test_a_page_is_read_by_those_whom_the_table_lets(people, of_acme, role):
             continue
         needed = getattr(resolve(address).func, "permission_to_read", Permission.READ)
         assert (answer.status_code == 403) is (needed not in ALLOWED[role]), (name, role)
+
+
+FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*\baction="([^"?#]*)[^"]*"[^>]*>(.*?)</form>', re.DOTALL)
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.MEMBER, Role.BILLING, Role.VIEWER])
+def test_a_page_offers_no_form_that_the_table_refuses(people, of_acme, role):
+    two_versions(of_acme)
+    pages = 0
+    for name in ALL:
+        if name.startswith(API) or name in PERSONAL or name in OF_SOME:
+            continue
+        answer = people[role].get(address_of(name, of_acme))
+        if answer.status_code != 200 or not answer["Content-Type"].startswith("text/html"):
+            continue
+        pages += 1
+        for address, inside in FORM.findall(answer.text):
+            if 'type="submit"' not in inside or not address.startswith("/"):
+                continue
+            needed = getattr(resolve(address).func, "permission", Permission.READ)
+            assert needed in ALLOWED[role], (name, address)
+    assert pages > 10
 
 
 def needed_for(name: str, method: str, path: str) -> Permission:
