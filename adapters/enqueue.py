@@ -92,9 +92,15 @@ def enqueue(
         logger.warning("The broker does not answer; beat enqueues %s again: %s", task, error)
 
 
-@cache
 def _sender() -> "Celery":
-    """Return the Celery app that sends. A gateway process has no other: it runs no tasks and knows none."""
+    """Return the Celery app that sends: a gateway process runs no tasks and makes one of its own."""
+    from celery import current_app  # noqa: PLC0415
+
+    return current_app if current_app.conf.task_routes else _make_sender()
+
+
+@cache
+def _make_sender() -> "Celery":
     from celery import Celery  # noqa: PLC0415
 
     return Celery("sender", set_as_current=False, config_source="django.conf:settings", namespace="CELERY")

@@ -146,7 +146,7 @@ def test_an_installation_comes_back_as_it_was_between_two_requests(elsewhere, va
     assert "is not applied" not in elsewhere.manage("migrate", "--check").stdout
     # What protects the books protects them again, and sequences go on behind their last number.
     with elsewhere.connect() as connection:
-        with pytest.raises(psycopg.errors.RaiseException):
+        with pytest.raises(psycopg.errors.RestrictViolation):
             connection.execute("UPDATE tenants_auditentry SET reason = 'forged'")
         [(drawn,)] = connection.execute("SELECT nextval('tenants_auditentry_id_seq')").fetchall()
     assert drawn > entry.pk
