@@ -15,6 +15,7 @@ from inference.quota.refusals import NOTED_PER_S, NoteLimit
 from inference.quota.scripts import REFUSALS
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import RefusedRequest, Tenant
+from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import chat
 
 
@@ -46,6 +47,7 @@ async def test_a_request_that_is_served_is_not_noted(client, engine, account):
     assert entries(account) == []
 
 
+@pytest.mark.proxy_settings(**SHORT_WAITS)
 async def test_a_busy_engine_is_noted_and_counts_as_no_fault_of_the_clients(client, account):
     account.offer("poetry", "http://127.0.0.1:9")  # where nothing listens
     assert (await client.ask(chat()))[0] == 503
