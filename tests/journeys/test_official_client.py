@@ -31,16 +31,25 @@ main(parser.parse_args())
 """  # `vllm bench serve`: the `vllm` command itself fails in the CPU package
 
 
+def logged_requests(writer, **filters: str) -> list[list[str]]:
+    """Return the rows of the log of requests."""
+    return rows(writer.session.get("/usage/requests/", params=filters).text)
+
+
+def hang_ups(writer) -> list[list[str]]:
+    """Return the rows of requests whose client hung up."""
+    return [row for row in logged_requests(writer) if "hung up" in " ".join(row)]
+
+
 def billed(writer, request_id: str) -> tuple[int, int]:
-    """Return the prompt and written tokens that the usage page counts for a request, once it does."""
+    """Return the prompt and written tokens that the log of requests has for a request, once it has it."""
     found: list[list[str]] = []
 
     def counted() -> bool:
-        table = rows(writer.session.get("/usage/").text)
-        found[:] = [row for row in table if row[0].startswith(request_id[:17])]
+        found[:] = [row for row in logged_requests(writer, q=request_id) if row[-1] == request_id]
         return bool(found)
 
-    eventually(counted, within_s=30, what=f"the usage page does not count {request_id}")
+    eventually(counted, within_s=30, what=f"the log of requests does not have {request_id}")
     [row] = found
     return int(row[3].replace(",", "")), int(row[4].replace(",", ""))
 
@@ -434,10 +443,10 @@ def test_a_hang_up_is_billed_what_was_made(stranger):
     stream.close()
 
     def counted() -> bool:
-        return "hung up" in stranger.session.get("/usage/").text
+        return bool(hang_ups(stranger))
 
-    eventually(counted, within_s=30, what="the usage page does not tell of the hang-up")
-    [row] = [row for row in rows(stranger.session.get("/usage/").text) if "hung up" in " ".join(row)]
+    eventually(counted, within_s=30, what="the log of requests does not tell of the hang-up")
+    [row] = hang_ups(stranger)
     assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
 
 

@@ -7,9 +7,9 @@ import anthropic
 import openai
 import pytest
 
-from stack.pages import Session, rows
+from stack.pages import Session
 from tests.journeys.conftest import Writer
-from tests.journeys.test_official_client import QUESTION, WEATHER, Sky, billed
+from tests.journeys.test_official_client import QUESTION, WEATHER, Sky, billed, hang_ups
 from tests.waiting import eventually
 
 GREEDY = {"extra_body": {"temperature": 0}}  # Anthropic's client no longer knows it, its form does
@@ -204,10 +204,10 @@ def test_a_hang_up_is_billed_what_was_made(stranger, form):
     client.close()
 
     def counted() -> bool:
-        return "hung up" in stranger.session.get("/usage/").text
+        return bool(hang_ups(stranger))
 
-    eventually(counted, within_s=30, what="the usage page does not tell of the hang-up")
-    [row] = [row for row in rows(stranger.session.get("/usage/").text) if "hung up" in " ".join(row)]
+    eventually(counted, within_s=30, what="the log of requests does not tell of the hang-up")
+    [row] = hang_ups(stranger)
     assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
 
 
