@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare trial-compose secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -76,6 +76,10 @@ trial-bare: ## `make demo` in a Debian with Python and make and nothing else (ro
 screens: ## Every page, light and dark, at both widths, as pictures in docs/screens/
 	$(call BOOTSTRAP)
 	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/journeys/test_every_page.py
+
+trial-compose: ## docker-compose.yml by podman from stand-in images, used, crashed and replaced (root)
+	$(call BOOTSTRAP,--engine)
+	@$(TRIALS) compose $(ARGS)
 
 fuzz: ## Thousands of mutated adapters against a real engine; ARGS='--cases 2000 --seed 2'
 	$(call BOOTSTRAP,--engine)

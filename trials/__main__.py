@@ -74,6 +74,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="the demo on a system with Python and make and nothing else",
     )
     bare.add_argument("--python", dest="engine_python", type=Path, help="another interpreter for vLLM")
+
+    add_command(
+        commands,
+        "compose",
+        calls="trials.compose.trial:compose",
+        help="docker-compose.yml by podman, from images without a registry",
+    )
     return parser
 
 

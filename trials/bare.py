@@ -21,6 +21,7 @@ from pathlib import Path
 
 from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
+from trials.debian import archive_address
 
 SUITE = "trixie"
 PACKAGES = "python3,python3-venv,make"
@@ -79,7 +80,14 @@ def _fresh_system() -> Path:
     if not original.exists():
         partial = FOLDER / f"{SUITE}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        made = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(partial), *_mirror()]
+        made = [
+            "debootstrap",
+            "--variant=minbase",
+            f"--include={PACKAGES}",
+            SUITE,
+            str(partial),
+            *archive_address(),
+        ]
         _run(made)
         partial.rename(original)
     shutil.rmtree(system, ignore_errors=True)
@@ -96,13 +104,6 @@ def _fresh_system() -> Path:
     _run(["chown", "-R", f"{USER_ID}:{USER_ID}", str(system / HOME.lstrip("/"))])
     shutil.copy("/etc/resolv.conf", system / "etc/resolv.conf")
     return system
-
-
-def _mirror() -> list[str]:
-    """Return the package archive that this machine itself uses, if it is a Debian."""
-    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
-    listed = subprocess.run(targets, capture_output=True, text=True) if shutil.which("apt-get") else None
-    return listed.stdout.split()[:1] if listed else []
 
 
 @contextmanager

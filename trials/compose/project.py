@@ -1,0 +1,193 @@
+"""The services of docker-compose.yml, run by podman: up, down, what they are, and how they die."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stack import env_file
+from stack.errors import Miss
+from stack.folders import ROOT
+from trials.compose.images import run
+
+NAME = "polyscribe-trial"
+COMPOSE = ROOT / "docker-compose.yml"
+CHECK_EVERY_S = 2.0
+SOCKET_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Container:
+    """One service's container."""
+
+    name: str
+    service: str
+    state: str
+    health: str  # "" for a service without a health check
+    exit_code: int
+    pid: int
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether it does what it is for: it is healthy, or it was a task and is done."""
+        if self.state == "running":
+            return self.health in ("", "healthy")
+        return self.state == "exited" and self.exit_code == 0
+
+
+class Project:
+    """The compose project of a trial; its files lie in `folder`."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+        self._env = folder / "env"
+        self._override = folder / "cpu.yml"
+        self._secrets = folder / "secrets"
+        self._socket = folder / "podman.sock"
+        self._write_env(variables)
+        self._override.write_text(_override(self.services))
+
+    def compose(self, *words: str) -> str:
+        """Return what docker-compose printed. Raises Miss."""
+        command = ["docker-compose", "-p", NAME, f"--env-file={self._env}", f"-f={COMPOSE}"]
+        os.environ["DOCKER_HOST"] = f"unix://{self._socket}"
+        return run([*command, f"-f={self._override}", *words])
+
+    def execute(self, service: str, *words: str) -> str:
+        """Return what a command printed inside a service's container. Raises Miss."""
+        return run(["podman", "exec", self.container(service).name, *words])
+
+    def containers(self) -> list[Container]:
+        """Return the containers of all services."""
+        ids = run(["podman", "ps", "-aq", f"--filter=label=com.docker.compose.project={NAME}"]).split()
+        if not ids:
+            return []
+        described = json.loads(run(["podman", "inspect", "--type=container", *ids]))
+        return [_container(one) for one in described]
+
+    def container(self, service: str) -> Container:
+        """Return a service's container. Raises Miss."""
+        for container in self.containers():
+            if container.service == service:
+                return container
+        raise Miss(f"{service} has no container.")
+
+    def await_well(self, *, within_s: float) -> float:
+        """Return after how many seconds every service was well. Raises Miss, naming those that are not."""
+        began_s = time.monotonic()
+        while True:
+            unwell = [one for one in self.containers() if not one.is_well]
+            elapsed_s = time.monotonic() - began_s
+            if not unwell:
+                return elapsed_s
+            if elapsed_s > within_s:
+                told = [f"{one.service} ({one.state} {one.health})" for one in unwell]
+                raise Miss(f"After {within_s:.0f} s these are not well: {', '.join(told)}.")
+            time.sleep(1)
+
+    def crash(self, service: str) -> None:
+        """Kill a service's first process as a crash would; podman starts it again by its restart policy."""
+        os.kill(self.container(service).pid, signal.SIGKILL)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run podman's service and the health checks, bring everything up; at the end take it down."""
+        self._socket.unlink(missing_ok=True)
+        address = f"unix://{self._socket}"
+        service = subprocess.Popen(
+            ["podman", "--runtime=runc", "system", "service", "--time=0", address],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        stopping = threading.Event()
+        checks = threading.Thread(target=_run_health_checks, args=(stopping,), daemon=True)
+        try:
+            _await_socket(self._socket)
+            self.compose("down", "--volumes", "--timeout=5")
+            checks.start()
+            self.compose("up", "--detach", "--no-build", "--pull=never")
+            yield
+        finally:
+            self.compose("down", "--volumes", "--timeout=5")
+            stopping.set()
+            service.terminate()
+            service.wait()
+
+    def _write_env(self, variables: Mapping[str, str]) -> None:
+        """Write what `make secrets` would, filled in with the trial's own values."""
+        self._env.unlink(missing_ok=True)
+        env_file.write(self._env)
+        lines = []
+        for line in self._env.read_text().splitlines():
+            name = line.lstrip("#").partition("=")[0]
+            if name not in variables:
+                lines.append(line)
+        lines += [f"{name}={value}" for name, value in variables.items()]
+        lines.append(f"SECRETS={self._secrets}")
+        text = "\n".join(lines) + "\n"
+        self._env.write_text(text)
+        env_file.write_files(self._secrets, env_file.values_of(text))
+
+
+def _override(services: Mapping[str, Any]) -> str:
+    """Return what differs without a GPU and without an image of vLLM: its environment is this checkout's."""
+    venv = Path(ROOT / ".venv-engine").resolve()
+    python = Path((venv / "bin" / "python").resolve()).parent.parent
+    lines = ["services:"]
+    for name, service in services.items():
+        if name in ("vllm", "base-model"):
+            lines += [
+                f"  {name}:",
+                f'    volumes: ["{venv}:{venv}:ro", "{python}:{python}:ro"]',
+                "    environment:",
+                f"      PATH: {venv}/bin:/usr/local/bin:/usr/bin:/bin",
+            ]
+            if name == "vllm":
+                lines += [
+                    "      ENGINE_DEVICE: cpu",
+                    "      ENGINE_DTYPE: float32",
+                    "    deploy: !reset null",
+                ]
+        elif "ENGINE_DEVICE" in service.get("environment", {}):
+            lines += [f"  {name}:", "    environment: {ENGINE_DEVICE: cpu}"]
+    return "\n".join(lines) + "\n"
+
+
+def _container(described: Mapping[str, Any]) -> Container:
+    state = described["State"]
+    health = state.get("Health") or {}
+    has_check = bool(described["Config"].get("Healthcheck"))
+    return Container(
+        name=described["Name"],
+        service=described["Config"]["Labels"]["com.docker.compose.service"],
+        state=state["Status"],
+        health=health.get("Status", "") if has_check else "",
+        exit_code=state["ExitCode"],
+        pid=state["Pid"],
+    )
+
+
+def _run_health_checks(stopping: threading.Event) -> None:
+    """Run every container's check every few seconds: podman leaves that to systemd, which may not be here."""
+    while not stopping.wait(CHECK_EVERY_S):
+        listed = ["podman", "ps", "-q", f"--filter=label=com.docker.compose.project={NAME}"]
+        for container in subprocess.run(listed, capture_output=True, text=True).stdout.split():
+            subprocess.run(["podman", "healthcheck", "run", container], capture_output=True)
+
+
+def _await_socket(socket: Path) -> None:
+    until_s = time.monotonic() + SOCKET_WITHIN_S
+    while not socket.exists():
+        if time.monotonic() > until_s:
+            raise Miss("podman's service did not start.")
+        time.sleep(0.1)
