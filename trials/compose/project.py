@@ -23,6 +23,7 @@ NAME = "polyscribe-trial"
 COMPOSE = ROOT / "docker-compose.yml"
 CHECK_EVERY_S = 2.0
 SOCKET_WITHIN_S = 20.0
+RESTART_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,17 @@ class Project:
             time.sleep(1)
 
     def crash(self, service: str) -> None:
-        """Kill a service's first process as a crash would; podman starts it again by its restart policy."""
-        os.kill(self.container(service).pid, signal.SIGKILL)
+        """Kill a service's first process as a crash would, and return once podman has started another.
+
+        Raises Miss.
+        """
+        pid = self.container(service).pid
+        os.kill(pid, signal.SIGKILL)
+        until_s = time.monotonic() + RESTART_WITHIN_S
+        while self.container(service).pid in (pid, 0):
+            if time.monotonic() > until_s:
+                raise Miss(f"{service} was not started again.")
+            time.sleep(0.2)
 
     @contextmanager
     def running(self) -> Iterator[None]:
