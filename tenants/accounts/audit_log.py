@@ -1,7 +1,5 @@
 """Read a workspace's audit log: find entries by action, person and day; write them as a table."""
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,6 +8,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from foundation.spreadsheets import csv_text, defuse_formula
 from tenants.accounts.account_deletion import GONE_DOMAIN
 from tenants.models import AuditEntry, Tenant
 
@@ -25,7 +24,6 @@ COLUMNS = (
     "after",
     "address",
 )
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CSV_CHUNK = 500
 
 
@@ -105,13 +103,7 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
 
 
 def _line(cells: tuple[str, ...]) -> str:
-    """Return a line of CSV. A cell that a spreadsheet would run as a formula begins with an apostrophe."""
-    harmless = []
-    for cell in cells:
-        harmless.append(f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell)
-    line = io.StringIO()
-    csv.writer(line).writerow(harmless)
-    return line.getvalue()
+    return csv_text([[defuse_formula(cell) for cell in cells]])
 
 
 def _begin_of(day: date) -> datetime:

@@ -2,7 +2,6 @@
 
 # mypy: disallow-subclassing-any=False
 
-import csv
 import json
 from typing import Any
 
@@ -17,13 +16,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from foundation.spreadsheets import csv_text, defuse_formula
 from tenants.admin.lists import EstimatedPaginator, MomentFilter, ValueFilter
 from tenants.admin.permissions import ReadOnly
 from tenants.models import AuditEntry, Tenant
 
 MAX_EXPORTED = 50_000
 SEARCHED_TEXTS = 100_000  # entries, the newest; ids, addresses and workspaces are found in all
-FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = [
     "position", "at", "actor", "api_key", "tenant", "action", "object_type", "object_id", "object_name",
     "reason", "before", "after", "address", "previous_hash", "hash",
@@ -132,12 +131,10 @@ def _show_facts(facts: dict[str, Any]) -> SafeString | str:
 def _as_csv(entries: list[AuditEntry]) -> HttpResponse:
     name = f"audit-{timezone.now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=headers)
-    writer = csv.writer(response)
-    writer.writerow(COLUMNS)
+    rows = [COLUMNS]
     for entry in entries:
-        writer.writerow([_cell(entry, column) for column in COLUMNS])
-    return response
+        rows.append([_cell(entry, column) for column in COLUMNS])
+    return HttpResponse(csv_text(rows), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _cell(entry: AuditEntry, column: str) -> str:
@@ -155,4 +152,4 @@ def _cell(entry: AuditEntry, column: str) -> str:
             return json.dumps(getattr(entry, column), ensure_ascii=False)
     value = getattr(entry, column)
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_BEGINS) else text
+    return defuse_formula(text)

@@ -1,7 +1,5 @@
 """Usage: sums by day, style, key and version, and the log of requests, which holds no text."""
 
-import csv
-import io
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,6 +14,7 @@ from rest_framework.response import Response
 
 from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer, TextField
+from foundation.spreadsheets import csv_text
 from tenants.api.schema import operation
 from tenants.api.usage_report import report_usage
 from tenants.api.views import WorkspaceView
@@ -204,12 +203,12 @@ def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
 
 async def _csv_lines(events: QuerySet[UsageEvent]) -> AsyncIterator[str]:
     names = [name for name in UsageEventObject().fields if str(name) != "object"]
-    yield _csv_line(names)
+    yield csv_text([names])
     last: UsageEvent | None = None
     while rows := await sync_to_async(_next_events)(events, last):
         for event in rows:
             presented = UsageEventObject(event).data
-            yield _csv_line([presented[name] for name in names])
+            yield csv_text([[presented[name] for name in names]])
         last = rows[-1]
 
 
@@ -222,9 +221,3 @@ def _next_events(events: QuerySet[UsageEvent], last: UsageEvent | None) -> list[
         return list(events[:CSV_CHUNK])
     finally:
         connection.close()
-
-
-def _csv_line(values: list[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(values)
-    return line.getvalue()

@@ -3,8 +3,6 @@
 It holds metadata only. Served ones are usage events; refused ones cost nothing and are kept for two weeks.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +14,7 @@ from django.db.models import Q, QuerySet
 
 from foundation.errors import Invalid
 from foundation.money import usd
+from foundation.spreadsheets import csv_text, defuse_formula
 from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
 
 PAGE_SIZE = 50
@@ -151,10 +150,10 @@ def list_requests(
 def csv_lines(chosen: LogFilter) -> Iterator[str]:
     """Yield the log as CSV, a chunk of rows at a time; it may be millions."""
     names = dict(ApiKey.objects.filter(tenant=chosen.tenant).values_list("pk", "name"))
-    yield _csv_text([CSV_COLUMNS])
+    yield csv_text([CSV_COLUMNS])
     after = None
     while rows := list_requests(chosen, after, size=EXPORT_CHUNK):
-        yield _csv_text([_csv_row(row, names) for row in rows])
+        yield csv_text([_csv_row(row, names) for row in rows])
         after = rows[-1].cursor
 
 
@@ -262,18 +261,15 @@ def _show_refused(row: RefusedRequest) -> LoggedRequest:
 
 def _csv_row(row: LoggedRequest, names: dict[UUID, str]) -> tuple[object, ...]:
     return (
-        row.request_id, row.at.isoformat(), _harmless(row.style), row.version or "",
-        _harmless(names.get(row.key_id, "")), row.prompt_tokens, row.cached_tokens, row.completion_tokens,
-        row.cost.removeprefix("$").replace(",", ""), row.outcome, _harmless(row.reason),
-    )  # fmt: skip
-
-
-def _harmless(text: str) -> str:
-    """Return a text that a spreadsheet takes for no formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _csv_text(rows: Sequence[Sequence[object]]) -> str:
-    lines = io.StringIO()
-    csv.writer(lines).writerows(rows)
-    return lines.getvalue()
+        row.request_id,
+        row.at.isoformat(),
+        defuse_formula(row.style),
+        row.version or "",
+        defuse_formula(names.get(row.key_id, "")),
+        row.prompt_tokens,
+        row.cached_tokens,
+        row.completion_tokens,
+        row.cost.removeprefix("$").replace(",", ""),
+        row.outcome,
+        defuse_formula(row.reason),
+    )
