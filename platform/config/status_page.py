@@ -4,12 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import redis
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -18,7 +17,9 @@ from django.views.decorators.http import require_GET
 from psycopg_pool import PoolTimeout
 
 from adapters.public import Engine, is_storage_answering
+from config.watching.broker import read_queue_lengths
 from foundation import valkey
+from inference.public import read_backlog
 
 KEPT_S = 5.0
 QUEUES = ("housekeeping", "uploads", "webhooks", "billing")
@@ -135,8 +136,8 @@ def ask_workers() -> Part:
     """Ask how much waits for the workers, and how old the oldest usage is that is not booked yet."""
     name = "Background work"
     try:
-        waiting = _count_waiting()
-        lag_s = _usage_lag_s()
+        waiting = max(read_queue_lengths(QUEUES).values())
+        lag_s = int(read_backlog(valkey.client()).oldest_event_s)
     except UNREACHABLE:
         return Part(name, "down", "The queue does not answer. Nothing is lost; it is done later.")
     if lag_s > MAX_USAGE_LAG_S:
@@ -147,28 +148,3 @@ def ask_workers() -> Part:
 
 
 PARTS: tuple[Callable[[], Part], ...] = (ask_limits, ask_engines, ask_database, ask_storage, ask_workers)
-
-
-@cache
-def _broker() -> Any:
-    return redis.Redis.from_url(
-        settings.CELERY_BROKER_URL, protocol=2, socket_timeout=2, socket_connect_timeout=2
-    )
-
-
-def _count_waiting() -> int:
-    pipeline = _broker().pipeline(transaction=False)
-    for queue in QUEUES:
-        pipeline.llen(queue)
-    waiting: list[int] = pipeline.execute()
-    return max(waiting)
-
-
-def _usage_lag_s() -> int:
-    """Return the age of the oldest event of the usage stream: its id begins with its millisecond."""
-    oldest: Any = valkey.client().xrange(valkey.usage_key(), count=1)
-    if not oldest:
-        return 0
-    written_ms = int(oldest[0][0].partition("-")[0])
-    written = datetime.fromtimestamp(written_ms / 1000, UTC)
-    return max(0, int((timezone.now() - written).total_seconds()))

@@ -64,7 +64,7 @@ def test_the_page_answers_while_database_and_valkey_are_away(client, monkeypatch
     monkeypatch.setattr(status_page.connection, "cursor", broken)
     monkeypatch.setattr(status_page.Engine.objects, "in_service", broken)
     monkeypatch.setattr(status_page.valkey, "client", broken_valkey)
-    monkeypatch.setattr(status_page, "_broker", broken_valkey)
+    monkeypatch.setattr(status_page, "read_queue_lengths", broken_valkey)
     monkeypatch.setattr(status_page, "is_storage_answering", lambda: False)
     page = client.get(reverse("status"))
     assert page.status_code == 200

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Mapping
 
 import redis
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from psycopg_pool import PoolTimeout
 
 from adapters.public import is_storage_answering
+from config.watching.broker import ping_broker
 from foundation import valkey
 from foundation.errors import Unavailable
 
@@ -86,10 +86,7 @@ def _check_valkey() -> str:
 
 
 def _check_broker() -> str:
-    with redis.Redis.from_url(
-        settings.CELERY_BROKER_URL, protocol=2, socket_timeout=2, socket_connect_timeout=2
-    ) as broker:
-        broker.ping()
+    ping_broker()
     return OK
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-import redis
 from django.conf import settings
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from adapters.public import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from config.watching import task_counts
+from config.watching.broker import read_queue_lengths
 from config.watching.gateway_metrics import Store
 from inference.public import read_backlog
 
@@ -56,17 +56,6 @@ def collect_queues() -> Iterator[Metric]:
     for queue, length in read_queue_lengths(queue_names()).items():
         waiting.add_metric((queue,), length)
     yield waiting
-
-
-def read_queue_lengths(queues: list[str]) -> dict[str, int]:
-    """Return how many messages wait in each queue of the broker. Raises redis.RedisError."""
-    with redis.Redis.from_url(
-        settings.CELERY_BROKER_URL, protocol=2, socket_timeout=5, socket_connect_timeout=2
-    ) as broker:
-        pipeline = broker.pipeline(transaction=False)
-        for queue in queues:
-            pipeline.llen(queue)
-        return dict(zip(queues, pipeline.execute(), strict=True))
 
 
 def queue_names() -> list[str]:

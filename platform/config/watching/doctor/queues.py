@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from config.watching import task_counts
+from config.watching.broker import read_queue_lengths
 from config.watching.doctor.findings import Finding, fault, note, ok
-from config.watching.service_metrics import queue_names, read_queue_lengths
+from config.watching.service_metrics import queue_names
 from foundation import valkey
 from inference.public import read_backlog
 
