@@ -61,6 +61,12 @@ class FileDiffers(Conflict):
     code = "archive_differs"
 
 
+class FileDamaged(Conflict):
+    """The storage gives back another file of {period} than it took. Nothing was deleted: try again."""
+
+    code = "archive_damaged"
+
+
 class AlreadyRunning(Conflict):
     """Another process is archiving usage."""
 
@@ -116,7 +122,7 @@ def archive_before(period: str, *, now: datetime, reason: str) -> Iterator[Usage
     """Archive each month before a period that has a table, the oldest first; yield each when it is done.
 
     Safe to repeat and to crash. Raises ValueError for a malformed period, MonthTooRecent, NotInvoiced,
-    FileDiffers, AlreadyRunning, and Unavailable while the bucket is away.
+    FileDiffers, FileDamaged, AlreadyRunning, and Unavailable while the bucket is away.
     """
     require_old_enough(months.before(period), now)
     with locks.only_one("usage archive") as is_ours:
@@ -164,9 +170,12 @@ def export_month(archive: UsageArchive, _: str) -> None:
     _unhurried(_require_invoiced, archive.period)
     store = archive_store()
     table = partitions.partition_name(archive.period)
+    written = hashlib.sha256()
     with closing(_copy_rows(table)) as rows:  # else a failed upload leaves the connection within the COPY
-        store.write(archive.object_key, _compress(rows))
+        store.write(archive.object_key, _compress(rows, written.update))
     content = _read_content(store.read(archive.object_key))
+    if content.sha256 != written.hexdigest():  # also of rows that cost nothing, which no ledger has
+        raise FileDamaged(period=archive.period)
     _unhurried(_require_ledgers, archive.period, content)
     with transaction.atomic():
         archive.usage.all().delete()
@@ -276,11 +285,16 @@ def _copy_rows(table: str) -> Generator[bytes]:
                 yield bytes(chunk)
 
 
-def _compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _compress(chunks: Iterable[bytes], note: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yield a gzipped text; `note` is called with each of its chunks as it goes."""
     packer = zlib.compressobj(wbits=GZIP)
     for chunk in chunks:
-        yield packer.compress(chunk)
-    yield packer.flush()
+        packed = packer.compress(chunk)
+        note(packed)
+        yield packed
+    last = packer.flush()
+    note(last)
+    yield last
 
 
 def _read_content(chunks: Iterable[bytes]) -> FileContent:
