@@ -269,7 +269,7 @@ def test_a_file_that_is_gone_ends_the_push(client, service, adapter):
 
 
 def test_a_mixture_that_no_time_betrays_is_told_once_it_serves(client, service, adapter, monkeypatch):
-    monkeypatch.setattr("polyscribe.push.parts.AT_ONCE", 1)  # else the last part may be read before the change
+    monkeypatch.setattr("polyscribe.push.parts.AT_ONCE", 1)  # else the last part is read too early
     change_after(service, 1, lambda: rewrite(adapter / WEIGHTS, keeps_time=True))
 
     with pytest.raises(FolderChanged, match=r"adapter_model\.safetensors is not the one that was checked"):
