@@ -6,18 +6,20 @@ import sys
 import zipfile
 from io import StringIO
 from pathlib import Path
+from unittest.mock import ANY
 
 import ml_dtypes
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from adapters.models import BaseModel
+from adapters.models import BaseModel, Engine
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, base_model_reader
 from labs import broken_adapters as broken
 from tests.adapters.conftest import post
+from tests.documents import blocks
 
 ROOT = Path(__file__).parents[2]
 STYLES = sorted((ROOT / "engine" / "styles").glob("*/adapter_model.safetensors"))
@@ -165,3 +167,28 @@ def test_it_runs_in_a_bare_shell(base, base_folder, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "mine: valid" in done.stdout
     assert done.stderr == ""
+
+
+def test_the_documents_lines_check_an_adapter(base, base_folder, tmp_path, monkeypatch):
+    [block] = blocks("docs/adapters.md", language="sh")
+    monkeypatch.chdir(tmp_path)
+    base_folder.rename(tmp_path / "my-base-model")
+    adapter = broken.valid_adapter(base_model_reader.read_base_model(Path("my-base-model")))
+    adapter.write(tmp_path / "my-adapter")
+    with zipfile.ZipFile("my-adapter.zip", "w") as archive:
+        archive.writestr(broken.CONFIG, adapter.config_bytes)
+        archive.writestr(broken.WEIGHTS, adapter.weights)
+    for python, manage, name, *options in block.words():
+        assert (python, manage, name) == (".venv/bin/python", "manage.py", "checkadapter")
+        assert run(*options) == (0, ANY, "")
+
+
+def test_the_documents_lines_compute_an_engines_memory(engine):
+    [block] = blocks("docs/capacity.md", language="sh")
+    Engine.objects.filter(pk=engine.pk).update(name="second")
+    for python, manage, *command in block.words():
+        assert (python, manage) == ("python", "manage.py")
+        out = StringIO()
+        call_command(*command, stdout=out)
+        assert out.getvalue().startswith("second: ")
+        assert "a slot" in out.getvalue()

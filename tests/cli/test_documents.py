@@ -1,6 +1,6 @@
 """The documents of the command line: their programs run, and their lists are whole."""
 
-import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,16 @@ import typer
 from labs.broken_adapters import tiny_base, valid_adapter
 from polyscribe.commands.main import EXIT_CODES, REFUSED, app
 from stack.folders import ROOT
+from tests.cli.fake_service import API_KEY, BASE_URL
+from tests.documents import FOR_THE_COMMAND_LINE, blocks
 
 DOCUMENT = ROOT / "docs" / "cli.md"
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# What is not run as it stands, and why.
+NOT_RUN = {
+    "pip install ./cli": "installs from a registry; tests/journeys/test_cli.py installs the package",
+    "uv tool install ./cli": "likewise",
+    "polyscribe --install-completion": "writes into the start file of a person's shell",
+}
 
 
 class TrainedModel:
@@ -21,16 +28,32 @@ class TrainedModel:
         valid_adapter(tiny_base()).write(Path(folder))
 
 
-def programs() -> list[str]:
-    """Return each Python program of the documents."""
-    found = []
-    for document in (DOCUMENT, ROOT / "cli" / "README.md"):
-        found += PYTHON_BLOCK.findall(document.read_text())
-    return found
+def lines() -> list[str]:
+    """Return each shell line of the documents that is run."""
+    found = [line for block in blocks(*FOR_THE_COMMAND_LINE, language="sh") for line in block.commands()]
+    assert set(NOT_RUN) <= set(found)
+    return [line for line in dict.fromkeys(found) if line not in NOT_RUN]
 
 
-@pytest.mark.parametrize("program", programs())
-def test_a_program_of_the_documents_runs(program, client, service, tmp_path, monkeypatch):
+@pytest.mark.parametrize("line", lines())
+def test_a_line_of_the_documents_runs(line, command, service, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    TrainedModel().save_pretrained("out/adapter")
+    typed = f"{BASE_URL}\n{API_KEY}\n"
+    assert command("login", "--base-url", BASE_URL, stdin=f"{API_KEY}\n").code == 0
+    assert command("push", "out/adapter", "--style", "brand-voice").code == 0
+    service.requests.clear()
+    program, *words = shlex.split(line)
+    assert program == "polyscribe"
+
+    done = command(*words, stdin=typed if words == ["login"] else "")
+
+    assert done.code == 0, done.err
+    assert service.requests
+
+
+@pytest.mark.parametrize("block", blocks(*FOR_THE_COMMAND_LINE, language="python"), ids=str)
+def test_a_program_of_the_documents_runs(block, client, service, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     TrainedModel().save_pretrained("out/adapter")
     for _ in range(3):
@@ -38,7 +61,7 @@ def test_a_program_of_the_documents_runs(program, client, service, tmp_path, mon
     service.requests.clear()
     monkeypatch.setattr("polyscribe.Client", lambda: client)
 
-    exec(program, {"model": TrainedModel()})
+    exec(block.text, {"model": TrainedModel()})
 
     assert service.requests
 

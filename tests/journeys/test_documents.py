@@ -1,7 +1,6 @@
 """The programs in the documents run as they are pasted."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,34 +9,24 @@ from pathlib import Path
 import pytest
 
 from stack.folders import ROOT
-
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-
-
-def programs() -> list[tuple[str, str]]:
-    """Return each Python program of the documents for clients, with where it stands."""
-    found = []
-    for document in ("README.md", "docs/api.md"):
-        blocks = PYTHON_BLOCK.findall((ROOT / document).read_text())
-        assert blocks, document
-        found += [(f"{document} {number}", block) for number, block in enumerate(blocks, 1)]
-    return found
+from tests.documents import FOR_CLIENTS, blocks
 
 
-@pytest.mark.parametrize(("place", "program"), programs())
-def test_a_program_of_the_documents_runs_as_pasted(demo, tmp_path: Path, place, program):
-    environment = {
-        "PATH": os.environ["PATH"],
-        "OPENAI_BASE_URL": f"{demo.site}/v1",
-        "OPENAI_API_KEY": demo.api_key,
-        "ANTHROPIC_BASE_URL": demo.site,
-        "ANTHROPIC_API_KEY": demo.api_key,
-        "POLYSCRIBE_BASE_URL": demo.site,
-        "POLYSCRIBE_API_KEY": demo.api_key,
-    }
+@pytest.fixture(scope="module")
+def environment(demo) -> dict[str, str]:
+    """What the exports of the documents leave in a shell, with the demo's address and key put in."""
+    exports = [command for block in blocks("docs/api.md", language="sh") for command in block.commands()]
+    script = "\n".join([*exports, "env -0"]).replace("<site>", demo.site).replace("<key>", demo.api_key)
+    bare = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(["sh", "-euc", script], env=bare, capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
+
+
+@pytest.mark.parametrize("block", blocks(*FOR_CLIENTS, language="python"), ids=str)
+def test_a_program_of_the_documents_runs_as_pasted(environment, tmp_path: Path, block):
     shutil.copytree(ROOT / "engine" / "styles" / "legal", tmp_path / "my-adapter")
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", block.text],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
@@ -45,6 +34,6 @@ def test_a_program_of_the_documents_runs_as_pasted(demo, tmp_path: Path, place, 
         timeout=300,
     )
 
-    assert done.returncode == 0, f"{place}: {done.stderr[-2000:]}"
-    assert done.stdout.strip(), place
-    assert "Somebody else" not in done.stdout, place
+    assert done.returncode == 0, f"{block}: {done.stderr[-2000:]}"
+    assert done.stdout.strip(), block
+    assert "Somebody else" not in done.stdout, block

@@ -22,6 +22,7 @@ from stack import seaweed, seaweed_tls, services
 from stack.folders import ROOT, Folders
 from stack.ports import Ports
 from stack.steps import Steps
+from tests.documents import blocks
 
 SITE, FILES = "polyscribe.example.com", "files.example.com"
 UPLOAD = bytes(range(256)) * 20_000  # 5 MB: five times what nginx takes unless it is told
@@ -93,7 +94,8 @@ def storage(tmp_path_factory):
 
 
 def example(language: str) -> str:
-    return re.search(rf"```{language}\n(.*?)```", (ROOT / "docs/running.md").read_text(), re.DOTALL)[1]
+    [block] = blocks("docs/running.md", language=language)
+    return block.text
 
 
 @dataclass

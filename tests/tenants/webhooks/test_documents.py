@@ -1,12 +1,16 @@
 """What docs/api.md says about events is so."""
 
+import json
 import re
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 
-from tenants.models import EventType
-from tenants.webhooks.delivery import RETRY_AFTER_S
+from tenants.api_keys.lifecycle import issue_key, revoke_key
+from tenants.models import EventType, OutboxEvent
+from tenants.webhooks.delivery import RETRY_AFTER_S, render_event
+from tests.documents import blocks
 
 SECTION = re.compile(r"^## Receiving events\n(.*?)^## ", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| `([a-z_.]+)` \|", re.MULTILINE)
@@ -35,3 +39,17 @@ def test_the_block_that_verifies_a_delivery_runs_as_pasted(capsys):
     [program] = re.findall(r"^```python\n(.*?)^```$", section(), re.DOTALL | re.MULTILINE)
     exec(program, {})
     assert capsys.readouterr().out == "key.revoked newsletter\n"
+
+
+@pytest.mark.django_db
+def test_the_example_of_an_event_has_the_shape_of_a_real_one(acme, alice):
+    [example] = [json.loads(block.text) for block in blocks("docs/api.md", language="json")]
+    key, _ = issue_key(acme, name="newsletter", by=alice)
+    revoke_key(key)
+
+    real = json.loads(render_event(OutboxEvent.objects.get(type=example["type"])))
+
+    assert set(example) == set(real)
+    assert set(example["data"]["object"]) <= set(real["data"]["object"])
+    for name in ("object", "name"):
+        assert example["data"]["object"][name] == real["data"]["object"][name]
