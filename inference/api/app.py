@@ -168,6 +168,8 @@ async def _send_stream(exchange: Exchange, stream: Stream) -> None:
     sending = asyncio.current_task()
     assert sending
     exchange.watch_disconnect(sending.cancel)
+    if isinstance(stream, AnswerStream) and exchange.server:
+        stream.write_to(exchange.server)
     is_over = False
     try:
         async for chunk in stream:

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from foundation import valkey
 from foundation.addresses import network_of
-from foundation.disconnects import DISCONNECT
+from foundation.disconnects import DISCONNECT, Disconnects
 from foundation.request_ids import new_request_id
 from inference.api import cors
 from inference.contract.http_errors import Headers
@@ -67,6 +67,12 @@ class Exchange:
     def path(self) -> str:
         """The path, without a slash at its end."""
         return str(self.scope["path"].rstrip("/"))
+
+    @property
+    def server(self) -> Disconnects | None:
+        """What our own server offers beside ASGI; None at any other."""
+        server: Disconnects | None = self.scope.get("extensions", {}).get(DISCONNECT)
+        return server
 
     def header(self, name: bytes) -> str:
         """Return the value of a request header, or "" where there is none."""
@@ -129,7 +135,7 @@ class Exchange:
             self.has_disconnected = True
             callback()
 
-        server = self.scope.get("extensions", {}).get(DISCONNECT)
+        server = self.server
         if server:
             server.watch_disconnect(tell)
             self.unwatch_disconnect = server.unwatch_disconnect

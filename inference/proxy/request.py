@@ -22,7 +22,7 @@ from inference.errors import (
 )
 from inference.proxy import diagnosis
 from inference.proxy.admission_wait import admit_request
-from inference.proxy.answer import Answer, AnswerStream, frame_error, headers_of
+from inference.proxy.answer import Answer, AnswerStream, Writer, frame_error, headers_of
 from inference.proxy.attempt import Attempt
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
@@ -104,6 +104,7 @@ class ProxyRequest:
         self._reader: EventStream | UnaryAnswer | None = None
         self._record = record or RequestRecord(request_id)
         self._trace = tracing.begin(request_id, parsed.kind)
+        self._writer: Writer | None = None
         self._started_s = time.monotonic()
         self._first_byte_after_s: float | None = None
         self._has_begun = False
@@ -121,10 +122,10 @@ class ProxyRequest:
 
     async def start_stream(self) -> Answer:
         """Return the stream once its first part is there, or once the client has waited long in silence."""
-        comment_every_s = self._gateway.settings.comment_every_s
+        silence = self._gateway.silence
         first_part = asyncio.ensure_future(self.next_part())
         try:
-            await asyncio.wait({first_part}, timeout=comment_every_s)
+            await silence.wait(first_part)
         except BaseException:
             first_part.cancel()
             await asyncio.wait({first_part})
@@ -133,7 +134,7 @@ class ProxyRequest:
         has_begun = first_part.done()
         if has_begun:
             first_part.result()  # raises: no status line was sent, so an error may have its own status
-        stream = AnswerStream(self, first_part, comment_every_s=comment_every_s, keep=self._gateway.keep)
+        stream = AnswerStream(self, first_part, silence=silence, keep=self._gateway.keep)
         return Answer(self._request_id, headers_of(self._grant, has_begun=has_begun), stream=stream)
 
     async def next_part(self) -> bytes:
@@ -151,6 +152,10 @@ class ProxyRequest:
         except BaseException:
             await self.close()
             raise
+
+    def write_to(self, writer: Writer) -> None:
+        """Write parts after the first one as they arrive, where the client can take them."""
+        self._writer = writer
 
     async def close(self) -> None:
         """Settle what was used until now, if this is not over: the client hung up."""
@@ -224,6 +229,8 @@ class ProxyRequest:
                 self._mark_first_byte(attempt)  # a whole answer's first bytes come when it is ready
         reader = self._reader
         assert reader
+        if self._has_begun and self._writer:
+            response.pass_to(self._pass_on)
         while data := await response.part():
             part = reader.feed(data)
             if part:
@@ -236,6 +243,17 @@ class ProxyRequest:
         self._usage.mark_empty(self._parsed.choices)
         await self._end("complete")
         return last_part
+
+    def _pass_on(self, data: bytes) -> bool:
+        """Write what these bytes are for the client; return False, and read none, where it is too slow."""
+        assert self._writer
+        assert self._reader
+        if not self._writer.can_write():
+            return False
+        part = self._reader.feed(data)
+        if part:
+            self._writer.write(part)
+        return True
 
     async def _leave(self, attempt: Attempt, error: DomainError) -> None:
         """Give up an attempt. Raises what the failure means where no other engine may get the request."""

@@ -28,6 +28,7 @@ from inference.proxy.health import HealthChecks
 from inference.proxy.metrics_flush import MetricsFlush
 from inference.proxy.route_cache import RouteCache
 from inference.proxy.settings import ProxySettings
+from inference.proxy.silence import SilenceCheck
 from inference.quota import scripts
 from inference.quota.admission import Caller, Grant
 from inference.quota.ledger_drain import rebuild_counters
@@ -64,6 +65,7 @@ class Gateway:
         self.backends = Backends(settings.WEB_WORKERS, self.settings)
         self.metrics = MetricsFlush(self.valkey, self.backends)
         self.health = HealthChecks(self.upstream)
+        self.silence = SilenceCheck(self.settings.comment_every_s)
         self.bodies = BodyMemory(self.settings.bodies_max_bytes)
         self.compilations = Compilations(self.settings.compilation_lock_s)
         self.tokens = TokenPool()
@@ -86,6 +88,7 @@ class Gateway:
         self.keep(self._restart_forever(self._send_heartbeats))
         self.keep(self._restart_forever(self._recheck_health))
         self.keep(self._restart_forever(self._flush_metrics))
+        self.keep(self._restart_forever(self._check_silence))
         self.keep(self._restart_forever(self.routes.follow))
         self.keep(self._restart_forever(self.routes.listen))
         self.keep(self._begin_recovery())
@@ -199,6 +202,11 @@ class Gateway:
         while True:
             await asyncio.sleep(self.settings.metrics_every_s)
             await self.metrics.flush(in_flight=len(self.in_flight), loading=self.loading.total())
+
+    async def _check_silence(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.silence_check_every_s)
+            self.silence.wake_late()
 
     async def _restart_forever(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Run a loop for ever: log what breaks it, and start it again."""

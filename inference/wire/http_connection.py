@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+from collections.abc import Callable
 
 import httptools
 
@@ -27,6 +28,8 @@ class Response:
         self._is_complete = False
         self._error: EngineBroke | None = None
         self._arrival: asyncio.Future[None] | None = None
+        self._receiver: Callable[[bytes], bool] | None = None
+        self._failure: Exception | None = None  # of the receiver
 
     async def wait_until_begun(self) -> None:
         """Return when the first bytes of the body have arrived, or its end. Raises EngineBroke."""
@@ -46,7 +49,9 @@ class Response:
     async def part(self) -> bytes:
         """Return all bytes that have arrived, once there are some; b"" at the end. Raises EngineBroke."""
         # This is no generator: asyncio keeps a record of each, which costs more than the rest of an answer.
-        while not self._parts:
+        while not self._parts or self._failure:
+            if self._failure:
+                raise self._failure
             if self._error:
                 raise self._error
             if self._is_complete:
@@ -56,6 +61,13 @@ class Response:
         self._parts = []
         self._buffered_bytes = 0
         return part
+
+    def pass_to(self, receiver: Callable[[bytes], bool]) -> None:
+        """Give bytes to a function as they arrive while `part` waits, which then returns only others.
+
+        It returns False for bytes that it does not take now. What it raises, `part` raises.
+        """
+        self._receiver = receiver
 
     def close(self) -> None:
         """Break the connection, unless the answer is complete."""
@@ -77,11 +89,25 @@ class Response:
             self.head.set_result(None)
 
     def receive(self, parts: list[bytes]) -> None:
+        if self._is_passed_on(parts):
+            return
         self._parts += parts
         self._buffered_bytes += sum(map(len, parts))
         if self._buffered_bytes > BUFFERED_MAX_BYTES and self._arrival is None:
             self._connection.pause()
         self._notify()
+
+    def _is_passed_on(self, parts: list[bytes]) -> bool:
+        """Whether the receiver took these bytes: not before `part` has returned all that came earlier."""
+        is_waiting = self._arrival is not None and not self._arrival.done()
+        if self._receiver is None or not is_waiting:
+            return False
+        try:
+            return self._receiver(b"".join(parts))
+        except Exception as error:  # noqa: BLE001 (whoever waits for the next part gets it)
+            self._failure = error
+            self._notify()
+            return True
 
     def complete(self) -> None:
         self._is_complete = True
@@ -111,12 +137,13 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.closed = asyncio.Event()
         self._idle = idle
-        self._parser = httptools.HttpResponseParser(self)  # making one costs more than parsing an answer
         self._response: Response | None = None
         self._is_paused = False
         self._silence_timer: asyncio.TimerHandle | None = None
         self._last_data_s = 0.0
         self._body: list[bytes] = []  # what the parser found in the bytes that it reads just now
+        self.on_body = self._body.append  # bytes that came at once may hold many chunks
+        self._parser = httptools.HttpResponseParser(self)  # making one costs more than parsing an answer
         self._incoming = select.poll()
 
     def is_closed_by_peer(self) -> bool:
@@ -184,9 +211,6 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status >= 200:  # 100 Continue and other interim answers come before
             self._response.begin(status)
-
-    def on_body(self, data: bytes) -> None:
-        self._body.append(data)  # bytes that came at once may hold many chunks
 
     def _pass_body(self) -> None:
         if self._response:

@@ -276,6 +276,14 @@ class Cycle(RequestResponseCycle):
         else:
             raise RuntimeError(f"Unexpected ASGI message '{message['type']}'.")
 
+    def can_write(self) -> bool:
+        """Return whether a part of a stream may be written now."""
+        return not (self.flow.write_paused or self.disconnected or self.response_complete)
+
+    def write(self, part: bytes) -> None:
+        """Write a part of a stream at once."""
+        self._send_part(part, has_more=True)
+
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
@@ -306,6 +314,8 @@ class Cycle(RequestResponseCycle):
         parts.append(b"\r\n")
         self._head = b"".join(parts)
         _check_lines(self._head, lines)
+        if self.chunked_encoding:
+            self.disconnects.offer_writing(self)
         if self.chunked_encoding or self.scope["http_version"] == "1.0":
             # A stream's first part may come much later; if it comes at once, both go out together.
             asyncio.get_running_loop().call_soon(self._flush_head)
@@ -327,7 +337,7 @@ class Cycle(RequestResponseCycle):
         if self.expected_content_length != 0:
             raise RuntimeError("Response content shorter than Content-Length")
         self.response_complete = True
-        self.disconnects.unwatch_disconnect()
+        self.disconnects.end()
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
@@ -348,16 +358,17 @@ class Cycle(RequestResponseCycle):
 
 
 class RequestDisconnects:
-    """The extension of one request's scope. It knows nothing of the cycle, which knows the scope.
+    """The extension of one request's scope. It knows the cycle, which knows the scope, only during a stream.
 
     Else each request would be a circle that only the garbage collector ends.
     """
 
-    __slots__ = ("_callback", "_has_disconnected")
+    __slots__ = ("_callback", "_has_disconnected", "_writer")
 
     def __init__(self) -> None:
         self._callback: Callable[[], object] | None = None
         self._has_disconnected = False
+        self._writer: Cycle | None = None  # of a stream, from its head to its end
 
     def watch_disconnect(self, callback: Callable[[], object]) -> None:
         """Call back once if the client hangs up before its answer is complete."""
@@ -369,9 +380,28 @@ class RequestDisconnects:
         """Call nobody back any more."""
         self._callback = None
 
+    def offer_writing(self, cycle: Cycle) -> None:
+        """Let the app write parts of a stream at once."""
+        self._writer = cycle
+
+    def can_write(self) -> bool:
+        """Return whether a part of a stream may be written now."""
+        return self._writer is not None and self._writer.can_write()
+
+    def write(self, part: bytes) -> None:
+        """Write a part of a stream at once."""
+        assert self._writer
+        self._writer.write(part)
+
+    def end(self) -> None:
+        """Forget who watches and who writes: the answer is complete."""
+        self._callback = None
+        self._writer = None
+
     def tell(self) -> None:
         """Call the one back who waits for it."""
         self._has_disconnected = True
+        self._writer = None
         callback, self._callback = self._callback, None
         if callback:
             callback()

@@ -1,4 +1,7 @@
-"""How the server tells an app that a client hung up, without a task of the app's own that waits for it."""
+"""What the server of one request offers its app beside ASGI, without a task of the app's own.
+
+It tells that the client hung up, and writes parts of a stream at once.
+"""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -14,3 +17,9 @@ class Disconnects(Protocol):
 
     def unwatch_disconnect(self) -> None:
         """Call nobody back any more."""
+
+    def can_write(self) -> bool:
+        """Return whether a part of a stream that has begun may be written now: not to a slow client."""
+
+    def write(self, part: bytes) -> None:
+        """Write a part of a stream at once. Only where `can_write` said so in the same turn of the loop."""

@@ -337,6 +337,33 @@ async def test_a_hang_up_calls_back_whoever_watches_for_it(app, port):
     assert calls == [1]
 
 
+async def test_parts_are_written_at_once_until_the_client_is_slow_or_the_stream_is_over(app):
+    seen = []
+
+    async def stream(scope, receive, send):
+        server = scope["extensions"][DISCONNECT]
+        await app.read(receive)
+        seen.append(server.can_write())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+        server.write(b"second ")
+        if app.asked:
+            while server.can_write():
+                server.write(b"word " * 2000)
+            seen.append("slow")
+        await send({"type": "http.response.body", "body": b"last", "more_body": False})
+        seen.append(server.can_write())
+
+    async with serving(stream, QUICK) as port, connected(port) as (reader, writer):
+        writer.write(GET)
+        answer = await reader.readuntil(b"\r\n0\r\n\r\n")
+        assert answer.endswith(b"\r\n6\r\nfirst \r\n7\r\nsecond \r\n4\r\nlast\r\n0\r\n\r\n")
+        app.asked = 1
+        writer.write(GET)
+        assert (await reader.readuntil(b"\r\n0\r\n\r\n")).endswith(b"4\r\nlast\r\n0\r\n\r\n")
+    assert seen == [False, False, False, "slow", False]
+
+
 async def test_a_connection_that_nobody_uses_is_closed_without_a_word(app, port):
     answered = await told(port, GET)
     assert answered.count(b"HTTP/1.1 ") == 1

@@ -43,7 +43,7 @@ async def test_a_stream_that_is_dropped_before_it_is_read(gateway, account, engi
     await nothing_is_left(gateway, account)
 
 
-@pytest.mark.proxy_settings(comment_every_s=0.01)
+@pytest.mark.proxy_settings(comment_every_s=0.01, silence_check_every_s=0.01)
 async def test_a_stream_that_is_dropped_before_its_first_part_has_come(gateway, account, engine, ask):
     engine.hangs = True
     answer = await ask()
@@ -52,7 +52,7 @@ async def test_a_stream_that_is_dropped_before_its_first_part_has_come(gateway, 
     await nothing_is_left(gateway, account)
 
 
-@pytest.mark.proxy_settings(comment_every_s=0.01)
+@pytest.mark.proxy_settings(comment_every_s=0.01, silence_check_every_s=0.01)
 async def test_a_client_that_hangs_up_while_comments_are_sent(gateway, account, engine, ask):
     engine.hangs = True
     answer = await ask()

@@ -30,7 +30,10 @@ from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.conftest import SHORT_WAITS, Account, open_tables, read_before_each_request
 from tests.inference.fakes import eventually
 
-PATIENT = replace(ProxySettings(), **SHORT_WAITS | {"engine_wait_s": 1800, "comment_every_s": 0.02})
+PATIENT = replace(
+    ProxySettings(),
+    **SHORT_WAITS | {"engine_wait_s": 1800, "comment_every_s": 0.02, "silence_check_every_s": 0.01},
+)
 TOKENS = 4  # the fake engine's words
 HOUR_S = 3600
 

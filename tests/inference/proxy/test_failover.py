@@ -275,7 +275,7 @@ async def test_who_is_sent_elsewhere_from_an_engine_that_hangs_is_sent_to_no_thi
     assert third.received == []
 
 
-@pytest.mark.proxy_settings(comment_every_s=0.001)
+@pytest.mark.proxy_settings(comment_every_s=0.001, silence_check_every_s=0.001)
 @patient
 @pytest.mark.parametrize("stream", [False, True])
 async def test_requests_wait_while_the_only_engine_restarts(account, ask, demanded, stream):

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
@@ -375,3 +376,70 @@ async def test_idle_connections_are_bounded(engine, monkeypatch):
     assert {await response.read() for response in responses} == {b"hello world"}
     await eventually(lambda: len(engine.open) == 2)
     await client.aclose()
+
+
+async def read_all(response) -> bytes:
+    got = []
+    while part := await response.part():
+        got.append(part)
+    return b"".join(got)
+
+
+async def test_a_receiver_gets_bytes_in_order_and_the_reader_those_that_it_refuses(delivery):
+    connection, response = delivery
+    taken, is_full = [], False
+
+    def take(data: bytes) -> bool:
+        if not is_full:
+            taken.append(data)
+        return not is_full
+
+    connection.data_received(ENDLESS + b"1\r\na\r\n")
+    await response.wait_until_begun()
+    assert await response.part() == b"a"
+    response.pass_to(take)
+    connection.data_received(b"1\r\nb\r\n")  # nobody waits: it is kept
+    assert taken == []
+    assert await response.part() == b"b"
+    reading = asyncio.create_task(response.part())
+    await asyncio.sleep(0)
+    connection.data_received(b"1\r\nc\r\n1\r\nd\r\n")
+    assert (taken, reading.done()) == ([b"cd"], False)
+    is_full = True
+    connection.data_received(b"1\r\ne\r\n")
+    is_full = False
+    connection.data_received(b"1\r\nf\r\n")  # not before what was refused
+    assert (taken, await reading) == ([b"cd"], b"ef")
+    reading = asyncio.create_task(read_all(response))
+    await asyncio.sleep(0)
+    connection.data_received(b"1\r\ng\r\n0\r\n\r\n")
+    assert (taken, await reading) == ([b"cd", b"g"], b"")
+
+
+async def test_what_a_receiver_raises_the_reader_gets_and_nothing_that_came_after(delivery):
+    connection, response = delivery
+
+    def fail(data: bytes) -> bool:
+        raise EngineBroke(data.decode())
+
+    connection.data_received(ENDLESS + b"1\r\na\r\n")
+    assert await response.part() == b"a"
+    response.pass_to(fail)
+    reading = asyncio.create_task(response.part())
+    await asyncio.sleep(0)
+    connection.data_received(b"1\r\nb\r\n")
+    connection.data_received(b"1\r\nc\r\n0\r\n\r\n")
+    with pytest.raises(EngineBroke, match="b"):
+        await reading
+
+
+@pytest.fixture
+async def delivery():
+    """A connection whose bytes the test delivers itself, and the answer that it receives."""
+    ours, engines = socket.socketpair()
+    with engines:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_unix_connection(lambda: http_connection.Connection([]), sock=ours)
+        yield connection, connection.send(b"")
+        connection.transport.abort()
+        await connection.closed.wait()
