@@ -31,6 +31,8 @@ def approve_what_is_public(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [("adapters", "0005_retries_replicas_and_gone_engines")]
+    # That one renames the field by which approve_what_is_public knows the service's own styles.
+    run_before = [("tenants", "0013_generation_and_first_party")]
     operations = [
         migrations.AddField(
             model_name="adapterversion",
