@@ -4,11 +4,9 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
 
-from asgiref.sync import sync_to_async
-from django.db import connection
 from django.db.models import Q, QuerySet
 
-from foundation.spreadsheets import csv_text, defuse_formula
+from foundation.spreadsheets import stream_csv
 from tenants.accounts.account_deletion import GONE_DOMAIN
 from tenants.models import AuditEntry, Tenant
 
@@ -68,23 +66,14 @@ def describe_actor(entry: AuditEntry) -> str:
     return "Polyscribe"
 
 
-async def write_csv(entries: QuerySet[AuditEntry]) -> AsyncIterator[str]:
-    """Yield the lines of a table with a head. No connection is held while somebody reads."""
-    yield _line(COLUMNS)
-    last: AuditEntry | None = None
-    while rows := await sync_to_async(_next_entries)(entries, last):
-        for entry in rows:
-            yield _line(_cells(entry))
-        last = rows[-1]
+def write_csv(entries: QuerySet[AuditEntry]) -> AsyncIterator[str]:
+    """Return the lines of a table with a head."""
 
-
-def _next_entries(entries: QuerySet[AuditEntry], last: AuditEntry | None) -> list[AuditEntry]:
-    older = entries.filter(pk__lt=last.pk) if last else entries
-    try:
+    def read(last: AuditEntry | None) -> list[AuditEntry]:
+        older = entries.filter(pk__lt=last.pk) if last else entries
         return list(older[:CSV_CHUNK])
-    finally:
-        if not connection.in_atomic_block:  # a test keeps its own
-            connection.close()
+
+    return stream_csv(COLUMNS, read, _cells)
 
 
 def _cells(entry: AuditEntry) -> tuple[str, ...]:
@@ -100,10 +89,6 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
         json.dumps(entry.after, ensure_ascii=False),
         entry.address or "",
     )
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return csv_text([[defuse_formula(cell) for cell in cells]])
 
 
 def _begin_of(day: date) -> datetime:

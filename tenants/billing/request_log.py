@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 
 from foundation.errors import Invalid
 from foundation.money import usd
-from foundation.spreadsheets import csv_text, defuse_formula
+from foundation.spreadsheets import csv_text
 from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
 
 PAGE_SIZE = 50
@@ -263,13 +263,13 @@ def _csv_row(row: LoggedRequest, names: dict[UUID, str]) -> tuple[object, ...]:
     return (
         row.request_id,
         row.at.isoformat(),
-        defuse_formula(row.style),
+        row.style,
         row.version or "",
-        defuse_formula(names.get(row.key_id, "")),
+        names.get(row.key_id, ""),
         row.prompt_tokens,
         row.cached_tokens,
         row.completion_tokens,
         row.cost.removeprefix("$").replace(",", ""),
         row.outcome,
-        defuse_formula(row.reason),
+        row.reason,
     )

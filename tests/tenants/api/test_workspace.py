@@ -121,6 +121,9 @@ def test_the_log_of_requests_is_paged_and_filtered(admin, used):
 async def test_the_log_comes_as_csv_too(acme, valkey):
     _, secret = await sync_to_async(issue_key)(acme, name="reader", by=None, scopes=["usage:read"])
     events = await sync_to_async(lambda: [make_event(acme) for _ in range(3)])()
+    before = timezone.now() - timedelta(days=40)
+    formula = await sync_to_async(make_event)(acme, style_name="=HYPERLINK(1)", admitted_at=before)
+    events.append(formula)
     await sync_to_async(record_events)(events)
     headers = {"Authorization": f"Bearer {secret}", "Accept": "text/csv"}
     answer = await AsyncClient().get("/api/v1/usage/events", headers=headers)
@@ -128,7 +131,7 @@ async def test_the_log_comes_as_csv_too(acme, valkey):
     text = b"".join([part async for part in answer.streaming_content]).decode()
     await sync_to_async(connections.close_all)()  # this thread's connection goes back
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert [row["style"] for row in rows] == ["poetry"] * 3
+    assert [row["style"] for row in rows] == ["poetry", "poetry", "poetry", "'=HYPERLINK(1)"]
     assert {"request_id", "at", "cost_nanousd", "cost_usd"} <= set(rows[0])
 
 
