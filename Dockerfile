@@ -18,11 +18,13 @@ COPY adapters adapters
 COPY inference inference
 COPY templates templates
 COPY static static
+COPY locale locale
 COPY engine/styles engine/styles
 # the site shows them at /docs/
 COPY docs docs
 COPY SECURITY.md ./
 COPY bench/README.md bench/README.md
+RUN pybabel compile --directory=locale --domain="django djangojs"
 # the settings ask for these; collecting files uses none of them
 RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY_URL=redis://localhost/0 \
     CELERY_BROKER_URL=redis://localhost/1 API_KEY_PEPPERS=1:00 CACHE_SALT_SECRET=00 \

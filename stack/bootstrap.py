@@ -52,6 +52,7 @@ def main() -> None:
         require_engine_machine()
     LOGS.mkdir(parents=True, exist_ok=True)
     _step("web environment", sync)
+    _step("translations", compile_translations)
     if options.ray:
         _step("engine environment (Ray)", partial(engine, "--ray"))
     elif options.engine and not engine_elsewhere:  # the base model is prepared in the engine's environment
@@ -72,6 +73,24 @@ def sync() -> bool:
         if "No interpreter found" not in log.read_text():
             break
     raise Stop(_reason(log))
+
+
+def compile_translations() -> bool:
+    """Make the catalogues that Django reads of those that people write; return False if none changed."""
+    stale = [source for source in ROOT.glob("locale/*/LC_MESSAGES/*.po") if is_stale(source)]
+    for source in stale:
+        compiled = source.with_suffix(".mo")
+        command = [str(WEB / "bin" / "pybabel"), "compile", f"--input-file={source}", f"--output-file={compiled}"]
+        log = LOGS / "translations.log"
+        if not _logged([*command, f"--locale={source.parent.parent.name}"], log, {}):
+            raise Stop(f"{_shown(source)} could not be compiled: {_last(log)} Log: {_shown(log)}")
+    return bool(stale)
+
+
+def is_stale(source: Path) -> bool:
+    """Return True if a catalogue was not compiled since it changed."""
+    compiled = source.with_suffix(".mo")
+    return not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime
 
 
 def engine(*options: str) -> bool:
