@@ -84,9 +84,9 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "tenants.context_processors.tenant",
                 "config.legal_pages.legal_links",
-                "django.template.context_processors.i18n",
             ],
-            "builtins": ["django.templatetags.i18n"],  # nearly every template says something to people
+            # Nearly every template says something to people, and when something was.
+            "builtins": ["django.templatetags.i18n", "config.templatetags.times"],
         },
     }
 ]

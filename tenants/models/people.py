@@ -73,6 +73,11 @@ class User(AbstractUser):
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="one_user_per_address")]
 
+    @property
+    def mail_language(self) -> str:
+        """The code of the language that mail to this person is in: the chosen one, else the site's."""
+        return self.language if self.language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
     def of(self, user: User) -> "TenantQuerySet":

@@ -13,10 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext, override
 
 from foundation import months
 from foundation.money import usd
@@ -62,11 +65,16 @@ class Letter(EmailMultiAlternatives):
 
 
 def write_letter(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = False) -> Letter:
-    """Return a mail to be sent, addressed to where its member is reached now.
+    """Return a mail to be sent, addressed to where its member is reached now, in that person's language.
 
     `skipped_before` mails of its kind were left out since the last one; `is_last` says that the next ones
     will be.
     """
+    with override(mail.membership.user.mail_language):
+        return _write(mail, skipped_before=skipped_before, is_last=is_last)
+
+
+def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
     event = mail.event
     member = mail.membership
     kind = NoticeKind(mail.kind)
@@ -171,14 +179,30 @@ def _usage_of(facts: dict[str, Any]) -> dict[str, str]:
     if "period" not in facts:
         return {}
     start, end = months.bounds(facts["period"])
-    usage = {"month": f"{start:%B}", "month_end": f"{end.day} {end:%B}"}
+    usage = {"month": date_format(start, "F"), "month_end": date_format(end, gettext("j F"))}
     if facts["measure"] in (Measure.TOKENS, Measure.CAP):
-        usage["used"] = f"{facts['used_tokens']:,} tokens"
-        usage["limit"] = f"{facts['limit_tokens']:,}"
-        usage["most"] = f"{facts.get('max_tokens', facts['limit_tokens']):,}"
+        usage["used"] = gettext("%(count)s tokens") % {"count": intcomma(facts["used_tokens"])}
+        usage["limit"] = intcomma(facts["limit_tokens"])
+        usage["most"] = intcomma(facts.get("max_tokens", facts["limit_tokens"]))
         has_further = facts["measure"] == Measure.TOKENS and facts.get("beyond") != Beyond.REFUSED
         usage["further"] = facts.get("beyond", "") if has_further else ""
     else:
         usage["used"] = usd(facts["used_nanousd"])
         usage["limit"] = usd(facts["limit_nanousd"])
+    usage["allowance"] = _allowance(facts["measure"], usage)
     return usage
+
+
+def _allowance(measure: str, usage: dict[str, str]) -> str:
+    """Return what a month's usage is measured by, in words within a sentence."""
+    if measure == Measure.CAP:
+        words = gettext("the tokens that %(month)s allows")
+    elif measure == Measure.CREDITS:
+        words = gettext("%(month)s's credits")
+    elif measure == Measure.BUDGET:
+        words = gettext("%(month)s's budget")
+    elif usage["further"]:
+        words = gettext("%(month)s's included tokens")
+    else:
+        words = gettext("%(month)s's tokens")
+    return words % usage
