@@ -80,7 +80,12 @@ def compile_translations() -> bool:
     stale = [source for source in ROOT.glob("locale/*/LC_MESSAGES/*.po") if is_stale(source)]
     for source in stale:
         compiled = source.with_suffix(".mo")
-        command = [str(WEB / "bin" / "pybabel"), "compile", f"--input-file={source}", f"--output-file={compiled}"]
+        command = [
+            str(WEB / "bin" / "pybabel"),
+            "compile",
+            f"--input-file={source}",
+            f"--output-file={compiled}",
+        ]
         log = LOGS / "translations.log"
         if not _logged([*command, f"--locale={source.parent.parent.name}"], log, {}):
             raise Stop(f"{_shown(source)} could not be compiled: {_last(log)} Log: {_shown(log)}")

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from django.conf import settings
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
