@@ -78,16 +78,12 @@ def sync() -> bool:
 def compile_translations() -> bool:
     """Make the catalogues that Django reads of those that people write; return False if none changed."""
     stale = [source for source in ROOT.glob("locale/*/LC_MESSAGES/*.po") if is_stale(source)]
+    pybabel = str(WEB / "bin" / "pybabel")
+    log = LOGS / "translations.log"
     for source in stale:
-        compiled = source.with_suffix(".mo")
-        command = [
-            str(WEB / "bin" / "pybabel"),
-            "compile",
-            f"--input-file={source}",
-            f"--output-file={compiled}",
-        ]
-        log = LOGS / "translations.log"
-        if not _logged([*command, f"--locale={source.parent.parent.name}"], log, {}):
+        locale = source.parent.parent.name
+        files = [f"--input-file={source}", f"--output-file={source.with_suffix('.mo')}"]
+        if not _logged([pybabel, "compile", f"--locale={locale}", *files], log, {}):
             raise Stop(f"{_shown(source)} could not be compiled: {_last(log)} Log: {_shown(log)}")
     return bool(stale)
 

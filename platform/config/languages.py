@@ -1,4 +1,4 @@
-"""In which language a page is: the one a person chose in the settings, else the one that the browser asks for."""
+"""In which language a page is: the one that a person chose, else the one that the browser asks for."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""Times within a sentence, where `{% include "_time.html" %}` would cut the sentence in two for translators."""
+"""Times within a sentence: `{% include "_time.html" %}` would cut the sentence in two for translators."""
 
 from datetime import date
 
