@@ -77,15 +77,12 @@ def sync() -> bool:
 
 def compile_translations() -> bool:
     """Make the catalogues that Django reads of those that people write; return False if none changed."""
-    stale = [source for source in ROOT.glob("locale/*/LC_MESSAGES/*.po") if is_stale(source)]
-    pybabel = str(WEB / "bin" / "pybabel")
+    if not any(is_stale(source) for source in ROOT.glob("locale/*/LC_MESSAGES/*.po")):
+        return False
     log = LOGS / "translations.log"
-    for source in stale:
-        locale = source.parent.parent.name
-        files = [f"--input-file={source}", f"--output-file={source.with_suffix('.mo')}"]
-        if not _logged([pybabel, "compile", f"--locale={locale}", *files], log, {}):
-            raise Stop(f"{_shown(source)} could not be compiled: {_last(log)} Log: {_shown(log)}")
-    return bool(stale)
+    if not _logged([str(WEB / "bin" / "python"), str(ROOT / "locale" / "compile.py")], log, {}):
+        raise Stop(f"The translations were not compiled: {_last(log)} Log: {_shown(log)}")
+    return True
 
 
 def is_stale(source: Path) -> bool:

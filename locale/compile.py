@@ -1,0 +1,22 @@
+"""Make the catalogues that Django reads (.mo) of those that people write (.po): `python locale/compile.py`.
+
+It is no `pybabel compile`: that takes every "100 % of" for a placeholder and refuses it. Placeholders are
+compared by tests/config/test_languages.py.
+"""
+
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+
+def main() -> None:
+    for source in sorted(Path(__file__).parent.glob("*/LC_MESSAGES/*.po")):
+        with source.open("rb") as file:
+            catalog = read_po(file, locale=source.parent.parent.name)
+        with source.with_suffix(".mo").open("wb") as file:
+            write_mo(file, catalog)
+
+
+if __name__ == "__main__":
+    main()
