@@ -47,8 +47,8 @@ VARIABLES: dict[str, Variable] = {
     "AWS_SECRET_ACCESS_KEY": Variable("", "S3 credentials."),
     "API_KEY_PEPPERS": Variable(
         None,
-        "Peppers of API keys, `1:hex,2:hex`; the highest number is current. The secrets of webhooks are "
-        "encrypted under them, too.",
+        "Peppers of API keys, `1:hex,2:hex`; the highest number is current. The secrets of webhooks "
+        "and of second factors are encrypted under them, too.",
     ),
     "API_ALLOWED_ORIGINS": Variable(
         "",

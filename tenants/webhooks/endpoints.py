@@ -130,6 +130,25 @@ def rotate_secret(endpoint: WebhookEndpoint, *, by: Access) -> str:
     return secret
 
 
+def reseal_secrets() -> int:
+    """Encrypt all secrets under the newest pepper's key; return of how many endpoints. Safe to repeat.
+
+    Raises cryptography.fernet.InvalidToken when the pepper of one is no longer in the settings.
+    """
+    count = 0
+    for pk in WebhookEndpoint.objects.values_list("pk", flat=True):
+        with transaction.atomic():
+            held = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=pk).first()
+            if held is None:
+                continue
+            held.sealed_secret = signing.reseal_secret(held.sealed_secret)
+            if held.sealed_previous_secret:
+                held.sealed_previous_secret = signing.reseal_secret(held.sealed_previous_secret)
+            held.save(update_fields=["sealed_secret", "sealed_previous_secret"])
+        count += 1
+    return count
+
+
 def forget_previous_secrets() -> int:
     """Delete secrets that were replaced more than a day ago; return how many. Safe to repeat."""
     over = WebhookEndpoint.objects.filter(previous_secret_until__lt=timezone.now())

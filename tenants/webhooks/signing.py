@@ -1,21 +1,16 @@
 """Secrets of endpoints: made, kept encrypted, and used to sign as https://www.standardwebhooks.com says.
 
-A signing secret must be used again with every delivery, so a digest as for API keys won't do. It is encrypted
-under a key derived from API_KEY_PEPPERS: these are random, numbered, and stay in the settings while rows need
-them. DJANGO_SECRET_KEY may be replaced at any time, at the price of people logging in again.
+A signing secret must be used again with every delivery, so a digest as for API keys won't do.
 """
 
 import base64
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from secrets import token_bytes
 
-from cryptography.fernet import Fernet, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from standardwebhooks import Webhook
+
+from foundation.sealing import reseal, seal, unseal
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32  # the specification asks for 24 to 64
@@ -29,7 +24,7 @@ def new_secret() -> str:
 
 def seal_secret(secret: str) -> str:
     """Return a secret encrypted under the newest pepper's key."""
-    return _cipher().encrypt(secret.encode()).decode()
+    return seal(secret, purpose=PURPOSE)
 
 
 def unseal_secret(sealed: str) -> str:
@@ -37,7 +32,12 @@ def unseal_secret(sealed: str) -> str:
 
     Raises cryptography.fernet.InvalidToken when its pepper is no longer in the settings.
     """
-    return _cipher().decrypt(sealed.encode()).decode()
+    return unseal(sealed, purpose=PURPOSE)
+
+
+def reseal_secret(sealed: str) -> str:
+    """Return the same secret encrypted under the newest pepper's key. Raises as `unseal_secret` does."""
+    return reseal(sealed, purpose=PURPOSE)
 
 
 def sign(secrets: Sequence[str], *, event_id: str, at: datetime, body: str) -> dict[str, str]:
@@ -48,14 +48,3 @@ def sign(secrets: Sequence[str], *, event_id: str, at: datetime, body: str) -> d
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-
-
-def _cipher() -> MultiFernet:
-    numbers = sorted(settings.API_KEY_PEPPERS, reverse=True)
-    return MultiFernet([_fernet(settings.API_KEY_PEPPERS[number]) for number in numbers])
-
-
-@lru_cache(maxsize=8)
-def _fernet(pepper: bytes) -> Fernet:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=PURPOSE).derive(pepper)
-    return Fernet(base64.urlsafe_b64encode(derived))

@@ -1,0 +1,51 @@
+"""What allauth.mfa keeps: secrets of authenticator apps and seeds of recovery codes, encrypted."""
+
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.db import transaction
+
+from foundation.sealing import reseal, seal, unseal
+
+PURPOSE = b"polyscribe: second factors"
+SECRETS = ("secret", "seed")  # where allauth keeps an app's secret, and what recovery codes derive from
+SEALED_PREFIX = "gAAAA"  # of every Fernet token; no base32 secret and no hexadecimal seed begins with it
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    """Second factors that a copy of the database does not give away."""
+
+    def encrypt(self, text: str) -> str:
+        return seal(text, purpose=PURPOSE)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Return the secret. Rows from before 2026-11-26 are not encrypted; `seal_secrets` does that."""
+        if not encrypted_text.startswith(SEALED_PREFIX):
+            return encrypted_text
+        return unseal(encrypted_text, purpose=PURPOSE)
+
+
+def seal_factors() -> int:
+    """Encrypt all second factors under the newest pepper's key; return how many. Safe to repeat."""
+    count = 0
+    holders = Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN)  # passkeys have no secret here
+    for pk in holders.values_list("pk", flat=True):
+        count += _seal_factor(pk)
+    return count
+
+
+def _seal_factor(pk: int) -> int:
+    with transaction.atomic():
+        factor = Authenticator.objects.select_for_update().filter(pk=pk).first()
+        if factor is None:  # its owner removed it meanwhile
+            return 0
+        for name in SECRETS:
+            if name in factor.data:
+                factor.data[name] = _seal_anew(factor.data[name])
+        factor.save(update_fields=["data"])
+    return 1
+
+
+def _seal_anew(kept: str) -> str:
+    if kept.startswith(SEALED_PREFIX):
+        return reseal(kept, purpose=PURPOSE)
+    return seal(kept, purpose=PURPOSE)
