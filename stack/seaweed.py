@@ -128,7 +128,7 @@ def program(
         env={
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(data),  # security.toml is there, and no settings of the person's own
-            "GOMEMLIMIT": "256MiB",
+            "GOMEMLIMIT": "384MiB",  # 233 MiB live on their own: below 300 it collects garbage all the time
             "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
             # a second fence behind the certificates: the filer and the volumes ask for tokens, too
