@@ -11,7 +11,7 @@ SECRETS = ("secret", "seed")  # where allauth keeps an app's secret, and what re
 SEALED_PREFIX = "gAAAA"  # of every Fernet token; no base32 secret and no hexadecimal seed begins with it
 
 
-class MFAAdapter(DefaultMFAAdapter):
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Second factors that a copy of the database does not give away."""
 
     def encrypt(self, text: str) -> str:
