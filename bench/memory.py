@@ -77,6 +77,7 @@ def running(limits: Limits, **more: str) -> Iterator[tuple[str, int]]:
         **os.environ,
         "ENGINE_DEVICE": "cpu",
         "ENGINE_PORT": str(port),
+        "ENGINE_SOCKET": "",
         "ENGINE_MAX_LORAS": str(limits.max_loras),
         "ENGINE_MAX_CPU_LORAS": str(limits.max_cpu_loras),
         "ENGINE_MAX_LORA_RANK": str(limits.max_lora_rank),
@@ -116,10 +117,9 @@ def random_adapters(folder: Path, *, count: int, rank: int) -> None:
     subprocess.run([*script, *options], check=True)
 
 
-def post_json(url: str, body: Mapping[str, object], *, key: str = "") -> None:
+def post_json(url: str, body: Mapping[str, object]) -> None:
     """POST JSON. Raises urllib.error.HTTPError."""
-    head = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), head)
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=180) as answer:
         answer.read()
 

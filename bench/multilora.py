@@ -17,10 +17,11 @@ from statistics import median
 import uvloop
 
 from bench import report
-from bench.memory import post_json, random_adapters
+from bench.memory import random_adapters
 from bench.passes import THINGS, Pass, run_pass
 from labs import machine
 from labs.chat_client import ChatClient, open_client
+from stack import engine
 
 AT_ONCE = 8
 REQUESTS = 64
@@ -64,10 +65,10 @@ async def measured(rounds: int) -> dict[str, list[Pass]]:
 def load(folder: Path) -> None:
     """Give the engine the largest case's adapters."""
     random_adapters(folder, count=max(COUNTS), rank=RANK)
-    url = f"{os.environ['ENGINE_URL']}/v1/load_lora_adapter"
-    key = os.environ["ENGINE_API_KEY"]
-    for number, path in enumerate(sorted(folder.iterdir())):
-        post_json(url, {"lora_name": f"bench_{number}", "lora_path": str(path)}, key=key)
+    with engine.open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=180) as client:
+        for number, path in enumerate(sorted(folder.iterdir())):
+            body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
+            client.post("/v1/load_lora_adapter", json=body).raise_for_status()
 
 
 def figures(passes: dict[str, list[Pass]]) -> dict[str, dict[str, float]]:

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import shutil
+import stat
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import libnuma
 ROOT = Path(__file__).resolve().parent.parent
 BASE_MODEL = "SmolLM2-135M-Instruct"
 SERVER = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails in the CPU package
+LONGEST_SOCKET_PATH_BYTES = 107  # Linux takes no longer ones
 EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # our modules that vLLM's processes import
 GUARD = "polyscribe_guard.Guard"
 CPU_WORKER = "polyscribe_worker.Worker"
@@ -194,9 +196,16 @@ def prepare_socket(path: Path) -> None:
     """Make the socket's folder, for this user alone, and take a socket of before away.
 
     vLLM 0.32 neither removes its socket when it stops nor when it starts: `bind` would fail the second time.
-    Anybody who may enter the folder may connect. Raises CannotServe if something else has that name.
+    It sets no rights either: this makes the socket its user's, and the group's whom the folder lets in.
+    Raises CannotServe if something else has that name, or if it is too long for a socket.
     """
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH_BYTES:
+        raise CannotServe(
+            f"ENGINE_SOCKET has more than {LONGEST_SOCKET_PATH_BYTES} bytes: name a shorter path."
+        )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    has_group = bool(path.parent.stat().st_mode & stat.S_IXGRP)
+    os.umask(0o007 if has_group else 0o077)
     if path.is_socket():
         path.unlink()
     elif path.exists():

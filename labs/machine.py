@@ -3,13 +3,14 @@
 import os
 import re
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from stack import engine
 
 MIB = 1024 * 1024
 IDLE_S = 15  # the samples of a style begin ten seconds after it serves
@@ -90,11 +91,9 @@ def await_idle_engine(url: str, *, within_s: float = 300) -> None:
     until = time.time() + within_s
     idle = 0
     while time.time() < until:
-        request = urllib.request.Request(
-            f"{url}/metrics", headers={"Authorization": f"Bearer {os.environ['ENGINE_API_KEY']}"}
-        )
-        with urllib.request.urlopen(request) as answer:
-            at_work = sum(float(count) for count in AT_WORK.findall(answer.read().decode()))
+        with engine.open_client(url, os.environ["ENGINE_API_KEY"]) as client:
+            page = client.get("/metrics").raise_for_status().text
+        at_work = sum(float(count) for count in AT_WORK.findall(page))
         idle = 0 if at_work else idle + 1
         if idle == IDLE_S:
             return

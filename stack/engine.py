@@ -1,14 +1,14 @@
 """The engine of this machine: its base model and vLLM, in an environment of their own."""
 
-import http.client
-import json
 import os
 import shlex
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
+from typing import Any
 
+import httpx2
+
+from stack import sockets
 from stack.environment import base_model, base_model_folder
 from stack.errors import MissingPrerequisite, ServiceFailed
 from stack.folders import ROOT
@@ -74,30 +74,42 @@ def numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
+def open_client(url: str, api_key: str = "", *, timeout_s: float = 5) -> httpx2.Client:
+    """Return a client for an engine at a port or a socket. Its paths begin with a slash."""
+    base_url, socket_path = sockets.split_address(url)
+    transport = httpx2.HTTPTransport(uds=socket_path) if socket_path else None
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    return httpx2.Client(base_url=base_url, headers=headers, timeout=timeout_s, transport=transport)
+
+
 def ready(url: str, api_key: str) -> bool:
     """Return True once vLLM is healthy and lists its models to our key."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
-            if answer.status != 200:
+        with open_client(url, api_key) as client:
+            if client.get("/health").status_code != 200:
                 return False
-        request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {api_key}"})
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return bool(json.load(answer)["data"])
-    except urllib.error.HTTPError as error:
-        if error.code == 401:
-            raise ServiceFailed(
-                f"The engine at {url} refuses the key: set ENGINE_API_KEY to its own."
-            ) from None
+            answer = client.get("/v1/models")
+    except httpx2.HTTPError:
         return False
-    except (OSError, http.client.HTTPException, ValueError, KeyError):
-        return False
+    if answer.status_code == 401:
+        raise ServiceFailed(f"The engine at {url} refuses the key: set ENGINE_API_KEY to its own.")
+    return bool(_models_in(answer))
 
 
 def adapters(url: str, api_key: str) -> set[str]:
     """Return the names that vLLM serves beside its base model; none while it does not answer."""
-    request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {api_key}"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return {model["id"] for model in json.load(answer)["data"] if model.get("parent")}
-    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        with open_client(url, api_key) as client:
+            models = _models_in(client.get("/v1/models"))
+    except httpx2.HTTPError:
         return set()
+    return {model["id"] for model in models if model.get("parent")}
+
+
+def _models_in(answer: httpx2.Response) -> list[dict[str, Any]]:
+    """Return the models of an answer, none where it lists none."""
+    try:
+        models: list[dict[str, Any]] = answer.json()["data"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return models

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import postgres, seaweed, valkey
+from stack import postgres, seaweed, sockets, valkey
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.folders import MODELS, Folders
@@ -20,7 +20,11 @@ CPU_FACTS = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Addresses:
-    """Ports of this stack's parts on loopback; `engine_url` may lead to another machine."""
+    """Where this stack's parts listen: ports on loopback, and the engines' sockets.
+
+    Where `engine_sockets` is empty, engines listen at their ports: in a Ray cluster, or because the paths
+    would be too long. `engine_url` may lead to another machine.
+    """
 
     postgres: int
     valkey: int
@@ -29,6 +33,7 @@ class Addresses:
     engine_port: int
     engine_url: str
     further_engine_ports: tuple[int, ...] = ()
+    engine_sockets: tuple[Path, ...] = ()
 
     @property
     def site(self) -> str:
@@ -106,13 +111,39 @@ def further_engines(variables: Mapping[str, str], addresses: Addresses) -> list[
     return [
         {
             **variables,
+            **engine_address(addresses, port, number),
             "ENGINE_NAME": f"{variables['ENGINE_NAME']}-{number}",
-            "ENGINE_PORT": str(port),
-            "ENGINE_URL": f"http://127.0.0.1:{port}",
             "ENGINE_ADAPTERS_DIR": f"{variables['ENGINE_ADAPTERS_DIR']}-{number}",
         }
         for number, port in enumerate(addresses.further_engine_ports, 2)
     ]
+
+
+def engine_sockets(folders: Folders, count: int) -> tuple[Path, ...]:
+    """Return the paths at which this stack's engines listen, none where they listen at ports.
+
+    An empty $ENGINE_SOCKET asks for ports, another one is the first engine's path. A Ray cluster has ports.
+    """
+    given = os.environ.get("ENGINE_SOCKET")
+    if given == "" or os.environ.get("ENGINE_URL") or os.environ.get("ENGINE_KIND") == "ray":
+        return ()
+    first = Path(given).absolute() if given else folders.var.absolute() / "engine" / "engine.sock"
+    paths = [first]
+    for number in range(2, count + 1):
+        paths.append(first.with_stem(f"{first.stem}-{number}"))
+    if all(map(sockets.usable, paths)):
+        return tuple(paths)
+    if given:
+        raise StackError(f"ENGINE_SOCKET={given} is no path for a socket: give a short one of plain letters.")
+    return ()
+
+
+def engine_address(addresses: Addresses, port: int, number: int = 1) -> dict[str, str]:
+    """Return the variables that say where one of this stack's engines listens."""
+    if not addresses.engine_sockets:
+        return {"ENGINE_URL": f"http://127.0.0.1:{port}", "ENGINE_PORT": str(port), "ENGINE_SOCKET": ""}
+    path = addresses.engine_sockets[number - 1]
+    return {"ENGINE_URL": sockets.address_of(path), "ENGINE_PORT": str(port), "ENGINE_SOCKET": str(path)}
 
 
 def default_dtype(runs_on: str) -> str:
@@ -150,8 +181,8 @@ def engine_variables(folders: Folders, addresses: Addresses, credentials: Creden
         defaults |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
     return {
         **{name: os.environ.get(name) or default for name, default in defaults.items()},
+        **engine_address(addresses, addresses.engine_port),
         "ENGINE_URL": addresses.engine_url,
-        "ENGINE_PORT": str(addresses.engine_port),
         "BASE_MODEL": base_model()[1],
         "BASE_MODEL_DIR": str(base_model_folder()),
     }

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from stack import postgres, seaweed, valkey
+from stack import postgres, seaweed, sockets, valkey
 from stack.credentials import Credentials
-from stack.environment import Addresses, engine_count, further_engines, site_variables
+from stack.environment import Addresses, engine_count, engine_sockets, further_engines, site_variables
 from stack.errors import StackError
 from stack.folders import Folders, held
 from stack.leftovers import end_leftovers
@@ -55,7 +55,7 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
             yield Stack(
                 folders=folders,
                 credentials=Credentials.of(folders.var),
-                addresses=_addresses(ports, s3=seaweed_ports.s3, is_temporary=folders.temporary),
+                addresses=_addresses(folders, ports, s3=seaweed_ports.s3),
                 seaweed_ports=seaweed_ports,
                 supervisor=supervisor,
                 steps=steps,
@@ -99,16 +99,21 @@ def origins(addresses: Addresses) -> list[str]:
     return [addresses.site, addresses.site.replace("127.0.0.1", "localhost")]
 
 
-def _addresses(ports: Ports, *, s3: int, is_temporary: bool) -> Addresses:
+def _addresses(folders: Folders, ports: Ports, *, s3: int) -> Addresses:
     engine_port = ports.take("engine")
+    engine_url = f"http://127.0.0.1:{engine_port}"
+    listening = engine_sockets(folders, engine_count())
+    if listening:
+        engine_url = sockets.address_of(listening[0])
     return Addresses(
         postgres=ports.take("postgres"),
         valkey=ports.take("valkey"),
         s3=s3,
-        web=_web_port(ports, preferred=None if is_temporary else WEB_PORT),
+        web=_web_port(ports, preferred=None if folders.temporary else WEB_PORT),
         engine_port=engine_port,
-        engine_url=os.environ.get("ENGINE_URL") or f"http://127.0.0.1:{engine_port}",
+        engine_url=os.environ.get("ENGINE_URL") or engine_url,
         further_engine_ports=tuple(ports.take(f"engine-{n}") for n in range(2, engine_count() + 1)),
+        engine_sockets=listening,
     )
 
 

@@ -3,10 +3,10 @@
 import os
 import sysconfig
 from pathlib import Path
-from urllib.parse import quote
 
 import redis
 
+from stack import sockets
 from stack.errors import MissingPrerequisite
 from stack.folders import Folders, make_private
 from stack.processes import Program
@@ -22,13 +22,9 @@ def binary() -> Path:
     return found[0]
 
 
-SOCKET_PATH_BYTES = 107  # the longest path of a socket that Linux takes
-
-
 def socket_path(folders: Folders) -> Path | None:
     """Return where Valkey listens beside its port, None where that path would be too long."""
-    path = folders.var.absolute() / "valkey" / "valkey.sock"
-    return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES else None
+    return sockets.usable(folders.var.absolute() / "valkey" / "valkey.sock")
 
 
 def url(folders: Folders, port: int, password: str) -> str:
@@ -36,7 +32,7 @@ def url(folders: Folders, port: int, password: str) -> str:
     path = socket_path(folders)
     if path is None:
         return f"redis://:{password}@127.0.0.1:{port}/0"
-    return f"unix://:{password}@{quote(str(path))}?db=0"
+    return f"unix://:{password}@{path}?db=0"
 
 
 def program(folders: Folders, port: int, password: str) -> Program:

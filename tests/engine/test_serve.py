@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 import subprocess
 from dataclasses import replace
@@ -59,7 +60,7 @@ def test_every_variable_reaches_vllm():
     assert option(arguments, "--dtype") == "float32"
 
 
-def test_a_socket_takes_the_place_of_a_port_and_of_what_was_left_behind(tmp_path):
+def test_a_socket_takes_the_place_of_a_port_and_of_what_was_left_behind(tmp_path, own_umask):
     path = tmp_path / "run" / "engine.sock"
     arguments = serve.server_arguments(serve.read_settings(CPU | {"ENGINE_SOCKET": str(path)}))
     assert option(arguments, "--uds") == str(path)
@@ -74,6 +75,28 @@ def test_a_socket_takes_the_place_of_a_port_and_of_what_was_left_behind(tmp_path
     path.write_text("notes")
     with pytest.raises(serve.CannotServe, match="no socket"):
         serve.prepare_socket(path)
+    with pytest.raises(serve.CannotServe, match="shorter path"):
+        serve.prepare_socket(tmp_path / ("a" * 120))
+
+
+@pytest.mark.parametrize(("folder_mode", "socket_mode"), [(0o700, 0o700), (0o750, 0o770), (0o755, 0o770)])
+def test_only_its_user_may_connect_to_a_socket_and_the_group_that_its_folder_lets_in(
+    tmp_path, own_umask, folder_mode, socket_mode
+):
+    path = tmp_path / "engine.sock"
+    tmp_path.chmod(folder_mode)
+    serve.prepare_socket(path)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+    assert path.stat().st_mode & 0o777 == socket_mode
+
+
+@pytest.fixture
+def own_umask():
+    """Whatever a test does to this process's umask ends with it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported():

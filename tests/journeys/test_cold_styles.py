@@ -8,6 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
+from stack.engine import open_client
 from tests.journeys.conftest import kill
 from tests.waiting import eventually
 
@@ -44,7 +45,8 @@ def last_used() -> str:
 
 def engine_answers() -> bool:
     try:
-        return httpx2.get(f"{os.environ['ENGINE_URL']}/health", timeout=5).is_success
+        with open_client(os.environ["ENGINE_URL"]) as engine:
+            return engine.get("/health").is_success
     except httpx2.HTTPError:
         return False
 

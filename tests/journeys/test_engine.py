@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from stack.engine import open_client
 from stack.ray import KIND
 from tests.journeys.conftest import run_engine_script
 from tests.waiting import eventually
@@ -52,7 +53,8 @@ def test_a_seed_gives_the_same_text_alone_and_among_others_however_long_the_prom
 )  # fmt: skip
 def test_a_stranger_beside_the_engine_gets_nothing(method, path):
     body = {"model": os.environ["BASE_MODEL"], "prompt": "Sing.", "max_tokens": 1}
-    answer = httpx2.request(method, f"{os.environ['ENGINE_URL']}{path}", json=body, timeout=30)
+    with open_client(os.environ["ENGINE_URL"], timeout_s=30) as stranger:
+        answer = stranger.request(method, path, json=body)
     assert answer.status_code == 401
     assert answer.json()["error"]["message"] == "The engine's key is missing or wrong."
 
@@ -101,8 +103,7 @@ class Engine:
     """vLLM's own interface, with its key."""
 
     def __enter__(self) -> "Engine":
-        headers = {"Authorization": f"Bearer {os.environ['ENGINE_API_KEY']}"}
-        self._http = httpx2.Client(base_url=os.environ["ENGINE_URL"], headers=headers, timeout=240)
+        self._http = open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=240)
         return self
 
     def __exit__(self, *_: object) -> None:

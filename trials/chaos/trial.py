@@ -186,8 +186,9 @@ def report(verdict: ChaosVerdict, facts: Mapping[str, str], *, notes: Path, say:
 
 def draw_order(kills: int, chance: random.Random, variables: Mapping[str, str]) -> list[str]:
     """Return what to kill one after the other: the engine seldom, and only ours; the others equally often."""
-    ours = variables["ENGINE_URL"] == f"http://127.0.0.1:{variables['ENGINE_PORT']}"
-    engines = max(1, kills // KILLS_AN_ENGINE_KILL) if ours else 0
+    own_urls = (f"http://127.0.0.1:{variables['ENGINE_PORT']}", f"unix://{variables['ENGINE_SOCKET']}")
+    is_ours = variables["ENGINE_URL"] in own_urls
+    engines = max(1, kills // KILLS_AN_ENGINE_KILL) if is_ours else 0
     order = list(islice(cycle(OTHERS), kills - engines))
     chance.shuffle(order)
     for number in range(engines):

@@ -11,6 +11,7 @@ import aiohttp
 import numpy as np
 
 from labs.broken_adapters.parts import Parts, encode, lay_out, serialize, write_files
+from stack import sockets
 
 PROMPT = "The morning in the city began with"
 WITNESS_TOKENS = 8
@@ -32,13 +33,13 @@ class Engine:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         headers = {"Authorization": f"Bearer {variables['ENGINE_API_KEY']}"}
+        base_url, socket_path = sockets.split_address(variables["ENGINE_URL"])
         # A connection for each request: that an idle one is closed in the moment of asking is no death.
-        self._http = aiohttp.ClientSession(
-            variables["ENGINE_URL"],
-            headers=headers,
-            timeout=PATIENCE,
-            connector=aiohttp.TCPConnector(force_close=True),
-        )
+        if socket_path:
+            connector: aiohttp.BaseConnector = aiohttp.UnixConnector(socket_path, force_close=True)
+        else:
+            connector = aiohttp.TCPConnector(force_close=True)
+        self._http = aiohttp.ClientSession(base_url, headers=headers, timeout=PATIENCE, connector=connector)
 
     async def __aenter__(self) -> "Engine":
         return self
