@@ -131,7 +131,7 @@ def engine_sockets(folders: Folders, count: int) -> tuple[Path, ...]:
     paths = [first]
     for number in range(2, count + 1):
         paths.append(first.with_stem(f"{first.stem}-{number}"))
-    if all(map(sockets.usable, paths)):
+    if all(sockets.fits(path) and sockets.is_plain(path) for path in paths):
         return tuple(paths)
     if given:
         raise StackError(f"ENGINE_SOCKET={given} is no path for a socket: give a short one of plain letters.")

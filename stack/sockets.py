@@ -8,16 +8,18 @@ LONGEST_PATH_BYTES = 103  # macOS takes no longer path of a socket, Linux takes 
 UNIX = "unix"
 
 
-def usable(path: Path) -> Path | None:
-    """Return the path, or None where it is too long for a socket or can't stand in an address as it is."""
-    text = str(path)
-    is_plain = quote(text) == text
-    is_short = len(os.fsencode(text)) <= LONGEST_PATH_BYTES
-    return path if is_plain and is_short else None
+def fits(path: Path) -> bool:
+    """Return whether a path is short enough for a socket."""
+    return len(os.fsencode(path)) <= LONGEST_PATH_BYTES
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether a path stands in an address as it is, without escapes."""
+    return quote(str(path)) == str(path)
 
 
 def address_of(path: Path) -> str:
-    """Return the address of a socket."""
+    """Return the address of a socket whose path is plain."""
     return f"{UNIX}://{path}"
 
 

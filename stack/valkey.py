@@ -3,6 +3,7 @@
 import os
 import sysconfig
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 
@@ -24,7 +25,8 @@ def binary() -> Path:
 
 def socket_path(folders: Folders) -> Path | None:
     """Return where Valkey listens beside its port, None where that path would be too long."""
-    return sockets.usable(folders.var.absolute() / "valkey" / "valkey.sock")
+    path = folders.var.absolute() / "valkey" / "valkey.sock"
+    return path if sockets.fits(path) else None
 
 
 def url(folders: Folders, port: int, password: str) -> str:
@@ -32,7 +34,7 @@ def url(folders: Folders, port: int, password: str) -> str:
     path = socket_path(folders)
     if path is None:
         return f"redis://:{password}@127.0.0.1:{port}/0"
-    return f"unix://:{password}@{path}?db=0"
+    return f"unix://:{password}@{quote(str(path))}?db=0"
 
 
 def program(folders: Folders, port: int, password: str) -> Program:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
+from foundation import valkey
 from tenants.accounts import adapter, deleted_workspaces, invitations, sessions
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
@@ -15,7 +16,7 @@ from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
 from tenants.payments import auto_top_up, payments
-from tenants.quota_sync import snapshot
+from tenants.quota_sync import planned_changes, snapshot
 from tenants.webhooks import delivery, endpoints
 
 WEBHOOK_SWEEP_INTERVAL_S = 2
@@ -73,6 +74,12 @@ def prune_refusals() -> None:
 def make_usage_partitions() -> None:
     """Make the tables of the coming months' usage events."""
     partitions.make_partitions(timezone.now())
+
+
+@shared_task
+def publish_planned_changes() -> None:
+    """Publish what limits will be, some hours before they change by themselves. Safe to repeat."""
+    planned_changes.publish_planned_changes(valkey.client(), timezone.now())
 
 
 @shared_task

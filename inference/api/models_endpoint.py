@@ -1,6 +1,7 @@
 """`GET /v1/models`: the styles that this key may use, never the engine's own list."""
 
 import asyncio
+import json
 import time
 from typing import Any, NamedTuple
 
@@ -63,7 +64,15 @@ async def _read_from_valkey(gateway: Gateway, caller: Caller) -> tuple[Hash, Has
         gateway.valkey.execute("HGETALL", names.api_key),
         gateway.valkey.execute("HGETALL", names.styles),
     )
-    return _as_dict(limits), _as_dict(key), _as_dict(targets)
+    return _in_force(_as_dict(limits)), _as_dict(key), _as_dict(targets)
+
+
+def _in_force(limits: Hash) -> Hash:
+    """Return limits with a change that was known ahead, once it is due. Admission writes it so."""
+    coming_at = limits.get("coming_at")
+    if coming_at and int(coming_at) <= time.time() * 1000:
+        return {**limits, **json.loads(limits["coming"]), "coming_at": "", "coming": ""}
+    return limits
 
 
 def _as_dict(flat: list[str]) -> Hash:

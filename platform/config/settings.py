@@ -208,6 +208,7 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.close_month": {"queue": "housekeeping"},
     "inference.tasks.open_next_month": {"queue": "housekeeping"},
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
+    "tenants.tasks.publish_planned_changes": {"queue": "housekeeping"},
     "inference.tasks.prune_metrics": {"queue": "housekeeping"},
     "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
     "tenants.tasks.link_audit": {"queue": "housekeeping"},
@@ -272,6 +273,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "open-next-month": {
         "task": "inference.tasks.open_next_month",
+        "schedule": 20.0,
+        "options": {"expires": 20},
+    },
+    "publish-planned-changes": {
+        "task": "tenants.tasks.publish_planned_changes",
         "schedule": 20.0,
         "options": {"expires": 20},
     },

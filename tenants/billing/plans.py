@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from foundation import months
@@ -137,7 +137,16 @@ def announced_plans() -> list[PlanVersion]:
 
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     """Return the next moment after which known limits or prices change by themselves, or None."""
-    starts = tenant.subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
-    ends = tenant.subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
+    return _earliest_change(tenant.subscriptions.all(), after)
+
+
+def next_change_of_any(after: datetime) -> datetime | None:
+    """Return the same for whichever tenant it comes first."""
+    return _earliest_change(Subscription.objects.all(), after)
+
+
+def _earliest_change(subscriptions: QuerySet[Subscription], after: datetime) -> datetime | None:
+    starts = subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
+    ends = subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
     moments = [price_book.next_change(after), starts["at"], ends["at"]]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -47,6 +47,8 @@ PUBLISH_SNAPSHOT = (Path(__file__).parent / "publish_snapshot.lua").read_text()
 NO_TTL = -1  # Valkey's answer for a key that never expires
 SCAN_BATCH_SIZE = 1000
 ACCOUNTS_KEPT = timedelta(days=92)
+# So long before limits change by themselves, a snapshot has what they will be.
+COMING_KNOWN_BEFORE = timedelta(hours=3)
 DEAD_KEYS_KEPT = timedelta(days=1)  # in Valkey; a request with one that is gone publishes it again
 DEAD_KEYS_PRUNED = timedelta(days=30)  # after its end; a daily prune has seen the key many times by then
 
@@ -96,14 +98,13 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     tenant = Tenant.objects.get(pk=tenant_id)
     now = timezone.now()
     keys = list(ApiKey.objects.published(now).filter(tenant=tenant))
-    limits = _limits_hash(tenant, plans.limits_of(tenant, now))
-    valkey_now = _valkey_now()
-    version = plans.plan_version_at(tenant, now)
-    limits["wallet"] = wallet_field(tenant, valkey_now)
-    limits["credits"] = limits["wallet"] if is_bounded(tenant, version, valkey_now) else ""
-    # Limits expire when the next known change is due. The data plane publishes absent limits again before it
-    # serves anybody, so the change takes effect in time.
-    expires_at_ms = _unix_ms_or_empty(plans.next_change(tenant, now))
+    limits = _limits_hash(tenant, now, wallet_at=_valkey_now())
+    coming_at = _coming_change(tenant, now)
+    limits["coming_at"] = _unix_ms_or_empty(coming_at)
+    limits["coming"] = _serialize_coming(tenant, limits, coming_at)
+    # Limits expire when the next change is due that they don't have. The data plane publishes absent limits
+    # again before it serves anybody, so the change takes effect in time.
+    expires_at_ms = _unix_ms_or_empty(plans.next_change(tenant, coming_at or now))
     key_names = []
     key_facts = []
     for key in keys:
@@ -182,8 +183,32 @@ def _delete_buckets_of_dead_keys() -> None:
         client.hdel(valkey.bucket_key(tenant_id), *fields)
 
 
-def _limits_hash(tenant: Tenant, limits: plans.Limits) -> Hash:
+def _coming_change(tenant: Tenant, now: datetime) -> datetime | None:
+    """Return when a tenant's limits change by themselves, if that is soon: its credits do with each month."""
+    _, month_ends = months.bounds(months.period_of(now))
+    planned = plans.next_change(tenant, now)
+    coming_at = min(month_ends, planned) if planned else month_ends
+    return coming_at if coming_at - now <= COMING_KNOWN_BEFORE else None
+
+
+def _serialize_coming(tenant: Tenant, present: Hash, coming_at: datetime | None) -> str:
+    """Return the fields that will be others then, as JSON; "" while nothing is to come soon."""
+    if coming_at is None:
+        return ""
+    changes = {}
+    for name, value in _limits_hash(tenant, coming_at, wallet_at=coming_at).items():
+        if value != present[name]:
+            changes[name] = value
+    return json.dumps(changes)
+
+
+def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
+    """Return a tenant's limits at a moment. The wallet's moment is by Valkey's clock."""
+    version = plans.plan_version_at(tenant, at)
+    limits = plans.limits_of(tenant, at, version)
     fields = {name: _number_or_empty(getattr(limits, name)) for name in LIMITS}
+    fields["wallet"] = wallet_field(tenant, wallet_at)
+    fields["credits"] = fields["wallet"] if is_bounded(tenant, version, wallet_at) else ""
     fields["base_prices"] = _serialize_base_prices(limits)
     fields["state"] = "suspended" if tenant.suspended_at else "live"
     fields["slug"] = tenant.slug

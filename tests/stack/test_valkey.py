@@ -7,10 +7,10 @@ from stack.folders import Folders
 
 
 def test_the_site_reaches_valkey_over_its_socket():
-    folders = Folders(Path("/srv/polyscribe"))
+    folders = Folders(Path("/srv/poly scribe"))
     address = parse_url(valkey.url(folders, 6379, "secret"))
     assert (address["path"], address["password"], address["db"]) == (
-        "/srv/polyscribe/valkey/valkey.sock",
+        "/srv/poly scribe/valkey/valkey.sock",
         "secret",
         0,
     )

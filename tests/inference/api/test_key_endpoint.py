@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from django.utils import timezone
@@ -88,6 +89,15 @@ def test_credits_that_valkey_does_not_know_are_published_first(acme, valkey):
             return (await get(Client(gateway, secret), "/v1/key"))[1]
 
     assert asyncio.run(read())["credits"] == {"left_nanousd": 3 * NANO, "left_usd": "3.00"}
+
+
+async def test_a_change_that_was_known_ahead_is_told_once_it_is_due(client, account):
+    describe(account)
+    coming = json.dumps({"requests_per_minute": "77"})
+    for coming_at, told in ((int(time.time() * 1000) + 3_600_000, 100), (1, 77)):
+        account.limit(coming_at=coming_at, coming=coming)
+        _, key = await get(client, "/v1/key")
+        assert key["limits"]["workspace"]["requests_per_minute"]["limit"] == told
 
 
 async def test_a_key_without_the_scope_writes_nothing_and_still_reads_itself(client, engine, account):

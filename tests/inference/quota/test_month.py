@@ -54,6 +54,7 @@ from tenants.models import (
 )
 from tenants.payments import auto_top_up, payments
 from tenants.public import publish_snapshot
+from tenants.quota_sync import planned_changes
 from tests.inference.conftest import (
     BASE_PLACE,
     STYLES,
@@ -365,7 +366,7 @@ class World:
             for _ in range(self.random.randint(0, requests)):
                 at = day + timedelta(seconds=self.random.randint(0, 86_000))
                 moments.append((at, number, self.random.choice(kinds)))
-        chores = [(day + timedelta(hours=hour), -1, "") for hour in (6, 12, 18)]
+        chores = [(day + timedelta(hours=hour), -1, "") for hour in (6, 12, 18, 23)]
         for at, number, kind in sorted([*moments, *chores]):
             self.settle_until(at)
             self.clock.move(at)
@@ -380,6 +381,8 @@ class World:
         sweep_expired_holds(self.store)
         ledger_drain.drain_usage(self.store, "drain")
         self.top_up()
+        for _ in range(5):  # a run is short, and a machine may be slow
+            planned_changes.publish_planned_changes(self.store, self.clock.now)
 
     # the books
 

@@ -1,4 +1,5 @@
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from uuid import uuid4
 
@@ -26,7 +27,8 @@ def everything(valkey: redis.Redis) -> dict[str, object]:
     return present
 
 
-def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valkey):
+def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valkey, monkeypatch):
+    monkeypatch.setattr(snapshot, "COMING_KNOWN_BEFORE", timedelta(0))
     until = timezone.now().replace(microsecond=0) + timedelta(days=3)
     key, _ = lifecycle.issue_key(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
     snapshot.publish_snapshot(acme.pk)
@@ -46,6 +48,8 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "base_prices": "",
         "credits": "",
         "wallet": f"{months.current()} {months.before(months.current())} 200000 200000",
+        "coming_at": "",
+        "coming": "",
         "state": "live",
         "slug": "acme",
         "name": "Acme",
@@ -172,13 +176,23 @@ def test_a_restored_database_wins_over_what_valkey_has_of_the_lost_time(acme, va
     assert Tenant.objects.get().generation == int(valkey.get(published_key(acme.pk))) == later + 1
 
 
-def test_limits_leave_valkey_when_a_known_change_is_due(acme, valkey):
-    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(hours=1))
-    Price.objects.create(book=book, input_nanousd=1, cached_input_nanousd=1, output_nanousd=1)
+def test_limits_leave_valkey_when_a_change_is_due_that_they_do_not_have(acme, valkey, monkeypatch):
+    now = datetime(2031, 4, 16, tzinfo=UTC)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
+    for hours, price in ((1, 1), (5, 2)):
+        book = PriceBook.objects.create(effective_from=now + timedelta(hours=hours))
+        Price.objects.create(book=book, input_nanousd=100, cached_input_nanousd=25, output_nanousd=price)
     snapshot.publish_snapshot(acme.pk)
-    assert 3590 < valkey.ttl(limits_key(acme.pk)) <= 3600
-    assert plans.limits_of(acme, timezone.now()).output_nanousd == 400
-    assert plans.limits_of(acme, book.effective_from).output_nanousd == 1
+    limits = valkey.hgetall(limits_key(acme.pk))
+    assert (limits["output_nanousd"], json.loads(limits["coming"])["output_nanousd"]) == ("400", "1")
+    assert "input_nanousd" not in json.loads(limits["coming"])
+    assert int(limits["coming_at"]) == (now + timedelta(hours=1)).timestamp() * 1000
+    assert valkey.expiretime(limits_key(acme.pk)) == (now + timedelta(hours=5)).timestamp()
+    assert plans.limits_of(acme, now).output_nanousd == 400
+    assert plans.limits_of(acme, book.effective_from).output_nanousd == 2
+    monkeypatch.setattr(snapshot, "COMING_KNOWN_BEFORE", timedelta(0))
+    snapshot.publish_snapshot(acme.pk)
+    assert valkey.expiretime(limits_key(acme.pk)) == (now + timedelta(hours=1)).timestamp()
 
 
 def test_without_a_subscription_a_tenant_is_on_the_free_plan(acme):
