@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,6 +85,8 @@ def open_client(url: str, api_key: str = "", *, timeout_s: float = 5) -> httpx2.
 
 def ready(url: str, api_key: str) -> bool:
     """Return True once vLLM is healthy and lists its models to our key."""
+    if not _listens(url):
+        return False
     try:
         with open_client(url, api_key) as client:
             if client.get("/health").status_code != 200:
@@ -98,12 +101,26 @@ def ready(url: str, api_key: str) -> bool:
 
 def adapters(url: str, api_key: str) -> set[str]:
     """Return the names that vLLM serves beside its base model; none while it does not answer."""
+    if not _listens(url):
+        return set()
     try:
         with open_client(url, api_key) as client:
             models = _models_in(client.get("/v1/models"))
     except httpx2.HTTPError:
         return set()
     return {model["id"] for model in models if model.get("parent")}
+
+
+def _listens(url: str) -> bool:
+    """Return whether anybody listens at an engine's socket; at a port only asking tells.
+
+    httpx2 2.16 does not close a socket whose path it can't connect to.
+    """
+    _, path = sockets.split_address(url)
+    if not path:
+        return True
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
 
 
 def _models_in(answer: httpx2.Response) -> list[dict[str, Any]]:

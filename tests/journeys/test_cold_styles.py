@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx2
 import psycopg
 import pytest
 
-from stack.engine import open_client
+from stack import engine
 from tests.journeys.conftest import kill
 from tests.waiting import eventually
 
@@ -44,11 +43,7 @@ def last_used() -> str:
 
 
 def engine_answers() -> bool:
-    try:
-        with open_client(os.environ["ENGINE_URL"]) as engine:
-            return engine.get("/health").is_success
-    except httpx2.HTTPError:
-        return False
+    return engine.ready(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"])
 
 
 def wanted(database: psycopg.Connection) -> set[str]:
