@@ -145,6 +145,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []  # what the parser found in the bytes that it reads just now
         self.on_body = self._body.append  # bytes that came at once may hold many chunks
         self._parser = httptools.HttpResponseParser(self)  # making one costs more than parsing an answer
+        self._incoming = select.poll()
 
     def is_closed_by_peer(self) -> bool:
         """Return whether the engine closed this idle connection, even if the event loop has not seen it yet.
@@ -152,11 +153,7 @@ class Connection(asyncio.Protocol):
         An idle connection has nothing to read but its end. Without this check a request would be written to
         an engine that is gone, and count as one that the engine had.
         """
-        if self.transport.is_closing():
-            return True
-        incoming = select.poll()
-        incoming.register(self._file_number, select.POLLIN)
-        return bool(incoming.poll(0))
+        return self.transport.is_closing() or bool(self._incoming.poll(0))
 
     def send(self, request: bytes) -> Response:
         """Write a request; return its answer, of which nothing has arrived yet."""
@@ -181,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
-        self._file_number: int = transport.get_extra_info("socket").fileno()
+        self._incoming.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         self._last_data_s = self.loop.time()
