@@ -2,8 +2,8 @@
 
 `python -m bench.request_cost` prints processor microseconds, of the process and of the kernel for it, beside
 what the least apps of bench/floor.py take. `--instructions` runs each under valgrind and counts the
-instructions outside the kernel: slow, but the same on a busy machine. `--held N` is the memory of a stream
-that is held open. `--against DIR` measures another checkout in turn.
+instructions outside the kernel: slow, but the same on a busy machine. `--against DIR` measures another
+checkout in turn.
 """
 
 import argparse
@@ -14,8 +14,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,7 @@ from bench import targets
 from bench.load import Report
 from bench.targets import module
 from labs import machine
-from labs.fake_vllm.prepared_bytes import BURST, HELD, INSTANT
+from labs.fake_vllm.prepared_bytes import BURST, INSTANT
 from stack import application, services
 from stack.errors import StackError
 from stack.folders import ROOT, temporary
@@ -38,8 +37,6 @@ from stack.steps import Steps
 
 PARALLEL = 32
 WARM_UP = 200
-HELD_WARM_UP = 100
-RELEASED_S = 2.0  # until the streams of before are settled
 READY_WITHIN_S = 300.0  # valgrind starts slowly
 FLOORS = ("bare", "two_hops")
 RESULTS = ROOT / "bench" / "results" / "request_cost.json"
@@ -97,28 +94,6 @@ class Costs:
                 self.found[f"{process.name}: {work.name}"][unit].append(value)
             shown = "  ".join(f"{value:,.1f} {unit}" for unit, value in figures.items())
             self.stack.steps.say(f"  {process.name:<10} {work.name:<20} {shown}")
-
-    def measure_held(self, process: Process, count: int) -> None:
-        """Measure what the resident memory grows by with each stream that is held open."""
-        for warm_up in (HELD_WARM_UP, count):
-            before = machine.rss_mib(process.pid)
-            with self._holding(process, warm_up) as held:
-                kib = (machine.rss_mib(process.pid) - before) * 1024 / held
-            time.sleep(RELEASED_S)
-        self.found[f"{process.name}: held stream"]["KiB"].append(kib)
-        self.stack.steps.say(f"  {process.name:<10} {held} streams held     {kib:.1f} KiB each")
-
-    @contextmanager
-    def _holding(self, process: Process, count: int) -> Iterator[int]:
-        """Yield how many streams are open."""
-        command = [sys.executable, "-m", "bench.load", "--url", process.url, "--key", process.key, "--hold"]
-        command += ["--model", process.prefix + HELD, "--parallel", str(count)]
-        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
-            assert load.stdout
-            begun = int(load.stdout.readline() or 0)
-            if begun < count:
-                raise StackError(f"{process.name} has begun {begun} of {count} streams.")
-            yield begun
 
     def medians(self) -> dict[str, dict[str, float]]:
         """Return the median of each figure."""
@@ -238,7 +213,6 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--instructions", action="store_true")
-    parser.add_argument("--held", type=int, default=0, metavar="N", help="only the memory of N held streams")
     parser.add_argument("--floors", action="store_true", help="measure bench/floor.py, too")
     parser.add_argument(
         "--engine-socket", action="store_true", help="reach the stub over a Unix domain socket, not TCP"
@@ -263,10 +237,7 @@ def main() -> int:
         measured = processes(stack, options, ports, key, stub_url)
         for _ in range(1 if options.instructions else options.rounds):
             for process in measured:
-                if options.held:
-                    costs.measure_held(process, options.held)
-                else:
-                    costs.measure(process, counts_instructions=options.instructions)
+                costs.measure(process, counts_instructions=options.instructions)
     found = costs.medians()
     print(json.dumps(found, indent=2, ensure_ascii=False))
     if options.write:
