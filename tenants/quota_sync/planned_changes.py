@@ -55,7 +55,7 @@ def find_unprepared(client: Store, now: datetime) -> Iterator[UUID]:
     _, month_ends = months.bounds(period)
     is_last_hours = month_ends <= now + COMING_KNOWN_BEFORE
     tenant_ids = Tenant.objects.values_list("pk", flat=True).order_by("pk")
-    for some_ids in batched(tenant_ids.iterator(), TENANTS_PER_READ):
+    for some_ids in batched(tenant_ids, TENANTS_PER_READ):
         pipeline = client.pipeline(transaction=False)
         for tenant_id in some_ids:
             pipeline.hget(valkey.limits_key(tenant_id), "coming_at")

@@ -20,21 +20,21 @@ local now = time[1] * 1000 + floor(time[2] / 1000)
 if now < tonumber(ARGV[9]) or now >= tonumber(ARGV[10]) then return {'other_month', now} end
 
 -- What Valkey knows: all of it, or the gateway publishes it first.
-local function read_limits()
-  return call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
+local limits
+repeat
+  limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
     'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
     'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at')
-end
-local limits = read_limits()
--- A change that was known ahead takes effect here (quota_sync/coming_change.py): nobody has to publish it now.
-local coming_at = tonumber(limits[14])
-if coming_at and coming_at <= now then
-  for field, value in pairs(cjson.decode(call('HGET', limits_key, 'coming'))) do
-    call('HSET', limits_key, field, value)
+  -- A change that was known ahead takes effect here (quota_sync/planned_changes.py): nobody has to publish it now.
+  local coming_at = tonumber(limits[14])
+  local is_due = coming_at and coming_at <= now
+  if is_due then
+    for field, value in pairs(cjson.decode(call('HGET', limits_key, 'coming'))) do
+      call('HSET', limits_key, field, value)
+    end
+    call('HSET', limits_key, 'coming_at', '', 'coming', '')
   end
-  call('HSET', limits_key, 'coming_at', '', 'coming', '')
-  limits = read_limits()
-end
+until not is_due
 local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
