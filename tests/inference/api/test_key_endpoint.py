@@ -92,7 +92,6 @@ def test_credits_that_valkey_does_not_know_are_published_first(acme, valkey):
 
 
 async def test_a_change_that_was_known_ahead_is_told_once_it_is_due(client, account):
-    describe(account)
     coming = json.dumps({"requests_per_minute": "77"})
     for coming_at, told in ((int(time.time() * 1000) + 3_600_000, 100), (1, 77)):
         account.limit(coming_at=coming_at, coming=coming)
