@@ -1,6 +1,8 @@
 """Periodic tasks: pruning, thresholds, invoices, the delivery of webhooks and notices. Safe to repeat."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
@@ -11,7 +13,7 @@ from foundation import valkey
 from tenants.accounts import adapter, deleted_workspaces, invitations, sessions
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
-from tenants.billing import closing, partitions, request_log, thresholds
+from tenants.billing import archive, closing, partitions, request_log, thresholds
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
@@ -19,6 +21,7 @@ from tenants.payments import auto_top_up, payments
 from tenants.quota_sync import planned_changes, snapshot
 from tenants.webhooks import delivery, endpoints
 
+CLOSE_INTERVAL_S = 3600  # what no worker did until then is enqueued anew
 WEBHOOK_SWEEP_INTERVAL_S = 2
 NOTICE_SWEEP_INTERVAL_S = 5
 WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose.yml
@@ -83,6 +86,12 @@ def publish_planned_changes() -> None:
 
 
 @shared_task
+def archive_usage() -> None:
+    """Archive the months of usage events that operators requested in the console. Safe to repeat."""
+    archive.archive_requested(timezone.now())
+
+
+@shared_task
 def prune_quota_snapshots() -> None:
     """Delete from Valkey what belongs to old months and dead keys."""
     snapshot.prune_snapshots()
@@ -90,14 +99,30 @@ def prune_quota_snapshots() -> None:
 
 @shared_task
 def draft_invoices(period: str) -> None:
-    """Draft the invoices of a month that has none of its requests open any more."""
-    closing.draft(period)
+    """Have the invoices drafted of a month that has none of its requests open any more."""
+    for tenant_ids in closing.batches_to_draft(period):
+        draft_batch.apply_async((period, tenant_ids), expires=CLOSE_INTERVAL_S)
+
+
+@shared_task
+def draft_batch(period: str, tenant_ids: Sequence[UUID]) -> None:
+    """Draft a past month's invoices of some workspaces. Safe to repeat."""
+    closing.draft(period, tenant_ids)
 
 
 @shared_task
 def finalize_invoices() -> None:
-    """Finalize the invoices that were drafts for a day, and pay authors their shares of that month."""
-    closing.finalize(timezone.now())
+    """Have the invoices finalized that were drafts for a day, and pay authors their shares of that month."""
+    now = timezone.now()
+    for invoice_ids in closing.batches_to_finalize(now):
+        finalize_batch.apply_async((invoice_ids,), expires=CLOSE_INTERVAL_S)
+    closing.pay_authors(now)
+
+
+@shared_task
+def finalize_batch(invoice_ids: Sequence[UUID]) -> None:
+    """Finalize some drafts that are due. Safe to repeat."""
+    closing.finalize(timezone.now(), invoice_ids)
 
 
 @shared_task

@@ -236,6 +236,9 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
     "tenants.tasks.draft_invoices": {"queue": "billing"},
+    "tenants.tasks.archive_usage": {"queue": "billing"},  # takes minutes
+    "tenants.tasks.draft_batch": {"queue": "billing"},
+    "tenants.tasks.finalize_batch": {"queue": "billing"},
     "tenants.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
     "tenants.tasks.finalize_invoices": {"queue": "billing"},
     "tenants.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
@@ -265,6 +268,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tenants.tasks.finalize_invoices",
         "schedule": 3600.0,
         "options": {"expires": 3600},
+    },
+    "archive-usage": {
+        "task": "tenants.tasks.archive_usage",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "sample-service": {
         "task": "config.tasks.sample_service",

@@ -4,13 +4,13 @@ A credit pays usage of the months from its first to its last one. Invoices write
 finalized. For months without a final invoice the same function computes it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
 
@@ -269,16 +269,25 @@ def expire_credits(tenant: Tenant, period: str) -> int:
     return expired
 
 
-def expire_ended_credits(period: str) -> int:
-    """Expire the grants of all workspaces whose last month is that one or an earlier one; return how many.
-
-    Call it once no request of that month is open. Workspaces that wait for an invoice are left out.
-    """
+def workspaces_with_ended_credits(period: str) -> QuerySet[Tenant]:
+    """Return the workspaces with something left of grants whose last month is that one or an earlier one."""
     expired = CreditBurn.objects.filter(invoice=None).values("grant")
     ended = CreditGrant.objects.filter(last_period__lte=period).exclude(last_period="")
     unexpired = ended.exclude(pk__in=expired).alias(burned=Sum("burns__amount_nanousd", default=0))
     tenants = unexpired.filter(amount_nanousd__gt=F("burned")).values("tenant")
-    return sum(expire_credits(tenant, period) > 0 for tenant in Tenant.objects.filter(pk__in=tenants))
+    return Tenant.objects.filter(pk__in=tenants).order_by("pk")
+
+
+def expire_ended_credits(period: str, tenant_ids: Collection[UUID] | None = None) -> int:
+    """Expire the grants of all workspaces, or of some, whose last month is that one or an earlier one.
+
+    Returns of how many. Call it once no request of that month is open. Workspaces that wait for an invoice
+    are left out.
+    """
+    tenants = workspaces_with_ended_credits(period)
+    if tenant_ids is not None:
+        tenants = tenants.filter(pk__in=tenant_ids)
+    return sum(expire_credits(tenant, period) > 0 for tenant in tenants)
 
 
 def book_burns(invoice: Invoice, burns: Iterable[Burn]) -> None:

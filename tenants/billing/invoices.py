@@ -5,7 +5,7 @@ was away) comes onto the next one.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -131,15 +131,36 @@ def preview_invoice(tenant: Tenant, period: str) -> Preview:
     return _preview(tenant, period, _usage_by_style, BY_STYLE)
 
 
-def draft_month(period: str) -> int:
+def unbilled_workspaces(period: str) -> QuerySet[Tenant]:
+    """Return the workspaces that may owe something for a month and have no invoice of it."""
+    start, end = months.bounds(period)
+    # Usage of the month before may have come late.
+    first_day = months.bounds(months.before(period))[0].date()
+    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=first_day, day__lt=end.date())
+    paying = Subscription.objects.within(start, end).filter(
+        tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
+    )
+    adjusted = LedgerEntry.objects.filter(tenant=OuterRef("pk"), period=period, kind=Kind.ADJUSTMENT)
+    hosted = HostedStyle.objects.filter(tenant=OuterRef("pk"), period=period)
+    owing = Tenant.objects.filter(
+        Exists(used) | Exists(paying) | Exists(adjusted) | Exists(hosted), is_first_party=False
+    )
+    return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
+
+
+def draft_month(period: str, tenant_ids: Collection[UUID] | None = None) -> int:
     """Draft the invoices of a month that is over, of the workspaces that have none; return how many.
 
-    A workspace whose usage is not what its ledger says gets none: it is logged, and the others get theirs.
+    With `tenant_ids` only of some workspaces. Safe to repeat, and from two workers at once. A workspace whose
+    usage is not what its ledger says gets none: it is logged, and the others get theirs.
     """
+    tenants = unbilled_workspaces(period)
+    if tenant_ids is not None:
+        tenants = tenants.filter(pk__in=tenant_ids)
     count = 0
-    for tenant in _unbilled(period).iterator():
+    for tenant in list(tenants):
         try:
-            if draft_invoice(tenant, period):
+            if _draft_once(tenant, period):
                 count += 1
         except UsageMismatch:
             logger.exception("no invoice of %s could be made for %s", period, tenant.slug)
@@ -152,6 +173,15 @@ def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
     Raises UsageMismatch.
     """
     return _draft(tenant, period)[0]
+
+
+def _draft_once(tenant: Tenant, period: str) -> bool:
+    """Draft the invoice of a month unless another worker was first; return whether one came of it."""
+    with transaction.atomic():
+        credits.lock_tenant(tenant.pk)
+        if Invoice.objects.filter(tenant=tenant, period=period).exists():
+            return False
+        return draft_invoice(tenant, period) is not None
 
 
 def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Burn]]:
@@ -268,10 +298,16 @@ def require_draft(invoice: Invoice) -> None:
         raise NotThisState(state=invoice.get_state_display(), wanted=State.DRAFT.label)
 
 
-def finalize_due(now: datetime) -> int:
-    """Finalize the drafts that are a day old; return how many."""
+def finalize_due(now: datetime, invoice_ids: Collection[UUID] | None = None) -> int:
+    """Finalize the drafts that are a day old, or some of them; return how many.
+
+    Safe to repeat, and from two workers at once.
+    """
+    drafts = due_drafts(now).select_related("tenant")
+    if invoice_ids is not None:
+        drafts = drafts.filter(pk__in=invoice_ids)
     count = 0
-    for invoice in due_drafts(now).select_related("tenant"):
+    for invoice in drafts:
         try:
             finalize_invoice(invoice, now)
             count += 1
@@ -311,23 +347,6 @@ def balance_nanousd(tenant_id: UUID) -> int:
     credited = CreditNote.objects.filter(invoice__in=owed)
     total = owed.aggregate(total=Sum("total_nanousd", default=0))["total"]
     return int(total - credited.aggregate(total=Sum("amount_nanousd", default=0))["total"])
-
-
-def _unbilled(period: str) -> QuerySet[Tenant]:
-    """Return the workspaces that may owe something for a month and have no invoice of it."""
-    start, end = months.bounds(period)
-    # Usage of the month before may have come late.
-    first_day = months.bounds(months.before(period))[0].date()
-    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=first_day, day__lt=end.date())
-    paying = Subscription.objects.within(start, end).filter(
-        tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
-    )
-    adjusted = LedgerEntry.objects.filter(tenant=OuterRef("pk"), period=period, kind=Kind.ADJUSTMENT)
-    hosted = HostedStyle.objects.filter(tenant=OuterRef("pk"), period=period)
-    owing = Tenant.objects.filter(
-        Exists(used) | Exists(paying) | Exists(adjusted) | Exists(hosted), is_first_party=False
-    )
-    return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
 
 
 def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> Preview:
