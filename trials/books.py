@@ -96,6 +96,27 @@ class Books:
         )
         return {(row.input_nanousd, row.cached_input_nanousd, row.output_nanousd) for row in rows}
 
+    def costs_of_style(self, style: str, *, since: str, but_of: str) -> list[int]:
+        """Return what each request for a style cost since a moment, but those of one tenant."""
+        rows = self._rows(
+            "SELECT cost_nanousd FROM tenants_usageevent WHERE style = %s::uuid AND tenant_id <> %s::uuid "
+            "AND admitted_at >= %s::timestamptz AND prompt_tokens + completion_tokens > 0",
+            style,
+            but_of,
+            since,
+        )
+        return [row.cost_nanousd for row in rows]
+
+    def earned(self, author: str) -> tuple[int, int]:
+        """Return of how many requests an author has a share, and the nano-USD that were booked."""
+        [row] = self._rows(
+            "SELECT coalesce(sum(requests), 0)::bigint AS requests, "
+            "coalesce(sum(share_nanousd), 0)::bigint AS nanousd "
+            "FROM tenants_authorearning WHERE author_id = %s::uuid",
+            author,
+        )
+        return row.requests, row.nanousd
+
     def charged_twice(self, tenants: Iterable[str]) -> list[str]:
         """Return request ids that have more than one ledger entry, or one without an event."""
         rows = self._rows(

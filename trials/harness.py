@@ -29,6 +29,7 @@ from trials.verdict import Verdict
 
 SAMPLE_EVERY_S = 0.2
 PRICED = "genz"  # a shipped style that has a price of its own during a trial
+SHARE_PERCENT = 33  # so that most requests' shares are rounded
 OWN_PRICES = (200, 50, 800)  # twice the shipped ones: input, cached input, output, in nano-USD a token
 QUIET_WITHIN_S = 180.0  # a lease is 30 s, and events of a drain that died are taken over after 60 s
 
@@ -110,13 +111,36 @@ def create_tenants(
     return [Tenant(**facts) for facts in json.loads(done.stdout)]
 
 
-def price_style(variables: Mapping[str, str]) -> None:
-    """Let the style PRICED have a price of its own, OWN_PRICES. Raises ServiceFailed."""
-    wanted = json.dumps({"model": PRICED, "amounts": OWN_PRICES})
+@dataclass(frozen=True)
+class Author:
+    """A tenant that earns a share of what others pay for the style PRICED, from a moment (ISO 8601) on."""
+
+    id: str
+    percent: int
+    style: str
+    begins: str
+
+
+def price_style(variables: Mapping[str, str]) -> Author:
+    """Let the style PRICED cost OWN_PRICES, and somebody earn a share of it. Raises ServiceFailed."""
+    [author] = create_tenants(variables, {"author": 10**6})
+    facts = {"model": PRICED, "amounts": OWN_PRICES, "author": author.id, "percent": SHARE_PERCENT}
+    wanted = json.dumps(facts)
     command = [sys.executable, "-m", "trials.site.price_style"]
     done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, input=wanted)
     if done.returncode:
         raise ServiceFailed(f"The style {PRICED} was not priced: {done.stderr.strip()[-300:]}")
+    return Author(author.id, SHARE_PERCENT, **json.loads(done.stdout))
+
+
+def find_wrong_shares(books: Books, author: Author) -> list[str]:
+    """Return what shows that an author has not exactly its share of each request: none lost, none doubled."""
+    costs = books.costs_of_style(author.style, since=author.begins, but_of=author.id)
+    due = sum(cost * author.percent // 100 for cost in costs)
+    requests, booked = books.earned(author.id)
+    if (requests, booked) == (len(costs), due) and due:
+        return []
+    return [f"the author has {booked} nano-USD of {requests} requests, and {due} of {len(costs)} are due"]
 
 
 def find_wrong_prices(books: Books, tenant: Tenant) -> list[str]:

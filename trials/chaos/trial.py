@@ -23,6 +23,7 @@ from trials.harness import (
     await_quiet,
     create_tenants,
     find_wrong_prices,
+    find_wrong_shares,
     pause,
     price_style,
     run_modules,
@@ -130,7 +131,7 @@ def trial(
     books = Books(variables)
     began = time.monotonic()
     until = time.monotonic() + seconds
-    price_style(variables)
+    author = price_style(variables)
     tenants = create_tenants(
         variables,
         {ROOMY: 10**9, f"{ROOMY}-2": 10**9, PREPAID: 10**9, CAPPED: CAP_A_KILL * kills},
@@ -153,6 +154,7 @@ def trial(
         quiet_s = await_quiet(books, tenants, stopping)
     wanting = [f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code]
     wanting += find_wrong_prices(books, prepaid)
+    wanting += find_wrong_shares(books, author)
     verdict = judge(
         books,
         tenants,
@@ -167,6 +169,7 @@ def trial(
     facts = {
         "capped tenant": f"{capped}{watch.most_tokens} used and held in {watch.samples} samples",
         "prepaid tenant": f"{books.spent_nanousd(prepaid.id)} of {prepaid.credit_nanousd} nano-USD spent",
+        "author's share": "{1} nano-USD of {0} requests".format(*books.earned(author.id)),
         "usage events set apart": str(books.refused()),
         "seconds": f"{time.monotonic() - began:.0f}, {quiet_s:.0f} of them until all was recorded",
     }

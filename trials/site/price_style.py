@@ -1,6 +1,7 @@
-"""Give a shipped style a price of its own from now on: `python -m trials.site.price_style` reads it as JSON.
+"""Give a shipped style a price of its own and an author's share from now on.
 
-It runs with the stack's variables in a process of its own, because the stack itself never imports Django.
+`python -m trials.site.price_style` reads them as JSON. It runs with the stack's variables in a process of its
+own, because the stack itself never imports Django.
 """
 
 import json
@@ -24,10 +25,11 @@ from tenants.quota_sync.editions import complete_edition, lock_editions  # noqa:
 A_SECOND = timedelta(seconds=1)
 
 
-def price_style(*, model: str, amounts: list[int]) -> None:
+def price_style(*, model: str, amounts: list[int], author: str, percent: int) -> dict[str, str]:
     """Make an edition in which a style costs so much: input, cached input and output, in nano-USD a token.
 
-    An earlier trial on this stack may have made it.
+    `author` is the workspace that gets `percent` of what others pay. Returns the style's id, and from when
+    the edition holds.
     """
     style = Style.objects.get(slug=model, owner__is_first_party=True)
     names = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
@@ -35,14 +37,20 @@ def price_style(*, model: str, amounts: list[int]) -> None:
     with transaction.atomic():
         lock_editions()
         last = whole_editions().latest("effective_from")
-        if last.prices.filter(style=style.pk, **prices).exists():
-            return
         # At once: until every copy knows of it the style costs what it did, and is billed so.
         begins = max(timezone.now(), last.effective_from + A_SECOND)
         book = PriceBook.objects.create(effective_from=begins, style_month_nanousd=last.style_month_nanousd)
-        Price.objects.create(book=book, style=style.pk, style_name=style.model_name, **prices)
+        Price.objects.create(
+            book=book,
+            style=style.pk,
+            style_name=style.model_name,
+            author_id=author,
+            author_percent=percent,
+            **prices,
+        )
         complete_edition(book)
+    return {"style": str(style.pk), "begins": begins.isoformat()}
 
 
 if __name__ == "__main__":
-    price_style(**json.loads(sys.stdin.read()))
+    print(json.dumps(price_style(**json.loads(sys.stdin.read()))))

@@ -22,6 +22,7 @@ from trials.harness import (
     await_quiet,
     create_tenants,
     find_wrong_prices,
+    find_wrong_shares,
     price_style,
     run_modules,
     run_on_own_stack,
@@ -100,7 +101,7 @@ def trial(
     """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
     stopping = stopping or threading.Event()
     books = Books(variables)
-    price_style(variables)
+    author = price_style(variables)
     hold = measure_hold_tokens(variables)
     tenant, prepaid = create_tenants(
         variables, {"capped": FIT * hold + 1, "prepaid": 10**9}, credits={"prepaid": CREDIT_NANOUSD}
@@ -125,6 +126,7 @@ def trial(
     say(f"  never more than {purse.most_nanousd} nano-USD spent and reserved, in {purse.samples} samples")
     verdict = judge(books, tenant, stormed, afterwards, hold=hold, watch=watch)
     verdict = add_prepaid(verdict, books, prepaid, paid, purse)
+    verdict = replace(verdict, wanting=[*verdict.wanting, *find_wrong_shares(books, author)])
     replies = [asdict(reply) for reply in (*stormed, *afterwards, *paid)]
     file = verdict.write(notes, tenant=tenant.id, replies=replies)
     for reason in verdict.wanting:
