@@ -44,6 +44,7 @@ from tenants.billing.reconciliation import (
     compare_earnings,
     compare_invoices,
     compare_usage,
+    has_earnings_to_compare,
 )
 from tenants.billing.report import monthly_report
 from tenants.billing.request_log import Refusal, record_refusals
@@ -110,6 +111,7 @@ __all__ = [
     "find_owner",
     "find_price",
     "first_party_tenant",
+    "has_earnings_to_compare",
     "hide_steps",
     "is_published",
     "is_well_formed",

@@ -6,6 +6,7 @@ them. The ledger stays, and so do usage by day and the sums that invoices are ma
 
 import csv
 import hashlib
+import logging
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -20,14 +21,17 @@ from django.utils import timezone
 from psycopg import sql
 
 from foundation import locks, months
-from foundation.errors import Conflict
+from foundation.errors import Conflict, DomainError, Unavailable
 from tenants.audit import record_audit
 from tenants.billing import partitions
 from tenants.billing.archive_store import archive_store
+from tenants.billing.author_shares import SHARES_OF_EVENTS
 from tenants.models import ArchivedUsage, Invoice, InvoiceLine, LedgerEntry, Tenant, UsageArchive
 
 MONTHS_KEPT = 2  # whole ones beside the present one: late usage of them is no rarity
 MAX_NAMED = 20  # workspaces in a message
+ONE_AT_A_TIME = "usage archive"
+EXPORTED_FIELDS = ("sha256", "events", "tokens", "cost_nanousd", "has_shares")
 # A month is read as a whole, and no page waits for it.
 UNHURRIED = "SET LOCAL statement_timeout = 0"
 GZIP = 31  # zlib's name of the format
@@ -38,6 +42,8 @@ COLUMNS = (
     "finish_reason", "outcome", "input_nanousd", "cached_input_nanousd", "output_nanousd", "cost_nanousd",
     "recorded_at",
 )  # fmt: skip
+
+logger = logging.getLogger(__name__)
 
 State = UsageArchive.State
 type Priced = tuple[str, str, str, int]  # workspace, style, meter, nano-USD a token
@@ -65,6 +71,12 @@ class FileDamaged(Conflict):
     """The storage gives back another file of {period} than it took. Nothing was deleted: try again."""
 
     code = "archive_damaged"
+
+
+class NothingToArchive(Conflict):
+    """No month up to {last} has usage events that are not archived."""
+
+    code = "nothing_to_archive"
 
 
 class AlreadyRunning(Conflict):
@@ -125,11 +137,56 @@ def archive_before(period: str, *, now: datetime, reason: str) -> Iterator[Usage
     FileDiffers, FileDamaged, AlreadyRunning, and Unavailable while the bucket is away.
     """
     require_old_enough(months.before(period), now)
-    with locks.only_one("usage archive") as is_ours:
+    with locks.only_one(ONE_AT_A_TIME) as is_ours:
         if not is_ours:
             raise AlreadyRunning
         for month in months_before(period):
             yield archive_month(month, now=now, reason=reason)
+
+
+def archivable_months(now: datetime) -> list[str]:
+    """Return the months that are old enough and not archived, the oldest first."""
+    _, after_newest = months.bounds(_newest_old_enough(now))
+    return months_before(months.period_of(after_newest))
+
+
+def request_archives(last: str, *, now: datetime, reason: str) -> UsageArchive:
+    """Have a worker archive a month and those before it that are not archived; return the last one's row.
+
+    Safe to repeat. What could not be archived before is tried again. Raises MonthTooRecent, NothingToArchive.
+    """
+    require_old_enough(last, now)
+    wanted = [period for period in archivable_months(now) if period <= last]
+    if not wanted:
+        raise NothingToArchive(last=last)
+    for period in wanted:
+        archive = _find_or_begin(period)
+        UsageArchive.objects.unfinished().filter(pk=archive.pk).update(reason=reason[:300], problem="")
+    archive.refresh_from_db()
+    return archive
+
+
+def archive_requested(now: datetime) -> int:
+    """Archive the months that operators requested, the oldest first; return how many.
+
+    One that can't be archived says why in its row, and the others are. Safe to repeat, to crash, and from two
+    workers at once. What fails because the storage is away is tried again.
+    """
+    requested = UsageArchive.objects.unfinished().exclude(reason="").filter(problem="")
+    if not requested.exists():
+        return 0
+    count = 0
+    with locks.only_one(ONE_AT_A_TIME) as is_ours:
+        for one in list(requested.order_by("period")) if is_ours else ():
+            try:
+                archive_month(one.period, now=now, reason=one.reason)
+                count += 1
+            except Unavailable:
+                logger.exception("%s waits for the storage", one)
+            except DomainError as error:
+                logger.warning("%s could not be archived: %s", one, error.message)
+                UsageArchive.objects.filter(pk=one.pk).update(problem=error.message[:300])
+    return count
 
 
 def months_before(period: str) -> list[str]:
@@ -148,9 +205,7 @@ def months_before(period: str) -> list[str]:
 def archive_month(period: str, *, now: datetime, reason: str) -> UsageArchive:
     """Archive one month, from where an earlier attempt ended. Raises what `archive_before` does."""
     require_old_enough(period, now)
-    archive, _ = UsageArchive.objects.get_or_create(
-        period=period, defaults={"object_key": f"archives/usage-{period}.csv.gz"}
-    )
+    archive = _find_or_begin(period)
     while archive.state != State.ARCHIVED:
         STEPS[State(archive.state)](archive, reason)
     return archive
@@ -158,9 +213,7 @@ def archive_month(period: str, *, now: datetime, reason: str) -> UsageArchive:
 
 def require_old_enough(period: str, now: datetime) -> None:
     """Raise MonthTooRecent for the present month and the whole ones that are kept beside it."""
-    newest = months.period_of(now)
-    for _ in range(MONTHS_KEPT + 1):
-        newest = months.before(newest)
+    newest = _newest_old_enough(now)
     if period > newest:
         raise MonthTooRecent(period=period, newest=newest)
 
@@ -180,12 +233,13 @@ def export_month(archive: UsageArchive, _: str) -> None:
     with transaction.atomic():
         archive.usage.all().delete()
         ArchivedUsage.objects.bulk_create(_usage_rows(archive, content), batch_size=1000)
+        _keep_shares(archive)
         archive.sha256 = content.sha256
         archive.events = content.events
         archive.tokens = sum(counted.tokens for counted in content.by_tenant.values())
         archive.cost_nanousd = sum(counted.cost_nanousd for counted in content.by_tenant.values())
         archive.state = State.EXPORTED
-        archive.save()
+        archive.save(update_fields=[*EXPORTED_FIELDS, "state"])
 
 
 def detach_month(archive: UsageArchive, _: str) -> None:
@@ -210,7 +264,7 @@ def detach_month(archive: UsageArchive, _: str) -> None:
             archive.state = State.DETACHED
         else:
             archive.state = State.EXPORTING
-        archive.save()
+        archive.save(update_fields=["state"])
 
 
 def drop_month(archive: UsageArchive, reason: str) -> None:
@@ -221,7 +275,7 @@ def drop_month(archive: UsageArchive, reason: str) -> None:
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
         archive.state = State.ARCHIVED
         archive.archived_at = timezone.now()
-        archive.save()
+        archive.save(update_fields=["state", "archived_at"])
         after = {"object_key": archive.object_key, "sha256": archive.sha256, "events": archive.events}
         record_audit(None, action="usage.archived", row=archive, reason=reason, after=after)
 
@@ -231,6 +285,20 @@ STEPS: Mapping[State, Callable[[UsageArchive, str], None]] = {
     State.EXPORTED: detach_month,
     State.DETACHED: drop_month,
 }
+
+
+def _newest_old_enough(now: datetime) -> str:
+    newest = months.period_of(now)
+    for _ in range(MONTHS_KEPT + 1):
+        newest = months.before(newest)
+    return newest
+
+
+def _find_or_begin(period: str) -> UsageArchive:
+    archive, _ = UsageArchive.objects.get_or_create(
+        period=period, defaults={"object_key": f"archives/usage-{period}.csv.gz"}
+    )
+    return archive
 
 
 def _unhurried(check: Callable[..., None], *facts: object) -> None:
@@ -317,6 +385,19 @@ def _read_lines(chunks: Iterable[bytes], note: Callable[[bytes], None]) -> Itera
             yield line.decode() + "\n"
     if rest:
         yield rest.decode()
+
+
+def _keep_shares(archive: UsageArchive) -> None:
+    """Keep what a month's events earn authors: its table is still there, and detaching counts it again."""
+    archive.shares.all().delete()
+    keeping = f"""
+        INSERT INTO tenants_archivedshare (archive_id, author_id, tenant_id, style, share_nanousd)
+        SELECT %(archive)s, author_id, tenant_id, style, share_nanousd FROM ({SHARES_OF_EVENTS}) AS of_events
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(UNHURRIED)
+        cursor.execute(keeping, {"archive": archive.pk, "period": archive.period})
+    archive.has_shares = True
 
 
 def _usage_rows(archive: UsageArchive, content: FileContent) -> Iterator[ArchivedUsage]:

@@ -59,6 +59,25 @@ ADD_TO_EARNINGS = """
         share_nanousd = earning.share_nanousd + excluded.share_nanousd
 """
 
+# Of an author, a style and who used it: what a month's events make. The same rule for whole months.
+SHARES_OF_EVENTS = """
+    SELECT price.author_id, event.tenant_id, event.style,
+           sum(event.cost_nanousd * price.author_percent / 100) AS share_nanousd
+    FROM tenants_usageevent AS event
+         JOIN tenants_price AS price ON price.style = event.style AND price.author_percent > 0
+             AND price.author_id <> event.tenant_id
+         JOIN (
+             SELECT book.id, effective_from, lead(effective_from) OVER (ORDER BY effective_from) AS until
+             FROM tenants_pricebook AS book
+             WHERE EXISTS (SELECT FROM tenants_price AS general
+                           WHERE general.book_id = book.id AND general.style IS NULL AND NOT general.is_base)
+         ) AS edition ON edition.id = price.book_id AND edition.effective_from <= event.admitted_at
+             AND (edition.until IS NULL OR edition.until > event.admitted_at)
+    WHERE event.period = %(period)s
+      AND (event.prompt_tokens > 0 OR event.completion_tokens > 0)
+    GROUP BY price.author_id, event.tenant_id, event.style
+"""
+
 
 class BadPeriods(Invalid):
     """Write months as 2026-11, the last one after the first and {most} at most."""

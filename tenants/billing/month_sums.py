@@ -14,6 +14,7 @@ from django.db.models.functions import TruncDate
 from foundation import months
 from foundation.errors import Conflict
 from foundation.money import usd
+from tenants.billing import usage
 from tenants.models import ApiKey, Tenant, UsageDaily, UsageEvent
 
 SEGMENTS = 5  # in colours of their own; what is left of a day is one more
@@ -132,7 +133,7 @@ class MonthSums:
 def sum_month(
     tenant: Tenant, period: str, by: By, *, style: str = "", cap: int | None, now: datetime
 ) -> MonthSums:
-    """Return a month's sums. By version they are of one style. Raises TooManyToSum."""
+    """Return a month's sums. By version they are of one style. Raises TooManyToSum, UsageArchived."""
     starts, ends = months.bounds(period)
     month = MonthSums(period, starts.date(), ends.date(), by)
     rows = (
@@ -183,7 +184,8 @@ def _rows_of_days(tenant: Tenant, month: MonthSums, by: By, style: str) -> Any:
 
 
 def _rows_of_version(tenant: Tenant, month: MonthSums, style: str) -> Any:
-    """Return the requests of one style in the same form. Raises TooManyToSum."""
+    """Return the requests of one style in the same form. Raises TooManyToSum, UsageArchived."""
+    usage.require_log(tenant, *months.bounds(month.period))
     days = UsageDaily.objects.filter(tenant=tenant, style_name=style, day__gte=month.start, day__lt=month.end)
     requests = days.aggregate(all=Sum("requests", default=0))["all"]
     if requests > MAX_EVENTS:

@@ -11,6 +11,7 @@ from django.db.models import F, Sum
 
 from foundation import months
 from tenants.billing import credits, plans
+from tenants.billing.author_shares import SHARES_OF_EVENTS
 from tenants.billing.ledger import usage_of
 from tenants.billing.pricing import payable_nanousd
 from tenants.models import CreditBurn, Invoice, InvoiceLine, Subscription, Tenant, UsageArchive, UsageDaily
@@ -50,26 +51,16 @@ REQUESTS = """
     ORDER BY 1 LIMIT %(most)s
 """
 
-# Of an author, a style and who used it: what the month's events make, by the edition in force when each was
-# admitted, beside what was booked with them.
-EARNINGS = """
-    WITH edition AS (
-        SELECT book.id, effective_from, lead(effective_from) OVER (ORDER BY effective_from) AS until
-        FROM tenants_pricebook AS book
-        WHERE EXISTS (SELECT FROM tenants_price AS general
-                      WHERE general.book_id = book.id AND general.style IS NULL AND NOT general.is_base)
-    )
+# What the month's events make, and the archived ones made, beside what was booked with them.
+EARNINGS = f"""
     SELECT author_id, tenant_id, style, sum(made), sum(booked)
     FROM (
-        SELECT price.author_id, event.tenant_id, event.style,
-               event.cost_nanousd * price.author_percent / 100 AS made, 0 AS booked
-        FROM tenants_usageevent AS event
-             JOIN tenants_price AS price ON price.style = event.style AND price.author_percent > 0
-                 AND price.author_id <> event.tenant_id
-             JOIN edition ON edition.id = price.book_id AND edition.effective_from <= event.admitted_at
-                 AND (edition.until IS NULL OR edition.until > event.admitted_at)
-        WHERE event.period = %(period)s
-          AND (event.prompt_tokens > 0 OR event.completion_tokens > 0)
+        SELECT author_id, tenant_id, style, share_nanousd AS made, 0 AS booked
+        FROM ({SHARES_OF_EVENTS}) AS of_events
+        UNION ALL
+        SELECT author_id, tenant_id, style, share_nanousd, 0
+        FROM tenants_archivedshare AS share JOIN tenants_usagearchive AS archive ON archive.id = archive_id
+        WHERE period = %(period)s AND state IN ('detached', 'archived')
         UNION ALL
         SELECT author_id, tenant_id, style, 0, share_nanousd
         FROM tenants_authorearning WHERE day >= %(start)s AND day < %(end)s
@@ -145,10 +136,10 @@ def compare_credits(period: str) -> list[str]:
 def compare_earnings(period: str) -> list[str]:
     """Return where authors' shares of a month are not what its usage events make.
 
-    Of an archived month the events are in a file, so nothing is compared. Raises ValueError for a malformed
-    period.
+    Of an archived month its archive says what they made. Where it does not, nothing is compared. Raises
+    ValueError for a malformed period.
     """
-    if UsageArchive.objects.gone().filter(period=period).exists():
+    if not has_earnings_to_compare(period):
         return []
     with connection.cursor() as cursor:
         cursor.execute(EARNINGS, _parameters(period))
@@ -160,6 +151,11 @@ def compare_earnings(period: str) -> list[str]:
         of = f"share of {slugs[user_id]}'s usage of style {style}"
         wrong.append(f"{slugs[author_id]}: {of}: events {made:,} nano-USD, booked {booked:,}")
     return sorted(wrong)
+
+
+def has_earnings_to_compare(period: str) -> bool:
+    """Return whether it is known what a month's usage events made: old archives did not keep that."""
+    return not UsageArchive.objects.gone().filter(period=period, has_shares=False).exists()
 
 
 def _compare_burns(period: str) -> list[str]:

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Max, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from foundation import months
 from foundation.errors import Conflict, Invalid
-from tenants.models import ArchivedUsage, Tenant, UsageArchive, UsageDaily, UsageEvent
+from tenants.models import Tenant, UsageArchive, UsageDaily, UsageEvent
 
 GROUPS = ("day", "style", "key", "version")
 MAX_SUMS = 10_000  # rows of one answer
@@ -33,7 +33,10 @@ class TooManySums(Invalid):
 
 
 class UsageArchived(Conflict):
-    """Requests until {last} were archived: begin with {first}. Sums by day, style and key remain."""
+    """Requests until {last} were archived: begin with {first}. Sums by day, style and key remain.
+
+    The newest of them are in the file {file}, of which you can ask for a copy.
+    """
 
     code = "usage_archived"
 
@@ -68,37 +71,40 @@ def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]
 def usage_events(tenant: Tenant, *, start: datetime | None, end: datetime | None) -> QuerySet[UsageEvent]:
     """Return a workspace's requests that were admitted in [start, end), where those are given.
 
-    Raises UsageArchived for a start in a month whose requests were archived.
+    Raises UsageArchived for a start in a month whose requests were archived and, without a start, where that
+    is why there are none.
     """
-    _require_log(tenant, start, end)
     events = UsageEvent.objects.filter(tenant=tenant)
     if start:
         events = events.filter(admitted_at__gte=start)
     if end:
         events = events.filter(admitted_at__lt=end)
+    if start or not events.exists():
+        require_log(tenant, start, end)
     return events
 
 
-def is_archived(tenant: Tenant, period: str) -> bool:
-    """Return whether a workspace's requests of a month were archived. What came later is in the log."""
-    return _archived_usage(tenant).filter(archive__period=period).exists()
+def archive_of(tenant: Tenant, period: str) -> UsageArchive | None:
+    """Return the archive that has a workspace's requests of a month, if any. Later ones are in the log."""
+    return UsageArchive.objects.gone().filter(period=period, usage__tenant=tenant).first()
 
 
-def _require_log(tenant: Tenant, start: datetime | None, end: datetime | None) -> None:
+def require_log(tenant: Tenant, start: datetime | None, end: datetime | None) -> None:
     """Raise UsageArchived where a part of the log would be missing in silence."""
-    if start is None:
-        return
-    archived = _archived_usage(tenant).filter(archive__period__gte=months.period_of(start))
+    archives = UsageArchive.objects.gone().filter(usage__tenant=tenant)
+    if start:
+        archives = archives.filter(period__gte=months.period_of(start))
     if end:
-        archived = archived.filter(archive__period__lte=months.period_of(end - timedelta(microseconds=1)))
-    newest = archived.aggregate(newest=Max("archive__period"))["newest"]
+        archives = archives.filter(period__lte=months.period_of(end - timedelta(microseconds=1)))
+    newest = archives.order_by("-period").first()
     if newest:
-        _, first = months.bounds(newest)
-        raise UsageArchived(last=first.date() - timedelta(days=1), first=first.date(), field="start")
-
-
-def _archived_usage(tenant: Tenant) -> QuerySet[ArchivedUsage]:
-    return ArchivedUsage.objects.filter(tenant=tenant, archive__in=UsageArchive.objects.gone())
+        _, first = months.bounds(newest.period)
+        raise UsageArchived(
+            last=first.date() - timedelta(days=1),
+            first=first.date(),
+            file=newest.object_key,
+            field="start",
+        )
 
 
 def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> Any:

@@ -1,4 +1,4 @@
-from tenants.models.archives import ArchivedUsage, UsageArchive
+from tenants.models.archives import ArchivedShare, ArchivedUsage, UsageArchive
 from tenants.models.audit import AuditCheckpoint, AuditEntry
 from tenants.models.billing_details import BillingDetails
 from tenants.models.credit_notes import CreditNote, CreditNoteNumber
@@ -26,6 +26,7 @@ from tenants.models.samples import ServiceSample
 
 __all__ = [
     "ApiKey",
+    "ArchivedShare",
     "ArchivedUsage",
     "AuditCheckpoint",
     "AuditEntry",

@@ -14,6 +14,10 @@ class UsageArchiveQuerySet(models.QuerySet["UsageArchive"]):
         """Return the months whose events are not in the database any more."""
         return self.filter(state__in=(UsageArchive.State.DETACHED, UsageArchive.State.ARCHIVED))
 
+    def unfinished(self) -> Self:
+        """Return the months that are to be archived, or are on their way."""
+        return self.exclude(state=UsageArchive.State.ARCHIVED)
+
 
 class UsageArchive(models.Model):
     """One month's usage events as a file in the bucket. Its ledger entries stay in the database."""
@@ -31,6 +35,28 @@ class UsageArchive(models.Model):
     events = models.BigIntegerField(default=0, help_text="With those that used nothing.")
     tokens = models.BigIntegerField(default=0)
     cost_nanousd = models.BigIntegerField(default=0)
+    reason = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Why an operator wants it. Those with a reason are made by a worker.",
+    )
+    problem = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Why the worker could not make it. It tries again once an operator says so.",
+    )
+    has_shares = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Whether it keeps what its events earned authors.",
+    )
     begun_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 
@@ -63,3 +89,23 @@ class ArchivedUsage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.style_name}, {self.meter}"
+
+
+class ArchivedShare(models.Model):
+    """What one workspace's requests of a style earned its author, in the events of an archived month."""
+
+    archive = models.ForeignKey(UsageArchive, on_delete=models.PROTECT, related_name="shares")
+    author = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", help_text="Who earned.")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", help_text="Who used it.")
+    style = models.UUIDField()
+    share_nanousd = models.BigIntegerField(help_text="Of each request's cost, rounded down.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["archive", "author", "tenant", "style"], name="archived_share_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"share of {self.style}"

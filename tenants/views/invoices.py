@@ -60,7 +60,7 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
         "notes": [(note, usd(note.amount_nanousd)) for note in invoice.credit_notes.all()],
         "month": start,
         "next_month": end,
-        "is_archived": usage.is_archived(request.tenant, invoice.period),
+        "archive": usage.archive_of(request.tenant, invoice.period),
     }
     return render(request, "tenants/invoice.html", context)
 

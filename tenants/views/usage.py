@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from foundation import months
 from foundation.errors import Conflict
 from tenants.accounts.access import MemberRequest, member_required
-from tenants.billing import month_sums, plans, request_log
+from tenants.billing import month_sums, plans, request_log, usage
 from tenants.models import ApiKey
 
 BYS: tuple[str, ...] = get_args(month_sums.By.__value__)
@@ -40,6 +40,8 @@ def list_requests(request: MemberRequest) -> HttpResponse:
         "has_filter": bool(chosen.style or chosen.key_id or chosen.outcome or chosen.request_id),
         "key_names": _key_names(request),
         "period": period,
+        "period_name": _period_name(period),
+        "archive": usage.archive_of(request.tenant, period),
         "periods": _periods(request),
         "outcomes": request_log.OUTCOMES,
         "chosen": chosen,
@@ -55,7 +57,9 @@ def export_requests(request: MemberRequest) -> StreamingHttpResponse:
     chosen, period = _read_filter(request)
     lines = request_log.csv_lines(chosen)
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="requests-{period}.csv"'
+    # Of an archived month there is only what came after it.
+    part = "-late" if usage.archive_of(request.tenant, period) else ""
+    answer["Content-Disposition"] = f'attachment; filename="requests-{period}{part}.csv"'
     return answer
 
 

@@ -9,16 +9,25 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import F
 from django.urls import reverse
 
 from foundation import months
+from foundation.errors import Unavailable
+from tenants import tasks
 from tenants.billing import archive, archive_store, invoices, partitions
 from tenants.billing.ledger import record_events, usage_of
-from tenants.billing.reconciliation import compare_invoices, compare_usage
+from tenants.billing.reconciliation import (
+    compare_earnings,
+    compare_invoices,
+    compare_usage,
+    has_earnings_to_compare,
+)
 from tenants.billing.usage import UsageArchived, UsageFilter, sum_usage, usage_events
 from tenants.models import (
     ArchivedUsage,
     AuditEntry,
+    AuthorEarning,
     Invoice,
     LedgerEntry,
     Subscription,
@@ -26,6 +35,7 @@ from tenants.models import (
     UsageArchive,
     UsageEvent,
 )
+from tests.tenants.billing.test_author_shares import STYLE, share
 from tests.tenants.billing.test_invoices import _put_on
 from tests.tenants.conftest import make_event
 
@@ -178,6 +188,22 @@ def test_what_is_written_after_the_export_is_exported_anew(acme, used, monkeypat
     assert len(read_file()) == len(used) + 1
 
 
+def test_authors_shares_of_an_archived_month_are_still_compared(acme, charlies, used):
+    share(charlies, 20, APRIL - timedelta(days=3))
+    record_events([make_event(acme, style=STYLE, admitted_at=APRIL, completion_tokens=77)])
+    invoices.finalize_invoice(invoices.draft_invoice(acme, "2026-05"), NOW)
+    archive_april()
+    record_events([make_event(acme, style=STYLE, admitted_at=APRIL, completion_tokens=9)])  # late
+    assert compare_earnings(MONTH) == []
+    AuthorEarning.objects.update(share_nanousd=F("share_nanousd") + 1)
+    [wrong] = compare_earnings(MONTH)
+    assert wrong.startswith(f"charlies-prose: share of acme's usage of style {STYLE}: events ")
+    AuthorEarning.objects.update(share_nanousd=F("share_nanousd") - 1)
+    UsageArchive.objects.update(has_shares=False)  # as a release before left it
+    assert compare_earnings(MONTH) == []
+    assert not has_earnings_to_compare(MONTH)
+
+
 def test_a_file_that_is_not_the_ledger_deletes_nothing(acme, used):
     UsageEvent.objects.filter(request_id=used[0].request_id).update(completion_tokens=1)
     with pytest.raises(archive.FileDiffers, match="for acme"):
@@ -221,10 +247,20 @@ def test_pages_and_api_say_that_a_month_is_archived(acme, used, alice_client):
     with pytest.raises(UsageArchived, match="2026-05-01"):
         usage_events(acme, start=APRIL, end=None)
     assert usage_events(acme, start=datetime(2026, 5, 1, tzinfo=UTC), end=None).count() == 0
-    assert usage_events(acme, start=None, end=None).count() == 0
+    with pytest.raises(UsageArchived, match=r"archives/usage-2026-04\.csv\.gz"):
+        usage_events(acme, start=None, end=None)
     chosen = UsageFilter(acme, start=APRIL.date(), end=APRIL.date() + timedelta(days=9))
     with pytest.raises(UsageArchived):
         sum_usage(chosen, ["version"])
+    log = alice_client.get(reverse("tenants:requests"), {"month": MONTH}).content.decode()
+    assert "The log of April 2026 was archived" in log
+    assert "archives/usage-2026-04.csv.gz" in log
+    assert "No requests in this month" not in log
+    by_version = {"month": MONTH, "by": "version", "style": "poetry"}
+    usage_page = alice_client.get(reverse("tenants:usage"), by_version).content.decode()
+    assert "Requests until 2026-04-30 were archived" in usage_page
+    exported = alice_client.get(reverse("tenants:export_requests"), {"month": MONTH})
+    assert 'filename="requests-2026-04-late.csv"' in exported["Content-Disposition"]
     rows = sum_usage(chosen, ["style"])
     assert sum(row["cost_sum"] for row in rows) == sum(event.cost_nanousd for event in used)
 
@@ -233,3 +269,60 @@ def test_the_console_lists_archives(acme, used, operator_client):
     archive_april()
     page = operator_client.get(reverse("admin:tenants_usagearchive_changelist")).content.decode()
     assert "archives/usage-2026-04.csv.gz" in page
+
+
+def request_in_console(client, period: str, **facts: str):
+    sent = {"period": period, "confirm": period, "why": "The disk is full", **facts}
+    return client.post(reverse("admin:tenants_usagearchive_add"), sent)
+
+
+def test_an_operator_has_a_month_archived_by_the_worker(acme, used, operator_client):
+    page = operator_client.get(reverse("admin:tenants_usagearchive_add")).content.decode()
+    assert f'<option value="{MONTH}">' in page
+    assert months.current() not in page
+    for wrong in ({"confirm": "2026-03"}, {"why": ""}, {"period": months.current()}):
+        assert request_in_console(operator_client, **{"period": MONTH, **wrong}).status_code == 200
+    assert not UsageArchive.objects.exists()
+    assert request_in_console(operator_client, MONTH).status_code == 302
+    assert UsageEvent.objects.count() == len(used), "a page only requests it"
+    assert tasks.archive_usage() is None
+    assert not UsageEvent.objects.exists()
+    assert len(read_file()) == len(used)
+    requested = AuditEntry.objects.get(action="add", object_type="tenants.usagearchive")
+    assert (requested.reason, requested.actor.is_staff) == ("The disk is full", True)
+    assert AuditEntry.objects.get(action="usage.archived").reason == "The disk is full"
+    operator_client.post(reverse("admin:tenants_usagearchive_add"), {"period": MONTH, "confirm": MONTH})
+    assert UsageArchive.objects.count() == 1
+
+
+def test_what_the_worker_could_not_archive_says_why_and_waits_for_an_operator(acme, april, operator_client):
+    record_events([make_event(acme, admitted_at=APRIL)])
+    request_in_console(operator_client, MONTH)
+    assert archive.archive_requested(NOW) == 0
+    row = UsageArchive.objects.get()
+    assert "on no final invoice yet, of acme" in row.problem
+    changelist = reverse("admin:tenants_usagearchive_changelist")
+    assert "on no final invoice yet" in operator_client.get(changelist).content.decode()
+    _put_on(acme, overage_allowed=True)
+    invoices.finalize_invoice(invoices.draft_invoice(acme, MONTH), NOW)
+    assert archive.archive_requested(NOW) == 0
+    again = {"action": "try_again", "_selected_action": [row.pk], "confirmed": "1", "why": "Now it is"}
+    operator_client.post(changelist, again)
+    assert archive.archive_requested(NOW) == 1
+    assert UsageArchive.objects.get().state == "archived"
+    operator_client.post(changelist, again)
+    assert archive.archive_requested(NOW) == 0
+
+
+def test_while_the_storage_is_away_a_request_stays_and_is_tried_again(acme, used, monkeypatch):
+    archive.request_archives(MONTH, now=NOW, reason="test")
+
+    def fail():
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "archive_store", fail)
+        assert archive.archive_requested(NOW) == 0
+    assert archive.archive_requested(NOW) == 1
+    with pytest.raises(archive.NothingToArchive):
+        archive.request_archives(MONTH, now=NOW, reason="test")
