@@ -5,16 +5,17 @@ change, its line, and the messages to workers, which are sent when it commits.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from adapters import enqueue
-from adapters.catalog import library, sharing
+from adapters.catalog import library, price_changes, sharing
 from adapters.catalog.terms import Terms, asked_terms
 from adapters.erasure import workflow
-from adapters.models import AdapterVersion, Erasure, Selection, Share, Status, Style
+from adapters.models import AdapterVersion, Erasure, PriceChange, Selection, Share, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import transitions
 from adapters.releases import aliases
@@ -113,6 +114,23 @@ def offer_style(access: Access, style: Style, asked: Terms | None = None) -> Non
         access.audit("style.offered", style)
     else:
         access.audit("style.offered", style, before=before.columns, after=after.columns)
+
+
+@transaction.atomic
+def ask_price(access: Access, style: Style, terms: Terms, first_day: date) -> PriceChange:
+    """Ask for other prices of a public style. Raises what `price_changes.ask_price` does."""
+    change = price_changes.ask_price(style, terms, first_day)
+    after = {**terms.columns, "first_day": first_day.isoformat()}
+    access.audit("style.price_asked", style, after=after)
+    return change
+
+
+@transaction.atomic
+def withdraw_price(access: Access, style: Style) -> PriceChange:
+    """Withdraw what operators have not answered yet. Raises NoPriceChange, PriceAgreed."""
+    change = price_changes.withdraw_price(style)
+    access.audit("style.price_withdrawn", style)
+    return change
 
 
 @transaction.atomic

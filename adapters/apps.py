@@ -17,10 +17,17 @@ class AdaptersSiteConfig(AdaptersConfig):
     def ready(self) -> None:
         """Tell the outbox how the API shows this floor's objects."""
         from adapters.api import presenters  # noqa: PLC0415 (models are not loaded before)
-        from adapters.models import AdapterVersion, Erasure, Share, Style  # noqa: PLC0415
+        from adapters.models import (  # noqa: PLC0415
+            AdapterVersion,
+            Erasure,
+            PriceChange,
+            Share,
+            Style,
+        )
         from tenants.public import register_presenter  # noqa: PLC0415
 
         register_presenter(AdapterVersion, presenters.present_version)
         register_presenter(Erasure, presenters.present_erasure)
+        register_presenter(PriceChange, presenters.present_price_change)
         register_presenter(Share, presenters.present_share)
         register_presenter(Style, presenters.present_own_style)

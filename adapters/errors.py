@@ -167,6 +167,36 @@ class SharePercent(Invalid):
     code = "share_out_of_bounds"
 
 
+class TooEarly(Invalid):
+    """The first day can be {first}: those who selected the style hear of it a week before."""
+
+    code = "first_day_too_early"
+
+
+class TooLate(Invalid):
+    """The first day is at most {days} days ahead."""
+
+    code = "first_day_too_late"
+
+
+class WithoutCatalogue(Conflict):
+    """Only a style that is in the public catalogue, and stays there, has a price for others."""
+
+    code = "not_public"
+
+
+class PriceAgreed(Conflict):
+    """A price was agreed and has not begun yet. Another one can be asked for once it has."""
+
+    code = "price_agreed"
+
+
+class NoPriceChange(Conflict):
+    """No other price is asked for, or it was answered meanwhile."""
+
+    code = "no_price_change"
+
+
 class NotOffered(Conflict):
     """This style is not offered to the catalogue and has no change that waits, or was answered meanwhile."""
 

@@ -4,8 +4,9 @@ Beat sends again what a broker may have lost. A message expires when beat sends 
 """
 
 from celery import shared_task
+from django.utils import timezone
 
-from adapters.catalog import sharing
+from adapters.catalog import price_changes, sharing
 from adapters.enqueue import (
     ADVANCE,
     ERASE,
@@ -145,3 +146,11 @@ def prune_storage() -> None:
 def note_hosted() -> None:
     """Note which private styles engines have in this month, for its invoices."""
     hosting.note_all_hosted()
+
+
+@shared_task
+def change_prices() -> None:
+    """Announce agreed prices of styles, and make editions of those whose moment comes. Safe to repeat."""
+    now = timezone.now()
+    price_changes.announce_agreed(now)
+    price_changes.begin_due(now)

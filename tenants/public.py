@@ -29,6 +29,7 @@ from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.price_book import (
     Entry,
     Schedule,
+    announced_entry,
     base_schedule,
     dollars_a_million,
     find_price,
@@ -94,6 +95,7 @@ __all__ = [
     "User",
     "VersionFigures",
     "access_of",
+    "announced_entry",
     "base_schedule",
     "beginnings_of",
     "bump_all_generations",

@@ -62,6 +62,18 @@ class AskedPricesBody(StrictSerializer):
     output_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
 
 
+class PriceChangeBody(StrictSerializer):
+    """What an owner asks for of a style that is public, and from when."""
+
+    prices = AskedPricesBody(
+        allow_null=True, help_text="Each at least that of every style. Null: the prices of every style."
+    )
+    author_percent = serializers.IntegerField(
+        min_value=0, max_value=MAX_PERCENT, help_text="Of what others' usage costs, as credits."
+    )
+    first_day = serializers.DateField(help_text="In UTC, eight days ahead or more.")
+
+
 class OfferBody(StrictSerializer):
     """What an owner asks for with an offer. What is not named stays as it was asked before."""
 

@@ -40,6 +40,18 @@ STYLE_EXAMPLE = {
     "test_prompts": ["Announce a sale.", "Answer a complaint."],
     "created_at": "2026-11-20T08:00:00Z",
 }
+PRICE_CHANGE_EXAMPLE = {
+    "object": "price_change",
+    "model": "acme/brand-voice",
+    "state": "waiting",
+    "prices": {"input_nanousd": 600, "cached_input_nanousd": 150, "output_nanousd": 2400},
+    "prices_usd": {"input": "$0.60", "cached_input": "$0.15", "output": "$2.40"},
+    "author_percent": 25,
+    "first_day": "2026-12-15",
+    "effective_from": None,
+    "reason": "",
+    "asked_at": "2026-11-26T09:30:00Z",
+}
 VERSION_EXAMPLE = {
     "id": "9a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
     "object": "version",

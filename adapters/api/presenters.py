@@ -8,16 +8,26 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from adapters.catalog import queries
+from adapters.catalog import price_changes, queries
 from adapters.catalog.queries import Card
 from adapters.catalog.terms import AMOUNTS, asked_terms
 from adapters.erasure.report import STAYS, Line, Report, erasure_reports
-from adapters.models import AdapterVersion, Erasure, Release, Share, Status, Style
+from adapters.models import AdapterVersion, Erasure, PriceChange, Release, Share, Status, Style
 from adapters.quality import cards
 from adapters.quality.cards import StyleCard
 from adapters.releases import review
 from adapters.releases.canary_analysis import CanaryComparison
-from tenants.public import Entry, Schedule, Tenant, VersionFigures, schedules_of
+from foundation.money import usd
+from tenants.public import (
+    MILLION,
+    Entry,
+    Schedule,
+    Tenant,
+    VersionFigures,
+    find_price,
+    price_amounts,
+    schedules_of,
+)
 
 OFFER_STATES = ("none", "offered", "declined", "public", "leaving")
 
@@ -298,6 +308,31 @@ class ShareObject(serializers.Serializer[Share]):
     ends_at = serializers.DateTimeField(allow_null=True, help_text="The notice's end, once it is revoked.")
 
 
+class PricesInDollars(serializers.Serializer[Any]):
+    """What a million tokens cost, in dollars as people read them."""
+
+    input = serializers.CharField()
+    cached_input = serializers.CharField()
+    output = serializers.CharField()
+
+
+class PriceChangeObject(serializers.Serializer[Any]):
+    """Other prices of a public style: asked for by its owner, agreed by operators, then in force."""
+
+    object = serializers.CharField(default="price_change", read_only=True)
+    model = serializers.CharField(source="change.style.model_name")
+    state = serializers.ChoiceField(PriceChange.State.choices, source="change.state")
+    prices = AskedPrices(allow_null=True, help_text="Null: the prices of every style.")
+    prices_usd = PricesInDollars(help_text="A million tokens.")
+    author_percent = serializers.IntegerField(source="change.author_percent")
+    first_day = serializers.DateField(source="change.first_day", help_text="From when its owner wants it.")
+    effective_from = serializers.DateTimeField(
+        source="change.effective_from", allow_null=True, help_text="When it begins, once it is agreed."
+    )
+    reason = serializers.CharField(source="change.reason", help_text="Why it was declined.")
+    asked_at = serializers.DateTimeField(source="change.asked_at")
+
+
 class ErasureStep(serializers.Serializer[Line]):
     """One step of an erasure, with its proof."""
 
@@ -330,11 +365,12 @@ def present_style(style: Style, tenant: Tenant) -> dict[str, Any]:
 
 
 def present_styles(styles: Sequence[Style], tenant: Tenant) -> list[dict[str, Any]]:
-    """Return some styles as a workspace may see them, in their order; six queries for all."""
+    """Return some styles as a workspace may see them, in their order; seven queries for all."""
     # Others' styles get the approved words: see `Style.show_to`.
     shown = [style if style.owner_id == tenant.pk else copy(style) for style in styles]
     queries.read_versions(shown)
-    schedules = schedules_of([style.pk for style in shown], timezone.now())
+    style_ids = [style.pk for style in shown]
+    schedules = price_changes.add_agreed(schedules_of(style_ids, timezone.now()), style_ids)
     objects = []
     for style, card in zip(shown, queries.cards_of(tenant, shown), strict=True):
         objects.append(_present_card_of_style(style, card, schedules.get(style.pk, [])))
@@ -359,6 +395,19 @@ def present_versions(versions: Sequence[AdapterVersion]) -> list[dict[str, Any]]
 def present_share(share: Share) -> dict[str, Any]:
     """Return a share as its owner, and the workspace that it is for, see it."""
     return dict(ShareObject(share).data)
+
+
+def present_price_change(change: PriceChange) -> dict[str, Any]:
+    """Return a price that is asked for, or agreed, of a public style."""
+    terms = price_changes.terms_of(change)
+    amounts = terms.amounts or price_amounts(find_price(timezone.now()))
+    written = dict(zip(("input", "cached_input", "output"), amounts, strict=True))
+    facts = {
+        "change": change,
+        "prices": dict(zip(AMOUNTS, terms.amounts, strict=True)) if terms.amounts else None,
+        "prices_usd": {name: usd(MILLION * amount) for name, amount in written.items()},
+    }
+    return dict(PriceChangeObject(facts).data)
 
 
 def present_releases(releases: Sequence[Release]) -> list[dict[str, Any]]:

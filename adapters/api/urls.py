@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from adapters.api import erasures, releases, sharing, styles, uploads, versions
+from adapters.api import erasures, price_changes, releases, sharing, styles, uploads, versions
 from adapters.api.addresses import StyleConverter
 
 register_converter(StyleConverter, "style")
@@ -15,6 +15,7 @@ urlpatterns = [
     path(STYLE, styles.StyleView.as_view(), name="style"),
     path(f"{STYLE}/selection", styles.SelectionView.as_view(), name="selection"),
     path(f"{STYLE}/offer", styles.OfferView.as_view(), name="offer"),
+    path(f"{STYLE}/price", price_changes.PriceView.as_view(), name="price"),
     path(f"{STYLE}/shares", sharing.SharesView.as_view(), name="shares"),
     path(f"{STYLE}/shares/<slug:workspace>", sharing.ShareView.as_view(), name="share"),
     path(f"{STYLE}/versions", versions.VersionsView.as_view(), name="versions"),

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
+from adapters.catalog.price_changes import first_day_possible
 from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
 from adapters.catalog.words import (
     LANGUAGES,
@@ -118,6 +120,12 @@ class AboutForm(forms.Form):
         return texts
 
 
+class DayInput(forms.DateInput):
+    """A browser's own field for days."""
+
+    input_type = "date"
+
+
 class OfferForm(forms.Form):
     """What an owner asks for with an offer: prices of the style's own, and a share of what others pay."""
 
@@ -161,6 +169,18 @@ class OfferForm(forms.Form):
         """Show why the action refused what was filled in, beside its field."""
         field = str(error.facts.get("field", ""))
         self.add_error(field if field in self.fields else None, error.message)
+
+
+class PriceForm(OfferForm):
+    """What an owner asks for of a style that is public, and from which day on."""
+
+    first_day = forms.DateField(label="From", help_text="A day in UTC.", widget=DayInput(format="%Y-%m-%d"))
+
+    def __init__(self, data: Any = None, *, style: Style) -> None:
+        super().__init__(data, style=style)
+        earliest = first_day_possible(timezone.now())
+        self.initial["first_day"] = earliest
+        self.fields["first_day"].widget.attrs["min"] = earliest.isoformat()
 
 
 class ShareForm(forms.Form):

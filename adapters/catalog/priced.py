@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from adapters.catalog.price_changes import add_agreed
 from adapters.models import Style
 from adapters.models.styles import is_public_now
 from adapters.routing import publisher
@@ -48,7 +49,8 @@ def prices_of(style: Style) -> list[dict[str, Any]]:
     """
     now = timezone.now()
     rows: list[dict[str, Any]] = []
-    for entry in schedules_of([style.pk], now).get(style.pk, []):
+    schedules = add_agreed(schedules_of([style.pk], now), [style.pk])
+    for entry in schedules.get(style.pk, []):
         begins = entry.effective_from if entry.effective_from > now else None
         row: dict[str, Any] = {"from": begins}
         if entry.price:

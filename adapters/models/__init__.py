@@ -1,5 +1,6 @@
 from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
+from adapters.models.price_changes import PriceChange
 from adapters.models.probes import BaseReading, Probe
 from adapters.models.styles import Favourite, Release, Selection, Share, Style
 from adapters.models.versions import AdapterVersion, Status, VersionStep, engine_name_of
@@ -14,6 +15,7 @@ __all__ = [
     "Erasure",
     "Favourite",
     "Placement",
+    "PriceChange",
     "Probe",
     "Release",
     "Selection",

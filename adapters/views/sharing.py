@@ -6,10 +6,11 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from adapters import actions
-from adapters.catalog.forms import AboutForm, OfferForm, ShareForm
+from adapters.catalog.forms import AboutForm, OfferForm, PriceForm, ShareForm
 from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
@@ -17,6 +18,8 @@ from adapters.errors import (
     SharePercent,
     StyleRefused,
     TermsOutOfBounds,
+    TooEarly,
+    TooLate,
 )
 from adapters.models import Share, Style
 from adapters.views.common import own_style, page_of
@@ -73,6 +76,42 @@ def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
         change(access_of(request), style)
         style.refresh_from_db(fields=["public_until"])
         messages.success(request, done.format(ends=_format_day(style.public_until)))
+    except DomainError as error:
+        messages.error(request, error.message)
+    return redirect(page_of(style, "sharing"))
+
+
+@require_POST
+@member_required
+@requires(Permission.CHANGE_STYLES)
+def ask_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Ask for other prices and another share of an own style that is public."""
+    style = own_style(request, style_id)
+    form = PriceForm(request.POST, style=style)
+    if form.is_valid():
+        try:
+            first_day = form.cleaned_data["first_day"]
+            actions.ask_price(access_of(request), style, form.terms(), first_day)
+        except (TermsOutOfBounds, SharePercent, TooEarly, TooLate) as error:
+            form.add_failure(error)
+        except DomainError as error:
+            messages.error(request, error.message)
+            return redirect(page_of(style, "sharing"))
+    if form.errors:
+        return sharing_page(request, style, price_form=form, status=400)
+    messages.success(request, gettext("It waits for approval: the operators look at it."))
+    return redirect(page_of(style, "sharing"))
+
+
+@require_POST
+@member_required
+@requires(Permission.CHANGE_STYLES)
+def withdraw_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Withdraw what operators have not answered yet."""
+    style = own_style(request, style_id)
+    try:
+        actions.withdraw_price(access_of(request), style)
+        messages.success(request, gettext("Nothing is asked for any more. The price stays as it is."))
     except DomainError as error:
         messages.error(request, error.message)
     return redirect(page_of(style, "sharing"))

@@ -8,8 +8,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from adapters.catalog import priced, queries, sharing, terms
-from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, ShareForm
+from adapters.catalog import price_changes, priced, queries, sharing, terms
+from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, PriceForm, ShareForm
 from adapters.errors import StyleNotFound
 from adapters.models import Status, Style
 from adapters.quality import cards
@@ -82,6 +82,7 @@ def sharing_page(
     *,
     share_form: ShareForm | None = None,
     offer_form: OfferForm | None = None,
+    price_form: PriceForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """Show who may use an own style, with forms that may have errors."""
@@ -93,8 +94,24 @@ def sharing_page(
         "share_form": share_form or ShareForm(),
         "offer_form": offer_form or OfferForm(style=style),
         "asked": terms.describe_terms(terms.asked_terms(style)),
+        **_price_context(style, price_form),
     }
     return _render_tab(request, style, "sharing", context, status=status)
+
+
+def _price_context(style: Style, form: PriceForm | None) -> dict[str, Any]:
+    """Return what others pay for a public style, and what its owner asks for instead."""
+    if not style.is_reviewed:
+        return {}
+    change = price_changes.open_change(style)
+    return {
+        "prices": priced.prices_of(style),
+        "change": change,
+        "change_terms": terms.describe_terms(price_changes.terms_of(change)) if change else [],
+        "declined_change": price_changes.last_answer(style),
+        "price_form": form or PriceForm(style=style),
+        "price_notice_days": price_changes.NOTICE_DAYS,
+    }
 
 
 def settings_page(

@@ -222,6 +222,7 @@ CELERY_TASK_ROUTES = {
     "tenants.tasks.sweep_notices": {"queue": "housekeeping"},
     "tenants.tasks.sweep_webhooks": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
+    "adapters.tasks.change_prices": {"queue": "housekeeping"},
     "adapters.tasks.end_sharing": {"queue": "housekeeping"},
     "adapters.tasks.erase_all": {"queue": "housekeeping"},
     "adapters.tasks.note_hosted": {"queue": "housekeeping"},
@@ -268,6 +269,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tenants.tasks.finalize_invoices",
         "schedule": 3600.0,
         "options": {"expires": 3600},
+    },
+    "change-prices": {
+        "task": "adapters.tasks.change_prices",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "archive-usage": {
         "task": "tenants.tasks.archive_usage",

@@ -61,6 +61,18 @@ def schedules_of(style_ids: Collection[UUID], at: datetime) -> dict[UUID, Schedu
     return _make_schedules(editions, Price.objects.filter(style__in=style_ids, book__in=editions))
 
 
+def announced_entry(at: datetime, amounts: tuple[int, int, int], author_percent: int) -> Entry:
+    """Return an entry of a schedule for a price that is agreed and in no edition yet."""
+    read, cached, written = amounts
+    price = Price(
+        input_nanousd=read,
+        cached_input_nanousd=cached,
+        output_nanousd=written,
+        author_percent=author_percent,
+    )
+    return Entry(at, price)
+
+
 def prices_now(schedule: Schedule) -> tuple[int, int, int] | None:
     """Return the amounts in force by a schedule; None where they are those of every style."""
     price = schedule[0].price if schedule else None

@@ -27,6 +27,7 @@ class EventType(models.TextChoices):
     CANARY_ENDED = "canary.ended", "A canary ended, by a person or by its figures."
     STYLE_SHARED = "style.shared", "Another workspace shared a style with this one."
     STYLE_OFFER_DECIDED = "style.offer_decided", "Operators approved or declined what was offered."
+    STYLE_PRICE_ANNOUNCED = "style.price_announced", "A selected style is to cost something else."
     KEY_CREATED = "key.created", "An API key was made."
     KEY_ROTATED = "key.rotated", "An API key got a new secret."
     KEY_REVOKED = "key.revoked", "An API key was revoked."

@@ -21,7 +21,7 @@ class NoticeKind(models.TextChoices):
     OFFERS = "offers", "An offer to the public catalogue is approved or declined"
     WEBHOOKS = "webhooks", "A webhook endpoint is disabled, because it failed for three days or by operators"
     INVOICES = "invoices", "A month's invoice is ready"
-    PAYMENTS = "payments", "The plan is changed, or an automatic top-up is declined"
+    PAYMENTS = "payments", "The plan or a selected style's price changes, or an automatic top-up is declined"
     KEYS = "keys", "An API key is made, replaced or revoked"
     WORKSPACE = "workspace", "The workspace is suspended, or served again"
 

@@ -47,6 +47,7 @@ NOTICES: dict[str, Notice] = {
     EventType.CANARY_ENDED: Notice(NoticeKind.CANARIES, Audience.MEMBERS, "canary_ended", _ended_by_itself),
     EventType.STYLE_SHARED: Notice(NoticeKind.SHARES, Audience.MEMBERS, "style_shared"),
     EventType.STYLE_OFFER_DECIDED: Notice(NoticeKind.OFFERS, Audience.MEMBERS, "style_offer_decided"),
+    EventType.STYLE_PRICE_ANNOUNCED: Notice(NoticeKind.PAYMENTS, Audience.OWNERS, "style_price_announced"),
     EventType.WEBHOOK_DISABLED: Notice(NoticeKind.WEBHOOKS, Audience.OWNERS, "webhook_disabled"),
     EventType.INVOICE_FINALIZED: Notice(
         NoticeKind.INVOICES, Audience.OWNERS, "invoice_finalized", _costs_something

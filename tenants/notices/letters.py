@@ -38,6 +38,7 @@ TIMES = (
     "old_secret_until",
     "takes_effect_at",
     "prices_from",
+    "effective_from",
 )  # in JSON they are texts
 
 

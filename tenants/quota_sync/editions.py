@@ -51,11 +51,13 @@ def price_style(
     amounts: tuple[int, int, int],
     author: Tenant,
     author_percent: int,
+    at: datetime | None = None,
 ) -> datetime:
     """Make an edition in which a style has prices and a share of its own; return from when it holds.
 
-    That is in two minutes, or after the last announced edition: an edition takes over all of the one before.
-    Where the last edition has just this price, none is made. Raises Price.DoesNotExist without any edition.
+    That is in two minutes, or at a later moment that is given, or after the last announced edition: an
+    edition takes over all of the one before. Where the last edition has just this price, none is made. Raises
+    Price.DoesNotExist without any edition.
     """
     with transaction.atomic():
         lock_editions()
@@ -73,7 +75,7 @@ def price_style(
             return last.effective_from
         soonest = timezone.now().replace(second=0, microsecond=0) + NOTICE
         book = PriceBook.objects.create(
-            effective_from=max(soonest, last.effective_from + A_MINUTE),
+            effective_from=max(at or soonest, soonest, last.effective_from + A_MINUTE),
             style_month_nanousd=last.style_month_nanousd,
         )
         Price.objects.create(book=book, **given)

@@ -6,6 +6,7 @@ work once or says so; and whatever changes something is in the workspace's audit
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,8 +16,10 @@ from django.contrib.messages import get_messages
 from django.db.models import F
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from adapters.catalog import sharing
+from adapters.catalog import price_changes, sharing
+from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
 from config import api_schema
 from foundation.money import NANO
@@ -41,6 +44,19 @@ __all__ = ["of_acme"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
+NEXT_MONTH = (timezone.now() + timedelta(days=30)).date()
+NEW_PRICE = {
+    "input_nanousd": "0.6",
+    "cached_input_nanousd": "0.15",
+    "output_nanousd": "2.4",
+    "author_percent": "25",
+    "first_day": NEXT_MONTH.isoformat(),
+}
+NEW_PRICE_BODY = {
+    "prices": {"input_nanousd": 600, "cached_input_nanousd": 150, "output_nanousd": 2400},
+    "author_percent": 25,
+    "first_day": NEXT_MONTH.isoformat(),
+}
 OPEN_PAGE = "/usage/?from=form"
 # What changes by itself, or with any change beside it.
 VOLATILE = {
@@ -113,6 +129,17 @@ def convertible(of_acme: Arguments) -> None:
 def with_terms(of_acme: Arguments) -> None:
     Style.objects.filter(pk=of_acme["style_id"]).update(author="Alice", licence="MIT")
     two_versions(of_acme)
+
+
+def in_catalogue(of_acme: Arguments) -> None:
+    with_terms(of_acme)
+    sharing.set_public(Style.objects.get(pk=of_acme["style_id"]))
+
+
+def price_asked(of_acme: Arguments) -> None:
+    in_catalogue(of_acme)
+    style = Style.objects.get(pk=of_acme["style_id"])
+    price_changes.ask_price(style, Terms((600, 150, 2400), 25), NEXT_MONTH)
 
 
 def offered(of_acme: Arguments) -> None:
@@ -294,6 +321,8 @@ PAGES = {
     "adapters:delete_style": Change(TYPED, "style.deleted", serving),
     "adapters:describe": Change({"name": "Open secret"}, "style.edited"),
     "adapters:offer": Change(audits="style.offered", prepare=with_terms),
+    "adapters:ask_price": Change(NEW_PRICE, "style.price_asked", in_catalogue),
+    "adapters:withdraw_price": Change(audits="style.price_withdrawn", prepare=price_asked),
     "adapters:share": Change({"workspace": "charlies-prose"}, "style.shared"),
     "adapters:change_share": Change(audits="style.share_revoked"),
     "adapters:leave": Change(audits="style.share_left", prepare=others_style),
@@ -336,6 +365,8 @@ OPERATIONS = {
     "releases.end_canary": Change(audits="canary.ended", prepare=canary),
     "styles.offer": Change(audits="style.offered", prepare=with_terms),
     "styles.withdraw": Change(audits="style.offer_withdrawn", prepare=offered),
+    "styles.ask_price": Change(NEW_PRICE_BODY, "style.price_asked", in_catalogue),
+    "styles.withdraw_price": Change(audits="style.price_withdrawn", prepare=price_asked),
     "releases.rollback": Change(audits="style.rolled_back", prepare=three_releases),
     "styles.select": Change(audits="style.selected", prepare=others_style),
     "styles.unselect": Change(audits="style.unselected", prepare=selected),

@@ -406,7 +406,7 @@ def many(acme, charlies, engine, poetry) -> None:
 def test_the_list_asks_as_many_questions_for_many_styles_as_for_few(
     program, many, django_assert_max_num_queries
 ):
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         page = program.get("styles?limit=100").json()
     assert len(page["data"]) == 25
     assert sum(style["canary"] is not None for style in page["data"]) == 6

@@ -49,6 +49,16 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         {},
     ),
     EventType.STYLE_OFFER_DECIDED: (STYLE, {"decision": "declined", "reason": "It names a living person."}),
+    EventType.STYLE_PRICE_ANNOUNCED: (
+        {
+            "object": "price_change",
+            "model": "charlies-prose/noir",
+            "state": "agreed",
+            "prices_usd": {"input": "$0.60", "cached_input": "$0.15", "output": "$2.40"},
+            "effective_from": "2026-12-15T00:00:00Z",
+        },
+        {},
+    ),
     EventType.WEBHOOK_DISABLED: (
         {
             "object": "webhook_endpoint",

@@ -27,6 +27,11 @@ SAID = {
     EventType.CANARY_ENDED: ("ended by itself", "12 of 200 requests failed", "/styles/acme/brand-voice/"),
     EventType.STYLE_SHARED: ("A style was shared", "charlies-prose/noir", "/styles/charlies-prose/noir/"),
     EventType.STYLE_OFFER_DECIDED: ("does not come into", "a living person", "/styles/acme/brand-voice/"),
+    EventType.STYLE_PRICE_ANNOUNCED: (
+        "charlies-prose/noir costs something else from 15 December",
+        "$0.60 to read, $0.15 to read again while they are cached, and $2.40 to write",
+        "/styles/charlies-prose/noir/",
+    ),
     EventType.WEBHOOK_DISABLED: ("is disabled", "hooks.example.com", "/webhooks/"),
     EventType.INVOICE_FINALIZED: (
         "invoice of 2026-10 is $12.00",

@@ -1,0 +1,65 @@
+"""Prices that owners of public styles ask for: operators agree or decline."""
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.dateparse import parse_datetime
+
+from adapters.admin.rows import ReadOnly
+from adapters.admin.styles import SeenForm
+from adapters.catalog import price_changes, priced, terms
+from adapters.models import PriceChange
+from foundation.console import OperatorAdmin, operator_action
+
+
+@admin.register(PriceChange)
+class PriceChangeAdmin(ReadOnly, OperatorAdmin):
+    list_display = ["style", "state", "asks_for", "first_day", "effective_from", "asked_at"]
+    list_filter = ["state"]
+    list_select_related = ["style__owner"]
+    search_fields = ["style__slug", "style__owner__slug"]
+    fields = [
+        "style", "state", "costs_now", "asks_for", "first_day", "effective_from", "announced_at", "reason",
+        "asked_at", "changed_at",
+    ]  # fmt: skip
+    readonly_fields = fields
+    action_form = SeenForm
+    actions = ["agree", "decline"]
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("adapters.change_pricechange")
+
+    @admin.display(description="asks for")
+    def asks_for(self, change: PriceChange) -> str:
+        return terms.summarize_terms(price_changes.terms_of(change)) or "the price of every style, no share"
+
+    @admin.display(description="costs now")
+    def costs_now(self, change: PriceChange) -> str:
+        prices = priced.prices_of(change.style)
+        now = prices[0] if prices else {}
+        if "input" not in now:
+            return "the price of every style"
+        amounts = " / ".join(str(now[name]) for name in ("input", "cached_input", "output"))
+        return f"{amounts} a million, {now['author_percent']} % to the author"
+
+    @operator_action(
+        "Agree",
+        effect="It begins on the day that its owner wants, or a week from now if that is later. Everybody "
+        "who selected the style is told within a minute.",
+        done="Agreed",
+        permissions=["steer"],
+    )
+    def agree(self, request: HttpRequest, change: PriceChange, reason: str) -> None:
+        price_changes.agree_price(change, parse_datetime(request.POST.get("seen_at", "")))
+
+    @operator_action(
+        "Decline",
+        effect="The style goes on costing what it does.",
+        done="Declined",
+        permissions=["steer"],
+        reader="; the owner reads it",
+    )
+    def decline(self, request: HttpRequest, change: PriceChange, reason: str) -> None:
+        price_changes.decline_price(change, reason)

@@ -1,0 +1,79 @@
+"""Other prices of a public style: its owner asks for them, operators agree."""
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from adapters import actions
+from adapters.api.addresses import StyleAddress, find_own_style
+from adapters.api.bodies import PriceChangeBody
+from adapters.api.examples import PRICE_CHANGE_EXAMPLE
+from adapters.api.presenters import PriceChangeObject, present_price_change
+from adapters.catalog import price_changes
+from adapters.catalog.terms import AMOUNTS, Terms
+from adapters.errors import NoPriceChange
+from tenants.public import Scope
+from tenants.rest import WorkspaceView, operation
+
+
+class PriceView(WorkspaceView):
+    """What is asked for of an own style and is not in force yet."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "styles.price",
+        "Get the price that you asked for",
+        scope=read_scope,
+        answer=PriceChangeObject,
+        example=PRICE_CHANGE_EXAMPLE,
+        tag="styles",
+    )
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return what waits or is agreed; 409 `no_price_change` where nothing does."""
+        change = price_changes.open_change(find_own_style(self.access, style))
+        if change is None:
+            raise NoPriceChange
+        return self.answer_object(present_price_change(change))
+
+    @operation(
+        "styles.ask_price",
+        "Ask for another price of a public style",
+        scope=write_scope,
+        body=PriceChangeBody,
+        answer=PriceChangeObject,
+        example=PRICE_CHANGE_EXAMPLE,
+        body_example={
+            "prices": {"input_nanousd": 600, "cached_input_nanousd": 150, "output_nanousd": 2400},
+            "author_percent": 25,
+            "first_day": "2026-12-15",
+        },
+        is_change=True,
+        tag="styles",
+    )
+    @transaction.atomic
+    def put(self, request: Request, style: StyleAddress) -> Response:
+        """Ask for prices and a share from a day on, instead of what operators have not answered."""
+        own = find_own_style(self.access, style)
+        body = self.read_body(PriceChangeBody)
+        prices = body["prices"]
+        amounts = prices and tuple(prices[name] for name in AMOUNTS)
+        terms = Terms(amounts, body["author_percent"])
+        change = actions.ask_price(self.access, own, terms, body["first_day"])
+        return self.answer_object(present_price_change(change))
+
+    @operation(
+        "styles.withdraw_price",
+        "Withdraw what you asked for",
+        scope=write_scope,
+        answer=PriceChangeObject,
+        example=PRICE_CHANGE_EXAMPLE,
+        is_change=True,
+        tag="styles",
+    )
+    @transaction.atomic
+    def delete(self, request: Request, style: StyleAddress) -> Response:
+        """Withdraw what operators have not answered yet."""
+        change = actions.withdraw_price(self.access, find_own_style(self.access, style))
+        return self.answer_object(present_price_change(change))

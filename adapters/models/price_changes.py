@@ -1,0 +1,67 @@
+"""New prices and shares of public styles: asked for by their owners, agreed by operators, then in force."""
+
+from django.db import models
+from django.db.models import Q
+
+from adapters.models.styles import Style
+
+
+class PriceChangeQuerySet(models.QuerySet["PriceChange"]):
+    def waiting(self) -> "PriceChangeQuerySet":
+        """Return what operators have not answered, the oldest first."""
+        return self.filter(state=PriceChange.State.WAITING).order_by("asked_at")
+
+    def agreed(self) -> "PriceChangeQuerySet":
+        """Return what is agreed and has not begun, the next one first."""
+        return self.filter(state=PriceChange.State.AGREED).order_by("effective_from", "pk")
+
+    def open(self) -> "PriceChangeQuerySet":
+        """Return both: a style has one at most."""
+        return self.filter(state__in=PriceChange.OPEN)
+
+
+class PriceChange(models.Model):
+    """Other prices, or another share, of one style. It makes an edition of prices when its moment comes."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waits for approval"
+        AGREED = "agreed", "agreed: it begins at its moment"
+        BEGUN = "begun", "in force"
+        DECLINED = "declined"
+        WITHDRAWN = "withdrawn"
+
+    OPEN = (State.WAITING, State.AGREED)
+
+    style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="price_changes")
+    input_nanousd = models.BigIntegerField(null=True, blank=True, help_text="A token; empty: of every style.")
+    cached_input_nanousd = models.BigIntegerField(null=True, blank=True)
+    output_nanousd = models.BigIntegerField(null=True, blank=True)
+    author_percent = models.PositiveSmallIntegerField(default=0, help_text="Of what others' usage costs.")
+    first_day = models.DateField(help_text="From when its owner wants it, in UTC.")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True, editable=False)
+    reason = models.CharField(max_length=300, blank=True, help_text="Why operators declined it.")
+    effective_from = models.DateTimeField(null=True, blank=True, help_text="When it begins, once agreed.")
+    announced_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When those who selected the style were told."
+    )
+
+    objects = PriceChangeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "style", condition=Q(state__in=["waiting", "agreed"]), name="one_open_price_change"
+            ),
+            models.CheckConstraint(
+                condition=Q(input_nanousd=None, cached_input_nanousd=None, output_nanousd=None)
+                | Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),
+                name="changed_prices_are_three",
+            ),
+            models.CheckConstraint(condition=Q(author_percent__lte=100), name="changed_share_in_percent"),
+        ]
+        ordering = ["-asked_at"]
+
+    def __str__(self) -> str:
+        return f"{self.style.model_name} from {self.first_day}"

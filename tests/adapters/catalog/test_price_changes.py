@@ -1,0 +1,231 @@
+"""A new price of a public style: asked, agreed, told a week before, and an edition when its day comes."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from django.db import close_old_connections
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters.catalog import price_changes, sharing
+from adapters.catalog.terms import Terms
+from adapters.errors import (
+    ChangedMeanwhile,
+    NoPriceChange,
+    PriceAgreed,
+    SharePercent,
+    TermsOutOfBounds,
+    TooEarly,
+    TooLate,
+    WithoutCatalogue,
+)
+from adapters.models import PriceChange, Selection, Style
+from tenants.api_keys.lifecycle import issue_key
+from tenants.billing import price_book
+from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
+from tests.adapters.conftest import known
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+
+NEW = Terms((600, 150, 2400), 25)
+FORM = {
+    "input_nanousd": "0.6",
+    "cached_input_nanousd": "0.15",
+    "output_nanousd": "2.4",
+    "author_percent": "25",
+}
+SURE = {"confirmed": "1", "why": "A test asks for it."}
+
+
+@pytest.fixture
+def noir(acme, charlies, engine) -> Style:
+    """A public style of Acme's that Charlie's workspace has selected."""
+    style = known(acme, "noir", engine).style
+    Style.objects.update(author="Alice", licence="CC BY 4.0")
+    style = Style.objects.select_related("owner").get(pk=style.pk)
+    sharing.offer_style(style, Terms((500, 125, 2000), 20))
+    sharing.approve_style(style)
+    style.refresh_from_db()
+    Selection.objects.create(tenant=charlies, style=style)
+    return style
+
+
+def soon() -> datetime:
+    return timezone.now() + timedelta(days=20)
+
+
+def agreed(style: Style, terms: Terms = NEW) -> PriceChange:
+    change = price_changes.ask_price(style, terms, soon().date())
+    price_changes.agree_price(change)
+    change.refresh_from_db()
+    return change
+
+
+def newest_price(style: Style) -> Price:
+    return Price.objects.filter(style=style.pk).latest("book__effective_from")
+
+
+def page_of(style: Style, name: str = "style_sharing") -> str:
+    return reverse(f"adapters:{name}", args=[style.owner.slug, style.slug])
+
+
+def test_an_owner_asks_an_operator_agrees_and_everybody_reads_it_before(
+    alice_client, charlie_client, operator_client, noir, charlies
+):
+    editions = PriceBook.objects.count()
+    first_day = soon().date().isoformat()
+    asked = alice_client.post(reverse("adapters:ask_price", args=[noir.pk]), FORM | {"first_day": first_day})
+    assert asked.status_code == 302
+    page = alice_client.get(page_of(noir)).text
+    assert "Waits for approval" in page
+    assert "A million tokens cost $0.60 to read" in page
+    assert "$0.60" not in charlie_client.get(page_of(noir, "style")).text
+    console = reverse("admin:adapters_pricechange_changelist")
+    assert "$0.60 / $0.15 / $2.40 a million, 25 % to the author" in operator_client.get(console).text
+    change = PriceChange.objects.get()
+    operator_client.post(console, {"action": "agree", "_selected_action": str(change.pk), **SURE})
+    change.refresh_from_db()
+    assert change.state == "agreed"
+    assert change.effective_from == datetime.combine(soon().date(), time(), UTC)
+    assert PriceBook.objects.count() == editions, "an edition now would hold up all others until that day"
+
+    assert price_changes.announce_agreed(timezone.now()) == 1
+    assert price_changes.announce_agreed(timezone.now()) == 0
+    told = OutboxEvent.objects.get(type="style.price_announced")
+    assert told.tenant == charlies
+    assert told.object["prices_usd"] == {"input": "$0.60", "cached_input": "$0.15", "output": "$2.40"}
+    assert "offer" not in told.object
+    decided = OutboxEvent.objects.filter(type="style.offer_decided").latest("created_at")
+    assert (decided.tenant, decided.facts["decision"]) == (noir.owner, "price_agreed")
+    assert "$0.60" in charlie_client.get(page_of(noir, "style")).text
+    listed = charlie_client.get("/api/v1/styles/acme/noir").json()["prices"]
+    assert [entry["input_nanousd"] for entry in listed][-1] == 600
+    assert AuditEntry.objects.get(action="style.price_asked").after["asked_output_nanousd"] == 2400
+
+
+def test_an_edition_is_made_when_the_day_comes_and_only_once(noir):
+    change = agreed(noir)
+    assert price_changes.begin_due(change.effective_from) == 0, "nobody was told yet"
+    price_changes.announce_agreed(timezone.now())
+    assert price_changes.begin_due(timezone.now()) == 0
+    at = change.effective_from - timedelta(minutes=2)
+
+    def begin() -> int:
+        try:
+            return price_changes.begin_due(at)
+        finally:
+            close_old_connections()
+
+    with ThreadPoolExecutor(2) as pool:
+        begun = [done.result() for done in [pool.submit(begin) for _ in range(2)]]
+    assert sum(begun) == 1
+    price = newest_price(noir)
+    assert price_book.amounts(price) == (600, 150, 2400)
+    assert (price.author_percent, price.book.effective_from) == (25, change.effective_from)
+    assert PriceChange.objects.get().state == "begun"
+
+
+def test_an_offer_that_is_approved_meanwhile_does_not_wait_for_the_day(noir, acme, engine):
+    agreed(noir)
+    other = known(acme, "letters", engine).style
+    Style.objects.filter(pk=other.pk).update(author="Alice", licence="CC BY 4.0")
+    other.refresh_from_db()
+    sharing.offer_style(other, Terms((700, 175, 2800), 0))
+    sharing.approve_style(other)
+    assert newest_price(other).book.effective_from < timezone.now() + timedelta(days=1)
+
+
+def test_a_day_that_is_near_when_operators_agree_becomes_a_week_later(noir):
+    first_day = price_changes.first_day_possible(timezone.now())
+    change = price_changes.ask_price(noir, NEW, first_day)
+    late = timezone.now() + timedelta(days=6)
+    price_changes.agree_price(change, now=late)
+    change.refresh_from_db()
+    assert change.effective_from >= late + timedelta(days=7)
+
+
+def test_a_share_and_the_price_of_every_style_can_be_asked_for(noir):
+    change = agreed(noir, Terms(None, 40))
+    price_changes.announce_agreed(timezone.now())
+    price_changes.begin_due(change.effective_from)
+    assert price_book.amounts(newest_price(noir)) == price_book.amounts(Price.objects.general().latest("pk"))
+    assert newest_price(noir).author_percent == 40
+
+
+def test_a_style_that_left_the_catalogue_keeps_its_price(noir):
+    change = agreed(noir)
+    price_changes.announce_agreed(timezone.now())
+    sharing.set_public(noir, public=False)
+    assert price_changes.begin_due(change.effective_from) == 0
+    assert price_book.amounts(newest_price(noir)) == (500, 125, 2000)
+    assert PriceChange.objects.get().state == "withdrawn"
+
+
+def test_what_is_asked_can_be_replaced_withdrawn_or_declined_until_it_is_agreed(
+    alice_client, operator_client, noir
+):
+    first = price_changes.ask_price(noir, NEW, soon().date())
+    looked_at = timezone.now()
+    again = price_changes.ask_price(noir, Terms((700, 175, 2800), 10), soon().date())
+    assert again.pk == first.pk
+    with pytest.raises(ChangedMeanwhile):
+        price_changes.agree_price(again, looked_at)
+    alice_client.post(reverse("adapters:withdraw_price", args=[noir.pk]))
+    with pytest.raises(NoPriceChange):
+        price_changes.agree_price(again)
+    third = price_changes.ask_price(noir, NEW, soon().date())
+    console = reverse("admin:adapters_pricechange_changelist")
+    declined = {"action": "decline", "_selected_action": str(third.pk), **SURE, "why": "Too dear."}
+    operator_client.post(console, declined)
+    assert "Your last new price was declined: Too dear." in alice_client.get(page_of(noir)).text
+    agreed(noir)
+    for refused in (
+        lambda: price_changes.ask_price(noir, NEW, soon().date()),
+        lambda: price_changes.withdraw_price(noir),
+    ):
+        with pytest.raises(PriceAgreed):
+            refused()
+
+
+@pytest.mark.parametrize(
+    ("terms", "days", "error"),
+    [
+        (Terms((99, 25, 400), 0), 20, TermsOutOfBounds),
+        (Terms(None, 51), 20, SharePercent),
+        (NEW, 7, TooEarly),
+        (NEW, 91, TooLate),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(noir, terms, days, error):
+    with pytest.raises(error):
+        price_changes.ask_price(noir, terms, (timezone.now() + timedelta(days=days)).date())
+    assert not PriceChange.objects.exists()
+
+
+def test_a_style_that_is_not_public_has_no_price_to_change(noir):
+    sharing.set_public(noir, public=False)
+    with pytest.raises(WithoutCatalogue):
+        price_changes.ask_price(noir, NEW, soon().date())
+
+
+def test_programs_ask_read_and_withdraw(client, acme, noir):
+    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
+    options = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    address = "/api/v1/styles/acme/noir/price"
+    assert client.get(address, **options).json()["code"] == "no_price_change"
+    prices = {"input_nanousd": 600, "cached_input_nanousd": 150, "output_nanousd": 2400}
+    body = {"prices": prices, "author_percent": 25, "first_day": soon().date().isoformat()}
+    asked = client.put(address, body, **options)
+    assert (asked.status_code, asked.json()["state"]) == (200, "waiting"), asked.content
+    assert client.get(address, **options).json()["prices"] == prices
+    near = client.put(address, body | {"first_day": timezone.now().date().isoformat()}, **options)
+    assert (near.status_code, near.json()["code"]) == (400, "first_day_too_early")
+    assert client.delete(address, **options).json()["state"] == "withdrawn"
+
+
+def test_strangers_neither_read_nor_ask(charlie_client, noir):
+    address = reverse("adapters:ask_price", args=[noir.pk])
+    assert charlie_client.post(address, FORM).status_code == 404
+    assert charlie_client.get("/api/v1/styles/acme/noir/price").status_code == 404
+    assert not PriceChange.objects.exists()
