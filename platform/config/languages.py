@@ -45,13 +45,13 @@ def _chosen(request: HttpRequest) -> str:
     """Return the language that the person chose in the settings, or ""."""
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return ""
-    chosen = getattr(request.user, "language", "")
+    chosen = str(getattr(request.user, "language", ""))
     return chosen if chosen in dict(settings.LANGUAGES) else ""
 
 
 def _speaking(request: HttpRequest, language: str) -> AbstractContextManager[Any]:
     """Return a context in which all texts are in a language; templates read it from the request."""
-    request.LANGUAGE_CODE = language  # type: ignore[attr-defined]
+    request.LANGUAGE_CODE = language
     return translation.override(language)
 
 
