@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from foundation import valkey
-from tenants.accounts import adapter, deleted_workspaces, invitations, sessions
+from tenants.accounts import adapter, deleted_workspaces, invitations, raised_limits, sessions
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
 from tenants.billing import archive, closing, partitions, request_log, thresholds
@@ -29,10 +29,12 @@ WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose
 
 @shared_task
 def prune_sign_ups() -> None:
-    """Delete accounts that nobody confirmed, invitations that ended, and places in erased workspaces."""
+    """Delete accounts that nobody confirmed, ended invitations, what is left of erased workspaces."""
     adapter.prune_unconfirmed()
     invitations.prune_expired()
     deleted_workspaces.prune_memberships()
+    deleted_workspaces.prune_notes()
+    raised_limits.prune_raised_limits(timezone.now())
 
 
 @shared_task

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from tenants.models import Membership, Tenant, User
+from tenants.models import Membership, Tenant, User, WorkspaceNote
 
 OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report
 STAYS = (
@@ -36,5 +36,12 @@ def find_deleted_workspace(user: User, tenant_id: UUID) -> Tenant | None:
 def prune_memberships() -> int:
     """Delete memberships of workspaces that were erased a month ago; return how many."""
     old = Membership.objects.filter(tenant__erased_at__lt=timezone.now() - OWNERS_KEPT)
+    deleted, _ = old.delete()
+    return deleted
+
+
+def prune_notes() -> int:
+    """Delete what operators noted about workspaces that were erased a month ago; return how many notes."""
+    old = WorkspaceNote.objects.filter(tenant__erased_at__lt=timezone.now() - OWNERS_KEPT)
     deleted, _ = old.delete()
     return deleted

@@ -11,6 +11,7 @@ from tenants.admin import (
     invoices,
     payments,
     prices,
+    support,
     webhooks,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "invoices",
     "payments",
     "prices",
+    "support",
     "webhooks",
 ]

@@ -1,21 +1,32 @@
 """What the console's page of one workspace shows above its form: how it is, and the newest of all it has."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from foundation import months
 from foundation.money import usd
 from tenants.billing import plans
 from tenants.billing.ledger import usage_of
-from tenants.models import ApiKey, AuditEntry, CreditGrant, Invoice, Tenant, WebhookEndpoint
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    CreditGrant,
+    Invoice,
+    RaisedLimit,
+    Tenant,
+    WebhookEndpoint,
+    WorkspaceNote,
+)
 
 SHOWN = 5
+NOTE_SHOWN = 160  # characters
 
 
 @dataclass(frozen=True)
@@ -38,11 +49,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """The newest rows of a kind, and where all of them are listed."""
+    """The newest rows of a kind, where all of them are listed, and where one is added."""
 
     title: str
     rows: list[Row]
     address: str
+    add_address: str = ""
+    add_label: str = ""
 
 
 def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
@@ -50,7 +63,9 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
     sections = []
     for permission, describe in SECTIONS.items():
         if request.user.has_perm(permission):
-            sections.append(describe(tenant))
+            section = describe(tenant)
+            may_add = request.user.has_perm(permission.replace(".view_", ".add_"))
+            sections.append(section if may_add else replace(section, add_address=""))
     links = [
         (name, f"{reverse(f'admin:{page}_changelist')}?q={tenant.slug}")
         for permission, page, name in LINKS
@@ -122,6 +137,28 @@ def _grants(tenant: Tenant) -> Section:
     return Section("Credits", rows, _list(CreditGrant, tenant))
 
 
+def _raised_limits(tenant: Tenant) -> Section:
+    now = timezone.now()
+    rows = []
+    for raised in RaisedLimit.objects.filter(tenant=tenant).order_by("-ends_at")[:SHOWN]:
+        verb = "until" if raised.ends_at > now else "ended"
+        note = f"{verb} {raised.ends_at:%Y-%m-%d %H:%M} UTC: {raised.reason}"
+        rows.append(Row(f"{raised.amount:,} {raised.get_limit_display()}", _address(raised), note))
+    add = f"{reverse('admin:tenants_raisedlimit_add')}?tenant={tenant.pk}"
+    return Section("Raised limits", rows, _list(RaisedLimit, tenant), add, "Raise a limit for a while")
+
+
+def _notes(tenant: Tenant) -> Section:
+    rows = []
+    notes = WorkspaceNote.objects.filter(tenant=tenant).select_related("author").order_by("-pk")
+    for note in notes[:SHOWN]:
+        who = note.author.email if note.author else "somebody"
+        text = Truncator(note.text).chars(NOTE_SHOWN)
+        rows.append(Row(text, _address(note), f"{note.created_at:%Y-%m-%d %H:%M} UTC, {who}"))
+    add = f"{reverse('admin:tenants_workspacenote_add')}?tenant={tenant.pk}"
+    return Section("Notes", rows, _list(WorkspaceNote, tenant), add, "Add a note")
+
+
 def _endpoints(tenant: Tenant) -> Section:
     rows = []
     for endpoint in WebhookEndpoint.objects.filter(tenant=tenant).order_by("-created_at")[:SHOWN]:
@@ -154,6 +191,8 @@ def _list(model: Any, tenant: Tenant) -> str:
 
 
 SECTIONS = {
+    "tenants.view_workspacenote": _notes,
+    "tenants.view_raisedlimit": _raised_limits,
     "tenants.view_apikey": _keys,
     "tenants.view_invoice": _invoices,
     "tenants.view_creditgrant": _grants,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from foundation import months
 from tenants.billing import price_book
 from tenants.billing.pricing import Prices
-from tenants.models import PlanVersion, Subscription, Tenant
+from tenants.models import PlanVersion, RaisedLimit, Subscription, Tenant
 
 FREE = "free"
 STUDIO = "studio"
@@ -52,36 +52,40 @@ def newest_plan_version(code: str) -> PlanVersion:
 def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> Limits:
     """Return a tenant's limits at a moment. A tenant without a subscription is on the free plan.
 
-    Who knows its plan version at that moment gives it, and saves a query. Raises Price.DoesNotExist when no
-    price book is in force yet at that moment.
+    What operators raised counts until its end, unless the plan allows more. Who knows its plan version at
+    that moment gives it, and saves a query. Raises Price.DoesNotExist when no price book is in force yet at
+    that moment.
     """
     version = version or plan_version_at(tenant, at)
     price, base_price = price_book.find_prices(at)
     caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
+    raisable = _raise_limits(tenant, at, version)
     return Limits(
-        requests_per_minute=version.requests_per_minute,
-        tokens_per_minute=version.tokens_per_minute,
-        parallel_requests=version.parallel_requests,
-        max_output_tokens=version.max_output_tokens,
+        **raisable,
         monthly_tokens=version.monthly_tokens,
         monthly_nanousd=min(caps, default=None),
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
         base_prices=base_price,
-        sequences_per_request=version.sequences_per_request,
         api_requests_per_minute=version.api_requests_per_minute,
-        private_styles=version.private_styles,
-        stored_versions=version.stored_versions,
-        stored_bytes=version.stored_bytes,
-        open_uploads=version.open_uploads,
         weight=version.weight,
         plan=version.plan_id,
     )
 
 
+def _raise_limits(tenant: Tenant, at: datetime, version: PlanVersion) -> dict[str, int]:
+    """Return the plan's limits, and instead of some what operators raised them to."""
+    limits: dict[str, int] = {}
+    for name in RaisedLimit.Limit.values:
+        limits[name] = getattr(version, name)
+    for raised in RaisedLimit.objects.filter(tenant=tenant).at(at):
+        limits[raised.limit] = max(limits[raised.limit], raised.amount)
+    return limits
+
+
 def api_requests_per_minute(tenant: Tenant, at: datetime) -> int:
-    """Return how often one key may call the management API; one query, where `limits_of` needs two."""
+    """Return how often one key may call the management API; one query, where `limits_of` needs three."""
     return plan_version_at(tenant, at).api_requests_per_minute
 
 
@@ -137,16 +141,19 @@ def announced_plans() -> list[PlanVersion]:
 
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     """Return the next moment after which known limits or prices change by themselves, or None."""
-    return _earliest_change(tenant.subscriptions.all(), after)
+    return _earliest_change(tenant.subscriptions.all(), tenant.raised_limits.all(), after)
 
 
 def next_change_of_any(after: datetime) -> datetime | None:
     """Return the same for whichever tenant it comes first."""
-    return _earliest_change(Subscription.objects.all(), after)
+    return _earliest_change(Subscription.objects.all(), RaisedLimit.objects.all(), after)
 
 
-def _earliest_change(subscriptions: QuerySet[Subscription], after: datetime) -> datetime | None:
+def _earliest_change(
+    subscriptions: QuerySet[Subscription], raised_limits: QuerySet[RaisedLimit], after: datetime
+) -> datetime | None:
     starts = subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
     ends = subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
-    moments = [price_book.next_change(after), starts["at"], ends["at"]]
+    raised = raised_limits.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
+    moments = [price_book.next_change(after), starts["at"], ends["at"], raised["at"]]
     return min((moment for moment in moments if moment is not None), default=None)

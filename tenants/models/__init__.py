@@ -23,6 +23,7 @@ from tenants.models.people import Membership, Tenant, User
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 from tenants.models.refusals import RefusedRequest
 from tenants.models.samples import ServiceSample
+from tenants.models.support import RaisedLimit, WorkspaceNote
 
 __all__ = [
     "ApiKey",
@@ -55,6 +56,7 @@ __all__ = [
     "PlanVersion",
     "Price",
     "PriceBook",
+    "RaisedLimit",
     "ReachedThreshold",
     "RefusedRequest",
     "Scope",
@@ -68,4 +70,5 @@ __all__ = [
     "User",
     "WebhookDelivery",
     "WebhookEndpoint",
+    "WorkspaceNote",
 ]

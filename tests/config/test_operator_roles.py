@@ -78,7 +78,8 @@ def test_each_role_changes_what_its_work_needs():
         found = changed(operator(role))
         assert {kind for kind, is_changed in expected.items() if is_changed} <= found, role
     User.objects.filter(email="clerk@example.org").delete()
-    assert changed(operator("Support")) == {"tenants.tenant", "adapters.style"}
+    notes = {"tenants.raisedlimit", "tenants.workspacenote"}
+    assert changed(operator("Support")) == {"tenants.tenant", "adapters.style"} | notes
     User.objects.filter(email="clerk@example.org").delete()
     assert changed(operator("Engineer")) == {"adapters.engine"}
 
