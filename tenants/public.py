@@ -17,7 +17,7 @@ from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, peppers_in_use, studio_key, verify_key
 from tenants.api_keys.style_choices import name_default_style, register_style_choices
-from tenants.audit import record_audit
+from tenants.audit import record_audit, record_command
 from tenants.billing.archive_store import ArchiveStore, register_archive_store
 from tenants.billing.demand import Demand, recent_requests
 from tenants.billing.figures import EMPTY, VersionFigures, version_figures
@@ -136,6 +136,7 @@ __all__ = [
     "publish_snapshot",
     "recent_requests",
     "record_audit",
+    "record_command",
     "record_event",
     "record_events",
     "record_refusals",

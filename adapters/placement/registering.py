@@ -10,6 +10,19 @@ from adapters.errors import EngineGone
 from adapters.models import BaseModel, Engine
 from adapters.routing import publisher
 from adapters.validation import base_model_reader
+from tenants.public import record_command
+
+AUDITED = (
+    "kind",
+    "url",
+    "device",
+    "max_loras",
+    "max_cpu_loras",
+    "max_lora_rank",
+    "max_model_len",
+    "max_num_seqs",
+    "replicas",
+)
 
 
 def register_base(folder: Path, name: str) -> BaseModel:
@@ -48,9 +61,27 @@ def register_engine() -> Engine:
     if same := known.filter(**values).first():
         return same
     with transaction.atomic():
-        engine, _ = Engine.objects.update_or_create(name=settings.ENGINE_NAME, defaults=values)
+        before = _facts_of(known.first())
+        engine, is_new = Engine.objects.update_or_create(name=settings.ENGINE_NAME, defaults=values)
         publisher.mark_engines_changed([engine.pk], are_places_new=True)
+        after = _facts_of(engine)
+        changed = [name for name in after if after[name] != before.get(name)]
+        record_command(
+            "registerengine",
+            action="engine.registered" if is_new else "engine.changed",
+            row=engine,
+            before={name: before[name] for name in changed if name in before},
+            after={name: after[name] for name in changed},
+        )
     return engine
+
+
+def _facts_of(engine: Engine | None) -> dict[str, object]:
+    """Return what the settings say of an engine, as the audit log holds it."""
+    if engine is None:
+        return {}
+    facts: dict[str, object] = {name: getattr(engine, name) for name in AUDITED}
+    return {**facts, "base_model": engine.base_model.name}
 
 
 def _read_config(folder: Path) -> object:

@@ -37,6 +37,7 @@ from tenants.public import (
     issue_key,
     limits_of,
     newest_plan_version,
+    record_command,
     subscribe_tenant,
     tenant_of,
     verify_key,
@@ -126,6 +127,7 @@ def _ensure_writer(known_password: str) -> tuple[User, str]:
         password = token_urlsafe(12)
         if user is None:
             user = User.objects.create_superuser(EMAIL)
+            record_command("seed", action="operator.created", row=user)
         user.set_password(password)
         user.save(update_fields=["password"])
     # Nobody reads mail for that address, so it counts as confirmed.
@@ -167,8 +169,10 @@ def _publish_folder(folder: Path) -> Style:
     style = Style.objects.filter(owner=first_party_tenant(), slug=description["slug"]).first()
     if style is None or not _has_hope(style):
         style = _upload(folder, description)
+        record_command("publishstyles", action="version.created", row=style)
     if not style.is_public:
         set_public(style)
+        record_command("publishstyles", action="style.published", row=style)
     return style
 
 

@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin
 from foundation.spreadsheets import csv_text
 from tenants.admin.lists import EstimatedPaginator, MomentFilter, ValueFilter
 from tenants.admin.permissions import ReadOnly
+from tenants.audit import BY_COMMAND
 from tenants.models import AuditEntry, Tenant
 
 MAX_EXPORTED = 50_000
@@ -67,7 +68,10 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
     def who(self, entry: AuditEntry) -> str:
         if entry.actor:
             return entry.actor.email
-        return f"key {entry.api_key.name}" if entry.api_key else "the system"
+        if entry.api_key:
+            return f"key {entry.api_key.name}"
+        is_command = entry.reason.startswith(BY_COMMAND)
+        return " ".join(entry.reason.split()[:2]) if is_command else "the system"
 
     @admin.display(description="workspace", ordering="tenant")
     def workspace(self, entry: AuditEntry) -> Tenant | str:

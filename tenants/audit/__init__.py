@@ -1,5 +1,5 @@
 """The audit log: writing it, chaining its entries by their hashes, verifying it and pruning it."""
 
-from tenants.audit.log import record_audit
+from tenants.audit.log import BY_COMMAND, record_audit, record_command
 
-__all__ = ["record_audit"]
+__all__ = ["BY_COMMAND", "record_audit", "record_command"]

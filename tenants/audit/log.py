@@ -11,6 +11,9 @@ from foundation import log_lines
 from tenants.audit import chain
 from tenants.models import ApiKey, AuditEntry, Tenant, User
 
+BY_COMMAND = "manage.py "  # begins the reason of what a command did
+SERVICE = "service"  # the kind of what is no row
+
 
 def record_audit(
     actor: User | None,
@@ -30,7 +33,7 @@ def record_audit(
     The actor is a person, or a program that sent `api_key`. With a tenant, its members read the entry, too.
     Call it in the transaction of the change, so that both are saved or neither.
     """
-    entry = AuditEntry.objects.create(
+    return _write_entry(
         actor=actor,
         api_key=api_key,
         tenant=tenant,
@@ -43,6 +46,33 @@ def record_audit(
         after=dict(after or {}),
         address=address,
     )
+
+
+def record_command(
+    command: str,
+    *,
+    action: str,
+    row: Model | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> AuditEntry:
+    """Record what `manage.py COMMAND` did to a row, else to the service as a whole.
+
+    The command is the actor: who runs it on the machine is not known here.
+    """
+    return _write_entry(
+        action=action,
+        object_type=row._meta.label_lower if row else SERVICE,
+        object_id=str(row.pk) if row else "",
+        object_name=str(row)[:200] if row else "the service",
+        reason=f"{BY_COMMAND}{command}"[:300],
+        before=dict(before or {}),
+        after=dict(after or {}),
+    )
+
+
+def _write_entry(**facts: Any) -> AuditEntry:
+    entry = AuditEntry.objects.create(**facts)
     if log_lines.is_json():
         transaction.on_commit(partial(log_lines.write_line, "action", _facts_of(entry)))
     # After the commit: a lock that is held until then would make all changes of the service wait in one line.

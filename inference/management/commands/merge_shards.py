@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 
 from foundation import valkey
 from inference.quota.shard_merge import merge_shards
+from tenants.public import record_command
 
 
 class Command(BaseCommand):
@@ -15,4 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, **_: Any) -> None:
         keys, events = merge_shards(valkey.client())
+        if keys or events:
+            facts = {"keys": keys, "events": events}
+            record_command("merge_shards", action="shards.merged", after=facts)
         self.stdout.write(f"{keys} keys were renamed, {events} usage events moved.")

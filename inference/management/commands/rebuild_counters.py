@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from foundation import months, valkey
 from inference.quota.reconciliation import rebuild_counters
-from tenants.public import Tenant
+from tenants.public import Tenant, record_command
 
 
 class Command(BaseCommand):
@@ -30,4 +30,7 @@ class Command(BaseCommand):
         for tenant in tenants:
             for period in periods:
                 rebuild_counters(valkey.client(), tenant.pk, period)
+            record_command(
+                "rebuild_counters", action="counters.rebuilt", row=tenant, after={"periods": list(periods)}
+            )
         self.stdout.write(f"The counters of {tenants.count()} workspaces are as the ledger has them.")

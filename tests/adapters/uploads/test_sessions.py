@@ -125,6 +125,10 @@ def test_a_plan_holds_so_many_private_styles(acme, base_model):
     assert "Your plan holds 3 private styles" in refused.value.errors["slug"][0]
 
 
+def entries_of(command: str) -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(reason=f"manage.py {command}").order_by("pk"))
+
+
 def test_the_engine_of_the_settings_is_registered_once(base_model, settings, tmp_path):
     (tmp_path / "config.json").write_text(
         '{"model_type": "llama", "num_hidden_layers": 2, "torch_dtype": "bfloat16"}'
@@ -133,6 +137,12 @@ def test_the_engine_of_the_settings_is_registered_once(base_model, settings, tmp
     for _ in range(2):
         call_command("registerengine", stdout=StringIO())
     assert Engine.objects.get(name=settings.ENGINE_NAME).base_model.name == BASE
+    assert [entry.action for entry in entries_of("registerengine")] == ["engine.registered"]
+    settings.ENGINE_MAX_LORAS += 1
+    call_command("registerengine", stdout=StringIO())
+    changed = entries_of("registerengine")[1]
+    assert changed.before == {"max_loras": settings.ENGINE_MAX_LORAS - 1}
+    assert changed.after == {"max_loras": settings.ENGINE_MAX_LORAS}
     (tmp_path / "config.json").unlink()
     BaseModel.objects.update(name="another")
     with pytest.raises(CommandError, match="holds no base model"):

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.backup import write_backup
 from foundation.errors import DomainError
+from tenants.public import record_command
 
 
 class Command(BaseCommand):
@@ -25,6 +26,8 @@ class Command(BaseCommand):
             manifest = write_backup(options["folder"], self.stdout.write)
         except DomainError as error:
             raise CommandError(error.message) from error
+        facts = {"made_at": manifest.made_at, "objects": manifest.objects}
+        record_command("backup", action="backup.written", after=facts)
         self.stdout.write(
             f"Backup of {manifest.made_at}: {len(manifest.tables)} tables, {manifest.objects} objects."
         )

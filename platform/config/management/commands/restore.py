@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.backup import restore_backup
 from foundation.errors import DomainError
+from tenants.public import record_command
 
 
 class Command(BaseCommand):
@@ -26,4 +27,6 @@ class Command(BaseCommand):
             manifest = restore_backup(options["folder"], self.stdout.write)
         except DomainError as error:
             raise CommandError(error.message) from error
+        facts = {"made_at": manifest.made_at, "objects": manifest.objects}
+        record_command("restore", action="backup.restored", after=facts)
         self.stdout.write(f"Restored as of {manifest.made_at}. Start web, gateways and workers.")
