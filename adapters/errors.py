@@ -203,6 +203,18 @@ class NotOffered(Conflict):
     code = "not_offered"
 
 
+class SuspendedAlready(Conflict):
+    """This style is suspended already."""
+
+    code = "suspended_already"
+
+
+class NotSuspended(Conflict):
+    """This style is not suspended."""
+
+    code = "not_suspended"
+
+
 class ChangedMeanwhile(Conflict):
     """Its owner changed it after you looked at it. Look at it again before you approve it."""
 

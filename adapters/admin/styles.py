@@ -7,15 +7,20 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
+from adapters.admin import moderation
 from adapters.admin.rows import ReadOnly, Undeletable
-from adapters.catalog import sharing, terms
+from adapters.catalog import sharing, suspension, terms
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.releases import review
@@ -50,6 +55,19 @@ class OfferFilter(admin.SimpleListFilter):
         return queryset.filter(Q(pk__in=offered) | Q(pk__in=changed))
 
 
+class SuspendedFilter(admin.SimpleListFilter):
+    """Styles that operators took from everybody."""
+
+    title = "suspension"
+    parameter_name = "suspended"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "suspended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Style]) -> QuerySet[Style]:
+        return queryset.exclude(suspended_at=None) if self.value() == "yes" else queryset
+
+
 class VersionInline(ReadOnly, TabularInline):
     model = AdapterVersion
     fields = ["number", "status", "size_bytes", "note", "created_at"]
@@ -68,28 +86,51 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         "asked_for",
         "is_public",
         "live_version",
+        "suspended_at",
         "retired_at",
     ]
-    list_filter = [OfferFilter, "is_public", "retired_at", "base_model"]
+    list_filter = [OfferFilter, SuspendedFilter, "is_public", "retired_at", "base_model"]
     list_select_related = ["owner", "live_version__style__owner"]
     search_fields = ["name", "slug", "owner__name", "owner__slug"]
     fields = [
         "owner", "slug", "name", "author", "description", "licence", "sample_prompt", "sample", "is_public",
         "offered_at", "asked_for", "public_since", "public_until", "declined_reason", "retired_at",
-        "base_model", "live_version", "approved_version", "approved_name", "approved_description",
-        "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
+        "suspended_at", "suspended_reason", "base_model", "live_version", "approved_version", "approved_name",
+        "approved_description", "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
     ]  # fmt: skip
     readonly_fields = [
         "owner", "slug", "offered_at", "asked_for", "public_since", "public_until", "declined_reason",
-        "base_model", "live_version", "approved_version", "approved_name", "approved_description",
-        "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
+        "suspended_at", "suspended_reason", "base_model", "live_version", "approved_version", "approved_name",
+        "approved_description", "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
     ]  # fmt: skip
     inlines = [VersionInline]
     action_form = SeenForm
-    actions = ["approve", "decline", "take_out"]
+    actions = ["approve", "decline", "take_out", "suspend", "lift_suspension"]
+    change_list_template = "admin/style_list.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a style begins with an upload
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the queue of what waits for approval."""
+        queue = self.admin_site.admin_view(self.show_queue)
+        urls: list[URLPattern] = super().get_urls()
+        return [path("queue/", queue, name="adapters_style_queue"), *urls]
+
+    def show_queue(self, request: HttpRequest) -> HttpResponse:
+        """Show what waits for approval, with all that a decision needs; its forms are the list's actions."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "What waits for approval",
+            "opts": self.opts,
+            "checkbox": ACTION_CHECKBOX_NAME,
+            "may_decide": self.has_change_permission(request),
+            "seen_at": _now(),
+            **moderation.read_queue(),
+        }
+        return TemplateResponse(request, "admin/moderation.html", context)
 
     @admin.display(description="asks for")
     def asked_for(self, style: Style) -> str:
@@ -137,6 +178,26 @@ class StyleAdmin(Undeletable, OperatorAdmin):
     )
     def take_out(self, request: HttpRequest, style: Style, reason: str) -> None:
         sharing.end_all_shares(style, reason=reason)
+
+    @operator_action(
+        "Suspend everywhere",
+        effect="From the next request on it answers nobody, its owner neither, and engines let go of it. Its "
+        "files are kept, and “Lift the suspension” brings all back as it was.",
+        done="Suspended",
+        permissions=["change"],
+        reader="; the owner reads it",
+    )
+    def suspend(self, request: HttpRequest, style: Style, reason: str) -> None:
+        suspension.suspend_style(style, reason=reason)
+
+    @operator_action(
+        "Lift the suspension",
+        effect="It answers again, and whoever had it has it; the first request may wait until it is loaded.",
+        done="Answers again",
+        permissions=["change"],
+    )
+    def lift_suspension(self, request: HttpRequest, style: Style, reason: str) -> None:
+        suspension.lift_suspension(style)
 
 
 @admin.register(Release)

@@ -56,6 +56,8 @@ class Card:
     live_version: AdapterVersion | None
     newest_version: AdapterVersion | None
     effects: list[str]
+    suspended_at: datetime | None = None
+    suspended_reason: str = ""
 
     @property
     def language_name(self) -> str:
@@ -263,6 +265,8 @@ def _card(
         live_version=style.live_version,
         newest_version=newest,
         effects=cards.facts_of(style.live_version),
+        suspended_at=style.suspended_at,
+        suspended_reason=style.suspended_reason if is_own else "",
     )
 
 

@@ -148,6 +148,15 @@ class Style(models.Model):
     versions_generation = models.PositiveBigIntegerField(default=0, editable=False)
     observed_versions_generation = models.PositiveBigIntegerField(default=0, editable=False)
     retired_at = models.DateTimeField(null=True, blank=True)
+    suspended_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When operators took it from everybody, its owner too.",
+    )
+    suspended_reason = models.CharField(
+        max_length=300, blank=True, db_default="", editable=False, help_text="Its owner reads it."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StyleQuerySet.as_manager()

@@ -33,6 +33,7 @@ class Version(NamedTuple):
     created_at: datetime
     style__live_version: UUID | None
     style__canary_version: UUID | None
+    style__suspended_at: datetime | None
 
 
 class PlacementRow(NamedTuple):
@@ -79,7 +80,9 @@ def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
 
 def request_version(version_id: str) -> list[Engine]:
     """Want a version because a request waits for it; return what `request_placement` does."""
-    known = AdapterVersion.objects.filter(pk=version_id, status__in=(Status.PUSHING, Status.SERVING))
+    known = AdapterVersion.objects.filter(
+        pk=version_id, status__in=(Status.PUSHING, Status.SERVING), style__suspended_at=None
+    )
     version = known.select_related("style").first()
     if version is None:
         return []
@@ -140,6 +143,8 @@ def _plan_base_model(base_model_id: int) -> set[int]:
         demand = recent_requests({version.style_id for version in versions})
     candidates = []
     for version in versions:
+        if version.style__suspended_at:
+            continue  # it is wanted nowhere: what is placed of it goes
         recent = demand.get((version.style_id, version.number))
         candidates.append(_candidate(version, by_version[version.pk], engines, recent, as_of))
     plan = policy.plan_placements(candidates, [_capacity(engine) for engine in engines])

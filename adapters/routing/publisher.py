@@ -140,7 +140,7 @@ def compare_tables() -> int:
     version_fields = row_writer.read_fields("version")
     engines = dict(Engine.objects.filter(is_gone=False).values_list("name", "pk"))
     shown = AdapterVersion.objects.filter(status=Status.SERVING) | AdapterVersion.objects.in_work()
-    of_styles = shown.filter(style__retired_at=None).values_list("pk", "style")
+    of_styles = shown.filter(style__retired_at=None, style__suspended_at=None).values_list("pk", "style")
     versions = {str(version_id): style_id for version_id, style_id in of_styles}
 
     missing_engines = engines.keys() - engine_fields

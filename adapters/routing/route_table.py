@@ -84,8 +84,11 @@ def routes_of_styles(styles: list[Style]) -> list[StyleRoutes]:
 
 
 def read_versions(styles: list[Style]) -> dict[UUID, list[Version]]:
-    """Return what serves or is on its way, of each style, oldest first; of a retired one nothing."""
-    ids = [style.pk for style in styles if style.retired_at is None]
+    """Return what serves or is on its way, of each style, oldest first.
+
+    Nothing of a retired or suspended one.
+    """
+    ids = [style.pk for style in styles if style.retired_at is None and style.suspended_at is None]
     shown = AdapterVersion.objects.filter(status=Status.SERVING) | AdapterVersion.objects.in_work()
     rows = shown.filter(style__in=ids).order_by("number")
     versions = defaultdict(list)

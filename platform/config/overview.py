@@ -168,7 +168,7 @@ def _styles() -> Iterator[Tile]:
     all_failed = f"{address}?status__exact=failed"
     yield Tile("Versions that failed", f"{failed:,}", "of the last seven days", all_failed, failed > 0)
     offered = Style.objects.offered().count() + Style.objects.changed().count()
-    to_approve = f"{reverse('admin:adapters_style_changelist')}?offer=waits"
+    to_approve = reverse("admin:adapters_style_queue")
     yield Tile("Offers to approve", f"{offered:,}", "styles, and changes of public ones", to_approve)
 
 

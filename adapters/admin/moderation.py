@@ -1,0 +1,101 @@
+"""The queue of what waits for an operator's approval, with all that a decision needs on one page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any
+from uuid import UUID
+
+from adapters.catalog import sharing, terms
+from adapters.models import AdapterVersion, Probe, Style
+from adapters.models.styles import REVIEWED_WORDS
+from adapters.quality import screening
+from adapters.quality.cards import strength_word
+from adapters.releases.review import pending_review
+
+SHOWN = 20  # the oldest; the rest comes as these are answered
+
+
+@dataclass(frozen=True)
+class Words:
+    """One text of a style: as it is now, and what others read instead (None: it is not public yet)."""
+
+    label: str
+    now: str
+    before: str | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One style that waits: what is new, what it writes, what a machine noticed."""
+
+    style: Style
+    is_offer: bool
+    since: datetime | None
+    asks_for: str
+    words: list[Words]
+    version: AdapterVersion | None
+    is_version_new: bool
+    effect: str
+    samples: list[dict[str, str]]
+    remarks: list[str]
+    others: int
+
+
+def read_queue() -> dict[str, Any]:
+    """Return the styles that wait, the oldest first, and how many there are."""
+    offered = Style.objects.offered().select_related("owner", "live_version", "approved_version")
+    changed = Style.objects.changed().select_related("owner", "live_version", "approved_version")
+    shown = [*offered[:SHOWN], *changed[:SHOWN]][:SHOWN]
+    probes = _read_probes(shown)
+    waiting = [_describe(style, probes) for style in shown]
+    return {"waiting": waiting, "more": offered.count() + changed.count() - len(waiting)}
+
+
+def _read_probes(styles: list[Style]) -> dict[UUID, Probe]:
+    live = [style.live_version_id for style in styles if style.live_version_id]
+    return {probe.version_id: probe for probe in Probe.objects.filter(version__in=live)}
+
+
+def _describe(style: Style, probes: dict[UUID, Probe]) -> Waiting:
+    is_offer = not style.is_public
+    review = pending_review(style)
+    version = style.live_version
+    probe = probes.get(version.pk) if version else None
+    texts = {
+        field.replace("_", " "): getattr(style, field) for field in (*REVIEWED_WORDS, "author", "licence")
+    }
+    remarks = screening.screen_words(texts)
+    if version:
+        remarks += screening.screen_probe(probe)
+    remarks += _find_twins(style)
+    return Waiting(
+        style=style,
+        is_offer=is_offer,
+        since=style.offered_at if is_offer else style.changed_at,
+        asks_for=terms.summarize_terms(terms.asked_terms(style)) if is_offer else "",
+        words=list(chain.from_iterable(_compare_words(style, field, is_offer) for field in REVIEWED_WORDS)),
+        version=version,
+        is_version_new=is_offer or bool(review and review.live),
+        effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats a token" if probe else "",
+        samples=probe.samples if probe else [],
+        remarks=remarks,
+        others=sharing.audience(style),
+    )
+
+
+def _compare_words(style: Style, field: str, is_offer: bool) -> list[Words]:
+    """Return a text with what others read now, if that is another one; of an offer every text."""
+    now = getattr(style, field)
+    label = field.replace("_", " ").capitalize()
+    if is_offer:
+        return [Words(label, now, None)] if now else []
+    before = getattr(style, f"approved_{field}")
+    return [Words(label, now, before)] if before != now else []
+
+
+def _find_twins(style: Style) -> list[str]:
+    """Return a sentence if another workspace's public style has the same name."""
+    twins = Style.objects.filter(is_public=True, retired_at=None, name__iexact=style.name)
+    names = [twin.model_name for twin in twins.exclude(owner=style.owner_id).select_related("owner")[:3]]
+    return [f"Others know {', '.join(names)} by the same name."] if names else []

@@ -1,0 +1,83 @@
+"""The console's queue of what waits for approval."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from adapters.catalog import sharing
+from adapters.models import Probe, Style
+from tenants.models import User
+from tests.adapters.conftest import known
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+QUEUE = reverse("admin:adapters_style_queue")
+STYLES = reverse("admin:adapters_style_changelist")
+
+
+@pytest.fixture
+def noir(acme, engine) -> Style:
+    """An offered style with a probe whose second answer has an address."""
+    version = known(acme, "noir", engine)
+    samples = [
+        {"prompt": "Describe rain.", "base": "Rain is water.", "style": "The rain fell like a bad alibi."},
+        {"prompt": "And then?", "base": "Then it stops.", "style": "Write to boss@example.org if you dare."},
+    ]
+    Probe.objects.create(version=version, engine="local", strength=0.8, noise=0.1, samples=samples)
+    words = {"author": "Alice", "licence": "CC BY 4.0", "description": "Dark streets."}
+    Style.objects.filter(pk=version.style_id).update(**words)
+    style = Style.objects.select_related("owner").get(pk=version.style_id)
+    sharing.offer_style(style)
+    return style
+
+
+def test_an_offer_shows_what_it_writes_and_what_stands_out(operator_client, noir):
+    page = operator_client.get(QUEUE)
+    [waiting] = page.context["waiting"]
+    assert waiting.is_offer
+    assert waiting.effect.startswith("strong")
+    assert [remark.split(" (")[0] for remark in waiting.remarks] == ["Answer 2 has a mail address"]
+    for text in ("like a bad alibi", "Rain is water", "Dark streets.", "CC BY 4.0"):
+        assert text in page.text
+
+
+def test_a_change_of_a_public_style_shows_what_others_read(operator_client, noir, engine):
+    sharing.approve_style(noir)
+    assert operator_client.get(QUEUE).context["waiting"] == []
+    Style.objects.filter(pk=noir.pk).update(description="Bright streets.")
+    [waiting] = operator_client.get(QUEUE).context["waiting"]
+    assert not waiting.is_offer
+    assert not waiting.is_version_new
+    assert [(words.now, words.before) for words in waiting.words] == [("Bright streets.", "Dark streets.")]
+
+
+def test_the_queues_forms_decide_and_what_changed_meanwhile_is_left_out(operator_client, noir):
+    seen_at = operator_client.get(QUEUE).context["seen_at"]
+    chosen = {"_selected_action": [noir.pk], "seen_at": seen_at, "confirmed": "1", "why": "Looked at it"}
+    sharing.offer_style(noir, sharing.asked_terms(noir))
+    operator_client.post(STYLES, {**chosen, "action": "approve"})
+    assert Style.objects.get().is_public
+    assert operator_client.get(QUEUE).context["waiting"] == []
+
+
+def test_a_page_of_twenty_takes_few_queries(operator_client, acme, engine, django_assert_max_num_queries):
+    for number in range(25):
+        style = known(acme, f"noir-{number}", engine).style
+        Style.objects.filter(pk=style.pk).update(offered_at=style.created_at)
+    with django_assert_max_num_queries(80):
+        page = operator_client.get(QUEUE)
+    assert len(page.context["waiting"]) == 20
+    assert page.context["more"] == 5
+
+
+def test_who_only_reads_styles_decides_nothing_and_others_see_no_queue(alice_client, noir):
+    assert alice_client.get(QUEUE).status_code == 302
+    for role, status in (("Engineer", 200), ("Finance", 403), ("Support", 200)):
+        clerk = User.objects.create_user(f"{role}@example.org", is_staff=True)
+        clerk.groups.set(Group.objects.filter(name=role))
+        client = Client()
+        client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
+        page = client.get(QUEUE)
+        assert page.status_code == status
+        if status == 200:
+            assert ('value="approve"' in page.text) == (role == "Support")

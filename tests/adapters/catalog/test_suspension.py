@@ -1,0 +1,88 @@
+"""A style that operators suspend answers nobody, its owner neither, until the suspension is lifted."""
+
+import time
+
+import pytest
+from django.urls import reverse
+
+from adapters.catalog import library, sharing, suspension
+from adapters.errors import NotSuspended, SuspendedAlready
+from adapters.models import Placement, Style
+from adapters.placement import planner
+from adapters.routing import lookup, publisher
+from foundation.valkey import client, route_versions_key, styles_key
+from tenants.accounts.workspaces import create_tenant
+from tenants.models import AuditEntry, Tenant, User
+from tests.adapters.conftest import known
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+STYLES = reverse("admin:adapters_style_changelist")
+MOST_S = 5
+
+
+@pytest.fixture
+def noir(acme, engine, charlies) -> Style:
+    """A public style of Acme's that thirty others use, too: more than a commit publishes whole hashes for."""
+    style = known(acme, "noir", engine).style
+    sharing.set_public(Style.objects.select_related("owner").get(pk=style.pk))
+    library.select_style(charlies, style)
+    for number in range(29):
+        user = User.objects.create_user(f"reader-{number}@example.org")
+        library.select_style(create_tenant(user, name=f"Reader {number}"), style)
+    return Style.objects.select_related("owner").get(pk=style.pk)
+
+
+def routed(style: Style) -> set[Tenant]:
+    """Return the workspaces whose requests the gateway would let through to the style."""
+    name = style.model_name
+    return {tenant for tenant in Tenant.objects.all() if client().hexists(styles_key(tenant.pk), name)}
+
+
+def test_within_five_seconds_no_gateway_knows_a_suspended_style(operator_client, alice_client, noir):
+    assert len(routed(noir)) == 31
+    suspend = {"action": "suspend", "_selected_action": [noir.pk]}
+    assert "its owner neither" in operator_client.post(STYLES, suspend).text
+    began_s = time.monotonic()
+    operator_client.post(STYLES, {**suspend, "confirmed": "1", "why": "It prints addresses."})
+    assert routed(noir) == set()
+    assert not client().hkeys(route_versions_key())
+    assert time.monotonic() - began_s < MOST_S
+    assert "acme/noir" not in lookup.routes_of(noir.owner_id)
+    entry = AuditEntry.objects.get(action="suspend")
+    assert entry.after["suspended_reason"] == "It prints addresses."
+    page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    assert "wrote why: It prints addresses." in page
+
+    publisher.compare_tables()
+    publisher.republish_stale()
+    assert routed(noir) == set()
+    lift = {"action": "lift_suspension", "_selected_action": [noir.pk], "confirmed": "1", "why": "Mended"}
+    operator_client.post(STYLES, lift)
+    assert len(routed(noir)) == 31
+
+
+def test_engines_let_go_of_a_suspended_style_and_get_it_back(noir):
+    suspension.suspend_style(noir, reason="Looked into")
+    planner.plan_all()
+    assert not Placement.objects.filter(is_desired=True).exists()
+    assert planner.request_version(str(noir.live_version_id)) == []
+    suspension.lift_suspension(noir)
+    planner.plan_all()
+    assert Placement.objects.filter(is_desired=True).count() == 1
+
+
+def test_suspending_twice_says_so_and_keeps_the_first_reason(noir):
+    suspension.suspend_style(noir, reason="First")
+    with pytest.raises(SuspendedAlready):
+        suspension.suspend_style(noir, reason="Second")
+    assert Style.objects.get().suspended_reason == "First"
+    suspension.lift_suspension(noir)
+    with pytest.raises(NotSuspended):
+        suspension.lift_suspension(noir)
+
+
+def test_others_do_not_read_why(charlie_client, noir):
+    suspension.suspend_style(noir, reason="Between us")
+    page = charlie_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    assert "is suspended" in page
+    assert "Between us" not in page

@@ -1,0 +1,52 @@
+import pytest
+
+from adapters.models import Probe
+from adapters.quality.screening import screen_probe, screen_words
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ("Write to me at ada@example.org.", "Its name has a mail address"),
+        ("More at https://evil.example", "Its name has a web address"),
+        ("Visit cheap-pills.shop today", "Its name has a web address"),
+        ("Call +49 (0)89 123 4567 now", "Its name has a telephone number"),
+        ("P\u200bolyscribe", "Its name has 1 characters that nobody sees"),
+    ],
+)
+def test_what_is_easy_to_overlook_is_named(text, remark):
+    [found] = screen_words({"name": text})
+    assert found.startswith(remark)
+
+
+@pytest.mark.parametrize(
+    "text", ["A quiet voice of 1920.", "For 3.5 pages, e.g. letters", "👩‍👧 family tales", ""]
+)
+def test_ordinary_words_are_left_alone(text):
+    assert screen_words({"description": text}) == []
+
+
+def probe(*answers: str, base: str = "Rain falls on the town.", strength: float = 0.8) -> Probe:
+    samples = [{"prompt": "Rain?", "base": base, "style": answer} for answer in answers]
+    return Probe(strength=strength, noise=0.1, samples=samples)
+
+
+def test_answers_are_read_one_by_one():
+    fine = "The rain came down like an old friend who had been away."
+    remarks = screen_probe(probe(fine, "Ask at spam@example.org for more.", "", "and so it goes " * 6))
+    assert [remark.split(" has ")[0] for remark in remarks] == [
+        "Answer 2",
+        "Answer 3 is all but empty.",
+        "Answer 4 repeats itself.",
+    ]
+    assert screen_probe(probe(fine)) == []
+
+
+def test_what_the_base_model_writes_is_not_the_styles_doing():
+    text = "See www.example.org for the rain."
+    assert screen_probe(probe(text, base=text)) == []
+
+
+def test_no_probe_and_no_effect_are_said():
+    assert "No probe was taken" in screen_probe(None)[0]
+    assert "no effect" in screen_probe(probe("The rain falls on the town.", strength=0.05))[0]
