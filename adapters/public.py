@@ -14,7 +14,7 @@ from adapters.catalog.shelf import (
 from adapters.engines.doctor import diagnose_engines
 from adapters.engines.readiness import Readiness, engine_readiness
 from adapters.enqueue import enqueue_advance, request_version
-from adapters.models import AdapterVersion, Engine, Style
+from adapters.models import AdapterVersion, Engine, Erasure, Style
 from adapters.object_store import (
     StoredObject,
     check_storage,
@@ -45,6 +45,7 @@ __all__ = [
     "AdapterVersion",
     "Engine",
     "EngineSummary",
+    "Erasure",
     "ModelChoice",
     "Readiness",
     "StoredObject",

@@ -53,7 +53,18 @@ from tenants.billing.style_source import StyleFacts, StyleSource, register_style
 from tenants.billing.style_usage import StyleUsage, style_usage
 from tenants.billing.turnover import used_nanousd
 from tenants.events.outbox import record_event, register_presenter
-from tenants.models import ApiKey, EventType, Scope, ServiceSample, Tenant, User
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    EventType,
+    FailedTask,
+    NoticeMail,
+    Scope,
+    ServiceSample,
+    Tenant,
+    User,
+    WebhookDelivery,
+)
 from tenants.quota_sync.editions import lock_editions, price_style
 from tenants.quota_sync.generations import (
     bump_all_generations,
@@ -71,17 +82,20 @@ __all__ = [
     "Amount",
     "ApiKey",
     "ArchiveStore",
+    "AuditEntry",
     "Beginnings",
     "Demand",
     "Disagreement",
     "Entry",
     "Event",
     "EventType",
+    "FailedTask",
     "Holdings",
     "Hosted",
     "Limits",
     "MemberRequest",
     "NoTenant",
+    "NoticeMail",
     "Permission",
     "PriceField",
     "Refusal",
@@ -94,6 +108,7 @@ __all__ = [
     "Tenant",
     "User",
     "VersionFigures",
+    "WebhookDelivery",
     "access_of",
     "announced_entry",
     "base_schedule",

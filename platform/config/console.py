@@ -9,16 +9,18 @@ from typing import Any, cast
 from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
 from unfold.sites import UnfoldAdminSite
 
 from config import operators
+from config.jobs import jobs_context
 from config.overview import overview_context
 from tenants.public import User, record_audit
 
@@ -38,6 +40,23 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
         context = {**(extra_context or {}), **overview_context(request)}
         response: TemplateResponse = super().index(request, context)
         return response
+
+    def get_urls(self) -> list[Any]:
+        """Add the pages that are no list."""
+        jobs = path("jobs/", self.admin_view(self.show_jobs), name="jobs")
+        return [jobs, *super().get_urls()]
+
+    def show_jobs(self, request: HttpRequest) -> HttpResponse:
+        """Show queues, failures, what is stuck and beat's timetable. Raises PermissionDenied."""
+        if not request.user.has_perm("tenants.view_failedtask"):
+            raise PermissionDenied
+        context = {
+            **self.each_context(request),
+            "title": "What workers do",
+            "may_retry": request.user.has_perm("tenants.change_failedtask"),
+            **jobs_context(),
+        }
+        return TemplateResponse(request, "admin/jobs.html", context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is an operator and showed a second factor in this session."""

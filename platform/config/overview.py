@@ -18,12 +18,13 @@ from config.watching.series import SPANS, Interval, Span
 from foundation import valkey
 from foundation.money import usd
 from inference.public import read_backlog
-from tenants.public import Tenant, used_nanousd
+from tenants.public import FailedTask, Tenant, used_nanousd
 
 LAG_NOTICED_S = 60
 USED_KEPT_S = 300
 WAITING = ("uploaded", "valid", "pushing")
 FAILED_LATELY = timedelta(days=7)
+FAILED_TASKS_LATELY = timedelta(hours=1)
 REFUSALS_SHOWN = 8
 CHART_WIDTH = 600
 CHART_HEIGHT = 120
@@ -90,6 +91,7 @@ def _tiles(request: HttpRequest, latest: Interval | None) -> Iterator[Tile]:
         ("adapters.view_engine", _engines),
         ("adapters.view_adapterversion", _styles),
         ("tenants.view_usageevent", _backlog),
+        ("tenants.view_failedtask", _jobs),
         ("tenants.view_tenant", _unpublished),
         ("tenants.view_usagedaily", _money),
     ]
@@ -170,6 +172,12 @@ def _styles() -> Iterator[Tile]:
     offered = Style.objects.offered().count() + Style.objects.changed().count()
     to_approve = reverse("admin:adapters_style_queue")
     yield Tile("Offers to approve", f"{offered:,}", "styles, and changes of public ones", to_approve)
+
+
+def _jobs() -> Iterator[Tile]:
+    lately = timezone.now() - FAILED_TASKS_LATELY
+    failing = FailedTask.objects.filter(last_at__gt=lately).count()
+    yield Tile("Failing jobs", f"{failing:,}", "in the last hour", reverse("admin:jobs"), failing > 0)
 
 
 def _backlog() -> Iterator[Tile]:

@@ -202,6 +202,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long task must not sit on others that
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "config.tasks.sample_service": {"queue": "housekeeping"},
+    "config.tasks.prune_failures": {"queue": "housekeeping"},
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.drain_refusals": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
@@ -284,6 +285,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "config.tasks.sample_service",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "prune-failures": {
+        "task": "config.tasks.prune_failures",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
     },
     "open-next-month": {
         "task": "inference.tasks.open_next_month",

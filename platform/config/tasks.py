@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from config.watching import series
+from config.watching import failed_tasks, series
 from foundation import valkey
 
 
@@ -11,3 +11,9 @@ from foundation import valkey
 def sample_service() -> None:
     """Note how much the service did until now, for the console's charts."""
     series.take_sample(valkey.client(), timezone.now())
+
+
+@shared_task
+def prune_failures() -> None:
+    """Delete old failures of tasks."""
+    failed_tasks.prune_failures(timezone.now())

@@ -15,6 +15,7 @@ from tenants.models.hosting import HostedStyle
 from tenants.models.idempotency import KeptAnswer
 from tenants.models.invitations import Invitation
 from tenants.models.invoices import Invoice, InvoiceLine, InvoiceNumber
+from tenants.models.jobs import FailedTask
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
@@ -38,6 +39,7 @@ __all__ = [
     "CreditNote",
     "CreditNoteNumber",
     "EventType",
+    "FailedTask",
     "HostedStyle",
     "Invitation",
     "Invoice",

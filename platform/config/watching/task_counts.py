@@ -8,7 +8,10 @@ from typing import Any
 
 import redis
 from celery.contrib.django.task import DjangoTask
+from django.db import DatabaseError
 
+from config.watching import failed_tasks
+from config.watching.broker import SENT_AT
 from foundation import valkey
 
 SUCCEEDED = "ok"
@@ -31,9 +34,14 @@ class TaskCounts:
 
 
 class CountedTask(DjangoTask):  # type: ignore[type-arg]  # it is generic only in its stubs
-    """A task that counts its ends. Counting may fail without the task."""
+    """A task that says when it was sent, counts its ends, and keeps its failures. All may fail without it."""
 
     abstract = True
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Send the task with the time, so that a queue tells how old its oldest message is."""
+        options["headers"] = {SENT_AT: time.time(), **(options.get("headers") or {})}
+        return super().apply_async(*args, **options)
 
     def before_start(self, *_: Any) -> None:
         """Note when the task began."""
@@ -47,6 +55,17 @@ class CountedTask(DjangoTask):  # type: ignore[type-arg]  # it is generic only i
             count_task(valkey.client(), str(self.name), is_success=status == "SUCCESS", busy_s=busy_s)
         except redis.RedisError:
             logger.warning("task %s was not counted: Valkey did not answer", self.name)
+
+    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Keep what failed, for the console."""
+        info = getattr(self.request, "delivery_info", None) or {}
+        queue = str(info.get("routing_key") or "")
+        try:
+            failed_tasks.keep_failure(
+                str(self.name), args, kwargs, error=exc, traceback=str(einfo), queue=queue
+            )
+        except DatabaseError:
+            logger.warning("the failure of task %s was not kept: PostgreSQL did not answer", self.name)
 
 
 def count_task(store: Store, task: str, *, is_success: bool, busy_s: float) -> None:

@@ -1,0 +1,52 @@
+"""The console's list of failed jobs, which any floor's tasks may be."""
+
+# mypy: disallow-subclassing-any=False
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from config.watching import failed_tasks
+from foundation.console import OperatorAdmin, operator_action
+from tenants.public import FailedTask
+
+
+@admin.register(FailedTask)
+class FailedTaskAdmin(OperatorAdmin):
+    list_display = ["task", "args", "error", "times", "last_at", "retried_at"]
+    list_filter = ["queue"]
+    search_fields = ["task", "error"]
+    ordering = ["-last_at"]
+    fields = [
+        "task", "args", "kwargs", "is_masked", "queue", "error", "shown_traceback", "times", "first_at",
+        "last_at", "retried_at",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions = ["retry"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tenants.change_failedtask")
+
+    @admin.display(description="traceback")
+    def shown_traceback(self, failed: FailedTask) -> SafeString:
+        return format_html('<pre class="whitespace-pre-wrap break-all">{}</pre>', failed.traceback)
+
+    @operator_action(
+        "Run again",
+        effect="Each is sent to its queue again, with the same arguments. All tasks are safe to repeat.",
+        done="Sent",
+        permissions=["retry"],
+    )
+    def retry(self, request: HttpRequest, failed: FailedTask, reason: str) -> None:
+        failed_tasks.retry_task(failed)
