@@ -1,6 +1,7 @@
 """What other floors may use of this one. What the gateway needs is in `data_plane`."""
 
 from adapters.actions import choose_style, hear_styles
+from adapters.catalog.export import list_exported
 from adapters.catalog.library import select_style
 from adapters.catalog.priced import STYLE_SOURCE
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
@@ -65,6 +66,7 @@ __all__ = [
     "hear_styles",
     "is_answering",
     "is_storage_answering",
+    "list_exported",
     "list_objects",
     "model_choices",
     "newest_uploads",

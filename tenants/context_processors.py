@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from tenants.accounts import current
+from tenants.accounts import current, looking
 from tenants.accounts.roles import Permission, allows
 from tenants.models import Membership, Tenant
 
@@ -20,7 +20,14 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
         "tenant": SimpleLazyObject(lambda: _find_tenant(request)),
         "may": SimpleLazyObject(lambda: _list_rights(request)),
         "other_workspaces": SimpleLazyObject(lambda: _list_others(request)),
+        "look": _find_look(request),
     }
+
+
+def _find_look(request: HttpRequest) -> looking.Look | None:
+    """Return the look of an operator at a workspace, which each page says; no query."""
+    look = looking.read_look(request)
+    return None if look is None or look.is_over else look
 
 
 def _find_membership(request: HttpRequest) -> Membership | None:

@@ -4,7 +4,9 @@ from tenants.accounts.access import Access, MemberRequest, access_of, member_req
 from tenants.accounts.current import current_membership
 from tenants.accounts.deleted_workspaces import STAYS as KEPT_OF_WORKSPACE
 from tenants.accounts.deleted_workspaces import find_deleted_workspace, list_to_erase, mark_erased
+from tenants.accounts.export import list_tables as export_tables
 from tenants.accounts.first_steps import Beginnings, beginnings_of, hide_steps
+from tenants.accounts.looking import end_look, read_look
 from tenants.accounts.roles import Permission, require_role, requires
 from tenants.accounts.workspaces import (
     NoTenant,
@@ -124,6 +126,8 @@ __all__ = [
     "current_membership",
     "digest_by_peppers",
     "dollars_a_million",
+    "end_look",
+    "export_tables",
     "find_deleted_workspace",
     "find_owner",
     "find_price",
@@ -149,6 +153,7 @@ __all__ = [
     "price_style",
     "prices_now",
     "publish_snapshot",
+    "read_look",
     "recent_requests",
     "record_audit",
     "record_command",

@@ -1,28 +1,29 @@
-"""Operators' rights to read failed jobs and to run them again. Data only; see 0018."""
+"""Operators' rights to read failed jobs and run them again, and Admin's to erase workspaces. See 0018."""
 
 from django.db import migrations
 
+FAILED = "failedtask"
 ROLES = {
-    "Support": ("view",),
-    "Engineer": ("view", "change"),
-    "Admin": ("view", "change"),
+    "Support": [("view", FAILED)],
+    "Engineer": [("view", FAILED), ("change", FAILED)],
+    "Admin": [("view", FAILED), ("change", FAILED), ("delete", "tenant")],
 }
 
 
 def give_rights(apps, schema_editor):
     group_model = apps.get_model("auth", "Group")
-    for name, verbs in ROLES.items():
+    for name, rights in ROLES.items():
         group, _ = group_model.objects.get_or_create(name=name)
-        group.permissions.add(*[_find_permission(apps, verb) for verb in verbs])
+        group.permissions.add(*[_find_permission(apps, *right) for right in rights])
 
 
-def _find_permission(apps, verb):
+def _find_permission(apps, verb, kind):
     # Django creates permissions after the last migration; here they are needed before.
     content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
-        app_label="tenants", model="failedtask"
+        app_label="tenants", model=kind
     )
     permission, _ = apps.get_model("auth", "Permission").objects.get_or_create(
-        content_type=content_type, codename=f"{verb}_failedtask", defaults={"name": f"Can {verb} failed job"}
+        content_type=content_type, codename=f"{verb}_{kind}", defaults={"name": f"Can {verb} {kind}"}
     )
     return permission
 

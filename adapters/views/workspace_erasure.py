@@ -27,7 +27,7 @@ def show_erasure(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
     if tenant is None:
         raise Http404
     if request.GET.get("form") == "json":
-        return _report(tenant)
+        return workspace_report(tenant)
     is_polled = request.headers.get("HX-Request") == "true"
     template = "adapters/_workspace_erasure.html" if is_polled else "adapters/workspace_erasure.html"
     return render(request, template, _progress(tenant))
@@ -49,7 +49,8 @@ def _progress(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _report(tenant: Tenant) -> HttpResponse:
+def workspace_report(tenant: Tenant) -> HttpResponse:
+    """Return every version's proof as a file."""
     reports = [report.data() for report in erasure_reports(list(_erasures(tenant).order_by("requested_at")))]
     data = {
         "workspace": tenant.slug,

@@ -5,13 +5,14 @@ console alone allows both. Scripts of other origins and inline scripts stay forb
 """
 
 from typing import Any, cast
+from uuid import UUID
 
 from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -22,6 +23,7 @@ from unfold.sites import UnfoldAdminSite
 from config import operators
 from config.jobs import jobs_context
 from config.overview import overview_context
+from config.workspace_export import show_export
 from tenants.public import User, record_audit
 
 POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
@@ -44,7 +46,14 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
     def get_urls(self) -> list[Any]:
         """Add the pages that are no list."""
         jobs = path("jobs/", self.admin_view(self.show_jobs), name="jobs")
-        return [jobs, *super().get_urls()]
+        export = path(
+            "workspace/<uuid:tenant_id>/export/", self.admin_view(self.export), name="workspace_export"
+        )
+        return [jobs, export, *super().get_urls()]
+
+    def export(self, request: HttpRequest, tenant_id: UUID) -> HttpResponseBase:
+        """Hand a workspace's data out as a zip."""
+        return show_export(self, request, tenant_id)
 
     def show_jobs(self, request: HttpRequest) -> HttpResponse:
         """Show queues, failures, what is stuck and beat's timetable. Raises PermissionDenied."""

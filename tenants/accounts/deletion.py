@@ -31,6 +31,12 @@ class NotDeletable(Conflict):
     code = "not_deletable"
 
 
+class AlreadyDeleted(Conflict):
+    """This workspace is deleted already."""
+
+    code = "already_deleted"
+
+
 def delete_workspace(by: Access) -> None:
     """Delete a workspace: close it at once, and let its styles be erased. A second call does nothing.
 
@@ -38,24 +44,46 @@ def delete_workspace(by: Access) -> None:
     """
     by.require_permission(Permission.DELETE_WORKSPACE)
     by.require(Scope.ADMIN)
-    now = timezone.now()
     with transaction.atomic():
-        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
-        if tenant.is_first_party:
-            raise NotDeletable
+        tenant = _lock_to_delete(by.tenant)
         if tenant.deleted_at:
             return
         by.audit("workspace.deleted", tenant)
-        _stop_paying(tenant)
-        Invitation.objects.filter(tenant=tenant).delete()
-        WebhookEndpoint.objects.filter(tenant=tenant).delete()
-        ApiKey.objects.live(now).filter(tenant=tenant).update(revoked_at=now)
-        Membership.objects.filter(tenant=tenant).exclude(role=Membership.Role.OWNER).delete()
-        # Suspended as well: that is what the data plane reads.
-        Tenant.objects.filter(pk=tenant.pk).update(
-            deleted_at=now, suspended_at=tenant.suspended_at or now, monthly_nanousd=None
-        )
-        snapshot.mark_changed(tenant.pk)
+        _close(tenant)
+
+
+def delete_by_operator(tenant: Tenant) -> None:
+    """Delete a workspace as its owner would. Raises NotDeletable and AlreadyDeleted.
+
+    The console writes the audit log.
+    """
+    with transaction.atomic():
+        held = _lock_to_delete(tenant)
+        if held.deleted_at:
+            raise AlreadyDeleted
+        _close(held)
+
+
+def _lock_to_delete(tenant: Tenant) -> Tenant:
+    held = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    if held.is_first_party:
+        raise NotDeletable
+    return held
+
+
+def _close(tenant: Tenant) -> None:
+    """Let nothing open a workspace any more; the sweep of erasures does the rest."""
+    now = timezone.now()
+    _stop_paying(tenant)
+    Invitation.objects.filter(tenant=tenant).delete()
+    WebhookEndpoint.objects.filter(tenant=tenant).delete()
+    ApiKey.objects.live(now).filter(tenant=tenant).update(revoked_at=now)
+    Membership.objects.filter(tenant=tenant).exclude(role=Membership.Role.OWNER).delete()
+    # Suspended as well: that is what the data plane reads.
+    Tenant.objects.filter(pk=tenant.pk).update(
+        deleted_at=now, suspended_at=tenant.suspended_at or now, monthly_nanousd=None
+    )
+    snapshot.mark_changed(tenant.pk)
 
 
 def _stop_paying(tenant: Tenant) -> None:

@@ -4,21 +4,28 @@
 # (unfold has no types)
 
 from typing import Any
+from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import UserCreationForm
 
-from foundation.console import OperatorAdmin, OperatorForm, ReasonField, operator_action
-from tenants.accounts import workspaces
+from foundation.console import Confirmation, OperatorAdmin, OperatorForm, ReasonField, operator_action
+from tenants.accounts import deletion, looking, workspaces
 from tenants.admin import workspace_page
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
@@ -26,6 +33,16 @@ from tenants.models import Membership, Tenant, User
 from tenants.quota_sync import snapshot
 
 RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
+
+
+LOOK = Confirmation(
+    title="Look at it as its owner sees it",
+    effect="For half an hour this browser shows the workspace's pages to you, with a banner. Nothing can be "
+    "changed there meanwhile, and no secret is shown. The audit log says when you began and ended.",
+    done="",
+    reader="",
+    types_name=False,
+)
 
 
 class MembershipInline(TabularInline):
@@ -42,7 +59,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
     fields = ["name", "slug", "monthly_nanousd", "is_first_party", "created_at"]
     readonly_fields = ["slug", "is_first_party", "created_at"]
     inlines = [MembershipInline]
-    actions = ["suspend", "resume"]
+    actions = ["suspend", "resume", "erase"]
     change_form_before_template = "admin/workspace.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -62,6 +79,51 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
         context = {**(extra_context or {}), "workspace": page}
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add where an operator begins and ends to look at a workspace as its owner sees it."""
+        look = self.admin_site.admin_view(self.look)
+        end = self.admin_site.admin_view(require_POST(self.end_look))
+        urls: list[URLPattern] = super().get_urls()
+        return [
+            path("end-look/", end, name="tenants_tenant_end_look"),
+            path("<uuid:tenant_id>/look/", look, name="tenants_tenant_look"),
+            *urls,
+        ]
+
+    def look(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
+        """Ask why, then open the workspace to read. Raises Http404 and PermissionDenied."""
+        tenant = get_object_or_404(Tenant, pk=tenant_id, deleted_at=None)
+        if not request.user.has_perm(looking.PERMISSION):
+            raise PermissionDenied
+        form = LOOK.form(request, [tenant])
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": LOOK.title,
+                "page": LOOK,
+                "form": form,
+                "rows": [tenant],
+                "action": "look",
+                "checkbox": ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "admin/confirm_action.html", context)
+        with transaction.atomic():
+            look = looking.begin_look(request, tenant)
+            facts = {"until": look.until.isoformat()}
+            reason = form.cleaned_data["why"]
+            self.admin_site.record(request, action="look.begun", row=tenant, reason=reason, after=facts)
+        return redirect("member_home")
+
+    def end_look(self, request: HttpRequest) -> HttpResponse:
+        """Close the workspace that the operator looked at, and go back to its page."""
+        look = looking.end_look(request)
+        tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
+        if tenant is None:
+            return redirect("admin:index")
+        self.admin_site.record(request, action="look.ended", row=tenant, reason="")
+        return redirect("admin:tenants_tenant_change", tenant.pk)
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         """Save what the operator changed, and publish it to the data plane."""
@@ -87,6 +149,21 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
     )
     def resume(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
         workspaces.resume_tenant(tenant)
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tenants.delete_tenant")
+
+    @operator_action(
+        "Delete it and erase its styles",
+        effect="This can't be undone. Nothing opens it from the next request on: no key, no page, no "
+        "invitation. Its styles are erased everywhere, with a proof of each step, which its owners can read "
+        "for thirty days and you on its page here. Invoices, the ledger and the audit log stay.",
+        done="Deleted, and its erasure has begun",
+        permissions=["erase"],
+        types_name=True,
+    )
+    def erase(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
+        deletion.delete_by_operator(tenant)
 
 
 class NewUserForm(UserCreationForm):

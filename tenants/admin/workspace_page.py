@@ -12,6 +12,7 @@ from django.utils.text import Truncator
 
 from foundation import months
 from foundation.money import usd
+from tenants.accounts import looking
 from tenants.billing import plans
 from tenants.billing.ledger import usage_of
 from tenants.models import (
@@ -71,6 +72,14 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
         for permission, page, name in LINKS
         if request.user.has_perm(permission)
     ]
+    may_look = request.user.has_perm(looking.PERMISSION) and not tenant.deleted_at
+    if may_look:
+        links.append(("Look as its owner sees it", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
+    if request.user.has_perm(looking.PERMISSION):
+        links.append(("Export its data", reverse("admin:workspace_export", args=[tenant.pk])))
+    if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
+        report = reverse("admin:adapters_erasure_of_workspace", args=[tenant.pk])
+        links.append(("Report of its erasure", report))
     return {"facts": list(_facts(tenant)), "sections": sections, "links": links}
 
 
@@ -105,6 +114,9 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
 
 
 def _state(tenant: Tenant) -> Fact:
+    if tenant.deleted_at:
+        end = f"erased {tenant.erased_at:%Y-%m-%d %H:%M} UTC" if tenant.erased_at else "being erased"
+        return Fact("State", f"deleted {tenant.deleted_at:%Y-%m-%d %H:%M} UTC, {end}", is_alarming=True)
     if tenant.suspended_at is None:
         return Fact("State", "served")
     since = f"suspended since {tenant.suspended_at:%Y-%m-%d %H:%M} UTC"

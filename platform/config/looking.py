@@ -1,0 +1,60 @@
+"""While an operator looks at a workspace as its owner sees it, nothing outside the console is changed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import sync_and_async_middleware
+
+from tenants.public import Tenant, User, end_look, read_look, record_audit
+
+READS = ("GET", "HEAD", "OPTIONS")
+REFUSED = "You look at this workspace as its owner sees it: nothing can be changed. End that first."
+
+
+@sync_and_async_middleware
+def read_only_looks(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Refuse what would change something during a look. It stands after the middleware of sessions."""
+    if iscoroutinefunction(get_response):
+
+        async def guard_async(request: HttpRequest) -> HttpResponseBase:
+            refusal = await sync_to_async(_guard)(request)
+            return refusal or await get_response(request)
+
+        return guard_async
+
+    def guard(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = _guard(request) or get_response(request)
+        return response
+
+    return guard
+
+
+def _guard(request: HttpRequest) -> HttpResponse | None:
+    look = read_look(request)
+    if look is None:
+        return None
+    if look.is_over:
+        _end(request)
+        return None
+    if request.method in READS or request.path.startswith(_open_paths()):
+        return None
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse({"errors": {"__all__": [REFUSED]}}, status=403)
+    return render(request, "looking.html", {"refused": REFUSED}, status=403)
+
+
+def _end(request: HttpRequest) -> None:
+    """End a look whose time is over, and write that down."""
+    look = end_look(request)
+    tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
+    if tenant and isinstance(request.user, User):
+        record_audit(request.user, action="look.ended", row=tenant, reason="Its time was over.")
+
+
+def _open_paths() -> tuple[str, ...]:
+    """Return where forms work all the same: the console, and the log-out."""
+    return reverse("admin:index"), reverse("account_logout")

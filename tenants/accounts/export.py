@@ -1,0 +1,88 @@
+"""What a workspace can be handed of its own: tables without secrets, as rows of plain values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    BillingDetails,
+    Invoice,
+    InvoiceLine,
+    Membership,
+    Tenant,
+    UsageDaily,
+    WebhookEndpoint,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of an export: its name, its columns, and rows that are read a few at a time."""
+
+    name: str
+    columns: Sequence[str]
+    rows: QuerySet[Any, Any]
+
+
+def list_tables(tenant: Tenant) -> list[Table]:
+    """Return what this floor knows of a workspace. Digests and secrets are in none of it."""
+    return [
+        _table(
+            "workspace",
+            Tenant.objects.filter(pk=tenant.pk),
+            "id", "slug", "name", "monthly_nanousd", "suspended_at", "suspended_reason", "created_at",
+        ),
+        _table(
+            "billing_details",
+            BillingDetails.objects.filter(tenant=tenant),
+            "name", "address", "tax_id", "reference",
+        ),
+        _table(
+            "members",
+            Membership.objects.filter(tenant=tenant).order_by("pk"),
+            "user__email", "user__first_name", "user__last_name", "role", "created_at", "last_seen_at",
+        ),
+        _table(
+            "api_keys",
+            ApiKey.objects.filter(tenant=tenant).shown(),
+            "id", "name", "prefix", "last4", "scopes", "styles", "monthly_tokens", "monthly_nanousd",
+            "created_at", "expires_at", "revoked_at", "last_used_at",
+        ),
+        _table(
+            "webhooks",
+            WebhookEndpoint.objects.filter(tenant=tenant).order_by("created_at"),
+            "id", "url", "description", "event_types", "is_enabled", "created_at",
+        ),
+        _table(
+            "usage_by_day",
+            UsageDaily.objects.filter(tenant=tenant).order_by("day", "pk"),
+            "day", "key", "key__name", "style_name", "requests", "prompt_tokens", "completion_tokens",
+            "cost_nanousd",
+        ),
+        _table(
+            "invoices",
+            Invoice.objects.filter(tenant=tenant).exclude(state=Invoice.State.DRAFT).order_by("period"),
+            "id", "number", "period", "state", "plan", "total_nanousd", "bill_to", "finalized_at",
+            "closed_at",
+        ),
+        _table(
+            "invoice_lines",
+            InvoiceLine.objects.filter(invoice__tenant=tenant).exclude(invoice__state=Invoice.State.DRAFT)
+            .order_by("invoice__period", "pk"),
+            "invoice__number", "kind", "text", "amount_nanousd",
+        ),
+        _table(
+            "audit_log",
+            AuditEntry.objects.filter(tenant=tenant).order_by("pk"),
+            "at", "action", "actor__email", "api_key", "object_type", "object_id", "object_name", "before",
+            "after", "address",
+        ),
+    ]  # fmt: skip
+
+
+def _table(name: str, rows: QuerySet[Any], *columns: str) -> Table:
+    return Table(name, columns, rows.values_list(*columns))

@@ -1,0 +1,79 @@
+"""An operator looks at a workspace as its owner sees it: for half an hour, and without changing it.
+
+The session holds the workspace. While it does, that one is open instead of the operator's own; config's
+middleware refuses whatever would change something.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from foundation.errors import NotFound
+from tenants.models import Tenant, User
+
+SESSION_KEY = "looking"  # of the session: {"tenant": its id, "until": seconds since the epoch}
+LASTS_S = 30 * 60
+PERMISSION = "tenants.change_tenant"
+
+
+class NothingToSee(NotFound):
+    """This workspace is deleted; nothing opens it any more."""
+
+    code = "nothing_to_see"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look that was begun, whether or not its time is over."""
+
+    tenant_id: UUID
+    until: datetime
+
+    @property
+    def is_over(self) -> bool:
+        return self.until.timestamp() <= time.time()
+
+
+def begin_look(request: HttpRequest, tenant: Tenant) -> Look:
+    """Open a workspace in this session, to read. Raises NothingToSee for a deleted one."""
+    if tenant.deleted_at:
+        raise NothingToSee
+    until_s = int(time.time()) + LASTS_S
+    request.session[SESSION_KEY] = {"tenant": str(tenant.pk), "until": until_s}
+    forget_memberships(request)
+    return Look(tenant.pk, datetime.fromtimestamp(until_s, UTC))
+
+
+def end_look(request: HttpRequest) -> Look | None:
+    """Close it; return what was open, or None."""
+    look = read_look(request)
+    request.session.pop(SESSION_KEY, None)
+    forget_memberships(request)
+    return look
+
+
+def read_look(request: HttpRequest) -> Look | None:
+    """Return the look of this session, also one that is over; no query."""
+    kept = request.session.get(SESSION_KEY) if hasattr(request, "session") else None
+    if not kept:
+        return None
+    return Look(UUID(kept["tenant"]), datetime.fromtimestamp(kept["until"], UTC))
+
+
+def find_seen_tenant(request: HttpRequest) -> Tenant | None:
+    """Return the workspace that an operator looks at now. Whoever is no operator any more sees nothing."""
+    look = read_look(request)
+    user = request.user
+    if look is None or look.is_over or not isinstance(user, User):
+        return None
+    if not (user.is_active and user.is_staff and user.has_perm(PERMISSION)):
+        return None
+    return Tenant.objects.filter(pk=look.tenant_id, deleted_at=None).first()
+
+
+def forget_memberships(request: HttpRequest) -> None:
+    """Let the request read anew which workspace is open."""
+    request._memberships = None  # type: ignore[attr-defined]
