@@ -203,6 +203,18 @@ class NotOffered(Conflict):
     code = "not_offered"
 
 
+class UnchangedDraining(Conflict):
+    """It is so already, or its machine is gone for good."""
+
+    code = "unchanged_draining"
+
+
+class NothingNew(Conflict):
+    """The engine tells no other limits than its row has."""
+
+    code = "nothing_new"
+
+
 class SuspendedAlready(Conflict):
     """This style is suspended already."""
 

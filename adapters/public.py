@@ -27,6 +27,7 @@ from adapters.object_store import (
     refused_origin,
     write_object,
 )
+from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import (
     EngineSummary,
     count_unpublished,
@@ -86,5 +87,6 @@ __all__ = [
     "styles_in_use",
     "styles_to_hear",
     "summarize_engines",
+    "take_engine_samples",
     "write_object",
 ]

@@ -5,13 +5,20 @@
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 
+from adapters.admin import capacity_page, engine_page
 from adapters.admin.rows import ReadOnly, Undeletable
 from adapters.erasure import engine_purge
+from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
+from adapters.placement import steering
 from adapters.routing import publisher
 from foundation.console import OperatorAdmin, operator_action
 
@@ -25,7 +32,42 @@ class EngineAdmin(Undeletable, OperatorAdmin):
     list_select_related = ["base_model"]
     search_fields = ["name", "url"]
     readonly_fields = ["is_healthy", "is_gone", "note", "checked_at"]
-    actions = ["give_up"]
+    actions = ["drain", "take_back", "try_again", "take_limits", "give_up"]
+    change_form_before_template = "admin/engine.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of what-if."""
+        what_if = self.admin_site.admin_view(self.show_capacity)
+        urls: list[URLPattern] = super().get_urls()
+        return [path("<int:engine_id>/capacity/", what_if, name="adapters_engine_capacity"), *urls]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show how the engine is and was above the form that changes it."""
+        engine = self.get_object(request, object_id)
+        page = engine_page.describe_engine(request, engine) if engine else None
+        context = {**(extra_context or {}), "engine": page}
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def show_capacity(self, request: HttpRequest, engine_id: int) -> HttpResponse:
+        """Show what memory so many styles would take there. Nothing is changed."""
+        engine = get_object_or_404(Engine.objects.select_related("base_model"), pk=engine_id)
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"What would fit on {engine.name}?",
+            "engine": engine,
+            **capacity_page.describe_capacity(engine, request.GET),
+        }
+        return TemplateResponse(request, "admin/capacity.html", context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Engine | None = None) -> list[str]:
         """Return the name, too, for an engine that exists: its worker's queue and its erasures go by it."""
@@ -42,8 +84,60 @@ class EngineAdmin(Undeletable, OperatorAdmin):
             obj.save(update_fields=form.changed_data)
         else:
             super().save_model(request, obj, form, change)
+            self._take_own_limits(request, obj)
         are_places_new = bool({"is_draining", "max_model_len"} & {*form.changed_data})
         publisher.mark_engines_changed([obj.pk], are_places_new=are_places_new)
+
+    def _take_own_limits(self, request: HttpRequest, engine: Engine) -> None:
+        """Give a new engine the limits that it tells itself; what was typed counts for the rest."""
+        try:
+            changed = steering.take_limits(engine)
+        except NothingNew:
+            return
+        except EngineUnavailable as error:
+            messages.warning(request, f"Its limits are those that you typed. {error.message}")
+            return
+        engine.refresh_from_db()
+        told = ", ".join(f"{name} = {limit:,}" for name, limit in changed.items())
+        messages.info(request, f"The engine itself said: {told}.")
+
+    @operator_action(
+        "Drain",
+        effect="It takes no new styles, and requests only for what no other engine has. What it has moves to "
+        "others, and then it can be stopped.",
+        done="Drained",
+        permissions=["change"],
+    )
+    def drain(self, request: HttpRequest, engine: Engine, reason: str) -> None:
+        steering.set_draining(engine, is_draining=True)
+
+    @operator_action(
+        "Take back into service",
+        effect="It takes styles and requests again.",
+        done="Back in service",
+        permissions=["change"],
+    )
+    def take_back(self, request: HttpRequest, engine: Engine, reason: str) -> None:
+        steering.set_draining(engine, is_draining=False)
+
+    @operator_action(
+        "Load again what it lacks",
+        effect="What it could not load, or refused, is tried again at its worker's next pass.",
+        done="Tries again",
+        permissions=["change"],
+    )
+    def try_again(self, request: HttpRequest, engine: Engine, reason: str) -> None:
+        steering.try_again(engine)
+
+    @operator_action(
+        "Read its limits from the engine itself",
+        effect="Its row gets the context and the slots that the engine tells. It tells no rank, and its "
+        "slots only once it has served a style.",
+        done="Read from",
+        permissions=["change"],
+    )
+    def take_limits(self, request: HttpRequest, engine: Engine, reason: str) -> None:
+        steering.take_limits(engine)
 
     @operator_action(
         "Its machine is gone for good",

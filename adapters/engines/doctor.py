@@ -1,13 +1,9 @@
 """Whether an engine is as its row says: validation accepts what the row allows."""
 
-import json
-import re
-
-from adapters.engines.client import check_health, read_page
+from adapters.engines.client import check_health
+from adapters.engines.own_limits import read_bases, read_slots
 from adapters.errors import EngineUnavailable
 from adapters.models import Engine
-
-MAX_LORAS = re.compile(r'^vllm:lora_requests_info\{.*max_lora="(?P<count>\d+)"', re.MULTILINE)
 
 
 def find_differences(engine: Engine) -> list[str]:
@@ -23,8 +19,7 @@ def find_differences(engine: Engine) -> list[str]:
 
 
 def _compare_models(engine: Engine) -> list[str]:
-    models = json.loads(read_page(engine, "/v1/models"))["data"]
-    bases = {model["id"]: model for model in models if not model.get("parent")}
+    bases = read_bases(engine)
     base = bases.get(engine.base_model.name)
     if base is None:
         return [f"it serves {', '.join(bases) or 'nothing'}, not {engine.base_model.name}"]
@@ -35,7 +30,7 @@ def _compare_models(engine: Engine) -> list[str]:
 
 
 def _compare_slots(engine: Engine) -> list[str]:
-    counts = {int(count) for count in MAX_LORAS.findall(read_page(engine, "/metrics"))}
+    counts = read_slots(engine)
     if counts and counts != {engine.max_loras}:
         return [f"its --max-loras is {max(counts)}, its row says {engine.max_loras}"]
     return []

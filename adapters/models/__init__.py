@@ -1,3 +1,4 @@
+from adapters.models.engine_samples import EngineSample
 from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
 from adapters.models.price_changes import PriceChange
@@ -12,6 +13,7 @@ __all__ = [
     "BaseReading",
     "Engine",
     "EngineErasure",
+    "EngineSample",
     "Erasure",
     "Favourite",
     "Placement",

@@ -1,5 +1,6 @@
 """How engines, placements and versions are in numbers, for metrics and for the doctor."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,6 +63,18 @@ def oldest_missing_s() -> float:
     waiting = Placement.objects.missing().exclude(requested_at=None)
     oldest = waiting.order_by("requested_at").values_list("requested_at", flat=True).first()
     return (timezone.now() - oldest).total_seconds() if oldest else 0.0
+
+
+def count_ranks(engine: Engine) -> dict[int, int]:
+    """Return rank → how many styles are placed on an engine, or serve on its base while none is placed there.
+
+    A cluster loads any style that it is asked for, so all that serve on its base count.
+    """
+    versions = AdapterVersion.objects.filter(rank__isnull=False)
+    placed = versions.filter(placements__in=engine.placements.filter(is_desired=True))
+    if engine.kind == Engine.Kind.RAY or not placed.exists():
+        placed = versions.filter(style__base_model=engine.base_model_id, status=Status.SERVING)
+    return dict(Counter(rank for rank in placed.values_list("rank", flat=True) if rank))
 
 
 def count_unpublished() -> int:

@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from adapters.public import AdapterVersion, Engine, Style
 from config.watching import gateway_metrics, series
-from config.watching.series import SPANS, Interval, Span
+from config.watching.series import Interval
 from foundation import valkey
+from foundation.charts import SPANS, Chart, Span, draw_bars, find_span
 from foundation.money import usd
 from inference.public import read_backlog
 from tenants.public import FailedTask, Tenant, used_nanousd
@@ -26,8 +27,6 @@ WAITING = ("uploaded", "valid", "pushing")
 FAILED_LATELY = timedelta(days=7)
 FAILED_TASKS_LATELY = timedelta(hours=1)
 REFUSALS_SHOWN = 8
-CHART_WIDTH = 600
-CHART_HEIGHT = 120
 
 
 @dataclass(frozen=True)
@@ -41,32 +40,9 @@ class Tile:
     is_alarming: bool = False
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One interval of a chart, in the chart's own units."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """What a chart shows: its bars, and the same in words."""
-
-    title: str
-    most: str
-    sentence: str
-    bars: list[Bar]
-    begins: str
-    ends: str
-
-
 def overview_context(request: HttpRequest) -> dict[str, Any]:
     """Return what the page shows to an operator: tiles of what they may see, and charts."""
-    span = next((span for span in SPANS if span.code == request.GET.get("span")), SPANS[0])
+    span = find_span(request.GET.get("span"))
     now = timezone.now()
     has_role = request.user.is_superuser or bool(request.user.get_all_permissions())
     if not has_role:
@@ -235,23 +211,8 @@ def _errors_per_minute(interval: Interval) -> float:
 def _chart(
     title: str, intervals: list[Interval], span: Span, measure: Callable[[Interval], float], form: str
 ) -> Chart:
-    """Return bars of an interval's height each, from left to right by their time."""
-    ends = timezone.now()
-    begins = ends - span.length
-    values = [measure(interval) for interval in intervals]
-    most = max(values, default=0.0)
-    width = CHART_WIDTH / (span.length / span.step)
-    bars = []
-    for interval, value in zip(intervals, values, strict=True):
-        share = (interval.ends_at - begins) / span.length
-        height = CHART_HEIGHT * value / most if most else 0.0
-        label = f"{interval.ends_at:%d %b %H:%M}: {form.format(value)}"
-        x = max(0.0, CHART_WIDTH * share - width)
-        bars.append(Bar(x, CHART_HEIGHT - height, width * 0.8, height, label))
-    newest = form.format(values[-1]) if values else "nothing"
-    sentence = f"{title}, {span.name.lower()}: at most {form.format(most)}, at the end {newest}."
-    pattern = "%d %b %H:%M" if span.length > timedelta(hours=1) else "%H:%M"
-    return Chart(title, form.format(most), sentence, bars, f"{begins:{pattern}}", f"{ends:{pattern} UTC}")
+    points = [(interval.ends_at, measure(interval)) for interval in intervals]
+    return draw_bars(title, points, span=span, form=form, ends=timezone.now())
 
 
 def _sum_refusals(intervals: list[Interval]) -> list[tuple[str, int]]:

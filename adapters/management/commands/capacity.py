@@ -1,7 +1,6 @@
 """`manage.py capacity`: how many styles fit on an engine, and what another --max-lora-rank would cost."""
 
 from argparse import ArgumentParser
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from adapters.engines import capacity
 from adapters.engines.capacity import GB, Comparison, Layers, Limits, Memory
-from adapters.models import AdapterVersion, Engine, Status
+from adapters.models import Engine
+from adapters.placement.summary import count_ranks
 from adapters.validation import BaseShape
 
 MB = 10**6
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         base = BaseShape.of(row.base_model.name, row.base_model.config, row.base_model.modules)
         layers = Layers.of(base)
         limits = Limits.of(row, base)
-        ranks = {rank: styles} if styles else _count_ranks(row)
+        ranks = {rank: styles} if styles else count_ranks(row)
         count = sum(ranks.values())
         lines = [f"{row.name}: {row.base_model}, {count:,} styles, {limits.dtype}"]
         lines += engine_lines(capacity.estimate_memory(layers, limits, ranks), limits)
@@ -92,18 +92,6 @@ def _find_engine(name: str | None) -> Engine:
     if len(found) > 1:
         raise CommandError("Name one engine with --engine.")
     return found[0]
-
-
-def _count_ranks(engine: Engine) -> dict[int, int]:
-    """Return rank → how many styles are placed on an engine, or serve on its base while none is placed there.
-
-    A cluster loads any style that it is asked for, so all that serve on its base count.
-    """
-    versions = AdapterVersion.objects.filter(rank__isnull=False)
-    placed = versions.filter(placements__in=engine.placements.filter(is_desired=True))
-    if engine.kind == Engine.Kind.RAY or not placed.exists():
-        placed = versions.filter(style__base_model=engine.base_model_id, status=Status.SERVING)
-    return dict(Counter(rank for rank in placed.values_list("rank", flat=True) if rank))
 
 
 def _mb(size: int) -> str:

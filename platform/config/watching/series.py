@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection
 
 from foundation import valkey
+from foundation.charts import Span
 from inference.public import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, read_total
 from tenants.public import ServiceSample
 
@@ -25,23 +26,6 @@ THIN_OUT = """
     DELETE FROM tenants_servicesample AS late USING tenants_servicesample AS first
     WHERE late.at < %s AND first.at < late.at AND first.at >= date_trunc('hour', late.at, 'UTC')
 """
-
-
-@dataclass(frozen=True)
-class Span:
-    """How long a chart reaches back, and how much time each of its points is."""
-
-    code: str
-    name: str
-    length: timedelta
-    step: timedelta
-
-
-SPANS = (
-    Span("1h", "Last hour", timedelta(hours=1), timedelta(minutes=1)),
-    Span("24h", "Last 24 hours", timedelta(hours=24), timedelta(minutes=15)),
-    Span("30d", "Last 30 days", timedelta(days=30), timedelta(hours=6)),
-)
 
 
 @dataclass(frozen=True)

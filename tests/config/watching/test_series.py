@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config.watching import series
-from config.watching.series import SPANS, Interval
+from config.watching.series import Interval
+from foundation.charts import SPANS
 from foundation.valkey import metrics_key
 from inference.metrics import FIRST_BYTE, PREFIX, SUM, name_total
 from tenants.models import ServiceSample

@@ -1,0 +1,122 @@
+"""What the console's page of one engine shows above its form: how it is and was, and what it lacks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters.models import Engine, Placement
+from adapters.models.engines import SILENT_AFTER
+from adapters.placement import history
+from adapters.placement.history import Stretch
+from foundation.charts import SPANS, Chart, Span, draw_bars, find_span
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is so, in words."""
+
+    name: str
+    value: str
+    is_alarming: bool = False
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A version that is wanted and not there, or there and not wanted."""
+
+    name: str
+    address: str
+    note: str
+
+
+def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
+    """Return the page's facts, charts and differences."""
+    span = find_span(request.GET.get("span"))
+    now = timezone.now()
+    stretches = history.read_stretches(engine, since=now - span.length, step=span.step)
+    return {
+        "facts": list(_facts(engine, stretches, span)),
+        "spans": SPANS,
+        "span": span,
+        "charts": list(_charts(stretches, span)),
+        "missing": [_difference(one, _explain_missing) for one in _missing(engine)[:SHOWN]],
+        "leaving": [_difference(one, _explain_leaving) for one in _leaving(engine)[:SHOWN]],
+        "placements": f"{reverse('admin:adapters_placement_changelist')}?engine__id__exact={engine.pk}",
+        "capacity": reverse("admin:adapters_engine_capacity", args=[engine.pk]),
+    }
+
+
+def _facts(engine: Engine, stretches: list[Stretch], span: Span) -> Iterator[Fact]:
+    yield _state(engine)
+    share = history.share_answered(stretches)
+    if share is not None:
+        yield Fact(f"Answered, {span.name.lower()}", f"{share:.1%} of the time", share < 1)
+    if engine.started_at:
+        yield Fact("Its process began", f"{engine.started_at:%Y-%m-%d %H:%M} UTC")
+    wanted = engine.placements.filter(is_desired=True).count()
+    missing = _missing(engine).count()
+    loaded = engine.placements.filter(loaded_at__isnull=False).count()
+    yield Fact("Styles", f"{loaded:,} loaded, {wanted:,} wanted")
+    yield Fact("Wanted and not loaded", f"{missing:,}", missing > 0)
+    yield Fact("Loaded and not wanted", f"{_leaving(engine).count():,}")
+    yield Fact("In a batch", f"{engine.max_loras:,} styles, {engine.max_num_seqs:,} requests")
+    is_stale = engine.generation > engine.observed_generation
+    yield Fact("Gateways know", "an older state" if is_stale else "its present state", is_stale)
+
+
+def _state(engine: Engine) -> Fact:
+    if engine.is_gone:
+        return Fact("State", "gone for good")
+    reported = f"reported {engine.checked_at:%Y-%m-%d %H:%M} UTC" if engine.checked_at else "never reported"
+    is_silent = engine.checked_at is None or engine.checked_at <= timezone.now() - SILENT_AFTER
+    note = f": {engine.note}" if engine.note else ""
+    if is_silent or not engine.is_healthy:
+        return Fact("State", f"does not answer, {reported}{note}", is_alarming=True)
+    verb = "is drained" if engine.is_draining else "answers"
+    return Fact("State", f"{verb}, {reported}{note}")
+
+
+def _charts(stretches: list[Stretch], span: Span) -> Iterator[Chart]:
+    measures: list[tuple[str, Callable[[Stretch], float], str]] = [
+        ("Answered", lambda one: float(one.is_answering), "{:.0f}"),
+        ("Styles loaded", lambda one: float(one.loaded), "{:,.0f}"),
+        ("Loads", lambda one: float(one.loads), "{:,.0f}"),
+        ("Evictions", lambda one: float(one.evictions), "{:,.0f}"),
+    ]
+    now = timezone.now()
+    for title, measure, form in measures:
+        points = [(stretch.ends_at, measure(stretch)) for stretch in stretches]
+        yield draw_bars(title, points, span=span, form=form, ends=now)
+
+
+def _missing(engine: Engine) -> Any:
+    wanted = engine.placements.filter(is_desired=True, loaded_at=None)
+    return wanted.select_related("version__style__owner").order_by("pk")
+
+
+def _leaving(engine: Engine) -> Any:
+    unwanted = engine.placements.filter(is_desired=False, loaded_at__isnull=False)
+    return unwanted.select_related("version__style__owner").order_by("pk")
+
+
+def _difference(placement: Placement, explain: Callable[[Placement], str]) -> Difference:
+    address = reverse("admin:adapters_adapterversion_change", args=[placement.version_id])
+    return Difference(str(placement.version), address, explain(placement))
+
+
+def _explain_missing(placement: Placement) -> str:
+    if placement.note:
+        return placement.note
+    retry = placement.retry_at
+    return f"tried again {retry:%Y-%m-%d %H:%M:%S} UTC" if retry else "loaded at the next pass"
+
+
+def _explain_leaving(placement: Placement) -> str:
+    since = placement.undesired_since
+    return f"not wanted since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "unloaded after its grace"

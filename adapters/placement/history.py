@@ -1,0 +1,101 @@
+"""Samples of how each engine is, and what happened between them.
+
+A sample a minute is kept for a day, one an hour for a month.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from django.db import connection
+from django.db.models import Count, Q, Sum
+
+from adapters.models import Engine, EngineSample
+
+MINUTES_KEPT = timedelta(hours=25)
+HOURS_KEPT = timedelta(days=31)
+
+THIN_OUT = """
+    DELETE FROM adapters_enginesample AS late USING adapters_enginesample AS first
+    WHERE late.at < %s AND first.engine_id = late.engine_id AND first.at < late.at
+        AND first.at >= date_trunc('hour', late.at, 'UTC')
+"""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What an engine did between two samples."""
+
+    ends_at: datetime
+    is_answering: bool
+    wanted: int
+    loaded: int
+    loads: int
+    evictions: int  # unloaded, or forgotten by a restart
+
+
+def take_samples(now: datetime) -> None:
+    """Write this minute's sample of every engine once, and let go of old ones."""
+    minute = now.replace(second=0, microsecond=0)
+    answering = set(Engine.objects.answering().values_list("pk", flat=True))
+    is_wanted = Q(placements__is_desired=True)
+    is_loaded = Q(placements__loaded_at__isnull=False)
+    engines = Engine.objects.filter(is_gone=False).annotate(
+        wanted=Count("placements", filter=is_wanted),
+        loaded=Count("placements", filter=is_loaded),
+        missing=Count("placements", filter=is_wanted & ~is_loaded),
+        loads=Sum("placements__loads", default=0),
+    )
+    samples = []
+    for engine_id, *counts in engines.values_list("pk", "wanted", "loaded", "missing", "loads"):
+        wanted, loaded, missing, loads = counts
+        samples.append(
+            EngineSample(
+                engine_id=engine_id,
+                at=minute,
+                is_answering=engine_id in answering,
+                wanted=wanted,
+                loaded=loaded,
+                missing=missing,
+                loads=loads,
+            )
+        )
+    EngineSample.objects.bulk_create(samples, ignore_conflicts=True)
+    EngineSample.objects.filter(at__lt=now - HOURS_KEPT).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(THIN_OUT, [now - MINUTES_KEPT])
+
+
+def read_stretches(engine: Engine, *, since: datetime, step: timedelta) -> list[Stretch]:
+    """Return what an engine did since a moment, a stretch a step, oldest first."""
+    samples = EngineSample.objects.filter(engine=engine, at__gt=since - step).order_by("at")
+    last: dict[int, EngineSample] = {}
+    silent: set[int] = set()
+    for sample in samples.iterator():
+        number = int(sample.at.timestamp() // step.total_seconds())
+        last[number] = sample
+        if not sample.is_answering:
+            silent.add(number)
+    kept = list(last.items())
+    stretches = []
+    for (_, before), (number, after) in pairwise(kept):
+        loads = max(0, after.loads - before.loads)
+        stretches.append(
+            Stretch(
+                ends_at=after.at,
+                is_answering=number not in silent,
+                wanted=after.wanted,
+                loaded=after.loaded,
+                loads=loads,
+                evictions=max(0, loads - (after.loaded - before.loaded)),
+            )
+        )
+    return stretches
+
+
+def share_answered(stretches: Sequence[Stretch]) -> float | None:
+    """Return in which share of the stretches an engine answered all the while; None without any."""
+    if not stretches:
+        return None
+    return sum(stretch.is_answering for stretch in stretches) / len(stretches)
