@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from adapters.models import Probe
 
-LINK = re.compile(r"https?://|\bwww\.|\b[\w-]{2,}\.(?:com|net|org|io|ru|info|biz|shop|app)\b", re.IGNORECASE)
+LINK = re.compile(
+    r"https?://|\bwww\.|(?<![\w@.-])[\w-]{2,}\.(?:com|net|org|io|ru|info|biz|shop|app)\b", re.IGNORECASE
+)
 MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 PHONE = re.compile(r"(?<!\w)\+?\d[\d ()/.-]{7,}\d(?!\w)")
 CONTACTS = {"a web address": LINK, "a mail address": MAIL, "a telephone number": PHONE}

@@ -1,5 +1,6 @@
 """The console's page of one engine: how it is and was, what operators have it do, and what would fit."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -101,8 +102,9 @@ def test_what_an_engine_lacks_is_tried_again_at_once(acme, engine):
 
 
 def test_an_engines_own_limits_are_read_from_it(operator_client, engine, monkeypatch):
+    models = [{"id": engine.base_model.name, "max_model_len": 4096}]
     pages = {
-        "/v1/models": '{"data": [{"id": "%s", "max_model_len": 4096}]}' % engine.base_model.name,
+        "/v1/models": json.dumps({"data": models}),
         "/metrics": 'vllm:lora_requests_info{max_lora="16",running_lora_adapters=""} 1.0\n',
     }
     monkeypatch.setattr("adapters.engines.own_limits.read_page", lambda engine, path: pages[path])
