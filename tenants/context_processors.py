@@ -20,7 +20,7 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
         "tenant": SimpleLazyObject(lambda: _find_tenant(request)),
         "may": SimpleLazyObject(lambda: _list_rights(request)),
         "other_workspaces": SimpleLazyObject(lambda: _list_others(request)),
-        "look": _find_look(request),
+        "look": SimpleLazyObject(lambda: _find_look(request)),
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,7 +22,9 @@ def read_only_looks(get_response: Callable[[HttpRequest], Any]) -> Callable[[Htt
     if iscoroutinefunction(get_response):
 
         async def guard_async(request: HttpRequest) -> HttpResponseBase:
-            refusal = await sync_to_async(_guard)(request)
+            # Visitors have no session, and a thread costs time.
+            has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+            refusal = await sync_to_async(_guard)(request) if has_session else None
             return refusal or await get_response(request)
 
         return guard_async
