@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext_lazy as _
 
 from tenants.public import Tenant, User, end_look, read_look, record_audit
 
 READS = ("GET", "HEAD", "OPTIONS")
-REFUSED = "You look at this workspace as its owner sees it: nothing can be changed. End that first."
+REFUSED = _("You look at this workspace as its owner sees it: nothing can be changed. End that first.")
 
 
 @sync_and_async_middleware
@@ -46,7 +47,7 @@ def _guard(request: HttpRequest) -> HttpResponse | None:
     if request.method in READS or request.path.startswith(_open_paths()):
         return None
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
-        return JsonResponse({"errors": {"__all__": [REFUSED]}}, status=403)
+        return JsonResponse({"errors": {"__all__": [str(REFUSED)]}}, status=403)
     return render(request, "looking.html", {"refused": REFUSED}, status=403)
 
 
