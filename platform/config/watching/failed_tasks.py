@@ -54,7 +54,7 @@ def keep_failure(
     """Keep a failure, or count it to the row of the same task and arguments. Raises DatabaseError."""
     shown_args = [mask_value(value) for value in args]
     shown_kwargs = {name: MASK if SECRET_NAME.search(name) else mask_value(kwargs[name]) for name in kwargs}
-    written = json.dumps([shown_args, shown_kwargs], sort_keys=True)
+    written = json.dumps([shown_args, shown_kwargs], sort_keys=True, ensure_ascii=False)
     now = timezone.now()
     facts = {
         "queue": queue[:80],
