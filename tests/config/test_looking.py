@@ -48,7 +48,7 @@ def test_a_look_asks_why_shows_a_banner_and_is_written_down(operator_client, ope
 
 
 def test_every_page_opens_and_no_form_or_operation_does_anything(looking_client, of_acme, acme):
-    secrets = ("sealed_secret", acme.api_keys.exclude(digest="").values_list("digest", flat=True).first())
+    secrets = ("sealed_secret", acme.keys.exclude(digest="").values_list("digest", flat=True).first())
     opened = 0
     for name in ALL:
         address = address_of(name, of_acme)
