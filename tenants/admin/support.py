@@ -32,7 +32,7 @@ class RaisedLimitForm(OperatorForm):
                     now=timezone.now(),
                 )
             except DomainError as error:
-                self.add_error(error.facts.get("field"), error.message)
+                self.add_error(str(error.facts["field"]), error.message)
         return cleaned
 
 

@@ -116,6 +116,6 @@ def prune_failures(now: datetime) -> int:
     return deleted + too_many
 
 
-def _model() -> "type[FailedTask]":
+def _model() -> Any:
     # Celery makes its task class before any model is loaded.
     return apps.get_model("tenants", "FailedTask")
