@@ -2,12 +2,13 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 import redis
-from celery import shared_task
+from celery import Task
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -25,12 +26,17 @@ JOBS = reverse("admin:jobs")
 QUEUE = "housekeeping"
 
 
-@shared_task(name="tests.fail")
-def fail(*args: object, **kwargs: object) -> None:
+def _fail(*args: object, **kwargs: object) -> None:
     raise ValueError("no such bucket at s3://reader:hunter2@files.example.com")
 
 
-app.conf.task_routes = {**app.conf.task_routes, "tests.fail": {"queue": QUEUE}}
+@pytest.fixture
+def fail() -> Iterator[Task]:
+    """A task that always fails, known to Celery for as long as a test runs."""
+    app.task(_fail, name="tests.fail")
+    app.finalize()
+    yield app.tasks["tests.fail"]
+    app.tasks.pop("tests.fail")
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def broker() -> redis.Redis:
     client.close()
 
 
-def test_a_task_that_fails_again_and_again_has_one_row(db):
+def test_a_task_that_fails_again_and_again_has_one_row(fail):
     version_id = str(uuid4())
     for _ in range(3):
         fail.apply(args=[version_id])
@@ -54,7 +60,7 @@ def test_a_task_that_fails_again_and_again_has_one_row(db):
     assert FailedTask.objects.count() == 2
 
 
-def test_no_secret_is_stored():
+def test_no_secret_is_stored(fail):
     secret = "sk-poly_" + "a1B2" * 10
     fail.apply(args=[secret, 7], kwargs={"password": "hunter2", "style": "noir"})
     row = FailedTask.objects.get()
@@ -68,7 +74,7 @@ def test_no_secret_is_stored():
 
 
 def test_an_operator_runs_it_again_and_the_queue_tells_its_age(
-    operator_client, broker, django_capture_on_commit_callbacks
+    operator_client, broker, fail, django_capture_on_commit_callbacks
 ):
     version_id = str(uuid4())
     fail.apply(args=[version_id])
@@ -93,7 +99,7 @@ def test_an_operator_runs_it_again_and_the_queue_tells_its_age(
     assert queues[QUEUE].oldest.endswith(" s")
 
 
-def test_what_was_masked_is_not_run_again(operator_client, broker):
+def test_what_was_masked_is_not_run_again(operator_client, broker, fail):
     fail.apply(kwargs={"token": "t"})
     row = FailedTask.objects.get()
     form = {"action": "retry", "_selected_action": [row.pk], "confirmed": "1", "why": "Again"}
