@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from adapters.public import list_exported
 from foundation.console import Confirmation
-from foundation.spreadsheets import csv_text, defuse_formula
+from foundation.spreadsheets import csv_text
 from tenants.public import Tenant, export_tables
 
 ROWS_AT_ONCE = 2_000
@@ -61,14 +61,14 @@ def _write_table(
             file.write(csv_text(lines).encode())
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str | int:
     if value is None:
         return ""
-    if isinstance(value, bool | int):
-        return str(value)
+    if isinstance(value, int):
+        return value
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    return defuse_formula(str(value))
+    return str(value)
 
 
 def show_export(console: Any, request: HttpRequest, tenant_id: UUID) -> HttpResponseBase:
