@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from tenants.models import ApiKey, Invoice, Membership, Tenant, UsageDaily, User
@@ -20,17 +20,22 @@ class Beginnings:
 
 
 def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
-    """Return what a member's workspace has done; one query."""
-    of_tenant = {"tenant": OuterRef("tenant")}
+    """Return what a member's workspace has done; one query.
+
+    An operator who looks at a workspace has no place in it, and sees the steps.
+    """
+    of_tenant = {"tenant": OuterRef("pk")}
     usage = UsageDaily.objects.filter(**of_tenant)
     unpaid = Invoice.objects.filter(**of_tenant, state=Invoice.State.FINALIZED, total_nanousd__gt=0)
-    memberships = Membership.objects.filter(user=user, tenant=tenant).annotate(
+    own_place = Membership.objects.filter(**of_tenant, user=user)
+    workspaces = Tenant.objects.filter(pk=tenant.pk).annotate(
+        steps_hidden_at=Subquery(own_place.values("steps_hidden_at")),
         has_written=Exists(usage),
         has_key=Exists(ApiKey.objects.filter(**of_tenant, revoked_at=None).exclude(digest=None)),
         has_called=Exists(usage.exclude(key__digest=None)),
         owes=Exists(unpaid),
     )
-    row = memberships.values("steps_hidden_at", "has_written", "has_key", "has_called", "owes").get()
+    row = workspaces.values("steps_hidden_at", "has_written", "has_key", "has_called", "owes").get()
     return Beginnings(
         is_hidden=row["steps_hidden_at"] is not None,
         has_written=row["has_written"],
