@@ -30,6 +30,7 @@ def noir(acme, engine, charlies) -> Style:
     for number in range(29):
         user = User.objects.create_user(f"reader-{number}@example.org")
         library.select_style(create_tenant(user, name=f"Reader {number}"), style)
+    publisher.publish_routes(acme.pk)  # else its first request would
     return Style.objects.select_related("owner").get(pk=style.pk)
 
 
