@@ -23,6 +23,7 @@ CHANGES = {
     "rebuild_counters": "counters.rebuilt",
     "registerengine": "engine.registered",
     "restore": "backup.restored",
+    "seal_secrets": "secrets.sealed",
     "seed": "operator.created",
 }
 UNAUDITED = {"seedlarge": "Makes up a large service for benchmarks."}
@@ -42,6 +43,14 @@ def test_rebuilding_counters_is_written_down_for_each_workspace(operator_client,
     assert entry.after["periods"][1] == months.current()
     shown = operator_client.get(reverse("admin:tenants_auditentry_changelist")).text
     assert "manage.py rebuild_counters" in shown
+
+
+@pytest.mark.django_db
+def test_sealing_secrets_is_written_down_once_for_all():
+    call_command("seal_secrets", stdout=StringIO())
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.object_type) == (CHANGES["seal_secrets"], "service")
+    assert entry.after == {"webhook_endpoints": 0, "second_factors": 0}
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ from cryptography.fernet import InvalidToken
 from django.core.management.base import BaseCommand, CommandError
 
 from tenants.accounts.mfa import seal_factors
+from tenants.audit import record_command
 from tenants.webhooks.endpoints import reseal_secrets
 
 
@@ -23,4 +24,6 @@ class Command(BaseCommand):
                 "A secret is under a pepper that API_KEY_PEPPERS lacks. Put the old one back beside the new "
                 "one, as 2:HEX,1:HEX, and run this again."
             ) from error
+        facts = {"webhook_endpoints": endpoints, "second_factors": factors}
+        record_command("seal_secrets", action="secrets.sealed", after=facts)
         self.stdout.write(f"Encrypted: {endpoints} webhook endpoints, {factors} second factors.")
