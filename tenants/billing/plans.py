@@ -58,12 +58,11 @@ def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) 
     """
     version = version or plan_version_at(tenant, at)
     price, base_price = price_book.find_prices(at)
-    caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     raisable = _raise_limits(tenant, at, version)
     return Limits(
         **raisable,
         monthly_tokens=version.monthly_tokens,
-        monthly_nanousd=min(caps, default=None),
+        monthly_nanousd=budget_of(tenant, version),
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
@@ -72,6 +71,12 @@ def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) 
         weight=version.weight,
         plan=version.plan_id,
     )
+
+
+def budget_of(tenant: Tenant, version: PlanVersion) -> int | None:
+    """Return the smaller of the plan's cap of spend a month and the tenant's own; None without either."""
+    caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
+    return min(caps, default=None)
 
 
 def _raise_limits(tenant: Tenant, at: datetime, version: PlanVersion) -> dict[str, int]:

@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from foundation import months
 from foundation.money import usd
-from tenants.billing import allowance_words, plans
+from tenants.billing import allowance_words, plans, price_book
 from tenants.billing.allowance import Allowance, make_allowance
 from tenants.billing.credits import credits_left
 from tenants.billing.pricing import Prices
@@ -44,14 +44,14 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
     """Return what the usage page shows of the month that holds an aware moment."""
     start, end = months.bounds(months.period_of(now))
     present, dearest = plans.month_versions(tenant, now)
-    limits = plans.limits_of(tenant, now, present)
+    prices, _ = price_book.find_prices(now)
     allowance = make_allowance(present, dearest)
     usage = _usage_of_month(tenant, start, end)
     used = sum(row.tokens for row in usage)
     spent = sum(row.cost_nanousd for row in usage)
-    budget = limits.monthly_nanousd
+    budget = plans.budget_of(tenant, present)
     return {
-        "month": {**month_meter(tenant, allowance, limits, used=used, now=now), "cost": usd(spent)},
+        "month": {**month_meter(tenant, allowance, prices, used=used, now=now), "cost": usd(spent)},
         "budget": {
             "percent": _percent(spent, budget),
             "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
