@@ -31,6 +31,7 @@ __all__ = ["of_acme"]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+SMALLEST = {"width": 320, "height": 640}
 EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
 CONTRAST = {**EVERYTHING, "runOnly": ["color-contrast"]}
 ACCOUNTS = [
@@ -112,9 +113,7 @@ def test_every_page_is_accessible_silent_and_narrow_enough(pages, alice_client, 
     assert faults == [], "\n".join(faults)
 
 
-def walk(
-    context: BrowserContext, addresses: list[str], faults: list[str], who: str, *, narrowest: int = 320
-) -> None:
+def walk(context: BrowserContext, addresses: list[str], faults: list[str], who: str) -> None:
     page = context.new_page()
     for address in addresses:
         told: list[str] = []
@@ -137,10 +136,10 @@ def walk(
         page.set_viewport_size(WIDE)
         told += check(page, "wide, dark", CONTRAST)
         draw(page, who, address, "wide-dark")
-        page.set_viewport_size({"width": narrowest, "height": 640})
+        page.set_viewport_size(SMALLEST)
         width = page.evaluate("document.documentElement.scrollWidth")
-        if width > narrowest:
-            told.append(f"is {width} px wide on a screen of {narrowest}")
+        if width > SMALLEST["width"]:
+            told.append(f"is {width} px wide on a screen of 320")
         page.remove_listener("console", listen)
         expected = "404 (Not Found)" if status == 404 else None
         faults += [f"{who} {address}: {one}" for one in told if not (expected and expected in one)]
