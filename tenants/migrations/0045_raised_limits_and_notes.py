@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0042_roles_and_invitations"),
+        ("tenants", "0044_admins_archive_usage"),
     ]
 
     operations = [
