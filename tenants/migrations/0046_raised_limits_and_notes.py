@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0044_admins_archive_usage"),
+        ("tenants", "0045_price_changes"),
     ]
 
     operations = [

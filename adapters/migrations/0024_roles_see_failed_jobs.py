@@ -1,25 +1,23 @@
-"""Operators' rights to raise limits of workspaces and to write notes about them. Data only; see 0018."""
+"""Operators' rights to read failed jobs and run them again, and Admin's to erase workspaces. See 0018."""
 
 from django.db import migrations
 
-KINDS = ("raisedlimit", "workspacenote")
+FAILED = "failedtask"
 ROLES = {
-    "Support": ("view", "add", "change"),
-    "Finance": ("view",),
-    "Engineer": ("view",),
-    "Admin": ("view", "add", "change"),
+    "Support": [("view", FAILED)],
+    "Engineer": [("view", FAILED), ("change", FAILED)],
+    "Admin": [("view", FAILED), ("change", FAILED), ("delete", "tenant")],
 }
 
 
 def give_rights(apps, schema_editor):
     group_model = apps.get_model("auth", "Group")
-    for name, verbs in ROLES.items():
+    for name, rights in ROLES.items():
         group, _ = group_model.objects.get_or_create(name=name)
-        for kind in KINDS:
-            group.permissions.add(*[_find_permission(apps, kind, verb) for verb in verbs])
+        group.permissions.add(*[_find_permission(apps, *right) for right in rights])
 
 
-def _find_permission(apps, kind, verb):
+def _find_permission(apps, verb, kind):
     # Django creates permissions after the last migration; here they are needed before.
     content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
         app_label="tenants", model=kind
@@ -31,5 +29,5 @@ def _find_permission(apps, kind, verb):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("adapters", "0019_tags_language_favourites")]
+    dependencies = [("adapters", "0023_suspended_styles")]
     operations = [migrations.RunPython(give_rights, migrations.RunPython.noop)]

@@ -1,23 +1,25 @@
-"""Operators' rights to read failed jobs and run them again, and Admin's to erase workspaces. See 0018."""
+"""Operators' rights to raise limits of workspaces and to write notes about them. Data only; see 0018."""
 
 from django.db import migrations
 
-FAILED = "failedtask"
+KINDS = ("raisedlimit", "workspacenote")
 ROLES = {
-    "Support": [("view", FAILED)],
-    "Engineer": [("view", FAILED), ("change", FAILED)],
-    "Admin": [("view", FAILED), ("change", FAILED), ("delete", "tenant")],
+    "Support": ("view", "add", "change"),
+    "Finance": ("view",),
+    "Engineer": ("view",),
+    "Admin": ("view", "add", "change"),
 }
 
 
 def give_rights(apps, schema_editor):
     group_model = apps.get_model("auth", "Group")
-    for name, rights in ROLES.items():
+    for name, verbs in ROLES.items():
         group, _ = group_model.objects.get_or_create(name=name)
-        group.permissions.add(*[_find_permission(apps, *right) for right in rights])
+        for kind in KINDS:
+            group.permissions.add(*[_find_permission(apps, kind, verb) for verb in verbs])
 
 
-def _find_permission(apps, verb, kind):
+def _find_permission(apps, kind, verb):
     # Django creates permissions after the last migration; here they are needed before.
     content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
         app_label="tenants", model=kind
@@ -29,5 +31,5 @@ def _find_permission(apps, verb, kind):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("adapters", "0021_suspended_styles")]
+    dependencies = [("adapters", "0021_operators_answer_prices")]
     operations = [migrations.RunPython(give_rights, migrations.RunPython.noop)]

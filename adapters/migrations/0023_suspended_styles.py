@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("adapters", "0020_roles_of_support"),
+        ("adapters", "0022_roles_of_support"),
     ]
 
     operations = [

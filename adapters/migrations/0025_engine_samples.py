@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("adapters", "0022_roles_see_failed_jobs"),
+        ("adapters", "0024_roles_see_failed_jobs"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0045_raised_limits_and_notes"),
+        ("tenants", "0046_raised_limits_and_notes"),
     ]
 
     operations = [
