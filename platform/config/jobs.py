@@ -96,7 +96,7 @@ def _read_timetable() -> list[Entry]:
     entries = []
     for planned in settings.CELERY_BEAT_SCHEDULE.values():
         task = str(planned["task"])
-        every_s = float(planned["schedule"])
+        every_s = float(str(planned["schedule"]))
         ago_s = now_s - last_s[task] if task in last_s else None
         count = counts.get(task) or task_counts.TaskCounts()
         entries.append(

@@ -107,7 +107,7 @@ class WorkspaceNoteAdmin(Immutable, OperatorAdmin):
         """Ask for the text; show who wrote it and when."""
         return ["tenant", "text"] if obj is None else ["tenant", "text", "author", "created_at"]
 
-    def get_fieldsets(self, request: HttpRequest, obj: WorkspaceNote | None = None) -> list[Any]:
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the fields without a reason."""
         return [(None, {"fields": self.get_fields(request, obj)})]
 

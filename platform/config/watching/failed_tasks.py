@@ -104,7 +104,7 @@ def retry_task(failed: "FailedTask") -> None:
         raise NotRetryable
     _model().objects.filter(pk=failed.pk).update(retried_at=timezone.now())
     message = current_app.signature(failed.task, args=failed.args, kwargs=failed.kwargs)
-    options = {"queue": failed.queue} if failed.queue else {}
+    options: dict[str, Any] = {"queue": failed.queue} if failed.queue else {}
     transaction.on_commit(lambda: message.apply_async(**options))
 
 
@@ -113,7 +113,7 @@ def prune_failures(now: datetime) -> int:
     deleted, _ = _model().objects.filter(last_at__lt=now - KEPT).delete()
     newest = _model().objects.order_by("-last_at").values("pk")[:MAX_KEPT]
     too_many, _ = _model().objects.exclude(pk__in=newest).delete()
-    return deleted + too_many
+    return int(deleted + too_many)
 
 
 def _model() -> Any:
