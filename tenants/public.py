@@ -49,6 +49,7 @@ from tenants.billing.reconciliation import (
     compare_usage,
     has_earnings_to_compare,
 )
+from tenants.billing.refusals import RefusedLately
 from tenants.billing.report import monthly_report
 from tenants.billing.request_log import Refusal, record_refusals
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
@@ -101,6 +102,7 @@ __all__ = [
     "Permission",
     "PriceField",
     "Refusal",
+    "RefusedLately",
     "Schedule",
     "Scope",
     "ServiceSample",

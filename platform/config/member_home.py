@@ -13,10 +13,12 @@ from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from config import snippets
+from config.remedies import Remedy, find_remedy
 from tenants.public import (
     Beginnings,
     MemberRequest,
     Permission,
+    RefusedLately,
     beginnings_of,
     hide_steps,
     member_required,
@@ -38,6 +40,14 @@ class Step:
     is_done: bool
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Why requests were refused, and what to do about it."""
+
+    refused: RefusedLately
+    remedy: Remedy
+
+
 @require_GET
 @member_required
 def show_home(request: MemberRequest) -> HttpResponse:
@@ -51,6 +61,7 @@ def show_home(request: MemberRequest) -> HttpResponse:
     context = {
         **report,
         "latest": report["latest"][:SHOWN_REQUESTS],
+        "refusals": [Trouble(one, find_remedy(one.code)) for one in beginnings.refusals],
         "styles": styles,
         "quick_style": quick,
         "snippets": _snippets(quick.model_name if quick else "base", quick.sample_prompt if quick else ""),

@@ -5,22 +5,24 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
+from tenants.billing.refusals import RefusedLately, read_refusals, refused_lately
 from tenants.models import ApiKey, Invoice, Membership, Tenant, UsageDaily, User
 
 
 @dataclass(frozen=True)
 class Beginnings:
-    """What a workspace has done so far, and whether a member wants to be told what is next."""
+    """What a workspace has done so far, what was refused to it, and whether a member reads the next steps."""
 
     is_hidden: bool
     has_written: bool
     has_key: bool
     has_called: bool  # by a key of its own, so from a program
     owes: bool  # a finalized invoice is not paid
+    refusals: list[RefusedLately]  # of the last day
 
 
 def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
-    """Return what a member's workspace has done; one query.
+    """Return what a member's workspace has done, and what was refused to it; one query.
 
     An operator who looks at a workspace has no place in it, and sees the steps.
     """
@@ -34,14 +36,17 @@ def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
         has_key=Exists(ApiKey.objects.filter(**of_tenant, revoked_at=None).exclude(digest=None)),
         has_called=Exists(usage.exclude(key__digest=None)),
         owes=Exists(unpaid),
+        refusals=refused_lately(OuterRef("pk")),
     )
-    row = workspaces.values("steps_hidden_at", "has_written", "has_key", "has_called", "owes").get()
+    columns = ("steps_hidden_at", "has_written", "has_key", "has_called", "owes", "refusals")
+    row = workspaces.values(*columns).get()
     return Beginnings(
         is_hidden=row["steps_hidden_at"] is not None,
         has_written=row["has_written"],
         has_key=row["has_key"],
         has_called=row["has_called"],
         owes=row["owes"],
+        refusals=read_refusals(row["refusals"]),
     )
 
 

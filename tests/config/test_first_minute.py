@@ -15,10 +15,10 @@ from django.utils import timezone
 from adapters.catalog import sharing, shelf
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
-from config import snippets
+from config import remedies, snippets
 from tenants.billing.ledger import Event, record_events
 from tenants.models import Invoice, Membership
-from tenants.public import Tenant, issue_key, studio_key
+from tenants.public import Refusal, Tenant, issue_key, record_refusals, studio_key
 from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
@@ -152,6 +152,44 @@ def test_home_tells_of_today_the_styles_in_use_and_what_failed(alice_client, acm
     assert "model=&quot;poetry&quot;" in page.text
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(days=30))
     assert "was not accepted" not in alice_client.get(HOME).text
+
+
+def refuse(tenant: Tenant, code: str, *, minutes_ago: int, reason: str = "No.") -> None:
+    refusal = Refusal(
+        request_id=f"req_{code}_{minutes_ago}",
+        tenant_id=tenant.pk,
+        key_id=studio_key(tenant).pk,
+        at=timezone.now() - timedelta(minutes=minutes_ago),
+        model_name="poetry",
+        status=429,
+        code=code,
+        reason=reason,
+    )
+    record_refusals([refusal])
+
+
+def test_home_says_what_was_refused_today_why_and_where_to_mend_it(alice_client, acme, charlies):
+    refuse(acme, "rate_limit_exceeded", minutes_ago=60 * 25, reason="Yesterday.")
+    refuse(charlies, "insufficient_scope", minutes_ago=1, reason="Of another.")
+    assert "Refused in the last 24 hours" not in alice_client.get(HOME).text
+    refuse(acme, "rate_limit_exceeded", minutes_ago=9, reason="An older one.")
+    refuse(acme, "rate_limit_exceeded", minutes_ago=3, reason="Too fast.")
+    refuse(acme, "context_length_exceeded", minutes_ago=5, reason="Too long.")
+    page = alice_client.get(HOME)
+    shown = [(one.refused.reason, one.refused.count, one.remedy.address) for one in page.context["refusals"]]
+    assert shown == [
+        ("Too fast.", 2, reverse("tenants:plan")),
+        ("Too long.", 1, reverse("guide", args=["api"])),
+    ]
+    for word in ("Too fast.", "2 requests", "See the limits of your plan"):
+        assert word in page.text
+    assert "Yesterday." not in page.text
+    assert "Of another." not in page.text
+
+
+def test_every_remedy_leads_to_a_page(alice_client, acme):
+    for code in (*remedies.REMEDIES, "some_other_code"):
+        assert alice_client.get(remedies.find_remedy(code).address).status_code == 200, code
 
 
 def test_the_next_steps_are_read_from_rows_and_can_be_hidden(alice_client, bob_client, acme, alice, poetry):
