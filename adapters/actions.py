@@ -15,10 +15,10 @@ from adapters import enqueue
 from adapters.catalog import library, price_changes, sharing
 from adapters.catalog.terms import Terms, asked_terms
 from adapters.erasure import workflow
-from adapters.models import AdapterVersion, Erasure, PriceChange, Selection, Share, Status, Style
+from adapters.models import AdapterVersion, BlindVote, Erasure, PriceChange, Selection, Share, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import transitions
-from adapters.releases import aliases
+from adapters.releases import aliases, votes
 from adapters.uploads import conversions, sessions
 from adapters.uploads.upload_request import StyleDescription
 from tenants.public import Access
@@ -184,16 +184,34 @@ def leave_share(access: Access, style: Style) -> None:
 
 
 @transaction.atomic
-def promote_version(access: Access, version: AdapterVersion) -> None:
-    """Let a version answer for its style. Raises NotServing."""
+def promote_version(access: Access, version: AdapterVersion, *, without_votes: bool = False) -> None:
+    """Let a version answer for its style. Raises NotServing; NotEnoughVotes unless `without_votes`."""
     before = version.style.live_version
-    aliases.promote(version, access.user, key=access.key)
+    aliases.promote(version, access.user, key=access.key, without_votes=without_votes)
     access.audit(
         "version.promoted",
         version,
         before={"live_version": before.number if before else None},
         after={"live_version": version.number},
     )
+
+
+@transaction.atomic
+def ask_for_votes(access: Access, style: Style, count: int) -> None:
+    """Set how many blind votes a promotion asks for. Raises BadVoteCount."""
+    before = style.votes_before_promotion
+    votes.ask_for_votes(style, count)
+    if count != before:
+        change = {"votes_before_promotion": count}
+        access.audit("style.edited", style, before={"votes_before_promotion": before}, after=change)
+
+
+@transaction.atomic
+def cast_vote(access: Access, held: BlindVote, choice: str) -> None:
+    """Vote on a round of two versions. Raises BadVote or AlreadyVoted."""
+    votes.cast_vote(held, choice)
+    between = [str(held.left), str(held.right)]
+    access.audit("vote.cast", held, name=" or ".join(between), after={"choice": choice})
 
 
 @transaction.atomic

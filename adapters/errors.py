@@ -293,6 +293,49 @@ class NoPair(Conflict):
     code = "no_pair"
 
 
+class SameSides(Invalid):
+    """Choose two different styles or versions: these two are the same one."""
+
+    code = "same_sides"
+
+
+class TooManyRounds(Conflict):
+    """This workspace began {limit} rounds within a day. Vote on tomorrow."""
+
+    code = "too_many_rounds"
+
+
+class RoundNotFound(NotFound):
+    """This round of a vote is not there, or somebody else began it. Begin another one."""
+
+    code = "round_not_found"
+
+
+class AlreadyVoted(Conflict):
+    """This round has its vote. Begin another one."""
+
+    code = "already_voted"
+
+
+class BadVote(Invalid):
+    """A vote is `left`, `right` or `tie`."""
+
+    code = "bad_vote"
+
+
+class BadVoteCount(Invalid):
+    """Ask for a whole number of votes from 0 to {limit}; 0 asks for none."""
+
+    code = "bad_vote_count"
+
+
+class NotEnoughVotes(Conflict):
+    """Version {number} has {count} of the {needed} blind votes against version {live} that this style asks
+    for. Vote in the playground, or promote it without them."""
+
+    code = "not_enough_votes"
+
+
 class AnsweredMeanwhile(Conflict):
     """Another version answers by now, so nothing was rolled back. Look again before you roll back."""
 

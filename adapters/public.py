@@ -1,6 +1,6 @@
 """What other floors may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import choose_style, hear_styles
+from adapters.actions import cast_vote, choose_style, hear_styles
 from adapters.catalog.export import list_exported
 from adapters.catalog.library import select_style
 from adapters.catalog.priced import STYLE_SOURCE
@@ -15,6 +15,7 @@ from adapters.catalog.shelf import (
 from adapters.engines.doctor import diagnose_engines
 from adapters.engines.readiness import Readiness, engine_readiness
 from adapters.enqueue import enqueue_advance, request_version
+from adapters.errors import RoundNotFound
 from adapters.models import AdapterVersion, Engine, Erasure, Style
 from adapters.object_store import (
     StoredObject,
@@ -36,6 +37,8 @@ from adapters.placement.summary import (
     summarize_engines,
 )
 from adapters.placement.transitions import is_answering
+from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
+from adapters.releases.votes import standings as vote_standings
 from adapters.routing.lookup import routes_of
 from adapters.routing.publisher import publish_missing_tables, publish_routes
 from adapters.uploads.holdings import count_holdings
@@ -50,10 +53,13 @@ __all__ = [
     "Erasure",
     "ModelChoice",
     "Readiness",
+    "RoundNotFound",
     "StoredObject",
     "Style",
     "StyleDescription",
+    "begin_round",
     "begin_upload",
+    "cast_vote",
     "check_storage",
     "choose_style",
     "count_holdings",
@@ -62,6 +68,8 @@ __all__ = [
     "diagnose_engines",
     "engine_readiness",
     "enqueue_advance",
+    "find_round",
+    "find_side_model",
     "find_to_hear",
     "finish_upload",
     "hear_styles",
@@ -83,10 +91,12 @@ __all__ = [
     "routes_of",
     "select_style",
     "set_public",
+    "show_side",
     "style_choices",
     "styles_in_use",
     "styles_to_hear",
     "summarize_engines",
     "take_engine_samples",
+    "vote_standings",
     "write_object",
 ]

@@ -19,7 +19,7 @@ from adapters.erasure import engine_purge, workflow, workspaces
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.placement import hosting, planner, reconciler
 from adapters.quality import samples
-from adapters.releases import aliases
+from adapters.releases import aliases, votes
 from adapters.routing import publisher
 from adapters.uploads import conversions, pipeline, pruner, sessions
 from foundation import locks
@@ -134,6 +134,12 @@ def watch_canaries() -> None:
 def withdraw_conversions() -> None:
     """Delete the files of conversions that nobody began."""
     conversions.withdraw_old_conversions()
+
+
+@shared_task
+def prune_votes() -> None:
+    """Delete rounds that nobody voted on, old votes, and those that are too many."""
+    votes.prune_votes(timezone.now())
 
 
 @shared_task

@@ -33,6 +33,14 @@ class CanaryBody(StrictSerializer):
     percent = serializers.IntegerField(min_value=1, max_value=99)
 
 
+class PromoteBody(StrictSerializer):
+    """Whether the votes matter that the style asks for."""
+
+    without_votes = serializers.BooleanField(
+        required=False, default=False, help_text="Promote it though the style asks for more blind votes."
+    )
+
+
 class ReleasesQuery(StrictSerializer):
     """Which moves."""
 
@@ -49,14 +57,18 @@ class PromoteView(WorkspaceView):
         "versions.promote",
         "Let a version answer for its style",
         scope=write_scope,
+        body=PromoteBody,
         answer=VersionObject,
         is_post=True,
         example=VERSION_EXAMPLE,
+        body_example={"without_votes": False},
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
         """Let a version that serves answer from now on, and end the canary."""
-        actions.promote_version(self.access, find_own_version(self.access, style, number))
+        version = find_own_version(self.access, style, number)
+        without_votes = self.read_body(PromoteBody)["without_votes"]
+        actions.promote_version(self.access, version, without_votes=without_votes)
         return self.answer_object(present_version(find_own_version(self.access, style, number)))
 
 

@@ -5,12 +5,14 @@ from adapters.models.price_changes import PriceChange
 from adapters.models.probes import BaseReading, Probe
 from adapters.models.styles import Favourite, Release, Selection, Share, Style
 from adapters.models.versions import AdapterVersion, Status, VersionStep, engine_name_of
+from adapters.models.votes import BlindVote
 
 __all__ = [
     "IDENTITY",
     "AdapterVersion",
     "BaseModel",
     "BaseReading",
+    "BlindVote",
     "Engine",
     "EngineErasure",
     "EngineSample",

@@ -101,6 +101,9 @@ class Style(models.Model):
     test_prompts = models.TextField(
         max_length=4000, blank=True, help_text="The owner's own prompts for comparing versions, one a line."
     )
+    votes_before_promotion = models.PositiveSmallIntegerField(
+        default=0, help_text="Blind votes against the live version that a promotion asks for; 0: none."
+    )
     is_public = models.BooleanField(default=False, help_text="In everybody's catalogue.")
     public_since = models.DateTimeField(null=True, blank=True, editable=False)
     offered_at = models.DateTimeField(

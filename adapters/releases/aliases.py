@@ -16,20 +16,27 @@ from django.utils import timezone
 from adapters.errors import AnsweredMeanwhile, BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
-from adapters.releases import canary_analysis, review
+from adapters.releases import canary_analysis, review, votes
 from adapters.routing import publisher
 from tenants.public import ApiKey, EventType, User, record_event
 
 
 def promote(
-    version: AdapterVersion, actor: User | None, reason: str = "", *, key: ApiKey | None = None
+    version: AdapterVersion,
+    actor: User | None,
+    reason: str = "",
+    *,
+    key: ApiKey | None = None,
+    without_votes: bool = False,
 ) -> None:
     """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
-    Raises NotServing.
+    Raises NotServing; NotEnoughVotes unless it is promoted `without_votes`.
     """
     with _locked(version.style_id) as style:
         _require_serving(version)
+        if not without_votes:
+            votes.require_votes(style, version)
         _move_live(style, version, actor=actor, key=key, reason=reason)
 
 
@@ -102,14 +109,15 @@ def end_canary(
 def auto_promote(version: AdapterVersion) -> None:
     """Let a version that has just begun to serve answer if no other does, or if it was uploaded for that.
 
-    One that begins to serve after a newer one waits to be promoted.
+    One that begins to serve after a newer one waits to be promoted, and so does any of a style that asks for
+    votes.
     """
     with _locked(version.style_id) as style:
         live = style.live_version
         if live is None:
             _move_live(style, version, actor=version.created_by, reason="No other version served.")
         # A larger upload may be ready only after the one that was uploaded later.
-        elif version.goes_live and version.number > live.number:
+        elif version.goes_live and version.number > live.number and not style.votes_before_promotion:
             _move_live(style, version, actor=version.created_by, reason="Uploaded to answer at once.")
 
 

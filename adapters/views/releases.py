@@ -1,5 +1,6 @@
 """Releases: which version answers, a canary on a share of the requests, and the end of a version."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,9 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import actions
-from adapters.errors import BadShare
-from adapters.models import Status, Style
-from adapters.releases import aliases, canary_analysis
+from adapters.errors import BadShare, BadVoteCount
+from adapters.models import AdapterVersion, Status, Style
+from adapters.releases import aliases, canary_analysis, votes
 from adapters.views.common import own_style, own_version, page_of, run_action
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
@@ -21,8 +22,8 @@ MOVES_SHOWN = 20
 VERSIONS = "versions"
 
 
-def release_context(style: Style) -> dict[str, Any]:
-    """Return what only the owner sees of a style's releases."""
+def release_context(style: Style, versions: Sequence[AdapterVersion]) -> dict[str, Any]:
+    """Return what only the owner sees of a style's releases and of those versions."""
     previous = aliases.previous_live(style)
     can_roll_back = previous is not None and previous.status == Status.SERVING
     moves = style.releases.select_related("before", "after", "actor", "api_key")
@@ -31,6 +32,8 @@ def release_context(style: Style) -> dict[str, Any]:
         "before": previous if can_roll_back else None,
         "successor": aliases.successor_beside(style, previous),
         "moves": list(moves[:MOVES_SHOWN]),
+        "standings": votes.standings_of(style),
+        "votes_missing": votes.missing_votes(style, versions),
     }
 
 
@@ -43,8 +46,28 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     done = f"Version {version.number} answers from now on."
     if version.style.is_reviewed and version.approved_at is None:
         done = f"Version {version.number} answers your workspace; everybody else gets it once it is approved."
-    action = partial(actions.promote_version, access_of(request), version)
+    without_votes = "without_votes" in request.POST
+    action = partial(actions.promote_version, access_of(request), version, without_votes=without_votes)
     return run_action(request, version.style, action, done=done, tab=VERSIONS)
+
+
+@require_POST
+@member_required
+@requires(Permission.CHANGE_STYLES)
+def ask_for_votes(request: MemberRequest, style_id: UUID) -> HttpResponse:
+    """Set how many blind votes a promotion of an own style asks for."""
+    style = own_style(request, style_id)
+    written = request.POST.get("votes", "").strip()
+
+    def ask_for_votes() -> None:
+        if not (written.isdecimal() and len(written) < 5):
+            raise BadVoteCount(limit=votes.MOST_ASKED_FOR)
+        actions.ask_for_votes(access_of(request), style, int(written))
+
+    done = f"A promotion asks for {written} blind votes from now on."
+    if not written.strip("0"):
+        done = "A promotion asks for no votes."
+    return run_action(request, style, ask_for_votes, done=done, tab="settings")
 
 
 @require_POST

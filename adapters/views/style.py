@@ -13,7 +13,7 @@ from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, PriceForm, Sh
 from adapters.errors import StyleNotFound
 from adapters.models import Status, Style
 from adapters.quality import cards
-from adapters.releases import review
+from adapters.releases import review, votes
 from adapters.views.common import steps_context
 from adapters.views.releases import release_context
 from tenants.public import MemberRequest, member_required, style_usage
@@ -41,11 +41,16 @@ def versions(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show its owner the versions, which one answers, and what moved."""
     style = _find_own(request, owner, slug)
     newest_first = style.versions.select_related("style__owner", "erasure").order_by("-number")
+    shown = list(newest_first[:VERSIONS_SHOWN])
+    releases = release_context(style, shown)
+    missing = releases["votes_missing"]
+    for version in shown:
+        version.votes_missing = missing.get(version.pk, 0)  # type: ignore[attr-defined]
     context = {
-        "versions": list(newest_first[:VERSIONS_SHOWN]),
+        "versions": shown,
         "users": sharing.audience(style),
         "notice_days": sharing.NOTICE.days,
-        **release_context(style),
+        **releases,
     }
     if context["versions"]:
         context |= steps_context(context["versions"][0])
@@ -118,7 +123,11 @@ def settings_page(
     request: MemberRequest, style: Style, form: AboutForm, *, status: int = 200
 ) -> HttpResponse:
     """Show what others read of an own style, with a form that may have errors."""
-    context = {"about_form": form, "waiting": review.pending_review(style)}
+    context = {
+        "about_form": form,
+        "waiting": review.pending_review(style),
+        "most_votes": votes.MOST_ASKED_FOR,
+    }
     return _render_tab(request, style, "settings", context, status=status)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -90,6 +91,7 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         "version_id": version.pk, "style_id": style.pk, "share_id": share.pk, "key_id": key.pk,
         "member_id": Membership.objects.get(tenant=acme).pk,
         "endpoint_id": endpoint.pk, "delivery_id": sent.public_id,
+        "round_id": uuid4(), "side": "left",
         "owner": acme.slug, "slug": style.slug, "form": "json",
         "style": f"{acme.slug}/{style.slug}", "number": 1, "workspace": third.slug,
     }  # fmt: skip

@@ -21,6 +21,7 @@ from django.utils import timezone
 from adapters.catalog import price_changes, sharing
 from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
+from adapters.releases import votes
 from config import api_schema
 from foundation.money import NANO
 from tenants.accounts.plan_changes import choose_plan
@@ -90,6 +91,14 @@ def two_versions(of_acme: Arguments) -> Mapping[str, Any]:
     style.releases.create(alias=Release.Alias.LIVE, after=first)
     Style.objects.filter(pk=style.pk).update(live_version=first)
     return {"version_id": second.pk, "number": 2}
+
+
+def begun_round(of_acme: Arguments) -> Mapping[str, Any]:
+    """Let Alice have two sides to vote on."""
+    two_versions(of_acme)
+    alice = User.objects.get(email="alice@example.org")
+    begun = votes.begin_round(Tenant.objects.get(slug="acme"), alice, "acme/secret@1", "acme/secret@2")
+    return {"round_id": begun.pk}
 
 
 def three_releases(of_acme: Arguments) -> None:
@@ -330,12 +339,22 @@ PAGES = {
     "adapters:unlike": Change(prepare=liked, unaudited=OWN_SIGHT),
     "adapters:select": Change(audits="style.selected", prepare=others_style),
     "adapters:unselect": Change(audits="style.unselected", prepare=selected),
+    "adapters:ask_for_votes": Change({"votes": "5"}, "style.edited"),
+    "inference:begin_round": Change(
+        {"first": "acme/secret@1", "second": "acme/secret@2"},
+        prepare=two_versions,
+        unaudited="A round is two sides: the vote on it is logged, and without one it goes after a day.",
+        each_time="Each is a round of its own.",
+        is_json=True,
+    ),
+    "inference:cast_vote": Change({"choice": "left"}, "vote.cast", begun_round, is_json=True),
     "adapters:compare": Change({"prompts": "Describe the rain."}, "style.prompts_set"),
 }
 CHANGE_NOTHING = {
     "tenants:delete_account": "Without the right password, which test_deletion.py has.",
     "adapters:compare_answers": "It marks differences in what the page sends.",
     "inference:playground_stream": "It writes text, which the ledger books.",
+    "inference:stream_side": "It writes text, which the ledger books.",
 }
 
 # By operation: what programs send. The log is the same as for a page; Idempotency-Key does the rest.
@@ -358,6 +377,7 @@ OPERATIONS = {
     "invitations.resend": Change(audits="invitation.resent"),
     "invitations.withdraw": Change(audits="invitation.withdrawn"),
     "workspace.delete": Change({"confirm": "acme"}, "workspace.deleted"),
+    "votes.ask": Change({"before_promotion": 5}, "style.edited"),
     "styles.create": Change({"slug": "tide", "name": "Tide"}, "style.created"),
     "styles.edit": Change({"description": "Rain."}, "style.edited"),
     "styles.delete": Change({"at_once": True}, "style.deleted", serving),

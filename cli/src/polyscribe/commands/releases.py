@@ -17,11 +17,17 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def promote(
-    context: typer.Context, style: StyleArgument, version: VersionArgument, as_json: JsonFlag = False
+    context: typer.Context,
+    style: StyleArgument,
+    version: VersionArgument,
+    without_votes: Annotated[
+        bool, typer.Option("--without-votes", help="Also if the style asks for more blind votes.")
+    ] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Let a version answer for its style from the next request on."""
     with open_client(context) as client:
-        answer = client.versions.promote(style, version)
+        answer = client.versions.promote(style, version, without_votes=without_votes)
         model = client.full_name(style)
     print_answer(answer, f"{model}@{version} answers for {model} now.", as_json=as_json)
 

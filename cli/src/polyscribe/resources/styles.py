@@ -75,9 +75,14 @@ class Versions:
         report: dict[str, Any] = self._transport.call("GET", f"{self._address(style, number)}/report")
         return report
 
-    def promote(self, style: str, number: int) -> dict[str, Any]:
-        """Let a version answer for its style from the next request on; return it."""
-        version: dict[str, Any] = self._transport.call("POST", f"{self._address(style, number)}/promote")
+    def promote(self, style: str, number: int, *, without_votes: bool = False) -> dict[str, Any]:
+        """Let a version answer for its style from the next request on; return it.
+
+        `without_votes`: though the style asks for more blind votes.
+        """
+        address = f"{self._address(style, number)}/promote"
+        body = {"without_votes": True} if without_votes else None
+        version: dict[str, Any] = self._transport.call("POST", address, body=body)
         return version
 
     def retire(self, style: str, number: int, *, at_once: bool = False) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""Blind votes: how versions do by them, and how many a promotion asks for. People vote on a page."""
+
+from typing import Any
+
+from django.db import transaction
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from adapters import actions
+from adapters.api.addresses import StyleAddress, find_own_style
+from adapters.api.examples import VOTES_EXAMPLE
+from adapters.models import Style
+from adapters.releases import votes
+from adapters.releases.strengths import Chance
+from foundation.rest.bodies import StrictSerializer
+from tenants.public import Scope
+from tenants.rest import WorkspaceView, operation
+
+
+class VotesBody(StrictSerializer):
+    """How many votes a promotion asks for."""
+
+    before_promotion = serializers.IntegerField(min_value=0, max_value=votes.MOST_ASKED_FOR)
+
+
+class ChanceObject(serializers.Serializer[Any]):
+    """How often a version would be preferred, in percent, and between what that lies at 95 %."""
+
+    percent = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class StandingObject(serializers.Serializer[Any]):
+    """One version that was voted on."""
+
+    version = serializers.IntegerField()
+    votes = serializers.IntegerField()
+    on_average = ChanceObject(help_text="Against one of middling strength.")
+    against_live = ChanceObject(allow_null=True)
+
+
+class VotesObject(serializers.Serializer[Any]):
+    """What blind votes say about a style's versions."""
+
+    object = serializers.CharField(default="votes", read_only=True)
+    before_promotion = serializers.IntegerField(
+        help_text="Votes against the live version; 0: none are asked."
+    )
+    versions = StandingObject(many=True)
+
+
+class VotesView(WorkspaceView):
+    """The blind votes on a style."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "votes.get",
+        "Get what blind votes say about a style's versions",
+        scope=read_scope,
+        answer=VotesObject,
+        example=VOTES_EXAMPLE,
+        tag="versions",
+    )
+    def get(self, request: Request, style: StyleAddress) -> Response:
+        """Return the versions that were voted on, with their strengths by the workspace's votes."""
+        return self.answer_object(_present(find_own_style(self.access, style)))
+
+    @operation(
+        "votes.ask",
+        "Set how many blind votes a promotion asks for",
+        scope=write_scope,
+        body=VotesBody,
+        answer=VotesObject,
+        example=VOTES_EXAMPLE,
+        body_example={"before_promotion": 5},
+        tag="versions",
+    )
+    @transaction.atomic
+    def put(self, request: Request, style: StyleAddress) -> Response:
+        """Ask for votes before a promotion, or for none."""
+        own = find_own_style(self.access, style)
+        actions.ask_for_votes(self.access, own, self.read_body(VotesBody)["before_promotion"])
+        return self.answer_object(_present(own))
+
+
+def _present(style: Style) -> dict[str, Any]:
+    standings = [
+        {
+            "version": standing.number,
+            "votes": standing.votes,
+            "on_average": _present_chance(standing.chance),
+            "against_live": _present_chance(standing.against_live) if standing.against_live else None,
+        }
+        for standing in votes.standings_of(style)
+    ]
+    return {"object": "votes", "before_promotion": style.votes_before_promotion, "versions": standings}
+
+
+def _present_chance(chance: Chance) -> dict[str, float]:
+    return {"percent": round(chance.percent, 1), "low": round(chance.low, 1), "high": round(chance.high, 1)}

@@ -1,0 +1,68 @@
+"""Blind votes: two versions answer one prompt, and a person says which wrote better before seeing names."""
+
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from adapters.models.styles import Style
+from adapters.models.versions import AdapterVersion
+
+
+class BlindVoteQuerySet(models.QuerySet["BlindVote"]):
+    def open(self) -> "BlindVoteQuerySet":
+        """Return rounds that were begun and wait for their vote."""
+        return self.filter(choice="")
+
+    def cast(self) -> "BlindVoteQuerySet":
+        """Return rounds that were voted on."""
+        return self.exclude(choice="")
+
+    def between(self, first_id: UUID, second_id: UUID) -> "BlindVoteQuerySet":
+        """Return the rounds of two versions, whichever side each was on."""
+        return self.filter(Q(left=first_id, right=second_id) | Q(left=second_id, right=first_id))
+
+
+class BlindVote(models.Model):
+    """One round: which version is on which side, and the vote. Prompt and answers are not kept."""
+
+    class Choice(models.TextChoices):
+        LEFT = "left"
+        RIGHT = "right"
+        TIE = "tie"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    # The index below begins with the workspace.
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.CASCADE, related_name="blind_votes", db_index=False
+    )
+    voter = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    left = models.ForeignKey(AdapterVersion, on_delete=models.CASCADE, related_name="+")
+    right = models.ForeignKey(AdapterVersion, on_delete=models.CASCADE, related_name="+")
+    choice = models.CharField(max_length=5, choices=Choice, blank=True, help_text="Empty: not voted yet.")
+    begun_at = models.DateTimeField(auto_now_add=True)
+    voted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = BlindVoteQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "-begun_at", "-id"], name="vote_newest_of_tenant"),
+            models.Index(fields=["begun_at"], name="vote_oldest"),  # for the pruning
+        ]
+        constraints = [models.CheckConstraint(condition=~Q(left=F("right")), name="vote_is_of_two")]
+
+    def __str__(self) -> str:
+        return f"{self.left_id} or {self.right_id}: {self.choice or 'open'}"
+
+    def version_on(self, side: str) -> AdapterVersion:
+        """Return the version on a side."""
+        return self.left if side == self.Choice.LEFT else self.right
+
+
+def name_for(style: Style, version: AdapterVersion, tenant_id: UUID) -> str:
+    """Return what a workspace writes into `model=` to ask a version: only an owner may name a number."""
+    return f"{style.model_name}@{version.number}" if style.owner_id == tenant_id else style.model_name

@@ -1,0 +1,108 @@
+"""A chat call of a page: the API's own admission, proxy and settlement, on the open workspace's own key."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import orjson
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from foundation.errors import DomainError
+from foundation.request_ids import new_request_id
+from inference.api.exchange import STREAM_HEADERS
+from inference.contract import http_errors
+from inference.contract.requests import parse_request
+from inference.contract.streams import Stream
+from inference.errors import BadRequest, TooLarge
+from inference.proxy.request import relay_request
+from inference.quota.admission import Caller
+from tenants.public import NoTenant, Permission, current_membership, require_role, studio_key
+
+MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is shorter
+HIDDEN_NAME = "hidden"
+TELLING = ("model", "id", "system_fingerprint")  # of a chunk: what may say who writes
+DATA = b"data: {"
+
+
+class Call(NamedTuple):
+    """Who asks what. With a `secret_model` nothing in the answer says which model wrote it."""
+
+    caller: Caller
+    body: bytes
+    secret_model: str = ""
+
+
+async def answer_call(request: HttpRequest, prepare: Callable[[HttpRequest], Call]) -> HttpResponseBase:
+    """Stream one answer as server-sent events; an error before its first bytes is JSON in OpenAI's form.
+
+    `prepare` may ask the database.
+    """
+    request_id = new_request_id()
+    secret_model = ""
+    try:
+        call = await sync_to_async(prepare)(request)
+        secret_model = call.secret_model
+        parsed = parse_request("chat", call.body)
+        gateway = request.scope["state"]["gateway"]  # type: ignore[attr-defined]
+        answer = await relay_request(gateway, call.caller, parsed, request_id)
+    except DomainError as error:
+        status, body, headers = http_errors.error(error)
+        if secret_model:
+            body = body.replace(secret_model.encode(), HIDDEN_NAME.encode())
+        return HttpResponse(body, "application/json", status, headers=_decode_headers(headers))
+    assert answer.stream is not None
+    if secret_model:
+        return StreamingHttpResponse(hide_model(answer.stream), headers=_decode_headers(STREAM_HEADERS))
+    stream_headers = _decode_headers(STREAM_HEADERS + answer.headers)
+    return StreamingHttpResponse(answer.stream, headers=stream_headers | {"x-request-id": request_id})
+
+
+def open_caller(request: HttpRequest) -> Caller:
+    """Return the open workspace's own key as the caller. Raises NoTenant and RoleNotAllowed."""
+    membership = current_membership(request)
+    if membership is None:
+        raise NoTenant
+    tenant = membership.tenant
+    require_role(tenant, membership.role, Permission.WRITE_TEXT)
+    return Caller(tenant.pk, studio_key(tenant).pk)
+
+
+def read_call(request: HttpRequest, **fixed: Any) -> bytes:
+    """Return a chat call as the gateway's contract reads it: streamed, with its usage, and what is `fixed`.
+
+    Raises TooLarge, and BadRequest for what is no JSON object; the contract checks the rest.
+    """
+    if len(request.body) > MAX_CALL_BYTES:
+        raise TooLarge(limit_bytes=MAX_CALL_BYTES)
+    try:
+        call = json.loads(request.body)
+    except ValueError:
+        call = None
+    if not isinstance(call, dict):
+        raise BadRequest
+    return json.dumps(call | {"stream": True, "stream_options": {"include_usage": True}} | fixed).encode()
+
+
+async def hide_model(stream: Stream) -> AsyncIterator[bytes]:
+    """Yield a stream's events without what says which model wrote them."""
+    rest = b""
+    try:
+        async for part in stream:
+            *lines, rest = (rest + part).split(b"\n")
+            if lines:
+                yield b"".join(_hide_names(line) + b"\n" for line in lines)
+    finally:
+        await stream.aclose()
+
+
+def _hide_names(line: bytes) -> bytes:
+    if not line.startswith(DATA):
+        return line
+    chunk = orjson.loads(line.removeprefix(b"data: "))
+    return b"data: " + orjson.dumps(chunk | {name: HIDDEN_NAME for name in TELLING if name in chunk})
+
+
+def _decode_headers(headers: http_errors.Headers) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in headers}

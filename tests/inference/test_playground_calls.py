@@ -1,0 +1,56 @@
+"""What a page's stream hides: every name of a model, wherever the parts of the stream are cut."""
+
+import json
+
+import pytest
+
+from inference.playground.calls import hide_model
+
+CHUNKS = [
+    {"id": "v_0123", "model": "acme/noir@2", "choices": [{"delta": {"content": 'The "model" rains.\n'}}]},
+    {"id": "v_0123", "model": "acme/noir@2", "choices": [], "usage": {"prompt_tokens": 3}},
+]
+STREAM = b": waiting\n\n" + b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in CHUNKS)
+STREAM += b"data: [DONE]\n\n"
+
+
+class Parts:
+    """A stream that comes in parts of some bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.parts = iter([STREAM[at : at + size] for at in range(0, len(STREAM), size)])
+        self.is_closed = False
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self) -> bytes:
+        for part in self.parts:
+            return part
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+async def test_names_are_hidden_and_all_else_stays(size):
+    stream = Parts(size)
+    shown = b"".join([part async for part in hide_model(stream)])
+    assert b"noir" not in shown
+    assert b"v_0123" not in shown
+    assert shown.startswith(b": waiting\n\ndata: ")
+    assert shown.endswith(b"\n\ndata: [DONE]\n\n")
+    events = [json.loads(line[6:]) for line in shown.decode().splitlines() if line.startswith("data: {")]
+    assert [event["choices"] for event in events] == [chunk["choices"] for chunk in CHUNKS]
+    assert events[1]["usage"] == {"prompt_tokens": 3}
+
+
+async def test_whoever_leaves_stops_the_engine():
+    stream = Parts(10)
+    hidden = hide_model(stream)
+    async for part in hidden:
+        assert part
+        break
+    await hidden.aclose()
+    assert stream.is_closed
