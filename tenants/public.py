@@ -50,7 +50,7 @@ from tenants.billing.reconciliation import (
     has_earnings_to_compare,
 )
 from tenants.billing.refusals import RefusedLately
-from tenants.billing.report import monthly_report
+from tenants.billing.report import latest_requests, monthly_report
 from tenants.billing.request_log import Refusal, record_refusals
 from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
 from tenants.billing.style_usage import StyleUsage, style_usage
@@ -139,6 +139,7 @@ __all__ = [
     "is_published",
     "is_well_formed",
     "issue_key",
+    "latest_requests",
     "limits_of",
     "list_to_erase",
     "lock_editions",

@@ -21,6 +21,7 @@ from tenants.public import (
     RefusedLately,
     beginnings_of,
     hide_steps,
+    latest_requests,
     member_required,
     monthly_report,
     requires,
@@ -52,15 +53,16 @@ class Trouble:
 @member_required
 def show_home(request: MemberRequest) -> HttpResponse:
     """Show today, the month, the styles in use, what failed and what to do next."""
-    report = monthly_report(request.tenant, timezone.now())
-    styles = styles_in_use(request.tenant, [row["name"] for row in report["by_style"]])
+    now = timezone.now()
+    report = monthly_report(request.tenant, now)
+    styles = styles_in_use(request.tenant, report["most_used"])
     uploads = newest_uploads(request.tenant)
     beginnings = beginnings_of(request.user, request.tenant)
     steps = _next_steps(beginnings, has_style=bool(styles), has_upload=bool(uploads))
     quick = styles[0] if styles else None
     context = {
         **report,
-        "latest": report["latest"][:SHOWN_REQUESTS],
+        "latest": latest_requests(request.tenant, now, SHOWN_REQUESTS),
         "refusals": [Trouble(one, find_remedy(one.code)) for one in beginnings.refusals],
         "styles": styles,
         "quick_style": quick,

@@ -139,14 +139,15 @@ def sum_month(
     rows = (
         _rows_of_version(tenant, month, style) if by == "version" else _rows_of_days(tenant, month, by, style)
     )
-    by_name = {name: sums for name, sums in _sums(rows, "name")}
-    by_day = {day: sums for day, sums in _sums(rows, "on")}
+    by_name = _most_used(rows)
+    by_day = {day: Sums(*sums) for day, *sums in _add_up(rows, "on")}
     month.total = _sum(by_day.values())
-    ranked = sorted(by_name, key=lambda name: (-by_name[name].tokens, str(name)))
+    ranked = list(by_name)
     named = {name: number for number, name in enumerate(ranked[:SEGMENTS])}
     parts = _parts(rows, named)
-    labels = _labels(tenant, by, ranked[:MAX_ROWS])
-    month.rows = _table(ranked, by_name, named, labels)
+    labels = _labels(tenant, by, ranked)
+    month.rows = _table(by_name, named, labels)
+    month.rows += _rest(rows, by_name, month.total)
     month.top = nice_top(max((sums.tokens for sums in by_day.values()), default=0))
     month.bars = _bars(month, by_day, parts, [labels[name] for name in named])
     month.running = _running_sum(month, cap, now)
@@ -200,10 +201,10 @@ def _rows_of_version(tenant: Tenant, month: MonthSums, style: str) -> Any:
     return events.annotate(name=F("version_number"), on=on, count=Value(1))
 
 
-def _sums(rows: Any, column: str) -> Iterable[tuple[Any, Sums]]:
-    """Yield what a column says, and the sums of its rows. The database adds up: there may be 300,000 rows."""
-    for value, *sums in _add_up(rows, column):
-        yield value, Sums(*sums)
+def _most_used(rows: Any) -> dict[Any, Sums]:
+    """Return the names with the most tokens, in order, and their sums. The database adds up and chooses."""
+    by_tokens = _add_up(rows, "name").order_by(-(F("all_prompt") + F("all_completion")), "name")
+    return {name: Sums(*sums) for name, *sums in by_tokens[:MAX_ROWS]}
 
 
 def _parts(rows: Any, named: Mapping[Any, int]) -> dict[tuple[date, int], int]:
@@ -239,17 +240,29 @@ def _labels(tenant: Tenant, by: By, names: Sequence[Any]) -> dict[Any, str]:
     return {pk: f"{name} …{last4}" if last4 else name for pk, name, last4 in known}
 
 
-def _table(
-    ranked: Sequence[Any], by_name: Mapping[Any, Sums], named: Mapping[Any, int], labels: Mapping[Any, str]
-) -> list[Row]:
+def _table(by_name: Mapping[Any, Sums], named: Mapping[Any, int], labels: Mapping[Any, str]) -> list[Row]:
     rows = []
-    for name in ranked[:MAX_ROWS]:
+    for name, sums in by_name.items():
         value = "" if name is None else str(name)
-        rows.append(Row(labels[name], value, named.get(name, SEGMENTS), by_name[name]))
-    if len(ranked) > MAX_ROWS:
-        rest = _sum(by_name[name] for name in ranked[MAX_ROWS:])
-        rows.append(Row(f"{len(ranked) - MAX_ROWS:,} more", "", SEGMENTS, rest))
+        rows.append(Row(labels[name], value, named.get(name, SEGMENTS), sums))
     return rows
+
+
+def _rest(rows: Any, by_name: Mapping[Any, Sums], total: Sums) -> list[Row]:
+    """Return one row for all that is not among the most used, if there is more."""
+    if len(by_name) < MAX_ROWS:
+        return []
+    count = rows.order_by().values("name").distinct().count() - len(by_name)
+    if count < 1:
+        return []
+    shown = _sum(by_name.values())
+    rest = Sums(
+        total.requests - shown.requests,
+        total.prompt_tokens - shown.prompt_tokens,
+        total.completion_tokens - shown.completion_tokens,
+        total.cost_nanousd - shown.cost_nanousd,
+    )
+    return [Row(f"{count:,} more", "", SEGMENTS, rest)]
 
 
 def _sum(parts: Iterable[Sums]) -> Sums:

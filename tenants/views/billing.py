@@ -49,6 +49,6 @@ def set_budget(request: MemberRequest) -> HttpResponse:
 
 
 def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
-    context = monthly_report(request.tenant, timezone.now()) | usage_context(request)
-    context["form"] = form
+    report = monthly_report(request.tenant, timezone.now())
+    context = {**report, **usage_context(request, plan_tokens=report["plan_tokens"]), "form": form}
     return render(request, "tenants/usage.html", context, status=status)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from foundation import months
 from foundation.errors import Conflict
 from tenants.accounts.access import MemberRequest, member_required
-from tenants.billing import month_sums, plans, request_log, usage
+from tenants.billing import month_sums, request_log, usage
 from tenants.models import ApiKey
 
 BYS: tuple[str, ...] = get_args(month_sums.By.__value__)
@@ -63,8 +63,11 @@ def export_requests(request: MemberRequest) -> StreamingHttpResponse:
     return answer
 
 
-def usage_context(request: MemberRequest) -> dict[str, Any]:
-    """Return what the usage page shows of the month and the grouping that its address names."""
+def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]:
+    """Return what the usage page shows of the month and the grouping that its address names.
+
+    `plan_tokens` are those that the present plan allows a month.
+    """
     now = timezone.now()
     period = _read_period(request, now)
     by = request.GET.get("by", "style")
@@ -72,7 +75,7 @@ def usage_context(request: MemberRequest) -> dict[str, Any]:
         by = "style"
     style = request.GET.get("style", "")[:MAX_NAME].replace("\x00", "")
     is_current = period == months.period_of(now)
-    cap = plans.limits_of(request.tenant, now).monthly_tokens if is_current else None
+    cap = plan_tokens if is_current else None
     context = {
         "period": period,
         "period_name": _period_name(period),
