@@ -106,6 +106,15 @@ class LoggedRequest:
     outcome: str
     badge: str
     reason: str
+    status: int | None = None  # of a refused one
+    code: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Which of OUTCOMES it is."""
+        if self.is_refused:
+            return "refused"
+        return "complete" if self.badge == BADGES[UsageEvent.Outcome.COMPLETE] else "broken"
 
     @property
     def at(self) -> datetime:
@@ -256,6 +265,8 @@ def _show_refused(row: RefusedRequest) -> LoggedRequest:
         outcome=f"refused ({row.status})",
         badge="failed",
         reason=row.reason,
+        status=row.status,
+        code=row.code,
     )
 
 

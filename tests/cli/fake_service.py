@@ -169,6 +169,7 @@ class FakeService:
             "/api/v1/events": self._answer_events_list,
             "/api/v1/webhooks": self._answer_webhooks,
             "/api/v1/usage": lambda request: httpx.Response(200, json=usage_report(request)),
+            "/api/v1/requests": lambda request: httpx.Response(200, json=requests_log(request)),
             "/api/v1/styles": self._answer_styles,
         }
         if path in fixed:
@@ -484,6 +485,19 @@ def usage_report(request: httpx.Request) -> dict[str, Any]:
     measures = {"requests": 2, "prompt_tokens": 10, "completion_tokens": 20, "cost_usd": "0.01"}
     entry = {name: value if name in groups else None for name, value in known.items()} | measures
     return {"data": [entry], "total": dict.fromkeys(known) | measures}
+
+
+def requests_log(request: httpx.Request) -> dict[str, Any]:
+    """Return two pages of a log, or the refused requests alone."""
+    served = {
+        "at": "2026-11-26T09:30:00Z", "request_id": "req_1", "style": "acme/brand-voice",
+        "outcome": "complete", "prompt_tokens": 10, "completion_tokens": 20, "cost_usd": "0.01", "reason": "",
+    }  # fmt: skip
+    refused = served | {"request_id": "req_2", "outcome": "refused", "reason": "Rate limit reached."}
+    if request.url.params.get("outcome") == "refused":
+        return {"data": [refused], "next_cursor": None}
+    is_first = "cursor" not in request.url.params
+    return {"data": [served if is_first else refused], "next_cursor": "2" if is_first else None}
 
 
 KEY = {

@@ -128,6 +128,16 @@ def test_usage_is_a_table_csv_or_json(logged_in):
     assert logged_in("usage", "--json").json["total"]["requests"] == 2
 
 
+def test_requests_are_listed_with_the_reason_of_a_refusal(logged_in):
+    assert [row["request_id"] for row in logged_in("requests", "--json").json] == ["req_1", "req_2"]
+    assert [row["request_id"] for row in logged_in("requests", "--limit", 1, "--json").json] == ["req_1"]
+    table = logged_in("requests", "--outcome", "refused").out
+    assert "Rate limit reached." in table
+    assert "req_1" not in table
+    assert logged_in("requests", "--csv").out.startswith("at,request_id,style,outcome,")
+    assert logged_in("requests", "--outcome", "lost").code == 2
+
+
 def test_only_a_new_key_is_printed_and_alone(logged_in, service):
     done = logged_in("keys", "create", "newsletter", "--scope", "inference")
 

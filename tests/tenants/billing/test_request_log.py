@@ -151,3 +151,34 @@ def test_the_csv_has_every_row_and_no_formula(alice_client, acme, laptop, event,
     assert lines[0].startswith("request_id,at,style")
     assert any("'=cmd" in line for line in lines)
     assert "attachment" in answer["Content-Disposition"]
+
+
+def test_the_api_lists_both_kinds_page_by_page_with_the_reason(client, acme, charlies, laptop, event):
+    now = timezone.now()
+    _, secret = issue_key(acme, name="reader", by=None, scopes=["usage:read"])
+    record_events([event(acme, admitted_at=now - timedelta(seconds=second), key=laptop) for second in (1, 3)])
+    broken = {"outcome": "upstream_error", "prompt_tokens": 0, "completion_tokens": 0}
+    record_events([event(acme, admitted_at=now - timedelta(seconds=4), key=laptop, **broken)])
+    refuse(acme, laptop, at=now - timedelta(seconds=2))
+    refuse(charlies, laptop, at=now, reason="Of another.")
+    headers = {"Authorization": f"Bearer {secret}"}
+
+    def read(query: str = "") -> dict:
+        return client.get(f"/api/v1/requests?{query}", headers=headers).json()
+
+    first = read("limit=2")
+    second = read(f"limit=2&cursor={first['next_cursor']}")
+    rows = first["data"] + second["data"]
+    assert [row["outcome"] for row in rows] == ["complete", "refused", "complete", "broken"]
+    assert (first["has_more"], second["has_more"], second["next_cursor"]) == (True, False, None)
+    refused = rows[1]
+    facts = (refused["status"], refused["code"], refused["reason"], refused["cost_usd"], refused["key"])
+    assert facts == (429, "rate_limit_exceeded", "Too fast.", "0.00", str(laptop.pk))
+    assert [row["outcome"] for row in read("outcome=refused")["data"]] == ["refused"]
+    assert read(f"request_id={rows[2]['request_id']}")["data"] == [rows[2]]
+    assert read("end=2026-01-01T00:00:00Z")["data"] == []
+    for wrong in ("cursor=x", "limit=0", "outcome=lost", "key=x", "start=x"):
+        answer = client.get(f"/api/v1/requests?{wrong}", headers=headers)
+        assert answer.status_code == 400, wrong
+    _, other = issue_key(acme, name="writer", by=None, scopes=["inference"])
+    assert client.get("/api/v1/requests", headers={"Authorization": f"Bearer {other}"}).status_code == 403

@@ -1,5 +1,7 @@
-"""`usage`: what was used, and what it cost."""
+"""`usage` and `requests`: what was used and what it cost; what became of each request."""
 
+from enum import StrEnum
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -7,12 +9,31 @@ import typer
 from polyscribe.commands import show
 from polyscribe.commands.session import JsonFlag, open_client
 
+LOG_COLUMNS = (
+    "at",
+    "request_id",
+    "style",
+    "outcome",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost_usd",
+    "reason",
+)
 MEASURES = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
+class Outcome(StrEnum):
+    """What became of a request."""
+
+    COMPLETE = "complete"
+    BROKEN = "broken"
+    REFUSED = "refused"
+
+
 def add_commands(app: typer.Typer) -> None:
-    """Add this command."""
+    """Add these commands."""
     app.command("usage")(show_usage)
+    app.command("requests")(list_requests)
 
 
 def show_usage(
@@ -44,3 +65,24 @@ def show_usage(
 def usage_row(entry: dict[str, Any], columns: tuple[str, ...]) -> list[object]:
     """Return a sum as a row of a table."""
     return [entry[column] for column in columns]
+
+
+def list_requests(
+    context: typer.Context,
+    *,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only those that ended so.")] = None,
+    style: Annotated[str, typer.Option(help="Only this style, by its full name.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the newest requests: what became of each, and why one was refused or broke off."""
+    with open_client(context) as client:
+        wanted = outcome.value if outcome else None
+        found = list(islice(client.usage.requests(outcome=wanted, style=style), limit))
+    if as_json:
+        return show.print_json(found)
+    rows = [usage_row(entry, LOG_COLUMNS) for entry in found]
+    if as_csv:
+        return show.print_csv(LOG_COLUMNS, rows)
+    show.print_table([column.replace("_", " ").upper() for column in LOG_COLUMNS], rows)

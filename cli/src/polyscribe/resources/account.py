@@ -7,6 +7,7 @@ from polyscribe.transport import MANAGEMENT, Transport
 
 KEYS = f"{MANAGEMENT}/keys"
 USAGE = f"{MANAGEMENT}/usage"
+REQUESTS = f"{MANAGEMENT}/requests"
 
 
 class Keys:
@@ -70,3 +71,18 @@ class Usage:
     def events(self, *, style: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the requests, newest first: what each used, never what was written."""
         return self._transport.pages(f"{USAGE}/events", {"style": style})
+
+    def requests(
+        self,
+        *,
+        outcome: str | None = None,
+        style: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the log of requests, newest first: refused ones, too, each with its `reason`.
+
+        `outcome` is `complete`, `broken` or `refused`.
+        """
+        query = {"outcome": outcome, "style": style, "start": start, "end": end}
+        return self._transport.pages(REQUESTS, query)

@@ -1,0 +1,130 @@
+"""The log of requests, served and refused ones together, each with what became of it and why."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.money import dollars
+from foundation.rest import pages
+from foundation.rest.bodies import StrictSerializer, TextField
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.billing import request_log
+from tenants.billing.request_log import Cursor, LogFilter, LoggedRequest
+from tenants.models import Scope
+
+RECENT = timedelta(days=31)  # what is listed where nothing is said: a partition or two
+EXAMPLE = {
+    "request_id": "req_4f0c",
+    "object": "request",
+    "at": "2026-11-26T09:30:00Z",
+    "style": "acme/brand-voice",
+    "version": None,
+    "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+    "outcome": "refused",
+    "status": 429,
+    "code": "rate_limit_exceeded",
+    "reason": "Rate limit reached for requests per minute of this key: 60 allowed, 0 left. Try again in 9 s.",
+    "prompt_tokens": 0,
+    "cached_tokens": 0,
+    "completion_tokens": 0,
+    "cost_nanousd": 0,
+    "cost_usd": "0.00",
+}
+
+
+class RequestObject(serializers.Serializer[LoggedRequest]):
+    """One request: what became of it, never what was written."""
+
+    request_id = serializers.CharField()
+    object = serializers.CharField(default="request", read_only=True)
+    at = serializers.DateTimeField()
+    style = serializers.CharField(
+        allow_blank=True, help_text="As it was asked for; empty if it was not read."
+    )  # type: ignore[assignment]
+    version = serializers.IntegerField(allow_null=True)
+    key = serializers.UUIDField(source="key_id")
+    outcome = serializers.ChoiceField([name for name, _ in request_log.OUTCOMES if name], source="kind")
+    status = serializers.IntegerField(allow_null=True, help_text="Of HTTP, of a refused request.")
+    code = serializers.CharField(allow_blank=True, help_text="Of a refused request: the error's code.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why it was refused or broke off.")
+    prompt_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    completion_tokens = serializers.IntegerField()
+    cost_nanousd = serializers.IntegerField()
+    cost_usd = serializers.SerializerMethodField()
+
+    def get_cost_usd(self, row: LoggedRequest) -> str:
+        """Return the cost in dollars."""
+        return dollars(row.cost_nanousd) or "0.00"
+
+
+class RequestsQuery(StrictSerializer):
+    """Which requests."""
+
+    start = serializers.DateTimeField(
+        required=False, default=None, help_text="From then on; default: 31 days ago."
+    )
+    end = serializers.DateTimeField(required=False, default=None, help_text="Before then; default: now.")
+    style = TextField(required=False, default="", max_length=100)  # type: ignore[assignment]
+    key = serializers.UUIDField(required=False, default=None)
+    outcome = serializers.ChoiceField(
+        [name for name, _ in request_log.OUTCOMES if name], required=False, default=""
+    )
+    request_id = TextField(required=False, default="", max_length=100)
+
+
+class RequestsView(WorkspaceView):
+    """The log of requests."""
+
+    read_scope = Scope.USAGE_READ
+    write_scope = Scope.USAGE_READ
+
+    @operation(
+        "requests.list",
+        "List requests, refused ones with the reason",
+        scope=read_scope,
+        query=RequestsQuery,
+        answer=RequestObject,
+        is_page=True,
+        example=EXAMPLE,
+        tag="usage",
+    )
+    def get(self, request: Request) -> Response:
+        """Return requests, newest first. Refused ones are kept for two weeks."""
+        chosen = self._read_filter()
+        written = request.query_params.get("cursor")
+        after = _read_cursor(written) if written is not None else None
+        limit = pages.CursorPages().get_page_size(request)
+        found = request_log.list_requests(chosen, after, size=limit + 1)
+        rows = found[:limit]
+        next_cursor = str(rows[-1].cursor) if len(found) > limit else None
+        data = [dict(RequestObject(row).data) for row in rows]
+        return Response({"data": data, "has_more": next_cursor is not None, "next_cursor": next_cursor})
+
+    def _read_filter(self) -> LogFilter:
+        query = self.read_query(RequestsQuery)
+        now = timezone.now()
+        end = query["end"] or now + timedelta(minutes=1)  # the gateway's clock may be ahead
+        key_id: UUID | None = query["key"]
+        return LogFilter(
+            tenant=self.access.tenant,
+            start=query["start"] or min(end, now) - RECENT,
+            end=end,
+            style=query["style"],
+            key_id=key_id,
+            outcome=query["outcome"],
+            request_id=query["request_id"],
+        )
+
+
+def _read_cursor(written: str) -> Cursor:
+    """Return where the page begins. Raises BadCursor."""
+    try:
+        return Cursor.read(written)
+    except request_log.BadCursor as error:
+        raise pages.BadCursor(field="cursor") from error
