@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare trial-compose secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare trial-compose secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -166,6 +166,11 @@ bench-api: ## How long the management API takes to list styles where a workspace
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/bench-api -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
 		.venv/bin/python -m bench.api'
+
+bench-pages: ## How long each page takes in a workspace with 10,000 styles and many requests
+	$(call BOOTSTRAP)
+	@$(STACK) run --services --var var/bench-pages -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
+		.venv/bin/python -m bench.pages'
 
 bench-ray: ## A Ray cluster with one and two replicas against vLLM by itself
 	$(call BOOTSTRAP,--ray)
