@@ -15,10 +15,11 @@ CHOOSABLE = tuple(kind for kind in NoticeKind if kind not in ALWAYS_SENT)
 class Audience(Enum):
     """Who hears of an event. The member concerned is the one who made what it tells of."""
 
-    OWNERS = auto()
+    MANAGERS = auto()  # owners and admins
+    PAYERS = auto()  # whoever may pay: billing managers, too
     MEMBERS = auto()
-    CONCERNED = auto()  # owners, where that person is no member any more or a program made it
-    OWNERS_AND_CONCERNED = auto()
+    CONCERNED = auto()  # managers, where that person is no member any more or a program made it
+    MANAGERS_AND_CONCERNED = auto()
 
 
 @dataclass(frozen=True)
@@ -40,24 +41,24 @@ def _costs_something(event: OutboxEvent) -> bool:
 
 
 NOTICES: dict[str, Notice] = {
-    EventType.USAGE_THRESHOLD_REACHED: Notice(NoticeKind.USAGE, Audience.OWNERS, "usage_threshold_reached"),
+    EventType.USAGE_THRESHOLD_REACHED: Notice(NoticeKind.USAGE, Audience.PAYERS, "usage_threshold_reached"),
     EventType.VERSION_REJECTED: Notice(NoticeKind.UPLOADS, Audience.CONCERNED, "version_rejected"),
     EventType.VERSION_FAILED: Notice(NoticeKind.UPLOADS, Audience.CONCERNED, "version_failed"),
     # A person who ends a canary knows that it ended.
     EventType.CANARY_ENDED: Notice(NoticeKind.CANARIES, Audience.MEMBERS, "canary_ended", _ended_by_itself),
     EventType.STYLE_SHARED: Notice(NoticeKind.SHARES, Audience.MEMBERS, "style_shared"),
     EventType.STYLE_OFFER_DECIDED: Notice(NoticeKind.OFFERS, Audience.MEMBERS, "style_offer_decided"),
-    EventType.STYLE_PRICE_ANNOUNCED: Notice(NoticeKind.PAYMENTS, Audience.OWNERS, "style_price_announced"),
-    EventType.WEBHOOK_DISABLED: Notice(NoticeKind.WEBHOOKS, Audience.OWNERS, "webhook_disabled"),
+    EventType.STYLE_PRICE_ANNOUNCED: Notice(NoticeKind.PAYMENTS, Audience.PAYERS, "style_price_announced"),
+    EventType.WEBHOOK_DISABLED: Notice(NoticeKind.WEBHOOKS, Audience.MANAGERS, "webhook_disabled"),
     EventType.INVOICE_FINALIZED: Notice(
-        NoticeKind.INVOICES, Audience.OWNERS, "invoice_finalized", _costs_something
+        NoticeKind.INVOICES, Audience.PAYERS, "invoice_finalized", _costs_something
     ),
-    EventType.CREDIT_NOTE_ISSUED: Notice(NoticeKind.INVOICES, Audience.OWNERS, "credit_note_issued"),
-    EventType.PLAN_CHANGED: Notice(NoticeKind.PAYMENTS, Audience.OWNERS, "plan_changed"),
-    EventType.PAYMENT_FAILED: Notice(NoticeKind.PAYMENTS, Audience.OWNERS, "payment_failed"),
-    EventType.KEY_CREATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_created"),
-    EventType.KEY_ROTATED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_rotated"),
-    EventType.KEY_REVOKED: Notice(NoticeKind.KEYS, Audience.OWNERS_AND_CONCERNED, "key_revoked"),
+    EventType.CREDIT_NOTE_ISSUED: Notice(NoticeKind.INVOICES, Audience.PAYERS, "credit_note_issued"),
+    EventType.PLAN_CHANGED: Notice(NoticeKind.PAYMENTS, Audience.PAYERS, "plan_changed"),
+    EventType.PAYMENT_FAILED: Notice(NoticeKind.PAYMENTS, Audience.PAYERS, "payment_failed"),
+    EventType.KEY_CREATED: Notice(NoticeKind.KEYS, Audience.MANAGERS_AND_CONCERNED, "key_created"),
+    EventType.KEY_ROTATED: Notice(NoticeKind.KEYS, Audience.MANAGERS_AND_CONCERNED, "key_rotated"),
+    EventType.KEY_REVOKED: Notice(NoticeKind.KEYS, Audience.MANAGERS_AND_CONCERNED, "key_revoked"),
     EventType.WORKSPACE_SUSPENDED: Notice(NoticeKind.WORKSPACE, Audience.MEMBERS, "workspace_suspended"),
     EventType.WORKSPACE_RESUMED: Notice(NoticeKind.WORKSPACE, Audience.MEMBERS, "workspace_resumed"),
 }

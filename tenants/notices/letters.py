@@ -24,7 +24,7 @@ from django.utils.translation import gettext, override
 from foundation import months
 from foundation.money import usd
 from tenants.billing.allowance import Beyond
-from tenants.models import Membership, NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
+from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.choices import unsubscribe_url
 
@@ -85,7 +85,7 @@ def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
         "event": event,
         "member": member,
         "workspace": member.tenant,
-        "is_owner": member.role == Membership.Role.OWNER,
+        "role": member.role,
         "kind": kind,
         "site_url": settings.SITE_URL,
         "stop_url": stop_url,

@@ -1,5 +1,6 @@
 """Who gets a mail about an event: a row each, in the transaction that records the event."""
 
+from tenants.accounts.roles import Permission, allowed_roles
 from tenants.models import Membership, NoticeMail, OutboxEvent
 from tenants.models.people import MembershipQuerySet
 from tenants.notices.catalog import NOTICES, Audience
@@ -20,14 +21,16 @@ def queue_mails(event: OutboxEvent) -> None:
 def _audience_of(event: OutboxEvent, audience: Audience) -> MembershipQuerySet:
     """Return the members whom an event concerns."""
     members = Membership.objects.filter(tenant=event.tenant_id)
-    owners = members.filter(role=Membership.Role.OWNER)
+    managers = members.filter(role__in=allowed_roles(Permission.EDIT_WORKSPACE))
     # Objects name the person who made them as the API does: by address.
     made_by = event.object.get("created_by")
     concerned = members.filter(user__email=made_by) if made_by else members.none()
-    if audience is Audience.OWNERS:
-        return owners
+    if audience is Audience.MANAGERS:
+        return managers
+    if audience is Audience.PAYERS:
+        return members.filter(role__in=allowed_roles(Permission.MANAGE_BILLING))
     if audience is Audience.CONCERNED:
-        return concerned if concerned.exists() else owners
-    if audience is Audience.OWNERS_AND_CONCERNED:
-        return owners | concerned
+        return concerned if concerned.exists() else managers
+    if audience is Audience.MANAGERS_AND_CONCERNED:
+        return managers | concerned
     return members

@@ -5,13 +5,14 @@ from django.db import transaction
 
 from tenants.accounts.workspaces import suspend_tenant
 from tenants.api_keys.lifecycle import issue_key
-from tenants.models import EventType, Membership, NoticeKind, NoticeMail
+from tenants.models import EventType, Membership, NoticeKind, NoticeMail, User
 from tenants.notices import choices
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.recipients import queue_mails
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("charlie")]
 
+Role = Membership.Role
 ALICE, BOB = "alice@example.org", "bob@example.org"
 
 
@@ -34,6 +35,33 @@ ALICE, BOB = "alice@example.org", "bob@example.org"
 )
 def test_an_event_is_told_to_those_whom_it_concerns(happen, addressed, event_type, changes, told):
     assert addressed(happen(event_type, **changes)) == told
+
+
+@pytest.mark.parametrize(
+    ("event_type", "roles"),
+    [
+        (EventType.USAGE_THRESHOLD_REACHED, {Role.ADMIN, Role.BILLING}),
+        (EventType.INVOICE_FINALIZED, {Role.ADMIN, Role.BILLING}),
+        (EventType.CREDIT_NOTE_ISSUED, {Role.ADMIN, Role.BILLING}),
+        (EventType.PLAN_CHANGED, {Role.ADMIN, Role.BILLING}),
+        (EventType.PAYMENT_FAILED, {Role.ADMIN, Role.BILLING}),
+        (EventType.WEBHOOK_DISABLED, {Role.ADMIN}),
+        (EventType.KEY_CREATED, {Role.ADMIN}),
+        (EventType.KEY_REVOKED, {Role.ADMIN}),
+    ],
+)
+def test_admins_hear_what_owners_hear_and_billing_managers_of_money(
+    happen, addressed, acme, event_type, roles
+):
+    for role in (Role.ADMIN, Role.BILLING, Role.VIEWER):
+        Membership.objects.create(
+            user=User.objects.create_user(f"{role}@example.org"), tenant=acme, role=role
+        )
+    told = addressed(happen(event_type))
+    assert ALICE in told
+    assert {
+        role for role in (Role.ADMIN, Role.BILLING, Role.VIEWER) if f"{role}@example.org" in told
+    } == roles
 
 
 def test_a_member_who_switched_a_kind_off_hears_nothing_of_it_and_everything_else(happen, addressed, bob):
