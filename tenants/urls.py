@@ -80,6 +80,7 @@ urlpatterns = [
     path("team/audit-log.csv", audit_log.download_audit_log, name="audit_log_csv"),
     path("settings/", settings.show_settings, name="settings"),
     path("settings/workspace/", settings.edit_workspace, name="edit_workspace"),
+    path("settings/new-keys/", settings.limit_new_keys, name="limit_new_keys"),
     path("settings/profile/", settings.edit_profile, name="edit_profile"),
     path("settings/delete-workspace/", settings.delete_workspace, name="delete_workspace"),
     path("settings/delete-account/", settings.delete_account, name="delete_account"),

@@ -148,7 +148,7 @@ def rename_tenant(tenant: Tenant, name: str) -> None:
 
 @transaction.atomic
 def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
-    """Change a workspace's name, budget or style to begin with; what is not named stays.
+    """Change a workspace's name, budget, style to begin with, or limits of new keys; the rest stays.
 
     Raises ReservedName.
     """
@@ -167,6 +167,9 @@ def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
     if "default_style" in after:
         Tenant.objects.filter(pk=tenant.pk).update(default_style=after["default_style"])
         tenant.default_style = after["default_style"]
+    if "key_limits" in after:
+        Tenant.objects.filter(pk=tenant.pk).update(key_limits=after["key_limits"])
+        tenant.key_limits = after["key_limits"]
     by.audit("workspace.edited", tenant, before={field: before[field] for field in after}, after=after)
 
 

@@ -82,7 +82,10 @@ class KeyWithSecret(KeyObject):
 
 
 class LimitsBody(StrictSerializer):
-    """A key's own limits. Null, and no styles: only the workspace's limits apply."""
+    """A key's own limits. Null, and no styles: only the workspace's limits apply.
+
+    What a new key does not name is as the workspace lets new keys start: `key_limits`.
+    """
 
     monthly_tokens = serializers.IntegerField(
         min_value=1, max_value=MAX_MONTHLY_TOKENS, allow_null=True, required=False
@@ -187,7 +190,7 @@ class KeysView(WorkspaceView):
             by=self.access.user,
             expires_at=body.get("expires_at"),
             scopes=scopes,
-            **body.get("limits", {}),
+            **{**lifecycle.starting_limits(self.access.tenant), **body.get("limits", {})},
         )
         self.access.audit("api_key.created", key, after={"scopes": key.scopes})
         return self.answer_object({**present_key(key), "secret": secret}, status=201)

@@ -85,6 +85,9 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
     monthly_nanousd = serializers.IntegerField(allow_null=True, help_text="Its own budget a month.")
     monthly_usd = serializers.SerializerMethodField()
     default_style = serializers.UUIDField(allow_null=True, help_text="What the playground begins with.")
+    key_limits = serializers.DictField(
+        child=serializers.IntegerField(), allow_null=True, help_text="What new API keys start with."
+    )
     is_suspended = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
 

@@ -16,6 +16,7 @@ from foundation.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import audit_log, deletion, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
+from tenants.api.keys import LimitsBody
 from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspace
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
@@ -31,6 +32,7 @@ WORKSPACE_EXAMPLE = {
     "monthly_nanousd": 50_000_000_000,
     "monthly_usd": "50.00",
     "default_style": None,
+    "key_limits": {"monthly_tokens": 2_000_000},
     "is_suspended": False,
     "created_at": "2026-11-01T08:00:00Z",
 }
@@ -56,6 +58,12 @@ class NotConfirmed(Invalid):
     code = "not_confirmed"
 
 
+class NewKeysBody(LimitsBody):
+    """The limits that new keys start with."""
+
+    styles = None
+
+
 class WorkspaceBody(StrictSerializer):
     """What an edit of the workspace may change."""
 
@@ -65,6 +73,9 @@ class WorkspaceBody(StrictSerializer):
     )
     default_style = serializers.UUIDField(
         allow_null=True, required=False, help_text="The style that the playground begins with, by its id."
+    )
+    key_limits = NewKeysBody(
+        allow_null=True, required=False, help_text="The limits that new API keys start with."
     )
 
     def validate_default_style(self, style_id: UUID | None) -> UUID | None:
@@ -113,7 +124,7 @@ class WorkspaceDetailView(WorkspaceView):
 
     @operation(
         "workspace.edit",
-        "Rename the workspace, set its budget or its style to begin with",
+        "Rename the workspace, set its budget, its style to begin with or new keys' limits",
         scope=write_scope,
         body=WorkspaceBody,
         answer=WorkspaceObject,

@@ -1,6 +1,6 @@
 """Forms about API keys."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,17 +10,24 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from foundation.names import validate_name
-from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name
+from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name, starting_limits
 from tenants.api_keys.style_choices import list_style_choices
 from tenants.billing.forms import DollarsField
 from tenants.models import ApiKey, Scope, Tenant
 
 MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only
 MAX_PER_MINUTE = 10**9
+COUNTED = (
+    "monthly_nanousd",
+    "monthly_tokens",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "parallel_requests",
+)
 
 
-class LimitsForm(forms.Form):
-    """What one API key may use at most. Empty: only the tenant's own limits apply."""
+class CountsForm(forms.Form):
+    """What API keys may use at most, in numbers. Empty: only the tenant's own limits apply."""
 
     budget = DollarsField(label="Budget a month", required=False)
     monthly_tokens = forms.IntegerField(
@@ -35,6 +42,34 @@ class LimitsForm(forms.Form):
     parallel_requests = forms.IntegerField(
         label="Requests in parallel", min_value=1, max_value=MAX_PER_MINUTE, required=False
     )
+
+    @property
+    def counts(self) -> list[forms.BoundField]:
+        """The fields that count something."""
+        return [self[name] for name in CountsForm.base_fields if name != "budget"]
+
+    def limits(self) -> KeyLimits:
+        """Return what a person filled in."""
+        given = self.cleaned_data
+        return KeyLimits(
+            monthly_tokens=given["monthly_tokens"],
+            monthly_nanousd=given["budget"],
+            requests_per_minute=given["requests_per_minute"],
+            tokens_per_minute=given["tokens_per_minute"],
+            parallel_requests=given["parallel_requests"],
+        )
+
+
+class NewKeysForm(CountsForm):
+    """The limits that new keys of a workspace start with."""
+
+    def __init__(self, data: Any = None, *, tenant: Tenant) -> None:
+        super().__init__(data, initial=_initial_counts(starting_limits(tenant)))
+
+
+class LimitsForm(CountsForm):
+    """What one API key may use at most, and in which styles."""
+
     styles = forms.TypedMultipleChoiceField(
         coerce=UUID,
         required=False,
@@ -48,26 +83,13 @@ class LimitsForm(forms.Form):
         self.fields["styles"].choices = _style_choices(tenant, key)  # type: ignore[attr-defined]
 
     @property
-    def counts(self) -> list[forms.BoundField]:
-        """The fields that count something."""
-        return [self[name] for name in LimitsForm.base_fields if name not in ("budget", "styles")]
-
-    @property
     def has_limits(self) -> bool:
         """True when a person filled a limit in, rightly or wrongly."""
         return any(self[name].value() or self[name].errors for name in LimitsForm.base_fields)
 
     def limits(self) -> KeyLimits:
         """Return what a person filled in."""
-        given = self.cleaned_data
-        return KeyLimits(
-            styles=given["styles"],
-            monthly_tokens=given["monthly_tokens"],
-            monthly_nanousd=given["budget"],
-            requests_per_minute=given["requests_per_minute"],
-            tokens_per_minute=given["tokens_per_minute"],
-            parallel_requests=given["parallel_requests"],
-        )
+        return {**super().limits(), "styles": self.cleaned_data["styles"]}
 
 
 class KeyForm(LimitsForm):
@@ -95,6 +117,7 @@ class KeyForm(LimitsForm):
         self, data: Any = None, *, tenant: Tenant, scopes: Sequence[Scope] = (Scope.INFERENCE,)
     ) -> None:
         super().__init__(data, tenant=tenant)
+        self.initial |= _initial_counts(starting_limits(tenant))
         self.fields["scopes"].choices = _scope_choices(scopes)  # type: ignore[attr-defined]
         self.initial["scopes"] = [Scope.INFERENCE.value]
 
@@ -146,14 +169,15 @@ def _scope_choices(scopes: Iterable[Scope]) -> list[tuple[str, str]]:
 
 def _limits_of(key: ApiKey) -> dict[str, Any]:
     """Return the form's initial values."""
-    return {
-        "budget": key.monthly_nanousd,
-        "monthly_tokens": key.monthly_tokens,
-        "requests_per_minute": key.requests_per_minute,
-        "tokens_per_minute": key.tokens_per_minute,
-        "parallel_requests": key.parallel_requests,
-        "styles": key.styles,
-    }
+    limits = {name: getattr(key, name) for name in COUNTED}
+    return {**_initial_counts(limits), "styles": key.styles}
+
+
+def _initial_counts(limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Return limits as the form names them."""
+    counts = {name: limits.get(name) for name in COUNTED}
+    counts["budget"] = counts.pop("monthly_nanousd")
+    return counts
 
 
 def _style_choices(tenant: Tenant, key: ApiKey | None) -> list[tuple[str, str]]:

@@ -58,6 +58,11 @@ class KeyLimits(TypedDict, total=False):
     parallel_requests: int | None
 
 
+def starting_limits(tenant: Tenant) -> KeyLimits:
+    """Return the limits that a workspace lets a new key start with, where nothing else is said."""
+    return KeyLimits(**(tenant.key_limits or {}))
+
+
 def issue_key(
     tenant: Tenant,
     *,

@@ -108,6 +108,9 @@ class Tenant(models.Model):
         editable=False,
         help_text="The style that the playground and code samples begin with.",
     )
+    key_limits = models.JSONField(
+        null=True, blank=True, editable=False, help_text="Limits that a new API key starts with."
+    )
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_reason = models.CharField(
         max_length=300, blank=True, db_default="", editable=False, help_text="Its members read it."

@@ -20,6 +20,7 @@ from tenants.accounts.forms import (
     WorkspaceForm,
 )
 from tenants.accounts.roles import Permission, requires
+from tenants.api_keys.forms import NewKeysForm
 from tenants.api_keys.style_choices import list_style_choices
 from tenants.models import User
 
@@ -46,6 +47,21 @@ def edit_workspace(request: MemberRequest) -> HttpResponse:
             messages.success(request, "Saved.")
             return redirect("tenants:settings")
     return _settings_page(request, workspace_form=form, status=400)
+
+
+@require_POST
+@member_required
+@requires(Permission.EDIT_WORKSPACE)
+def limit_new_keys(request: MemberRequest) -> HttpResponse:
+    """Set the limits that new API keys start with."""
+    form = NewKeysForm(request.POST, tenant=request.tenant)
+    if not form.is_valid():
+        return _settings_page(request, keys_form=form, status=400)
+    limits = {name: value for name, value in form.limits().items() if value is not None}
+    with transaction.atomic():
+        workspaces.edit_workspace(access_of(request), {"key_limits": limits or None})
+    messages.success(request, "New keys start with these limits. Those that are there keep theirs.")
+    return redirect("tenants:settings")
 
 
 @require_POST
@@ -115,12 +131,14 @@ def _settings_page(
     *,
     workspace_form: WorkspaceForm | None = None,
     profile_form: ProfileForm | None = None,
+    keys_form: NewKeysForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     saved = {"name": request.tenant.name, "default_style": request.tenant.default_style}
     styles = list_style_choices(request.tenant)
     context: dict[str, Any] = {
         "workspace_form": workspace_form or WorkspaceForm(initial=saved, styles=styles),
+        "keys_form": keys_form or NewKeysForm(tenant=request.tenant),
         "profile_form": profile_form or ProfileForm(instance=request.user),
     }
     return render(request, "tenants/settings/settings.html", context, status=status)

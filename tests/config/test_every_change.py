@@ -309,6 +309,7 @@ PAGES = {
     "tenants:transfer_ownership": Change(audits="workspace.transferred", prepare=teammate),
     "tenants:leave_workspace": Change(audits="member.left", prepare=second_owner),
     "tenants:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
+    "tenants:limit_new_keys": Change({"monthly_tokens": "5"}, "workspace.edited"),
     "tenants:edit_profile": Change({"language": "de"}, "profile.edited"),
     "tenants:delete_workspace": Change({"confirm": "Acme"}, "workspace.deleted"),
     "adapters:create_version": Change(

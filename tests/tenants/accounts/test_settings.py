@@ -6,6 +6,7 @@ from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import reverse
 
+from foundation.money import NANO
 from tenants.models import AuditEntry, Tenant, User
 
 pytestmark = pytest.mark.django_db
@@ -67,3 +68,29 @@ def test_a_viewer_sees_no_form_of_the_workspace(bob, bob_client, acme):
     assert reverse("tenants:delete_workspace") not in page
     assert reverse("tenants:edit_profile") in page
     assert User.objects.get(pk=bob.pk).language == ""
+
+
+def test_new_keys_start_with_the_workspaces_limits(alice_client, acme):
+    sent = {"budget": "5", "monthly_tokens": "1000", "requests_per_minute": "", "parallel_requests": "2"}
+    alice_client.post(reverse("tenants:limit_new_keys"), sent)
+    acme.refresh_from_db()
+    limits = {"monthly_nanousd": 5 * NANO, "monthly_tokens": 1000, "parallel_requests": 2}
+    assert acme.key_limits == limits
+    form = alice_client.get(reverse("tenants:keys")).context["form"]
+    shown = [form[name].value() for name in ("budget", "monthly_tokens", "requests_per_minute")]
+    assert shown == ["5.00", 1000, None]
+    assert form.has_limits, "its disclosure is open"
+    made = alice_client.post(
+        "/api/v1/keys",
+        {"name": "laptop", "limits": {"monthly_tokens": None}},
+        content_type="application/json",
+    ).json()["limits"]
+    assert (made["monthly_tokens"], made["parallel_requests"]) == (None, 2)
+    wrong = alice_client.post(reverse("tenants:limit_new_keys"), {"monthly_tokens": "-1"})
+    assert wrong.status_code == 400
+    body = {"key_limits": {"tokens_per_minute": 9}}
+    workspace = alice_client.patch("/api/v1/workspace", body, content_type="application/json").json()
+    assert workspace["key_limits"] == {"tokens_per_minute": 9}
+    alice_client.post(reverse("tenants:limit_new_keys"), {})
+    acme.refresh_from_db()
+    assert acme.key_limits is None
