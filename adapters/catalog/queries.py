@@ -187,9 +187,17 @@ def _serving_numbers(style_ids: list[UUID]) -> dict[UUID, list[int]]:
     return {style_id: found for style_id, found in numbers.items() if len(found) > 1}
 
 
-def style_choices(tenant: Tenant) -> list[tuple[UUID, str, str]]:
-    """Return (id, name, model name) of the styles that a tenant may name in `model=`, by name."""
+def style_choices(
+    tenant: Tenant, among: Collection[UUID] | None, most: int | None
+) -> list[tuple[UUID, str, str]]:
+    """Return (id, name, model name) of the styles that a tenant may name in `model=`, by name.
+
+    Only those `among` some, if they are given; and at `most` so many.
+    """
     styles = Style.objects.usable_by(tenant.pk).select_related("approved_version").order_by("name", "pk")
+    if among is not None:
+        styles = styles.filter(pk__in=among)
+    styles = styles[:most]
     return [(style.pk, style.show_to(tenant.pk).name, style.model_name) for style in styles]
 
 

@@ -23,7 +23,7 @@ from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.api_keys import lifecycle
 from tenants.api_keys.forms import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
-from tenants.api_keys.style_choices import list_style_choices
+from tenants.api_keys.style_choices import find_style_choices
 from tenants.billing.forms import MAX_USD
 from tenants.models import ApiKey, Scope
 
@@ -107,7 +107,7 @@ class LimitsBody(StrictSerializer):
     def validate_styles(self, style_ids: list[UUID]) -> list[UUID]:
         """Refuse a style that the workspace can't name in `model=`."""
         access: Access = self.context["access"]
-        usable = {style_id for style_id, _, _ in list_style_choices(access.tenant)}
+        usable = {style_id for style_id, _, _ in find_style_choices(access.tenant, style_ids)}
         unknown = [str(style_id) for style_id in style_ids if style_id not in usable]
         if unknown:
             raise serializers.ValidationError(f"This workspace has no style {unknown[0]} to write in.")

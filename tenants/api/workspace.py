@@ -20,7 +20,7 @@ from tenants.api.keys import LimitsBody
 from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspace
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
-from tenants.api_keys.style_choices import list_style_choices
+from tenants.api_keys.style_choices import find_style_choices
 from tenants.billing.forms import MAX_USD
 from tenants.models import AuditEntry, Scope, Tenant
 
@@ -81,8 +81,7 @@ class WorkspaceBody(StrictSerializer):
     def validate_default_style(self, style_id: UUID | None) -> UUID | None:
         """Refuse a style that the workspace can't use."""
         access: Access = self.context["access"]
-        usable = {one for one, _, _ in list_style_choices(access.tenant)}
-        if style_id and style_id not in usable:
+        if style_id and not find_style_choices(access.tenant, [style_id]):
             raise serializers.ValidationError("This workspace can't use a style with this id.")
         return style_id
 

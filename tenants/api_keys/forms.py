@@ -1,6 +1,7 @@
 """Forms about API keys."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -80,7 +81,9 @@ class LimitsForm(CountsForm):
     def __init__(self, data: Any = None, *, tenant: Tenant, key: ApiKey | None = None) -> None:
         super().__init__(data, initial=_limits_of(key) if key else None)
         self.tenant = tenant
-        self.fields["styles"].choices = _style_choices(tenant, key)  # type: ignore[attr-defined]
+        widget = self.fields["styles"].widget
+        chosen = widget.value_from_datadict(data, {}, "styles") if data else None
+        self.fields["styles"].choices = _style_choices(tenant, key, chosen or ())  # type: ignore[attr-defined]
 
     @property
     def has_limits(self) -> bool:
@@ -180,17 +183,30 @@ def _initial_counts(limits: Mapping[str, Any]) -> dict[str, Any]:
     return counts
 
 
-def _style_choices(tenant: Tenant, key: ApiKey | None) -> list[tuple[str, str]]:
-    """Return what the form offers: the tenant's styles, and those of the key that are no longer theirs."""
+def _style_choices(tenant: Tenant, key: ApiKey | None, chosen: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what the form offers: the first of the tenant's styles, those that were `chosen`, and the key's.
+
+    Among the key's may be some that are no longer theirs.
+    """
+    limited_to = set(key.styles or []) if key else set()
+    besides = limited_to | _read_uuids(chosen)
     choices: list[tuple[str, str]] = []
-    for style_id, name, model_name in list_style_choices(tenant):
+    for style_id, name, model_name in list_style_choices(tenant, besides=besides):
         label = format_html('{} <span class="mono soft">{}</span>', name, model_name)
         choices.append((str(style_id), label))
     offered = {offered_id for offered_id, _ in choices}
-    limited_to = key.styles if key else None
-    for kept_id in sorted(map(str, limited_to or [])):
+    for kept_id in sorted(map(str, limited_to)):
         # A style that went away must keep its tick. Without it, saving another limit would drop the style
         # from the key, and a key that lost its last style may use every style.
         if kept_id not in offered:
             choices.append((kept_id, "a style that you no longer use"))
     return choices
+
+
+def _read_uuids(written: Iterable[str]) -> set[UUID]:
+    """Return the ids among what was sent; a field's own check names what is none."""
+    found = set()
+    for one in written:
+        with suppress(ValueError):
+            found.add(UUID(one))
+    return found

@@ -3,13 +3,16 @@
 Styles live on a floor above this one. That floor's function is registered here when Django starts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from tenants.models import Tenant
 
 type StyleChoice = tuple[UUID, str, str]  # id, name, model name
-type ListStyles = Callable[[Tenant], list[StyleChoice]]
+# Of which workspace, among which ids or all, and how many at most.
+type ListStyles = Callable[[Tenant, Collection[UUID] | None, int | None], list[StyleChoice]]
+
+SHOWN_STYLES = 300  # of which a page lets people choose
 
 _registered: list[ListStyles] = []
 
@@ -24,13 +27,26 @@ def name_default_style(tenant: Tenant) -> str | None:
     """Return the model name of the style that a tenant's pages begin with, if it can use it still."""
     if tenant.default_style is None:
         return None
-    names = {style_id: model for style_id, _, model in list_style_choices(tenant)}
-    return names.get(tenant.default_style)
+    found = find_style_choices(tenant, [tenant.default_style])
+    return found[0][2] if found else None
 
 
-def list_style_choices(tenant: Tenant) -> list[StyleChoice]:
-    """Return the styles that a tenant may name in `model=`; none while nothing is registered."""
+def list_style_choices(tenant: Tenant, *, besides: Collection[UUID] = ()) -> list[StyleChoice]:
+    """Return the styles that a page offers: the first by name, and `besides` some that are chosen already."""
+    shown = _list(tenant, None, SHOWN_STYLES)
+    known = {style_id for style_id, _, _ in shown}
+    missing = set(besides) - known
+    return shown + find_style_choices(tenant, missing) if missing else shown
+
+
+def find_style_choices(tenant: Tenant, style_ids: Collection[UUID]) -> list[StyleChoice]:
+    """Return those of some styles that a tenant may name in `model=`."""
+    return _list(tenant, style_ids, None)
+
+
+def _list(tenant: Tenant, among: Collection[UUID] | None, most: int | None) -> list[StyleChoice]:
+    """Ask what is registered; nothing while nothing is."""
     choices: list[StyleChoice] = []
     for list_styles in _registered:
-        choices += list_styles(tenant)
+        choices += list_styles(tenant, among, most)
     return choices

@@ -21,7 +21,7 @@ from tenants.accounts.forms import (
 )
 from tenants.accounts.roles import Permission, requires
 from tenants.api_keys.forms import NewKeysForm
-from tenants.api_keys.style_choices import list_style_choices
+from tenants.api_keys.style_choices import StyleChoice, list_style_choices
 from tenants.models import User
 
 
@@ -37,7 +37,7 @@ def show_settings(request: MemberRequest) -> HttpResponse:
 @requires(Permission.EDIT_WORKSPACE)
 def edit_workspace(request: MemberRequest) -> HttpResponse:
     """Rename the workspace, and choose what its pages begin with."""
-    form = WorkspaceForm(request.POST, styles=list_style_choices(request.tenant))
+    form = WorkspaceForm(request.POST, styles=_style_choices(request))
     if form.is_valid():
         try:
             workspaces.edit_workspace(access_of(request), form.cleaned_data)
@@ -135,10 +135,16 @@ def _settings_page(
     status: int = 200,
 ) -> HttpResponse:
     saved = {"name": request.tenant.name, "default_style": request.tenant.default_style}
-    styles = list_style_choices(request.tenant)
+    styles = _style_choices(request)
     context: dict[str, Any] = {
         "workspace_form": workspace_form or WorkspaceForm(initial=saved, styles=styles),
         "keys_form": keys_form or NewKeysForm(tenant=request.tenant),
         "profile_form": profile_form or ProfileForm(instance=request.user),
     }
     return render(request, "tenants/settings/settings.html", context, status=status)
+
+
+def _style_choices(request: MemberRequest) -> list[StyleChoice]:
+    """Return the styles to begin with that are offered; the present one is among them."""
+    present = request.tenant.default_style
+    return list_style_choices(request.tenant, besides=[present] if present else [])

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -25,11 +26,12 @@ ACTIONS = ["tenants:issue_key", "tenants:set_budget", "tenants:keys_reviewed"]
 POETRY, LEGAL, CHARLIES_OWN = uuid4(), uuid4(), uuid4()
 
 
-def list_styles(tenant: Tenant) -> list[tuple[UUID, str, str]]:
+def list_styles(tenant: Tenant, among: Collection[UUID] | None, most: int | None) -> list:
     """What the adapters' floor says of Acme's and Charlie's styles."""
+    styles = [(CHARLIES_OWN, "Secret", "charlies-prose/secret")]
     if tenant.slug == "acme":
-        return [(LEGAL, "Legal", "legal"), (POETRY, "Poetry", "poetry")]
-    return [(CHARLIES_OWN, "Secret", "charlies-prose/secret")]
+        styles = [(LEGAL, "Legal", "legal"), (POETRY, "Poetry", "poetry")]
+    return [style for style in styles if among is None or style[0] in among][:most]
 
 
 @pytest.fixture(autouse=True)

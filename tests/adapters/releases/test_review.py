@@ -128,7 +128,7 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
         assert seen(tenant)[:2] == ("Noir", "Rain.")
         assert not others_styles(tenant, "casino")
         assert others_styles(tenant, "rain")
-    assert queries.style_choices(charlies)[0][1] == "Noir"
+    assert queries.style_choices(charlies, None, None)[0][1] == "Noir"
     there = reverse("adapters:style", args=["acme", "noir"])
     assert "Casino" not in charlie_client.get(there).text
     assert "Casino" in alice_client.get(there).text
