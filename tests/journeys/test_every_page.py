@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal import auth as totp
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
@@ -21,7 +25,7 @@ from foundation import months
 from tenants.api_keys.lifecycle import issue_key
 from tenants.billing.ledger import record_events
 from tenants.billing.request_log import Refusal, record_refusals
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tests.config.test_every_address import ALL, API, SEEN_BY_ALL, address_of, of_acme
 from tests.journeys.conftest import FLAGS, find_chromium
 from tests.tenants.conftest import make_event
@@ -41,8 +45,26 @@ ACCOUNTS = [
     "account_logout",
     "account_reauthenticate",
 ]
+BEFORE_A_FACTOR = ["mfa_activate_totp", "mfa_add_webauthn", "mfa_list_webauthn"]
+WITH_FACTORS = [
+    "mfa_index",
+    "mfa_deactivate_totp",
+    "mfa_view_recovery_codes",
+    "mfa_generate_recovery_codes",
+]
 VISITORS = ["home", "account_login", "account_signup", "account_reset_password", "guides", "status", "prices"]
 GUIDES = ("writing-with-the-api", "styles", "settings")
+MOST_DIALOGS = 4  # of one page: a list has the same one in each row
+FORMS = "[...document.querySelectorAll('form')].filter((form) => form.querySelector('[required]'))"
+SEND_EMPTY = f"""(number) => {{
+    const form = {FORMS}[number];
+    form.noValidate = true;
+    for (const field of form.querySelectorAll("[required]")) {{
+        if (field.type === "radio" || field.type === "checkbox") field.checked = false;
+        else field.value = "";
+    }}
+    form.requestSubmit();
+}}"""
 MAX_RESULT = 300  # characters of one violation
 
 
@@ -100,17 +122,35 @@ def browser(monkeypatch) -> Iterator[Browser]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("valkey", "busy_acme")
-def test_every_page_is_accessible_silent_and_narrow_enough(pages, alice_client, live_server, browser):
+def test_every_page_is_accessible_silent_and_narrow_enough(pages, alice, alice_client, live_server, browser):
     assert len(pages) > 30
+    prove_who_it_is(alice_client, alice)
     faults: list[str] = []
     members = browser.new_context(base_url=live_server.url, viewport=WIDE)
     session = alice_client.cookies["sessionid"].value
     members.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
     walk(members, pages, faults, "member")
+    walk(members, [reverse(name) for name in BEFORE_A_FACTOR], faults, "member")
+    set_up_factors(alice)
+    walk(members, [reverse(name) for name in WITH_FACTORS], faults, "member with factors")
     visitors = browser.new_context(base_url=live_server.url, viewport=WIDE)
     known = [reverse(name if name != "prices" else "tenants:prices") for name in VISITORS]
     walk(visitors, known, faults, "visitor")
     assert faults == [], "\n".join(faults)
+
+
+def prove_who_it_is(client: Client, user: User) -> None:
+    """Let a session count as proved just now: pages about factors ask for that."""
+    request = HttpRequest()
+    request.session = client.session
+    record_authentication(request, user, method="password", reauthenticated=True)
+    request.session.save()
+
+
+def set_up_factors(user: User) -> None:
+    """Give a person an authenticator app and recovery codes."""
+    totp.TOTP.activate(user, totp.generate_totp_secret())
+    RecoveryCodes.activate(user)
 
 
 def walk(context: BrowserContext, addresses: list[str], faults: list[str], who: str) -> None:
@@ -125,7 +165,6 @@ def walk(context: BrowserContext, addresses: list[str], faults: list[str], who: 
         status = page.goto(address, wait_until="load").status  # type: ignore[union-attr]
         page.evaluate(AXE)
         told += check(page, "wide", EVERYTHING)
-        told += check_dialogs(page)
         draw(page, who, address, "wide-light")
         page.set_viewport_size(PHONE)
         told += check(page, "phone", EVERYTHING)
@@ -141,6 +180,8 @@ def walk(context: BrowserContext, addresses: list[str], faults: list[str], who: 
         if width > SMALLEST["width"]:
             told.append(f"is {width} px wide on a screen of 320")
         page.remove_listener("console", listen)
+        told += check_openings(page, address)
+        told += check_errors(page, address)
         expected = "404 (Not Found)" if status == 404 else None
         faults += [f"{who} {address}: {one}" for one in told if not (expected and expected in one)]
     page.close()
@@ -156,14 +197,32 @@ def check(page: Page, where: str, options: dict[str, Any]) -> list[str]:
     return told
 
 
-def check_dialogs(page: Page) -> list[str]:
-    """Return what axe has against the first dialog of a page, opened."""
-    opener = page.locator("[data-opens]:visible")
-    if not opener.count():
-        return []
-    opener.first.click()
-    told = check(page, "dialog", EVERYTHING)
-    page.keyboard.press("Escape")
+def check_openings(page: Page, address: str) -> list[str]:
+    """Return what axe has against a page with every disclosure and menu open, and against each dialog."""
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="light")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    told = check(page, "all open", EVERYTHING)
+    openers = page.locator("[data-opens]:visible")
+    for number in range(min(openers.count(), MOST_DIALOGS)):
+        openers.nth(number).click()
+        told += check(page, "dialog", EVERYTHING)
+        page.keyboard.press("Escape")
+    return told
+
+
+def check_errors(page: Page, address: str) -> list[str]:
+    """Return what axe has against a page after each form with required fields was sent empty."""
+    told = []
+    page.goto(address, wait_until="load")
+    count = page.evaluate(f"{FORMS}.length")
+    for number in range(count):
+        if number:
+            page.goto(address, wait_until="load")
+        page.evaluate(SEND_EMPTY, number)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(AXE)
+        told += check(page, f"form {number} sent empty", EVERYTHING)
     return told
 
 
