@@ -1,0 +1,40 @@
+"""Every page asks the database few questions: made from the URLconf, so a new page that asks many fails."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.config.test_every_address import ALL, API, address_of, of_acme
+from tests.config.test_every_change import two_versions
+from tests.config.test_first_minute import used
+
+__all__ = ["of_acme"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+
+MOST = 12
+MORE = {
+    "tenants:invoices": (15, "It draws up the running month's invoice: usage, hosting, credits, prices."),
+    "tenants:plan": (
+        21,
+        "It previews each plan on this month's usage, beside what is announced.",
+    ),
+}
+
+
+def test_a_page_asks_at_most_twelve_questions(alice_client, acme, of_acme):
+    two_versions(of_acme)
+    used(acme, "acme/secret", times=3)
+    asked = {}
+    for name in ALL:
+        if name.startswith(API):
+            continue
+        address = address_of(name, of_acme)
+        if alice_client.get(address).status_code != 200:  # notes once in ten minutes that she was here
+            continue
+        with CaptureQueriesContext(connection) as queries:
+            alice_client.get(address)
+        asked[name] = len(queries)
+    assert len(asked) > 25
+    too_many = {name: count for name, count in asked.items() if count > MORE.get(name, (MOST, ""))[0]}
+    assert not too_many, "look for what is asked twice, or say in MORE why it is needed"
