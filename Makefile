@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale trial-bare trial-compose secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -40,9 +40,13 @@ test-ray: ## The journeys of a Ray cluster
 	@ENGINE_KIND=ray ENGINE_DTYPE=float32 $(STACK) run --all -- .venv/bin/python -m pytest \
 		tests/journeys/test_ray.py tests/journeys/test_ten_styles_in_one_batch.py $(ARGS)
 
-check: ## Style, types, layers, migrations, templates, the compose file
+check: ## Style, types, layers, migrations, templates, the compose file, known vulnerabilities
 	$(call BOOTSTRAP)
 	@$(STACK) check
+
+sbom: ## What an installation is made of: CycloneDX files in var/sbom/, licences in docs/licences.md
+	$(call BOOTSTRAP)
+	@$(STACK) sbom
 
 smoke: ## The whole stack once: an upload, two styles answering, usage rows
 	$(call BOOTSTRAP,--engine)
@@ -68,6 +72,10 @@ trial-restart: ## vLLM killed while 200 styles are asked for; ENGINES=2 with ano
 trial-scale: ## 2,000 styles on one engine: pages, reconciling, memory
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) scale $(ARGS)
+
+soak: ## Half an hour of mixed load and uploads: no fault, flat memory, exact books; ARGS='--minutes 3'
+	$(call BOOTSTRAP,--engine)
+	@ENGINE_DTYPE=$(or $(ENGINE_DTYPE),float32) $(TRIALS) soak $(ARGS)
 
 trial-bare: ## `make demo` in a Debian with Python and make and nothing else (root, debootstrap)
 	$(call BOOTSTRAP)
@@ -184,6 +192,10 @@ bench-routes: ## How soon gateways know of an engine's change with 10,000 worksp
 bench-webhooks: ## How many webhooks one worker delivers a minute
 	$(call BOOTSTRAP)
 	@$(STACK) run --services -- .venv/bin/python -m bench.webhooks
+
+pin-images: ## Ask the registries for the digests of docker-compose.yml's images; they go to docker-compose.digests.yml
+	$(call BOOTSTRAP)
+	@$(STACK) pin-images
 
 secrets: ## Write .env for docker-compose.yml, every secret made at random; what it says already is kept
 	$(call WITH_PYTHON,stack/env_file.py)

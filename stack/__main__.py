@@ -23,7 +23,21 @@ def build_parser() -> argparse.ArgumentParser:
         commands,
         "check",
         calls="stack.checking:check",
-        help="style, types, layers, migrations, templates, the compose file",
+        help="style, types, layers, migrations, templates, the compose file, known vulnerabilities",
+    )
+
+    add_command(
+        commands,
+        "sbom",
+        calls="stack.bill_of_materials:write",
+        help="what an installation is made of: CycloneDX files and docs/licences.md",
+    )
+
+    add_command(
+        commands,
+        "pin-images",
+        calls="stack.pin_images:pin",
+        help="ask the registries for the digests of docker-compose.yml's images",
     )
 
     test = add_command(

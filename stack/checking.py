@@ -1,4 +1,4 @@
-"""`make check`: style, types, layers, migrations, templates and the compose file, two at a time."""
+"""`make check`: style, types, layers, migrations, templates, compose file, vulnerabilities; two at a time."""
 
 import os
 import shutil
@@ -20,6 +20,7 @@ from stack.steps import Steps
 
 AT_ONCE = 2
 COMPOSE = "docker-compose.yml"
+NOTE = "note: "  # so begins what a check that passes has to say: what it could not look at
 BY_HAND = {"EMAIL_URL": "smtp://mail.example.com"}  # what nobody but a person can fill in
 
 
@@ -53,6 +54,7 @@ def commands() -> dict[str, list[str]]:
         "cli dependencies": [str(binaries / "deptry"), "cli/src", "--config", "cli/pyproject.toml"],
         "format": [str(binaries / "ruff"), "format", "--check"],
         "compose file": [sys.executable, "-m", "stack.checking"],
+        "known vulnerabilities": [sys.executable, "-m", "stack.auditing"],
     }
 
 
@@ -72,6 +74,9 @@ def _passes(one: tuple[str, list[str]], *, variables: Mapping[str, str], steps: 
         steps.say(f"  ✗ {title}: {' '.join(command)}\n{done.stdout}")
         return False
     steps.done(title, time.monotonic() - began)
+    for line in done.stdout.splitlines():
+        if line.startswith(NOTE):
+            steps.say(f"    {line}")
     return True
 
 
@@ -83,7 +88,7 @@ def check_compose() -> int:
     command = _compose_command()
     if not command:
         yaml.safe_load((ROOT / COMPOSE).read_text())
-        print(f"{COMPOSE} is YAML; it was not validated, because docker-compose is not installed.")
+        print(f"{NOTE}{COMPOSE} is YAML; it was not validated, because docker-compose is not installed.")
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         env = Path(temporary) / "env"

@@ -42,6 +42,7 @@ OPERATORS = {
     "scaling": "docs/scaling.md",
     "performance": "docs/performance.md",
     "benchmarks": "bench/README.md",
+    "licences": "docs/licences.md",
 }
 DECISIONS = "docs/decisions"
 SHELVES = (("For writers", WRITERS), ("For developers", DEVELOPERS), ("For operators", OPERATORS))
