@@ -1,7 +1,5 @@
 """The public page about the service's state. It names no workspace, and asks each part at most every 5 s."""
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +17,7 @@ from psycopg_pool import PoolTimeout
 from adapters.public import Engine, is_storage_answering
 from config.watching.broker import read_queue_lengths
 from foundation import valkey
+from foundation.kept import Kept
 from inference.public import read_backlog
 
 KEPT_S = 5.0
@@ -55,29 +54,15 @@ class Status:
         return "slow" if "slow" in states else "up"
 
 
-class StatusBoard:
-    """The latest status, asked anew when it is older than KEPT_S, by one thread at a time."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._asked_s: float | None = None
-        self._status = Status([], timezone.now())
-
-    def read(self) -> Status:
-        """Return a status that is 5 s old at most."""
-        with self._lock:
-            now_s = self._clock()
-            if self._asked_s is None or now_s - self._asked_s >= KEPT_S:
-                self._status = Status([ask() for ask in PARTS], timezone.now())
-                self._asked_s = self._clock()
-            return self._status
+def ask_all() -> Status:
+    """Return how all parts do just now."""
+    return Status([ask() for ask in PARTS], timezone.now())
 
 
 @cache
-def board() -> StatusBoard:
-    """Return the process's board."""
-    return StatusBoard()
+def board() -> Kept[Status]:
+    """Return the process's latest status."""
+    return Kept(ask_all, kept_s=KEPT_S)
 
 
 @require_GET

@@ -7,8 +7,6 @@ are one target. A source that does not answer is left out and has `polyscribe_up
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from threading import Lock
-from time import monotonic
 
 import redis
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -19,6 +17,7 @@ from psycopg_pool import PoolTimeout
 
 from config.watching import gateway_metrics, service_metrics
 from foundation import valkey
+from foundation.kept import Kept
 
 AWAY = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError)
 KEPT_S = 2.0  # several servers that scrape at once cost one round of questions
@@ -33,19 +32,17 @@ class ServiceCollector(Collector):
 
     def __init__(self, release: Callable[[], None] = close_old_connections) -> None:
         self._release = release
-        self._lock = Lock()
-        self._kept: list[Metric] = []
-        self._kept_until_s = 0.0
+        self._kept = Kept(self._read, kept_s=KEPT_S)
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics; those of a source that is away are missing."""
-        with self._lock:
-            if monotonic() >= self._kept_until_s:
-                self._release()
-                self._kept = list(_read_all())
-                self._release()
-                self._kept_until_s = monotonic() + KEPT_S
-            yield from self._kept
+        yield from self._kept.read()
+
+    def _read(self) -> list[Metric]:
+        self._release()
+        metrics = list(_read_all())
+        self._release()
+        return metrics
 
 
 def _sources() -> dict[str, list[Source]]:

@@ -1,7 +1,5 @@
 """Whether each part that the site needs answers: what `/readyz` says."""
 
-import threading
-import time
 from collections.abc import Callable, Mapping
 
 import redis
@@ -13,6 +11,7 @@ from adapters.public import is_storage_answering
 from config.watching.broker import ping_broker
 from foundation import valkey
 from foundation.errors import Unavailable
+from foundation.kept import Kept
 
 OK = "ok"
 AWAY = "away"
@@ -22,30 +21,13 @@ NEEDED = ("postgresql", "valkey", "migrations")  # without them no page and no r
 FAULTS = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError, Unavailable)
 
 
-class Readiness:
-    """The state of each part, asked again every few seconds at most."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._parts: Mapping[str, str] = {}
-        self._known_until_s = 0.0
-
-    def read(self) -> Mapping[str, str]:
-        """Return part → OK, AWAY or, for migrations, BEHIND."""
-        with self._lock:
-            if time.monotonic() >= self._known_until_s:
-                self._parts = check_parts()
-                self._known_until_s = time.monotonic() + KEPT_S
-            return self._parts
-
-
 def is_ready(parts: Mapping[str, str]) -> bool:
     """Return whether requests can be answered; without storage or the broker they can."""
     return all(parts[part] == OK for part in NEEDED)
 
 
 def check_parts() -> dict[str, str]:
-    """Return the state of each part just now."""
+    """Return the state of each part just now: OK, AWAY or, for migrations, BEHIND."""
     checks: dict[str, Callable[[], str]] = {
         "postgresql": _check_postgresql,
         "migrations": _check_migrations,
@@ -94,4 +76,4 @@ def _check_storage() -> str:
     return OK if is_storage_answering() else AWAY
 
 
-readiness = Readiness()
+readiness = Kept(check_parts, kept_s=KEPT_S)

@@ -6,13 +6,14 @@ from django.db import OperationalError
 
 from config.watching import health
 from foundation.errors import Unavailable
+from foundation.kept import Kept
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch):
-    monkeypatch.setattr(health, "readiness", health.Readiness())
+    monkeypatch.setattr(health, "readiness", Kept(health.check_parts, kept_s=health.KEPT_S))
 
 
 def test_a_site_whose_parts_all_answer_is_ready(client, valkey):
