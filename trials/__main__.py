@@ -1,4 +1,4 @@
-"""`python -m trials chaos | quota-storm | fuzz | requests | restart | scale | bare`: see docs/running.md."""
+"""`python -m trials chaos | quota-storm | fuzz | requests | restart | scale | soak | bare | compose`."""
 
 import argparse
 import sys
@@ -66,6 +66,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="thousands of styles on one engine: pages, passes, memory",
     )
     scale.add_argument("--styles", dest="count", type=int, default=2000, help="how many (default: 2000)")
+
+    soak = add_command(
+        commands,
+        "soak",
+        calls="trials.soak:soak",
+        help="mixed load and uploads for half an hour: no fault, flat memory, exact books",
+    )
+    soak.add_argument("--minutes", type=float, default=30, help="how long (default: 30)")
+    soak.add_argument("--var", type=Path, help="keep the data in this folder (default: a temporary one)")
 
     bare = add_command(
         commands,

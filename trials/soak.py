@@ -1,0 +1,319 @@
+"""`make soak`: the whole stack under mixed load for half an hour; no fault, flat memory, exact books.
+
+Three processes ask for styles in three workspaces, streamed and not, and hang up on some; the demo's writer
+uploads a version a minute through the management API, promotes it, asks in it and retires the one before.
+"""
+
+import asyncio
+import json
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import linear_regression, median
+from typing import Any
+
+import httpx2
+
+from labs import machine
+from labs.chat_client import CHAT, Outcome, open_client
+from stack.api import Api, Upload, await_serving, upload_style
+from stack.application import WORKERS
+from stack.errors import Miss
+from stack.folders import ROOT, shown
+from stack.services import Stack
+from trials.books import Books
+from trials.chaos.load import Seen, draw_body
+from trials.chaos.trial import list_work
+from trials.chaos.verdict import count_names, is_billed_once, read_seen
+from trials.harness import Tenant, await_quiet, create_tenants, pause, run_modules, run_on_own_stack
+from trials.styles import make_adapters
+from trials.verdict import Say, Verdict
+
+RESULT = ROOT / "bench" / "results" / "soak.json"
+SAMPLE_EVERY_S = 5.0
+UPLOAD_EVERY_S = 60.0
+VERSIONS_A_STYLE = 4
+SERVES_WITHIN_S = 180.0
+# A process that has run for less is still filling its caches: its memory is told and not judged.
+SETTLED_S = 1200.0
+GROWTH_SHARE = 0.10
+GROWTH_MIB = 32.0
+WATCHED = ("web", "engine", *WORKERS)
+CODE = re.compile(r"`([a-z_]+)`")
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a program's memory went after a third of the run, when its caches are filled."""
+
+    middle_mib: float
+    mib_an_hour: float
+    mib_until_end: float
+
+    @property
+    def is_flat(self) -> bool:
+        """True if it grew by a tenth, or 32 MiB, at most."""
+        return self.mib_until_end <= max(GROWTH_MIB, GROWTH_SHARE * self.middle_mib)
+
+
+@dataclass
+class Memory:
+    """The resident memory of the stack's programs, sample by sample."""
+
+    stack: Stack
+    at_s: list[float] = field(default_factory=list)
+    mib: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WATCHED})
+
+    def sample(self) -> None:
+        """Look at every program once."""
+        self.at_s.append(time.monotonic())
+        for name, found in self.mib.items():
+            found.append(machine.rss_mib(self.stack.supervisor.pid(name)))
+
+    def growths(self) -> dict[str, Growth]:
+        """Return each program's growth, by a straight line through its samples."""
+        first = len(self.at_s) // 3
+        times = self.at_s[first:]
+        growths = {}
+        for name, found in self.mib.items():
+            mib_a_second = linear_regression(times, found[first:]).slope
+            growths[name] = Growth(
+                middle_mib=round(median(found[first:]), 1),
+                mib_an_hour=round(3600 * mib_a_second, 1),
+                mib_until_end=round((times[-1] - times[0]) * mib_a_second, 1),
+            )
+        return growths
+
+
+@dataclass
+class Uploads:
+    """What became of the writer's uploads, and the requests in what it uploaded."""
+
+    served: int = 0
+    faults: list[str] = field(default_factory=list)
+    seen: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SoakVerdict(Verdict):
+    """What happened, and what must not have: the fields from `undocumented` on must be empty."""
+
+    title = "SOAK"
+
+    seconds: float
+    requests: int
+    outcomes: str
+    refusals: str
+    uploads: int
+    memory: Mapping[str, Growth]
+    undocumented: Sequence[str]
+    lost: Sequence[str]
+    doubled: Sequence[str]
+    leaked: Sequence[str]
+    grown: Sequence[str]
+    wanting: Sequence[str]
+
+    @property
+    def is_good(self) -> bool:
+        """True if nothing was found, and enough was tried to find something."""
+        found = (self.undocumented, self.lost, self.doubled, self.leaked, self.grown, self.wanting)
+        return not any(found)
+
+    def figures(self) -> dict[str, object]:
+        """Return what the last line names."""
+        return {
+            "seconds": round(self.seconds),
+            "requests": self.requests,
+            "uploads": self.uploads,
+            "undocumented": len(self.undocumented),
+            "lost": len(self.lost),
+            "doubled": len(self.doubled),
+            "leaked_holds": len(self.leaked),
+            "grown": len(self.grown),
+        }
+
+    def details(self) -> dict[str, object]:
+        """Return everything that was found, for a file."""
+        memory = {name: asdict(growth) for name, growth in self.memory.items()}
+        return {**super().details(), "memory": memory}
+
+
+def soak(*, minutes: float, var: Path | None) -> int:
+    """Run the trial on a stack of its own; return 0 if the verdict is good."""
+
+    def soaking(stack: Stack, notes: Path) -> SoakVerdict:
+        return trial(stack, notes, seconds=60 * minutes)
+
+    return run_on_own_stack("soak", soaking, var=var)
+
+
+def trial(stack: Stack, notes: Path, *, seconds: float) -> SoakVerdict:
+    """Load the stack, upload meanwhile, then compare what clients saw with the books."""
+    variables = stack.variables
+    stopping = stack.supervisor.stopping
+    say = stack.steps.say
+    books = Books(variables)
+    memory = Memory(stack)
+    tenants = create_tenants(variables, {f"soak-{number}": 10**9 for number in range(1, 4)})
+    folders = make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=3, rank=8)
+    say(f"\nsoak: {seconds:.0f} s, notes in {shown(notes)}/")
+    began_s = time.monotonic()
+    work = list_work(variables, tenants, notes, seed=1)
+    with run_modules("trials.chaos.load", work, variables=variables) as loads:
+        writer = Writer(variables, folders, stopping)
+        writer.thread.start()
+        while time.monotonic() < began_s + seconds:
+            memory.sample()
+            pause(stopping, SAMPLE_EVERY_S)
+        writer.end()
+        for load in loads:
+            load.communicate(timeout=200)  # it answers the end of its input by ending
+        codes = [load.returncode for load in loads]
+    await_quiet(books, tenants, stopping)
+    wanting = [f"load process {number} ended with {code}" for number, code in enumerate(codes, 1) if code]
+    wanting += writer.uploads.faults
+    wanting += run_checks(variables)
+    verdict = judge(
+        books, tenants, read_seen(notes), memory, seconds=seconds, uploads=writer.uploads, wanting=wanting
+    )
+    verdict.write(notes)
+    write_result(verdict)
+    report(verdict, say)
+    return verdict
+
+
+class Writer:
+    """Uploads version after version in a thread, as a person's script would."""
+
+    def __init__(
+        self, variables: Mapping[str, str], folders: Sequence[Path], stopping: threading.Event
+    ) -> None:
+        known = json.loads(Path(variables["DEMO_SECRETS_FILE"]).read_text())
+        self._site = variables["SITE_URL"]
+        self._key = str(known["api_key"])
+        self._folders = folders
+        self._stopping = stopping
+        self._over = threading.Event()
+        self.uploads = Uploads()
+        self.thread = threading.Thread(target=self._upload_until_over, name="writer")
+
+    def end(self) -> None:
+        """Begin no further upload, and wait for the one that runs."""
+        self._over.set()
+        self.thread.join()
+
+    def _upload_until_over(self) -> None:
+        last: Upload | None = None
+        with Api(self._site, self._key) as api:
+            while not self._over.is_set() and not self._stopping.is_set():
+                next_at_s = time.monotonic() + UPLOAD_EVERY_S
+                try:
+                    last = self._upload_one(api, last)
+                except (Miss, httpx2.HTTPError) as error:
+                    self.uploads.faults.append(f"upload: {error!r}")
+                    last = None
+                self._over.wait(max(0.0, next_at_s - time.monotonic()))
+
+    def _upload_one(self, api: Api, last: Upload | None) -> Upload:
+        """Upload a version, of a new style now and then; let it answer, ask it, retire the one before."""
+        folder = self._folders[self.uploads.served % len(self._folders)]
+        before = last if last and last.number < VERSIONS_A_STYLE else None
+        upload = upload_style(api, folder, after=before)
+        await_serving(api, upload, within_s=SERVES_WITHIN_S)
+        if before:
+            api.post(f"styles/{upload.style}/versions/{upload.number}/promote")
+            api.post(f"styles/{upload.style}/versions/{before.number}/retire")
+        self.uploads.served += 1
+        self.uploads.seen.append(asyncio.run(self._ask(upload.model)))
+        return upload
+
+    async def _ask(self, model: str) -> dict[str, Any]:
+        seen = Seen("writer", model, stream=True)
+        body = draw_body(seen, random.Random(self.uploads.served))
+        async with open_client(self._site, total_s=180, connect_s=5) as client:
+            seen.note(await client.post(CHAT, body, key=self._key))
+        return asdict(seen)
+
+
+def run_checks(variables: Mapping[str, str]) -> list[str]:
+    """Return what the product's own commands say against its books and its audit log."""
+    faults = []
+    for command in ("reconcile", "verify_audit"):
+        done = subprocess.run(
+            [sys.executable, "manage.py", command], env=variables, cwd=ROOT, capture_output=True, text=True
+        )
+        if done.returncode:
+            faults.append(f"manage.py {command}: {done.stdout[-500:]}{done.stderr[-500:]}")
+    return faults
+
+
+def judge(
+    books: Books,
+    tenants: Sequence[Tenant],
+    seen: Sequence[dict[str, Any]],
+    memory: Memory,
+    *,
+    seconds: float,
+    uploads: Uploads,
+    wanting: Sequence[str],
+) -> SoakVerdict:
+    """Compare what the clients saw with what the books and the guide say."""
+    ids = [tenant.id for tenant in tenants]
+    events = books.events(ids)
+    complete = [request for request in seen if request["outcome"] == Outcome.COMPLETE]
+    refused = [request for request in seen if request["outcome"] == Outcome.REFUSED]
+    twice = [request_id for request_id, found in events.items() if len(found) > 1]
+    too_little = [] if complete and uploads.served else ["nothing was answered, or nothing uploaded"]
+    unanswered = [request for request in uploads.seen if request["outcome"] != Outcome.COMPLETE]
+    too_little += [f"asked in a new version: {request}" for request in unanswered]
+    growths = memory.growths()
+    grown = [f"{name} by {one.mib_until_end} MiB" for name, one in growths.items() if not one.is_flat]
+    return SoakVerdict(
+        seconds=seconds,
+        requests=len(seen) + len(uploads.seen),
+        outcomes=count_names(request["outcome"] for request in seen),
+        refusals=count_names(f"{request['status']} {request['code']}" for request in refused),
+        uploads=uploads.served,
+        memory=growths,
+        undocumented=find_undocumented([*seen, *uploads.seen]),
+        lost=[request["request_id"] for request in complete if not is_billed_once(request, events)],
+        doubled=[*twice, *books.charged_twice(ids), *books.disagreements(ids)],
+        leaked=books.left_open(ids),
+        grown=grown if seconds >= SETTLED_S else [],
+        wanting=[*wanting, *too_little],
+    )
+
+
+def find_undocumented(seen: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what clients met that docs/api.md does not tell of: broken answers, and unknown codes."""
+    known = set(CODE.findall((ROOT / "docs" / "api.md").read_text()))
+    faults = []
+    for request in seen:
+        is_broken = request["outcome"] in (Outcome.BROKEN, Outcome.CUT_SHORT)
+        is_unknown = request["outcome"] == Outcome.REFUSED and request["code"] not in known
+        if is_broken or is_unknown:
+            facts = [request[name] for name in ("request_id", "outcome", "status", "code")]
+            faults.append(" ".join(map(str, facts)))
+    return faults
+
+
+def write_result(verdict: SoakVerdict) -> None:
+    """Keep what the documents may name."""
+    facts = {"machine": machine.model(), "judges_memory": verdict.seconds >= SETTLED_S}
+    RESULT.write_text(json.dumps(verdict.details() | facts, indent=1) + "\n")
+
+
+def report(verdict: SoakVerdict, say: Say) -> None:
+    """Print what happened."""
+    say(f"  requests  {verdict.outcomes}")
+    say(f"  refused   {verdict.refusals}")
+    for name, one in verdict.memory.items():
+        say(f"  {name:<22}{one.middle_mib:8.0f} MiB  {one.mib_an_hour:+8.1f} MiB an hour")
+    for reason in [*verdict.undocumented[:20], *verdict.grown, *verdict.wanting]:
+        say(f"  ! {reason}")
