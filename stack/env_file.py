@@ -6,6 +6,7 @@ What `.env` says already is kept.
 
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -36,6 +37,7 @@ SECRETS: Mapping[str, Callable[[], str]] = {
 # What containers read as files: each file's name and its content, of values of `.env`.
 FILES: Mapping[str, str] = {
     "django_secret_key": "{DJANGO_SECRET_KEY}",
+    "django_secret_key_fallbacks": "{DJANGO_SECRET_KEY_FALLBACKS}",
     "postgres_password": "{POSTGRES_PASSWORD}",
     "valkey_password": "{VALKEY_PASSWORD}",
     "database_url": "postgres://polyscribe:{POSTGRES_PASSWORD}@postgres:5432/polyscribe",
@@ -45,6 +47,7 @@ FILES: Mapping[str, str] = {
     "api_key_peppers": "{API_KEY_PEPPERS}",
     "cache_salt_secret": "{CACHE_SALT_SECRET}",
     "engine_api_key": "{ENGINE_API_KEY}",
+    "engine_api_key_fallbacks": "{ENGINE_API_KEY_FALLBACKS}",
     "grafana_password": "{GRAFANA_PASSWORD}",
 }
 
@@ -97,10 +100,18 @@ def write_files(folder: Path, values: Mapping[str, str]) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     for name, template in FILES.items():
-        new = folder / f"{name}.new"
-        new.write_text(template.format_map(values))
-        new.chmod(0o444)
-        new.replace(folder / name)
+        write_in_place(folder / name, template.format_map(defaultdict(str, values)))
+
+
+def write_in_place(file: Path, text: str) -> None:
+    """Write a file that stays the same inode: it is bound into containers, which would keep the old one."""
+    if file.exists():
+        file.chmod(0o600)
+    content = text.encode()
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=0) as out:
+        out.write(content)
+        out.truncate()
+    file.chmod(0o444)
 
 
 def main() -> None:

@@ -1,13 +1,18 @@
 """Guard vLLM's server: which addresses it serves, and to whom (`--middleware`).
 
 vLLM asks for its key on /v1 only, and has addresses beside it that load adapters, generate or control the
-engine. The guard lets through only what the platform uses, and everything but /health only with the key.
+engine. The guard lets through only what the platform uses, and everything but /health only with a key.
+
+Keys are replaced while the engine runs: where they are in files, the guard reads those again. vLLM itself
+knows the key that it was started with; the guard puts that one in place of each that it accepts.
 """
 
 import hmac
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -28,13 +33,69 @@ KEYED_ADDRESSES = frozenset(
 )
 
 
-class Guard:
-    """Answers 404 to every address that isn't in the lists above, and 401 to a request without the key."""
+KEY_VARIABLES = ("ENGINE_API_KEY", "ENGINE_API_KEY_FALLBACKS")
+READ_EVERY_S = 1.0
+# Two files do not change at one moment, and gateways do not restart at one.
+OLD_KEYS_KEPT_S = 10.0
 
-    def __init__(self, app: App) -> None:
+
+class Keys:
+    """The keys that count: ENGINE_API_KEY and ENGINE_API_KEY_FALLBACKS, or what their files say by now."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._keys = read_keys()
+        self._old: frozenset[bytes] = frozenset()
+        self._old_until_s = 0.0
+        self._read_at_s = clock()
+
+    def accepts(self, authorization: bytes) -> bool:
+        """Return whether a request's header has one of the keys."""
+        self._read_again()
+        known = self._keys | self._old if self._clock() < self._old_until_s else self._keys
+        if not known:
+            return True
+        # Each is compared, so that the time tells nothing.
+        return sum(hmac.compare_digest(authorization, key) for key in known) > 0
+
+    def _read_again(self) -> None:
+        now_s = self._clock()
+        if now_s - self._read_at_s < READ_EVERY_S:
+            return
+        self._read_at_s = now_s
+        keys = read_keys()
+        if keys and keys != self._keys:  # an empty file is one that is being written
+            self._old, self._old_until_s = self._keys, now_s + OLD_KEYS_KEPT_S
+            self._keys = keys
+
+
+def read_keys() -> frozenset[bytes]:
+    """Return the headers that count just now; without any of ours, that of vLLM's own key."""
+    texts = [read_variable(name) for name in KEY_VARIABLES]
+    if not any(text.strip() for text in texts):
+        texts = [os.environ.get("VLLM_API_KEY", "")]
+    keys = ",".join(texts).split(",")
+    return frozenset(f"Bearer {key.strip()}".encode() for key in keys if key.strip())
+
+
+def read_variable(name: str) -> str:
+    """Return a variable's value, or what is in the file that NAME_FILE names; "" without either."""
+    file = os.environ.get(f"{name}_FILE", "")
+    if os.environ.get(name) or not file:
+        return os.environ.get(name, "")
+    try:
+        return Path(file).read_text()
+    except OSError:
+        return ""
+
+
+class Guard:
+    """Answers 404 to every address that isn't in the lists above, and 401 to a request without a key."""
+
+    def __init__(self, app: App, clock: Callable[[], float] = time.monotonic) -> None:
         self.app = app
-        key = os.environ.get("VLLM_API_KEY", "")
-        self._authorization = f"Bearer {key}".encode() if key else b""
+        self._keys = Keys(clock)
+        self._key_of_vllm = f"Bearer {os.environ.get('VLLM_API_KEY', '')}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -45,17 +106,15 @@ class Guard:
         address = (scope["method"], scope["path"])
         if address in PUBLIC_ADDRESSES:
             return await self.app(scope, receive, send)
-        if not self._is_authorised(scope):
+        if not self._keys.accepts(dict(scope["headers"]).get(b"authorization", b"")):
             return await refuse(send, 401, "The engine's key is missing or wrong.")
         if address not in KEYED_ADDRESSES:
             return await refuse(send, 404, "The engine doesn't serve this address.")
-        return await self.app(scope, receive, send)
+        return await self.app({**scope, "headers": self._with_key_of_vllm(scope)}, receive, send)
 
-    def _is_authorised(self, scope: Scope) -> bool:
-        if not self._authorization:
-            return True
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        return hmac.compare_digest(given, self._authorization)
+    def _with_key_of_vllm(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        others = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+        return [*others, (b"authorization", self._key_of_vllm)]
 
 
 async def refuse(send: Send, status: int, message: str) -> None:

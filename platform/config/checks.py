@@ -37,6 +37,12 @@ def _contradictions() -> Iterator[tuple[str, str, str]]:
     yield from _wrong_addresses()
     if not settings.API_KEY_PEPPERS:
         yield "no_pepper", "API_KEY_PEPPERS has no pepper.", "Set it to 1:HEX; `make secrets` makes one."
+    elif settings.API_KEY_PEPPER not in {None, *settings.API_KEY_PEPPERS}:
+        yield (
+            "unknown_pepper",
+            f"API_KEY_PEPPER is {settings.API_KEY_PEPPER}, which API_KEY_PEPPERS lacks.",
+            "Name a pepper that is there, or leave it empty for the highest one.",
+        )
     storage = urlsplit(settings.S3_PUBLIC_ENDPOINT_URL or "")
     if settings.SECURE and storage.scheme == "http":
         yield (

@@ -21,6 +21,9 @@ class Variable:
 
 VARIABLES: dict[str, Variable] = {
     "DJANGO_SECRET_KEY": Variable(None, "Signs sessions and forms. Any long random text."),
+    "DJANGO_SECRET_KEY_FALLBACKS": Variable(
+        "", "Further keys, with commas, whose signatures count, too, while the key is being replaced."
+    ),
     "DJANGO_DEBUG": Variable("0", "1 shows tracebacks in the browser. Never in production."),
     "DJANGO_ALLOWED_HOSTS": Variable("localhost,127.0.0.1", "Host names that the site answers to."),
     "SITE_URL": Variable("http://127.0.0.1:8000", "The site's public address, without a slash at the end."),
@@ -47,8 +50,11 @@ VARIABLES: dict[str, Variable] = {
     "AWS_SECRET_ACCESS_KEY": Variable("", "S3 credentials."),
     "API_KEY_PEPPERS": Variable(
         None,
-        "Peppers of API keys, `1:hex,2:hex`; the highest number is current. The secrets of webhooks "
-        "and of second factors are encrypted under them, too.",
+        "Peppers of API keys, `1:hex,2:hex`. The secrets of webhooks and of second factors are encrypted "
+        "under them, too.",
+    ),
+    "API_KEY_PEPPER": Variable(
+        "", "The number of the pepper for new keys and secrets. Empty: the highest one."
     ),
     "API_ALLOWED_ORIGINS": Variable(
         "",

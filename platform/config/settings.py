@@ -13,6 +13,7 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 
 strength.refuse_weak(env.read_all())
 SECRET_KEY = env.read("DJANGO_SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.read_list("DJANGO_SECRET_KEY_FALLBACKS")
 DEBUG = env.read_flag("DJANGO_DEBUG")
 ALLOWED_HOSTS = env.read_list("DJANGO_ALLOWED_HOSTS")
 SITE_URL = env.read("SITE_URL").rstrip("/")
@@ -52,7 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.watching.request_lines.request_lines",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.static_files.StaticFilesMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "config.privacy.private_pages",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -365,6 +366,8 @@ API_KEY_PEPPERS: dict[int, bytes] = {}
 for _item in env.read_list("API_KEY_PEPPERS"):
     _number, _pepper = _item.split(":", 1)
     API_KEY_PEPPERS[int(_number)] = bytes.fromhex(_pepper)
+# None: the highest number. A number lets every process know a new pepper before one stores keys under it.
+API_KEY_PEPPER = env.read_int("API_KEY_PEPPER") if env.read("API_KEY_PEPPER") else None
 API_ALLOWED_ORIGINS = frozenset(env.read_list("API_ALLOWED_ORIGINS"))
 API_REFUSALS_PER_KEY = env.read_int("API_REFUSALS_PER_KEY")
 API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")

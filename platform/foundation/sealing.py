@@ -1,7 +1,7 @@
 """Secrets that must be used again, encrypted in the database under keys derived from API_KEY_PEPPERS.
 
-Peppers are random, numbered, and stay in the settings while rows need them. DJANGO_SECRET_KEY may be replaced
-at any time, at the price of people logging in again.
+Peppers are random, numbered, and stay in the settings while rows need them; `manage.py seal_secrets` moves what
+is sealed to the current one.
 """
 
 import base64
@@ -13,8 +13,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 
+def current_pepper() -> int:
+    """Return the number of the pepper that new API keys and secrets are stored under."""
+    stated: int | None = settings.API_KEY_PEPPER
+    return max(settings.API_KEY_PEPPERS) if stated is None else stated
+
+
 def seal(text: str, *, purpose: bytes) -> str:
-    """Return a text encrypted under the newest pepper's key for a purpose."""
+    """Return a text encrypted under the current pepper's key for a purpose."""
     return _cipher(purpose).encrypt(text.encode()).decode()
 
 
@@ -27,12 +33,13 @@ def unseal(sealed: str, *, purpose: bytes) -> str:
 
 
 def reseal(sealed: str, *, purpose: bytes) -> str:
-    """Return the same secret encrypted under the newest pepper's key. Raises as `unseal` does."""
+    """Return the same secret encrypted under the current pepper's key. Raises as `unseal` does."""
     return _cipher(purpose).rotate(sealed.encode()).decode()
 
 
 def _cipher(purpose: bytes) -> MultiFernet:
-    numbers = sorted(settings.API_KEY_PEPPERS, reverse=True)
+    # The first of them encrypts, all of them decrypt.
+    numbers = sorted(settings.API_KEY_PEPPERS, key=lambda number: number != current_pepper())
     return MultiFernet([_fernet(settings.API_KEY_PEPPERS[number], purpose) for number in numbers])
 
 

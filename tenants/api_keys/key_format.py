@@ -12,6 +12,8 @@ from secrets import choice
 
 from django.conf import settings
 
+from foundation.sealing import current_pepper
+
 PREFIX = "sk-ps-"
 BODY_DIGITS = 30
 CHECK_DIGITS = 6
@@ -41,17 +43,12 @@ def check_digits(body: str) -> str:
     return digits
 
 
-def newest_pepper() -> int:
-    """Return the number of the pepper that new keys are stored under."""
-    return max(settings.API_KEY_PEPPERS)
-
-
 def digest_key(secret: str, pepper_number: int | None = None) -> str:
-    """Return the HMAC-SHA256 of a secret in hex, under the newest pepper or the given one.
+    """Return the HMAC-SHA256 of a secret in hex, under the current pepper or the given one.
 
     Raises KeyError for a pepper that API_KEY_PEPPERS no longer holds.
     """
-    number = newest_pepper() if pepper_number is None else pepper_number
+    number = current_pepper() if pepper_number is None else pepper_number
     return hmac.digest(settings.API_KEY_PEPPERS[number], secret.encode(), "sha256").hex()
 
 

@@ -13,11 +13,11 @@ from foundation import locks
 from foundation.errors import Conflict, Invalid
 from tenants.api_keys.key_format import (
     PREFIX,
+    current_pepper,
     digest_by_peppers,
     digest_key,
     is_well_formed,
     new_secret,
-    newest_pepper,
 )
 from tenants.events.outbox import record_event
 from tenants.models import ApiKey, EventType, Scope, Tenant, User
@@ -189,7 +189,7 @@ def _create_key(tenant: Tenant, **facts: Any) -> tuple[ApiKey, str]:
     key = ApiKey.objects.create(
         tenant=tenant,
         digest=digest_key(secret),
-        pepper=newest_pepper(),
+        pepper=current_pepper(),
         prefix=secret[: len(PREFIX) + SHOWN_DIGITS],
         last4=secret[-SHOWN_DIGITS:],
         **facts,

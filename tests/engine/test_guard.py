@@ -1,6 +1,7 @@
 """Who gets through to vLLM: engine/extensions/polyscribe_guard.py."""
 
 import importlib.util
+import time
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,13 @@ def guard(monkeypatch):
     return guarded()
 
 
-def guarded():
+@pytest.fixture(autouse=True)
+def no_keys_of_the_stack(monkeypatch):
+    for name in ("ENGINE_API_KEY", "ENGINE_API_KEY_FILE", "ENGINE_API_KEY_FALLBACKS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def guarded(clock=time.monotonic):
     """Return the guard before a server that answers everything with 200."""
     spec = importlib.util.spec_from_file_location("polyscribe_guard", EXTENSIONS / "polyscribe_guard.py")
     module = importlib.util.module_from_spec(spec)
@@ -46,7 +53,7 @@ def guarded():
     async def server(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    return module.Guard(server)
+    return module.Guard(server, clock)
 
 
 async def status(guard, method: str, path: str, headers: dict[str, str] | None = None) -> int:
@@ -97,3 +104,48 @@ async def test_a_websocket_is_closed(guard):
 
     await guard({"type": "websocket", "path": "/v1/realtime", "headers": []}, None, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+async def test_a_key_is_replaced_while_the_engine_runs(monkeypatch, tmp_path):
+    """The steps of docs/running.md: known first, then used, then the old one forgotten; nobody is refused."""
+    key, fallbacks = tmp_path / "key", tmp_path / "fallbacks"
+    key.write_text("old\n")
+    fallbacks.write_text("")
+    monkeypatch.setenv("VLLM_API_KEY", "old")
+    monkeypatch.setenv("ENGINE_API_KEY_FILE", str(key))
+    monkeypatch.setenv("ENGINE_API_KEY_FALLBACKS_FILE", str(fallbacks))
+    now = [0.0]
+    guard = guarded(lambda: now[0])
+
+    async def asked(given: str) -> int:
+        now[0] += 1.5
+        return await status(guard, "GET", "/v1/models", {"authorization": f"Bearer {given}"})
+
+    assert (await asked("old"), await asked("new")) == (200, 401)
+    fallbacks.write_text("new,old")
+    assert (await asked("old"), await asked("new")) == (200, 200)
+    key.write_text("new")
+    assert (await asked("old"), await asked("new")) == (200, 200)
+    key.write_text("")  # as it is while somebody writes it
+    assert (await asked("old"), await asked("new")) == (200, 200)
+    key.write_text("new")
+    fallbacks.write_text("")
+    assert await asked("old") == 200  # a gateway may still be on its way out
+    now[0] += 60
+    assert (await asked("old"), await asked("new")) == (401, 200)
+
+
+async def test_vllm_gets_the_key_that_it_was_started_with(monkeypatch):
+    monkeypatch.setenv("VLLM_API_KEY", "old")
+    monkeypatch.setenv("ENGINE_API_KEY", "old")
+    monkeypatch.setenv("ENGINE_API_KEY_FALLBACKS", "new")
+    guard = guarded()
+    seen = []
+
+    async def server(scope, receive, send):
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    guard.app = server
+    assert await status(guard, "GET", "/v1/models", {"authorization": "Bearer new", "x-own": "1"}) == 200
+    assert seen == [(b"x-own", b"1"), (b"authorization", b"Bearer old")]

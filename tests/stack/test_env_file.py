@@ -76,6 +76,7 @@ def test_the_files_of_secrets_are_what_env_says_and_nobody_else_gets_to_them(fil
     assert {one.name for one in folder.iterdir()} == set(env_file.FILES)
     assert {mode(one) for one in folder.iterdir()} == {0o444}
     assert (folder / "api_key_peppers").read_text() == values["API_KEY_PEPPERS"]
+    assert (folder / "engine_api_key_fallbacks").read_text() == ""
     assert f":{values['POSTGRES_PASSWORD']}@" in (folder / "database_url").read_text()
 
 
@@ -100,3 +101,16 @@ def test_compose_takes_what_make_secrets_writes_and_refuses_the_example(file):
     refused = config(env_file.EXAMPLE, **checking.BY_HAND)
     assert refused.returncode != 0
     assert "make secrets" in refused.stderr
+
+
+def test_a_secret_changes_in_the_file_that_containers_have_open(file, tmp_path):
+    env_file.write(file)
+    values = env_file.values_of(file.read_text())
+    env_file.write_files(tmp_path / "secrets", values)
+    key = tmp_path / "secrets" / "engine_api_key"
+    inode = key.stat().st_ino
+
+    env_file.write_files(tmp_path / "secrets", values | {"ENGINE_API_KEY": "shorter"})
+
+    assert key.read_text() == "shorter"
+    assert (key.stat().st_ino, mode(key)) == (inode, 0o444)

@@ -1,29 +1,43 @@
-"""`manage.py seal_secrets`: encrypt what is kept encrypted under the newest of API_KEY_PEPPERS."""
+"""`manage.py seal_secrets`: encrypt what is kept encrypted under the current pepper."""
 
 from typing import Any
 
 from cryptography.fernet import InvalidToken
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from foundation.sealing import current_pepper
 from tenants.accounts.mfa import seal_factors
 from tenants.audit import record_command
+from tenants.api_keys.lifecycle import peppers_in_use
 from tenants.webhooks.endpoints import reseal_secrets
 
 
 class Command(BaseCommand):
     """Safe to repeat and beside a running site, once a new pepper is in the settings of all processes."""
 
-    help = "Encrypt secrets of webhooks and of second factors under the newest pepper."
+    help = "Encrypt secrets of webhooks and of second factors under the current pepper, and say which may go."
 
     def handle(self, **_: Any) -> None:
-        """Encrypt all, and print how many."""
+        """Encrypt all, print how many, then a line for each pepper."""
         try:
             endpoints, factors = reseal_secrets(), seal_factors()
         except InvalidToken as error:
             raise CommandError(
                 "A secret is under a pepper that API_KEY_PEPPERS lacks. Put the old one back beside the new "
-                "one, as 2:HEX,1:HEX, and run this again."
+                "one, as 1:HEX,2:HEX, and run this again."
             ) from error
         facts = {"webhook_endpoints": endpoints, "second_factors": factors}
         record_command("seal_secrets", action="secrets.sealed", after=facts)
         self.stdout.write(f"Encrypted: {endpoints} webhook endpoints, {factors} second factors.")
+        live_keys = peppers_in_use()
+        for number in sorted(settings.API_KEY_PEPPERS):
+            self.stdout.write(f"Pepper {number}: {_describe(number, live_keys.get(number, 0))}")
+
+
+def _describe(number: int, live_keys: int) -> str:
+    if number == current_pepper():
+        return f"current, {live_keys} live API keys."
+    if live_keys:
+        return f"needed by {live_keys} live API keys: it may go once these are rotated or revoked."
+    return "not needed any more: take it out of API_KEY_PEPPERS."

@@ -59,7 +59,7 @@ def check_peppers() -> Iterator[Finding]:
         yield fault(
             "peppers",
             f"{count} live API keys are under pepper {number}, which API_KEY_PEPPERS lacks: they are refused",
-            "Put the old pepper back beside the new one, as 2:HEX,1:HEX, until those keys are rotated.",
+            "Put the old pepper back beside the new one, as 1:HEX,2:HEX, until those keys are rotated.",
         )
     if not lost:
         numbers = ", ".join(map(str, sorted(settings.API_KEY_PEPPERS)))
