@@ -75,6 +75,10 @@ class Supervisor:
     def pid(self, name: str) -> int:
         return self._children[name].process.pid
 
+    def program(self, name: str) -> Program:
+        """Return how a program was started."""
+        return self._children[name].program
+
     def await_ready(self, name: str, check: Callable[[], bool], *, within_s: float) -> None:
         """Block until `check` is true. Raises ServiceFailed if the process ends or the time is over."""
         child = self._children[name]

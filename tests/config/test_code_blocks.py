@@ -97,17 +97,18 @@ def test_make_knows_the_target(block, command):
 
 @pytest.mark.parametrize(("block", "command"), lines("docker compose "), ids=str)
 def test_compose_has_the_services_and_they_have_the_commands(block, command):
-    before, _, managed = command.partition(" python manage.py ")
-    words = before.split()[2:]
-    action, named = words[0], [word for word in words[1:] if word in COMPOSE["services"]]
+    _, _, action, *words = command.partition(" python manage.py ")[0].split()
+    named = [word for word in words if word in COMPOSE["services"]]
+    if action in {"run", "exec"}:  # what follows the service is the service's own
+        words = words[: words.index(named[0])]
 
     assert action in {"up", "build", "stop", "run", "exec"}, block
-    if action in {"run", "exec", "stop"}:
-        assert named, f"{block} names no service of docker-compose.yml"
+    assert named or action in {"up", "build"}, f"{block} names no service of docker-compose.yml"
+    strange = set(words) - set(named) - {"-d", "--build", "--rm", "-v", "-T", "--profile"}
+    assert all(word.startswith("/") for word in strange), f"{block}: {strange}"
+    managed = command.partition(" python manage.py ")[2]
     if managed:
         parse_managed(managed.split())
-    strange = set(words[1:]) - set(named) - {"-d", "--build", "--rm", "-v", "--profile"}
-    assert all(word.startswith("/") for word in strange), f"{block}: {strange}"
 
 
 def parse_managed(words: list[str]) -> None:
