@@ -105,8 +105,13 @@ def test_the_dashboard_shows_every_metric_of_a_gateway():
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
-def test_prometheus_takes_the_rules():
-    subprocess.run(["promtool", "check", "rules", str(ALERTS)], check=True, capture_output=True)
+def test_prometheus_takes_the_rules_and_its_configuration():
+    for command in (
+        ["rules", str(ALERTS)],
+        ["config", "--syntax-only", str(OBSERVABILITY / "prometheus.yml")],
+    ):
+        done = subprocess.run(["promtool", "check", *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_counts_and_durations_of_all_processes_are_added_up(valkey, an_engine):
