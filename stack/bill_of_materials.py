@@ -3,11 +3,12 @@
 The site's environment is made as the Dockerfile makes it, without what only development needs.
 """
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +27,7 @@ ENGINE = ROOT / ".venv-engine" / "bin" / "python"
 GROUPS = ("--no-default-groups", "--group", "traces")
 TABLE = re.compile(r"(?<=<!-- packages -->\n).*(?=<!-- /packages -->)", re.DOTALL)
 CLASSIFIER = "License :: OSI Approved :: "
+NOT_STATED = "not stated"
 LONGEST = 60  # a longer "licence" is the text itself
 
 
@@ -61,7 +63,27 @@ def describe(python: Path, file: Path) -> Path:
     project = str(ROOT / "pyproject.toml")
     options = ["--pyproject", project, "--output-reproducible", "--output-file", str(file)]
     _run([program, "environment", *options, str(python)])
+    _fill_licences(file, read_licences(python))
     return file
+
+
+def read_licences(python: Path) -> dict[str, str]:
+    """Return the licence of each package in an interpreter's environment, by its name in small letters."""
+    [folder] = python.parent.parent.glob("lib/python3.*/site-packages")
+    licences = {}
+    for package in metadata.distributions(path=[str(folder)]):
+        licences[package.metadata["Name"].lower()] = read_licence(package.metadata)
+    return licences
+
+
+def _fill_licences(file: Path, licences: Mapping[str, str]) -> None:
+    """Add the licences that cyclonedx-py leaves out: those that a package states in words of its own."""
+    bill = json.loads(file.read_text())
+    for component in bill["components"]:
+        licence = licences.get(component["name"].lower(), NOT_STATED)
+        if not component.get("licenses") and licence != NOT_STATED:
+            component["licenses"] = [{"license": {"name": licence}}]
+    file.write_text(json.dumps(bill, indent=2) + "\n")
 
 
 def fill_page(text: str) -> str:
@@ -96,7 +118,7 @@ def read_licence(about: metadata.PackageMetadata) -> str:
     is_short = stated and len(stated) <= LONGEST and "\n" not in stated
     if is_short and len(names) < 2:
         return stated
-    return ", ".join(names) or "not stated"
+    return ", ".join(names) or NOT_STATED
 
 
 def _run(command: list[str], **variables: str) -> str:

@@ -7,7 +7,8 @@ from django.core.management import CommandError, call_command
 from standardwebhooks import Webhook
 
 from tenants.api_keys.lifecycle import issue_key, revoke_key, verify_key
-from tenants.models import AuditEntry, WebhookEndpoint
+from tenants.events import outbox
+from tenants.models import ApiKey, AuditEntry, WebhookEndpoint
 from tenants.webhooks import endpoints, signing
 from tenants.webhooks.delivery import deliver_due
 from tenants.webhooks.resealing import reseal_secrets
@@ -29,7 +30,8 @@ def test_a_pepper_is_replaced_and_no_key_and_no_delivery_is_lost(
 ):
     acme, alice = owner.tenant, owner.user
     settings.API_KEY_PEPPERS = {1: OLD}
-    endpoint = new_endpoint(receiver)
+    outbox.register_presenter(ApiKey, lambda row: {"id": str(row.pk)})
+    endpoint = new_endpoint(receiver, event_types=["workspace.resumed"])
     second = endpoints.rotate_secret(endpoint, by=owner)
     key, old_secret = issue_key(acme, name="before", by=alice)
 
