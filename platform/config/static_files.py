@@ -7,11 +7,11 @@ from whitenoise.responders import StaticFile
 from foundation.streaming import StreamedResponse
 
 
-class StaticFileResponse(StreamedResponse, WhiteNoiseFileResponse):
+class StaticFileResponse(StreamedResponse, WhiteNoiseFileResponse):  # type: ignore[misc]  # it has no types
     """WhiteNoise's answer, which it leaves to Django to read whole, with a warning."""
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # likewise
     """WhiteNoise, but for the class of its answers."""
 
     @staticmethod

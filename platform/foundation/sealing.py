@@ -1,7 +1,7 @@
 """Secrets that must be used again, encrypted in the database under keys derived from API_KEY_PEPPERS.
 
-Peppers are random, numbered, and stay in the settings while rows need them; `manage.py seal_secrets` moves what
-is sealed to the current one.
+Peppers are random, numbered, and stay in the settings while rows need them; `manage.py seal_secrets` moves
+what is sealed to the current one.
 """
 
 import base64

@@ -40,4 +40,6 @@ def _describe(number: int, live_keys: int) -> str:
         return f"current, {live_keys} live API keys."
     if live_keys:
         return f"needed by {live_keys} live API keys: it may go once these are rotated or revoked."
+    if number > current_pepper():
+        return "known and not used yet: it becomes current once API_KEY_PEPPER names no other one."
     return "not needed any more: take it out of API_KEY_PEPPERS."
