@@ -9,7 +9,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from django.utils import timezone
 from adapters.public import list_exported
 from foundation.console import Confirmation
 from foundation.spreadsheets import csv_text
+from foundation.streaming import StreamedFileResponse
 from tenants.public import Tenant, export_tables
 
 ROWS_AT_ONCE = 2_000
@@ -93,4 +94,4 @@ def show_export(console: Any, request: HttpRequest, tenant_id: UUID) -> HttpResp
     file.seek(0)
     console.record(request, action="workspace.exported", row=tenant, reason=form.cleaned_data["why"])
     name = f"{tenant.slug}-{timezone.now():%Y-%m-%d}.zip"
-    return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
+    return StreamedFileResponse(file, as_attachment=True, filename=name, content_type="application/zip")

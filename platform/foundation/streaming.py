@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 
 from asgiref.sync import sync_to_async
-from django.http import StreamingHttpResponse
+from django.http import FileResponse, StreamingHttpResponse
 
 PARTS_AT_ONCE = 500  # a change of threads for each line would cost more than the line
 
@@ -20,6 +20,10 @@ class StreamedResponse(StreamingHttpResponse):
         parts: Iterator[bytes] = iter(self.streaming_content)  # type: ignore[arg-type]  # ours are never async
         while chunk := await sync_to_async(_join_next)(parts):
             yield chunk
+
+
+class StreamedFileResponse(StreamedResponse, FileResponse):
+    """Sends a file block by block, behind an ASGI server, too."""
 
 
 def _join_next(parts: Iterator[bytes]) -> bytes:

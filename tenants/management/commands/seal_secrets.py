@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from foundation.sealing import current_pepper
 from tenants.accounts.mfa import seal_factors
-from tenants.audit import record_command
 from tenants.api_keys.lifecycle import peppers_in_use
+from tenants.audit import record_command
 from tenants.webhooks.endpoints import reseal_secrets
 
 
