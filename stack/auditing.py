@@ -20,6 +20,7 @@ from stack.bootstrap import find_uv
 from stack.folders import ROOT
 
 TIMEOUT_S = 10
+UNREACHED = re.compile(r"ConnectionError|ServiceError|Timeout|SSLError|HTTPError")  # in what pip-audit prints
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 ENGINE_LOCKS = ("engine/locks/cpu.txt", "engine/locks/cuda.txt")
 CACHE = ROOT / "var" / "pip-audit"
@@ -73,12 +74,14 @@ def audit() -> int:
     locks = {"uv.lock": read_uv_lock(), **{name: read_pins(ROOT / name) for name in ENGINE_LOCKS}}
     away = []
     for name, options in DATABASES.items():
+        reports: dict[str, Report] = {}
         try:
-            reports = {lock: ask(pins, options) for lock, pins in locks.items()}
+            for lock, pins in locks.items():
+                reports[lock] = ask(pins, options)
         except DatabaseAway as error:
             away.append(f"{name}: {error}")
-            continue
-        return tell(name, reports, accepted)
+        if reports:  # what was found counts, also where the database went away in between
+            return tell(name, reports, accepted)
     print(f"note: no database of vulnerabilities was reached, nothing was compared ({'; '.join(away)})")
     return 0
 
@@ -136,6 +139,8 @@ def ask(pins: str, options: Iterable[str]) -> Report:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if not done.stdout.startswith("{"):
         [last] = done.stderr.strip().splitlines()[-1:] or ["no answer"]
+        if not UNREACHED.search(done.stderr):
+            raise SystemExit(f"pip-audit failed: {last}")
         raise DatabaseAway(last.partition(":")[0].rpartition(".")[2])
     return read_report(json.loads(done.stdout))
 

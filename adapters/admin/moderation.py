@@ -46,10 +46,17 @@ def read_queue() -> dict[str, Any]:
     """Return the styles that wait, the oldest first, and how many there are."""
     offered = Style.objects.offered().select_related("owner", "live_version", "approved_version")
     changed = Style.objects.changed().select_related("owner", "live_version", "approved_version")
-    shown = [*offered[:SHOWN], *changed[:SHOWN]][:SHOWN]
+    oldest = [*offered[:SHOWN], *changed[:SHOWN]]
+    oldest.sort(key=_waits_since)
+    shown = oldest[:SHOWN]
     probes = _read_probes(shown)
     waiting = [_describe(style, probes) for style in shown]
     return {"waiting": waiting, "more": offered.count() + changed.count() - len(waiting)}
+
+
+def _waits_since(style: Style) -> datetime:
+    since = style.changed_at if style.is_public else style.offered_at
+    return since or style.created_at
 
 
 def _read_probes(styles: list[Style]) -> dict[UUID, Probe]:
@@ -72,7 +79,7 @@ def _describe(style: Style, probes: dict[UUID, Probe]) -> Waiting:
     return Waiting(
         style=style,
         is_offer=is_offer,
-        since=style.offered_at if is_offer else style.changed_at,
+        since=_waits_since(style),
         asks_for=terms.summarize_terms(terms.asked_terms(style)) if is_offer else "",
         words=list(chain.from_iterable(_compare_words(style, field, is_offer) for field in REVIEWED_WORDS)),
         version=version,

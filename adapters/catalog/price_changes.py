@@ -167,12 +167,13 @@ def begin_due(now: datetime) -> int:
 
 
 def add_agreed(schedules: dict[UUID, Schedule], style_ids: Collection[UUID]) -> dict[UUID, Schedule]:
-    """Return style → its prices, with those that are agreed and not in an edition yet; one query."""
+    """Return style → its prices, with those that are agreed and not in an edition yet; two queries."""
     added = dict(schedules)
     now = timezone.now()
-    for change in PriceChange.objects.agreed().filter(style__in=style_ids):
-        if change.effective_from:
-            general = find_price(now)
+    agreed = list(PriceChange.objects.agreed().filter(style__in=style_ids).exclude(effective_from=None))
+    general = find_price(now) if agreed else None
+    for change in agreed:
+        if change.effective_from and general:
             terms = terms_of(change)
             entry = announced_entry(
                 change.effective_from, terms.amounts or price_amounts(general), terms.author_percent

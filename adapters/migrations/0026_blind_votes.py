@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
             name="votes_before_promotion",
             field=models.PositiveSmallIntegerField(
                 default=0,
+                db_default=0,
                 help_text="Blind votes against the live version that a promotion asks for; 0: none.",
             ),
         ),

@@ -35,7 +35,7 @@ class StyleQuerySet(models.QuerySet["Style"]):
         """Return the styles that a tenant may select: not those that are being taken back."""
         shared = Share.objects.filter(tenant=tenant_id, ends_at=None).values("style")
         offered = Q(is_public=True, public_until=None) | Q(pk__in=shared)
-        return self.filter(offered, retired_at=None).select_related("owner")
+        return self.filter(offered, retired_at=None, suspended_at=None).select_related("owner")
 
     def usable_by(self, tenant_id: UUID) -> "StyleQuerySet":
         """Return what a tenant may name in `model=`: its own styles, and those it selected and may use."""
@@ -43,10 +43,10 @@ class StyleQuerySet(models.QuerySet["Style"]):
         return self.filter(Q(owner=tenant_id) | Q(pk__in=selected), retired_at=None).select_related("owner")
 
     def answering(self, tenant_id: UUID | None) -> "StyleQuerySet":
-        """Return styles of which a version answers a tenant, or could answer a stranger."""
+        """Return styles of which a version answers a tenant, or could answer a stranger; no suspended one."""
         reviewed = is_reviewed_for(tenant_id)
         approved = reviewed & Q(approved_version__isnull=False)
-        return self.filter(approved | ~reviewed & Q(live_version__isnull=False))
+        return self.filter(approved | ~reviewed & Q(live_version__isnull=False), suspended_at=None)
 
     def offered(self) -> "StyleQuerySet":
         """Return styles that wait for an operator's approval, oldest first."""
@@ -102,7 +102,9 @@ class Style(models.Model):
         max_length=4000, blank=True, help_text="The owner's own prompts for comparing versions, one a line."
     )
     votes_before_promotion = models.PositiveSmallIntegerField(
-        default=0, help_text="Blind votes against the live version that a promotion asks for; 0: none."
+        default=0,
+        db_default=0,
+        help_text="Blind votes against the live version that a promotion asks for; 0: none.",
     )
     is_public = models.BooleanField(default=False, help_text="In everybody's catalogue.")
     public_since = models.DateTimeField(null=True, blank=True, editable=False)

@@ -114,7 +114,7 @@ def _read_json(request: HttpRequest) -> dict[str, Any]:
         return {}
     try:
         sent = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return sent if isinstance(sent, dict) else {}
 

@@ -24,6 +24,7 @@ MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is 
 HIDDEN_NAME = "hidden"
 TELLING = ("model", "id", "system_fingerprint")  # of a chunk: what may say who writes
 DATA = b"data: {"
+ERROR = b'data: {"error"'
 
 
 class Call(NamedTuple):
@@ -54,7 +55,8 @@ async def answer_call(request: HttpRequest, prepare: Callable[[HttpRequest], Cal
         return HttpResponse(body, "application/json", status, headers=_decode_headers(headers))
     assert answer.stream is not None
     if secret_model:
-        return StreamingHttpResponse(hide_model(answer.stream), headers=_decode_headers(STREAM_HEADERS))
+        hidden = hide_model(answer.stream, secret_model)
+        return StreamingHttpResponse(hidden, headers=_decode_headers(STREAM_HEADERS))
     stream_headers = _decode_headers(STREAM_HEADERS + answer.headers)
     return StreamingHttpResponse(answer.stream, headers=stream_headers | {"x-request-id": request_id})
 
@@ -78,28 +80,30 @@ def read_call(request: HttpRequest, **fixed: Any) -> bytes:
         raise TooLarge(limit_bytes=MAX_CALL_BYTES)
     try:
         call = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         call = None
     if not isinstance(call, dict):
         raise BadRequest
     return json.dumps(call | {"stream": True, "stream_options": {"include_usage": True}} | fixed).encode()
 
 
-async def hide_model(stream: Stream) -> AsyncIterator[bytes]:
-    """Yield a stream's events without what says which model wrote them."""
+async def hide_model(stream: Stream, secret_model: str) -> AsyncIterator[bytes]:
+    """Yield a stream's events without what says which model wrote them, errors included."""
     rest = b""
     try:
         async for part in stream:
             *lines, rest = (rest + part).split(b"\n")
             if lines:
-                yield b"".join(_hide_names(line) + b"\n" for line in lines)
+                yield b"".join(_hide_names(line, secret_model) + b"\n" for line in lines)
     finally:
         await stream.aclose()
 
 
-def _hide_names(line: bytes) -> bytes:
+def _hide_names(line: bytes, secret_model: str) -> bytes:
     if not line.startswith(DATA):
         return line
+    if line.startswith(ERROR):
+        return line.replace(secret_model.encode(), HIDDEN_NAME.encode())
     chunk = orjson.loads(line.removeprefix(b"data: "))
     return b"data: " + orjson.dumps(chunk | {name: HIDDEN_NAME for name in TELLING if name in chunk})
 

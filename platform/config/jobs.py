@@ -107,7 +107,7 @@ def _read_timetable() -> list[Entry]:
                 last="never" if ago_s is None else f"{words_of_seconds(ago_s)} ago",
                 succeeded=count.succeeded,
                 failed=count.failed,
-                is_late=ago_s is not None and ago_s > max(LEAST_OVERDUE_S, OVERDUE_FACTOR * every_s),
+                is_late=_is_late(ago_s, every_s, failed=count.failed),
             )
         )
     return sorted(entries, key=lambda entry: (not entry.is_late, entry.task))
@@ -164,3 +164,10 @@ def words_of_seconds(seconds: float) -> str:
         if seconds < below:
             return f"{seconds / unit_s:,.0f} {unit}"
     return f"{seconds / 86_400:,.0f} d"
+
+
+def _is_late(ago_s: float | None, every_s: float, *, failed: int) -> bool:
+    """Return whether a task has not gone well for three of its intervals, or never did and failed."""
+    if ago_s is None:
+        return failed > 0
+    return ago_s > max(LEAST_OVERDUE_S, OVERDUE_FACTOR * every_s)

@@ -15,6 +15,7 @@ from tenants.public import Tenant, User, end_look, read_look, record_audit
 
 READS = ("GET", "HEAD", "OPTIONS")
 REFUSED = _("You look at this workspace as its owner sees it: nothing can be changed. End that first.")
+CLOSED = _("This stays closed while you look at a workspace: it gives what its owner alone may have.")
 
 
 @sync_and_async_middleware
@@ -42,23 +43,42 @@ def _guard(request: HttpRequest) -> HttpResponse | None:
     if look is None:
         return None
     if look.is_over:
-        _end(request)
+        _end(request, "Its time was over.")
         return None
-    if request.method in READS or request.path.startswith(_open_paths()):
+    if request.path == reverse("account_logout") and request.method == "POST":
+        _end(request, "By logging out.")
+    if request.path.startswith(_open_paths()):
         return None
+    if request.method not in READS:
+        return _refuse(request, str(REFUSED))
+    if request.path.startswith(_closed_paths()):
+        return _refuse(request, str(CLOSED))
+    return None
+
+
+def _refuse(request: HttpRequest, sentence: str) -> HttpResponse:
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
-        return JsonResponse({"errors": {"__all__": [str(REFUSED)]}}, status=403)
-    return render(request, "looking.html", {"refused": REFUSED}, status=403)
+        return JsonResponse({"errors": {"__all__": [sentence]}}, status=403)
+    return render(request, "looking.html", {"refused": sentence}, status=403)
 
 
-def _end(request: HttpRequest) -> None:
-    """End a look whose time is over, and write that down."""
+def _end(request: HttpRequest, reason: str) -> None:
+    """End a look, and write that down."""
     look = end_look(request)
     tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
     if tenant and isinstance(request.user, User):
-        record_audit(request.user, action="look.ended", row=tenant, reason="Its time was over.")
+        record_audit(request.user, action="look.ended", row=tenant, reason=reason)
 
 
 def _open_paths() -> tuple[str, ...]:
     """Return where forms work all the same: the console, and the log-out."""
     return reverse("admin:index"), reverse("account_logout")
+
+
+def _closed_paths() -> tuple[str, ...]:
+    """Return where reading gives away too much.
+
+    Addresses of webhooks are as good as passwords, the API signs uploads, and the portal opens an account
+    at the payment provider's.
+    """
+    return "/api/", reverse("tenants:webhooks"), reverse("tenants:payment_portal")

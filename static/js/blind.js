@@ -53,6 +53,7 @@ async function run() {
   failOnPrompt(prompt ? "" : "Write a prompt first, for example: Describe a morning in the city.");
   if (stopper || !prompt) return;
   stopper = new AbortController();
+  allowVotes(false);
   at("write").disabled = true;
   at("stop").hidden = false;
   fail("");
@@ -78,7 +79,9 @@ async function vote(button) {
   allowVotes(false);
   fail("");
   try {
+    const voted = round;
     const named = await post(form, addressOf("vote"), { choice: button.value });
+    if (voted !== round) return; // the names are not those of what is read now
     for (const name of document.querySelectorAll("[data-name]")) name.textContent = named[name.dataset.name];
     button.ariaPressed = "true";
     at("said").textContent = `${named.said} Let both write again for another round.`;

@@ -110,6 +110,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
             }
             return TemplateResponse(request, "admin/confirm_action.html", context)
         with transaction.atomic():
+            self._note_end(request, "Another one began.")
             look = looking.begin_look(request, tenant)
             facts = {"until": look.until.isoformat()}
             reason = form.cleaned_data["why"]
@@ -118,12 +119,18 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
 
     def end_look(self, request: HttpRequest) -> HttpResponse:
         """Close the workspace that the operator looked at, and go back to its page."""
-        look = looking.end_look(request)
-        tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
+        tenant = self._note_end(request, "")
         if tenant is None:
             return redirect("admin:index")
-        self.admin_site.record(request, action="look.ended", row=tenant, reason="")
         return redirect("admin:tenants_tenant_change", tenant.pk)
+
+    def _note_end(self, request: HttpRequest, reason: str) -> Tenant | None:
+        """End an open look, and write that down; return the workspace, None where none was open."""
+        look = looking.end_look(request)
+        tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
+        if tenant:
+            self.admin_site.record(request, action="look.ended", row=tenant, reason=reason)
+        return tenant
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         """Save what the operator changed, and publish it to the data plane."""

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from foundation.money import dollars
 from foundation.rest import pages
-from foundation.rest.bodies import StrictSerializer, TextField
+from foundation.rest.bodies import MomentField, StrictSerializer, TextField
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
 from tenants.billing import request_log
@@ -66,10 +66,8 @@ class RequestObject(serializers.Serializer[LoggedRequest]):
 class RequestsQuery(StrictSerializer):
     """Which requests."""
 
-    start = serializers.DateTimeField(
-        required=False, default=None, help_text="From then on; default: 31 days ago."
-    )
-    end = serializers.DateTimeField(required=False, default=None, help_text="Before then; default: now.")
+    start = MomentField(required=False, default=None, help_text="From then on; default: 31 days ago.")
+    end = MomentField(required=False, default=None, help_text="Before then; default: now.")
     style = TextField(required=False, default="", max_length=100)  # type: ignore[assignment]
     key = serializers.UUIDField(required=False, default=None)
     outcome = serializers.ChoiceField(

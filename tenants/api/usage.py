@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation.money import dollars
-from foundation.rest.bodies import StrictSerializer, TextField
+from foundation.rest.bodies import MomentField, StrictSerializer, TextField
 from foundation.spreadsheets import stream_csv
 from tenants.api.schema import operation
 from tenants.api.usage_report import report_usage
@@ -117,8 +117,8 @@ class UsageQuery(StrictSerializer):
 class EventsQuery(StrictSerializer):
     """Which requests."""
 
-    start = serializers.DateTimeField(required=False, default=None)
-    end = serializers.DateTimeField(required=False, default=None)
+    start = MomentField(required=False, default=None)
+    end = MomentField(required=False, default=None)
     style = TextField(required=False, default="", max_length=100)  # type: ignore[assignment]
     key = serializers.UUIDField(required=False, default=None)
     outcome = serializers.ChoiceField(UsageEvent.Outcome.choices, required=False, default="")

@@ -152,18 +152,24 @@ def draft_month(period: str, tenant_ids: Collection[UUID] | None = None) -> int:
     """Draft the invoices of a month that is over, of the workspaces that have none; return how many.
 
     With `tenant_ids` only of some workspaces. Safe to repeat, and from two workers at once. A workspace whose
-    usage is not what its ledger says gets none: it is logged, and the others get theirs.
+    usage is not what its ledger says gets none: it is logged, and the others get theirs. What else fails for
+    one is raised once the others have theirs.
     """
     tenants = unbilled_workspaces(period)
     if tenant_ids is not None:
         tenants = tenants.filter(pk__in=tenant_ids)
     count = 0
+    fault: Exception | None = None
     for tenant in list(tenants):
         try:
             if _draft_once(tenant, period):
                 count += 1
-        except UsageMismatch:
+        except Exception as error:
             logger.exception("no invoice of %s could be made for %s", period, tenant.slug)
+            if not isinstance(error, UsageMismatch):
+                fault = fault or error
+    if fault:
+        raise fault
     return count
 
 
@@ -301,18 +307,23 @@ def require_draft(invoice: Invoice) -> None:
 def finalize_due(now: datetime, invoice_ids: Collection[UUID] | None = None) -> int:
     """Finalize the drafts that are a day old, or some of them; return how many.
 
-    Safe to repeat, and from two workers at once.
+    Safe to repeat, and from two workers at once. What fails for one is raised once the others are final.
     """
     drafts = due_drafts(now).select_related("tenant")
     if invoice_ids is not None:
         drafts = drafts.filter(pk__in=invoice_ids)
     count = 0
+    fault: Exception | None = None
     for invoice in drafts:
         try:
             finalize_invoice(invoice, now)
             count += 1
-        except UsageMismatch:
+        except Exception as error:
             logger.exception("the invoice of %s for %s stays a draft", invoice.period, invoice.tenant.slug)
+            if not isinstance(error, UsageMismatch):
+                fault = fault or error
+    if fault:
+        raise fault
     return count
 
 

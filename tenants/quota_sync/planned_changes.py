@@ -5,12 +5,15 @@ and each first request would read its workspace from PostgreSQL. Admission puts 
 its moment by Valkey's clock.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import batched
 from typing import Any
 from uuid import UUID
+
+from django.db import DatabaseError
 
 from foundation import months, valkey
 from tenants.billing import plans
@@ -19,6 +22,8 @@ from tenants.quota_sync.snapshot import COMING_KNOWN_BEFORE, publish_snapshot
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
+
+logger = logging.getLogger(__name__)
 
 RUN_S = 1.5  # the drain waits in the same queue
 TENANTS_PER_READ = 1000
@@ -37,7 +42,11 @@ def publish_planned_changes(client: Store, now: datetime) -> int:
     published = 0
     until_s = time.monotonic() + RUN_S
     for tenant_id in find_unprepared(client, now):
-        publish_snapshot(tenant_id)
+        try:
+            publish_snapshot(tenant_id)
+        except DatabaseError:  # the next ones have a right to theirs
+            logger.exception("limits of %s could not be published before they change", tenant_id)
+            continue
         published += 1
         if time.monotonic() >= until_s:
             break

@@ -4,12 +4,11 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from foundation.streaming import StreamedResponse
 from tenants.accounts import audit_log
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.forms import AuditFilterForm
@@ -54,7 +53,7 @@ def download_audit_log(request: MemberRequest) -> HttpResponseBase:
     form = AuditFilterForm(request.GET, actions=audit_log.list_actions(request.tenant))
     filters = form.cleaned_data if form.is_valid() else {}
     entries = audit_log.find_entries(request.tenant, **filters)
-    response = StreamedResponse(audit_log.write_csv(entries), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(audit_log.write_csv(entries), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="audit-log-{request.tenant.slug}.csv"'
     return response
 

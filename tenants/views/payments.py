@@ -17,6 +17,7 @@ from foundation import months
 from foundation.errors import DomainError
 from foundation.money import usd
 from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.looking import read_look
 from tenants.accounts.roles import Permission, requires
 from tenants.api.payments import note_payment
 from tenants.billing import credits, plans
@@ -110,7 +111,7 @@ def show_payment(request: MemberRequest, payment_id: UUID) -> HttpResponse:
     own = Payment.objects.filter(tenant=request.tenant).select_related("tenant", "invoice")
     payment = get_object_or_404(own, pk=payment_id)
     is_unanswered = False
-    if payment.state == Payment.State.OPEN:
+    if payment.state == Payment.State.OPEN and read_look(request) is None:
         try:
             payments.refresh_payment(payment)
         except ProviderUnavailable:

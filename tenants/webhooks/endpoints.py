@@ -3,7 +3,7 @@
 What pages and programs call. Each action is in the audit log; a secret is returned once and never again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TypedDict, Unpack
 
@@ -87,7 +87,7 @@ def create_endpoint(
             sealed_secret=signing.seal_secret(secret),
             created_by=by.user,
         )
-        by.audit("webhook_endpoint.created", endpoint, after={"url": url})
+        by.audit("webhook_endpoint.created", endpoint, after={"url": endpoint.shown_url})
     return endpoint, secret
 
 
@@ -99,19 +99,25 @@ def edit_endpoint(endpoint: WebhookEndpoint, *, by: Access, **changes: Unpack[En
     url = changes.get("url", endpoint.url)
     event_types = changes.get("event_types", endpoint.event_types)
     _check(url=url, event_types=event_types)
-    before = {name: getattr(endpoint, name) for name in changes}
+    url_before = endpoint.url
+    before = _auditable(endpoint, changes)
     with transaction.atomic():
         _lock_endpoints(by.tenant)
-        if url != endpoint.url:
+        if url != url_before:
             _require_free_url(by.tenant, url)
         for name, value in changes.items():
             setattr(endpoint, name, value)
         endpoint.event_types = _in_order(event_types)
         endpoint.save(update_fields=[*changes, "changed_at"])
-        if url != before.get("url", url):
+        if url != url_before:
             _try_now(endpoint)
-        after = {name: getattr(endpoint, name) for name in changes}
+        after = _auditable(endpoint, changes)
         by.audit("webhook_endpoint.edited", endpoint, before=before, after=after)
+
+
+def _auditable(endpoint: WebhookEndpoint, names: Iterable[str]) -> dict[str, object]:
+    """Return some fields for the audit log: of an address its host, for the rest is as good as a password."""
+    return {name: endpoint.shown_url if name == "url" else getattr(endpoint, name) for name in names}
 
 
 def rotate_secret(endpoint: WebhookEndpoint, *, by: Access) -> str:
@@ -227,7 +233,7 @@ def enable_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
 def delete_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
     """Delete an endpoint with its deliveries; the events stay for the others."""
     with transaction.atomic():
-        by.audit("webhook_endpoint.deleted", endpoint, before={"url": endpoint.url})
+        by.audit("webhook_endpoint.deleted", endpoint, before={"url": endpoint.shown_url})
         endpoint.delete()
 
 

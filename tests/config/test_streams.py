@@ -6,7 +6,12 @@ from config.static_files import StaticFileResponse
 from stack.folders import ROOT
 
 # Their parts come from asynchronous iterators, which Django sends as they come.
-ASYNCHRONOUS = {"adapters/api/uploads.py", "inference/playground/views.py", "tenants/api/usage.py"}
+ASYNCHRONOUS = {
+    "adapters/api/uploads.py",
+    "inference/playground/calls.py",
+    "tenants/api/usage.py",
+    "tenants/views/audit_log.py",
+}
 
 MADE = re.compile(r"(= |return )(StreamingHttpResponse|FileResponse)\(")
 

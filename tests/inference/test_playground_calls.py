@@ -36,7 +36,7 @@ class Parts:
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 async def test_names_are_hidden_and_all_else_stays(size):
     stream = Parts(size)
-    shown = b"".join([part async for part in hide_model(stream)])
+    shown = b"".join([part async for part in hide_model(stream, "acme/noir")])
     assert b"noir" not in shown
     assert b"v_0123" not in shown
     assert shown.startswith(b": waiting\n\ndata: ")
@@ -48,9 +48,18 @@ async def test_names_are_hidden_and_all_else_stays(size):
 
 async def test_whoever_leaves_stops_the_engine():
     stream = Parts(10)
-    hidden = hide_model(stream)
+    hidden = hide_model(stream, "acme/noir")
     async for part in hidden:
         assert part
         break
     await hidden.aclose()
     assert stream.is_closed
+
+
+async def test_an_error_within_the_stream_names_no_model_either():
+    async def failing():
+        yield b': waiting\n\ndata: {"error": {"message": "The style `acme/noir` is still being loaded."}}\n\n'
+
+    shown = b"".join([part async for part in hide_model(failing(), "acme/noir")])
+    assert b"noir" not in shown
+    assert b"is still being loaded" in shown

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=14)
 MAX_KEPT = 2_000  # rows; the newest stay
 MAX_TEXT = 300  # characters of one argument
+MAX_ITEMS = 100  # of a list
 MAX_TRACEBACK = 6_000
 MASK = "•••"
 SECRET_NAME = re.compile(r"secret|token|password|passwd|api_?key|pepper|authorization", re.IGNORECASE)
@@ -77,10 +78,16 @@ def keep_failure(
 
 
 def mask_value(value: Any) -> Any:
-    """Return an argument as it may be stored: short, and without what looks like a secret."""
+    """Return an argument as it may be stored: short, and without what looks like a secret.
+
+    What is cut ends as what is masked does: neither can be sent again.
+    """
     if value is None or isinstance(value, bool | int | float):
         return value
-    return mask_text(str(value))[:MAX_TEXT]
+    if isinstance(value, list | tuple):
+        return [mask_value(item) for item in value[:MAX_ITEMS]] + [MASK] * (len(value) > MAX_ITEMS)
+    text = mask_text(str(value))
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + MASK
 
 
 def mask_text(text: str) -> str:

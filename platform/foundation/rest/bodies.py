@@ -1,10 +1,13 @@
 """What a request's body may hold: JSON with known fields only."""
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
+
+FIRST_YEAR, LAST_YEAR = 2020, 9000
 
 
 class StrictParser(JSONParser):
@@ -33,6 +36,17 @@ class StrictSerializer(serializers.Serializer[Any]):
                     {name: [sentence] for name in unknown}, code="unknown_field"
                 )
         return super().to_internal_value(data)
+
+
+class MomentField(serializers.DateTimeField):
+    """A moment of this service's time: calendars' ends can't be counted on from."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Return the moment. Raises ValidationError."""
+        moment: datetime = super().to_internal_value(value)
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise serializers.ValidationError(f"Write a moment between {FIRST_YEAR} and {LAST_YEAR}.")
+        return moment
 
 
 class TextField(serializers.CharField):

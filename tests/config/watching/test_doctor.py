@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from adapters.engines import doctor as engine_doctor
+from adapters.engines import own_limits
 from adapters.errors import EngineUnavailable
 from adapters.models import BaseModel, Engine
 from config import checks
@@ -129,7 +130,7 @@ def test_an_engine_with_other_flags_than_its_row_is_found(monkeypatch, an_engine
         "/metrics": 'vllm:lora_requests_info{max_lora="8",running_lora_adapters=""} 1.0\n',
     }
     monkeypatch.setattr(engine_doctor, "check_health", lambda engine: None)
-    monkeypatch.setattr(engine_doctor, "read_page", lambda engine, path: pages[path])
+    monkeypatch.setattr(own_limits, "read_page", lambda engine, path: pages[path])
     seen = [finding.seen for finding in engine_checks.check_engines() if finding.level == "fault"]
     assert seen == ["its --max-model-len is 1024, its row says 2048", "its --max-loras is 8, its row says 2"]
     pages["/v1/models"] = json.dumps({"data": [{"id": "other"}]})

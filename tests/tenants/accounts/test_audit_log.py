@@ -30,7 +30,7 @@ def log(alice, bob, acme, charlie, charlies):
 
 
 async def read_all(answer) -> str:
-    return b"".join([part async for part in answer.streaming_content]).decode()
+    return b"".join([part async for part in answer]).decode()
 
 
 def actions(answer) -> list[str]:

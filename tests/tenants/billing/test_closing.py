@@ -79,10 +79,10 @@ def test_a_batch_that_fails_holds_up_no_other_and_comes_again(six, enqueued, mon
             tasks.draft_batch(*enqueued[0])
         for arguments in enqueued[1:]:
             tasks.draft_batch(*arguments)
-    assert Invoice.objects.count() == 4
+    assert Invoice.objects.count() == 5, "the one beside it in the batch has its invoice"
     enqueued.clear()
     tasks.draft_invoices(PERIOD)
-    assert [sorted(tenant_ids) for _, tenant_ids in enqueued] == [[six[0].pk, six[1].pk]]
+    assert [list(tenant_ids) for _, tenant_ids in enqueued] == [[six[0].pk]]
 
 
 def test_a_workspace_without_an_invoice_is_in_a_batch_if_its_credits_end(acme, enqueued):
