@@ -1,27 +1,44 @@
 from collections.abc import Iterator
 
-from foundation.streaming import PARTS_AT_ONCE, StreamedResponse
+from foundation.streaming import BYTES_AT_ONCE, StreamedResponse
+
+LINES_AT_ONCE = BYTES_AT_ONCE // 8
 
 
-def count_lines(made: list[int], total: int) -> Iterator[str]:
+def make_lines(made: list[int], total: int) -> Iterator[str]:
+    """Yield lines of eight bytes, and before each an empty part."""
     for number in range(total):
+        yield ""
         made.append(number)
-        yield f"{number}\n" if number % 2 else ""
+        yield f"{number:07}\n"
 
 
 async def test_a_long_answer_is_not_made_before_it_is_sent():
     made: list[int] = []
-    parts = aiter(StreamedResponse(count_lines(made, 3 * PARTS_AT_ONCE)))
+    parts = aiter(StreamedResponse(make_lines(made, 3 * LINES_AT_ONCE)))
 
     first = await anext(parts)
 
-    assert len(made) == PARTS_AT_ONCE
+    assert len(made) == LINES_AT_ONCE
+    assert len(first) == BYTES_AT_ONCE
     whole = first + b"".join([part async for part in parts])
-    assert whole.decode().split() == [str(number) for number in range(1, 3 * PARTS_AT_ONCE, 2)]
+    assert whole.split() == [f"{number:07}".encode() for number in range(3 * LINES_AT_ONCE)]
+
+
+async def test_large_parts_are_not_gathered():
+    made: list[int] = []
+
+    def blocks() -> Iterator[bytes]:
+        for number in range(3):
+            made.append(number)
+            yield bytes(2 * BYTES_AT_ONCE)
+
+    first = await anext(aiter(StreamedResponse(blocks())))
+    assert (len(first), made) == (2 * BYTES_AT_ONCE, [0])
 
 
 async def test_empty_parts_end_nothing():
-    lines = [""] * (2 * PARTS_AT_ONCE) + ["last"]
+    lines = [""] * 1000 + ["last"]
     assert [part async for part in StreamedResponse(lines)] == [b"last"]
 
 
