@@ -2,6 +2,7 @@
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from cryptography.fernet import InvalidToken
 from django.db import transaction
 
 from foundation.sealing import reseal, seal, unseal
@@ -24,12 +25,18 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return unseal(encrypted_text, purpose=PURPOSE)
 
 
-def seal_factors() -> int:
-    """Encrypt all second factors under the newest pepper's key; return how many. Safe to repeat."""
+def seal_factors(lost: list[str]) -> int:
+    """Encrypt all second factors under the current pepper's key; return how many. Safe to repeat.
+
+    One whose pepper is no longer in the settings stays as it is, and its owner is added to `lost`.
+    """
     count = 0
     holders = Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN)  # passkeys have no secret here
-    for pk in holders.values_list("pk", flat=True):
-        count += _seal_factor(pk)
+    for pk, user_id in holders.values_list("pk", "user"):
+        try:
+            count += _seal_factor(pk)
+        except InvalidToken:
+            lost.append(f"a second factor of user {user_id}")
     return count
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
@@ -20,19 +19,19 @@ class Command(BaseCommand):
 
     def handle(self, **_: Any) -> None:
         """Encrypt all, print how many, then a line for each pepper."""
-        try:
-            endpoints, factors = reseal_secrets(), seal_factors()
-        except InvalidToken as error:
-            raise CommandError(
-                "A secret is under a pepper that API_KEY_PEPPERS lacks. Put the old one back beside the new "
-                "one, as 1:HEX,2:HEX, and run this again."
-            ) from error
+        lost: list[str] = []
+        endpoints, factors = reseal_secrets(lost), seal_factors(lost)
         facts = {"webhook_endpoints": endpoints, "second_factors": factors}
         record_command("seal_secrets", action="secrets.sealed", after=facts)
         self.stdout.write(f"Encrypted: {endpoints} webhook endpoints, {factors} second factors.")
         live_keys = peppers_in_use()
         for number in sorted(settings.API_KEY_PEPPERS):
             self.stdout.write(f"Pepper {number}: {_describe(number, live_keys.get(number, 0))}")
+        if lost:
+            raise CommandError(
+                "These are under a pepper that API_KEY_PEPPERS lacks. Put the old one back beside the new "
+                f"one, as 1:HEX,2:HEX, and run this again: {'; '.join(lost)}."
+            )
 
 
 def _describe(number: int, live_keys: int) -> str:

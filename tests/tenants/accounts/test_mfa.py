@@ -50,8 +50,12 @@ def test_a_new_pepper_takes_over_and_the_old_one_may_go(alice, acme, settings, c
     assert secrets_in_force(WebhookEndpoint.objects.get(), endpoint.created_at) == [secret]
 
 
-def test_a_pepper_that_is_gone_too_early_is_told(alice, settings):
+def test_a_pepper_that_is_gone_too_early_is_told_and_holds_up_no_other(alice, bob, settings):
     TOTP.activate(alice, generate_totp_secret())
+    clear = generate_totp_secret()
+    TOTP.activate(bob, clear)
+    Authenticator.objects.filter(user=bob).update(data={"secret": clear})
     settings.API_KEY_PEPPERS = {9: NEXT_PEPPER}
-    with pytest.raises(CommandError, match="Put the old one back"):
+    with pytest.raises(CommandError, match=f"Put the old one back .* a second factor of user {alice.pk}\\."):
         call_command("seal_secrets")
+    assert kept(bob)["totp"]["secret"].startswith("gAAAA")
