@@ -61,7 +61,7 @@ class NotConfirmed(Invalid):
 class NewKeysBody(LimitsBody):
     """The limits that new keys start with."""
 
-    styles = None
+    styles = None  # type: ignore[assignment]  # so REST framework leaves out a field of the class above
 
 
 class WorkspaceBody(StrictSerializer):

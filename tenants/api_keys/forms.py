@@ -120,7 +120,7 @@ class KeyForm(LimitsForm):
         self, data: Any = None, *, tenant: Tenant, scopes: Sequence[Scope] = (Scope.INFERENCE,)
     ) -> None:
         super().__init__(data, tenant=tenant)
-        self.initial |= _initial_counts(starting_limits(tenant))
+        self.initial = {**self.initial, **_initial_counts(starting_limits(tenant))}
         self.fields["scopes"].choices = _scope_choices(scopes)  # type: ignore[attr-defined]
         self.initial["scopes"] = [Scope.INFERENCE.value]
 

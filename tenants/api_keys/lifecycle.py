@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -60,7 +60,7 @@ class KeyLimits(TypedDict, total=False):
 
 def starting_limits(tenant: Tenant) -> KeyLimits:
     """Return the limits that a workspace lets a new key start with, where nothing else is said."""
-    return KeyLimits(**(tenant.key_limits or {}))
+    return cast("KeyLimits", dict(tenant.key_limits or {}))
 
 
 def issue_key(

@@ -120,11 +120,25 @@ def _percent(used: int, cap: int | None) -> int:
 
 def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
     """Return the usage of [start, end) and of one day of it; one query, whatever the number of styles."""
+    parameters: dict[str, Any] = {
+        "tenant": tenant.pk,
+        "start": start,
+        "end": end,
+        "day": day,
+        "rows": MOST_USED + 1,
+    }
     with connection.cursor() as cursor:
-        parameters = {"tenant": tenant.pk, "start": start, "end": end, "day": day, "rows": MOST_USED + 1}
         cursor.execute(MONTH_AND_STYLES, parameters)
         (_, *sums), *styles = cursor.fetchall()
-    return Used(*map(int, sums), most_used=[name for name, *_ in styles])
+    tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
+    return Used(
+        tokens=tokens,
+        cost_nanousd=cost_nanousd,
+        day_requests=day_requests,
+        day_tokens=day_tokens,
+        day_cost_nanousd=day_cost_nanousd,
+        most_used=[name for name, *_ in styles],
+    )
 
 
 def latest_requests(tenant: Tenant, now: datetime, count: int) -> list[dict[str, Any]]:
