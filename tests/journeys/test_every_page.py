@@ -219,7 +219,6 @@ def check_errors(page: Page, address: str) -> list[str]:
     for number in range(count):
         if number:
             page.goto(address, wait_until="load")
-        page.wait_for_load_state("networkidle")  # scripts that send a form by themselves are there
         page.evaluate(SEND_EMPTY, number)
         page.wait_for_load_state("networkidle")
         page.evaluate(AXE)
