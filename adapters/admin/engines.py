@@ -20,11 +20,11 @@ from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
 from adapters.placement import steering
 from adapters.routing import publisher
-from foundation.console import OperatorAdmin, operator_action
+from foundation.console import DescribedRow, OperatorAdmin, operator_action
 
 
 @admin.register(Engine)
-class EngineAdmin(Undeletable, OperatorAdmin):
+class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
     list_display = [
         "name", "url", "base_model", "device", "is_healthy", "is_draining", "is_gone", "note", "checked_at",
     ]  # fmt: skip
@@ -34,6 +34,7 @@ class EngineAdmin(Undeletable, OperatorAdmin):
     readonly_fields = ["is_healthy", "is_gone", "note", "checked_at"]
     actions = ["drain", "take_back", "try_again", "take_limits", "give_up"]
     change_form_before_template = "admin/engine.html"
+    described_as = "engine"
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page of what-if."""
@@ -41,19 +42,8 @@ class EngineAdmin(Undeletable, OperatorAdmin):
         urls: list[URLPattern] = super().get_urls()
         return [path("<int:engine_id>/capacity/", what_if, name="adapters_engine_capacity"), *urls]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show how the engine is and was above the form that changes it."""
-        engine = self.get_object(request, object_id)
-        page = engine_page.describe_engine(request, engine) if engine else None
-        context = {**(extra_context or {}), "engine": page}
-        response: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return response
+    def describe_row(self, request: HttpRequest, row: Engine) -> object:
+        return engine_page.describe_engine(request, row)
 
     def show_capacity(self, request: HttpRequest, engine_id: int) -> HttpResponse:
         """Show what memory so many styles would take there. Nothing is changed."""

@@ -93,10 +93,8 @@ def begin_round(tenant: Tenant, voter: User, first: str, second: str) -> BlindVo
     pair = [find_side(tenant, first), find_side(tenant, second)]
     if pair[0] == pair[1]:
         raise SameSides
-    if (
-        BlindVote.objects.filter(tenant=tenant, begun_at__gt=timezone.now() - OPEN_FOR).count()
-        >= ROUNDS_A_DAY
-    ):
+    begun = BlindVote.objects.filter(tenant=tenant, begun_at__gt=timezone.now() - OPEN_FOR)
+    if begun.count() >= ROUNDS_A_DAY:
         raise TooManyRounds(limit=ROUNDS_A_DAY)
     secrets.SystemRandom().shuffle(pair)
     return BlindVote.objects.create(tenant=tenant, voter=voter, left=pair[0], right=pair[1])

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext_lazy as _
 
-from tenants.public import Tenant, User, end_look, read_look, record_audit
+from tenants.public import end_look, read_look
 
 READS = ("GET", "HEAD", "OPTIONS")
 REFUSED = _("You look at this workspace as its owner sees it: nothing can be changed. End that first.")
@@ -43,10 +43,10 @@ def _guard(request: HttpRequest) -> HttpResponse | None:
     if look is None:
         return None
     if look.is_over:
-        _end(request, "Its time was over.")
+        end_look(request, reason="Its time was over.")
         return None
     if request.path == reverse("account_logout") and request.method == "POST":
-        _end(request, "By logging out.")
+        end_look(request, reason="By logging out.")
     if request.path.startswith(_open_paths()):
         return None
     if request.method not in READS:
@@ -60,14 +60,6 @@ def _refuse(request: HttpRequest, sentence: str) -> HttpResponse:
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return JsonResponse({"errors": {"__all__": [sentence]}}, status=403)
     return render(request, "looking.html", {"refused": sentence}, status=403)
-
-
-def _end(request: HttpRequest, reason: str) -> None:
-    """End a look, and write that down."""
-    look = end_look(request)
-    tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
-    if tenant and isinstance(request.user, User):
-        record_audit(request.user, action="look.ended", row=tenant, reason=reason)
 
 
 def _open_paths() -> tuple[str, ...]:

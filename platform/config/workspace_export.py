@@ -11,11 +11,10 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from adapters.public import list_exported
-from foundation.console import Confirmation
+from foundation.console import Confirmation, ask_first
 from foundation.spreadsheets import csv_text
 from foundation.streaming import StreamedFileResponse
 from tenants.public import Tenant, export_tables
@@ -79,16 +78,7 @@ def show_export(console: Any, request: HttpRequest, tenant_id: UUID) -> HttpResp
         raise PermissionDenied
     form = EXPORT.form(request, [tenant])
     if not form.is_valid():
-        context = {
-            **console.each_context(request),
-            "opts": Tenant._meta,
-            "title": EXPORT.title,
-            "page": EXPORT,
-            "form": form,
-            "rows": [tenant],
-            "action": "export",
-        }
-        return TemplateResponse(request, "admin/confirm_action.html", context)
+        return ask_first(console, request, page=EXPORT, form=form, rows=[tenant], action="export")
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 (the response closes it)
     write_export(tenant, file)
     file.seek(0)

@@ -99,6 +99,34 @@ class OperatorAdmin(ModelAdmin):
         )
 
 
+class DescribedRow:
+    """A row's page that shows how the row is above the form that changes it.
+
+    `change_form_before_template` shows what `describe_row` returns, under the name `described_as`.
+    """
+
+    described_as = ""
+
+    def describe_row(self, request: HttpRequest, row: Any) -> object:
+        """Return what the template shows of a row."""
+        raise NotImplementedError
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Add the description to the page."""
+        page: Any = super()
+        row = page.get_object(request, object_id)
+        described = self.describe_row(request, row) if row else None
+        context = {**(extra_context or {}), self.described_as: described}
+        response: HttpResponse = page.change_view(request, object_id, form_url, context)
+        return response
+
+
 def _inline_changes(formset: Any) -> dict[str, list[str]]:
     """Return, as `memberships added` → names, which rows of an inline table were changed."""
     rows = {
@@ -178,7 +206,9 @@ def operator_action(
                 return None
             form = page.form(request, rows)
             if not form.is_valid():
-                return _ask_first(self, request, page=page, form=form, rows=rows, action=action.__name__)
+                return ask_first(
+                    self.admin_site, request, page=page, form=form, rows=rows, action=action.__name__
+                )
             finished = []
             for row in rows:
                 name = str(row)
@@ -194,18 +224,19 @@ def operator_action(
     return decorate
 
 
-def _ask_first(
-    model_admin: Any,
+def ask_first(
+    console: Any,
     request: HttpRequest,
     *,
     page: Confirmation,
     form: ConfirmForm,
-    rows: list[Any],
+    rows: Sequence[Model],
     action: str,
 ) -> HttpResponse:
+    """Answer the page that shows an action's effect on some rows, and asks for confirmation and a reason."""
     context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+        **console.each_context(request),
+        "opts": rows[0]._meta,
         "title": page.title,
         "page": page,
         "form": form,

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.http import HttpRequest
 
 from foundation.errors import NotFound
+from tenants.audit import record_audit
 from tenants.models import Tenant, User
 
 SESSION_KEY = "looking"  # of the session: {"tenant": its id, "until": seconds since the epoch}
@@ -47,12 +48,16 @@ def begin_look(request: HttpRequest, tenant: Tenant) -> Look:
     return Look(tenant.pk, datetime.fromtimestamp(until_s, UTC))
 
 
-def end_look(request: HttpRequest) -> Look | None:
-    """Close it; return what was open, or None."""
+def end_look(request: HttpRequest, *, reason: str = "") -> Tenant | None:
+    """Close what is open, and write that into the audit log; return the workspace, None where none was."""
     look = read_look(request)
     request.session.pop(SESSION_KEY, None)
     forget_memberships(request)
-    return look
+    tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
+    if tenant and isinstance(request.user, User):
+        address = request.META.get("REMOTE_ADDR") or None
+        record_audit(request.user, action="look.ended", row=tenant, reason=reason, address=address)
+    return tenant
 
 
 def read_look(request: HttpRequest) -> Look | None:

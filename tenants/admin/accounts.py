@@ -10,7 +10,6 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
@@ -18,13 +17,20 @@ from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import UserCreationForm
 
-from foundation.console import Confirmation, OperatorAdmin, OperatorForm, ReasonField, operator_action
+from foundation.console import (
+    Confirmation,
+    DescribedRow,
+    OperatorAdmin,
+    OperatorForm,
+    ReasonField,
+    ask_first,
+    operator_action,
+)
 from tenants.accounts import deletion, looking, workspaces
 from tenants.admin import workspace_page
 from tenants.admin.amounts import AmountsInDollars
@@ -52,7 +58,7 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(Tenant)
-class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
+class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
     list_display = ["name", "slug", "budget", "is_first_party", "suspended_at", "created_at"]
     list_filter = ["suspended_at", "is_first_party"]
     search_fields = ["name", "slug", "memberships__user__email"]
@@ -61,24 +67,14 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
     inlines = [MembershipInline]
     actions = ["suspend", "resume", "erase"]
     change_form_before_template = "admin/workspace.html"
+    described_as = "workspace"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: only `create_tenant` gives a workspace its plan and its studio key."""
         return False
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show how the workspace is above the form that changes it."""
-        tenant = self.get_object(request, object_id)
-        page = workspace_page.describe_workspace(request, tenant) if tenant else None
-        context = {**(extra_context or {}), "workspace": page}
-        response: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return response
+    def describe_row(self, request: HttpRequest, row: Tenant) -> object:
+        return workspace_page.describe_workspace(request, row)
 
     def get_urls(self) -> list[URLPattern]:
         """Add where an operator begins and ends to look at a workspace as its owner sees it."""
@@ -98,19 +94,9 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
             raise PermissionDenied
         form = LOOK.form(request, [tenant])
         if not form.is_valid():
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": LOOK.title,
-                "page": LOOK,
-                "form": form,
-                "rows": [tenant],
-                "action": "look",
-                "checkbox": ACTION_CHECKBOX_NAME,
-            }
-            return TemplateResponse(request, "admin/confirm_action.html", context)
+            return ask_first(self.admin_site, request, page=LOOK, form=form, rows=[tenant], action="look")
         with transaction.atomic():
-            self._note_end(request, "Another one began.")
+            looking.end_look(request, reason="Another one began.")
             look = looking.begin_look(request, tenant)
             facts = {"until": look.until.isoformat()}
             reason = form.cleaned_data["why"]
@@ -119,18 +105,10 @@ class TenantAdmin(NoDelete, AmountsInDollars, OperatorAdmin):
 
     def end_look(self, request: HttpRequest) -> HttpResponse:
         """Close the workspace that the operator looked at, and go back to its page."""
-        tenant = self._note_end(request, "")
+        tenant = looking.end_look(request)
         if tenant is None:
             return redirect("admin:index")
         return redirect("admin:tenants_tenant_change", tenant.pk)
-
-    def _note_end(self, request: HttpRequest, reason: str) -> Tenant | None:
-        """End an open look, and write that down; return the workspace, None where none was open."""
-        look = looking.end_look(request)
-        tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
-        if tenant:
-            self.admin_site.record(request, action="look.ended", row=tenant, reason=reason)
-        return tenant
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         """Save what the operator changed, and publish it to the data plane."""

@@ -5,7 +5,7 @@ was away) comes onto the next one.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -158,19 +158,11 @@ def draft_month(period: str, tenant_ids: Collection[UUID] | None = None) -> int:
     tenants = unbilled_workspaces(period)
     if tenant_ids is not None:
         tenants = tenants.filter(pk__in=tenant_ids)
-    count = 0
-    fault: Exception | None = None
-    for tenant in list(tenants):
-        try:
-            if _draft_once(tenant, period):
-                count += 1
-        except Exception as error:
-            logger.exception("no invoice of %s could be made for %s", period, tenant.slug)
-            if not isinstance(error, UsageMismatch):
-                fault = fault or error
-    if fault:
-        raise fault
-    return count
+    return _count_done(
+        tenants,
+        lambda tenant: _draft_once(tenant, period),
+        lambda tenant: f"no invoice of {period} could be made for {tenant.slug}",
+    )
 
 
 def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
@@ -312,14 +304,27 @@ def finalize_due(now: datetime, invoice_ids: Collection[UUID] | None = None) -> 
     drafts = due_drafts(now).select_related("tenant")
     if invoice_ids is not None:
         drafts = drafts.filter(pk__in=invoice_ids)
+    return _count_done(
+        drafts,
+        lambda invoice: finalize_invoice(invoice, now),
+        lambda invoice: f"the invoice of {invoice.period} for {invoice.tenant.slug} stays a draft",
+    )
+
+
+def _count_done[Row](
+    rows: Iterable[Row], act: Callable[[Row], object], describe_fault: Callable[[Row], str]
+) -> int:
+    """Act on each row; return for how many `act` returned something true.
+
+    A fault of one is logged. Unless it is a UsageMismatch, it is raised once the others had their turn.
+    """
     count = 0
     fault: Exception | None = None
-    for invoice in drafts:
+    for row in list(rows):
         try:
-            finalize_invoice(invoice, now)
-            count += 1
+            count += bool(act(row))
         except Exception as error:
-            logger.exception("the invoice of %s for %s stays a draft", invoice.period, invoice.tenant.slug)
+            logger.exception(describe_fault(row))
             if not isinstance(error, UsageMismatch):
                 fault = fault or error
     if fault:

@@ -3,9 +3,10 @@
 It holds metadata only. Served ones are usage events; refused ones cost nothing and are kept for two weeks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from foundation.errors import Invalid
 from foundation.money import usd
-from foundation.spreadsheets import csv_text
+from foundation.spreadsheets import stream_csv
 from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
 
 PAGE_SIZE = 50
@@ -156,14 +157,14 @@ def list_requests(
     return merged[:size]
 
 
-def csv_lines(chosen: LogFilter) -> Iterator[str]:
-    """Yield the log as CSV, a chunk of rows at a time; it may be millions."""
+def csv_lines(chosen: LogFilter) -> AsyncIterator[str]:
+    """Return the log as lines of CSV, a chunk of rows at a time; it may be millions."""
     names = dict(ApiKey.objects.filter(tenant=chosen.tenant).values_list("pk", "name"))
-    yield csv_text([CSV_COLUMNS])
-    after = None
-    while rows := list_requests(chosen, after, size=EXPORT_CHUNK):
-        yield csv_text([_csv_row(row, names) for row in rows])
-        after = rows[-1].cursor
+
+    def read(last: LoggedRequest | None) -> list[LoggedRequest]:
+        return list_requests(chosen, last.cursor if last else None, size=EXPORT_CHUNK)
+
+    return stream_csv(CSV_COLUMNS, read, partial(_csv_row, names=names))
 
 
 def record_refusals(refusals: Sequence[Refusal]) -> int:
@@ -270,7 +271,7 @@ def _show_refused(row: RefusedRequest) -> LoggedRequest:
     )
 
 
-def _csv_row(row: LoggedRequest, names: dict[UUID, str]) -> tuple[object, ...]:
+def _csv_row(row: LoggedRequest, *, names: dict[UUID, str]) -> tuple[object, ...]:
     return (
         row.request_id,
         row.at.isoformat(),

@@ -5,14 +5,13 @@ from typing import Any, get_args
 from uuid import UUID
 
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from foundation import months
 from foundation.errors import Conflict
-from foundation.streaming import StreamedResponse
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.billing import month_sums, request_log, usage
 from tenants.models import ApiKey
@@ -53,11 +52,11 @@ def list_requests(request: MemberRequest) -> HttpResponse:
 
 @require_GET
 @member_required
-def export_requests(request: MemberRequest) -> StreamedResponse:
+def export_requests(request: MemberRequest) -> StreamingHttpResponse:
     """Send the month's requests, or what the filters leave of them, as CSV."""
     chosen, period = _read_filter(request)
     lines = request_log.csv_lines(chosen)
-    answer = StreamedResponse(lines, content_type="text/csv; charset=utf-8")
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     # Of an archived month there is only what came after it.
     part = "-late" if usage.archive_of(request.tenant, period) else ""
     answer["Content-Disposition"] = f'attachment; filename="requests-{period}{part}.csv"'

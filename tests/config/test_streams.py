@@ -11,6 +11,7 @@ ASYNCHRONOUS = {
     "inference/playground/calls.py",
     "tenants/api/usage.py",
     "tenants/views/audit_log.py",
+    "tenants/views/usage.py",
 }
 
 MADE = re.compile(r"(= |return )(StreamingHttpResponse|FileResponse)\(")

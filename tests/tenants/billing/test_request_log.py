@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.urls import reverse
 from django.utils import timezone
 
@@ -140,13 +141,17 @@ def test_no_address_breaks_the_page(alice_client, parameters, status):
         assert alice_client.get(reverse("tenants:usage"), parameters).status_code == 200
 
 
+async def read_text(answer) -> str:
+    return b"".join([part async for part in answer]).decode()
+
+
 def test_the_csv_has_every_row_and_no_formula(alice_client, acme, laptop, event, monkeypatch):
     monkeypatch.setattr(request_log, "EXPORT_CHUNK", 2)
     now = timezone.now()
     record_events([event(acme, admitted_at=now, key=laptop) for _ in range(5)])
     refuse(acme, laptop, at=now, model_name="=cmd|' /C calc'!A0")
     answer = alice_client.get(reverse("tenants:export_requests"))
-    lines = b"".join(answer.streaming_content).decode().splitlines()
+    lines = async_to_sync(read_text)(answer).splitlines()
     assert len(lines) == 7
     assert lines[0].startswith("request_id,at,style")
     assert any("'=cmd" in line for line in lines)
