@@ -15,6 +15,7 @@ import pytest
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
+from django.db import connection
 from django.http import HttpRequest
 from django.test import Client
 from django.urls import get_resolver, reverse
@@ -132,6 +133,7 @@ def test_every_page_is_accessible_silent_and_narrow_enough(pages, alice, alice_c
     walk(members, pages, faults, "member")
     walk(members, [reverse(name) for name in BEFORE_A_FACTOR], faults, "member")
     set_up_factors(alice)
+    connection.close()  # this test's own, beside Playwright's loop: nobody else would give it back
     walk(members, [reverse(name) for name in WITH_FACTORS], faults, "member with factors")
     visitors = browser.new_context(base_url=live_server.url, viewport=WIDE)
     known = [reverse(name if name != "prices" else "tenants:prices") for name in VISITORS]
