@@ -57,7 +57,7 @@ styles: ## Train the shipped styles again (about five minutes each)
 	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
 	@.venv-engine/bin/python engine/train.py --all --base var/models/$(SMALL)
 
-chaos: ## Every part killed again and again under load, the books checked; ARGS='--kills 8 --seed 1'
+chaos: ## Every part killed again and again under load, the ledger checked; ARGS='--kills 8 --seed 1'
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) chaos $(ARGS)
 
@@ -73,7 +73,7 @@ trial-scale: ## 2,000 styles on one engine: pages, reconciling, memory
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) scale $(ARGS)
 
-soak: ## Half an hour of mixed load and uploads: no fault, flat memory, exact books; ARGS='--minutes 3'
+soak: ## Half an hour of mixed load and uploads: no fault, flat memory, an exact ledger; ARGS='--minutes 3'
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_DTYPE=$(or $(ENGINE_DTYPE),float32) $(TRIALS) soak $(ARGS)
 

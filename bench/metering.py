@@ -33,7 +33,7 @@ from foundation import months, valkey  # noqa: E402
 from inference.contract.route import Provenance  # noqa: E402
 from inference.quota.ledger_drain import drain_usage  # noqa: E402
 from tenants.accounts.workspaces import create_tenant  # noqa: E402
-from tenants.api_keys.lifecycle import issue_key, studio_key  # noqa: E402
+from tenants.api_keys.lifecycle import issue_key, playground_key  # noqa: E402
 from tenants.billing import invoices  # noqa: E402
 from tenants.models import AuthorEarning, LedgerEntry, Price, PriceBook, Tenant, User  # noqa: E402
 from tenants.quota_sync.editions import complete_edition  # noqa: E402
@@ -74,7 +74,7 @@ def make_tenants() -> list[tuple[UUID, list[UUID]]]:
     for number in range(TENANTS):
         user = User.objects.create_user(f"metering-{number}@example.org")
         tenant = create_tenant(user, name=f"Metering {number}")
-        keys = [studio_key(tenant).pk]
+        keys = [playground_key(tenant).pk]
         for count in range(1, KEYS):
             key, _ = issue_key(tenant, name=f"key {count}", by=None)
             keys.append(key.pk)

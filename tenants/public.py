@@ -11,13 +11,13 @@ from tenants.accounts.roles import Permission, require_role, requires
 from tenants.accounts.workspaces import (
     NoTenant,
     create_tenant,
+    default_tenant,
     first_party_tenant,
     subscribe_tenant,
-    tenant_of,
 )
 from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.api_keys.lifecycle import issue_key, peppers_in_use, studio_key, verify_key
+from tenants.api_keys.lifecycle import issue_key, peppers_in_use, playground_key, verify_key
 from tenants.api_keys.style_choices import name_default_style, register_style_choices
 from tenants.audit import record_audit, record_command
 from tenants.billing.archive_store import ArchiveStore, register_archive_store
@@ -126,6 +126,7 @@ __all__ = [
     "cost_nanousd",
     "create_tenant",
     "current_membership",
+    "default_tenant",
     "digest_by_peppers",
     "dollars_a_million",
     "end_look",
@@ -152,6 +153,7 @@ __all__ = [
     "observe_generation",
     "payable_nanousd",
     "peppers_in_use",
+    "playground_key",
     "price_amounts",
     "price_style",
     "prices_now",
@@ -173,10 +175,8 @@ __all__ = [
     "requires",
     "schedules_of",
     "stale_generations",
-    "studio_key",
     "style_usage",
     "subscribe_tenant",
-    "tenant_of",
     "usage_of",
     "used_nanousd",
     "verify_key",

@@ -24,7 +24,7 @@ from stack.run import folder
 from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import bring_up
-from trials.books import Books
+from trials.usage_records import UsageRecords
 from trials.verdict import Verdict
 
 SAMPLE_EVERY_S = 0.2
@@ -133,19 +133,19 @@ def price_style(variables: Mapping[str, str]) -> Author:
     return Author(author.id, SHARE_PERCENT, **json.loads(done.stdout))
 
 
-def find_wrong_shares(books: Books, author: Author) -> list[str]:
+def find_wrong_shares(records: UsageRecords, author: Author) -> list[str]:
     """Return what shows that an author has not exactly its share of each request: none lost, none doubled."""
-    costs = books.costs_of_style(author.style, since=author.begins, but_of=author.id)
+    costs = records.costs_of_style(author.style, since=author.begins, but_of=author.id)
     due = sum(cost * author.percent // 100 for cost in costs)
-    requests, booked = books.earned(author.id)
+    requests, booked = records.earned(author.id)
     if (requests, booked) == (len(costs), due) and due:
         return []
     return [f"the author has {booked} nano-USD of {requests} requests, and {due} of {len(costs)} are due"]
 
 
-def find_wrong_prices(books: Books, tenant: Tenant) -> list[str]:
+def find_wrong_prices(records: UsageRecords, tenant: Tenant) -> list[str]:
     """Return what shows that a tenant, which asked in PRICED alone, did not pay that style's own price."""
-    paid = books.prices(tenant.id)
+    paid = records.prices(tenant.id)
     return [] if paid == {OWN_PRICES} else [f"{PRICED} was billed at {sorted(paid)}, not at {OWN_PRICES}"]
 
 
@@ -181,8 +181,8 @@ def run_modules(
 class Watch:
     """Looks at what a bounded tenant used and holds, a few times a second, for as long as it is open."""
 
-    def __init__(self, books: Books, tenant: Tenant) -> None:
-        self._books = books
+    def __init__(self, records: UsageRecords, tenant: Tenant) -> None:
+        self._records = records
         self._tenant = tenant
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="watch")
@@ -210,18 +210,18 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(SAMPLE_EVERY_S):
-            if in_use := self._books.in_use(self._tenant.id):
+            if in_use := self._records.in_use(self._tenant.id):
                 self.samples += 1
                 self.most_tokens = max(self.most_tokens, sum(in_use))
-                self.most_nanousd = max(self.most_nanousd, self._books.in_use_nanousd(self._tenant.id))
+                self.most_nanousd = max(self.most_nanousd, self._records.in_use_nanousd(self._tenant.id))
 
 
-def await_quiet(books: Books, tenants: Sequence[Tenant], stopping: threading.Event) -> float:
+def await_quiet(records: UsageRecords, tenants: Sequence[Tenant], stopping: threading.Event) -> float:
     """Wait until nothing is open and every event has arrived, or long enough; return the seconds."""
     began = time.monotonic()
     while time.monotonic() - began < QUIET_WITHIN_S:
         try:
-            if not books.under_way() and not books.left_open(tenant.id for tenant in tenants):
+            if not records.under_way() and not records.left_open(tenant.id for tenant in tenants):
                 break
         except (redis.RedisError, psycopg.OperationalError):
             pass  # it was killed last and is coming back

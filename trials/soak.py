@@ -1,4 +1,4 @@
-"""`make soak`: the whole stack under mixed load for half an hour; no fault, flat memory, exact books.
+"""`make soak`: the whole stack under mixed load for half an hour; no fault, flat memory, exact usage records.
 
 Three processes ask for styles in three workspaces, streamed and not, and hang up on some; the demo's writer
 uploads a version a minute through the management API, promotes it, asks in it and retires the one before.
@@ -27,12 +27,12 @@ from stack.application import WORKERS
 from stack.errors import Miss
 from stack.folders import ROOT, shown
 from stack.services import Stack
-from trials.books import Books
 from trials.chaos.load import Seen, draw_body
 from trials.chaos.trial import list_work
 from trials.chaos.verdict import count_names, is_billed_once, read_seen
 from trials.harness import Tenant, await_quiet, create_tenants, pause, run_modules, run_on_own_stack
 from trials.styles import make_adapters
+from trials.usage_records import UsageRecords
 from trials.verdict import Say, Verdict
 
 RESULT = ROOT / "bench" / "results" / "soak.json"
@@ -154,11 +154,11 @@ def soak(*, minutes: float, var: Path | None) -> int:
 
 
 def trial(stack: Stack, notes: Path, *, seconds: float) -> SoakVerdict:
-    """Load the stack, upload meanwhile, then compare what clients saw with the books."""
+    """Load the stack, upload meanwhile, then compare what clients saw with the usage records."""
     variables = stack.variables
     stopping = stack.supervisor.stopping
     say = stack.steps.say
-    books = Books(variables)
+    records = UsageRecords(variables)
     memory = Memory(stack)
     tenants = create_tenants(variables, {f"soak-{number}": 10**9 for number in range(1, 4)})
     folders = make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=3, rank=8)
@@ -175,12 +175,12 @@ def trial(stack: Stack, notes: Path, *, seconds: float) -> SoakVerdict:
         for load in loads:
             load.communicate(timeout=200)  # it answers the end of its input by ending
         codes = [load.returncode for load in loads]
-    await_quiet(books, tenants, stopping)
+    await_quiet(records, tenants, stopping)
     wanting = [f"load process {number} ended with {code}" for number, code in enumerate(codes, 1) if code]
     wanting += writer.uploads.faults
     wanting += run_checks(variables)
     verdict = judge(
-        books, tenants, read_seen(notes), memory, seconds=seconds, uploads=writer.uploads, wanting=wanting
+        records, tenants, read_seen(notes), memory, seconds=seconds, uploads=writer.uploads, wanting=wanting
     )
     verdict.write(notes)
     write_result(verdict)
@@ -254,7 +254,7 @@ def run_checks(variables: Mapping[str, str]) -> list[str]:
 
 
 def judge(
-    books: Books,
+    records: UsageRecords,
     tenants: Sequence[Tenant],
     seen: Sequence[dict[str, Any]],
     memory: Memory,
@@ -265,7 +265,7 @@ def judge(
 ) -> SoakVerdict:
     """Compare what the clients saw with what the books and the guide say."""
     ids = [tenant.id for tenant in tenants]
-    events = books.events(ids)
+    events = records.events(ids)
     complete = [request for request in seen if request["outcome"] == Outcome.COMPLETE]
     refused = [request for request in seen if request["outcome"] == Outcome.REFUSED]
     twice = [request_id for request_id, found in events.items() if len(found) > 1]
@@ -283,8 +283,8 @@ def judge(
         memory=growths,
         undocumented=find_undocumented([*seen, *uploads.seen]),
         lost=[request["request_id"] for request in complete if not is_billed_once(request, events)],
-        doubled=[*twice, *books.charged_twice(ids), *books.disagreements(ids)],
-        leaked=books.left_open(ids),
+        doubled=[*twice, *records.charged_twice(ids), *records.disagreements(ids)],
+        leaked=records.left_open(ids),
         grown=grown if seconds >= SETTLED_S else [],
         wanting=[*wanting, *too_little],
     )

@@ -11,7 +11,7 @@ from django.utils import timezone
 from adapters.models import Engine, Placement
 from adapters.models.engines import SILENT_AFTER
 from adapters.placement import history
-from adapters.placement.history import Stretch
+from adapters.placement.history import SampledInterval
 from foundation.charts import SPANS, Chart, Span, draw_bars, find_span
 
 SHOWN = 20
@@ -39,12 +39,12 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
     """Return the page's facts, charts and differences."""
     span = find_span(request.GET.get("span"))
     now = timezone.now()
-    stretches = history.read_stretches(engine, since=now - span.length, step=span.step)
+    intervals = history.read_intervals(engine, since=now - span.length, step=span.step)
     return {
-        "facts": list(_facts(engine, stretches, span)),
+        "facts": list(_facts(engine, intervals, span)),
         "spans": SPANS,
         "span": span,
-        "charts": list(_charts(stretches, span)),
+        "charts": list(_charts(intervals, span)),
         "missing": [_difference(one, _explain_missing) for one in _missing(engine)[:SHOWN]],
         "leaving": [_difference(one, _explain_leaving) for one in _leaving(engine)[:SHOWN]],
         "placements": f"{reverse('admin:adapters_placement_changelist')}?engine__id__exact={engine.pk}",
@@ -52,9 +52,9 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _facts(engine: Engine, stretches: list[Stretch], span: Span) -> Iterator[Fact]:
+def _facts(engine: Engine, intervals: list[SampledInterval], span: Span) -> Iterator[Fact]:
     yield _state(engine)
-    share = history.share_answered(stretches)
+    share = history.share_answered(intervals)
     if share is not None:
         yield Fact(f"Answered, {span.name.lower()}", f"{share:.1%} of the time", share < 1)
     if engine.started_at:
@@ -82,8 +82,8 @@ def _state(engine: Engine) -> Fact:
     return Fact("State", f"{verb}, {reported}{note}")
 
 
-def _charts(stretches: list[Stretch], span: Span) -> Iterator[Chart]:
-    measures: list[tuple[str, Callable[[Stretch], float], str]] = [
+def _charts(intervals: list[SampledInterval], span: Span) -> Iterator[Chart]:
+    measures: list[tuple[str, Callable[[SampledInterval], float], str]] = [
         ("Answered", lambda one: float(one.is_answering), "{:.0f}"),
         ("Styles loaded", lambda one: float(one.loaded), "{:,.0f}"),
         ("Loads", lambda one: float(one.loads), "{:,.0f}"),
@@ -91,7 +91,7 @@ def _charts(stretches: list[Stretch], span: Span) -> Iterator[Chart]:
     ]
     now = timezone.now()
     for title, measure, form in measures:
-        points = [(stretch.ends_at, measure(stretch)) for stretch in stretches]
+        points = [(interval.ends_at, measure(interval)) for interval in intervals]
         yield draw_bars(title, points, span=span, form=form, ends=now)
 
 

@@ -17,7 +17,7 @@ SHOWN = 20  # the oldest; the rest comes as these are answered
 
 
 @dataclass(frozen=True)
-class Words:
+class TextChange:
     """One text of a style: as it is now, and what others read instead (None: it is not public yet)."""
 
     label: str
@@ -33,7 +33,7 @@ class Waiting:
     is_offer: bool
     since: datetime | None
     asks_for: str
-    words: list[Words]
+    words: list[TextChange]
     version: AdapterVersion | None
     is_version_new: bool
     effect: str
@@ -81,7 +81,7 @@ def _describe(style: Style, probes: dict[UUID, Probe]) -> Waiting:
         is_offer=is_offer,
         since=_waits_since(style),
         asks_for=terms.summarize_terms(terms.asked_terms(style)) if is_offer else "",
-        words=list(chain.from_iterable(_compare_words(style, field, is_offer) for field in REVIEWED_WORDS)),
+        words=list(chain.from_iterable(_compare_text(style, field, is_offer) for field in REVIEWED_WORDS)),
         version=version,
         is_version_new=is_offer or bool(review and review.live),
         effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats a token" if probe else "",
@@ -91,14 +91,14 @@ def _describe(style: Style, probes: dict[UUID, Probe]) -> Waiting:
     )
 
 
-def _compare_words(style: Style, field: str, is_offer: bool) -> list[Words]:
+def _compare_text(style: Style, field: str, is_offer: bool) -> list[TextChange]:
     """Return a text with what others read now, if that is another one; of an offer every text."""
     now = getattr(style, field)
     label = field.replace("_", " ").capitalize()
     if is_offer:
-        return [Words(label, now, None)] if now else []
+        return [TextChange(label, now, None)] if now else []
     before = getattr(style, f"approved_{field}")
-    return [Words(label, now, before)] if before != now else []
+    return [TextChange(label, now, before)] if before != now else []
 
 
 def _find_twins(style: Style) -> list[str]:

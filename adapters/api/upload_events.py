@@ -65,7 +65,7 @@ class StreamPlace:
 
 
 @dataclass(frozen=True)
-class Shown:
+class UploadSnapshot:
     """An upload as JSON."""
 
     data: str
@@ -90,19 +90,19 @@ async def stream_upload(version_id: UUID, place: StreamPlace, limits: StreamLimi
     """Yield the upload now and at each change, heartbeats between, and its end."""
     ends_at = time.monotonic() + limits.lasts_s
     spoke_at = time.monotonic()
-    last: Shown | None = None
+    last: UploadSnapshot | None = None
     try:
         while time.monotonic() < ends_at:
-            shown = await sync_to_async(_look)(version_id, last)
-            if shown is None:
+            snapshot = await sync_to_async(_read_snapshot)(version_id, last)
+            if snapshot is None:
                 return
-            if shown != last:
-                yield f"event: step\ndata: {shown.data}\n\n"
+            if snapshot != last:
+                yield f"event: step\ndata: {snapshot.data}\n\n"
                 spoke_at = time.monotonic()
-            if shown.is_final:
-                yield f"event: end\ndata: {shown.data}\n\n"
+            if snapshot.is_final:
+                yield f"event: end\ndata: {snapshot.data}\n\n"
                 return
-            last = shown
+            last = snapshot
             if time.monotonic() - spoke_at >= limits.heartbeat_s:
                 await sync_to_async(_renew)(place)
                 yield HEARTBEAT
@@ -112,14 +112,14 @@ async def stream_upload(version_id: UUID, place: StreamPlace, limits: StreamLimi
         await sync_to_async(place.leave)()
 
 
-def _look(version_id: UUID, last: Shown | None) -> Shown | None:
+def _read_snapshot(version_id: UUID, last: UploadSnapshot | None) -> UploadSnapshot | None:
     """Return an upload as it is now; while the database is away, as it was. None: the version is gone."""
     try:
         version = AdapterVersion.objects.select_related("style__owner").filter(pk=version_id).first()
         if version is None:
             return None
         data = JSONRenderer().render(present_upload(version)).decode()
-        return Shown(data, version.is_final)
+        return UploadSnapshot(data, version.is_final)
     except OUTAGES:
         return last
     finally:

@@ -35,7 +35,7 @@ ORDERS = {"name": "By name", "newest": "Newest first", "strongest": "Strongest f
 
 
 @dataclass(frozen=True)
-class Wish:
+class BrowseQuery:
     """What a person wants to see of the list. What makes no sense is left out."""
 
     words: str = ""
@@ -46,8 +46,8 @@ class Wish:
     after: str = ""
 
     @classmethod
-    def parse(cls, query: Mapping[str, str]) -> "Wish":
-        """Return the wish of an address."""
+    def parse(cls, query: Mapping[str, str]) -> "BrowseQuery":
+        """Return the query of an address."""
         kind, order = query.get("kind", ""), query.get("order", "name")
         tag, language = query.get("tag", "").lower(), query.get("language", "")
         return cls(
@@ -66,7 +66,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Found:
+class StylePage:
     """A page of the list."""
 
     cards: list[Card]
@@ -74,18 +74,18 @@ class Found:
     favourites: set[UUID] = field(default_factory=set)
 
 
-def browse(tenant: Tenant, user: User, wish: Wish) -> Found:
+def browse(tenant: Tenant, user: User, query: BrowseQuery) -> StylePage:
     """Return a page of the styles that a person wishes to see; five queries."""
-    kind = "" if wish.kind == FAVOURITE else wish.kind
-    styles = queries.list_styles(tenant, kind, wish.words)
-    if wish.kind == FAVOURITE:
+    kind = "" if query.kind == FAVOURITE else query.kind
+    styles = queries.list_styles(tenant, kind, query.words)
+    if query.kind == FAVOURITE:
         styles = styles.filter(favourites__user=user)
-    styles = queries.narrow(styles, tag=wish.tag, language=wish.language)
-    rows = list(_after(_ordered(tenant, queries.with_versions(styles), wish.order), wish)[: PAGE_SIZE + 1])
+    styles = queries.narrow(styles, tag=query.tag, language=query.language)
+    rows = list(_after(_ordered(tenant, queries.with_versions(styles), query.order), query)[: PAGE_SIZE + 1])
     shown = rows[:PAGE_SIZE]
-    next_after = _cursor_of(shown[-1], wish.order) if len(rows) > PAGE_SIZE else ""
+    next_after = _cursor_of(shown[-1], query.order) if len(rows) > PAGE_SIZE else ""
     liked = favourites.favourites_among(user, [style.pk for style in shown])
-    return Found(queries.cards_of(tenant, shown), next_after, liked)
+    return StylePage(queries.cards_of(tenant, shown), next_after, liked)
 
 
 def languages_of(tenant: Tenant) -> dict[str, str]:
@@ -111,15 +111,15 @@ def _ordered(tenant: Tenant, styles: QuerySet[Style], order: str) -> QuerySet[St
     return queries.with_shown_name(tenant, styles).order_by("shown_name")  # type: ignore[misc]
 
 
-def _after(styles: QuerySet[Style], wish: Wish) -> QuerySet[Style]:
+def _after(styles: QuerySet[Style], query: BrowseQuery) -> QuerySet[Style]:
     """Return the styles that follow a cursor; all of them for none, or one that can't be read."""
-    if not wish.after:
+    if not query.after:
         return styles
     try:
-        value, pk = urlsafe_b64decode(wish.after + "==").decode().rsplit("\n", 1)
-        if wish.order == "name":
+        value, pk = urlsafe_b64decode(query.after + "==").decode().rsplit("\n", 1)
+        if query.order == "name":
             return styles.filter(shown_name__gt=value.replace("\0", ""))  # type: ignore[misc]
-        if wish.order == "newest":
+        if query.order == "newest":
             at = datetime.fromisoformat(value)
             return styles.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=UUID(pk)))
         strength = float(value)

@@ -24,7 +24,7 @@ THIN_OUT = """
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SampledInterval:
     """What an engine did between two samples."""
 
     ends_at: datetime
@@ -67,8 +67,8 @@ def take_samples(now: datetime) -> None:
         cursor.execute(THIN_OUT, [now - MINUTES_KEPT])
 
 
-def read_stretches(engine: Engine, *, since: datetime, step: timedelta) -> list[Stretch]:
-    """Return what an engine did since a moment, a stretch a step, oldest first."""
+def read_intervals(engine: Engine, *, since: datetime, step: timedelta) -> list[SampledInterval]:
+    """Return what an engine did since a moment, one interval a step, oldest first."""
     samples = EngineSample.objects.filter(engine=engine, at__gt=since - step).order_by("at")
     last: dict[int, EngineSample] = {}
     silent: set[int] = set()
@@ -78,11 +78,11 @@ def read_stretches(engine: Engine, *, since: datetime, step: timedelta) -> list[
         if not sample.is_answering:
             silent.add(number)
     kept = list(last.items())
-    stretches = []
+    intervals = []
     for (_, before), (number, after) in pairwise(kept):
         loads = max(0, after.loads - before.loads)
-        stretches.append(
-            Stretch(
+        intervals.append(
+            SampledInterval(
                 ends_at=after.at,
                 is_answering=number not in silent,
                 wanted=after.wanted,
@@ -91,11 +91,11 @@ def read_stretches(engine: Engine, *, since: datetime, step: timedelta) -> list[
                 evictions=max(0, loads - (after.loaded - before.loaded)),
             )
         )
-    return stretches
+    return intervals
 
 
-def share_answered(stretches: Sequence[Stretch]) -> float | None:
-    """Return in which share of the stretches an engine answered all the while; None without any."""
-    if not stretches:
+def share_answered(intervals: Sequence[SampledInterval]) -> float | None:
+    """Return in which share of the intervals an engine answered all the while; None without any."""
+    if not intervals:
         return None
-    return sum(stretch.is_answering for stretch in stretches) / len(stretches)
+    return sum(interval.is_answering for interval in intervals) / len(intervals)

@@ -97,14 +97,14 @@ def publish_missing_tables() -> None:
     Safe to repeat, and from many at once: one process writes them, and the others return at once.
     Raises redis.RedisError when Valkey does not answer.
     """
-    if row_writer.is_whole():
+    if row_writer.has_all_rows():
         return
     with locks.only_one("tables of routes") as mine:
-        if mine and not row_writer.is_whole():
-            word = row_writer.begin_whole()
+        if mine and not row_writer.has_all_rows():
+            token = row_writer.begin_full_write()
             _publish_engines(list(Engine.objects.values_list("pk", flat=True)))
             _publish_versions(list(Style.objects.filter(retired_at=None).values_list("pk", flat=True)))
-            row_writer.end_whole(word)
+            row_writer.end_full_write(token)
 
 
 def republish_stale() -> int:

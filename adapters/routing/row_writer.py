@@ -29,14 +29,14 @@ class Source(NamedTuple):
     gone: Iterable[str] = ()
 
 
-class Written(NamedTuple):
+class WriteResult(NamedTuple):
     """How many rows changed, and the sources that were refused with the newer generation that is there."""
 
     changed: int
     refused: dict[str, int]
 
 
-def write_rows(kind: Kind, sources: Iterable[Source]) -> Written:
+def write_rows(kind: Kind, sources: Iterable[Source]) -> WriteResult:
     """Write the rows of some sources, and tell the gateways."""
     table = valkey.route_versions_key() if kind == "version" else valkey.route_engines_key()
     keys = [
@@ -66,7 +66,7 @@ def write_rows(kind: Kind, sources: Iterable[Source]) -> Written:
                 refused[source.name] = -count
             else:
                 changed += count
-    return Written(changed, refused)
+    return WriteResult(changed, refused)
 
 
 def read_fields(kind: Kind) -> set[str]:
@@ -88,22 +88,22 @@ def forget_sources(names: Iterable[str]) -> None:
         valkey.client().hdel(valkey.route_sources_key(), *batch)
 
 
-def is_whole() -> bool:
+def has_all_rows() -> bool:
     """Return whether Valkey has all rows: it was not emptied since they were last written."""
     return bool(valkey.client().exists(valkey.route_incarnation_key()))
 
 
-def begin_whole() -> str:
-    """Return a word for `end_whole`, before all rows are written."""
-    word = uuid4().hex
-    valkey.client().set(valkey.route_building_key(word), word, ex=BUILDING_LASTS_S)
-    return word
+def begin_full_write() -> str:
+    """Return a token for `end_full_write`, before all rows are written."""
+    token = uuid4().hex
+    valkey.client().set(valkey.route_building_key(token), token, ex=BUILDING_LASTS_S)
+    return token
 
 
-def end_whole(word: str) -> None:
+def end_full_write(token: str) -> None:
     """Note that all rows are written. Raises redis.ResponseError if Valkey was emptied meanwhile."""
     pipeline = valkey.client().pipeline(transaction=True)
-    pipeline.rename(valkey.route_building_key(word), valkey.route_incarnation_key())
+    pipeline.rename(valkey.route_building_key(token), valkey.route_incarnation_key())
     pipeline.persist(valkey.route_incarnation_key())
     pipeline.publish(valkey.route_generation_key(), "")
     pipeline.execute()

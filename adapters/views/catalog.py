@@ -21,10 +21,10 @@ VERSIONS_SHOWN = 100
 @member_required
 def catalogue(request: MemberRequest) -> HttpResponse:
     """Show the styles that the tenant has and can select, as the address narrows and orders them."""
-    wish = browse.Wish.parse(request.GET.dict())
-    found = browse.browse(request.tenant, request.user, wish)
+    query = browse.BrowseQuery.parse(request.GET.dict())
+    found = browse.browse(request.tenant, request.user, query)
     context = {
-        "wish": wish,
+        "query": query,
         "styles": found.cards,
         "favourites": found.favourites,
         "next_after": found.next_after,

@@ -18,7 +18,7 @@ from inference.contract.streams import Stream
 from inference.errors import BadRequest, TooLarge
 from inference.proxy.request import relay_request
 from inference.quota.admission import Caller
-from tenants.public import NoTenant, Permission, current_membership, require_role, studio_key
+from tenants.public import NoTenant, Permission, current_membership, playground_key, require_role
 
 MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is shorter
 HIDDEN_NAME = "hidden"
@@ -68,7 +68,7 @@ def open_caller(request: HttpRequest) -> Caller:
         raise NoTenant
     tenant = membership.tenant
     require_role(tenant, membership.role, Permission.WRITE_TEXT)
-    return Caller(tenant.pk, studio_key(tenant).pk)
+    return Caller(tenant.pk, playground_key(tenant).pk)
 
 
 def read_call(request: HttpRequest, **fixed: Any) -> bytes:

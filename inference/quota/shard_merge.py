@@ -30,7 +30,7 @@ class ShardsRemain(RuntimeError):
         super().__init__(self.__doc__)
 
 
-class Merged(NamedTuple):
+class MergeResult(NamedTuple):
     """How many keys of workspaces got their new name, and how many usage events lie in the one stream."""
 
     keys: int
@@ -44,7 +44,7 @@ def require_merged(client: Store) -> None:
         raise ShardsRemain
 
 
-def merge_shards(client: Store) -> Merged:
+def merge_shards(client: Store) -> MergeResult:
     """Give all keys of the sixteen shards their names of now; return how many there were.
 
     Only while no process of the site runs. Safe to repeat, and to break off: the epochs go last, and as long
@@ -57,7 +57,7 @@ def merge_shards(client: Store) -> Merged:
         events += _move_entries(client, f"{shard}:usage", valkey.usage_key())
         _move_entries(client, f"{shard}:usage:refused", valkey.refused_usage_key())
     _merge_epochs(client)
-    return Merged(keys, events)
+    return MergeResult(keys, events)
 
 
 def _rename_workspace_keys(client: Store) -> int:

@@ -10,7 +10,7 @@ class ConsoleConfig(AdminConfig):
     default_site = "config.console.Console"
 
 
-class RoofConfig(AppConfig):
+class ProjectConfig(AppConfig):
     """The roof: it brings Celery and the commands that need every floor, and connects the floors."""
 
     name = "config"

@@ -51,7 +51,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Stuck:
+class StuckRows:
     """Rows that wait longer than they should, and where they are listed."""
 
     name: str
@@ -113,7 +113,7 @@ def _read_timetable() -> list[Entry]:
     return sorted(entries, key=lambda entry: (not entry.is_late, entry.task))
 
 
-def _find_stuck(now: datetime) -> Iterator[Stuck]:
+def _find_stuck(now: datetime) -> Iterator[StuckRows]:
     """Yield each kind of row of which some wait longer than they should."""
     versions = reverse("admin:adapters_adapterversion_changelist")
     in_work = AdapterVersion.objects.in_work().filter(created_at__lt=now - IN_WORK_LATE).order_by()
@@ -148,11 +148,11 @@ def _find_stuck(now: datetime) -> Iterator[Stuck]:
         count = rows.count()
         if count:
             oldest = rows.aggregate(at=Min(column))["at"]
-            yield Stuck(name, count, words_of_seconds((now - oldest).total_seconds()), address)
+            yield StuckRows(name, count, words_of_seconds((now - oldest).total_seconds()), address)
     stale = Tenant.objects.stale().count()
     if stale:
         address = reverse("admin:tenants_tenant_changelist")
-        yield Stuck("Workspaces that gateways know an older state of", stale, "", address)
+        yield StuckRows("Workspaces that gateways know an older state of", stale, "", address)
 
 
 UNITS: tuple[tuple[float, float, str], ...] = ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h"))

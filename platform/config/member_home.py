@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class RefusalAdvice:
     """Why requests were refused, and what to do about it."""
 
     refused: RefusedLately
@@ -63,7 +63,7 @@ def show_home(request: MemberRequest) -> HttpResponse:
     context = {
         **report,
         "latest": latest_requests(request.tenant, now, SHOWN_REQUESTS),
-        "refusals": [Trouble(one, find_remedy(one.code)) for one in beginnings.refusals],
+        "refusals": [RefusalAdvice(one, find_remedy(one.code)) for one in beginnings.refusals],
         "styles": styles,
         "quick_style": quick,
         "snippets": _snippets(quick.model_name if quick else "base", quick.sample_prompt if quick else ""),

@@ -33,13 +33,13 @@ from tenants.public import (
     Tenant,
     User,
     create_tenant,
+    default_tenant,
     first_party_tenant,
     issue_key,
     limits_of,
     newest_plan_version,
     record_command,
     subscribe_tenant,
-    tenant_of,
     verify_key,
 )
 
@@ -139,7 +139,7 @@ def _ensure_writer(known_password: str) -> tuple[User, str]:
 
 def _ensure_workspace(user: User) -> Tenant:
     try:
-        tenant = tenant_of(user)
+        tenant = default_tenant(user)
     except NotFound:
         tenant = create_tenant(user, name="Demo")
     if limits_of(tenant, timezone.now()).plan != PLAN:

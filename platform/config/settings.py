@@ -33,7 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "config.apps.RoofConfig",  # before staticfiles: `runserver` is ours
+    "config.apps.ProjectConfig",  # before staticfiles: `runserver` is ours
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django.contrib.postgres",

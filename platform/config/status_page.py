@@ -17,10 +17,10 @@ from psycopg_pool import PoolTimeout
 from adapters.public import Engine, is_storage_answering
 from config.watching.broker import read_queue_lengths
 from foundation import valkey
-from foundation.kept import Kept
+from foundation.cached_result import CachedResult
 from inference.public import read_backlog
 
-KEPT_S = 5.0
+MAX_AGE_S = 5.0
 QUEUES = ("housekeeping", "uploads", "webhooks", "billing")
 MAX_WAITING = 200  # tasks: beat sends about two a second, so nobody has worked for a minute and more
 MAX_USAGE_LAG_S = 60
@@ -60,16 +60,16 @@ def ask_all() -> Status:
 
 
 @cache
-def board() -> Kept[Status]:
+def board() -> CachedResult[Status]:
     """Return the process's latest status."""
-    return Kept(ask_all, kept_s=KEPT_S)
+    return CachedResult(ask_all, max_age_s=MAX_AGE_S)
 
 
 @require_GET
 def show_status(request: HttpRequest) -> HttpResponse:
     """Show how the service does. It needs no session, so it also answers while the database is away."""
     answer = render(request, "status.html", {"status": board().read()})
-    answer.headers.setdefault("Cache-Control", f"public, max-age={KEPT_S:.0f}")
+    answer.headers.setdefault("Cache-Control", f"public, max-age={MAX_AGE_S:.0f}")
     return answer
 
 

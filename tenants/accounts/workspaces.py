@@ -74,7 +74,7 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
     with transaction.atomic():
         tenant = _create_with_slug(name, slug) if slug else _create_with_slug_of_name(name)
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
-        _subscribe_and_add_studio_key(tenant, plans.FREE)
+        _subscribe_and_add_playground_key(tenant, plans.FREE)
     return tenant
 
 
@@ -95,7 +95,7 @@ def create_own_tenant(user: User, *, name: str) -> Tenant:
         return create_tenant(user, name=name)
 
 
-def tenant_of(user: User) -> Tenant:
+def default_tenant(user: User) -> Tenant:
     """Return the tenant that a user belongs to, the oldest if there are several. Raises NoTenant."""
     tenant = Tenant.objects.of(user).first()
     if tenant is None:
@@ -110,7 +110,7 @@ def first_party_tenant() -> Tenant:
             is_first_party=True, defaults={"name": FIRST_PARTY_NAME, "slug": FIRST_PARTY_SLUG}
         )
         if created:
-            _subscribe_and_add_studio_key(tenant, plans.STUDIO)
+            _subscribe_and_add_playground_key(tenant, plans.STUDIO)
     return tenant
 
 
@@ -205,9 +205,9 @@ def _set_suspended(tenant: Tenant, since: datetime | None, reason: str) -> None:
             record_event(tenant.pk, event_type, tenant, **facts)
 
 
-def _subscribe_and_add_studio_key(tenant: Tenant, plan: str) -> None:
+def _subscribe_and_add_playground_key(tenant: Tenant, plan: str) -> None:
     subscribe_tenant(tenant, plans.newest_plan_version(plan))
-    lifecycle.studio_key(tenant)
+    lifecycle.playground_key(tenant)
 
 
 def _create_with_slug(name: str, slug: str) -> Tenant:

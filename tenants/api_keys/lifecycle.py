@@ -170,7 +170,7 @@ def revoke_key(key: ApiKey) -> bool:
     return bool(revoked)
 
 
-def studio_key(tenant: Tenant) -> ApiKey:
+def playground_key(tenant: Tenant) -> ApiKey:
     """Return the key that the playground's usage is booked on. It has no secret, so nobody can show it."""
     key = ApiKey.objects.filter(tenant=tenant, digest=None).first()
     if key is not None:

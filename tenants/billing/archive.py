@@ -86,7 +86,7 @@ class AlreadyRunning(Conflict):
 
 
 @dataclass
-class Counted:
+class UsageTotals:
     """What a workspace has in a month: requests that used something, tokens and nano-USD."""
 
     requests: int = 0
@@ -100,7 +100,7 @@ class FileContent:
 
     sha256: str = ""
     events: int = 0
-    by_tenant: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
+    by_tenant: defaultdict[str, UsageTotals] = field(default_factory=lambda: defaultdict(UsageTotals))
     tokens_of: defaultdict[Priced, int] = field(default_factory=lambda: defaultdict(int))
     mispriced: set[str] = field(default_factory=set)  # workspaces
 
@@ -324,10 +324,10 @@ def _require_invoiced(period: str) -> None:
 def _require_ledgers(period: str, content: FileContent) -> None:
     """Raise FileDiffers where a file's requests, tokens or costs are not the ledger's."""
     entries = LedgerEntry.objects.filter(period=period, kind=LedgerEntry.Kind.USAGE).order_by()
-    booked: dict[str, Counted] = {}
+    booked: dict[str, UsageTotals] = {}
     sums = entries.values_list("tenant").annotate(Count("pk"), Sum("tokens"), Sum("amount_nanousd"))
     for tenant_id, requests, tokens, nanousd in sums:
-        booked[str(tenant_id)] = Counted(requests, int(tokens), int(nanousd))
+        booked[str(tenant_id)] = UsageTotals(requests, int(tokens), int(nanousd))
     wrong = set(content.mispriced)
     for tenant in booked.keys() | content.by_tenant.keys():
         if booked.get(tenant) != content.by_tenant.get(tenant):

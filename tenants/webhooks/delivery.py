@@ -40,7 +40,7 @@ KEY_IS_MISSING = "Its secret can't be read: the pepper that it was stored under 
 
 
 @dataclass(frozen=True)
-class Turn:
+class EndpointLease:
     """One worker's hold on one endpoint: `leased_until` names the lease, so that a late worker has none."""
 
     endpoint: WebhookEndpoint
@@ -66,8 +66,8 @@ def deliver_due(limits: transport.Limits | None = None) -> int:
     """
     attempts = 0
     ends_at = timezone.now() + RUN
-    while timezone.now() < ends_at and (turn := lease_next(limits or transport.Limits())):
-        attempts += take_turn(turn)
+    while timezone.now() < ends_at and (lease := lease_next(limits or transport.Limits())):
+        attempts += deliver_events(lease)
     return attempts
 
 
@@ -76,7 +76,7 @@ def count_due(at_most: int) -> int:
     return WebhookEndpoint.objects.due(timezone.now())[:at_most].count()
 
 
-def lease_next(limits: transport.Limits) -> Turn | None:
+def lease_next(limits: transport.Limits) -> EndpointLease | None:
     """Take the endpoint whose delivery has been due for longest, or return None when none is free."""
     now = timezone.now()
     leases = WebhookEndpoint.objects.filter(leased_until__gte=now).order_by().values("tenant")
@@ -88,19 +88,19 @@ def lease_next(limits: transport.Limits) -> Turn | None:
         if endpoint is None:
             return None
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(leased_until=leased_until)
-    return Turn(endpoint=endpoint, leased_until=leased_until, ends_at=now + TURN, limits=limits)
+    return EndpointLease(endpoint=endpoint, leased_until=leased_until, ends_at=now + TURN, limits=limits)
 
 
-def take_turn(turn: Turn) -> int:
+def deliver_events(lease: EndpointLease) -> int:
     """Deliver an endpoint's events in order until one fails or the turn ends; return how many were tried."""
     attempts = 0
     try:
-        while timezone.now() < turn.ends_at and (delivery := _next_delivery(turn)):
+        while timezone.now() < lease.ends_at and (delivery := _next_delivery(lease)):
             attempts += 1
-            if not _attempt(delivery, turn):
+            if not _attempt(delivery, lease):
                 break
     finally:
-        _leased(turn).update(leased_until=None)
+        _leased(lease).update(leased_until=None)
     return attempts
 
 
@@ -132,25 +132,25 @@ def give_up_pending(endpoint: WebhookEndpoint) -> None:
     pending.update(status=WebhookDelivery.Status.FAILED)
 
 
-def _leased(turn: Turn) -> WebhookEndpointQuerySet:
-    """Return the endpoint of a turn, unless its lease went to another worker."""
-    return WebhookEndpoint.objects.filter(pk=turn.endpoint.pk, leased_until=turn.leased_until)
+def _leased(lease: EndpointLease) -> WebhookEndpointQuerySet:
+    """Return the endpoint of a lease, unless its lease went to another worker."""
+    return WebhookEndpoint.objects.filter(pk=lease.endpoint.pk, leased_until=lease.leased_until)
 
 
-def _next_delivery(turn: Turn) -> WebhookDelivery | None:
+def _next_delivery(lease: EndpointLease) -> WebhookDelivery | None:
     """Return the oldest pending delivery if it is due, and the endpoint is still ours to serve."""
-    if not _leased(turn).filter(is_enabled=True).exists():
+    if not _leased(lease).filter(is_enabled=True).exists():
         return None
-    pending = WebhookDelivery.objects.pending().filter(endpoint=turn.endpoint)
+    pending = WebhookDelivery.objects.pending().filter(endpoint=lease.endpoint)
     # With the endpoint as it is now: its address may have been edited meanwhile.
     oldest = pending.select_related("event", "endpoint").order_by("pk").first()
     return oldest if oldest and oldest.next_attempt_at <= timezone.now() else None
 
 
-def _attempt(delivery: WebhookDelivery, turn: Turn) -> bool:
+def _attempt(delivery: WebhookDelivery, lease: EndpointLease) -> bool:
     """Send an event once and note the outcome; return whether the receiver took it."""
     at = timezone.now()
-    answer = _send(delivery, at, turn.limits)
+    answer = _send(delivery, at, lease.limits)
     changes: dict[str, Any] = {
         "attempts": delivery.attempts + 1,
         "attempted_at": at,
@@ -161,7 +161,7 @@ def _attempt(delivery: WebhookDelivery, turn: Turn) -> bool:
     }
     with transaction.atomic():
         # Without the lease another worker has the endpoint: what it notes counts.
-        endpoint = _leased(turn).select_for_update(no_key=True).first()
+        endpoint = _leased(lease).select_for_update(no_key=True).first()
         if endpoint is None:
             return False
         row = WebhookDelivery.objects.pending().filter(pk=delivery.pk)

@@ -18,7 +18,7 @@ from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from config import remedies, snippets
 from tenants.billing.ledger import Event, record_events
 from tenants.models import Invoice, Membership
-from tenants.public import Refusal, Tenant, issue_key, record_refusals, studio_key
+from tenants.public import Refusal, Tenant, issue_key, playground_key, record_refusals
 from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
@@ -42,7 +42,7 @@ def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
             Event(
                 request_id=f"req-{style}-{number}-{key or ''}",
                 tenant_id=tenant.pk,
-                key_id=(key or studio_key(tenant)).pk,
+                key_id=(key or playground_key(tenant)).pk,
                 style=None,
                 style_name=style,
                 version_number=1,
@@ -158,7 +158,7 @@ def refuse(tenant: Tenant, code: str, *, minutes_ago: int, reason: str = "No.") 
     refusal = Refusal(
         request_id=f"req_{code}_{minutes_ago}",
         tenant_id=tenant.pk,
-        key_id=studio_key(tenant).pk,
+        key_id=playground_key(tenant).pk,
         at=timezone.now() - timedelta(minutes=minutes_ago),
         model_name="poetry",
         status=429,

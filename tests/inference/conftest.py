@@ -190,7 +190,7 @@ def write_engines(*places: dict) -> None:
 
 def open_tables() -> None:
     """Let the tables of routes count as whole: gateways need no database then."""
-    row_writer.end_whole(row_writer.begin_whole())
+    row_writer.end_full_write(row_writer.begin_full_write())
 
 
 def route_of(name: str, *, places: Sequence[dict], **facts: object) -> Route:

@@ -19,7 +19,7 @@ from stack.leftovers import TAG
 from stack.ray import KIND
 from tests.journeys.conftest import Writer, run_engine_script
 from tests.waiting import eventually
-from trials.books import Books
+from trials.usage_records import UsageRecords
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("ENGINE_KIND") != KIND, reason="for a Ray cluster: make test-ray"),
@@ -162,13 +162,13 @@ def assert_recorded(answers: list[Told]) -> None:
     """Every answer is in the ledger, once, with the tokens that its client was told."""
     with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
         tenant = str(connection.execute("SELECT id FROM tenants_tenant WHERE name = 'Demo'").fetchone()[0])
-    books, expected = Books(os.environ), {one.request_id: [one.completion_tokens] for one in answers}
+    records, expected = UsageRecords(os.environ), {one.request_id: [one.completion_tokens] for one in answers}
 
     def recorded() -> bool:
-        events = books.events([tenant])
+        events = records.events([tenant])
         tokens = {key: [event.completion_tokens for event in events.get(key, [])] for key in expected}
-        return tokens == expected and not books.left_open([tenant])
+        return tokens == expected and not records.left_open([tenant])
 
     eventually(recorded, within_s=60, what="the ledger lacks answers, or has more than were given")
-    assert books.charged_twice([tenant]) == []
-    assert books.disagreements([tenant]) == []
+    assert records.charged_twice([tenant]) == []
+    assert records.disagreements([tenant]) == []

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from foundation import months
-from tenants.api_keys.lifecycle import studio_key
+from tenants.api_keys.lifecycle import playground_key
 from tenants.billing.ledger import Event
 from tenants.billing.plans import limits_of
 from tenants.billing.pricing import cost_nanousd
@@ -29,7 +29,7 @@ def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Ev
     usual = {
         "request_id": f"req_{uuid4().hex}",
         "tenant_id": tenant.pk,
-        "key_id": (key or studio_key(tenant)).pk,
+        "key_id": (key or playground_key(tenant)).pk,
         "style": uuid4(),
         "style_name": "poetry",
         "version_number": 1,

@@ -59,10 +59,10 @@ def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, ac
     shown = operator_client.get(page("apikey", "change", key.pk))
     assert shown.status_code == 200
     assert key.digest not in shown.text
-    chosen = [key.pk, lifecycle.studio_key(acme).pk]
+    chosen = [key.pk, lifecycle.playground_key(acme).pk]
     operator_client.post(page("apikey"), {"action": "revoke", "_selected_action": chosen, **SURE})
     assert ApiKey.objects.get(pk=key.pk).revoked_at
-    assert not lifecycle.studio_key(acme).revoked_at
+    assert not lifecycle.playground_key(acme).revoked_at
 
 
 def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):

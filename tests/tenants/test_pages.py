@@ -78,7 +78,7 @@ def test_another_tenants_key_is_not_there(charlie_client, key):
 
 
 def test_the_studio_key_cant_be_revoked_or_limited(alice_client, acme):
-    studio = lifecycle.studio_key(acme)
+    studio = lifecycle.playground_key(acme)
     for action in ("revoke_key", "limit_key"):
         answer = alice_client.post(reverse(f"tenants:{action}", args=[studio.pk]), {"name": studio.name})
         assert answer.status_code == 404

@@ -14,7 +14,6 @@ from stack import engine
 from stack.application import WORKERS
 from stack.folders import shown
 from stack.services import Stack
-from trials.books import Books
 from trials.chaos.verdict import ChaosVerdict, Kill, judge, read_seen
 from trials.harness import (
     PRICED,
@@ -29,6 +28,7 @@ from trials.harness import (
     run_modules,
     run_on_own_stack,
 )
+from trials.usage_records import UsageRecords
 from trials.verdict import Say
 
 OTHERS = ("web", *WORKERS, "valkey", "postgres")
@@ -121,14 +121,14 @@ def trial(
     say: Say = print,
     stopping: threading.Event | None = None,
 ) -> ChaosVerdict:
-    """Load a running stack, kill its parts, wait until it is quiet, compare what clients saw with the books.
+    """Load a running stack, kill its parts, wait until it is quiet, compare what clients saw with the ledger.
 
     Somebody else must start again what `kill` killed.
     """
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     stopping = stopping or threading.Event()
     chance = random.Random(seed)
-    books = Books(variables)
+    records = UsageRecords(variables)
     began = time.monotonic()
     until = time.monotonic() + seconds
     author = price_style(variables)
@@ -141,7 +141,7 @@ def trial(
     ready = partial(engine.ready, variables["ENGINE_URL"], variables["ENGINE_API_KEY"])
     killer = Killer(kill, ready, stopping)
     say(f"\nchaos: {kills} kills, seed {seed}, notes in {shown(notes)}/")
-    with Watch(books, tenants[-1]) as watch, Watch(books, prepaid) as purse:
+    with Watch(records, tenants[-1]) as watch, Watch(records, prepaid) as purse:
         with run_modules(
             "trials.chaos.load", list_work(variables, tenants, notes, seed), variables=variables
         ) as loads:
@@ -151,12 +151,12 @@ def trial(
             for load in loads:
                 load.communicate(timeout=200)  # it answers the end of its input by ending
             codes = [load.returncode for load in loads]
-        quiet_s = await_quiet(books, tenants, stopping)
+        quiet_s = await_quiet(records, tenants, stopping)
     wanting = [f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code]
-    wanting += find_wrong_prices(books, prepaid)
-    wanting += find_wrong_shares(books, author)
+    wanting += find_wrong_prices(records, prepaid)
+    wanting += find_wrong_shares(records, author)
     verdict = judge(
-        books,
+        records,
         tenants,
         read_seen(notes),
         kills=killer.done,
@@ -165,12 +165,12 @@ def trial(
         purse=purse,
         wanting=wanting,
     )
-    capped = f"{books.used(tenants[-1].id)} of {tenants[-1].monthly_tokens} tokens used, at most "
+    capped = f"{records.used(tenants[-1].id)} of {tenants[-1].monthly_tokens} tokens used, at most "
     facts = {
         "capped tenant": f"{capped}{watch.most_tokens} used and held in {watch.samples} samples",
-        "prepaid tenant": f"{books.spent_nanousd(prepaid.id)} of {prepaid.credit_nanousd} nano-USD spent",
-        "author's share": "{1} nano-USD of {0} requests".format(*books.earned(author.id)),
-        "usage events set apart": str(books.refused()),
+        "prepaid tenant": f"{records.spent_nanousd(prepaid.id)} of {prepaid.credit_nanousd} nano-USD spent",
+        "author's share": "{1} nano-USD of {0} requests".format(*records.earned(author.id)),
+        "usage events set apart": str(records.refused()),
         "seconds": f"{time.monotonic() - began:.0f}, {quiet_s:.0f} of them until all was recorded",
     }
     report(verdict, facts, notes=notes, say=say)

@@ -1,4 +1,4 @@
-"""What a chaos trial found: the clients' view against the books, as a verdict, a table and a file."""
+"""What a chaos trial found: the clients' view against the usage records, as a verdict, a table and a file."""
 
 import json
 import math
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from labs.chat_client import Outcome
-from trials.books import Books, Event
 from trials.harness import Tenant, Watch
+from trials.usage_records import Event, UsageRecords
 from trials.verdict import Verdict
 
 ANSWERS_A_KILL = 3  # fewer complete answers than this, and the trial has shown nothing
@@ -120,7 +120,7 @@ class ChaosVerdict(Verdict):
 
 
 def judge(
-    books: Books,
+    records: UsageRecords,
     tenants: Sequence[Tenant],
     seen: Sequence[dict[str, Any]],
     *,
@@ -136,8 +136,8 @@ def judge(
     """
     ids = [tenant.id for tenant in tenants]
     *_, prepaid, capped = tenants
-    overspent = books.spent_nanousd(prepaid.id) - (prepaid.credit_nanousd or 0)
-    events = books.events(ids)
+    overspent = records.spent_nanousd(prepaid.id) - (prepaid.credit_nanousd or 0)
+    events = records.events(ids)
     complete = [request for request in seen if request["outcome"] == "complete"]
     twice = [request_id for request_id, found in events.items() if len(found) > 1]
     return ChaosVerdict(
@@ -146,10 +146,10 @@ def judge(
         seen=seen,
         events=events,
         lost=[request["request_id"] for request in complete if not is_billed_once(request, events)],
-        doubled=[*twice, *books.charged_twice(ids), *books.disagreements(ids)],
-        overshoot_tokens=max(watch.overshoot_tokens, books.used(capped.id) - capped.monthly_tokens),
+        doubled=[*twice, *records.charged_twice(ids), *records.disagreements(ids)],
+        overshoot_tokens=max(watch.overshoot_tokens, records.used(capped.id) - capped.monthly_tokens),
         overspent_nanousd=max(purse.overspent_nanousd, overspent, 0),
-        leaked=books.left_open(ids),
+        leaked=records.left_open(ids),
         wanting=[*wanting, *_too_little(complete, kills)],
     )
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from stack.errors import Miss
 from stack.folders import shown
 from stack.services import Stack
-from trials.books import Books
 from trials.harness import (
     OWN_PRICES,
     PRICED,
@@ -28,6 +27,7 @@ from trials.harness import (
     run_on_own_stack,
 )
 from trials.storm.volley import Answer, Volley, fire_volley
+from trials.usage_records import UsageRecords
 from trials.verdict import Say, Verdict
 
 PROCESSES = 4
@@ -100,7 +100,7 @@ def trial(
 ) -> StormVerdict:
     """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
     stopping = stopping or threading.Event()
-    books = Books(variables)
+    records = UsageRecords(variables)
     author = price_style(variables)
     hold = measure_hold_tokens(variables)
     tenant, prepaid = create_tenants(
@@ -111,22 +111,22 @@ def trial(
         f"  beside it {requests} of a tenant that has {CREDIT_NANOUSD} nano-USD of credits and nothing else, "
         f"in {PRICED}, which costs {OWN_PRICES} a token"
     )
-    with Watch(books, tenant) as watch, Watch(books, prepaid) as purse, ThreadPoolExecutor(1) as beside:
+    with Watch(records, tenant) as watch, Watch(records, prepaid) as purse, ThreadPoolExecutor(1) as beside:
         paying = beside.submit(fire_all, variables, prepaid, requests, PRICED)
         stormed = fire_all(variables, tenant, requests)
         paid = paying.result()
         say(f"  at once     {describe_answers(stormed)}")
         say(f"  by credits  {describe_answers(paid)}")
-        await_quiet(books, [tenant, prepaid], stopping)
+        await_quiet(records, [tenant, prepaid], stopping)
         afterwards = asyncio.run(ask_until_refused(variables["SITE_URL"], tenant))
         say(f"  afterwards  {describe_answers(afterwards)}")
         paid += asyncio.run(ask_until_refused(variables["SITE_URL"], prepaid, PRICED))
-        await_quiet(books, [tenant, prepaid], stopping)
+        await_quiet(records, [tenant, prepaid], stopping)
     say(f"  never more than {watch.most_tokens} tokens used and held, in {watch.samples} samples")
     say(f"  never more than {purse.most_nanousd} nano-USD spent and reserved, in {purse.samples} samples")
-    verdict = judge(books, tenant, stormed, afterwards, hold=hold, watch=watch)
-    verdict = add_prepaid(verdict, books, prepaid, paid, purse)
-    verdict = replace(verdict, wanting=[*verdict.wanting, *find_wrong_shares(books, author)])
+    verdict = judge(records, tenant, stormed, afterwards, hold=hold, watch=watch)
+    verdict = add_prepaid(verdict, records, prepaid, paid, purse)
+    verdict = replace(verdict, wanting=[*verdict.wanting, *find_wrong_shares(records, author)])
     replies = [asdict(reply) for reply in (*stormed, *afterwards, *paid)]
     file = verdict.write(notes, tenant=tenant.id, replies=replies)
     for reason in verdict.wanting:
@@ -135,7 +135,7 @@ def trial(
 
 
 def judge(
-    books: Books,
+    records: UsageRecords,
     tenant: Tenant,
     stormed: Sequence[Answer],
     afterwards: Sequence[Answer],
@@ -143,7 +143,7 @@ def judge(
     hold: int,
     watch: Watch,
 ) -> StormVerdict:
-    """Compare what the clients saw with the cap and with the books."""
+    """Compare what the clients saw with the cap and with the usage records."""
     cap = tenant.monthly_tokens
     used_in_storm = sum_tokens(stormed)
     used = sum_tokens([*stormed, *afterwards])
@@ -160,21 +160,21 @@ def judge(
         refused=len(refused),
         used_tokens=used_in_storm,
         cap_tokens=cap,
-        overshoot_tokens=max(watch.overshoot_tokens, used - cap, books.used(tenant.id) - cap),
+        overshoot_tokens=max(watch.overshoot_tokens, used - cap, records.used(tenant.id) - cap),
         false_refusals=false_refusals,
-        wanting=[*find_strange(stormed), *find_disagreements(books, tenant, [*stormed, *afterwards])],
+        wanting=[*find_strange(stormed), *find_disagreements(records, tenant, [*stormed, *afterwards])],
     )
 
 
 def add_prepaid(
-    verdict: StormVerdict, books: Books, tenant: Tenant, replies: Sequence[Answer], purse: Watch
+    verdict: StormVerdict, records: UsageRecords, tenant: Tenant, replies: Sequence[Answer], purse: Watch
 ) -> StormVerdict:
     """Return the verdict with what the prepaid tenant showed; its last request was refused for good."""
-    spent = books.spent_nanousd(tenant.id)
+    spent = records.spent_nanousd(tenant.id)
     credit = tenant.credit_nanousd or 0
     admitted = [reply for reply in replies if reply.status == 200]
-    wanting = [*find_strange(replies), *find_disagreements(books, tenant, replies)]
-    wanting += find_wrong_prices(books, tenant)
+    wanting = [*find_strange(replies), *find_disagreements(records, tenant, replies)]
+    wanting += find_wrong_prices(records, tenant)
     if not admitted or replies[-1].code != GONE:
         wanting.append(f"the credits ended with {replies[-1].code}, {len(admitted)} requests admitted")
     return replace(
@@ -193,19 +193,19 @@ def find_strange(replies: Sequence[Answer]) -> list[str]:
     return [f"{count} answers were {code}" for code, count in codes.items()]
 
 
-def find_disagreements(books: Books, tenant: Tenant, replies: Sequence[Answer]) -> list[str]:
+def find_disagreements(records: UsageRecords, tenant: Tenant, replies: Sequence[Answer]) -> list[str]:
     """Return where clients, ledger and Valkey differ, and what is still held."""
     seen = {reply.request_id: reply.tokens for reply in replies if reply.status == 200}
-    events = books.events([tenant.id])
+    events = records.events([tenant.id])
     billed = {}
     for request_id, found in events.items():
         billed[request_id] = sum(event.prompt_tokens + event.completion_tokens for event in found)
     differing = [name for name in seen | billed if seen.get(name) != billed.get(name)]
     return [
         *(f"{name}: its client saw {seen.get(name)} tokens, billed {billed.get(name)}" for name in differing),
-        *books.charged_twice([tenant.id]),
-        *books.disagreements([tenant.id]),
-        *books.left_open([tenant.id]),
+        *records.charged_twice([tenant.id]),
+        *records.disagreements([tenant.id]),
+        *records.left_open([tenant.id]),
     ]
 
 

@@ -17,10 +17,10 @@ from psycopg_pool import PoolTimeout
 
 from config.watching import gateway_metrics, service_metrics
 from foundation import valkey
-from foundation.kept import Kept
+from foundation.cached_result import CachedResult
 
 AWAY = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError)
-KEPT_S = 2.0  # several servers that scrape at once cost one round of questions
+MAX_AGE_S = 2.0  # several servers that scrape at once cost one round of questions
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class ServiceCollector(Collector):
 
     def __init__(self, release: Callable[[], None] = close_old_connections) -> None:
         self._release = release
-        self._kept = Kept(self._read, kept_s=KEPT_S)
+        self._kept = CachedResult(self._read, max_age_s=MAX_AGE_S)
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics; those of a source that is away are missing."""

@@ -10,13 +10,13 @@ from psycopg_pool import PoolTimeout
 from adapters.public import is_storage_answering
 from config.watching.broker import ping_broker
 from foundation import valkey
+from foundation.cached_result import CachedResult
 from foundation.errors import Unavailable
-from foundation.kept import Kept
 
 OK = "ok"
 AWAY = "away"
 BEHIND = "behind"
-KEPT_S = 2.0  # a load balancer may ask often, and strangers as often as they like
+MAX_AGE_S = 2.0  # a load balancer may ask often, and strangers as often as they like
 NEEDED = ("postgresql", "valkey", "migrations")  # without them no page and no request can be answered
 FAULTS = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError, Unavailable)
 
@@ -76,4 +76,4 @@ def _check_storage() -> str:
     return OK if is_storage_answering() else AWAY
 
 
-readiness = Kept(check_parts, kept_s=KEPT_S)
+readiness = CachedResult(check_parts, max_age_s=MAX_AGE_S)

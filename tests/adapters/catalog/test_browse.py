@@ -7,7 +7,7 @@ from django.db.models import F
 from django.urls import reverse
 
 from adapters.catalog import browse, favourites, sharing
-from adapters.catalog.browse import Wish
+from adapters.catalog.browse import BrowseQuery
 from adapters.errors import TooManyFavourites
 from adapters.models import AdapterVersion, Favourite, Probe, Style
 from tests.adapters.conftest import known
@@ -15,12 +15,12 @@ from tests.adapters.conftest import known
 LIST = "/styles/"
 
 
-def pages(tenant, user, **wish: str) -> list[list[str]]:
+def pages(tenant, user, **query: str) -> list[list[str]]:
     """Return the slugs of all pages of a list."""
     found = []
     after = ""
     while True:
-        page = browse.browse(tenant, user, Wish(**wish, after=after))
+        page = browse.browse(tenant, user, BrowseQuery(**query, after=after))
         found.append([card.slug for card in page.cards])
         after = page.next_after
         if not after:
@@ -49,11 +49,11 @@ def test_each_style_stands_once_in_the_pages_of_each_order(acme, alice, many, or
 
 
 def test_a_style_made_meanwhile_moves_nothing_and_the_strongest_come_first(acme, alice, engine, many):
-    first = browse.browse(acme, alice, Wish(order="newest"))
+    first = browse.browse(acme, alice, BrowseQuery(order="newest"))
     known(acme, "newest-of-all", engine)
-    second = browse.browse(acme, alice, Wish(order="newest", after=first.next_after))
+    second = browse.browse(acme, alice, BrowseQuery(order="newest", after=first.next_after))
     assert not {card.slug for card in first.cards} & {card.slug for card in second.cards}
-    strongest = browse.browse(acme, alice, Wish(order="strongest"))
+    strongest = browse.browse(acme, alice, BrowseQuery(order="strongest"))
     assert {card.slug for card in strongest.cards[:3]} == {"s2", "s5", "s8"}
 
 

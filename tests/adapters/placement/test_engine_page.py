@@ -40,9 +40,9 @@ def test_loads_and_evictions_are_differences_of_samples(engine):
     sample(engine, 1, loaded=0, loads=3, is_answering=False)  # it restarted and forgot all
     sample(engine, 2, loaded=3, loads=6)
     sample(engine, 3, loaded=2, loads=7)  # one came, two went
-    found = history.read_stretches(engine, since=NOON, step=MINUTE)
-    assert [stretch.loads for stretch in found] == [0, 3, 1]
-    assert [stretch.evictions for stretch in found] == [3, 0, 2]
+    found = history.read_intervals(engine, since=NOON, step=MINUTE)
+    assert [interval.loads for interval in found] == [0, 3, 1]
+    assert [interval.evictions for interval in found] == [3, 0, 2]
     assert history.share_answered(found) == pytest.approx(2 / 3)
 
 

@@ -91,13 +91,13 @@ def test_rows_that_are_gone_leave_no_more_than_a_thousand_notes(valkey):
 
 
 def test_tables_that_were_emptied_while_they_were_written_are_not_whole(valkey):
-    word = row_writer.begin_whole()
+    token = row_writer.begin_full_write()
     valkey.flushdb()
     with pytest.raises(Exception, match="no such key"):
-        row_writer.end_whole(word)
-    assert not row_writer.is_whole()
-    row_writer.end_whole(row_writer.begin_whole())
-    assert row_writer.is_whole()
+        row_writer.end_full_write(token)
+    assert not row_writer.has_all_rows()
+    row_writer.end_full_write(row_writer.begin_full_write())
+    assert row_writer.has_all_rows()
     assert valkey.ttl(keys.route_incarnation_key()) == -1
 
 
@@ -129,7 +129,7 @@ steps = st.lists(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_who_reads_changes_now_and_then_has_the_rows_that_valkey_has(reader, valkey, steps):
     valkey.flushdb()
-    row_writer.end_whole(row_writer.begin_whole())
+    row_writer.end_full_write(row_writer.begin_full_write())
     for number, step in enumerate([*steps, "read"]):
         if step == "read":
             assert reader.run(reader.cache.refresh())
@@ -139,7 +139,7 @@ def test_who_reads_changes_now_and_then_has_the_rows_that_valkey_has(reader, val
         elif step == "flush":
             valkey.flushdb()
             assert not reader.run(reader.cache.refresh())  # what it knew stays until all is written again
-            row_writer.end_whole(row_writer.begin_whole())
+            row_writer.end_full_write(row_writer.begin_full_write())
         elif step == "two thousand go":
             names = [f"{number}" for number in range(1500)]
             write_rows("version", [Source("many", number, dict.fromkeys(names, "0 {}"))])

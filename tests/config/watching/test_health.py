@@ -5,8 +5,8 @@ import redis
 from django.db import OperationalError
 
 from config.watching import health
+from foundation.cached_result import CachedResult
 from foundation.errors import Unavailable
-from foundation.kept import Kept
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ def rounds(monkeypatch) -> list[int]:
         rounds.append(1)
         return health.check_parts()
 
-    monkeypatch.setattr(health, "readiness", Kept(check_parts, kept_s=health.KEPT_S))
+    monkeypatch.setattr(health, "readiness", CachedResult(check_parts, max_age_s=health.MAX_AGE_S))
     return rounds
 
 

@@ -24,7 +24,7 @@ from inference.quota.ledger_drain import drain_usage
 from labs.fake_vllm.data_side import FakeVllm
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
-from tenants.public import studio_key
+from tenants.public import playground_key
 from tests.inference.conftest import Account, open_tables
 from tests.inference.fakes import eventually
 
@@ -58,7 +58,7 @@ def published(monkeypatch, known):
 @pytest.fixture
 def known(valkey, acme) -> Account:
     """A tenant that PostgreSQL knows; its one key may have two requests in flight and not three."""
-    key = studio_key(acme)
+    key = playground_key(acme)
     lifecycle.limit_key(key, monthly_tokens=2 * HOLD)
     known = Account(valkey, acme.pk, key.pk, months.current())
     known.url = "http://127.0.0.1:1"

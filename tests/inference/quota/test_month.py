@@ -35,7 +35,7 @@ from labs import fake_stripe
 from tenants import tasks as tenants_tasks
 from tenants.accounts import plan_changes
 from tenants.accounts.workspaces import create_tenant, subscribe_tenant
-from tenants.api_keys.lifecycle import studio_key
+from tenants.api_keys.lifecycle import playground_key
 from tenants.billing import adjustments, closing, hosting, invoices, partitions, price_book
 from tenants.billing.credits import grant_credit
 from tenants.models import (
@@ -214,7 +214,7 @@ class World:
     def _settle_in(self, number: int, code: str) -> Book:
         user = User.objects.create_user(f"owner{number}@example.org")
         tenant = create_tenant(user, name=f"Workspace {number}")
-        book = Book(tenant, Caller(tenant.pk, studio_key(tenant).pk))
+        book = Book(tenant, Caller(tenant.pk, playground_key(tenant).pk))
         self.clock.move(self.clock.now + timedelta(seconds=1))
         subscribe_tenant(tenant, self.versions[code], at=self.clock.now)
         book.plans.append((self.clock.now, self.versions[code]))

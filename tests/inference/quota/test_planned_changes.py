@@ -8,7 +8,7 @@ from foundation import months
 from foundation import valkey as names
 from inference.quota import scripts
 from tenants.accounts.workspaces import subscribe_tenant
-from tenants.api_keys.lifecycle import studio_key
+from tenants.api_keys.lifecycle import playground_key
 from tenants.billing import plans
 from tenants.public import publish_snapshot
 from tenants.quota_sync import planned_changes, snapshot
@@ -44,7 +44,7 @@ def clock(valkey, monkeypatch):
 def copies(valkey, acme, clock):
     """Return what makes 5,000 workspaces of acme's snapshot, as Valkey knows them."""
     subscribe_tenant(acme, plans.newest_plan_version("writer"))
-    key = studio_key(acme)
+    key = playground_key(acme)
 
     def copy() -> list[str]:
         publish_snapshot(acme.pk)

@@ -42,7 +42,7 @@ from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from tenants.models import LedgerEntry, UsageEvent
-from tenants.public import cost_nanousd, issue_key, studio_key
+from tenants.public import cost_nanousd, issue_key, playground_key
 from tests.inference.conftest import place, route_of, target, version_row, write_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -825,9 +825,14 @@ def world(valkey, acme, alice, settings, monkeypatch) -> SimpleNamespace:
     other, _ = issue_key(acme, name="Second", by=alice)
     raw = redis.Redis.from_url(settings.VALKEY_URL)
     yield SimpleNamespace(
-        store=valkey, raw=raw, url=settings.VALKEY_URL, tenant=acme.pk, keys=(studio_key(acme).pk, other.pk),
-        ids=count(), years=count(),
-    )  # fmt: skip
+        store=valkey,
+        raw=raw,
+        url=settings.VALKEY_URL,
+        tenant=acme.pk,
+        keys=(playground_key(acme).pk, other.pk),
+        ids=count(),
+        years=count(),
+    )
     raw.close()
 
 
@@ -1031,7 +1036,7 @@ def told(request: str, *, tenant: UUID, key: UUID) -> dict:
 
 
 def test_a_rebuild_ends_although_others_are_served(world, charlies):
-    stream, theirs, done = names.usage_key(), studio_key(charlies).pk, threading.Event()
+    stream, theirs, done = names.usage_key(), playground_key(charlies).pk, threading.Event()
 
     def serve_others() -> None:
         for number in count():

@@ -12,7 +12,7 @@ from inference.quota.admission import admit
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from tenants.models import LedgerEntry, UsageEvent
-from tenants.public import publish_snapshot, studio_key
+from tenants.public import playground_key, publish_snapshot
 from tests.inference.conftest import Account
 from tests.inference.fakes import eventually
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def known(valkey, acme) -> Account:
     """A tenant that PostgreSQL knows, too."""
-    account = Account(valkey, acme.pk, studio_key(acme).pk, months.current())
+    account = Account(valkey, acme.pk, playground_key(acme).pk, months.current())
     publish_snapshot(acme.pk)
     rebuild_counters(valkey, acme.pk, account.period)
     account.offer("poetry")

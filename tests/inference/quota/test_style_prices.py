@@ -25,7 +25,7 @@ from inference.quota.admission import Caller, Grant, Prices, admit
 from inference.quota.ledger_drain import drain_usage
 from inference.quota.settlement import Settlement
 from inference.wire.valkey_client import ValkeyClient
-from tenants.api_keys.lifecycle import studio_key
+from tenants.api_keys.lifecycle import playground_key
 from tenants.billing import invoices
 from tenants.billing.price_book import Entry
 from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
@@ -195,7 +195,7 @@ def world(acme, valkey, settings):
     style = known(acme, "noir", engine).style
     publisher.republish_stale()
     publish_snapshot(acme.pk)
-    caller = Caller(acme.pk, studio_key(acme).pk)
+    caller = Caller(acme.pk, playground_key(acme).pk)
     valkey.hset(names.account_key(acme.pk, months.current()), "used", 0)
     plenty = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9, "monthly_tokens": 10**9}
     valkey.hset(names.limits_key(acme.pk), mapping=plenty)

@@ -7,7 +7,7 @@ from tenants.models import Membership, Tenant, User
 
 
 def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme):
-    assert workspaces.tenant_of(alice) == acme
+    assert workspaces.default_tenant(alice) == acme
     assert Membership.objects.get(tenant=acme).role == "owner"
     assert plans.limits_of(acme, timezone.now()).plan == "free"
     assert acme.keys.get().digest is None
@@ -34,7 +34,7 @@ def test_a_short_name_of_ones_own_is_free_and_readable(alice, acme, slug, error)
 
 def test_a_person_without_a_workspace_gets_an_error(db):
     with pytest.raises(workspaces.NoTenant):
-        workspaces.tenant_of(User.objects.create_user("new@example.org"))
+        workspaces.default_tenant(User.objects.create_user("new@example.org"))
 
 
 def test_there_is_one_first_party_tenant(db):

@@ -42,8 +42,8 @@ def test_a_revoke_is_in_valkey_when_it_returns(acme, valkey):
 
 
 def test_the_studio_key_is_one_and_has_no_secret(acme):
-    assert lifecycle.studio_key(acme) == lifecycle.studio_key(acme)
-    assert lifecycle.studio_key(acme).digest is None
+    assert lifecycle.playground_key(acme) == lifecycle.playground_key(acme)
+    assert lifecycle.playground_key(acme).digest is None
     assert not ApiKey.objects.shown().filter(tenant=acme).exists()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tenants.billing.style_usage import style_usage
 from tenants.models import UsageDaily
-from tenants.public import studio_key
+from tenants.public import playground_key
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def test_only_this_months_days_of_the_workspace_and_the_style_count(
         (charlies, "poetry", date(2026, 11, 3)),
     ):
         UsageDaily.objects.create(
-            tenant=tenant, key=studio_key(tenant), style_name=style, day=day,
+            tenant=tenant, key=playground_key(tenant), style_name=style, day=day,
             requests=2, prompt_tokens=3, completion_tokens=4, cost_nanousd=5_000_000_000,
         )  # fmt: skip
     with django_assert_num_queries(1):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from tenants.api_keys.lifecycle import studio_key
+from tenants.api_keys.lifecycle import playground_key
 from tenants.billing import thresholds
 from tenants.billing.credits import grant_credit
 from tenants.billing.ledger import record_events
@@ -40,7 +40,7 @@ def use(event, acme):
 
     def record(tokens: int, at: datetime = NOW) -> list[int]:
         facts = {"prompt_tokens": tokens, "completion_tokens": 0, "admitted_at": at}
-        record_events([event(acme, studio_key(acme), **facts)])
+        record_events([event(acme, playground_key(acme), **facts)])
         thresholds.check_thresholds(at)
         return reached()
 
@@ -108,7 +108,7 @@ def test_the_budget_counts_what_was_spent_and_none_is_no_limit(use, acme, charli
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
     facts = {"prompt_tokens": 1_000, "completion_tokens": 0, "admitted_at": NOW}
-    record_events([event(acme, studio_key(acme), **facts)])
+    record_events([event(acme, playground_key(acme), **facts)])
     together = threading.Barrier(4)
 
     def check() -> None:
@@ -128,7 +128,7 @@ def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
 
 def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert_max_num_queries):
     for tenant in (acme, charlies):
-        record_events([event(tenant, studio_key(tenant))])
+        record_events([event(tenant, playground_key(tenant))])
     with django_assert_max_num_queries(6):
         thresholds.check_thresholds(NOW)
 

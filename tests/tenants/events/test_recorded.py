@@ -6,7 +6,7 @@ import pytest
 
 from tenants.accounts.workspaces import resume_tenant, suspend_tenant
 from tenants.api import presenters
-from tenants.api_keys.lifecycle import issue_key, limit_key, revoke_key, rotate_key, studio_key
+from tenants.api_keys.lifecycle import issue_key, limit_key, playground_key, revoke_key, rotate_key
 from tenants.models import OutboxEvent
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def test_keys_tell_of_their_lives_and_never_their_secrets(acme, alice):
 
 
 def test_the_studios_own_key_is_nobodys_news(acme):
-    studio_key(acme)
+    playground_key(acme)
     assert recorded(acme) == []
 
 

@@ -68,7 +68,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "parallel_requests": "",
     }
     assert valkey.hgetall(key_key(acme.pk, key.pk)) == expected
-    assert valkey.hget(key_key(acme.pk, lifecycle.studio_key(acme).pk), "monthly_tokens") == ""
+    assert valkey.hget(key_key(acme.pk, lifecycle.playground_key(acme).pk), "monthly_tokens") == ""
     snapshot.publish_snapshot(acme.pk)
     assert everything(valkey) == first
 

@@ -189,10 +189,10 @@ def test_an_edited_address_gets_what_waits(new_receiver, new_endpoint, happen, o
 def test_a_lease_keeps_other_workers_away_until_it_ends(receiver, new_endpoint, happen, clock):
     new_endpoint(receiver)
     event = happen()
-    turn = delivery.lease_next(LIMITS)
-    assert turn is not None  # and then its worker is killed
+    lease = delivery.lease_next(LIMITS)
+    assert lease is not None  # and then its worker is killed
     assert deliver_due(LIMITS) == 0
-    clock.at = turn.leased_until + timedelta(seconds=1)
+    clock.at = lease.leased_until + timedelta(seconds=1)
     assert deliver_due(LIMITS) == 1
     assert receiver.event_ids == [str(event.pk)]
 
@@ -212,7 +212,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_over_the_next_ones_outcome(
     assert delivery._attempt(row, late) is False
     row.refresh_from_db()
     assert row.attempts == 0
-    assert delivery.take_turn(current) == 1
+    assert delivery.deliver_events(current) == 1
     assert statuses(endpoint) == [Status.DELIVERED]
 
 
@@ -222,14 +222,14 @@ def test_one_workspace_with_slow_receivers_does_not_hold_all_threads(
     for _ in range(delivery.MAX_LEASES_OF_A_TENANT + 2):
         new_endpoint(new_receiver())
     happen()
-    turns = [delivery.lease_next(LIMITS) for _ in range(delivery.MAX_LEASES_OF_A_TENANT + 1)]
-    assert [turn is not None for turn in turns] == [True] * delivery.MAX_LEASES_OF_A_TENANT + [False]
+    leases = [delivery.lease_next(LIMITS) for _ in range(delivery.MAX_LEASES_OF_A_TENANT + 1)]
+    assert [lease is not None for lease in leases] == [True] * delivery.MAX_LEASES_OF_A_TENANT + [False]
     stranger = Access(tenant=charlies, user=charlie, role="owner")
     other, _ = endpoints.create_endpoint(stranger, url=new_receiver().url)
     endpoints.send_test(other, by=stranger)
-    turn = delivery.lease_next(LIMITS)
-    assert turn is not None
-    assert turn.endpoint == other
+    lease = delivery.lease_next(LIMITS)
+    assert lease is not None
+    assert lease.endpoint == other
 
 
 @pytest.mark.django_db(transaction=True)

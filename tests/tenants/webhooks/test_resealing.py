@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from standardwebhooks import Webhook
 
-from tenants.api_keys.lifecycle import issue_key, revoke_key, studio_key, verify_key
+from tenants.api_keys.lifecycle import issue_key, playground_key, revoke_key, verify_key
 from tenants.events import outbox
 from tenants.models import ApiKey, WebhookEndpoint
 from tenants.webhooks import endpoints
@@ -59,7 +59,7 @@ def test_a_pepper_is_replaced_and_no_key_and_no_delivery_is_lost(
     assert WebhookEndpoint.objects.get().changed_at == before
     all_goes_on(old_secret, known_secret, new_secret)
 
-    studio_key(acme)  # the playground's has no secret, so no pepper
+    playground_key(acme)  # the playground's has no secret, so no pepper
     for issued in acme.keys.filter(pepper=1).exclude(digest=None):
         revoke_key(issued)
     assert "Pepper 1: not needed any more" in run()

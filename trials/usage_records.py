@@ -41,7 +41,7 @@ class Event:
     outcome: str
 
 
-class Books:
+class UsageRecords:
     """Reads both stores; neither is ever written."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -129,18 +129,20 @@ class Books:
         return [row.source_id for row in rows]
 
     def disagreements(self, tenants: Iterable[str]) -> list[str]:
-        """Return where two books name different sums for a tenant's month; nothing is what must be."""
+        """Return where two sources name different sums for a tenant's month; nothing is what must be."""
         tenants = list(tenants)
         ledger = self._sums(tenants, "ledger")
-        books = {name: self._sums(tenants, name) for name in ("events", "days")}
-        books["Valkey"] = self._counters([*ledger, *((tenant, months.current()) for tenant in tenants)])
+        sums_by_source = {name: self._sums(tenants, name) for name in ("events", "days")}
+        sums_by_source["Valkey"] = self._counters(
+            [*ledger, *((tenant, months.current()) for tenant in tenants)]
+        )
         found = []
-        for name, sums in books.items():
+        for name, sums in sums_by_source.items():
             for tenant, period in ledger.keys() | sums.keys():
-                in_book = sums.get((tenant, period), NOTHING)
+                in_source = sums.get((tenant, period), NOTHING)
                 in_ledger = ledger.get((tenant, period), NOTHING)
-                if in_book != in_ledger:
-                    found.append(f"{tenant} {period}: {name} says {in_book}, the ledger {in_ledger}")
+                if in_source != in_ledger:
+                    found.append(f"{tenant} {period}: {name} says {in_source}, the ledger {in_ledger}")
         return found
 
     def used(self, tenant: str) -> int:

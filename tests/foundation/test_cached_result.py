@@ -1,12 +1,12 @@
 import pytest
 
-from foundation.kept import Kept
+from foundation.cached_result import CachedResult
 
 
 def test_a_result_is_asked_anew_once_it_is_too_old():
     answers = iter([1, 2])
     now_s = [100.0]
-    kept = Kept(lambda: next(answers), kept_s=5, clock=lambda: now_s[0])
+    kept = CachedResult(lambda: next(answers), max_age_s=5, clock=lambda: now_s[0])
 
     assert (kept.read(), kept.read()) == (1, 1)
     now_s[0] += 4.9
@@ -23,7 +23,7 @@ def test_a_fault_is_not_kept():
         if fault:
             raise fault
 
-    kept = Kept(ask, kept_s=5, clock=lambda: 0.0)
+    kept = CachedResult(ask, max_age_s=5, clock=lambda: 0.0)
     with pytest.raises(ZeroDivisionError):
         kept.read()
     assert kept.read() is None
