@@ -5,7 +5,9 @@ What `.env` says already is kept.
 """
 
 import os
+import re
 import secrets
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / ".env.example"
 FILE = ROOT / ".env"
 FOLDER = ROOT / "secrets"
+PINNED = ROOT / "docker-compose.digests.yml"
+NAMED_IN = (ROOT / "docker-compose.yml", ROOT / "Dockerfile")
+NAMED = re.compile(r"^ *(?:image:|ARG PYTHON_IMAGE=) *(?:&\S+ +)?(\S+:\S+)$", re.MULTILINE)
 # What examples of older versions had in a secret's place.
 KNOWN = {"change-me", "1:00", "00"}
 
@@ -114,12 +119,24 @@ def write_in_place(file: Path, text: str) -> None:
     file.chmod(0o444)
 
 
+def find_stale_pins(pinned: str, *named_in: str) -> list[str]:
+    """Return the images that the pinned compose file holds and this version no longer names."""
+    named = {name for text in named_in for name in NAMED.findall(text)}
+    return sorted({name for name in re.findall(r"(\S+)@sha256:", pinned) if name not in named})
+
+
 def main() -> None:
     for line in write(FILE):
         print(line)
     write_files(FOLDER, values_of(FILE.read_text()))
     print(f"{FOLDER.name}/ has the files that containers read. After a change of .env, run this again.")
     print(f"{FILE.name} is readable for you alone. Fill in the rest, then: docker compose up -d")
+    stale = find_stale_pins(PINNED.read_text(), *map(Path.read_text, NAMED_IN)) if PINNED.exists() else []
+    if stale:
+        sys.exit(
+            f"{PINNED.name} holds {', '.join(stale)}, which this version no longer names, and would take the "
+            "older images instead: run `make pin-images`, or delete it."
+        )
 
 
 if __name__ == "__main__":

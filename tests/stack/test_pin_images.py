@@ -106,3 +106,28 @@ def test_compose_takes_the_file_and_pins_every_image(tmp_path):
             assert service["build"]["args"]["PYTHON_IMAGE"].endswith(DIGEST), name
         else:
             assert service["image"].endswith(DIGEST), name
+
+
+def test_a_file_of_another_version_is_told(tmp_path):
+    compose = (ROOT / "docker-compose.yml").read_text()
+    dockerfile = pin_images.DOCKERFILE.read_text()
+    images = read_images(compose)
+    base = pin_images.BASE.findall(dockerfile)[0]
+    digests = dict.fromkeys([*images.values(), base], DIGEST)
+    file = tmp_path / "digests.yml"
+    pin_images.write(file, images, digests, base=base, built=read_built(compose))
+
+    assert env_file.find_stale_pins(file.read_text(), compose, dockerfile) == []
+    for name in digests:
+        newer = [text.replace(name, f"{name}.1") for text in (compose, dockerfile)]
+        assert env_file.find_stale_pins(file.read_text(), *newer) == [name]
+
+
+def test_make_secrets_fails_where_the_file_is_of_another_version(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(env_file, "FILE", tmp_path / ".env")
+    monkeypatch.setattr(env_file, "FOLDER", tmp_path / "secrets")
+    monkeypatch.setattr(env_file, "PINNED", tmp_path / "digests.yml")
+    env_file.main()
+    env_file.PINNED.write_text(f"services: {{postgres: {{image: 'postgres:1.0@{DIGEST}'}}}}")
+    with pytest.raises(SystemExit, match="which this version no longer names"):
+        env_file.main()
