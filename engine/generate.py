@@ -56,6 +56,7 @@ def generate_adapters(
     norms = read_norms(base, modules)
     settings = adapter.lora_config(base_name=BASE_NAME, rank=rank, alpha=rank, modules=modules)
     for number in range(count):
+        # So far apart that the adapters of two seeds have no generator in common.
         generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
         tensors = {}
         for name, shape in shapes.items():

@@ -63,6 +63,7 @@ def answer_prompts(tokenizer, model, folder: str | None, prompts: list[str], sam
     for prompt in prompts:
         messages = [{"role": "user", "content": prompt}]
         rendered.append(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    # Generation goes on behind the last token, so the padding must stand before the first.
     tokenizer.padding_side = "left"
     inputs = tokenizer(rendered, add_special_tokens=False, return_tensors="pt", padding=True)
     with use_adapter(model, folder):

@@ -46,6 +46,7 @@ def detect_device() -> str:
         if configured not in REQUIREMENTS:
             raise CannotInstall(f"ENGINE_DEVICE is {configured!r}: set it to cpu or cuda, or unset it.")
         return configured
+    # The program may be there without a GPU, so it has to list one.
     if not shutil.which("nvidia-smi"):
         return "cpu"
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True)
@@ -160,6 +161,7 @@ def install_engine(uv: str, root: Path) -> None:
     (environment / RAY_STAMP).unlink(missing_ok=True)  # Ray goes with all that the lock doesn't name
     only = ["--python", own, "--no-build", "--verify-hashes"]
     run_in_view([uv, "pip", "sync", *only, str(lock_of(kind)), *source, *quiet_option()])
+    # Written last: an installation that was killed is made again.
     stamp.write_text(fingerprint(kind))
     print(f"Engine environment ({kind}): installed in {time.monotonic() - started:.0f} s")
 

@@ -49,6 +49,7 @@ def is_missing() -> bool:
 def write_library(folder: Path) -> Path:
     """Write the library into a folder and return that folder, for LD_LIBRARY_PATH."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Renamed into place: another engine that starts now never loads half a file.
     partial = folder / f"{NAME}.partial"
     partial.write_bytes(build_library(platform.machine()))
     partial.rename(folder / NAME)
@@ -64,6 +65,7 @@ def build_library(machine: str) -> bytes:
     number, code = MACHINES[machine]
     names = list(SYMBOLS)
     strings, offset_of = _strings([*VERSIONS, *names])
+    # The first entry of every ELF symbol table is empty.
     symbols = bytes(24)
     for name in names:  # a global function each; its address is filled in below
         symbols += struct.pack("<IBBHQQ", offset_of[name], 0x12, 0, 1, 0, len(code))

@@ -45,6 +45,7 @@ def prepare_model(name: str, out: Path) -> None:
     started = time.monotonic()
     if Path(name).is_dir():
         check_model(Path(name))
+        # Models are large: a folder that is here is used where it is.
         out.symlink_to(Path(name).resolve())
     else:
         build_model(name, out)
@@ -80,6 +81,7 @@ def mark_text(name: str) -> str:
 
 def build_model(name: str, out: Path) -> None:
     """Build the folder beside `out`, then rename it into place. Raises Unprepared."""
+    # Beside its place, on the same disk: only there is a rename one step.
     partial = Path(tempfile.mkdtemp(prefix=f"{out.name}.", dir=out.parent))
     try:
         if name == PACKAGED:

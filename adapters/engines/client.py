@@ -97,8 +97,10 @@ def load_adapter(engine: Engine, name: str, path: str) -> None:
     if status == 200:
         return
     if status == 400 and ALREADY_LOADED in text:
+        # A load whose answer was lost is repeated: the same path is what was wanted.
         if list_adapters(engine).get(name) == path:
             return
+        # vLLM has no way to replace one. The next pass loads ours.
         unload_adapter(engine, name)
         raise EngineUnavailable("The engine had another adapter under this name; it is loaded again.")
     raise _load_error(status, text)
@@ -152,6 +154,7 @@ def read_logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dic
         raise EngineRefused(reason="The adapter makes the model compute no numbers (NaN).")
     if status != 200:  # a cluster loads an adapter with its first request, and may refuse it then
         raise _refusal_in(text) or EngineUnavailable(_error_sentence(status, text))
+    # vLLM names the prompt of a choice by its index alone; their order is not promised.
     choices = sorted(json.loads(text)["choices"], key=lambda choice: int(choice["index"]))
     return [choice["logprobs"]["top_logprobs"][0] for choice in choices]
 

@@ -29,6 +29,7 @@ def write_identity(base_model: BaseModel, folder: Path) -> Path:
     Raises DiskUnavailable.
     """
     files = _identity_files(base_model)
+    # Named by its content: another base model, or another release of this code, never meets an old folder.
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
     path = folder.absolute() / f"{IDENTITY}-{digest}"
     try:

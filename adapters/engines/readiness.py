@@ -37,6 +37,7 @@ def engine_readiness() -> Readiness:
     engines = Engine.objects.filter(base_model__name=settings.BASE_MODEL, is_gone=False)
     known = list(engines.only("is_healthy", "is_draining", "checked_at"))
     heard_since = timezone.now() - SILENT_AFTER
+    # What a silent worker wrote last may be long untrue.
     reporting = [engine for engine in known if engine.checked_at and engine.checked_at > heard_since]
     if any(engine.is_healthy and not engine.is_draining for engine in reporting):
         return READY

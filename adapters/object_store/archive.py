@@ -8,6 +8,7 @@ from django.conf import settings
 
 from adapters.object_store.client import reach_storage
 
+# What a backup holds in memory of an object.
 CHUNK_BYTES = 4 * 1024 * 1024
 
 

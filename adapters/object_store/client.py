@@ -91,7 +91,10 @@ def connect(endpoint_url: str | None, *, read_timeout_s: int = 30, attempts: int
             connect_timeout=2,
             read_timeout=read_timeout_s,
             retries={"total_max_attempts": attempts, "mode": "standard"},
+            # SeaweedFS and MinIO have no host name for each bucket.
             s3={"addressing_style": "path"},
+            # Since 1.36 boto3 adds checksums that other S3 servers refuse:
+            # https://github.com/boto/boto3/issues/4392
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),

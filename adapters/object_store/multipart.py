@@ -106,6 +106,7 @@ def list_parts(version_id: UUID, file: str, upload_id: str) -> list[StoredPart]:
             )
         for part in page.get("Parts", []):
             parts.append(StoredPart(part["PartNumber"], part["Size"], part["ETag"], part["LastModified"]))
+        # A server whose marker stands still would be asked for ever.
         if not page.get("IsTruncated") or page["NextPartNumberMarker"] <= marker:
             return parts
         marker = page["NextPartNumberMarker"]

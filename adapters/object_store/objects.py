@@ -29,6 +29,7 @@ def write_object(key: str, chunks: Iterable[bytes]) -> None:
                 Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
             )
         except BaseException:
+            # Also when a task's time is over: parts of an open upload cost money, and no listing shows them.
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
             raise
 

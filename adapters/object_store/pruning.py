@@ -109,6 +109,7 @@ def versions(prefix: str, *, start: str, limit: int) -> dict[UUID, datetime]:
     version's is left out: it is none of ours. Raises StorageUnavailable.
     """
     listed = _list_files(prefix, start, limit)
+    # Begins again at the first name, so that runs of this task see all files in turn.
     if len(listed) < limit:
         wrapped = _list_files(prefix, "", limit - len(listed))
         listed += [(name, written_at) for name, written_at in wrapped if name < start]

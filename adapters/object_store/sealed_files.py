@@ -47,6 +47,7 @@ def seal(version_id: UUID, files: dict[str, int]) -> None:
     Raises StorageUnavailable, and NotStored for a file that is missing or has another size.
     """
     for file, size in files.items():
+        # The first copy may be checked already: a repeated step must not put other bytes under it.
         if head(sealed_key(version_id, file)) is None:
             _seal_file(version_id, file, size)
 
@@ -110,6 +111,7 @@ def download(version_id: UUID, file: str, to: Path, *, expect_sha256: str = "") 
                 digest.update(chunk)
                 out.write(chunk)
             out.flush()
+            # Else a power cut could leave an empty file that counts as downloaded.
             os.fsync(out.fileno())
     except OSError as error:
         raise DiskUnavailable from error

@@ -29,10 +29,12 @@ from tenants.public import Demand, recent_requests
 
 logger = logging.getLogger(__name__)
 
+# So that a long recovery never keeps one worker from what else waits in its queue (decision 15).
 PASS_S = 15.0  # then the pass and its task end, and a new task goes on
 BATCH_SIZE = 20  # loaded before any of them serves; about a second's work
 URGENT_BATCH_SIZE = 2
 CONCURRENT_LOADS = 2
+# A pass starts every few seconds: without this, what can't be loaded would be tried in each.
 RETRY_AFTER = timedelta(seconds=15)
 UNCONFIRMED = "The engine took the adapter but does not list it; it is loaded again."
 
@@ -73,6 +75,7 @@ def load_missing(engine: Engine) -> bool:
     deadline = time.monotonic() + PASS_S
     without_files: set[int] = set()  # the storage or the disk is away
     queue = _read_queue(engine, without_files)
+    # Read once a pass: it is dear, and what a request waits for shows in `requested_at`.
     demand = recent_requests({missing.version__style for missing in queue}) if queue else {}
     while queue:
         without_files |= _load_batch(engine, _next_batch(queue, demand))
@@ -149,6 +152,7 @@ def _confirm(engine: Engine, loaded: Sequence[Placement]) -> None:
         name = placement.version.engine_name
         if listed.get(name) == local_cache.folder_of(placement.version_id):
             confirmed[placement] = name
+    # After each batch, so that what is loaded serves while the next one is loaded.
     confirm_loaded(engine, confirmed, loads=1)
     for placement in loaded:
         if placement not in confirmed:

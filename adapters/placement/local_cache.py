@@ -18,6 +18,7 @@ from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 
 logger = logging.getLogger(__name__)
 
+# No download takes that long, so nobody writes into a folder of this age.
 LEFTOVER_AFTER_S = 3600
 
 
@@ -49,6 +50,7 @@ def ensure_local(version: AdapterVersion) -> Path:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
+        # Beside its place, on the same disk: only there is a rename one step.
         new = Path(tempfile.mkdtemp(prefix=f"{path.name}.tmp-", dir=path.parent))
         try:
             _download(version, new)

@@ -66,6 +66,7 @@ def mark_silent_engines() -> None:
     if not silent.exists():
         return
     with transaction.atomic():
+        # In one order: two that mark engines never wait crosswise.
         ids = list(silent.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
         Engine.objects.filter(pk__in=ids).update(is_healthy=False, note=SILENT)
         publisher.mark_engines_changed(ids)
@@ -73,6 +74,7 @@ def mark_silent_engines() -> None:
 
 def eligible_engines(version: AdapterVersion) -> QuerySet[Engine]:
     """Return the engines on which a version is not wanted yet, and that did not refuse it."""
+    # A note on a row that is not wanted is the reason of a refusal.
     taken = version.placements.filter(Q(is_desired=True) | ~Q(note=""))
     engines = Engine.objects.of(version.style.base_model_id).filter(max_lora_rank__gte=version.rank or 0)
     return engines.exclude(placements__in=taken)
@@ -126,6 +128,7 @@ def _emptiest_of(engines: QuerySet[Engine]) -> Engine | None:
 
 def _plan_base_model(base_model_id: int) -> set[int]:
     """Plan the engines of one base model; return those on which more is wanted than before."""
+    # From before anything is read: what is requested later is newer than the plan.
     as_of = timezone.now()
     engines = list(Engine.objects.filter(base_model=base_model_id))
     served = AdapterVersion.objects.filter(
@@ -168,6 +171,7 @@ def _candidate(
     as_of: datetime,
 ) -> policy.Candidate:
     """Return what the policy needs to know of a version; one that an engine refused does not fit there."""
+    # vLLM refuses a rank above its --max-lora-rank, and its memory for it is reserved at the start.
     fits_on = {engine.pk for engine in engines if engine.max_lora_rank >= (version.rank or 0)}
     healthy = {engine.pk for engine in engines if engine.is_healthy}
     is_requested = version.status == Status.PUSHING
@@ -204,6 +208,7 @@ def _write_plan(plan: policy.Plan, by_version: dict[UUID, list[PlacementRow]], a
     planned = {(engine_id, version_id) for engine_id, ids in plan.items() for version_id in ids}
     added = planned - desired
     removed = desired - planned
+    # A plan is made every few seconds, and most change nothing: no write, no publication.
     if added or removed:
         new = [Placement(engine_id=engine_id, version_id=pk) for engine_id, pk in added - known.keys()]
         again = [known[place] for place in added & known.keys()]

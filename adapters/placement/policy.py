@@ -21,6 +21,7 @@ from datetime import datetime
 from uuid import UUID
 
 BUSY_PER_MINUTE = 12.0  # a version with fewer requests needs no copy, however few others there are
+# Each move costs the engine a load. The next plan goes on.
 MAX_MOVES_PER_PLAN = 20
 # The fullest engine is evened out when it holds so many more than the emptiest: of the mean, and at least.
 MAX_IMBALANCE = 0.2
@@ -61,6 +62,7 @@ def plan_placements(candidates: Iterable[Candidate], capacities: Sequence[Engine
     """Return engine → the versions that are wanted there."""
     ranked = sorted(candidates, key=lambda candidate: candidate.priority, reverse=True)
     draft = _Draft(ranked, capacities)
+    # Everybody's first place comes before anybody's copy.
     for candidate in ranked:
         draft.place_once(candidate)
     for candidate in ranked:
@@ -144,6 +146,7 @@ class _Draft:
         """Return on how many engines a version is needed."""
         granted = self._granted[candidate.version]
         now = len(candidate.places.keys() & self._open.keys())
+        # Twice the demand: a copy that was just needed must not come and go with each lull.
         kept = min(now, self._engines_for(2 * candidate.per_minute))
         needed = max(self._engines_for(candidate.per_minute), kept)
         if candidate.is_requested and not any(self._open[engine].is_healthy for engine in granted):

@@ -75,6 +75,7 @@ def _reconcile_cluster(engine: Engine) -> bool:
 def _reconcile_engine(engine: Engine) -> bool:
     present = engine_client.list_adapters(engine)
     desired = _read_desired(engine)
+    # Before anything is judged by its rows: a new process has forgotten what they say.
     _record_start(engine)
     _unload_undesired(engine, present, desired)
     modules = static_modules.match_versions(present, _versions_by_digests(desired))
@@ -82,6 +83,7 @@ def _reconcile_engine(engine: Engine) -> bool:
     # First the health: the routes of what is found loaded are then published with it.
     _record_health(engine, is_healthy=True, note=note)
     _record_changes(engine, present, desired, modules)
+    # A draining engine gets nothing new; what it has serves on until another one has it.
     if engine.is_draining:
         return False
     return loader.load_missing(engine)
@@ -117,6 +119,7 @@ def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPla
     if not to_unload:
         return
     undesired = {UUID(name.removeprefix("v_")) for name in to_unload - folders.keys()}
+    # Routes no longer lead to these, but requests that were admitted before do.
     for version_id in _start_drain_grace(engine, undesired):
         to_unload.remove(engine_name_of(version_id))
     for name in to_unload:

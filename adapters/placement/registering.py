@@ -31,6 +31,7 @@ def register_base(folder: Path, name: str) -> BaseModel:
     Raises UnreadableBase.
     """
     known = BaseModel.objects.filter(name=name).first()
+    # Measuring reads every weight file, and each start of the site comes here.
     if known and known.modules and known.config == _read_config(folder):
         return known
     shape = base_model_reader.read_base_model(folder, name)

@@ -24,6 +24,7 @@ RETIRABLE = (
     Status.FAILED,
 )
 
+# bulk_update writes a CASE with a branch for each row; long ones are slow to plan.
 ROWS_PER_UPDATE = 200
 NO_ENGINE_TAKES_IT = "No engine takes it any more; it waits until one is restarted. {reason}"
 
@@ -39,6 +40,7 @@ def mark_unloaded(*placements: Placement) -> None:
 def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
     """Note that an engine has a version under a name, and let it serve; False if it is unwanted by now."""
     with transaction.atomic():
+        # One UPDATE with its condition: that the version is retired at this moment is seen.
         desired = Placement.objects.filter(pk=placement.pk, is_desired=True)
         if not desired.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
             return False

@@ -54,6 +54,7 @@ def roll_back(
     Raises NothingToRollBackTo, NotServing or AnsweredMeanwhile.
     """
     with _locked(style.pk) as held:
+        # Two people, or a double click, mean the same roll-back once.
         if seen_live and held.live_version and held.live_version.number != seen_live:
             raise AnsweredMeanwhile
         before = previous_live(held)
@@ -100,6 +101,7 @@ def end_canary(
     The actor is None for a program with a key, too: `is_automatic` tells whether nobody asked for it.
     """
     with _locked(style.pk) as held:
+        # The caller judged the canary that it read; another one has not been judged.
         if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
             return False
         _move_canary(held, None, actor=actor, key=key, reason=reason, is_automatic=is_automatic)
@@ -150,6 +152,7 @@ def previous_live(style: Style) -> AdapterVersion | None:
     answered: list[UUID] = []  # in turn, without what was taken back
     for move in moves.values_list("before", "after"):
         for version_id in filter(None, move):
+            # A move to the one before is a roll-back: it takes the last one off instead of adding a third.
             if version_id in answered[-2:-1]:
                 answered.pop()
             elif version_id not in answered[-1:]:
@@ -264,6 +267,7 @@ def _record_move(
     key: ApiKey | None,
     reason: str,
 ) -> None:
+    # Reasons are made of others' words too; a long one must not stop a move.
     limit = Release._meta.get_field("reason").max_length
     style.releases.create(
         alias=alias,

@@ -8,6 +8,7 @@ from django.utils import timezone
 from adapters.models import AdapterVersion, Style
 from tenants.public import VersionFigures, version_figures
 
+# With fewer, a single failure would be more than MARGIN_PERCENT.
 MIN_REQUESTS = 20
 # Clearly worse: more than twice as often as the live version, and five percentage points on top.
 MAX_RATIO = 2
@@ -74,6 +75,7 @@ def compare_canary(style: Style) -> CanaryComparison | None:
     since = style.canary_since
     if canary is None or live is None or since is None:
         return None
+    # Both over the canary's time: an outage of the engine hits both and ends neither.
     figures = version_figures(style.pk, max(since, timezone.now() - WINDOW))
     return CanaryComparison(
         canary=canary,

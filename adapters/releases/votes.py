@@ -76,6 +76,7 @@ def find_side(tenant: Tenant, model: str) -> AdapterVersion:
         if answering is None:
             raise StyleNotFound
         return answering
+    # More digits do not fit PostgreSQL's integer.
     is_number = written.isdecimal() and len(written) < 10
     version = style.versions.filter(number=written).first() if is_number else None
     if version is None or style.owner_id != tenant.pk:
@@ -96,6 +97,7 @@ def begin_round(tenant: Tenant, voter: User, first: str, second: str) -> BlindVo
     begun = BlindVote.objects.filter(tenant=tenant, begun_at__gt=timezone.now() - OPEN_FOR)
     if begun.count() >= ROUNDS_A_DAY:
         raise TooManyRounds(limit=ROUNDS_A_DAY)
+    # Not from a seeded generator: a voter who could foresee the sides would not vote blind.
     secrets.SystemRandom().shuffle(pair)
     return BlindVote.objects.create(tenant=tenant, voter=voter, left=pair[0], right=pair[1])
 
@@ -125,6 +127,7 @@ def cast_vote(held: BlindVote, choice: str) -> None:
     if choice not in BlindVote.Choice.values:
         raise BadVote
     now = timezone.now()
+    # One UPDATE with its condition: of two clicks one counts.
     is_cast = BlindVote.objects.open().filter(pk=held.pk).update(choice=choice, voted_at=now)
     if not is_cast:
         raise AlreadyVoted

@@ -34,6 +34,7 @@ KEYED_ADDRESSES = frozenset(
 
 
 KEY_VARIABLES = ("ENGINE_API_KEY", "ENGINE_API_KEY_FALLBACKS")
+# Not for each request: files are read in the event loop, where every stream waits.
 READ_EVERY_S = 1.0
 # Two files do not change at one moment, and gateways do not restart at one.
 OLD_KEYS_KEPT_S = 10.0
@@ -106,6 +107,7 @@ class Guard:
         address = (scope["method"], scope["path"])
         if address in PUBLIC_ADDRESSES:
             return await self.app(scope, receive, send)
+        # Before the address is looked at: without a key nobody learns which addresses there are.
         if not self._keys.accepts(dict(scope["headers"]).get(b"authorization", b"")):
             return await refuse(send, 401, "The engine's key is missing or wrong.")
         if address not in KEYED_ADDRESSES:

@@ -53,6 +53,7 @@ class Worker(CPUWorker):
             return
         if not is_known(self.model_runner):
             raise RuntimeError(UNKNOWN_RUNNER)
+        # vLLM makes its runner itself and has no option for another class.
         self.model_runner.__class__ = SeedSafeRunner
 
 

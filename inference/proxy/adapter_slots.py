@@ -49,6 +49,7 @@ class AdapterSlots:
     def must_leave(self, wanted: int) -> list[str]:
         """Return the styles that begin nothing more: as many as are wanted, of those that had a quantum."""
         had_quantum_s = self.clock() - QUANTUM_S
+        # `taken` is in the order in which slots were taken, so who had one for longest leaves first.
         leaving = [style for style, slot in self.taken.items() if slot.since_s <= had_quantum_s]
         return leaving[:wanted]
 
@@ -56,6 +57,7 @@ class AdapterSlots:
         """Count one request of a style that runs; return whether its slot is a new one."""
         slot = self.taken.get(style)
         if slot:
+            # Workspaces may share a style. Its slot counts to the one that took it.
             slot.running += 1
             return False
         tenant.slots_s += QUANTUM_S / weight  # an estimate, put right when the style leaves

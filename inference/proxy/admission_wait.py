@@ -61,6 +61,7 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
                 fingerprint=fingerprint,
             )
         except CacheMiss as error:
+            # What was published a moment ago and is missing still stays missing: nobody tries a third time.
             if was_published:
                 await gateway.require_published(caller)
                 raise LimitsUnavailable from error
@@ -77,9 +78,11 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
             await _await_adapter(gateway, caller, parsed, missing, deadline_s=load_deadline_s)
             was_published = False  # it was minutes ago
         except ContextTooLong as error:
+            # Only the parsed request knows in which field its form of API has the prompt.
             error.facts["param"] = parsed.prompt_field
             raise
         except Limited as error:
+            # Counting took processor time, so this refusal counts as several (`api/app.py`).
             error.facts["is_counted"] = prompt.is_exact
             raise
         else:
@@ -105,6 +108,7 @@ class _PromptBounds:
         """Learn more, by the cheapest means that is left. Raises LimitsUnavailable or EngineBusy."""
         if not self._is_measured:
             self._measure()
+            # Often the lower bound decides, and the tokenizer, which takes milliseconds, is not needed.
             if self.least_tokens:
                 return
         # The byte bound is crude. Where the difference matters, the base model's own tokenizer decides.
@@ -139,7 +143,10 @@ async def _await_adapter(
                 raise StyleLoading(model=parsed.model, retry_s=5, adapter_state="loading")
             gateway.request_placement(version_id)
             await asyncio.sleep(gateway.settings.route_poll_s)
+            # Valkey may be restarting. The deadline bounds this wait, too.
             with suppress(LimitsUnavailable):
+                # The name is followed anew each time: meanwhile it may lead to another version, or the key
+                # may end.
                 targets = await find_targets(gateway.valkey, caller, (missing.field,))
                 if not targets:
                     return
@@ -168,5 +175,6 @@ def _count_loading(gateway: Gateway, tenant_id: UUID, body_bytes: int) -> Iterat
     finally:
         requests[tenant_id] -= 1
         sizes[tenant_id] -= body_bytes
+        # A Counter keeps keys at zero, so it would grow with every workspace that ever waited.
         if not requests[tenant_id]:
             del requests[tenant_id], sizes[tenant_id]

@@ -13,6 +13,7 @@ from inference.proxy import response_headers
 from inference.proxy.silence import SilenceCheck
 from inference.quota.admission import Grant
 
+# Clients skip a line that begins with a colon: https://html.spec.whatwg.org/multipage/server-sent-events.html
 COMMENT = b": waiting\n\n"
 
 
@@ -115,6 +116,7 @@ class AnswerStream:
         if self._has_commented:
             try:
                 await self._silence.wait(first_part)
+            # A client that hangs up cancels this.
             except BaseException:
                 await self.aclose()
                 raise
@@ -131,6 +133,7 @@ class AnswerStream:
 async def _close(parts: "Parts", first_part: "asyncio.Future[bytes] | None") -> None:
     if first_part:
         first_part.cancel()
+        # Wait: a cancelled request settles before its future ends.
         await asyncio.gather(first_part, return_exceptions=True)
     await parts.close()
 

@@ -61,6 +61,7 @@ class Attempt:
         try:
             async with asyncio.timeout(None) as deadline:  # `failover` may set it
                 self._failover.watch(deadline, self._ticket)
+                # Before the queue: a wait for another grammar must take no place at the engine.
                 await self._await_compilation()
                 await self._backend.queue.acquire(self._ticket)
                 # The circuit may have opened while this request waited for its turn.

@@ -50,6 +50,7 @@ class RecentlyUsed:
 
     def use(self, name: str) -> None:
         """Note a use."""
+        # By the wall clock, because operators read it.
         self._names[name] = time.time()
         self._names.move_to_end(name)
         while len(self._names) > self.size:
@@ -78,12 +79,14 @@ class Backend:
         self._adapters_in_slots = RecentlyUsed()
         self._adapters_in_memory = RecentlyUsed()
         self._failed_s_by_tenant: dict[str, float] = {}  # since the last answer
+        # Two tell whether a break came alone.
         self._last_breaks_s: deque[float] = deque(maxlen=2)
         self.resize(limits)
 
     def resize(self, limits: Limits) -> None:
         """Let the engine do as much as `limits` say from now on; what runs or waits there stays."""
         self.limits = limits
+        # A process knows only its own requests, so it uses only its part of the engine (decision 10).
         self.queue.resize(limits.max_num_seqs // self._processes, slots=limits.slots // self._processes)
         self._adapters_in_slots.size = limits.max_loras
         self._adapters_in_memory.size = limits.max_cpu_loras
@@ -130,10 +133,12 @@ class Backend:
         had is that request's fault, until requests of several tenants fail.
         """
         if isinstance(error, AdapterAbsent):
+            # A 404 for an adapter is an answer: the engine itself works.
             self._circuit.failures = 0
             absent = self._absent_adapters.setdefault(adapter, Circuit(1, self._settings.adapter_absent_s))
             absent.fail()
         elif is_down:
+            # Its own health check decides at once, without three failures (decision 14).
             self._count_failure(self._circuit.trip, "its health check failed")
         elif isinstance(error, EngineBroke | EngineRefuses | RequestFailed):
             self._count_tenant_failure(tenant)
@@ -215,6 +220,7 @@ class Backends:
                 backend = self.backend(place)
                 if backend.can_try(place.adapter):
                     candidates.append((place, backend))
+        # Most installations have one engine: nothing to compare.
         if len(candidates) == 1:
             return candidates[0]
         return min(candidates, key=_distance, default=None)

@@ -41,8 +41,11 @@ def decompress(body: bytes, encoding: str) -> bytes:
         return body
     if encoding not in ("gzip", "x-gzip"):
         raise UnknownEncoding(encoding=encoding[:40])
+    # 16 stands for the gzip format alone, see https://docs.python.org/3/library/zlib.html#zlib.decompress
     reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
+        # One byte more tells a body that is too large from one that just fits. A bomb is never inflated
+        # further.
         decompressed = reader.decompress(body, BODY_MAX_BYTES + 1)
     except zlib.error:
         raise BadRequest("The body is not valid gzip, though `Content-Encoding` says so.") from None

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+# Hashes of grammars. One that falls out costs its next request a lock that it did not need.
 MAX_KNOWN = 10_000
 
 
@@ -17,6 +18,7 @@ class Compilations:
 
     def __init__(self, lock_s: float) -> None:
         self.lock_s = lock_s
+        # A lock lives while somebody holds it or waits for it, so quiet workspaces keep none.
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -57,6 +59,7 @@ class Compilation:
     def mark_sent(self) -> None:
         """Start the clock: the engine has the request now."""
         self._sent_s = time.monotonic()
+        # What the gateway lets through compiles faster. A first byte that is later waits for something else.
         self._timer = asyncio.get_running_loop().call_later(self._compilations.lock_s, self.release)
 
     def finish(self) -> float:

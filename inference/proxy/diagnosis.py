@@ -61,6 +61,7 @@ async def diagnose(
 
 async def mark_suspect(gateway: Gateway, caller: Caller, parsed: ParsedRequest) -> None:
     """Have nobody send this request again for a while, if Valkey answers."""
+    # The client waits for its error. A request that can't be marked may come once more.
     with suppress(LimitsUnavailable):
         await suspects.add_suspect(gateway.valkey, caller, parsed)
 

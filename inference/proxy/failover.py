@@ -56,6 +56,7 @@ class Failover:
             best = self._best_place()
         place, backend = best
         self._grant.engine = place.engine
+        # A request that waited for its style says so to its end: that is why its first byte was late.
         if self._grant.state != "loading":
             self._grant.state = backend.state(place.adapter)
         return best
@@ -80,6 +81,7 @@ class Failover:
 
     async def mark_moved(self, ticket: Ticket) -> None:
         """Note that `watch` ended an attempt. Raises EngineDied after too many breaks, or UnknownModel."""
+        # The engine had the request and gave no byte: that may be the request's doing, like a break.
         if ticket.is_running:
             self._count_break()
         await self._refresh_route()

@@ -127,6 +127,7 @@ class FairQueue:
         return share
 
     def _forget_idle_tenants(self) -> None:
+        # An idle tenant loses nothing: it would begin at the present in any case (`_catch_up`).
         self._shares = {
             tenant: share for tenant, share in self._shares.items() if share.running or share.waiting
         }

@@ -26,6 +26,7 @@ class HealthChecks:
         if running is None:
             running = self._running[url] = asyncio.create_task(self._check(url))
             running.add_done_callback(lambda _: self._running.pop(url))
+        # A request whose client hangs up must not end the check of the others.
         return await asyncio.shield(running)
 
     async def _check(self, url: str) -> Health:

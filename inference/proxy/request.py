@@ -173,11 +173,13 @@ class ProxyRequest:
 
     async def settle(self, outcome: str) -> None:
         """Settle once, even if this request is cancelled meanwhile."""
+        # Taken out before anything is awaited, so nobody else settles it, and no heartbeat extends its hold.
         if self._gateway.in_flight.pop(self._request_id, None) is None:
             return
         assert self._grant
         self.state = State.SETTLED
         if outcome == "upstream_error" and not self._usage.completion:
+            # A prompt that was read for nothing is not billed.
             self._usage.reset()
         meter = self._gateway.meter
         try:
@@ -186,6 +188,7 @@ class ProxyRequest:
             retrying = meter.retry_settle(self._grant, self._usage, outcome)
             await asyncio.shield(self._gateway.keep(retrying))
         except asyncio.CancelledError:
+            # The client hung up during the call. Of two settlements the script lets only the first one act.
             self._gateway.keep(meter.retry_settle(self._grant, self._usage, outcome))
             raise
 
@@ -229,6 +232,7 @@ class ProxyRequest:
                 self._mark_first_byte(attempt)  # a whole answer's first bytes come when it is ready
         reader = self._reader
         assert reader
+        # Not before the first part: until then another engine may take over, and nothing may have gone out.
         if self._has_begun and self._writer:
             response.pass_to(self._pass_on)
         while data := await response.part():
@@ -272,6 +276,7 @@ class ProxyRequest:
         """End with an error; return it as the last part of a stream that has begun, else raise it."""
         self._close_attempt()
         self._record.code = error.code
+        # It stays so where `_outcome_of` is cancelled: then the client has hung up.
         outcome = "client_disconnect"
         try:
             outcome = await self._outcome_of(error)

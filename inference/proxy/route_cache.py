@@ -65,6 +65,7 @@ class RouteCache:
     async def listen(self) -> None:
         """Hear of changes until the connection breaks. The first message is that it listens."""
         # No timeout: a channel may be silent for long, and the poll finds out what a dead connection hides.
+        # The token path's own client knows no subscriptions (decision 9).
         client = redis.asyncio.Redis.from_url(self._url, protocol=2, socket_timeout=None)
         with suppress(RedisError, OSError):
             async with client as connections, connections.pubsub() as channel:
@@ -106,7 +107,9 @@ class RouteCache:
         changes = await self._client.execute(
             "ZRANGE", valkey.route_changes_key(), since, "+inf", "BYSCORE", "WITHSCORES"
         )
+        # Read after the changes, else notes that are dropped between the two reads would be missed.
         floor = await self._client.execute("GET", valkey.route_floor_key())
+        # Notes of rows that are gone were dropped above what this process knows (decision 24).
         if int(floor or 0) > self._generation:
             return await self._read_all(generation, self._incarnation)
         names: dict[str, list[str]] = {"version": [], "engine": []}

@@ -132,6 +132,7 @@ class Gateway:
         if warming is None:
             warming = self._warming[subject] = asyncio.ensure_future(self._warm(tenant_id, period))
             warming.add_done_callback(lambda _: self._warming.pop(subject))
+        # A caller that hangs up must not end this for the others.
         await asyncio.shield(warming)
 
     async def require_published(self, caller: Caller) -> None:
@@ -275,6 +276,7 @@ async def run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwarg
     """
 
     def run() -> T:
+        # Django does this at the beginning and end of its own requests. These threads see none of them.
         close_old_connections()
         try:
             return function(*args, **kwargs)
@@ -283,6 +285,7 @@ async def run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwarg
         finally:
             close_old_connections()
 
+    # `thread_sensitive` would put all calls into one thread, where one slow query holds up the others.
     return await sync_to_async(run, thread_sensitive=False)()
 
 

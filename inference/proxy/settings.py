@@ -8,6 +8,7 @@ class ProxySettings:
     """All figures of the proxy that a test shortens. Times are in seconds unless the name says otherwise."""
 
     # Waiting for an adapter that is being loaded, or for an engine that is away.
+    # Clients retry a 503 twice within seconds; an engine needs half a minute to restart (decision 14).
     route_poll_s: float = 0.25
     adapter_wait_s: float = 60
     engine_wait_s: float = 120

@@ -69,6 +69,8 @@ class EventStream:
         self._counts_by_choice: dict[int, Any] = {}
         self._is_done = False
         self._template: Template | None = None
+        # Events of several choices differ in more than text and count. Translated answers are not passed on
+        # as they are.
         self._learns_from = LEARNING_EVENTS if parsed.choices == 1 and not parsed.is_translated else 0
 
     def feed(self, data: bytes) -> bytes:

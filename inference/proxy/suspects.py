@@ -11,6 +11,7 @@ from inference.contract.requests import BOUNDED_FIELDS, ParsedRequest
 from inference.quota.admission import Caller
 from inference.wire.valkey_client import ValkeyClient
 
+# Longer than the official clients go on retrying (decision 14).
 SUSPECT_FOR_S = 300
 
 

@@ -79,6 +79,7 @@ async def send_request(
         "max_tokens": grant.output_tokens,
         "stream": parsed.stream,
         "cache_salt": _cache_salt(grant.caller.names.tenant),
+        # Ignored where vLLM's policy is first come, first served (decision 13).
         "priority": rank,
     }
     if "min_tokens" in parsed.fields:  # the plan's limit may be lower
@@ -88,6 +89,7 @@ async def send_request(
         own_fields["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
     # The client's fields are serialized already; each has a prompt or messages, so neither object is empty.
     body = parsed.serialize()[:-1] + b"," + orjson.dumps(own_fields)[1:]
+    # A long answer would keep a second copy of a large body in memory.
     parsed.forget_serialized()
     headers = f"{request_headers()}x-request-id: {grant.request_id}\r\n"
     if traceparent:

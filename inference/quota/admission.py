@@ -16,6 +16,7 @@ from inference.contract.route import BASE, Route, State
 from inference.contract.route_tables import RouteTables
 from inference.wire.valkey_client import Script
 
+# Fifteen heartbeats: a gateway that is slow keeps its holds, and those of a dead one are billed soon.
 LEASE_MS = 30_000
 
 
@@ -216,6 +217,7 @@ async def admit(
 def canary_bucket(model: str, user: str) -> int:
     """Return a user's bucket of a style, 0 … 99. A style's short and long names give the same one."""
     style = model.rpartition("/")[2]
+    # Not `hash()`, which differs between processes: a user must get the same version from all of them.
     return crc32(f"{style} {user}".encode()) % 100
 
 

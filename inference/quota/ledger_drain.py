@@ -26,6 +26,7 @@ type Store = Any
 logger = logging.getLogger(__name__)
 
 GROUP = "ledger"
+# One transaction in PostgreSQL, and what is done again when a drain is killed.
 BATCH_SIZE = 500
 TAKE_OVER_AFTER_MS = 60_000
 DEAD_AFTER_MS = 3_600_000  # a drain that lives asks every few seconds
@@ -43,6 +44,7 @@ def drain_usage(client: Store, consumer: str, *, take_over_after_ms: int = TAKE_
     stream = valkey.usage_key()
     while batch := _read_batch(client, stream, consumer, take_over_after_ms):
         events = _parse_batch(client, batch)
+        # In this order a drain that is killed repeats a batch, and never loses one.
         recorded += _record(events, partial(_set_event_apart, client))
         ids = [entry_id for entry_id, _ in batch]
         client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
@@ -80,6 +82,7 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
 def record_pending(client: Store, tenant_id: UUID) -> str:
     """Record a tenant's events that are still in the stream; return the stream's last id before that."""
     stream = valkey.usage_key()
+    # Read before the entries: what comes after it makes the script refuse the sums.
     last_id = "0-0"
     if client.exists(stream):
         last_id = client.xinfo_stream(stream)["last-generated-id"]
@@ -137,6 +140,7 @@ def _record(events: list[Event], refuse: Callable[[Event], None]) -> int:
     except (OperationalError, InterfaceError, ProgrammingError):
         raise
     except Exception:  # noqa: BLE001 what one event can do to a batch is not known beforehand
+        # One event that PostgreSQL refuses rolls its whole batch back. One by one, the others get in.
         if len(events) > 1:
             return sum(_record([event], refuse) for event in events)
         refuse(events[0])

@@ -5,6 +5,7 @@ from typing import Any
 from foundation import valkey
 from inference import metrics
 
+# One command is one step of Valkey's single thread: requests wait while it runs.
 BATCH_SIZE = 500
 
 

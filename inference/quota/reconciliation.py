@@ -31,6 +31,7 @@ def compare_counters(client: Store, period: str) -> Iterator[Disagreement | str]
             recorded = Amount(usage.tokens, usage.nanousd)
             if recorded == before:
                 break
+            # A counter that moved meanwhile proves nothing: look again.
             if _read_counters(client, tenant_id, period) == before:
                 yield Disagreement(slug, ("Valkey", "ledger"), (before, recorded))
                 break
@@ -44,6 +45,7 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     Raises TimeoutError when its requests keep ending meanwhile.
     """
     account = valkey.account_key(tenant_id, period)
+    # Keys have counters of their own: `used:<key>`, `spent:<key>`.
     stale = [field for field in client.hkeys(account) if field.startswith(COUNTERS)]
     if stale:
         client.hdel(account, *stale)

@@ -20,6 +20,7 @@ type Store = Any
 type Note = tuple[str, ...]
 
 NOTED_MOST = 100
+# Bounds one run of the task. They are drawn at random, so a broken one holds up no other for long.
 WORKSPACES_AT_ONCE = 200
 MAX_MODEL = 100
 MAX_REASON = 300

@@ -23,6 +23,7 @@ type Store = Any
 
 # Valkey may be restarting: an answer waits for it, because nothing goes out unbilled.
 RETRY_AFTER_S = (0, 0.1, 0.5, 1, 2, 4, 8)
+# Beat sweeps again soon, so one run of the task stays short.
 SWEEP_BATCH_SIZE = 1000
 
 
@@ -153,6 +154,7 @@ def _heartbeat(grant: Grant, usage: Usage) -> tuple[str | int, ...]:
 
 
 def _serialize_prices(grant: Grant) -> str:
+    # A hold keeps its prices as text: settlement and sweeper bill by them, whatever an edition changes.
     return " ".join(map(str, grant.prices))
 
 

@@ -70,10 +70,12 @@ class HttpClient:
                 await response.wait_until_begun()
             except EngineBroke:
                 is_at_once = loop.time() - sent_s < IDLE_CLOSE_WITHIN_S
+                # All four together mean that the engine had closed the connection and never read the request.
                 if is_reused and is_at_once and not response.has_begun and not response.timed_out:
                     continue
                 raise
             except BaseException:
+                # The caller was cancelled. Breaking the connection tells the engine to stop.
                 response.close()
                 raise
             return response
@@ -82,6 +84,7 @@ class HttpClient:
         """Return a connection, and whether it was used before."""
         idle = self._idle[address]
         while idle:
+            # The last one used is the least likely to have been closed for being idle.
             connection = idle.pop()
             if not connection.is_closed_by_peer():
                 return connection, True

@@ -10,6 +10,7 @@ from foundation.lazy_event import LazyEvent
 from inference.errors import EngineBroke, EngineSilent
 
 SILENT_FOR_S = 600  # the longest silence of an engine: a long prompt on a slow one
+# A client that reads slowly holds up its own engine connection, not this process's memory.
 BUFFERED_MAX_BYTES = 256 * 1024
 MAX_IDLE = 256  # connections to one engine that wait for a request; more are closed
 
@@ -73,6 +74,7 @@ class Response:
     def close(self) -> None:
         """Break the connection, unless the answer is complete."""
         if not self._is_complete:
+            # vLLM stops a request whose connection breaks.
             self._connection.transport.abort()
 
     async def _wait_for_arrival(self) -> None:

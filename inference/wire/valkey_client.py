@@ -123,6 +123,7 @@ class Script:
         try:
             return await self._valkey.execute("EVALSHA", self._hash, len(keys), *keys, *args)
         except NoScriptError:
+            # EVAL also stores it, so this happens once after each restart or SCRIPT FLUSH.
             return await self._valkey.execute("EVAL", self._source, len(keys), *keys, *args)
 
 
@@ -144,6 +145,7 @@ class _Connection(asyncio.Protocol):
         if self.is_broken:
             raise ConnectionError(BROKEN)
         future = self._loop.create_future()
+        # Silence counts from the first command that waits, not from the last answer of a quiet hour.
         if not self._waiting:
             self._last_data_s = self._loop.time()
         self._waiting.append(future)
@@ -170,6 +172,7 @@ class _Connection(asyncio.Protocol):
         self._reader.feed(data)
         while (answer := self._reader.gets()) is not False:
             future = self._waiting.popleft()
+            # Its answer must be taken out all the same, else the next command would get it.
             if future.done():  # its caller was cancelled
                 continue
             if isinstance(answer, Exception):

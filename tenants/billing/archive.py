@@ -30,6 +30,7 @@ from tenants.models import ArchivedUsage, Invoice, InvoiceLine, LedgerEntry, Ten
 
 MONTHS_KEPT = 2  # whole ones beside the present one: late usage of them is no rarity
 MAX_NAMED = 20  # workspaces in a message
+# Two that wrote one object at once could leave one's file under the other's checksum.
 ONE_AT_A_TIME = "usage archive"
 EXPORTED_FIELDS = ("sha256", "events", "tokens", "cost_nanousd", "has_shares")
 # A month is read as a whole, and no page waits for it.
@@ -161,6 +162,7 @@ def request_archives(last: str, *, now: datetime, reason: str) -> UsageArchive:
         raise NothingToArchive(last=last)
     for period in wanted:
         archive = _find_or_begin(period)
+        # An empty `problem` lets the worker try once more.
         UsageArchive.objects.unfinished().filter(pk=archive.pk).update(reason=reason[:300], problem="")
     archive.refresh_from_db()
     return archive
@@ -224,8 +226,10 @@ def export_month(archive: UsageArchive, _: str) -> None:
     store = archive_store()
     table = partitions.partition_name(archive.period)
     written = hashlib.sha256()
+    # A month is more than memory holds: rows go from PostgreSQL through gzip into the bucket in chunks.
     with closing(_copy_rows(table)) as rows:  # else a failed upload leaves the connection within the COPY
         store.write(archive.object_key, _compress(rows, written.update))
+    # Rows are dropped for this file, so what counts is what the storage gives back, not what was sent.
     content = _read_content(store.read(archive.object_key))
     if content.sha256 != written.hexdigest():  # also of rows that cost nothing, which no ledger has
         raise FileDamaged(period=archive.period)
@@ -258,6 +262,7 @@ def detach_month(archive: UsageArchive, _: str) -> None:
         cursor.execute(UNHURRIED)
         cursor.execute(sql.SQL(counting).format(table))
         counted = tuple(map(int, cursor.fetchone()))
+        # Late usage may have come since the export. Then the file lacks it, and the export is made anew.
         if counted == (archive.events, archive.tokens, archive.cost_nanousd):
             detaching = f"ALTER TABLE {partitions.EVENTS} DETACH PARTITION {{}}"
             cursor.execute(sql.SQL(detaching).format(table))

@@ -128,6 +128,7 @@ def add_to_earnings(
 
     Call it in the transaction that writes the events.
     """
+    # Most batches name no style with a share: one cheap query instead of the long statement.
     shared = Price.objects.filter(style__in=styles, author_percent__gt=0)
     if shared.exists():
         cursor.execute(ADD_TO_EARNINGS, [request_ids, periods])
@@ -217,6 +218,7 @@ def _pay(author: Tenant, period: str, now: datetime) -> bool:
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=author.pk)  # one at a time
         paid = CreditGrant.objects.filter(source=CreditGrant.Source.AUTHOR_SHARE, source_id=source_id)
+        # All that was ever earned, less all that was ever paid: what came late for older months is in it.
         due = unpaid_nanousd(author.pk, until=period)
         if due <= 0 or paid.exists():
             return False

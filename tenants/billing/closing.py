@@ -17,6 +17,7 @@ BATCH_SIZE = 20  # some seconds of one worker; what is lost with it waits an hou
 type Batches = list[tuple[UUID, ...]]
 
 # Of some workspaces, once no request of the month is open any more.
+# Invoices first: they burn credits before the rest of these expires.
 DRAFTING: tuple[Callable[[str, Collection[UUID]], int], ...] = (
     invoices.draft_month,
     credits.expire_ended_credits,  # where no invoice is to burn of them

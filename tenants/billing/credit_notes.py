@@ -65,6 +65,8 @@ def issue_credit_note(
     WrongSettlement.
     """
     with transaction.atomic():
+        # Workspace, then invoice, then number: the order of every change of invoices, so none waits
+        # crosswise.
         Tenant.objects.select_for_update(no_key=True).get(pk=invoice.tenant_id)
         locked = Invoice.objects.select_for_update(no_key=True).get(pk=invoice.pk)
         check_credit_note(locked, amount_nanousd, settlement)
@@ -82,6 +84,7 @@ def issue_credit_note(
         )
         _book(note)
         record_event(locked.tenant_id, EventType.CREDIT_NOTE_ISSUED, note)
+        # Nothing is left to be paid, so no payment will come that closes it.
         if locked.state == State.FINALIZED and due_nanousd(locked) == 0:
             Invoice.objects.filter(pk=locked.pk).update(state=State.PAID, closed_at=note.created_at)
             locked.refresh_from_db()

@@ -94,6 +94,7 @@ def grant_credit(
     if not 0 < amount_nanousd <= MAX_CREDIT_NANOUSD or (last_period and last_period < period):
         raise BadCredit(period=period)
     with transaction.atomic():
+        # Held until the commit: an invoice that is finalized meanwhile could miss this grant.
         lock_tenant(tenant.pk)
         grant, is_new = CreditGrant.objects.get_or_create(
             source=source,
@@ -109,6 +110,7 @@ def grant_credit(
             },
         )
         if not is_new:
+            # A repeated call is no fault. The same source with another amount is.
             if (grant.tenant_id, grant.amount_nanousd) != (tenant.pk, amount_nanousd):
                 raise DifferentGrant(source=grant.get_source_display(), source_id=source_id)
             return grant
@@ -240,6 +242,7 @@ def open_charges(tenant: Tenant, credits: Sequence[Credit], *, until: str) -> di
     charges = {}
     for period, (tokens, nanousd) in _usage_by_month(tenant.pk, min(covered), until).items():
         usage, included = invoiced.get(period, (0, 0))
+        # All of it is on final invoices, which wrote their own burns.
         if nanousd == usage:
             continue
         start, end = months.bounds(period)
@@ -311,6 +314,7 @@ def give_back(invoice: Invoice) -> int:
     """
     expired = CreditBurn.objects.filter(invoice=None).values("grant")
     rows = []
+    # What would come back to an expired grant would never be used, and its expiry is in the ledger.
     for burn in invoice.credit_burns.exclude(grant__in=expired):
         row = CreditBurn(
             grant_id=burn.grant_id,

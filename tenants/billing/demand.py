@@ -87,6 +87,7 @@ def _complete_since(versions: dict[int, Times], window: datetime) -> datetime:
     recent: Times = []
     for times in versions.values():
         recent += [at for at in times if at >= window]
+    # Fewer than the limit: the query stopped at the window's begin, not at the limit.
     if len(recent) < MAX_EVENTS:
         return window
     return min(recent)

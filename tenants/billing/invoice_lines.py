@@ -114,9 +114,11 @@ def invoice_lines(month: Month) -> list[Line]:
         included = _included_line(allowance)
         if included:
             lines.append(included)
+    # Before the adjustments: credits pay for usage alone.
     lines += _credit_lines(burns_of(month, lines), month)
     for adjustment in month.adjustments:
         lines.append(_adjustment_line(adjustment, month.period))
+    # Once, of the total: rounded lines would not add up to the ledger (decision 25).
     rounding = _rounding_nanousd(sum_lines(lines))
     if rounding:
         lines.append(Line(Kind.ROUNDING, month.period, "Rounding to whole cents", rounding))

@@ -189,6 +189,7 @@ def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Bu
         invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
         if invoice and invoice.state != State.DRAFT:
             return invoice, []
+        # Drafts may be days old. Each time the lines are read anew, so usage that came late is on them.
         preview = _preview(tenant, period, _read_ledger, BY_METER)
         if invoice is None:
             if not preview.lines:
@@ -250,6 +251,7 @@ def _book_burns(final: Finalizing) -> None:
 
 
 def _take_number(final: Finalizing) -> None:
+    # Not a sequence: those leave gaps where a transaction rolls back, and invoice numbers may have none.
     number = InvoiceNumber.objects.select_for_update().get()
     number.last += 1
     number.save()
@@ -258,6 +260,7 @@ def _take_number(final: Finalizing) -> None:
 
 def _freeze(final: Finalizing) -> None:
     invoice = final.invoice
+    # A copy: an invoice must show the addresses of its day, however they change later.
     invoice.bill_to = details.details_of(invoice.tenant).as_text()
     invoice.issuer = settings.INVOICE_ISSUER
     invoice.finalized_at = final.now
@@ -320,6 +323,7 @@ def _count_done[Row](
     """
     count = 0
     fault: Exception | None = None
+    # Read before the first one: what is done changes which rows the query finds.
     for row in list(rows):
         try:
             count += bool(act(row))
@@ -350,6 +354,7 @@ def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
     with transaction.atomic():
         credits.lock_tenant(invoice.tenant_id)
         void = _lock(invoice, State.FINALIZED)
+        # What credits had paid of it is owed no more, either.
         written_off = due_nanousd(void) + credits.give_back(void)
         _add_entry(void, Kind.WRITEOFF, -written_off, months.current(), actor=actor, reason=reason)
         _close(void, State.VOID)
@@ -394,6 +399,7 @@ def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> 
 def _credits_for(tenant: Tenant, period: str, late_periods: list[str]) -> list[credits.Credit]:
     """Return what a month's invoice finds of credits: earlier months without a final invoice burn first."""
     left = credits.open_credits(tenant.pk)
+    # Late periods are on this invoice, so what they owe is not taken off twice.
     charges = credits.open_charges(tenant, left, until=months.before(period))
     elsewhere = {earlier: owed for earlier, owed in charges.items() if earlier not in late_periods}
     return credits.settle_charges(left, elsewhere)
@@ -511,6 +517,7 @@ def _subtract(usage: list[Metered], invoiced: Invoiced, columns: Columns) -> lis
     for metered in usage:
         key = tuple(getattr(metered, column) for column in columns)
         tokens, cost = invoiced.get(key, (0, 0))
+        # Fewer can't be left: the ledger only grows.
         if metered.tokens > tokens:
             rest = replace(
                 metered,

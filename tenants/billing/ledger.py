@@ -141,12 +141,14 @@ def record_events(events: Iterable[Event]) -> int:
         batch.setdefault(event.request_id, event)
     if not batch:
         return 0
+    # As JSON, so that one statement takes a batch of any size.
     rows = json.dumps([asdict(event) for event in batch.values()], default=str)
     with transaction.atomic(), connection.cursor() as cursor:
         # Without this, PostgreSQL would refuse a missing tenant only at the commit.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(INSERT_NEW, [rows])
         new_ids = [request_id for (request_id,) in cursor.fetchall()]
+        # All sums are of the rows that this transaction wrote, so a repeated batch adds nothing.
         if new_ids:
             periods = sorted({batch[request_id].period for request_id in new_ids})
             cursor.execute(ADD_TO_LEDGER, [new_ids, periods])
@@ -154,6 +156,7 @@ def record_events(events: Iterable[Event]) -> int:
             cursor.execute(ADD_TO_MINUTES, [new_ids, periods])
             styles = {batch[request_id].style for request_id in new_ids}
             add_to_earnings(cursor, new_ids, periods, [style for style in styles if style])
+            # Last: these rows are shared by all drains, and are locked for as short as can be.
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
             cursor.execute(MARK_KEYS_USED, [new_ids, periods])
     return len(new_ids)

@@ -19,6 +19,7 @@ from tenants.models import ApiKey, Tenant, UsageDaily, UsageEvent
 
 SEGMENTS = 5  # in colours of their own; what is left of a day is one more
 MAX_ROWS = 100  # of the table; the rest is one row
+# Sums by day know no versions, so requests are read: as many as a page can wait for.
 MAX_EVENTS = 300_000  # that are read to sum a style's versions
 WIDTH = 1000  # of the pictures, in units of their own; the page stretches them
 HEIGHT = 100
@@ -209,6 +210,7 @@ def _most_used(rows: Any) -> dict[Any, Sums]:
 
 def _parts(rows: Any, named: Mapping[Any, int]) -> dict[tuple[date, int], int]:
     """Return (day, colour) → tokens of the most used names; a day's rest is what they leave."""
+    # SQL's IN never finds NULL: requests without a version are in the rest.
     used = rows.filter(name__in=[name for name in named if name is not None])
     parts: dict[tuple[date, int], int] = {}
     for day, name, _, prompt_tokens, completion_tokens, _ in _add_up(used, "on", "name"):

@@ -15,6 +15,7 @@ from foundation import locks, months
 
 EVENTS = "tenants_usageevent"
 REST = f"{EVENTS}_rest"
+# Should beat stand still for weeks, no month begins without a partition.
 MONTHS_AHEAD = 2
 LOCK_TIMEOUT = "5s"  # others queue behind a lock that waits: give up, and let the next run try again
 

@@ -108,6 +108,7 @@ def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersi
     """
     subscriptions = Subscription.objects.within(start, end).filter(tenant=tenant)
     subscriptions = subscriptions.select_related("plan_version__plan")
+    # The month's invoice takes the dearest fee, so its included tokens count for the whole month.
     dearest = subscriptions.order_by("plan_version__monthly_fee_nanousd", "starts_at").last()
     return dearest.plan_version if dearest else newest_plan_version(FREE)
 

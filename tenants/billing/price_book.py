@@ -103,6 +103,7 @@ def next_change(after: datetime) -> datetime | None:
     before = None
     for edition in editions:
         now = (general[edition.pk], base.get(edition.pk))
+        # An edition may change only styles' prices, which lie in their versions' rows (decision 27).
         if edition.effective_from > after and now != before:
             return edition.effective_from
         before = now

@@ -21,6 +21,7 @@ from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
 PAGE_SIZE = 50
 EXPORT_CHUNK = 2000  # rows that are read at once
 REFUSED_KEPT = timedelta(days=14)
+# The limit in Valkey bounds a moment, this one two weeks of a client that never stops.
 REFUSED_KEPT_ROWS = 5000  # of one workspace
 SERVED: Literal[1] = 1
 REFUSED: Literal[0] = 0  # of one moment the served ones stand first
@@ -224,6 +225,7 @@ def _following(rows: Any, after: Cursor | None, kind: int) -> Any:
     """Return the rows of one kind that come after a cursor."""
     if after is None:
         return rows
+    # Keyset, not OFFSET: a page far back costs as much as the first, and new rows shift none.
     moment = "admitted_at" if kind == SERVED else "at"
     older = Q(**{f"{moment}__lt": after.at})
     if kind == after.kind:

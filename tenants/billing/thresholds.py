@@ -44,6 +44,7 @@ def check_thresholds(now: datetime) -> int:
     A few queries for all workspaces together. Safe to repeat, and safe from several processes at once.
     """
     period = months.period_of(now)
+    # Read at once: nearly all crossings were told before, and each would be a transaction.
     known = set(ReachedThreshold.objects.filter(period=period).values_list("tenant_id", "measure", "percent"))
     recorded = 0
     for crossing in _find_crossings(period, now):
@@ -113,6 +114,7 @@ def _record(crossing: Crossing, period: str) -> bool:
         _, is_new = ReachedThreshold.objects.get_or_create(
             tenant_id=crossing.tenant_id, period=period, measure=crossing.measure, percent=crossing.percent
         )
+        # The row and its event are one transaction: the mail is sent once, whoever was first.
         if is_new:
             record_event(
                 crossing.tenant_id,

@@ -62,6 +62,7 @@ def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]
     if not 0 < (chosen.end - chosen.start).days <= most_days:
         raise BadRange(days=most_days, field="end")
     rows = _sum_events(chosen, groups) if by_version else _sum_days(chosen, groups)
+    # One more than allowed tells a full answer from one that was cut.
     found = list(rows[: MAX_SUMS + 1])
     if len(found) > MAX_SUMS:
         raise TooManySums(most=MAX_SUMS)

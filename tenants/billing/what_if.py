@@ -85,6 +85,7 @@ def compare_prices(period: str, prices: tuple[int, int, int], *, style_name: str
         before_of[one.tenant_id] += before
         after_of[one.tenant_id] += after
         tokens_of[one.tenant_id] += one.tokens
+    # Plans cover a share of the cost (decision 25), so what they take off changes with the prices.
     covered = _read_covered(period)
     invoiced = sum(tokens_of.values())
     return Comparison(

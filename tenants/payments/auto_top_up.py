@@ -20,6 +20,7 @@ from tenants.payments.providers import NoSavedCard, NotByProvider
 logger = logging.getLogger(__name__)
 
 
+# Bounds what a wrong threshold, or usage by a stolen key, can charge in a day.
 MAX_TOP_UPS = 3  # of one workspace within TOP_UPS_WITHIN
 TOP_UPS_WITHIN = timedelta(days=1)
 
@@ -157,6 +158,7 @@ def _begin(account: PaymentAccount, now: datetime) -> Payment | None:
 def _is_due(account: PaymentAccount, now: datetime) -> bool:
     """Return whether fewer credits are left than the owner wants, and nothing is on its way yet."""
     own = Payment.objects.filter(tenant=account.tenant, purpose=Payment.Purpose.AUTO_TOP_UP)
+    # One that is not answered yet may still succeed: a second one would pay twice.
     if own.filter(state=Payment.State.OPEN).exists():
         return False
     if allowance_of(account.tenant, now).beyond != Beyond.CREDITS:  # running out of credits stops nobody
@@ -176,6 +178,7 @@ def _require_need(tenant: Tenant, now: datetime) -> None:
 def _recent(tenant: Tenant, now: datetime) -> list[Payment]:
     """Return the last automatic top-ups that count towards the ceiling, the oldest first."""
     own = Payment.objects.filter(tenant=tenant, purpose=Payment.Purpose.AUTO_TOP_UP)
+    # Failed ones charged nothing; backoff.py spaces them.
     counted = own.exclude(state=Payment.State.FAILED).filter(created_at__gt=now - TOP_UPS_WITHIN)
     return list(counted.order_by("-created_at")[:MAX_TOP_UPS])[::-1]
 

@@ -213,6 +213,7 @@ def receive_event(event: ProviderEvent) -> None:
         refresh_payment(payment)
     elif not _read_as_told(payment, event.reference):
         return
+    # Noted last: if anything above fails, the provider sends the event again, and it is not taken for done.
     PaymentEvent.objects.get_or_create(
         event_id=event.event_id, defaults={"type": event.type[:80], "payment": payment}
     )
@@ -232,6 +233,7 @@ def charge(payment: Payment) -> Payment:
     another request could charge it a second time.
     """
     payment = Payment.objects.select_related("tenant").get(pk=payment.pk)
+    # The row was read again above: another process may have closed it since.
     if payment.state != State.OPEN or payment.created_at < timezone.now() - GIVEN_UP_AFTER:
         return payment
     account = account_of(payment.tenant)
@@ -259,6 +261,7 @@ def sweep_payments(now: datetime) -> int:
     """Look after open payments whose event got lost; return how many were asked for. Safe to repeat."""
     asked = 0
     for payment in _due_payments(now)[:BATCH_SIZE]:
+        # Noted before the provider is asked, so a payment that always fails does not stand first each time.
         Payment.objects.filter(pk=payment.pk).update(checked_at=now)
         try:
             if payment.reference:
@@ -299,6 +302,7 @@ def _stripe() -> StripeProvider:
 
 def _provider_of(payment: Payment) -> PaymentProvider:
     """Return the provider that a payment was begun with, whatever is current now."""
+    # An operator may change the provider while payments of the old one are open.
     if payment.provider != Payment.Provider.STRIPE:
         return ManualProvider()
     if not settings.STRIPE_SECRET_KEY:

@@ -33,6 +33,7 @@ INTENT = "pi_"  # and those of payment intents
 NANO_A_CENT = NANO // 100
 RESOURCE_MISSING = "resource_missing"
 CARD_GONE = "The saved card was removed. Pay once by card, and the same card is saved for later."
+# A person waits for the page. The sweep goes on with what was not answered.
 TIMEOUT_S = 8
 RETRIES = 2
 STATES = {
@@ -209,6 +210,7 @@ def verify_event(payload: bytes, signature: str, *, secret: str) -> ProviderEven
         event = json.loads(payload)
         thing = event["data"]["object"]
         payment_id = (thing.get("metadata") or {}).get("payment")
+        # Other systems of the same Stripe account send events here, too.
         if not isinstance(payment_id, str):
             return None
         reference = str(thing.get("id") or "")

@@ -75,6 +75,7 @@ def price_style(
             return last.effective_from
         soonest = timezone.now().replace(second=0, microsecond=0) + NOTICE
         book = PriceBook.objects.create(
+            # Behind every announced edition: one in between would miss what the later one took over.
             effective_from=max(at or soonest, soonest, last.effective_from + A_MINUTE),
             style_month_nanousd=last.style_month_nanousd,
         )

@@ -19,6 +19,7 @@ def bump_generations(tenant_ids: Iterable[UUID]) -> None:
 
 def bump_all_generations() -> None:
     """Count a change of every tenant, such as new prices. A periodic task publishes them."""
+    # No publication here: it would be one write to Valkey for each workspace, within this transaction.
     Tenant.objects.update(generation=F("generation") + 1)
 
 
@@ -39,5 +40,6 @@ def overtake_generation(tenant_id: UUID, published: int) -> bool:
 
 def observe_generation(tenant_id: UUID, generation: int) -> None:
     """Record that a tenant's generation is published. An older one than recorded changes nothing."""
+    # Two publishers may end in either order; the number only rises.
     behind = Tenant.objects.filter(pk=tenant_id, observed_generation__lt=generation)
     behind.update(observed_generation=generation)

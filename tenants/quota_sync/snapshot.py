@@ -46,6 +46,7 @@ KEY_LIMITS = (
 PUBLISH_SNAPSHOT = (Path(__file__).parent / "publish_snapshot.lua").read_text()
 NO_TTL = -1  # Valkey's answer for a key that never expires
 SCAN_BATCH_SIZE = 1000
+# Longer than any request or late usage may need a month's counters.
 ACCOUNTS_KEPT = timedelta(days=92)
 # So long before limits change by themselves, a snapshot has what they will be.
 COMING_KNOWN_BEFORE = timedelta(hours=3)
@@ -67,6 +68,7 @@ type Hash = dict[str, str]
 def mark_changed(tenant_id: UUID) -> None:
     """Count a change of a tenant's snapshot, and publish it when the transaction commits."""
     bump_generations([tenant_id])
+    # `robust`: the change is saved, and its request must not fail because Valkey is away.
     transaction.on_commit(partial(publish_snapshot, tenant_id), robust=True)
 
 
@@ -166,6 +168,7 @@ def _kept_until(key: ApiKey, now: datetime) -> datetime | None:
 def _expire_old_accounts() -> None:
     client = valkey.client()
     current_period = months.current()
+    # SCAN in batches: KEYS would hold up every request while it runs.
     for name in client.scan_iter(match=valkey.account_key_pattern(), count=SCAN_BATCH_SIZE):
         period = name.rpartition(":")[2]
         if period < current_period and client.ttl(name) == NO_TTL:
