@@ -318,7 +318,7 @@ def begin_upload(
 def finish_upload(access: Access, version: AdapterVersion) -> None:
     """Accept a version whose files are uploaded. Raises NotUploaded naming the missing ones, or UploadEnded.
 
-    No transaction: the storage is asked, and no row may be locked while it does not answer.
+    No transaction: no row may be locked while the storage does not answer.
     """
     was_handed_in = version.handed_in_at is not None or version.status != Status.UPLOADING
     sessions.finish_upload(version)
@@ -330,7 +330,7 @@ def finish_upload(access: Access, version: AdapterVersion) -> None:
 def cancel_upload(access: Access, version: AdapterVersion) -> None:
     """Cancel an upload that is not finished, and delete what was sent of it. Raises VersionMoved.
 
-    No transaction: the storage is asked.
+    No transaction: it waits for the storage.
     """
     sessions.cancel_upload(version)
     access.audit("upload.aborted", version)

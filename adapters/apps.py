@@ -10,7 +10,7 @@ class AdaptersConfig(AppConfig):
 
 
 class AdaptersSiteConfig(AdaptersConfig):
-    """The floor as the site and the workers have it: what happens is told as events."""
+    """The floor as the site and the workers have it: what happens becomes events."""
 
     default = True
 

@@ -22,7 +22,7 @@ import serve
 ADAPTERS = "adapters"  # the folder in which the platform seals what it has checked
 OBJECT_STORE_BYTES = 100 * 1024**2  # Ray's smallest is 75 MiB; nothing but requests passes through it
 SPARE_REQUESTS = 4  # for what the gateway doesn't count: health checks and samples
-# What Ray is told, not what it takes: of a machine's two, Ray's own parts would leave none for a replica.
+# A number for Ray's bookkeeping: of a machine's two, Ray's own parts would leave none for a replica.
 LOGICAL_CPUS = 8
 
 

@@ -10,7 +10,7 @@ class TenantsConfig(AppConfig):
 
 
 class TenantsSiteConfig(TenantsConfig):
-    """The floor as the site and the workers have it: what happens is told as events."""
+    """The floor as the site and the workers have it: what happens becomes events."""
 
     default = True
 

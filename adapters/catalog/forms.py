@@ -20,7 +20,7 @@ from adapters.models import Style
 from foundation.errors import DomainError
 from tenants.public import PriceField
 
-# Common terms and where they are written out. Whoever wants others writes them.
+# Common terms and where they are written out. Other terms are written by hand.
 LICENCES = {
     "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
     "CC BY-SA 4.0": "https://creativecommons.org/licenses/by-sa/4.0/",

@@ -1,4 +1,4 @@
-"""A new price of a style that is public: its owner asks, operators agree, those who selected it are told.
+"""A new price of a style that is public: proposed by its owner, agreed by operators, then mailed.
 
 It waits in a row of its own until its moment comes, and makes an edition of all prices then. An edition that
 was made when it is agreed would hold up every other one until its day: see decision 38.

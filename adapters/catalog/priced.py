@@ -14,7 +14,7 @@ from tenants.public import StyleFacts, StyleSource, dollars_a_million, schedules
 
 
 def find_style(model_name: str) -> StyleFacts | None:
-    """Return the style that people name so in `model=`, whoever owns it; None for an unknown name."""
+    """Return the style that people name so in `model=`, of any owner; None for an unknown name."""
     owner, _, slug = model_name.rpartition("/")
     styles = Style.objects.filter(slug=slug, retired_at=None)
     styles = styles.filter(owner__slug=owner) if owner else styles.filter(owner__is_first_party=True)

@@ -62,7 +62,7 @@ def approve_style(style: Style, seen_at: datetime | None = None) -> None:
     ChangedMeanwhile if its owner has changed it since it was looked at.
     """
     with transaction.atomic():
-        lock_editions()  # before the style's row: whoever makes an edition writes styles' rows in it
+        lock_editions()  # before the style's row: making an edition writes styles' rows
         styles = Style.objects.select_for_update(no_key=True, of=("self",))
         held = styles.select_related("owner").get(pk=style.pk)
         review.require_unchanged(held, seen_at)
@@ -155,7 +155,7 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
 
     The error says when no workspace has the name. That lets members find out which names exist, but names are
     in every public model name, and sign-up avoids those that are taken. The worse leak would be a share that
-    waits in silence for whoever takes a mistyped name next.
+    waits in silence for the next owner of a mistyped name.
 
     Raises NoSuchWorkspace, OwnWorkspace or AlreadyShared.
     """

@@ -60,7 +60,7 @@ def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> list
         raise StillUsed(count=others)
     with transaction.atomic():
         sessions.lock_uploads(style.owner_id)  # no version is begun meanwhile
-        # Placements before the style's row, as whoever notes that an engine loaded one: no deadlock.
+        # Placements before the style's row, the order of `transitions.mark_loaded`: no deadlock.
         placed = Placement.objects.filter(version__style=style).values_list("pk", flat=True)
         Placement.objects.lock(placed)
         erasures = []

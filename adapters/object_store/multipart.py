@@ -106,7 +106,7 @@ def list_parts(version_id: UUID, file: str, upload_id: str) -> list[StoredPart]:
             )
         for part in page.get("Parts", []):
             parts.append(StoredPart(part["PartNumber"], part["Size"], part["ETag"], part["LastModified"]))
-        # A server whose marker stands still would be asked for ever.
+        # Else a server whose marker stands still would make this loop endless.
         if not page.get("IsTruncated") or page["NextPartNumberMarker"] <= marker:
             return parts
         marker = page["NextPartNumberMarker"]

@@ -105,7 +105,7 @@ def _hash(path: Path) -> str:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove unfinished folders that a killed worker left; no engine was ever told of them."""
+    """Remove unfinished folders that a killed worker left; no engine ever knew them."""
     for leftover in path.parent.glob(f"{path.name}.tmp-*"):
         if leftover.stat().st_mtime < time.time() - LEFTOVER_AFTER_S:
             shutil.rmtree(leftover, ignore_errors=True)

@@ -59,7 +59,7 @@ def count_versions() -> Mapping[str, int]:
 
 
 def oldest_missing_s() -> float:
-    """Return how many seconds ago a request asked in vain for the placement that waits longest; 0: none."""
+    """Return how many seconds ago a request needed the placement that waits longest; 0: none."""
     waiting = Placement.objects.missing().exclude(requested_at=None)
     oldest = waiting.order_by("requested_at").values_list("requested_at", flat=True).first()
     return (timezone.now() - oldest).total_seconds() if oldest else 0.0
@@ -68,7 +68,7 @@ def oldest_missing_s() -> float:
 def count_ranks(engine: Engine) -> dict[int, int]:
     """Return rank → how many styles are placed on an engine, or serve on its base while none is placed there.
 
-    A cluster loads any style that it is asked for, so all that serve on its base count.
+    A cluster loads any style that a request names, so all that serve on its base count.
     """
     versions = AdapterVersion.objects.filter(rank__isnull=False)
     placed = versions.filter(placements__in=engine.placements.filter(is_desired=True))
@@ -78,5 +78,5 @@ def count_ranks(engine: Engine) -> dict[int, int]:
 
 
 def count_unpublished() -> int:
-    """Return how many engines changed since the gateways were last told."""
+    """Return how many engines have changes that are not published."""
     return Engine.objects.stale().count()

@@ -1,7 +1,7 @@
 """The effect probe: what an adapter does to the base model's words, measured on an engine after loading.
 
-The base model and the style are asked for the first word after the same prompts, each in one request. The
-base is asked once for each process of an engine, since its answers stay the same.
+The base model and the style predict the first word after the same prompts, each in one request. The base does
+so once for each process of an engine, since its answers stay the same.
 
 The shift of a prompt is the mean change of log-probability, in nats, over the tokens in either one's list of
 the likeliest 20. A token that one list lacks counts with the least by which it must have moved: to that

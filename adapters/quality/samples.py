@@ -24,7 +24,7 @@ PROMPTS = (
     "Write a note to a neighbour about noise.",
     "How do I choose a good book?",
 )
-DELAY = timedelta(seconds=10)  # after loading: whoever waited for the new style writes with it first
+DELAY = timedelta(seconds=10)  # after loading: requests that waited for the new style come first
 CONCURRENT_REQUESTS = 4
 MAX_TOKENS = 60
 EMPTY_ANSWER = "(It wrote nothing.)"
@@ -52,7 +52,7 @@ def take_missing_samples(engine: Engine) -> int:
 def take_samples(placement: Placement) -> None:
     """Store what a placed version and the base answer, and how both measure. Raises EngineUnavailable.
 
-    Answers that are known already are not asked for again.
+    Answers that are known already are not generated again.
     """
     version, engine = placement.version, placement.engine
     prompts = prompts_of(version.style)
@@ -67,13 +67,13 @@ def take_samples(placement: Placement) -> None:
 
 
 def prompts_of(style: Style) -> list[str]:
-    """Return what a style's versions are asked: the same prompts as all others, and its own."""
+    """Return the prompts for a style's versions: those of all styles, and its own."""
     prompts = [*PROMPTS, style.sample_prompt, style.approved_sample_prompt]
     return list(dict.fromkeys(prompt for prompt in prompts if prompt))
 
 
 def sample_line_of(version: AdapterVersion | None, prompt: str) -> str:
-    """Return what a version answered to a prompt, as a style's sample line; "" where it was not asked."""
+    """Return what a version answered to a prompt, as a style's sample line; "" without one."""
     samples = Probe.objects.filter(version=version).values_list("samples", flat=True).first() or []
     for row in samples:
         if row["prompt"] == prompt:

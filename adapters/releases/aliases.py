@@ -98,7 +98,7 @@ def end_canary(
 ) -> bool:
     """End the canary that a style shows; return False when it has ended or was replaced meanwhile.
 
-    The actor is None for a program with a key, too: `is_automatic` tells whether nobody asked for it.
+    The actor is None for a program with a key, too, so `is_automatic` says whether the platform did it.
     """
     with _locked(style.pk) as held:
         # The caller judged the canary that it read; another one has not been judged.

@@ -149,7 +149,7 @@ def compare_tables() -> int:
     _publish_versions(list({versions[version_id] for version_id in missing_versions}))
     unknown_engines = engine_fields - engines.keys()
     unknown_versions = version_fields - versions.keys()
-    # Any source will do: that of a lost row is not known. Mostly there is none, and no gateway is told.
+    # Any source will do: that of a lost row is not known. Mostly there is none, and no message goes out.
     if unknown_engines:
         row_writer.write_rows("engine", [Source("unknown", 0, {}, unknown_engines)])
     if unknown_versions:

@@ -33,7 +33,7 @@ for _, row in ipairs(removed) do
   call('ZADD', changes_key, now, row)
   call('ZADD', tombstones_key, now, row)
 end
--- A row that is gone is told to those who know of it; the oldest of these notes go.
+-- Readers that know a row learn by a note that it is gone; the oldest of these notes go.
 while call('ZCARD', tombstones_key) > max_tombstones do
   local oldest = call('ZPOPMIN', tombstones_key)
   call('ZREM', changes_key, oldest[1])

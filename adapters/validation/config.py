@@ -173,7 +173,7 @@ def _read_alpha(value: object, findings: Findings) -> float | None:
 
 
 def _quote_text(value: object) -> object:
-    """Return a value so that the text "8" is told from the number 8."""
+    """Return a value so that the text "8" differs from the number 8."""
     return f"“{value}”" if isinstance(value, str) else value
 
 

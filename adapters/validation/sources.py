@@ -45,7 +45,7 @@ class LocalFile:
 class ReadAhead:
     """A source whose next range is fetched while the last one is worked on. For one reader, as a context.
 
-    The first read is never followed by a fetch: whoever needs a header only transfers no more than that.
+    The first read is never followed by a fetch: who reads only a header transfers no more than that.
     """
 
     def __init__(self, source: Source) -> None:

@@ -87,7 +87,7 @@ class HashingReader:
 
     def _fetch_block(self) -> None:
         left = self._source.size - self._fetched_until
-        # At least one byte is asked for, so that a file that ends too early raises Shortened.
+        # At least one byte is read, so that a file that ends too early raises Shortened.
         data = read_exactly(self._source, self._fetched_until, max(1, min(BLOCK_BYTES, left)))
         self._fetched_until += len(data)
         self._digest.update(data)

@@ -50,7 +50,7 @@ def upload(request: MemberRequest) -> HttpResponse:
 @member_required
 @requires(Permission.CHANGE_STYLES)
 def create_version(request: MemberRequest) -> JsonResponse:
-    """Make a version of a new or an own style; return a POST form for each file, or where parts are told."""
+    """Make a version of a new or an own style; return POST forms, or where to get addresses of parts."""
     try:
         about, sizes, method = _parse_body(request)
         version, forms = actions.begin_upload(access_of(request), about, sizes, method=method)

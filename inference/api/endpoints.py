@@ -49,7 +49,7 @@ ENDPOINTS = {
 
 
 def name_endpoint(path: str) -> str:
-    """Return the endpoint of a path for metrics and logs: one of a few words, whatever a client asked for."""
+    """Return the endpoint of a path for metrics and logs: one of a few words, whatever path a client sent."""
     if path in ENDPOINTS or path == COUNT_TOKENS or path in READ_ONLY:
         return path
     return MODELS if path.startswith(f"{MODELS}/") else "other"

@@ -51,7 +51,7 @@ class Exchange:
         self.has_begun = False
         self.has_disconnected = False
         self.caller: Caller | None = None
-        self.model = ""  # as it was asked for, once the body is read
+        self.model = ""  # as the client wrote it, once the body is read
         self.body_bytes = 0
         self.unwatch_disconnect: Callable[[], object] = _do_nothing
         # Reversed: of headers that were sent twice the first one counts.

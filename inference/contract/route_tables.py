@@ -8,7 +8,7 @@ from inference.contract.route import BASE, Limits, Place, Provenance, Route
 
 
 class RouteTables:
-    """Both tables in memory. Routes are made of rows when they are asked for, and kept until those change."""
+    """Both tables in memory. Routes are made of rows at their first use, and kept until the rows change."""
 
     def __init__(self) -> None:
         self._versions: dict[str, str] = {}

@@ -32,7 +32,7 @@ MAX_FAILURES = 3  # of an engine in a row, before its circuit opens
 # again after `circuit_open_s`: else those tenants could keep it closed.
 TROUBLED_TENANTS = 3
 TROUBLED_WITHIN_S = 10.0
-MAX_DESCRIBED = 256  # adapters of one engine, whose last use is told to operators
+MAX_DESCRIBED = 256  # adapters of one engine, whose last use operators see
 SAME_CAUSE_WITHIN_S = 1.0  # requests that break off so close to each other broke for one reason
 
 logger = logging.getLogger(__name__)

@@ -55,7 +55,7 @@ async def relay_request(
 
     When its client hangs up, a streamed answer is stopped and billed what the engine reported until then. One
     that is not streamed runs to its end and is billed whole: the engine reports its count only there.
-    `record` is told how it went.
+    `record` gets the outcome.
     """
     request = ProxyRequest(gateway, caller, parsed, request_id, record)
     if parsed.stream:
@@ -140,8 +140,8 @@ class ProxyRequest:
     async def next_part(self) -> bytes:
         """Return the answer's next part: the last one only after the settlement, and b"" after that.
 
-        Raises DomainError before the first part; after it, an error is the last part. Whoever reads no
-        further must `close`.
+        Raises DomainError before the first part; after it, an error is the last part. A caller that
+        stops reading must `close`.
         """
         if self._is_over:
             return b""

@@ -1,7 +1,7 @@
 """The tables version → engines and engine → facts in this process's memory, kept as they are in Valkey.
 
-Whoever changes a row says so in a channel, and the cache reads the rows that changed since it last looked.
-Behind the channel stands a poll of the generation, so a message that is lost costs a second.
+A writer that changes a row sends a message, and the cache reads the rows that changed since it last read.
+It also polls the generation, so a message that is lost costs a second.
 """
 
 import asyncio

@@ -107,7 +107,7 @@ class Gateway:
         """Return whose key a secret is. Raises UnknownKey, without any look-up when the checksum is wrong.
 
         `stranger` returns the name in Valkey under which refusals of this client count while its key is
-        unknown. Raises TooManyRefusals, before PostgreSQL is asked, where too much was refused under it.
+        unknown. Raises TooManyRefusals, before a query to PostgreSQL, where too much was refused under it.
         """
         digests = digest_by_peppers(secret)
         for digest in digests:

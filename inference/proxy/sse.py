@@ -219,7 +219,7 @@ class EventStream:
         }
 
     def _without_totals(self, events: bytes) -> bytes:
-        """Return the events without the last, which carries only usage, unless the client asked for it."""
+        """Return the events without the last, which carries only usage, unless the client requested it."""
         kept, _, last = events[:-2].rpartition(b"\n\n")
         kept = kept + b"\n\n" if kept else b""
         if not self._parsed.include_usage:

@@ -107,7 +107,7 @@ class Response:
             return False
         try:
             return self._receiver(b"".join(parts))
-        except Exception as error:  # noqa: BLE001 (whoever waits for the next part gets it)
+        except Exception as error:  # noqa: BLE001 (`part` raises it)
             self._failure = error
             self._notify()
             return True

@@ -1,4 +1,4 @@
-"""The site's fonts: small WOFF2 files, made of installed packages' TrueType files when first asked for.
+"""The site's fonts: small WOFF2 files, made of installed packages' TrueType files at the first request.
 
 `collectstatic` and WhiteNoise find them by `WebFontFinder`. Making them takes seconds and a few megabytes of
 fontTools, so a process of its own does it: `python -m config.make_web_fonts FOLDER`.

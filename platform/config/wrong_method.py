@@ -1,4 +1,4 @@
-"""A page for whoever comes back to an address that only takes a form: by reload or by the history."""
+"""A page for people who come back, by reload or history, to an address that only takes a form."""
 
 from collections.abc import Callable
 from typing import Any

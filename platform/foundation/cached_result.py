@@ -1,4 +1,4 @@
-"""A result that is kept for some seconds, because many ask for it and finding it out is dear."""
+"""A result that is cached for some seconds, because it is read often and computing it is dear."""
 
 import threading
 import time
@@ -6,22 +6,22 @@ from collections.abc import Callable
 
 
 class CachedResult[Result]:
-    """The latest result of `ask`, asked anew once it is older than `max_age_s`, by one thread at a time."""
+    """The latest result of `compute`, computed anew once older than `max_age_s`, by one thread at a time."""
 
     def __init__(
-        self, ask: Callable[[], Result], *, max_age_s: float, clock: Callable[[], float] = time.monotonic
+        self, compute: Callable[[], Result], *, max_age_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._ask = ask
+        self._compute = compute
         self._max_age_s = max_age_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._results: list[Result] = []  # none before the first question, then one
+        self._results: list[Result] = []  # none before the first read, then one
         self._known_until_s = 0.0
 
     def read(self) -> Result:
-        """Return a result that is `max_age_s` old at most. Raises what `ask` raises, and stores nothing."""
+        """Return a result that is `max_age_s` old at most. Raises what `compute` raises."""
         with self._lock:
             if not self._results or self._clock() >= self._known_until_s:
-                self._results = [self._ask()]
+                self._results = [self._compute()]
                 self._known_until_s = self._clock() + self._max_age_s
             return self._results[0]

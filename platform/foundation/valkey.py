@@ -51,7 +51,7 @@ def route_sources_key() -> str:
 
 
 def route_generation_key() -> str:
-    """Number: how often a row of the two tables has changed. Also the channel on which changes are told."""
+    """Number: how often a row of the two tables has changed. Also the channel of messages about changes."""
     return "routes:generation"
 
 

@@ -69,7 +69,7 @@ class Access:
             require_role(self.tenant, self.role, permission)
 
     def require_owner_rights(self) -> None:
-        """Raise RoleNotAllowed or InsufficientScope for whoever may not make, change or remove owners.
+        """Raise RoleNotAllowed or InsufficientScope for a caller who may not make, change or remove owners.
 
         A key that only manages members must not: an admin can make one, and would be an owner by it.
         """

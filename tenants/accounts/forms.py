@@ -16,7 +16,7 @@ Role = Membership.Role
 
 
 class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
-    """A new password by a mailed link. Whoever had the account before may know its API keys."""
+    """A new password by a mailed link. An intruder who had the account may know its API keys."""
 
     def save(self) -> None:
         """Set the password and ask for a review of the keys."""

@@ -69,7 +69,7 @@ def read_look(request: HttpRequest) -> Look | None:
 
 
 def find_seen_tenant(request: HttpRequest) -> Tenant | None:
-    """Return the workspace that an operator looks at now. Whoever is no operator any more sees nothing."""
+    """Return the workspace that an operator looks at now. One who is no operator any more sees nothing."""
     look = read_look(request)
     user = request.user
     if look is None or look.is_over or not isinstance(user, User):

@@ -11,8 +11,11 @@ from tenants.models import RaisedLimit, Tenant, User
 from tenants.quota_sync import snapshot
 
 LONGEST = timedelta(days=90)  # who needs more for longer needs another plan
-KEPT = timedelta(days=400)  # after its end, for whoever asks how it was
-HIGHEST = {"max_output_tokens": 100_000, "sequences_per_request": 1_000}  # what an engine may be asked at all
+KEPT = timedelta(days=400)  # after its end, so that support can look it up
+HIGHEST = {
+    "max_output_tokens": 100_000,
+    "sequences_per_request": 1_000,
+}  # what an engine takes at all
 HIGHEST_OF_OTHERS = 10**12
 
 

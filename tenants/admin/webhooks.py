@@ -32,7 +32,7 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
     list_select_related = ["tenant"]
     search_fields = ["tenant__name", "tenant__slug"]
     ordering = ["-created_at"]
-    # Not `url`: whoever knows the path of many receivers can write to them.
+    # Not `url`: many receivers take messages from anybody who knows their path.
     fields = [
         "address",
         "tenant",

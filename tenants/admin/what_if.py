@@ -49,7 +49,7 @@ class WhatIfForm(forms.Form):
 
 
 def what_if_context(request: HttpRequest) -> dict[str, Any]:
-    """Return the form, and the comparison once it was asked for."""
+    """Return the form, and the comparison once the form was sent."""
     if "period" not in request.GET:
         return {"form": WhatIfForm(initial=_present_prices())}
     form = WhatIfForm(request.GET)

@@ -72,7 +72,7 @@ def _newest_requests(
         "styles": list(styles),
         "window": window,
         "remembered": remembered,
-        "periods": [months.before(present), present],  # else every partition would be asked
+        "periods": [months.before(present), present],  # else every partition would be read
     }
     requests: defaultdict[UUID, dict[int, Times]] = defaultdict(lambda: defaultdict(list))
     with connection.cursor() as cursor:

@@ -99,6 +99,6 @@ def _count_events(style_id: UUID, since: datetime, before: datetime) -> Rows:
 
 
 def _periods_around(moment: datetime) -> set[str]:
-    """Return the months that events of a moment may have: else every partition would be asked."""
+    """Return the months that events of a moment may have: else every partition would be read."""
     slack = timedelta(days=1)
     return {months.period_of(moment - slack), months.period_of(moment + slack)}

@@ -1,6 +1,6 @@
 """Tell a workspace when 50, 80 and 100 % of a month's tokens, budget or credits are used: once each.
 
-Tokens are those that the plan includes. Where it has further ones, 80 and 100 % of its cap are told, too.
+Tokens are those that the plan includes. Where it has further ones, 80 and 100 % of its cap count, too.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ def check_thresholds(now: datetime) -> int:
     A few queries for all workspaces together. Safe to repeat, and safe from several processes at once.
     """
     period = months.period_of(now)
-    # Read at once: nearly all crossings were told before, and each would be a transaction.
+    # Read at once: nearly all crossings are recorded already, and each would be a transaction.
     known = set(ReachedThreshold.objects.filter(period=period).values_list("tenant_id", "measure", "percent"))
     recorded = 0
     for crossing in _find_crossings(period, now):
@@ -114,7 +114,7 @@ def _record(crossing: Crossing, period: str) -> bool:
         _, is_new = ReachedThreshold.objects.get_or_create(
             tenant_id=crossing.tenant_id, period=period, measure=crossing.measure, percent=crossing.percent
         )
-        # The row and its event are one transaction: the mail is sent once, whoever was first.
+        # The row and its event are one transaction: the mail is sent once, whichever process was first.
         if is_new:
             record_event(
                 crossing.tenant_id,

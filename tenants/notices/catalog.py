@@ -1,4 +1,4 @@
-"""The table of notices: which event is told to whom, under which kind."""
+"""The table of notices: which event goes to whom, under which kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from tenants.models import EventType, NoticeKind, OutboxEvent
 
-# Nobody can switch these off, not even for themselves: whoever took over a session, an account or a key
+# Nobody can switch these off, not even for themselves: an intruder in a session, an account or a key
 # would do that first. A person who leaves the workspace gets no more of them.
 ALWAYS_SENT = frozenset({NoticeKind.KEYS, NoticeKind.WORKSPACE})
 CHOOSABLE = tuple(kind for kind in NoticeKind if kind not in ALWAYS_SENT)
@@ -16,7 +16,7 @@ class Audience(Enum):
     """Who hears of an event. The member concerned is the one who made what it tells of."""
 
     MANAGERS = auto()  # owners and admins
-    PAYERS = auto()  # whoever may pay: billing managers, too
+    PAYERS = auto()  # all who may pay: billing managers, too
     MEMBERS = auto()
     CONCERNED = auto()  # managers, where that person is no member any more or a program made it
     MANAGERS_AND_CONCERNED = auto()
@@ -24,7 +24,7 @@ class Audience(Enum):
 
 @dataclass(frozen=True)
 class Notice:
-    """How one type of event is told."""
+    """How people are notified of one type of event."""
 
     kind: NoticeKind
     audience: Audience

@@ -8,7 +8,7 @@ from tenants.payments.providers import NotByProvider, Outcome, SavedMethod
 
 
 class ManualProvider:
-    """Nothing is asked of anybody: the payment stays open until an operator decides."""
+    """Without a provider: the payment stays open until an operator decides."""
 
     name = Payment.Provider.MANUAL
     takes_cards = False

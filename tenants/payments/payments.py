@@ -1,6 +1,6 @@
 """Begin payments, follow them, and give what they pay for: each once, whatever is repeated or comes late.
 
-A row is saved before the provider is asked, under its id as idempotency key. What came of it is read from the
+A row is saved before the provider is called; its id is the idempotency key. The outcome is read from the
 provider; an event or a person's return only says when to look.
 """
 
@@ -54,7 +54,7 @@ MIN_TOP_UP_NANOUSD = 5 * NANO
 MAX_TOP_UP_NANOUSD = 10_000 * NANO
 MAX_OPEN = 20  # payments of one workspace that wait at once
 CHECKED_EVERY = timedelta(minutes=10)
-UNANSWERED_AFTER = timedelta(minutes=2)  # a payment without a reference is asked for again
+UNANSWERED_AFTER = timedelta(minutes=2)  # a payment without a reference is sent again
 GIVEN_UP_AFTER = timedelta(hours=20)  # Stripe forgets idempotency keys after 24 hours at the earliest
 BATCH_SIZE = 100
 CANCELED_KEPT = timedelta(days=90)
@@ -258,10 +258,10 @@ def reject_transfer(payment: Payment, *, reason: str, actor: str) -> Payment:
 
 
 def sweep_payments(now: datetime) -> int:
-    """Look after open payments whose event got lost; return how many were asked for. Safe to repeat."""
+    """Look after open payments whose event got lost; return how many were checked. Safe to repeat."""
     asked = 0
     for payment in _due_payments(now)[:BATCH_SIZE]:
-        # Noted before the provider is asked, so a payment that always fails does not stand first each time.
+        # Noted before the provider is called, so a payment that always fails does not stand first each time.
         Payment.objects.filter(pk=payment.pk).update(checked_at=now)
         try:
             if payment.reference:

@@ -1,4 +1,4 @@
-"""Make an edition of prices whole, and have the data plane told what it changes."""
+"""Make an edition of prices whole, and publish what it changes to the data plane."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta

@@ -135,7 +135,7 @@ def prune_snapshots() -> None:
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
     """Return (tenant id, key id) of a secret's digest from PostgreSQL; None if no published key has it.
 
-    A key that died not long ago is found, so that its request is told why it is refused.
+    A key that died not long ago is found, so that its request gets the reason of its refusal.
     """
     published = ApiKey.objects.published(timezone.now())
     return published.filter(digest=digest).values_list("tenant_id", "pk").first()

@@ -161,7 +161,7 @@ def show_invitation(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST" and isinstance(user, User):
         return _join(request, invitation, user)
     if not isinstance(user, User):
-        # Whoever has the link reads this mailbox: an account that is made now needs no second mail.
+        # The link proves that its holder reads this mailbox: a new account needs no second mail.
         get_adapter().stash_verified_email(request, invitation.email)
     context = {
         "invitation": invitation,

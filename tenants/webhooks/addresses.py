@@ -2,7 +2,7 @@
 
 Without this, an endpoint could be an address of our own network, which answers our servers and no stranger
 (server-side request forgery). A host name is resolved once. Every address that it has must be public, and the
-connection goes to one of those that were checked: a second answer of the name server is never asked for.
+connection goes to one of those that were checked: the name is never resolved a second time.
 """
 
 import ipaddress
@@ -152,7 +152,7 @@ def _path_of(parts: SplitResult) -> str:
 
 
 def _refuse_literal(host: str, *, allows_loopback: bool) -> None:
-    """Refuse at once what can be told without a name server; the rest is told when something is sent."""
+    """Refuse at once what shows without a name server; the rest shows when something is sent."""
     is_loopback_name = host == "localhost" or host.endswith(".localhost")
     try:
         address: Address | None = _parse(host)

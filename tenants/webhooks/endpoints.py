@@ -209,7 +209,7 @@ def disable_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
 
 
 def disable_by_operator(endpoint: WebhookEndpoint, reason: str) -> None:
-    """Send an endpoint nothing until its workspace enables it again; its owners are told why.
+    """Send an endpoint nothing until its workspace enables it again; its owners get the reason.
 
     The console writes the audit log. Raises DisabledAlready.
     """

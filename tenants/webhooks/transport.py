@@ -156,7 +156,7 @@ def _open(address: str, target: Target, limits: Limits, deadline_s: float) -> so
         connected.deadline_s = deadline_s
         connected.bytes_left = limits.received_bytes
         connected.settimeout(_left_s(deadline_s))  # the sending's, as a whole
-        closing.pop_all()  # it went well: whoever sends closes it
+        closing.pop_all()  # it went well: the sender closes it
     return connected  # type: ignore[no-any-return]
 
 

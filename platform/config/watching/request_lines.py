@@ -50,7 +50,7 @@ def _facts_of(request: HttpRequest, response: HttpResponseBase, took_s: float) -
     tenant = getattr(request, "tenant", None)
     if tenant is not None:
         facts["workspace"] = str(tenant.pk)
-    # A session that nothing has asked for yet stays unread: its look-up is a query.
+    # A session that nothing has read yet stays unread: its look-up is a query.
     user = getattr(request, "_cached_user", None)
     if user is not None and user.is_authenticated:
         facts["user"] = str(user.pk)

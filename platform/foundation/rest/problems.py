@@ -61,7 +61,7 @@ API_CODES = {
 def answer_failure(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Return the problem document of an exception; REST framework calls it for each failed request.
 
-    A fault of the program is logged with the request's id and told as a 500 without particulars.
+    A fault of the program is logged with the request's id and answered with a 500 without particulars.
     """
     for kind, answer in ANSWERS:
         if isinstance(error, kind):

@@ -1,0 +1,68 @@
+"""docs/architecture.md names folders, layers, modules and files: all are there, and none is missing."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stack.folders import ROOT
+
+PAGE = (ROOT / "docs/architecture.md").read_text()
+FLOORS = ("tenants", "adapters", "inference")
+BLOCKS = re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+ROOTS = (ROOT, *(ROOT / floor for floor in FLOORS), ROOT / "inference/quota")
+
+
+def table_of_layers() -> dict[str, list[set[str]]]:
+    """Return each floor's layers as the page's table has them, the highest first."""
+    section = PAGE.split("## Who may import whom")[1].split("##")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    layers = {}
+    for floor, *cells in zip(*rows, strict=True):
+        named = [set(re.findall(r"`(\w+)`", cell)) for cell in cells]
+        layers[floor.strip(" `")] = [names for names in named if names]
+    return layers
+
+
+def layers_of(floor: str) -> list[set[str]]:
+    """Return a floor's layers as import-linter holds them, without migrations."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    [contract] = [one for one in contracts if one.get("containers") == [floor]]
+    layers = [set(layer.split(" : ")) - {"migrations"} for layer in contract["layers"]]
+    return [names for names in layers if names]
+
+
+def is_module(name: str) -> bool:
+    path = name.replace(".", "/")
+    return any((ROOT / floor / f"{path}.py").is_file() or (ROOT / floor / path).is_dir() for floor in FLOORS)
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_the_table_has_the_layers_that_are_held(floor):
+    assert table_of_layers()[floor] == layers_of(floor)
+
+
+def test_the_tree_names_every_folder():
+    [tree] = [block for block in BLOCKS if block.startswith("manage.py")]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {path.split("/")[0] for path in listed.splitlines() if "/" in path} - {".ci", "platform"}
+    assert {folder for folder in folders if f"{folder}/" not in tree} == set()
+    named = set(re.findall(r"(?:^|  | )(\w+(?:/\w+)?)/", tree, re.MULTILINE))
+    assert {folder for folder in named if not (ROOT / folder).is_dir()} == set()
+
+
+def test_each_box_of_a_diagram_is_a_module():
+    boxes = set()
+    for block in BLOCKS:
+        boxes |= set(re.findall(r"\b[a-z_]+\.[a-z_]+\b(?=\s*(?:─|\(rows\)|$))", block, re.MULTILINE))
+    assert len(boxes) > 15
+    assert {box for box in boxes if not is_module(box)} == set()
+
+
+def test_each_file_that_is_named_exists():
+    named = {Path(name) for name in re.findall(r"`([\w./]+\.(?:py|lua))`", PAGE)}
+    missing = {str(name) for name in named if not any((root / name).is_file() for root in ROOTS)}
+    assert missing == set()
