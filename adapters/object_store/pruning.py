@@ -59,6 +59,7 @@ def discard_sealed(version_id: UUID, files: Iterable[str]) -> None:
 
 def discard_all(prefix: str, version_id: UUID) -> int:
     """Delete all POSTED or SEALED files of a version; return how many. Raises StorageUnavailable."""
+    # The slash matters: without it a prefix would also match longer names.
     keys = list_keys(f"{prefix}{version_id}/")
     delete_keys(keys)
     return len(keys)

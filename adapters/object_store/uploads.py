@@ -33,6 +33,7 @@ def presign(version_id: UUID, file: str, size: int) -> Upload:
     form = presigning_client().generate_presigned_post(
         settings.S3_BUCKET,
         upload_key(version_id, file),
+        # Exactly the size that was declared: the workspace's storage was checked for that.
         Conditions=[["content-length-range", size, size]],
         ExpiresIn=form_valid_s(size),
     )

@@ -235,6 +235,7 @@ def _move_canary(
     before = style.canary_version
     if before == after and style.canary_percent == percent:
         return
+    # Another share is still the same canary: its figures go on.
     since = style.canary_since
     if before != after:
         since = timezone.now() if after else None

@@ -12,9 +12,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-PRIOR_VOTES = (
-    1.0  # ties with the others that every version begins with: without them 3 of 3 votes were certain
-)
+# Ties with the others that every version begins with: without them 3 of 3 votes would be certain.
+PRIOR_VOTES = 1.0
 SPREAD_95 = 1.96  # standard deviations of a normal distribution
 MAX_STEPS = 100
 MAX_CHANGE = 1.0  # of a strength in a step of Newton's, which far from the solution leads astray

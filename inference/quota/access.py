@@ -15,12 +15,14 @@ async def find_targets(client: ValkeyClient, caller: Caller, fields: tuple[str, 
     ask no more (Suspended, RevokedKey, ExpiredKey, InsufficientScope), and LimitsUnavailable.
     """
     names = caller.names
+    # Three commands of one moment go out in one write.
     tenant_state, key, (*targets, base) = await asyncio.gather(
         client.execute("HGET", names.limits, "state"),
         client.execute("HMGET", names.api_key, "state", "expires_at", "styles"),
         client.execute("HMGET", names.styles, *fields, BASE),
     )
     key_state, expires_at, allowed_styles = key
+    # Every workspace has the base model among its names, so without it the names were flushed.
     if not (tenant_state and key_state and base):
         return None
     if tenant_state != "live":

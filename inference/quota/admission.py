@@ -166,6 +166,7 @@ async def admit(
     if min_prompt_tokens is None:
         min_prompt_tokens = prompt_tokens
     names = caller.names
+    # Keys and arguments stand in the order that the head of admission.lua names.
     keys = (
         names.limits,
         names.api_key,

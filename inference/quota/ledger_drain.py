@@ -175,6 +175,7 @@ def _read_batch(
 
 def _create_group(client: Store, stream: str) -> None:
     try:
+        # From the stream's beginning: events may have come before the first drain.
         client.xgroup_create(stream, GROUP, id="0")
     except redis.ResponseError as error:
         if "BUSYGROUP" not in str(error):  # another drain was first

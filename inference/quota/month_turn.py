@@ -29,6 +29,7 @@ def open_next_month(client: Store, now: datetime) -> int:
     """
     period = months.period_of(now)
     _, ends = months.bounds(period)
+    # Earlier it would only keep accounts of workspaces that may not come back.
     if ends - now > OPENS_BEFORE:
         return 0
     coming = months.period_of(ends)

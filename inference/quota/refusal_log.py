@@ -77,6 +77,7 @@ def _read_notes(tenant_id: str, noted: Iterable[tuple[str, dict[str, str]]]) -> 
             tenant_id=UUID(tenant_id),
             key_id=UUID(fields["key"]),
             at=datetime.fromtimestamp(noted_ms / 1000, UTC),
+            # PostgreSQL takes no NUL in a text.
             model_name=fields["model"].replace("\x00", ""),
             status=int(fields["status"]),
             code=fields["code"],

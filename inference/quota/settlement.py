@@ -44,6 +44,7 @@ class Settlement:
         """
         names = grant.caller.names
         cost = cost_nanousd(grant.prices, usage.prompt, usage.cached, usage.completion)
+        # In the order of settlement.lua's head.
         keys = (
             names.hold + grant.request_id,
             names.leases,
@@ -160,6 +161,7 @@ def _serialize_prices(grant: Grant) -> str:
 
 def sweep_expired_holds(client: Store, *, batch_size: int = SWEEP_BATCH_SIZE) -> int:
     """Settle requests whose lease is over (their process died) by their last heartbeat; return how many."""
+    # By Valkey's clock, which set the leases.
     seconds, microseconds = client.time()
     now_ms = int(seconds) * 1000 + int(microseconds) // 1000
     script = client.register_script(SETTLEMENT)
@@ -180,6 +182,7 @@ def _sweep_hold(client: Store, script: Store, tenant: str, request_id: str) -> b
     """Settle one hold; return whether this call did it."""
     hold_key = valkey.hold_key(tenant, request_id)
     hold = client.hgetall(hold_key)
+    # Where the hold is gone (a flush), the script only takes the lease away.
     prompt, cached, completion = map(int, hold.get("usage", "0 0 0").split())
     cost = cost_nanousd(read_prices(hold["prices"]), prompt, cached, completion) if hold else 0
     period = hold.get("period", months.current())

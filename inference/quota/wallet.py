@@ -40,6 +40,7 @@ class Wallet:
             owed_before = payable_nanousd(before.nanousd, before.tokens, self.previous_included_tokens)
         left = 0
         for amount, covered in self.grants:
+            # As admission.lua does it, grant by grant, so that both come to the same.
             burned = 0 if covered == CURRENT else min(owed_before, amount)
             owed_before -= burned
             if covered != PREVIOUS:

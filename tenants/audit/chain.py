@@ -1,7 +1,7 @@
 """The chain of the audit log: each entry holds the hash of the one before it and of what it says itself.
 
-An entry is linked right after the commit of what it records, by the process that wrote it or
-by the sweep, whichever is first. So no change waits for another one's commit, and no lock is held beside a row's.
+An entry is linked right after the commit of what it records, by the process that wrote it or by the sweep,
+whichever is first. So no change waits for another one's commit, and no lock is held beside a row's.
 """
 
 import hashlib

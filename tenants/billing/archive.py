@@ -193,6 +193,7 @@ def archive_requested(now: datetime) -> int:
 
 def months_before(period: str) -> list[str]:
     """Return the months before a period whose events are in a table of their own, the oldest first."""
+    # From PostgreSQL's catalogue: a list of our own could differ from the tables that are there.
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass",
@@ -201,6 +202,7 @@ def months_before(period: str) -> list[str]:
         tables = {name for (name,) in cursor.fetchall()} - {partitions.REST}
     found = {name.removeprefix(f"{partitions.EVENTS}_").replace("_", "-") for name in tables}
     begun = UsageArchive.objects.exclude(state=State.ARCHIVED).values_list("period", flat=True)
+    # A table that is detached is no partition any more, and its archive is still to be finished.
     return sorted(month for month in found.union(begun) if month < period)
 
 
@@ -235,6 +237,7 @@ def export_month(archive: UsageArchive, _: str) -> None:
         raise FileDamaged(period=archive.period)
     _unhurried(_require_ledgers, archive.period, content)
     with transaction.atomic():
+        # An attempt that was broken off may have left rows.
         archive.usage.all().delete()
         ArchivedUsage.objects.bulk_create(_usage_rows(archive, content), batch_size=1000)
         _keep_shares(archive)
@@ -316,6 +319,7 @@ def _unhurried(check: Callable[..., None], *facts: object) -> None:
 def _require_invoiced(period: str) -> None:
     """Raise NotInvoiced unless all usage of a month is on final invoices, of those who get any."""
     used = LedgerEntry.objects.filter(period=period, kind=LedgerEntry.Kind.USAGE)
+    # The first party gets no invoices.
     billed = used.filter(tenant__is_first_party=False).order_by().values_list("tenant")
     owed = dict(billed.annotate(Sum("amount_nanousd")))
     lines = InvoiceLine.objects.filter(kind=InvoiceLine.Kind.USAGE, period=period).order_by()

@@ -214,6 +214,7 @@ def pay_due(now: datetime) -> int:
 
 
 def _pay(author: Tenant, period: str, now: datetime) -> bool:
+    # A source grants once: a month is paid once, however often this runs.
     source_id = f"{period} {author.pk}"
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=author.pk)  # one at a time

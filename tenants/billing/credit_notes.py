@@ -70,6 +70,7 @@ def issue_credit_note(
         Tenant.objects.select_for_update(no_key=True).get(pk=invoice.tenant_id)
         locked = Invoice.objects.select_for_update(no_key=True).get(pk=invoice.pk)
         check_credit_note(locked, amount_nanousd, settlement)
+        # No sequence, whose numbers have gaps where a transaction rolls back.
         number = CreditNoteNumber.objects.select_for_update().get()
         number.last += 1
         number.save()

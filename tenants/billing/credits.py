@@ -114,6 +114,7 @@ def grant_credit(
             if (grant.tenant_id, grant.amount_nanousd) != (tenant.pk, amount_nanousd):
                 raise DifferentGrant(source=grant.get_source_display(), source_id=source_id)
             return grant
+        # A top-up is money that came in; no other grant is.
         is_paid = source == Source.TOP_UP
         LedgerEntry.objects.create(
             tenant=tenant,
@@ -166,6 +167,7 @@ def burn_credits(credits: Sequence[Credit], charges: Mapping[str, int]) -> list[
     """
     left = {credit.grant_id: credit.left_nanousd for credit in credits}
     burns = []
+    # The older month first, for a grant may pay both.
     for period in sorted(charges):
         owed = charges[period]
         for credit in credits:
@@ -198,6 +200,7 @@ def open_credits(tenant_id: UUID, *, before: str = "") -> list[Credit]:
     burned = Sum("burns__amount_nanousd", filter=counted, default=0)
     grants = CreditGrant.objects.filter(tenant=tenant_id).annotate(burned=burned)
     credits = []
+    # Sorted here: in SQL an empty last month, which never ends, would come first.
     for grant in sorted(grants.filter(amount_nanousd__gt=F("burned")), key=_burn_order):
         left = grant.amount_nanousd - grant.burned
         name = grant.reason or f"{grant.get_source_display()} of {grant.created_at:%Y-%m-%d}"

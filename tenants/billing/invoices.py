@@ -145,6 +145,7 @@ def unbilled_workspaces(period: str) -> QuerySet[Tenant]:
     owing = Tenant.objects.filter(
         Exists(used) | Exists(paying) | Exists(adjusted) | Exists(hosted), is_first_party=False
     )
+    # A workspace that is newer than the month owes nothing for it.
     return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
 
 
@@ -222,6 +223,7 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
         raise MonthNotOver(period=invoice.period)
     with transaction.atomic():
         fresh, burns = _draft(invoice.tenant, invoice.period)
+        # Another worker was first, or the ledger has nothing for it any more.
         if fresh is None or fresh.state != State.DRAFT:
             return fresh or invoice
         final = Finalizing(fresh, burns, now)
@@ -427,6 +429,7 @@ def _late_periods(tenant_id: UUID, period: str) -> list[str]:
     late = []
     for earlier in months_invoiced.order_by("period").values_list("period", flat=True):
         used = usage_of(tenant_id, earlier)
+        # Sums, not ids of entries: an entry with a lower id may be committed later (decision 25).
         if used.nanousd != _sum_invoiced(tenant_id, earlier, InvoiceLine.Kind.USAGE):
             late.append(earlier)
     return late
@@ -537,6 +540,7 @@ def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:
 
 
 # What a line without entries of its own is in the ledger.
+# Credits are not in it: their money moved when they were granted (decision 26).
 BOOKED: Mapping[str, LedgerEntry.Kind] = {
     InvoiceLine.Kind.FEE: Kind.FEE,
     InvoiceLine.Kind.HOSTING: Kind.HOSTING,

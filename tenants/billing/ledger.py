@@ -119,6 +119,7 @@ ADD_TO_MINUTES = """
         completion_tokens = minutes.completion_tokens + excluded.completion_tokens
 """
 
+# Drains record batches out of order, so the later moment stays.
 MARK_KEYS_USED = """
     UPDATE tenants_apikey SET last_used_at = greatest(last_used_at, new.at)
     FROM (

@@ -45,6 +45,7 @@ class Limits:
 
 def newest_plan_version(code: str) -> PlanVersion:
     """Return the version of a plan that new subscriptions get. Raises PlanVersion.DoesNotExist."""
+    # A version may be announced: nobody gets it before its day.
     begun = PlanVersion.objects.filter(plan=code, effective_from__lte=timezone.now())
     return begun.select_related("plan").latest("number")
 

@@ -38,6 +38,7 @@ def find_prices(at: datetime) -> tuple[Price, Price | None]:
 
     Raises Price.DoesNotExist before the first edition.
     """
+    # A subquery, so that both prices come in one query: admission's snapshot is made of it.
     in_force = whole_editions().filter(effective_from__lte=at).order_by("-effective_from")[:1]
     prices = Price.objects.filter(style=None, book__in=in_force.values("pk")).select_related("book")
     by_scope = {price.is_base: price for price in prices}

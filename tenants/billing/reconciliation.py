@@ -194,6 +194,7 @@ def _overspent_nanousd(tenant: Tenant, period: str) -> int:
     if not payable:
         return 0
     paid = CreditBurn.objects.filter(grant__tenant=tenant, period=period, amount_nanousd__gt=0)
+    # Burns without an invoice are what expired: they paid nothing.
     paid_nanousd = paid.exclude(invoice=None).aggregate(total=Sum("amount_nanousd", default=0))["total"]
     left = credits.open_credits(tenant.pk)
     burns = credits.burn_credits(left, credits.open_charges(tenant, left, until=period))

@@ -62,6 +62,7 @@ class Cursor(NamedTuple):
     pk: int
 
     def __str__(self) -> str:
+        # Whole microseconds: a float would lose the last digits, and the page a row.
         microseconds = int(self.at.timestamp()) * 1_000_000 + self.at.microsecond
         return f"{microseconds}.{self.kind}.{self.pk}"
 
@@ -188,6 +189,7 @@ def prune_refusals(now: datetime) -> int:
 
 def _keep_newest(tenant_id: UUID) -> None:
     of_tenant = RefusedRequest.objects.filter(tenant=tenant_id).order_by("-at", "-id")
+    # The newest row that is too many: one DELETE takes it and all older ones.
     too_old = of_tenant.values_list("at", flat=True)[REFUSED_KEPT_ROWS : REFUSED_KEPT_ROWS + 1].first()
     if too_old:
         of_tenant.filter(at__lte=too_old).delete()

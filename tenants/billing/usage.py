@@ -96,6 +96,7 @@ def require_log(tenant: Tenant, start: datetime | None, end: datetime | None) ->
     if start:
         archives = archives.filter(period__gte=months.period_of(start))
     if end:
+        # `end` is the first moment after the range: at a month's very beginning that month is not in it.
         archives = archives.filter(period__lte=months.period_of(end - timedelta(microseconds=1)))
     newest = archives.order_by("-period").first()
     if newest:
