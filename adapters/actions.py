@@ -39,6 +39,7 @@ def edit_style(access: Access, style: Style, words: Mapping[str, Any]) -> None:
     after = {}
     for field, text in words.items():
         if getattr(style, field) != text:
+            # The log has only what changed, not the whole form.
             before[field] = getattr(style, field)
             after[field] = text
     if after:
@@ -260,6 +261,7 @@ def end_canary(access: Access, style: Style) -> bool:
 @transaction.atomic
 def retire_version(access: Access, version: AdapterVersion, *, at_once: bool) -> None:
     """Retire a version and keep its files. Doing it twice does nothing. Raises StillUsed or NeverServed."""
+    # Read before: doing it twice is no fault, and no second line in the log.
     was_retired = version.status == Status.RETIRED
     workflow.retire_unused(version, at_once=at_once)
     if not was_retired:
@@ -320,6 +322,7 @@ def finish_upload(access: Access, version: AdapterVersion) -> None:
 
     No transaction: no row may be locked while the storage does not answer.
     """
+    # A client that got no answer finishes again.
     was_handed_in = version.handed_in_at is not None or version.status != Status.UPLOADING
     sessions.finish_upload(version)
     enqueue.enqueue_advance(version.pk)

@@ -42,6 +42,7 @@ def purge_engine(engine: Engine) -> list[int]:
     if is_out_of_reach(engine):
         return []
     purged: list[int] = []
+    # The reconciler's lock: it could load a version in between.
     with locks.only_one(f"engine {engine.pk}") as mine:
         if not mine:
             return purged
@@ -99,7 +100,9 @@ def _unload_all(engine: Engine, rows: list[EngineErasure]) -> None:
     try:
         for name in names & client.list_adapters(engine).keys():
             client.unload_adapter(engine, name)
+        # Listed again: an answer 200 to the unloading is no proof.
         listed = client.list_adapters(engine)
+        # Read while the name is gone, so this process is the one that may still hold the weights.
         process_began_at = client.started_at(engine)
     except EngineUnavailable as error:
         for row in rows:
@@ -161,6 +164,7 @@ def _delete_copy(row: EngineErasure) -> bool:
     """Delete the copy beside an engine once all engines' memory is free; return whether it is gone."""
     if row.memory_free_at is None:
         return False
+    # Engines of one machine may share the folder, and one that misses a file dies.
     if EngineErasure.objects.filter(erasure=row.erasure_id, memory_free_at=None).exists():
         return False
     path = local_cache.path_of(row.erasure.version)

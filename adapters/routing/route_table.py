@@ -99,6 +99,7 @@ def read_versions(styles: list[Style]) -> dict[UUID, list[Version]]:
 
 def every_field(name: str, newest: int) -> set[str]:
     """Return all fields that a name can ever have had, by the number of its style's newest version."""
+    # Computed, not remembered: whatever a workspace had under the name is taken away.
     fields = {name, f"{name}@live", f"{name}@canary", f"canary:{name}"}
     for number in range(1, newest + 1):
         fields.add(f"{name}@{number}")
@@ -129,6 +130,7 @@ def _routes(style: Style, versions: list[Version], *, live_id: UUID | None, abou
             routes[f"@{version.number}"] = targets[version.pk]
         else:
             on_its_way = version.pk
+    # So that a request for a new style waits for it instead of getting 404.
     live_id = live_id or on_its_way
     if live_id in targets:
         routes[""] = targets[live_id]

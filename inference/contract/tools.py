@@ -10,8 +10,10 @@ from inference.contract.place_errors import place_error, refuse_unknown_keys
 from inference.errors import BadRequest
 
 MAX_TOOLS = 128
+# vLLM hands arguments to the chat template as parsed JSON, by parsers that recurse.
 MAX_ARGUMENTS_DEPTH = 32
 NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
+# Keys that only other vendors' clients send are accepted here and left out of what is rebuilt.
 TOOL_KEYS = {"type", "function", "cache_control"}
 CALL_KEYS = {"id", "type", "function", "index", "provider_specific_fields"}
 CALLED_FUNCTION_KEYS = {"name", "arguments", "provider_specific_fields"}
@@ -65,6 +67,7 @@ def _tool_constraint(fields: dict[str, Any]) -> list[Any]:
         if not any(function.get("strict") for function in functions):
             return []
     else:
+        # vLLM follows a tool's schema by a grammar only where it is `strict`.
         for function in functions:
             function.setdefault("strict", True)
     schemas = [function["parameters"] for function in functions if "parameters" in function]
@@ -132,6 +135,7 @@ def _bound_arguments(arguments: str, place: str) -> str:
     A model may write invalid JSON, which the engine reads as `{}`. Its parser fails on deep nesting, even of
     invalid JSON.
     """
+    # Most arguments have few brackets: none of these is parsed.
     if arguments.count("[") + arguments.count("{") <= MAX_ARGUMENTS_DEPTH:
         return arguments
     try:

@@ -19,6 +19,7 @@ from tenants.models import AuditCheckpoint, AuditEntry
 
 LOCK = "audit: link entries"
 BATCH_SIZE = 500
+# Far longer than beat's sweep takes to come round.
 LINKED_WITHIN = timedelta(minutes=10)
 PRUNED = "audit.pruned"
 
@@ -82,6 +83,7 @@ def hash_entry(entry: AuditEntry, *, position: int, previous_hash: str) -> str:
 def link_entries() -> int:
     """Link what was written since, and return how many; 0 also while another process does it."""
     with transaction.atomic():
+        # Nobody waits: the process that has the lock links what others wrote, too.
         if not _lock_chain():
             return 0
         entries = list(AuditEntry.objects.filter(position=None).order_by("pk")[:BATCH_SIZE])
@@ -135,6 +137,7 @@ def verify_log(expected: Head | None = None) -> Verification:
         is_expected_seen = is_expected_seen or before == expected
     if not is_expected_seen:
         return Verification(entries, before, Fault(None, f"No entry has the place and hash {expected}."))
+    # Only where the chain itself is sound: its faults say more.
     for fault in _find_faults_beside():
         return Verification(entries, before, fault)
     return Verification(entries, before)

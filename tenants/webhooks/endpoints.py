@@ -20,6 +20,7 @@ from tenants.events.outbox import record_event
 from tenants.models import EventType, Tenant, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import addresses, delivery, signing
 
+# Each event becomes a row for each endpoint that wants it.
 MAX_ENDPOINTS = 10
 PREVIOUS_SECRET_LIVES = timedelta(hours=24)
 BY_HAND = "Disabled by {who}."
@@ -112,6 +113,7 @@ def edit_endpoint(endpoint: WebhookEndpoint, *, by: Access, **changes: Unpack[En
         endpoint.event_types = _in_order(event_types)
         endpoint.save(update_fields=[*changes, "changed_at"])
         if url != url_before:
+            # What waits had failed at the old address.
             _try_now(endpoint)
         after = _auditable(endpoint, changes)
         by.audit("webhook_endpoint.edited", endpoint, before=before, after=after)
@@ -178,6 +180,7 @@ def send_test(endpoint: WebhookEndpoint, *, by: Access) -> WebhookDelivery:
     with transaction.atomic():
         _lock_enabled(endpoint)
         _try_now(endpoint)
+        # An event like others, so the test shows the same signature, order and retries.
         event = record_event(endpoint.tenant_id, EventType.WEBHOOK_TEST, endpoint)
         sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event)
         by.audit("webhook_endpoint.tested", endpoint)

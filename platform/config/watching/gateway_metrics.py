@@ -32,6 +32,7 @@ def collect_totals(store: Store) -> Iterator[Metric]:
         else:
             family = CounterMetricFamily(metric.name, metric.about, labels=metric.labels)
             for labels, count in rows[metric.name].items():
+                # A total of a release with other labels is left out.
                 if len(labels) == len(metric.labels):
                     family.add_metric(labels, count)
             yield family
@@ -63,6 +64,7 @@ def read_processes(store: Store) -> list[dict[str, Any]]:
     if not processes:
         return []
     states = store.mget([valkey.metrics_process_key(process) for process in processes])
+    # A killed process stays in the list for a while after its state has expired.
     return [json.loads(state) for state in states if state]
 
 

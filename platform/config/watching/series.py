@@ -17,11 +17,13 @@ from foundation.charts import Span
 from inference.public import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, read_total
 from tenants.public import ServiceSample
 
+# An hour more than the chart of a day shows, so that its first interval has a beginning.
 MINUTES_KEPT = timedelta(hours=25)
 HOURS_KEPT = timedelta(days=31)
 
 type Totals = dict[str, int]
 
+# Keeps the first sample of each hour: the others of that hour that are old enough go.
 THIN_OUT = """
     DELETE FROM tenants_servicesample AS late USING tenants_servicesample AS first
     WHERE late.at < %s AND first.at < late.at AND first.at >= date_trunc('hour', late.at, 'UTC')
@@ -104,6 +106,7 @@ def take_sample(store: Any, now: datetime) -> None:
 
 def read_series(span: Span, now: datetime) -> list[Interval]:
     """Return the intervals of a span, oldest first; a step without a sample is in the next interval."""
+    # One step more: an interval needs the sample before it.
     since = now - span.length - span.step
     samples = ServiceSample.objects.filter(at__gt=since).order_by("at").values_list("at", "totals")
     return list(_intervals(_last_of_each_step(samples.iterator(), span.step)))
@@ -111,6 +114,7 @@ def read_series(span: Span, now: datetime) -> list[Interval]:
 
 def read_latest(now: datetime) -> Interval | None:
     """Return what the last five minutes were like; None without two samples in them."""
+    # Six, because beat may be late by some seconds.
     lately = ServiceSample.objects.filter(at__gt=now - timedelta(minutes=6)).order_by("at")
     samples = list(lately.values_list("at", "totals"))
     if len(samples) < 2:
