@@ -37,6 +37,7 @@ OPERATORS = {
     "running": "docs/running.md",
     "settings": "docs/settings.md",
     "watching": "docs/watching.md",
+    "retention": "docs/retention.md",
     "architecture": "docs/architecture.md",
     "capacity": "docs/capacity.md",
     "scaling": "docs/scaling.md",

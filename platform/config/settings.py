@@ -205,6 +205,7 @@ CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "config.tasks.sample_service": {"queue": "housekeeping"},
     "config.tasks.prune_failures": {"queue": "housekeeping"},
+    "config.tasks.prune_console_history": {"queue": "housekeeping"},
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.drain_refusals": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
@@ -294,6 +295,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "prune-console-history": {"task": "config.tasks.prune_console_history", "schedule": 86400.0},
     "open-next-month": {
         "task": "inference.tasks.open_next_month",
         "schedule": 20.0,
