@@ -20,6 +20,7 @@ from tenants.models import EventType, Membership, PlanVersion, Subscription, Ten
 from tenants.quota_sync import snapshot
 
 MAX_OWNED = 10  # of one person: each begins on the free plan
+STARTS = ("default_style", "key_limits", "key_lifetime_days")  # what pages and new keys start with
 FIRST_PARTY_NAME = "Polyscribe"
 FIRST_PARTY_SLUG = "polyscribe"
 
@@ -148,7 +149,7 @@ def rename_tenant(tenant: Tenant, name: str) -> None:
 
 @transaction.atomic
 def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
-    """Change a workspace's name, budget, style to begin with, or limits of new keys; the rest stays.
+    """Change a workspace's name, budget, style to begin with, or what new keys start with; the rest stays.
 
     Raises ReservedName.
     """
@@ -164,12 +165,10 @@ def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
         rename_tenant(tenant, after["name"])
     if "monthly_nanousd" in after:
         set_budget(tenant, after["monthly_nanousd"])
-    if "default_style" in after:
-        Tenant.objects.filter(pk=tenant.pk).update(default_style=after["default_style"])
-        tenant.default_style = after["default_style"]
-    if "key_limits" in after:
-        Tenant.objects.filter(pk=tenant.pk).update(key_limits=after["key_limits"])
-        tenant.key_limits = after["key_limits"]
+    starts = {field: after[field] for field in STARTS if field in after}
+    if starts:
+        Tenant.objects.filter(pk=tenant.pk).update(**starts)
+        tenant.refresh_from_db(fields=list(starts))
     by.audit("workspace.edited", tenant, before={field: before[field] for field in after}, after=after)
 
 

@@ -1,7 +1,8 @@
 """API keys: list, make, get, edit, rotate, revoke."""
 
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -70,9 +71,15 @@ class ScopeNotYours(NotAllowed):
 
 
 class KeyIsLimited(NotAllowed):
-    """This API key has limits or an end of its own, so it can't make or change keys: they could have none."""
+    """This API key has limits of its own, so it can't make or change keys: they could have none."""
 
     code = "key_is_limited"
+
+
+class OutlivesYourKey(NotAllowed):
+    """This API key ends at {at}, so the keys that it makes, changes or rotates may end no later."""
+
+    code = "outlives_your_key"
 
 
 class KeyWithSecret(KeyObject):
@@ -122,14 +129,19 @@ class KeyBody(StrictSerializer):
         child=serializers.ChoiceField(Scope.choices), min_length=1, max_length=len(Scope), required=False
     )
     limits = LimitsBody(required=False)
-    expires_at = serializers.DateTimeField(allow_null=True, required=False)
+    expires_at = serializers.DateTimeField(
+        allow_null=True,
+        required=False,
+        help_text=(
+            "When it ends; null: never. A new key that does not name it ends after the workspace's "
+            "`key_lifetime_days`."
+        ),
+    )
 
     def validate_expires_at(self, expires_at: Any) -> Any:
         """Refuse a moment that has passed."""
         if expires_at and expires_at <= timezone.now():
-            raise serializers.ValidationError(
-                "This moment has passed. Leave it out for a key without an end."
-            )
+            raise serializers.ValidationError("This moment has passed. Send null for a key without an end.")
         return expires_at
 
 
@@ -188,7 +200,7 @@ class KeysView(WorkspaceView):
             self.access.tenant,
             name=body["name"],
             by=self.access.user,
-            expires_at=body.get("expires_at"),
+            expires_at=end_of_new_key(self.access, body),
             scopes=scopes,
             **{**lifecycle.starting_limits(self.access.tenant), **body.get("limits", {})},
         )
@@ -230,6 +242,8 @@ class KeyView(WorkspaceView):
         if "scopes" in changes:
             require_grantable(self.access, set(changes["scopes"]) - set(key.scopes))
             changes["scopes"] = sorted(set(changes["scopes"]))
+        if "expires_at" in changes:
+            require_end(self.access, changes["expires_at"])
         if "name" in changes:
             lifecycle.require_free_name(self.access.tenant, changes["name"], key=key)
         if changes:
@@ -287,6 +301,7 @@ class RotateKeyView(WorkspaceView):
         key = find_key(self.access, key_id, is_locked=True)
         require_permission(self.access, KeyAction.LIMIT, key)
         require_grantable(self.access, key.scopes)
+        require_end(self.access, key.expires_at)
         body = self.read_body(RotateBody)
         old_lives = timedelta(hours=body["old_secret_hours"])
         new_key, secret = lifecycle.rotate_key(key, by=self.access.user, old_lives=old_lives)
@@ -322,10 +337,35 @@ def require_permission(access: Access, action: KeyAction, key: ApiKey) -> None:
 
 
 def require_unlimited(access: Access) -> None:
-    """Raise KeyIsLimited for a key that could shed its own limits or its end by another key."""
+    """Raise KeyIsLimited for a key that could shed its own limits by another key."""
     key = access.key
-    if key and Scope.ADMIN not in key.scopes and (key.own_limits or key.expires_at):
+    if key and Scope.ADMIN not in key.scopes and key.own_limits:
         raise KeyIsLimited
+
+
+def latest_end(access: Access) -> datetime | None:
+    """Return the end that keys of the caller's making must have at the latest; None for any."""
+    key = access.key
+    return key.expires_at if key and Scope.ADMIN not in key.scopes else None
+
+
+def require_end(access: Access, expires_at: datetime | None) -> None:
+    """Raise OutlivesYourKey for an end that is later than the calling key's own."""
+    latest = latest_end(access)
+    if latest and (expires_at is None or expires_at > latest):
+        raise OutlivesYourKey(at=f"{latest:%Y-%m-%d %H:%M} UTC")
+
+
+def end_of_new_key(access: Access, body: Mapping[str, Any]) -> datetime | None:
+    """Return the end that a body names, else the workspace's, but no later than the calling key's own.
+
+    Raises OutlivesYourKey.
+    """
+    if "expires_at" in body:
+        require_end(access, body["expires_at"])
+        return cast("datetime | None", body["expires_at"])
+    ends = [end for end in (lifecycle.starting_end(access.tenant), latest_end(access)) if end]
+    return min(ends, default=None)
 
 
 def require_grantable(access: Access, scopes: Any) -> None:

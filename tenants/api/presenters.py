@@ -88,6 +88,9 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
     key_limits = serializers.DictField(
         child=serializers.IntegerField(), allow_null=True, help_text="What new API keys start with."
     )
+    key_lifetime_days = serializers.IntegerField(
+        allow_null=True, help_text="After how many days a new API key ends by itself."
+    )
     is_suspended = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
 

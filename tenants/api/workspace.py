@@ -20,6 +20,7 @@ from tenants.api.keys import LimitsBody
 from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspace
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
+from tenants.api_keys.forms import LIFETIMES_DAYS
 from tenants.api_keys.style_choices import find_style_choices
 from tenants.billing.forms import MAX_USD
 from tenants.models import AuditEntry, Scope, Tenant
@@ -33,6 +34,7 @@ WORKSPACE_EXAMPLE = {
     "monthly_usd": "50.00",
     "default_style": None,
     "key_limits": {"monthly_tokens": 2_000_000},
+    "key_lifetime_days": 365,
     "is_suspended": False,
     "created_at": "2026-11-01T08:00:00Z",
 }
@@ -76,6 +78,12 @@ class WorkspaceBody(StrictSerializer):
     )
     key_limits = NewKeysBody(
         allow_null=True, required=False, help_text="The limits that new API keys start with."
+    )
+    key_lifetime_days = serializers.ChoiceField(
+        choices=LIFETIMES_DAYS,
+        allow_null=True,
+        required=False,
+        help_text="After how many days a new API key ends that does not name its end; null: never.",
     )
 
     def validate_default_style(self, style_id: UUID | None) -> UUID | None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django import forms
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
 from foundation.names import validate_name
 from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name, starting_limits
@@ -18,6 +19,8 @@ from tenants.models import ApiKey, Scope, Tenant
 
 MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only
 MAX_PER_MINUTE = 10**9
+LIFETIMES_DAYS = (30, 90, 365)
+LIFETIMES = [("", _("never")), (30, _("after 30 days")), (90, _("after 90 days")), (365, _("after a year"))]
 COUNTED = (
     "monthly_nanousd",
     "monthly_tokens",
@@ -61,11 +64,21 @@ class CountsForm(forms.Form):
         )
 
 
+class LifetimeField(forms.TypedChoiceField):
+    """After how many days a key ends; None for never."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(choices=LIFETIMES, coerce=int, empty_value=None, required=False, **options)
+
+
 class NewKeysForm(CountsForm):
-    """The limits that new keys of a workspace start with."""
+    """What new keys of a workspace start with."""
+
+    lifetime_days = LifetimeField(label=_("Keys end"))
 
     def __init__(self, data: Any = None, *, tenant: Tenant) -> None:
-        super().__init__(data, initial=_initial_counts(starting_limits(tenant)))
+        initial = {**_initial_counts(starting_limits(tenant)), "lifetime_days": tenant.key_lifetime_days}
+        super().__init__(data, initial=initial)
 
 
 class LimitsForm(CountsForm):
@@ -104,14 +117,10 @@ class KeyForm(LimitsForm):
         help_text="What will use it.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "newsletter"}),
     )
-    lifetime_days = forms.TypedChoiceField(
-        label="Ends",
-        choices=[("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year")],
-        coerce=int,
-        empty_value=None,
-        required=False,
+    lifetime_days = LifetimeField(
+        label=_("Ends"),
+        help_text=_("Programs are refused from then on. “Settings” says what new keys start with."),
     )
-
     scopes = forms.MultipleChoiceField(
         label="What it may do", required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -120,7 +129,8 @@ class KeyForm(LimitsForm):
         self, data: Any = None, *, tenant: Tenant, scopes: Sequence[Scope] = (Scope.INFERENCE,)
     ) -> None:
         super().__init__(data, tenant=tenant)
-        self.initial = {**self.initial, **_initial_counts(starting_limits(tenant))}
+        self.initial.update(_initial_counts(starting_limits(tenant)))
+        self.initial["lifetime_days"] = tenant.key_lifetime_days
         self.fields["scopes"].choices = _scope_choices(scopes)  # type: ignore[attr-defined]
         self.initial["scopes"] = [Scope.INFERENCE.value]
 

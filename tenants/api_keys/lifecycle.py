@@ -63,6 +63,12 @@ def starting_limits(tenant: Tenant) -> KeyLimits:
     return cast("KeyLimits", dict(tenant.key_limits or {}))
 
 
+def starting_end(tenant: Tenant) -> datetime | None:
+    """Return when a key that is made now ends, where nothing else is said; None for never."""
+    days = tenant.key_lifetime_days
+    return timezone.now() + timedelta(days=days) if days else None
+
+
 def issue_key(
     tenant: Tenant,
     *,

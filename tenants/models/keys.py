@@ -14,6 +14,8 @@ from tenants.models.people import Tenant, User
 
 PUBLISHED_AFTER_DEATH = timedelta(days=90)  # so long the data plane tells why a key does not work any more
 
+ENDS_SOON = timedelta(days=14)
+
 
 class Scope(models.TextChoices):
     """What a key may do. The label is how people read it."""
@@ -109,6 +111,11 @@ class ApiKey(models.Model):
     def is_expired(self) -> bool:
         """True once the key has ended by itself."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def ends_soon(self) -> bool:
+        """True in a key's last two weeks: who uses it should rotate it or make another one."""
+        return self.expires_at is not None and self.expires_at - timezone.now() < ENDS_SOON
 
     @property
     def scope_labels(self) -> list[str]:

@@ -111,6 +111,13 @@ class Tenant(models.Model):
     key_limits = models.JSONField(
         null=True, blank=True, editable=False, help_text="Limits that a new API key starts with."
     )
+    key_lifetime_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        default=365,
+        editable=False,
+        help_text="After how many days a new API key ends where its maker says nothing else. None: never.",
+    )
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_reason = models.CharField(
         max_length=300, blank=True, db_default="", editable=False, help_text="Its members read it."

@@ -8,6 +8,7 @@ from django.contrib.auth import logout
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from foundation.errors import DomainError
@@ -53,14 +54,15 @@ def edit_workspace(request: MemberRequest) -> HttpResponse:
 @member_required
 @requires(Permission.EDIT_WORKSPACE)
 def limit_new_keys(request: MemberRequest) -> HttpResponse:
-    """Set the limits that new API keys start with."""
+    """Set what new API keys start with: their limits, and when they end."""
     form = NewKeysForm(request.POST, tenant=request.tenant)
     if not form.is_valid():
         return _settings_page(request, keys_form=form, status=400)
     limits = {name: value for name, value in form.limits().items() if value is not None}
     with transaction.atomic():
-        workspaces.edit_workspace(access_of(request), {"key_limits": limits or None})
-    messages.success(request, "New keys start with these limits. Those that are there keep theirs.")
+        changes = {"key_limits": limits or None, "key_lifetime_days": form.cleaned_data["lifetime_days"]}
+        workspaces.edit_workspace(access_of(request), changes)
+    messages.success(request, gettext("New keys start with that. Those that are there stay as they are."))
     return redirect("tenants:settings")
 
 

@@ -1,13 +1,17 @@
 """The page "Settings"."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from foundation.money import NANO
-from tenants.models import AuditEntry, Tenant, User
+from tenants.api_keys.lifecycle import issue_key
+from tenants.models import ApiKey, AuditEntry, Tenant, User
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +72,37 @@ def test_a_viewer_sees_no_form_of_the_workspace(bob, bob_client, acme):
     assert reverse("tenants:delete_workspace") not in page
     assert reverse("tenants:edit_profile") in page
     assert User.objects.get(pk=bob.pk).language == ""
+
+
+def test_new_keys_end_when_the_workspace_lets_them(alice_client, acme):
+    def post(path, body):
+        return alice_client.post(path, body, content_type="application/json").json()
+
+    def lives_days(key):
+        return (datetime.fromisoformat(key["expires_at"]) - datetime.fromisoformat(key["created_at"])).days
+
+    assert acme.key_lifetime_days == 365, "of a new workspace"
+    alice_client.post(reverse("tenants:limit_new_keys"), {"lifetime_days": "90"})
+    form = alice_client.get(reverse("tenants:keys")).context["form"]
+    assert form["lifetime_days"].value() == 90
+    assert lives_days(post("/api/v1/keys", {"name": "laptop"})) in (89, 90)
+    assert post("/api/v1/keys", {"name": "for ever", "expires_at": None})["expires_at"] is None
+    assert alice_client.post(reverse("tenants:limit_new_keys"), {"lifetime_days": "7"}).status_code == 400
+    body = {"key_lifetime_days": None}
+    workspace = alice_client.patch("/api/v1/workspace", body, content_type="application/json").json()
+    assert workspace["key_lifetime_days"] is None
+    assert post("/api/v1/keys", {"name": "server"})["expires_at"] is None
+    changes = (
+        AuditEntry.objects.filter(action="workspace.edited").order_by("id").values_list("after", flat=True)
+    )
+    assert list(changes) == [{"key_lifetime_days": 90}, {"key_lifetime_days": None}]
+
+
+def test_a_key_that_ends_soon_is_marked(alice_client, acme, alice):
+    issue_key(acme, name="laptop", by=alice, expires_at=timezone.now() + timedelta(days=13))
+    assert "Ends soon" in alice_client.get(reverse("tenants:keys")).text
+    ApiKey.objects.update(expires_at=timezone.now() + timedelta(days=15))
+    assert "Ends soon" not in alice_client.get(reverse("tenants:keys")).text
 
 
 def test_new_keys_start_with_the_workspaces_limits(alice_client, acme):

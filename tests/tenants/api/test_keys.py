@@ -95,13 +95,26 @@ def test_a_member_gives_no_owners_scope_and_touches_no_key_of_others(bob_client,
     problem(bob_client.delete(f"/api/v1/keys/{key.pk}"), 403, "not_your_key")
 
 
-def test_a_key_with_limits_or_an_end_sheds_them_by_no_other_key(with_key):
-    for limits in ({"monthly_nanousd": 10**9}, {"expires_at": timezone.now() + timedelta(days=1)}):
-        program = with_key("keys:write", "inference", **limits)
-        own = ApiKey.objects.shown().first()
-        problem(program.post("keys", {"name": "free"}), 403, "key_is_limited")
-        problem(program.patch(f"keys/{own.pk}", {"expires_at": None}), 403, "key_is_limited")
-        problem(program.post(f"keys/{own.pk}/rotate"), 403, "key_is_limited")
+def test_a_key_with_limits_sheds_them_by_no_other_key(with_key):
+    program = with_key("keys:write", "inference", monthly_nanousd=10**9)
+    own = ApiKey.objects.shown().first()
+    problem(program.post("keys", {"name": "free"}), 403, "key_is_limited")
+    problem(program.patch(f"keys/{own.pk}", {"limits": {"monthly_nanousd": None}}), 403, "key_is_limited")
+    problem(program.post(f"keys/{own.pk}/rotate"), 403, "key_is_limited")
+
+
+def test_a_key_with_an_end_makes_none_that_outlives_it(with_key, acme):
+    lasting, _ = lifecycle.issue_key(acme, name="lasting", by=None)
+    tomorrow = timezone.now() + timedelta(days=1)
+    program = with_key("keys:write", "inference", expires_at=tomorrow)
+    own = ApiKey.objects.shown().get(expires_at=tomorrow)
+    for body in ({"expires_at": None}, {"expires_at": (tomorrow + timedelta(seconds=1)).isoformat()}):
+        problem(program.post("keys", {"name": "later", **body}), 403, "outlives_your_key")
+        problem(program.patch(f"keys/{own.pk}", body), 403, "outlives_your_key")
+    problem(program.post(f"keys/{lasting.pk}/rotate"), 403, "outlives_your_key")
+    made = program.post("keys", {"name": "as long"}).json()
+    assert ApiKey.objects.get(pk=made["id"]).expires_at == tomorrow
+    assert program.post(f"keys/{own.pk}/rotate").status_code == 201
 
 
 def test_a_lesser_key_touches_no_mightier_one(with_key, acme):

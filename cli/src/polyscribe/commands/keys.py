@@ -37,7 +37,12 @@ def create_key(
     monthly_tokens: Annotated[
         int | None, typer.Option(min=1, help="Its own limit of tokens a month.")
     ] = None,
-    expires_at: Annotated[str, typer.Option(help="When it ends, 2027-01-01T00:00:00Z.")] = "",
+    expires_at: Annotated[
+        str,
+        typer.Option(
+            help="When it ends: 2027-01-01T00:00:00Z, or never. Default: as the workspace's new keys."
+        ),
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key. Its secret is printed this once: keep it where others can't read it."""
@@ -100,6 +105,8 @@ def print_secret(key: dict[str, Any], *, as_json: bool) -> None:
         return show.print_json(key)
     show.print_line(key["secret"])
     show.print_note(f"This is the secret of “{key['name']}”. It is not shown again.")
+    if key["expires_at"]:
+        show.print_note(f"It ends at {key['expires_at']}.")
 
 
 def key_row(key: dict[str, Any]) -> tuple[object, ...]:

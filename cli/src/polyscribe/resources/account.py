@@ -8,6 +8,7 @@ from polyscribe.transport import MANAGEMENT, Transport
 KEYS = f"{MANAGEMENT}/keys"
 USAGE = f"{MANAGEMENT}/usage"
 REQUESTS = f"{MANAGEMENT}/requests"
+NEVER = "never"
 
 
 class Keys:
@@ -28,12 +29,15 @@ class Keys:
         limits: Mapping[str, Any] | None = None,
         expires_at: str | None = None,
     ) -> dict[str, Any]:
-        """Return a new key; its `secret` is shown only once."""
+        """Return a new key; its `secret` is shown only once.
+
+        `expires_at` may be `never`; without it, the key ends when the workspace lets new keys end.
+        """
         body: dict[str, Any] = {"name": name, "scopes": [*scopes]}
         if limits:
             body["limits"] = dict(limits)
         if expires_at:
-            body["expires_at"] = expires_at
+            body["expires_at"] = None if expires_at == NEVER else expires_at
         key: dict[str, Any] = self._transport.call("POST", KEYS, body=body)
         return key
 
