@@ -6,6 +6,7 @@ Each request goes through the whole of Django in this process, as in bench/api.p
 50 members, 2,000 blind votes and 5,000 refused requests; its usage is of two months, in all of its styles.
 """
 
+import gc
 import json
 import os
 import random
@@ -199,6 +200,8 @@ def main() -> None:
     tenant, owner = seed()
     client = Client()
     client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    gc.collect()
+    gc.freeze()  # as the server does when it has started
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     found = {}
     for name, address in addresses().items():

@@ -158,8 +158,9 @@ def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelCho
     Also the styles that `wanted` names, wherever they stand. Five queries at most.
     """
     styles = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
+    first = styles.order_by("name", "pk").values("pk")[:MOST_CHOICES]  # sorted without their texts
     styles = styles.select_related("owner", "live_version", "approved_version")
-    shown = list(styles.order_by("name", "pk")[:MOST_CHOICES])
+    shown = list(styles.filter(pk__in=first).order_by("name", "pk"))
     missing = {name.partition("@")[0] for name in wanted} - {style.model_name for style in shown}
     if missing:
         slugs = [name.rpartition("/")[2] for name in missing]

@@ -56,9 +56,10 @@ def styles_in_use(tenant: Tenant, most_used: Collection[str]) -> list[Style]:
     `most_used` are model names. Styles that were never used follow, those with a sample first.
     """
     slugs = [name.rpartition("/")[2] for name in most_used]
-    usable = Style.objects.usable_by(tenant.pk).answering(tenant.pk).select_related("approved_version")
-    ordered = usable.alias(is_used=Q(slug__in=slugs)).order_by("-is_used", "-created_at", "pk")
-    found = [style.show_to(tenant.pk) for style in ordered[:CANDIDATES]]
+    usable = Style.objects.usable_by(tenant.pk).answering(tenant.pk).alias(is_used=Q(slug__in=slugs))
+    ordered = usable.order_by("-is_used", "-created_at", "pk")
+    candidates = ordered.filter(pk__in=ordered.values("pk")[:CANDIDATES])  # sorted without their texts
+    found = [style.show_to(tenant.pk) for style in candidates.select_related("approved_version")]
     places = {name: place for place, name in enumerate(most_used)}
     found.sort(key=lambda style: (places.get(style.model_name, len(places)), not style.sample))
     return found[:SHOWN_IN_USE]
@@ -67,9 +68,10 @@ def styles_in_use(tenant: Tenant, most_used: Collection[str]) -> list[Style]:
 def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
     """Return the newest version of each own style that had an upload lately; one query."""
     versions = AdapterVersion.objects.filter(style__owner=tenant, style__retired_at=None)
-    recent = versions.order_by("-created_at").select_related("style__owner").defer("findings")
+    ordered = versions.order_by("-created_at")
+    recent = ordered.filter(pk__in=ordered.values("pk")[:NEWEST_UPLOADS])  # sorted without what was found
     newest: dict[UUID, NewestUpload] = {}
-    for version in recent[:NEWEST_UPLOADS]:
+    for version in recent.select_related("style__owner").defer("findings"):
         style = version.style
         newest.setdefault(
             style.pk,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from adapters import object_store
@@ -92,14 +92,18 @@ def storage_of(tenant: Tenant) -> Storage:
     """Return what a workspace stores now. Exact while its lock of uploads is held."""
     now = timezone.now()
     own = AdapterVersion.objects.filter(style__owner=tenant)
-    kept = own.filter(files_gone_at=None).exclude(status=Status.REJECTED)
-    stored_bytes = own.aggregate(all=Sum("stored_bytes"))["all"] or 0
+    counted = own.aggregate(
+        bytes=Sum("stored_bytes", default=0),
+        kept=Count("pk", filter=Q(files_gone_at=None) & ~Q(status=Status.REJECTED)),
+        open=Count("pk", filter=Q(status=Status.UPLOADING, handed_in_at=None)),
+        begun=Count("pk", filter=Q(created_at__gt=now - HOUR)),
+    )
     return Storage(
         limits=limits_of(tenant, now),
-        used_bytes=stored_bytes + _postable_bytes(own, now),
-        versions=kept.count(),
-        open_uploads=own.filter(status=Status.UPLOADING, handed_in_at=None).count(),
-        begun_this_hour=own.filter(created_at__gt=now - HOUR).count(),
+        used_bytes=counted["bytes"] + _postable_bytes(own, now),
+        versions=counted["kept"],
+        open_uploads=counted["open"],
+        begun_this_hour=counted["begun"],
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
+from django.db import connection
 from django.db.models import F, Sum, Value
 from django.db.models.functions import TruncDate
 
@@ -26,6 +27,17 @@ HEIGHT = 100
 BAR_SHARE = 0.72  # of a day's width
 FORECAST_FROM = timedelta(days=1)  # earlier there is no pace
 OTHER = "all others"
+MAX_DAYS = 31
+SUMMED = ("count", "prompt_tokens", "completion_tokens", "cost_nanousd")
+# The days first, then the names with the most tokens. `used` are rows with `name`, `on` and what is summed.
+DAYS_AND_NAMES = """
+    SELECT grouping(name) = 1, "on", name, count(*) OVER (),
+           sum("count"), sum(prompt_tokens), sum(completion_tokens), sum(cost_nanousd)
+      FROM used
+     GROUP BY GROUPING SETS (("on"), (name))
+     ORDER BY grouping(name) DESC, sum(prompt_tokens) + sum(completion_tokens) DESC, name
+     LIMIT %s
+"""
 
 type By = Literal["style", "key", "version"]
 
@@ -140,15 +152,14 @@ def sum_month(
     rows = (
         _rows_of_version(tenant, month, style) if by == "version" else _rows_of_days(tenant, month, by, style)
     )
-    by_name = _most_used(rows)
-    by_day = {day: Sums(*sums) for day, *sums in _add_up(rows, "on")}
+    by_day, by_name, name_count = _sum_both(rows)
     month.total = _sum(by_day.values())
     ranked = list(by_name)
     named = {name: number for number, name in enumerate(ranked[:SEGMENTS])}
     parts = _parts(rows, named)
     labels = _labels(tenant, by, ranked)
     month.rows = _table(by_name, named, labels)
-    month.rows += _rest(rows, by_name, month.total)
+    month.rows += _rest(name_count, by_name, month.total)
     month.top = nice_top(max((sums.tokens for sums in by_day.values()), default=0))
     month.bars = _bars(month, by_day, parts, [labels[name] for name in named])
     month.running = _running_sum(month, cap, now)
@@ -202,10 +213,24 @@ def _rows_of_version(tenant: Tenant, month: MonthSums, style: str) -> Any:
     return events.annotate(name=F("version_number"), on=on, count=Value(1))
 
 
-def _most_used(rows: Any) -> dict[Any, Sums]:
-    """Return the names with the most tokens, in order, and their sums. The database adds up and chooses."""
-    by_tokens = _add_up(rows, "name").order_by(-(F("all_prompt") + F("all_completion")), "name")
-    return {name: Sums(*sums) for name, *sums in by_tokens[:MAX_ROWS]}
+def _sum_both(rows: Any) -> tuple[dict[date, Sums], dict[Any, Sums], int]:
+    """Return the sums of each day, those of the most used names in order, and how many names there are.
+
+    One pass over the month's rows, of which a large workspace has 100,000.
+    """
+    inner, parameters = rows.order_by().values("name", "on", *SUMMED).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"WITH used AS ({inner}) {DAYS_AND_NAMES}", [*parameters, MAX_DAYS + MAX_ROWS])
+        found = cursor.fetchall()
+    by_day: dict[date, Sums] = {}
+    by_name: dict[Any, Sums] = {}
+    for is_day, day, name, _, *sums in found:
+        if is_day:
+            by_day[day] = Sums(*map(int, sums))
+        elif len(by_name) < MAX_ROWS:
+            by_name[name] = Sums(*map(int, sums))
+    group_count = found[0][3] if found else 0
+    return by_day, by_name, group_count - len(by_day)
 
 
 def _parts(rows: Any, named: Mapping[Any, int]) -> dict[tuple[date, int], int]:
@@ -250,11 +275,9 @@ def _table(by_name: Mapping[Any, Sums], named: Mapping[Any, int], labels: Mappin
     return rows
 
 
-def _rest(rows: Any, by_name: Mapping[Any, Sums], total: Sums) -> list[Row]:
+def _rest(name_count: int, by_name: Mapping[Any, Sums], total: Sums) -> list[Row]:
     """Return one row for all that is not among the most used, if there is more."""
-    if len(by_name) < MAX_ROWS:
-        return []
-    count = rows.order_by().values("name").distinct().count() - len(by_name)
+    count = name_count - len(by_name)
     if count < 1:
         return []
     shown = _sum(by_name.values())

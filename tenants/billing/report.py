@@ -11,6 +11,7 @@ from foundation.money import usd
 from tenants.billing import allowance_words, plans, price_book
 from tenants.billing.allowance import Allowance, make_allowance
 from tenants.billing.credits import credits_left
+from tenants.billing.month_sums import MonthSums
 from tenants.billing.pricing import Prices
 from tenants.models import Tenant, UsageDaily, UsageEvent
 
@@ -49,13 +50,16 @@ class Used:
     most_used: list[str]
 
 
-def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
-    """Return what the usage page shows of the month that holds an aware moment."""
+def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -> dict[str, Any]:
+    """Return what Home and the usage page show of the month that holds an aware moment.
+
+    A page that has added up the month for its own pictures says what was `used`.
+    """
     start, end = months.bounds(months.period_of(now))
     present, dearest = plans.month_versions(tenant, now)
     prices, _ = price_book.find_prices(now)
     allowance = make_allowance(present, dearest)
-    used = _sum_month(tenant, start.date(), end.date(), now.date())
+    used = used or _sum_month(tenant, start.date(), end.date(), now.date())
     spent = used.cost_nanousd
     budget = plans.budget_of(tenant, present)
     return {
@@ -75,6 +79,23 @@ def monthly_report(tenant: Tenant, now: datetime) -> dict[str, Any]:
         "plan_tokens": present.monthly_tokens,
         "most_used": used.most_used,
     }
+
+
+def used_of(sums: MonthSums, day: date) -> Used:
+    """Return the usage of a month and of one of its days from the month's sums.
+
+    Styles are named where the sums are by style.
+    """
+    today = sums.bars[day.day - 1].sums
+    most_used = [row.value for row in sums.rows if row.value] if sums.by == "style" else []
+    return Used(
+        tokens=sums.total.tokens,
+        cost_nanousd=sums.total.cost_nanousd,
+        day_requests=today.requests,
+        day_tokens=today.tokens,
+        day_cost_nanousd=today.cost_nanousd,
+        most_used=most_used,
+    )
 
 
 def month_meter(

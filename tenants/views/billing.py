@@ -10,8 +10,9 @@ from django.views.decorators.http import require_GET, require_POST
 from tenants.accounts import workspaces
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.roles import Permission, requires
+from tenants.billing import plans
 from tenants.billing.forms import BudgetForm
-from tenants.billing.report import monthly_report
+from tenants.billing.report import monthly_report, used_of
 from tenants.views.usage import usage_context
 
 
@@ -49,6 +50,10 @@ def set_budget(request: MemberRequest) -> HttpResponse:
 
 
 def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) -> HttpResponse:
-    report = monthly_report(request.tenant, timezone.now())
-    context = {**report, **usage_context(request, plan_tokens=report["plan_tokens"]), "form": form}
+    now = timezone.now()
+    present, _ = plans.month_versions(request.tenant, now)
+    context = {**usage_context(request, plan_tokens=present.monthly_tokens), "form": form}
+    if context["is_current"]:
+        used = None if context["style"] else used_of(context["sums"], now.date())
+        context |= monthly_report(request.tenant, now, used=used)
     return render(request, "tenants/usage.html", context, status=status)

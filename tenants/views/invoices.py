@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
 from foundation import months
@@ -20,6 +21,7 @@ from tenants.models import CreditNote, Invoice, InvoiceLine
 from tenants.payments import payments
 
 MAX_SHOWN = 60  # five years
+MAX_USAGE_ROWS = 100
 
 
 @require_GET
@@ -92,6 +94,15 @@ def download_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
     return _pdf(pdf.credit_note_pdf(note), str(note))
 
 
+def _folded_row(lines: list[Line | InvoiceLine]) -> dict[str, Any]:
+    """Return one row for many lines of usage."""
+    return {
+        "text": gettext("{count} more lines of usage").format(count=f"{len(lines):,}"),
+        "quantity": sum(line.quantity for line in lines),
+        "amount": usd(sum(line.amount_nanousd for line in lines)),
+    }
+
+
 def _own_note(request: MemberRequest, note_id: UUID) -> CreditNote:
     own = CreditNote.objects.filter(invoice__tenant=request.tenant).select_related("invoice__tenant")
     return get_object_or_404(own, pk=note_id)
@@ -109,9 +120,21 @@ def _own_invoices(request: MemberRequest) -> QuerySet[Invoice]:
 
 
 def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, Any]]:
-    """Return lines as people read them: prices of tokens are dollars a million."""
+    """Return lines as people read them: prices of tokens are dollars a million.
+
+    Of thousands of lines of usage the dearest are shown, and one row for the others; the PDF has them all.
+    """
+    every = list(lines)
+    usage_lines = [line for line in every if line.kind == InvoiceLine.Kind.USAGE]
+    dearest = sorted(usage_lines, key=lambda line: -line.amount_nanousd)
+    folded = dearest[MAX_USAGE_ROWS:]
+    hidden = {id(line) for line in folded}
     rows = []
-    for line in lines:
+    for line in every:
+        if id(line) in hidden:
+            if line is folded[0]:
+                rows.append(_folded_row(folded))
+            continue
         is_usage = line.kind == InvoiceLine.Kind.USAGE
         row = {
             "text": line.text,

@@ -15,6 +15,7 @@ from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
 from tenants.models import NoticeMail, OutboxEvent, PlanVersion, Price, PriceBook, Subscription, Tenant
 from tenants.notices.letters import write_letter
+from tenants.views import invoices as invoice_views
 
 LAST_MONTH = months.before(months.current())
 
@@ -58,6 +59,22 @@ def test_this_months_page_says_what_its_invoice_would_be(alice_client, on_writer
     page = alice_client.get(reverse("tenants:invoices")).content.decode()
     assert f"{datetime.now(UTC):%B} costs $12.00 until now." in page
     assert "acme/noir, tokens" in page
+
+
+def test_of_many_styles_the_dearest_are_listed_and_the_others_are_one_row(
+    alice_client, on_writer, event, monkeypatch
+):
+    monkeypatch.setattr(invoice_views, "MAX_USAGE_ROWS", 2)
+    now = timezone.now()
+    used = [
+        event(on_writer, admitted_at=now, style_name=f"acme/{n}", completion_tokens=10 * n) for n in range(5)
+    ]
+    record_events(used)
+    lines = alice_client.get(reverse("tenants:invoices")).context["lines"]
+    texts = [line["text"] for line in lines]
+    assert [text for text in texts if text.startswith("acme/")] == ["acme/3, tokens", "acme/4, tokens"]
+    [folded] = [line for line in lines if "3 more" in line["text"]]
+    assert folded["quantity"] == 3 * 100 + 10 + 20
 
 
 def test_the_api_lists_it_and_the_preview_has_the_same_form(client, invoice):
