@@ -101,7 +101,6 @@ async function showStandings() {
 }
 
 if (form) {
-  form.hidden = false;
   form.addEventListener("submit", (event) => { event.preventDefault(); run(); });
   form.elements.prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();

@@ -1,6 +1,27 @@
-// Keyboard: `/` searches, `g` then a letter goes to the link that carries data-go="<letter>".
+// Keyboard: `/` searches, `g` then a letter goes to the link that carries data-go="<letter>". The account menu
+// turns both off: who speaks to a computer, or leans on a key, would go where they never meant to.
 const PAUSE_MS = 1200;
+const KEPT = "shortcuts";
+const hint = document.querySelector(".foot-keys");
+const box = document.querySelector("[data-shortcuts]");
+let areOn = read();
 let goUntil = 0;
+
+function read() {
+  try { return localStorage.getItem(KEPT) !== "off"; } catch { return true; }
+}
+
+function show() {
+  if (hint) hint.hidden = !areOn;
+  if (box) box.checked = areOn;
+}
+
+show();
+box?.addEventListener("change", () => {
+  areOn = box.checked;
+  try { localStorage.setItem(KEPT, areOn ? "on" : "off"); } catch { /* private mode: the choice lasts for this page */ }
+  show();
+});
 
 const typing = (element) =>
   element.isContentEditable || element.matches("input, textarea, select, [role=tab]");
@@ -13,7 +34,7 @@ document.addEventListener("keydown", (event) => {
     event.target.blur();
     return;
   }
-  if (typing(event.target) || document.querySelector("dialog[open]")) return;
+  if (!areOn || typing(event.target) || document.querySelector("dialog[open]")) return;
 
   if (event.key === "/") {
     const field = document.querySelector("[data-search-field]");

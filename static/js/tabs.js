@@ -1,4 +1,5 @@
-// Tabs by the ARIA pattern: arrows move, Home and End jump. Panels are all visible until this runs.
+// Tabs by the ARIA pattern: arrows move, Home and End jump. Until this runs, CSS shows the first panel; without
+// JavaScript it shows all of them.
 for (const tabs of document.querySelectorAll("[data-tabs]")) {
   const buttons = [...tabs.querySelectorAll("[role=tab]")];
   const pick = (chosen) => {
@@ -23,6 +24,6 @@ for (const tabs of document.querySelectorAll("[data-tabs]")) {
     pick(next);
     next.focus();
   });
-  tabs.querySelector(".tab-list").hidden = false;
   pick(buttons[0]);
+  tabs.dataset.ready = "";
 }

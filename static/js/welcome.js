@@ -65,7 +65,6 @@ async function run() {
 }
 
 if (form) {
-  form.hidden = false;
   form.addEventListener("submit", (event) => { event.preventDefault(); run(); });
   form.elements.prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();

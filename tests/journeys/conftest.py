@@ -18,7 +18,8 @@ from uuid import uuid4
 
 import openai
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from django.db import connection
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
@@ -143,6 +144,15 @@ def page(site, faults) -> Iterator[Page]:
         yield context.new_page()
         browser.close()
         assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
+
+
+@pytest.fixture
+def browser(monkeypatch) -> Iterator[Browser]:
+    """A real Chromium for tests that serve the site themselves."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in this thread
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        connection.close()  # the test's own, beside Playwright's loop: nobody else would give it back
 
 
 def find_chromium() -> str:

@@ -175,7 +175,6 @@ function nextModel() {
 const asked = readLink(location.hash);
 setModels(asked?.models ?? JSON.parse(form.dataset.models));
 if (asked) fill(asked);
-form.hidden = false;
 showTemperature();
 showHistory();
 showCall();

@@ -1,0 +1,408 @@
+"""Workspaces in which something of everything has happened: the states that a walk through pages looks at.
+
+Each function lays rows and returns the addresses that show them.
+"""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from allauth.usersessions.models import UserSession
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters.models import (
+    AdapterVersion,
+    BlindVote,
+    Engine,
+    EngineErasure,
+    Erasure,
+    Favourite,
+    PriceChange,
+    Probe,
+    Release,
+    Selection,
+    Share,
+    Status,
+    Style,
+)
+from foundation import months
+from foundation.money import NANO
+from tenants.accounts.invitations import digest_of
+from tenants.accounts.plan_changes import choose_plan
+from tenants.api_keys.lifecycle import issue_key, revoke_key, rotate_key
+from tenants.models import (
+    ApiKey,
+    AuthorEarning,
+    BillingDetails,
+    CreditGrant,
+    EventType,
+    Invitation,
+    Invoice,
+    Membership,
+    OutboxEvent,
+    Payment,
+    PaymentAccount,
+    Tenant,
+    User,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from tests.adapters.conftest import known
+
+LONG_NAME = "Letters of a lighthouse keeper to nobody in particular, of late"
+LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänspatent"
+SAMPLE = "The morning came up grey over the harbour, and nobody had asked it to."
+FINDING = {
+    "code": "rank_too_high",
+    "sentence": "The rank is 512; the engine takes 64 at most.",
+    "fix": "Train with r=64, or let the service lower the rank.",
+    "tensor": "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+}
+BAD_ANSWER = "<html><body>Bad gateway, and " + "more of the same, " * 20 + "</body></html>"
+TOKEN = "an-invitation-s-token"
+
+
+def lay_styles(acme: Tenant, alice: User, engine: Engine) -> list[str]:
+    """Lay styles of Acme in each state that a style or version may have."""
+    letters = _style_with_history(acme, alice, engine)
+    addresses = tabs_of(letters)
+    addresses += [
+        reverse("adapters:compare", args=["acme", "letters"]),
+        reverse("adapters:delete_style", args=[letters.pk]),
+        reverse("adapters:upload") + "?style=letters",
+        reverse("inference:blind") + "?a=acme/letters@2&b=acme/letters@1",
+    ]
+    now = timezone.now()
+    offer = {"author": "Alice", "licence": "CC BY 4.0"}
+    public = {
+        **offer,
+        "is_public": True,
+        "public_since": now,
+        "approved_name": "Before",
+        "approved_sample": SAMPLE,
+    }
+    states = {
+        "without-licence": {"author": "Alice"},
+        "ready-to-offer": offer,
+        "offered": {**offer, "offered_at": now, "asked_author_percent": 20},
+        "declined": {**offer, "declined_reason": f"It repeats itself. {LONG_WORD}"},
+        "changed": {**public, "changed_at": now},
+        "change-declined": {**public, "declined_at": now, "declined_reason": "The name is taken."},
+        "leaving": {**public, "public_until": now + timedelta(days=20)},
+        "suspended": {"suspended_at": now, "suspended_reason": f"It writes addresses of people. {LONG_WORD}"},
+    }
+    for slug, facts in states.items():
+        style = known(acme, slug, engine).style
+        Style.objects.filter(pk=style.pk).update(**facts)
+        addresses += [page for page in tabs_of(style) if page.endswith((f"{slug}/", "sharing/"))]
+    unfinished = {
+        "rejected": {
+            "status": Status.REJECTED,
+            "findings": [FINDING] * 3,
+            "conversions": ["ranks"],
+            "stored_bytes": 1,
+        },
+        "failed": {"status": Status.FAILED, "failure": f"The engine could not load it: {LONG_WORD}."},
+        "checking": {"status": Status.UPLOADED, "handed_in_at": now},
+        "loading": {"status": Status.PUSHING, "handed_in_at": now, "note": "It waits for a free slot."},
+    }
+    for slug, facts in unfinished.items():
+        style = known(acme, slug, engine, **facts).style
+        addresses += [page for page in tabs_of(style) if page.endswith((f"{slug}/", "versions/"))]
+    return addresses + _lay_erasures(acme, alice, engine)
+
+
+def tabs_of(style: Style) -> list[str]:
+    """Return the addresses of an own style's tabs."""
+    place = [style.owner.slug, style.slug]
+    tabs = ("style", "style_versions", "style_usage", "style_sharing", "style_settings")
+    return [reverse(f"adapters:{tab}", args=place) for tab in tabs]
+
+
+def _style_with_history(acme: Tenant, alice: User, engine: Engine) -> Style:
+    """Return a public style with a canary, votes, shares, a price change, and versions of every kind."""
+    first = known(acme, "letters", engine, rank=16, size_bytes=50_000_000)
+    live = known(acme, "letters", engine, rank=16, size_bytes=50_000_000)
+    canary = known(acme, "letters", engine, goes_live=False, rank=32)
+    AdapterVersion.objects.filter(pk=canary.pk).update(sha256="c" * 64)
+    known(acme, "letters", engine, status=Status.REJECTED, findings=[FINDING], stored_bytes=1)
+    known(acme, "letters", engine, status=Status.FAILED, failure="The engine ran out of memory.")
+    known(acme, "letters", engine, status=Status.RETIRED)
+    now = timezone.now()
+    AdapterVersion.objects.filter(pk=first.pk).update(approved_at=now)
+    for version, strength in ((first, 0.3), (live, 0.9)):
+        _lay_probe(version, strength)
+    style = Style.objects.select_related("owner").get(pk=live.style_id)
+    facts = {
+        "name": LONG_NAME[:60],
+        "description": f"Short sentences, salt, regret. {LONG_WORD}",
+        "sample_prompt": "Describe a morning at the harbour.",
+        "sample": SAMPLE,
+        "author": "Alice, of Acme",
+        "licence": "Free for letters.\nNot for advertisements, nor for " + LONG_WORD,
+        "tags": ["letters", "melancholy", "first-person", "short-sentences"],
+        "language": "pt-br",
+        "test_prompts": "Describe the sea.\nWrite to your sister.",
+        "votes_before_promotion": 20,
+        "is_public": True,
+        "public_since": now - timedelta(days=40),
+        "approved_version": first,
+        "approved_name": "Letters",
+        "changed_at": now,
+        "live_version": live,
+        "canary_version": canary,
+        "canary_percent": 10,
+        "canary_since": now - timedelta(hours=3),
+    }
+    Style.objects.filter(pk=style.pk).update(**facts)
+    style.releases.create(
+        alias=Release.Alias.LIVE, before=first, after=live, actor=alice, reason="It reads better."
+    )
+    style.releases.create(alias=Release.Alias.CANARY, after=canary, percent=10, actor=alice)
+    choices = ["left", "left", "right", "tie", "left", ""]
+    for choice in choices:
+        voted_at = now if choice else None
+        BlindVote.objects.create(
+            tenant=acme, voter=alice, left=live, right=canary, choice=choice, voted_at=voted_at
+        )
+    PriceChange.objects.create(
+        style=style, input_nanousd=2000, cached_input_nanousd=1000, output_nanousd=4000, author_percent=30,
+        first_day=(now + timedelta(days=20)).date(),
+    )  # fmt: skip
+    for number in range(2):
+        other = Tenant.objects.create(slug=f"reader-{number}", name=f"Readers of {LONG_WORD}"[:80])
+        ends_at = now + timedelta(days=5) if number else None
+        Share.objects.create(style=style, tenant=other, created_by=alice, ends_at=ends_at)
+        Selection.objects.create(style=style, tenant=other)
+    Favourite.objects.create(user=alice, style=style)
+    style.refresh_from_db()
+    return style
+
+
+def _lay_probe(version: AdapterVersion, strength: float) -> None:
+    rows = [{"prompt": f"Question {number}?", "shift": strength * number / 3} for number in range(1, 6)]
+    samples = [{"prompt": "Who are you?", "base": "I am a model.", "style": SAMPLE} for _ in range(3)]
+    measures = {
+        "base": {"words_a_sentence": 22.0, "reading_ease": 50.0, "phrases": []},
+        "style": {
+            "words_a_sentence": 9.0,
+            "reading_ease": 80.0,
+            "phrases": ["the harbour", "and nobody had"],
+        },
+    }
+    Probe.objects.create(
+        version=version,
+        engine="local",
+        strength=strength,
+        noise=0.02,
+        shifts=rows,
+        samples=samples,
+        measures=measures,
+    )
+
+
+def _lay_erasures(acme: Tenant, alice: User, engine: Engine) -> list[str]:
+    """Lay one erasure that is done and one that waits for an engine."""
+    now = timezone.now()
+    addresses = [reverse("adapters:deleted")]
+    for slug, is_done in (("erased", True), ("being-erased", False)):
+        version = known(acme, slug, engine, status=Status.RETIRED)
+        Style.objects.filter(pk=version.style_id).update(retired_at=now)
+        erasure = Erasure.objects.create(
+            version=version, requested_by=alice, withdrawn_at=now, drained_at=now,
+            storage_gone_at=now if is_done else None, finished_at=now if is_done else None,
+            note="" if is_done else f"It waits until {engine.name} is restarted.",
+        )  # fmt: skip
+        proof = EngineErasure.Proof.RESTART if is_done else ""
+        EngineErasure.objects.create(erasure=erasure, engine=engine.name, unregistered_at=now, proof=proof)
+        addresses.append(reverse("adapters:version_erasure", args=[version.pk]))
+    return addresses
+
+
+def lay_styles_of_others(acme: Tenant, alice: User, others: Tenant, engine: Engine) -> list[str]:
+    """Lay public and shared styles of another workspace: selected by Acme, not selected, about to go."""
+    now = timezone.now()
+    addresses = []
+    public = {
+        "is_public": True, "public_since": now, "approved_name": "Noir", "approved_sample": SAMPLE,
+        "approved_description": "Rain.", "author": "Charlie", "licence": "CC BY 4.0", "tags": ["noir"],
+        "language": "en",
+    }  # fmt: skip
+    states = {
+        "noir": public,
+        "noir-selected": public,
+        "noir-leaving": {**public, "public_until": now + timedelta(days=9)},
+        "shared": {"sample": SAMPLE},
+        "shared-ending": {"sample": SAMPLE},
+    }
+    for slug, facts in states.items():
+        version = known(others, slug, engine)
+        AdapterVersion.objects.filter(pk=version.pk).update(approved_at=now)
+        _lay_probe(version, 0.6)
+        shown = {"approved_version": version} if "is_public" in facts else {}
+        Style.objects.filter(pk=version.style_id).update(**facts, **shown)
+        if slug.startswith("shared"):
+            ends_at = now + timedelta(days=3) if slug.endswith("ending") else None
+            Share.objects.create(style=version.style, tenant=acme, ends_at=ends_at)
+        if slug != "noir":
+            Selection.objects.create(style=version.style, tenant=acme)
+        for tab in ("style", "style_usage"):
+            addresses.append(reverse(f"adapters:{tab}", args=[others.slug, slug]))
+    Favourite.objects.create(user=alice, style=Style.objects.get(slug="noir"))
+    catalogue = reverse("adapters:catalogue")
+    for query in (
+        "kind=favourite",
+        "kind=public",
+        "kind=shared",
+        "kind=selected",
+        "q=nothing",
+        "tag=noir",
+        "language=en",
+    ):
+        addresses.append(f"{catalogue}?{query}")
+    return [*addresses, reverse("tenants:prices"), reverse("inference:playground"), reverse("welcome")]
+
+
+def lay_money(acme: Tenant, settings) -> list[str]:
+    """Lay an unpaid invoice with a tax id, payments of every kind, credits, earnings, a coming plan."""
+    settings.PAYMENT_INSTRUCTIONS = "Ink & Sons\nIBAN DE02 1203 0000 0000 2020 51"
+    settings.INVOICE_ISSUER = "Ink & Sons\n1 Quill Street, Oxford\nTax id GB123456789"
+    now = timezone.now()
+    choose_plan(acme, "studio", now=now)
+    choose_plan(acme, "writer", now=now + timedelta(seconds=1))
+    details = BillingDetails.objects.create(
+        tenant=acme, name=f"Acme {LONG_WORD} GmbH", address="Am Hafen 1\n20457 Hamburg", tax_id="DE123456789",
+        reference="PO 4711",
+    )  # fmt: skip
+    invoice = Invoice.objects.create(
+        tenant=acme, period="2026-08", plan="Studio v1", total_nanousd=49 * NANO, bill_to=details.as_text(),
+        issuer=settings.INVOICE_ISSUER,
+    )  # fmt: skip
+    lines = [
+        ("fee", "Studio", 1, 49 * NANO),
+        ("usage", "acme/a-style-with-a-long-name: tokens written", 1_234_567, 3 * NANO),
+        ("included", "Included tokens", 1, -2 * NANO),
+        ("credit", "Credits", 1, -1 * NANO),
+    ]
+    for position, (kind, text, quantity, amount) in enumerate(lines):
+        invoice.lines.create(
+            position=position,
+            kind=kind,
+            text=text,
+            quantity=quantity,
+            amount_nanousd=amount,
+            period="2026-08",
+        )
+    Invoice.objects.filter(pk=invoice.pk).update(state="finalized", number=77, finalized_at=now)
+    manual = {"tenant": acme, "provider": Payment.Provider.MANUAL}
+    payments = [
+        Payment.objects.create(**manual, purpose="invoice", invoice=invoice, amount_nanousd=49 * NANO),
+        Payment.objects.create(**manual, purpose="top_up", amount_nanousd=20 * NANO),
+        Payment.objects.create(
+            **manual, purpose="top_up", amount_nanousd=20 * NANO, state="succeeded", closed_at=now
+        ),
+        Payment.objects.create(
+            tenant=acme, provider="stripe", purpose="auto_top_up", amount_nanousd=10 * NANO, state="failed",
+            failure="Your card was declined.", closed_at=now,
+        ),
+    ]  # fmt: skip
+    PaymentAccount.objects.create(
+        tenant=acme, customer_id="cus_1", payment_method_id="pm_1", threshold_nanousd=5 * NANO,
+        amount_nanousd=20 * NANO, failures=2, retry_at=now + timedelta(hours=4),
+    )  # fmt: skip
+    period = months.period_of(now)
+    grants = [
+        ("promotion", "spring", period, "A gift in spring"), ("top_up", str(payments[2].pk), "", ""),
+        ("author_share", "share-1", "", ""), ("goodwill", "sorry", "", "For the hours without an engine"),
+    ]  # fmt: skip
+    for source, source_id, last_period, reason in grants:
+        CreditGrant.objects.create(
+            tenant=acme, source=source, source_id=source_id, amount_nanousd=10 * NANO, first_period=period,
+            last_period=last_period, reason=reason,
+        )  # fmt: skip
+    reader = Tenant.objects.exclude(pk=acme.pk).earliest("created_at")
+    AuthorEarning.objects.create(
+        author=acme, tenant=reader, style=uuid4(), style_name="acme/letters", day=now.date(), requests=1200,
+        tokens=345_678, cost_nanousd=7 * NANO, share_nanousd=2 * NANO,
+    )  # fmt: skip
+    pages = [f"tenants:{name}" for name in ("invoices", "plan", "credits", "billing_details", "earnings")]
+    addresses = [reverse(name) for name in pages]
+    addresses.append(reverse("tenants:invoice", args=[invoice.pk]))
+    return addresses + [reverse("tenants:payment", args=[payment.pk]) for payment in payments]
+
+
+def lay_keys(acme: Tenant, alice: User) -> list[str]:
+    """Lay keys that are revoked, expired, replaced, about to end, and so many that they have pages."""
+    now = timezone.now()
+    key, _ = issue_key(acme, name="revoked", by=alice)
+    revoke_key(key)
+    key, _ = issue_key(acme, name="ends soon", by=alice, expires_at=now + timedelta(days=3))
+    key, _ = issue_key(acme, name="expired", by=alice, expires_at=now + timedelta(days=3))
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=now - timedelta(days=1))
+    key, _ = issue_key(
+        acme, name=f"limited {LONG_WORD}"[:60], by=alice, scopes=["admin", "inference"],
+        monthly_tokens=2_000_000,
+        monthly_nanousd=25 * NANO, requests_per_minute=60, tokens_per_minute=90_000, parallel_requests=4,
+    )  # fmt: skip
+    limited = key
+    key, _ = issue_key(acme, name="replaced", by=alice)
+    rotate_key(key, by=alice, old_lives=timedelta(days=1))
+    for number in range(60):
+        issue_key(acme, name=f"program {number}", by=alice)
+    User.objects.filter(pk=alice.pk).update(review_keys_since=now)
+    keys = reverse("tenants:keys")
+    addresses = [keys, f"{keys}?page=2", f"{keys}?q=program", f"{keys}?q=nothing"]
+    addresses += [reverse(f"tenants:{name}", args=[limited.pk]) for name in ("limit_key", "rotate_key")]
+    return [*addresses, reverse("member_home"), reverse("tenants:settings")]
+
+
+def lay_team(acme: Tenant, alice: User) -> list[str]:
+    """Lay members of every role, invitations that are open and over, and other sessions of Alice's."""
+    now = timezone.now()
+    for number, role in enumerate(Membership.Role.values):
+        user = User.objects.create_user(
+            f"{LONG_WORD[:30].lower()}-{number}@example.org", first_name=LONG_WORD
+        )
+        member = Membership.objects.create(user=user, tenant=acme, role=role, last_seen_at=now)
+    Invitation.objects.create(
+        tenant=acme, email="open@example.org", digest=digest_of(TOKEN), invited_by=alice, mailed_at=now,
+        expires_at=now + timedelta(days=3),
+    )  # fmt: skip
+    Invitation.objects.create(
+        tenant=acme, email="over@example.org", digest="1" * 64, expires_at=now - timedelta(days=1)
+    )
+    for agent in ("Mozilla/5.0 (X11; Linux x86_64) Chrome/156", LONG_WORD * 3):
+        session = Client()
+        session.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+        key = session.session.session_key
+        facts = {"user": alice, "ip": "203.0.113.7", "user_agent": agent}
+        UserSession.objects.update_or_create(session_key=key, defaults=facts)
+    log = reverse("tenants:audit_log")
+    addresses = [reverse("tenants:team"), reverse("tenants:member", args=[member.pk]), log]
+    addresses += [f"{log}?person=nobody", f"{log}?first_day=yesterday", reverse("usersessions_list")]
+    return [*addresses, reverse("tenants:notices"), reverse("tenants:delete_account")]
+
+
+def lay_webhooks(acme: Tenant) -> list[str]:
+    """Lay endpoints that fail and that are off, with deliveries of every kind."""
+    now = timezone.now()
+    failing = WebhookEndpoint.objects.create(
+        tenant=acme, url=f"https://example.com/{LONG_WORD}", sealed_secret="none", failing_since=now,
+        description=f"Mails to {LONG_WORD}", sealed_previous_secret="none",
+        previous_secret_until=now + timedelta(days=1),
+        event_types=[EventType.KEY_CREATED, EventType.VERSION_SERVING],
+    )  # fmt: skip
+    off = WebhookEndpoint.objects.create(
+        tenant=acme, url="https://example.com/off", sealed_secret="none", is_enabled=False, disabled_at=now,
+        disabled_reason="It answered 410 Gone.",
+    )  # fmt: skip
+    for number, status in enumerate(["delivered", "failed", "pending"] * 12):
+        event = OutboxEvent.objects.create(tenant=acme, type=EventType.VERSION_SERVING, object={"id": number})
+        WebhookDelivery.objects.create(
+            endpoint=failing, event=event, status=status, attempts=number % 3, attempted_at=now,
+            status_code=502 if status == "failed" else 200, latency_ms=120, answer=BAD_ANSWER,
+            failure="The answer was 502." if status == "failed" else "",
+        )  # fmt: skip
+    addresses = [reverse("tenants:webhook", args=[endpoint.pk]) for endpoint in (failing, off)]
+    return [reverse("tenants:webhooks"), *addresses]

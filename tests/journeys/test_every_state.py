@@ -1,0 +1,171 @@
+"""Pages once something of everything has happened: to each role, to strangers, without JavaScript."""
+
+import json
+import re
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Locator, Page, Route, expect
+
+from stack.folders import ROOT
+from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
+from tests.journeys import scene
+from tests.journeys.walking import (
+    AXE,
+    CONTRAST,
+    EVERYTHING,
+    PHONE,
+    WIDE,
+    check,
+    check_width,
+    enter,
+)
+
+__all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
+
+ROOMS = [
+    "member_home", "adapters:catalogue", "adapters:upload", "adapters:deleted", "inference:playground",
+    "inference:blind", "tenants:keys", "tenants:usage", "tenants:requests", "tenants:invoices",
+    "tenants:plan", "tenants:credits", "tenants:billing_details", "tenants:earnings", "tenants:webhooks",
+    "tenants:team", "tenants:audit_log", "tenants:settings", "tenants:notices",
+]  # fmt: skip
+USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("valkey")]
+
+
+@pytest.fixture
+def styles(acme, alice, charlies, engine, poetry) -> list[str]:
+    """Return the addresses that show styles in every state."""
+    addresses = scene.lay_styles(acme, alice, engine)
+    return addresses + scene.lay_styles_of_others(acme, alice, charlies, engine)
+
+
+@pytest.fixture
+def states(acme, alice, charlies, settings) -> list[str]:
+    """Return the addresses that show money, keys, people and webhooks in every state."""
+    addresses = scene.lay_money(acme, settings) + scene.lay_keys(acme, alice)
+    return addresses + scene.lay_team(acme, alice) + scene.lay_webhooks(acme)
+
+
+@pytest.mark.usefixtures("styles")
+def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_server):
+    page = enter(browser, live_server, alice_client).new_page()
+    page.emulate_media(reduced_motion="reduce")
+    page.route("**/stream/", answer)
+    faults: list[str] = []
+
+    page.goto(reverse("inference:blind") + "?a=acme/letters@2&b=acme/letters@3")
+    page.get_by_role("button", name="Let both write").click()
+    expect(page.get_by_role("button", name="No difference")).to_be_enabled()
+    assert "version" not in page.locator("[data-answers]").inner_text()
+    faults += look_at_state(page, "an open blind vote")
+    page.get_by_role("button", name="Left is better").click()
+    expect(page.locator("[data-answers]")).to_contain_text(re.compile("version [23]"))
+    faults += look_at_state(page, "a cast blind vote")
+
+    page.goto(reverse("inference:playground") + "?style=acme/letters&style=base")
+    page.get_by_label("Prompt", exact=True).fill("Describe the sea.")
+    page.get_by_role("button", name="Write").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(page.get_by_role("alert").filter(has_text="Too fast")).to_be_visible()
+    expect(page.get_by_role("region", name="Answer 1").locator("[data-tokens]")).to_contain_text("40 written")
+    faults += look_at_state(page, "answers and a refusal")
+
+    page.goto(reverse("adapters:compare", args=["acme", "letters"]))
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#compare-summary")).not_to_be_empty()
+    faults += look_at_state(page, "a comparison")
+    assert faults == [], "\n".join(faults)
+
+
+def answer(route: Route) -> None:
+    """Answer in the engine's place; refuse the base model as the gateway does."""
+    if route.request.post_data_json.get("model") == "base":
+        error = {"error": {"message": "Too fast. Try again in 3 s.", "code": "rate_limit_exceeded"}}
+        route.fulfill(status=429, content_type="application/json", body=json.dumps(error))
+        return
+    chunks = [{"choices": [{"delta": {"content": word + " "}}]} for word in scene.SAMPLE.split()]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": USAGE})
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    route.fulfill(status=200, content_type="text/event-stream", body=f"{body}data: [DONE]\n\n")
+
+
+def look_at_state(page: Page, name: str) -> list[str]:
+    """Return what is wrong with a page as it stands, at both widths and in both themes."""
+    page.evaluate(AXE)
+    told = []
+    for size in (WIDE, PHONE):
+        page.set_viewport_size(size)
+        told += check(page, str(size["width"]), EVERYTHING) + check_width(page)
+    page.emulate_media(color_scheme="dark")
+    told += check(page, "dark", CONTRAST)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(WIDE)
+    return [f"{name}: {one}" for one in told]
+
+
+def test_without_javascript_pages_read_forms_post_and_what_needs_it_says_so(
+    styles, states, alice_client, browser, live_server
+):
+    page = enter(browser, live_server, alice_client, java_script_enabled=False).new_page()
+    faults = []
+    for address in [*styles, *states, *(reverse(name) for name in ROOMS)]:
+        page.goto(address)
+        dead = [one.inner_text() for one in page.locator("main button[type=button]:visible").all()]
+        if dead:
+            faults.append(f"{address} has dead buttons: {dead}")
+        if not page.get_by_role("heading", level=1).is_visible():
+            faults.append(f"{address} has no heading")
+        needs_script = page.locator("main form[data-scripted]").count()
+        if needs_script and not page.locator("main .notice-warn", has_text="JavaScript").is_visible():
+            faults.append(f"{address} does not say that it needs JavaScript")
+    assert faults == [], "\n".join(faults)
+
+    page.goto(reverse("tenants:keys"))
+    page.get_by_label("Name", exact=True).fill("by hand")
+    page.get_by_role("button", name="Create key").click()
+    expect(page.locator("#secret")).to_have_text(re.compile("^sk-ps-"))
+    page.goto(reverse("tenants:keys"))
+    revoke = dialog_of(page, "Revoke “by hand”?")
+    revoke.get_by_role("textbox").fill("by hand")
+    revoke.get_by_role("button", name="Revoke this key").click()
+    expect(page.get_by_text("“by hand” is revoked.")).to_be_visible()
+
+
+def dialog_of(page: Page, heading: str) -> Locator:
+    """Return the dialog with a heading, wherever it stands."""
+    return page.locator("dialog").filter(has=page.get_by_role("heading", name=heading))
+
+
+def test_shortcuts_lead_somewhere_and_can_be_turned_off(acme, alice_client, browser, live_server):
+    page = enter(browser, live_server, alice_client).new_page()
+    page.goto(reverse("tenants:keys"))
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.type("gu")
+    expect(page).to_have_url(re.compile(reverse("tenants:usage")))
+    page.get_by_role("button", name=acme.name).click()
+    page.get_by_label("Keyboard shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    for _ in range(2):  # also after a reload
+        page.keyboard.type("gk")
+        expect(page.locator(".foot-keys")).to_be_hidden()
+        expect(page).to_have_url(re.compile(reverse("tenants:usage")))
+        page.reload()
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_dropped_folder_gives_its_two_files(alice_client, browser, live_server):
+    page = enter(browser, live_server, alice_client).new_page()
+    page.goto(reverse("adapters:upload"))
+    page.locator("[data-drop]").scroll_into_view_if_needed()
+    box = page.locator("[data-drop]").bounding_box()
+    devices = page.context.new_cdp_session(page)
+    dropped = {"items": [], "files": [str(ROOT / "engine" / "styles" / "legal")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"type": kind, "x": box["x"] + 20, "y": box["y"] + 20}
+        devices.send("Input.dispatchDragEvent", {**place, "data": dropped})
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        expect(page.locator(f"[data-file='{name}']")).to_have_attribute("data-state", "here")
