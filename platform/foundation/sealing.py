@@ -12,11 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
-
-def current_pepper() -> int:
-    """Return the number of the pepper that new API keys and secrets are stored under."""
-    stated: int | None = settings.API_KEY_PEPPER
-    return max(settings.API_KEY_PEPPERS) if stated is None else stated
+from foundation.peppers import current_pepper
 
 
 def seal(text: str, *, purpose: bytes) -> str:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from foundation import locks
 from foundation.errors import Conflict, Invalid
-from foundation.sealing import current_pepper
+from foundation.peppers import current_pepper
 from tenants.api_keys.key_format import (
     PREFIX,
     digest_by_peppers,

@@ -12,6 +12,7 @@ NOT_LOADED = (
     "allauth",
     "boto3",
     "celery",
+    "cryptography.fernet",
     "django.contrib.admin",
     "drf_spectacular",
     "numpy",
