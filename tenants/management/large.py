@@ -35,7 +35,7 @@ EVENTS = f"""
            100, 25, 400, (40 + i %% 200 - i %% 40) * 100 + i %% 40 * 25 + i %% 300 * 400, at
     FROM (SELECT array_agg(id ORDER BY id) AS id, count(*) AS amount FROM tenants_tenant
           WHERE slug LIKE 'large-%%') AS tenants,
-         (SELECT array_agg(k.id ORDER BY k.tenant_id, k.name) AS id, count(*) AS amount
+         (SELECT array_agg(k.id ORDER BY k.name, k.tenant_id) AS id, count(*) AS amount
           FROM tenants_apikey k JOIN tenants_tenant t ON t.id = k.tenant_id
           WHERE t.slug LIKE 'large-%%') AS keys,
          generate_series(%(first)s::bigint, %(last)s::bigint) AS i,
