@@ -125,9 +125,11 @@ def _ensure_writer(known_password: str) -> tuple[User, str]:
         password = known_password
     else:
         password = token_urlsafe(12)
+        action = "operator.password_changed"
         if user is None:
             user = User.objects.create_superuser(EMAIL)
-            record_command("seed", action="operator.created", row=user)
+            action = "operator.created"
+        record_command("seed", action=action, row=user)
         user.set_password(password)
         user.save(update_fields=["password"])
     # Nobody reads mail for that address, so it counts as confirmed.

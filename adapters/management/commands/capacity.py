@@ -21,6 +21,7 @@ class Command(BaseCommand):
     help = (
         "Memory that styles take on an engine, what-if on --max-lora-rank, and full models against adapters."
     )
+    audit_action = None  # it changes nothing
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--engine", help="its name (default: the only one)")

@@ -17,6 +17,7 @@ class Command(BaseCommand):
     """Exits with 0 and a summary, or with 1 and every finding with its fix."""
 
     help = "Check an adapter as an upload is checked. Needs no database and no service."
+    audit_action = None  # it changes nothing
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

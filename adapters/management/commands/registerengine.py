@@ -10,6 +10,7 @@ from foundation.errors import DomainError
 
 class Command(BaseCommand):
     help = "Register the base model and the engine that the environment describes. Safe to repeat."
+    audit_action = "engine.registered"
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -13,6 +13,7 @@ class Command(BaseCommand):
     """Safe to repeat. Stop the site and its workers before; docs/running.md says how."""
 
     help = "Merge the sixteen shards that Valkey's keys were divided into until December 2026."
+    audit_action = "shards.merged"
 
     def handle(self, **_: Any) -> None:
         keys, events = merge_shards(valkey.client())

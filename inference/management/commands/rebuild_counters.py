@@ -14,6 +14,7 @@ class Command(BaseCommand):
     """Sets what is used and spent this month and the one before; open requests keep what they hold."""
 
     help = "Set this and last month's counters in Valkey from the ledger."
+    audit_action = "counters.rebuilt"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("workspace", nargs="*", help="short names (default: all)")

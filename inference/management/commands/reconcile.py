@@ -23,6 +23,7 @@ class Command(BaseCommand):
         "Compare Valkey's counters, ledger, usage events, usage by day, invoices, credits and authors' "
         "of a month."
     )
+    audit_action = None  # it changes nothing
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--period", default=months.current(), help="(default: this month, %(default)s)")

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Safe to repeat: a month goes on where an earlier run ended. Ledger, sums and invoices stay."""
 
     help = "Export usage events of old months to the bucket, verify the files, and drop the tables."
+    audit_action = "usage.archived"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the first month that stays."""

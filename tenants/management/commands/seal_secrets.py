@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """Safe to repeat and beside a running site, once a new pepper is in the settings of all processes."""
 
     help = "Encrypt secrets of webhooks and of second factors under the current pepper, and say which may go."
+    audit_action = "secrets.sealed"
 
     def handle(self, **_: Any) -> None:
         """Encrypt all, print how many, then a line for each pepper."""

@@ -11,6 +11,7 @@ from tenants.models import UsageEvent
 
 class Command(BaseCommand):
     help = "Create a large service: 1,000 tenants, 10 million usage events. For benchmarks only."
+    audit_action = None  # it makes up a service for benchmarks
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the numbers of tenants and events."""

@@ -16,6 +16,7 @@ class Command(BaseCommand):
         "Verify the chain of the audit log and print its head. Keep heads where the database's owner can't "
         "write, and give one with --expect: so an end that was cut off is found, too."
     )
+    audit_action = None  # it changes nothing
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take a head that was noted before."""

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Writes the database and the bucket into a folder. The site may run meanwhile."""
 
     help = "Back up the database and the bucket into an empty folder."
+    audit_action = "backup.written"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the folder."""

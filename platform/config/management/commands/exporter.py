@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """Serves the metrics of the whole installation until it is stopped. Run one."""
 
     help = "Serve /metrics for Prometheus until SIGTERM."
+    audit_action = None  # it changes nothing
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the address."""

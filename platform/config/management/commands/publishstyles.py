@@ -15,6 +15,7 @@ class Command(BaseCommand):
         "Upload and publish the styles that come with Polyscribe, and wait until they serve. Safe to repeat. "
         "They are made for SmolLM2-135M-Instruct: for another model, name a folder of styles trained on it."
     )
+    audit_action = "style.published"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the folder of the styles: one folder each, with adapter and style.json."""

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Restores a backup into an installation that nobody has used yet."""
 
     help = "Restore a backup into an empty database, bucket and Valkey."
+    audit_action = "backup.restored"
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from foundation.errors import DomainError
 
 class Command(BaseCommand):
     help = "Make the demo's workspace and styles, and a file with their login and API key. Safe to repeat."
+    audit_action = "operator.created"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the folder of the styles and the file of the login."""
