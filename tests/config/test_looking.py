@@ -4,18 +4,25 @@ import json
 import time
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
+from adapters.models import AdapterVersion
+from adapters.uploads import parts
+from foundation.money import NANO
 from tenants.accounts import looking
-from tenants.models import AuditEntry, Membership, Tenant, User
+from tenants.models import AuditEntry, Membership, Payment, PaymentAccount, Tenant, User
+from tenants.payments import payments
 from tests.config.test_every_address import ALL, API, address_of, of_acme
 
 __all__ = ["of_acme"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "ticket 12"}
+SIGNED = (b"x-amz-signature", b"X-Amz-Signature")
+OF_THE_SESSION = {"sessions", "usersessions"}
 
 
 def look_page(tenant: Tenant) -> str:
@@ -45,6 +52,64 @@ def test_a_look_asks_why_shows_a_banner_and_is_written_down(operator_client, ope
     assert back["Location"] == reverse("admin:tenants_tenant_change", args=[acme.pk])
     assert AuditEntry.objects.filter(action="look.ended", actor=operator).exists()
     assert operator_client.get(reverse("tenants:settings"))["Location"] == reverse("admin:index")
+
+
+class WatchedProvider:
+    """A payment provider that remembers what it was asked."""
+
+    name = "stripe"
+    takes_cards = True
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __getattr__(self, operation: str) -> object:
+        self.asked.append(operation)
+        raise AssertionError(f"the payment provider was asked to {operation}")
+
+
+@pytest.fixture
+def provider(settings, monkeypatch) -> WatchedProvider:
+    settings.STRIPE_SECRET_KEY = "sk_test_none"
+    watched = WatchedProvider()
+    monkeypatch.setattr(payments, "_stripe", lambda: watched)
+    return watched
+
+
+@pytest.fixture
+def unfinished(of_acme, acme) -> None:
+    """Acme's version is being sent in parts; a card is saved, and a payment waits for a person."""
+    files = {"adapter_config.json": 700, "adapter_model.safetensors": 40 * 1024**2}
+    version = AdapterVersion.objects.filter(pk=of_acme["version_id"])
+    version.update(status="uploading", files=files, multipart=parts.plan_parts(files))
+    PaymentAccount.objects.create(tenant=acme, customer_id="cus_acme", payment_method_id="pm_acme")
+    Payment.objects.filter(pk=of_acme["payment_id"]).update(state="open", provider="stripe", reference="cs_1")
+    Payment.objects.create(
+        tenant=acme, purpose="top_up", amount_nanousd=9 * NANO, provider="stripe", customer_id="cus_acme"
+    )
+
+
+def all_rows() -> dict[str, list[dict]]:
+    """Return every row of the database, but for sessions and for who looked at what."""
+    models = [model for model in apps.get_models() if model._meta.app_label not in OF_THE_SESSION]
+    models.remove(AuditEntry)
+    return {model._meta.label: list(model._base_manager.order_by("pk").values()) for model in models}
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_an_open_upload_and_a_saved_customer_stay_as_they_are(looking_client, of_acme, provider):
+    before = all_rows()
+    entries = AuditEntry.objects.count()
+    for name in ALL:
+        address = address_of(name, of_acme)
+        for method in ("get", "post", "put", "patch", "delete"):
+            answer = getattr(looking_client, method)(address)
+            assert answer.status_code < 500, (name, method)
+            shown = b"" if answer.streaming else answer.content
+            assert not any(word in shown for word in (*SIGNED, b"cus_acme", b"pm_acme")), (name, method)
+    assert provider.asked == []
+    assert all_rows() == before
+    assert AuditEntry.objects.count() == entries
 
 
 def test_every_page_opens_and_no_form_or_operation_does_anything(looking_client, of_acme, acme):
