@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from unfold.admin import ModelAdmin
 
 from adapters.admin import capacity_page, engine_page
 from adapters.admin.rows import ReadOnly, Undeletable
@@ -20,7 +19,7 @@ from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
 from adapters.placement import steering
 from adapters.routing import publisher
-from foundation.console import DescribedRow, OperatorAdmin, operator_action
+from foundation.console import DescribedRow, ListAdmin, OperatorAdmin, operator_action
 
 
 @admin.register(Engine)
@@ -142,7 +141,7 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
 
 
 @admin.register(Placement)
-class PlacementAdmin(ReadOnly, ModelAdmin):
+class PlacementAdmin(ReadOnly, ListAdmin):
     list_display = ["version", "engine", "is_desired", "loaded_at", "loaded_as", "loads", "note"]
     list_filter = ["engine", "is_desired"]
     list_select_related = ["engine", "version__style__owner"]
@@ -150,7 +149,7 @@ class PlacementAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(BaseModel)
-class BaseModelAdmin(ReadOnly, ModelAdmin):
+class BaseModelAdmin(ReadOnly, ListAdmin):
     list_display = ["name", "layers", "created_at"]
     search_fields = ["name"]
     fields = ["name", "config", "layers", "created_at"]

@@ -1,10 +1,14 @@
 """The queue of what waits for an operator's approval, with all that a decision needs on one page."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import Any
 from uuid import UUID
+
+from django.db.models.functions import Lower
 
 from adapters.catalog import sharing, terms
 from adapters.models import AdapterVersion, Probe, Style
@@ -13,6 +17,7 @@ from adapters.quality import screening
 from adapters.quality.cards import strength_word
 from adapters.releases.review import pending_review
 
+MAX_TWINS = 3  # that are named
 SHOWN = 20  # the oldest; the rest comes as these are answered
 
 
@@ -42,16 +47,28 @@ class Waiting:
     others: int
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the database says of all styles that are shown, by style; probes by version."""
+
+    probes: Mapping[UUID, Probe]
+    audiences: Counter[UUID]
+    twins: Mapping[UUID, list[str]]
+
+
 def read_queue() -> dict[str, Any]:
     """Return the styles that wait, the oldest first, and how many there are."""
-    offered = Style.objects.offered().select_related("owner", "live_version", "approved_version")
-    changed = Style.objects.changed().select_related("owner", "live_version", "approved_version")
-    oldest = [*offered[:SHOWN], *changed[:SHOWN]]
-    oldest.sort(key=_waits_since)
-    shown = oldest[:SHOWN]
-    probes = _read_probes(shown)
-    waiting = [_describe(style, probes) for style in shown]
-    return {"waiting": waiting, "more": offered.count() + changed.count() - len(waiting)}
+    waiting_styles = []
+    total = 0
+    for styles in (Style.objects.offered(), Style.objects.changed()):
+        some = list(styles.select_related("owner", "live_version", "approved_version")[:SHOWN])
+        waiting_styles += some
+        total += len(some) if len(some) < SHOWN else styles.count()
+    waiting_styles.sort(key=_waits_since)
+    shown = waiting_styles[:SHOWN]
+    known = Known(_read_probes(shown), sharing.count_audiences(shown), _find_twins(shown))
+    waiting = [_describe(style, known) for style in shown]
+    return {"waiting": waiting, "more": total - len(waiting)}
 
 
 def _waits_since(style: Style) -> datetime:
@@ -64,18 +81,19 @@ def _read_probes(styles: list[Style]) -> dict[UUID, Probe]:
     return {probe.version_id: probe for probe in Probe.objects.filter(version__in=live)}
 
 
-def _describe(style: Style, probes: dict[UUID, Probe]) -> Waiting:
+def _describe(style: Style, known: Known) -> Waiting:
     is_offer = not style.is_public
     review = pending_review(style)
     version = style.live_version
-    probe = probes.get(version.pk) if version else None
+    probe = known.probes.get(version.pk) if version else None
     texts = {
         field.replace("_", " "): getattr(style, field) for field in (*REVIEWED_WORDS, "author", "licence")
     }
     remarks = screening.screen_words(texts)
     if version:
         remarks += screening.screen_probe(probe)
-    remarks += _find_twins(style)
+    if twins := known.twins.get(style.pk):
+        remarks.append(f"Others know {', '.join(twins)} by the same name.")
     return Waiting(
         style=style,
         is_offer=is_offer,
@@ -87,7 +105,7 @@ def _describe(style: Style, probes: dict[UUID, Probe]) -> Waiting:
         effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats a token" if probe else "",
         samples=probe.samples if probe else [],
         remarks=remarks,
-        others=sharing.audience(style),
+        others=known.audiences[style.pk],
     )
 
 
@@ -101,8 +119,17 @@ def _compare_text(style: Style, field: str, is_offer: bool) -> list[TextChange]:
     return [TextChange(label, now, before)] if before != now else []
 
 
-def _find_twins(style: Style) -> list[str]:
-    """Return a sentence if another workspace's public style has the same name."""
-    twins = Style.objects.filter(is_public=True, retired_at=None, name__iexact=style.name)
-    names = [twin.model_name for twin in twins.exclude(owner=style.owner_id).select_related("owner")[:3]]
-    return [f"Others know {', '.join(names)} by the same name."] if names else []
+def _find_twins(styles: list[Style]) -> dict[UUID, list[str]]:
+    """Return style → up to three public styles of other workspaces by the same name."""
+    names = {style.name.lower() for style in styles}
+    public = Style.objects.filter(is_public=True, retired_at=None).select_related("owner")
+    twins = list(public.alias(lower_name=Lower("name")).filter(lower_name__in=names).order_by("created_at"))
+    found = {}
+    for style in styles:
+        same = [twin.model_name for twin in twins if _are_twins(style, twin)]
+        found[style.pk] = same[:MAX_TWINS]
+    return found
+
+
+def _are_twins(style: Style, other: Style) -> bool:
+    return style.name.lower() == other.name.lower() and style.owner_id != other.owner_id

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.forms import ActionForm
 
 from adapters.admin import moderation
@@ -25,7 +25,7 @@ from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.releases import review
 from adapters.routing import publisher
-from foundation.console import OperatorAdmin, operator_action
+from foundation.console import ListAdmin, OperatorAdmin, operator_action
 
 
 def _now() -> str:
@@ -201,7 +201,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
 
 
 @admin.register(Release)
-class ReleaseAdmin(ReadOnly, ModelAdmin):
+class ReleaseAdmin(ReadOnly, ListAdmin):
     list_display = ["at", "style", "sentence", "reason", "actor", "api_key"]
     list_filter = ["alias"]
     list_select_related = ["style__owner", "before", "after", "actor", "api_key"]

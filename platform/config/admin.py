@@ -2,21 +2,37 @@
 
 # mypy: disallow-subclassing-any=False
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.watching import failed_tasks
+from config.watching.service_metrics import queue_names
 from foundation.console import OperatorAdmin, operator_action
 from tenants.public import FailedTask
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """The queues that there are: the table is not read for them."""
+
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in queue_names()]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[FailedTask]) -> QuerySet[FailedTask]:
+        return rows.filter(queue=self.value()) if self.value() else rows
 
 
 @admin.register(FailedTask)
 class FailedTaskAdmin(OperatorAdmin):
     list_display = ["task", "args", "error", "times", "last_at", "retried_at"]
-    list_filter = ["queue"]
+    list_filter = [QueueFilter]
     search_fields = ["task", "error"]
     ordering = ["-last_at"]
     fields = [

@@ -1,7 +1,8 @@
 """Building blocks of the operators' console: every change has a reason and an entry in the audit log.
 
-Every page that changes rows is an `OperatorAdmin`; every action is an `operator_action`. The console itself
-(config/console.py) writes the audit log, so that no floor depends on another floor's log.
+Every page that changes rows is an `OperatorAdmin`, every other list a `ListAdmin`; every action is an
+`operator_action`. The console itself (config/console.py) writes the audit log, so that no floor depends on
+another floor's log.
 """
 
 # mypy: disallow-subclassing-any=False
@@ -16,13 +17,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
 from foundation.errors import DomainError
+from foundation.estimated_paginator import EstimatedPaginator
 
 MAX_ROWS = 100  # of one action; a person can't check more
 MAX_REASON = 300  # characters
@@ -60,10 +62,30 @@ class OperatorForm(forms.ModelForm):  # type: ignore[type-arg]
     why = ReasonField()
 
 
-class OperatorAdmin(ModelAdmin):
+class MomentWidget(UnfoldAdminSplitDateTimeWidget):
+    """A date and a time, each with its name for who does not see the two."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        for widget, name in zip(self.widgets, ("Date", "Time"), strict=True):
+            widget.attrs["aria-label"] = name
+
+
+class ListAdmin(ModelAdmin):
+    """A page of rows, however many there are: nothing counts a whole table."""
+
+    formfield_overrides: Any = {
+        DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": MomentWidget}
+    }
+    paginator: Any = EstimatedPaginator
+    show_full_result_count = False
+
+
+class OperatorAdmin(ListAdmin):
     """A page of rows that operators change. Each change has a reason and an entry in the audit log."""
 
     form = OperatorForm
+    unlogged_fields: Sequence[str] = ()  # their values stay out of the audit log
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Return the fields; the reason comes last, if the operator may send the form."""
@@ -82,7 +104,7 @@ class OperatorAdmin(ModelAdmin):
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         for name in form.changed_data:
-            if name in SECRET_FIELDS:
+            if name in SECRET_FIELDS or name in self.unlogged_fields:
                 continue
             after[name] = _loggable(form.cleaned_data.get(name))
             if change:

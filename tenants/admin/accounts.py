@@ -19,12 +19,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.forms import UserCreationForm
 
 from foundation.console import (
     Confirmation,
     DescribedRow,
+    ListAdmin,
     OperatorAdmin,
     OperatorForm,
     ReasonField,
@@ -210,7 +211,7 @@ class GroupAdmin(SuperusersOnly, OperatorAdmin):
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(ReadOnly, ModelAdmin):
+class EmailAddressAdmin(ReadOnly, ListAdmin):
     list_display = ["email", "user", "primary", "verified"]
     list_filter = ["primary", "verified"]
     list_select_related = ["user"]

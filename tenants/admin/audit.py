@@ -14,10 +14,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
+from foundation.console import ListAdmin
 from foundation.spreadsheets import csv_text
-from tenants.admin.lists import EstimatedPaginator, MomentFilter, ValueFilter
+from tenants.admin.lists import MomentFilter, ValueFilter
 from tenants.admin.permissions import ReadOnly
 from tenants.audit import BY_COMMAND
 from tenants.models import AuditEntry, Tenant
@@ -47,7 +47,7 @@ class KindFilter(ValueFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly, ModelAdmin):
+class AuditEntryAdmin(ReadOnly, ListAdmin):
     list_display = ["at", "who", "action", "object_name", "workspace", "reason", "address"]
     list_filter = [("at", MomentFilter), ActionFilter, KindFilter]
     list_filter_submit = True
@@ -55,8 +55,7 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
     search_fields = ["reason"]  # `get_search_results` says what is searched
     search_help_text = "A person's address, an id, a workspace's short name, an IP address, or words"
     ordering = ["-at"]
-    paginator = EstimatedPaginator
-    show_full_result_count = False
+    sortable_by = ["at"]  # another order has no index
     change_list_template = "admin/audit_list.html"
     fields = [
         "at", "who", "address", "workspace", "action", "object_type", "object_id", "object_name", "reason",
@@ -64,7 +63,7 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
     ]  # fmt: skip
     readonly_fields = fields
 
-    @admin.display(description="who", ordering="actor")
+    @admin.display(description="who")
     def who(self, entry: AuditEntry) -> str:
         if entry.actor:
             return entry.actor.email
@@ -73,7 +72,7 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
         is_command = entry.reason.startswith(BY_COMMAND)
         return " ".join(entry.reason.split()[:2]) if is_command else "the system"
 
-    @admin.display(description="workspace", ordering="tenant")
+    @admin.display(description="workspace")
     def workspace(self, entry: AuditEntry) -> Tenant | str:
         return entry.tenant or ""
 

@@ -8,10 +8,9 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from foundation.console import OperatorAdmin, OperatorForm
+from foundation.console import ListAdmin, OperatorAdmin, OperatorForm
 from foundation.money import usd
 from tenants.accounts import plan_changes
 from tenants.admin.amounts import AmountsInDollars
@@ -80,7 +79,7 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
 
 
 @admin.register(UsageEvent)
-class UsageEventAdmin(LongList, ReadOnly, ModelAdmin):
+class UsageEventAdmin(LongList, ReadOnly, ListAdmin):
     list_display = [
         "request_id",
         "tenant",
@@ -108,6 +107,7 @@ class AdjustmentForm(OperatorForm):
     effect = forms.ChoiceField(
         label="The workspace",
         choices=[("less", "owes less"), ("more", "owes more")],
+        widget=UnfoldAdminSelectWidget,
         help_text="On this month's invoice, as a line with the reason below.",
     )
     reason = forms.CharField(label="Text on the invoice", max_length=200, widget=UnfoldAdminTextInputWidget)
@@ -152,7 +152,7 @@ class LedgerEntryAdmin(LongList, Immutable, AmountsInDollars, OperatorAdmin):
 
 
 @admin.register(UsageDaily)
-class UsageDailyAdmin(LongList, ReadOnly, ModelAdmin):
+class UsageDailyAdmin(LongList, ReadOnly, ListAdmin):
     list_display = [
         "day",
         "tenant",

@@ -11,13 +11,12 @@ from django.core.validators import RegexValidator
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from unfold.admin import TabularInline
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from foundation import months
 from foundation.console import OperatorAdmin, OperatorForm
 from foundation.money import usd
 from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.lists import EstimatedPaginator
 from tenants.admin.permissions import Immutable
 from tenants.billing import credits
 from tenants.models import CreditBurn, CreditGrant
@@ -29,7 +28,7 @@ BY_OPERATORS = [(Source.PROMOTION, Source.PROMOTION.label), (Source.GOODWILL, So
 class CreditGrantForm(OperatorForm):
     """A new grant. Payments and author's shares make their own."""
 
-    source = forms.ChoiceField(choices=BY_OPERATORS)
+    source = forms.ChoiceField(choices=BY_OPERATORS, widget=UnfoldAdminSelectWidget)
     last_period = forms.CharField(
         label="Last month",
         required=False,
@@ -70,8 +69,6 @@ class CreditGrantAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     search_fields = ["source_id", "tenant__slug"]
     autocomplete_fields = ["tenant"]
     ordering = ["-pk"]
-    paginator = EstimatedPaginator
-    show_full_result_count = False
     readonly_fields = ["amount", "burned"]
 
     def get_fields(self, request: HttpRequest, obj: CreditGrant | None = None) -> list[str]:

@@ -3,15 +3,15 @@
 # mypy: disallow-subclassing-any=False
 
 from django.contrib import admin
-from unfold.admin import ModelAdmin
 
+from foundation.console import ListAdmin
 from tenants.admin.lists import LongList, PeriodFilter
 from tenants.admin.permissions import ReadOnly
 from tenants.models import HostedStyle
 
 
 @admin.register(HostedStyle)
-class HostedStyleAdmin(LongList, ReadOnly, ModelAdmin):
+class HostedStyleAdmin(LongList, ReadOnly, ListAdmin):
     list_display = ["period", "tenant", "style_name", "noted_at"]
     list_filter = [PeriodFilter]
     list_select_related = ["tenant"]

@@ -12,7 +12,6 @@ from foundation.console import OperatorAdmin, OperatorForm, operator_action
 from foundation.errors import DomainError
 from foundation.money import usd
 from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.lists import EstimatedPaginator
 from tenants.admin.permissions import Immutable, NoDelete
 from tenants.billing import credit_notes, invoices
 from tenants.billing.forms import MILLION
@@ -47,8 +46,6 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
     list_select_related = ["tenant"]
     search_fields = ["number", "tenant__slug", "period"]
     ordering = ["-period", "-number"]
-    paginator = EstimatedPaginator
-    show_full_result_count = False
     fields = [
         "tenant",
         "period",

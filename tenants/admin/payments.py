@@ -9,7 +9,6 @@ from django.http import HttpRequest
 
 from foundation.console import OperatorAdmin, operator_action
 from foundation.money import usd
-from tenants.admin.lists import EstimatedPaginator
 from tenants.admin.permissions import NoDelete
 from tenants.models import Payment
 from tenants.payments import payments
@@ -22,8 +21,6 @@ class PaymentAdmin(NoDelete, OperatorAdmin):
     list_select_related = ["tenant"]
     search_fields = ["reference", "tenant__slug"]
     ordering = ["-created_at", "-pk"]
-    paginator = EstimatedPaginator
-    show_full_result_count = False
     fields = [
         "tenant", "purpose", "invoice", "amount", "state", "provider", "reference", "failure", "actor",
         "created_at", "closed_at",

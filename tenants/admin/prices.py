@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Max
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -196,9 +196,14 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     def hosting(self, book: PriceBook) -> str:
         return usd(book.style_month_nanousd)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PriceBook]:
+        """Return the editions with how many styles have a price of their own in each."""
+        books: QuerySet[PriceBook] = super().get_queryset(request)
+        return books.annotate(priced_styles=Count("prices__style"))  # without those of no style
+
     @admin.display(description="styles with a price of their own")
-    def styles_with_prices(self, book: PriceBook) -> int:
-        return book.prices.exclude(style=None).count()
+    def styles_with_prices(self, book: Any) -> int:
+        return int(book.priced_styles)
 
 
 @admin.register(Price)

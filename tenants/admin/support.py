@@ -11,7 +11,6 @@ from django.utils import timezone
 from foundation.console import OperatorAdmin, OperatorForm, operator_action
 from foundation.errors import DomainError
 from tenants.accounts import raised_limits
-from tenants.admin.lists import EstimatedPaginator
 from tenants.admin.permissions import Immutable
 from tenants.models import RaisedLimit, User, WorkspaceNote
 
@@ -45,8 +44,6 @@ class RaisedLimitAdmin(Immutable, OperatorAdmin):
     search_fields = ["tenant__slug", "tenant__name"]
     autocomplete_fields = ["tenant"]
     ordering = ["-pk"]
-    paginator = EstimatedPaginator
-    show_full_result_count = False
     actions = ["end_now"]
 
     def get_fields(self, request: HttpRequest, obj: RaisedLimit | None = None) -> list[str]:
@@ -87,7 +84,7 @@ class NoteForm(OperatorForm):
         self.fields["why"].required = False
 
     def clean(self) -> dict[str, Any]:
-        """Leave the reason empty; the audit log holds the note's beginning."""
+        """Leave the reason empty."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         return {**cleaned, "why": ""}
 
@@ -95,13 +92,12 @@ class NoteForm(OperatorForm):
 @admin.register(WorkspaceNote)
 class WorkspaceNoteAdmin(Immutable, OperatorAdmin):
     form = NoteForm
+    unlogged_fields = ["text"]  # the log would keep it when the note is gone
     list_display = ["created_at", "tenant", "author", "text"]
     list_select_related = ["tenant", "author"]
     search_fields = ["tenant__slug", "tenant__name"]
     autocomplete_fields = ["tenant"]
     ordering = ["-pk"]
-    paginator = EstimatedPaginator
-    show_full_result_count = False
 
     def get_fields(self, request: HttpRequest, obj: WorkspaceNote | None = None) -> list[str]:
         """Ask for the text; show who wrote it and when."""

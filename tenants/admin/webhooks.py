@@ -8,10 +8,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
-from foundation.console import OperatorAdmin, operator_action
-from tenants.admin.lists import EstimatedPaginator
+from foundation.console import ListAdmin, OperatorAdmin, operator_action
 from tenants.admin.permissions import ReadOnly
 from tenants.models import NoticeMail, Tenant, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import endpoints
@@ -95,15 +93,13 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
 
 
 @admin.register(NoticeMail)
-class NoticeMailAdmin(ReadOnly, ModelAdmin):
+class NoticeMailAdmin(ReadOnly, ListAdmin):
     list_display = ["created_at", "kind", "member", "workspace", "status", "attempts", "ended_at", "failure"]
     list_filter = ["status", "kind"]
     list_select_related = ["membership__user", "membership__tenant"]
     search_fields = ["=membership__user__email", "=membership__tenant__slug"]
     search_help_text = "A member's whole address, or a workspace's whole short name"
     ordering = ["-pk"]
-    paginator = EstimatedPaginator
-    show_full_result_count = False
     fields = [
         "kind",
         "member",

@@ -6,8 +6,9 @@ from django.test import Client
 from django.urls import reverse
 
 from adapters.catalog import sharing
-from adapters.models import Probe, Style
+from adapters.models import Probe, Selection, Share, Style
 from tenants.models import User
+from tenants.public import create_tenant
 from tests.adapters.conftest import known
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -64,10 +65,24 @@ def test_a_page_of_twenty_takes_few_queries(operator_client, acme, engine, djang
     for number in range(25):
         style = known(acme, f"noir-{number}", engine).style
         Style.objects.filter(pk=style.pk).update(offered_at=style.created_at)
-    with django_assert_max_num_queries(80):
+    with django_assert_max_num_queries(12):
         page = operator_client.get(QUEUE)
     assert len(page.context["waiting"]) == 20
     assert page.context["more"] == 5
+
+
+def test_it_says_how_many_have_a_style_and_who_else_has_the_name(operator_client, noir, charlies, bob):
+    others = [create_tenant(bob, name=name) for name in ("First", "Second")]
+    for tenant in others:  # the second one has it twice over: shared and selected
+        Share.objects.create(style=noir, tenant=tenant)
+    Selection.objects.create(style=noir, tenant=others[1])
+    Selection.objects.create(style=noir, tenant=noir.owner)
+    model = noir.base_model
+    facts = {"slug": "dark", "name": "NOIR", "approved_name": "NOIR", "is_public": True}
+    Style.objects.create(owner=charlies, base_model=model, **facts)
+    [waiting] = operator_client.get(QUEUE).context["waiting"]
+    assert waiting.others == sharing.audience(noir) == 2
+    assert f"Others know {charlies.slug}/dark by the same name." in waiting.remarks
 
 
 def test_who_only_reads_styles_decides_nothing_and_others_see_no_queue(alice_client, noir):
