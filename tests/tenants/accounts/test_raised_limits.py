@@ -109,7 +109,10 @@ def test_notes_have_an_author_and_are_never_edited(operator_client, operator, al
     page = reverse("admin:tenants_workspacenote_change", args=[note.pk])
     assert operator_client.get(page).status_code == 200
     assert operator_client.post(page, {"text": "Never mind"}).status_code == 403
-    assert AuditEntry.objects.filter(object_type="tenants.workspacenote", action="add").exists()
+    entry = AuditEntry.objects.get(object_type="tenants.workspacenote", action="add")
+    assert (entry.actor, entry.object_id) == (operator, str(note.pk))
+    facts = AuditEntry.objects.filter(pk=entry.pk).values("after", "before", "reason", "object_name").get()
+    assert "March" not in str(facts), "the log outlives the note"
     assert "March" not in alice_client.get(reverse("tenants:settings")).text
 
 
