@@ -39,13 +39,14 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "ENGINE_API_KEY": _hex,
     "GRAFANA_PASSWORD": _hex,
 }
+DEFAULTS: Mapping[str, str] = {"POSTGRES_ROLE": "polyscribe"}  # of those that the files' contents name
 # What containers read as files: each file's name and its content, of values of `.env`.
 FILES: Mapping[str, str] = {
     "django_secret_key": "{DJANGO_SECRET_KEY}",
     "django_secret_key_fallbacks": "{DJANGO_SECRET_KEY_FALLBACKS}",
     "postgres_password": "{POSTGRES_PASSWORD}",
     "valkey_password": "{VALKEY_PASSWORD}",
-    "database_url": "postgres://polyscribe:{POSTGRES_PASSWORD}@postgres:5432/polyscribe",
+    "database_url": "postgres://{POSTGRES_ROLE}:{POSTGRES_PASSWORD}@postgres:5432/polyscribe",
     "valkey_url": "redis://:{VALKEY_PASSWORD}@valkey:6379/0",
     "celery_broker_url": "redis://:{VALKEY_PASSWORD}@valkey:6379/1",
     "s3_secret_key": "{S3_SECRET_KEY}",
@@ -104,8 +105,10 @@ def write_files(folder: Path, values: Mapping[str, str]) -> None:
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
+    given = {name: value for name, value in values.items() if value}
+    known = defaultdict(str, {**DEFAULTS, **given})
     for name, template in FILES.items():
-        write_in_place(folder / name, template.format_map(defaultdict(str, values)))
+        write_in_place(folder / name, template.format_map(known))
 
 
 def write_in_place(file: Path, text: str) -> None:

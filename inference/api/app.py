@@ -14,6 +14,7 @@ import orjson
 from django.conf import settings
 
 from foundation import valkey
+from foundation.draining import is_draining
 from inference import telemetry, tracing
 from inference.api import cors, idempotency
 from inference.api.endpoints import (
@@ -86,6 +87,8 @@ async def _route(gateway: Gateway, exchange: Exchange) -> None:
     if method not in allowed:
         raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
     if path == ALIVE or path in READY:
+        if is_draining():
+            return await exchange.send_json(503, b'{"status":"draining"}', [])
         if path in READY:
             await gateway.check()
         return await exchange.send_json(200, b'{"status":"ok"}', [])

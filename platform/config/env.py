@@ -161,6 +161,11 @@ VARIABLES: dict[str, Variable] = {
         "1 asks operators for a second factor before the console. Where SITE_URL is https, the site always "
         "asks.",
     ),
+    "DRAINING_PATH": Variable(
+        "",
+        "While this file is there, `/healthz` and `/readyz` answer 503, so that proxies send nothing new to "
+        "a process that is about to be stopped. Empty: never.",
+    ),
     "TRUSTED_PROXIES": Variable(
         "",
         "Addresses or networks of the proxies in front, separated by commas. X-Forwarded-For is believed "

