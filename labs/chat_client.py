@@ -180,8 +180,8 @@ async def _read_stream(answer: aiohttp.ClientResponse, reply: Reply, hang_up_aft
             continue
         reply.body = data
         events += 1
-        # Text inside JSON is escaped: only an error that vLLM or the gateway reports has this key.
-        if b'"error":{' in data:
+        # The gateway's own errors have a space after the colon, vLLM's have none.
+        if data.startswith(b'{"error":'):
             reply.outcome = Outcome.CUT_SHORT
             return
         # vLLM's first event comes with the first token, whatever its text (0.32).

@@ -295,8 +295,9 @@ def find_undocumented(seen: Sequence[Mapping[str, Any]]) -> list[str]:
     known = set(CODE.findall((ROOT / "docs" / "api.md").read_text()))
     faults = []
     for request in seen:
-        is_broken = request["outcome"] in (Outcome.BROKEN, Outcome.CUT_SHORT)
-        is_unknown = request["outcome"] == Outcome.REFUSED and request["code"] not in known
+        is_broken = request["outcome"] == Outcome.BROKEN
+        has_code = request["outcome"] in (Outcome.REFUSED, Outcome.CUT_SHORT)
+        is_unknown = has_code and request["code"] not in known
         if is_broken or is_unknown:
             facts = [request[name] for name in ("request_id", "outcome", "status", "code")]
             faults.append(" ".join(map(str, facts)))

@@ -1,10 +1,14 @@
 """How the client of tests, trials and benches notes the end of a request, against the fake vLLM."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
-from labs.chat_client import CHAT, Outcome, open_client, run_concurrently
+from inference.errors import EngineBusy
+from inference.proxy.answer import frame_error
+from labs import chat_client
+from labs.chat_client import CHAT, Outcome, Reply, open_client, run_concurrently
 from labs.fake_vllm.data_side import FakeVllm
 
 
@@ -43,6 +47,19 @@ async def test_an_error_inside_a_stream_cuts_it_short(vllm):
     vllm.error_event = {"error": {"message": "Gone.", "code": "engine_gone"}}
     reply = await ask(vllm)
     assert (reply.outcome, reply.status, reply.code) == (Outcome.CUT_SHORT, 200, "engine_gone")
+
+
+async def test_the_gateways_own_error_inside_a_stream_cuts_it_short():
+    """The gateway's JSON has spaces, the engine's has none."""
+
+    async def lines():
+        yield b": waiting\n"
+        yield from_gateway.splitlines()[0] + b"\n"
+
+    from_gateway = frame_error(EngineBusy())
+    reply = Reply(status=200)
+    await chat_client._read_stream(SimpleNamespace(content=lines()), reply, None)
+    assert (reply.outcome, reply.code) == (Outcome.CUT_SHORT, EngineBusy.code)
 
 
 async def test_a_connection_that_breaks_is_broken(vllm):
