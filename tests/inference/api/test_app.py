@@ -402,3 +402,18 @@ async def test_a_gateway_that_is_told_to_drain_says_so_and_serves_who_still_come
         (tmp_path / "draining").touch()
     status, _, _ = await client.ask(chat())
     assert status == 200
+
+
+@pytest.mark.proxy_settings(comment_every_s=0.01, silence_check_every_s=0.01, queue_wait_s=0.2)
+async def test_a_stream_that_waited_in_vain_ends_with_its_error(client, engine, account):
+    [at] = account.places("poetry")
+    account.offer("poetry", places=[at | {"max_num_seqs": 1}])
+    engine.hangs = True
+    first = asyncio.create_task(client.ask(chat(stream=True)))
+    await eventually(lambda: engine.received)
+    status, _, body = await client.ask(chat(stream=True))
+    first.cancel()
+    assert status == 200
+    assert body.startswith(b": waiting")
+    [error] = [json.loads(line[6:])["error"] for line in body.decode().split("\n") if line.startswith("data")]
+    assert error["code"] == "server_is_overloaded"
