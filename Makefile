@@ -83,7 +83,7 @@ trial-bare: ## `make demo` in a Debian with Python and make and nothing else (ro
 
 screens: ## Every page, light and dark, at both widths, as pictures in docs/screens/
 	$(call BOOTSTRAP)
-	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/journeys/test_every_page.py
+	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/journeys/test_every_page.py tests/journeys/test_every_state.py
 
 trial-compose: ## docker-compose.yml by podman from stand-in images, used, crashed and replaced (root)
 	$(call BOOTSTRAP,--engine)

@@ -1,8 +1,6 @@
 // The list of styles: it narrows while one types (htmx), and a card that was selected says so, with Undo.
 import { show } from "./toast.js";
 
-document.querySelector("[data-narrow]")?.setAttribute("hidden", ""); // without JavaScript it sends the form
-
 document.addEventListener("htmx:after:swap", () => {
   for (const card of document.querySelectorAll("[data-said]")) {
     show(card.dataset.said, "success", card.dataset.undo);

@@ -380,7 +380,7 @@ def lay_team(acme: Tenant, alice: User) -> list[str]:
         UserSession.objects.update_or_create(session_key=key, defaults=facts)
     log = reverse("tenants:audit_log")
     addresses = [reverse("tenants:team"), reverse("tenants:member", args=[member.pk]), log]
-    addresses += [f"{log}?person=nobody", f"{log}?first_day=yesterday", reverse("usersessions_list")]
+    addresses += [f"{log}?person=nobody", reverse("usersessions_list")]
     return [*addresses, reverse("tenants:notices"), reverse("tenants:delete_account")]
 
 

@@ -1,24 +1,37 @@
 """Pages once something of everything has happened: to each role, to strangers, without JavaScript."""
 
 import json
+import os
 import re
+from collections.abc import Callable
 
 import pytest
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.mfa.totp.internal import auth as totp
+from django.conf import settings
+from django.core import mail
+from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Locator, Page, Route, expect
 
 from stack.folders import ROOT
+from tenants.models import Membership, NoticeKind, User
+from tenants.notices.choices import unsubscribe_url
+from tenants.public import create_tenant
 from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
 from tests.journeys import scene
+from tests.journeys.conftest import PASSWORD
 from tests.journeys.walking import (
     AXE,
     CONTRAST,
     EVERYTHING,
     PHONE,
     WIDE,
+    Walk,
     check,
     check_width,
     enter,
+    prove_who_it_is,
 )
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
@@ -31,7 +44,20 @@ ROOMS = [
 ]  # fmt: skip
 USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
 
+# Two hundred pages take minutes.
+drawn = pytest.mark.skipif(not os.environ.get("SCREENS"), reason="`make screens` walks through every state")
+
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("valkey")]
+
+
+@pytest.fixture
+def walk(browser, live_server) -> Callable[[Client, str], Walk]:
+    """Begins the walk of a test's client."""
+
+    def begin(client: Client, who: str) -> Walk:
+        return Walk(enter(browser, live_server, client), who, [], is_brief=True)
+
+    return begin
 
 
 @pytest.fixture
@@ -46,6 +72,142 @@ def states(acme, alice, charlies, settings) -> list[str]:
     """Return the addresses that show money, keys, people and webhooks in every state."""
     addresses = scene.lay_money(acme, settings) + scene.lay_keys(acme, alice)
     return addresses + scene.lay_team(acme, alice) + scene.lay_webhooks(acme)
+
+
+def assert_no_faults(*walks: Walk) -> None:
+    faults = [fault for walk in walks for fault in walk.faults]
+    assert faults == [], "\n".join(faults)
+
+
+@drawn
+def test_every_state_of_styles(styles, alice_client, walk):
+    member = walk(alice_client, "styles")
+    member.see(styles, status=200)
+    assert_no_faults(member)
+
+
+@drawn
+def test_every_state_of_money_keys_people_and_webhooks(states, alice_client, walk):
+    member = walk(alice_client, "states")
+    member.see(states, status=200)
+    assert_no_faults(member)
+
+
+@drawn
+@pytest.mark.usefixtures("styles", "states")
+def test_what_lesser_roles_and_newcomers_see(bob, bob_client, walk):
+    Membership.objects.filter(user=bob).update(role=Membership.Role.VIEWER)
+    dora = User.objects.create_user("dora@example.org")
+    create_tenant(dora, name="Nothing yet")
+    rooms = [reverse(name) for name in ROOMS]
+    viewer, newcomer = walk(bob_client, "viewer"), walk(client_of(dora), "newcomer")
+    viewer.see([*rooms, reverse("adapters:style", args=["acme", "letters"]), reverse("tenants:set_budget")])
+    newcomer.see([*rooms, reverse("welcome")])
+    nobody = walk(client_of(User.objects.create_user("erin@example.org")), "without a workspace")
+    nobody.see([reverse("tenants:create_workspace")], status=200)
+    assert_no_faults(viewer, newcomer, nobody)
+
+
+def client_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+@pytest.mark.usefixtures("states")
+def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
+    invited = User.objects.create_user("open@example.org")
+    alice.set_password(PASSWORD)
+    alice.save()
+    address = EmailAddress.objects.create(user=alice, email=alice.email, verified=False, primary=True)
+    confirm = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
+    member = Membership.objects.get(user=alice)
+    stop = unsubscribe_url(member, NoticeKind.USAGE).removeprefix(settings.SITE_URL)
+    join = reverse("tenants:join", args=[scene.TOKEN])
+    visitor = Walk(browser.new_context(base_url=live_server.url, viewport=WIDE), "visitor", [], is_brief=True)
+    visitor.see([join, confirm, stop, reverse("account_email_verification_sent")], status=200)
+    gone = [reverse("tenants:join", args=["x"]), reverse("account_confirm_email", args=["x"])]
+    visitor.see(
+        [*gone, reverse("account_reset_password_done"), reverse("account_reset_password_from_key_done")]
+    )
+    EmailAddress.objects.filter(pk=address.pk).update(verified=True)
+    Client().post(reverse("account_reset_password"), {"email": alice.email})
+    reset = re.search(r"/accounts/password/reset/key/\S+", mail.outbox[-1].body).group()
+    visitor.see([reset, reverse("account_reset_password_from_key", args=["1", "x-y"])], status=200)
+    others = walk(bob_client, "somebody else"), walk(client_of(invited), "who was invited")
+    for one in others:
+        one.see([join], status=200)
+    assert_no_faults(visitor, *others)
+
+
+def test_the_second_step(alice, browser, live_server):
+    alice.set_password(PASSWORD)
+    alice.save()
+    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    totp.TOTP.activate(alice, totp.generate_totp_secret())
+    context = browser.new_context(base_url=live_server.url, viewport=WIDE)
+    page = context.new_page()
+    page.goto(reverse("account_login"))
+    page.get_by_label("Email").fill(alice.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("heading")).to_have_text("The second step.")
+    visitor = Walk(context, "half in", [])
+    visitor.see([reverse("mfa_authenticate")], status=200)
+    assert_no_faults(visitor)
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, browser, live_server):
+    prove_who_it_is(alice_client, alice)
+    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    context = enter(browser, live_server, alice_client)
+    page = context.new_page()
+    add_authenticator(page)
+    page.goto(reverse("mfa_add_webauthn"))
+    page.get_by_label("Name").fill("The laptop")
+    page.get_by_label(re.compile("Passwordless|passkey", re.IGNORECASE)).check()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(re.compile("codes", re.IGNORECASE))
+    page.goto(reverse("mfa_list_webauthn"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("1 passkey")
+    rename = page.get_by_role("link", name="Rename").get_attribute("href")
+    remove = page.get_by_role("link", name="Remove").get_attribute("href")
+    member = Walk(context, "passkeys", [])
+    member.see([reverse("mfa_index"), reverse("mfa_list_webauthn"), rename, remove], status=200)
+
+    page.goto(rename)
+    page.get_by_label("Name").fill("My phone")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("My phone").first).to_be_visible()
+
+    context.clear_cookies()
+    page.goto(reverse("account_login"))
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(page).not_to_have_url(re.compile("/accounts/"))
+    page.goto(remove)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you.")
+    asked_again = look_at_state(page, "proof by a code")
+    page.get_by_role("link", name="Use a security key").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you.")
+    asked_again += look_at_state(page, "proof by a passkey")
+    page.get_by_role("button", name="Use your passkey or security key").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Remove My phone?")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("No passkey is set up yet.")
+    assert_no_faults(member)
+    assert asked_again == []
+
+
+def add_authenticator(page: Page) -> None:
+    """Give a browser a device whose owner says yes at once."""
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    device = {
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+        "isUserVerified": True, "automaticPresenceSimulation": True,
+    }  # fmt: skip
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
 
 
 @pytest.mark.usefixtures("styles")
@@ -93,6 +255,7 @@ def answer(route: Route) -> None:
 
 def look_at_state(page: Page, name: str) -> list[str]:
     """Return what is wrong with a page as it stands, at both widths and in both themes."""
+    page.emulate_media(reduced_motion="reduce")  # no colour half way from one theme to the other
     page.evaluate(AXE)
     told = []
     for size in (WIDE, PHONE):

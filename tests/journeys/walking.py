@@ -118,7 +118,10 @@ class Walk:
         page.goto(address, wait_until="load")
         told += check_shifts(page, "phone")
         if not self.is_brief:
-            told += check_errors(page, address)
+            count = len(told)
+            found = check_errors(page, address)
+            del told[count:]  # the console tells of each form that is refused
+            told += found
         return status
 
     def _check_weight(self, page: Page, answers: list[Response]) -> list[str]:

@@ -1,0 +1,92 @@
+"""A blind vote in Chromium on the real engine: both write, a vote is cast, and only then names are there."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from stack.folders import ROOT
+from tests.journeys.conftest import Writer, look
+
+ANSWER_TOKENS = 24  # instead of the page's own number: this test need not read long answers
+STANDING = re.compile(r"2\s+\d+ %\s+\d+ \u2013 \d+ %")  # two votes, how often, between what
+NAMES = {"version 1", "version 2"}
+
+
+@pytest.fixture
+def two_versions(demo: Writer) -> str:
+    """Return the name of a style whose version 1 is live and whose version 2 waits to be promoted."""
+    upload = demo.upload(ROOT / "engine" / "styles" / "legal")
+    demo.upload(ROOT / "engine" / "styles" / "poetry", after=upload)
+    return upload.model
+
+
+@pytest.mark.timeout(180)
+def test_votes_are_cast_blind_and_the_versions_then_stand_with_intervals(page, two_versions):
+    model = two_versions
+    log_in(page, f"/playground/blind/?a={model}@1&b={model}@2")
+    page.evaluate(f"document.querySelector('[data-blind]').dataset.maxTokens = {ANSWER_TOKENS}")
+    begun: list[dict] = []
+    page.on(
+        "response", lambda answer: begun.append(answer.json()) if answer.url.endswith("/rounds/") else None
+    )
+
+    let_both_write(page)
+    assert [list(answer) for answer in begun] == [["round"]], "who is where is not in the page"
+    for side in ("left", "right"):
+        text = page.locator(f"[data-side={side}]")
+        expect(text).not_to_be_empty()
+        assert text.evaluate("node => node.childNodes.length") > 4, "it came piece by piece"
+    assert shown_names(page) == {"Left", "Right"}
+    look(page, "blind-open")
+    page.get_by_role("button", name="Left is better").click()
+    expect(page.locator("[data-said]")).to_contain_text("You preferred")
+    left, right = (page.locator(f"[data-name={side}]").inner_text() for side in ("left", "right"))
+    assert {name.rpartition(", ")[2] for name in (left, right)} == NAMES
+    expect(page.locator("[data-said]")).to_contain_text(f"You preferred {left}.")
+    expect(standing(page, "#standings", left)).to_contain_text("1")
+    look(page, "blind-voted")
+
+    let_both_write(page)
+    assert shown_names(page) == {"Left", "Right"}, "the next round is blind again"
+    page.get_by_role("button", name="No difference").click()
+    expect(page.locator("[data-said]")).to_contain_text("You found no difference.")
+    for name in (left, right):
+        expect(standing(page, "#standings", name)).to_contain_text(STANDING)
+
+    page.goto(f"/styles/{model}/versions/")
+    waiting = standing(page, "#blind-votes", "version 2")
+    expect(waiting).to_contain_text(STANDING)
+    look(page, "blind-versions")
+
+
+def log_in(page: Page, path: str) -> None:
+    """Log in as the seeded writer; end at a page."""
+    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill(known["login"])
+    page.get_by_label("Password").fill(known["password"])
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page).not_to_have_url(re.compile("/accounts/login/"))
+    page.goto(path)
+
+
+def let_both_write(page: Page) -> dict[str, str]:
+    """Begin a round, and wait until a vote is possible; return what the service told of the round."""
+    with page.expect_response("**/rounds/") as begun:
+        page.get_by_role("button", name="Let both write").click()
+    expect(page.get_by_role("button", name="No difference")).to_be_enabled(timeout=60_000)
+    return begun.value.json()
+
+
+def shown_names(page: Page) -> set[str]:
+    """Return what stands above the two answers."""
+    return set(page.locator("[data-name]").all_inner_texts())
+
+
+def standing(page: Page, section: str, name: str) -> Locator:
+    """Return the row of a version in a table of standings."""
+    return page.locator(f"{section} tbody tr").filter(has_text=name)
