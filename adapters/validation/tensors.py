@@ -117,9 +117,15 @@ def _check_factor(factor: Factor, *, base: BaseShape, settings: Settings, findin
     excluding_field = settings.exclusion_of(factor.module)
     if excluding_field:
         findings.add("module_not_targeted", tensor=tensor.name, module=factor.module, field=excluding_field)
+    _check_shape(factor, base=base, rank=settings.rank_of(factor.module), findings=findings)
+    return findings.count == before
+
+
+def _check_shape(factor: Factor, *, base: BaseShape, rank: int | None, findings: Findings) -> None:
+    """Report a tensor that does not fit its layer or the config's rank."""
+    tensor = factor.tensor
     linear = base.modules[factor.module]
     width = linear.columns if factor.side == "A" else linear.rows
-    rank = settings.rank_of(factor.module)
     if len(tensor.shape) != 2 or factor.width != width or 0 in tensor.shape:
         shown = rank or "rank"
         expected = f"[{shown}, {width}]" if factor.side == "A" else f"[{width}, {shown}]"
@@ -127,4 +133,3 @@ def _check_factor(factor: Factor, *, base: BaseShape, settings: Settings, findin
         findings.add("shape", tensor=tensor.name, actual=actual, expected=expected, base=base.name)
     elif rank is not None and factor.rank != rank:
         findings.add("rank_mismatch", tensor=tensor.name, actual=factor.rank, expected=rank)
-    return findings.count == before

@@ -76,14 +76,10 @@ def _merge_system_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any
         renamed.append(message | {"role": "system"} if is_developer else message)
     if not any(message["role"] == "system" for message in renamed[1:]):
         return renamed
-    system_texts = []
-    others = []
-    for message in renamed:
-        if message["role"] != "system":
-            others.append(message)
-        elif message["content"]:
-            system_texts.append(message["content"])
-    return [{"role": "system", "content": "\n\n".join(system_texts)}, *others]
+    system = [message for message in renamed if message["role"] == "system"]
+    others = [message for message in renamed if message["role"] != "system"]
+    texts = filter(None, [message["content"] for message in system])
+    return [{"role": "system", "content": "\n\n".join(texts)}, *others]
 
 
 @cache

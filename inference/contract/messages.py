@@ -63,13 +63,17 @@ def _add_optional_keys(rebuilt: dict[str, Any], message: dict[str, Any], index: 
             rebuilt[name] = value
         elif rebuilt["content"] is None:
             rebuilt["content"] = value
-    calls = message.get("tool_calls")
-    if calls:
-        if message["role"] != "assistant" or not isinstance(calls, list):
-            raise place_error(f"{place}.tool_calls", "must be a list, in a message of the assistant")
-        if len(calls) > MAX_TOOLS:
-            raise place_error(f"{place}.tool_calls", f"may hold at most {MAX_TOOLS} calls")
-        rebuilt["tool_calls"] = [rebuild_call(call, f"{place}.tool_calls") for call in calls]
+    if message.get("tool_calls"):
+        rebuilt["tool_calls"] = _rebuild_calls(message, f"{place}.tool_calls")
+
+
+def _rebuild_calls(message: dict[str, Any], place: str) -> list[dict[str, Any]]:
+    calls = message["tool_calls"]
+    if message["role"] != "assistant" or not isinstance(calls, list):
+        raise place_error(place, "must be a list, in a message of the assistant")
+    if len(calls) > MAX_TOOLS:
+        raise place_error(place, f"may hold at most {MAX_TOOLS} calls")
+    return [rebuild_call(call, place) for call in calls]
 
 
 def _join_text(content: Any, index: int) -> str | None:

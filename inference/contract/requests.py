@@ -188,15 +188,22 @@ def _rebuild_constraint(served: dict[str, Any], tool_constraint: list[Any]) -> s
         served["structured_outputs"] = _without_nulls(structure, structure)
     schema = None
     if response_format is not None:
-        rebuilt: dict[str, Any] = {"type": response_format["type"]}
-        if response_format["type"] == "json_schema":
-            described = response_format["json_schema"]
-            schema = described["schema"]
-            rebuilt["json_schema"] = _without_nulls(described, JSON_SCHEMA_KEYS)
-        served["response_format"] = rebuilt
+        schema = _rebuild_response_format(served, response_format)
     if not tool_constraint and structure is None and schema is None:
         return ""  # all `json_object` answers share one grammar, so none is new
     return grammars.digest_of(tool_constraint, structure, schema)
+
+
+def _rebuild_response_format(served: dict[str, Any], response_format: dict[str, Any]) -> Any:
+    """Rebuild the form of the answer, within `served`; return the schema that it has to follow, if any."""
+    rebuilt: dict[str, Any] = {"type": response_format["type"]}
+    schema = None
+    if response_format["type"] == "json_schema":
+        described = response_format["json_schema"]
+        schema = described["schema"]
+        rebuilt["json_schema"] = _without_nulls(described, JSON_SCHEMA_KEYS)
+    served["response_format"] = rebuilt
+    return schema
 
 
 def _without_nulls(value: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """Count a prompt's tokens exactly, by the base model's own chat template and tokenizer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference.contract import base_model
 from inference.contract.requests import ParsedRequest
 from inference.contract.tools import parse_arguments
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 BILLING_LINE = "x-anthropic-billing-header"  # Claude Code's system texts begin with it; vLLM drops it
 FUNCTION_KEYS = ("name", "description", "parameters", "strict")
@@ -16,19 +19,19 @@ def count_prompt_tokens(parsed: ParsedRequest) -> int:
     if tokenizer is None:
         return parsed.prompt_bound()
     if parsed.kind == "text":
-        count = 0
-        for text_or_ids in parsed.prompts():
-            if isinstance(text_or_ids, list):
-                count += len(text_or_ids)
-            else:
-                count += len(tokenizer.encode(text_or_ids).ids)
-        return count
+        return sum(_count_prompt(tokenizer, prompt) for prompt in parsed.prompts())
     messages = [_as_template_message(message) for message in parsed.fields["messages"]]
     tools = [_as_template_tool(tool) for tool in parsed.fields.get("tools") or ()]
     prompt = base_model.render_prompt(messages, tools or None)
     if prompt is None:
         return parsed.prompt_bound()
     return len(tokenizer.encode(prompt, add_special_tokens=False).ids)
+
+
+def _count_prompt(tokenizer: "Tokenizer", text_or_ids: str | list[int]) -> int:
+    if isinstance(text_or_ids, list):
+        return len(text_or_ids)
+    return len(tokenizer.encode(text_or_ids).ids)
 
 
 def _as_template_message(message: dict[str, Any]) -> dict[str, Any]:

@@ -174,23 +174,30 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def check_deadlines(self) -> None:
         """End the connection if it is late. Called once a second."""
-        limits = self.limits
         if self.transport.is_closing() or self.flow.write_paused:
-            self._unread_s += 1
-            if self._unread_s > limits.unread_for_s:
-                self.transport.abort()
+            self._check_unread()
             return
         self._unread_s = 0
         is_answering = self._answering is not None and not self._answering.response_complete
         if self._reading == "body":
             self._check_body_deadline()
         elif not is_answering:
-            self._waited_s += 1
-            if self._reading == "nothing" and self._has_answered:
-                if self._waited_s > self.timeout_keep_alive:
-                    self.transport.close()
-            elif self._waited_s > limits.headers_within_s:
-                self._refuse(408)
+            self._check_head_deadline()
+
+    def _check_unread(self) -> None:
+        """End the connection of a client that takes nothing of what was written."""
+        self._unread_s += 1
+        if self._unread_s > self.limits.unread_for_s:
+            self.transport.abort()
+
+    def _check_head_deadline(self) -> None:
+        """End an idle connection, and one whose request's head does not come."""
+        self._waited_s += 1
+        if self._reading == "nothing" and self._has_answered:
+            if self._waited_s > self.timeout_keep_alive:
+                self.transport.close()
+        elif self._waited_s > self.limits.headers_within_s:
+            self._refuse(408)
 
     def _check_body_deadline(self) -> None:
         limits = self.limits

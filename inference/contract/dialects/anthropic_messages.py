@@ -149,12 +149,11 @@ def _translate_message(message: dict[str, Any], place: str) -> list[dict[str, An
             raise BadRequest(
                 f"`{block_place}`: only text and tools are served; leave it out.", param=block_place
             )
-    text = "\n".join(texts)
     if calls:
-        return [{"role": role, "content": text or None, "tool_calls": calls}]
+        return [{"role": role, "content": "\n".join(texts) or None, "tool_calls": calls}]
     if results and not texts:
         return results
-    return [*results, {"role": role, "content": text}]
+    return [*results, {"role": role, "content": "\n".join(texts)}]
 
 
 def _translate_call(block: dict[str, Any], place: str) -> dict[str, Any]:
@@ -179,16 +178,17 @@ def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
         )
     if not tools:
         return {}
-    if kind == "tool":
-        function = {"name": read_text(choice, "name", "tool_choice")}
-        chat_choice: object = {"type": "function", "function": function}
-    else:
-        chat_choice = TOOL_CHOICES[kind]
     return {
         "tools": [_translate_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
-        "tool_choice": chat_choice,
+        "tool_choice": _translate_choice(choice),
         "parallel_tool_calls": False if choice.get("disable_parallel_tool_use") else None,
     }
+
+
+def _translate_choice(choice: dict[str, Any]) -> object:
+    if choice["type"] != "tool":
+        return TOOL_CHOICES[choice["type"]]
+    return {"type": "function", "function": {"name": read_text(choice, "name", "tool_choice")}}
 
 
 def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:

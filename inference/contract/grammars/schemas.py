@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -41,6 +42,31 @@ ANNOTATIONS = {
 }  # fmt: skip
 TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
 NUMBER_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Two keywords of a schema that bound a length or a number of items; None for one that is not set."""
+
+    least_name: str
+    most_name: str
+    least: int | None
+    most: int | None
+
+    @property
+    def values(self) -> tuple[int | None, int | None]:
+        """Both bounds."""
+        return self.least, self.most
+
+    @property
+    def are_set(self) -> bool:
+        """Whether the schema has any of them."""
+        return self.values != (None, None)
+
+    def require_order(self, budget: Budget) -> None:
+        """Raise BadRequest if the lower one is above the upper one."""
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise budget.error(f"`{self.least_name}` must not be above `{self.most_name}`.")
 
 
 def check_schemas(schemas: list[Any], place: str) -> None:
@@ -108,35 +134,48 @@ def _check_enum(schema: dict[str, Any], budget: Budget) -> None:
 def _check_string(schema: dict[str, Any], budget: Budget) -> None:
     text_format = schema.get("format")
     pattern = schema.get("pattern")
-    least, most = _read_bounds(schema, "minLength", "maxLength", MAX_REPEAT, budget)
-    has_length = least is not None or most is not None
-    if has_length and (text_format is not None or pattern is not None):
+    length = _read_bounds(schema, "minLength", "maxLength", MAX_REPEAT, budget)
+    has_format = text_format is not None
+    has_pattern = pattern is not None
+    if length.are_set and (has_format or has_pattern):
         raise budget.error("`pattern` and `format` can't be combined with a length.")
-    if text_format is not None and pattern is not None:
+    if has_format and has_pattern:
         raise budget.error("`pattern` can't be combined with `format`.")
-    if text_format is not None:
-        if not isinstance(text_format, str) or text_format not in FORMATS_MS:
-            raise budget.error(f"`format` must be one of {', '.join(sorted(FORMATS_MS))}.")
-        budget.spend(FORMATS_MS[text_format])
-    if pattern is not None:
+    if has_format:
+        _check_format(text_format, budget)
+    elif has_pattern:
         budget.spend(pattern_cost_ms(pattern, budget), once=("pattern", pattern))
-    if has_length:
-        if least is not None and most is not None and least > most:
-            raise budget.error("`minLength` must not be above `maxLength`.")
-        budget.spend(WIDE_MS * max(least or 0, most or 0), once=("length", least, most))
+    elif length.are_set:
+        length.require_order(budget)
+        budget.spend(WIDE_MS * max(length.least or 0, length.most or 0), once=("length", *length.values))
+
+
+def _check_format(text_format: Any, budget: Budget) -> None:
+    if not isinstance(text_format, str) or text_format not in FORMATS_MS:
+        raise budget.error(f"`format` must be one of {', '.join(sorted(FORMATS_MS))}.")
+    budget.spend(FORMATS_MS[text_format])
 
 
 def _check_number(schema: dict[str, Any], budget: Budget) -> None:
     for name in NUMBER_BOUNDS:
         if name not in schema:
             continue
-        value = schema[name]
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise budget.error(f"`{name}` must be a number.")
-        # vLLM 0.32 answers 500 beyond 64 bits.
-        if not math.isfinite(value) or not -INT64 < value < INT64:
-            raise budget.error(f"`{name}` must be within 64 bits.")
+        _check_number_bound(name, schema[name], budget)
         budget.spend(BRANCH_MS)
+    if not _has_number(schema, budget):
+        raise budget.error("no number is between its bounds.")
+
+
+def _check_number_bound(name: str, value: Any, budget: Budget) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise budget.error(f"`{name}` must be a number.")
+    # vLLM 0.32 answers 500 beyond 64 bits.
+    if not math.isfinite(value) or not -INT64 < value < INT64:
+        raise budget.error(f"`{name}` must be within 64 bits.")
+
+
+def _has_number(schema: dict[str, Any], budget: Budget) -> bool:
+    """Return whether a number, or a whole number, is between a schema's bounds."""
     low = max(schema.get("minimum", -INT64), schema.get("exclusiveMinimum", -INT64))
     high = min(schema.get("maximum", INT64), schema.get("exclusiveMaximum", INT64))
     excludes_low = low == schema.get("exclusiveMinimum")
@@ -145,25 +184,23 @@ def _check_number(schema: dict[str, Any], budget: Budget) -> None:
     if kinds == "integer" or (isinstance(kinds, list) and "integer" in kinds):
         if low != int(low) or high != int(high):
             raise budget.error("the bounds of an integer must be whole numbers.")
-        is_empty = low + excludes_low > high - excludes_high
-    else:
-        is_empty = low > high or (low == high and (excludes_low or excludes_high))
-    if is_empty:
-        raise budget.error("no number is between its bounds.")
+        return bool(low + excludes_low <= high - excludes_high)
+    if excludes_low or excludes_high:
+        return bool(low < high)
+    return bool(low <= high)
 
 
 def _check_array(schema: dict[str, Any], budget: Budget) -> None:
-    least, most = _read_bounds(schema, "minItems", "maxItems", MAX_ITEMS, budget)
+    count = _read_bounds(schema, "minItems", "maxItems", MAX_ITEMS, budget)
     prefix = schema.get("prefixItems", [])
     if not isinstance(prefix, list) or len(prefix) > MAX_BRANCHES:
         raise budget.error(f"`prefixItems` must be a list of at most {MAX_BRANCHES} schemas.")
-    if least is not None and most is not None and least > most:
-        raise budget.error("`minItems` must not be above `maxItems`.")
-    if most is not None and most < len(prefix):
+    count.require_order(budget)
+    if count.most is not None and count.most < len(prefix):
         raise budget.error("`maxItems` must not be below the number of `prefixItems`.")
-    if least is not None or most is not None:
+    if count.are_set:
         budget.spend(ITEMS_MS)
-    if schema.get("items") is False and (least or 0) > len(prefix):
+    if schema.get("items") is False and (count.least or 0) > len(prefix):
         raise budget.error("`minItems` must not be above the number of `prefixItems` where `items` is false.")
     _check_each(prefix, budget)
     _check_schema(schema.get("items") or True, budget)
@@ -213,9 +250,10 @@ def _read_mapping(schema: dict[str, Any], name: str, budget: Budget) -> dict[str
 
 def _read_bounds(
     schema: dict[str, Any], least_name: str, most_name: str, limit: int, budget: Budget
-) -> tuple[int | None, int | None]:
-    """Return two bounds of a schema, None for one that is not set."""
-    return _read_count(schema, least_name, limit, budget), _read_count(schema, most_name, limit, budget)
+) -> Bounds:
+    least = _read_count(schema, least_name, limit, budget)
+    most = _read_count(schema, most_name, limit, budget)
+    return Bounds(least_name, most_name, least, most)
 
 
 def _read_count(schema: dict[str, Any], name: str, limit: int, budget: Budget) -> int | None:
