@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -43,6 +43,11 @@ test-ray: ## The journeys of a Ray cluster
 check: ## Style, types, layers, migrations, templates, the compose file, known vulnerabilities
 	$(call BOOTSTRAP)
 	@$(STACK) check
+
+translations: ## The catalogues in locale/ from the sources, and what is not translated; ARGS=--check only looks
+	$(call BOOTSTRAP)
+	@.venv/bin/python -m config.catalogs $(ARGS)
+	@.venv/bin/python locale/compile.py
 
 sbom: ## What an installation is made of: CycloneDX files in var/sbom/, licences in docs/licences.md
 	$(call BOOTSTRAP)

@@ -12,9 +12,12 @@ from babel.messages.pofile import read_po
 
 def main() -> None:
     for source in sorted(Path(__file__).parent.glob("*/LC_MESSAGES/*.po")):
+        target = source.with_suffix(".mo")
+        if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+            continue
         with source.open("rb") as file:
             catalog = read_po(file, locale=source.parent.parent.name)
-        with source.with_suffix(".mo").open("wb") as file:
+        with target.open("wb") as file:
             write_mo(file, catalog)
 
 

@@ -5,8 +5,10 @@ Tests run beside real services: `python -m stack run --services -- pytest tests/
 
 import ipaddress
 import os
+import runpy
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -27,6 +29,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "proxy_settings(**changes): fields of the gateway's ProxySettings")
     # WhiteNoise: static files come from the finders here: nothing was collected.
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+    # Those of this tree: a checkout has only the sources of its catalogues.
+    runpy.run_path(str(Path(__file__).parents[1] / "locale" / "compile.py"), run_name="__main__")
     # django-unfold 0.110 has yet to take up a signature of Django 6.1.
     config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
 

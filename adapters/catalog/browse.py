@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog import favourites, queries
 from adapters.catalog.queries import Card, Kind
@@ -24,14 +25,14 @@ MAX_SEARCH_CHARACTERS = 100
 MAX_LANGUAGES = 50
 FAVOURITE = "favourite"
 KINDS = {
-    "": "All",
-    Kind.OWN.value: "Yours",
-    Kind.SELECTED.value: "Selected",
-    Kind.SHARED.value: "Shared with you",
-    Kind.PUBLIC.value: "Public",
-    FAVOURITE: "Favourites",
+    "": _("All"),
+    Kind.OWN.value: _("Yours"),
+    Kind.SELECTED.value: _("Selected"),
+    Kind.SHARED.value: _("Shared with you"),
+    Kind.PUBLIC.value: _("Public"),
+    FAVOURITE: _("Favourites"),
 }
-ORDERS = {"name": "By name", "newest": "Newest first", "strongest": "Strongest first"}
+ORDERS = {"name": _("By name"), "newest": _("Newest first"), "strongest": _("Strongest first")}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog.price_changes import first_day_possible
 from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
@@ -30,46 +32,61 @@ LICENCES = {
     "MIT": "https://opensource.org/license/mit",
 }
 OWN_TERMS = "own"
-LANGUAGE_CHOICES = [("", "not said"), *sorted(LANGUAGES.items(), key=lambda choice: choice[1])]
-CHOICES = [("", "none yet"), *((name, name) for name in LICENCES), (OWN_TERMS, "own terms, written below")]
+# Django's catalogues have the names of languages.
+NAMED_LANGUAGES = [(code, _(name)) for code, name in sorted(LANGUAGES.items(), key=lambda item: item[1])]
+LANGUAGE_CHOICES = [("", _("not said")), *NAMED_LANGUAGES]
+CHOICES = [
+    ("", _("none yet")),
+    *((name, name) for name in LICENCES),
+    (OWN_TERMS, _("own terms, written below")),
+]
 
 
 class AboutForm(forms.Form):
     """What everybody who sees a style reads about it."""
 
-    name = forms.CharField(max_length=WORDS_CHARACTERS["name"])
+    name = forms.CharField(label=_("Name"), max_length=WORDS_CHARACTERS["name"])
     author = forms.CharField(
+        label=_("Author"),
         max_length=WORDS_CHARACTERS["author"],
         required=False,
-        help_text="Who trained it, as readers see it.",
+        help_text=_("Who trained it, as readers see it."),
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     description = forms.CharField(
+        label=_("Description"),
         max_length=WORDS_CHARACTERS["description"],
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
     sample_prompt = forms.CharField(
+        label=_("Sample prompt"),
         max_length=WORDS_CHARACTERS["sample_prompt"],
         required=False,
-        help_text="What its sample line answers. Another one gets another sample.",
+        help_text=_("What its sample line answers. Another one gets another sample."),
     )
-    language = forms.ChoiceField(choices=LANGUAGE_CHOICES, required=False, help_text="In which it writes.")
+    language = forms.ChoiceField(
+        label=_("Language"), choices=LANGUAGE_CHOICES, required=False, help_text=_("In which it writes.")
+    )
     tags = forms.CharField(
+        label=_("Tags"),
         max_length=300,
         required=False,
-        help_text="What it is for, with commas: letters, sales.",
+        help_text=_("What it is for, with commas: letters, sales."),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
     )
     licence = forms.ChoiceField(
-        choices=CHOICES, required=False, help_text="On what terms others may write in it."
+        label=_("Licence"),
+        choices=CHOICES,
+        required=False,
+        help_text=_("On what terms others may write in it."),
     )
     terms = forms.CharField(
         max_length=WORDS_CHARACTERS["licence"],
         required=False,
-        label="Own terms",
+        label=_("Own terms"),
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="Only with “own terms” above.",
+        help_text=_("Only with “own terms” above."),
     )
 
     def __init__(self, data: Any = None, *, style: Style) -> None:
@@ -96,7 +113,7 @@ class AboutForm(forms.Form):
         """Ask for the terms where own ones were chosen, and refuse words that mislead."""
         given = super().clean() or {}
         if given.get("licence") == OWN_TERMS and not given.get("terms"):
-            self.add_error("terms", "Write the terms, or choose one of the licences above.")
+            self.add_error("terms", gettext("Write the terms, or choose one of the licences above."))
         words = {field: text for field, text in given.items() if field != "terms"}
         words["tags"] = parse_tags(str(given.get("tags", "")))
         self.add_faults(word_faults(self.owner, words))
@@ -129,15 +146,15 @@ class DayInput(forms.DateInput):
 class OfferForm(forms.Form):
     """What an owner asks for with an offer: prices of the style's own, and a share of what others pay."""
 
-    input_nanousd = PriceField(label="A million tokens read", required=False)
-    cached_input_nanousd = PriceField(label="A million tokens read from the cache", required=False)
-    output_nanousd = PriceField(label="A million tokens written", required=False)
+    input_nanousd = PriceField(label=_("A million tokens read"), required=False)
+    cached_input_nanousd = PriceField(label=_("A million tokens read from the cache"), required=False)
+    output_nanousd = PriceField(label=_("A million tokens written"), required=False)
     author_percent = forms.IntegerField(
-        label="Your share, %",
+        label=_("Your share, %"),
         required=False,
         min_value=0,
         max_value=MAX_PERCENT,
-        help_text="Of what others' usage costs. It comes as credits.",
+        help_text=_("Of what others' usage costs. It comes as credits."),
         widget=forms.NumberInput({"inputmode": "numeric"}),
     )
 
@@ -154,7 +171,7 @@ class OfferForm(forms.Form):
         missing = [name for name in AMOUNTS if given.get(name) is None and name not in self.errors]
         if len(missing) < len(AMOUNTS):
             for name in missing:
-                self.add_error(name, "Write all three prices, or none for the price of every style.")
+                self.add_error(name, gettext("Write all three prices, or none for the price of every style."))
         return given
 
     def terms(self) -> Terms:
@@ -174,7 +191,9 @@ class OfferForm(forms.Form):
 class PriceForm(OfferForm):
     """What an owner asks for of a style that is public, and from which day on."""
 
-    first_day = forms.DateField(label="From", help_text="A day in UTC.", widget=DayInput(format="%Y-%m-%d"))
+    first_day = forms.DateField(
+        label=_("From"), help_text=_("A day in UTC."), widget=DayInput(format="%Y-%m-%d")
+    )
 
     def __init__(self, data: Any = None, *, style: Style) -> None:
         super().__init__(data, style=style)
@@ -188,8 +207,8 @@ class ShareForm(forms.Form):
 
     workspace = forms.SlugField(
         max_length=40,
-        label="Workspace",
-        help_text="The short name that goes before the slash in its model names, for example riverside.",
+        label=_("Workspace"),
+        help_text=_("The short name that goes before the slash in its model names, for example riverside."),
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "off",
@@ -199,6 +218,6 @@ class ShareForm(forms.Form):
             }
         ),
         error_messages={
-            "invalid": "Write the short name: small letters, digits and hyphens, for example riverside."
+            "invalid": _("Write the short name: small letters, digits and hyphens, for example riverside.")
         },
     )

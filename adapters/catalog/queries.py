@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Case, CharField, Q, QuerySet, TextChoices, Value, When
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from adapters.catalog.words import LANGUAGES
 from adapters.errors import StyleNotFound
@@ -175,7 +176,14 @@ def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelCho
         choices.append(ModelChoice(style.model_name, style.name, style.sample_prompt, prices))
         for number in versions.get(style.pk, []):
             model = f"{style.model_name}@{number}"
-            choices.append(ModelChoice(model, f"{style.name}, version {number}", style.sample_prompt, prices))
+            choices.append(
+                ModelChoice(
+                    model,
+                    gettext("{style}, version {number}").format(style=style.name, number=number),
+                    style.sample_prompt,
+                    prices,
+                )
+            )
     return choices
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from adapters.errors import SharePercent, TermsOutOfBounds
 from adapters.models import Style
@@ -18,7 +20,7 @@ MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million
 MAX_PERCENT = 50
 AMOUNTS = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
 COLUMNS = tuple(f"asked_{name}" for name in AMOUNTS)
-WORDS = ("input", "cached input", "output")
+WORDS = (_("input"), _("cached input"), _("output"))
 
 type Amounts = tuple[int, int, int]  # input, cached input, output, in nano-USD a token
 
@@ -70,14 +72,18 @@ def describe_terms(terms: Terms) -> list[str]:
     read, cached, written = [usd(MILLION * amount) for amount in amounts]
     if terms.amounts:
         sentences.append(
-            f"A million tokens cost {read} to read, {cached} to read again while they are cached, "
-            f"and {written} to write."
+            gettext(
+                "A million tokens cost {read} to read, {cached} to read again while they are cached, and "
+                "{written} to write."
+            ).format(read=read, cached=cached, written=written)
         )
     if terms.author_percent:
         shares = [usd(MILLION * amount * terms.author_percent // 100) for amount in amounts]
         sentences.append(
-            f"The author gets {terms.author_percent} % of what others' usage costs: {shares[0]} of a million "
-            f"tokens read, {shares[2]} of a million written, as credits once a month's invoices are final."
+            gettext(
+                "The author gets {percent} % of what others' usage costs: {read} of a million tokens read, "
+                "{written} of a million written, as credits once a month's invoices are final."
+            ).format(percent=terms.author_percent, read=shares[0], written=shares[2])
         )
     return sentences
 
@@ -87,9 +93,9 @@ def summarize_terms(terms: Terms) -> str:
     parts = []
     if terms.amounts:
         prices = " / ".join(usd(MILLION * amount) for amount in terms.amounts)
-        parts.append(f"{prices} a million")
+        parts.append(gettext("{prices} a million").format(prices=prices))
     if terms.author_percent:
-        parts.append(f"{terms.author_percent} % to the author")
+        parts.append(gettext("{author_percent} % to the author").format(author_percent=terms.author_percent))
     return ", ".join(parts)
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from django.conf.locale import LANG_INFO
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from adapters.models import Style
 from foundation.names import reads_as_product, validate_name, validate_text
@@ -31,13 +34,15 @@ FACETS = ("tags", "language")
 MOST_TAGS = 8
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 LANGUAGES = {code: str(info["name"]) for code, info in LANG_INFO.items() if "name" in info}
-TAGS_FAULT = f"At most {MOST_TAGS} tags, each of small letters, digits and hyphens, 30 at most."
-LANGUAGE_FAULT = "Give the language's code, for example en, de or pt-br."
+TAGS_FAULT = format_lazy(
+    _("At most {count} tags, each of small letters, digits and hyphens, 30 at most."), count=MOST_TAGS
+)
+LANGUAGE_FAULT = _("Give the language's code, for example en, de or pt-br.")
 PRODUCT_FAULTS = {
-    "name": "That name reads as Polyscribe's own. Choose another one.",
-    "author": "That reads as Polyscribe itself. Say who trained it.",
+    "name": _("That name reads as Polyscribe's own. Choose another one."),
+    "author": _("That reads as Polyscribe itself. Say who trained it."),
 }
-BOUND_FAULT = (
+BOUND_FAULT = _(
     "Operators approve author, licence, tags and language with an offer. Withdraw the offer, or take the "
     "style out of the catalogue, to change them."
 )
@@ -69,7 +74,7 @@ def edit_faults(style: Style, words: Mapping[str, Any]) -> Faults:
     """Return what is wrong with new words for a style, also that some of them must not change now."""
     faults = word_faults(style.owner, words)
     if words.get("name") == "":
-        faults["name"] = ["Give the style a name, for example Brand voice."]
+        faults["name"] = [gettext("Give the style a name, for example Brand voice.")]
     for field in bound_fields(style):
         is_changed = words.get(field, getattr(style, field)) != getattr(style, field)
         if is_changed:
@@ -91,7 +96,11 @@ def is_bound_by_offer(style: Style) -> bool:
 
 def _length_fault(field: str, text: str) -> str:
     limit = WORDS_CHARACTERS[field]
-    return f"At most {limit} characters; this has {len(text)}." if len(text) > limit else ""
+    return (
+        gettext("At most {limit} characters; this has {count}.").format(limit=limit, count=len(text))
+        if len(text) > limit
+        else ""
+    )
 
 
 def _hidden_character_fault(field: str, text: str) -> str:

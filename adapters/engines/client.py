@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from adapters.engines.connections import UNIX, open_pool
 from adapters.errors import EngineRefused, EngineUnavailable
@@ -25,7 +26,9 @@ BAD_ADAPTER = re.compile(r"Call to add_lora method failed: (?P<reason>.+)", re.D
 MACHINE_FAULT = re.compile(
     r"out of memory|can't allocate memory|No free|CUDA error|\[Errno \d+\]", re.IGNORECASE
 )
-WRONG_BASE_MODEL = "The engine serves {served}, not {base}: correct its address or its base model."
+WRONG_BASE_MODEL = gettext_noop(
+    "The engine serves {served}, not {base}: correct its address or its base model."
+)
 ALREADY_LOADED = "has already been loaded"
 NOT_A_NUMBER = "Out of range float values"  # what JSON's writer says of NaN
 TOP_LOGPROBS = 20  # the most that vLLM returns by default
@@ -102,7 +105,9 @@ def load_adapter(engine: Engine, name: str, path: str) -> None:
             return
         # vLLM has no way to replace one. The next pass loads ours.
         unload_adapter(engine, name)
-        raise EngineUnavailable("The engine had another adapter under this name; it is loaded again.")
+        raise EngineUnavailable(
+            gettext_noop("The engine had another adapter under this name; it is loaded again.")
+        )
     raise _load_error(status, text)
 
 
@@ -151,7 +156,7 @@ def read_logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dic
     }
     status, text = _post(engine, "/v1/completions", body)
     if status != 200 and NOT_A_NUMBER in text:
-        raise EngineRefused(reason="The adapter makes the model compute no numbers (NaN).")
+        raise EngineRefused(reason=gettext_noop("The adapter makes the model compute no numbers (NaN)."))
     if status != 200:  # a cluster loads an adapter with its first request, and may refuse it then
         raise _refusal_in(text) or EngineUnavailable(_error_sentence(status, text))
     # vLLM names the prompt of a choice by its index alone; their order is not promised.
@@ -172,7 +177,9 @@ def _load_error(status: int, text: str) -> EngineRefused | EngineUnavailable:
     if refusal:
         return refusal
     if status == 404:
-        return EngineUnavailable("The engine can't see the files laid for it; check ENGINE_ADAPTERS_DIR.")
+        return EngineUnavailable(
+            gettext_noop("The engine can't see the files laid for it; check ENGINE_ADAPTERS_DIR.")
+        )
     return EngineUnavailable(_error_sentence(status, text))
 
 
@@ -186,7 +193,7 @@ def _refusal_in(text: str) -> EngineRefused | None:
 
 def _error_sentence(status: int, text: str) -> str:
     if status == 401:
-        return "The engine does not take our key; check ENGINE_API_KEY."
+        return gettext_noop("The engine does not take our key; check ENGINE_API_KEY.")
     return f"The engine answers with error {status}. {printable(text)}".strip()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from adapters.models import Engine
 from adapters.models.engines import SILENT_AFTER
@@ -26,10 +27,10 @@ class Readiness:
         return self.word in ("starting", "away")
 
 
-READY = Readiness("ready", "The model is ready and answers at once.")
-STARTING = Readiness("starting", "The model is starting. That takes about a minute.")
-AWAY = Readiness("away", "The model does not answer just now. It is asked again every few seconds.")
-MISSING = Readiness("missing", "No model is set up on this site yet. Its operators do that.")
+READY = Readiness("ready", _("The model is ready and answers at once."))
+STARTING = Readiness("starting", _("The model is starting. That takes about a minute."))
+AWAY = Readiness("away", _("The model does not answer just now. It is asked again every few seconds."))
+MISSING = Readiness("missing", _("No model is set up on this site yet. Its operators do that."))
 
 
 def engine_readiness() -> Readiness:

@@ -22,6 +22,7 @@ from pathlib import Path
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters.engines import client
 from adapters.errors import EngineUnavailable, NothingToAttest
@@ -30,9 +31,11 @@ from adapters.placement import local_cache
 from adapters.routing import publisher
 from foundation import locks
 
-STARTED_WITH = "The engine lists it as {name}: if that is a module it was started with, start it without."
-MACHINE_GONE = "Its machine is gone for good."
-DISK_KEEPS = "The disk beside the engine does not let go of the copy: {reason}."
+STARTED_WITH = gettext_noop(
+    "The engine lists it as {name}: if that is a module it was started with, start it without."
+)
+MACHINE_GONE = gettext_noop("Its machine is gone for good.")
+DISK_KEEPS = gettext_noop("The disk beside the engine does not let go of the copy: {reason}.")
 
 Proof = EngineErasure.Proof
 
@@ -106,7 +109,7 @@ def _unload_all(engine: Engine, rows: list[EngineErasure]) -> None:
         process_began_at = client.started_at(engine)
     except EngineUnavailable as error:
         for row in rows:
-            _note(row, error.message)
+            _note(row, str(error))
         return
     for row in rows:
         if name := _listed_name(row.erasure.version, listed):

@@ -7,27 +7,32 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from adapters.erasure import engine_purge
 from adapters.models import Engine, EngineErasure, Erasure
 from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import LIMITS_BYTES
+from foundation.wording import join_and
 
 Proof = EngineErasure.Proof
-ROUTELESS = "No model name of any workspace leads to it."
-DRAINED = "No request is in flight on it."
-UNLISTED = "The engine's own list does not name it."
-NO_FILE = "No file of it is left there."
-ATTEST = "Nobody can look at it from here: an operator attests in the console that its machines were wiped."
-OTHERS = "It goes when the memory of every engine is free: engines on one machine may share the folder."
-AFTER_RESTART = "The engine's memory is free after its next restart: vLLM frees none before."
-STAYS = (
+ROUTELESS = _("No model name of any workspace leads to it.")
+DRAINED = _("No request is in flight on it.")
+UNLISTED = _("The engine's own list does not name it.")
+NO_FILE = _("No file of it is left there.")
+ATTEST = _(
+    "Nobody can look at it from here: an operator attests in the console that its machines were wiped."
+)
+OTHERS = _("It goes when the memory of every engine is free: engines on one machine may share the folder.")
+AFTER_RESTART = _("The engine's memory is free after its next restart: vLLM frees none before.")
+STAYS = _(
     "What stays is the row of the version, since the ledger of what was used names it: its number, the "
     "names, sizes and SHA-256 sums of its files, who uploaded it, which version it was converted from, and "
     "when each step of its life was. Its files, its sample answers and all that was found and measured of it "
     "go."
 )
-TEXT_OF_STATE = {"current": "in progress", "next": "to come"}
+TEXT_OF_STATE = {"current": _("in progress"), "next": _("to come")}
 TIME = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -60,12 +65,21 @@ class Report:
 
     def text(self) -> str:
         """Return the report in plain text."""
-        ended = f"finished {self.finished_at:{TIME}}" if self.finished_at else "not finished"
+        ended = (
+            gettext("finished {time}").format(time=f"{self.finished_at:{TIME}}")
+            if self.finished_at
+            else gettext("not finished")
+        )
+        never = gettext("never computed")
         head = [
-            f"Erasure of {self.style}, version {self.version}: {ended}",
-            f"adapter_model.safetensors  SHA-256 {self.sha256 or 'never computed'}, {self.size_bytes} bytes",
-            f"adapter_config.json        SHA-256 {self.config_sha256 or 'never computed'}",
-            f"requested {self.requested_at:{TIME}}; this report is of {timezone.now():{TIME}}",
+            gettext("Erasure of {style}, version {version}: {ended}").format(
+                style=self.style, version=self.version, ended=ended
+            ),
+            f"adapter_model.safetensors  SHA-256 {self.sha256 or never}, {self.size_bytes} bytes",
+            f"adapter_config.json        SHA-256 {self.config_sha256 or never}",
+            gettext("requested {time}; this report is of {now}").format(
+                time=f"{self.requested_at:{TIME}}", now=f"{timezone.now():{TIME}}"
+            ),
         ]
         steps = [_text(line) for line in self.lines]
         return "\n".join([*head, "", *steps, "", STAYS, ""])
@@ -104,15 +118,21 @@ def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, En
     drained_at = erasure.drained_at
     gone_at = erasure.storage_gone_at
     lines = [
-        _line("Withdrawn", erasure.withdrawn_at, ROUTELESS, erasure.note, after=erasure.requested_at),
-        _line("Drained", drained_at, DRAINED, erasure.note, after=erasure.withdrawn_at),
-        _line("Gone from the storage", gone_at, _storage_proof(erasure), erasure.note, after=drained_at),
+        _line(
+            gettext("Withdrawn"), erasure.withdrawn_at, ROUTELESS, erasure.note, after=erasure.requested_at
+        ),
+        _line(gettext("Drained"), drained_at, DRAINED, erasure.note, after=erasure.withdrawn_at),
+        _line(
+            gettext("Gone from the storage"), gone_at, _storage_proof(erasure), erasure.note, after=drained_at
+        ),
     ]
     is_memory_free = all(row.memory_free_at for row in rows)
     for row in rows:
         lines += _engine_lines(row, engines.get(row.engine), drained_at, is_memory_free=is_memory_free)
     is_gone_everywhere = all(row.copy_gone_at for row in rows)
-    lines.append(_line("Finished", erasure.finished_at, after=gone_at if is_gone_everywhere else None))
+    lines.append(
+        _line(gettext("Finished"), erasure.finished_at, after=gone_at if is_gone_everywhere else None)
+    )
     return lines
 
 
@@ -123,24 +143,46 @@ def _engine_lines(
 
     `is_memory_free` tells of all engines of the erasure.
     """
-    label = f"Engine {row.engine}"
+    label = gettext("Engine {engine}").format(engine=row.engine)
     proof = f"{row.get_proof_display().capitalize()}." if row.proof else ""
     if row.proof == Proof.ATTESTED or (row.copy_gone_at is None and engine_purge.is_out_of_reach(engine)):
         return [_line(f"{label}: wiped", row.copy_gone_at, proof, ATTEST, after=drained_at)]
     free_at = row.memory_free_at
     copy_note = row.note if row.note or is_memory_free else OTHERS
     return [
-        _line(f"{label}: unloaded", row.unregistered_at, UNLISTED, row.note, after=drained_at),
-        _line(f"{label}: memory free", free_at, proof, AFTER_RESTART, after=row.unregistered_at),
-        _line(f"{label}: local copy deleted", row.copy_gone_at, NO_FILE, copy_note, after=free_at),
+        _line(
+            gettext("{label}: unloaded").format(label=label),
+            row.unregistered_at,
+            UNLISTED,
+            row.note,
+            after=drained_at,
+        ),
+        _line(
+            gettext("{label}: memory free").format(label=label),
+            free_at,
+            proof,
+            AFTER_RESTART,
+            after=row.unregistered_at,
+        ),
+        _line(
+            gettext("{label}: local copy deleted").format(label=label),
+            row.copy_gone_at,
+            NO_FILE,
+            copy_note,
+            after=free_at,
+        ),
     ]
 
 
 def _storage_proof(erasure: Erasure) -> str:
     version = erasure.version
-    places = f"{upload_key(version.pk, '')} or {sealed_key(version.pk, '')}"
-    files = " and ".join(sorted({*version.files, *LIMITS_BYTES}))
-    return f"It lists nothing under {places} and answers 404 to a HEAD of {files} in both."
+    places = gettext("{one} or {other}").format(
+        one=upload_key(version.pk, ""), other=sealed_key(version.pk, "")
+    )
+    files = join_and(sorted({*version.files, *LIMITS_BYTES}))
+    return gettext("It lists nothing under {places} and answers 404 to a HEAD of {files} in both.").format(
+        places=places, files=files
+    )
 
 
 def _line(

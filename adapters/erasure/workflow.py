@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters import object_store
 from adapters.catalog import sharing
@@ -31,8 +32,8 @@ from tenants.public import EventType, User, record_event
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
 FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
 
-ROUTED = "A workspace's routes still name it; they are published again within seconds."
-VALKEY_SILENT = "Valkey does not answer; this goes on by itself when it is back."
+ROUTED = gettext_noop("A workspace's routes still name it; they are published again within seconds.")
+VALKEY_SILENT = gettext_noop("Valkey does not answer; this goes on by itself when it is back.")
 
 
 def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = False) -> Erasure:
@@ -110,7 +111,7 @@ def advance_erasure(erasure: Erasure) -> list[Engine]:
             try:
                 _take_steps(erasure)
             except Unavailable as error:
-                _note_wait(erasure, error.message)
+                _note_wait(erasure, str(error))
             except redis.RedisError:
                 _note_wait(erasure, VALKEY_SILENT)
     if erasure.drained_at is None:
@@ -192,7 +193,7 @@ def _empty_storage(erasure: Erasure) -> None:
         object_store.erase(version.pk)
         left = object_store.remaining(version.pk, {*version.files, *LIMITS_BYTES})
     if left:
-        _note_wait(erasure, f"The storage still has {', '.join(left)}.")
+        _note_wait(erasure, gettext_noop("The storage still has {left}.").format(left=", ".join(left)))
     else:
         AdapterVersion.objects.filter(pk=version.pk).update(stored_bytes=0)
         Erasure.objects.filter(pk=erasure.pk).update(storage_gone_at=Now(), note="")

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from adapters.models.versions import AdapterVersion
 
@@ -30,11 +31,11 @@ class EngineErasure(models.Model):
     """The same on one engine: its registry, its memory, the local copy beside it."""
 
     class Proof(models.TextChoices):
-        RESTART = "restart", "the engine was restarted since"
+        RESTART = "restart", _("the engine was restarted since")
         # Of reports that ended before decision 19; no erasure gets it any more.
-        EVICTION = "eviction", "as many other adapters were loaded since as its memory holds"
-        NEVER = "never", "it was never loaded there"
-        ATTESTED = "vouched", "an operator attests that its machines were wiped"
+        EVICTION = "eviction", _("as many other adapters were loaded since as its memory holds")
+        NEVER = "never", _("it was never loaded there")
+        ATTESTED = "vouched", _("an operator attests that its machines were wiped")
 
     erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="engines")
     engine = models.CharField(max_length=60)

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from adapters.models.styles import Style
 
@@ -24,11 +25,11 @@ class PriceChange(models.Model):
     """Other prices, or another share, of one style. It makes an edition of prices when its moment comes."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "waits for approval"
-        AGREED = "agreed", "agreed: it begins at its moment"
-        BEGUN = "begun", "in force"
-        DECLINED = "declined"
-        WITHDRAWN = "withdrawn"
+        WAITING = "waiting", _("waits for approval")
+        AGREED = "agreed", _("agreed: it begins at its moment")
+        BEGUN = "begun", _("in force")
+        DECLINED = "declined", _("Declined")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
 
     OPEN = (State.WAITING, State.AGREED)
 

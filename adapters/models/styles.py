@@ -8,6 +8,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext
 
 REVIEWED_WORDS = ("name", "description", "sample_prompt")
 
@@ -323,10 +324,14 @@ class Release(models.Model):
     @property
     def sentence(self) -> str:
         """What moved, as a sentence for people."""
-        before = f"version {self.before.number}" if self.before else ""
-        after = f"Version {self.after.number}" if self.after else ""
+        numbers = {"before": self.before and self.before.number, "after": self.after and self.after.number}
         if self.alias == self.Alias.CANARY:
-            return f"{after} answers {self.percent} % of requests" if after else f"The canary {before} ended"
-        if not after:
-            return "No version answers"
-        return f"{after} answers instead of {before}" if before else f"{after} answers"
+            if self.after:
+                sentence = gettext("Version {after} answers {percent} % of requests")
+                return sentence.format(percent=self.percent, **numbers)
+            return gettext("The canary version {before} ended").format(**numbers)
+        if not self.after:
+            return gettext("No version answers")
+        if self.before:
+            return gettext("Version {after} answers instead of version {before}").format(**numbers)
+        return gettext("Version {after} answers").format(**numbers)

@@ -10,19 +10,20 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from adapters.models.styles import Style
 
 
 class Status(models.TextChoices):
-    UPLOADING = "uploading"
-    UPLOADED = "uploaded"
-    VALID = "valid"
-    REJECTED = "rejected"
-    PUSHING = "pushing"
-    SERVING = "serving"
-    FAILED = "failed"
-    RETIRED = "retired"
+    UPLOADING = "uploading", _("Uploading")
+    UPLOADED = "uploaded", _("Uploaded")
+    VALID = "valid", _("Valid")
+    REJECTED = "rejected", _("Rejected")
+    PUSHING = "pushing", _("Pushing")
+    SERVING = "serving", _("Serving")
+    FAILED = "failed", _("Failed")
+    RETIRED = "retired", _("Retired")
 
 
 FINAL = (Status.REJECTED, Status.SERVING, Status.FAILED, Status.RETIRED)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
@@ -36,7 +37,7 @@ URGENT_BATCH_SIZE = 2
 CONCURRENT_LOADS = 2
 # A pass starts every few seconds: without this, what can't be loaded would be tried in each.
 RETRY_AFTER = timedelta(seconds=15)
-UNCONFIRMED = "The engine took the adapter but does not list it; it is loaded again."
+UNCONFIRMED = gettext_noop("The engine took the adapter but does not list it; it is loaded again.")
 
 type DemandByVersion = Mapping[tuple[UUID, int], Demand]
 
@@ -128,9 +129,9 @@ def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
                 if not engine_client.is_healthy(engine):
                     pool.shutdown(cancel_futures=True)
                     raise
-                _postpone(placement, error.message)
+                _postpone(placement, str(error))
             except Unavailable as error:
-                record_unavailable(engine, error.message)
+                record_unavailable(engine, str(error))
                 without_files.add(placement.pk)
             else:
                 loaded.append(placement)
@@ -185,7 +186,7 @@ def _probe(engine: Engine, placement: Placement, name: str, loads: int) -> None:
     except EngineUnavailable as error:
         if isinstance(error, EnginePoisoned) or not engine_client.is_healthy(engine):
             raise
-        _postpone(placement, error.message)
+        _postpone(placement, str(error))
     else:
         serves = transitions.mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
     if not serves and name == placement.version.engine_name:  # a static module can't be unloaded
@@ -201,9 +202,9 @@ def _postpone(placement: Placement, note: str) -> None:
 
 
 def _reject(placement: Placement, error: DomainError) -> None:
-    logger.warning("%s on %s: %s", placement.version, placement.engine, error.message)
+    logger.warning("%s on %s: %s", placement.version, placement.engine, str(error))
     by_engine = isinstance(error, EngineRefused)
-    reason = str(error.facts["reason"]) if by_engine else error.message
+    reason = str(error.facts["reason"]) if by_engine else str(error)
     transitions.mark_rejected(placement, reason, by_engine=by_engine)
 
 

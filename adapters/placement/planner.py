@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
@@ -19,7 +20,7 @@ from tenants.public import Demand, recent_requests
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
 # and since this is much less than a request waits, requests for other versions get their turn in time.
 REQUEST_LASTS = timedelta(seconds=20)
-SILENT = "The worker beside the engine does not report; this goes on by itself when it is back."
+SILENT = gettext_noop("The worker beside the engine does not report; this goes on by itself when it is back.")
 
 
 class Version(NamedTuple):

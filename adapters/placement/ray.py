@@ -22,7 +22,7 @@ def load_missing_on_cluster(engine: Engine) -> bool:
     try:
         identity.seal_identity(engine.base_model)
     except Unavailable as error:
-        loader.record_unavailable(engine, error.message)
+        loader.record_unavailable(engine, str(error))
         return False
     engine.placements.filter(is_desired=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
     missing = engine.placements.missing().select_related("engine__base_model", "version__style")

@@ -61,8 +61,8 @@ def reconcile(engine: Engine) -> bool:
                 return _reconcile_cluster(engine)
             return _reconcile_engine(engine)
         except EngineUnavailable as error:
-            _record_health(engine, is_healthy=False, note=error.message)
-            loader.record_unavailable(engine, error.message)
+            _record_health(engine, is_healthy=False, note=str(error))
+            loader.record_unavailable(engine, str(error))
             return False
 
 
@@ -155,8 +155,8 @@ def _ensure_identity(engine: Engine, present: Present) -> str:
         path = identity.write_identity(engine.base_model, Path(settings.ENGINE_ADAPTERS_DIR))
         engine_client.load_adapter(engine, IDENTITY, str(path))
     except (EngineRefused, DiskUnavailable) as error:
-        logger.error("%s: %s%s", engine, WITHOUT_BASE, error.message)
-        return f"{WITHOUT_BASE}{error.message}"
+        logger.error("%s: %s%s", engine, WITHOUT_BASE, str(error))
+        return f"{WITHOUT_BASE}{error!s}"
     return ""
 
 

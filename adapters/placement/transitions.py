@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters.engines import client as engine_client
 from adapters.errors import VersionMoved
@@ -26,7 +27,7 @@ RETIRABLE = (
 
 # bulk_update writes a CASE with a branch for each row; long ones are slow to plan.
 ROWS_PER_UPDATE = 200
-NO_ENGINE_TAKES_IT = "No engine takes it any more; it waits until one is restarted. {reason}"
+NO_ENGINE_TAKES_IT = gettext_noop("No engine takes it any more; it waits until one is restarted. {reason}")
 
 
 def mark_unloaded(*placements: Placement) -> None:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from adapters.models import AdapterVersion, Probe
 
 # From this strength on, in nats a token; the shipped styles are at 0.6 to 0.9 (docs/probing.md).
-STRENGTH_WORDS = ((1.0, "very strong"), (0.4, "strong"), (0.2, "clear"), (0.0, "slight"))
+STRENGTH_WORDS = ((1.0, _("very strong")), (0.4, _("strong")), (0.2, _("clear")), (0.0, _("slight")))
 SHOWN_SAMPLES = 2  # beside the sample line, which is a third
-SHOWN_MEASURES = {"words_a_sentence": "Words a sentence", "reading_ease": "Reading ease"}
+SHOWN_MEASURES = {"words_a_sentence": _("Words a sentence"), "reading_ease": _("Reading ease")}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
 
 def strength_word(strength: float) -> str:
     """Return the word for a strength in nats a token."""
-    return next(word for least, word in STRENGTH_WORDS if strength >= least)
+    return next(str(word) for least, word in STRENGTH_WORDS if strength >= least)
 
 
 def facts_of(version: AdapterVersion | None) -> list[str]:
@@ -85,10 +87,10 @@ def facts_of(version: AdapterVersion | None) -> list[str]:
     probe: Probe | None = getattr(version, "probe", None)
     if probe is None:
         return []
-    facts = [f"{strength_word(probe.strength)} effect"]
+    facts = [gettext("{strength} effect").format(strength=strength_word(probe.strength))]
     length = _measures(probe, "style").get("words_a_sentence")
     if length:
-        facts.append(f"{length:.0f} words a sentence")
+        facts.append(gettext("{length:.0f} words a sentence").format(length=length))
     return facts
 
 

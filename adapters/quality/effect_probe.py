@@ -12,6 +12,8 @@ docs/probing.md has the figures behind the numbers here.
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from django.utils.translation import gettext_noop
+
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused
 from adapters.models import AdapterVersion, BaseReading, Engine, Probe
@@ -25,12 +27,12 @@ MIN_EFFECT_NATS = 0.08
 # Where an engine answers differently in another batch, an effect must be so much larger than that.
 MIN_TIMES_NOISE = 2
 
-NO_EFFECT = (
+NO_EFFECT = gettext_noop(
     "The adapter has no effect: the base model's words move by {strength:.3f} nats a token, and below "
     "{least:.3f} it is only rounding. Train it longer or at a higher learning rate, check that the trained "
     "weights were saved, and upload it as a new version."
 )
-NO_WORDS = (
+NO_WORDS = gettext_noop(
     "With the adapter the model finds no next word. Check the training for NaN or a diverging loss, "
     "and upload it as a new version."
 )

@@ -10,6 +10,7 @@ from functools import partial
 
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters.engines import client as engine_client
 from adapters.errors import EngineUnavailable
@@ -27,7 +28,7 @@ PROMPTS = (
 DELAY = timedelta(seconds=10)  # after loading: requests that waited for the new style come first
 CONCURRENT_REQUESTS = 4
 MAX_TOKENS = 60
-EMPTY_ANSWER = "(It wrote nothing.)"
+EMPTY_ANSWER = gettext_noop("(It wrote nothing.)")
 
 type Answers = dict[str, str]  # prompt → answer
 

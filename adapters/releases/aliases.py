@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters.errors import AnsweredMeanwhile, BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
@@ -61,7 +62,7 @@ def roll_back(
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
-        whole_reason = f"Rolled back. {reason}".strip()
+        whole_reason = gettext_noop("Rolled back. {reason}").format(reason=reason).strip()
         rolled_back = EventType.RELEASE_ROLLED_BACK
         _move_live(held, before, actor=actor, key=key, reason=whole_reason, event_type=rolled_back)
     return before
@@ -117,10 +118,14 @@ def auto_promote(version: AdapterVersion) -> None:
     with _locked(version.style_id) as style:
         live = style.live_version
         if live is None:
-            _move_live(style, version, actor=version.created_by, reason="No other version served.")
+            _move_live(
+                style, version, actor=version.created_by, reason=gettext_noop("No other version served.")
+            )
         # A larger upload may be ready only after the one that was uploaded later.
         elif version.goes_live and version.number > live.number and not style.votes_before_promotion:
-            _move_live(style, version, actor=version.created_by, reason="Uploaded to answer at once.")
+            _move_live(
+                style, version, actor=version.created_by, reason=gettext_noop("Uploaded to answer at once.")
+            )
 
 
 def fall_back(style: Style, reason: str) -> None:
@@ -211,7 +216,7 @@ def _move_live(
     review.apply_approval(style)
     # After the move, so that the event of the canary's end shows what answers now.
     if style.canary_version:
-        _move_canary(style, None, actor=actor, key=key, reason="The live version changed.")
+        _move_canary(style, None, actor=actor, key=key, reason=gettext_noop("The live version changed."))
     record_event(
         style.owner_id,
         event_type,
@@ -253,7 +258,10 @@ def _move_canary(
             style,
             version=before.number,
             is_automatic=is_automatic,
-            reason=reason or (f"Version {after.number} is tried instead." if after else ""),
+            reason=reason
+            or (
+                gettext_noop("Version {after} is tried instead.").format(after=after.number) if after else ""
+            ),
         )
 
 

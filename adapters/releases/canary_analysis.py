@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from adapters.models import AdapterVersion, Style
 from tenants.public import VersionFigures, version_figures
@@ -14,6 +15,17 @@ MIN_REQUESTS = 20
 MAX_RATIO = 2
 MARGIN_PERCENT = 5
 WINDOW = timedelta(days=1)  # what is older says little about now, and costs time to count
+
+
+FAILED_MORE = gettext_noop(
+    "Version {canary} failed {canary_times} of {canary_requests} times, version {live} {live_times} of "
+    "{live_requests}."
+)
+WROTE_NOTHING_MORE = gettext_noop(
+    "Version {canary} wrote nothing {canary_times} of {canary_requests} times, version {live} "
+    "{live_times} of "
+    "{live_requests}."
+)
 
 
 @dataclass(frozen=True)
@@ -34,37 +46,52 @@ class CanaryComparison:
         if canary.requests < MIN_REQUESTS:
             return ""
         if _is_clearly_worse(canary.error_percent, live.error_percent):
-            return self._worse("failed", canary.errors, live.errors)
+            return self._worse(FAILED_MORE, canary.errors, live.errors)
         if _is_clearly_worse(canary.empty_percent, live.empty_percent):
-            return self._worse("wrote nothing", canary.empty, live.empty)
+            return self._worse(WROTE_NOTHING_MORE, canary.empty, live.empty)
         return ""
 
     @property
     def sentence(self) -> str:
         """What the figures say, for people."""
         finished = self.canary_figures.requests
-        opening = f"Version {self.canary.number} answers {self.percent} % of requests"
+        words = {"version": self.canary.number, "percent": self.percent, "live": self.live.number}
         if finished < MIN_REQUESTS:
-            return f"{opening}; {finished} of the {MIN_REQUESTS} that a judgement needs are finished."
-        return f"{opening}; {self._verdict}."
+            return gettext(
+                "Version {version} answers {percent} % of requests; {finished} of the {needed} that a "
+                "judgement "
+                "needs are finished."
+            ).format(finished=finished, needed=MIN_REQUESTS, **words)
+        sentence = gettext("Version {version} answers {percent} % of requests; {verdict}.")
+        return sentence.format(verdict=self._verdict.format(**words), **words)
 
     @property
     def _verdict(self) -> str:
         canary = self.canary_figures
         live = self.live_figures
-        verdict = f"neither it nor version {self.live.number} has failed"
-        if canary.errors or live.errors:
-            how_often = _compare(canary.error_percent, live.error_percent)
-            verdict = f"it fails {how_often} version {self.live.number}"
-        if canary.empty_percent == live.empty_percent:
-            return verdict
-        more = "more" if canary.empty_percent > live.empty_percent else "less"
-        return f"{verdict}, and its answers are empty {more} often"
+        if not canary.errors and not live.errors:
+            verdict = gettext("neither it nor version {live} has failed")
+        elif canary.error_percent == live.error_percent:
+            verdict = gettext("it fails as often as version {live}")
+        elif canary.error_percent < live.error_percent:
+            verdict = gettext("it fails less often than version {live}")
+        else:
+            verdict = gettext("it fails more often than version {live}")
+        if canary.empty_percent > live.empty_percent:
+            verdict += gettext(", and its answers are empty more often")
+        elif canary.empty_percent < live.empty_percent:
+            verdict += gettext(", and its answers are empty less often")
+        return verdict
 
-    def _worse(self, verb: str, canary_times: int, live_times: int) -> str:
-        return (
-            f"Version {self.canary.number} {verb} {canary_times} of {self.canary_figures.requests} times, "
-            f"version {self.live.number} {live_times} of {self.live_figures.requests}."
+    def _worse(self, sentence: str, canary_times: int, live_times: int) -> str:
+        """Return a reason as it is stored: in English."""
+        return sentence.format(
+            canary=self.canary.number,
+            canary_times=canary_times,
+            canary_requests=self.canary_figures.requests,
+            live=self.live.number,
+            live_times=live_times,
+            live_requests=self.live_figures.requests,
         )
 
 
@@ -88,9 +115,3 @@ def compare_canary(style: Style) -> CanaryComparison | None:
 
 def _is_clearly_worse(canary: float, live: float) -> bool:
     return canary > MAX_RATIO * live + MARGIN_PERCENT
-
-
-def _compare(canary: float, live: float) -> str:
-    if canary == live:
-        return "as often as"
-    return "less often than" if canary < live else "more often than"

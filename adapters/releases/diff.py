@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+
 from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.quality.prose_metrics import ProseMetrics, measure_prose, reading_ease, words, words_a_sentence
 
@@ -159,17 +162,31 @@ def _compare_lengths(numbers: tuple[int, int], before: float | None, after: floa
         return ""
     ratio = after / before - 1
     if abs(ratio) < MIN_LENGTH_RATIO:
-        return f"Both write sentences of about {(before + after) / 2:.0f} words."
-    word = "longer" if ratio > 0 else "shorter"
-    lengths = f"{after:.1f} words against {before:.1f}"
-    return f"Version {numbers[1]} writes sentences {100 * abs(ratio):.0f} % {word} ({lengths})."
+        count = f"{(before + after) / 2:.0f}"
+        return gettext("Both write sentences of about {count} words.").format(count=count)
+    if ratio > 0:
+        sentence = gettext(
+            "Version {number} writes sentences {percent} % longer ({after} words against {before})."
+        )
+    else:
+        sentence = gettext(
+            "Version {number} writes sentences {percent} % shorter ({after} words against {before})."
+        )
+    return sentence.format(
+        number=numbers[1],
+        percent=f"{100 * abs(ratio):.0f}",
+        after=number_format(round(after, 1), 1),
+        before=number_format(round(before, 1), 1),
+    )
 
 
 def _compare_ease(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
     if before is None or after is None or abs(after - before) < MIN_EASE_POINTS:
         return ""
-    word = "easier" if after > before else "harder"
-    return f"Version {numbers[1]} reads {word}: {after:.0f} against {before:.0f} of reading ease."
+    sentence = gettext("Version {number} reads harder: {after} against {before} of reading ease.")
+    if after > before:
+        sentence = gettext("Version {number} reads easier: {after} against {before} of reading ease.")
+    return sentence.format(number=numbers[1], after=f"{after:.0f}", before=f"{before:.0f}")
 
 
 def _compare_openings(pairs: Sequence[tuple[str, str]]) -> str:
@@ -178,22 +195,27 @@ def _compare_openings(pairs: Sequence[tuple[str, str]]) -> str:
     if len(pairs) == 1:
         return _compare_one_opening(is_same=same == 1, differs=differing == 1)
     if same == len(pairs):
-        return f"All {same} answers are the same to the letter."
-    verb = "begins" if differing == 1 else "begin"
-    sentence = f"{differing} of {len(pairs)} answers {verb} differently."
-    if not differing:
-        sentence = f"All {len(pairs)} answers begin alike."
-    if same == 1:
-        return f"{sentence} One is the same to the letter."
+        return gettext("All {count} answers are the same to the letter.").format(count=same)
+    if differing:
+        sentence = ngettext(
+            "{count} of {total} answers begins differently.",
+            "{count} of {total} answers begin differently.",
+            differing,
+        ).format(count=differing, total=len(pairs))
+    else:
+        sentence = gettext("All {count} answers begin alike.").format(count=len(pairs))
     if same:
-        return f"{sentence} {same} are the same to the letter."
+        alike = ngettext("One is the same to the letter.", "{count} are the same to the letter.", same)
+        sentence = f"{sentence} {alike.format(count=same)}"
     return sentence
 
 
 def _compare_one_opening(*, is_same: bool, differs: bool) -> str:
     if is_same:
-        return "The answer is the same to the letter."
-    return f"The answer begins {'differently' if differs else 'alike and goes on differently'}."
+        return gettext("The answer is the same to the letter.")
+    if differs:
+        return gettext("The answer begins differently.")
+    return gettext("The answer begins alike and goes on differently.")
 
 
 def _opening(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import Count
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from adapters.errors import (
     AlreadyVoted,
@@ -138,7 +139,11 @@ def show_side(version: AdapterVersion, tenant: Tenant) -> Side:
     """Return a version as a workspace reads it. Its style and owner are read with it."""
     style = version.style
     shown_name = style.show_to(tenant.pk).name
-    name = f"{shown_name}, version {version.number}" if style.owner_id == tenant.pk else shown_name
+    name = (
+        gettext("{shown_name}, version {version}").format(shown_name=shown_name, version=version.number)
+        if style.owner_id == tenant.pk
+        else shown_name
+    )
     return Side(name, name_for(style, version, tenant.pk))
 
 

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from itertools import batched
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from adapters.models import AdapterVersion, Style
 from foundation import valkey
 from tenants.public import Tenant
 
 HASHES_PER_BATCH = 100
-RECOVERING = "Valkey was emptied; the gateways are putting back what they know of requests in flight."
+RECOVERING = gettext_noop(
+    "Valkey was emptied; the gateways are putting back what they know of requests in flight."
+)
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
@@ -45,8 +49,9 @@ def reason_in_flight(version: AdapterVersion) -> str:
         return RECOVERING
     if count == 0:
         return ""
-    requests = "request is" if count == 1 else "requests are"
-    return f"{count} {requests} still in flight on it."
+    if count == 1:
+        return gettext_noop("1 request is still in flight on it.")
+    return gettext_noop("{count} requests are still in flight on it.").format(count=count)
 
 
 def _read_targets(keys: list[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from adapters import object_store
 from adapters.errors import NothingToConvert, PlanFull
@@ -16,19 +17,25 @@ from tenants.public import Tenant, User
 
 OFFERED_FOR = timedelta(days=7)  # the files of the rejected version are kept as long
 SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json that is corrected
-    "names": "The tensors get the names that engines look for: base_model.model.<module>.lora_A.weight and "
-    "….lora_B.weight.",
-    "precision": "Weights of 64 bits, and of 32 bits in a file that is too large, are rounded to bfloat16, "
-    "the precision in which engines compute.",
-    "ranks": "Layers of a lower rank than adapter_config.json says are filled up with zeros to that rank; "
-    "what they do stays the same.",
-    "peft_type": "peft_type becomes LORA, which the tensors are.",
-    "r": "r becomes the rank that the tensors have, as a whole number.",
-    "lora_alpha": "lora_alpha is written as a number instead of a text.",
-    "use_rslora": "use_rslora is written as true or false, as it was meant.",
-    "target_modules": "target_modules lists the modules that have weights.",
-    "bias": "bias becomes none: the adapter has no biases.",
-    "base_model_name_or_path": "base_model_name_or_path is spelled as this service spells the same model.",
+    "names": _(
+        "The tensors get the names that engines look for: base_model.model.<module>.lora_A.weight and "
+        "….lora_B.weight."
+    ),
+    "precision": _(
+        "Weights of 64 bits, and of 32 bits in a file that is too large, are rounded to bfloat16, "
+        "the precision in which engines compute."
+    ),
+    "ranks": _(
+        "Layers of a lower rank than adapter_config.json says are filled up with zeros to that rank; "
+        "what they do stays the same."
+    ),
+    "peft_type": _("peft_type becomes LORA, which the tensors are."),
+    "r": _("r becomes the rank that the tensors have, as a whole number."),
+    "lora_alpha": _("lora_alpha is written as a number instead of a text."),
+    "use_rslora": _("use_rslora is written as true or false, as it was meant."),
+    "target_modules": _("target_modules lists the modules that have weights."),
+    "bias": _("bias becomes none: the adapter has no biases."),
+    "base_model_name_or_path": _("base_model_name_or_path is spelled as this service spells the same model."),
 }
 
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters import object_store
 from adapters.errors import NothingToConvert, NotStored, StorageUnavailable
@@ -26,10 +27,12 @@ logger = logging.getLogger(__name__)
 MAX_EXAMINATIONS = 3
 CHECK_FAILED = Finding(
     "check_failed",
-    "The check of this upload broke off three times. That is our fault, not that of your files.",
-    "Support has the files and looks into it; what served before still serves.",
+    gettext_noop(
+        "The check of this upload broke off three times. That is our fault, not that of your files."
+    ),
+    gettext_noop("Support has the files and looks into it; what served before still serves."),
 )
-ANOTHER_FIRST = "Another upload of this workspace is being checked; this one follows."
+ANOTHER_FIRST = gettext_noop("Another upload of this workspace is being checked; this one follows.")
 
 
 def examine_version(version: AdapterVersion) -> bool:
@@ -48,7 +51,9 @@ def _examine_alone(version: AdapterVersion) -> bool:
         faults = _seal_files(version) or _count_stored_bytes(version)
         is_moved = _reject(version, faults) if faults else _validate_files(version)
     except (NotStored, NothingToConvert) as error:
-        is_moved = _reject(version, [Finding(error.code, error.message, "Upload the adapter again.")])
+        is_moved = _reject(
+            version, [Finding(error.code, str(error), gettext_noop("Upload the adapter again."))]
+        )
     except Unavailable:
         # No examination took place: the files are not to blame for a service that does not answer.
         _uploaded_row(version).update(examinations=F("examinations") - 1)
@@ -126,7 +131,9 @@ def _count_stored_bytes(version: AdapterVersion) -> Sequence[Finding]:
         if not storage_quota.storage_of(owner).is_over(without_bytes=original_bytes):
             return ()
     size = storage_quota.format_bytes(stored_bytes)
-    sentence = f"Unpacked or converted it has {size}, for which your plan has no room left."
+    sentence = gettext_noop(
+        "Unpacked or converted it has {size}, for which your plan has no room left."
+    ).format(size=size)
     return [Finding("plan_full", sentence, storage_quota.REMEDY)]
 
 
@@ -189,4 +196,4 @@ def _clean_up(version: AdapterVersion) -> None:
         if version.converted_from:
             conversions.withdraw_conversions(version.converted_from)
     except StorageUnavailable as error:
-        logger.warning("%s: files that are not needed any more stay: %s", version, error.message)
+        logger.warning("%s: files that are not needed any more stay: %s", version, str(error))

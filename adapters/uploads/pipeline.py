@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext_noop
 
 from adapters.errors import NotUploaded, UploadEnded
 from adapters.models import AdapterVersion, Engine, Placement, Status
@@ -18,8 +19,10 @@ from foundation.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-OUR_FAULT = "Something broke on our side. The operators see it, and it is tried again by itself."
-NO_ENGINE = "No engine serves this base model yet; this goes on by itself when one is added."
+OUR_FAULT = gettext_noop(
+    "Something broke on our side. The operators see it, and it is tried again by itself."
+)
+NO_ENGINE = gettext_noop("No engine serves this base model yet; this goes on by itself when one is added.")
 
 
 def advance_version(version: AdapterVersion) -> list[Engine]:
@@ -35,7 +38,7 @@ def advance_version(version: AdapterVersion) -> list[Engine]:
             while _take_step(version):
                 pass
         except Unavailable as error:
-            version.wait(error.message)
+            version.wait(str(error))
         except Exception:
             version.wait(OUR_FAULT)
             raise
@@ -82,7 +85,7 @@ def _finish_upload(version: AdapterVersion) -> bool:
     try:
         sessions.finish_upload(version)
     except (NotUploaded, UploadEnded) as error:
-        logger.info("%s: %s", version, error.message)  # the version's note or findings tell its uploader
+        logger.info("%s: %s", version, str(error))  # the version's note or findings tell its uploader
     return version.status != Status.UPLOADING
 
 

@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext_lazy as _
+
 from adapters.models import AdapterVersion, Status, VersionStep
 
 UPLOADING, UPLOADED, CHECKED, PUSHED, SERVING = range(5)
-LABELS = ("Uploading files", "Uploaded", "Checked", "Pushed to the engine", "Serving")
+LABELS = (_("Uploading files"), _("Uploaded"), _("Checked"), _("Pushed to the engine"), _("Serving"))
 NAMES = ("uploading", "uploaded", "checked", "pushed", "serving")  # as programs know them
 NOTES = {  # of a current step that waits for nothing
-    UPLOADING: "The files go straight from the browser to the storage.",
-    CHECKED: "Reading names, shapes and every weight, and comparing them with the base model.",
-    PUSHED: "Copying the files beside the engine, loading them, and measuring what they change.",
+    UPLOADING: _("The files go straight from the browser to the storage."),
+    CHECKED: _("Reading names, shapes and every weight, and comparing them with the base model."),
+    PUSHED: _("Copying the files beside the engine, loading them, and measuring what they change."),
 }
 CURRENT_STEP = {
     Status.UPLOADING: UPLOADING,

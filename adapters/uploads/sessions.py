@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from adapters import object_store
 from adapters.catalog.words import WORDS_CHARACTERS
@@ -40,16 +41,18 @@ from tenants.public import EventType, Tenant, User, record_event
 ABANDONED_AFTER = timedelta(hours=24)
 ABANDONED = Finding(
     "abandoned",
-    "The upload was begun more than 24 hours ago and never completed.",
-    "Upload the adapter again.",
+    gettext_noop("The upload was begun more than 24 hours ago and never completed."),
+    gettext_noop("Upload the adapter again."),
 )
 CANCELLED = Finding(
-    "cancelled", "The upload was cancelled before it was complete.", "Upload the adapter again."
+    "cancelled",
+    gettext_noop("The upload was cancelled before it was complete."),
+    gettext_noop("Upload the adapter again."),
 )
 SENT_TOO_OFTEN = Finding(
     "sent_too_often",
-    "The same parts of a file were sent again and again.",
-    "Upload the adapter again; send each part once.",
+    gettext_noop("The same parts of a file were sent again and again."),
+    gettext_noop("Upload the adapter again; send each part once."),
 )
 
 type Method = Literal["post", "multipart"]
@@ -152,14 +155,14 @@ def finish_upload(version: AdapterVersion) -> None:
     try:
         missing = parts.complete_files(version) if version.multipart else missing_files(version)
     except StorageUnavailable as error:
-        version.wait(error.message)
+        version.wait(str(error))
         return
     except VersionMoved:  # another call finished it, or it was deleted
         _require_finished(version)
         return
     if missing:
         fault = NotUploaded(files=" and ".join(missing))
-        if uploading.update(handed_in_at=None, note=fault.message):
+        if uploading.update(handed_in_at=None, note=str(fault)):
             raise fault
         _require_finished(version)  # the files are gone because it has moved on
     elif not version.move(before=Status.UPLOADING, after=Status.UPLOADED):
@@ -171,7 +174,9 @@ def _require_finished(version: AdapterVersion) -> None:
     version.refresh_from_db(fields=["status", "note", "findings"])
     if version.history.filter(status=Status.UPLOADED).exists():
         return
-    findings = version.findings or [{"sentence": "The version was deleted before its upload was complete."}]
+    findings = version.findings or [
+        {"sentence": gettext_noop("The version was deleted before its upload was complete.")}
+    ]
     raise UploadEnded(reason=findings[0]["sentence"])
 
 
@@ -225,7 +230,7 @@ def _end_upload(version: AdapterVersion, finding: Finding) -> bool:
         try:
             object_store.erase(version.pk)
         except StorageUnavailable as error:
-            logger.warning("%s: what was posted stays for the pruner: %s", version, error.message)
+            logger.warning("%s: what was posted stays for the pruner: %s", version, str(error))
     return is_ended
 
 

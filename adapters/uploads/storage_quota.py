@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from adapters import object_store
 from adapters.models import AdapterVersion, Status
@@ -15,7 +18,7 @@ UPLOADS_PER_HOUR = 10  # for each upload that may be open at once
 MIB = 1024**2
 GIB = 1024**3
 HOUR = timedelta(hours=1)
-REMEDY = "Delete versions that you do without, or change the plan."
+REMEDY = gettext_noop("Delete versions that you do without, or change the plan.")
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,26 @@ class Storage:
         faults = self.version_faults()
         if self.open_uploads >= self.limits.open_uploads:
             faults.append(
-                f"{self.open_uploads} uploads are open, as many as your plan allows at once. "
-                "Finish one of them, or cancel it on its style's page."
+                ngettext(
+                    "{count} upload is open, as many as your plan allows at once. Finish it, or cancel "
+                    "it on its "
+                    "style's page.",
+                    "{count} uploads are open, as many as your plan allows at once. Finish one of "
+                    "them, or cancel "
+                    "it on its style's page.",
+                    self.open_uploads,
+                ).format(count=self.open_uploads)
             )
         if self.used_bytes + upload_bytes > self.limits.stored_bytes:
             faults.append(
-                f"Your plan stores {self.allowed}: {self.used} are used, and these files have "
-                f"{format_bytes(upload_bytes)}. {REMEDY}"
+                gettext(
+                    "Your plan stores {allowed}: {used} are used, and these files have {size}. {remedy}"
+                ).format(
+                    allowed=self.allowed,
+                    used=self.used,
+                    size=format_bytes(upload_bytes),
+                    remedy=gettext(REMEDY),
+                )
             )
         return faults
 
@@ -73,13 +89,21 @@ class Storage:
         faults = []
         if self.begun_this_hour >= self.uploads_per_hour:
             faults.append(
-                f"{self.begun_this_hour} uploads were begun within the last hour, as many as your plan "
-                "allows. Wait some minutes, or change the plan."
+                ngettext(
+                    "{count} upload was begun within the last hour, as many as your plan allows. Wait some "
+                    "minutes, or change the plan.",
+                    "{count} uploads were begun within the last hour, as many as your plan allows. Wait some "
+                    "minutes, or change the plan.",
+                    self.begun_this_hour,
+                ).format(count=self.begun_this_hour)
             )
         if self.versions >= self.limits.stored_versions:
             faults.append(
-                f"Your plan keeps {self.limits.stored_versions:,} versions and you have {self.versions:,}. "
-                f"{REMEDY}"
+                gettext("Your plan keeps {most} versions and you have {held}. {remedy}").format(
+                    most=intcomma(self.limits.stored_versions),
+                    held=intcomma(self.versions),
+                    remedy=gettext(REMEDY),
+                )
             )
         return faults
 
@@ -110,8 +134,8 @@ def storage_of(tenant: Tenant) -> Storage:
 def format_bytes(count: int) -> str:
     """Return a count of bytes as all pages show it."""
     if count >= GIB / 10:
-        return f"{count / GIB:,.1f} GB"
-    return f"{count / MIB:,.1f} MB"
+        return f"{number_format(round(count / GIB, 1), 1, force_grouping=True)} GB"
+    return f"{number_format(round(count / MIB, 1), 1, force_grouping=True)} MB"
 
 
 def _postable_bytes(own: QuerySet[AdapterVersion], now: datetime) -> int:

@@ -7,6 +7,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog.words import Faults, word_faults
 from adapters.models import Style
@@ -21,6 +24,7 @@ from adapters.validation.limits import (
     archive_of,
 )
 from foundation.names import reads_as_product
+from foundation.wording import join_and
 from tenants.public import Tenant, limits_of
 
 KIB = 1024
@@ -33,8 +37,12 @@ TEXTS = ("name", "description", "sample_prompt", "sample")  # of a style, that a
 # The state of the base that the adapter was trained on, as people state it; empty: they don't say.
 QUANTISATIONS = ("", "none", "4-bit", "8-bit", "other")
 
-NAME_MISSING = "Give the style a name, for example Brand voice."
-CHOICE = f"{CONFIG_FILE} and {WEIGHTS_FILE}, or one .zip, .tar or .tar.gz of both"
+NAME_MISSING = _("Give the style a name, for example Brand voice.")
+CHOICE = format_lazy(
+    _("{config} and {weights}, or one .zip, .tar or .tar.gz of both"),
+    config=CONFIG_FILE,
+    weights=WEIGHTS_FILE,
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ def request_faults(
     faults["files"] = file_faults(files) or _storage_faults(tenant, files)
     if about.stated_quantisation not in QUANTISATIONS:
         known = ", ".join(filter(None, QUANTISATIONS))
-        faults["stated_quantisation"] = [f"Say one of {known}, or nothing."]
+        faults["stated_quantisation"] = [gettext("Say one of {known}, or nothing.").format(known=known)]
     return {field: sentences for field, sentences in faults.items() if sentences}
 
 
@@ -91,13 +99,15 @@ def file_faults(files: dict[str, int]) -> list[str]:
             faults += _size_faults(file, files[file], limit_bytes)
     missing = [file for file in LIMITS_BYTES if file not in files]
     if missing:
-        faults.append(f"{' and '.join(missing)} missing: choose {CHOICE}.")
+        faults.append(
+            gettext("{missing} missing: choose {choice}.").format(missing=join_and(missing), choice=CHOICE)
+        )
     return faults
 
 
 def _archive_faults(files: dict[str, int]) -> list[str]:
     if len(files) > 1:
-        return [f"An archive is chosen beside other files: choose {CHOICE}."]
+        return [gettext("An archive is chosen beside other files: choose {choice}.").format(choice=CHOICE)]
     [(file, size_bytes)] = files.items()
     return _size_faults(file[:80], size_bytes, ARCHIVE_LIMIT)
 
@@ -105,20 +115,23 @@ def _archive_faults(files: dict[str, int]) -> list[str]:
 def _file_name_fault(file: str) -> str:
     shown = file[:80]
     if PurePosixPath(file).suffix.lower() in PICKLE_ENDINGS:
-        return (
-            f"{shown} is a pickle file, which can run code when it is opened. "
-            f"Save the adapter with save_pretrained(…, safe_serialization=True) and choose {WEIGHTS_FILE}."
-        )
-    return f"{shown} is not taken. Choose {CHOICE}."
+        return gettext(
+            "{shown} is a pickle file, which can run code when it is opened. Save the adapter with "
+            "save_pretrained(…, safe_serialization=True) and choose {weights}."
+        ).format(shown=shown, weights=WEIGHTS_FILE)
+    return gettext("{shown} is not taken. Choose {choice}.").format(shown=shown, choice=CHOICE)
 
 
 def _size_faults(file: str, size_bytes: int, limit_bytes: int) -> list[str]:
     if size_bytes <= 0:
-        return [f"{file} is empty. Save the adapter again and choose the new file."]
+        return [gettext("{file} is empty. Save the adapter again and choose the new file.").format(file=file)]
     if size_bytes > limit_bytes:
         return [
-            f"{file} has {_format_size(size_bytes)}; at most {_format_size(limit_bytes)} are taken. "
-            "Train with a smaller rank, or save the weights in bfloat16."
+            gettext(
+                "{file} has {size}; at most {limit} are taken. Train with a smaller rank, or save the "
+                "weights "
+                "in bfloat16."
+            ).format(file=file, size=_format_size(size_bytes), limit=_format_size(limit_bytes))
         ]
     return []
 
@@ -131,11 +144,17 @@ def _format_size(size_bytes: int) -> str:
 
 def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
     if not slug:
-        return ["Give the style a short name: programs write it in `model=`. For example brand-voice."]
+        return [
+            gettext("Give the style a short name: programs write it in `model=`. For example brand-voice.")
+        ]
     if not SLUG.fullmatch(slug):
-        return ["Use at most 40 small letters, digits and hyphens, for example brand-voice."]
+        return [gettext("Use at most 40 small letters, digits and hyphens, for example brand-voice.")]
     if slug in RESERVED_SLUGS or (not tenant.is_first_party and _is_first_party_slug(own, slug)):
-        return [f"“{slug}” is taken by Polyscribe itself. Choose another name, for example my-{slug}."[:200]]
+        return [
+            gettext(
+                "“{slug}” is taken by Polyscribe itself. Choose another name, for example my-{slug}."
+            ).format(slug=slug)[:200]
+        ]
     return []
 
 
@@ -169,6 +188,8 @@ def _style_count_faults(tenant: Tenant, own: Style | None) -> list[str]:
     if len(counted) < limits.private_styles:
         return []
     return [
-        f"Your plan holds {limits.private_styles} private styles and you have {len(counted)}. "
-        "Upload a new version of one of them, or change the plan."
+        gettext(
+            "Your plan holds {most} private styles and you have {held}. Upload a new version of one of them, "
+            "or change the plan."
+        ).format(most=limits.private_styles, held=len(counted))
     ]

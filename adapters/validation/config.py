@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from adapters.validation.config_settings import Settings
 from adapters.validation.findings import Findings, plain
 from adapters.validation.limits import CONFIG_LIMIT
@@ -69,7 +71,7 @@ def _parse_object(data: bytes, findings: Findings) -> dict[str, Any] | None:
         findings.add("config_not_json", reason=str(error))
         return None
     if not isinstance(config, dict):
-        findings.add("config_not_json", reason="it is another kind of JSON")
+        findings.add("config_not_json", reason=gettext_noop("it is another kind of JSON"))
         return None
     return config
 
@@ -99,8 +101,8 @@ def _check_base(
         findings.add(
             "quantisation_mismatch",
             base=served,
-            trained=trained_state or "full precision",
-            served=served_state or "full precision",
+            trained=trained_state or gettext_noop("full precision"),
+            served=served_state or gettext_noop("full precision"),
         )
 
 

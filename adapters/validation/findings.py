@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop
+
 from adapters.validation.problems import CLOSING, PROBLEMS
 
 LISTED = 50  # findings; a hostile header could cause thousands
@@ -49,7 +51,7 @@ class Findings:
 def plain(fact: object) -> str:
     """Return a fact as short printable text, whatever a stranger wrote there."""
     if isinstance(fact, int) and not isinstance(fact, bool):
-        return f"{fact:,}" if abs(fact) < 10**15 else "a huge number"
+        return f"{fact:,}" if abs(fact) < 10**15 else gettext_noop("a huge number")
     text = fact[: SHOWN_CHARACTERS * 2] if isinstance(fact, str) else str(fact)
     shown = "".join(_escape_unprintable(character) for character in text)
     return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[: SHOWN_CHARACTERS - 1]}…"

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from adapters.validation.findings import Findings
 from adapters.validation.sources import Source, read_exactly
 from adapters.validation.strict_json import DuplicateKey, NotJson, is_text, load
@@ -24,9 +26,9 @@ MAX_COUNT = 2**53  # from here on, readers that parse numbers as doubles disagre
 ENTRY_FIELDS = {"dtype", "shape", "data_offsets"}
 PICKLE_MARKS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 OTHER_MARKS = {
-    b"GGUF": "it is a GGUF file",
-    b"\x1f\x8b": "it is a gzip archive",
-    b"\x93NUMPY": "it is a NumPy file",
+    b"GGUF": gettext_noop("it is a GGUF file"),
+    b"\x1f\x8b": gettext_noop("it is a gzip archive"),
+    b"\x93NUMPY": gettext_noop("it is a NumPy file"),
 }
 
 
@@ -108,7 +110,7 @@ def _report_other_format(start: bytes, findings: Findings) -> None:
     elif start.startswith(b"version https://git-lfs"):
         findings.add("weights_pointer")
     else:
-        reason = "it does not begin with a header"
+        reason = gettext_noop("it does not begin with a header")
         for mark, format_name in OTHER_MARKS.items():
             if start.startswith(mark):
                 reason = format_name
@@ -122,7 +124,9 @@ def _parse_json(text: bytes, findings: Findings) -> dict[str, Any] | None:
     except DuplicateKey as error:
         findings.add("header_duplicate", name=str(error))
     except NotJson as error:
-        findings.add("not_safetensors", reason=f"its header is not JSON ({error})")
+        findings.add(
+            "not_safetensors", reason=gettext_noop("its header is not JSON ({error})").format(error=error)
+        )
     return None
 
 
@@ -159,16 +163,16 @@ def _parse_entry(name: str, entry: Any, *, data_start: int, findings: Findings) 
 def _entry_fault(name: str, entry: Any) -> str:
     """Return what is malformed in an entry, or ""."""
     if not is_text(name):
-        return "its name has half a character"
+        return gettext_noop("its name has half a character")
     if not isinstance(entry, dict) or entry.keys() != ENTRY_FIELDS:
-        return "it must have dtype, shape and data_offsets"
+        return gettext_noop("it must have dtype, shape and data_offsets")
     if not isinstance(entry["dtype"], str):
-        return "dtype is not a text"
+        return gettext_noop("dtype is not a text")
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS:
-        return "shape is not a short list of whole numbers"
+        return gettext_noop("shape is not a short list of whole numbers")
     if not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        return "data_offsets are not a start and an end"
+        return gettext_noop("data_offsets are not a start and an end")
     return ""
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop as _
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -11,272 +13,302 @@ class Problem:
     fix: str
 
 
-RETRAIN = "Train a plain LoRA without it."
-SAVE_AGAIN = "Save the adapter again with PEFT's save_pretrained and upload the new file."
-PACK_AGAIN = "Pack the adapter's two files again, by their plain names, as .zip, .tar or .tar.gz."
-UPLOAD_AGAIN = "Upload the file again; it was cut or changed on its way."
+RETRAIN = _("Train a plain LoRA without it.")
+SAVE_AGAIN = _("Save the adapter again with PEFT's save_pretrained and upload the new file.")
+PACK_AGAIN = _("Pack the adapter's two files again, by their plain names, as .zip, .tar or .tar.gz.")
+UPLOAD_AGAIN = _("Upload the file again; it was cut or changed on its way.")
 
 FILES = {
-    "file_missing": Problem("{file} is missing.", "Add it: both files come from PEFT's save_pretrained."),
+    "file_missing": Problem(
+        _("{file} is missing."), _("Add it: both files come from PEFT's save_pretrained.")
+    ),
     "file_misnamed": Problem(
-        "The weights are named {file}; engines look for adapter_model.safetensors.",
-        "Rename it to adapter_model.safetensors.",
+        _("The weights are named {file}; engines look for adapter_model.safetensors."),
+        _("Rename it to adapter_model.safetensors."),
     ),
     "file_pickle": Problem(
-        "{file} is a pickle. Opening one runs whatever code its maker put in, so it is never opened.",
-        "Remove it and save with PEFT's save_pretrained(…, safe_serialization=True).",
+        _("{file} is a pickle. Opening one runs whatever code its maker put in, so it is never opened."),
+        _("Remove it and save with PEFT's save_pretrained(…, safe_serialization=True)."),
     ),
-    "file_archive": Problem("{file} is an archive.", "Unpack it and give the two files inside."),
+    "file_archive": Problem(_("{file} is an archive."), _("Unpack it and give the two files inside.")),
     "config_too_large": Problem(
-        "adapter_config.json has {size} bytes; at most {limit} are read.",
-        "Keep only PEFT's own fields in it.",
+        _("adapter_config.json has {size} bytes; at most {limit} are read."),
+        _("Keep only PEFT's own fields in it."),
     ),
     "weights_too_large": Problem(
-        "adapter_model.safetensors has {size} bytes; at most {limit} are served.",
-        "Train with a smaller rank, or save the weights in bfloat16.",
+        _("adapter_model.safetensors has {size} bytes; at most {limit} are served."),
+        _("Train with a smaller rank, or save the weights in bfloat16."),
     ),
 }
 
 ARCHIVES = {
-    "archive_damaged": Problem("The archive can't be read: {reason}.", PACK_AGAIN),
-    "archive_path": Problem("{file} leads out of the archive.", PACK_AGAIN),
-    "archive_link": Problem("{file} is a link or a device, no file.", PACK_AGAIN),
-    "archive_encrypted": Problem("{file} is encrypted.", "Pack the files again without a password."),
+    "archive_damaged": Problem(_("The archive can't be read: {reason}."), PACK_AGAIN),
+    "archive_path": Problem(_("{file} leads out of the archive."), PACK_AGAIN),
+    "archive_link": Problem(_("{file} is a link or a device, no file."), PACK_AGAIN),
+    "archive_encrypted": Problem(_("{file} is encrypted."), _("Pack the files again without a password.")),
     "archive_method": Problem(
-        "{file} is packed by a method that is not taken; stored and deflated members are.", PACK_AGAIN
+        _("{file} is packed by a method that is not taken; stored and deflated members are."), PACK_AGAIN
     ),
-    "archive_nested": Problem("{file} is an archive within the archive.", PACK_AGAIN),
+    "archive_nested": Problem(_("{file} is an archive within the archive."), PACK_AGAIN),
     "archive_members": Problem(
-        "The archive holds more than {limit} files.", "Pack the adapter's two files and nothing else."
+        _("The archive holds more than {limit} files."), _("Pack the adapter's two files and nothing else.")
     ),
-    "archive_duplicate": Problem("{file} is in the archive twice, so readers would disagree.", PACK_AGAIN),
+    "archive_duplicate": Problem(_("{file} is in the archive twice, so readers would disagree."), PACK_AGAIN),
     "archive_several": Problem(
-        "The archive holds {file} in several places, so it is unknown which adapter is meant.",
-        "Pack one adapter only, without its checkpoints.",
+        _("The archive holds {file} in several places, so it is unknown which adapter is meant."),
+        _("Pack one adapter only, without its checkpoints."),
     ),
     "archive_place": Problem(
-        "{file} lies neither at the top of the archive nor, beside the other file, in its one folder.",
+        _("{file} lies neither at the top of the archive nor, beside the other file, in its one folder."),
         PACK_AGAIN,
     ),
     "archive_too_large": Problem(
-        "{file} unpacks to more than {limit} bytes.", "Pack the adapter's two files and nothing else."
+        _("{file} unpacks to more than {limit} bytes."), _("Pack the adapter's two files and nothing else.")
     ),
     "archive_inflated": Problem(
-        "{file} unpacks to more than {limit} times its packed size, which trained weights never do.",
-        "Upload the two files of a trained adapter.",
+        _("{file} unpacks to more than {limit} times its packed size, which trained weights never do."),
+        _("Upload the two files of a trained adapter."),
     ),
 }
 
 HEADER = {
-    "weights_empty": Problem("adapter_model.safetensors is empty.", UPLOAD_AGAIN),
+    "weights_empty": Problem(_("adapter_model.safetensors is empty."), UPLOAD_AGAIN),
     "weights_pickle": Problem(
-        "adapter_model.safetensors is a pickle under another name. It is never opened.",
-        "Save with PEFT's save_pretrained(…, safe_serialization=True); renaming does not convert.",
+        _("adapter_model.safetensors is a pickle under another name. It is never opened."),
+        _("Save with PEFT's save_pretrained(…, safe_serialization=True); renaming does not convert."),
     ),
     "weights_pointer": Problem(
-        "adapter_model.safetensors is a Git LFS pointer, not the weights.",
-        "Run git lfs pull, then upload the file.",
+        _("adapter_model.safetensors is a Git LFS pointer, not the weights."),
+        _("Run git lfs pull, then upload the file."),
     ),
-    "not_safetensors": Problem("adapter_model.safetensors is no safetensors file: {reason}.", SAVE_AGAIN),
+    "not_safetensors": Problem(_("adapter_model.safetensors is no safetensors file: {reason}."), SAVE_AGAIN),
     "header_cut": Problem(
-        "The header claims {claimed} bytes, but the file has only {left} after its length field.",
+        _("The header claims {claimed} bytes, but the file has only {left} after its length field."),
         UPLOAD_AGAIN,
     ),
     "header_too_long": Problem(
-        "The header claims {claimed} bytes; no adapter needs more than {limit}.", SAVE_AGAIN
+        _("The header claims {claimed} bytes; no adapter needs more than {limit}."), SAVE_AGAIN
     ),
-    "header_duplicate": Problem("The header names {name} twice, so readers would disagree.", SAVE_AGAIN),
-    "header_metadata": Problem("The header's __metadata__ is not a list of texts.", SAVE_AGAIN),
-    "header_entry": Problem("The header's entry for {tensor} is malformed: {reason}.", SAVE_AGAIN),
+    "header_duplicate": Problem(_("The header names {name} twice, so readers would disagree."), SAVE_AGAIN),
+    "header_metadata": Problem(_("The header's __metadata__ is not a list of texts."), SAVE_AGAIN),
+    "header_entry": Problem(_("The header's entry for {tensor} is malformed: {reason}."), SAVE_AGAIN),
     "dtype": Problem(
-        "{tensor} is stored as {dtype}; engines take F32, F16 and BF16.",
-        "Save the adapter in bfloat16 (or float32, float16).",
+        _("{tensor} is stored as {dtype}; engines take F32, F16 and BF16."),
+        _("Save the adapter in bfloat16 (or float32, float16)."),
     ),
     "size_lies": Problem(
-        "{tensor} claims shape {shape} as {dtype}, {expected} bytes, but its place in the file has {actual}.",
+        _(
+            "{tensor} claims shape {shape} as {dtype}, {expected} bytes, but its place in the file has "
+            "{actual}."
+        ),
         SAVE_AGAIN,
     ),
-    "offsets_overlap": Problem("{tensor} overlaps the tensor before it in the file.", SAVE_AGAIN),
+    "offsets_overlap": Problem(_("{tensor} overlaps the tensor before it in the file."), SAVE_AGAIN),
     "offsets_gap": Problem(
-        "{gap} bytes before {tensor} belong to no tensor; something may hide there.", SAVE_AGAIN
+        _("{gap} bytes before {tensor} belong to no tensor; something may hide there."), SAVE_AGAIN
     ),
     "file_truncated": Problem(
-        "The file ends {missing} bytes before the data that its header announces.", UPLOAD_AGAIN
+        _("The file ends {missing} bytes before the data that its header announces."), UPLOAD_AGAIN
     ),
-    "file_trailing": Problem("{extra} bytes after the last tensor belong to none.", SAVE_AGAIN),
-    "no_tensors": Problem("The file holds no tensors.", "Save the adapter after training and upload that."),
+    "file_trailing": Problem(_("{extra} bytes after the last tensor belong to none."), SAVE_AGAIN),
+    "no_tensors": Problem(
+        _("The file holds no tensors."), _("Save the adapter after training and upload that.")
+    ),
 }
 
 CONFIG = {
-    "config_not_json": Problem("adapter_config.json is not a JSON object: {reason}.", SAVE_AGAIN),
+    "config_not_json": Problem(_("adapter_config.json is not a JSON object: {reason}."), SAVE_AGAIN),
     "config_duplicate": Problem(
-        "adapter_config.json has {name} twice, so readers would disagree.", "Remove one of the two."
+        _("adapter_config.json has {name} twice, so readers would disagree."), _("Remove one of the two.")
     ),
-    "peft_type": Problem("peft_type is {value}; engines serve LORA only.", "Train a LoRA adapter."),
-    "task_type": Problem("task_type is {value}; writing styles are CAUSAL_LM.", "Train for text generation."),
+    "peft_type": Problem(_("peft_type is {value}; engines serve LORA only."), _("Train a LoRA adapter.")),
+    "task_type": Problem(
+        _("task_type is {value}; writing styles are CAUSAL_LM."), _("Train for text generation.")
+    ),
     "rank_invalid": Problem(
-        "r is {value}; it must be a whole number from 1 up.", "Set r to the rank trained with."
+        _("r is {value}; it must be a whole number from 1 up."), _("Set r to the rank trained with.")
     ),
     "rank_too_high": Problem(
-        "The rank is {rank}; this engine takes at most {limit}.", "Train with r = {limit} or less."
+        _("The rank is {rank}; this engine takes at most {limit}."), _("Train with r = {limit} or less.")
     ),
     "alpha_invalid": Problem(
-        "lora_alpha is {value}; it must be a finite number above 0.",
-        "Set lora_alpha to the value trained with.",
+        _("lora_alpha is {value}; it must be a finite number above 0."),
+        _("Set lora_alpha to the value trained with."),
     ),
     "rslora_invalid": Problem(
-        "use_rslora is {value}; it must be true or false.", "Set it to the value trained with."
+        _("use_rslora is {value}; it must be true or false."), _("Set it to the value trained with.")
     ),
     "targets_invalid": Problem(
-        "target_modules is missing or is not a list of module names.",
-        "List the modules trained, such as q_proj.",
+        _("target_modules is missing or is not a list of module names."),
+        _("List the modules trained, such as q_proj."),
     ),
     "base_missing": Problem(
-        "base_model_name_or_path is empty, so it is unknown which model the adapter belongs to.",
-        "Set it to the base trained on. This service serves {base}.",
+        _("base_model_name_or_path is empty, so it is unknown which model the adapter belongs to."),
+        _("Set it to the base trained on. This service serves {base}."),
     ),
     "base_mismatch": Problem(
-        "The adapter was trained on {name}; this service serves {base}. "
-        "On another model its weights mean nothing.",
-        "Train on {base}; if it was, only under another name, set base_model_name_or_path to {base}.",
+        _(
+            "The adapter was trained on {name}; this service serves {base}. "
+            "On another model its weights mean nothing."
+        ),
+        _("Train on {base}; if it was, only under another name, set base_model_name_or_path to {base}."),
     ),
     "quantisation_mismatch": Problem(
-        "The adapter was trained on a base in {trained}, but the base is served in {served}. "
-        "An adapter corrects the rounding of the very weights it was trained on.",
-        "Train on {base} loaded in {served}.",
+        _(
+            "The adapter was trained on a base in {trained}, but the base is served in {served}. "
+            "An adapter corrects the rounding of the very weights it was trained on."
+        ),
+        _("Train on {base} loaded in {served}."),
     ),
-    "dora": Problem("The adapter uses DoRA (use_dora), which engines can't serve.", RETRAIN),
+    "dora": Problem(_("The adapter uses DoRA (use_dora), which engines can't serve."), RETRAIN),
     "alora": Problem(
-        "The adapter is an activated LoRA (alora_invocation_tokens), which engines can't serve.", RETRAIN
+        _("The adapter is an activated LoRA (alora_invocation_tokens), which engines can't serve."), RETRAIN
     ),
     "bias": Problem(
-        "The adapter trains biases (bias = {value}), which engines leave out.", "Train with bias = none."
+        _("The adapter trains biases (bias = {value}), which engines leave out."),
+        _("Train with bias = none."),
     ),
     "lora_bias": Problem(
-        "The adapter has biases on its own layers (lora_bias), which engines leave out.",
-        "Train with lora_bias = false.",
+        _("The adapter has biases on its own layers (lora_bias), which engines leave out."),
+        _("Train with lora_bias = false."),
     ),
     "modules_to_save": Problem(
-        "The adapter replaces whole layers (modules_to_save: {value}); all styles share the base's.",
-        "Train without modules_to_save.",
+        _("The adapter replaces whole layers (modules_to_save: {value}); all styles share the base's."),
+        _("Train without modules_to_save."),
     ),
     "layer_replication": Problem(
-        "The adapter repeats the base's layers (layer_replication); all styles share one base.", RETRAIN
+        _("The adapter repeats the base's layers (layer_replication); all styles share one base."), RETRAIN
     ),
     "init_changes_base": Problem(
-        "init_lora_weights is {value}, which changes the base's own weights in training; "
-        "all styles share one base.",
-        "Convert it: save_pretrained(…, path_initial_model_for_weight_conversion=…), or train without it.",
+        _(
+            "init_lora_weights is {value}, which changes the base's own weights in training; "
+            "all styles share one base."
+        ),
+        _("Convert it: save_pretrained(…, path_initial_model_for_weight_conversion=…), or train without it."),
     ),
-    "qalora": Problem("The adapter uses QALoRA (use_qalora), which engines can't serve.", RETRAIN),
+    "qalora": Problem(_("The adapter uses QALoRA (use_qalora), which engines can't serve."), RETRAIN),
     "bdlora": Problem(
-        "The adapter uses block-diagonal LoRA (use_bdlora), which engines can't serve.", RETRAIN
+        _("The adapter uses block-diagonal LoRA (use_bdlora), which engines can't serve."), RETRAIN
     ),
-    "kasa": Problem("The adapter uses KaSA (kasa_config), which changes the base's own weights.", RETRAIN),
+    "kasa": Problem(_("The adapter uses KaSA (kasa_config), which changes the base's own weights."), RETRAIN),
     "monteclora": Problem(
-        "The adapter uses MonteCLoRA (monteclora_config), which engines can't serve.", RETRAIN
+        _("The adapter uses MonteCLoRA (monteclora_config), which engines can't serve."), RETRAIN
     ),
-    "arrow": Problem("The adapter uses Arrow routing (arrow_config), which engines can't serve.", RETRAIN),
+    "arrow": Problem(_("The adapter uses Arrow routing (arrow_config), which engines can't serve."), RETRAIN),
     "target_parameters": Problem(
-        "The adapter trains bare parameters (target_parameters), which engines can't serve.",
-        "Name layers in target_modules instead.",
+        _("The adapter trains bare parameters (target_parameters), which engines can't serve."),
+        _("Name layers in target_modules instead."),
     ),
     "trainable_tokens": Problem(
-        "The adapter trains single tokens (trainable_token_indices); all styles share the base's vocabulary.",
+        _(
+            "The adapter trains single tokens (trainable_token_indices); all styles share the base's "
+            "vocabulary."
+        ),
         RETRAIN,
     ),
     "fan_in_fan_out": Problem(
-        "fan_in_fan_out is set: the adapter was trained on transposed layers, which {base} does not have.",
-        "Train on {base} and leave fan_in_fan_out false.",
+        _("fan_in_fan_out is set: the adapter was trained on transposed layers, which {base} does not have."),
+        _("Train on {base} and leave fan_in_fan_out false."),
     ),
     "feature_unknown": Problem(
-        "{name} is set, a feature of the training library that engines do not know.", "Train without {name}."
+        _("{name} is set, a feature of the training library that engines do not know."),
+        _("Train without {name}."),
     ),
     "pattern_invalid": Problem(
-        "{field} must map module names to numbers above 0 (whole ones for ranks); {name} does not.",
-        "Correct that entry.",
+        _("{field} must map module names to numbers above 0 (whole ones for ranks); {name} does not."),
+        _("Correct that entry."),
     ),
     "pattern_not_plain": Problem(
-        "{field} has the expression {name}; the engine would run it, so only plain module names are taken.",
-        "Write the module names out, one entry each.",
+        _(
+            "{field} has the expression {name}; the engine would run it, so only plain module names "
+            "are taken."
+        ),
+        _("Write the module names out, one entry each."),
     ),
     "patterns_too_many": Problem(
-        "{field} has {count} entries; at most {limit} are taken.",
-        "Use names that cover several layers, such as q_proj.",
+        _("{field} has {count} entries; at most {limit} are taken."),
+        _("Use names that cover several layers, such as q_proj."),
     ),
 }
 
 NAMES = {
     "name_infix": Problem(
-        "{tensor} carries the adapter's name inside, as while training.",
-        "Save with PEFT's save_pretrained, or rename it to {right}.",
+        _("{tensor} carries the adapter's name inside, as while training."),
+        _("Save with PEFT's save_pretrained, or rename it to {right}."),
     ),
     "name_prefix": Problem(
-        "{tensor} lacks the prefix base_model.model at its beginning.", "Rename it to {right}."
+        _("{tensor} lacks the prefix base_model.model at its beginning."), _("Rename it to {right}.")
     ),
     "name_unknown": Problem(
-        "{tensor} is no LoRA weight: names are base_model.model.<module>.lora_A.weight and ….lora_B.weight.",
-        "Save only the LoRA weights, with PEFT's save_pretrained.",
+        _(
+            "{tensor} is no LoRA weight: names are base_model.model.<module>.lora_A.weight and "
+            "….lora_B.weight."
+        ),
+        _("Save only the LoRA weights, with PEFT's save_pretrained."),
     ),
     "tensor_embedding": Problem(
-        "{tensor} changes the vocabulary; all styles share the base's.",
-        "Take embed_tokens and lm_head out of target_modules and train again.",
+        _("{tensor} changes the vocabulary; all styles share the base's."),
+        _("Take embed_tokens and lm_head out of target_modules and train again."),
     ),
     "tensor_dora": Problem(
-        "{tensor} belongs to DoRA, which engines can't serve.", "Train with use_dora = false."
+        _("{tensor} belongs to DoRA, which engines can't serve."), _("Train with use_dora = false.")
     ),
-    "tensor_bias": Problem("{tensor} is a bias, which engines leave out.", "Train without biases."),
+    "tensor_bias": Problem(_("{tensor} is a bias, which engines leave out."), _("Train without biases.")),
     "tensor_full": Problem(
-        "{tensor} is a whole weight of a model, not a LoRA weight.", "Train without modules_to_save."
+        _("{tensor} is a whole weight of a model, not a LoRA weight."), _("Train without modules_to_save.")
     ),
     "layer_not_in_base": Problem(
-        "{tensor} is for layer {layer}; {base} has layers 0 to {last}.", "Train on {base}."
+        _("{tensor} is for layer {layer}; {base} has layers 0 to {last}."), _("Train on {base}.")
     ),
     "module_not_in_base": Problem(
-        "{tensor} is for {module}, which {base} does not have (it has {has}).", "Train on {base}."
+        _("{tensor} is for {module}, which {base} does not have (it has {has})."), _("Train on {base}.")
     ),
     "module_not_targeted": Problem(
-        "{tensor} is for {module}, which adapter_config.json says was not trained ({field}).",
-        "Give the adapter_config.json that was saved with these weights.",
+        _("{tensor} is for {module}, which adapter_config.json says was not trained ({field})."),
+        _("Give the adapter_config.json that was saved with these weights."),
     ),
-    "pair_incomplete": Problem("{tensor} has no partner lora_{side}.", SAVE_AGAIN),
+    "pair_incomplete": Problem(_("{tensor} has no partner lora_{side}."), SAVE_AGAIN),
     "rank_mismatch": Problem(
-        "{tensor} has rank {actual}; adapter_config.json says {expected}.",
-        "Give the adapter_config.json that was saved with these weights.",
+        _("{tensor} has rank {actual}; adapter_config.json says {expected}."),
+        _("Give the adapter_config.json that was saved with these weights."),
     ),
     "shape": Problem(
-        "{tensor} has shape {actual}; on {base} it must be {expected}. It was trained on another model.",
-        "Train on {base}.",
+        _("{tensor} has shape {actual}; on {base} it must be {expected}. It was trained on another model."),
+        _("Train on {base}."),
     ),
 }
 
 WEIGHTS = {
     "not_finite": Problem(
-        "{tensor} contains NaN or infinity. In an engine that would blank other people's answers.",
-        "Train again with a lower learning rate or in bfloat16.",
+        _("{tensor} contains NaN or infinity. In an engine that would blank other people's answers."),
+        _("Train again with a lower learning rate or in bfloat16."),
     ),
     "value_too_large": Problem(
-        "{tensor} reaches {value} (with its scale); sane adapters stay below {limit}.",
-        "Train again with a lower learning rate or a smaller lora_alpha.",
+        _("{tensor} reaches {value} (with its scale); sane adapters stay below {limit}."),
+        _("Train again with a lower learning rate or a smaller lora_alpha."),
     ),
     "all_zero": Problem(
-        "{tensor} is zero throughout in the engine's precision, so it has no effect.",
-        "Save the adapter after training, not before; leave untrained layers out.",
+        _("{tensor} is zero throughout in the engine's precision, so it has no effect."),
+        _("Save the adapter after training, not before; leave untrained layers out."),
     ),
     "too_strong": Problem(
-        "{tensor} and its partner change their layer by {percent} % of its own norm; "
-        "at most {limit} % is taken. They would write noise.",
-        "Check lora_alpha, or train again with a lower learning rate.",
+        _(
+            "{tensor} and its partner change their layer by {percent} % of its own norm; "
+            "at most {limit} % is taken. They would write noise."
+        ),
+        _("Check lora_alpha, or train again with a lower learning rate."),
     ),
     "factors_cancel": Problem(
-        "{tensor} and its partner are {times} times too large and only cancel each other out; "
-        "in an engine's precision noise is left.",
-        "Train again with a lower learning rate.",
+        _(
+            "{tensor} and its partner are {times} times too large and only cancel each other out; "
+            "in an engine's precision noise is left."
+        ),
+        _("Train again with a lower learning rate."),
     ),
 }
 
 CLOSING = {
-    "more": Problem("And {count} more findings.", "Fix the ones above and check again."),
+    "more": Problem(_("And {count} more findings."), _("Fix the ones above and check again.")),
 }
 
 SECTIONS = {

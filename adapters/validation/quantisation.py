@@ -3,16 +3,18 @@
 import re
 from collections.abc import Mapping
 
+from django.utils.translation import gettext_noop
+
 STATES = {  # as names of models spell it → as we say it
     "bnb": "bitsandbytes 4-bit",
     "nf4": "bitsandbytes 4-bit",
     "4bit": "bitsandbytes 4-bit",
     "8bit": "bitsandbytes 8-bit",
-    "int4": "4-bit integers",
-    "w4a16": "4-bit integers",
-    "int8": "8-bit integers",
-    "w8a8": "8-bit integers",
-    "w8a16": "8-bit integers",
+    "int4": gettext_noop("4-bit integers"),
+    "w4a16": gettext_noop("4-bit integers"),
+    "int8": gettext_noop("8-bit integers"),
+    "w8a8": gettext_noop("8-bit integers"),
+    "w8a16": gettext_noop("8-bit integers"),
     "fp8": "FP8",
     "fp4": "FP4",
     "nvfp4": "FP4",
@@ -23,7 +25,7 @@ STATES = {  # as names of models spell it → as we say it
     "exl2": "EXL2",
     "gguf": "GGUF",
 }
-UNNAMED = "another quantised form"
+UNNAMED = gettext_noop("another quantised form")
 FULL_PRECISION = {"", "none", "no", "full", "bf16", "bfloat16", "fp16", "float16", "fp32", "float32"}
 COMPANIONS = {"unsloth", "mlx", "dynamic", "quantized"}  # words that stand beside such a suffix
 SUFFIX_WORDS = STATES.keys() | COMPANIONS
@@ -59,7 +61,7 @@ def state_of_config(config: object) -> str:
         return STATES["8bit"]
     if config.get("load_in_4bit") or method == "bitsandbytes":
         return STATES["4bit"]
-    return STATES.get(method.lower(), method or "an unnamed method")
+    return STATES.get(method.lower(), method or gettext_noop("an unnamed method"))
 
 
 def state_of_words(words: str) -> str:

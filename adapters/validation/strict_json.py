@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 MAX_DEPTH = 32  # PEFT's own files are four levels deep; an engine's reader gives up at some hundreds
 
 
@@ -26,15 +28,15 @@ def load(data: bytes) -> Any:
     except DuplicateKey:
         raise
     except UnicodeDecodeError as error:
-        raise NotJson("it is not UTF-8 text") from error
+        raise NotJson(gettext_noop("it is not UTF-8 text")) from error
     except RecursionError as error:
-        raise NotJson("it is nested too deeply") from error
+        raise NotJson(gettext_noop("it is nested too deeply")) from error
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except ValueError as error:  # a number with thousands of digits
         raise NotJson(str(error).split(";")[0]) from error
     if _is_deep(value):
-        raise NotJson("it is nested too deeply")
+        raise NotJson(gettext_noop("it is nested too deeply"))
     return value
 
 
@@ -63,12 +65,12 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_integer(digits: str) -> int:
     if digits == "-0":  # Python reads 0, other readers a fraction
-        raise NotJson("-0 is not a whole number")
+        raise NotJson(gettext_noop("-0 is not a whole number"))
     return int(digits)
 
 
 def _refuse_constant(constant: str) -> None:
-    raise NotJson(f"{constant} is not a number in JSON")
+    raise NotJson(gettext_noop("{constant} is not a number in JSON").format(constant=constant))
 
 
 def is_text(value: object) -> bool:

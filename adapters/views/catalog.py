@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import actions
@@ -44,7 +45,11 @@ def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select a style that is public or shared with the tenant."""
     chosen = get_object_or_404(Style.objects.selectable_by(request.tenant.pk), pk=style_id)
     actions.select_style(access_of(request), chosen)
-    return _card_response(request, chosen, said=f"{chosen.show_to(request.tenant.pk).name} is selected.")
+    return _card_response(
+        request,
+        chosen,
+        said=gettext("{name} is selected.").format(name=chosen.show_to(request.tenant.pk).name),
+    )
 
 
 @require_POST
@@ -55,7 +60,7 @@ def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)
     actions.unselect_style(access_of(request), chosen)
     name = chosen.show_to(request.tenant.pk).name
-    return _card_response(request, chosen, said=f"{name} is not selected any more.")
+    return _card_response(request, chosen, said=gettext("{name} is not selected any more.").format(name=name))
 
 
 @require_POST

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -79,7 +80,9 @@ def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
     if request.method == "POST" and not errors:
         try:
             actions.delete_style(access_of(request), style, at_once="at_once" in request.POST)
-            messages.success(request, f"{style.name} is deleted; its files are being erased.")
+            messages.success(
+                request, gettext("{style} is deleted; its files are being erased.").format(style=style.name)
+            )
             return redirect("adapters:deleted")
         except StillUsed as error:
             errors["at_once"] = error.message
@@ -99,7 +102,7 @@ def deleted(request: MemberRequest) -> HttpResponse:
 def _name_errors(request: MemberRequest, style: Style) -> dict[str, str]:
     if request.POST.get("confirm", "").strip() == style.slug:
         return {}
-    return {"confirm": f"That is not its name. Type {style.slug} to delete it."}
+    return {"confirm": gettext("That is not its name. Type {style} to delete it.").format(style=style.slug)}
 
 
 def _render_version_form(

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -43,9 +44,11 @@ def release_context(style: Style, versions: Sequence[AdapterVersion]) -> dict[st
 def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Let a version answer for its style."""
     version = own_version(request, version_id)
-    done = f"Version {version.number} answers from now on."
+    done = gettext("Version {version} answers from now on.").format(version=version.number)
     if version.style.is_reviewed and version.approved_at is None:
-        done = f"Version {version.number} answers your workspace; everybody else gets it once it is approved."
+        done = gettext(
+            "Version {version} answers your workspace; everybody else gets it once it is approved."
+        ).format(version=version.number)
     without_votes = "without_votes" in request.POST
     action = partial(actions.promote_version, access_of(request), version, without_votes=without_votes)
     return run_action(request, version.style, action, done=done, tab=VERSIONS)
@@ -64,9 +67,14 @@ def ask_for_votes(request: MemberRequest, style_id: UUID) -> HttpResponse:
             raise BadVoteCount(limit=votes.MOST_ASKED_FOR)
         actions.ask_for_votes(access_of(request), style, int(written))
 
-    done = f"A promotion asks for {written} blind votes from now on."
+    count = int(written) if written.isdecimal() and len(written) < 10 else 0
+    done = ngettext(
+        "A promotion asks for {count} blind vote from now on.",
+        "A promotion asks for {count} blind votes from now on.",
+        count,
+    ).format(count=count)
     if not written.strip("0"):
-        done = "A promotion asks for no votes."
+        done = gettext("A promotion asks for no votes.")
     return run_action(request, style, ask_for_votes, done=done, tab="settings")
 
 
@@ -76,7 +84,7 @@ def ask_for_votes(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the version that answered before answer again."""
     style = own_style(request, style_id)
-    done = "Rolled back: the version before answers again."
+    done = gettext("Rolled back: the version before answers again.")
     live = request.POST.get("live", "")
     seen_live = int(live) if live.isdecimal() and len(live) < 10 else None
     action = partial(actions.roll_back, access_of(request), style, seen_live=seen_live)
@@ -97,8 +105,10 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
         actions.begin_canary(access_of(request), version, int(percent))
 
     answers_owner_only = version.style.is_reviewed and not version.approved_at
-    whose = "of your own requests" if answers_owner_only else "of requests"
-    done = f"Version {version.number} answers {percent} % {whose}."
+    done = gettext("Version {version} answers {percent} % of requests.")
+    if answers_owner_only:
+        done = gettext("Version {version} answers {percent} % of your own requests.")
+    done = done.format(version=version.number, percent=percent)
     return run_action(request, version.style, begin_canary, done=done, tab=VERSIONS)
 
 
@@ -108,7 +118,7 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
-    done = "The canary ended; the live version answers everybody."
+    done = gettext("The canary ended; the live version answers everybody.")
     action = partial(actions.end_canary, access_of(request), style)
     return run_action(request, style, action, done=done, tab=VERSIONS)
 
@@ -131,10 +141,15 @@ def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Retire a version when its style's short name was typed, and `at_once` ticked where others have it."""
     version = own_version(request, version_id)
     if request.POST.get("confirm", "").strip() != version.style.slug:
-        messages.error(request, f"Nothing was retired. Type {version.style.slug} to retire this version.")
+        messages.error(
+            request,
+            gettext("Nothing was retired. Type {style} to retire this version.").format(
+                style=version.style.slug
+            ),
+        )
     else:
         at_once = "at_once" in request.POST
         action = partial(actions.retire_version, access_of(request), version, at_once=at_once)
-        done = f"Version {version.number} is retired."
+        done = gettext("Version {version} is retired.").format(version=version.number)
         return run_action(request, version.style, action, done=done, tab=VERSIONS)
     return redirect(page_of(version.style, VERSIONS))

@@ -6,7 +6,9 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.formats import date_format
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from adapters import actions
@@ -28,18 +30,18 @@ from foundation.errors import DomainError
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 CATALOGUE_ACTIONS = {
-    "withdraw": (actions.withdraw_offer, "The offer is withdrawn."),
+    "withdraw": (actions.withdraw_offer, _("The offer is withdrawn.")),
     "take-back": (
         actions.take_back_style,
-        "It leaves the catalogue on {ends}. Until then you can undo this.",
+        _("It leaves the catalogue on {ends}. Until then you can undo this."),
     ),
-    "keep": (actions.keep_public, "It stays in the catalogue."),
+    "keep": (actions.keep_public, _("It stays in the catalogue.")),
 }
-DESCRIBED = "Everybody who sees the style reads this now."
-DESCRIBED_REVIEWED = "Saved. Others read this once the operators have approved it."
+DESCRIBED = _("Everybody who sees the style reads this now.")
+DESCRIBED_REVIEWED = _("Saved. Others read this once the operators have approved it.")
 SHARE_ACTIONS = {
-    "revoke": (actions.revoke_share, "{tenant} loses it on {ends}. Until then you can undo this."),
-    "keep": (actions.keep_share, "{tenant} keeps it."),
+    "revoke": (actions.revoke_share, _("{tenant} loses it on {ends}. Until then you can undo this.")),
+    "keep": (actions.keep_share, _("{tenant} keeps it.")),
 }
 
 
@@ -127,7 +129,12 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             share = actions.share_style(access_of(request), style, form.cleaned_data["workspace"])
-            messages.success(request, f"{share.tenant.name} can select {style.name} now.")
+            messages.success(
+                request,
+                gettext("{tenant} can select {style} now.").format(
+                    tenant=share.tenant.name, style=style.name
+                ),
+            )
             return redirect(page_of(style, "sharing"))
         except (NoSuchWorkspace, OwnWorkspace, AlreadyShared) as error:
             form.add_error("workspace", error.message)
@@ -161,7 +168,7 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     shared = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
     style = get_object_or_404(shared, pk=style_id)
     actions.leave_share(access_of(request), style)
-    messages.success(request, f"{style.name} is not shared with you any more.")
+    messages.success(request, gettext("{style} is not shared with you any more.").format(style=style.name))
     return redirect("adapters:catalogue")
 
 
@@ -177,9 +184,9 @@ def _offer(request: MemberRequest, style: Style) -> HttpResponse:
             return redirect(page_of(style, "sharing"))
     if form.errors:
         return sharing_page(request, style, offer_form=form, status=400)
-    messages.success(request, "It waits for approval: the operators look at it.")
+    messages.success(request, gettext("It waits for approval: the operators look at it."))
     return redirect(page_of(style, "sharing"))
 
 
 def _format_day(at: datetime | None) -> str:
-    return f"{at:%-d %B}" if at else ""
+    return date_format(at, gettext("j F")) if at else ""

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -107,7 +108,7 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Cancel an upload that is not finished, and delete what was sent of it."""
     version = own_version(request, version_id)
-    done = f"The upload of version {version.number} is cancelled."
+    done = gettext("The upload of version {version} is cancelled.").format(version=version.number)
     cancel_upload = partial(actions.cancel_upload, access_of(request), version)
     return run_action(request, version.style, cancel_upload, done=done)
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import ModelChoice, model_choices
@@ -38,7 +39,7 @@ def playground(request: MemberRequest) -> HttpResponse:
         wanted = [default_style]
     now = timezone.now()
     choices = model_choices(request.tenant, wanted)
-    base = ModelChoice("base", "Base model, without a style", "", prices_now(base_schedule(now)))
+    base = ModelChoice("base", gettext("Base model, without a style"), "", prices_now(base_schedule(now)))
     return render(
         request,
         "inference/playground.html",

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
+from django.utils.translation import gettext_lazy, gettext_noop
+
 from foundation import months, valkey
 from foundation.money import usd
 from inference import errors
@@ -278,18 +280,19 @@ def _client_error(answer: list[Any], *, model: str, period: str, sequences: int)
             return _limit_reached(answer, period, sequences)
 
 
+SCOPES = (gettext_noop("key"), gettext_noop("workspace"))  # as the script names them
 LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
-    "tokens_spent": (errors.QuotaExhausted, "tokens a month", "insufficient_quota"),
-    "nanousd_spent": (errors.QuotaExhausted, "budget a month", "insufficient_quota"),
-    "tokens_too_large": (errors.TooLargeForLimit, "tokens a minute", "tokens"),
-    "tokens_in_flight": (errors.InFlightFull, "tokens a month", "tokens"),
-    "nanousd_in_flight": (errors.InFlightFull, "budget a month", "tokens"),
-    "credits_spent": (errors.CreditsExhausted, "credits", "insufficient_quota"),
-    "credits_in_flight": (errors.InFlightFull, "credits", "tokens"),
-    "parallel_too_large": (errors.TooManyAtOnce, "requests in parallel", "requests"),
-    "parallel": (errors.RateLimited, "requests in parallel (prompts times `n`)", "requests"),
-    "requests": (errors.RateLimited, "requests a minute", "requests"),
-    "tokens": (errors.RateLimited, "tokens a minute", "tokens"),
+    "tokens_spent": (errors.QuotaExhausted, gettext_noop("tokens a month"), "insufficient_quota"),
+    "nanousd_spent": (errors.QuotaExhausted, gettext_noop("budget a month"), "insufficient_quota"),
+    "tokens_too_large": (errors.TooLargeForLimit, gettext_noop("tokens a minute"), "tokens"),
+    "tokens_in_flight": (errors.InFlightFull, gettext_noop("tokens a month"), "tokens"),
+    "nanousd_in_flight": (errors.InFlightFull, gettext_noop("budget a month"), "tokens"),
+    "credits_spent": (errors.CreditsExhausted, gettext_noop("credits"), "insufficient_quota"),
+    "credits_in_flight": (errors.InFlightFull, gettext_noop("credits"), "tokens"),
+    "parallel_too_large": (errors.TooManyAtOnce, gettext_noop("requests in parallel"), "requests"),
+    "parallel": (errors.RateLimited, gettext_noop("requests in parallel (prompts times `n`)"), "requests"),
+    "requests": (errors.RateLimited, gettext_noop("requests a minute"), "requests"),
+    "tokens": (errors.RateLimited, gettext_noop("tokens a minute"), "tokens"),
 }
 
 
@@ -300,8 +303,8 @@ def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Lim
     show: Callable[[int], str] = usd if is_money else "{:,}".format
     _, period_ends = months.bounds(period)
     return error(
-        scope=scope,
-        limit=limit,
+        scope=gettext_lazy(scope),
+        limit=gettext_lazy(limit),
         type=kind,
         allowed=show(allowed),
         left=show(left),

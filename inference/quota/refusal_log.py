@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 from foundation import valkey
 from foundation.errors import DomainError, Invalid
 from inference.errors import ContextTooLong, TooManySequences
@@ -48,9 +50,11 @@ def reason_of(error: DomainError) -> str:
     """Return why a request was refused. What it said is not repeated: a message about a body may quote it."""
     is_about_body = isinstance(error, Invalid) and not isinstance(error, ContextTooLong | TooManySequences)
     if not is_about_body:
-        return error.message[:MAX_REASON]
+        return str(error)[:MAX_REASON]
     field = error.facts.get("param")
-    return f"The request is not valid: see `{field}`."[:MAX_REASON] if field else "The request is not valid."
+    if not field:
+        return gettext_noop("The request is not valid.")
+    return gettext_noop("The request is not valid: see `{field}`.").format(field=field)[:MAX_REASON]
 
 
 def drain_refusals(client: Store) -> int:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import override
 from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
 
@@ -66,6 +67,7 @@ def add_data_plane(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 @cache
+@override("en")  # it is kept for readers of every language
 def document() -> dict[str, Any]:
     """Return the OpenAPI document. It changes only with the code."""
     built: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
@@ -87,6 +89,7 @@ def show_reference(request: HttpRequest) -> HttpResponse:
 
 
 @cache
+@override("en")
 def _groups() -> list[Group]:
     operations: dict[str, list[Operation]] = {}
     for path, methods in sorted(document()["paths"].items()):

@@ -10,3 +10,5 @@ INSTALLED_APPS = [
     "adapters.apps.AdaptersConfig",
     "inference",
 ]
+
+USE_I18N = False  # programs are answered in English

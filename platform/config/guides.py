@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -46,7 +47,7 @@ OPERATORS = {
     "licences": "docs/licences.md",
 }
 DECISIONS = "docs/decisions"
-SHELVES = (("For writers", WRITERS), ("For developers", DEVELOPERS), ("For operators", OPERATORS))
+SHELVES = ((_("For writers"), WRITERS), (_("For developers"), DEVELOPERS), (_("For operators"), OPERATORS))
 MAX_HITS = 30
 MAX_TERMS = 8
 SNIPPET_WORDS = 28
@@ -107,7 +108,7 @@ class Hit:
 def guide_paths() -> dict[str, str]:
     """Return slug → path from the project's root of every guide and decision."""
     paths: dict[str, str] = {}
-    for _, shelf in SHELVES:
+    for _title, shelf in SHELVES:
         paths |= shelf
     for file in sorted((settings.BASE_DIR / DECISIONS).glob("*.md")):
         paths[f"decision-{file.stem}"] = f"{DECISIONS}/{file.name}"

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -95,12 +96,35 @@ def hide_next_steps(request: MemberRequest) -> HttpResponse:
 def _next_steps(done: Beginnings, *, has_style: bool, has_upload: bool) -> list[Step]:
     playground = reverse("inference:playground")
     return [
-        Step("Hear the styles", "One prompt, several styles; choose one.", reverse("welcome"), has_style),
-        Step("Write something", "In the playground, with a prompt of yours.", playground, done.has_written),
-        Step("Make an API key", "So that a program can write, too.", reverse("tenants:keys"), done.has_key),
-        Step("Call it from your code", "The lines below work as they are.", "#quick-start", done.has_called),
         Step(
-            "Bring a style of your own", "When you have trained one.", reverse("adapters:upload"), has_upload
+            gettext("Hear the styles"),
+            gettext("One prompt, several styles; choose one."),
+            reverse("welcome"),
+            has_style,
+        ),
+        Step(
+            gettext("Write something"),
+            gettext("In the playground, with a prompt of yours."),
+            playground,
+            done.has_written,
+        ),
+        Step(
+            gettext("Make an API key"),
+            gettext("So that a program can write, too."),
+            reverse("tenants:keys"),
+            done.has_key,
+        ),
+        Step(
+            gettext("Call it from your code"),
+            gettext("The lines below work as they are."),
+            "#quick-start",
+            done.has_called,
+        ),
+        Step(
+            gettext("Bring a style of your own"),
+            gettext("When you have trained one."),
+            reverse("adapters:upload"),
+            has_upload,
         ),
     ]
 

@@ -88,7 +88,11 @@ TEMPLATES = [
                 "config.legal_pages.legal_links",
             ],
             # Nearly every template says something to people, and when something was.
-            "builtins": ["django.templatetags.i18n", "config.templatetags.times"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "config.templatetags.times",
+                "config.templatetags.texts",
+            ],
         },
     }
 ]
@@ -158,7 +162,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 LOGIN_URL = "account_login"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True

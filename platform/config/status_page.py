@@ -11,6 +11,9 @@ from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 from psycopg_pool import PoolTimeout
 
@@ -33,9 +36,9 @@ type State = Literal["up", "slow", "down"]
 class Part:
     """One part of the service, and how it does, in words."""
 
-    name: str
+    name: str | Promise
     state: State
-    sentence: str
+    sentence: str | Promise  # read in several languages, as it is kept for a while
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,13 @@ def show_status(request: HttpRequest) -> HttpResponse:
 
 def ask_database() -> Part:
     """Ask PostgreSQL, which has accounts, styles and the ledger."""
-    name = "Pages and accounts"
+    name = _("Pages and accounts")
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except UNREACHABLE:
-        return Part(name, "down", "The database does not answer. Pages fail; running answers go on.")
-    return Part(name, "up", "Pages open and changes are saved.")
+        return Part(name, "down", _("The database does not answer. Pages fail; running answers go on."))
+    return Part(name, "up", _("Pages open and changes are saved."))
 
 
 def ask_limits() -> Part:
@@ -90,46 +93,62 @@ def ask_limits() -> Part:
     try:
         valkey.client().ping()
     except UNREACHABLE:
-        return Part(name, "down", "Limits can't be checked, so every request is refused with 503.")
-    return Part(name, "up", "Requests are let in and their limits are checked.")
+        return Part(name, "down", _("Limits can't be checked, so every request is refused with 503."))
+    return Part(name, "up", _("Requests are let in and their limits are checked."))
 
 
 def ask_engines() -> Part:
     """Ask what the engines' workers reported last."""
-    name = "Model servers"
+    name = _("Model servers")
     try:
         known = Engine.objects.in_service().count()
         answering = Engine.objects.answering().count()
     except UNREACHABLE:
-        return Part(name, "slow", "Nobody knows: the database does not answer.")
+        return Part(name, "slow", _("Nobody knows: the database does not answer."))
     if not answering:
-        return Part(name, "down", "No model server answers, so nothing is written at the moment.")
+        return Part(name, "down", _("No model server answers, so nothing is written at the moment."))
     if answering < known:
-        return Part(name, "slow", f"{answering} of {known} model servers answer; requests may wait longer.")
-    return Part(name, "up", "Every model server answers.")
+        return Part(
+            name,
+            "slow",
+            format_lazy(
+                _("{answering} of {known} model servers answer; requests may wait longer."),
+                answering=answering,
+                known=known,
+            ),
+        )
+    return Part(name, "up", _("Every model server answers."))
 
 
 def ask_storage() -> Part:
     """Ask S3, which has the adapters' files."""
-    name = "Uploads"
+    name = _("Uploads")
     if not is_storage_answering():
-        return Part(name, "down", "The storage does not answer: uploads fail. Loaded styles go on writing.")
-    return Part(name, "up", "Files can be uploaded and are checked.")
+        return Part(
+            name, "down", _("The storage does not answer: uploads fail. Loaded styles go on writing.")
+        )
+    return Part(name, "up", _("Files can be uploaded and are checked."))
 
 
 def ask_workers() -> Part:
     """Ask how much waits for the workers, and how old the oldest usage is that is not booked yet."""
-    name = "Background work"
+    name = _("Background work")
     try:
         waiting = max(read_queue_lengths(QUEUES).values())
         lag_s = int(read_backlog(valkey.client()).oldest_event_s)
     except UNREACHABLE:
-        return Part(name, "down", "The queue does not answer. Nothing is lost; it is done later.")
+        return Part(name, "down", _("The queue does not answer. Nothing is lost; it is done later."))
     if lag_s > MAX_USAGE_LAG_S:
-        return Part(name, "slow", f"Usage shows up {lag_s // 60 + 1} minutes late or so. Nothing is lost.")
+        return Part(
+            name,
+            "slow",
+            format_lazy(
+                _("Usage shows up {count} minutes late or so. Nothing is lost."), count=lag_s // 60 + 1
+            ),
+        )
     if waiting > MAX_WAITING:
-        return Part(name, "slow", "Checks of uploads, webhooks and mail take longer than usual.")
-    return Part(name, "up", "Usage, checks, webhooks and mail are up to date.")
+        return Part(name, "slow", _("Checks of uploads, webhooks and mail take longer than usual."))
+    return Part(name, "up", _("Usage, checks, webhooks and mail are up to date."))
 
 
 PARTS: tuple[Callable[[], Part], ...] = (ask_limits, ask_engines, ask_database, ask_storage, ask_workers)

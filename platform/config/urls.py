@@ -9,6 +9,7 @@ from config import (
     mailbox,
     member_home,
     pages,
+    script_words,
     status_page,
     welcome,
 )
@@ -32,6 +33,7 @@ urlpatterns = [
     path("docs/", guide_pages.list_guides, name="guides"),
     path("docs/api/", api_schema.show_reference, name="api_reference"),
     path("docs/<slug:slug>/", guide_pages.show_guide, name="guide"),
+    path("words/<slug:language>.js", script_words.show_words, name="script_words"),
     path("status/", status_page.show_status, name="status"),
     path("terms/", legal_pages.show_terms, name="terms"),
     path("privacy/", legal_pages.show_privacy, name="privacy"),

@@ -1,4 +1,10 @@
-"""The tree of errors that actions raise. HTTP statuses are decided elsewhere, in one table a floor."""
+"""The tree of errors that actions raise. HTTP statuses are decided elsewhere, in one table a floor.
+
+`error.message` is for people, in their language. `str(error)` is English: what is logged or stored.
+"""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext, override
 
 
 class DomainError(Exception):
@@ -6,10 +12,19 @@ class DomainError(Exception):
 
     code = "error"
 
-    def __init__(self, message: str | None = None, **facts: object) -> None:
+    def __init__(self, message: str | Promise | None = None, **facts: object) -> None:
         self.facts = facts
-        self.message = message or " ".join((type(self).__doc__ or "").split()).format(**facts)
-        super().__init__(self.message)
+        self._given = message
+        with override("en"):
+            super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        """The sentence in the active language."""
+        if self._given is not None:
+            return str(self._given)
+        sentence = " ".join((type(self).__doc__ or "").split())
+        return gettext(sentence).format(**self.facts)
 
 
 class Invalid(DomainError):

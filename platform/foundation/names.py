@@ -4,6 +4,7 @@ import unicodedata
 
 from django.core.exceptions import ValidationError
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 # Unicode categories: control, format (zero-width and bidirectional marks), private, surrogate, unassigned,
 # line and paragraph breaks.
@@ -29,8 +30,10 @@ def validate_name(name: str) -> None:
     """Raise ValidationError for a name with invisible marks, or marks that turn its direction."""
     if any(unicodedata.category(character) in HIDDEN for character in name):
         raise ValidationError(
-            "A name can't contain invisible characters: control, zero-width or bidirectional marks. "
-            "Type it again instead of pasting it.",
+            gettext(
+                "A name can't contain invisible characters: control, zero-width or bidirectional marks. "
+                "Type it again instead of pasting it."
+            ),
             code="hidden_characters",
         )
 
@@ -39,7 +42,7 @@ def validate_text(text: str) -> None:
     """Raise ValidationError for a text with marks that turn its direction. Joiners are allowed."""
     if not BIDIRECTIONAL.isdisjoint(text):
         raise ValidationError(
-            "A text can't contain bidirectional marks. Type it again instead of pasting it.",
+            gettext("A text can't contain bidirectional marks. Type it again instead of pasting it."),
             code="bidirectional_marks",
         )
 

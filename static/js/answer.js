@@ -1,6 +1,7 @@
 // Sends a chat call to the playground's endpoint and yields the chunks of its answer. What it throws has a message
 // for people.
 import { events } from "./sse.js";
+import { gettext, interpolate } from "./words.js";
 
 export async function* answer(form, call, signal) {
   const response = await ask(form, call, signal);
@@ -10,7 +11,7 @@ export async function* answer(form, call, signal) {
     if (chunk.error) throw new Error(chunk.error.message);
     yield chunk;
   }
-  throw new Error("The answer broke off before its end. Try again.");
+  throw new Error(gettext("The answer broke off before its end. Try again."));
 }
 
 export function textOf(chunk) {
@@ -18,14 +19,14 @@ export function textOf(chunk) {
 }
 
 export function sentenceOf(error) {
-  return error instanceof TypeError ? "Polyscribe could not be reached. Check your connection and try again." : error.message;
+  return error instanceof TypeError ? gettext("Polyscribe could not be reached. Check your connection and try again.") : error.message;
 }
 
 async function ask(form, call, signal) {
   const headers = { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "text/event-stream" };
   const response = await fetch(form.action, { method: "POST", body: JSON.stringify(call), headers, signal, redirect: "manual" });
   if (response.ok) return response;
-  if (response.type === "opaqueredirect") throw new Error("You were logged out. Log in in another tab, then try again.");
+  if (response.type === "opaqueredirect") throw new Error(gettext("You were logged out. Log in in another tab, then try again."));
   const body = await response.json().catch(() => ({}));
-  throw new Error(body.error?.message ?? `Polyscribe answered with error ${response.status}. Wait a moment and try again.`);
+  throw new Error(body.error?.message ?? interpolate(gettext("Polyscribe answered with error {status}. Wait a moment and try again."), { status: response.status }));
 }

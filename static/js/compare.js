@@ -1,6 +1,7 @@
 // Asks both versions each prompt, side by side, then lets the studio mark what differs. What an error or Stop
 // left out is asked again by "Go on"; what was written stays.
 import { answer, sentenceOf, textOf } from "./answer.js";
+import { gettext, interpolate } from "./words.js";
 
 const form = document.querySelector("[data-compare]");
 const at = (name) => document.querySelector(`[data-${name}]`);
@@ -55,7 +56,7 @@ function end() {
   at("start").disabled = false;
   at("stop").hidden = true;
   const left = open().length;
-  at("start-label").textContent = left === cells().length ? "Compare" : left ? "Go on" : "Compare again";
+  at("start-label").textContent = left === cells().length ? gettext("Compare") : left ? gettext("Go on") : gettext("Compare again");
 }
 
 async function summarise() {
@@ -66,7 +67,7 @@ async function summarise() {
   }
   const headers = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value };
   const response = await fetch(form.dataset.answers, { method: "POST", body: fields, headers, redirect: "manual" });
-  if (!response.ok) throw new Error("The answers are here, but what differs could not be marked. Reload the page and compare again.");
+  if (!response.ok) throw new Error(gettext("The answers are here, but what differs could not be marked. Reload the page and compare again."));
   const shown = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const id of ["compare-rows", "compare-summary"]) {
     document.getElementById(id).replaceChildren(...shown.getElementById(id).childNodes);
@@ -78,7 +79,7 @@ async function summarise() {
 async function ask() {
   for (let left = open(); left.length; left = open()) {
     const prompt = left[0].dataset.prompt;
-    say(`Answer ${cells().length - left.length + 1} of ${cells().length}: ${prompt}`);
+    say(interpolate(gettext("Answer {number} of {count}: {prompt}"), { number: cells().length - left.length + 1, count: cells().length, prompt }));
     const pair = left.filter((cell) => cell.dataset.prompt === prompt);
     await Promise.all(pair.map(write));
     if (pair.some((cell) => !("done" in cell.dataset))) return false;
@@ -91,7 +92,7 @@ async function run() {
   try {
     const whole = await ask();
     if (whole) await summarise();
-    say(whole ? "Done" : stopper.signal.aborted ? "Stopped. Go on when you like." : "Stopped by an error. Go on asks the rest.");
+    say(whole ? gettext("Done") : stopper.signal.aborted ? gettext("Stopped. Go on when you like.") : gettext("Stopped by an error. Go on asks the rest."));
   } catch (error) {
     fail(at("compare-error"), sentenceOf(error));
     say("");

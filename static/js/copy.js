@@ -1,4 +1,5 @@
 // <button data-copy="id of the element whose text is copied">
+import { gettext } from "./words.js";
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -6,11 +7,11 @@ document.addEventListener("click", async (event) => {
   const label = button.querySelector("[data-copy-label]");
   const copied = await write(source.textContent.trim());
   if (!copied) select(source);
-  label.textContent = copied ? "Copied" : "Press Ctrl+C";
+  label.textContent = copied ? gettext("Copied") : gettext("Press Ctrl+C");
   button.toggleAttribute("data-copied", copied);
   clearTimeout(button.copyTimer);
   button.copyTimer = setTimeout(() => {
-    label.textContent = "Copy";
+    label.textContent = gettext("Copy");
     button.removeAttribute("data-copied");
   }, 2500);
 });

@@ -1,5 +1,6 @@
 // Sends large files in parts straight to storage: several at once, each to a presigned URL of its own. What has
 // arrived is asked of the studio, so a pause, a broken line or a reloaded page loses no part.
+import { gettext, interpolate } from "./words.js";
 const AT_ONCE = 4;
 const TRIES = 6;
 const LAST_PART = 10_000;
@@ -109,9 +110,9 @@ function put({ url, blob, number, counter }, signal) {
 }
 
 function sentence(status) {
-  if (status === 413) return "The server in front of storage does not take parts of this size. Please tell the people who run this site.";
-  if (status) return `Storage answered with error ${status}. Press “Go on”: what arrived is not sent again.`;
-  return "The connection to storage broke. Press “Go on”: what arrived is not sent again.";
+  if (status === 413) return gettext("The server in front of storage does not take parts of this size. Please tell the people who run this site.");
+  if (status) return interpolate(gettext("Storage answered with error {status}. Press “Go on”: what arrived is not sent again."), { status });
+  return gettext("The connection to storage broke. Press “Go on”: what arrived is not sent again.");
 }
 
 function pause(ms, signal) {
@@ -129,11 +130,11 @@ export async function ask(address, signal) {
     response = await fetch(address, { headers: { Accept: "application/json" }, signal });
   } catch (problem) {
     if (signal?.aborted) throw new Stopped();
-    throw new Error("Polyscribe could not be reached. Check your connection, then go on.");
+    throw new Error(gettext("Polyscribe could not be reached. Check your connection, then go on."));
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const problem = new Error(answer.detail ?? `Polyscribe answered with error ${response.status}. Wait a moment, then go on.`);
+  const problem = new Error(answer.detail ?? interpolate(gettext("Polyscribe answered with error {status}. Wait a moment, then go on."), { status: response.status }));
   problem.status = response.status;
   throw problem;
 }
@@ -161,7 +162,7 @@ export class Rate {
 }
 
 export function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.ceil(seconds))} s left`;
-  if (seconds < 5400) return `${Math.ceil(seconds / 60)} min left`;
-  return `${Math.ceil(seconds / 3600)} h left`;
+  if (seconds < 60) return interpolate(gettext("{count} s left"), { count: Math.max(1, Math.ceil(seconds)) });
+  if (seconds < 5400) return interpolate(gettext("{count} min left"), { count: Math.ceil(seconds / 60) });
+  return interpolate(gettext("{count} h left"), { count: Math.ceil(seconds / 3600) });
 }

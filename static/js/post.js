@@ -1,11 +1,12 @@
 // POST JSON to the studio. Throws {errors: {field: [sentences]}, status}, without status when it cannot be reached.
+import { gettext, interpolate } from "./words.js";
 export async function post(form, url, body) {
   const headers = { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
   let response;
   try {
     response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), redirect: "manual" });
   } catch {
-    throw { errors: { __all__: ["Polyscribe could not be reached. Check your connection, then go on."] } };
+    throw { errors: { __all__: [gettext("Polyscribe could not be reached. Check your connection, then go on.")] } };
   }
   if (response.type === "opaqueredirect") throw { errors: { __all__: [sentence(403)] } }; // to the log-in page
   const answer = await response.json().catch(() => ({}));
@@ -14,7 +15,7 @@ export async function post(form, url, body) {
 }
 
 function sentence(status) {
-  if (status === 403) return "You were logged out, or this page is too old. Log in in another tab, reload this page, and choose the files again.";
-  if (status === 503) return "Storage does not answer just now. Wait a moment, then go on.";
-  return `Polyscribe answered with error ${status}. Nothing is lost; wait a moment, then go on.`;
+  if (status === 403) return gettext("You were logged out, or this page is too old. Log in in another tab, reload this page, and choose the files again.");
+  if (status === 503) return gettext("Storage does not answer just now. Wait a moment, then go on.");
+  return interpolate(gettext("Polyscribe answered with error {status}. Nothing is lost; wait a moment, then go on."), { status });
 }

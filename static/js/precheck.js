@@ -1,42 +1,46 @@
 // What can be seen of a chosen file before a byte of it leaves: a sentence if it can't be taken, else "".
 // The service checks everything again, and much more.
+import { gettext, interpolate, language } from "./words.js";
 const MOST_CONFIG_BYTES = 1024 * 1024;
 const MOST_HEADER_BYTES = 32 * 1024 * 1024;
-const AGAIN = "Save the adapter anew with PEFT's save_pretrained(…) and choose the new file.";
 
 export async function precheck(name, file) {
   try {
-    if (!file.size) return `It is empty. ${AGAIN}`;
+    if (!file.size) return withRemedy(gettext("It is empty."));
     if (name.endsWith(".json")) return await checkConfig(file);
     if (name.endsWith(".safetensors")) return await checkWeights(file);
     return await checkArchive(file);
   } catch {
-    return "Your browser can't read it: was it moved or changed? Choose it again.";
+    return gettext("Your browser can't read it: was it moved or changed? Choose it again.");
   }
 }
 
+function withRemedy(sentence) {
+  return [sentence, gettext("Save the adapter anew with PEFT's save_pretrained(…) and choose the new file.")].join(" ");
+}
+
 async function checkConfig(file) {
-  if (file.size > MOST_CONFIG_BYTES) return `It is too large for a configuration. ${AGAIN}`;
+  if (file.size > MOST_CONFIG_BYTES) return withRemedy(gettext("It is too large for a configuration."));
   const config = parse(await file.text());
-  if (!config || Array.isArray(config)) return `It is not a JSON object. ${AGAIN}`;
+  if (!config || Array.isArray(config)) return withRemedy(gettext("It is not a JSON object."));
   // Other spellings and a missing word can be converted by the service.
   const kind = config.peft_type;
-  if (typeof kind === "string" && !/lora/i.test(kind)) return `Its peft_type is “${kind.slice(0, 40)}”; only LORA is served. Train with PEFT's LoraConfig.`;
+  if (typeof kind === "string" && !/lora/i.test(kind)) return interpolate(gettext("Its peft_type is “{kind}”; only LORA is served. Train with PEFT's LoraConfig."), { kind: kind.slice(0, 40) });
   return "";
 }
 
 // Eight bytes say how long the header is, the header says where each tensor ends; what is left must be just that long.
 async function checkWeights(file) {
-  if (file.size < 8) return `It is too short for a safetensors file. ${AGAIN}`;
+  if (file.size < 8) return withRemedy(gettext("It is too short for a safetensors file."));
   const length = Number(new DataView(await file.slice(0, 8).arrayBuffer()).getBigUint64(0, true));
-  if (length > MOST_HEADER_BYTES || length > file.size - 8) return `It is no safetensors file, or it is cut off. ${AGAIN}`;
+  if (length > MOST_HEADER_BYTES || length > file.size - 8) return withRemedy(gettext("It is no safetensors file, or it is cut off."));
   const header = parse(await file.slice(8, 8 + length).text());
-  if (!header) return `It is no safetensors file. ${AGAIN}`;
+  if (!header) return withRemedy(gettext("It is no safetensors file."));
   const tensors = Object.entries(header).filter(([name]) => name !== "__metadata__");
   const ends = tensors.map(([, tensor]) => Number(tensor?.data_offsets?.[1]));
   const missing = Math.max(0, ...ends) - (file.size - 8 - length);
-  if (missing > 0) return `It is cut off: ${missing.toLocaleString("en")} bytes are missing. Copy or save it again, and choose the new file.`;
-  if (!tensors.some(([name]) => name.includes("lora_A"))) return `It has no LoRA weights. ${AGAIN}`;
+  if (missing > 0) return interpolate(gettext("It is cut off: {count} bytes are missing. Copy or save it again, and choose the new file."), { count: missing.toLocaleString(language) });
+  if (!tensors.some(([name]) => name.includes("lora_A"))) return withRemedy(gettext("It has no LoRA weights."));
   return "";
 }
 
@@ -45,7 +49,7 @@ async function checkArchive(file) {
   const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b;
   const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
   const isTar = new TextDecoder().decode(bytes.slice(257, 262)) === "ustar";
-  return isZip || isGzip || isTar ? "" : "It is no .zip, .tar or .tar.gz, whatever its name says. Pack the two files again.";
+  return isZip || isGzip || isTar ? "" : gettext("It is no .zip, .tar or .tar.gz, whatever its name says. Pack the two files again.");
 }
 
 function parse(text) {

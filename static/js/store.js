@@ -1,6 +1,8 @@
 // Posts one file straight to storage by its presigned fields. XHR, because fetch does not report progress.
+import { gettext, interpolate, language } from "./words.js";
 export function size(bytes) {
-  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+  return `${(bytes / 1e6).toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false })} MB`;
 }
 
 class Refusal extends Error {
@@ -20,7 +22,7 @@ export async function store(upload, file, progress) {
   }
 }
 
-const BROKEN = new Refusal("The connection to storage broke. Press “Go on” to send this file again.");
+const BROKEN = new Refusal(gettext("The connection to storage broke. Press “Go on” to send this file again."));
 
 function send({ url, fields }, file, progress) {
   return new Promise((done, failed) => {
@@ -46,15 +48,14 @@ async function broken(url, file) {
 
 function tooLarge(file) {
   return new Refusal(
-    `The server in front of storage does not take a file of ${size(file.size)}: it cuts the upload off, and sending it again will not help. ` +
-    "Please tell the people who run this site; “An upload is cut off” in docs/running.md says what to set.",
+    interpolate(gettext("The server in front of storage does not take a file of {size}: it cuts the upload off, and sending it again will not help. Please tell the people who run this site; “An upload is cut off” in docs/running.md says what to set."), { size: size(file.size) }),
   );
 }
 
 function refusal({ status, responseText }, file) {
   const isStorages = responseText.trimStart().startsWith("<?xml"); // S3 gives its reasons so; a proxy does not
   if (status === 413 && !isStorages) return tooLarge(file);
-  if (status === 400 || status === 413) return new Refusal("Storage refused this file: its size is not the one announced. Choose it again.", true);
-  if (status === 403) return new Refusal("The permission to upload ran out. Press “Go on” to send this file again.", true);
-  return new Refusal(`Storage answered with error ${status}. Press “Go on” to send this file again.`);
+  if (status === 400 || status === 413) return new Refusal(gettext("Storage refused this file: its size is not the one announced. Choose it again."), true);
+  if (status === 403) return new Refusal(gettext("The permission to upload ran out. Press “Go on” to send this file again."), true);
+  return new Refusal(interpolate(gettext("Storage answered with error {status}. Press “Go on” to send this file again."), { status }));
 }

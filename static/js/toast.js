@@ -1,4 +1,5 @@
 // Toasts: the server's messages, and `toast` events ({message, level}) such as an HX-Trigger header sends.
+import { gettext } from "./words.js";
 const STAY_MS = 6000;
 const list = document.querySelector("[data-toasts]");
 const pattern = document.querySelector("template[data-toast-pattern]");
@@ -28,7 +29,7 @@ function undoButton(id, toast) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "toast-undo";
-  button.textContent = "Undo";
+  button.textContent = gettext("Undo");
   button.addEventListener("click", () => { toast.remove(); document.getElementById(id)?.click(); });
   return button;
 }

@@ -8,6 +8,7 @@ import { post } from "./post.js";
 import { precheck } from "./precheck.js";
 import { size, store } from "./store.js";
 import { describeUpload, drop as dropUnfinished, isSame, recall, remember } from "./unfinished.js";
+import { gettext, interpolate, joinAnd, joinOr } from "./words.js";
 
 const form = document.querySelector("[data-upload]");
 const picker = form.querySelector("#files");
@@ -19,7 +20,7 @@ const status = form.querySelector("[data-status]");
 const notice = form.querySelector("[data-unfinished]");
 const offer = form.querySelector("[data-same]");
 const PARTS_FROM_BYTES = 16 * 1024 * 1024;
-const SENDING = "Files are being sent just now. Wait, or pause, before you choose others.";
+const SENDING = gettext("Files are being sent just now. Wait, or pause, before you choose others.");
 const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
 const ARCHIVE = "archive"; // its row, and its place among the files: it has the name that its owner gave it
 const names = [...rows.keys()].filter((name) => name !== ARCHIVE);
@@ -46,7 +47,7 @@ function mark(name, state, words) {
 }
 
 function fault(name, sentence) {
-  mark(name, "failed", "not sent");
+  mark(name, "failed", gettext("not sent"));
   const line = rows.get(name).querySelector(".field-error");
   line.textContent = sentence;
   line.hidden = false;
@@ -72,7 +73,7 @@ function choose(chosen) {
   if (busy) return say("files", [SENDING]);
   say("files", []);
   const archives = chosen.filter(isArchive);
-  if (archives.length && chosen.length > 1) return say("files", ["Choose either one archive or the two files, not both."]);
+  if (archives.length && chosen.length > 1) return say("files", [gettext("Choose either one archive or the two files, not both.")]);
   const strangers = chosen.filter((file) => !names.includes(file.name) && !isArchive(file)).map((file) => file.name);
   if (archives.length) files.clear();
   else if (chosen.length > strangers.length) files.delete(ARCHIVE);
@@ -84,8 +85,8 @@ function choose(chosen) {
 
 // A pickle runs code when it is opened, so renaming one does not help: it must be saved anew.
 function explain(name) {
-  if (PICKLE.test(name)) return `${name} is a pickle, which is never opened here. Save the adapter anew with PEFT's save_pretrained(…, safe_serialization=True), and choose what it writes.`;
-  return `${name} is not one of the two files. Choose ${names.join(" and ")} as PEFT writes them, or an archive of them.`;
+  if (PICKLE.test(name)) return interpolate(gettext("{name} is a pickle, which is never opened here. Save the adapter anew with PEFT's save_pretrained(…, safe_serialization=True), and choose what it writes."), { name });
+  return interpolate(gettext("{name} is not one of the two files. Choose {names} as PEFT writes them, or an archive of them."), { name, names: joinAnd(names) });
 }
 
 function take(name, file) {
@@ -100,7 +101,7 @@ function take(name, file) {
 async function isSound() {
   const found = await Promise.all([...files.keys()].map((name) => checks.get(name)));
   if (!found.some(Boolean)) return true;
-  say("files", ["Nothing was sent: choose another file in the place of what is marked."]);
+  say("files", [gettext("Nothing was sent: choose another file in the place of what is marked.")]);
   picker.focus();
   return false;
 }
@@ -112,12 +113,12 @@ function chooseFolder(found) {
   const pickle = found.find((file) => PICKLE.test(file.name));
   if (pickle && chosen.length < names.length) chosen.push(pickle); // it says why that is not taken
   if (chosen.length) choose(chosen);
-  else say("files", [`No ${names.join(" or ")} is in that folder. Choose the folder that PEFT's save_pretrained(…) wrote.`]);
+  else say("files", [interpolate(gettext("No {names} is in that folder. Choose the folder that PEFT's save_pretrained(…) wrote."), { names: joinOr(names) })]);
 }
 
 function show() {
   for (const [name, row] of rows) row.hidden = files.has(ARCHIVE) !== (name === ARCHIVE);
-  for (const name of names.filter((one) => !files.has(one))) mark(name, "missing", "not chosen");
+  for (const name of names.filter((one) => !files.has(one))) mark(name, "missing", gettext("not chosen"));
   form.querySelector("[data-archive-name]").textContent = files.get(ARCHIVE)?.name ?? "";
 }
 
@@ -131,14 +132,14 @@ function goOnWithSame() {
   if (expired && isSame(expired, chosen)) { // the files of before, after others were chosen by mistake
     [version, begun, expired] = [expired.version, expired, null];
     offer.hidden = true;
-    button.textContent = "Go on";
+    button.textContent = gettext("Go on");
     return;
   }
   const known = unfinished.filter((one) => one !== declined && isSame(one, chosen));
   const slug = form.elements.slug.value.trim();
   const same = known.find((one) => one.fields.slug === slug) ?? known[0];
   offer.hidden = !same;
-  button.textContent = same ? "Go on" : "Upload and check";
+  button.textContent = same ? gettext("Go on") : gettext("Upload and check");
   if (!same) return;
   [version, begun] = [same.version, same];
   typed = fieldsOf();
@@ -154,7 +155,7 @@ function beginAnew() {
   [declined, version, begun] = [begun, null, null];
   if (typed) fill(typed);
   offer.hidden = true;
-  button.textContent = "Upload and check";
+  button.textContent = gettext("Upload and check");
 }
 
 async function showUnfinished() {
@@ -181,7 +182,7 @@ function listUnfinished() {
   const lines = unfinished.map((upload) => {
     const line = one.content.cloneNode(true);
     line.querySelector("[data-model]").textContent = upload.model;
-    line.querySelector("[data-names]").textContent = upload.files.map(({ name }) => name).join(" and ");
+    line.querySelector("[data-names]").textContent = joinAnd(upload.files.map(({ name }) => name));
     const discard = line.querySelector("[data-discard]");
     discard.append(` ${upload.model}`);
     discard.addEventListener("click", () => discardUnfinished(upload));
@@ -204,7 +205,7 @@ async function discardUnfinished(upload) {
   if (begun !== upload) return;
   [version, begun] = [null, null];
   offer.hidden = true;
-  button.textContent = "Upload and check";
+  button.textContent = gettext("Upload and check");
 }
 
 function complete() {
@@ -212,14 +213,14 @@ function complete() {
   for (const field of form.querySelectorAll("[data-draft]")) {
     if (!field.validity.valid) {
       const slugLike = field.validity.patternMismatch;
-      say(field.name, [slugLike ? "Use small letters, digits and single hyphens, for example noir-detective." : "Fill this in."]);
+      say(field.name, [slugLike ? gettext("Use small letters, digits and single hyphens, for example noir-detective.") : gettext("Fill this in.")]);
     }
   }
   const missing = files.has(ARCHIVE) ? [] : names.filter((name) => !files.has(name));
-  if (missing.length) say("files", [`Still missing: ${missing.join(" and ")}.`]);
+  if (missing.length) say("files", [interpolate(gettext("Still missing: {names}."), { names: joinAnd(missing) })]);
   const bytes = [...files.values()].reduce((sum, file) => sum + file.size, 0);
   const most = Number(files.has(ARCHIVE) ? form.dataset.maxArchiveBytes : form.dataset.maxBytes);
-  if (bytes > most) say("files", [`Together that is ${size(bytes)}; at most ${size(most)} are taken. Train with a smaller rank or save in bfloat16.`]);
+  if (bytes > most) say("files", [interpolate(gettext("Together that is {size}; at most {limit} are taken. Train with a smaller rank or save in bfloat16."), { size: size(bytes), limit: size(most) })]);
   return focusFirstError();
 }
 
@@ -254,7 +255,7 @@ async function deliver(upload) {
   try {
     await store(upload, files.get(name), (loaded, total) => {
       rows.get(name).querySelector("progress").value = (100 * loaded) / total;
-      rows.get(name).querySelector(".state").textContent = `${size(loaded)} of ${size(total)}`;
+      rows.get(name).querySelector(".state").textContent = interpolate(gettext("{done} of {total}"), { done: size(loaded), total: size(total) });
     });
   } catch (refusal) {
     if (refusal.expired) [expired, version, begun] = [begun, null, null]; // the next press asks for a new permission
@@ -262,7 +263,7 @@ async function deliver(upload) {
     throw refusal;
   }
   sent.add(upload.file);
-  mark(name, "sent", `${size(files.get(name).size)}, sent`);
+  mark(name, "sent", interpolate(gettext("{size}, sent"), { size: size(files.get(name).size) }));
 }
 
 async function deliverParts() {
@@ -270,16 +271,16 @@ async function deliverParts() {
   const rates = new Map();
   pausing = new AbortController();
   pauseButton.hidden = false;
-  status.textContent = "Sending";
+  status.textContent = gettext("Sending");
   const progress = (file, loaded, total) => {
     const name = nameOf(file);
-    if (loaded >= total) return mark(name, "sent", `${size(total)}, sent`);
+    if (loaded >= total) return mark(name, "sent", interpolate(gettext("{size}, sent"), { size: size(total) }));
     if (rows.get(name).dataset.state !== "sending") mark(name, "sending", "");
     if (!rates.has(name)) rates.set(name, new Rate());
     const rate = rates.get(name);
     rate.add(loaded);
     const left = rate.secondsLeft(total - loaded);
-    const words = [`${size(loaded)} of ${size(total)}`];
+    const words = [interpolate(gettext("{done} of {total}"), { done: size(loaded), total: size(total) })];
     if (left !== null) words.push(`${size(rate.bytesPerSecond())}/s`, duration(left));
     rows.get(name).querySelector("progress").value = (100 * loaded) / total;
     rows.get(name).querySelector(".state").textContent = words.join(" · ");
@@ -297,7 +298,7 @@ function alone(id, work) {
   if (!navigator.locks) return work();
   return navigator.locks.request(`upload ${id}`, { ifAvailable: true }, (lock) => {
     if (lock) return work();
-    throw new Error("Another tab is sending this upload. Leave it to that tab, or pause it there and press “Go on” here.");
+    throw new Error(gettext("Another tab is sending this upload. Leave it to that tab, or pause it there and press “Go on” here."));
   });
 }
 
@@ -305,10 +306,10 @@ async function send() {
   if (!version) await create();
   if (version.status) await deliverParts();
   for (const upload of version.uploads.filter(({ file }) => !sent.has(file))) {
-    status.textContent = `Sending ${files.get(ARCHIVE)?.name ?? upload.file}`;
+    status.textContent = interpolate(gettext("Sending {name}"), { name: files.get(ARCHIVE)?.name ?? upload.file });
     await deliver(upload);
   }
-  status.textContent = "Asking for the check";
+  status.textContent = gettext("Asking for the check");
   await post(form, version.finish, {});
   busy = false;
   forget();
@@ -324,14 +325,14 @@ async function submit(event) {
     button.disabled = busy = false;
     return;
   }
-  status.textContent = "Preparing";
+  status.textContent = gettext("Preparing");
   try {
     await send();
   } catch (error) {
     const isPaused = error instanceof Stopped;
     const hasEnded = Boolean(version) && [404, 409].includes(error.status); // it was cancelled elsewhere
     const sentences = error.errors ?? {};
-    if (hasEnded) sentences.__all__ = "That upload was cancelled in another tab or by a program, and what was sent of it is deleted. Press “Upload and check” to send the files anew.";
+    if (hasEnded) sentences.__all__ = gettext("That upload was cancelled in another tab or by a program, and what was sent of it is deleted. Press “Upload and check” to send the files anew.");
     else if (version?.status && !isPaused && !error.errors) sentences.__all__ = error.message;
     if (hasEnded) {
       endUpload(begun);
@@ -339,8 +340,8 @@ async function submit(event) {
       [version, begun] = [null, null];
     }
     for (const [field, said] of Object.entries(sentences)) say(field, [said].flat());
-    button.textContent = hasEnded ? "Upload and check" : "Go on";
-    status.textContent = isPaused ? "Paused. What arrived is not sent again." : hasEnded ? "Stopped. Nothing you typed is lost." : "Stopped. Nothing you typed or sent is lost.";
+    button.textContent = hasEnded ? gettext("Upload and check") : gettext("Go on");
+    status.textContent = isPaused ? gettext("Paused. What arrived is not sent again.") : hasEnded ? gettext("Stopped. Nothing you typed is lost.") : gettext("Stopped. Nothing you typed or sent is lost.");
     button.disabled = busy = false;
     focusFirstError();
   }

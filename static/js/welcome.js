@@ -1,6 +1,7 @@
 // The first minute: one prompt, each style writes its answer beside the others, and one of them is chosen.
 import { answer, sentenceOf, textOf } from "./answer.js";
 import { post } from "./post.js";
+import { gettext } from "./words.js";
 
 const form = document.querySelector("[data-welcome]");
 const at = (name) => document.querySelector(`[data-${name}]`);
@@ -13,17 +14,17 @@ async function write(voice, prompt) {
   text.textContent = "";
   text.ariaBusy = "true";
   part("error").hidden = true;
-  part("about").textContent = "Waiting for the model";
+  part("about").textContent = gettext("Waiting for the model");
   const call = { model: voice.dataset.model, messages: [{ role: "user", content: prompt }], max_tokens: Number(form.dataset.maxTokens) };
   try {
     for await (const chunk of answer(form, call, stopper.signal)) {
-      if (textOf(chunk)) part("about").textContent = "Writing";
+      if (textOf(chunk)) part("about").textContent = gettext("Writing");
       text.append(textOf(chunk));
     }
-    part("about").textContent = "Written for your prompt";
+    part("about").textContent = gettext("Written for your prompt");
   } catch (error) {
     const isStopped = error.name === "AbortError";
-    part("about").textContent = isStopped ? "Stopped" : "";
+    part("about").textContent = isStopped ? gettext("Stopped") : "";
     part("error").textContent = isStopped ? "" : sentenceOf(error);
     part("error").hidden = isStopped;
   } finally {
@@ -38,7 +39,7 @@ function busy(isBusy) {
 
 function isAsked(prompt) {
   const line = document.getElementById("prompt_error");
-  line.textContent = prompt ? "" : "Write a prompt first, for example: Describe a morning in the city.";
+  line.textContent = prompt ? "" : gettext("Write a prompt first, for example: Describe a morning in the city.");
   line.hidden = Boolean(prompt);
   form.elements.prompt.setAttribute("aria-invalid", String(!prompt));
   if (!prompt) form.elements.prompt.focus();
@@ -54,8 +55,8 @@ async function run() {
   try {
     await post(form, form.dataset.hear, {});
     await Promise.all(voices.map((voice) => write(voice, prompt)));
-    at("said").textContent = "Choose one below, or try another prompt.";
-    at("write-label").textContent = "Let them write again";
+    at("said").textContent = gettext("Choose one below, or try another prompt.");
+    at("write-label").textContent = gettext("Let them write again");
   } catch (problem) {
     at("said").textContent = Object.values(problem.errors ?? { all: [sentenceOf(problem)] }).flat().join(" ");
   } finally {

@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import NotAllowed
 from tenants.accounts import current
@@ -25,7 +26,7 @@ from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 WORKSPACE_PARAMETER = "workspace"  # of links in mails: a person may have several
-NOTHING_DONE = "You were logged out, so nothing was done. Log in, then send it again."
+NOTHING_DONE = _("You were logged out, so nothing was done. Log in, then send it again.")
 
 
 class InsufficientScope(NotAllowed):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
 
 from foundation.spreadsheets import stream_csv
 from tenants.accounts.account_deletion import GONE_DOMAIN
@@ -60,9 +61,9 @@ def describe_actor(entry: AuditEntry) -> str:
     """Return who did it: a person's address, or a key's name."""
     if entry.actor:
         is_gone = entry.actor.email.endswith(f"@{GONE_DOMAIN}")
-        return "a deleted account" if is_gone else entry.actor.email
+        return gettext("a deleted account") if is_gone else entry.actor.email
     if entry.api_key:
-        return f"key “{entry.api_key.name}”"
+        return gettext("key “{name}”").format(name=entry.api_key.name)
     return "Polyscribe"
 
 

@@ -7,11 +7,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Membership, Tenant, User, WorkspaceNote
 
 OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report
-STAYS = (
+STAYS = _(
     "Invoices, credit notes, payments and the ledger of what was used stay as long as the law wants them "
     "kept, and the audit log with them. Nothing else of the workspace can be opened any more."
 )

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from allauth.account.forms import ResetPasswordKeyForm
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import DomainError
 from foundation.names import is_reserved, validate_name
@@ -29,10 +31,10 @@ class CreateWorkspaceForm(forms.Form):
 
     workspace = forms.CharField(
         max_length=80,
-        label="Workspace name",
-        help_text="Yours or your team's. It goes before the names of your own styles.",
+        label=_("Workspace name"),
+        help_text=_("Yours or your team's. It goes before the names of your own styles."),
         validators=[validate_name],
-        widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": "Acme Letters"}),
+        widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": _("Acme Letters")}),
     )
 
     def clean_workspace(self) -> str:
@@ -55,7 +57,7 @@ class FailureForm(forms.Form):
 class RoleForm(FailureForm):
     """A role, of those that the person who chooses may give."""
 
-    role = forms.ChoiceField(label="Role", widget=forms.RadioSelect)
+    role = forms.ChoiceField(label=_("Role"), widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, own_role: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,7 +69,7 @@ class InviteForm(RoleForm):
     """Whom to invite, and as what."""
 
     email = forms.EmailField(
-        label="Email address",
+        label=_("Email address"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": "name@example.org"}),
     )
@@ -88,15 +90,17 @@ def role_choices(own_role: str) -> list[tuple[str, str]]:
 class AuditFilterForm(forms.Form):
     """Which entries of the audit log to show."""
 
-    action = forms.ChoiceField(label="Action", required=False)
-    person = forms.CharField(label="Person or key", required=False, max_length=100)
-    first_day = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    last_day = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    action = forms.ChoiceField(label=_("Action"), required=False)
+    person = forms.CharField(label=_("Person or key"), required=False, max_length=100)
+    first_day = forms.DateField(
+        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    last_day = forms.DateField(label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
     def __init__(self, *args: Any, actions: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = cast(forms.ChoiceField, self.fields["action"])
-        field.choices = [("", "All"), *[(action, action) for action in actions]]
+        field.choices = [("", gettext("All")), *[(action, action) for action in actions]]
 
 
 class WorkspaceForm(FailureForm):
@@ -104,15 +108,15 @@ class WorkspaceForm(FailureForm):
 
     name = forms.CharField(
         max_length=80,
-        label="Workspace name",
+        label=_("Workspace name"),
         validators=[validate_name],
-        help_text="Its short name, which stands before the names of its styles, stays.",
+        help_text=_("Its short name, which stands before the names of its styles, stays."),
     )
     default_style = forms.UUIDField(
-        label="Style to begin with",
+        label=_("Style to begin with"),
         required=False,
         widget=forms.Select,
-        help_text="The playground begins with it when it is opened without a style.",
+        help_text=_("The playground begins with it when it is opened without a style."),
     )
 
     def __init__(self, *args: Any, styles: list[tuple[UUID, str, str]], **kwargs: Any) -> None:
@@ -120,13 +124,13 @@ class WorkspaceForm(FailureForm):
         named = [(str(style_id), f"{name} ({model})") for style_id, name, model in styles]
         self.style_ids = {style_id for style_id, _, _ in styles}
         select = cast(forms.Select, self.fields["default_style"].widget)
-        select.choices = [("", "None"), *named]
+        select.choices = [("", gettext("None")), *named]
 
     def clean_default_style(self) -> UUID | None:
         """Refuse a style that the workspace can't use."""
         chosen: UUID | None = self.cleaned_data["default_style"]
         if chosen and chosen not in self.style_ids:
-            raise forms.ValidationError("Choose one of the styles of this workspace.")
+            raise forms.ValidationError(gettext("Choose one of the styles of this workspace."))
         return chosen
 
 
@@ -136,33 +140,36 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ["first_name", "last_name", "language"]
-        help_texts = {"language": "Pages are in English for now; they follow this once they are translated."}
+        labels = {"language": _("Language")}
+        help_texts = {"language": _("Of pages and mail.")}
 
 
 class DeleteWorkspaceForm(FailureForm):
     """The proof that a person means it: the workspace's name."""
 
-    confirm = forms.CharField(label="Name of the workspace", max_length=80)
+    confirm = forms.CharField(label=_("Name of the workspace"), max_length=80)
 
     def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.name = name
-        self.fields["confirm"].label = f"Type {name} to go on"
+        self.fields["confirm"].label = gettext("Type {name} to go on").format(name=name)
         self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": name}
 
     def clean_confirm(self) -> str:
         """Refuse another name."""
         if self.cleaned_data["confirm"].strip() != self.name:
-            raise forms.ValidationError(f"That is not its name. Type {self.name} to delete it.")
+            raise forms.ValidationError(
+                gettext("That is not its name. Type {name} to delete it.").format(name=self.name)
+            )
         return self.name
 
 
 class DeleteAccountForm(FailureForm):
     """The proof that it is the person, and that they mean it: the address and the password."""
 
-    confirm = forms.CharField(label="Your address", max_length=254)
+    confirm = forms.CharField(label=_("Your address"), max_length=254)
     password = forms.CharField(
-        label="Your password",
+        label=_("Your password"),
         max_length=256,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
@@ -171,18 +178,20 @@ class DeleteAccountForm(FailureForm):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-        self.fields["confirm"].label = f"Type {user.email} to go on"
+        self.fields["confirm"].label = gettext("Type {name} to go on").format(name=user.email)
         self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": user.email}
 
     def clean_confirm(self) -> str:
         """Refuse another address."""
         if self.cleaned_data["confirm"].strip() != self.user.email:
-            raise forms.ValidationError(f"That is not your address. Type {self.user.email} to go on.")
+            raise forms.ValidationError(
+                gettext("That is not your address. Type {email} to go on.").format(email=self.user.email)
+            )
         return self.user.email
 
     def clean_password(self) -> str:
         """Refuse a wrong password."""
         password = str(self.cleaned_data["password"])
         if not self.user.check_password(password):
-            raise forms.ValidationError("This is not your password.")
+            raise forms.ValidationError(gettext("This is not your password."))
         return password

@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from foundation.errors import Conflict, NotAllowed, NotFound
+from foundation.wording import within_sentence
 from tenants.accounts.access import Access
 from tenants.accounts.roles import DESCRIPTIONS, Permission
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
@@ -191,7 +192,7 @@ def send_mail(invitation: Invitation, token: str) -> None:
     context = {
         "workspace": _harmless_name(invitation.tenant),
         "inviter": invitation.invited_by.email if invitation.invited_by else "",
-        "role": Membership.Role(invitation.role).label.lower(),
+        "role": within_sentence(str(Membership.Role(invitation.role).label)),
         "description": DESCRIPTIONS[invitation.role],
         "expires_at": invitation.expires_at,
         "url": settings.SITE_URL + reverse("tenants:join", args=[token]),

@@ -1,6 +1,7 @@
 """How hard a password must be to guess."""
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from zxcvbn import zxcvbn
 
 from tenants.models import User
@@ -21,10 +22,14 @@ class StrengthValidator:
         if guessing["score"] >= MIN_SCORE:
             return
         feedback = guessing["feedback"]
-        sentences = filter(None, [feedback["warning"], *feedback["suggestions"]])
-        advice = " ".join(sentences) or "Add another word or two."
-        raise ValidationError(f"This password is easy to guess. {advice}", code="password_too_weak")
+        # As foreign_messages lists them.
+        sentences = [gettext(said) for said in (feedback["warning"], *feedback["suggestions"]) if said]
+        advice = " ".join(sentences) or gettext("Add another word or two.")
+        raise ValidationError(
+            gettext("This password is easy to guess. {advice}").format(advice=advice),
+            code="password_too_weak",
+        )
 
     def get_help_text(self) -> str:
         """Return what a good password is."""
-        return "Three or four unusual words are easy to keep in mind and hard to guess."
+        return gettext("Three or four unusual words are easy to keep in mind and hard to guess.")

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 from foundation import months
 from foundation.errors import Conflict, NotFound
@@ -189,7 +191,7 @@ def _next_month(now: datetime) -> datetime:
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B}"
+    return date_format(moment, gettext("j F"))
 
 
 def _forget(scheduled: Subscription) -> None:

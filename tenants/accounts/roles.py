@@ -8,7 +8,12 @@ from collections.abc import Callable, Collection
 from enum import StrEnum
 from uuid import UUID
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
+
 from foundation.errors import NotAllowed
+from foundation.wording import join_and
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 Role = Membership.Role
@@ -17,20 +22,20 @@ Role = Membership.Role
 class Permission(StrEnum):
     """What a person can do in a workspace. The value continues the sentence "Only … can"."""
 
-    READ = "see the workspace"
-    READ_BILLING = "see its invoices"
-    READ_WEBHOOKS = "see its webhooks"
-    READ_AUDIT_LOG = "read its audit log"
-    WRITE_TEXT = "write in the playground"
-    CHANGE_STYLES = "change its styles"
-    MAKE_KEYS = "make API keys"
-    MANAGE_KEYS = "change the API keys of others"
-    MANAGE_WEBHOOKS = "change its webhooks"
-    MANAGE_MEMBERS = "manage its members"
-    MANAGE_OWNERS = "make or remove owners"
-    MANAGE_BILLING = "pay and change its plan"
-    EDIT_WORKSPACE = "change its settings"
-    DELETE_WORKSPACE = "delete it"
+    READ = gettext_noop("see the workspace")
+    READ_BILLING = gettext_noop("see its invoices")
+    READ_WEBHOOKS = gettext_noop("see its webhooks")
+    READ_AUDIT_LOG = gettext_noop("read its audit log")
+    WRITE_TEXT = gettext_noop("write in the playground")
+    CHANGE_STYLES = gettext_noop("change its styles")
+    MAKE_KEYS = gettext_noop("make API keys")
+    MANAGE_KEYS = gettext_noop("change the API keys of others")
+    MANAGE_WEBHOOKS = gettext_noop("change its webhooks")
+    MANAGE_MEMBERS = gettext_noop("manage its members")
+    MANAGE_OWNERS = gettext_noop("make or remove owners")
+    MANAGE_BILLING = gettext_noop("pay and change its plan")
+    EDIT_WORKSPACE = gettext_noop("change its settings")
+    DELETE_WORKSPACE = gettext_noop("delete it")
 
 
 P = Permission  # in the tables
@@ -48,12 +53,12 @@ ALLOWED: dict[str, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
 }
 
-DESCRIPTIONS: dict[str, str] = {
-    Role.OWNER: "Everything, also who owns the workspace, and to delete it.",
-    Role.ADMIN: "Everything but to make owners and to delete the workspace.",
-    Role.MEMBER: "Writes, changes styles, makes API keys.",
-    Role.BILLING: "Pays, changes the plan, sees usage; does not write.",
-    Role.VIEWER: "Sees styles, keys, usage and members; changes nothing.",
+DESCRIPTIONS: dict[str, str | Promise] = {
+    Role.OWNER: _("Everything, also who owns the workspace, and to delete it."),
+    Role.ADMIN: _("Everything but to make owners and to delete the workspace."),
+    Role.MEMBER: _("Writes, changes styles, makes API keys."),
+    Role.BILLING: _("Pays, changes the plan, sees usage; does not write."),
+    Role.VIEWER: _("Sees styles, keys, usage and members; changes nothing."),
 }
 
 # What a person must be allowed to give a scope to a key: nobody makes a key that may do more than they may.
@@ -101,7 +106,9 @@ def allows(role: str | None, permission: Permission) -> bool:
 def require_role(tenant: Tenant, role: str | None, permission: Permission) -> None:
     """Raise RoleNotAllowed, which says who can, unless a role allows something."""
     if not allows(role, permission):
-        raise RoleNotAllowed(workspace=tenant.name, who=describe_allowed(permission), what=permission.value)
+        raise RoleNotAllowed(
+            workspace=tenant.name, who=describe_allowed(permission), what=gettext(permission.value)
+        )
 
 
 def allowed_roles(permission: Permission) -> list[str]:
@@ -111,17 +118,16 @@ def allowed_roles(permission: Permission) -> list[str]:
 
 def describe_allowed(permission: Permission) -> str:
     """Return who may do something, as "owners and admins"."""
-    labels = [PLURALS[role] for role in allowed_roles(permission)]
-    *first, last = labels
-    return f"{', '.join(first)} and {last}" if first else last
+    labels = [str(PLURALS[role]) for role in allowed_roles(permission)]
+    return join_and(labels)
 
 
-PLURALS: dict[str, str] = {
-    Role.OWNER: "owners",
-    Role.ADMIN: "admins",
-    Role.MEMBER: "members",
-    Role.BILLING: "billing managers",
-    Role.VIEWER: "viewers",
+PLURALS: dict[str, str | Promise] = {
+    Role.OWNER: _("owners"),
+    Role.ADMIN: _("admins"),
+    Role.MEMBER: _("members"),
+    Role.BILLING: _("billing managers"),
+    Role.VIEWER: _("viewers"),
 }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django import forms
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from foundation.names import validate_name
@@ -33,18 +34,18 @@ COUNTED = (
 class CountsForm(forms.Form):
     """What API keys may use at most, in numbers. Empty: only the tenant's own limits apply."""
 
-    budget = DollarsField(label="Budget a month", required=False)
+    budget = DollarsField(label=_("Budget a month"), required=False)
     monthly_tokens = forms.IntegerField(
-        label="Tokens a month", min_value=1, max_value=MAX_MONTHLY_TOKENS, required=False
+        label=_("Tokens a month"), min_value=1, max_value=MAX_MONTHLY_TOKENS, required=False
     )
     requests_per_minute = forms.IntegerField(
-        label="Requests a minute", min_value=1, max_value=MAX_PER_MINUTE, required=False
+        label=_("Requests a minute"), min_value=1, max_value=MAX_PER_MINUTE, required=False
     )
     tokens_per_minute = forms.IntegerField(
-        label="Tokens a minute", min_value=1, max_value=MAX_PER_MINUTE, required=False
+        label=_("Tokens a minute"), min_value=1, max_value=MAX_PER_MINUTE, required=False
     )
     parallel_requests = forms.IntegerField(
-        label="Requests in parallel", min_value=1, max_value=MAX_PER_MINUTE, required=False
+        label=_("Requests in parallel"), min_value=1, max_value=MAX_PER_MINUTE, required=False
     )
 
     @property
@@ -85,10 +86,11 @@ class LimitsForm(CountsForm):
     """What one API key may use at most, and in which styles."""
 
     styles = forms.TypedMultipleChoiceField(
+        label=_("Styles"),
         coerce=UUID,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": "Choose among the styles below: another one was sent."},
+        error_messages={"invalid_choice": _("Choose among the styles below: another one was sent.")},
     )
 
     def __init__(self, data: Any = None, *, tenant: Tenant, key: ApiKey | None = None) -> None:
@@ -112,9 +114,10 @@ class KeyForm(LimitsForm):
     """A new API key."""
 
     name = forms.CharField(
+        label=_("Name"),
         max_length=60,
         validators=[validate_name],
-        help_text="What will use it.",
+        help_text=_("What will use it."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "newsletter"}),
     )
     lifetime_days = LifetimeField(
@@ -122,7 +125,7 @@ class KeyForm(LimitsForm):
         help_text=_("Programs are refused from then on. “Settings” says what new keys start with."),
     )
     scopes = forms.MultipleChoiceField(
-        label="What it may do", required=False, widget=forms.CheckboxSelectMultiple
+        label=_("What it may do"), required=False, widget=forms.CheckboxSelectMultiple
     )
 
     def __init__(
@@ -138,7 +141,7 @@ class KeyForm(LimitsForm):
         """Ask for one scope at least: a key that may do nothing is of no use."""
         scopes = self.cleaned_data["scopes"]
         if not scopes:
-            raise forms.ValidationError("Choose what this key may do.")
+            raise forms.ValidationError(gettext("Choose what this key may do."))
         return list(scopes)
 
     def clean_name(self) -> str:
@@ -160,8 +163,13 @@ class RotateForm(forms.Form):
     """How long the old secret of a key works on beside the new one."""
 
     old_secret_hours = forms.TypedChoiceField(
-        label="The old secret works on for",
-        choices=[("0", "no longer: it ends now"), ("1", "an hour"), ("24", "a day"), ("168", "a week")],
+        label=_("The old secret works on for"),
+        choices=[
+            ("0", _("no longer: it ends now")),
+            ("1", _("an hour")),
+            ("24", _("a day")),
+            ("168", _("a week")),
+        ],
         coerce=int,
         initial="24",
     )
@@ -209,7 +217,7 @@ def _style_choices(tenant: Tenant, key: ApiKey | None, chosen: Iterable[str]) ->
         # A style that went away must keep its tick. Without it, saving another limit would drop the style
         # from the key, and a key that lost its last style may use every style.
         if kept_id not in offered:
-            choices.append((kept_id, "a style that you no longer use"))
+            choices.append((kept_id, gettext("a style that you no longer use")))
     return choices
 
 

@@ -187,7 +187,7 @@ def archive_requested(now: datetime) -> int:
                 logger.exception("%s waits for the storage", one)
             except DomainError as error:
                 logger.warning("%s could not be archived: %s", one, error.message)
-                UsageArchive.objects.filter(pk=one.pk).update(problem=error.message[:300])
+                UsageArchive.objects.filter(pk=one.pk).update(problem=str(error)[:300])
     return count
 
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
+from django.utils.translation import override
 
 from foundation import months
 from foundation.errors import Conflict, Invalid
@@ -203,9 +204,15 @@ def open_credits(tenant_id: UUID, *, before: str = "") -> list[Credit]:
     # Sorted here: in SQL an empty last month, which never ends, would come first.
     for grant in sorted(grants.filter(amount_nanousd__gt=F("burned")), key=_burn_order):
         left = grant.amount_nanousd - grant.burned
-        name = grant.reason or f"{grant.get_source_display()} of {grant.created_at:%Y-%m-%d}"
+        name = grant.reason or _name_grant(grant)
         credits.append(Credit(grant.pk, left, grant.first_period, grant.last_period, name))
     return credits
+
+
+def _name_grant(grant: CreditGrant) -> str:
+    """Return what an invoice calls credits; it is stored with it, so in English."""
+    with override("en"):
+        return f"{grant.get_source_display()} of {grant.created_at:%Y-%m-%d}"
 
 
 def credits_left(tenant: Tenant, period: str) -> int:

@@ -4,6 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import DomainError
 from foundation.money import NANO, usd
@@ -19,10 +21,10 @@ class DollarsField(forms.DecimalField):
     """An amount that people write in dollars and Python reads in integer nano-USD."""
 
     default_error_messages = {
-        "invalid": "Write the amount in dollars, for example 25 or 12.50.",
-        "min_value": "A budget is more than $0. Leave it empty for no budget.",
-        "max_value": f"A budget is at most ${MAX_USD:,}.",
-        "max_decimal_places": "An amount has at most nine digits after the point.",
+        "invalid": _("Write the amount in dollars, for example 25 or 12.50."),
+        "min_value": _("A budget is more than $0. Leave it empty for no budget."),
+        "max_value": format_lazy(_("A budget is at most ${amount:,}."), amount=MAX_USD),
+        "max_decimal_places": _("An amount has at most nine digits after the point."),
     }
 
     def __init__(self, **options: Any) -> None:
@@ -50,7 +52,7 @@ class DollarsField(forms.DecimalField):
 class FeeField(DollarsField):
     """An amount in dollars that may be nothing."""
 
-    default_error_messages = {"min_value": "A fee is $0 or more."}
+    default_error_messages = {"min_value": _("A fee is $0 or more.")}
 
     def __init__(self, **options: Any) -> None:
         super().__init__(min_value=Decimal(0), **options)
@@ -60,9 +62,9 @@ class PriceField(forms.DecimalField):
     """A price that people write in dollars a million tokens and Python reads in integer nano-USD a token."""
 
     default_error_messages = {
-        "invalid": "Write the price of a million tokens in dollars, for example 0.10.",
-        "min_value": "A price is $0 or more.",
-        "max_decimal_places": "A price of a million tokens has at most three digits after the point.",
+        "invalid": _("Write the price of a million tokens in dollars, for example 0.10."),
+        "min_value": _("A price is $0 or more."),
+        "max_decimal_places": _("A price of a million tokens has at most three digits after the point."),
     }
 
     def __init__(self, **options: Any) -> None:
@@ -83,9 +85,9 @@ class BudgetForm(forms.Form):
     """A workspace's own budget."""
 
     budget = DollarsField(
-        label="Budget a month",
+        label=_("Budget a month"),
         required=False,
-        help_text="A request that could pass it is refused. Empty: no budget.",
+        help_text=_("A request that could pass it is refused. Empty: no budget."),
     )
 
 
@@ -101,7 +103,7 @@ class FailureForm(forms.Form):
 class TopUpForm(FailureForm):
     """How much credit to buy. The hidden id makes one payment of a form, however often it is sent."""
 
-    amount_nanousd = DollarsField(label="Amount", help_text="From $5 to $10,000. They do not expire.")
+    amount_nanousd = DollarsField(label=_("Amount"), help_text=_("From $5 to $10,000. They do not expire."))
     payment = forms.UUIDField(widget=forms.HiddenInput)
 
 
@@ -113,8 +115,8 @@ class AutoTopUpForm(FailureForm):
         options["auto_id"] = "id_auto_%s"
         super().__init__(*args, **options)
 
-    threshold_nanousd = DollarsField(label="When less is left than", required=False)
-    amount_nanousd = DollarsField(label="Buy credits for", required=False)
+    threshold_nanousd = DollarsField(label=_("When less is left than"), required=False)
+    amount_nanousd = DollarsField(label=_("Buy credits for"), required=False)
 
 
 class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -123,6 +125,7 @@ class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = BillingDetails
         fields = FIELDS
+        labels = {"address": _("Address")}
         widgets = {
             "name": forms.TextInput({"autocomplete": "organization"}),
             "address": forms.Textarea({"rows": 4, "autocomplete": "street-address"}),

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop
+
 from foundation.money import NANO
 from tenants.billing.credits import Burn, Credit, burn_credits
 from tenants.billing.pricing import payable_nanousd
@@ -103,7 +105,7 @@ def invoice_lines(month: Month) -> list[Line]:
     """
     lines: list[Line] = []
     if month.fee_nanousd:
-        text = f"{month.plan}, monthly fee"
+        text = gettext_noop("{plan}, monthly fee").format(plan=month.plan)
         fee = month.fee_nanousd
         lines.append(Line(Kind.FEE, month.period, text, fee, unit_nanousd=fee))
     if month.hosting.styles and month.hosting.style_month_nanousd:
@@ -121,10 +123,10 @@ def invoice_lines(month: Month) -> list[Line]:
     # Once, of the total: rounded lines would not add up to the ledger (decision 25).
     rounding = _rounding_nanousd(sum_lines(lines))
     if rounding:
-        lines.append(Line(Kind.ROUNDING, month.period, "Rounding to whole cents", rounding))
+        lines.append(Line(Kind.ROUNDING, month.period, gettext_noop("Rounding to whole cents"), rounding))
     total = sum_lines(lines)
     if total < 0:
-        lines.append(Line(Kind.KEPT, month.period, "Kept as credits for later months", -total))
+        lines.append(Line(Kind.KEPT, month.period, gettext_noop("Kept as credits for later months"), -total))
     return lines
 
 
@@ -144,10 +146,13 @@ def sum_lines(lines: Sequence[Line]) -> int:
 
 def _hosting_line(hosting: Hosting, period: str) -> Line:
     count = hosting.styles
+    text = gettext_noop("Hosting of {count} private styles")
+    if count == 1:
+        text = gettext_noop("Hosting of {count} private style")
     return Line(
         Kind.HOSTING,
         period,
-        f"Hosting of {count:,} private style{'' if count == 1 else 's'}",
+        text.format(count=f"{count:,}"),
         count * hosting.style_month_nanousd,
         quantity=count,
         unit_nanousd=hosting.style_month_nanousd,
@@ -155,12 +160,15 @@ def _hosting_line(hosting: Hosting, period: str) -> Line:
 
 
 def _usage_line(usage: Metered, period: str) -> Line:
-    tokens = f"{usage.meter} tokens" if usage.meter else "tokens"
-    late = "" if usage.period == period else f", recorded after the invoice of {usage.period}"
+    text = gettext_noop("{style}, {meter} tokens") if usage.meter else gettext_noop("{style}, tokens")
+    text = text.format(style=usage.style_name, meter=usage.meter)
+    if usage.period != period:
+        late = gettext_noop("{usage}, recorded after the invoice of {period}")
+        text = late.format(usage=text, period=usage.period)
     return Line(
         Kind.USAGE,
         usage.period,
-        f"{usage.style_name}, {tokens}{late}",
+        text,
         usage.cost_nanousd,
         style_name=usage.style_name,
         meter=usage.meter,
@@ -184,9 +192,14 @@ def _included_line(allowance: Allowance) -> Line | None:
     amount = share - allowance.taken_off_nanousd
     if not amount:
         return None
-    text = f"Included in {allowance.plan}: {covered:,} of {tokens:,} tokens"
+    text = gettext_noop("Included in {plan}: {covered} of {tokens} tokens")
     if allowance.taken_off_nanousd:
-        text = f"{text} of {allowance.period}, less what its invoice took off"
+        text = gettext_noop(
+            "Included in {plan}: {covered} of {tokens} tokens of {period}, less what its invoice took off"
+        )
+    text = text.format(
+        plan=allowance.plan, covered=f"{covered:,}", tokens=f"{tokens:,}", period=allowance.period
+    )
     return Line(Kind.INCLUDED, allowance.period, text, -amount, quantity=covered)
 
 

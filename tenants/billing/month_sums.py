@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import connection
 from django.db.models import F, Sum, Value
 from django.db.models.functions import TruncDate
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from foundation import months
 from foundation.errors import Conflict
@@ -26,7 +29,6 @@ WIDTH = 1000  # of the pictures, in units of their own; the page stretches them
 HEIGHT = 100
 BAR_SHARE = 0.72  # of a day's width
 FORECAST_FROM = timedelta(days=1)  # earlier there is no pace
-OTHER = "all others"
 MAX_DAYS = 31
 SUMMED = ("count", "prompt_tokens", "completion_tokens", "cost_nanousd")
 # The days first, then the names with the most tokens. `used` are rows with `name`, `on` and what is summed.
@@ -38,6 +40,7 @@ DAYS_AND_NAMES = """
      ORDER BY grouping(name) DESC, sum(prompt_tokens) + sum(completion_tokens) DESC, name
      LIMIT %s
 """
+OTHER = _("all others")
 
 type By = Literal["style", "key", "version"]
 
@@ -224,7 +227,7 @@ def _sum_both(rows: Any) -> tuple[dict[date, Sums], dict[Any, Sums], int]:
         found = cursor.fetchall()
     by_day: dict[date, Sums] = {}
     by_name: dict[Any, Sums] = {}
-    for is_day, day, name, _, *sums in found:
+    for is_day, day, name, _names, *sums in found:
         if is_day:
             by_day[day] = Sums(*map(int, sums))
         elif len(by_name) < MAX_ROWS:
@@ -238,7 +241,7 @@ def _parts(rows: Any, named: Mapping[Any, int]) -> dict[tuple[date, int], int]:
     # SQL's IN never finds NULL: requests without a version are in the rest.
     used = rows.filter(name__in=[name for name in named if name is not None])
     parts: dict[tuple[date, int], int] = {}
-    for day, name, _, prompt_tokens, completion_tokens, _ in _add_up(used, "on", "name"):
+    for day, name, _requests, prompt_tokens, completion_tokens, _cost in _add_up(used, "on", "name"):
         parts[day, named[name]] = prompt_tokens + completion_tokens
     return parts
 
@@ -262,7 +265,10 @@ def _labels(tenant: Tenant, by: By, names: Sequence[Any]) -> dict[Any, str]:
     if by == "style":
         return {name: name for name in names}
     if by == "version":
-        return {name: "no version" if name is None else f"version {name}" for name in names}
+        return {
+            name: gettext("no version") if name is None else gettext("version {name}").format(name=name)
+            for name in names
+        }
     known = ApiKey.objects.filter(tenant=tenant, pk__in=names).values_list("pk", "name", "last4")
     return {pk: f"{name} …{last4}" if last4 else name for pk, name, last4 in known}
 
@@ -287,7 +293,7 @@ def _rest(name_count: int, by_name: Mapping[Any, Sums], total: Sums) -> list[Row
         total.completion_tokens - shown.completion_tokens,
         total.cost_nanousd - shown.cost_nanousd,
     )
-    return [Row(f"{count:,} more", "", SEGMENTS, rest)]
+    return [Row(gettext("{count} more").format(count=intcomma(count)), "", SEGMENTS, rest)]
 
 
 def _sum(parts: Iterable[Sums]) -> Sums:

@@ -3,6 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from foundation.money import usd
 from tenants.billing.holdings import Holdings
 from tenants.models import PlanVersion
@@ -12,25 +18,27 @@ type Show = Callable[[int], str]
 
 
 def _count(number: int) -> str:
-    return f"{number:,}"
+    return intcomma(number)
 
 
 def _gigabytes(count: int) -> str:
-    return f"{count / GIB:,.1f} GB".replace(".0 GB", " GB")
+    gigabytes = round(count / GIB, 1)
+    digits = 0 if gigabytes == int(gigabytes) else 1
+    return f"{number_format(gigabytes, digits, force_grouping=True)} GB"
 
 
-LIMITS: tuple[tuple[str, str, Show], ...] = (
-    ("included_tokens", "tokens included a month", _count),
-    ("monthly_tokens", "tokens a month at most", _count),
-    ("requests_per_minute", "requests a minute", _count),
-    ("tokens_per_minute", "tokens a minute", _count),
-    ("parallel_requests", "requests at once", _count),
-    ("max_output_tokens", "tokens an answer", _count),
-    ("private_styles", "private styles", _count),
-    ("stored_versions", "stored versions", _count),
-    ("stored_bytes", "of stored files", _gigabytes),
-    ("open_uploads", "open uploads", _count),
-    ("api_requests_per_minute", "API requests a minute", _count),
+LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
+    ("included_tokens", _("tokens included a month"), _count),
+    ("monthly_tokens", _("tokens a month at most"), _count),
+    ("requests_per_minute", _("requests a minute"), _count),
+    ("tokens_per_minute", _("tokens a minute"), _count),
+    ("parallel_requests", _("requests at once"), _count),
+    ("max_output_tokens", _("tokens an answer"), _count),
+    ("private_styles", _("private styles"), _count),
+    ("stored_versions", _("stored versions"), _count),
+    ("stored_bytes", _("of stored files"), _gigabytes),
+    ("open_uploads", _("open uploads"), _count),
+    ("api_requests_per_minute", _("API requests a minute"), _count),
 )
 
 
@@ -52,10 +60,10 @@ def describe_plan(version: PlanVersion) -> list[str]:
 def describe_overage(version: PlanVersion) -> str:
     """Return what happens to tokens beyond those that a plan includes."""
     if version.monthly_tokens <= version.included_tokens:
-        return "All of its tokens are included."
+        return gettext("All of its tokens are included.")
     if version.overage_allowed:
-        return "Further tokens cost their price: credits pay first, the rest comes onto the invoice."
-    return "Further tokens are paid from credits; without credits, requests are refused then."
+        return gettext("Further tokens cost their price: credits pay first, the rest comes onto the invoice.")
+    return gettext("Further tokens are paid from credits; without credits, requests are refused then.")
 
 
 def compare_plans(before: PlanVersion, after: PlanVersion) -> list[Difference]:
@@ -74,19 +82,26 @@ def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
     refusals = []
     if held.private_styles > version.private_styles:
         refusals.append(
-            f"You have {held.private_styles:,} private styles and {name} holds {version.private_styles:,}. "
-            "They go on answering; a new one is refused until you have fewer."
+            gettext(
+                "You have {held} private styles and {plan} holds {most}. They go on answering; a new one is "
+                "refused until you have fewer."
+            ).format(held=intcomma(held.private_styles), plan=name, most=intcomma(version.private_styles))
         )
     if held.stored_versions > version.stored_versions:
         refusals.append(
-            f"You keep {held.stored_versions:,} versions and {name} keeps {version.stored_versions:,}. "
-            "None is deleted; uploads are refused until you have fewer."
+            gettext(
+                "You keep {held} versions and {plan} keeps {most}. None is deleted; uploads are "
+                "refused until "
+                "you have fewer."
+            ).format(held=intcomma(held.stored_versions), plan=name, most=intcomma(version.stored_versions))
         )
     if held.stored_bytes > version.stored_bytes:
         stored = _gigabytes(held.stored_bytes)
         refusals.append(
-            f"You store {stored} and {name} stores {_gigabytes(version.stored_bytes)}. "
-            "Nothing is deleted; uploads are refused until it fits."
+            gettext(
+                "You store {held} and {plan} stores {most}. Nothing is deleted; uploads are refused "
+                "until it fits."
+            ).format(held=stored, plan=name, most=_gigabytes(version.stored_bytes))
         )
     return refusals
 
@@ -94,4 +109,4 @@ def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
 def fee_text(version: PlanVersion) -> str:
     """Return what a plan costs: `$12.00 a month`, `no fee`."""
     fee = version.monthly_fee_nanousd
-    return f"{usd(fee)} a month" if fee else "no fee"
+    return gettext("{amount} a month").format(amount=usd(fee)) if fee else gettext("no fee")

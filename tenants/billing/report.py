@@ -5,6 +5,8 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 from foundation import months
 from foundation.money import usd
@@ -113,7 +115,7 @@ def month_meter(
         now=now,
     )
     return {
-        "name": f"{start:%B}",
+        "name": date_format(start, "F"),
         "used_tokens": used,
         "meter_tokens": meter,
         "counts_included": allowance.counts_included,
@@ -127,11 +129,14 @@ def month_meter(
 
 def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> str:
     """Return how much of a month's budget is spent (nano-USD), and when a new one begins."""
+    words = {"spent": usd(spent), "month": date_format(start, "F")}
     if budget is None:
-        return f"{usd(spent)} is spent in {start:%B}; no budget bounds it."
-    if spent >= budget:
-        return f"All of {start:%B}'s budget of {usd(budget)} is spent; a new one begins on 1 {end:%B}."
-    return f"{usd(spent)} of {start:%B}'s budget of {usd(budget)} is spent."
+        return gettext("{spent} is spent in {month}; no budget bounds it.").format(**words)
+    words["budget"] = usd(budget)
+    if spent < budget:
+        return gettext("{spent} of {month}'s budget of {budget} is spent.").format(**words)
+    words["day"] = date_format(end, gettext("j F"))
+    return gettext("All of {month}'s budget of {budget} is spent; a new one begins on {day}.").format(**words)
 
 
 def _percent(used: int, cap: int | None) -> int:

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import Invalid
 from foundation.money import usd
@@ -26,10 +28,10 @@ REFUSED_KEPT_ROWS = 5000  # of one workspace
 SERVED: Literal[1] = 1
 REFUSED: Literal[0] = 0  # of one moment the served ones stand first
 OUTCOMES = (
-    ("", "All"),
-    ("complete", "Complete"),
-    ("broken", "Broke off"),
-    ("refused", "Refused"),
+    ("", _("All")),
+    ("complete", _("Complete")),
+    ("broken", _("Broke off")),
+    ("refused", _("Refused")),
 )
 BADGES = {
     UsageEvent.Outcome.COMPLETE: "ok",
@@ -38,9 +40,9 @@ BADGES = {
     UsageEvent.Outcome.SWEPT: "cut",
 }
 REASONS = {
-    UsageEvent.Outcome.CLIENT_DISCONNECT: "The client hung up. What was written until then is billed.",
-    UsageEvent.Outcome.UPSTREAM_ERROR: "The model server failed. Only what was sent is billed.",
-    UsageEvent.Outcome.SWEPT: "Our process died. What it had counted last is billed.",
+    UsageEvent.Outcome.CLIENT_DISCONNECT: _("The client hung up. What was written until then is billed."),
+    UsageEvent.Outcome.UPSTREAM_ERROR: _("The model server failed. Only what was sent is billed."),
+    UsageEvent.Outcome.SWEPT: _("Our process died. What it had counted last is billed."),
 }
 CSV_COLUMNS = (
     "request_id", "at", "style", "version", "key", "prompt_tokens", "cached_tokens", "completion_tokens",
@@ -267,7 +269,7 @@ def _show_refused(row: RefusedRequest) -> LoggedRequest:
         cached_tokens=0,
         completion_tokens=0,
         cost_nanousd=0,
-        outcome=f"refused ({row.status})",
+        outcome=gettext("refused ({status})").format(status=row.status),
         badge="failed",
         reason=row.reason,
         status=row.status,

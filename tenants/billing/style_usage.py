@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db.models import Sum
+from django.utils.formats import date_format
 
 from foundation import months
 from foundation.money import usd
@@ -53,4 +54,4 @@ def style_usage(tenant: Tenant, model_name: str, now: datetime) -> StyleUsage:
     sums = rows.values_list("day").annotate(
         Sum("requests"), Sum("prompt_tokens"), Sum("completion_tokens"), Sum("cost_nanousd")
     )
-    return StyleUsage(f"{start:%B}", [DayOfStyle(*row) for row in sums.order_by("-day")])
+    return StyleUsage(date_format(start, "F"), [DayOfStyle(*row) for row in sums.order_by("-day")])

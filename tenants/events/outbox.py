@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
+from django.utils.translation import override
 
 from tenants.models import EventType, OutboxEvent
 
@@ -55,9 +56,9 @@ def record_event(tenant_id: UUID, event_type: EventType, subject: Model, **facts
     """
     if not transaction.get_connection().in_atomic_block:
         raise NoTransaction(event_type)
-    event = OutboxEvent.objects.create(
-        tenant_id=tenant_id, type=event_type, object=dict(present(subject)), facts=facts
-    )
+    with override("en"):  # programs read it
+        thing = dict(present(subject))
+    event = OutboxEvent.objects.create(tenant_id=tenant_id, type=event_type, object=thing, facts=facts)
     for subscribe in _subscribers:
         subscribe(event)
     return event

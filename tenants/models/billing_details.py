@@ -1,6 +1,8 @@
 """Who a workspace's invoices are made out to."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from foundation.names import validate_name, validate_text
 from tenants.models.people import Tenant
@@ -13,28 +15,31 @@ class BillingDetails(models.Model):
 
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="billing_details")
     name = models.CharField(
-        "billed to",
+        _("billed to"),
         max_length=100,
         blank=True,
         validators=[validate_name],
-        help_text="A company or a person. Empty: the workspace's name.",
+        help_text=_("A company or a person. Empty: the workspace's name."),
     )
     address = models.TextField(
-        max_length=MAX_ADDRESS, blank=True, validators=[validate_text], help_text="As on a letter."
+        max_length=MAX_ADDRESS,
+        blank=True,
+        validators=[validate_text],
+        help_text=_("As on a letter."),
     )
     tax_id = models.CharField(
-        "tax id",
+        _("tax id"),
         max_length=40,
         blank=True,
         validators=[validate_name],
-        help_text="Such as a VAT number. It is printed and not checked.",
+        help_text=_("Such as a VAT number. It is printed and not checked."),
     )
     reference = models.CharField(
-        "your reference",
+        _("your reference"),
         max_length=60,
         blank=True,
         validators=[validate_name],
-        help_text="Such as a purchase order.",
+        help_text=_("Such as a purchase order."),
     )
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -51,7 +56,7 @@ class BillingDetails(models.Model):
             if line.strip():
                 lines.append(line.strip())
         if self.tax_id:
-            lines.append(f"Tax id {self.tax_id}")
+            lines.append(gettext_noop("Tax id {tax_id}").format(tax_id=self.tax_id))
         if self.reference:
-            lines.append(f"Reference {self.reference}")
+            lines.append(gettext_noop("Reference {reference}").format(reference=self.reference))
         return "\n".join(lines)

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.invoices import Invoice
 
@@ -15,9 +16,9 @@ class CreditNote(models.Model):
     """
 
     class Settlement(models.TextChoices):
-        OWED = "owed", "less is to be paid"
-        CREDITS = "credits", "given back as credits"
-        REFUND = "refund", "paid back"
+        OWED = "owed", _("less is to be paid")
+        CREDITS = "credits", _("given back as credits")
+        REFUND = "refund", _("paid back")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="credit_notes")
@@ -35,7 +36,7 @@ class CreditNote(models.Model):
             models.UniqueConstraint(
                 fields=["invoice", "reason"],
                 name="one_credit_note_a_reason",
-                violation_error_message="This invoice has a credit note with this reason already.",
+                violation_error_message=_("This invoice has a credit note with this reason already."),
             ),
         ]
         ordering = ["number"]

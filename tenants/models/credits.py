@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.invoices import Invoice
 from tenants.models.people import Tenant
@@ -16,10 +17,10 @@ class CreditGrant(models.Model):
     """
 
     class Source(models.TextChoices):
-        PROMOTION = "promotion"
-        TOP_UP = "top_up", "top-up"
-        AUTHOR_SHARE = "author_share", "author's share"
-        GOODWILL = "goodwill"
+        PROMOTION = "promotion", _("Promotion")
+        TOP_UP = "top_up", _("top-up")
+        AUTHOR_SHARE = "author_share", _("author's share")
+        GOODWILL = "goodwill", _("Goodwill")
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="credit_grants")
     source = models.CharField(max_length=12, choices=Source)

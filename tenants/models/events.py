@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.people import Tenant, User
 
@@ -18,37 +19,37 @@ MAX_URL_LENGTH = 500
 class EventType(models.TextChoices):
     """What can happen, as docs/api.md lists it. A type stands here once something records it."""
 
-    VERSION_SERVING = "version.serving", "A version began to serve."
-    VERSION_REJECTED = "version.rejected", "An upload was rejected by its validation."
-    VERSION_FAILED = "version.failed", "A version could not be loaded by any engine."
-    VERSION_RETIRED = "version.retired", "A version was retired."
-    RELEASE_PROMOTED = "release.promoted", "Another version answers for a style."
-    RELEASE_ROLLED_BACK = "release.rolled_back", "The version before answers for a style again."
-    CANARY_ENDED = "canary.ended", "A canary ended, by a person or by its figures."
-    STYLE_SHARED = "style.shared", "Another workspace shared a style with this one."
-    STYLE_OFFER_DECIDED = "style.offer_decided", "Operators approved or declined what was offered."
-    STYLE_PRICE_ANNOUNCED = "style.price_announced", "A selected style is to cost something else."
-    KEY_CREATED = "key.created", "An API key was made."
-    KEY_ROTATED = "key.rotated", "An API key got a new secret."
-    KEY_REVOKED = "key.revoked", "An API key was revoked."
-    USAGE_THRESHOLD_REACHED = "usage.threshold_reached", "50, 80 or 100 % of a month's limit is used."
-    CREDIT_GRANTED = "credit.granted", "Credits were added to the workspace."
-    CREDIT_EXPIRED = "credit.expired", "What was left of some credits expired."
-    INVOICE_FINALIZED = "invoice.finalized", "A month's invoice has its number and is to be paid."
-    INVOICE_PAID = "invoice.paid", "An invoice was paid."
-    INVOICE_VOIDED = "invoice.voided", "Nothing is asked for an invoice any more."
-    CREDIT_NOTE_ISSUED = "credit_note.issued", "An invoice was corrected by a credit note."
-    PLAN_CHANGED = "plan.changed", "Another plan was chosen; it holds from `takes_effect_at` on."
-    PAYMENT_SUCCEEDED = "payment.succeeded", "A payment came: a top-up or an invoice's."
-    PAYMENT_FAILED = "payment.failed", "A payment was declined, such as an automatic top-up."
-    WORKSPACE_SUSPENDED = "workspace.suspended", "The workspace is served no more."
-    WORKSPACE_RESUMED = "workspace.resumed", "The workspace is served again."
-    ERASURE_COMPLETED = "erasure.completed", "A version's files are gone from everywhere."
+    VERSION_SERVING = "version.serving", _("A version began to serve.")
+    VERSION_REJECTED = "version.rejected", _("An upload was rejected by its validation.")
+    VERSION_FAILED = "version.failed", _("A version could not be loaded by any engine.")
+    VERSION_RETIRED = "version.retired", _("A version was retired.")
+    RELEASE_PROMOTED = "release.promoted", _("Another version answers for a style.")
+    RELEASE_ROLLED_BACK = "release.rolled_back", _("The version before answers for a style again.")
+    CANARY_ENDED = "canary.ended", _("A canary ended, by a person or by its figures.")
+    STYLE_SHARED = "style.shared", _("Another workspace shared a style with this one.")
+    STYLE_OFFER_DECIDED = "style.offer_decided", _("Operators approved or declined what was offered.")
+    STYLE_PRICE_ANNOUNCED = "style.price_announced", _("A selected style is to cost something else.")
+    KEY_CREATED = "key.created", _("An API key was made.")
+    KEY_ROTATED = "key.rotated", _("An API key got a new secret.")
+    KEY_REVOKED = "key.revoked", _("An API key was revoked.")
+    USAGE_THRESHOLD_REACHED = "usage.threshold_reached", _("50, 80 or 100 % of a month's limit is used.")
+    CREDIT_GRANTED = "credit.granted", _("Credits were added to the workspace.")
+    CREDIT_EXPIRED = "credit.expired", _("What was left of some credits expired.")
+    INVOICE_FINALIZED = "invoice.finalized", _("A month's invoice has its number and is to be paid.")
+    INVOICE_PAID = "invoice.paid", _("An invoice was paid.")
+    INVOICE_VOIDED = "invoice.voided", _("Nothing is asked for an invoice any more.")
+    CREDIT_NOTE_ISSUED = "credit_note.issued", _("An invoice was corrected by a credit note.")
+    PLAN_CHANGED = "plan.changed", _("Another plan was chosen; it holds from `takes_effect_at` on.")
+    PAYMENT_SUCCEEDED = "payment.succeeded", _("A payment came: a top-up or an invoice's.")
+    PAYMENT_FAILED = "payment.failed", _("A payment was declined, such as an automatic top-up.")
+    WORKSPACE_SUSPENDED = "workspace.suspended", _("The workspace is served no more.")
+    WORKSPACE_RESUMED = "workspace.resumed", _("The workspace is served again.")
+    ERASURE_COMPLETED = "erasure.completed", _("A version's files are gone from everywhere.")
     WEBHOOK_DISABLED = (
         "webhook.disabled",
-        "An endpoint answered 410, failed for three days, or was disabled by operators.",
+        _("An endpoint answered 410, failed for three days, or was disabled by operators."),
     )
-    WEBHOOK_TEST = "webhook.test", "Somebody pressed “Send a test”. It goes to that endpoint alone."
+    WEBHOOK_TEST = "webhook.test", _("Somebody pressed “Send a test”. It goes to that endpoint alone.")
 
 
 class OutboxEvent(models.Model):
@@ -142,9 +143,9 @@ class WebhookDelivery(models.Model):
     """One event on its way to one endpoint. The rows' numbers are their order; a redelivery is a new row."""
 
     class Status(models.TextChoices):
-        PENDING = "pending"
-        DELIVERED = "delivered"
-        FAILED = "failed"
+        PENDING = "pending", _("Pending")
+        DELIVERED = "delivered", _("Delivered")
+        FAILED = "failed", _("Failed")
 
     # What addresses and programs name: the row's number would tell how many deliveries all workspaces had.
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)

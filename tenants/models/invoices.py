@@ -4,6 +4,8 @@ from uuid import uuid4
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from tenants.models.people import Tenant
 
@@ -16,10 +18,10 @@ class Invoice(models.Model):
     """
 
     class State(models.TextChoices):
-        DRAFT = "draft"
-        FINALIZED = "finalized", "to be paid"
-        PAID = "paid"
-        VOID = "void"
+        DRAFT = "draft", _("Draft")
+        FINALIZED = "finalized", _("to be paid")
+        PAID = "paid", _("Paid")
+        VOID = "void", _("Void")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="invoices")
@@ -45,7 +47,11 @@ class Invoice(models.Model):
         indexes = [models.Index(fields=["-period", "-number"], name="invoices_newest")]
 
     def __str__(self) -> str:
-        return f"PS-{self.number:06d}" if self.number else f"Draft of {self.period}"
+        return (
+            f"PS-{self.number:06d}"
+            if self.number
+            else gettext_noop("Draft of {period}").format(period=self.period)
+        )
 
     @property
     def bill_to_text(self) -> str:

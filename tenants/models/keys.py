@@ -3,10 +3,13 @@
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from foundation.money import usd
 from foundation.names import validate_name
@@ -20,15 +23,15 @@ ENDS_SOON = timedelta(days=14)
 class Scope(models.TextChoices):
     """What a key may do. The label is how people read it."""
 
-    INFERENCE = "inference", "Write text in styles"
-    STYLES_READ = "styles:read", "See styles, their versions and reports"
-    STYLES_WRITE = "styles:write", "Upload, change, release, share and delete styles"
-    KEYS_WRITE = "keys:write", "See, make, limit and revoke API keys"
-    USAGE_READ = "usage:read", "See usage and the log of requests"
-    BILLING_READ = "billing:read", "See the plan, prices and what is spent"
-    MEMBERS_WRITE = "members:write", "See and manage members"
-    WEBHOOKS_WRITE = "webhooks:write", "See and manage webhooks and their secrets"
-    ADMIN = "admin", "All of the above, and the workspace itself"
+    INFERENCE = "inference", _("Write text in styles")
+    STYLES_READ = "styles:read", _("See styles, their versions and reports")
+    STYLES_WRITE = "styles:write", _("Upload, change, release, share and delete styles")
+    KEYS_WRITE = "keys:write", _("See, make, limit and revoke API keys")
+    USAGE_READ = "usage:read", _("See usage and the log of requests")
+    BILLING_READ = "billing:read", _("See the plan, prices and what is spent")
+    MEMBERS_WRITE = "members:write", _("See and manage members")
+    WEBHOOKS_WRITE = "webhooks:write", _("See and manage webhooks and their secrets")
+    ADMIN = "admin", _("All of the above, and the workspace itself")
 
 
 def default_scopes() -> list[str]:
@@ -125,19 +128,17 @@ class ApiKey(models.Model):
     @property
     def own_limits(self) -> list[str]:
         """The key's own limits in short words, `$25.00 a month`; empty when it has none."""
+        months, requests = self.monthly_tokens or 0, self.requests_per_minute or 0
+        tokens, parallel = self.tokens_per_minute or 0, self.parallel_requests or 0
+        styles = len(self.styles or ())
         counts = [
-            (self.monthly_tokens, "token", "a month"),
-            (self.requests_per_minute, "request", "a minute"),
-            (self.tokens_per_minute, "token", "a minute"),
-            (self.parallel_requests, "request", "at once"),
+            (months, ngettext("{count} token a month", "{count} tokens a month", months)),
+            (requests, ngettext("{count} request a minute", "{count} requests a minute", requests)),
+            (tokens, ngettext("{count} token a minute", "{count} tokens a minute", tokens)),
+            (parallel, ngettext("{count} request at once", "{count} requests at once", parallel)),
+            (styles, ngettext("{count} style only", "{count} styles only", styles)),
         ]
-        if self.styles:
-            counts.append((len(self.styles), "style", "only"))
-        limits = []
+        limits = [words.format(count=intcomma(count)) for count, words in counts if count]
         if self.monthly_nanousd is not None:
-            limits.append(f"{usd(self.monthly_nanousd)} a month")
-        for count, noun, rest in counts:
-            if count is not None:
-                plural = "" if count == 1 else "s"
-                limits.append(f"{count:,} {noun}{plural} {rest}")
+            limits.insert(0, gettext("{amount} a month").format(amount=usd(self.monthly_nanousd)))
         return limits

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.keys import ApiKey
 from tenants.models.people import Tenant
@@ -16,10 +17,10 @@ class UsageEvent(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        COMPLETE = "complete"
-        CLIENT_DISCONNECT = "client_disconnect", "client hung up"
-        UPSTREAM_ERROR = "upstream_error", "engine failed"
-        SWEPT = "swept", "swept after a crash"
+        COMPLETE = "complete", _("Complete")
+        CLIENT_DISCONNECT = "client_disconnect", _("client hung up")
+        UPSTREAM_ERROR = "upstream_error", _("engine failed")
+        SWEPT = "swept", _("swept after a crash")
 
     request_id = models.CharField(max_length=40)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="usage_events")

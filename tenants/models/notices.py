@@ -6,6 +6,7 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.events import OutboxEvent
 from tenants.models.people import Membership
@@ -14,16 +15,22 @@ from tenants.models.people import Membership
 class NoticeKind(models.TextChoices):
     """What a member gets, or switches off, together."""
 
-    USAGE = "usage", "Usage reaches 50, 80 or 100 % of a month's tokens, budget or credits"
-    UPLOADS = "uploads", "A version that was uploaded is rejected, or no engine can load it"
-    CANARIES = "canaries", "A canary ends by itself"
-    SHARES = "shares", "Another workspace shares a style with this one"
-    OFFERS = "offers", "An offer to the public catalogue is approved or declined"
-    WEBHOOKS = "webhooks", "A webhook endpoint is disabled, because it failed for three days or by operators"
-    INVOICES = "invoices", "A month's invoice is ready"
-    PAYMENTS = "payments", "The plan or a selected style's price changes, or an automatic top-up is declined"
-    KEYS = "keys", "An API key is made, replaced or revoked"
-    WORKSPACE = "workspace", "The workspace is suspended, or served again"
+    USAGE = "usage", _("Usage reaches 50, 80 or 100 % of a month's tokens, budget or credits")
+    UPLOADS = "uploads", _("A version that was uploaded is rejected, or no engine can load it")
+    CANARIES = "canaries", _("A canary ends by itself")
+    SHARES = "shares", _("Another workspace shares a style with this one")
+    OFFERS = "offers", _("An offer to the public catalogue is approved or declined")
+    WEBHOOKS = (
+        "webhooks",
+        _("A webhook endpoint is disabled, because it failed for three days or by operators"),
+    )
+    INVOICES = "invoices", _("A month's invoice is ready")
+    PAYMENTS = (
+        "payments",
+        _("The plan or a selected style's price changes, or an automatic top-up is declined"),
+    )
+    KEYS = "keys", _("An API key is made, replaced or revoked")
+    WORKSPACE = "workspace", _("The workspace is suspended, or served again")
 
 
 class NoticeMailQuerySet(models.QuerySet["NoticeMail"]):

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.invoices import Invoice
 from tenants.models.people import Tenant
@@ -44,18 +45,18 @@ class Payment(models.Model):
     """
 
     class Purpose(models.TextChoices):
-        TOP_UP = "top_up", "top-up"
-        AUTO_TOP_UP = "auto_top_up", "automatic top-up"
-        INVOICE = "invoice"
+        TOP_UP = "top_up", _("top-up")
+        AUTO_TOP_UP = "auto_top_up", _("automatic top-up")
+        INVOICE = "invoice", _("Invoice")
 
     class State(models.TextChoices):
-        OPEN = "open"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
-        CANCELED = "canceled"
+        OPEN = "open", _("Open")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
+        CANCELED = "canceled", _("Canceled")
 
     class Provider(models.TextChoices):
-        MANUAL = "manual", "by transfer"
+        MANUAL = "manual", _("by transfer")
         STRIPE = "stripe", "Stripe"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)

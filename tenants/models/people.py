@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from foundation.names import validate_name
 
@@ -31,7 +32,7 @@ class UserManager(BaseUserManager["User"]):
 class Language(models.TextChoices):
     """What a person reads Polyscribe in."""
 
-    BROWSER = "", "As the browser asks"
+    BROWSER = "", _("As the browser asks")
     ENGLISH = "en", "English"
     GERMAN = "de", "Deutsch"
 
@@ -41,8 +42,8 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail", unique=True)
-    first_name = models.CharField("first name", max_length=150, blank=True, validators=[validate_name])
-    last_name = models.CharField("last name", max_length=150, blank=True, validators=[validate_name])
+    first_name = models.CharField(_("first name"), max_length=150, blank=True, validators=[validate_name])
+    last_name = models.CharField(_("last name"), max_length=150, blank=True, validators=[validate_name])
     review_keys_since = models.DateTimeField(
         null=True,
         blank=True,
@@ -167,11 +168,11 @@ class Membership(models.Model):
     """A user's place in a tenant."""
 
     class Role(models.TextChoices):
-        OWNER = "owner"
-        ADMIN = "admin"
-        MEMBER = "member"
-        BILLING = "billing", "Billing manager"
-        VIEWER = "viewer"
+        OWNER = "owner", _("Owner")
+        ADMIN = "admin", _("Admin")
+        MEMBER = "member", _("Member")
+        BILLING = "billing", _("Billing manager")
+        VIEWER = "viewer", _("Viewer")
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext
 
 from tenants.models.people import Tenant
 
@@ -142,7 +143,11 @@ class Price(models.Model):
     @property
     def of(self) -> str:
         """What it is the price of, in words."""
-        return "the base model" if self.is_base else self.style_name or "every style"
+        return (
+            pgettext("what has a price", "the base model")
+            if self.is_base
+            else self.style_name or gettext("every style")
+        )
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):

@@ -1,6 +1,7 @@
 """The form of the page "Notices"."""
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from tenants.notices.catalog import CHOOSABLE
 
@@ -9,9 +10,9 @@ class NoticesForm(forms.Form):
     """Which kinds of notices a member gets."""
 
     kinds = forms.MultipleChoiceField(
-        label="Mail me when",
+        label=_("Mail me when"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
         choices=[(kind.value, kind.label) for kind in CHOOSABLE],
-        error_messages={"invalid_choice": "Choose among the kinds below: another one was sent."},
+        error_messages={"invalid_choice": _("Choose among the kinds below: another one was sent.")},
     )

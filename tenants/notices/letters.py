@@ -23,6 +23,7 @@ from django.utils.translation import gettext, override
 
 from foundation import months
 from foundation.money import usd
+from foundation.wording import within_sentence
 from tenants.billing.allowance import Beyond
 from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
@@ -163,7 +164,7 @@ def _findings_of(thing: dict[str, Any]) -> list[dict[str, str]]:
 def _scope_label(scope: str) -> str:
     """Return what a key with a scope may do, in words within a sentence; of an old scope, its name."""
     label = dict(Scope.choices).get(scope)
-    return label[0].lower() + label[1:] if label else scope
+    return within_sentence(str(label)) if label else scope
 
 
 def _style_of(thing: dict[str, Any]) -> dict[str, str]:

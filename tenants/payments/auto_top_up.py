@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from foundation import locks, months
 from foundation.errors import Conflict, DomainError, Invalid
@@ -20,6 +21,9 @@ from tenants.payments.providers import NoSavedCard, NotByProvider
 logger = logging.getLogger(__name__)
 
 
+TOO_MANY = gettext_noop(
+    "Not charged: there were {count} automatic top-ups within a day. The next one can come at {time} UTC."
+)
 # Bounds what a wrong threshold, or usage by a stolen key, can charge in a day.
 MAX_TOP_UPS = 3  # of one workspace within TOP_UPS_WITHIN
 TOP_UPS_WITHIN = timedelta(days=1)
@@ -188,10 +192,7 @@ def _wait(account: PaymentAccount, payment: Payment, *, until: datetime) -> None
     account.retry_at = until
     account.save(update_fields=["retry_at"])
     payment.state = Payment.State.FAILED
-    payment.failure = (
-        f"Not charged: there were {MAX_TOP_UPS} automatic top-ups within a day. "
-        f"The next one can come at {until:%H:%M} UTC."
-    )
+    payment.failure = TOO_MANY.format(count=MAX_TOP_UPS, time=f"{until:%H:%M}")
     payment.closed_at = timezone.now()
     payment.save(force_insert=True)
     record_event(payment.tenant_id, EventType.PAYMENT_FAILED, payment)

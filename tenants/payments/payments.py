@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from foundation.errors import Conflict, Invalid
 from foundation.money import NANO, usd
@@ -243,7 +244,7 @@ def charge(payment: Payment) -> Payment:
         if isinstance(error, CustomerGone):
             gone = PaymentAccount.objects.filter(pk=account.pk, customer_id=account.customer_id)
             gone.update(customer_id="", payment_method_id="")
-        return apply_outcome(payment, Outcome(State.FAILED, "", 0, failure=error.message))
+        return apply_outcome(payment, Outcome(State.FAILED, "", 0, failure=str(error)))
     return apply_outcome(payment, _provider_of(payment).charge(payment))
 
 
@@ -451,5 +452,5 @@ def _due_payments(now: datetime) -> QuerySet[Payment]:
 
 def _give_up(payment: Payment) -> None:
     """Close a payment that the provider never answered for. Should its money come after all, it counts."""
-    outcome = Outcome(State.CANCELED, "", 0, failure="The payment provider did not answer.")
+    outcome = Outcome(State.CANCELED, "", 0, failure=gettext_noop("The payment provider did not answer."))
     apply_outcome(payment, outcome)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import stripe
+from django.utils.translation import gettext_noop
 from stripe.params import PaymentIntentCreateParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -32,7 +33,9 @@ CHECKOUT = "cs_"  # how ids of checkout sessions begin
 INTENT = "pi_"  # and those of payment intents
 NANO_A_CENT = NANO // 100
 RESOURCE_MISSING = "resource_missing"
-CARD_GONE = "The saved card was removed. Pay once by card, and the same card is saved for later."
+CARD_GONE = gettext_noop(
+    "The saved card was removed. Pay once by card, and the same card is saved for later."
+)
 # A person waits for the page. The sweep goes on with what was not answered.
 TIMEOUT_S = 8
 RETRIES = 2
@@ -170,7 +173,7 @@ class StripeProvider:
             State.FAILED,
             reference=intent.id if intent else payment.reference,
             amount_cents=payment.amount_nanousd // NANO_A_CENT,
-            failure=declined.user_message or "The card was declined.",
+            failure=declined.user_message or gettext_noop("The card was declined."),
         )
 
     def _refused(self, payment: Payment, refused: stripe.InvalidRequestError) -> Outcome:
@@ -183,7 +186,7 @@ class StripeProvider:
             State.FAILED,
             reference=payment.reference,
             amount_cents=payment.amount_nanousd // NANO_A_CENT,
-            failure=CARD_GONE if is_gone else "The payment provider refused the charge.",
+            failure=CARD_GONE if is_gone else gettext_noop("The payment provider refused the charge."),
             is_method_gone=is_gone,
         )
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -77,8 +78,12 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
         return render(request, "tenants/key_limits.html", {"key": key, "form": form}, status=status)
     with transaction.atomic():
         lifecycle.limit_key(key, **form.limits())
-        access_of(request).audit("api_key.edited", key, after={"limits": key.own_limits})
-    messages.success(request, f"The limits of “{key.name}” hold from the next request on.")
+        with override("en"):  # the log is read in several languages
+            limits = key.own_limits
+        access_of(request).audit("api_key.edited", key, after={"limits": limits})
+    messages.success(
+        request, gettext("The limits of “{key}” hold from the next request on.").format(key=key.name)
+    )
     return redirect("tenants:keys")
 
 
@@ -90,12 +95,15 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
     _require_permission(request, KeyAction.REVOKE, key)
     if request.POST.get("name", "").strip() != key.name:
-        error = {"key_id": key.pk, "sentence": f"That is not its name. Type {key.name} to revoke it."}
+        error = {
+            "key_id": key.pk,
+            "sentence": gettext("That is not its name. Type {key} to revoke it.").format(key=key.name),
+        }
         return _keys_page(request, _empty_form(request), status=400, revoke_error=error)
     with transaction.atomic():
         if lifecycle.revoke_key(key):
             access_of(request).audit("api_key.revoked", key)
-    messages.success(request, f"“{key.name}” is revoked.")
+    messages.success(request, gettext("“{key}” is revoked.").format(key=key.name))
     return redirect("tenants:keys")
 
 
@@ -109,7 +117,9 @@ def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant, replaced_by=None)
     _require_permission(request, KeyAction.LIMIT, key)
     if not set(key.scopes) <= set(grantable_scopes(request.user, request.tenant)):
-        raise PermissionDenied("This key may do more than you may give to a key. Ask an owner to rotate it.")
+        raise PermissionDenied(
+            gettext("This key may do more than you may give to a key. Ask an owner to rotate it.")
+        )
     form = RotateForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         status = 400 if form.is_bound else 200
@@ -144,7 +154,9 @@ def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey |
     if not is_allowed(request.user, request.tenant, action, key):
         who = describe_allowed(Permission.MANAGE_KEYS)
         raise PermissionDenied(
-            f"Only who made this key, and {who} of {request.tenant.name}, can {action} it. Ask one of them."
+            gettext("Only who made this key, and {who} of {tenant}, can do this. Ask one of them.").format(
+                who=who, tenant=request.tenant.name
+            )
         )
 
 

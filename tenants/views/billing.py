@@ -5,6 +5,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from tenants.accounts import workspaces
@@ -43,7 +44,9 @@ def set_budget(request: MemberRequest) -> HttpResponse:
         )
     is_set = budget is not None
     said = (
-        "The budget holds from the next request on." if is_set else "There is no budget of your own any more."
+        gettext("The budget holds from the next request on.")
+        if is_set
+        else gettext("There is no budget of your own any more.")
     )
     messages.success(request, said)
     return redirect("tenants:usage")

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from tenants.accounts.access import MemberRequest, access_of, member_required
@@ -28,7 +29,7 @@ def edit_details(request: MemberRequest) -> HttpResponse:
     with transaction.atomic():
         saved = details.set_details(request.tenant, **form.cleaned_data)
         access.audit("billing_details.edited", saved, before=before, after=details.values_of(saved))
-    messages.success(request, "Invoices have this from the next one on.")
+    messages.success(request, gettext("Invoices have this from the next one on."))
     return redirect("tenants:billing_details")
 
 

@@ -5,6 +5,7 @@ from typing import cast
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -30,7 +31,7 @@ def choose_notices(request: MemberRequest) -> HttpResponse:
         form = NoticesForm(request.POST)
         if form.is_valid():
             choices.choose_kinds(membership, form.cleaned_data["kinds"])
-            messages.success(request, "Saved. It holds for what happens from now on.")
+            messages.success(request, gettext("Saved. It holds for what happens from now on."))
             return redirect("tenants:notices")
     context = {"form": form, "wanted_count": len(wanted), "always": sorted(ALWAYS_SENT)}
     return render(request, "tenants/notices.html", context, status=400 if form.is_bound else 200)

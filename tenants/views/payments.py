@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
@@ -81,7 +82,8 @@ def set_auto_top_up(request: MemberRequest) -> HttpResponse:
         form.add_failure(error)
         return _credits_page(request, automatic=form, status=400)
     is_on = account.threshold_nanousd is not None
-    messages.success(request, f"Automatic top-ups are {'on' if is_on else 'off'}.")
+    said = gettext("Automatic top-ups are on.") if is_on else gettext("Automatic top-ups are off.")
+    messages.success(request, said)
     return redirect("tenants:credits")
 
 

@@ -8,6 +8,8 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from foundation import months
@@ -72,10 +74,13 @@ def change_plan(request: MemberRequest) -> HttpResponse:
         return redirect("tenants:plan")
     name = subscription.plan_version.plan.name
     if subscription.starts_at > now:
-        day = f"{subscription.starts_at.day} {subscription.starts_at:%B}"
-        messages.success(request, f"{name} begins on {day}. Until then all stays as it is.")
+        day = date_format(subscription.starts_at, gettext("j F"))
+        messages.success(
+            request,
+            gettext("{name} begins on {day}. Until then all stays as it is.").format(name=name, day=day),
+        )
     else:
-        messages.success(request, f"{name} holds from the next request on.")
+        messages.success(request, gettext("{name} holds from the next request on.").format(name=name))
     return redirect("tenants:plan")
 
 
@@ -92,7 +97,7 @@ def keep_plan(request: MemberRequest) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, f"{kept.plan.name} goes on.")
+        messages.success(request, gettext("{plan} goes on.").format(plan=kept.plan.name))
     return redirect("tenants:plan")
 
 

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -43,7 +44,12 @@ def invite(request: MemberRequest) -> HttpResponse:
         except DomainError as error:
             form.add_failure(error)
         else:
-            messages.success(request, f"{invitation.email} is invited. The link works for seven days.")
+            messages.success(
+                request,
+                gettext("{invitation} is invited. The link works for seven days.").format(
+                    invitation=invitation.email
+                ),
+            )
             return redirect("tenants:team")
     return _team_page(request, form, status=400)
 
@@ -71,8 +77,12 @@ def change_role(request: MemberRequest, member_id: int) -> HttpResponse:
             _refuse_role(error)
             form.add_failure(error)
         else:
-            label = Role(member.role).label.lower()
-            messages.success(request, f"{member.user.email} is {_with_article(label)} from now on.")
+            messages.success(
+                request,
+                gettext("{user} is {label} from now on.").format(
+                    user=member.user.email, label=_what_one_is(member.role)
+                ),
+            )
             return redirect("tenants:team")
     return _member_page(request, member, form, status=400)
 
@@ -89,7 +99,12 @@ def remove_member(request: MemberRequest, member_id: int) -> HttpResponse:
         _refuse_role(error)
         messages.error(request, error.message)
         return redirect("tenants:member", member_id)
-    messages.success(request, f"{member.user.email} is no member of {request.tenant.name} any more.")
+    messages.success(
+        request,
+        gettext("{user} is no member of {tenant} any more.").format(
+            user=member.user.email, tenant=request.tenant.name
+        ),
+    )
     return redirect("tenants:team")
 
 
@@ -104,7 +119,12 @@ def transfer_ownership(request: MemberRequest, member_id: int) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, f"{member.user.email} owns {request.tenant.name} now; you are an admin.")
+        messages.success(
+            request,
+            gettext("{user} owns {tenant} now; you are an admin.").format(
+                user=member.user.email, tenant=request.tenant.name
+            ),
+        )
     return redirect("tenants:team")
 
 
@@ -118,7 +138,7 @@ def leave(request: MemberRequest) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("tenants:team")
-    messages.success(request, f"You left {request.tenant.name}.")
+    messages.success(request, gettext("You left {tenant}.").format(tenant=request.tenant.name))
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
@@ -133,7 +153,12 @@ def resend_invitation(request: MemberRequest, invitation_id: UUID) -> HttpRespon
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, f"{invitation.email} gets a new link; the old one opens nothing any more.")
+        messages.success(
+            request,
+            gettext("{invitation} gets a new link; the old one opens nothing any more.").format(
+                invitation=invitation.email
+            ),
+        )
     return redirect("tenants:team")
 
 
@@ -144,7 +169,9 @@ def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> HttpResp
     """End an invitation."""
     invitation = get_object_or_404(Invitation, pk=invitation_id, tenant=request.tenant)
     invitations.withdraw(invitation, by=access_of(request))
-    messages.success(request, f"The invitation of {invitation.email} is withdrawn.")
+    messages.success(
+        request, gettext("The invitation of {invitation} is withdrawn.").format(invitation=invitation.email)
+    )
     return redirect("tenants:team")
 
 
@@ -180,7 +207,7 @@ def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpRespo
     except invitations.InvitationOver as error:
         return render(request, "tenants/team/invitation_over.html", {"sentence": error.message}, status=404)
     current.open_workspace(request, user, membership.tenant_id)
-    messages.success(request, f"Welcome to {membership.tenant.name}.")
+    messages.success(request, gettext("Welcome to {tenant}.").format(tenant=membership.tenant.name))
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
@@ -195,8 +222,15 @@ def _refuse_role(error: DomainError) -> None:
         raise PermissionDenied(error.message) from error
 
 
-def _with_article(label: str) -> str:
-    return f"an {label}" if label[0] in "aeiou" else f"a {label}"
+def _what_one_is(role: str) -> str:
+    """Return what somebody is by a role, within a sentence."""
+    return {
+        Role.OWNER: gettext("an owner"),
+        Role.ADMIN: gettext("an admin"),
+        Role.MEMBER: gettext("a member"),
+        Role.BILLING: gettext("a billing manager"),
+        Role.VIEWER: gettext("a viewer"),
+    }[Role(role)]
 
 
 def _team_page(request: MemberRequest, form: InviteForm, *, status: int = 200) -> HttpResponse:

@@ -8,6 +8,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.views.decorators.http import require_GET
 
 from foundation import months
@@ -145,7 +146,7 @@ def _periods(request: MemberRequest) -> list[tuple[str, str]]:
 
 def _period_name(period: str) -> str:
     start, _ = months.bounds(period)
-    return f"{start:%B %Y}"
+    return date_format(start, "F Y")
 
 
 def _key_names(request: MemberRequest) -> list[tuple[str, str]]:

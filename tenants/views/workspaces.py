@@ -7,6 +7,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from foundation.errors import DomainError
@@ -47,7 +48,7 @@ def switch_workspace(request: HttpRequest) -> HttpResponse:
     if tenant is None:
         raise Http404
     current.open_workspace(request, user, tenant.pk)
-    messages.success(request, f"You are in {tenant.name} now.")
+    messages.success(request, gettext("You are in {tenant} now.").format(tenant=tenant.name))
     page = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(page, {request.get_host()}):
         return redirect(page)

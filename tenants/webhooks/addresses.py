@@ -15,6 +15,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from django.utils.translation import gettext
+
 from foundation.errors import Invalid
 from tenants.models.events import MAX_URL_LENGTH
 
@@ -95,23 +97,29 @@ def parse_url(url: str, *, allows_loopback: bool) -> Target:
     that is not public.
     """
     if len(url) > MAX_URL_LENGTH:
-        raise _bad_url(f"An address has at most {MAX_URL_LENGTH} characters.")
+        raise _bad_url(
+            gettext("An address has at most {max_url_length} characters.").format(
+                max_url_length=MAX_URL_LENGTH
+            )
+        )
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise _bad_url("An address has letters of ASCII only, and no spaces.")
+        raise _bad_url(gettext("An address has letters of ASCII only, and no spaces."))
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _bad_url("This is not a web address.") from None
+        raise _bad_url(gettext("This is not a web address.")) from None
     host = parts.hostname
     if parts.scheme not in ("https", "http") or not host:
-        raise _bad_url("This is not a web address.")
+        raise _bad_url(gettext("This is not a web address."))
     if parts.scheme == "http" and not allows_loopback:
-        raise _bad_url("Webhooks go over https only.")
+        raise _bad_url(gettext("Webhooks go over https only."))
     if "@" in parts.netloc:
-        raise _bad_url("An address can't contain a login: who receives webhooks checks their signature.")
+        raise _bad_url(
+            gettext("An address can't contain a login: who receives webhooks checks their signature.")
+        )
     if port == 0:
-        raise _bad_url("Port 0 can't be connected to.")
+        raise _bad_url(gettext("Port 0 can't be connected to."))
     _refuse_literal(host, allows_loopback=allows_loopback)
     usual_port = HTTPS_PORT if parts.scheme == "https" else HTTP_PORT
     return Target(scheme=parts.scheme, host=host, port=port or usual_port, path=_path_of(parts))

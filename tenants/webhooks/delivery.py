@@ -16,6 +16,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from tenants.events.outbox import payload_of, record_event
 from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
@@ -34,9 +35,11 @@ RUN = timedelta(seconds=60)  # of one task; beat sends the next one
 # A workspace whose receivers are slow must not hold every thread of a worker.
 MAX_LEASES_OF_A_TENANT = 3
 
-FAILED_TOO_LONG = "It has failed for three days. The last time: {failure}"
-ANSWERED_GONE = "It answered 410 Gone, which means that it wants no more webhooks."
-KEY_IS_MISSING = "Its secret can't be read: the pepper that it was stored under is no longer in the settings."
+FAILED_TOO_LONG = gettext_noop("It has failed for three days. The last time: {failure}")
+ANSWERED_GONE = gettext_noop("It answered 410 Gone, which means that it wants no more webhooks.")
+KEY_IS_MISSING = gettext_noop(
+    "Its secret can't be read: the pepper that it was stored under is no longer in the settings."
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def disable(endpoint: WebhookEndpoint, reason: str) -> bool:
 def give_up_pending(endpoint: WebhookEndpoint) -> None:
     """Mark as failed what waits for an endpoint that gets nothing any more."""
     pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
-    pending.filter(failure="").update(failure="The endpoint was disabled before this was sent.")
+    pending.filter(failure="").update(failure=gettext_noop("The endpoint was disabled before this was sent."))
     pending.update(status=WebhookDelivery.Status.FAILED)
 
 
@@ -223,8 +226,12 @@ def _why(answer: transport.Answer) -> str:
     if answer.status_code is None:
         return answer.failure
     if 300 <= answer.status_code < 400:
-        return f"It answered {answer.status_code}, a redirect. Webhooks follow none: change the address."
-    return f"It answered {answer.status_code}; only 200 to 299 mean that it has taken the event."
+        return gettext_noop(
+            "It answered {status_code}, a redirect. Webhooks follow none: change the address."
+        ).format(status_code=answer.status_code)
+    return gettext_noop(
+        "It answered {status_code}; only 200 to 299 mean that it has taken the event."
+    ).format(status_code=answer.status_code)
 
 
 def _readable(body: bytes) -> str:

@@ -12,6 +12,7 @@ from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from foundation import locks
 from foundation.errors import Conflict, Invalid
@@ -23,8 +24,8 @@ from tenants.webhooks import addresses, delivery, signing
 # Each event becomes a row for each endpoint that wants it.
 MAX_ENDPOINTS = 10
 PREVIOUS_SECRET_LIVES = timedelta(hours=24)
-BY_HAND = "Disabled by {who}."
-BY_OPERATOR = "Disabled by the people who run this site: {reason}"
+BY_HAND = gettext_noop("Disabled by {who}.")
+BY_OPERATOR = gettext_noop("Disabled by the people who run this site: {reason}")
 # What nobody subscribes to: it goes to the endpoint that is tried.
 NOT_CHOSEN = (EventType.WEBHOOK_TEST,)
 
@@ -207,7 +208,9 @@ def redeliver(sent: WebhookDelivery, *, by: Access) -> WebhookDelivery:
 def disable_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
     """Send an endpoint nothing until it is enabled again. Doing it twice does nothing."""
     with transaction.atomic():
-        if delivery.disable(endpoint, BY_HAND.format(who=by.user.email if by.user else "an API key")):
+        if delivery.disable(
+            endpoint, BY_HAND.format(who=by.user.email if by.user else gettext_noop("an API key"))
+        ):
             by.audit("webhook_endpoint.disabled", endpoint)
 
 

@@ -2,6 +2,7 @@
 
 from django import forms
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import DomainError
 from foundation.names import validate_text
@@ -15,19 +16,20 @@ class EndpointForm(forms.Form):
 
     url = forms.CharField(
         max_length=MAX_URL_LENGTH,
-        label="Address",
-        help_text="A public https address of your own.",
+        label=_("Address"),
+        help_text=_("A public https address of your own."),
         widget=forms.URLInput(attrs={"autocomplete": "off", "placeholder": "https://example.com/webhooks"}),
     )
     description = forms.CharField(
+        label=_("Description"),
         max_length=200,
         required=False,
         validators=[validate_text],
-        help_text="What it is for.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Posts to our chat"}),
+        help_text=_("What it is for."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Posts to our chat")}),
     )
     event_types = forms.MultipleChoiceField(
-        label="Events",
+        label=_("Events"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
         choices=[
@@ -35,7 +37,7 @@ class EndpointForm(forms.Form):
             for event_type in EventType
             if event_type not in NOT_CHOSEN
         ],
-        error_messages={"invalid_choice": "Choose among the events below: another one was sent."},
+        error_messages={"invalid_choice": _("Choose among the events below: another one was sent.")},
     )
 
     def add_failure(self, error: DomainError) -> None:

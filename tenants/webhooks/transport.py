@@ -17,6 +17,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from foundation.errors import DomainError
 from tenants.webhooks import addresses
@@ -61,13 +62,13 @@ class TooMuchReceived(OSError):
 
 # The first that fits: some of these errors are kinds of others.
 SENTENCES: dict[type[Exception], str] = {
-    ResolvedTooLate: "The name server of its host did not answer in time.",
-    TimeoutError: "No whole answer came within {total_s:g} seconds.",
-    ssl.SSLCertVerificationError: "Its certificate is not valid: {error.verify_message}.",
-    ssl.SSLError: "The TLS handshake failed: does the address speak https?",
-    ConnectionRefusedError: "Nothing listens at its address: the connection was refused.",
-    TooMuchReceived: "Its answer has more headers than we read.",
-    OSError: "The connection broke off before an answer came.",
+    ResolvedTooLate: gettext_noop("The name server of its host did not answer in time."),
+    TimeoutError: gettext_noop("No whole answer came within {total_s:g} seconds."),
+    ssl.SSLCertVerificationError: gettext_noop("Its certificate is not valid: {reason}."),
+    ssl.SSLError: gettext_noop("The TLS handshake failed: does the address speak https?"),
+    ConnectionRefusedError: gettext_noop("Nothing listens at its address: the connection was refused."),
+    TooMuchReceived: gettext_noop("Its answer has more headers than we read."),
+    OSError: gettext_noop("The connection broke off before an answer came."),
 }
 
 
@@ -110,7 +111,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> A
             status_code = answer.status
             answered = _read(answer, limits.read_bytes)
     except DomainError as error:
-        failure = error.message
+        failure = str(error)
     except (HTTPException, OSError, ValueError) as error:
         status_code = None
         failure = _say(error, limits)
@@ -199,5 +200,5 @@ def _say(error: Exception, limits: Limits) -> str:
     """Return why there is no answer, in a sentence for the endpoint's owner."""
     for kind, sentence in SENTENCES.items():
         if isinstance(error, kind):
-            return sentence.format(error=error, total_s=limits.total_s)
-    return "What it answered is not HTTP."
+            return sentence.format(reason=getattr(error, "verify_message", ""), total_s=limits.total_s)
+    return gettext_noop("What it answered is not HTTP.")

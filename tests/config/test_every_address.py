@@ -26,8 +26,8 @@ from tenants.public import Tenant, create_tenant, issue_key
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
 OTHERS = ("accounts/", "console/")
 SEEN_BY_ALL = {
-    "home", "healthz", "readyz", "security_txt", "mailbox", "mail_html", "api_schema", "api_reference",
-    "prices", "guides", "guide", "status", "terms", "privacy",
+    "home", "healthz", "readyz", "script_words", "security_txt", "mailbox", "mail_html", "api_schema",
+    "api_reference", "prices", "guides", "guide", "status", "terms", "privacy",
     "unsubscribe",  # its token is what lets a person in
     "join",  # the token of an invitation is what lets a person in
     "stripe_events",  # its signature is what lets Stripe in

@@ -70,7 +70,7 @@ def pages(alice_client: Client, of_acme, settings) -> list[str]:
     settings.OPERATOR_EMAIL = "hello@example.com"
     addresses = [address_of(name, of_acme) for name in ALL if not name.startswith(API)]
     known = {key[0] for key in get_resolver().reverse_dict.items() if isinstance(key[0], str)}
-    open_to_all = sorted((SEEN_BY_ALL - {"guide", "mail_html", "unsubscribe"}) & known)
+    open_to_all = sorted((SEEN_BY_ALL - {"guide", "script_words", "mail_html", "unsubscribe"}) & known)
     addresses += [reverse(name) for name in [*open_to_all, *ACCOUNTS]]
     addresses += [reverse("guide", args=[slug]) for slug in GUIDES]
     addresses += [reverse("tenants:usage") + "?by=key", reverse("tenants:requests") + "?q=nothing"]

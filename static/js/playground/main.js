@@ -2,6 +2,7 @@
 import { asCurl, asJavaScript, asPython, makeCall, settingsOf } from "./call.js";
 import { addToHistory, clearHistory, linkTo, readHistory, readLink } from "./history.js";
 import { Pane } from "./pane.js";
+import { gettext } from "../words.js";
 
 const MOST = 4;
 const form = document.querySelector("[data-playground]");
@@ -95,7 +96,7 @@ function busy(isBusy) {
 
 function isAsked(prompt) {
   const line = document.getElementById("prompt_error");
-  line.textContent = prompt ? "" : "Write a prompt first, for example: Describe a morning in the city.";
+  line.textContent = prompt ? "" : gettext("Write a prompt first, for example: Describe a morning in the city.");
   line.hidden = Boolean(prompt);
   form.elements.prompt.setAttribute("aria-invalid", String(!prompt));
   if (!prompt) form.elements.prompt.focus();
@@ -151,7 +152,7 @@ async function share() {
   field.hidden = false;
   field.select();
   const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
-  at("said").textContent = isCopied ? "The link is copied. It has the prompt, not the answers." : "Copy the link from the field. It has the prompt, not the answers.";
+  at("said").textContent = isCopied ? gettext("The link is copied. It has the prompt, not the answers.") : gettext("Copy the link from the field. It has the prompt, not the answers.");
 }
 
 form.addEventListener("submit", (event) => { event.preventDefault(); write(false); });

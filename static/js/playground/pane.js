@@ -1,11 +1,13 @@
 // One answer beside others: its model, the turns of its conversation, and the figures of the last one.
 import { answer as ask, sentenceOf, textOf } from "../answer.js";
+import { gettext, interpolate, language } from "../words.js";
 
-const ENDINGS = { stop: "Ended by itself", length: "Cut off: the longest answer is reached", content_filter: "Ended by a filter" };
+const ENDINGS = { stop: gettext("Ended by itself"), length: gettext("Cut off: the longest answer is reached"), content_filter: gettext("Ended by a filter") };
 const NANO = 1e9;
 
-const seconds = (ms) => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-const count = (number) => number.toLocaleString("en");
+const decimal = (number, digits) => number.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const seconds = (ms) => `${decimal(ms / 1000, ms < 10_000 ? 2 : 1)} s`;
+const count = (number) => number.toLocaleString(language);
 
 export class Pane {
   #form;
@@ -36,11 +38,11 @@ export class Pane {
   }
 
   number(position, total) {
-    const label = total > 1 ? `Style ${position}` : "Style";
+    const label = total > 1 ? interpolate(gettext("Style {number}"), { number: position }) : gettext("Style");
     this.select.ariaLabel = label;
-    this.node.ariaLabel = `Answer ${position}`;
+    this.node.ariaLabel = interpolate(gettext("Answer {number}"), { number: position });
     this.#at("remove").hidden = total === 1;
-    this.#at("remove").ariaLabel = `Remove style ${position}`;
+    this.#at("remove").ariaLabel = interpolate(gettext("Remove style {number}"), { number: position });
   }
 
   onRemove(act) {
@@ -70,13 +72,13 @@ export class Pane {
     const place = this.#addTurn(prompt.content);
     const began = performance.now();
     const progress = { began, first: null, last: began, usage: null, finish: null };
-    this.#at("state").textContent = "Waiting for the engine";
+    this.#at("state").textContent = gettext("Waiting for the engine");
     let ended;
     try {
       await this.#read(call, signal, place, progress);
-      ended = ENDINGS[progress.finish] ?? "Ended";
+      ended = ENDINGS[progress.finish] ?? gettext("Ended");
     } catch (error) {
-      ended = error.name === "AbortError" ? "Stopped by you" : "Stopped by an error";
+      ended = error.name === "AbortError" ? gettext("Stopped by you") : gettext("Stopped by an error");
       if (error.name !== "AbortError") this.#fail(sentenceOf(error));
     }
     place.ariaBusy = "false";
@@ -101,7 +103,7 @@ export class Pane {
       if (text) {
         progress.last = performance.now();
         progress.first ??= progress.last;
-        this.#at("state").textContent = "Writing";
+        this.#at("state").textContent = gettext("Writing");
         this.#append(place, text);
       }
       progress.finish = chunk.choices?.[0]?.finish_reason ?? progress.finish;
@@ -140,8 +142,8 @@ export class Pane {
     const pace = first && last > first && written > 1 ? ((written - 1) * 1000) / (last - first) : null;
     this.#at("first-token").textContent = first ? seconds(first - began) : "–";
     this.#at("whole-time").textContent = now ? seconds(now - began) : "–";
-    this.#at("pace").textContent = pace ? `${pace.toFixed(1)} tokens/s` : "–";
-    this.#at("tokens").textContent = usage ? `${count(usage.prompt_tokens)} read, ${count(written)} written` : "–";
+    this.#at("pace").textContent = pace ? interpolate(gettext("{count} tokens/s"), { count: decimal(pace, 1) }) : "–";
+    this.#at("tokens").textContent = usage ? interpolate(gettext("{read} read, {written} written"), { read: count(usage.prompt_tokens), written: count(written) }) : "–";
     this.#at("cost").textContent = usage ? this.#cost(usage) : "–";
   }
 

@@ -12,6 +12,7 @@ from importlib.resources import files
 
 import typst
 from django.conf import settings
+from django.utils.translation import override
 
 from foundation import months
 from foundation.money import usd
@@ -56,6 +57,7 @@ class Document:
     small_print: str = SMALL_PRINT
 
 
+@override("en")  # a document of the site, whoever fetches it
 def invoice_pdf(invoice: Invoice) -> bytes:
     """Return a finalized invoice as a PDF of A4 pages."""
     start, _ = months.bounds(invoice.period)
@@ -87,6 +89,7 @@ def invoice_pdf(invoice: Invoice) -> bytes:
     return render(document)
 
 
+@override("en")  # a document of the site, whoever fetches it
 def credit_note_pdf(note: CreditNote) -> bytes:
     """Return a credit note as a PDF. It is made out as its invoice is."""
     invoice = note.invoice

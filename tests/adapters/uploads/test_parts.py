@@ -231,7 +231,7 @@ def test_the_plan_limits_hold_for_parts_too(acme, base_model):
     begin(acme, large_files())
     with pytest.raises(UploadRefused) as refused:
         begin(acme, large_files(), "odes")
-    assert "1 uploads are open" in " ".join(refused.value.errors["files"])
+    assert "1 upload is open" in " ".join(refused.value.errors["files"])
 
 
 @pytest.mark.parametrize(

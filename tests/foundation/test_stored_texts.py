@@ -1,0 +1,38 @@
+"""What was stored in English is read in the reader's language."""
+
+import pytest
+from django.utils.translation import override
+
+from foundation.errors import DomainError
+from foundation.stored_texts import translate_stored
+
+
+class NotFoundHere(DomainError):
+    """The style has no version {number}."""
+
+
+@pytest.mark.parametrize(
+    ("stored", "german"),
+    [
+        ("Upload the adapter again.", "Laden Sie den Adapter noch einmal hoch."),
+        ("The style has no version 7.", "Der Stil hat keine Version 7."),
+        (
+            "adapter_config.json is not a JSON object: it is nested too deeply.",
+            "adapter_config.json ist kein JSON-Objekt: es ist zu tief verschachtelt.",
+        ),
+        ("Nobody translated this.", "Nobody translated this."),
+        ("", ""),
+    ],
+)
+def test_a_stored_sentence_is_told_in_german_with_its_facts(stored, german):
+    with override("de"):
+        assert translate_stored(stored) == german
+    assert translate_stored(stored) == stored
+
+
+def test_an_error_speaks_to_people_in_their_language_and_to_logs_in_english():
+    with override("de"):
+        error = NotFoundHere(number=7)
+        assert error.message == "Der Stil hat keine Version 7."
+        assert str(error) == "The style has no version 7."
+    assert error.message == "The style has no version 7."
