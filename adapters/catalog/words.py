@@ -64,7 +64,7 @@ def word_faults(owner: Tenant, words: Mapping[str, Any]) -> Faults:
             continue
         fault = _length_fault(field, text) or _hidden_character_fault(field, text)
         if field in NAMES and reads_as_product(text) and not owner.is_first_party:
-            fault = PRODUCT_FAULTS[field]
+            fault = str(PRODUCT_FAULTS[field])
         if fault:
             faults[field] = [fault]
     return faults
@@ -78,7 +78,7 @@ def edit_faults(style: Style, words: Mapping[str, Any]) -> Faults:
     for field in bound_fields(style):
         is_changed = words.get(field, getattr(style, field)) != getattr(style, field)
         if is_changed:
-            faults[field] = [BOUND_FAULT]
+            faults[field] = [str(BOUND_FAULT)]
     return faults
 
 
@@ -117,8 +117,8 @@ def _facet_faults(words: Mapping[str, Any]) -> Faults:
     faults: Faults = {}
     tags: Sequence[str] = words.get("tags", ())
     if len(tags) > MOST_TAGS or not all(TAG.fullmatch(tag) for tag in tags):
-        faults["tags"] = [TAGS_FAULT]
+        faults["tags"] = [str(TAGS_FAULT)]
     language = words.get("language", "")
     if language and language not in LANGUAGES:
-        faults["language"] = [LANGUAGE_FAULT]
+        faults["language"] = [str(LANGUAGE_FAULT)]
     return faults

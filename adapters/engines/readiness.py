@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from adapters.models import Engine
@@ -15,7 +16,7 @@ class Readiness:
     """One of ready, starting, away and missing; and what that means."""
 
     word: str
-    sentence: str
+    sentence: str | Promise
 
     @property
     def is_ready(self) -> bool:

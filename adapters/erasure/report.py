@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -82,7 +83,7 @@ class Report:
             ),
         ]
         steps = [_text(line) for line in self.lines]
-        return "\n".join([*head, "", *steps, "", STAYS, ""])
+        return "\n".join([*head, "", *steps, "", str(STAYS), ""])
 
 
 def erasure_report(erasure: Erasure) -> Report:
@@ -186,16 +187,21 @@ def _storage_proof(erasure: Erasure) -> str:
 
 
 def _line(
-    label: str, at: datetime | None, proof: str = "", waits_for: str = "", *, after: datetime | None
+    label: str,
+    at: datetime | None,
+    proof: str | Promise = "",
+    waits_for: str | Promise = "",
+    *,
+    after: datetime | None,
 ) -> Line:
     """Return a step that is done `at` a moment, or that waits since `after`, or that comes later."""
     if at:
-        return Line(label, "done", at, proof)
+        return Line(label, "done", at, str(proof))
     if after:
-        return Line(label, "current", None, waits_for)
+        return Line(label, "current", None, str(waits_for))
     return Line(label, "next", None, "")
 
 
 def _text(line: Line) -> str:
-    when = f"{line.at:{TIME}}" if line.at else TEXT_OF_STATE[line.state]
+    when = f"{line.at:{TIME}}" if line.at else str(TEXT_OF_STATE[line.state])
     return f"{when:<24} {line.label}. {line.note}".rstrip()

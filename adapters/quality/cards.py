@@ -118,5 +118,5 @@ def _measure_rows(probe: Probe) -> list[Row]:
         base = _measures(probe, "base").get(name)
         style = _measures(probe, "style").get(name)
         if base is not None and style is not None:
-            rows.append(Row(label, f"{base:.0f}", f"{style:.0f}"))
+            rows.append(Row(str(label), f"{base:.0f}", f"{style:.0f}"))
     return rows

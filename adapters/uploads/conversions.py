@@ -43,7 +43,7 @@ def offered_conversions(version: AdapterVersion) -> list[str]:
     """Return what a conversion of a rejected version would do, a sentence for each correction."""
     if version.files_gone_at:
         return []
-    return [SENTENCES[code] for code in version.conversions]
+    return [str(SENTENCES[code]) for code in version.conversions]
 
 
 def begin_conversion(version: AdapterVersion, user: User | None) -> AdapterVersion:

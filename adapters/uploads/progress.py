@@ -45,7 +45,7 @@ def steps_of(version: AdapterVersion, history: Iterable[VersionStep]) -> list[St
     for number, label in enumerate(LABELS):
         state = _step_state(version, number, current)
         at = None if state == "next" else times[number]
-        steps.append(Step(label, state, at, _step_note(version, number, state)))
+        steps.append(Step(str(label), state, at, _step_note(version, number, state)))
     return steps
 
 
@@ -79,7 +79,7 @@ def _step_state(version: AdapterVersion, number: int, current: int) -> str:
 
 def _step_note(version: AdapterVersion, number: int, state: str) -> str:
     if state == "current":
-        return version.note or NOTES.get(number, "")
+        return version.note or str(NOTES.get(number, ""))
     if state == "done" and number == SERVING:
         return version.note
     return ""

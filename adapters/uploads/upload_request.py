@@ -65,7 +65,7 @@ def style_faults(tenant: Tenant, own: Style | None, slug: str, words: Mapping[st
     """
     faults = word_faults(tenant, words)
     if not words.get("name"):
-        faults["name"] = [NAME_MISSING]
+        faults["name"] = [str(NAME_MISSING)]
     slug_faults = _slug_faults(tenant, own, slug) or _style_count_faults(tenant, own)
     return {"slug": slug_faults} | faults if slug_faults else faults
 
@@ -168,7 +168,7 @@ def _is_first_party_slug(own: Style | None, slug: str) -> bool:
 def _text_faults(tenant: Tenant, own: Style | None, about: StyleDescription) -> Faults:
     faults = word_faults(tenant, {field: getattr(about, field) for field in TEXTS})
     if not about.name and own is None:
-        faults["name"] = [NAME_MISSING]
+        faults["name"] = [str(NAME_MISSING)]
     return faults
 
 

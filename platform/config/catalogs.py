@@ -37,7 +37,7 @@ KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
 # What Django makes of a template's tags: ` gettext(u'…') ` and the like.
 TEXT = r"""u?'(?:[^'\\]|\\.)*'|u?"(?:[^"\\]|\\.)*\""""
 CALL = re.compile(rf" (n?p?gettext|_)\(((?:(?:{TEXT}),? ?)+)(?:count)?\) ")
-MessageId = str | tuple[str, str]
+MessageId = str | tuple[str, ...]
 
 
 @dataclass

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import slugify
@@ -123,7 +124,7 @@ def load_guide(slug: str) -> Guide | None:
 
 
 @cache
-def shelves() -> list[tuple[str, list[Guide]]]:
+def shelves() -> list[tuple[str | Promise, list[Guide]]]:
     """Return the guides by whom they are for. Decisions are reached by links and the search."""
     return [(title, _load_all(shelf)) for title, shelf in SHELVES]
 

@@ -1,6 +1,7 @@
 """What the pages' scripts say in a language: our part of Django's JavaScript catalogue, cacheable."""
 
 from collections.abc import Collection
+from typing import cast
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -28,7 +29,7 @@ def show_words(request: HttpRequest, language: str) -> HttpResponse:
     if language not in dict(settings.LANGUAGES):
         raise Http404
     with translation.override(language):
-        response = ScriptWords.as_view()(request)
+        response = cast(HttpResponse, ScriptWords.as_view()(request))
     response.headers["Content-Language"] = language
     patch_cache_control(response, public=True, max_age=KEPT_S)
     return response

@@ -37,7 +37,7 @@ def translate_stored(text: str, depth: int = 0) -> str:
 def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
     """Return what each message with facts looks like once it is filled in, the wordiest first."""
     found = []
-    catalog = translation(language)._catalog  # Django gives it to its own JavaScriptCatalog as well
+    catalog = translation(language)._catalog  # type: ignore[attr-defined]  # Django gives it to its own JavaScriptCatalog as well
     for message in catalog.keys():  # noqa: SIM118  it is no dict: iterating over it fails
         if isinstance(message, str) and "{" in message:
             pattern, literals = _pattern(message)

@@ -46,7 +46,7 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
             )
         else:
             reached = start + elapsed * (meter / used)
-            words["day"] = ordinal(reached.astimezone(UTC).day)
+            words["day"] = str(ordinal(reached.astimezone(UTC).day))
             sentence = gettext(
                 "You have used {share} of {month}'s {tokens}; at this pace the cap comes on the {day}."
             )

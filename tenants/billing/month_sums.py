@@ -318,7 +318,7 @@ def _bars(
         sums = by_day.get(day, Sums())
         tokens = [parts.get((day, colour), 0) for colour in range(len(labels))]
         tokens.append(sums.tokens - sum(tokens))
-        segments = _segments(tokens, [*labels, OTHER], month.top)
+        segments = _segments(tokens, [*labels, str(OTHER)], month.top)
         x = round(number * width + width * (1 - BAR_SHARE) / 2, 2)
         bars.append(Bar(day, x, round(width * BAR_SHARE, 2), sums, segments))
     return bars
@@ -333,7 +333,7 @@ def _segments(tokens: Sequence[int], labels: Sequence[str], top: int) -> list[Se
             continue
         height = HEIGHT * count / top
         y -= height
-        colour = SEGMENTS if label == OTHER else number
+        colour = SEGMENTS if label == str(OTHER) else number
         segments.append(Segment(label, colour, count, round(y, 3), round(height, 3)))
     return segments
 

@@ -72,7 +72,7 @@ def compare_plans(before: PlanVersion, after: PlanVersion) -> list[Difference]:
     for field, words, show in LIMITS:
         old, new = getattr(before, field), getattr(after, field)
         if old != new:
-            differences.append(Difference(words, show(old), show(new), new > old))
+            differences.append(Difference(str(words), show(old), show(new), new > old))
     return differences
 
 

@@ -252,9 +252,9 @@ def _show_served(event: UsageEvent) -> LoggedRequest:
         cached_tokens=event.cached_tokens,
         completion_tokens=event.completion_tokens,
         cost_nanousd=event.cost_nanousd,
-        outcome=outcome.label,
+        outcome=str(outcome.label),
         badge=BADGES[outcome],
-        reason=REASONS.get(outcome, ""),
+        reason=str(REASONS.get(outcome, "")),
     )
 
 

@@ -123,7 +123,7 @@ class ApiKey(models.Model):
     @property
     def scope_labels(self) -> list[str]:
         """What the key may do, in words."""
-        return [Scope(scope).label for scope in self.scopes]
+        return [str(Scope(scope).label) for scope in self.scopes]
 
     @property
     def own_limits(self) -> list[str]:
