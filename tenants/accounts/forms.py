@@ -141,7 +141,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         model = User
         fields = ["first_name", "last_name", "language"]
         labels = {"language": _("Language")}
-        help_texts = {"language": _("Of pages and mail.")}
+        help_texts = {
+            "language": _("Pages are in English for now; they follow this once they are translated.")
+        }
 
 
 class DeleteWorkspaceForm(FailureForm):
