@@ -186,7 +186,8 @@ def _own_page(request: HttpRequest, address: str) -> str:
     if not url_has_allowed_host_and_scheme(address, {request.get_host()}):
         return resolve_url(settings.LOGIN_REDIRECT_URL)
     parts = urlsplit(address)
-    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    path = parts.path or "/"
+    return f"{path}?{parts.query}" if parts.query else path
 
 
 def access_of(request: MemberRequest) -> Access:

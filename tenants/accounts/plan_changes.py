@@ -129,12 +129,7 @@ def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Su
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         current = plans.plan_version_at(tenant, now)
         scheduled = scheduled_change(tenant, now)
-        if chosen.pk == current.pk:
-            raise SamePlan(plan=chosen.plan.name)
-        if not chosen.plan.is_offered:
-            raise UnknownPlan(code=code)
-        if scheduled and scheduled.plan_version_id == chosen.pk:
-            raise AlreadyScheduled(plan=chosen.plan.name, day=_day(scheduled.starts_at))
+        _require_other_plan(current, chosen, scheduled)
         unpaid = find_unpaid(tenant, now)
         if unpaid and unpaid.is_blocking and _is_dearer(current, chosen):
             raise UnpaidInvoice(invoice=unpaid.invoice, plan=chosen.plan.name)
@@ -144,6 +139,16 @@ def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Su
         subscription = subscribe_tenant(tenant, chosen, at=starts_at)
         _record(tenant, current, chosen, starts_at)
     return subscription
+
+
+def _require_other_plan(current: PlanVersion, chosen: PlanVersion, scheduled: Subscription | None) -> None:
+    """Raise SamePlan, UnknownPlan or AlreadyScheduled for a plan that can't be chosen now."""
+    if chosen.pk == current.pk:
+        raise SamePlan(plan=chosen.plan.name)
+    if not chosen.plan.is_offered:
+        raise UnknownPlan(code=chosen.plan_id)
+    if scheduled and scheduled.plan_version_id == chosen.pk:
+        raise AlreadyScheduled(plan=chosen.plan.name, day=_day(scheduled.starts_at))
 
 
 def assign_plan(tenant: Tenant, version: PlanVersion, *, now: datetime | None = None) -> Subscription:

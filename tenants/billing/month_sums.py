@@ -133,6 +133,10 @@ class MonthSums:
     top: int = 0
     running: RunningSum | None = None
 
+    def is_running(self, now: datetime) -> bool:
+        """Return whether a moment is within the month."""
+        return self.start <= now.date() < self.end
+
     @property
     def has_usage(self) -> bool:
         return self.total.requests > 0
@@ -340,27 +344,41 @@ def _segments(tokens: Sequence[int], labels: Sequence[str], top: int) -> list[Se
 
 def _running_sum(month: MonthSums, cap: int | None, now: datetime) -> RunningSum:
     """Return the tokens so far as a line; of the month that runs also where it leads at this pace."""
-    count = (month.end - month.start).days
-    starts = datetime.combine(month.start, time(), UTC)
-    elapsed = now - starts
-    is_running = month.start <= now.date() < month.end
-    shown_days = (now.date() - month.start).days + 1 if is_running else count
-    expected = None
-    if is_running and elapsed >= FORECAST_FROM:
-        expected = round(month.total.tokens * (timedelta(days=count) / elapsed))
+    expected = _expected_tokens(month, now)
     top = nice_top(max(month.total.tokens, expected or 0))
     if cap and cap <= top * 4:  # a cap far above the line would flatten it
         top = nice_top(max(top, cap))
+    points = _points_of_days(month, top, now)
+    forecast: list[tuple[float, float]] = []
+    if expected:
+        forecast = [points[-1], (float(WIDTH), HEIGHT - HEIGHT * expected / top)]
+    cap_y = round(HEIGHT - HEIGHT * cap / top, 2) if cap and cap <= top else None
+    return RunningSum(_path(points), _path(forecast), cap_y, top, expected)
+
+
+def _expected_tokens(month: MonthSums, now: datetime) -> int | None:
+    """Return what the month comes to at this pace; None for one that is over, or has only begun."""
+    elapsed = now - datetime.combine(month.start, time(), UTC)
+    if not month.is_running(now) or elapsed < FORECAST_FROM:
+        return None
+    return round(month.total.tokens * ((month.end - month.start) / elapsed))
+
+
+def _points_of_days(month: MonthSums, top: int, now: datetime) -> list[tuple[float, float]]:
+    """Return the running sum at the end of each day, in the picture's units; today's at this moment."""
+    length = month.end - month.start
+    shown_days = length.days
+    if month.is_running(now):
+        shown_days = (now.date() - month.start).days + 1
     used = 0
     points = [(0.0, float(HEIGHT))]
     for number, bar in enumerate(month.bars[:shown_days], start=1):
         used += bar.sums.tokens
-        points.append((WIDTH * number / count, HEIGHT - HEIGHT * used / top))
-    if is_running:  # today is not over
-        points[-1] = (WIDTH * (elapsed / timedelta(days=count)), points[-1][1])
-    forecast = [points[-1], (float(WIDTH), HEIGHT - HEIGHT * expected / top)] if expected else []
-    cap_y = round(HEIGHT - HEIGHT * cap / top, 2) if cap and cap <= top else None
-    return RunningSum(_path(points), _path(forecast), cap_y, top, expected)
+        points.append((WIDTH * number / length.days, HEIGHT - HEIGHT * used / top))
+    if month.is_running(now):  # today is not over
+        elapsed = now - datetime.combine(month.start, time(), UTC)
+        points[-1] = (WIDTH * (elapsed / length), points[-1][1])
+    return points
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:

@@ -144,24 +144,35 @@ def begin_invoice_payment(invoice: Invoice, *, actor: str, note: Note) -> Paymen
     due = due_nanousd(invoice)
     if due <= 0:
         raise NothingDue
-    known = Payment.objects.filter(invoice=invoice, state=State.OPEN).first()
-    if known and known.reference:
-        known = refresh_payment(known)
+    known = _begun_payment(invoice, due)
     if known and known.state == State.SUCCEEDED:
         return known
-    if known and known.state == State.OPEN and known.amount_nanousd != due:  # a credit note came since
+    if known and known.state == State.OPEN:
+        return _start(known)
+    payment = Payment(
+        tenant=invoice.tenant,
+        purpose=Purpose.INVOICE,
+        invoice=invoice,
+        amount_nanousd=due,
+        provider=current_provider().name,
+        actor=actor[:80],
+    )
+    return _start(_save_new(payment, Q(invoice=invoice, state=State.OPEN), note))
+
+
+def _begun_payment(invoice: Invoice, due: int) -> Payment | None:
+    """Return an invoice's payment that is open in our row, as the provider has it now.
+
+    One of another amount than what is due is canceled.
+    """
+    known = Payment.objects.filter(invoice=invoice, state=State.OPEN).first()
+    if known is None:
+        return None
+    if known.reference:
+        known = refresh_payment(known)
+    if known.state == State.OPEN and known.amount_nanousd != due:  # a credit note came since
         known = apply_outcome(known, _provider_of(known).cancel(known))
-    if known is None or known.state != State.OPEN:
-        payment = Payment(
-            tenant=invoice.tenant,
-            purpose=Purpose.INVOICE,
-            invoice=invoice,
-            amount_nanousd=due,
-            provider=current_provider().name,
-            actor=actor[:80],
-        )
-        known = _save_new(payment, Q(invoice=invoice, state=State.OPEN), note)
-    return _start(known)
+    return known
 
 
 def refresh_payment(payment: Payment) -> Payment:
@@ -212,7 +223,7 @@ def receive_event(event: ProviderEvent) -> None:
         return
     if payment.reference:
         refresh_payment(payment)
-    elif not _read_as_told(payment, event.reference):
+    elif not _apply_reported(payment, event.reference):
         return
     # Noted last: if anything above fails, the provider sends the event again, and it is not taken for done.
     PaymentEvent.objects.get_or_create(
@@ -392,7 +403,7 @@ def _give(payment: Payment, actor: str) -> None:
         )
 
 
-def _read_as_told(payment: Payment, reference: str) -> bool:
+def _apply_reported(payment: Payment, reference: str) -> bool:
     """Take over what an event's object is now; return False where it says nothing of this payment.
 
     The answer that named the object got lost, so its id comes from the event. That it is this payment's is

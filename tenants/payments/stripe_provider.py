@@ -252,18 +252,9 @@ def _checkout_of(payment: Payment, customer_id: str, back_url: str) -> SessionCr
 
 
 def _outcome_of_session(session: stripe.checkout.Session) -> Outcome:
-    state = State.OPEN
-    if session.payment_status == "paid":
-        state = State.SUCCEEDED
-    elif session.status == "expired":
-        state = State.CANCELED
     intent = session.payment_intent if isinstance(session.payment_intent, stripe.PaymentIntent) else None
-    # A delayed payment, such as a direct debit, can fail after its session is complete. Nobody can pay there
-    # again, and an open payment would keep others from its invoice.
-    if session.status == "complete" and state == State.OPEN and intent and intent.status in DEAD:
-        state = State.FAILED
     return Outcome(
-        state,
+        _state_of_session(session, intent),
         reference=session.id,
         amount_cents=session.amount_total or 0,
         currency=session.currency or "",
@@ -273,6 +264,18 @@ def _outcome_of_session(session: stripe.checkout.Session) -> Outcome:
         failure=_failure_of(intent) if intent else "",
         payment_id=_payment_of(session),
     )
+
+
+def _state_of_session(session: stripe.checkout.Session, intent: stripe.PaymentIntent | None) -> State:
+    if session.payment_status == "paid":
+        return State.SUCCEEDED
+    if session.status == "expired":
+        return State.CANCELED
+    # A delayed payment, such as a direct debit, can fail after its session is complete. Nobody can pay there
+    # again, and an open payment would keep others from its invoice.
+    if session.status == "complete" and intent and intent.status in DEAD:
+        return State.FAILED
+    return State.OPEN
 
 
 def _outcome_of_intent(intent: stripe.PaymentIntent) -> Outcome:

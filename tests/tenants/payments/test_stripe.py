@@ -33,6 +33,7 @@ from tenants.models import (
 from tenants.payments import auto_top_up, payments
 from tenants.payments.backoff import MAX_FAILURES
 from tenants.payments.providers import NoSavedCard, ProviderUnavailable
+from tenants.payments.stripe_provider import StripeProvider
 from tests.tenants.billing.test_invoice_pages import invoice, on_writer
 
 __all__ = ["invoice", "on_writer"]
@@ -238,6 +239,23 @@ def test_an_invoice_with_a_new_credit_note_is_asked_for_less(invoice, stripe):
     second = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
     assert second.amount_nanousd == 10 * NANO
     assert stripe.things[first.reference]["status"] == "expired"
+
+
+def test_an_invoice_that_is_paid_while_its_checkout_is_canceled_is_not_asked_for_again(
+    invoice, stripe, monkeypatch
+):
+    first = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    issue_credit_note(invoice, 2 * NANO, settlement="owed", reason="Outage", actor="op")
+    cancel = StripeProvider.cancel
+
+    def pay_and_cancel(provider, payment):
+        stripe.pay(payment.reference)
+        return cancel(provider, payment)
+
+    monkeypatch.setattr(StripeProvider, "cancel", pay_and_cancel)
+    second = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    assert (second.pk, second.state) == (first.pk, "succeeded")
+    assert Payment.objects.count() == 1
 
 
 def test_money_for_an_invoice_that_was_paid_meanwhile_becomes_credits(invoice, stripe):
