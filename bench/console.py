@@ -7,7 +7,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.contrib import admin  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import reverse  # noqa: E402
@@ -49,7 +50,20 @@ LISTS = {
     "ledger: one workspace": ("ledgerentry", {"q": "large-77"}),
     "usage by day": ("usagedaily", {}),
     "usage by day: one workspace": ("usagedaily", {"q": "large-77"}),
+    "audit log": ("auditentry", {}),
+    "audit log: one action": ("auditentry", {"action": "style.selected"}),
+    "audit log: one workspace": ("auditentry", {"q": "large-77"}),
+    "audit log: words": ("auditentry", {"q": "benchmark 777"}),
 }  # fmt: skip
+
+
+def other_lists() -> Iterator[tuple[str, str]]:
+    """Yield the name and the address of every other list of the console."""
+    known = {f"tenants.{model}" for model, _ in LISTS.values()}
+    for model in admin.site._registry:
+        if model._meta.label_lower not in known:
+            page = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
+            yield str(model._meta.verbose_name_plural), page
 
 
 def measured(action: Callable[[], object]) -> dict[str, float]:
@@ -89,8 +103,10 @@ def main() -> None:
     client = Client()
     client.force_login(operator, backend="allauth.account.auth_backends.AuthenticationBackend")
     found: dict[str, dict[str, float]] = {}
+    addresses = dict(other_lists())
     for name, (model, query) in LISTS.items():
-        address = f"{reverse(f'admin:tenants_{model}_changelist')}?{urlencode(query)}"
+        addresses[name] = f"{reverse(f'admin:tenants_{model}_changelist')}?{urlencode(query)}"
+    for name, address in addresses.items():
         client.get(address)
         sql = [queries_of(client, address) for _ in range(TIMES)]
         found[name] = {"median_ms": statistics.median(sql), "worst_ms": max(sql)}

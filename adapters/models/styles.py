@@ -265,7 +265,9 @@ class Share(models.Model):
     """A style that its owner lets a named tenant use, until it is revoked and the notice is over."""
 
     style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="shares")
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="shares")
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.CASCADE, related_name="shares", verbose_name="workspace"
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ends_at = models.DateTimeField(

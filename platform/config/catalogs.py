@@ -22,7 +22,7 @@ LOCALE = BASE / "locale"
 ROOTS = ("platform", "tenants", "adapters", "inference")
 # Operators and programs read these, and they stay English; migrations only repeat models.
 LEFT_OUT = ("migrations", "management", "admin", "api", "backup", "doctor")
-CONSOLE_TEMPLATES = "templates/admin/"
+CONSOLE_TEMPLATES = ("templates/admin/", "templates/unfold/")
 KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     "_": None,
     "gettext": None,

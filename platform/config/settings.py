@@ -495,6 +495,8 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": PRIMARY},
     "STYLES": [lambda request: static("css/console.css")],
+    "SCRIPTS": [lambda request: static("js/console.js")],
+    "SIDEBAR": {"navigation": "config.console_menu.navigation"},
 }
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],

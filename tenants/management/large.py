@@ -73,7 +73,24 @@ MINUTES = """
     GROUP BY 1, 2, 3
 """
 
-TABLES = ("tenants_usageevent", "tenants_ledgerentry", "tenants_usagedaily", "tenants_usageminute")
+# One for every tenth event. The hashes are no chain: nothing verifies a benchmark's log.
+AUDIT = """
+    INSERT INTO tenants_auditentry
+        (at, tenant_id, action, object_type, object_id, object_name, reason, before, after, position,
+         previous_hash, hash)
+    SELECT admitted_at, tenant_id,
+           (ARRAY['api_key.created', 'style.selected', 'version.created'])[1 + id %% 3], 'adapters.style',
+           style::text, style_name, 'benchmark ' || id, '{}', '{}', row_number() OVER (ORDER BY id), '', ''
+    FROM tenants_usageevent WHERE request_id LIKE 'large-%%' AND id %% 10 = 0
+"""
+
+TABLES = (
+    "tenants_usageevent",
+    "tenants_ledgerentry",
+    "tenants_usagedaily",
+    "tenants_usageminute",
+    "tenants_auditentry",
+)
 SECONDARY_INDEXES = """
     SELECT indexname, indexdef FROM pg_indexes
     WHERE tablename = ANY(%s) AND indexname NOT IN (SELECT conname FROM pg_constraint)
@@ -99,7 +116,7 @@ def create_tables(tenants: int, events: int, say: Callable[[str], None]) -> None
             last = min(first + BATCH_SIZE - 1, events)
             cursor.execute(EVENTS, {"first": first, "last": last, "count": events})
             say(f"{last:,} events")
-        for table, statement in zip(TABLES[1:], (LEDGER, DAILY, MINUTES), strict=True):
+        for table, statement in zip(TABLES[1:], (LEDGER, DAILY, MINUTES, AUDIT), strict=True):
             cursor.execute(statement % ())
             say(f"{cursor.rowcount:,} rows of {table}")
         for name, definition in indexes:

@@ -22,7 +22,9 @@ class CreditGrant(models.Model):
         AUTHOR_SHARE = "author_share", _("author's share")
         GOODWILL = "goodwill", _("Goodwill")
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="credit_grants")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="credit_grants", verbose_name="workspace"
+    )
     source = models.CharField(max_length=12, choices=Source)
     source_id = models.CharField(max_length=MAX_SOURCE_ID, help_text="For a top-up: the payment's id.")
     amount_nanousd = models.BigIntegerField()

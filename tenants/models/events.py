@@ -93,7 +93,9 @@ class WebhookEndpoint(models.Model):
     """An address of a workspace's own that gets its events."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="webhook_endpoints")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="webhook_endpoints", verbose_name="workspace"
+    )
     url = models.CharField(max_length=MAX_URL_LENGTH)
     description = models.CharField(max_length=200, blank=True)
     event_types = ArrayField(

@@ -8,7 +8,9 @@ from tenants.models.people import Tenant
 class HostedStyle(models.Model):
     """A workspace's private style that an engine had loaded at some moment of a month; never changed."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="hosted_styles")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="hosted_styles", verbose_name="workspace"
+    )
     style = models.UUIDField()
     style_name = models.CharField(max_length=100)
     period = models.CharField(max_length=7, help_text="Month in UTC, 2026-11.")

@@ -24,7 +24,9 @@ class Invoice(models.Model):
         VOID = "void", _("Void")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="invoices")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="invoices", verbose_name="workspace"
+    )
     period = models.CharField(max_length=7, help_text="Month in UTC, 2026-11.")
     number = models.PositiveIntegerField(null=True, blank=True, unique=True)
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)

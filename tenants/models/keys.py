@@ -63,7 +63,9 @@ class ApiKey(models.Model):
     """A credential that a program sends to use a tenant's account."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="keys", verbose_name="workspace"
+    )
     name = models.CharField(max_length=60, validators=[validate_name])
     digest = models.CharField(  # noqa: DJ001
         max_length=64,

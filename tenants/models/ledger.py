@@ -23,7 +23,9 @@ class UsageEvent(models.Model):
         SWEPT = "swept", _("swept after a crash")
 
     request_id = models.CharField(max_length=40)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="usage_events")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="usage_events", verbose_name="workspace"
+    )
     key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="usage_events")
     style = models.UUIDField(null=True, help_text="None: the base model.")
     style_name = models.CharField(max_length=100)
@@ -85,7 +87,9 @@ class LedgerEntry(models.Model):
         WRITEOFF = "writeoff"
         ROUNDING = "rounding"
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="ledger_entries")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="ledger_entries", verbose_name="workspace"
+    )
     kind = models.CharField(max_length=12, choices=Kind)
     source_id = models.CharField(max_length=80, help_text="For usage: the request id.")
     period = models.CharField(max_length=7)
@@ -111,7 +115,9 @@ class LedgerEntry(models.Model):
 class UsageDaily(models.Model):
     """Usage by tenant, key, style and UTC day: derived from usage events and rebuildable. Pages read it."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="usage_days")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="usage_days", verbose_name="workspace"
+    )
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage_days")
     style_name = models.CharField(max_length=100)
     day = models.DateField()

@@ -60,7 +60,9 @@ class Payment(models.Model):
         STRIPE = "stripe", "Stripe"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="payments")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="payments", verbose_name="workspace"
+    )
     purpose = models.CharField(max_length=12, choices=Purpose)
     invoice = models.ForeignKey(
         Invoice, on_delete=models.PROTECT, null=True, blank=True, related_name="payments"

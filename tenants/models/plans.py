@@ -163,7 +163,9 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 class Subscription(models.Model):
     """The plan version of a tenant in [starts_at, ends_at)."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="subscriptions")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="subscriptions", verbose_name="workspace"
+    )
     plan_version = models.ForeignKey(PlanVersion, on_delete=models.PROTECT)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)

@@ -1,0 +1,189 @@
+"""Every page of the operators' console, in a real Chromium: accessible in both themes, and silent.
+
+The pages come from the console's own URLconf, each list with rows in it. axe-core runs whole at both widths,
+and its contrast rule again in the other theme. With SCREENS=folder each page is also drawn.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+from playwright.sync_api import Page
+
+from adapters.models import Engine
+from tenants.models import Tenant
+from tests.config.console_rows import Rows
+from tests.journeys.test_every_page import is_whole_page
+from tests.journeys.walking import AXE, CONTRAST, EVERYTHING, FORMS, PHONE, SEND_EMPTY, WIDE, check
+
+ROWS = 2  # of each list
+OF_A_MODEL = ("changelist", "add", "change", "history", "delete")
+ENDS = tuple(f"_{model._meta.model_name}_{page}" for model in admin.site._registry for page in OF_A_MODEL)
+# What is no page of its own: parts of pages, files, and addresses that only take a form.
+NO_PAGES = {
+    "search", "login", "logout", "autocomplete", "jsi18n", "view_on_site", "tenants_tenant_end_look",
+    "tenants_auditentry_export", "adapters_erasure_of_workspace",
+    "auth_user_password_change",  # refused: people reset their own
+}  # fmt: skip
+# Transitions would let axe measure colours half way from one theme to the other.
+STILL = "*, ::before, ::after { transition: none !important; animation: none !important; }"
+SET_THEME = "theme => { Alpine.$data(document.documentElement).adminTheme = theme; }"
+READY = "window.Alpine && !document.documentElement.hasAttribute('x-cloak')"
+
+
+def names_of(patterns: list[URLPattern | URLResolver]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of each address of the console, with its arguments."""
+    for entry in patterns:
+        if isinstance(entry, URLResolver):
+            yield from names_of(entry.url_patterns)
+        elif entry.name:
+            yield entry.name, list(entry.pattern.converters)
+
+
+def addresses_of_lists(rows: Rows) -> Iterator[str]:
+    """Yield the list of each model, and the pages of its first row."""
+    for model in admin.site._registry:
+        for page in OF_A_MODEL:
+            arguments = [] if page in ("changelist", "add") else [rows.of(model)[0].pk]
+            yield address_of(model, page, *arguments)
+
+
+def address_of(model: type[Model], page: str, *arguments: object) -> str:
+    return reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_{page}", args=arguments)
+
+
+def own_addresses(rows: Rows) -> Iterator[str]:
+    """Yield the pages that are not a model's."""
+    known = {"tenant_id": rows.of(Tenant)[0].pk, "engine_id": rows.of(Engine)[0].pk}
+    for name, arguments in names_of(admin.site.get_urls()):
+        if name in NO_PAGES or name.endswith(ENDS):
+            continue
+        if name == "app_list":
+            yield from (reverse("admin:app_list", args=[app]) for app in ("tenants", "adapters", "auth"))
+            continue
+        yield reverse(f"admin:{name}", kwargs={argument: known[argument] for argument in arguments})
+
+
+@pytest.fixture
+def rows(db, valkey) -> Rows:
+    rows = Rows(ROWS)
+    rows.of_all_lists()
+    return rows
+
+
+@pytest.fixture
+def addresses(rows: Rows, operator_client: Client) -> list[str]:
+    """Return the addresses of every page that an operator may open."""
+    own = [*own_addresses(rows), f"{reverse('admin:tenants_auditentry_changelist')}?q=nothing"]
+    found = [address for address in (*own, *addresses_of_lists(rows)) if opens(operator_client, address)]
+    lists = [address_of(model, "changelist") for model in admin.site._registry]
+    assert set(own) | set(lists) <= set(found)
+    return found
+
+
+def opens(client: Client, address: str) -> bool:
+    return client.get(address).status_code == 200 and is_whole_page(client, address)
+
+
+@pytest.mark.timeout(900)
+def test_every_console_page_is_accessible_and_silent(addresses, operator_client, live_server, browser):
+    assert len(addresses) > 100
+    context = browser.new_context(base_url=live_server.url, viewport=WIDE, reduced_motion="reduce")
+    session = operator_client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    page = context.new_page()
+    faults: list[str] = []
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    for address in addresses:
+        open_page(page, address)
+        found = [*look(page, address), *said]
+        said.clear()
+        faults += [f"{address}: {one}" for one in found]
+    faults += look_at_openings(page)
+    faults += [f"opened: {one}" for one in said]
+    assert faults == [], "\n".join(faults)
+
+
+def draw(page: Page, address: str, name: str) -> None:
+    """Keep a picture of the whole page when SCREENS names a folder."""
+    folder = os.environ.get("SCREENS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        file = address.strip("/").replace("/", "-").replace("?", "-")
+        path = f"{folder}/{file}-{name}.jpg"
+        page.screenshot(path=path, type="jpeg", quality=70, full_page=True)
+
+
+def open_page(page: Page, address: str) -> None:
+    page.set_viewport_size(WIDE)
+    page.goto(address, wait_until="load")
+    page.wait_for_function(READY)
+    page.add_style_tag(content=STILL)
+    page.evaluate(AXE)
+    page.evaluate(SET_THEME, "light")
+
+
+def look(page: Page, address: str) -> list[str]:
+    """Return what is wrong with a page at both widths and in both themes."""
+    told = check(page, "wide", EVERYTHING)
+    draw(page, address, "wide-light")
+    page.set_viewport_size(PHONE)
+    told += check(page, "phone", EVERYTHING)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    if width > PHONE["width"]:
+        told.append(f"is {width} px wide on a screen of {PHONE['width']}")
+    draw(page, address, "phone-light")
+    page.evaluate(SET_THEME, "dark")
+    told += check(page, "phone, dark", CONTRAST)
+    draw(page, address, "phone-dark")
+    page.set_viewport_size(WIDE)
+    told += check(page, "wide, dark", CONTRAST)
+    draw(page, address, "wide-dark")
+    return told
+
+
+def look_at_openings(page: Page) -> list[str]:
+    """Return what is wrong with what opens on top of pages: menus, filters, chosen rows, refused forms."""
+    told = []
+    for size in (WIDE, PHONE):
+        open_page(page, reverse("admin:adapters_style_changelist"))
+        page.set_viewport_size(size)
+        page.get_by_role("button", name="Filters").click()
+        told += check_both(page, "filters")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Menu", exact=True).click()
+        told += check_both(page, "menu")
+        page.locator(".console-user").click()
+        told += check_both(page, "account")
+    open_page(page, reverse("admin:tenants_tenant_changelist"))
+    page.locator("input.action-select").first.check()
+    told += check_both(page, "a chosen row")
+    page.locator("select[name=action]").select_option("suspend")
+    page.locator("button[name=index]").click()
+    page.wait_for_function(READY)
+    page.evaluate(AXE)
+    told += check_both(page, "a confirmation")
+    for name in ("tenants_raisedlimit_add", "tenants_pricebook_add", "adapters_engine_add"):
+        open_page(page, reverse(f"admin:{name}"))
+        assert page.evaluate(f"{FORMS}.length")
+        page.evaluate(SEND_EMPTY, 0)
+        page.wait_for_load_state("load")
+        page.wait_for_function(READY)
+        page.evaluate(AXE)
+        told += check_both(page, f"{name} sent empty")
+    return told
+
+
+def check_both(page: Page, what: str) -> list[str]:
+    """Return what axe has against what is shown now, in both themes."""
+    page.evaluate(SET_THEME, "light")
+    told = check(page, what, EVERYTHING)
+    page.evaluate(SET_THEME, "dark")
+    return told + check(page, f"{what}, dark", CONTRAST)
