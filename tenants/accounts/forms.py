@@ -141,9 +141,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         model = User
         fields = ["first_name", "last_name", "language"]
         labels = {"language": _("Language")}
-        help_texts = {
-            "language": _("Pages are in English for now; they follow this once they are translated.")
-        }
+        help_texts = {"language": _("Without a choice, pages are in the language of your browser.")}
 
 
 class DeleteWorkspaceForm(FailureForm):

@@ -43,12 +43,6 @@ SAME = re.compile(
 )
 
 
-@pytest.fixture(autouse=True)
-def german(settings) -> None:
-    """Offer German, which the site does not do yet."""
-    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
-
-
 def messages() -> Iterator[tuple[str, Message]]:
     for path in sorted(catalogs.LOCALE.glob("*/LC_MESSAGES/*.po")):
         language = path.parents[1].name

@@ -40,6 +40,26 @@ WITH_FACTORS = [
     "mfa_generate_recovery_codes",
 ]
 VISITORS = ["home", "account_login", "account_signup", "account_reset_password", "guides", "status", "prices"]
+IN_GERMAN = [
+    "member_home",
+    "welcome",
+    "adapters:catalogue",
+    "adapters:upload",
+    "adapters:style",
+    "adapters:style_versions",
+    "adapters:style_sharing",
+    "adapters:style_settings",
+    "inference:playground",
+    "tenants:keys",
+    "tenants:usage",
+    "tenants:requests",
+    "tenants:plan",
+    "tenants:invoices",
+    "tenants:team",
+    "tenants:settings",
+    "tenants:notices",
+    "tenants:webhooks",
+]
 GUIDES = ("writing-with-the-api", "styles", "settings")
 
 
@@ -103,6 +123,20 @@ def test_every_page_is_accessible_silent_and_narrow_enough(pages, alice, alice_c
     visitors = browser.new_context(base_url=live_server.url, viewport=WIDE)
     known = [reverse(name if name != "prices" else "tenants:prices") for name in VISITORS]
     Walk(visitors, "visitor", faults).see(known, status=200)
+    assert faults == [], "\n".join(faults)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("valkey", "busy_acme")
+def test_the_main_pages_hold_the_longer_words_of_german(of_acme, alice, alice_client, live_server, browser):
+    prove_who_it_is(alice_client, alice)
+    faults: list[str] = []
+    members = enter(browser, live_server, alice_client, locale="de-DE")
+    walk = Walk(members, "member, German", faults, is_brief=True, language="de")
+    walk.see([address_of(name, of_acme) for name in IN_GERMAN], status=200)
+    visitors = browser.new_context(base_url=live_server.url, viewport=WIDE, locale="de-DE")
+    walk = Walk(visitors, "visitor, German", faults, is_brief=True, language="de")
+    walk.see([reverse("home"), reverse("account_login"), reverse("account_signup")], status=200)
     assert faults == [], "\n".join(faults)
 
 

@@ -22,6 +22,7 @@ from tenants.models import User
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 WIDE = {"width": 1280, "height": 900}
+TABLET = {"width": 768, "height": 1024}
 PHONE = {"width": 390, "height": 844}
 SMALLEST = {"width": 320, "height": 640}
 EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
@@ -64,6 +65,7 @@ class Walk:
     who: str
     faults: list[str]
     is_brief: bool = False
+    language: str = "en"
     sizes: dict[str, int] = field(default_factory=dict)  # address → bytes, compressed
 
     def __post_init__(self) -> None:
@@ -92,6 +94,9 @@ class Walk:
         answers: list[Response] = []
         page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 (Playwright marks the function)
         status = page.goto(address, wait_until="load").status  # type: ignore[union-attr]
+        language = page.locator("html").get_attribute("lang")
+        if language != self.language:
+            told.append(f"is in {language}, not in {self.language}")
         told += check_shifts(page, "wide")
         moving = page.evaluate(
             "document.getAnimations().filter(({ playState }) => playState === 'running').length"
@@ -112,6 +117,8 @@ class Walk:
             page.set_viewport_size(WIDE)
             told += check(page, "wide, dark", CONTRAST)
             self._draw(page, address, "wide-dark")
+        page.set_viewport_size(TABLET)
+        told += check_width(page)
         page.set_viewport_size(SMALLEST)
         told += check_width(page)
         told += check_openings(page)
