@@ -234,6 +234,12 @@ def test_scripts_get_their_words_in_the_language_of_the_page(client):
     assert client.get(reverse("script_words", args=["xx"])).status_code == 404
 
 
+def test_style_sheets_say_nothing():
+    sheets = list(Path("static/css").glob("*.css"))
+    assert sheets
+    assert [path.name for path in sheets if re.search(r'content: "\w\w', path.read_text())] == []
+
+
 def test_scripts_say_nothing_that_is_not_extracted():
     """A text in a script is a call of gettext, or it is no text for people."""
     sentence = re.compile(r"[\"'`][A-Z][a-z]+ [a-z]+[^\"'`]*[\"'`]")
