@@ -26,9 +26,14 @@ def link(alice_alone, settings) -> str:
     return choices.unsubscribe_url(alice_alone, NoticeKind.WEBHOOKS).removeprefix(settings.SITE_URL)
 
 
+def checked(page) -> int:
+    """Return how many boxes of the form are checked. The account menu has a box of its own."""
+    return page.text.partition("<main")[2].count(" checked")
+
+
 def test_a_member_chooses_for_themselves_alone(alice_client, bob_client, alice, bob):
     page = alice_client.get(PAGE)
-    assert page.text.count(" checked") == len(CHOOSABLE)
+    assert checked(page) == len(CHOOSABLE)
     assert alice_client.post(PAGE, {"kinds": ["usage", "shares"]}).status_code == 302
     assert muted_by(alice) == [
         "uploads",
@@ -39,8 +44,8 @@ def test_a_member_chooses_for_themselves_alone(alice_client, bob_client, alice, 
         "payments",
     ]
     assert muted_by(bob) == []
-    assert alice_client.get(PAGE).text.count(" checked") == 2
-    assert bob_client.get(PAGE).text.count(" checked") == len(CHOOSABLE)
+    assert checked(alice_client.get(PAGE)) == 2
+    assert checked(bob_client.get(PAGE)) == len(CHOOSABLE)
     alice_client.post(PAGE, {})
     assert muted_by(alice) == [kind.value for kind in CHOOSABLE]
     assert "only what you can&#x27;t miss" not in bob_client.get(PAGE).text
