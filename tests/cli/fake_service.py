@@ -446,6 +446,7 @@ def key_object(name: str) -> dict[str, Any]:
         "hint": "sk-ps-aB3d…9xYz" if name == "laptop" else "sk-ps-new0…secr",
         "scopes": ["inference"],
         "is_live": True,
+        "expires_at": None,
         "revoked_at": None,
         "last_used_at": None,
     }

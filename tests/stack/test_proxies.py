@@ -46,8 +46,8 @@ class Site(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/stream":
             self._stream()
-        elif self.path == "/store.js":
-            self._answer((ROOT / "static/js/store.js").read_bytes(), "text/javascript")
+        elif self.path in ("/store.js", "/words.js"):
+            self._answer((ROOT / "static/js" / self.path[1:]).read_bytes(), "text/javascript")
         else:
             self._answer(str(self.headers).encode(), "text/html")
 
