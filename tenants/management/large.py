@@ -39,7 +39,7 @@ EVENTS = f"""
           FROM tenants_apikey k JOIN tenants_tenant t ON t.id = k.tenant_id
           WHERE t.slug LIKE 'large-%%') AS keys,
          generate_series(%(first)s::bigint, %(last)s::bigint) AS i,
-         LATERAL (SELECT CASE WHEN i %% 4 = 0 THEN 0 ELSE i * 7919 %% {STYLES} END AS style) AS styles,
+         LATERAL (SELECT CASE WHEN i / 16 %% 4 = 0 THEN 0 ELSE i * 7919 %% {STYLES} END AS style) AS styles,
          LATERAL (SELECT now() - interval '{DAYS} days' * (1 - i::float / %(count)s) AS at) AS moment
 """
 
