@@ -230,8 +230,9 @@ def count_audiences(styles: Sequence[Style]) -> Counter[UUID]:
 
 def _count_others(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return each style of some rows with how many workspaces they are of, without its owner's."""
-    others = rows.exclude(tenant=F("style__owner")).order_by()
-    return others.values_list("style").annotate(workspaces=Count("pk"))
+    others: QuerySet[Any] = rows.exclude(tenant=F("style__owner")).order_by()
+    counted: QuerySet[Any] = others.values_list("style").annotate(workspaces=Count("pk"))
+    return counted
 
 
 def end_due_shares() -> int:
