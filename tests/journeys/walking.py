@@ -182,8 +182,9 @@ def check(page: Page, where: str, options: dict[str, Any]) -> list[str]:
 
 def check_width(page: Page) -> list[str]:
     """Return whether the page has to be scrolled sideways, and what reaches out farthest."""
-    width = page.evaluate("document.documentElement.scrollWidth")
     limit = page.viewport_size["width"]  # type: ignore[index]
+    page.evaluate(AFTER_TWO_FRAMES)  # a busy browser takes a new size later
+    width = page.evaluate("document.documentElement.scrollWidth")
     if width <= limit:
         return []
     widest = page.evaluate(
