@@ -44,7 +44,7 @@ MessageId = str | tuple[str, ...]
 class Drift:
     """How the files of one language differ from what the sources say."""
 
-    outdated: list[Path] = field(default_factory=list)
+    outdated: dict[Path, bytes] = field(default_factory=dict)  # what each file should be
     open: list[str] = field(default_factory=list)  # messages without a translation
 
 
@@ -56,9 +56,9 @@ def languages() -> list[str]:
 def update(language: str) -> Drift:
     """Write the catalogues of a language anew; translations of messages that are still there stay."""
     drift = compare(language)
-    for path in drift.outdated:
+    for path, wanted in drift.outdated.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_merged(path, language))
+        path.write_bytes(wanted)
     return drift
 
 
@@ -69,8 +69,8 @@ def compare(language: str) -> Drift:
         path = LOCALE / language / "LC_MESSAGES" / f"{domain}.po"
         wanted = _merged(path, language)
         if not path.exists() or path.read_bytes() != wanted:
-            drift.outdated.append(path)
-        drift.open += [_name(message) for message in read_messages(wanted, language) if not is_done(message)]
+            drift.outdated[path] = wanted
+        drift.open += [_key(message.id) for message in read_messages(wanted, language) if not is_done(message)]
     return drift
 
 
@@ -158,7 +158,7 @@ def _merged(path: Path, language: str) -> bytes:
     return HEADER.format(language=language, plural=catalog.plural_forms).encode() + out.getvalue()
 
 
-HEADER = """# Made by `manage.py translations`: people change the msgstr only.
+HEADER = """# Made by `make translations`: people change the msgstr only.
 msgid ""
 msgstr ""
 "Language: {language}\\n"
@@ -172,10 +172,6 @@ msgstr ""
 
 def _key(message: MessageId | list[str]) -> str:
     return message if isinstance(message, str) else message[0]
-
-
-def _name(message: Message) -> str:
-    return _key(message.id)
 
 
 def main() -> int:

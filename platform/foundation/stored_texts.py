@@ -1,11 +1,12 @@
-"""Sentences that were stored in English, in the language of whoever reads them.
+"""Sentences that were stored in English, in the language of the person who reads them.
 
 What a worker notes of an upload, or an endpoint's last failure, is written once and read by people of
-several languages. It is stored in English, and told again when a page shows it: the catalogue's messages
+several languages. It is stored in English, and translated when a page shows it: the catalogue's messages
 say which words of it are facts.
 """
 
 import re
+from dataclasses import dataclass, field
 from functools import lru_cache
 from string import Formatter
 
@@ -17,6 +18,34 @@ MAX_DEPTH = 3  # of a sentence within a sentence
 MAX_CHARACTERS = 2_000
 
 
+@dataclass
+class MessageForm:
+    """A message with facts, as the literals around the names of its facts.
+
+    Not a regular expression: facts hold what people wrote, and five of `.+?` can be made to backtrack for
+    minutes. This looks at each place of a text once.
+    """
+
+    message: str
+    literals: list[str] = field(default_factory=lambda: [""])
+    names: list[str] = field(default_factory=list)
+
+    def read_facts(self, text: str) -> dict[str, str] | None:
+        """Return the facts of a text that has this form, each as short as it can be, else None."""
+        if not (text.startswith(self.literals[0]) and text.endswith(self.literals[-1])):
+            return None
+        facts: dict[str, str] = {}
+        begins = len(self.literals[0])
+        last_ends = len(text) - len(self.literals[-1])
+        for number, (name, literal) in enumerate(zip(self.names, self.literals[1:], strict=True), 1):
+            is_last = number == len(self.names)
+            ends = last_ends if is_last else text.find(literal, begins + 1)
+            if ends <= begins or facts.setdefault(name, text[begins:ends]) != text[begins:ends]:
+                return None
+            begins = ends + len(literal)
+        return facts
+
+
 def translate_stored(text: str, depth: int = 0) -> str:
     """Return a stored sentence in the active language; in English if the catalogue does not have it."""
     language = get_language() or "en"
@@ -25,47 +54,44 @@ def translate_stored(text: str, depth: int = 0) -> str:
     said = gettext(text)
     if said != text or depth == MAX_DEPTH:
         return said
-    for pattern, message in _patterns(language):
-        found = pattern.fullmatch(text)
-        if found:
-            facts = {name: translate_stored(fact, depth + 1) for name, fact in found.groupdict().items()}
-            return _without_formats(gettext(message)).format(**facts)
+    for form in _forms(language):
+        facts = form.read_facts(text)
+        if facts:
+            translated = {name: translate_stored(fact, depth + 1) for name, fact in facts.items()}
+            return _without_formats(gettext(form.message)).format(**translated)
     return text
 
 
 @lru_cache
-def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
-    """Return what each message with facts looks like once it is filled in, the wordiest first."""
+def _forms(language: str) -> list[MessageForm]:
+    """Return the forms of all messages with facts, the wordiest first."""
     found = []
     catalog = translation(language)._catalog  # type: ignore[attr-defined]  # Django gives it to its own JavaScriptCatalog as well
     for message in catalog.keys():  # noqa: SIM118  it is no dict: iterating over it fails
         if isinstance(message, str) and "{" in message:
-            pattern, literals = _pattern(message)
-            if pattern and literals >= MIN_LITERALS:
-                found.append((literals, pattern, message))
-    found.sort(key=lambda one: -one[0])
-    return [(pattern, message) for _, pattern, message in found]
+            form = _form(message)
+            if form and len("".join(form.literals)) >= MIN_LITERALS:
+                found.append(form)
+    found.sort(key=lambda form: -len("".join(form.literals)))
+    return found
 
 
-def _pattern(message: str) -> tuple[re.Pattern[str] | None, int]:
-    """Return a message's pattern and how many characters of it are no facts; None if it has no facts."""
-    parts: list[str] = []
-    names: set[str] = set()
-    literals = 0
+def _form(message: str) -> MessageForm | None:
+    """Return a message's form; None if it has no facts, or is no format."""
+    form = MessageForm(message)
     try:
         pieces = list(Formatter().parse(message))
     except ValueError:
-        return None, 0
+        return None
     for literal, name, _, _ in pieces:
-        parts.append(re.escape(literal))
-        literals += len(literal)
+        form.literals[-1] += literal
         if name is None:
             continue
         if not name.isidentifier():
-            return None, 0
-        parts.append(f"(?P={name})" if name in names else f"(?P<{name}>.+?)")
-        names.add(name)
-    return (re.compile("".join(parts), re.DOTALL) if names else None), literals
+            return None
+        form.names.append(name)
+        form.literals.append("")
+    return form if form.names else None
 
 
 def _without_formats(message: str) -> str:

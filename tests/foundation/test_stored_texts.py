@@ -1,10 +1,12 @@
 """What was stored in English is read in the reader's language."""
 
+import time
+
 import pytest
 from django.utils.translation import override
 
 from foundation.errors import DomainError
-from foundation.stored_texts import translate_stored
+from foundation.stored_texts import MAX_CHARACTERS, translate_stored
 
 
 class NotFoundHere(DomainError):
@@ -36,3 +38,12 @@ def test_an_error_speaks_to_people_in_their_language_and_to_logs_in_english():
         assert error.message == "Der Stil hat keine Version 7."
         assert str(error) == "The style has no version 7."
     assert error.message == "The style has no version 7."
+
+
+def test_a_sentence_that_fits_a_message_in_many_ways_costs_nobody_time():
+    nearly = "Version a failed a of a times, version a a of a"  # of a message with six facts
+    hostile = (nearly * MAX_CHARACTERS)[:MAX_CHARACTERS]
+    began = time.process_time()
+    with override("de"):
+        assert translate_stored(hostile) == hostile
+    assert time.process_time() - began < 1  # regular expressions took a minute and more
