@@ -45,5 +45,5 @@ def test_a_sentence_that_fits_a_message_in_many_ways_costs_nobody_time():
     hostile = (nearly * MAX_CHARACTERS)[:MAX_CHARACTERS]
     began = time.process_time()
     with override("de"):
-        assert translate_stored(hostile) == hostile
+        assert translate_stored(hostile).startswith("Version a failed a of a times")
     assert time.process_time() - began < 1  # regular expressions took a minute and more
