@@ -70,7 +70,9 @@ def compare(language: str) -> Drift:
         wanted = _merged(path, language)
         if not path.exists() or path.read_bytes() != wanted:
             drift.outdated[path] = wanted
-        drift.open += [_key(message.id) for message in read_messages(wanted, language) if not is_done(message)]
+        drift.open += [
+            _key(message.id) for message in read_messages(wanted, language) if not is_done(message)
+        ]
     return drift
 
 
