@@ -1,6 +1,7 @@
 """The code blocks of README and docs: where each stands and what it says.
 
 `tests/config/test_code_blocks.py` lists which test runs which; a block without a language is a drawing.
+Translated guides are left out: `tests/config/test_guide_translations.py` compares their blocks with these.
 """
 
 import re
@@ -8,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from config.catalogs import languages
 from stack.folders import ROOT
 
 FOR_CLIENTS = ("README.md", "docs/api.md")  # run by the journeys
@@ -19,7 +21,11 @@ ALL = (
     "CHANGELOG.md",
     "cli/README.md",
     "bench/README.md",
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+    *sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "docs").rglob("*.md")
+        if path.parent.name not in languages()
+    ),
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

@@ -1,7 +1,8 @@
 """The catalogues of translations: which messages the sources have, and the files that translate them.
 
-`make translations` writes the files anew and lists what is open; with `ARGS=--check` it only looks. It needs
-no program of GNU gettext: Babel reads Python and JavaScript, Django turns a template's tags into calls.
+`make translations` writes the files anew and lists what is open, also which guides changed since they were
+translated; with `ARGS=--check` it only looks. It needs no program of GNU gettext: Babel reads Python and
+JavaScript, Django turns a template's tags into calls.
 """
 
 import ast
@@ -16,6 +17,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
+
+from config.guide_translations import changed_guides
 
 BASE = Path(__file__).parents[2]
 LOCALE = BASE / "locale"
@@ -186,7 +189,10 @@ def main() -> int:
             print(f"{path.relative_to(BASE)}: {'differs from the sources' if is_check else 'written'}")
         for message in drift.open:
             print(f"{language}: not translated: {message}")
-        faults += len(drift.outdated) + len(drift.open)
+        changed = changed_guides(language)
+        for guide, digest in changed.items():
+            print(f"{language}: {guide} is not the text that was translated; once it is: {digest}")
+        faults += len(drift.outdated) + len(drift.open) + len(changed)
     return int(is_check and faults > 0)
 
 

@@ -24,4 +24,4 @@ def show_guide(request: HttpRequest, slug: str) -> HttpResponse:
     guide = guides.load_guide(slug)
     if guide is None:
         raise Http404
-    return render(request, "guide.html", {"guide": guide, "shelves": guides.shelves()})
+    return render(request, "guide.html", {"guide": guide})

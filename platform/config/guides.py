@@ -1,6 +1,7 @@
-"""The guides of docs/, rendered once a process: pages with anchors, links between them, and a search.
+"""The guides of docs/, rendered once a process and language: pages with anchors, links between, and a search.
 
-The files are part of the release, so nothing here asks a database. Raw HTML in them is shown as text.
+The files are part of the release, so nothing here asks a database. Raw HTML in them is shown as text. A guide
+without a translation is shown in English.
 """
 
 import posixpath
@@ -8,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -17,9 +17,12 @@ from django.utils.functional import Promise
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import slugify
+from django.utils.translation import get_language, gettext, override
 from django.utils.translation import gettext_lazy as _
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from config.guide_translations import original_of, translated_guides, translation_of
 
 WRITERS = {
     "styles": "docs/styles.md",
@@ -83,10 +86,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Guide:
-    """One page of the docs."""
+    """One page of the docs, in one language."""
 
     slug: str
     path: str
+    language: str
     title: str
     summary: str
     html: SafeString
@@ -95,6 +99,20 @@ class Guide:
     @property
     def url(self) -> str:
         return reverse("guide", args=[self.slug])
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its language is not the active one."""
+        return self.language != _language()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The guides for one kind of reader."""
+
+    title: str | Promise
+    guides: tuple[Guide, ...]
+    has_reference: bool  # whether the API reference stands beside them
 
 
 @dataclass(frozen=True)
@@ -116,17 +134,14 @@ def guide_paths() -> dict[str, str]:
     return paths
 
 
-@cache
 def load_guide(slug: str) -> Guide | None:
-    """Return a guide, or None where there is none by this name. Guides change only with a release."""
-    path = guide_paths().get(slug)
-    return _read_guide(slug, path) if path else None
+    """Return a guide in the active language, else in English; None where there is none by this name."""
+    return _load_guide(slug, _language()) if slug in guide_paths() else None
 
 
-@cache
-def shelves() -> list[tuple[str | Promise, list[Guide]]]:
+def shelves() -> list[Shelf]:
     """Return the guides by whom they are for. Decisions are reached by links and the search."""
-    return [(title, _load_all(shelf)) for title, shelf in SHELVES]
+    return [Shelf(title, _load_all(shelf), has_reference=shelf is DEVELOPERS) for title, shelf in SHELVES]
 
 
 def search(question: str) -> list[Hit]:
@@ -135,7 +150,7 @@ def search(question: str) -> list[Hit]:
     if not terms:
         return []
     scored = []
-    for number, section in enumerate(_sections()):
+    for number, section in enumerate(_sections(_language())):
         score = _score(section, terms)
         if score:
             scored.append((-score, number, section))
@@ -143,29 +158,51 @@ def search(question: str) -> list[Hit]:
     return [Hit(section, _snippet(section, terms)) for _, _, section in scored[:MAX_HITS]]
 
 
-def _load_all(slugs: Iterable[str]) -> list[Guide]:
-    found = [load_guide(slug) for slug in slugs]
-    return [guide for guide in found if guide]
+def _language() -> str:
+    return get_language() or settings.LANGUAGE_CODE
 
 
-def _read_guide(slug: str, path: str) -> Guide:
-    file: Path = settings.BASE_DIR / path
-    parser = _parser()
-    tokens = parser.parse(file.read_text())
-    headings = _mark_headings(tokens)
-    _rewrite_links(tokens, path)
+def _load_all(slugs: Iterable[str]) -> tuple[Guide, ...]:
+    return tuple(_load_guide(slug, _language()) for slug in slugs)
+
+
+@cache
+def _load_guide(slug: str, language: str) -> Guide:
+    """Return a guide in a language, else in English. Guides change only with a release."""
+    path = guide_paths()[slug]
+    if path in translated_guides(language):
+        return _read_guide(slug, translation_of(path, language), language)
+    return _read_guide(slug, path)
+
+
+def _read_guide(slug: str, path: str, language: str = settings.LANGUAGE_CODE) -> Guide:
+    tokens, headings = _parse_file(path, language)
+    _rewrite_links(tokens, path, language)
     _mark_empty_heads(tokens)
     title, body = _split_title(tokens)
-    # The parser escapes all text and refuses links to scripts: `html` is off.
-    html = mark_safe(parser.renderer.render(body, parser.options, {}))
+    parser = _parser()
+    with override(language):
+        # The parser escapes all text and refuses links to scripts: `html` is off.
+        html = mark_safe(parser.renderer.render(body, parser.options, {}))
     return Guide(
         slug=slug,
         path=path,
+        language=language,
         title=title,
         summary=_first_sentence(body),
         html=html,
         headings=tuple(one for one in headings if one.level in (2, 3)),
     )
+
+
+def _parse_file(path: str, language: str) -> tuple[list[Token], list[Heading]]:
+    """Return a file's tokens and headings. A translation has the anchors of the English text, by position."""
+    tokens = _parser().parse((settings.BASE_DIR / path).read_text())
+    original = original_of(path, language)
+    if original == path:
+        return tokens, _mark_headings(tokens)
+    _, known = _parse_file(original, language)
+    return tokens, _mark_headings(tokens, [heading.anchor for heading in known])
 
 
 def _parser() -> MarkdownIt:
@@ -183,20 +220,22 @@ def _render_code(renderer: object, tokens: Sequence[Token], index: int, *_: obje
 
 
 def _open_table(*_: object) -> str:
-    return '<div class="table-scroll" tabindex="0" role="group" aria-label="Table"><table>'
+    label = escape(gettext("Table"))
+    return f'<div class="table-scroll" tabindex="0" role="group" aria-label="{label}"><table>'
 
 
 def _close_table(*_: object) -> str:
     return "</table></div>"
 
 
-def _mark_headings(tokens: Sequence[Token]) -> list[Heading]:
-    """Give each heading an anchor of its own, as GitHub would; return them in order."""
+def _mark_headings(tokens: Sequence[Token], anchors: Sequence[str] = ()) -> list[Heading]:
+    """Give each heading an anchor: the next of `anchors`, else its own, as GitHub would. Return all."""
     headings: list[Heading] = []
     taken: set[str] = set()
+    known = iter(anchors)
     for token, inline in _heading_pairs(tokens):
         text = _plain(inline)
-        anchor = _free_anchor(text, taken)
+        anchor = next(known, "") or _free_anchor(text, taken)
         taken.add(anchor)
         token.attrSet("id", anchor)
         headings.append(Heading(int(token.tag[1]), text, anchor))
@@ -219,25 +258,25 @@ def _free_anchor(text: str, taken: set[str]) -> str:
     return free
 
 
-def _rewrite_links(tokens: Sequence[Token], path: str) -> None:
+def _rewrite_links(tokens: Sequence[Token], path: str, language: str) -> None:
     """Let links between files lead to their pages. Links to files that are no page become plain text."""
     for token in tokens:
         is_dropped = False
         for child in token.children or []:
             if child.type == "link_open":
-                address = _address_of(str(child.attrGet("href") or ""), path)
+                address = _address_of(str(child.attrGet("href") or ""), path, language)
                 is_dropped = not address
                 child.attrSet("href", address)
             if is_dropped and child.type in ("link_open", "link_close"):
                 child.type = "text"  # without content
 
 
-def _address_of(link: str, path: str) -> str:
+def _address_of(link: str, path: str, language: str) -> str:
     """Return where a link of a file leads on the site; "" for a file that is no page."""
     parts = urlsplit(link)
     if parts.scheme or not parts.path:
         return link
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(path), parts.path))
+    target = original_of(posixpath.normpath(posixpath.join(posixpath.dirname(path), parts.path)), language)
     for slug, known in guide_paths().items():
         if known == target:
             fragment = f"#{parts.fragment}" if parts.fragment else ""
@@ -282,13 +321,11 @@ def _inline_text(token: Token) -> str:
 
 
 @cache
-def _sections() -> list[Section]:
-    """Return every section of every guide: the index of the search, a few hundred rows."""
+def _sections(language: str) -> list[Section]:
+    """Return every section of every guide: the index of the search, a few hundred rows a language."""
     found: list[Section] = []
     for slug in guide_paths():
-        guide = load_guide(slug)
-        if guide:
-            found.extend(_sections_of(guide))
+        found.extend(_sections_of(_load_guide(slug, language)))
     return found
 
 
@@ -296,8 +333,8 @@ def _sections_of(guide: Guide) -> Iterator[Section]:
     heading = guide.title
     anchor = ""
     texts: list[str] = []
-    tokens = _parser().parse((settings.BASE_DIR / guide.path).read_text())
-    anchors = iter(_mark_headings(tokens))
+    tokens, headings = _parse_file(guide.path, guide.language)
+    anchors = iter(headings)
     _, body = _split_title(tokens)
     if body is not tokens:
         next(anchors)
