@@ -41,5 +41,6 @@ def _legal_page(request: HttpRequest, template: str) -> HttpResponse:
         "operator_address": settings.OPERATOR_ADDRESS,
         "operator_email": settings.OPERATOR_EMAIL,
         "operator_law": settings.OPERATOR_LAW,
+        "audit_kept_days": settings.AUDIT_KEPT_DAYS,
     }
     return render(request, template, context)

@@ -36,3 +36,22 @@ def test_a_filled_in_page_names_who_runs_the_site(client, name):
     assert "1 Quill Street<br>Oxford" in page
     assert "Not filled in" not in page
     assert reverse(name) in client.get("/").text
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("filled_in")
+def test_the_law_is_that_of_the_address_unless_a_setting_names_another(client, settings):
+    terms = reverse("terms")
+    assert "The law of the country of the address above applies." in client.get(terms).text
+    settings.OPERATOR_LAW = "Ireland"
+    assert "The law of Ireland applies." in client.get(terms).text
+    page = client.get(terms, headers={"Accept-Language": "de"}).text
+    assert "Es gilt das Recht des folgenden Landes: Ireland." in page
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("filled_in")
+@pytest.mark.parametrize(("days", "said"), [(400, "400 days, also after"), (0, "without end, also after")])
+def test_privacy_says_how_long_the_audit_log_is_kept(client, settings, days, said):
+    settings.AUDIT_KEPT_DAYS = days
+    assert said in client.get(reverse("privacy")).text
