@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from string import Formatter
 
+from django.utils.formats import number_format
 from django.utils.translation import get_language, gettext
 from django.utils.translation.trans_real import translation
 
 MIN_LITERALS = 9  # characters of a message besides its facts: "{first} and {last}" would fit everything
 MAX_DEPTH = 3  # of a sentence within a sentence
 MAX_CHARACTERS = 2_000
+NUMBER = re.compile(r"\d{1,3}(,\d{3})+")  # with English commas
 
 
 @dataclass
@@ -51,6 +53,8 @@ def translate_stored(text: str, depth: int = 0) -> str:
     language = get_language() or "en"
     if not text or language.startswith("en") or len(text) > MAX_CHARACTERS:
         return text
+    if NUMBER.fullmatch(text):
+        return number_format(int(text.replace(",", "")), force_grouping=True)
     said = gettext(text)
     if said != text or depth == MAX_DEPTH:
         return said

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
-from django.utils.translation import override
+from django.utils.translation import gettext_noop
 
 from foundation import months
 from foundation.errors import Conflict, Invalid
@@ -32,6 +32,12 @@ from tenants.models import (
 )
 
 Source = CreditGrant.Source
+NAMES = {
+    Source.PROMOTION: gettext_noop("Promotion of {day}"),
+    Source.TOP_UP: gettext_noop("top-up of {day}"),
+    Source.AUTHOR_SHARE: gettext_noop("author's share of {day}"),
+    Source.GOODWILL: gettext_noop("Goodwill of {day}"),
+}
 DEFAULT_PRIORITY = 100  # the lower one burns first
 NEVER = "9999-12"  # sorts behind every last month
 MAX_CREDIT_NANOUSD = 2**53  # Valkey's Lua counts exactly up to here
@@ -211,8 +217,7 @@ def open_credits(tenant_id: UUID, *, before: str = "") -> list[Credit]:
 
 def _name_grant(grant: CreditGrant) -> str:
     """Return what an invoice calls credits; it is stored with it, so in English."""
-    with override("en"):
-        return f"{grant.get_source_display()} of {grant.created_at:%Y-%m-%d}"
+    return NAMES[Source(grant.source)].format(day=f"{grant.created_at:%Y-%m-%d}")
 
 
 def credits_left(tenant: Tenant, period: str) -> int:

@@ -209,7 +209,7 @@ def _credit_lines(burns: Sequence[Burn], month: Month) -> list[Line]:
     for credit in month.credits:
         amount = sum(burn.amount_nanousd for burn in burns if burn.grant_id == credit.grant_id)
         if amount:
-            text = f"Credits: {credit.name}"[:200]
+            text = gettext_noop("Credits: {name}").format(name=credit.name)[:200]
             lines.append(Line(Kind.CREDIT, month.period, text, -amount))
     return lines
 

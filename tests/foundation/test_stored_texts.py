@@ -22,6 +22,8 @@ class NotFoundHere(DomainError):
             "adapter_config.json is not a JSON object: it is nested too deeply.",
             "adapter_config.json ist kein JSON-Objekt: es ist zu tief verschachtelt.",
         ),
+        ("Hosting of 1,200 private styles", "Bereitstellung von 1.200 privaten Stilen"),
+        ("Credits: top-up of 2026-10-03", "Guthaben: Aufladung vom 2026-10-03"),
         ("Nobody translated this.", "Nobody translated this."),
         ("", ""),
     ],

@@ -1,5 +1,6 @@
-"""Invoices as PDF, set by Typst from frozen rows: the same rows give the same bytes. Nothing is fetched.
+"""Invoices as PDF, set by Typst from frozen rows: the same rows give the same bytes in one language.
 
+They are in the active language: that of the page, and English over the API. Nothing is fetched.
 Why Typst: docs/decisions/0028-typst-sets-the-pdfs.md.
 """
 
@@ -12,19 +13,48 @@ from importlib.resources import files
 
 import typst
 from django.conf import settings
-from django.utils.translation import override
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.formats import date_format
+from django.utils.text import capfirst
+from django.utils.translation import get_language, gettext, pgettext
 
 from foundation import months
 from foundation.money import usd
+from foundation.stored_texts import translate_stored
 from tenants.billing.credit_notes import due_nanousd
 from tenants.billing.forms import MILLION
 from tenants.models import CreditNote, Invoice, InvoiceLine
 
+# Messages here are written with %(name)s: one with {name} would also be looked for in stored texts
+# (foundation/stored_texts.py), and "Credit note for October" is what an operator may write.
 MINUS = "\N{MINUS SIGN}"
-SMALL_PRINT = (
-    "Months and times are UTC. Amounts are US dollars. Requests are counted exactly; the total is rounded "
-    "once, to whole cents."
-)
+
+
+def small_print() -> str:
+    """Return what stands below every sum."""
+    return gettext(
+        "Months and times are UTC. Amounts are US dollars. Requests are counted exactly; the total is "
+        "rounded once, to whole cents."
+    )
+
+
+def form_labels() -> dict[str, str]:
+    """Return the words that document.typ itself prints."""
+    return {
+        "bill_to": pgettext("whom an invoice is made out to", "For"),
+        "issuer": pgettext("who sends an invoice", "From"),
+        "line": gettext("For"),
+        "tokens": gettext("Tokens"),
+        "unit": gettext("A million"),
+        "amount": gettext("Amount"),
+        "how_to_pay": gettext("How to pay"),
+        "page": gettext("Page {page} of {pages}"),
+    }
+
+
+def active_language() -> str:
+    """Return the code by which Typst hyphenates."""
+    return get_language() or settings.LANGUAGE_CODE
 
 
 @dataclass(frozen=True)
@@ -40,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Document:
-    """All that document.typ shows. Every value is text: nothing in it is evaluated."""
+    """All that document.typ shows, in the active language. Every value is text: nothing is evaluated."""
 
     title: str
     heading: str
@@ -54,64 +84,66 @@ class Document:
     note: str = ""
     sums: list[tuple[str, str]] = field(default_factory=list)
     payment: list[str] = field(default_factory=list)
-    small_print: str = SMALL_PRINT
+    small_print: str = field(default_factory=small_print)
+    labels: dict[str, str] = field(default_factory=form_labels)
+    language: str = field(default_factory=active_language)
 
 
-@override("en")  # a document of the site, whoever fetches it
 def invoice_pdf(invoice: Invoice) -> bytes:
     """Return a finalized invoice as a PDF of A4 pages."""
-    start, _ = months.bounds(invoice.period)
     issued = _issued_at(invoice)
     total = amount_text(invoice.total_nanousd)
+    month = month_text(invoice)
+    title = gettext("Invoice %(number)s") % {"number": invoice}
     facts = [
-        ("Issued", date_text(issued)),
-        ("Month", f"{start:%B %Y}"),
-        ("Plan", invoice.plan),
-        ("State", invoice.get_state_display().capitalize()),
+        (gettext("Issued"), date_text(issued)),
+        (gettext("Month"), month),
+        (gettext("Plan"), invoice.plan),
+        (gettext("State"), capfirst(invoice.get_state_display())),
     ]
     if invoice.closed_at and invoice.state == Invoice.State.PAID:
-        facts.append(("Paid", date_text(invoice.closed_at)))
+        facts.append((gettext("Paid"), date_text(invoice.closed_at)))
     is_owed = invoice.state == Invoice.State.FINALIZED
     due = amount_text(due_nanousd(invoice))
     document = Document(
-        title=f"Invoice {invoice}",
-        heading=f"Invoice {invoice}",
-        summary=f"{total} for {start:%B %Y}",
+        title=title,
+        heading=title,
+        summary=gettext("%(total)s for %(month)s") % {"total": total, "month": month},
         issuer=issuer_lines(invoice),
         bill_to=invoice.bill_to_text.splitlines(),
         date=(issued.year, issued.month, issued.day),
         facts=facts,
         lines=line_rows(invoice.lines.all()),
         sums=_credited(invoice),
-        total=("To be paid", due) if is_owed else ("Total", total),
+        total=(gettext("To be paid"), due) if is_owed else (gettext("Total"), total),
         payment=how_to_pay(invoice) if is_owed else [],
     )
     return render(document)
 
 
-@override("en")  # a document of the site, whoever fetches it
 def credit_note_pdf(note: CreditNote) -> bytes:
     """Return a credit note as a PDF. It is made out as its invoice is."""
     invoice = note.invoice
-    start, _ = months.bounds(invoice.period)
     issued = note.created_at.astimezone(UTC)
     amount = amount_text(note.amount_nanousd)
+    title = gettext("Credit note %(number)s") % {"number": note}
     facts = [
-        ("Issued", date_text(issued)),
-        ("Invoice", str(invoice)),
-        ("Month", f"{start:%B %Y}"),
-        ("Effect", note.get_settlement_display().capitalize()),
+        (gettext("Issued"), date_text(issued)),
+        (gettext("Invoice"), str(invoice)),
+        (gettext("Month"), month_text(invoice)),
+        (gettext("Effect"), capfirst(note.get_settlement_display())),
     ]
     document = Document(
-        title=f"Credit note {note}",
-        heading=f"Credit note {note}",
-        summary=f"{amount} is credited on invoice {invoice}",
+        title=title,
+        heading=title,
+        summary=gettext("%(amount)s is credited on invoice %(invoice)s")
+        % {"amount": amount, "invoice": invoice},
         issuer=issuer_lines(invoice),
         bill_to=invoice.bill_to_text.splitlines(),
         date=(issued.year, issued.month, issued.day),
         facts=facts,
         lines=[Row(text=note.reason, amount=amount)],
-        total=("Credited", amount),
+        total=(gettext("Credited"), amount),
     )
     return render(document)
 
@@ -135,7 +167,10 @@ def how_to_pay(invoice: Invoice) -> list[str]:
     """Return what the operators say about paying, and what names the invoice."""
     if not settings.PAYMENT_INSTRUCTIONS:
         return []
-    return [*settings.PAYMENT_INSTRUCTIONS.splitlines(), f"Please name {invoice}."]
+    return [
+        *settings.PAYMENT_INSTRUCTIONS.splitlines(),
+        gettext("Please name %(invoice)s.") % {"invoice": invoice},
+    ]
 
 
 def line_rows(lines: Iterable[InvoiceLine]) -> list[Row]:
@@ -145,9 +180,9 @@ def line_rows(lines: Iterable[InvoiceLine]) -> list[Row]:
         is_usage = line.kind == InvoiceLine.Kind.USAGE
         has_unit = is_usage and line.unit_nanousd is not None
         row = Row(
-            text=line.text,
+            text=translate_stored(line.text),
             amount=amount_text(line.amount_nanousd),
-            quantity=f"{line.quantity:,}" if is_usage else "",
+            quantity=intcomma(line.quantity) if is_usage else "",
             unit=usd(MILLION * (line.unit_nanousd or 0)) if has_unit else "",
             detail=_entries_text(line),
         )
@@ -159,8 +194,9 @@ def _credited(invoice: Invoice) -> list[tuple[str, str]]:
     """Return the total and what each credit note took off it; nothing for an invoice without notes."""
     sums = []
     for note in invoice.credit_notes.all():
-        sums.append((f"Credited by {note}", amount_text(-note.amount_nanousd)))
-    return [("Total", amount_text(invoice.total_nanousd)), *sums] if sums else []
+        text = gettext("Credited by %(note)s") % {"note": note}
+        sums.append((text, amount_text(-note.amount_nanousd)))
+    return [(gettext("Total"), amount_text(invoice.total_nanousd)), *sums] if sums else []
 
 
 def amount_text(nanousd: int) -> str:
@@ -170,16 +206,22 @@ def amount_text(nanousd: int) -> str:
 
 def date_text(moment: datetime) -> str:
     """Return a day in UTC, `2 November 2026`."""
-    day = moment.astimezone(UTC)
-    return f"{day.day} {day:%B %Y}"
+    return date_format(moment.astimezone(UTC), gettext("j F Y"))
+
+
+def month_text(invoice: Invoice) -> str:
+    """Return the month of an invoice, `October 2026`."""
+    start, _ = months.bounds(invoice.period)
+    return date_format(start, "F Y")
 
 
 def _entries_text(line: InvoiceLine) -> str:
     if not line.first_entry:
         return ""
     if line.first_entry == line.last_entry:
-        return f"Ledger entry {line.first_entry}"
-    return f"Ledger entries {line.first_entry} to {line.last_entry}"
+        return gettext("Ledger entry %(entry)s") % {"entry": line.first_entry}
+    entries = {"first": line.first_entry, "last": line.last_entry}
+    return gettext("Ledger entries %(first)s to %(last)s") % entries
 
 
 def _issued_at(invoice: Invoice) -> datetime:

@@ -6,13 +6,17 @@ from io import BytesIO
 import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import override
 from pypdf import PdfReader
 
 from foundation import months
+from foundation.money import NANO
 from tenants.api_keys.lifecycle import issue_key
 from tenants.billing import details, invoices, pdf
+from tenants.billing.credit_notes import issue_credit_note
 from tenants.billing.ledger import record_events
-from tenants.models import Invoice
+from tenants.models import Invoice, InvoiceLine
 from tests.tenants.billing.test_invoice_pages import LAST_MONTH, invoice, on_writer
 
 __all__ = ["invoice", "on_writer"]
@@ -41,6 +45,41 @@ def test_the_same_invoice_gives_the_same_bytes_by_page_and_api(client, invoice):
     answer = client.get(f"/api/v1/invoices/{invoice.pk}/pdf", headers={"Authorization": f"Bearer {secret}"})
     assert answer["Content-Type"] == "application/pdf"
     assert answer.content == pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk))
+
+
+def test_a_page_in_german_gives_a_german_document(alice_client, invoice):
+    german = {"Accept-Language": "de"}
+    answer = alice_client.get(reverse("tenants:invoice_pdf", args=[invoice.pk]), headers=german)
+    _, text = read(answer.content)
+    for words in (
+        "Rechnung PS-000001",
+        "Zu bezahlen",
+        "12,00\u00a0$",
+        "monatliche Grundgebühr",
+        "Seite 1 von 1",
+    ):
+        assert words in text
+    month, _ = months.bounds(LAST_MONTH)
+    with override("de"):
+        assert date_format(month, "F Y") in text
+        assert pdf.date_text(invoice.finalized_at) in text
+
+
+def test_a_credit_note_in_german(alice_client, invoice):
+    note = issue_credit_note(invoice, 2 * NANO, settlement="owed", reason="Two days off", actor="op")
+    address = reverse("tenants:credit_note_pdf", args=[note.pk])
+    _, text = read(alice_client.get(address, headers={"Accept-Language": "de"}).content)
+    for words in ("Gutschrift CN-000001", "Weniger zu bezahlen", "2,00\u00a0$", "Two days off"):
+        assert words in text
+
+
+def test_numbers_in_the_lines_of_a_german_document_are_german(invoice):
+    text = "Included in Writer: 1,200 of 5,000,000 tokens"
+    line = InvoiceLine(kind="included", text=text, amount_nanousd=-NANO)
+    with override("de"):
+        [row] = pdf.line_rows([line])
+    assert row.text == "In Writer inklusive: 1.200 von 5.000.000 Tokens"
+    assert pdf.line_rows([line])[0].text == text
 
 
 def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client, on_writer, settings):
