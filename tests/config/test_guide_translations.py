@@ -62,6 +62,11 @@ def test_it_has_the_structure_of_the_english_text(path, language):
     assert targets_of(translation, language) == targets_of(path, language)
 
 
+@pytest.mark.parametrize("language", catalogs.languages())
+def test_every_guide_for_writers_is_translated(language):
+    assert set(translated_guides(language)) == set(guides.WRITERS.values())
+
+
 @of_each
 def test_its_links_lead_to_files(path, language):
     translation = translation_of(path, language)
