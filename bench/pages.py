@@ -34,6 +34,7 @@ from django.utils import timezone  # noqa: E402
 
 from adapters.models import AdapterVersion, BaseModel, BlindVote, Selection, Style  # noqa: E402
 from bench.api import OTHERS, STYLES, make_styles  # noqa: E402
+from config.preloading import load_pages  # noqa: E402
 from foundation import months  # noqa: E402
 from tenants.management import large  # noqa: E402
 from tenants.models import ApiKey, Membership, RefusedRequest, Tenant, UsageDaily, UsageEvent, User  # noqa: E402
@@ -200,6 +201,7 @@ def main() -> None:
     tenant, owner = seed()
     client = Client()
     client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    load_pages()
     gc.collect()
     gc.freeze()  # as the server does when it has started
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""

@@ -82,7 +82,10 @@ def browse(tenant: Tenant, user: User, query: BrowseQuery) -> StylePage:
     if query.kind == FAVOURITE:
         styles = styles.filter(favourites__user=user)
     styles = queries.narrow(styles, tag=query.tag, language=query.language)
-    rows = list(_after(_ordered(tenant, queries.with_versions(styles), query.order), query)[: PAGE_SIZE + 1])
+    ids = _after(_ordered(tenant, styles, query.order), query).values("pk")[: PAGE_SIZE + 1]
+    # A long list is sorted without its texts and versions, which are read for the page alone.
+    page = queries.with_versions(Style.objects.filter(pk__in=ids))
+    rows = list(_ordered(tenant, page, query.order))
     shown = rows[:PAGE_SIZE]
     next_after = _cursor_of(shown[-1], query.order) if len(rows) > PAGE_SIZE else ""
     liked = favourites.favourites_among(user, [style.pk for style in shown])

@@ -58,8 +58,9 @@ def styles_in_use(tenant: Tenant, most_used: Collection[str]) -> list[Style]:
     slugs = [name.rpartition("/")[2] for name in most_used]
     usable = Style.objects.usable_by(tenant.pk).answering(tenant.pk).alias(is_used=Q(slug__in=slugs))
     ordered = usable.order_by("-is_used", "-created_at", "pk")
-    candidates = ordered.filter(pk__in=ordered.values("pk")[:CANDIDATES])  # sorted without their texts
-    found = [style.show_to(tenant.pk) for style in candidates.select_related("approved_version")]
+    # Sorted without their texts, and `usable_by` looks through a large workspace once.
+    candidates = Style.objects.filter(pk__in=ordered.values("pk")[:CANDIDATES]).order_by("-created_at", "pk")
+    found = [style.show_to(tenant.pk) for style in candidates.select_related("owner", "approved_version")]
     places = {name: place for place, name in enumerate(most_used)}
     found.sort(key=lambda style: (places.get(style.model_name, len(places)), not style.sample))
     return found[:SHOWN_IN_USE]
@@ -69,7 +70,8 @@ def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
     """Return the newest version of each own style that had an upload lately; one query."""
     versions = AdapterVersion.objects.filter(style__owner=tenant, style__retired_at=None)
     ordered = versions.order_by("-created_at")
-    recent = ordered.filter(pk__in=ordered.values("pk")[:NEWEST_UPLOADS])  # sorted without what was found
+    ids = ordered.values("pk")[:NEWEST_UPLOADS]  # sorted without what was found
+    recent = AdapterVersion.objects.filter(pk__in=ids).order_by("-created_at")
     newest: dict[UUID, NewestUpload] = {}
     for version in recent.select_related("style__owner").defer("findings"):
         style = version.style

@@ -25,6 +25,11 @@ def is_reviewed_for(tenant_id: UUID | None) -> Q:
     return others & ~Q(owner=tenant_id) if tenant_id else others
 
 
+def model_name_of(slug: str, owner_slug: str, *, is_first_party: bool) -> str:
+    """Return what goes into `model=` for a style: its slug, behind its owner's but for first-party styles."""
+    return slug if is_first_party else f"{owner_slug}/{slug}"
+
+
 class StyleQuerySet(models.QuerySet["Style"]):
     def visible_to(self, tenant_id: UUID) -> "StyleQuerySet":
         """Return a tenant's own styles, those that are shared with it, and all public ones."""
@@ -198,7 +203,7 @@ class Style(models.Model):
     @property
     def model_name(self) -> str:
         """What goes into `model=`: `poetry` for first-party styles, `acme/brand-voice` for a tenant's."""
-        return self.slug if self.owner.is_first_party else f"{self.owner.slug}/{self.slug}"
+        return model_name_of(self.slug, self.owner.slug, is_first_party=self.owner.is_first_party)
 
     @property
     def is_reviewed(self) -> bool:

@@ -12,6 +12,7 @@ django.setup()
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from config.checks import refuse_half_configured  # noqa: E402
+from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.api.app import app, lifespan  # noqa: E402
 
@@ -27,6 +28,7 @@ async def site(
 ) -> None:
     """Answer HTTP and the server's own lifespan; ignore everything else."""
     if scope["type"] == "lifespan":
+        load_pages()  # before the lifespan leaves what is loaded out of garbage collections
         await lifespan(scope, receive, send)
     elif scope["type"] == "http":
         path = scope["path"]

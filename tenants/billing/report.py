@@ -18,19 +18,24 @@ from tenants.billing.pricing import Prices
 from tenants.models import Tenant, UsageDaily, UsageEvent
 
 MOST_USED = 100  # styles that are named
-# The month's row first, then its most used styles. The database adds up: 10,000 styles are 300,000 rows.
+# The database adds up: 10,000 styles are 300,000 rows, so each is added once, to its style's sum.
 MONTH_AND_STYLES = f"""
-    SELECT style_name,
-           coalesce(sum(prompt_tokens + completion_tokens), 0) AS tokens,
-           coalesce(sum(cost_nanousd), 0),
-           coalesce(sum(requests) FILTER (WHERE day = %(day)s), 0),
-           coalesce(sum(prompt_tokens + completion_tokens) FILTER (WHERE day = %(day)s), 0),
-           coalesce(sum(cost_nanousd) FILTER (WHERE day = %(day)s), 0)
-      FROM {UsageDaily._meta.db_table}
-     WHERE tenant_id = %(tenant)s AND day >= %(start)s AND day < %(end)s
-     GROUP BY GROUPING SETS ((), (style_name))
-     ORDER BY grouping(style_name) DESC, tokens DESC, style_name
-     LIMIT %(rows)s
+    WITH of_style AS (
+        SELECT style_name, sum(prompt_tokens + completion_tokens) AS tokens, sum(cost_nanousd) AS cost
+          FROM {UsageDaily._meta.db_table}
+         WHERE tenant_id = %(tenant)s AND day >= %(start)s AND day < %(end)s
+         GROUP BY style_name
+    ), of_day AS (
+        SELECT sum(requests) AS requests, sum(prompt_tokens + completion_tokens) AS tokens,
+               sum(cost_nanousd) AS cost
+          FROM {UsageDaily._meta.db_table}
+         WHERE tenant_id = %(tenant)s AND day = %(day)s
+    )
+    SELECT (SELECT coalesce(sum(tokens), 0) FROM of_style),
+           (SELECT coalesce(sum(cost), 0) FROM of_style),
+           coalesce(of_day.requests, 0), coalesce(of_day.tokens, 0), coalesce(of_day.cost, 0),
+           ARRAY(SELECT style_name FROM of_style ORDER BY tokens DESC, style_name LIMIT %(styles)s)
+      FROM of_day
 """
 BADGES = {
     UsageEvent.Outcome.COMPLETE: "ok",
@@ -151,11 +156,11 @@ def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
         "start": start,
         "end": end,
         "day": day,
-        "rows": MOST_USED + 1,
+        "styles": MOST_USED,
     }
     with connection.cursor() as cursor:
         cursor.execute(MONTH_AND_STYLES, parameters)
-        (_, *sums), *styles = cursor.fetchall()
+        *sums, most_used = cursor.fetchone()
     tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
     return Used(
         tokens=tokens,
@@ -163,7 +168,7 @@ def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
         day_requests=day_requests,
         day_tokens=day_tokens,
         day_cost_nanousd=day_cost_nanousd,
-        most_used=[name for name, *_ in styles],
+        most_used=most_used,
     )
 
 
