@@ -4,8 +4,6 @@ The first visitor of a page does not wait for it. What is loaded by then is also
 collections: see the lifespan of `inference.api.app`.
 """
 
-from pathlib import Path
-
 from django.conf import settings
 from django.template.loader import get_template
 from django.urls import URLResolver, get_resolver
@@ -15,9 +13,9 @@ from django.utils import translation
 def load_pages() -> None:
     """Load the URLconf, the site's own templates and the languages' catalogues: about a second."""
     _load_addresses(get_resolver())
-    for folder in settings.TEMPLATES[0]["DIRS"]:
-        for path in Path(folder).rglob("*.*"):
-            get_template(str(path.relative_to(folder)))
+    templates = settings.BASE_DIR / "templates"
+    for path in templates.rglob("*.*"):
+        get_template(str(path.relative_to(templates)))
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
             translation.gettext("")
