@@ -77,6 +77,16 @@ def test_a_guide_is_text_not_html(settings, tmp_path, text, never):
     assert never not in guides._read_guide("guide", "guide.md").html
 
 
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_guide_has_no_style_in_its_markup(client, slug):
+    assert ' style="' not in client.get(reverse("guide", args=[slug])).text
+
+
+def test_a_column_is_aligned_as_its_text_says(client):
+    page = client.get(reverse("guide", args=["probing"])).text
+    assert '<th>adapter</th>\n<th data-align="right">bfloat16</th>' in page
+
+
 def test_two_headings_of_one_name_have_anchors_of_their_own(settings, tmp_path):
     (tmp_path / "guide.md").write_text("# Guide\n\n## Files\n\n## Files\n")
     settings.BASE_DIR = tmp_path

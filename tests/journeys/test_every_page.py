@@ -61,6 +61,7 @@ IN_GERMAN = [
     "tenants:webhooks",
 ]
 GUIDES = ("writing-with-the-api", "styles", "settings")
+GERMAN_GUIDES = ("team", "probing", "reporting-a-vulnerability")  # the last one is shown in English
 
 
 @pytest.fixture
@@ -83,11 +84,16 @@ def busy_acme(acme: Tenant, alice) -> Tenant:
 
 
 @pytest.fixture
-def pages(alice_client: Client, of_acme, settings) -> list[str]:
-    """Return the addresses of every whole page that a member may open."""
+def legal_pages(settings) -> None:
+    """Fill in what terms and privacy need."""
     settings.OPERATOR_NAME = "Ink & Sons"
     settings.OPERATOR_ADDRESS = "1 Quill Street\nOxford"
     settings.OPERATOR_EMAIL = "hello@example.com"
+
+
+@pytest.fixture
+def pages(alice_client: Client, of_acme, legal_pages) -> list[str]:
+    """Return the addresses of every whole page that a member may open."""
     addresses = [address_of(name, of_acme) for name in ALL if not name.startswith(API)]
     known = {key[0] for key in get_resolver().reverse_dict.items() if isinstance(key[0], str)}
     open_to_all = sorted((SEEN_BY_ALL - {"guide", "script_words", "mail_html", "unsubscribe"}) & known)
@@ -137,6 +143,18 @@ def test_the_main_pages_hold_the_longer_words_of_german(of_acme, alice, alice_cl
     visitors = browser.new_context(base_url=live_server.url, viewport=WIDE, locale="de-DE")
     walk = Walk(visitors, "visitor, German", faults, is_brief=True, language="de")
     walk.see([reverse("home"), reverse("account_login"), reverse("account_signup")], status=200)
+    assert faults == [], "\n".join(faults)
+
+
+@pytest.mark.django_db
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("valkey", "legal_pages")
+def test_guides_and_legal_pages_in_german(live_server, browser):
+    faults: list[str] = []
+    visitors = browser.new_context(base_url=live_server.url, viewport=WIDE, locale="de-DE")
+    walk = Walk(visitors, "visitor, German", faults, is_brief=True, language="de")
+    walk.see([reverse(name) for name in ("terms", "privacy", "guides")], status=200)
+    walk.see([reverse("guide", args=[slug]) for slug in GERMAN_GUIDES], status=200)
     assert faults == [], "\n".join(faults)
 
 
