@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.template.defaultfilters import pluralize
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget
 
 from adapters.engines import capacity
@@ -119,7 +120,7 @@ def _parts(memory: Memory) -> Iterator[Part]:
     sizes = {
         "The base model": memory.base_bytes,
         "Slots": memory.slots_bytes,
-        f"Memory cache, {memory.cached:,} styles": memory.cache_bytes,
+        f"Memory cache, {memory.cached:,} style{pluralize(memory.cached)}": memory.cache_bytes,
         "On disk": memory.disk_bytes,
     }
     longest = max(sizes.values()) or 1
@@ -138,9 +139,9 @@ def _rank_rows(memory_by_rank: dict[int, Memory], limits: Limits) -> Iterator[Ra
 
 def _compare(apart: Comparison, memory: Memory) -> Iterator[Part]:
     longest = max(apart.apart_bytes, memory.total_bytes) or 1
-    full = f"{apart.styles:,} full models"
+    full = f"{apart.styles:,} full model{pluralize(apart.styles)}"
     yield Part(full, _size(apart.apart_bytes), WIDTH_PERCENT * apart.apart_bytes / longest)
-    here = f"One base with {apart.styles:,} styles"
+    here = f"One base with {apart.styles:,} style{pluralize(apart.styles)}"
     yield Part(here, _size(memory.total_bytes), WIDTH_PERCENT * memory.total_bytes / longest)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog import favourites, queries
@@ -96,7 +97,7 @@ def languages_of(tenant: Tenant) -> dict[str, str]:
     """Return code → name of the languages in which the styles that a tenant sees write."""
     codes = queries.list_styles(tenant).exclude(language="").order_by("language")
     found = codes.values_list("language", flat=True).distinct()[:MAX_LANGUAGES]
-    return {code: LANGUAGES.get(code, code) for code in found}
+    return {code: gettext(LANGUAGES.get(code, code)) for code in found}
 
 
 def count_selected(tenant: Tenant) -> int:

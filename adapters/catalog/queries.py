@@ -63,7 +63,7 @@ class Card:
     @property
     def language_name(self) -> str:
         """The language's name in English, or "" where none is said."""
-        return LANGUAGES.get(self.language, self.language)
+        return gettext(LANGUAGES.get(self.language, self.language))
 
 
 @dataclass(frozen=True)

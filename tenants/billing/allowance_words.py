@@ -75,7 +75,7 @@ def beyond_sentence(
         )
         return sentence.format(**words)
     if allowance.beyond == Beyond.REFUSED:
-        sentence = gettext("The plan has no further ones: requests are refused then, until {begins}.")
+        sentence = gettext("Once they are used, requests are refused until {begins}.")
         return sentence.format(**words)
     words["price"] = gettext("{read} a million tokens read and {written} a million written").format(**words)
     words["most"] = gettext("at most {max_tokens} tokens this month").format(**words)

@@ -136,7 +136,7 @@ def buy_credits_by_card(page: Page, site: str, stripe: FakeStripe) -> None:
 def change_the_plan_up_and_down(page: Page) -> None:
     """Go from Free to Writer at once, then schedule the way back, and stay after all."""
     page.goto("/billing/plan/")
-    expect(page.get_by_text("The plan has no further ones")).to_be_visible()
+    expect(page.get_by_text("Once they are used")).to_be_visible()
     page.get_by_role("button", name="Change to Writer now").click()
     expect(page.get_by_text("Writer holds from the next request on.")).to_be_visible()
     expect(page.get_by_text("0 of 5,000,000 included tokens")).to_be_visible()

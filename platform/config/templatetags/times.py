@@ -4,7 +4,10 @@ from datetime import date
 
 from django import template
 from django.template.loader import render_to_string
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+
+from foundation import months
 
 register = template.Library()
 
@@ -13,3 +16,10 @@ register = template.Library()
 def as_time(at: date | None, show: str = "full") -> SafeString:
     """Return the element that `_time.html` makes of a time; `show` is "full" or "day"."""
     return render_to_string("_time.html", {"at": at, "show": show})
+
+
+@register.filter
+def as_month(period: str) -> str:
+    """Return the words for a month such as "2026-11"."""
+    start, _ = months.bounds(period)
+    return date_format(start, "F Y")

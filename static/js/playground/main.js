@@ -141,7 +141,7 @@ function openRun(run) {
 }
 
 function showTemperature() {
-  at("temperature").textContent = Number(form.elements.temperature.value).toFixed(1);
+  at("temperature").textContent = Number(form.elements.temperature.value).toLocaleString(document.documentElement.lang, { minimumFractionDigits: 1 });
 }
 
 async function share() {

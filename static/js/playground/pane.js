@@ -152,7 +152,7 @@ export class Pane {
     const { input, cached, output } = this.select.selectedOptions[0].dataset;
     const hits = usage.prompt_tokens_details?.cached_tokens ?? 0;
     const nanousd = (usage.prompt_tokens - hits) * input + hits * cached + usage.completion_tokens * output;
-    return `$${(nanousd / NANO).toFixed(9).replace(/0+$/, "").replace(/\.$/, ".00")}`;
+    return (nanousd / NANO).toLocaleString(language, { style: "currency", currency: "USD", maximumFractionDigits: 9 });
   }
 
   #at(name) {

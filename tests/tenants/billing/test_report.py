@@ -112,7 +112,7 @@ def test_where_further_tokens_can_be_paid_the_sentence_counts_the_included_ones(
             ALL_INCLUDED,
             9,
             NANO,
-            "The plan has no further ones: requests are refused then, until 1 December.",
+            "Once they are used, requests are refused until 1 December.",
         ),
         (
             PREPAID,

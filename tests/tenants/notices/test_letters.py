@@ -34,7 +34,7 @@ SAID = {
     ),
     EventType.WEBHOOK_DISABLED: ("is disabled", "hooks.example.com", "/webhooks/"),
     EventType.INVOICE_FINALIZED: (
-        "invoice of 2026-10 is $12.00",
+        "invoice of October 2026 is $12.00",
         "never changes",
         f"/invoices/{INVOICE_ID}/",
     ),

@@ -1,0 +1,1 @@
+"""How a language writes dates that have no format of their own: those of the console's lists and forms."""
