@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import boto3
 import httpx2
@@ -62,7 +63,8 @@ def test_data_survives_a_stop(folders):
         before = stack.addresses
     with running(folders) as stack:
         assert read_everywhere(stack) == [ROW] * 3
-        assert stack.addresses == before
+        # The site takes port 8000 whenever that is free; the services keep their ports.
+        assert replace(stack.addresses, web=before.web) == before
 
 
 def test_data_survives_the_kill_of_everything(folders):
