@@ -62,7 +62,7 @@ class Card:
 
     @property
     def language_name(self) -> str:
-        """The language's name in English, or "" where none is said."""
+        """The language's name in the active language, or "" where none is said."""
         return gettext(LANGUAGES.get(self.language, self.language))
 
 
