@@ -131,9 +131,7 @@ def with_shown_name(tenant: Tenant, styles: QuerySet[Style]) -> QuerySet[Style]:
 
     With the id none has the place of another one, so pages stay exact while styles of the same name are made.
     """
-    approved = When(is_reviewed_for(tenant.pk), then="approved_name")
-    name = Case(approved, default="name")
-    return styles.annotate(shown_name=Concat(name, Value(" "), Cast("pk", CharField())))
+    return styles.annotate(shown_name=Concat(_shown(tenant, "name"), Value(" "), Cast("pk", CharField())))
 
 
 def read_versions(styles: Sequence[Style]) -> None:
@@ -170,7 +168,7 @@ def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelCho
     Also the styles that `wanted` names, wherever they stand. Five queries at most.
     """
     styles = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
-    shown = _read_offered(tenant, first_by_name(styles, MOST_CHOICES))
+    shown = _read_offered(tenant, _first_by_name(styles, MOST_CHOICES))
     missing = {name.partition("@")[0] for name in wanted} - {style.model_name for style in shown}
     if missing:
         slugs = [name.rpartition("/")[2] for name in missing]
@@ -214,11 +212,16 @@ def style_choices(
     styles = Style.objects.usable_by(tenant.pk)
     if among is not None:
         styles = styles.filter(pk__in=among)
-    offered = _read_offered(tenant, first_by_name(styles, most))
+    offered = _read_offered(tenant, _first_by_name(styles, most))
     return [(style.id, style.name, style.model_name) for style in offered]
 
 
-def first_by_name(styles: QuerySet[Style], most: int | None) -> QuerySet[Style]:
+def _shown(tenant: Tenant, field: str) -> Case:
+    """Return a field of styles as a tenant reads it: what operators approved where that is so."""
+    return Case(When(is_reviewed_for(tenant.pk), then=f"approved_{field}"), default=field)
+
+
+def _first_by_name(styles: QuerySet[Style], most: int | None) -> QuerySet[Style]:
     """Return at most so many styles, by name; sorted without their texts, of which a long list has much."""
     ids = styles.order_by("name", "pk").values("pk")[:most]
     return Style.objects.filter(pk__in=ids).order_by("name", "pk")
@@ -226,11 +229,7 @@ def first_by_name(styles: QuerySet[Style], most: int | None) -> QuerySet[Style]:
 
 def _read_offered(tenant: Tenant, styles: QuerySet[Style]) -> list[OfferedStyle]:
     """Return what a choice shows of some styles, as a tenant reads them; one query."""
-    reviewed = is_reviewed_for(tenant.pk)
-    shown = styles.annotate(
-        shown_name=Case(When(reviewed, then="approved_name"), default="name"),
-        shown_prompt=Case(When(reviewed, then="approved_sample_prompt"), default="sample_prompt"),
-    )
+    shown = styles.annotate(shown_name=_shown(tenant, "name"), shown_prompt=_shown(tenant, "sample_prompt"))
     columns = ("pk", "owner", "slug", "owner__slug", "owner__is_first_party", "shown_name", "shown_prompt")
     offered = []
     for pk, owner_id, slug, owner_slug, is_first_party, name, prompt in shown.values_list(*columns):

@@ -4,6 +4,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from django.utils.formats import date_format
+
 
 def period_of(moment: datetime) -> str:
     """Return the name of the month that holds an aware moment."""
@@ -24,6 +26,11 @@ def _period_of_minute(minute: int) -> str:
 def before(period: str) -> str:
     """Return the name of the month before. Raises ValueError for a malformed name."""
     return period_of(bounds(period)[0] - timedelta(days=1))
+
+
+def in_words(period: str) -> str:
+    """Return a period in the active language, `November 2026`. Raises ValueError for a malformed name."""
+    return date_format(bounds(period)[0], "F Y")
 
 
 def bounds(period: str) -> tuple[datetime, datetime]:

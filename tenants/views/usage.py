@@ -8,7 +8,6 @@ from django.core.exceptions import BadRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.views.decorators.http import require_GET
 
 from foundation import months
@@ -41,7 +40,7 @@ def list_requests(request: MemberRequest) -> HttpResponse:
         "has_filter": bool(chosen.style or chosen.key_id or chosen.outcome or chosen.request_id),
         "key_names": _key_names(request),
         "period": period,
-        "period_name": _period_name(period),
+        "period_name": months.in_words(period),
         "archive": usage.archive_of(request.tenant, period),
         "periods": _periods(request),
         "outcomes": request_log.OUTCOMES,
@@ -79,7 +78,7 @@ def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]
     cap = plan_tokens if is_current else None
     context = {
         "period": period,
-        "period_name": _period_name(period),
+        "period_name": months.in_words(period),
         "periods": _periods(request),
         "is_current": is_current,
         "by": by,
@@ -141,12 +140,7 @@ def _read_period(request: MemberRequest, now: datetime) -> str:
 
 def _periods(request: MemberRequest) -> list[tuple[str, str]]:
     known = month_sums.known_periods(request.tenant, timezone.now())
-    return [(period, _period_name(period)) for period in known]
-
-
-def _period_name(period: str) -> str:
-    start, _ = months.bounds(period)
-    return date_format(start, "F Y")
+    return [(period, months.in_words(period)) for period in known]
 
 
 def _key_names(request: MemberRequest) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from datetime import date
 
 from django import template
 from django.template.loader import render_to_string
-from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
 from foundation import months
@@ -21,5 +20,4 @@ def as_time(at: date | None, show: str = "full") -> SafeString:
 @register.filter
 def as_month(period: str) -> str:
     """Return the words for a month such as "2026-11"."""
-    start, _ = months.bounds(period)
-    return date_format(start, "F Y")
+    return months.in_words(period)

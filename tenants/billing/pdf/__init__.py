@@ -93,7 +93,7 @@ def invoice_pdf(invoice: Invoice) -> bytes:
     """Return a finalized invoice as a PDF of A4 pages."""
     issued = _issued_at(invoice)
     total = amount_text(invoice.total_nanousd)
-    month = month_text(invoice)
+    month = months.in_words(invoice.period)
     title = gettext("Invoice %(number)s") % {"number": invoice}
     facts = [
         (gettext("Issued"), date_text(issued)),
@@ -130,7 +130,7 @@ def credit_note_pdf(note: CreditNote) -> bytes:
     facts = [
         (gettext("Issued"), date_text(issued)),
         (gettext("Invoice"), str(invoice)),
-        (gettext("Month"), month_text(invoice)),
+        (gettext("Month"), months.in_words(invoice.period)),
         (gettext("Effect"), capfirst(note.get_settlement_display())),
     ]
     document = Document(
@@ -207,12 +207,6 @@ def amount_text(nanousd: int) -> str:
 def date_text(moment: datetime) -> str:
     """Return a day in UTC, `2 November 2026`."""
     return date_format(moment.astimezone(UTC), gettext("j F Y"))
-
-
-def month_text(invoice: Invoice) -> str:
-    """Return the month of an invoice, `October 2026`."""
-    start, _ = months.bounds(invoice.period)
-    return date_format(start, "F Y")
 
 
 def _entries_text(line: InvoiceLine) -> str:
