@@ -13,6 +13,7 @@ from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
+from playwright.sync_api import BrowserContext
 
 from foundation import months
 from tenants.api_keys.lifecycle import issue_key
@@ -60,6 +61,7 @@ IN_GERMAN = [
     "tenants:notices",
     "tenants:webhooks",
 ]
+PARTS = 4  # of the walk through every page: each ends within its time on a busy machine, too
 GUIDES = ("writing-with-the-api", "styles", "settings")
 GERMAN_GUIDES = ("team", "probing", "reporting-a-vulnerability")  # the last one is shown in English
 
@@ -114,18 +116,37 @@ def is_whole_page(client: Client, address: str) -> bool:
     return not answer.streaming and "<html" in answer.text
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.usefixtures("valkey", "busy_acme")
-def test_every_page_is_accessible_silent_and_narrow_enough(pages, alice, alice_client, live_server, browser):
-    assert len(pages) > 30
+@pytest.fixture
+def members(alice, alice_client, live_server, browser) -> BrowserContext:
+    """Return the browser of a member who has just proved who she is."""
     prove_who_it_is(alice_client, alice)
+    return enter(browser, live_server, alice_client)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.usefixtures("valkey", "busy_acme")
+def test_every_page_is_accessible_silent_and_narrow_enough(part, pages, members):
+    assert len(pages) > 30
     faults: list[str] = []
-    walk = Walk(enter(browser, live_server, alice_client), "member", faults)
-    walk.see(pages)
+    Walk(members, "member", faults).see(pages[part::PARTS])
+    assert faults == [], "\n".join(faults)
+
+
+@pytest.mark.usefixtures("valkey", "acme")
+def test_pages_of_a_second_factor(alice, members):
+    faults: list[str] = []
+    walk = Walk(members, "member", faults)
     walk.see([reverse(name) for name in BEFORE_A_FACTOR])
     set_up_factors(alice)
     walk.who = "member with factors"
     walk.see([reverse(name) for name in WITH_FACTORS])
+    assert faults == [], "\n".join(faults)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("valkey")
+def test_pages_of_visitors(live_server, browser):
+    faults: list[str] = []
     visitors = browser.new_context(base_url=live_server.url, viewport=WIDE)
     known = [reverse(name if name != "prices" else "tenants:prices") for name in VISITORS]
     Walk(visitors, "visitor", faults).see(known, status=200)
