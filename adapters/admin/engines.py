@@ -135,6 +135,7 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
         done="Taken out of service",
         permissions=["change"],
         types_name=True,
+        is_danger=True,
     )
     def give_up(self, request: HttpRequest, engine: Engine, reason: str) -> None:
         engine_purge.give_up_engine(engine)

@@ -175,6 +175,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         done="Taken from everybody but the owner",
         permissions=["change"],
         reader="; the owner reads it",
+        is_danger=True,
     )
     def take_out(self, request: HttpRequest, style: Style, reason: str) -> None:
         sharing.end_all_shares(style, reason=reason)
@@ -186,6 +187,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         done="Suspended",
         permissions=["change"],
         reader="; the owner reads it",
+        is_danger=True,
     )
     def suspend(self, request: HttpRequest, style: Style, reason: str) -> None:
         suspension.suspend_style(style, reason=reason)
@@ -226,6 +228,7 @@ class ShareAdmin(ReadOnly, OperatorAdmin):
         effect="Without notice: the workspace's requests for the style fail from the next one on.",
         done="Ended",
         permissions=["steer"],
+        is_danger=True,
     )
     def end_now(self, request: HttpRequest, share: Share, reason: str) -> None:
         sharing.end_share(share)

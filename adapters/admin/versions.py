@@ -79,6 +79,7 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         effect="Nobody can ask for it any more. If it is live, the style falls back to the version before.",
         done="Retired",
         permissions=["steer"],
+        is_danger=True,
     )
     def retire(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
         transitions.retire_version(version)

@@ -147,7 +147,8 @@ def _engine_lines(
     label = gettext("Engine {engine}").format(engine=row.engine)
     proof = f"{row.get_proof_display().capitalize()}." if row.proof else ""
     if row.proof == Proof.ATTESTED or (row.copy_gone_at is None and engine_purge.is_out_of_reach(engine)):
-        return [_line(f"{label}: wiped", row.copy_gone_at, proof, ATTEST, after=drained_at)]
+        wiped = gettext("{label}: wiped").format(label=label)
+        return [_line(wiped, row.copy_gone_at, proof, ATTEST, after=drained_at)]
     free_at = row.memory_free_at
     copy_note = row.note if row.note or is_memory_free else OTHERS
     return [

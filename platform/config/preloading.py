@@ -18,7 +18,7 @@ def load_pages() -> None:
         get_template(str(path.relative_to(templates)))
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
-            translation.gettext("")
+            translation.gettext("Usage")  # any message: the first one loads the catalogue
 
 
 def _load_addresses(resolver: URLResolver) -> None:

@@ -33,8 +33,6 @@ EXPORT = Confirmation(
     effect="You get a zip: profile, members, styles, API keys without secrets, webhooks, usage by day, "
     "invoices and audit log. It holds names and addresses of people: hand it only to the workspace's owner.",
     done="",
-    reader="",
-    types_name=False,
 )
 
 

@@ -166,8 +166,9 @@ class Confirmation:
     title: str
     effect: str
     done: str
-    reader: str
-    types_name: bool
+    reader: str = ""
+    types_name: bool = False
+    is_danger: bool = False
 
     def form(self, request: HttpRequest, rows: Sequence[Model]) -> "ConfirmForm":
         """Return the form, bound once the operator sent it."""
@@ -207,13 +208,15 @@ def operator_action(
     permissions: Sequence[str],
     reader: str = "",
     types_name: bool = False,
+    is_danger: bool = False,
 ) -> Callable[[Action], Any]:
     """Make a console action of a method that changes one row: `(self, request, row, reason)`.
 
-    A page shows the effect first, and asks for confirmation and a reason. Then each row has its own
-    transaction, with its entry in the audit log. A DomainError is shown, and the other rows are still done.
+    A page shows the effect first, and asks for confirmation and a reason; its button is red if the action
+    takes something from people. Then each row has its own transaction, with its entry in the audit log. A
+    DomainError is shown, and the other rows are still done.
     """
-    page = Confirmation(title, effect, done, reader, types_name)
+    page = Confirmation(title, effect, done, reader, types_name, is_danger)
 
     def decorate(action: Action) -> Any:
         @admin.action(description=title, permissions=permissions)

@@ -47,8 +47,6 @@ LOOK = Confirmation(
     effect="For half an hour this browser shows the workspace's pages to you, with a banner. Nothing can be "
     "changed there meanwhile, and no secret is shown. The audit log says when you began and ended.",
     done="",
-    reader="",
-    types_name=False,
 )
 
 
@@ -123,6 +121,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         done="Suspended",
         permissions=["change"],
         reader="; the workspace's members read it, on their pages and in a mail",
+        is_danger=True,
     )
     def suspend(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
         workspaces.suspend_tenant(tenant, reason=reason)
@@ -147,6 +146,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         done="Deleted, and its erasure has begun",
         permissions=["erase"],
         types_name=True,
+        is_danger=True,
     )
     def erase(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
         deletion.delete_by_operator(tenant)
@@ -240,6 +240,7 @@ class AuthenticatorAdmin(SuperusersOnly, OperatorAdmin):
         "Be sure that it was really the owner who asked.",
         done="Removed",
         permissions=["view"],
+        is_danger=True,
     )
     def remove(self, request: HttpRequest, authenticator: Authenticator, reason: str) -> None:
         authenticator.delete()

@@ -52,6 +52,7 @@ class ApiKeyAdmin(ReadOnly, AmountsInDollars, OperatorAdmin):
         effect="From the next request on they open nothing. A revoked key can't be brought back.",
         done="Revoked",
         permissions=["revoke"],
+        is_danger=True,
     )
     def revoke(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
         if key.digest is None:

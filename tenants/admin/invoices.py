@@ -98,6 +98,7 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
         done="Void",
         permissions=["change"],
         types_name=True,
+        is_danger=True,
     )
     def make_void(self, request: HttpRequest, invoice: Invoice, reason: str) -> None:
         invoices.void_invoice(invoice, actor=str(request.user), reason=reason)

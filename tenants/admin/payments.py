@@ -55,6 +55,7 @@ class PaymentAdmin(NoDelete, OperatorAdmin):
         done="Canceled",
         permissions=["change"],
         reader=" and read by the workspace",
+        is_danger=True,
     )
     def reject(self, request: HttpRequest, payment: Payment, reason: str) -> None:
         payments.reject_transfer(payment, reason=reason, actor=str(request.user))

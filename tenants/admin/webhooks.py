@@ -87,6 +87,7 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
         done="Disabled",
         permissions=["disable"],
         reader="; the owner reads it",
+        is_danger=True,
     )
     def disable(self, request: HttpRequest, endpoint: WebhookEndpoint, reason: str) -> None:
         endpoints.disable_by_operator(endpoint, reason)
