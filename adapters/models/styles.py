@@ -285,7 +285,7 @@ class Share(models.Model):
         constraints = [models.UniqueConstraint("style", "tenant", name="one_share")]
 
     def __str__(self) -> str:
-        return f"{self.style} for {self.tenant_id}"
+        return f"{self.style} for {self.tenant}"
 
 
 class Release(models.Model):
@@ -326,7 +326,7 @@ class Release(models.Model):
         ordering = ["-at", "-pk"]
 
     def __str__(self) -> str:
-        return f"{self.style} {self.alias}: {self.before_id} → {self.after_id}"
+        return f"{self.style}: {self.sentence}"
 
     @property
     def sentence(self) -> str:

@@ -25,9 +25,11 @@ from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputW
 
 from foundation.errors import DomainError
 from foundation.estimated_paginator import EstimatedPaginator
+from foundation.money import usd
 
 MAX_ROWS = 100  # of one action; a person can't check more
 MAX_REASON = 300  # characters
+NANOUSD = "_nanousd"  # how the names of amounts end
 MAX_VALUE = 300  # characters of one value in the audit log
 SECRET_FIELDS = {
     "password",
@@ -79,6 +81,17 @@ class ListAdmin(ModelAdmin):
     }
     paginator: Any = EstimatedPaginator
     show_full_result_count = False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Return the fields; amounts that are only read are in dollars."""
+        fieldsets: list[Any] = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        shown = []
+        for title, options in fieldsets:
+            fields = [_in_dollars(field) if _is_amount(field) else field for field in options["fields"]]
+            shown.append((title, {**options, "fields": fields}))
+        return shown
 
 
 class OperatorAdmin(ListAdmin):
@@ -147,6 +160,22 @@ class DescribedRow:
         context = {**(extra_context or {}), self.described_as: described}
         response: HttpResponse = page.change_view(request, object_id, form_url, context)
         return response
+
+
+def _is_amount(field: object) -> bool:
+    return isinstance(field, str) and field.endswith(NANOUSD)
+
+
+def _in_dollars(name: str) -> Callable[[Model], str]:
+    """Return what a row's page shows of an amount."""
+
+    @admin.display(description=name.removesuffix(NANOUSD).replace("_", " "))
+    def amount(row: Model) -> str:
+        nanousd = getattr(row, name)
+        return "-" if nanousd is None else usd(nanousd)
+
+    amount.__name__ = name  # Django finds the field's help by it
+    return amount
 
 
 def _inline_changes(formset: Any) -> dict[str, list[str]]:

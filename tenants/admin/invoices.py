@@ -49,7 +49,6 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
     fields = [
         "tenant",
         "period",
-        "number",
         "state",
         "plan",
         "total",

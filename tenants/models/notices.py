@@ -83,4 +83,4 @@ class NoticeMail(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} to {self.membership_id}: {self.status}"
+        return f"{self.kind} to {self.membership.user}: {self.status}"

@@ -1,5 +1,7 @@
 """Every list of the console stays quick, however long: made from the registry, so a new one is covered."""
 
+import re
+
 import pytest
 from django.contrib import admin
 from django.db import connection
@@ -18,6 +20,7 @@ SHOWN = MOST + 3  # rows: one query for each would be too many
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 OWN_PAGES = ["admin:index", "admin:jobs", "admin:adapters_style_queue", "admin:tenants_pricebook_what_if"]
 MORE = {"admin:index": (30, "It reads each tile's number.")}
+UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 BOUND = f"LIMIT {MAX_COUNTED + 1}"
 
 
@@ -51,6 +54,17 @@ def test_a_list_of_many_rows_asks_few_questions_and_none_of_a_whole_table(operat
         whole = [sql for sql in asked if reads_a_whole_table(sql)]
         if len(asked) > MOST or whole:
             faults.append(f"{model._meta.label}: {len(asked)} queries; of a whole table: {whole}")
+    assert faults == [], "\n".join(faults)
+
+
+def test_a_rows_page_has_a_title_without_ids_and_amounts_in_dollars(operator_client, filled):
+    faults = []
+    for model in MODELS:
+        row = filled.of(model)[0]
+        label = model._meta.label_lower.replace(".", "_")
+        page = operator_client.get(reverse(f"admin:{label}_change", args=[row.pk]))
+        if UUID_TEXT.search(str(page.context["original"])) or "nanousd</" in page.text:
+            faults.append(f"{model._meta.label}: {page.context['original']}")
     assert faults == [], "\n".join(faults)
 
 
