@@ -1,67 +1,91 @@
-"""The references of a JSON schema: each must lead somewhere, and not round in a circle."""
+"""The references of a JSON schema: each must lead to a schema that is checked, and not round in a circle.
 
+They are followed without recursion, and each only once: a schema may have hundreds that lead to each other.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 from inference.contract.grammars.budget import Budget
 from inference.contract.grammars.nesting import walk_objects
 
 BRANCH_KEYWORDS = ("anyOf", "oneOf", "allOf")
+# What a reference may lead through: keywords that have a schema, and those that have schemas by names.
+SCHEMA_KEYWORDS = ("items", "additionalProperties")
+MAPPING_KEYWORDS = ("$defs", "definitions", "properties")
 
 
 def check_references(root: dict[str, Any], budget: Budget) -> None:
     """Check every `$ref` of a schema. Raises BadRequest for one that leads nowhere or back to itself."""
+    ended: set[str] = set()
     for schema in walk_objects(root):
-        _follow(root, schema, budget)
+        _follow(root, schema, budget, ended)
     _check_loops(root, budget)
 
 
-def _follow(root: dict[str, Any], schema: dict[str, Any], budget: Budget) -> None:
-    """Follow a chain of references to its end."""
+def _follow(root: dict[str, Any], schema: dict[str, Any], budget: Budget, ended: set[str]) -> None:
+    """Follow a chain of references to its end, or to one that is known to end; `ended` has those."""
     seen = set()
     reference = schema.get("$ref")
-    while isinstance(reference, str):  # else it is a property of that name
+    while isinstance(reference, str) and reference not in ended:  # no text: a property of that name
         if reference in seen:
             raise budget.error("`$ref` may not lead back to itself.")
         seen.add(reference)
         target = _resolve(root, reference)
         if target is None:
-            raise budget.error("`$ref` must lead to `#/$defs/…` of the same schema.")
+            raise budget.error("`$ref` must lead to a schema within this one, as `#/$defs/…` does.")
         reference = target.get("$ref")
+    ended |= seen
 
 
 def _check_loops(root: dict[str, Any], budget: Budget) -> None:
     """Refuse alternatives that lead to themselves without writing anything (`a: anyOf [a, …]`)."""
     done: set[int] = set()
-
-    def visit(schema: Any, path: tuple[int, ...]) -> None:
-        if not isinstance(schema, dict) or id(schema) in done:
-            return
-        if id(schema) in path:
+    path: set[int] = set()
+    pending = [(schema, False) for schema in walk_objects(root)]
+    while pending:
+        schema, is_left = pending.pop()
+        if is_left:
+            path.remove(id(schema))
+            done.add(id(schema))
+        elif id(schema) in path:
             raise budget.error("a schema's alternatives may not lead back to itself.")
-        path = (*path, id(schema))
-        for keyword in BRANCH_KEYWORDS:
-            branches = schema.get(keyword)
-            if isinstance(branches, list):
-                for branch in branches:
-                    visit(branch, path)
-        if isinstance(schema.get("$ref"), str):
-            visit(_resolve(root, schema["$ref"]), path)
-        done.add(id(schema))
+        elif id(schema) not in done:
+            path.add(id(schema))
+            pending.append((schema, True))
+            pending += [(alternative, False) for alternative in _alternatives(root, schema)]
 
-    for schema in walk_objects(root):
-        visit(schema, ())
+
+def _alternatives(root: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the schemas that may stand in the place of one."""
+    for keyword in BRANCH_KEYWORDS:
+        branches = schema.get(keyword)
+        if isinstance(branches, list):
+            yield from (branch for branch in branches if isinstance(branch, dict))
+    reference = schema.get("$ref")
+    target = _resolve(root, reference) if isinstance(reference, str) else None
+    if target is not None:
+        yield target
 
 
 def _resolve(root: dict[str, Any], reference: str) -> dict[str, Any] | None:
-    """Return the schema that a reference leads to, or None."""
+    """Return the schema that a reference leads to, or None.
+
+    It leads through keywords that have schemas, all of which are checked. The engine would follow it into a
+    `default` or a `const`, too, and nobody checks what stands there.
+    """
     if reference == "#":
         return root
     if not reference.startswith("#/"):
         return None
     value: Any = root
+    is_schema = True
     for part in reference[2:].split("/"):
         name = part.replace("~1", "/").replace("~0", "~")  # the escapes of RFC 6901
+        if is_schema and name not in (*SCHEMA_KEYWORDS, *MAPPING_KEYWORDS):
+            return None
         if not isinstance(value, dict) or name not in value:
             return None
         value = value[name]
-    return value if isinstance(value, dict) else None
+        is_schema = not is_schema or name in SCHEMA_KEYWORDS
+    return value if is_schema and isinstance(value, dict) else None

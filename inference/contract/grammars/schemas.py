@@ -203,7 +203,7 @@ def _check_array(schema: dict[str, Any], budget: Budget) -> None:
     if schema.get("items") is False and (count.least or 0) > len(prefix):
         raise budget.error("`minItems` must not be above the number of `prefixItems` where `items` is false.")
     _check_each(prefix, budget)
-    _check_schema(schema.get("items") or True, budget)
+    _check_others(schema, "items", budget)
 
 
 def _check_object(schema: dict[str, Any], budget: Budget) -> None:
@@ -217,7 +217,7 @@ def _check_object(schema: dict[str, Any], budget: Budget) -> None:
     optional = len(properties.keys() - set(required))
     budget.spend(PROPERTY_MS * len(properties) + OPTIONAL_PAIR_MS * optional**2)
     _check_each(properties.values(), budget)
-    _check_schema(schema.get("additionalProperties") or True, budget)
+    _check_others(schema, "additionalProperties", budget)
     for name in ("$defs", "definitions"):
         _check_each(_read_mapping(schema, name, budget).values(), budget)
 
@@ -239,6 +239,13 @@ def _check_branches(schema: dict[str, Any], budget: Budget) -> None:
 def _check_each(schemas: Iterable[Any], budget: Budget) -> None:
     for schema in schemas:
         _check_schema(schema, budget)
+
+
+def _check_others(schema: dict[str, Any], name: str, budget: Budget) -> None:
+    """Check the schema of all other items or properties; `false`: there are none."""
+    others = schema.get(name, True)
+    if others is not False:
+        _check_schema(others, budget)
 
 
 def _read_mapping(schema: dict[str, Any], name: str, budget: Budget) -> dict[str, Any]:
