@@ -29,6 +29,8 @@ GUARD = "polyscribe_guard.Guard"
 CPU_WORKER = "polyscribe_worker.Worker"
 MEDIA_LIMITS = {"image": 0, "video": 0, "audio": 0}  # a prompt: the platform serves text
 NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
+# By itself vLLM chooses a compiler of grammars by the first request that wants one, until it restarts.
+STRUCTURED_OUTPUTS = {"backend": "xgrammar"}  # whose costs the gateway's bounds of schemas are measured with
 # Tokens that a CPU reads and writes in one step: nobody's next token waits longer than one such step.
 CPU_STEP_TOKENS = 48
 KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
@@ -183,6 +185,7 @@ def server_arguments(settings: Settings) -> list[str]:
         "--enable-force-include-usage",
         "--enable-auto-tool-choice",
         "--tool-call-parser", settings.tool_call_parser,
+        "--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS),
         "--enable-prompt-tokens-details",
         "--limit-mm-per-prompt", json.dumps(MEDIA_LIMITS),
         "--allowed-media-domains", NO_MEDIA_DOMAIN,

@@ -123,6 +123,13 @@ def test_no_medium_is_read_and_no_machine_is_asked_for_one():
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_no_request_chooses_what_compiles_everybodys_grammars(device):
+    arguments = serve.server_arguments(serve.read_settings({"ENGINE_DEVICE": device}))
+
+    assert json.loads(option(arguments, "--structured-outputs-config")) == {"backend": "xgrammar"}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_what_vllm_imports_of_ours_is_on_its_path(device):
     settings = serve.read_settings({"ENGINE_DEVICE": device})
     arguments = serve.server_arguments(settings)
@@ -218,3 +225,44 @@ def test_functions_that_vllm_compiles_by_themselves_run_without_a_compiler_too(c
     )
 
     assert done.stdout.strip() == "[2]", done.stderr[-2000:]
+
+
+CHOOSES_BACKEND = """
+import json
+import sys
+from types import SimpleNamespace
+from transformers import AutoTokenizer
+from vllm.config.structured_outputs import StructuredOutputsConfig
+from vllm.exceptions import VLLMValidationError
+from vllm.sampling_params import SamplingParams, StructuredOutputsParams
+
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+for schema in json.loads(sys.argv[3]):
+    parameters = SamplingParams(structured_outputs=StructuredOutputsParams(json=schema))
+    model = SimpleNamespace(is_diffusion=False, skip_tokenizer_init=False)
+    config = StructuredOutputsConfig(**json.loads(sys.argv[2]))
+    try:
+        parameters._validate_structured_outputs(model, config, tokenizer)
+        print(parameters.structured_outputs._backend)
+    except VLLMValidationError:
+        print("refused")
+"""
+IN_A_NOTE = {"type": "object", "default": {"allOf": [{}, {}]}}  # vLLM looks for features in a `default`, too
+
+
+@pytest.mark.skipif(not ENGINE_PYTHON.exists(), reason="vLLM is not installed here")
+def test_a_schema_that_one_compiler_does_not_follow_is_given_to_no_other(tmp_path):
+    """vLLM's own choice is `guidance` here. The first choice would be everybody's until the next restart."""
+    settings = serve.read_settings(CPU)
+    if not (settings.base_model_dir / "tokenizer.json").exists():
+        pytest.skip("the base model is not here")
+    config = option(serve.server_arguments(settings), "--structured-outputs-config")
+    schemas = json.dumps([{"type": "object"}, IN_A_NOTE])
+    done = subprocess.run(
+        [str(ENGINE_PYTHON), "-c", CHOOSES_BACKEND, str(settings.base_model_dir), config, schemas],
+        env={**serve.engine_environment(settings), "PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.split() == ["xgrammar", "refused"], done.stderr[-2000:]
