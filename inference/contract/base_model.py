@@ -4,6 +4,7 @@ Where the files are not on this machine, nothing is known and the engine decides
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from tokenizers import Tokenizer
 
+SHORTENS = re.compile(r"trim|strip|split|replace")  # Jinja's filters and Python's methods in a template
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
@@ -35,6 +37,12 @@ def has_tools() -> bool:
     """Return whether the chat template shows tools to the model; True where the template is not known."""
     template = _find_template(settings.BASE_MODEL_DIR)
     return template is None or _uses_tools(template)
+
+
+def keeps_blanks() -> bool:
+    """Return whether the chat template leaves the blanks at a text's ends; False where it is not known."""
+    template = _find_template(settings.BASE_MODEL_DIR)
+    return template is not None and not SHORTENS.search(template)
 
 
 def render_prompt(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from inference.contract import base_model
 from inference.contract.requests import ParsedRequest
 
 SHORT_BYTES = 16 * 1024  # a body up to here is not measured: any tokenizer reads it in milliseconds
@@ -39,14 +40,17 @@ def min_tokens(parsed: ParsedRequest, longest_token: Size) -> int:
         return 0
     if parsed.kind == "text":
         return max(_min_tokens_of_prompt(prompt, longest_token) for prompt in parsed.prompts())
-    sizes = [_size_of_content(message.get("content")) for message in parsed.fields["messages"]]
+    keeps_blanks = base_model.keeps_blanks()
+    sizes = []
+    for message in parsed.fields["messages"]:
+        sizes.append(_size_of_content(message.get("content"), keeps_blanks=keeps_blanks))
     return _divide(_add(sizes), longest_token)
 
 
 def _min_tokens_of_prompt(prompt: str | list[int], longest_token: Size) -> int:
     if isinstance(prompt, list):
         return len(prompt)
-    return _divide(_size_of_content(prompt), longest_token)
+    return _divide(_size_of_content(prompt, keeps_blanks=True), longest_token)
 
 
 def _divide(size: Size, longest_token: Size) -> int:
@@ -65,13 +69,12 @@ def _add(sizes: list[Size]) -> Size:
     return Size(whole, without_repeats)
 
 
-def _size_of_content(content: Any) -> Size:
-    """Return the size of a message's text, without the whitespace at its ends: templates may strip it."""
-    if isinstance(content, list):
-        return _add([_size_of_content(part.get("text")) for part in content if isinstance(part, dict)])
+def _size_of_content(content: Any, *, keeps_blanks: bool) -> Size:
+    """Return the size of a text, without the blanks at its ends where a template may take them away."""
     if not isinstance(content, str):
         return NOTHING
-    return size_of(content.strip().encode(errors="replace"))
+    text = content if keeps_blanks else content.strip()
+    return size_of(text.encode(errors="replace"))
 
 
 def size_of(text: bytes) -> Size:

@@ -308,6 +308,7 @@ async def test_a_prompt_that_can_never_fit_is_refused_without_counting_it(client
     for path, body in (
         ("/v1/chat/completions", chat(messages=[{"role": "user", "content": "word " * 100_000}])),
         ("/v1/completions", {"model": "poetry", "prompt": ["short", "word " * 100_000]}),
+        ("/v1/completions", {"model": "poetry", "prompt": " " * 500_000}),
         ("/v1/messages/count_tokens", chat(messages=[{"role": "user", "content": "word " * 100_000}])),
     ):
         status, _, answer = await client.ask(body, path=path)

@@ -3,6 +3,7 @@ import json
 import pytest
 from django.conf import settings
 
+from inference.contract import base_model
 from inference.contract.prompt_length import NOTHING, Size, longest_token, min_tokens, size_of
 from inference.contract.requests import parse_request
 
@@ -33,6 +34,24 @@ def test_no_text_has_fewer_tokens_than_the_lower_bound(real, text):
 
 def test_the_lower_bound_is_of_the_longest_prompt():
     body = json.dumps({"model": "m", "prompt": ["a" * 20_000, "b" * 30_000]})
+    assert min_tokens(parse_request("text", body.encode()), Size(10, 10)) == 3_000
+
+
+@pytest.mark.parametrize(
+    ("template", "counted"), [("{{ content }}", 3_000), ("{{ content | trim }}", 0), ("", 0)]
+)
+def test_blanks_count_where_the_template_keeps_them(tmp_path, monkeypatch, template, counted):
+    """The tokenizer takes two seconds for four million of them."""
+    monkeypatch.setattr(settings, "BASE_MODEL_DIR", tmp_path)
+    if template:
+        (tmp_path / "chat_template.jinja").write_text(template)
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": " " * 30_000}]})
+    assert min_tokens(parse_request("chat", body.encode()), Size(10, 10)) == counted
+    assert base_model.keeps_blanks() == bool(counted)
+
+
+def test_blanks_of_a_prompt_without_a_template_count():
+    body = json.dumps({"model": "m", "prompt": ["a", " " * 30_000]})
     assert min_tokens(parse_request("text", body.encode()), Size(10, 10)) == 3_000
 
 
