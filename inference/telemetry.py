@@ -145,10 +145,10 @@ def engine_failure(*, request: str, tenant: str, engine: str, reason: str, healt
     _failures.write(request=request, tenant=tenant, engine=engine, reason=reason, health=health, state=state)
 
 
-def circuit_opened(engine: str, reason: str) -> None:
-    """Log that an engine gets no requests for a while."""
+def circuit_opened(*, request: str, engine: str, reason: str) -> None:
+    """Log that an engine gets no requests for a while; `request` is the one that failed last."""
     metrics.CIRCUITS_OPENED.add(engine)
-    _opened.write(engine=engine, reason=reason)
+    _opened.write(request=request, engine=engine, reason=reason)
 
 
 def circuit_closed(engine: str) -> None:

@@ -125,7 +125,7 @@ class Backend:
             self._adapters_in_memory.use(adapter)
 
     def mark_failed(
-        self, adapter: str, error: DomainError, *, tenant: str = "", is_down: bool = False
+        self, adapter: str, error: DomainError, *, tenant: str = "", request: str = "", is_down: bool = False
     ) -> None:
         """Note a failure, and of what: the adapter, the engine, or one tenant's request.
 
@@ -139,11 +139,11 @@ class Backend:
             absent.fail()
         elif is_down:
             # Its own health check decides at once, without three failures (decision 14).
-            self._count_failure(self._circuit.trip, "its health check failed")
+            self._count_failure(self._circuit.trip, "its health check failed", request)
         elif isinstance(error, EngineBroke | EngineRefuses | RequestFailed):
-            self._count_tenant_failure(tenant)
+            self._count_tenant_failure(tenant, request)
         elif isinstance(error, EngineUnavailable):
-            self._count_failure(self._circuit.fail, "it can't be reached")
+            self._count_failure(self._circuit.fail, "it can't be reached", request)
 
     def mark_broken_off(self) -> None:
         """Note that a connection broke off while the engine had a request."""
@@ -167,7 +167,7 @@ class Backend:
             "used": self._adapters_in_memory.newest(MAX_DESCRIBED),
         }
 
-    def _count_failure(self, count: Callable[[], None], reason: str) -> None:
+    def _count_failure(self, count: Callable[[], None], reason: str, request: str) -> None:
         was_tripped = self._circuit.has_tripped
         count()
         if not self._circuit.has_tripped:
@@ -176,9 +176,9 @@ class Backend:
         self._adapters_in_slots.clear()
         self._adapters_in_memory.clear()
         if not was_tripped:
-            telemetry.circuit_opened(self.name, reason)
+            telemetry.circuit_opened(request=request, engine=self.name, reason=reason)
 
-    def _count_tenant_failure(self, tenant: str) -> None:
+    def _count_tenant_failure(self, tenant: str, request: str) -> None:
         now_s = time.monotonic()
         self._failed_s_by_tenant[tenant] = now_s
         since_s = now_s - TROUBLED_WITHIN_S
@@ -186,7 +186,8 @@ class Backend:
         if len(recent) >= TROUBLED_TENANTS:
             self._failed_s_by_tenant.clear()
             self._circuit.pause()
-            telemetry.circuit_opened(self.name, f"requests of {len(recent)} workspaces failed")
+            reason = f"requests of {len(recent)} workspaces failed"
+            telemetry.circuit_opened(request=request, engine=self.name, reason=reason)
 
 
 class Backends:

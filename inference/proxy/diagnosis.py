@@ -47,7 +47,9 @@ async def diagnose(
     failure = _name_failure(error, health, is_alone=not backend.broke_off_others())
     if isinstance(failure, EngineDied):
         await mark_suspect(gateway, grant.caller, parsed)
-    backend.mark_failed(place.adapter, failure, tenant=tenant, is_down=health == "down")
+    backend.mark_failed(
+        place.adapter, failure, tenant=tenant, request=grant.request_id, is_down=health == "down"
+    )
     telemetry.engine_failure(
         request=grant.request_id,
         tenant=tenant,

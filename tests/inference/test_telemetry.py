@@ -17,7 +17,7 @@ from inference.proxy.backends import MAX_FAILURES
 from inference.proxy.request import relay_request
 from inference.telemetry import BURST, LINES_PER_S, EventLogger
 from tests.inference.conftest import SHORT_WAITS
-from tests.inference.fakes import eventually
+from tests.inference.fakes import chat, eventually
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 SECRET = "Who did it?"
@@ -79,12 +79,31 @@ async def test_a_circuit_that_opens_and_closes_is_a_line_each_however_many_meet_
     gateway, account, ask, lines
 ):
     backend = gateway.backends.backend(account.route("poetry").places[0])
-    for _ in range(3 * MAX_FAILURES):
-        backend.mark_failed("", EngineUnavailable())
+    for number in range(1, 3 * MAX_FAILURES):
+        backend.mark_failed("", EngineUnavailable(), request=f"req_{number}")
     for _ in range(3):
         backend.mark_answered("")
-    assert [line["engine"] for line in lines("circuit_opened")] == ["engine-1"]
+    [opened] = lines("circuit_opened")
+    assert (opened["engine"], opened["request"]) == ("engine-1", f"req_{MAX_FAILURES}")
     assert [line["engine"] for line in lines("circuit_closed")] == ["engine-1"]
+
+
+async def test_the_failure_that_closes_an_engine_is_named_with_its_request(engine, ask, lines):
+    engine.refuses, engine.health = (500, "no"), 503
+    with pytest.raises(EngineDied):
+        await ask()
+    [failure], [opened] = lines("engine_failure"), lines("circuit_opened")
+    assert (opened["engine"], opened["request"]) == ("engine-1", failure["request"])
+
+
+async def test_a_5xx_is_a_line_with_its_request_and_a_4xx_is_none(client, engine, lines):
+    engine.refuses = (400, "no")
+    assert (await client.ask(chat()))[0] == 400
+    assert lines("answered_5xx") == []
+    engine.refuses = (500, f"no: {SECRET}")
+    status, head, _ = await client.ask(chat())
+    [line] = lines("answered_5xx")
+    assert line == {"request": head["x-request-id"], "status": str(status), "code": "request_failed"}
 
 
 async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, lines, engine):
