@@ -33,6 +33,10 @@ def chain(length, alternatives=0):
     return {"$defs": definitions, "$ref": "#/$defs/0"}
 
 
+def a_list(number):
+    return {"type": "array", "items": {"type": "integer", "maximum": 10**6 + number}, "maxItems": 900}
+
+
 # Each made vLLM 0.32 answer 500, or took its CPU for seconds to minutes.
 HARMFUL = {
     "beyond 64 bits": {"type": "integer", "minimum": 10**18, "maximum": 10**19},
@@ -61,6 +65,11 @@ HARMFUL = {
     "deep": deep(40),
     "3,000 properties": an_object(3000),
     "300 properties": an_object(300),
+    "many bounded lists": {"anyOf": [a_list(number) for number in range(9)]},
+    "many bounded lists behind references": {
+        "$defs": {"a": {"anyOf": [a_list(number) for number in range(5)]}},
+        "anyOf": [{"$ref": "#/$defs/a"}, {"oneOf": [a_list(number) for number in range(5, 9)]}],
+    },
     "a large enum": {"enum": [f"v{i}" for i in range(2000)]},
     "many patterns": {"anyOf": [{"type": "string", "pattern": f"^a{i}[a-z]{{1,40}}$"} for i in range(100)]},
     "many lengths": an_object(64, additionalProperties=False) | {
@@ -109,6 +118,8 @@ def test_usual_schemas_are_served():
             an_object(60, required=[f"p{i}" for i in range(60)], additionalProperties=False),
             {"type": "object", "additionalProperties": {"type": "integer", "maximum": 2**63 - 1}},
             {"type": "array", "items": {"enum": ["a", 1, None]}, "minItems": 1, "maxItems": 100},
+            {"anyOf": [a_list(number) for number in range(8)]},
+            {"properties": {f"p{i}": {"anyOf": [a_list(i), {"type": "null"}]} for i in range(20)}},
             {"type": "string", "maxLength": 64},
             {"type": ["string", "null"], "format": "date-time", "default": None, "examples": ["x"]},
             {"type": "string", "pattern": r"^\+?[0-9]{3}-[0-9]{4}$"},
