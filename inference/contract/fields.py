@@ -148,7 +148,9 @@ CHAT: Table = COMMON | {
     "top_logprobs": served(
         f"0 … {MAX_LOGPROBS}, with `logprobs`", number(0, MAX_LOGPROBS, whole=True), 0, MAX_LOGPROBS
     ),
-    "tools": served("up to 128 functions; `parameters` that must be followed within the bounds of schemas"),
+    "tools": served(
+        "up to 128 functions, 256 KiB; `parameters` that must be followed within the bounds of schemas"
+    ),
     "tool_choice": served(
         "none, auto (if the base model's template has tools), required, or a function of `tools`; a function "
         "that must be called is `strict` unless it says otherwise"

@@ -6,7 +6,7 @@ vLLM reads keys of its own anywhere: it takes a text part with `uuid` and `image
 from typing import Any
 
 from inference.contract.place_errors import place_error, refuse_unknown_keys
-from inference.contract.tools import MAX_TOOLS, rebuild_call
+from inference.contract.tools import MAX_ARGUMENTS_CHARACTERS, MAX_TOOLS, rebuild_call
 from inference.errors import BadRequest
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -27,7 +27,15 @@ def rebuild_messages(value: Any) -> list[dict[str, Any]]:
         raise place_error("messages", "must be a list with at least one message")
     if len(value) > MAX_MESSAGES:
         raise place_error("messages", f"may hold at most {MAX_MESSAGES} messages")
-    return [_rebuild_message(message, index) for index, message in enumerate(value)]
+    rebuilt = [_rebuild_message(message, index) for index, message in enumerate(value)]
+    if sum(map(_arguments_length, rebuilt)) > MAX_ARGUMENTS_CHARACTERS:
+        most = f"{MAX_ARGUMENTS_CHARACTERS:,}"
+        raise place_error("messages", f"may have {most} characters of `arguments` in all their tool calls")
+    return rebuilt
+
+
+def _arguments_length(message: dict[str, Any]) -> int:
+    return sum(len(call["function"]["arguments"]) for call in message.get("tool_calls", ()))
 
 
 def _rebuild_message(message: Any, index: int) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from inference.contract.place_errors import place_error, refuse_unknown_keys
 from inference.errors import BadRequest
 
 MAX_TOOLS = 128
+# Templates may leave some out, so nothing proves what can't fit the context, and a tokenizer reads it all.
+MAX_TOOLS_BYTES = 256 * 1024
+MAX_ARGUMENTS_CHARACTERS = 512 * 1024  # of all calls in a conversation
 # vLLM hands arguments to the chat template as parsed JSON, by parsers that recurse.
 MAX_ARGUMENTS_DEPTH = 32
 NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
@@ -43,6 +46,8 @@ def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
     names = [tool["function"]["name"] for tool in rebuilt]
     if len(set(names)) < len(names):
         raise place_error("tools", "must have different names")
+    if len(orjson.dumps(rebuilt)) > MAX_TOOLS_BYTES:
+        raise place_error("tools", f"may take {MAX_TOOLS_BYTES // 1024} KiB")
     fields["tools"] = rebuilt
     fields["tool_choice"] = _check_choice(choice, names)
     if parallel_tool_calls is not None:

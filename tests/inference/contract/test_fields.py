@@ -241,6 +241,20 @@ def test_deeply_nested_tool_arguments_are_refused(arguments):
     assert broken["tool_calls"][0]["function"]["arguments"] == "{}"  # the engine reads invalid JSON so
 
 
+def test_tools_and_arguments_that_a_tokenizer_would_read_for_long_are_refused():
+    def tool(size):
+        return WEATHER | {"function": {"name": "weather", "description": "x" * size}}
+
+    def called(size):
+        call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "x" * size}}
+        return {"role": "assistant", "tool_calls": [call]}
+
+    assert parse(tools=[tool(250 * 1024)], tool_choice="none")
+    assert refusal(parse, tools=[tool(256 * 1024)], tool_choice="none").facts["param"] == "tools"
+    assert parse(messages=[called(256 * 1024)] * 2)
+    assert refusal(parse, messages=[*[called(256 * 1024)] * 2, called(1)]).facts["param"] == "messages"
+
+
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
 def test_a_tool_that_must_be_called_is_strict_unless_it_says_otherwise(choice):
     parsed = parse(tools=[WEATHER], tool_choice=choice)
