@@ -461,7 +461,10 @@ LOGGING = {
         log_lines.TEXT: {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
         log_lines.JSON: {"()": "foundation.log_lines.formatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "filters": {"routes": {"()": "foundation.log_lines.HideAddresses"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["routes"]},
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "botocore": {"level": "WARNING"},

@@ -20,6 +20,7 @@ FORMATS = (TEXT, JSON)
 EVENT = "polyscribe_event"
 FACTS = "polyscribe_facts"
 HIDDEN = "[hidden]"
+MAX_SEGMENT = 40  # characters of an unknown address's first part
 SECRET_NAMES = re.compile(r"authorization|cookie|passw|pepper|secret|token$|api_?key$", re.IGNORECASE)
 # Our API keys, Stripe's keys, and passwords in addresses, wherever they are in a text.
 SECRETS = re.compile(r"sk-ps-\w+|(?:sk|rk)_(?:live|test)_\w+|whsec_[\w+/=-]+|(?<=://)[^\s/@]*:[^\s/@]+(?=@)")
@@ -67,6 +68,32 @@ def formatter() -> logging.Formatter:
             structlog.processors.JSONRenderer(serializer=_serialize),
         ],
     )
+
+
+class HideAddresses(logging.Filter):
+    """Write a request's route in place of its address, in which mailed links have their tokens.
+
+    Django's own lines of refused and failed requests have the address, and hand the request over.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep each record."""
+        request = getattr(record, "request", None)
+        path = getattr(request, "path", None)
+        if path and isinstance(record.args, tuple):
+            written = path.encode("unicode_escape").decode("ascii")  # as Django hands it over
+            shown = _show_route(request, path)
+            record.args = tuple(shown if one in (path, written) else one for one in record.args)
+        return True
+
+
+def _show_route(request: Any, path: str) -> str:
+    """Return the route of a request; of an address that has none the beginning, which is no token."""
+    match = getattr(request, "resolver_match", None)
+    if match:
+        return f"/{match.route}"
+    first, slash, _ = path.lstrip("/").partition("/")
+    return f"/{ascii(first[:MAX_SEGMENT])[1:-1]}{'/…' if slash else ''}"
 
 
 def _standard_error() -> BinaryIO:

@@ -2,8 +2,11 @@
 
 import io
 import json
+import logging
 
 import pytest
+from django.db import OperationalError
+from django.test import Client
 from django.urls import reverse
 
 from foundation import log_lines
@@ -36,6 +39,42 @@ def test_tokens_in_an_address_and_what_follows_it_are_in_no_line(lines, client):
     assert [line["status"] for line in lines()] == [200, 404]
     assert "secret-token" not in str(lines())
     assert "alice@example.org" not in str(lines())
+
+
+@pytest.fixture
+def written(monkeypatch) -> io.StringIO:
+    """What the process's log has beside our own lines."""
+    stream = io.StringIO()
+    monkeypatch.setattr(logging.getHandlerByName("stderr"), "stream", stream)
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "shown"),
+    [
+        ("post", "/accounts/password/reset/key/1-secret-token/", "/accounts/password/reset/key/"),
+        ("post", "/accounts/confirm-email/secret-token/", "/accounts/confirm-email/"),
+        ("get", "/accounts/confirm-email/secret-token/%0Amore", "Not Found: /accounts/…"),
+        ("get", "/invitations/secret-token/", "/invitations/<str:token>/"),
+        ("put", "/notices/unsubscribe/secret-token/", "/notices/unsubscribe/<str:token>/"),
+    ],
+)
+def test_a_refused_request_is_told_without_the_token_in_its_address(written, method, path, shown):
+    strict = Client(enforce_csrf_checks=True)
+    assert getattr(strict, method)(path).status_code in (403, 404, 405)
+    assert shown in written.getvalue()
+    assert "secret-token" not in written.getvalue()
+
+
+def test_a_failed_request_is_told_without_the_token_in_its_address(written, client, monkeypatch):
+    def away(*_: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("tenants.accounts.invitations.find_by_token", away)
+    client.raise_request_exception = False
+    assert client.get("/invitations/secret-token/").status_code == 503
+    assert "OperationalError: gone" in written.getvalue()
+    assert "secret-token" not in written.getvalue()
 
 
 def test_an_action_is_a_line_once_it_is_committed(
