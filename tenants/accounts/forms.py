@@ -3,8 +3,10 @@
 from typing import Any, cast
 from uuid import UUID
 
-from allauth.account.forms import ResetPasswordKeyForm
+from allauth.account.forms import ResetPasswordKeyForm, SignupForm
 from django import forms
+from django.contrib.auth.hashers import make_password
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +17,17 @@ from tenants.accounts.roles import DESCRIPTIONS, Permission, allows
 from tenants.models import Membership, User
 
 Role = Membership.Role
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]
+    """A sign-up that takes as long for an address that has an account."""
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponseBase | None]:
+        """Return the new account, or the answer where the address has one."""
+        if self.account_already_exists:
+            make_password(self.cleaned_data["password1"])  # most of the time that a new account takes
+        saved: tuple[User | None, HttpResponseBase | None] = super().try_save(request)
+        return saved
 
 
 class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]

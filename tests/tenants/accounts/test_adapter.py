@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.test import Client
@@ -89,6 +90,23 @@ def test_a_stranger_cannot_tell_who_has_an_account(way):
 
     assert answer_to("alice@example.org") == answer_to("nobody@example.org")
     assert {message.to[0] for message in mail.outbox} == {"alice@example.org", "nobody@example.org"}
+
+
+def test_a_password_is_hashed_whether_there_is_an_account_or_not(monkeypatch):
+    """A hash takes a quarter of a second: without it the time of one request told who has an account."""
+    verified("alice@example.org")
+    hashed: list[str] = []
+    encode = MD5PasswordHasher.encode
+
+    def note(hasher: MD5PasswordHasher, password: str, salt: str) -> str:
+        hashed.append(password)
+        return encode(hasher, password, salt)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", note)
+    for email in ("alice@example.org", "nobody@example.org"):
+        sign_up(Client(), email)
+        assert hashed == [PASSWORD], email
+        hashed.clear()
 
 
 def test_accounts_that_nobody_confirmed_go_after_a_month_and_no_others(alice):
