@@ -18,7 +18,7 @@ DEBUG = env.read_flag("DJANGO_DEBUG")
 ALLOWED_HOSTS = env.read_list("DJANGO_ALLOWED_HOSTS")
 SITE_URL = env.read("SITE_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
-SECURE = SITE_URL.startswith("https://")
+SECURE = urlsplit(SITE_URL).scheme == "https"
 SECURITY_CONTACT = env.read_list("SECURITY_CONTACT")
 OPERATOR_NAME = env.read("OPERATOR_NAME")
 OPERATOR_ADDRESS = env.read("OPERATOR_ADDRESS").replace("|", "\n")  # lines come with `|` between them

@@ -26,7 +26,7 @@ def find_weaknesses(variables: Mapping[str, str]) -> list[str]:
 
     No sentence repeats a secret.
     """
-    if not variables["SITE_URL"].startswith("https://"):
+    if urlsplit(variables["SITE_URL"]).scheme != "https":  # in whatever letters it is written
         return []
     secrets = dict(_list_secrets(variables))
     weaknesses = []
@@ -46,6 +46,10 @@ def _list_secrets(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         secret = variables.get(name, "")
         if secret or name not in optional:
             yield name, secret
+    # What signs sessions still. The key itself is among them while it is being replaced.
+    for number, item in enumerate(variables.get("DJANGO_SECRET_KEY_FALLBACKS", "").split(","), 1):
+        if item.strip() not in ("", variables.get("DJANGO_SECRET_KEY")):
+            yield f"DJANGO_SECRET_KEY_FALLBACKS (number {number})", item.strip()
     for item in filter(None, variables.get("API_KEY_PEPPERS", "").split(",")):
         number, _, pepper = item.strip().partition(":")
         yield f"API_KEY_PEPPERS (number {number})", pepper

@@ -27,6 +27,8 @@ GOOD = {
 def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
     assert find_weaknesses(GOOD) == []
     assert find_weaknesses(GOOD | {"AWS_SECRET_ACCESS_KEY": ""}) == []
+    while_replaced = {"DJANGO_SECRET_KEY_FALLBACKS": f"{RANDOM[8]},{GOOD['DJANGO_SECRET_KEY']}"}
+    assert find_weaknesses(GOOD | while_replaced) == []
     assert find_weaknesses(GOOD | {"ENGINE_API_KEY": "", "ENGINE_KIND": "ray"}) == []
     assert find_weaknesses({"SITE_URL": "http://127.0.0.1:8000", "DJANGO_SECRET_KEY": "x"}) == []
 
@@ -37,6 +39,11 @@ def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
         ({"DJANGO_SECRET_KEY": "change-me"}, "DJANGO_SECRET_KEY is a known one"),
         ({"DJANGO_SECRET_KEY": "django-insecure-" + RANDOM[9]}, "DJANGO_SECRET_KEY is a known one"),
         ({"DJANGO_SECRET_KEY": RANDOM[9][:31]}, "DJANGO_SECRET_KEY is short"),
+        (
+            {"DJANGO_SECRET_KEY_FALLBACKS": f"{RANDOM[8]},change-me"},
+            "DJANGO_SECRET_KEY_FALLBACKS (number 2) is a known one",
+        ),
+        ({"SITE_URL": "HTTPS://example.com", "CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is short"),
         ({"CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is short"),
         ({"CACHE_SALT_SECRET": "0" * 64}, "CACHE_SALT_SECRET is not random"),
         ({"API_KEY_PEPPERS": f"2:{RANDOM[4]},1:00"}, "API_KEY_PEPPERS (number 1) is short"),
