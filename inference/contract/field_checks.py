@@ -4,6 +4,7 @@ from typing import Any
 
 from inference.contract import base_model, grammars
 from inference.contract.field_reader import SHOWN_CHARACTERS, Check
+from inference.contract.place_errors import refuse_unknown_keys
 from inference.errors import BadRequest
 
 MAX_STOPS = 4
@@ -16,6 +17,7 @@ MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
 STREAM_OPTIONS = ("include_usage", "include_obfuscation", "continuous_usage_stats")
 RESPONSE_FORMATS = ("text", "json_object", "json_schema")
+JSON_SCHEMA_KEYS = ("name", "description", "schema", "strict")
 CONSTRAINTS = ("json", "regex", "choice")  # of vLLM's `structured_outputs`
 
 
@@ -102,11 +104,14 @@ def check_response_format(name: str, value: Any) -> None:
     kind = value.get("type") if isinstance(value, dict) else None
     if kind not in RESPONSE_FORMATS:
         raise BadRequest(f"`{name}.type` must be one of {', '.join(RESPONSE_FORMATS)}.", param=name)
+    # Some servers take a schema beside `json_object`: whoever sends one here must not think that it counts.
+    refuse_unknown_keys(value, {"type", "json_schema"} if kind == "json_schema" else {"type"}, name)
     if kind != "json_schema":
         return
     described = value.get("json_schema")
     if not isinstance(described, dict) or not isinstance(described.get("schema"), dict):
         raise BadRequest(f"`{name}.json_schema` must be an object with `name` and `schema`.", param=name)
+    refuse_unknown_keys(described, {*JSON_SCHEMA_KEYS}, f"{name}.json_schema")
     if not isinstance(described.get("name"), str) or not isinstance(described.get("description") or "", str):
         raise BadRequest(f"`{name}.json_schema.name` must be a text.", param=name)
     if not isinstance(described.get("strict") or False, bool):

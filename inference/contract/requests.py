@@ -11,7 +11,7 @@ from typing import Any, Literal
 import orjson
 
 from inference.contract import fields, grammars
-from inference.contract.field_checks import check_token_ids
+from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
 from inference.contract.field_reader import Table, read_fields
 from inference.contract.messages import rebuild_messages
 from inference.contract.tools import rebuild_tools
@@ -26,7 +26,6 @@ DEFAULT_COMPLETION_TOKENS = 16  # of /v1/completions, as at OpenAI
 GATEWAY_FIELDS = ("model", "stream", "stream_options", "user", "max_completion_tokens")
 BOUNDED_FIELDS = ("max_tokens", "min_tokens")
 TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
-JSON_SCHEMA_KEYS = ("name", "description", "schema", "strict")
 TABLES: dict[Kind, Table] = {"chat": fields.CHAT, "text": fields.TEXT}
 
 

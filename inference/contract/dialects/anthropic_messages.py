@@ -24,6 +24,7 @@ from inference.contract.dialects.common import (
     read_text,
     translate_stream,
 )
+from inference.contract.place_errors import refuse_unknown_keys
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.contract.tools import parse_arguments
@@ -38,6 +39,11 @@ NAMES = {
     "user": "metadata.user_id",
 }
 ROLES = ("user", "assistant", "system")
+# Of a tool. The last two are hints; others would change what the model reads.
+TOOL_KEYS = {
+    "type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming",
+}  # fmt: skip
+OUTPUT_KEYS = {"format", "effort"}  # the base model does not reason: its effort is always the same
 TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -194,6 +200,7 @@ def _translate_choice(choice: dict[str, Any]) -> object:
 def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
     if tool.get("type") not in (None, "custom"):
         raise BadRequest(f"`{place}`: only tools that you run yourself are served.", param=place)
+    refuse_unknown_keys(tool, TOOL_KEYS, place)
     function = {"name": read_text(tool, "name", place), "parameters": tool.get("input_schema")}
     for name in ("description", "strict"):
         if tool.get(name) is not None:
@@ -204,10 +211,13 @@ def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
 def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
     """Return chat's field for an answer that must be JSON of a schema."""
     config = raw.get("output_config")
-    output_format = config.get("format") if isinstance(config, dict) else None
+    config = config if isinstance(config, dict) else {}
+    refuse_unknown_keys(config, OUTPUT_KEYS, "output_config")
+    output_format = config.get("format")
     if not output_format:
         return {}
     if not isinstance(output_format, dict) or output_format.get("type") != "json_schema":
         raise BadRequest("`output_config.format` must be of type json_schema.", param="output_config.format")
+    refuse_unknown_keys(output_format, {"type", "schema"}, "output_config.format")
     json_schema = {"name": "answer", "schema": output_format.get("schema"), "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": json_schema}}

@@ -18,6 +18,8 @@ from inference.contract.dialects.common import (
     translate_stream,
 )
 from inference.contract.dialects.openai_response_stream import ResponseStream
+from inference.contract.field_checks import JSON_SCHEMA_KEYS
+from inference.contract.place_errors import refuse_unknown_keys
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.errors import BadRequest
@@ -31,6 +33,7 @@ NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_forma
 LOGPROBS = "message.output_text.logprobs"
 TEXT_TYPES = ("input_text", "output_text", "text", "refusal")
 FORMAT_TYPES = ("text", "json_object", "json_schema")
+TOOL_KEYS = {"type", "name", "description", "parameters", "strict"}
 ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 
 
@@ -140,6 +143,7 @@ def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
 def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
     if tool.get("type") != "function":
         raise BadRequest(f"`{place}`: only tools of type function are served.", param=f"{place}.type")
+    refuse_unknown_keys(tool, TOOL_KEYS, place)
     function = {"name": read_text(tool, "name", place), "strict": tool.get("strict") is not False}
     for name in ("description", "parameters"):
         if tool.get(name) is not None:
@@ -151,6 +155,7 @@ def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
     """Return chat's field for the form of the answer's text."""
     text = raw.get("text")
     settings = text if isinstance(text, dict) else {}
+    refuse_unknown_keys(settings, {"format", "verbosity"}, "text")
     if settings.get("verbosity") not in (None, "medium"):
         raise BadRequest(
             "`text.verbosity` is not served: say in `instructions` how long the answer is to be.",
@@ -160,6 +165,8 @@ def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
     kind = text_format.get("type") if isinstance(text_format, dict) else None
     if kind not in FORMAT_TYPES:
         raise BadRequest("`text.format` must be text, json_object or json_schema.", param="text.format")
+    known = {"type", *JSON_SCHEMA_KEYS} if kind == "json_schema" else {"type"}
+    refuse_unknown_keys(text_format, known, "text.format")
     if kind == "text":
         return {}
     if kind == "json_object":

@@ -286,6 +286,35 @@ def test_an_invalid_field_is_named(changes, param):
     assert f"`{param}`" in raised.value.message or param == "tools[0]"
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"tools": [WEATHER | {"input_examples": [{"city": "Rome"}]}]}, "tools[0].input_examples"),
+        ({"tools": [WEATHER | {"defer_loading": True}]}, "tools[0].defer_loading"),
+        ({"output_config": {"task_budget": {"total": 9}}}, "output_config.task_budget"),
+        (
+            {"output_config": {"format": {"type": "json_schema", "schema": {}, "x": 1}}},
+            "output_config.format.x",
+        ),
+    ],
+)
+def test_what_is_inside_a_field_and_would_change_the_answer_is_named(changes, named):
+    asked = {"tools": [WEATHER], "tool_choice": {"type": "any"}} | changes
+    with pytest.raises(errors.BadRequest) as raised:
+        anthropic_messages.parse_messages(request_body(**asked))
+    assert f"`{named}`" in raised.value.message
+
+
+def test_hints_inside_a_field_change_nothing():
+    hints = {"cache_control": {"type": "ephemeral"}, "eager_input_streaming": True, "defer_loading": False}
+    asked = {"tool_choice": {"type": "any"}, "output_config": {"effort": "low"}}
+    plain, hinted = (
+        anthropic_messages.parse_messages(request_body(tools=[tool], **asked)).fields
+        for tool in (WEATHER, WEATHER | hints)
+    )
+    assert hinted == plain
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"a":' * 300 + b"1" + b"}" * 300])
 def test_an_unreadable_body_is_a_bad_request(body):
     with pytest.raises(errors.BadRequest):

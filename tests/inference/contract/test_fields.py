@@ -154,6 +154,12 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
         ({"stop": "x" * 2000}, "stop"),
         ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
         ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs"),
+        ({"response_format": {"type": "json_object", "schema": SKY}}, "response_format"),
+        ({"response_format": {"type": "text", "json_schema": {"name": "a"}}}, "response_format"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": SKY, "x": 1}}},
+            "response_format",
+        ),
         (
             {"structured_outputs": {"choice": ["a"]}, "response_format": {"type": "json_object"}},
             "structured_outputs",

@@ -193,6 +193,23 @@ def test_an_invalid_field_is_named(changes, param):
     assert f"`{param.removesuffix('.type')}" in raised.value.message
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"tools": [WEATHER | {"defer_loading": True}]}, "tools[0].defer_loading"),
+        ({"text": {"format": {"type": "json_object", "schema": {}}}}, "text.format.schema"),
+        ({"text": {"format": {"type": "text", "name": "x"}}}, "text.format.name"),
+        ({"text": {"formats": "x"}}, "text.formats"),
+    ],
+)
+def test_what_is_inside_a_field_and_would_change_the_answer_is_named(changes, named):
+    with pytest.raises(errors.BadRequest) as raised:
+        openai_responses.parse_response_request(
+            request_body(tool_choice="required", **{"tools": [WEATHER]} | changes)
+        )
+    assert f"`{named}`" in raised.value.message
+
+
 def test_deep_nesting_is_a_bad_request():
     deep = json.loads("[" * 253 + "]" * 253)
     with pytest.raises(errors.BadRequest, match="deeply"):
