@@ -15,7 +15,7 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.billing.ledger import record_events, usage_of
 from tenants.models import AuditEntry, LedgerEntry
 from tests.tenants.api.test_access import problem
-from tests.tenants.conftest import make_event
+from tests.tenants.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db
 
@@ -121,7 +121,7 @@ def test_the_log_of_requests_is_paged_and_filtered(admin, used):
 async def test_the_log_comes_as_csv_too(acme, valkey):
     _, secret = await sync_to_async(issue_key)(acme, name="reader", by=None, scopes=["usage:read"])
     events = await sync_to_async(lambda: [make_event(acme) for _ in range(3)])()
-    before = timezone.now() - timedelta(days=40)
+    before = NOW - timedelta(days=40)
     formula = await sync_to_async(make_event)(acme, style_name="=HYPERLINK(1)", admitted_at=before)
     events.append(formula)
     await sync_to_async(record_events)(events)
