@@ -19,7 +19,7 @@ from uuid import uuid4
 import openai
 import pytest
 from django.db import connection
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
@@ -33,6 +33,8 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+# Playwright waits five seconds, in which a busy machine may not come to draw a page.
+expect.set_options(timeout=60_000)
 
 
 @dataclass

@@ -96,7 +96,7 @@ async def read(upstream, engine):
     return await (await post(upstream, engine)).read()
 
 
-until = partial(eventually, within_s=3)
+until = partial(eventually, within_s=20)
 
 
 async def test_a_request_is_written_as_http(engine, upstream):
@@ -203,7 +203,7 @@ async def test_closing_an_answer_breaks_the_connection(engine, upstream):
     response = await post(upstream, engine)
     assert await response.part() == b"hello"
     response.close()
-    await asyncio.wait_for(engine.hung_up.wait(), 3)
+    await asyncio.wait_for(engine.hung_up.wait(), 20)
     engine.answer_parts = [LENGTH]
     assert await read(upstream, engine) == b"hello world"
     assert engine.connections == 2
@@ -226,7 +226,7 @@ async def test_cancelling_before_the_answer_breaks_the_connection(engine, upstre
     asking = asyncio.create_task(post(upstream, engine))
     await until(lambda: len(engine.requests) > request_count)
     asking.cancel()
-    await asyncio.wait_for(engine.hung_up.wait(), 3)
+    await asyncio.wait_for(engine.hung_up.wait(), 20)
     await until(lambda: not engine.open)
 
 
@@ -322,7 +322,7 @@ async def test_a_silent_engine_times_out_and_the_request_is_not_sent_again(
     engine.answer_parts = []
     with pytest.raises(EngineBroke):
         await asyncio.wait_for(read(upstream, engine), 2)
-    await asyncio.wait_for(engine.hung_up.wait(), 3)
+    await asyncio.wait_for(engine.hung_up.wait(), 20)
     assert len(engine.requests) == 1 + is_used
 
 
