@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from types import UnionType
 from typing import Any
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 MAX_REPEATED = 200  # characters of what was sent that an error repeats
+MAX_FAULTS = 50  # that an error names
 
 type FieldError = dict[str, str]
 
@@ -115,7 +117,7 @@ def _answer_domain_error(error: errors.DomainError) -> Response:
 
 def _answer_api_exception(error: exceptions.APIException) -> Response:
     code = API_CODES.get(type(error), str(error.default_code))
-    detail = str(error.detail)[: 2 * MAX_REPEATED]
+    detail = _shorten(str(error.detail))
     response = problem(error.status_code, code, detail)
     if error.status_code == 401:
         response["WWW-Authenticate"] = "Bearer"
@@ -123,7 +125,10 @@ def _answer_api_exception(error: exceptions.APIException) -> Response:
 
 
 def _answer_validation_error(error: exceptions.ValidationError) -> Response:
-    return problem(400, "invalid", "Some fields are not valid.", fields=list(_field_errors(error.detail)))
+    fields = []
+    for fault in islice(_field_errors(error.detail), MAX_FAULTS):
+        fields.append(fault | {"message": _shorten(fault["message"])})
+    return problem(400, "invalid", "Some fields are not valid.", fields=fields)
 
 
 def _answer_missing(_: Exception) -> Response:
@@ -149,7 +154,14 @@ def _field_errors(detail: Any, field: str = "") -> Iterator[FieldError]:
             yield from _field_errors(inner, f"{field}.{position}" if is_nested else field)
     else:
         code = getattr(detail, "code", "invalid") or "invalid"
-        yield {"field": field[:MAX_REPEATED], "code": str(code), "message": str(detail)[: 2 * MAX_REPEATED]}
+        yield {"field": field[:MAX_REPEATED], "code": str(code), "message": str(detail)}
+
+
+def _shorten(sentence: str) -> str:
+    """Return a sentence that may repeat what was sent without its middle: its end says what is wrong."""
+    if len(sentence) <= MAX_REPEATED:
+        return sentence
+    return f"{sentence[: MAX_REPEATED // 2]} … {sentence[-MAX_REPEATED // 2 :]}"
 
 
 def _request_id(context: Mapping[str, Any]) -> str:

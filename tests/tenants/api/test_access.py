@@ -8,6 +8,7 @@ from django.db import OperationalError
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
+from foundation.rest import problems
 from tenants.accounts.workspaces import suspend_tenant
 from tenants.api import keys as key_views
 from tenants.api import rate_limit
@@ -150,6 +151,28 @@ def test_a_body_that_is_no_object_is_refused(admin, sent, content_type, status, 
     headers = {"Authorization": f"Bearer {admin.secret}"}
     answer = Client().post("/api/v1/keys", sent, content_type=content_type, headers=headers)
     problem(answer, status, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("keys", {"name": "x", "scopes": ["Z" * 5000]}),
+        ("keys", {"name": "x", "Z" * 5000: 1}),
+        ("invitations", {"email": "Z" * 5000, "role": "Z" * 5000}),
+        ("styles?kind=" + "Z" * 5000, None),
+    ],
+)
+def test_an_error_repeats_at_most_200_characters(admin, path, body):
+    answer = admin.get(path) if body is None else admin.post(path, body)
+    faults = problem(answer, 400, "invalid")["errors"]
+    for fault in faults:
+        assert str(fault).count("Z") <= 200
+        assert fault["message"].endswith(".")
+
+
+def test_an_error_names_some_of_many_wrong_fields(admin):
+    answer = admin.post("keys", {f"field-{number}": 1 for number in range(5000)})
+    assert len(problem(answer, 400, "invalid")["errors"]) == problems.MAX_FAULTS
 
 
 def test_a_wrong_method_says_which_are_right(admin):
