@@ -143,7 +143,9 @@ def test_caddy_is_trusted_and_reaches_what_it_serves():
     assert address in SERVICES["web"]["environment"]["TRUSTED_PROXIES"]
     assert {name for name, _ in served} == {"gateway", "web", "web-2", "seaweedfs"}
     for name, _ in served:
-        assert set(SERVICES[name]["networks"]) & set(caddy["networks"]), name
+        shared = set(SERVICES[name]["networks"]) & set(caddy["networks"])
+        # By another network than `outside` it would come from another address, and no client had its own.
+        assert shared == ({"files"} if name == "seaweedfs" else {"outside"}), name
 
 
 def test_an_upgrade_replaces_everything_of_ours_and_drains_what_the_proxy_serves():
@@ -248,7 +250,11 @@ def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
 def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 
-    assert storage["networks"] == ["storage"]
+    assert storage["networks"] == ["storage", "files"]
+    assert [name for name, one in SERVICES.items() if "files" in one.get("networks", [])] == [
+        "seaweedfs",
+        "caddy",
+    ]
     assert storage["depends_on"] == {"storage-keys": {"condition": "service_completed_successfully"}}
     assert f"{storage['environment']['HOME']}/.seaweedfs" in SERVICES["storage-keys"]["command"][2]
     assert [name for name in ("postgres", "valkey") if SERVICES[name]["networks"] != ["data"]] == []
