@@ -102,6 +102,22 @@ def test_no_inner_port_answers_without_tls(inner_ports):
                 assert status == 400, f"port {port} answers {path} with {status}"  # "this is an HTTPS server"
 
 
+def test_storage_itself_answers_nobody_without_a_signature(stack):
+    bucket = f"/{seaweed.BUCKET}"
+    asked = [
+        ("GET", "/"), ("GET", bucket), ("GET", f"{bucket}/weights"), ("HEAD", f"{bucket}/weights"),
+        ("PUT", f"{bucket}/weights"), ("DELETE", f"{bucket}/weights"), ("DELETE", bucket),
+        ("POST", f"{bucket}?delete"), ("POST", bucket), ("GET", f"{bucket}?policy"), ("GET", "/metrics"),
+        ("POST", "/?Action=ListUsers"), ("POST", "/?Action=CreateUser&UserName=stranger"),
+        ("POST", "/?Action=AssumeRole&RoleArn=x&RoleSessionName=x"),
+    ]  # fmt: skip
+    with closing(httpx2.Client(base_url=stack.addresses.storage, timeout=10)) as client:
+        for method, target in asked:
+            answer = client.request(method, target, content=b"<Delete/>" if method == "POST" else None)
+            assert 400 <= answer.status_code < 500, f"{method} {target} is answered {answer.status_code}"
+            assert SECRET not in answer.content
+
+
 def test_every_inner_port_demands_a_certificate(inner_ports):
     for port in inner_ports:
         with pytest.raises((ssl.SSLError, ConnectionError)):
