@@ -47,9 +47,9 @@ def _list_secrets(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if secret or name not in optional:
             yield name, secret
     # What signs sessions still. The key itself is among them while it is being replaced.
-    for number, item in enumerate(variables.get("DJANGO_SECRET_KEY_FALLBACKS", "").split(","), 1):
-        if item.strip() not in ("", variables.get("DJANGO_SECRET_KEY")):
-            yield f"DJANGO_SECRET_KEY_FALLBACKS (number {number})", item.strip()
+    for place, fallback in enumerate(variables.get("DJANGO_SECRET_KEY_FALLBACKS", "").split(","), 1):
+        if fallback.strip() not in ("", variables.get("DJANGO_SECRET_KEY")):
+            yield f"DJANGO_SECRET_KEY_FALLBACKS (number {place})", fallback.strip()
     for item in filter(None, variables.get("API_KEY_PEPPERS", "").split(",")):
         number, _, pepper = item.strip().partition(":")
         yield f"API_KEY_PEPPERS (number {number})", pepper
