@@ -81,6 +81,12 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
         """Return the view with a check of permission, under the console's policy."""
         return csp_override(POLICY)(super().admin_view(view, cacheable))
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Send operators to everybody's page: it counts wrong passwords and mails the account's owner."""
+        return redirect("account_change_password")
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send strangers to the site's login, and operators without a second factor to its page."""
         is_operator = bool(super().has_permission(request))

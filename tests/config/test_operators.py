@@ -80,6 +80,19 @@ def test_a_session_of_an_operator_ends_after_eight_hours_whatever_was_done(
         assert alice_client.get(reverse("tenants:keys")).status_code == 200
 
 
+def test_an_operators_password_is_changed_where_everybodys_is(settings, operator, operator_client):
+    """The console's own page counts no guesses of the old password and mails nobody."""
+    settings.OPERATOR_MFA = False
+    operator.set_password(PASSWORD)
+    operator.save()
+    operator_client.force_login(operator, backend="allauth.account.auth_backends.AuthenticationBackend")
+    new = {"old_password": PASSWORD, "new_password1": f"{PASSWORD} on", "new_password2": f"{PASSWORD} on"}
+    for method in (operator_client.get, operator_client.post):
+        assert method("/console/password_change/", new)["Location"] == reverse("account_change_password")
+    operator.refresh_from_db()
+    assert operator.check_password(PASSWORD)
+
+
 def test_passkey_pages_keep_the_strict_policy(browser):
     browser.post(reverse("account_reauthenticate"), {"password": PASSWORD})
     for name in ("mfa_index", "mfa_add_webauthn", "mfa_activate_totp"):
