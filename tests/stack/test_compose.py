@@ -74,6 +74,18 @@ def test_nothing_that_serves_pages_waits_for_the_base_model():
     assert not any(SERVICES[name]["depends_on"]["base-model"]["required"] for name in waiting)
 
 
+def test_postgresql_is_ready_only_where_others_reach_it():
+    """While its image makes the first database, it listens at its socket alone."""
+    assert "pg_isready -h 127.0.0.1" in " ".join(SERVICES["postgres"]["healthcheck"]["test"])
+
+
+def test_the_image_has_the_shipped_styles():
+    copied = re.findall(r"^COPY (\S+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    let_in = (ROOT / ".dockerignore").read_text().split()
+    assert "engine/styles" in copied
+    assert "!engine/styles" in let_in
+
+
 def test_every_service_bounds_its_logs_and_has_time_to_end():
     assert [
         name for name in SERVICES if "max-size" not in SERVICES[name].get("logging", {}).get("options", {})
