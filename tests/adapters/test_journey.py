@@ -178,10 +178,11 @@ def test_a_lost_message_fails_no_request_and_is_resent(alice_client, acme, engin
     version, forms = begin(acme, "noir", files)
     for form in forms:
         post(form, files[form.file])
-    began = time.monotonic()
+    pauses_s: list[float] = []
+    monkeypatch.setattr("kombu.utils.functional.sleep", pauses_s.append)
     answer = alice_client.post(reverse("adapters:finish", args=[version.pk]))
     assert answer.status_code == 200
-    assert time.monotonic() - began < 5  # kombu's own patience is six seconds
+    assert sum(pauses_s) < 1  # kombu's own patience is six seconds
     version.refresh_from_db()
     assert version.status == Status.UPLOADED
 
