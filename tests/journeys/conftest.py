@@ -172,7 +172,9 @@ def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
     """Run one of engine/'s scripts in the engine's own environment; return what it prints."""
     done = subprocess.run(
         [ENGINE_PYTHON, ROOT / "engine" / name, *options],
-        input=stdin, capture_output=True, text=True, check=False, timeout=280,
+        input=stdin, capture_output=True, text=True, check=False, timeout=500,
+        # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -187,10 +189,16 @@ def kill(name: str) -> None:
 
 
 def runs(group: int) -> bool:
-    """Return whether any process of a group is there, but for dead ones that nobody has reaped."""
+    """Return whether any process of a group is there, but for dead ones that nobody has reaped.
+
+    A dead one still has its sockets open, and is connected to, until the last of its threads has ended.
+    """
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):
             state, _, process_group = stat.read_text().rpartition(")")[2].split()[:3]
-            if int(process_group) == group and state not in "ZX":
+            if int(process_group) != group:
+                continue
+            threads = len(list(stat.with_name("task").iterdir()))
+            if state not in "ZX" or threads > 1:
                 return True
     return False
