@@ -41,7 +41,7 @@ def prepare_model(name: str, out: Path) -> None:
         return print(f"Base model {name}: brought by hand to {out}")
     if out.is_symlink() or out.exists():
         raise Unprepared(f"{out} holds something other than {name}: remove it or choose another --out.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_parents(out)
     started = time.monotonic()
     if Path(name).is_dir():
         check_model(Path(name))
@@ -94,6 +94,14 @@ def build_model(name: str, out: Path) -> None:
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def make_parents(out: Path) -> None:
+    """Make the missing folders above `out`. Every user can enter them, whatever the umask is."""
+    missing = [folder for folder in out.parents if not folder.exists()]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        folder.chmod(0o755)
 
 
 def make_readable(folder: Path) -> None:

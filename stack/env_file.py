@@ -9,7 +9,7 @@ import re
 import secrets
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +21,7 @@ NAMED_IN = (ROOT / "docker-compose.yml", ROOT / "Dockerfile")
 NAMED = re.compile(r"^ *(?:image:|ARG PYTHON_IMAGE=) *(?:&\S+ +)?(\S+:\S+)$", re.MULTILINE)
 # What examples of older versions had in a secret's place.
 KNOWN = {"change-me", "1:00", "00"}
+MIN_CHARACTERS = 20  # of those that are made here, the shortest
 
 
 def _hex() -> str:
@@ -91,10 +92,24 @@ def write(file: Path, example: Path = EXAMPLE) -> list[str]:
     now = values_of(after)
     made = [name for name in SECRETS if not was.get(name)]
     lines = [f"Made at random: {', '.join(made)}"] if made else ["No secret was missing: nothing is changed."]
-    lines += [f"{name} is an example's value: change it." for name in SECRETS if now[name] in KNOWN]
+    lines += [f"{name} is {weakness}: change it." for name, weakness in find_weak(now)]
     empty = [name for name, value in now.items() if not value and name != "HF_TOKEN"]
     lines += [f"Still empty: {', '.join(empty)}"] if empty else []
     return lines
+
+
+def find_weak(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield (name, what is wrong) of each weak secret. The site refuses its own; nobody judges the others."""
+    first_names: dict[str, str] = {}
+    for name in SECRETS:
+        value = values[name]
+        first_name = first_names.setdefault(value, name)
+        if value in KNOWN:
+            yield name, "an example's value"
+        elif len(value) < MIN_CHARACTERS:
+            yield name, f"short, with less than {MIN_CHARACTERS} characters"
+        elif first_name != name:
+            yield name, f"equal to {first_name}"
 
 
 def write_files(folder: Path, values: Mapping[str, str]) -> None:

@@ -189,7 +189,10 @@ TEXT: Table = COMMON | {
 
 COUNT: Table = {
     "model": CHAT["model"],
-    "messages": served("roles user, assistant, system; blocks text, tool_use, tool_result"),
+    "messages": served(
+        "roles user, assistant, system; blocks text, tool_use, tool_result; of a result with `is_error` the "
+        "model reads `Error: …`"
+    ),
     "system": served("a text, or blocks of text"),
     "tools": served("tools that you run yourself, with `input_schema`"),
     "tool_choice": served("none, any, tool; auto if the base model's template has tools"),

@@ -9,6 +9,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+# How a socket for both kinds of addresses names a client of IPv4.
+IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # no browser sends them
 
 
 @dataclass(frozen=True)
@@ -248,17 +253,42 @@ def read_list(name: str) -> list[str]:
 
 
 def read_networks(name: str) -> list[str]:
-    """Return a variable's addresses and networks. Raises SystemExit for other text, and for everybody."""
+    """Return a variable's addresses and networks.
+
+    Raises SystemExit for other text, and for networks wider than the widest private ones.
+    """
     networks = []
     for item in read_list(name):
         try:
             network = ipaddress.ip_network(item, strict=False)
         except ValueError:
             raise SystemExit(f"{name}: {item} is no address and no network, such as 10.0.0.0/8.") from None
-        if network.prefixlen == 0:
-            raise SystemExit(f"{name}: {item} is everybody; name the proxies themselves.")
+        if network.prefixlen < _shortest_prefix(network):
+            raise SystemExit(f"{name}: {item} is half the internet; name the proxies' own networks.")
         networks.append(str(network))
     return networks
+
+
+def _shortest_prefix(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> int:
+    """Return the prefix of the widest private network of that kind: 10.0.0.0/8 or fc00::/7."""
+    if network.version == 4:
+        return 8
+    if network.overlaps(IPV4_MAPPED):
+        return 96 + 8
+    return 7
+
+
+def read_origins(name: str) -> frozenset[str]:
+    """Return a variable's origins as browsers send them, or `*`. Raises SystemExit for another text."""
+    origins = frozenset(read_list(name))
+    for origin in origins - {"*"}:
+        url = urlsplit(origin)
+        wanted = f"{url.scheme}://{url.netloc}".lower().removesuffix(DEFAULT_PORTS.get(url.scheme, "/"))
+        if not url.scheme or not url.netloc or "@" in url.netloc:
+            raise SystemExit(f"{name}: {origin} is no origin, such as https://app.example.com.")
+        if origin != wanted:
+            raise SystemExit(f"{name}: {origin} is never what a browser sends; write {wanted}.")
+    return origins
 
 
 def settings_page() -> str:

@@ -20,11 +20,15 @@ SESSION_ENDS_AT = "operator_until"  # a key of the session: seconds since the ep
 
 
 def has_second_factor(request: HttpRequest) -> bool:
-    """Return whether this session showed a second factor, or the site needs none (OPERATOR_MFA)."""
+    """Return whether this session showed a second factor that still counts, or the site needs none.
+
+    A factor that was removed, because a phone was stolen, lets its sessions in no more.
+    """
     if not settings.OPERATOR_MFA:
         return True
     records = get_authentication_records(request, request.user)
-    return any(record.get("method") == "mfa" for record in records)
+    shown = [record.get("id") for record in records if record.get("method") == "mfa"]
+    return bool(shown) and Authenticator.objects.filter(user=request.user, pk__in=shown).exists()
 
 
 def second_factor_page(request: HttpRequest) -> str:

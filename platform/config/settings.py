@@ -380,7 +380,7 @@ for _item in env.read_list("API_KEY_PEPPERS"):
     API_KEY_PEPPERS[int(_number)] = bytes.fromhex(_pepper)
 # None: the highest number. A number lets every process know a new pepper before one stores keys under it.
 API_KEY_PEPPER = env.read_int("API_KEY_PEPPER") if env.read("API_KEY_PEPPER") else None
-API_ALLOWED_ORIGINS = frozenset(env.read_list("API_ALLOWED_ORIGINS"))
+API_ALLOWED_ORIGINS = env.read_origins("API_ALLOWED_ORIGINS")
 API_REFUSALS_PER_KEY = env.read_int("API_REFUSALS_PER_KEY")
 API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))

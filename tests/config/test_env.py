@@ -20,6 +20,28 @@ def test_a_number_that_is_none_is_named(monkeypatch):
         env.read_int("ENGINE_MAX_LORAS")
 
 
+def test_origins_are_as_browsers_send_them(monkeypatch):
+    monkeypatch.setenv("API_ALLOWED_ORIGINS", "https://app.example.com, http://localhost:5173,*")
+    wanted = {"https://app.example.com", "http://localhost:5173", "*"}
+    assert env.read_origins("API_ALLOWED_ORIGINS") == wanted
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://a.com/", "https://A.com", "https://a.com:443", "https://a.com/x?y"]
+)
+def test_an_origin_that_would_never_match_is_told_as_it_should_be(monkeypatch, origin):
+    monkeypatch.setenv("API_ALLOWED_ORIGINS", origin)
+    with pytest.raises(SystemExit, match=r"API_ALLOWED_ORIGINS.* write https://a\.com\."):
+        env.read_origins("API_ALLOWED_ORIGINS")
+
+
+@pytest.mark.parametrize("text", ["app.example.com", "null", "https://me@a.com", "https://"])
+def test_what_is_no_origin_is_named(monkeypatch, text):
+    monkeypatch.setenv("API_ALLOWED_ORIGINS", text)
+    with pytest.raises(SystemExit, match="is no origin"):
+        env.read_origins("API_ALLOWED_ORIGINS")
+
+
 def test_a_secret_may_be_in_a_file(tmp_path, monkeypatch):
     file = tmp_path / "salt"
     file.write_text("of-the-file\n")

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import (
     TOTP,
     format_hotp_value,
@@ -67,6 +68,17 @@ def test_a_password_alone_opens_nothing_once_there_is_a_second_factor(browser, o
     assert again.get("/console/").status_code == 302
     again.post(reverse("mfa_authenticate"), {"code": code(secret)})
     assert again.get("/console/").status_code == 200
+
+
+def test_a_session_ends_with_the_second_factor_that_it_showed(browser, operator):
+    secret = generate_totp_secret()
+    phone = TOTP.activate(operator, secret).instance
+    browser.post(browser.get("/console/login/")["Location"], {"code": code(secret)})
+    assert browser.get("/console/").status_code == 200
+    Authenticator.objects.create(user=operator, type=Authenticator.Type.WEBAUTHN, data={"name": "key"})
+    phone.delete()
+    assert browser.get("/console/").status_code == 302
+    assert browser.get("/console/login/")["Location"].startswith(reverse("mfa_reauthenticate_webauthn"))
 
 
 def test_a_session_of_an_operator_ends_after_eight_hours_whatever_was_done(

@@ -1,5 +1,7 @@
 """The client's address is a proxy's word only where the proxy is trusted."""
 
+import ipaddress
+
 import pytest
 
 from config import env
@@ -34,8 +36,27 @@ async def test_forwarded_addresses_are_believed_from_trusted_proxies_alone(
     assert await client_of(address, forwarded) == client
 
 
-@pytest.mark.parametrize("everybody", ["*", "0.0.0.0/0", "::/0", "10.0.0.0/8,proxy"])
+@pytest.mark.parametrize(
+    "everybody",
+    [
+        "*",
+        "0.0.0.0/0",
+        "::/0",
+        "10.0.0.0/8,proxy",
+        "0.0.0.0/1,128.0.0.0/1",
+        "::ffff:0:0/96",
+        "::/8",
+        "2000::/3",
+    ],
+)
 def test_nobody_trusts_everybody(monkeypatch, everybody):
     monkeypatch.setenv("TRUSTED_PROXIES", everybody)
     with pytest.raises(SystemExit, match="TRUSTED_PROXIES"):
         env.read_networks("TRUSTED_PROXIES")
+
+
+def test_private_networks_are_trusted(monkeypatch):
+    private = ["10.0.0.0/8", "fc00::/7", "::ffff:a00:0/104", "192.0.2.7/32"]
+    monkeypatch.setenv("TRUSTED_PROXIES", ", ".join(private))
+    read = env.read_networks("TRUSTED_PROXIES")
+    assert [ipaddress.ip_network(text) for text in read] == [ipaddress.ip_network(text) for text in private]

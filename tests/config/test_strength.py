@@ -78,3 +78,30 @@ def test_the_settings_themselves_refuse_so_that_every_process_does():
     assert done.returncode == 1
     assert "DJANGO_SECRET_KEY is a known one" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+ANSWER = """
+import django
+from django.test import Client
+
+django.setup()
+answer = Client().get("/healthz", secure=True, headers={"host": "localhost"})
+print(answer.status_code, answer.headers.get("Strict-Transport-Security"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "header"),
+    [
+        ({}, "max-age=31536000"),
+        ({"HSTS_SUBDOMAINS": "1"}, "max-age=31536000; includeSubDomains"),
+        ({"HSTS_SUBDOMAINS": "1", "HSTS_PRELOAD": "1"}, "max-age=31536000; includeSubDomains; preload"),
+    ],
+)
+def test_a_public_site_is_https_only_for_browsers_and_its_subdomains_by_setting(flags, header):
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWER],
+        env={**os.environ, **GOOD, "MAILBOX": "0", **flags},
+        cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1:] == [f"200 {header}"], done.stderr

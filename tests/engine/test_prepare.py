@@ -47,9 +47,9 @@ def unreadable(folder: Path) -> list[Path]:
 
 @pytest.mark.usefixtures("strict_umask")
 def test_every_user_may_read_a_model_that_was_laid(tmp_path, hub):
-    prepare.prepare_model(NAME, tmp_path / NAME)
+    prepare.prepare_model(NAME, tmp_path / "models" / NAME)
 
-    assert unreadable(tmp_path / NAME) == []
+    assert unreadable(tmp_path / "models") == []
 
 
 def test_a_model_that_an_older_version_laid_unreadable_is_mended(tmp_path, hub):

@@ -52,6 +52,7 @@ def test_secrets_are_long_random_and_different_and_for_the_owner_alone(file):
 def test_what_was_filled_in_is_kept_and_known_values_are_named(file):
     file.write_text(
         "# mine\nSITE_HOST=write.example.org\nVALKEY_PASSWORD=of-mine\nPOSTGRES_PASSWORD=change-me\n"
+        f"S3_SECRET_KEY={'ab' * 16}\nSEAWEED_JWT_KEY={'ab' * 16}\n"
     )
     file.chmod(0o644)
 
@@ -59,7 +60,11 @@ def test_what_was_filled_in_is_kept_and_known_values_are_named(file):
     once = file.read_text()
 
     assert once.startswith("# mine\nSITE_HOST=write.example.org\nVALKEY_PASSWORD=of-mine\n")
-    assert "POSTGRES_PASSWORD is an example's value: change it." in said
+    assert [line for line in said if line.endswith("change it.")] == [
+        "POSTGRES_PASSWORD is an example's value: change it.",
+        "VALKEY_PASSWORD is short, with less than 20 characters: change it.",
+        "SEAWEED_JWT_KEY is equal to S3_SECRET_KEY: change it.",
+    ]
     assert mode(file) == 0o600
     env_file.write(file)
     assert file.read_text() == once

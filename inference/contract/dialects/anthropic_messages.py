@@ -39,6 +39,16 @@ NAMES = {
     "user": "metadata.user_id",
 }
 ROLES = ("user", "assistant", "system")
+# Beside its role and content, clients send back what an earlier answer said of itself. No prompt has that.
+MESSAGE_KEYS = {
+    "role", "content", "id", "type", "model", "stop_reason", "stop_sequence", "stop_details", "usage",
+}  # fmt: skip
+# Of a block, by its type. `cache_control` and `caller` are hints, and `citations` are those of an answer.
+BLOCK_KEYS = {
+    "text": {"type", "text", "cache_control", "citations"},
+    "tool_use": {"type", "id", "name", "input", "cache_control", "caller"},
+    "tool_result": {"type", "tool_use_id", "content", "is_error", "cache_control"},
+}
 # Of a tool. The last two are hints; others would change what the model reads.
 TOOL_KEYS = {
     "type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming",
@@ -137,6 +147,7 @@ def _translate_message(message: dict[str, Any], place: str) -> list[dict[str, An
     content = message.get("content")
     if role not in ROLES:
         raise BadRequest(f"`{place}.role` must be `user` or `assistant`.", param=f"{place}.role")
+    refuse_unknown_keys(message, MESSAGE_KEYS, place)
     if isinstance(content, str):
         return [{"role": role, "content": content}]
     texts = []
@@ -155,6 +166,8 @@ def _translate_message(message: dict[str, Any], place: str) -> list[dict[str, An
             raise BadRequest(
                 f"`{block_place}`: only text and tools are served; leave it out.", param=block_place
             )
+        if kind in BLOCK_KEYS:
+            refuse_unknown_keys(block, BLOCK_KEYS[kind], block_place)
     if calls:
         return [{"role": role, "content": "\n".join(texts) or None, "tool_calls": calls}]
     if results and not texts:
@@ -170,6 +183,11 @@ def _translate_call(block: dict[str, Any], place: str) -> dict[str, Any]:
 
 def _translate_result(block: dict[str, Any], place: str) -> dict[str, Any]:
     text = join_texts(block.get("content") or "", f"{place}.content")
+    has_failed = block.get("is_error") or False
+    if not isinstance(has_failed, bool):
+        raise BadRequest(f"`{place}.is_error` must be true or false.", param=f"{place}.is_error")
+    if has_failed:  # a chat has no field for it, so the model reads it in the text
+        text = f"Error: {text}"
     return {"role": "tool", "tool_call_id": read_text(block, "tool_use_id", place), "content": text}
 
 

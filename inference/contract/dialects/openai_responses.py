@@ -33,6 +33,12 @@ NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_forma
 LOGPROBS = "message.output_text.logprobs"
 TEXT_TYPES = ("input_text", "output_text", "text", "refusal")
 FORMAT_TYPES = ("text", "json_object", "json_schema")
+# Of an item of the input, by its type. What no prompt has comes back with an earlier answer.
+ITEM_KEYS = {
+    "message": {"type", "role", "content", "id", "status", "phase"},
+    "function_call": {"type", "call_id", "name", "arguments", "id", "status", "caller", "created_by"},
+    "function_call_output": {"type", "call_id", "output", "id", "name", "status", "caller", "created_by"},
+}
 TOOL_KEYS = {"type", "name", "description", "parameters", "strict"}
 ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 
@@ -102,6 +108,8 @@ def _translate_input(sent: object) -> list[dict[str, Any]]:
             raise BadRequest(
                 f"`{place}`: only messages, function calls and their outputs are served.", param=place
             )
+        if kind in ITEM_KEYS:
+            refuse_unknown_keys(item, ITEM_KEYS[kind], place)
     return messages
 
 

@@ -296,6 +296,19 @@ def test_an_invalid_field_is_named(changes, param):
             {"output_config": {"format": {"type": "json_schema", "schema": {}, "x": 1}}},
             "output_config.format.x",
         ),
+        ({"messages": [{"role": "user", "content": "Rain?", "prefix": "Sun"}]}, "messages[0].prefix"),
+        (
+            {"messages": block(type="text", text="x", image_url="http://x")},
+            "messages[0].content[1].image_url",
+        ),
+        (
+            {"messages": block(type="tool_result", tool_use_id="1", toolset_name="x")},
+            "messages[0].content[1].toolset_name",
+        ),
+        (
+            {"messages": block(type="tool_result", tool_use_id="1", is_error="no")},
+            "messages[0].content[1].is_error",
+        ),
     ],
 )
 def test_what_is_inside_a_field_and_would_change_the_answer_is_named(changes, named):
@@ -303,6 +316,25 @@ def test_what_is_inside_a_field_and_would_change_the_answer_is_named(changes, na
     with pytest.raises(errors.BadRequest) as raised:
         anthropic_messages.parse_messages(request_body(**asked))
     assert f"`{named}`" in raised.value.message
+
+
+@pytest.mark.parametrize(("content", "read"), [("No such city", "Error: No such city"), (None, "Error: ")])
+def test_the_model_reads_that_a_tool_failed(content, read):
+    failed = {"type": "tool_result", "tool_use_id": "call_0", "content": content, "is_error": True}
+    asked = request_body(messages=[{"role": "user", "content": [failed, failed | {"is_error": False}]}])
+    results = anthropic_messages.parse_messages(asked).fields["messages"]
+    assert [message["content"] for message in results] == [read, content or ""]
+
+
+def test_an_answer_can_be_sent_back():
+    """As the client has it, with what it says of itself."""
+    whole = json.loads(anthropic_messages.translate_answer(answer("called"), request_body(), "req_1"))
+    used = [block for block in whole["content"] if block["type"] == "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": block["id"], "content": "Sun"} for block in used]
+    turns = [{"role": "user", "content": "Weather?"}, whole, {"role": "user", "content": results}]
+    chat = anthropic_messages.parse_messages(request_body(messages=turns)).fields["messages"]
+    assert [message["role"] for message in chat] == ["user", "assistant"] + ["tool"] * len(used)
+    assert used
 
 
 def test_hints_inside_a_field_change_nothing():

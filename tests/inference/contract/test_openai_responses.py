@@ -200,6 +200,11 @@ def test_an_invalid_field_is_named(changes, param):
         ({"text": {"format": {"type": "json_object", "schema": {}}}}, "text.format.schema"),
         ({"text": {"format": {"type": "text", "name": "x"}}}, "text.format.name"),
         ({"text": {"formats": "x"}}, "text.formats"),
+        ({"input": [{"role": "user", "content": "x", "audio": {"id": "a"}}]}, "input[0].audio"),
+        (
+            {"input": [{"type": "function_call_output", "call_id": "c", "output": "x", "is_error": True}]},
+            "input[0].is_error",
+        ),
     ],
 )
 def test_what_is_inside_a_field_and_would_change_the_answer_is_named(changes, named):
