@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from foundation import valkey as valkey_names
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User
+from tests.held_locks import refuse_asking_under_locks
 
 # What an example takes, or its making, is a matter of what else the machine does.
 hypothesis_settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,6 +67,13 @@ def only_loopback() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_service_is_asked_under_a_lock() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        refuse_asking_under_locks(patch)
         yield
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from foundation import locks
+from tenants.models import User
 
 
 @pytest.mark.django_db(transaction=True)
@@ -41,3 +42,20 @@ def test_no_statement_runs_without_end():
     with connection.cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("30s",)
+
+
+@pytest.mark.parametrize("transaction_of_the_test", [True, False])
+def test_whoever_asks_a_service_under_a_lock_is_told(request, valkey, transaction_of_the_test):
+    """All tests of the rooms run under this guard: no code holds a lock while it waits for a service."""
+    request.getfixturevalue("db" if transaction_of_the_test else "transactional_db")
+    with transaction.atomic():
+        assert not User.objects.exists()
+        valkey.ping()  # a transaction that only read holds nothing up
+        locks.one_at_a_time("an action")
+        with pytest.raises(AssertionError, match="Valkey is asked while a transaction holds the lock"):
+            valkey.ping()
+    valkey.ping()
+    with transaction.atomic():
+        User.objects.create_user("zoe@example.org")
+        with pytest.raises(AssertionError, match="lock of: INSERT"):
+            valkey.ping()
