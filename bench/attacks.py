@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO
 
 import httpx2
@@ -30,6 +31,7 @@ from stack.smoke import STYLE
 
 AT_ONCE = 4  # requests that one attacker has open
 ATTACK_S = 40.0  # an attack that goes on is ended then
+REPEATED_S = 20.0  # an attack that is over sooner begins again: the neighbour asks one question a second
 UPLOADS_S = 900.0  # so long may large uploads and their checks take
 MIB = 1024 * 1024
 LARGE_BYTES = 1023 * MIB  # of an upload: just below what is taken
@@ -153,6 +155,14 @@ async def large_schema(scene: Scene) -> None:
     await scene.send_all([chat("Rain?", **schema(one)) for one in schemas] * 2)
 
 
+async def costly_schema(scene: Scene) -> None:
+    """Item 3: schemas that cost almost as much as is allowed, each another one, so that none is cached."""
+    text = {"type": "string", "maxLength": 100}
+    names = [f"text_{token_hex(4)}" for _ in range(8)]
+    schemas = [{"type": "object", "properties": {name: text}, "required": [name]} for name in names]
+    await scene.send_all([chat("Rain?", **schema(one)) for one in schemas])
+
+
 async def refused(scene: Scene) -> None:
     """Item 4: prompts that can't fit, of almost four megabytes."""
     await scene.send_all([chat("word " * 780_000)] * 24)
@@ -248,6 +258,15 @@ class Attack:
     act: Callable[[Scene], Awaitable[None]]
     attackers: int = 2
     limit_s: float = ATTACK_S
+    is_repeated: bool = True
+
+    async def run(self, scene: Scene) -> None:
+        """Do it, again and again for REPEATED_S. Raises TimeoutError when it takes longer than its limit."""
+        until_s = time.monotonic() + REPEATED_S
+        async with asyncio.timeout(self.limit_s):
+            await self.act(scene)
+            while self.is_repeated and time.monotonic() < until_s:
+                await self.act(scene)
 
 
 ATTACKS = {
@@ -255,10 +274,11 @@ ATTACKS = {
     "request_500": Attack(1, request_500),
     "sequences": Attack(2, sequences),
     "schema": Attack(3, large_schema),
+    "costly_schema": Attack(3, costly_schema),
     "refused": Attack(4, refused),
     "compare": Attack(7, compare),
-    "archives": Attack(10, archives),
-    "uploads": Attack(10, uploads, attackers=20, limit_s=UPLOADS_S),
+    "archives": Attack(10, archives, is_repeated=False),
+    "uploads": Attack(10, uploads, attackers=20, limit_s=UPLOADS_S, is_repeated=False),
 }
 
 

@@ -95,7 +95,7 @@ async def measure_attack(name: str, client: ChatClient, neighbour: Neighbour) ->
     for _ in range(QUESTIONS):
         await neighbour.ask(before)
     began_s = time.perf_counter()
-    attacking = asyncio.ensure_future(asyncio.wait_for(attack.act(scene), attack.limit_s))
+    attacking = asyncio.ensure_future(attack.run(scene))
     await neighbour.ask_until(attacking, during)
     [ended] = await asyncio.gather(attacking, return_exceptions=True)
     took_s = time.perf_counter() - began_s
