@@ -1,7 +1,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,12 +10,14 @@ import urllib.request
 import pytest
 from django.conf import settings
 
+from stack.ports import Ports
+
 
 @pytest.fixture
 def site(tmp_path):
     """The address of `manage.py runserver`."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    ports = Ports()
+    port = ports.take("site")  # no stack beside this one takes it meanwhile
     command = [sys.executable, "manage.py", "runserver", str(port), "--noreload"]
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(
@@ -33,6 +34,7 @@ def site(tmp_path):
         finally:
             running.terminate()
             running.wait(30)
+            ports.release()
 
 
 def test_runserver_serves_the_api_and_the_pages(site):
