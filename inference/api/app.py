@@ -33,6 +33,7 @@ from inference.api.endpoints import (
 from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
 from inference.api.key_endpoint import describe_key, describe_usage
 from inference.api.models_endpoint import list_models
+from inference.api.refusal_counts import CLIENT_ERRORS, count_refusal, count_work
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.streams import Stream
@@ -48,12 +49,8 @@ from inference.proxy import response_headers
 from inference.proxy.answer import Answer, AnswerStream
 from inference.proxy.request import count_tokens, relay_request
 from inference.proxy.runtime import Gateway, run_in_thread
-from inference.quota import refusal_log
 from inference.quota.admission import Caller, Rates
 from inference.quota.shard_merge import ShardsRemain, require_merged
-
-CLIENT_ERRORS = range(400, 500)
-TOKEN_COUNT_FACTOR = 16  # counting a prompt's tokens costs about so many times what reading the body costs
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +145,8 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
     identity = exchange.path.encode() + body
     lock = await idempotency.acquire_lock(gateway, caller, key, identity=identity, request_id=request_id)
     if isinstance(lock, Answer):
+        # No limit of the plan counts it, and reading its request was work.
+        count_work(gateway, caller, exchange.unpacked_bytes)
         return await _send_answer(exchange, endpoint, body, lock)
     try:
         answer = await relay_request(gateway, caller, parsed, request_id, exchange.record)
@@ -212,32 +211,30 @@ def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> 
     That is another one for an address that had too many refusals: only here is it known that the request has
     no valid key.
     """
+    if exchange.caller:
+        count_refusal(
+            gateway,
+            exchange.caller,
+            error,
+            request_id=exchange.request_id,
+            model=exchange.model,
+            body_bytes=exchange.unpacked_bytes,
+        )
+        return error
     refusals = gateway.refusals
     status, _ = http_errors.status_and_type(error)
     if isinstance(error, TooManyRefusals | LimitsUnavailable):
         return error
-    noted = None
-    if exchange.caller and refusals.notes.take(exchange.caller.tenant_id):
-        noted = refusal_log.note_of(
-            error, request_id=exchange.request_id, caller=exchange.caller, model=exchange.model, status=status
-        )
     if status not in CLIENT_ERRORS:
-        if noted:
-            gateway.keep(refusals.note(noted))
         return error
-    if exchange.caller:
-        counter = exchange.caller.names.refusals
-        limit = settings.API_REFUSALS_PER_KEY
-    else:
-        counter = exchange.address_key()
-        limit = settings.API_REFUSALS_PER_ADDRESS
-        try:
-            refusals.check(counter)
-        except TooManyRefusals as too_many:
-            return too_many
+    counter = exchange.address_key()
+    try:
+        refusals.check(counter)
+    except TooManyRefusals as too_many:
+        return too_many
     # The count is written beside the answer: the client does not wait for Valkey.
-    factor = TOKEN_COUNT_FACTOR if error.facts.get("is_counted") else 1
-    gateway.keep(refusals.count(counter, body_bytes=factor * exchange.body_bytes, most=limit, noted=noted))
+    most = settings.API_REFUSALS_PER_ADDRESS
+    gateway.keep(refusals.count(counter, body_bytes=exchange.body_bytes, most=most))
     return error
 
 

@@ -52,7 +52,8 @@ class Exchange:
         self.has_disconnected = False
         self.caller: Caller | None = None
         self.model = ""  # as the client wrote it, once the body is read
-        self.body_bytes = 0
+        self.body_bytes = 0  # as they came
+        self.unpacked_bytes = 0
         self.unwatch_disconnect: Callable[[], object] = _do_nothing
         # Reversed: of headers that were sent twice the first one counts.
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
@@ -100,13 +101,16 @@ class Exchange:
                 raise ConnectionAbortedError
             part = message.get("body", b"")
             self.body_bytes += len(part)
+            self.unpacked_bytes = self.body_bytes
             if self.body_bytes > BODY_MAX_BYTES:
                 raise TooLarge(limit_bytes=BODY_MAX_BYTES)
             gateway.bodies.take(caller.names.tenant, len(part))
             self._taken_bytes += len(part)
             parts.append(part)
             has_more = message.get("more_body", False)
+        self.unpacked_bytes = BODY_MAX_BYTES  # as long as it is not known
         body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
+        self.unpacked_bytes = len(body)
         more_bytes = len(body) - self._taken_bytes
         if more_bytes > 0:
             gateway.bodies.take(caller.names.tenant, more_bytes)

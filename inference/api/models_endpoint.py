@@ -6,6 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from foundation import months
+from inference.contract.field_checks import MAX_MODEL_CHARACTERS
 from inference.contract.route import Route, read_target
 from inference.errors import LimitsUnavailable, UnknownModel
 from inference.proxy.runtime import Gateway
@@ -34,7 +35,7 @@ async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[
     base_context = gateway.routes.tables.base_context
     if name:
         if name not in usable:
-            raise UnknownModel(model=name, param="model")
+            raise UnknownModel(model=name[:MAX_MODEL_CHARACTERS], param="model")
         _, at, version = name.partition("@")
         return _model_object(usable[name], base_context, suffix=at + version)
     by_name = {}

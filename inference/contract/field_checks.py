@@ -36,14 +36,20 @@ def number(low: float, high: float, *, whole: bool = False) -> Check:
     return check
 
 
-def check_bool(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise BadRequest(f"`{name}` must be true or false.", param=name)
+def of_type(kind: type, noun: str) -> Check:
+    """Return a check for values of one type."""
+
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, kind):
+            raise BadRequest(f"`{name}` must be {noun}.", param=name)
+
+    return check
 
 
-def check_text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise BadRequest(f"`{name}` must be a text.", param=name)
+check_bool = of_type(bool, "true or false")
+check_text = of_type(str, "a text")
+check_object = of_type(dict, "an object")
+check_list = of_type(list, "a list")
 
 
 def check_model(name: str, value: Any) -> None:

@@ -11,13 +11,13 @@ from inference.errors import BadRequest
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 MAX_MESSAGES = 4096
-TEXT_PART_KEYS = {"type", "text", "refusal", "cache_control", "annotations"}
+TEXT_PART_KEYS = {"type", "text", "refusal", "cache_control", "annotations", "prompt_cache_breakpoint"}
 
 MESSAGE_KEYS = {"role", "content", "name", "tool_calls", "tool_call_id", "refusal"}
 # Clients send these back with an earlier answer, or as hints to caches. No prompt has them.
 IGNORED_MESSAGE_KEYS = {
-    "annotations", "cache_control", "id", "provider_specific_fields", "reasoning", "reasoning_content",
-    "reasoning_details", "thinking_blocks",
+    "annotations", "cache_control", "id", "parsed", "provider_specific_fields", "reasoning",
+    "reasoning_content", "reasoning_details", "thinking_blocks",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 # Keys that only other vendors' clients send are accepted here and left out of what is rebuilt.
 TOOL_KEYS = {"type", "function", "cache_control"}
 CALL_KEYS = {"id", "type", "function", "index", "provider_specific_fields"}
-CALLED_FUNCTION_KEYS = {"name", "arguments", "provider_specific_fields"}
+CALLED_FUNCTION_KEYS = {"name", "arguments", "parsed_arguments", "provider_specific_fields"}
 FUNCTION_TYPES: dict[str, tuple[type, str]] = {
     "description": (str, "a text"),
     "parameters": (dict, "an object"),

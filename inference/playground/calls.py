@@ -11,12 +11,15 @@ from django.http.response import HttpResponseBase
 
 from foundation.errors import DomainError
 from foundation.request_ids import new_request_id
+from inference import telemetry
 from inference.api.exchange import STREAM_HEADERS
+from inference.api.refusal_counts import count_refusal
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
 from inference.contract.streams import Stream
 from inference.errors import BadRequest, TooLarge
 from inference.proxy.request import relay_request
+from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
 from tenants.public import NoTenant, Permission, current_membership, playground_key, require_role
 
@@ -25,6 +28,7 @@ HIDDEN_NAME = "hidden"
 TELLING = ("model", "id", "system_fingerprint")  # of a chunk: what may say who writes
 DATA = b"data: {"
 ERROR = b'data: {"error"'
+SERVER_ERROR = 500
 
 
 class Call(NamedTuple):
@@ -41,24 +45,38 @@ async def answer_call(request: HttpRequest, prepare: Callable[[HttpRequest], Cal
     `prepare` may ask the database.
     """
     request_id = new_request_id()
-    secret_model = ""
     try:
         call = await sync_to_async(prepare)(request)
-        secret_model = call.secret_model
+    except DomainError as error:
+        return _answer_error(error, request_id)
+    gateway: Gateway = request.scope["state"]["gateway"]  # type: ignore[attr-defined]
+    model = ""
+    try:
+        gateway.refusals.check(call.caller.names.refusals)
         parsed = parse_request("chat", call.body)
-        gateway = request.scope["state"]["gateway"]  # type: ignore[attr-defined]
+        model = parsed.model
         answer = await relay_request(gateway, call.caller, parsed, request_id)
     except DomainError as error:
-        status, body, headers = http_errors.error(error)
-        if secret_model:
-            body = body.replace(secret_model.encode(), HIDDEN_NAME.encode())
-        return HttpResponse(body, "application/json", status, headers=_decode_headers(headers))
+        size = len(call.body)
+        count_refusal(gateway, call.caller, error, request_id=request_id, model=model, body_bytes=size)
+        return _answer_error(error, request_id, secret_model=call.secret_model)
     assert answer.stream is not None
-    if secret_model:
-        hidden = hide_model(answer.stream, secret_model)
+    if call.secret_model:
+        hidden = hide_model(answer.stream, call.secret_model)
         return StreamingHttpResponse(hidden, headers=_decode_headers(STREAM_HEADERS))
     stream_headers = _decode_headers(STREAM_HEADERS + answer.headers)
     return StreamingHttpResponse(answer.stream, headers=stream_headers | {"x-request-id": request_id})
+
+
+def _answer_error(error: DomainError, request_id: str, *, secret_model: str = "") -> HttpResponse:
+    """Return an error in OpenAI's form."""
+    status, body, headers = http_errors.error(error)
+    if status >= SERVER_ERROR:
+        telemetry.answered_5xx(request=request_id, status=status, code=error.code)
+    if secret_model:
+        body = body.replace(secret_model.encode(), HIDDEN_NAME.encode())
+    all_headers = _decode_headers(headers) | {"x-request-id": request_id}
+    return HttpResponse(body, "application/json", status, headers=all_headers)
 
 
 def open_caller(request: HttpRequest) -> Caller:

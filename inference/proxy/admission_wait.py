@@ -160,14 +160,15 @@ def _count_loading(gateway: Gateway, tenant_id: UUID, body_bytes: int) -> Iterat
     settings = gateway.settings
     requests = gateway.loading
     sizes = gateway.loading_bytes
-    is_full = (
+    is_senders_doing = (
         requests[tenant_id] >= settings.loading_max_per_tenant
-        or requests.total() >= settings.loading_max
         or sizes[tenant_id] + body_bytes > settings.loading_max_bytes_per_tenant
-        or sizes.total() + body_bytes > settings.loading_max_bytes
     )
-    if is_full:
-        raise EngineBusy(retry_s=5, adapter_state="loading")
+    is_full = (
+        requests.total() >= settings.loading_max or sizes.total() + body_bytes > settings.loading_max_bytes
+    )
+    if is_senders_doing or is_full:
+        raise EngineBusy(retry_s=5, adapter_state="loading", is_senders_doing=is_senders_doing)
     requests[tenant_id] += 1
     sizes[tenant_id] += body_bytes
     try:

@@ -10,7 +10,7 @@ from inference import telemetry
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place
 from inference.contract.usage import Usage
-from inference.errors import DomainError, EngineBusy
+from inference.errors import DomainError, EngineBusy, Invalid, UnservableInput
 from inference.proxy import diagnosis, vllm
 from inference.proxy.backends import Backend
 from inference.proxy.compilations import Compilation
@@ -122,17 +122,22 @@ class Attempt:
         """Wait until the engine compiles no other new grammar of this workspace."""
         if self._parsed.grammar:
             self._compilation = await self._gateway.compilations.begin(
-                self._grant.caller.tenant_id, self.place.engine, self._parsed.grammar
+                self._grant.caller.tenant_id, self._backend.memory, self._parsed.grammar
             )
 
     async def _post(self, traceparent: str) -> None:
         if self._compilation:
             self._compilation.mark_sent()
-        self.response = await vllm.send_request(
-            self._gateway.upstream,
-            self._parsed,
-            self._grant,
-            self.place,
-            rank=self._ticket.rank,
-            traceparent=traceparent,
-        )
+        try:
+            self.response = await vllm.send_request(
+                self._gateway.upstream,
+                self._parsed,
+                self._grant,
+                self.place,
+                rank=self._ticket.rank,
+                traceparent=traceparent,
+            )
+        except Invalid as error:
+            if not isinstance(error, UnservableInput):  # that one was a 500
+                self._backend.mark_refused(self.place.adapter)
+            raise

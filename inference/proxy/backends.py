@@ -79,9 +79,15 @@ class Backend:
         self._adapters_in_slots = RecentlyUsed()
         self._adapters_in_memory = RecentlyUsed()
         self._failed_s_by_tenant: dict[str, float] = {}  # since the last answer
+        self._losses = 0
         # Two tell whether a break came alone.
         self._last_breaks_s: deque[float] = deque(maxlen=2)
         self.resize(limits)
+
+    @property
+    def memory(self) -> str:
+        """Names what the engine has in memory; another name once it was away and may have restarted."""
+        return f"{self.name}:{self._losses}"
 
     def resize(self, limits: Limits) -> None:
         """Let the engine do as much as `limits` say from now on; what runs or waits there stays."""
@@ -115,14 +121,22 @@ class Backend:
 
     def mark_answered(self, adapter: str) -> None:
         """Note an answer: the engine works, and has the adapter in a slot."""
-        if self._circuit.has_tripped:
-            telemetry.circuit_closed(self.name)
-        self._circuit.failures = 0
+        self.mark_refused(adapter)
         self._failed_s_by_tenant.clear()
-        self._absent_adapters.pop(adapter, None)
         if adapter:
             self._adapters_in_slots.use(adapter)
             self._adapters_in_memory.use(adapter)
+
+    def mark_refused(self, adapter: str) -> None:
+        """Note that the engine refused a request that was not valid: it works, and knows the adapter."""
+        self.mark_working()
+        self._absent_adapters.pop(adapter, None)
+
+    def mark_working(self) -> None:
+        """Note that the engine answered, whatever it was."""
+        if self._circuit.has_tripped:
+            telemetry.circuit_closed(self.name)
+        self._circuit.failures = 0
 
     def mark_failed(
         self, adapter: str, error: DomainError, *, tenant: str = "", request: str = "", is_down: bool = False
@@ -133,8 +147,7 @@ class Backend:
         had is that request's fault, until requests of several tenants fail.
         """
         if isinstance(error, AdapterAbsent):
-            # A 404 for an adapter is an answer: the engine itself works.
-            self._circuit.failures = 0
+            self.mark_working()  # a 404 for an adapter is an answer
             absent = self._absent_adapters.setdefault(adapter, Circuit(1, self._settings.adapter_absent_s))
             absent.fail()
         elif is_down:
@@ -172,10 +185,11 @@ class Backend:
         count()
         if not self._circuit.has_tripped:
             return
-        # An engine that comes back has no adapter in its slots and memory.
+        # An engine that comes back has no adapter in its slots and memory, and no grammar.
         self._adapters_in_slots.clear()
         self._adapters_in_memory.clear()
         if not was_tripped:
+            self._losses += 1
             telemetry.circuit_opened(request=request, engine=self.name, reason=reason)
 
     def _count_tenant_failure(self, tenant: str, request: str) -> None:

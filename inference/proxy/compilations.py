@@ -11,7 +11,7 @@ MAX_KNOWN = 10_000
 
 
 class Compilations:
-    """Which grammars each engine has compiled, as far as this process knows, and who may send a new one.
+    """Which grammars each engine keeps compiled, as far as this process knows, and who may send a new one.
 
     A request that sent a new grammar holds its workspace's lock until its first byte, `lock_s` at most.
     """
@@ -22,17 +22,17 @@ class Compilations:
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    async def begin(self, tenant_id: UUID, engine: str, grammar: str) -> "Compilation | None":
+    async def begin(self, tenant_id: UUID, memory: str, grammar: str) -> "Compilation | None":
         """Return the lock to send a new grammar to an engine, once the workspace has no other under way.
 
-        Returns None where the engine has compiled it already. `release` must follow.
+        Returns None where the engine's `memory` has it already. `release` must follow.
         """
-        if (engine, grammar) in self._known:
+        if (memory, grammar) in self._known:
             return None
         lock = self._locks.setdefault(tenant_id, asyncio.Lock())
         await lock.acquire()
-        compilation = Compilation(self, lock, (engine, grammar))
-        if (engine, grammar) in self._known:  # compiled while this one waited
+        compilation = Compilation(self, lock, (memory, grammar))
+        if (memory, grammar) in self._known:  # compiled while this one waited
             compilation.release()
             return None
         return compilation

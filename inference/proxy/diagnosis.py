@@ -44,6 +44,8 @@ async def diagnose(
     engine_had_request = isinstance(error, EngineBroke | RequestFailed | UnservableInput)
     if engine_had_request:
         health = await gateway.health.check(place.url)
+    if health == "up" and isinstance(error, RequestFailed | UnservableInput):  # a complete answer
+        backend.mark_working()
     failure = _name_failure(error, health, is_alone=not backend.broke_off_others())
     if isinstance(failure, EngineDied):
         await mark_suspect(gateway, grant.caller, parsed)

@@ -348,6 +348,8 @@ class ProxyRequest:
         waited_s = self._first_byte_after_s
         if waited_s is None:
             waited_s = time.monotonic() - self._started_s
+        elif not self._parsed.stream:
+            waited_s = self._record.sent_s or 0.0  # a whole answer begins when all of it is written
         if waited_s > telemetry.SLOW_FROM_S:
             telemetry.slow_request(
                 request=self._request_id,

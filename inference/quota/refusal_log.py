@@ -20,6 +20,7 @@ from tenants.public import Refusal, record_refusals
 
 type Store = Any
 type Note = tuple[str, ...]
+type Noted = tuple[tuple[str, str], Note]  # keys and arguments of the script that notes a refusal
 
 NOTED_MOST = 100
 # Bounds one run of the task. They are drawn at random, so a broken one holds up no other for long.
@@ -28,9 +29,7 @@ MAX_MODEL = 100
 MAX_REASON = 300
 
 
-def note_of(
-    error: DomainError, *, request_id: str, caller: Caller, model: str, status: int
-) -> tuple[tuple[str, str], Note]:
+def note_of(error: DomainError, *, request_id: str, caller: Caller, model: str, status: int) -> Noted:
     """Return the keys and arguments with which a script notes a refusal."""
     keys = (valkey.refused_requests_key(caller.names.tenant), valkey.refusing_workspaces_key())
     model = str(error.facts.get("model") or model)[:MAX_MODEL]

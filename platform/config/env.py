@@ -6,13 +6,15 @@ docs/decisions/0020-the-environment-is-read-without-a-library.md.
 
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 # How a socket for both kinds of addresses names a client of IPv4.
 IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+# As browsers send it in `Origin`, but for letters' case; what follows it in an address is left out there.
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?=[/?#]|$)", re.I)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # no browser sends them
 
 
@@ -282,10 +284,10 @@ def read_origins(name: str) -> frozenset[str]:
     """Return a variable's origins as browsers send them, or `*`. Raises SystemExit for another text."""
     origins = frozenset(read_list(name))
     for origin in origins - {"*"}:
-        url = urlsplit(origin)
-        wanted = f"{url.scheme}://{url.netloc}".lower().removesuffix(DEFAULT_PORTS.get(url.scheme, "/"))
-        if not url.scheme or not url.netloc or "@" in url.netloc:
-            raise SystemExit(f"{name}: {origin} is no origin, such as https://app.example.com.")
+        found = ORIGIN.match(origin)
+        if not found:
+            raise SystemExit(f"{name}: {origin} is no origin, such as https://app.example.com, and no `*`.")
+        wanted = found[0].lower().removesuffix(DEFAULT_PORTS.get(found[1].lower(), "/"))
         if origin != wanted:
             raise SystemExit(f"{name}: {origin} is never what a browser sends; write {wanted}.")
     return origins

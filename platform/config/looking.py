@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext_lazy as _
 
+from config.operators import has_second_factor
 from tenants.public import end_look, read_look
 
 READS = ("GET", "HEAD", "OPTIONS")
@@ -42,8 +43,9 @@ def _guard(request: HttpRequest) -> HttpResponse | None:
     look = read_look(request)
     if look is None:
         return None
-    if look.is_over:
-        end_look(request, reason="Its time was over.")
+    if look.is_over or not has_second_factor(request):
+        reason = "Its time was over." if look.is_over else "The second factor was removed."
+        end_look(request, reason=reason)
         return None
     if request.path == reverse("account_logout") and request.method == "POST":
         end_look(request, reason="By logging out.")

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.base.internal.flows import delete_dangling_recovery_codes
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
@@ -244,3 +245,5 @@ class AuthenticatorAdmin(SuperusersOnly, OperatorAdmin):
     )
     def remove(self, request: HttpRequest, authenticator: Authenticator, reason: str) -> None:
         authenticator.delete()
+        # Recovery codes alone would open the console, and a new app would keep the old ones.
+        delete_dangling_recovery_codes(authenticator.user)

@@ -35,7 +35,18 @@ def test_an_origin_that_would_never_match_is_told_as_it_should_be(monkeypatch, o
         env.read_origins("API_ALLOWED_ORIGINS")
 
 
-@pytest.mark.parametrize("text", ["app.example.com", "null", "https://me@a.com", "https://"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "app.example.com",
+        "null",
+        "https://me@a.com",
+        "https://",
+        "https://*.a.com",
+        "https://bü.de",
+        "https://[",
+    ],
+)
 def test_what_is_no_origin_is_named(monkeypatch, text):
     monkeypatch.setenv("API_ALLOWED_ORIGINS", text)
     with pytest.raises(SystemExit, match="is no origin"):

@@ -66,7 +66,8 @@ class Client:
         headers=None,
     ):
         sent, gone = [], asyncio.Event()
-        incoming = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
+        sent_body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        incoming = iter([{"type": "http.request", "body": sent_body}])
 
         async def receive():
             for message in incoming:

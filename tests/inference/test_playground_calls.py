@@ -1,10 +1,14 @@
 """What a page's stream hides: every name of a model, wherever the parts of the stream are cut."""
 
+import asyncio
 import json
 
 import pytest
+from django.test import RequestFactory
 
-from inference.playground.calls import hide_model
+from foundation import valkey as names
+from inference.playground.calls import Call, answer_call, hide_model
+from tests.inference.fakes import chat
 
 CHUNKS = [
     {"id": "v_0123", "model": "acme/noir@2", "choices": [{"delta": {"content": 'The "model" rains.\n'}}]},
@@ -63,3 +67,28 @@ async def test_an_error_within_the_stream_names_no_model_either():
     shown = b"".join([part async for part in hide_model(failing(), "acme/noir")])
     assert b"noir" not in shown
     assert b"is still being loaded" in shown
+
+
+async def test_what_a_page_is_refused_is_counted_noted_and_told_with_its_id(
+    gateway, account, engine, settings, caplog
+):
+    settings.API_REFUSALS_PER_KEY = 1
+
+    async def answer(body):
+        request = RequestFactory().post("/playground/stream/")
+        request.scope = {"state": {"gateway": gateway}}
+        answered = await answer_call(request, lambda _: Call(account.caller, json.dumps(body).encode()))
+        while writing := [task for task in gateway._tasks if "RefusalLimit" in repr(task)]:
+            await asyncio.wait(writing)
+        return answered
+
+    engine.refuses = (500, "no")
+    failed = await answer(chat(stream=True))
+    assert failed.status_code == 502
+    assert f"request={failed['x-request-id']} status=502" in caplog.text
+    engine.refuses = None
+    refused = [await answer(body) for body in ({"model": 3}, chat(n=99), chat())]
+    assert [one.status_code for one in refused] == [400, 400, 429]
+    noted = account.store.xrange(names.refused_requests_key(account.caller.names.tenant))
+    ids = [fields["request"] for _, fields in noted]
+    assert ids == [one["x-request-id"] for one in (failed, *refused[:2])]

@@ -137,6 +137,17 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
     assert line["state"] == "sent"
 
 
+async def test_a_long_whole_answer_is_no_long_wait(engine, ask, lines, monkeypatch):
+    monkeypatch.setattr(telemetry, "SLOW_FROM_S", 0.5)
+    engine.may_begin = asyncio.Event()
+    asking = asyncio.create_task(ask())
+    await eventually(lambda: engine.received)
+    await asyncio.sleep(0.6)
+    engine.may_begin.set()
+    await asking
+    assert lines("slow_request") == []
+
+
 def test_an_outage_does_not_fill_the_disk_and_says_how_much_it_kept_back(caplog):
     now_s = 1000.0
     lines = EventLogger(logging.getLogger("inference.test"), "storm", clock=lambda: now_s)

@@ -24,6 +24,7 @@ from inference.contract.dialects.common import (
     read_text,
     translate_stream,
 )
+from inference.contract.field_checks import check_bool
 from inference.contract.place_errors import refuse_unknown_keys
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
@@ -110,7 +111,9 @@ def translate_events(events: Stream, request_body: bytes, request_id: str) -> As
 def error(error: DomainError) -> tuple[int, bytes, http_errors.Headers]:
     """Return an error's status, body and headers in Anthropic's form."""
     status, _ = http_errors.status_and_type(error)
-    failure = {"type": ERROR_TYPES.get(status, "api_error"), "message": error.message}
+    failure: dict[str, Any] = {"type": ERROR_TYPES.get(status, "api_error"), "message": error.message}
+    if error.facts.get("param") == "thread":  # so Anthropic's tool runner goes on without threads
+        failure["details"] = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
     body = orjson.dumps({"type": "error", "error": failure})
     return OVERLOADED if status == 503 else status, body, http_errors.headers(error)
 
@@ -119,12 +122,10 @@ def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a chat; None for those that are not set."""
     chat = {name: raw.get(name) for name in SHARED_FIELDS}
     chat["messages"] = _translate_messages(raw)
-    thinking = raw.get("thinking")
-    if isinstance(thinking, dict) and thinking.get("type") == "enabled":
+    if raw.get("thinking", {}).get("type", "disabled") not in ("disabled", "adaptive"):
         raise BadRequest("`thinking` is not served: the base model does not reason.", param="thinking")
-    metadata = raw.get("metadata")
     chat["stop"] = raw.get("stop_sequences")
-    chat["user"] = metadata.get("user_id") if isinstance(metadata, dict) else None
+    chat["user"] = raw.get("metadata", {}).get("user_id")
     return chat | _translate_tools(raw) | _translate_format(raw)
 
 
@@ -202,10 +203,13 @@ def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
         )
     if not tools:
         return {}
+    refuse_unknown_keys(choice, {"type", "name", "disable_parallel_tool_use"}, "tool_choice")
+    is_single = choice.get("disable_parallel_tool_use") or False
+    check_bool("tool_choice.disable_parallel_tool_use", is_single)
     return {
         "tools": [_translate_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
         "tool_choice": _translate_choice(choice),
-        "parallel_tool_calls": False if choice.get("disable_parallel_tool_use") else None,
+        "parallel_tool_calls": False if is_single else None,
     }
 
 
@@ -228,8 +232,7 @@ def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
 
 def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
     """Return chat's field for an answer that must be JSON of a schema."""
-    config = raw.get("output_config")
-    config = config if isinstance(config, dict) else {}
+    config = raw.get("output_config", {})
     refuse_unknown_keys(config, OUTPUT_KEYS, "output_config")
     output_format = config.get("format")
     if not output_format:

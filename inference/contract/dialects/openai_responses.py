@@ -72,8 +72,7 @@ def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a chat; None for those that are not set."""
     if raw.get("truncation") not in (None, "disabled", "auto"):
         raise BadRequest("`truncation` must be `disabled` or `auto`.", param="truncation")
-    include = raw.get("include")
-    if isinstance(include, list) and LOGPROBS in include:
+    if LOGPROBS in raw.get("include", ()):
         raise BadRequest("`include`: ask /v1/chat/completions for probabilities.", param="include")
     chat = {name: raw.get(name) for name in SHARED_FIELDS}
     chat["messages"] = _translate_messages(raw)
@@ -161,8 +160,7 @@ def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
 
 def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
     """Return chat's field for the form of the answer's text."""
-    text = raw.get("text")
-    settings = text if isinstance(text, dict) else {}
+    settings = raw.get("text", {})
     refuse_unknown_keys(settings, {"format", "verbosity"}, "text")
     if settings.get("verbosity") not in (None, "medium"):
         raise BadRequest(

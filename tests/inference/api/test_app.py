@@ -81,6 +81,8 @@ async def test_too_many_who_wait_for_a_style_are_told_in_headers(client, account
     account.load("poetry", "v1")
     status, head, _ = await client.ask(chat())
     assert (status, head["x-adapter-state"], head["retry-after"]) == (503, "loading", "5")
+    # That many wait is this key's doing.
+    await eventually(lambda: account.store.keys("*:refusals:*"))
 
 
 @pytest.mark.proxy_settings(adapter_wait_s=0)

@@ -125,6 +125,21 @@ def test_failures_in_a_row_open_the_circuit_and_one_at_a_time_tries_again(backen
     assert all(backend.try_acquire("v_1") for _ in range(3))
 
 
+@pytest.mark.parametrize("answered", ["mark_refused", "mark_working"])
+def test_an_engine_that_answers_anything_is_there_again(backends, clock, answered):
+    backend = backends.backend(route_of("a").places[0])
+    backend.mark_failed("v_1", AdapterAbsent())
+    for _ in range(MAX_FAILURES):
+        backend.mark_failed("v_1", EngineUnavailable())
+    clock.now_s += ProxySettings().circuit_open_s
+    assert [backend.try_acquire("v_2") for _ in range(2)] == [True, False]
+    if answered == "mark_refused":
+        backend.mark_refused("v_2")
+    else:
+        backend.mark_working()
+    assert all(backend.try_acquire("v_2") for _ in range(3))
+
+
 def test_failures_between_answers_open_nothing(backends):
     at = route_of("a").places[0]
     for _ in range(5 * MAX_FAILURES):

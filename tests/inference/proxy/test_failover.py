@@ -14,6 +14,7 @@ from foundation.request_ids import new_request_id
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
 from inference.errors import (
+    DomainError,
     EngineBusy,
     EngineDied,
     EngineUnavailable,
@@ -132,6 +133,18 @@ async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
     with pytest.raises(Exception, match="top_k"):
         await ask()
     assert engines[1].received == []
+
+
+@pytest.mark.proxy_settings(circuit_open_s=0.05)
+@pytest.mark.parametrize("refuses", [(400, "top_k must be odd"), (500, "no"), (404, "no such adapter")])
+async def test_whoever_is_refused_shows_that_an_engine_is_back(gateway, account, engine, ask, refuses):
+    backend = gateway.backends.backend(account.route("poetry").places[0])
+    for _ in range(MAX_FAILURES):
+        backend.mark_failed("", EngineUnavailable())
+    engine.refuses = refuses
+    with pytest.raises(DomainError):
+        await ask()
+    assert not backend._circuit.has_tripped
 
 
 @pytest.mark.proxy_settings(circuit_open_s=30)

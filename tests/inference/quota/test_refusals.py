@@ -87,6 +87,30 @@ async def test_a_large_refused_body_counts_as_many(client, account):
     assert int(account.store.get(name)) == 1 + 1_000_000 // (64 * 1024)
 
 
+async def test_a_packed_refused_body_counts_as_what_it_unpacks_to(client, account):
+    packed = gzip.compress(json.dumps({"model": "x" * 1_000_000}).encode())
+    assert len(packed) < 64 * 1024
+    assert (await client.ask(packed, headers={"content-encoding": "gzip"}))[0] == 400
+    bomb = gzip.compress(b" " * (BODY_MAX_BYTES + 1))
+    assert (await client.ask(bomb, headers={"content-encoding": "gzip"}))[0] == 413
+    await counted(client.gateway)
+    [name] = account.store.keys("*:refusals:*")
+    assert int(account.store.get(name)) == 2 + (1_000_000 + BODY_MAX_BYTES) // (64 * 1024)
+
+
+async def test_an_answer_that_is_given_again_counts_with_the_body_that_was_read_for_it(
+    client, engine, account
+):
+    asked = gzip.compress(json.dumps(chat(user="x" * 200_000)).encode())
+    for _ in range(3):
+        status, _, _ = await client.ask(asked, headers=KEY | {"content-encoding": "gzip"})
+        assert status == 200
+    await counted(client.gateway)
+    [name] = account.store.keys("*:refusals:*")
+    assert int(account.store.get(name)) == 2 * (1 + 200_000 // (64 * 1024))
+    assert len(engine.received) == 1
+
+
 @pytest.mark.parametrize(
     ("address", "network"),
     [
@@ -230,6 +254,8 @@ async def test_a_model_says_what_it_is(client, account):
     assert json.loads(body) == model
     _, _, body = await client.ask({}, path="/v1/models", method="GET")
     assert model | {"id": "acme/poetry"} in json.loads(body)["data"]
+    _, _, body = await client.ask({}, path=f"/v1/models/{'x' * 5000}", method="GET")
+    assert len(json.loads(body)["error"]["message"]) < 400
     _, _, body = await client.ask({}, path="/v1/models/cold", method="GET")
     assert json.loads(body)["context_length"] == 2048  # the base model's
 
@@ -237,7 +263,7 @@ async def test_a_model_says_what_it_is(client, account):
 async def test_pages_of_allowed_origins_may_call_from_a_browser(client, engine, settings):
     asking = {
         "origin": "https://app.example.com", "access-control-request-method": "POST",
-        "access-control-request-headers": "Authorization, x-stainless-os, anthropic-version, cookie",
+        "access-control-request-headers": "Authorization, user-agent, x-stainless-os, cookie",
     }  # fmt: skip
     status, head, _ = await client.ask({}, method="OPTIONS", headers=asking)
     assert (status, "access-control-allow-origin" in head) == (405, False)  # off
@@ -245,7 +271,7 @@ async def test_pages_of_allowed_origins_may_call_from_a_browser(client, engine, 
     settings.API_ALLOWED_ORIGINS = frozenset({"https://app.example.com"})
     status, head, _ = await client.ask({}, method="OPTIONS", headers=asking)
     assert (status, head["access-control-allow-origin"]) == (204, "https://app.example.com")
-    assert head["access-control-allow-headers"] == "authorization, x-stainless-os, anthropic-version"
+    assert head["access-control-allow-headers"] == "authorization, user-agent, x-stainless-os"
     assert head["access-control-allow-methods"] == "POST"
     for body, expected in ((chat(), 200), ({}, 400)):  # errors can be read, too
         status, head, _ = await client.ask(body, headers={"origin": "https://app.example.com"})
