@@ -5,6 +5,7 @@ import time
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import (
     TOTP,
     format_hotp_value,
@@ -16,6 +17,7 @@ from django.test import Client
 from django.urls import reverse
 
 from config import operators
+from tenants.models import AuditEntry, User
 
 PASSWORD = "a long winding road"
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -79,6 +81,29 @@ def test_a_session_ends_with_the_second_factor_that_it_showed(browser, operator)
     phone.delete()
     assert browser.get("/console/").status_code == 302
     assert browser.get("/console/login/")["Location"].startswith(reverse("mfa_reauthenticate_webauthn"))
+
+
+def test_a_lost_factor_goes_with_the_recovery_codes_and_an_open_look(browser, operator, acme, settings):
+    factor = TOTP.activate(operator, generate_totp_secret()).instance
+    codes = RecoveryCodes.activate(operator)
+    browser.post(browser.get("/console/login/")["Location"], {"code": codes.get_unused_codes()[0]})
+    assert browser.get("/console/").status_code == 200
+    look = {"confirmed": "1", "why": "ticket 12"}
+    browser.post(reverse("admin:tenants_tenant_look", args=[acme.pk]), look)
+    assert browser.get(reverse("tenants:settings")).status_code == 200
+
+    settings.OPERATOR_MFA = False  # of the colleague's session
+    colleague = User.objects.create_superuser("colleague@example.org")
+    console = Client()
+    console.force_login(colleague, backend="allauth.account.auth_backends.AuthenticationBackend")
+    remove = {"action": "remove", "_selected_action": [factor.pk], "confirmed": "1", "why": "Stolen phone"}
+    assert console.post(reverse("admin:mfa_authenticator_changelist"), remove).status_code == 302
+    settings.OPERATOR_MFA = True
+
+    assert not Authenticator.objects.filter(user=operator).exists()
+    assert browser.get(reverse("tenants:settings")).status_code == 302
+    assert browser.get("/console/").status_code == 302
+    assert AuditEntry.objects.get(action="look.ended").reason == "The second factor was removed."
 
 
 def test_a_session_of_an_operator_ends_after_eight_hours_whatever_was_done(

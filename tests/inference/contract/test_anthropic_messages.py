@@ -5,6 +5,7 @@ import json
 import anthropic
 import httpx2
 import pytest
+from anthropic.lib.threads._thread_state import _unsupported_features
 from anthropic.types import ErrorResponse, Message, RawMessageStreamEvent
 from hypothesis import given
 from hypothesis import strategies as st
@@ -277,6 +278,14 @@ def block(**facts) -> list[dict]:
         ({"mcp_servers": [{"url": "http://x"}]}, "mcp_servers"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
         ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
+        ({"output_config": "x"}, "output_config"),
+        ({"metadata": "x"}, "metadata"),
+        ({"thinking": "enabled"}, "thinking"),
+        ({"thinking": {"type": "deep"}}, "thinking"),
+        (
+            {"tools": [WEATHER], "tool_choice": {"type": "any", "disable_parallel_tool_use": "no"}},
+            "tool_choice.disable_parallel_tool_use",
+        ),
     ],
 )
 def test_an_invalid_field_is_named(changes, param):
@@ -316,6 +325,16 @@ def test_what_is_inside_a_field_and_would_change_the_answer_is_named(changes, na
     with pytest.raises(errors.BadRequest) as raised:
         anthropic_messages.parse_messages(request_body(**asked))
     assert f"`{named}`" in raised.value.message
+
+
+def test_the_tool_runner_is_told_to_go_on_without_threads():
+    """In the words that Anthropic's client reads: with others it gives up at its first request."""
+    with pytest.raises(errors.BadRequest) as refused:
+        anthropic_messages.parse_messages(request_body(thread={"type": "create"}))
+    _, body, _ = anthropic_messages.error(refused.value)
+    wire = httpx2.Response(400, content=body, request=httpx2.Request("POST", "http://gateway/v1/messages"))
+    said = anthropic.BadRequestError("no", response=wire, body=json.loads(body))
+    assert _unsupported_features(said) == ["thread"]
 
 
 @pytest.mark.parametrize(("content", "read"), [("No such city", "Error: No such city"), (None, "Error: ")])

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import get_type_hints
 
+import httpx2
+import openai
+import pydantic
 import pytest
 from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_create_params as beta_message_create_params
@@ -318,3 +321,37 @@ def test_errors_repeat_little_of_the_request():
     for changes in wrong:
         error = refusal(parse, **changes)
         assert "x" * 200 not in error.message + str(error.facts)
+
+
+class City(pydantic.BaseModel):
+    city: str
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # the client's own
+def test_what_the_client_parsed_can_be_sent_back():
+    """With the client's own keys beside those of the API: it writes them into the next request."""
+    said = {"id": "c", "object": "chat.completion", "created": 1, "model": "poetry"}
+    call = {"id": "1", "type": "function", "function": {"name": "City", "arguments": '{"city":"Rome"}'}}
+    sent = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(json.loads(request.content))
+        choice = {"index": 0, "finish_reason": "stop", "message": messages[len(sent) - 1]}
+        return httpx2.Response(200, json=said | {"choices": [choice]})
+
+    messages = [
+        {"role": "assistant", "content": '{"city":"Rome"}'},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "assistant", "content": "Done."},
+    ]
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    client = openai.OpenAI(api_key="x", base_url="http://gateway/v1", http_client=http)
+    told = [{"role": "user", "content": "Where?"}]
+    for options in ({"response_format": City}, {"tools": [openai.pydantic_function_tool(City)]}, {}):
+        reply = client.chat.completions.parse(model="poetry", messages=told, **options)
+        told.append(reply.choices[0].message)
+    text = {"type": "text", "text": "And?", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    rebuilt = parse(messages=[*sent[-1]["messages"], {"role": "user", "content": [text]}]).fields["messages"]
+    assert "parsed" in sent[-1]["messages"][1]
+    assert [message["content"] for message in rebuilt] == ["Where?", '{"city":"Rome"}', None, "And?"]
+    assert rebuilt[2]["tool_calls"] == [call]

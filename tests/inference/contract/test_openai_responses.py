@@ -200,6 +200,8 @@ def test_an_invalid_field_is_named(changes, param):
         ({"text": {"format": {"type": "json_object", "schema": {}}}}, "text.format.schema"),
         ({"text": {"format": {"type": "text", "name": "x"}}}, "text.format.name"),
         ({"text": {"formats": "x"}}, "text.formats"),
+        ({"text": "json_object"}, "text"),
+        ({"include": "message.output_text.logprobs"}, "include"),
         ({"input": [{"role": "user", "content": "x", "audio": {"id": "a"}}]}, "input[0].audio"),
         (
             {"input": [{"type": "function_call_output", "call_id": "c", "output": "x", "is_error": True}]},
