@@ -21,6 +21,7 @@ import pytest
 import redis
 import yaml
 
+from config.env import VARIABLES
 from stack import env_file, valkey
 from stack.folders import ROOT
 from stack.ports import Ports
@@ -145,6 +146,27 @@ def test_every_secret_that_a_service_reads_is_a_file_that_make_secrets_writes():
             value.removeprefix("/run/secrets/") for key, value in environment.items() if key.endswith("_FILE")
         }
         assert read <= set(service.get("secrets", [])), name
+
+
+# Of a demo or of tests, of a cluster that compose does not start, or other for each service.
+OWN_DEFAULTS = {"TRUSTED_PROXIES", "LOG_FORMAT"}
+NOT_IN_COMPOSE = {
+    "DJANGO_DEBUG", "MAILBOX", "OPERATOR_MFA", "STRIPE_API_BASE", "WEBHOOKS_TO_LOOPBACK", "ENGINE_KIND",
+    "ENGINE_REPLICAS", "DATABASE_LOCK_TIMEOUT_S", "DATABASE_STATEMENT_TIMEOUT_S",
+}  # fmt: skip
+
+
+def test_every_setting_reaches_the_site_with_its_default_and_stands_in_the_example():
+    given = SERVICES["web"]["environment"]
+    names = {name.removesuffix("_FILE") for name in given}
+    assert names == VARIABLES.keys() - NOT_IN_COMPOSE
+    example = (ROOT / ".env.example").read_text()
+    chosen = {name: text for name, text in given.items() if str(text).startswith(f"${{{name}:-")}
+    for name, text in chosen.items():
+        assert f"{name}=" in example, name
+        default = text.removeprefix(f"${{{name}:-").removesuffix("}")
+        assert default == VARIABLES[name].default or name in OWN_DEFAULTS, name
+    assert "API_ALLOWED_ORIGINS" in chosen
 
 
 def test_caddy_is_trusted_and_reaches_what_it_serves():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import engine, environment
+from stack import engine, environment, ray
 from stack.environment import Addresses, engine_address, engine_sockets
 from stack.errors import ServiceFailed, StackError
 from stack.folders import Folders
@@ -111,3 +111,12 @@ def test_the_stack_asks_an_engine_over_its_socket(tmp_path):
     assert path.is_socket()
     assert not engine.ready(url, KEY)  # nobody listens at what was left behind
     assert engine.adapters(url, KEY) == set()
+
+
+def test_an_engine_that_keeps_dying_stops_nothing_else(tmp_path, monkeypatch):
+    """What the supervisor does with an optional program is in test_processes.py."""
+    assert engine.program({}, number=2).is_optional
+    for folder in ("bin", "lib/python3/site-packages/ray"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setattr(ray, "PYTHON", tmp_path / "bin" / "python")
+    assert ray.program({}, Folders(tmp_path)).is_optional
