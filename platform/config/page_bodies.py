@@ -72,10 +72,8 @@ class _Body:
         Django sends nothing before it has the whole body, so then it ends without an answer.
         """
         message = await self._receive()
-        self.refusal = self._take(len(message.get("body", b"")))
         self._count(is_unfinished=message.get("more_body", False))
-        if self._unfinished[self._network] > UNFINISHED:
-            self.refusal = TOO_MUCH
+        self.refusal = self._take(len(message.get("body", b"")))
         return {"type": "http.disconnect"} if self.refusal else message
 
     def close(self) -> None:
@@ -84,6 +82,10 @@ class _Body:
         self._count(is_unfinished=False)
 
     def _take(self, size: int) -> Refusal | None:
+        if not size:  # most requests have no body
+            return None
+        if self._unfinished[self._network] > UNFINISHED:
+            return TOO_MUCH
         if self._taken_bytes + size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return TOO_LARGE
         try:
@@ -107,6 +109,7 @@ async def _refuse(send: Send, refusal: Refusal) -> None:
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(text)),
         (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
     ]
     if refusal is TOO_MUCH:
         headers.append((b"retry-after", b"2"))

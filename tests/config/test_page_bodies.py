@@ -75,6 +75,7 @@ async def test_one_client_takes_an_eighth_and_its_neighbour_is_served(pages):
     assert 40 - len(refused) == pytest.approx(page_bodies.ALL_BYTES / MIB / 9, abs=1)
     assert {await request.status() for request in refused} == {503}
     assert await post(pages, "2001:db8::ffff", b"x" * MIB) == 503  # the same /64
+    assert await post(pages, "2001:db8::1") == 404  # what has no body takes nothing
     assert await post(pages, "2001:db8:0:1::1", b"x" * MIB) == 404
     for request in hog:
         request.parts.put_nowait(None)
