@@ -1,7 +1,7 @@
 """Bodies of requests to pages and to the management API: Django reads them before it knows who sends them."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,7 @@ class PageBodies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
         body = _Body(self._memory, self._unfinished, network_of(client[0]) if client else "", receive)
+        body.expect(scope["headers"])
         try:
             await self._app(scope, body.receive, send)
         finally:
@@ -71,10 +72,19 @@ class _Body:
 
         Django sends nothing before it has the whole body, so then it ends without an answer.
         """
+        if self._is_unfinished and self._unfinished[self._network] > UNFINISHED:
+            self.refusal = TOO_MUCH
+            return {"type": "http.disconnect"}
         message = await self._receive()
         self._count(is_unfinished=message.get("more_body", False))
         self.refusal = self._take(len(message.get("body", b"")))
         return {"type": "http.disconnect"} if self.refusal else message
+
+    def expect(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Count a body that is announced as on its way, before its first byte."""
+        for name, value in headers:
+            if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+                self._count(is_unfinished=True)
 
     def close(self) -> None:
         """Give everything back."""
@@ -84,8 +94,6 @@ class _Body:
     def _take(self, size: int) -> Refusal | None:
         if not size:  # most requests have no body
             return None
-        if self._unfinished[self._network] > UNFINISHED:
-            return TOO_MUCH
         if self._taken_bytes + size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return TOO_LARGE
         try:

@@ -23,12 +23,12 @@ def pages():
 class Request:
     """A POST whose body's parts are put in one after the other; None ends it."""
 
-    def __init__(self, pages: PageBodies, address: str) -> None:
+    def __init__(self, pages: PageBodies, address: str, *headers: tuple[bytes, bytes]) -> None:
         self.parts: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.sent: list[dict] = []
         scope = {
             "type": "http", "method": "POST", "path": "/nothing/", "raw_path": b"/nothing/",
-            "query_string": b"", "headers": [(b"host", b"localhost")], "client": (address, 1),
+            "query_string": b"", "headers": [(b"host", b"localhost"), *headers], "client": (address, 1),
             "server": ("localhost", 80), "scheme": "http", "http_version": "1.1",
         }  # fmt: skip
         self.running = asyncio.create_task(pages(scope, self.receive, self.send))
@@ -85,11 +85,14 @@ async def test_one_client_takes_an_eighth_and_its_neighbour_is_served(pages):
     assert not pages._unfinished
 
 
-async def test_a_client_may_not_leave_many_bodies_unfinished(pages):
-    slow = [Request(pages, "192.0.2.1") for _ in range(page_bodies.UNFINISHED + 1)]
-    for request in slow:
-        request.parts.put_nowait(b"x")
-        await request.read()
+@pytest.mark.parametrize("first_part", [b"x", b""])
+async def test_a_client_may_not_leave_many_bodies_unfinished(pages, first_part):
+    slow = []
+    for _ in range(page_bodies.UNFINISHED + 1):
+        slow.append(Request(pages, "192.0.2.1", (b"content-length", b"9")))
+        if first_part:
+            slow[-1].parts.put_nowait(first_part)
+        await slow[-1].read()
     assert await slow.pop().status() == 503
     assert await post(pages, "192.0.2.2", b"x", b"y") == 404
     for request in slow:
