@@ -17,7 +17,7 @@ type Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ALL_BYTES = 128 * 1024 * 1024  # of all clients; one takes at most an eighth of what is free
-UNFINISHED = 64  # bodies of one client that are on their way
+UNFINISHED = 128  # bodies of one client that are on their way
 
 
 @dataclass(frozen=True, slots=True)
