@@ -35,5 +35,10 @@ def run(parser: argparse.ArgumentParser) -> int:
 
 
 def raise_interrupted(signum: int, _frame: FrameType | None) -> None:
-    """Handle SIGTERM and Ctrl-C: unwind, so that everything that was started is stopped."""
+    """Handle SIGTERM and Ctrl-C: unwind, so that everything that was started is stopped.
+
+    A second one does nothing: it would end that halfway and leave processes behind.
+    """
+    for stopping in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stopping, lambda _signum, _frame: None)
     raise Interrupted(f"stopped by {signal.Signals(signum).name}")

@@ -1,0 +1,43 @@
+"""What the command line makes of signals."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from stack.folders import ROOT
+
+SLOW_TO_STOP = """
+import argparse, sys, time
+from stack import command_line
+
+def work():
+    try:
+        print("up", flush=True)
+        time.sleep(60)
+    finally:
+        print("stopping", flush=True)
+        sys.stdin.readline()
+        print("stopped", flush=True)
+
+parser = argparse.ArgumentParser()
+command_line.add_command(parser.add_subparsers(), "work", calls="__main__:work", help="")
+sys.exit(command_line.run(parser))
+"""
+
+
+def test_a_second_signal_does_not_end_the_stopping_halfway():
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_TO_STOP, "work"], cwd=ROOT, env=os.environ, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "stopping\n"
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            process.send_signal(signum)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "stopped\n"
+    assert process.returncode == 130
