@@ -36,9 +36,11 @@ FORMAT_TYPES = ("text", "json_object", "json_schema")
 # Of an item of the input, by its type. What no prompt has comes back with an earlier answer.
 ITEM_KEYS = {
     "message": {"type", "role", "content", "id", "status", "phase"},
-    "function_call": {"type", "call_id", "name", "arguments", "id", "status", "caller", "created_by"},
+    "function_call": {
+        "type", "call_id", "name", "arguments", "parsed_arguments", "id", "status", "caller", "created_by",
+    },
     "function_call_output": {"type", "call_id", "output", "id", "name", "status", "caller", "created_by"},
-}
+}  # fmt: skip
 TOOL_KEYS = {"type", "name", "description", "parameters", "strict"}
 ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 

@@ -277,11 +277,14 @@ async def test_a_stream_ends_with_the_whole_answer(name):
 @pytest.mark.parametrize("name", [name for name in WHOLE if name != "cut"])
 async def test_a_stream_is_read_by_the_client(name):
     client = client_of(await translate(openai_responses, STREAMS[name], request_body()))
-    with client.responses.stream(model="poetry", input="Rain?") as reading:
+    tools = [WEATHER | {"strict": True}]
+    with client.responses.stream(model="poetry", input="Rain?", tools=tools) as reading:
         texts = [event.delta for event in reading if event.type == "response.output_text.delta"]
         response = reading.get_final_response()
     assert "".join(texts) == response.output_text
     assert response.usage.total_tokens == 38
+    turns = [{"role": "user", "content": "Rain?"}, *(item.to_dict() for item in response.output)]
+    assert openai_responses.parse_response_request(request_body(input=turns))
 
 
 async def test_the_client_reads_that_a_stream_is_incomplete():
