@@ -221,12 +221,10 @@ def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> 
             body_bytes=exchange.unpacked_bytes,
         )
         return error
-    refusals = gateway.refusals
     status, _ = http_errors.status_and_type(error)
-    if isinstance(error, TooManyRefusals | LimitsUnavailable):
+    if status not in CLIENT_ERRORS or isinstance(error, TooManyRefusals):
         return error
-    if status not in CLIENT_ERRORS:
-        return error
+    refusals = gateway.refusals
     counter = exchange.address_key()
     try:
         refusals.check(counter)

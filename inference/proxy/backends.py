@@ -121,7 +121,8 @@ class Backend:
 
     def mark_answered(self, adapter: str) -> None:
         """Note an answer: the engine works, and has the adapter in a slot."""
-        self.mark_refused(adapter)
+        self.mark_working()
+        self._absent_adapters.pop(adapter, None)
         self._failed_s_by_tenant.clear()
         if adapter:
             self._adapters_in_slots.use(adapter)

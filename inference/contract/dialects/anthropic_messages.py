@@ -185,8 +185,7 @@ def _translate_call(block: dict[str, Any], place: str) -> dict[str, Any]:
 def _translate_result(block: dict[str, Any], place: str) -> dict[str, Any]:
     text = join_texts(block.get("content") or "", f"{place}.content")
     has_failed = block.get("is_error") or False
-    if not isinstance(has_failed, bool):
-        raise BadRequest(f"`{place}.is_error` must be true or false.", param=f"{place}.is_error")
+    check_bool(f"{place}.is_error", has_failed)
     if has_failed:  # a chat has no field for it, so the model reads it in the text
         text = f"Error: {text}"
     return {"role": "tool", "tool_call_id": read_text(block, "tool_use_id", place), "content": text}
