@@ -40,7 +40,8 @@ def _half(steps: Steps, title: str, command: list[str], *, whole: bool) -> tuple
     began = time.monotonic()
     steps.say(f"\n{title}: {' '.join(command[2:])}")
     try:
-        code = run(command, whole=whole, var=None)
+        # The rooms read the model's files, too: without them, some tests would be skipped on a fresh machine.
+        code = run(command, whole=whole, var=None, needs_base_model=True)
         reason = "" if code == 0 else f" (exit {code})"
     except Interrupted:
         raise

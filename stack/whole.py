@@ -49,14 +49,18 @@ def bring_up(stack: Stack) -> Seeded:
     return seed(stack)
 
 
-def start_engine(stack: Stack) -> list[Future[None]]:
-    """Prepare the model, start vLLM or a Ray cluster, and return its readiness. Raises ServiceFailed."""
-    up = stack.supervisor
-    url = stack.addresses.engine_url
-    key = stack.variables["ENGINE_API_KEY"]
+def prepare_base_model(stack: Stack) -> None:
+    """Download the base model, unless it is there. Raises ServiceFailed or MissingPrerequisite."""
     for preparation in engine.preparations(stack.variables):
         with stack.steps.step(preparation.title):
-            up.once(preparation)
+            stack.supervisor.once(preparation)
+
+
+def start_engine(stack: Stack) -> list[Future[None]]:
+    """Prepare the model, start vLLM or a Ray cluster, and return its readiness. Raises ServiceFailed."""
+    prepare_base_model(stack)
+    url = stack.addresses.engine_url
+    key = stack.variables["ENGINE_API_KEY"]
     check = partial(engine.ready, url, key)
     if is_ray := ray.is_desired(stack.variables):
         check = partial(ray.ready, url, stack.variables["BASE_MODEL"])

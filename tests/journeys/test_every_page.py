@@ -13,7 +13,7 @@ from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Route
 
 from foundation import months
 from tenants.api_keys.lifecycle import issue_key
@@ -21,7 +21,7 @@ from tenants.billing.ledger import record_events
 from tenants.billing.request_log import Refusal, record_refusals
 from tenants.models import Tenant, User
 from tests.config.test_every_address import ALL, API, SEEN_BY_ALL, address_of, of_acme
-from tests.journeys.walking import WIDE, Walk, enter, prove_who_it_is
+from tests.journeys.walking import AFTER_TWO_FRAMES, WATCH_SHIFTS, WIDE, Walk, enter, prove_who_it_is
 from tests.tenants.conftest import make_event
 
 __all__ = ["of_acme"]
@@ -61,6 +61,9 @@ IN_GERMAN = [
     "tenants:notices",
     "tenants:webhooks",
 ]
+FIRST_PAINT = """new Promise((done) => {
+    new PerformanceObserver(() => done()).observe({ type: "paint", buffered: true });
+})"""
 PARTS = 4  # of the walk through every page: each ends within its time on a busy machine, too
 GUIDES = ("writing-with-the-api", "styles", "settings")
 GERMAN_GUIDES = ("team", "probing", "reporting-a-vulnerability")  # the last one is shown in English
@@ -130,6 +133,23 @@ def test_every_page_is_accessible_silent_and_narrow_enough(part, pages, members)
     faults: list[str] = []
     Walk(members, "member", faults).see(pages[part::PARTS])
     assert faults == [], "\n".join(faults)
+
+
+@pytest.mark.usefixtures("valkey", "busy_acme")
+def test_nothing_moves_when_the_fonts_come_late(members):
+    members.add_init_script(WATCH_SHIFTS)
+    page = members.new_page()
+    held: list[Route] = []
+    page.route("**/*.woff2", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks the function)
+    for address in (reverse("tenants:keys"), reverse("tenants:usage")):
+        page.goto(address, wait_until="domcontentloaded")
+        page.evaluate(FIRST_PAINT)
+        assert held
+        while held:
+            held.pop().continue_()
+        page.wait_for_load_state("networkidle")
+        page.evaluate(AFTER_TWO_FRAMES)
+        assert page.evaluate("shifts") == []
 
 
 @pytest.mark.usefixtures("valkey", "acme")
