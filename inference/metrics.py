@@ -92,13 +92,13 @@ DURATION = Histogram(
 )
 FIRST_BYTE = Histogram(
     f"{PREFIX}time_to_first_byte_seconds",
-    "From a request to its answer's first byte, by how near the style was.",
+    "From a request to its stream's first byte, by how near the style was.",
     ("adapter",),
     LONG_S,
 )
 STAGES = Histogram(
     f"{PREFIX}stage_duration_seconds",
-    "How long a request was in each stage: admission, queue, engine (until its first byte).",
+    "How long a request was in each stage: admission, queue, engine (until a stream's first byte).",
     ("stage",),
     FAST_S,
 )

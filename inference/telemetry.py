@@ -79,6 +79,7 @@ class RequestRecord:
     engine: str = ""
     adapter: str = ""
     outcome: str = ""
+    stream: bool = False
     attempts: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -101,8 +102,9 @@ def request_written(record: RequestRecord) -> None:
     metrics.STAGES.observe(record.sent_s - record.admitted_s, "queue")
     if record.first_byte_s is None:
         return
-    metrics.STAGES.observe(record.first_byte_s - record.sent_s, "engine")
-    metrics.FIRST_BYTE.observe(record.first_byte_s, record.adapter)
+    if record.stream:  # a whole answer's first byte comes with its last one
+        metrics.STAGES.observe(record.first_byte_s - record.sent_s, "engine")
+        metrics.FIRST_BYTE.observe(record.first_byte_s, record.adapter)
     metrics.TOKENS.add("prompt", by=record.prompt_tokens)
     metrics.TOKENS.add("cached", by=record.cached_tokens)
     metrics.TOKENS.add("completion", by=record.completion_tokens)

@@ -329,6 +329,7 @@ class ProxyRequest:
         """Tell the record how this request went, and count it."""
         record = self._record
         record.outcome = outcome
+        record.stream = self._parsed.stream
         record.first_byte_s = self._first_byte_after_s
         record.prompt_tokens = self._usage.prompt
         record.cached_tokens = self._usage.cached

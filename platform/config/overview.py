@@ -89,9 +89,9 @@ def _traffic(latest: Interval | None) -> Iterator[Tile]:
     yield Tile("Tokens", f"{latest.tokens_per_s:,.0f}/s", "read and written", address)
     half, most = latest.first_byte_s(0.5), latest.first_byte_s(0.95)
     if half is None or most is None:
-        yield Tile("First token", "none", "no answer began in the last five minutes", address)
+        yield Tile("First token", "none", "no stream began in the last five minutes", address)
     else:
-        note = f"half of the answers; 95 % within {_seconds(most)}"
+        note = f"half of the streams; 95 % within {_seconds(most)}"
         yield Tile("First token", _seconds(half), note, address)
     refused = sum(latest.refusals.values())
     worst = ", ".join(list(latest.refusals)[:2])
