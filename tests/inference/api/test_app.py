@@ -8,7 +8,7 @@ import pytest
 
 from inference.contract import token_pool, tokenizer
 from inference.contract.prompt_length import Size
-from inference.errors import EngineBusy, LimitsUnavailable
+from inference.errors import EngineBusy, EngineUnavailable, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
 from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import chat, eventually
@@ -383,6 +383,23 @@ async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine
     await sent(engine, 5)  # both are compiled
     engine.may_begin.set()
     await asyncio.gather(*again)
+
+
+async def test_an_engine_that_was_away_compiles_one_after_the_other_again(client, gateway, engine, account):
+    for word in ("b", "c"):
+        await client.ask(wants("a", word))
+    backend = gateway.backends.backend(account.route("poetry").places[0])
+    backend.mark_failed("", EngineUnavailable(), is_down=True)
+    backend.mark_working()
+    engine.may_begin = asyncio.Event()
+    asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    for _ in range(3):  # time enough for both
+        await client.ask(chat())
+    await sent(engine, 6)
+    at_once = [body for body in engine.received[2:] if "structured_outputs" in body]
+    engine.may_begin.set()
+    assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
+    assert len(at_once) == 1
 
 
 @pytest.mark.proxy_settings(compilation_lock_s=0.01)
