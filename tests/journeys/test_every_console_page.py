@@ -19,7 +19,7 @@ from adapters.models import Engine
 from tenants.models import Tenant
 from tests.config.console_rows import Rows
 from tests.journeys.test_every_page import is_whole_page
-from tests.journeys.walking import AXE, CONTRAST, EVERYTHING, FORMS, PHONE, SEND_EMPTY, WIDE, check
+from tests.journeys.walking import AXE, CONTRAST, EVERYTHING, FORMS, PHONE, WIDE, check, send_empty
 
 ROWS = 2  # of each list
 SHOWN = ("changelist", "add", "change", "history")
@@ -181,15 +181,15 @@ def look_at_openings(page: Page) -> list[str]:
     page.locator("input.action-select").first.check()
     told += check_both(page, "a chosen row")
     page.locator("select[name=action]").select_option("suspend")
-    page.locator("button[name=index]").click()
+    with page.expect_navigation():
+        page.locator("button[name=index]").click()
     page.wait_for_function(READY)
     page.evaluate(AXE)
     told += check_both(page, "a confirmation")
     for name in ("tenants_raisedlimit_add", "tenants_pricebook_add", "adapters_engine_add"):
         open_page(page, reverse(f"admin:{name}"))
         assert page.evaluate(f"{FORMS}.length")
-        page.evaluate(SEND_EMPTY, 0)
-        page.wait_for_load_state("load")
+        send_empty(page, 0)
         page.wait_for_function(READY)
         page.evaluate(AXE)
         told += check_both(page, f"{name} sent empty")

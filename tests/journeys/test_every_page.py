@@ -64,6 +64,13 @@ IN_GERMAN = [
 FIRST_PAINT = """new Promise((done) => {
     new PerformanceObserver(() => done()).observe({ type: "paint", buffered: true });
 })"""
+SLOWLY = (
+    "/keys/",
+    "/usage/",
+    "/usage/requests/",
+    "/docs/settings/",
+)  # tables, whose columns fit what is there
+SLOW_BYTES_PER_S = 50_000
 PARTS = 4  # of the walk through every page: each ends within its time on a busy machine, too
 GUIDES = ("writing-with-the-api", "styles", "settings")
 GERMAN_GUIDES = ("team", "probing", "reporting-a-vulnerability")  # the last one is shown in English
@@ -150,6 +157,20 @@ def test_nothing_moves_when_the_fonts_come_late(members):
         page.wait_for_load_state("networkidle")
         page.evaluate(AFTER_TWO_FRAMES)
         assert page.evaluate("shifts") == []
+
+
+@pytest.mark.parametrize("address", SLOWLY)
+@pytest.mark.usefixtures("valkey", "busy_acme")
+def test_nothing_moves_while_a_page_arrives_slowly(members, address):
+    members.add_init_script(WATCH_SHIFTS)
+    page = members.new_page()
+    page.goto(reverse("member_home"), wait_until="load")  # stylesheets and fonts are there from now on
+    devices = members.new_cdp_session(page)
+    line = {"offline": False, "latency": 0, "downloadThroughput": SLOW_BYTES_PER_S, "uploadThroughput": -1}
+    devices.send("Network.emulateNetworkConditions", line)
+    page.goto(address, wait_until="load")
+    page.evaluate(AFTER_TWO_FRAMES)
+    assert page.evaluate("shifts") == []
 
 
 @pytest.mark.usefixtures("valkey", "acme")
