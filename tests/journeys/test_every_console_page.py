@@ -19,7 +19,17 @@ from adapters.models import Engine
 from tenants.models import Tenant
 from tests.config.console_rows import Rows
 from tests.journeys.test_every_page import is_whole_page
-from tests.journeys.walking import AXE, CONTRAST, EVERYTHING, FORMS, PHONE, WIDE, check, send_empty
+from tests.journeys.walking import (
+    AXE,
+    CONTRAST,
+    EVERYTHING,
+    FORMS,
+    PHONE,
+    WIDE,
+    check,
+    check_width,
+    send_empty,
+)
 
 ROWS = 2  # of each list
 SHOWN = ("changelist", "add", "change", "history")
@@ -151,9 +161,7 @@ def look(page: Page, address: str) -> list[str]:
     draw(page, address, "wide-light")
     page.set_viewport_size(PHONE)
     told += check(page, "phone", EVERYTHING)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    if width > PHONE["width"]:
-        told.append(f"is {width} px wide on a screen of {PHONE['width']}")
+    told += check_width(page)
     draw(page, address, "phone-light")
     page.evaluate(SET_THEME, "dark")
     told += check(page, "phone, dark", CONTRAST)

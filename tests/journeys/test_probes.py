@@ -17,6 +17,7 @@ from stack.folders import ROOT
 from stack.pages import fetched
 from stack.smoke import await_usage
 from tests.journeys.conftest import look
+from tests.journeys.walking import check_width
 from tests.waiting import eventually
 
 SHIPPED = ROOT / "engine" / "styles"
@@ -85,7 +86,7 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     assert page.locator("[data-cell] mark").count() >= 4
     look(page, "compare")
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert check_width(page) == []
     look(page, "phone-compare")
     await_usage(demo.api, {first.model: 4})  # admitted and metered like any request
     page.get_by_role("button", name="Promote version 2").click()
