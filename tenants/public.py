@@ -27,6 +27,7 @@ from tenants.billing.forms import MILLION, PriceField
 from tenants.billing.holdings import Holdings, register_holdings
 from tenants.billing.hosting import Hosted, note_hosted
 from tenants.billing.ledger import Event, record_events, usage_of
+from tenants.billing.partitions import list_partitioned_months, make_partition
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
 from tenants.billing.price_book import (
     Entry,
@@ -142,8 +143,10 @@ __all__ = [
     "issue_key",
     "latest_requests",
     "limits_of",
+    "list_partitioned_months",
     "list_to_erase",
     "lock_editions",
+    "make_partition",
     "mark_erased",
     "member_required",
     "monthly_report",

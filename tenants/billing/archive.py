@@ -193,14 +193,7 @@ def archive_requested(now: datetime) -> int:
 
 def months_before(period: str) -> list[str]:
     """Return the months before a period whose events are in a table of their own, the oldest first."""
-    # From PostgreSQL's catalogue: a list of our own could differ from the tables that are there.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass",
-            [partitions.EVENTS],
-        )
-        tables = {name for (name,) in cursor.fetchall()} - {partitions.REST}
-    found = {name.removeprefix(f"{partitions.EVENTS}_").replace("_", "-") for name in tables}
+    found = set(partitions.list_partitioned_months())
     begun = UsageArchive.objects.exclude(state=State.ARCHIVED).values_list("period", flat=True)
     # A table that is detached is no partition any more, and its archive is still to be finished.
     return sorted(month for month in found.union(begun) if month < period)

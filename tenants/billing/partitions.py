@@ -63,6 +63,17 @@ def make_partition(period: str) -> bool:
     return True
 
 
+def list_partitioned_months() -> list[str]:
+    """Return the months whose events are in a partition of their own, the oldest first."""
+    # From PostgreSQL's catalogue: a list of our own could differ from the tables that are there.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [EVENTS]
+        )
+        tables = {name for (name,) in cursor.fetchall()} - {REST}
+    return sorted(name.removeprefix(f"{EVENTS}_").replace("_", "-") for name in tables)
+
+
 def partition_name(period: str) -> str:
     """Return the name of a month's table. Raises ValueError for a malformed month."""
     start, _ = months.bounds(period)

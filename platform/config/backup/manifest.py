@@ -3,17 +3,20 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from config.backup.errors import Damaged, NoBackup
+from foundation import months
 
-FORMAT = 1
+FORMAT = 2
 NAME = "manifest.json"
 OBJECTS = "objects.jsonl"  # one line an object: there may be millions
 CHUNK_BYTES = 1024 * 1024
+TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,6 @@ class TableEntry:
     columns: list[str]
     rows: int
     sha256: str
-    # Of a table in partitions: each partition's name and bounds, as SQL.
-    partitions: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def file(self) -> str:
@@ -38,17 +39,27 @@ class ObjectEntry:
     """One object of the bucket, in a file of its own."""
 
     key: str
-    file: str
     sha256: str
+
+    @property
+    def file(self) -> str:
+        """Its file below the backup's folder, named by a hash: a key may be no good name of a file."""
+        name = hashlib.sha256(self.key.encode()).hexdigest()
+        return f"objects/{name[:2]}/{name}"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole backup. `migrations` are those that were applied: the tables' shape."""
+    """A whole backup. `migrations` are those that were applied: the tables' shape.
+
+    A manifest is data from outside: no SQL and no path of it is used. Files are named by tables and keys,
+    partitions are made from `periods`, the months that have usage events.
+    """
 
     made_at: str
     migrations: list[str]
     tables: list[TableEntry]
+    periods: list[str]
     sequences: dict[str, int]
     objects: int
     objects_sha256: str
@@ -77,11 +88,25 @@ class HashingWriter:
         return self._hash.hexdigest()
 
 
+def create_private(file: Path) -> IO[bytes]:
+    """Return a new file that only its owner may read, whatever the folder and the umask allow.
+
+    Raises FileExistsError.
+    """
+    for folder in (file.parent.parent, file.parent):  # `parents=True` would make those by the umask
+        folder.mkdir(exist_ok=True, mode=0o700)
+    return open(file, "xb", opener=_open_private)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, all or nothing: a backup without one is not whole."""
     new = folder / f"{NAME}.new"
-    with new.open("w") as out:
-        json.dump(asdict(manifest), out, indent=1)
+    with create_private(new) as out:
+        out.write(json.dumps(asdict(manifest), indent=1).encode())
         out.flush()
         os.fsync(out.fileno())
     new.replace(folder / NAME)
@@ -94,16 +119,26 @@ def read_manifest(folder: Path) -> Manifest:
         raise NoBackup(folder=folder)
     try:
         written = json.loads(file.read_text())
-        tables = []
-        for table in written.pop("tables"):
-            partitions = [(name, bounds) for name, bounds in table.pop("partitions")]
-            tables.append(TableEntry(**table, partitions=partitions))
+        tables = [TableEntry(**table) for table in written.pop("tables")]
         manifest = Manifest(**written, tables=tables)
+        _require_data(manifest)
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(file=file) from error
-    if manifest.format != FORMAT:
-        raise Damaged(file=file)
     return manifest
+
+
+def _require_data(manifest: Manifest) -> None:
+    """Raise ValueError or TypeError for a name, a month or a number that could be anything else."""
+    if manifest.format != FORMAT:
+        raise ValueError("another format")
+    for table in manifest.tables:
+        if not TABLE_NAME.fullmatch(table.name):
+            raise ValueError(table.name)
+    for period in manifest.periods:
+        months.bounds(period)
+    for last in manifest.sequences.values():
+        if not isinstance(last, int):
+            raise TypeError("a sequence's number")
 
 
 def read_objects(folder: Path) -> Iterator[ObjectEntry]:
@@ -123,7 +158,7 @@ def verify(folder: Path, manifest: Manifest) -> None:
 
 
 def _verify_file(file: Path, sha256: str) -> None:
-    if not file.is_file() or _hash_file(file) != sha256:
+    if file.is_symlink() or not file.is_file() or _hash_file(file) != sha256:
         raise Damaged(file=file)
 
 

@@ -1,6 +1,5 @@
 """Write a backup: the database as it was at one moment, then every object of the bucket."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,10 +11,19 @@ from django.utils import timezone
 from adapters.public import StoredObject, list_objects, read_object
 from config.backup import tables
 from config.backup.errors import FolderNotEmpty
-from config.backup.manifest import OBJECTS, HashingWriter, Manifest, ObjectEntry, TableEntry, write_manifest
+from config.backup.manifest import (
+    OBJECTS,
+    HashingWriter,
+    Manifest,
+    ObjectEntry,
+    TableEntry,
+    create_private,
+    write_manifest,
+)
 from foundation import valkey
 from foundation.errors import NotFound
 from inference.public import drain_usage
+from tenants.public import list_partitioned_months
 
 CONSUMER = "backup"
 
@@ -41,10 +49,11 @@ def write_backup(folder: Path, say: Say) -> Manifest:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         migrations = tables.applied_migrations()
         entries = _dump_tables(folder, say)
+        periods = list_partitioned_months()
         sequences = tables.read_sequences()
     objects, objects_sha256 = _copy_objects(folder)
     say(f"{objects} objects")
-    manifest = Manifest(made_at, migrations, entries, sequences, objects, objects_sha256)
+    manifest = Manifest(made_at, migrations, entries, periods, sequences, objects, objects_sha256)
     write_manifest(folder, manifest)
     return manifest
 
@@ -61,7 +70,7 @@ def _dump_tables(folder: Path, say: Say) -> list[TableEntry]:
 def _copy_objects(folder: Path) -> tuple[int, str]:
     """Copy every object; return how many, and the hash of their list."""
     count = 0
-    with (folder / OBJECTS).open("wb") as out:
+    with create_private(folder / OBJECTS) as out:
         entries = HashingWriter(out)
         for stored in list_objects():
             entry = _copy_object(stored, folder)
@@ -73,16 +82,13 @@ def _copy_objects(folder: Path) -> tuple[int, str]:
 
 def _copy_object(stored: StoredObject, folder: Path) -> ObjectEntry | None:
     """Copy one object; None where it was erased meanwhile."""
-    # A key may be no good name of a file.
-    name = hashlib.sha256(stored.key.encode()).hexdigest()
-    file = folder / "objects" / name[:2] / name
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = folder / ObjectEntry(stored.key, "").file
     try:
-        with file.open("wb") as out:
+        with create_private(file) as out:
             copied = HashingWriter(out)
             for data in read_object(stored.key):
                 copied.write(data)
     except NotFound:
         file.unlink()
         return None
-    return ObjectEntry(stored.key, str(file.relative_to(folder)), copied.sha256)
+    return ObjectEntry(stored.key, copied.sha256)

@@ -12,6 +12,7 @@ from config.backup import tables
 from config.backup.errors import NotEmpty, OtherVersion
 from config.backup.manifest import Manifest, read_manifest, read_objects, verify
 from foundation import valkey
+from tenants.public import make_partition
 
 # Where any of these has a row, somebody uses this installation.
 USED_TABLES = (
@@ -39,6 +40,9 @@ def restore_backup(folder: Path, say: Say) -> Manifest:
     say("verifying every file")
     verify(folder, manifest)
     _migrate_to(manifest)
+    tables.require_own_tables(manifest.tables)
+    for period in manifest.periods:
+        make_partition(period)
     with transaction.atomic():
         _load(folder, manifest, say)
     for number, stored in enumerate(read_objects(folder), 1):

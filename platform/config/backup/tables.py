@@ -5,20 +5,26 @@ COPY streams each table, so memory stays flat, and needs no PostgreSQL binary of
 
 import gzip
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.db import connection
 from psycopg import sql
 
-from config.backup.manifest import CHUNK_BYTES, HashingWriter, TableEntry
+from config.backup.errors import Damaged
+from config.backup.manifest import CHUNK_BYTES, NAME, HashingWriter, TableEntry, create_private
 
-# What migrations write themselves, and sessions: people log in again.
-LEFT_OUT = ("django_migrations", "django_session")
+# Whoever reads a backup must not get into an account by it: people log in again, and ask for a new link.
+SECRET_TABLES = (
+    "django_session",
+    "usersessions_usersession",
+    "account_emailconfirmation",
+    "tenants_keptanswer",
+)
+LEFT_OUT = ("django_migrations", *SECRET_TABLES)  # migrations write their own table
 COMPRESSION = 3
 TABLES = """
-    SELECT c.relname, c.relkind = 'p'
+    SELECT c.relname
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     ORDER BY c.relname
@@ -28,39 +34,28 @@ COLUMNS = """
     WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
     ORDER BY attnum
 """
-PARTITIONS = """
-    SELECT c.relname, pg_get_expr(c.relpartbound, c.oid)
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = %s::regclass ORDER BY c.relname
-"""
 SEQUENCES = """
     SELECT sequencename, coalesce(last_value, 0) FROM pg_sequences
     WHERE schemaname = current_schema() ORDER BY sequencename
 """
 
 
-@dataclass(frozen=True)
-class Table:
-    """One table, and whether it is in partitions."""
-
-    name: str
-    is_partitioned: bool
+def list_tables() -> list[str]:
+    """Return the names of the tables that a backup holds."""
+    return [str(name) for (name,) in _rows(TABLES) if name not in LEFT_OUT]
 
 
-def list_tables() -> list[Table]:
-    """Return the tables that a backup holds."""
-    return [Table(name, parted) for name, parted in _rows(TABLES) if name not in LEFT_OUT]
+def list_columns(table: str) -> list[str]:
+    """Return the names of a table's columns."""
+    return [str(name) for (name,) in _rows(COLUMNS, f'"{table}"')]
 
 
-def dump_table(table: Table, folder: Path) -> TableEntry:
+def dump_table(table: str, folder: Path) -> TableEntry:
     """Write a table's rows to its file; return its entry."""
-    columns = [str(name) for (name,) in _rows(COLUMNS, f'"{table.name}"')]
-    partitions = _rows(PARTITIONS, f'"{table.name}"') if table.is_partitioned else []
-    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT").format(_names(columns), sql.Identifier(table.name))
-    entry = TableEntry(table.name, columns, 0, "", [(name, bounds) for name, bounds in partitions])
-    file = folder / entry.file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as out, connection.cursor() as cursor:
+    columns = list_columns(table)
+    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT").format(_names(columns), sql.Identifier(table))
+    entry = TableEntry(table, columns, 0, "")
+    with create_private(folder / entry.file) as out, connection.cursor() as cursor:
         hashing = HashingWriter(out)
         with (
             gzip.GzipFile(fileobj=hashing, mode="wb", compresslevel=COMPRESSION, mtime=0) as packed,
@@ -69,12 +64,19 @@ def dump_table(table: Table, folder: Path) -> TableEntry:
             for data in copy:
                 packed.write(data)
         rows = cursor.rowcount
-    return TableEntry(table.name, columns, rows, hashing.sha256, entry.partitions)
+    return TableEntry(table, columns, rows, hashing.sha256)
+
+
+def require_own_tables(entries: Sequence[TableEntry]) -> None:
+    """Raise Damaged where an entry names a table or a column that this database's backups don't hold."""
+    own = set(list_tables())
+    for entry in entries:
+        if entry.name not in own or not set(entry.columns) <= set(list_columns(entry.name)):
+            raise Damaged(file=f"{NAME} ({entry.name})")
 
 
 def load_table(entry: TableEntry, folder: Path) -> int:
     """Read a table's rows from its file; return how many. Triggers of our own must be disabled."""
-    _make_partitions(entry)
     query = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(entry.name), _names(entry.columns))
     with gzip.open(folder / entry.file) as packed, connection.cursor() as cursor:
         with cursor.copy(query) as copy:
@@ -83,21 +85,19 @@ def load_table(entry: TableEntry, folder: Path) -> int:
         return int(cursor.rowcount)
 
 
-def empty_tables(tables: Sequence[Table]) -> None:
-    """Remove the rows that migrations laid."""
-    names = sql.SQL(", ").join(sql.Identifier(table.name) for table in tables)
+def empty_tables(tables: Sequence[str]) -> None:
+    """Remove the rows that migrations laid, and what refers to them in the tables that are left out."""
+    names = sql.SQL(", ").join(sql.Identifier(table) for table in tables)
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("TRUNCATE {}").format(names))
+        cursor.execute(sql.SQL("TRUNCATE {} CASCADE").format(names))
 
 
-def switch_triggers(tables: Sequence[Table], *, on: bool) -> None:
+def switch_triggers(tables: Sequence[str], *, on: bool) -> None:
     """Enable or disable the triggers that refuse changes. Foreign keys stay checked, when all is there."""
     switch = sql.SQL("ENABLE" if on else "DISABLE")
     with connection.cursor() as cursor:
         for table in tables:
-            cursor.execute(
-                sql.SQL("ALTER TABLE {} {} TRIGGER USER").format(sql.Identifier(table.name), switch)
-            )
+            cursor.execute(sql.SQL("ALTER TABLE {} {} TRIGGER USER").format(sql.Identifier(table), switch))
 
 
 def read_sequences() -> dict[str, int]:
@@ -112,18 +112,6 @@ def set_sequences(sequences: dict[str, int]) -> None:
         for name, last in sequences.items():
             if last and name in known:
                 cursor.execute("SELECT setval(%s::regclass, %s)", [f'"{name}"', last])
-
-
-def _make_partitions(entry: TableEntry) -> None:
-    with connection.cursor() as cursor:
-        for name, bounds in entry.partitions:
-            cursor.execute(
-                sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} {}").format(
-                    sql.Identifier(name),
-                    sql.Identifier(entry.name),
-                    sql.SQL(bounds),
-                )
-            )
 
 
 def _names(columns: Sequence[str]) -> sql.Composed:

@@ -1,32 +1,36 @@
 """`manage.py backup` and `restore`: an installation comes back as it was between two requests."""
 
+import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
 import redis
+from allauth.usersessions.models import UserSession
+from django.apps import apps
 from django.conf import settings
 from psycopg import sql
 
 from adapters import object_store
 from adapters.object_store.client import internal_client
 from config.backup import manifest as manifests
-from config.backup import restore_backup, write_backup
+from config.backup import restore_backup, tables, write_backup
 from config.backup.errors import Damaged, FolderNotEmpty, NoBackup, NotEmpty
 from foundation import months
 from foundation import valkey as names
 from inference.contract.route import Provenance
 from inference.public import drain_usage
 from stack.folders import ROOT
-from tenants.models import AuditEntry, UsageEvent
+from tenants.models import AuditEntry, KeptAnswer, UsageEvent
 from tenants.public import issue_key, record_audit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,9 +185,97 @@ def test_a_backup_that_is_damaged_or_not_whole_is_not_restored(acme, valkey, tmp
         restore_backup(folder, lambda _: None)
 
 
-def test_a_backup_has_a_folder_of_its_own_that_nobody_else_reads(acme, valkey, tmp_path):
+def test_nobody_else_reads_its_files_whatever_the_folder_and_the_umask(acme, valkey, tmp_path):
+    object_store.write(uuid4(), "adapter_config.json", [b"{}"])
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        write_backup(folder, lambda _: None)
+    finally:
+        os.umask(before)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert len(files) > len(tables.list_tables())
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    below = [each for each in folder.rglob("*") if each.is_dir()]
+    assert {each.stat().st_mode & 0o777 for each in below} == {0o700}
+    with pytest.raises(FolderNotEmpty):  # a backup has a folder of its own
+        write_backup(folder, lambda _: None)
+
+
+def test_a_backup_opens_no_session_and_repeats_no_kept_answer(client, alice, acme, valkey, tmp_path):
+    client.force_login(alice)
+    session = client.session
+    UserSession.objects.create(user=alice, ip="192.0.2.1", user_agent="test", session_key=session.session_key)
+    KeptAnswer.objects.create(
+        tenant=acme,
+        caller="key",
+        name_digest=b"n",
+        request_digest=b"r",
+        status=200,
+        body=b'{"secret": "sk-ps-1"}',
+    )
     folder = tmp_path / "backup"
     write_backup(folder, lambda _: None)
-    assert folder.stat().st_mode & 0o077 == 0
-    with pytest.raises(FolderNotEmpty):
-        write_backup(folder, lambda _: None)
+    written = b"".join(gzip.decompress(file.read_bytes()) for file in folder.glob("database/*.gz"))
+    assert alice.email.encode() in written
+    assert session.session_key.encode() not in written
+    assert b"sk-ps-1" not in written
+
+
+# How each column that sounds like a secret is safe in a backup. A new one needs a line here, or its table
+# one in SECRET_TABLES.
+SAFE_COLUMNS = {
+    "tenants_apikey.digest": "HMAC under API_KEY_PEPPERS",
+    "tenants_failedtask.digest": "hash of the arguments",
+    "tenants_failedtask.kwargs": "secrets are masked before they are stored",
+    "tenants_failedtask.args": "secrets are masked before they are stored",
+    "tenants_invitation.digest": "hash of the link's token",
+    "tenants_user.password": "password hash",
+    "tenants_webhookdelivery.answer": "what a customer's endpoint answered, 2 KB",
+    "tenants_webhookendpoint.sealed_secret": "encrypted under API_KEY_PEPPERS",
+    "tenants_webhookendpoint.sealed_previous_secret": "encrypted under API_KEY_PEPPERS",
+    "mfa_authenticator.data": "encrypted under API_KEY_PEPPERS",
+    "tenants_usagearchive.object_key": "the name of a file in the bucket",
+}
+SOUNDS_SECRET = re.compile(r"key$|secret$|token$|password|digest|cookie|^data$|^body|^answer$|args$")
+
+
+def test_every_column_that_sounds_like_a_secret_is_left_out_or_known_to_be_safe():
+    held = set(tables.list_tables())
+    suspects = {
+        f"{model._meta.db_table}.{field.column}"
+        for model in apps.get_models(include_auto_created=True)
+        for field in model._meta.local_concrete_fields
+        if model._meta.db_table in held and not field.is_relation and SOUNDS_SECRET.search(field.column)
+    }
+    assert suspects == set(SAFE_COLUMNS)
+
+
+FORGERIES = {
+    "SQL as a month": lambda manifest: manifest["periods"].append("2026-01'); DROP TABLE x; --"),
+    "a path as a table": lambda manifest: manifest["tables"][0].update(name="../../../etc/passwd"),
+    "a file's path": lambda manifest: manifest["tables"][0].update(file="/etc/passwd"),
+    "SQL as a number": lambda manifest: manifest["sequences"].update(x="1); DROP TABLE x"),
+}
+
+
+def test_a_manifest_is_data_no_sql_and_no_path_of_it_is_believed(acme, valkey, tmp_path):
+    folder = tmp_path / "backup"
+    manifest = write_backup(folder, lambda _: None)
+    file = folder / manifests.NAME
+    written = file.read_text()
+    for forge in FORGERIES.values():
+        forged = json.loads(written)
+        forge(forged)
+        file.write_text(json.dumps(forged))
+        with pytest.raises(Damaged):
+            manifests.read_manifest(folder)
+    # Nor does one fill a table that backups leave out.
+    tables.require_own_tables(manifest.tables)
+    for entry in (
+        replace(manifest.tables[0], name="django_session"),
+        replace(manifest.tables[0], columns=["x"]),
+    ):
+        with pytest.raises(Damaged):
+            tables.require_own_tables([entry])
