@@ -192,6 +192,11 @@ def metrics_tasks_key() -> str:
     return "metrics:tasks"
 
 
+def login_lockouts_key() -> str:
+    """Number: how many log-ins were refused after too many wrong passwords."""
+    return "metrics:login_lockouts"
+
+
 def read_open_holds(store: Any, field: str) -> list[str | None]:
     """Return one field of the hold of each open request."""
     pipeline = store.pipeline(transaction=False)

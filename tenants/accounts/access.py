@@ -21,12 +21,18 @@ from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import NotAllowed
 from tenants.accounts import current
-from tenants.accounts.roles import Permission, RoleNotAllowed, allows, find_role, require_role
+from tenants.accounts.roles import ALLOWED, Permission, RoleNotAllowed, allows, find_role, require_role
 from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 WORKSPACE_PARAMETER = "workspace"  # of links in mails: a person may have several
 NOTHING_DONE = _("You were logged out, so nothing was done. Log in, then send it again.")
+
+
+class RoleAboveMaker(NotAllowed):
+    """This API key can't give or take the role `{role}`: its maker's own role is lower. Use an owner's."""
+
+    code = "role_not_allowed"
 
 
 class InsufficientScope(NotAllowed):
@@ -49,6 +55,11 @@ class Access:
     def caller(self) -> str:
         """A name for the person or the key, for what is counted and kept by it."""
         return f"key:{self.key.pk}" if self.key else f"user:{self.user.pk if self.user else ''}"
+
+    @property
+    def maker(self) -> User | None:
+        """The person who acts, or who made the key that acts: what the key makes is theirs, too."""
+        return self.key.created_by if self.key else self.user
 
     @property
     def is_owner(self) -> bool:
@@ -76,6 +87,19 @@ class Access:
         """
         self.require_permission(Permission.MANAGE_OWNERS)
         self.require(Scope.ADMIN)
+
+    def require_assignable(self, role: str) -> None:
+        """Raise NotAllowed for a caller who may not give a role to somebody, nor take it from them.
+
+        Only owners do so with owners. A key outlives its maker's role: it assigns nothing above the role that
+        its maker has now. Where the maker has left, it assigns members and those below.
+        """
+        if role == Membership.Role.OWNER:
+            self.require_owner_rights()
+        if self.key is not None:
+            maker_role = self.maker and find_role(self.maker, self.tenant)
+            if not ALLOWED[role] <= ALLOWED[maker_role or Membership.Role.MEMBER]:
+                raise RoleAboveMaker(role=role)
 
     def audit(
         self,

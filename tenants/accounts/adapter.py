@@ -1,21 +1,27 @@
-"""Our part of allauth: the page after a login, its mail's look, and a review of API keys.
+"""Our part of allauth: the page after a login, its mail's look, a review of API keys, and who is locked out.
 
 The review comes after an account changed hands.
 """
 
+import logging
 from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, EmailMultiAlternatives
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from foundation import valkey
+from tenants.accounts.known_devices import read_device, remember_device
 from tenants.models import User
+
+logger = logging.getLogger(__name__)
 
 UNCONFIRMED_KEPT = timedelta(days=30)
 PRUNE_BATCH_SIZE = 1_000  # accounts; the next run takes the rest
@@ -32,6 +38,27 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if confirmed and replaces:
             ask_to_review_keys(email_address.user)
         return confirmed
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the attempt: a known device by itself, all others together. Raises ValidationError.
+
+        Else five wrong passwords from anywhere would lock out the owner.
+        """
+        email = credentials.get("email", "")
+        device_id = read_device(request, email)
+        if device_id:
+            credentials["email"] = f"{device_id}:{email}"
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            report_lockout(email, is_known_device=device_id is not None)
+            raise
+
+    def post_login(self, request: HttpRequest, user: User, **options: Any) -> HttpResponse:
+        """Return the answer to a login, which makes the browser a known device."""
+        response: HttpResponse = super().post_login(request, user, **options)
+        remember_device(response, user)
+        return response
 
     def render_mail(
         self,
@@ -64,6 +91,13 @@ def prune_unconfirmed() -> int:
     user_ids = list(unconfirmed.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
     _, deleted = User.objects.filter(pk__in=user_ids).delete()
     return deleted.get("tenants.User", 0)
+
+
+def report_lockout(email: str, *, is_known_device: bool) -> None:
+    """Tell operators, by log and metric, that passwords of an account are guessed."""
+    user_id = User.objects.filter(email__iexact=email).values_list("pk", flat=True).first()
+    logger.warning("login_locked_out user=%s is_known_device=%s", user_id, is_known_device)
+    valkey.client().incr(valkey.login_lockouts_key())
 
 
 def ask_to_review_keys(user: User) -> None:

@@ -83,12 +83,11 @@ class OtherAddress(NotAllowed):
 def invite(email: str, role: str, *, by: Access) -> Invitation:
     """Return a new invitation, and mail it when the transaction commits.
 
-    Raises AlreadyMember, AlreadyInvited, TooManyInvitations, TooManyMails; RoleNotAllowed or
-    InsufficientScope where somebody else than an owner invites an owner.
+    Raises AlreadyMember, AlreadyInvited, TooManyInvitations, TooManyMails; NotAllowed where the caller may
+    not give the role.
     """
     by.require_permission(Permission.MANAGE_MEMBERS)
-    if role == Membership.Role.OWNER:
-        by.require_owner_rights()
+    by.require_assignable(role)
     # One after the other: else two at once would both pass the limits.
     Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
     if Membership.objects.filter(tenant=by.tenant, user__email__iexact=email).exists():

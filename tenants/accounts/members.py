@@ -35,14 +35,14 @@ class AlreadyOwner(Conflict):
 def change_role(membership: Membership, role: str, *, by: Access) -> None:
     """Give a member another role, from the next request on.
 
-    Raises LastOwner; RoleNotAllowed or InsufficientScope where an owner is made or unmade by somebody else.
+    Raises LastOwner; NotAllowed where the caller may not give the one role or take the other.
     """
     before = _lock(membership)
     if role == before:
         return
     by.require_permission(Permission.MANAGE_MEMBERS)
-    if Role.OWNER in (role, before):
-        by.require_owner_rights()
+    by.require_assignable(before)
+    by.require_assignable(role)
     _require_other_owner(membership, keeps=role == Role.OWNER)
     Membership.objects.filter(pk=membership.pk).update(role=role)
     membership.role = role
@@ -53,12 +53,11 @@ def change_role(membership: Membership, role: str, *, by: Access) -> None:
 def remove_member(membership: Membership, *, by: Access) -> None:
     """Take a person out of a workspace. The keys that they made stay.
 
-    Raises LastOwner; RoleNotAllowed or InsufficientScope where somebody else removes an owner.
+    Raises LastOwner; NotAllowed where the caller may not take the member's role.
     """
     role = _lock(membership)
     by.require_permission(Permission.MANAGE_MEMBERS)
-    if role == Role.OWNER:
-        by.require_owner_rights()
+    by.require_assignable(role)
     _require_other_owner(membership, keeps=False)
     by.audit("member.removed", membership, before={"role": role})
     Membership.objects.filter(pk=membership.pk).delete()

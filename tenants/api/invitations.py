@@ -94,7 +94,7 @@ class InvitationsView(WorkspaceView):
     def post(self, request: Request) -> Response:
         """Mail a link that works for seven days, once, and for that address alone.
 
-        Only owners, and keys with `admin`, invite owners.
+        Only owners, and keys with `admin`, invite owners. A key invites to no role above its maker's own.
         """
         body = self.read_body(InvitationBody)
         invitation = invitations.invite(body["email"], body["role"], by=self.access)

@@ -199,7 +199,7 @@ class KeysView(WorkspaceView):
         key, secret = lifecycle.issue_key(
             self.access.tenant,
             name=body["name"],
-            by=self.access.user,
+            by=self.access.maker,
             expires_at=end_of_new_key(self.access, body),
             scopes=scopes,
             **{**lifecycle.starting_limits(self.access.tenant), **body.get("limits", {})},
@@ -304,7 +304,7 @@ class RotateKeyView(WorkspaceView):
         require_end(self.access, key.expires_at)
         body = self.read_body(RotateBody)
         old_lives = timedelta(hours=body["old_secret_hours"])
-        new_key, secret = lifecycle.rotate_key(key, by=self.access.user, old_lives=old_lives)
+        new_key, secret = lifecycle.rotate_key(key, by=self.access.maker, old_lives=old_lives)
         self.access.audit("api_key.rotated", key, after={"replaced_by": str(new_key.pk)})
         return self.answer_object({**present_key(new_key), "secret": secret}, status=201)
 

@@ -92,7 +92,8 @@ class MemberView(WorkspaceView):
     def patch(self, request: Request, member_id: int) -> Response:
         """Give a member another role; the only owner stays one.
 
-        Only owners, and keys with `admin`, make and unmake owners.
+        Only owners, and keys with `admin`, make and unmake owners. A key gives and takes no role above its
+        maker's own.
         """
         membership = _find_member(self.access, member_id, is_locked=True)
         self.require_match(present_member(membership))

@@ -53,6 +53,7 @@ def _sources() -> dict[str, list[Source]]:
             partial(gateway_metrics.collect_processes, store),
             partial(service_metrics.collect_backlog, store),
             partial(service_metrics.collect_tasks, store),
+            partial(service_metrics.collect_logins, store),
         ],
         "postgresql": [service_metrics.collect_engines, service_metrics.collect_versions],
         "broker": [service_metrics.collect_queues],

@@ -9,6 +9,7 @@ from adapters.public import count_unpublished, count_versions, oldest_missing_s,
 from config.watching import task_counts
 from config.watching.broker import read_queue_lengths
 from config.watching.gateway_metrics import Store
+from foundation import valkey
 from inference.public import read_backlog
 
 PREFIX = "polyscribe_"
@@ -46,6 +47,15 @@ def collect_tasks(store: Store) -> Iterator[Metric]:
     for task, at_s in sorted(task_counts.read_last_successes(store).items()):
         last.add_metric((task,), at_s)
     yield from (done, seconds, last)
+
+
+def collect_logins(store: Store) -> Iterator[Metric]:
+    """Yield how many log-ins were refused after too many wrong passwords. Raises redis.RedisError."""
+    lockouts = CounterMetricFamily(
+        f"{PREFIX}login_lockouts", "Log-ins that were refused after too many wrong passwords."
+    )
+    lockouts.add_metric((), int(store.get(valkey.login_lockouts_key()) or 0))
+    yield lockouts
 
 
 def collect_queues() -> Iterator[Metric]:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from foundation import valkey as names
 from tenants.accounts import adapter
 from tenants.accounts.passwords import StrengthValidator
 from tenants.api_keys import lifecycle
@@ -133,6 +134,36 @@ def test_guessing_is_counted_for_the_account_whatever_the_address_and_in_valkey(
     assert refused.status_code == 200
     assert "Too many failed" in str(refused.context["form"].errors)
     assert list(valkey.scan_iter("cache:*login_failed*")), "another process must count on from here"
+
+
+def test_who_guesses_elsewhere_does_not_lock_out_a_known_device_and_operators_see_it(valkey, caplog):
+    alice = verified("alice@example.org")
+    verified("bob@example.org")
+    known = logged_in("alice@example.org")
+    others = logged_in("bob@example.org")  # a device of somebody else is a stranger to this account
+    known.post(reverse("account_logout"))
+    others.post(reverse("account_logout"))
+
+    def log_in(client: Client, password: str, address: str) -> int:
+        form = {"login": "alice@example.org", "password": password}
+        return client.post(reverse("account_login"), form, REMOTE_ADDR=address).status_code
+
+    for number in range(6):
+        log_in(Client(), f"wrong guess {number}", f"192.0.2.{number + 1}")
+    assert log_in(others, PASSWORD, "192.0.2.98") == 200
+    assert valkey.get(names.login_lockouts_key()) == "2"
+    assert f"login_locked_out user={alice.pk} is_known_device=False" in caplog.text
+    assert log_in(known, PASSWORD, "192.0.2.99") == 302
+    # The device itself may not guess either, and a new password ends what it proved.
+    known.post(reverse("account_logout"))
+    for number in range(5):
+        log_in(known, f"wrong guess {number}", f"192.0.2.{number + 1}")
+    assert log_in(known, PASSWORD, "192.0.2.97") == 200
+    fresh = Client()
+    fresh.cookies = known.cookies
+    alice.set_password("another winding road")
+    alice.save()
+    assert log_in(fresh, "another winding road", "192.0.2.96") == 200
 
 
 def test_sign_ups_are_counted_by_address(settings):

@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tenants.accounts import members
-from tenants.accounts.access import Access, InsufficientScope
+from tenants.accounts import invitations, members
+from tenants.accounts.access import Access, InsufficientScope, RoleAboveMaker
 from tenants.accounts.roles import Role, RoleNotAllowed
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import AuditEntry, Membership
@@ -41,6 +41,29 @@ def test_a_key_that_manages_members_makes_no_owner(acme, bobs):
     members.change_role(bobs, Role.VIEWER, by=access)
     bobs.refresh_from_db()
     assert bobs.role == Role.VIEWER
+
+
+def test_a_key_assigns_no_role_above_the_one_that_its_maker_has_now(acme, alice, alices, bob, bobs):
+    Membership.objects.filter(pk=bobs.pk).update(role=Role.ADMIN)
+    key, _ = issue_key(acme, name="hr", by=bob, scopes=["members:write"])
+    access = Access(tenant=acme, key=key)
+    invitations.invite("dora@example.org", Role.ADMIN, by=access)
+    Membership.objects.filter(pk=bobs.pk).update(role=Role.VIEWER)
+    for role in (Role.ADMIN, Role.MEMBER):
+        with pytest.raises(RoleAboveMaker):
+            invitations.invite("eve@example.org", role, by=access)
+        with pytest.raises(RoleAboveMaker):
+            members.change_role(bobs, role, by=access)
+    # Nor does the key of an owner who left make owners, or take an admin out.
+    owners_key, _ = issue_key(acme, name="all", by=alice, scopes=["admin"])
+    Membership.objects.filter(pk=bobs.pk).update(role=Role.OWNER)
+    alices.delete()
+    departed = Access(tenant=acme, key=owners_key)
+    with pytest.raises(RoleAboveMaker):
+        members.remove_member(bobs, by=departed)
+    with pytest.raises(RoleAboveMaker):
+        invitations.invite("eve@example.org", Role.OWNER, by=departed)
+    invitations.invite("eve@example.org", Role.MEMBER, by=departed)
 
 
 def test_the_workspace_is_handed_over(alice_client, alices, bobs):
