@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tenants.api_keys.lifecycle import issue_key
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Tenant, User
 
 BASE = "/api/v1/"
 
@@ -46,7 +46,8 @@ def with_key(acme: Tenant, valkey) -> Callable[..., ApiClient]:
 
     def make(*scopes: str, tenant: Tenant = acme, **limits: Any) -> ApiClient:
         name = f"program {ApiKey.objects.count()}"
-        _, secret = issue_key(tenant, name=name, by=None, scopes=scopes or ("admin",), **limits)
+        owner = User.objects.filter(memberships__tenant=tenant, memberships__role="owner").first()
+        _, secret = issue_key(tenant, name=name, by=owner, scopes=scopes or ("admin",), **limits)
         return ApiClient(Client(), secret)
 
     return make
