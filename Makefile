@@ -198,7 +198,7 @@ bench-webhooks: ## How many webhooks one worker delivers a minute
 	$(call BOOTSTRAP)
 	@$(STACK) run --services -- .venv/bin/python -m bench.webhooks
 
-pin-images: ## Ask the registries for the digests of docker-compose.yml's images; they go to docker-compose.digests.yml
+pin-images: ## Ask the registries for the digests of all images; they go to docker-compose.digests.yml
 	$(call BOOTSTRAP)
 	@$(STACK) pin-images
 

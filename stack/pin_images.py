@@ -68,7 +68,7 @@ def pin() -> int:
             digests[name] = find_digest(client, Image.read(name))
             steps.say(f"  ✓ {name}@{digests[name]}")
     write(PINNED, services, digests, base=base, built=read_built(text))
-    steps.say(f"\n{shown(PINNED)} is written. Add to .env: COMPOSE_FILE=docker-compose.yml:{PINNED.name}")
+    steps.say(f"\n{shown(PINNED)} is written. COMPOSE_FILE in .env names it.")
     return 0
 
 
@@ -123,5 +123,5 @@ def write(
         pinned[service] = {"image": f"{image}@{digests[image]}"}
     for service in built:
         pinned[service] = {"build": {"args": {"PYTHON_IMAGE": f"{base}@{digests[base]}"}}}
-    head = "# `make pin-images` wrote this: what docker-compose.yml names by version, by digest.\n"
+    head = "# What docker-compose.yml names by version, by digest. `make pin-images` wrote it.\n"
     file.write_text(head + yaml.safe_dump({"services": pinned}))

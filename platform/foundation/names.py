@@ -1,6 +1,9 @@
 """What names that people choose must not contain, because it would make them look like other names."""
 
+import json
 import unicodedata
+from functools import cache
+from importlib.resources import files
 
 from django.core.exceptions import ValidationError
 from django.utils.text import slugify
@@ -25,6 +28,9 @@ users v1 versions webmaster www
 RESERVED = frozenset(WORDS.split())
 PRODUCT = "polyscribe"
 
+# What stands for a letter in a name that imitates another one. i, l, 1 and | look alike, too.
+LOOKALIKES = str.maketrans("013457|!$@i", "oleastllsal")
+
 
 def validate_name(name: str) -> None:
     """Raise ValidationError for a name with invisible marks, or marks that turn its direction."""
@@ -48,10 +54,39 @@ def validate_text(text: str) -> None:
 
 
 def reads_as_product(name: str) -> bool:
-    """Return whether a name contains the product's name."""
-    return PRODUCT in slugify(name).replace("-", "")
+    """Return whether a name contains the product's name, or what looks like it."""
+    return _skeleton(PRODUCT) in _skeleton(name)
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a name, or its slug, is one that only the product itself may have."""
-    return slugify(name) in RESERVED or reads_as_product(name)
+    """Return whether a name, its slug or what it looks like is one that only the product itself may have."""
+    return slugify(name) in RESERVED or _skeleton(name) in _reserved_skeletons() or reads_as_product(name)
+
+
+def _skeleton(name: str) -> str:
+    """Return the letters that a name looks like: equal for names that are easily taken for each other.
+
+    As Unicode's UTS 39 does it, cut down to ASCII, which is all that our own names are made of.
+    """
+    letters = _read_ascii_lookalikes()
+    unaccented = unicodedata.normalize("NFKD", name)
+    ascii_text = "".join(letters.get(character, character) for character in unaccented)
+    shown = ascii_text.casefold().translate(LOOKALIKES)
+    return "".join(character for character in shown if character.isalnum())
+
+
+@cache
+def _reserved_skeletons() -> frozenset[str]:
+    return frozenset(map(_skeleton, RESERVED))
+
+
+@cache
+def _read_ascii_lookalikes() -> dict[str, str]:
+    """Return the ASCII letter that each character of another script looks like, from Unicode's table."""
+    table = json.loads((files("confusable_homoglyphs") / "confusables.json").read_text())
+    found = {}
+    for character, similar in table.items():
+        for other in similar:
+            if not character.isascii() and other["c"].isascii() and other["c"].isalnum():
+                found.setdefault(character, other["c"])
+    return found

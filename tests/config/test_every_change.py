@@ -528,7 +528,9 @@ def test_every_operation_that_changes_something_is_listed():
 def test_what_a_program_changes_is_in_the_log_with_its_key(client, acme, of_acme, name):
     change = OPERATIONS[name]
     arguments = prepared(change, of_acme)
-    _, secret = issue_key(acme, name="program", by=None, scopes=["admin"])
+    _, secret = issue_key(
+        acme, name="program", by=User.objects.get(email="alice@example.org"), scopes=["admin"]
+    )
     method, path = operations()[name]
     headers = {"Authorization": f"Bearer {secret}"}
     address = path.format(**arguments)

@@ -79,7 +79,21 @@ def test_names_hold_no_marks_that_cannot_be_seen(alice_client, operator_client, 
 
 @pytest.mark.parametrize(
     "name",
-    ["Admin", "POLYSCRIBE", "Poly Scribe", "Polyscribe Support", "\uff53upport", "api", " Billing ", "www"],
+    [
+        *(
+            "Admin",
+            "POLYSCRIBE",
+            "Poly Scribe",
+            "Polyscribe Support",
+            "\uff53upport",
+            "api",
+            " Billing ",
+            "www",
+        ),
+        # What looks like it: Cyrillic, Greek and mathematical letters, digits, a capital I.
+        *("P\u043elyscribe", "\u03a1olyscribe", "pol\U0001d5d2scribe", "p0lyscr1be", "PoIyscribe Team"),
+        "\u0430dmin",
+    ],
 )
 def test_names_that_read_as_polyscribe_are_reserved(charlie, operator_client, name):
     page = operator_client.post(reverse("tenants:create_workspace"), {"workspace": name})
@@ -90,6 +104,13 @@ def test_names_that_read_as_polyscribe_are_reserved(charlie, operator_client, na
 
 
 def test_ordinary_names_are_not_reserved():
-    for name in ("Acme Letters", "Supporting Cast", "Müller & Söhne", "日本語", "Testament"):
+    for name in (
+        "Acme Letters",
+        "Supporting Cast",
+        "Müller & Söhne",
+        "日本語",
+        "Testament",
+        "Polly Scribner",
+    ):
         names.validate_name(name)
         assert not names.is_reserved(name)
