@@ -155,6 +155,12 @@ class WithoutTerms(Invalid):
     code = "without_terms"
 
 
+class CopiedStyle(Invalid):
+    """These are the weights of {name}, a public style of another workspace. Offer a style of your own."""
+
+    code = "copied_style"
+
+
 class TermsOutOfBounds(Invalid):
     """The price of {name} is {least} to {most} a million tokens: {least} is the price of every style."""
 

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.db.models.functions import Lower
 
-from adapters.catalog import sharing, terms
+from adapters.catalog import copies, sharing, terms
+from adapters.catalog.copies import Copied
 from adapters.models import AdapterVersion, Probe, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.quality import screening
@@ -49,11 +50,12 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Known:
-    """What the database says of all styles that are shown, by style; probes by version."""
+    """What the database says of all styles that are shown, by style; probes and copies by version."""
 
     probes: Mapping[UUID, Probe]
     audiences: Counter[UUID]
     twins: Mapping[UUID, list[str]]
+    copied: Mapping[UUID, list[Copied]]
 
 
 def read_queue() -> dict[str, Any]:
@@ -66,7 +68,10 @@ def read_queue() -> dict[str, Any]:
         total += len(some) if len(some) < SHOWN else styles.count()
     waiting_styles.sort(key=_waits_since)
     shown = waiting_styles[:SHOWN]
-    known = Known(_read_probes(shown), sharing.count_audiences(shown), _find_twins(shown))
+    live = [style.live_version for style in shown if style.live_version]
+    known = Known(
+        _read_probes(live), sharing.count_audiences(shown), _find_twins(shown), copies.find_copied(live)
+    )
     waiting = [_describe(style, known) for style in shown]
     return {"waiting": waiting, "more": total - len(waiting)}
 
@@ -76,8 +81,7 @@ def _waits_since(style: Style) -> datetime:
     return since or style.created_at
 
 
-def _read_probes(styles: list[Style]) -> dict[UUID, Probe]:
-    live = [style.live_version_id for style in styles if style.live_version_id]
+def _read_probes(live: list[AdapterVersion]) -> dict[UUID, Probe]:
     return {probe.version_id: probe for probe in Probe.objects.filter(version__in=live)}
 
 
@@ -91,6 +95,7 @@ def _describe(style: Style, known: Known) -> Waiting:
     }
     remarks = screening.screen_words(texts)
     if version:
+        remarks += map(str, known.copied[version.pk])
         remarks += screening.screen_probe(probe)
     if twins := known.twins.get(style.pk):
         remarks.append(f"Others know {', '.join(twins)} by the same name.")

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from adapters.catalog import terms
+from adapters.catalog.copies import require_no_copy
 from adapters.catalog.terms import Terms, asked_terms, require_bounds
 from adapters.errors import (
     AlreadyShared,
@@ -38,10 +39,11 @@ def offer_style(style: Style, asked: Terms | None = None) -> None:
 
     `asked` are prices and a share; None leaves what was asked for before. Other ones than an operator has
     looked at can't be approved unseen. Raises WithoutTerms unless the style names its author and its licence,
-    TermsOutOfBounds, SharePercent, and SharingMoved when it is public.
+    CopiedStyle, TermsOutOfBounds, SharePercent, and SharingMoved when it is public.
     """
     if not style.author or not style.licence:
         raise WithoutTerms
+    require_no_copy(style)
     changes: dict[str, Any] = {}
     if asked is not None and asked != asked_terms(style):
         require_bounds(asked)

@@ -64,6 +64,11 @@ class AdapterVersion(models.Model):
         default=0, help_text="What the storage keeps of it, or is to receive: it counts against the plan."
     )
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_model.safetensors.")
+    fingerprint = models.BinaryField(
+        default=b"",
+        db_default=b"",
+        help_text="What its weights do, as a short vector: copies are found by it.",
+    )
     config_sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_config.json.")
     rank = models.PositiveIntegerField(null=True)
     alpha = models.FloatField(null=True)

@@ -151,6 +151,7 @@ def _apply_report(version: AdapterVersion, report: Report, config: bytes) -> boo
         before=Status.UPLOADED,
         after=Status.VALID,
         sha256=report.sha256,
+        fingerprint=report.fingerprint,
         config_sha256=hashlib.sha256(config).hexdigest(),
         rank=report.rank,
         alpha=report.alpha,

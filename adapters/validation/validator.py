@@ -7,7 +7,7 @@ from adapters.validation.findings import Finding, Findings
 from adapters.validation.limits import UPLOAD_LIMIT, WEIGHTS_LIMIT
 from adapters.validation.shapes import BaseShape, last_name
 from adapters.validation.sources import Source
-from adapters.validation.weights import Strength
+from adapters.validation.weights import Strength, Weights
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Report:
     target_modules: tuple[str, ...] = ()  # last names, such as q_proj, that have weights
     layers: int = 0  # how many of the base's linear layers are changed
     strongest: Strength | None = None
+    fingerprint: bytes = b""  # see fingerprint.py
     conversions: tuple[str, ...] = ()  # codes of the automatic fixes that would make it valid: see autofix.py
 
     @property
@@ -54,10 +55,9 @@ def validate_adapter(
         content, base=base, settings=settings, max_rank=max_rank, findings=findings
     )
     count_before_weights = findings.count
-    sha256 = ""
-    strongest = None
+    read = Weights()
     if content.is_sound:  # else it is refused whatever follows, and a gigabyte need not be read
-        sha256, strongest = weights.read_weights(source, factors, base=base, findings=findings)
+        read = weights.read_weights(source, factors, base=base, findings=findings)
     fix = None
     if findings.count and findings.count == count_before_weights:  # insane weights can't be fixed
         fix = autofix.plan_autofix(config_bytes, source, base, max_rank, stated_quantisation)
@@ -65,11 +65,12 @@ def validate_adapter(
     return Report(
         findings.as_tuple(),
         size_bytes=source.size,
-        sha256=sha256,
+        sha256=read.sha256,
         rank=settings.highest_rank,
         alpha=settings.alpha,
         target_modules=tuple(sorted({last_name(module) for module in modules})),
         layers=len(modules),
-        strongest=strongest,
+        strongest=read.strongest,
+        fingerprint=read.fingerprint,
         conversions=fix.codes if fix else (),
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.validation.findings import Findings
+from adapters.validation.fingerprint import Fingerprint
 from adapters.validation.header import Tensor
 from adapters.validation.shapes import BaseShape
 from adapters.validation.sources import Source, read_exactly
@@ -42,6 +43,15 @@ TYPES: dict[str, np.dtype[np.generic]] = {
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
 SMALLEST_VALUES = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149}  # above zero
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What one pass over the file found: its SHA-256 in hex, its strongest layer, and its fingerprint."""
+
+    sha256: str = ""  # empty when it was not read
+    strongest: "Strength | None" = None
+    fingerprint: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -96,17 +106,19 @@ class HashingReader:
 
 def read_weights(
     source: Source, factors: Sequence[Factor], *, base: BaseShape, findings: Findings
-) -> tuple[str, Strength | None]:
-    """Return the file's SHA-256 in hex and its strongest layer; `factors` in the order of the file."""
+) -> Weights:
+    """Return what a file's weights are like; `factors` in the order of the file."""
     reader = HashingReader(source)
     layers = LayerCheck(source, base, findings)
+    fingerprint = Fingerprint()
     smallest = SMALLEST_VALUES.get(base.dtype, SMALLEST_VALUES["bfloat16"])
     for factor in factors:
         reader.skip_to(factor.tensor.start)
         values = FactorValues(factor, read_rows(reader, factor.tensor))
         if values.are_sane(smallest, findings):
             layers.add(factor, values.gram())
-    return reader.sha256(), layers.strongest
+            fingerprint.add(factor, values.matrix)
+    return Weights(reader.sha256(), layers.strongest, fingerprint.to_bytes())
 
 
 def read_rows(reader: HashingReader, tensor: Tensor) -> Iterator[NDArray[np.generic]]:
@@ -127,12 +139,12 @@ class FactorValues:
         self._factor = factor
         tensor = factor.tensor
         is_large = tensor.dtype == "F32" and tensor.length > FLOAT32_FACTOR_BYTES
-        self._values = np.empty(tensor.shape, dtype=TYPES["BF16" if is_large else tensor.dtype])
+        self.matrix = np.empty(tensor.shape, dtype=TYPES["BF16" if is_large else tensor.dtype])
         self._largest = 0.0
         first = 0
         with np.errstate(all="ignore"):  # NaN and infinity are findings, not warnings
             for chunk in chunks:
-                self._values[first : first + len(chunk)] = chunk
+                self.matrix[first : first + len(chunk)] = chunk
                 first += len(chunk)
                 # NumPy's maximum keeps a NaN; Python's own would lose it.
                 self._largest = float(np.maximum(self._largest, np.abs(chunk.astype(np.float32)).max()))
@@ -156,7 +168,7 @@ class FactorValues:
 
     def gram(self) -> Matrix:
         """Return AAᵀ or BᵀB in float64, rank by rank, from slices along the long side."""
-        along = self._values if self._factor.side == "B" else self._values.T
+        along = self.matrix if self._factor.side == "B" else self.matrix.T
         rank = along.shape[1]
         total = np.zeros((rank, rank))
         step = max(1, CHUNK_BYTES // (8 * rank))

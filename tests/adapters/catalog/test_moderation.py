@@ -1,13 +1,15 @@
 """The console's queue of what waits for approval."""
 
+import numpy as np
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
 from adapters.catalog import sharing
-from adapters.models import Probe, Selection, Share, Style
-from tenants.models import User
+from adapters.errors import CopiedStyle
+from adapters.models import AdapterVersion, Probe, Selection, Share, Style
+from tenants.models import Tenant, User
 from tenants.public import create_tenant
 from tests.adapters.conftest import known
 
@@ -40,6 +42,29 @@ def test_an_offer_shows_what_it_writes_and_what_stands_out(operator_client, noir
     assert [remark.split(" (")[0] for remark in waiting.remarks] == ["Answer 2 has a mail address"]
     for text in ("like a bad alibi", "Rain is water", "Dark streets.", "CC BY 4.0"):
         assert text in page.text
+
+
+def test_an_offer_of_somebody_elses_weights_is_refused_or_shown(operator_client, noir, charlie, engine):
+    sharing.approve_style(noir)
+    fingerprint = np.eye(1, 256, dtype="<f4")
+    AdapterVersion.objects.filter(style=noir).update(sha256="a" * 64, fingerprint=fingerprint.tobytes())
+    charlies = Tenant.objects.get(memberships__user=charlie)
+    mine = known(charlies, "dark", engine)
+    Style.objects.filter(pk=mine.style_id).update(author="Charlie", licence="CC BY 4.0")
+    style = Style.objects.select_related("owner", "live_version").get(pk=mine.style_id)
+
+    AdapterVersion.objects.filter(pk=mine.pk).update(sha256="a" * 64)
+    style.refresh_from_db()
+    with pytest.raises(CopiedStyle, match="acme/noir"):
+        sharing.offer_style(style)
+
+    nearly = fingerprint * 0.95
+    nearly[0, 1] = np.sqrt(1 - 0.95**2)
+    AdapterVersion.objects.filter(pk=mine.pk).update(sha256="b" * 64, fingerprint=nearly.tobytes())
+    style = Style.objects.select_related("owner", "live_version").get(pk=mine.style_id)
+    sharing.offer_style(style)
+    [waiting] = operator_client.get(QUEUE).context["waiting"]
+    assert "Its weights are nearly those of acme/noir@1 (cosine 0.95)." in waiting.remarks
 
 
 def test_a_change_of_a_public_style_shows_what_others_read(operator_client, noir, engine):
