@@ -36,7 +36,10 @@ class Fingerprint:
         if factor.module not in self._waiting:
             self._waiting[factor.module] = seen
             return
-        views = (self._waiting.pop(factor.module).astype(np.float64) * seen).sum(axis=0)
+        partner = self._waiting.pop(factor.module)
+        if partner.shape != seen.shape:  # of other ranks: the adapter is refused
+            return
+        views = (partner.astype(np.float64) * seen).sum(axis=0)
         np.add.at(self._total, _places_of(factor.module), views)
 
     def to_bytes(self) -> bytes:
