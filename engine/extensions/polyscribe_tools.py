@@ -83,7 +83,7 @@ class ShowsCutCalls(Hermes2ProToolParser):
         return super().extract_tool_calls_streaming(*arguments, **keywords)
 
     def get_remaining_unstreamed_args(self) -> str:
-        """Return nothing: all that is written is streamed. vLLM adds `{}` to a call that has no arguments yet."""
+        """Return nothing: all is streamed. vLLM gives `{}` to a call whose arguments have not begun."""
         return ""
 
     def _extract_tool_call_jsons(self, text: str) -> list[tuple[str, bool]]:

@@ -35,9 +35,9 @@ class ParsedRequest:
 
     `choices` is the number of its sequences: prompts times `n`. `user` is the end user's id that the client
     sent. `prompt_field` is the name of the prompt in the client's dialect. `grammar` is a digest of what the
-    answer must look like, "" where it is free. `drops_tools` says that the model could choose a tool and the
-    engine gets none, because the model's chat template shows none. `is_translated` says that the answer is translated into
-    another dialect, which needs facts of the engine that OpenAI's form lacks.
+    answer must look like, "" where it is free. `drops_tools` says that the request lets the model choose a
+    tool and the engine gets none: the model's chat template shows none. `is_translated` says that the answer
+    is translated into another dialect, which needs facts of the engine that OpenAI's form lacks.
     """
 
     kind: Kind

@@ -75,7 +75,7 @@ def _tool_constraint(fields: dict[str, Any]) -> list[Any]:
         if not any(function.get("strict") for function in functions):
             return []
     else:
-        # vLLM follows a tool's schema by a grammar only where it is `strict`. Without one a small model writes
+        # vLLM follows a tool's schema by a grammar only where it is `strict`; without, a small model writes
         # arguments until the limit.
         for function in functions:
             function["strict"] = True
