@@ -21,6 +21,11 @@ VARIABLE = "ENGINE_TOOL_CALL_PARSER"
 # Between two signs of JSON, as models write it on one line. Without a bound a small model writes blanks until
 # the limit, wherever they may stand.
 MAX_BLANKS = 1
+UNKNOWN_VLLM = (
+    "This vLLM's tool parsers are not those that engine/extensions/polyscribe_tools.py corrects: find out "
+    "whether a forced call still writes blanks until the limit, and what is shown of a call that is cut."
+)
+HERMES_METHODS = ("_extract_tool_call_jsons", "_extract_tool_name", "_extract_tool_args")
 OPEN_NAME = re.compile(r'"name"\s*:\s*"([^"]*)$')
 
 
@@ -127,7 +132,10 @@ def correct(parser: type[ToolParser]) -> type[ToolParser]:
 
 
 def register() -> None:
-    """Make the corrected parser known to vLLM under NAME."""
+    """Make the corrected parser known to vLLM under NAME. Raises RuntimeError at a vLLM that is another."""
+    is_known = all(hasattr(Hermes2ProToolParser, name) for name in HERMES_METHODS)
+    if not is_known or "max_whitespace_cnt" not in JSONSchemaFormat.model_fields:
+        raise RuntimeError(UNKNOWN_VLLM)
     wanted = ToolParserManager.get_tool_parser(os.environ.get(VARIABLE) or "hermes")
     is_hermes = wanted is Hermes2ProToolParser
     ToolParserManager.register_module(NAME, module=correct(ShowsCutCalls if is_hermes else wanted))

@@ -66,11 +66,9 @@ def claude(demo) -> Iterator[anthropic.Anthropic]:
 
 def of(choice: str, tool: dict) -> object:
     """Return a choice that forces a call: required, or the function by its name."""
-    return (
-        choice
-        if choice == "required"
-        else {"type": "function", "function": {"name": tool["function"]["name"]}}
-    )
+    if choice == "required":
+        return choice
+    return {"type": "function", "function": {"name": tool["function"]["name"]}}
 
 
 @pytest.mark.parametrize("tool", EMPTY.values(), ids=EMPTY)
