@@ -155,7 +155,8 @@ CHAT: Table = COMMON | {
     ),
     "tool_choice": served(
         "none, required, or a function of `tools`, which then follows its `parameters`; auto: the model "
-        "chooses if its template has tools, else the answer is plain text and `x-polyscribe-tool-choice` is none"
+        "chooses if its template has tools, else the answer is plain text and `x-polyscribe-tool-choice` is "
+        "none"
     ),
     "parallel_tool_calls": served("true or false", check_bool, False, True),
     "reasoning_effort": ignored(NO_REASONING),
