@@ -27,6 +27,7 @@ LONGEST_SOCKET_PATH_BYTES = 107  # Linux takes no longer ones
 EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # our modules that vLLM's processes import
 GUARD = "polyscribe_guard.Guard"
 CPU_WORKER = "polyscribe_worker.Worker"
+TOOL_PARSER = "polyscribe"  # the name of that of polyscribe_tools.py, around ENGINE_TOOL_CALL_PARSER's
 MEDIA_LIMITS = {"image": 0, "video": 0, "audio": 0}  # a prompt: the platform serves text
 NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
 # By itself vLLM chooses a compiler of grammars by the first request that wants one, until it restarts.
@@ -121,6 +122,7 @@ def check_installation(settings: Settings) -> None:
 def engine_environment(settings: Settings) -> dict[str, str]:
     """Return the variables that vLLM needs beside those already set."""
     variables = {
+        "ENGINE_TOOL_CALL_PARSER": settings.tool_call_parser,
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
         "VLLM_LOGGING_LEVEL": "WARNING",
         "VLLM_NO_USAGE_STATS": "1",
@@ -184,7 +186,8 @@ def server_arguments(settings: Settings) -> list[str]:
         # Every answer tells its tokens, or nothing could be billed.
         "--enable-force-include-usage",
         "--enable-auto-tool-choice",
-        "--tool-call-parser", settings.tool_call_parser,
+        "--tool-parser-plugin", "polyscribe_tools",
+        "--tool-call-parser", TOOL_PARSER,
         "--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS),
         "--enable-prompt-tokens-details",
         "--limit-mm-per-prompt", json.dumps(MEDIA_LIMITS),

@@ -112,7 +112,7 @@ def llm_config(settings: serve.Settings, cluster: Cluster) -> dict[str, object]:
             "enable_force_include_usage": True,
             "enable_prompt_tokens_details": True,
             "enable_auto_tool_choice": True,
-            "tool_call_parser": settings.tool_call_parser,
+            "tool_call_parser": serve.TOOL_PARSER,  # ray_replica.py makes it known
             "structured_outputs_config": serve.STRUCTURED_OUTPUTS,
             "limit_mm_per_prompt": serve.MEDIA_LIMITS,
             "allowed_media_domains": [serve.NO_MEDIA_DOMAIN],

@@ -1,10 +1,14 @@
-"""A replica of engine/serve_ray.py: Ray's own, with two faults corrected that it has no options for."""
+"""A replica of engine/serve_ray.py: Ray's own, with two faults corrected that it has no options for.
+
+It has our tool parser, too: Ray knows no `--tool-parser-plugin`.
+"""
 
 import asyncio
 import os
 from collections import defaultdict
 from functools import partial
 
+import polyscribe_tools  # noqa: F401  makes its tool parser known to vLLM
 from ray import serve
 from ray.llm._internal.serve.core.server.llm_server import LLMServer
 from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader

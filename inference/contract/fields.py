@@ -154,8 +154,9 @@ CHAT: Table = COMMON | {
         "up to 128 functions, 256 KiB; `parameters` that must be followed within the bounds of schemas"
     ),
     "tool_choice": served(
-        "none, auto (if the base model's template has tools), required, or a function of `tools`; a function "
-        "that must be called is `strict` unless it says otherwise"
+        "none, required, or a function of `tools`, which then follows its `parameters`; auto: the model "
+        "chooses if its template has tools, else the answer is plain text and `x-polyscribe-tool-choice` is "
+        "none"
     ),
     "parallel_tool_calls": served("true or false", check_bool, False, True),
     "reasoning_effort": ignored(NO_REASONING),
@@ -197,7 +198,10 @@ COUNT: Table = {
     ),
     "system": served("a text, or blocks of text"),
     "tools": served("tools that you run yourself, with `input_schema`"),
-    "tool_choice": served("none, any, tool; auto if the base model's template has tools"),
+    "tool_choice": served(
+        "none, any, tool; auto: the model chooses if its template has tools, else the answer is plain text "
+        "and `x-polyscribe-tool-choice` is none"
+    ),
     "output_config": served("`format` of type json_schema, within the bounds of schemas", check_object),
     "thinking": served(f"disabled or adaptive: {NO_REASONING}", check_object),
     "cache_control": ignored(HINT),

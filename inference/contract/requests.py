@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
-from inference.contract import fields, grammars
+from inference.contract import base_model, fields, grammars, tool_texts
 from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
 from inference.contract.field_reader import Table, read_fields
 from inference.contract.messages import rebuild_messages
@@ -35,8 +35,9 @@ class ParsedRequest:
 
     `choices` is the number of its sequences: prompts times `n`. `user` is the end user's id that the client
     sent. `prompt_field` is the name of the prompt in the client's dialect. `grammar` is a digest of what the
-    answer must look like, "" where it is free. `is_translated` says that the answer is translated into
-    another dialect, which needs facts of the engine that OpenAI's form lacks.
+    answer must look like, "" where it is free. `drops_tools` says that the request lets the model choose a
+    tool and the engine gets none: the model's chat template shows none. `is_translated` says that the answer
+    is translated into another dialect, which needs facts of the engine that OpenAI's form lacks.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class ParsedRequest:
     prompt_field: str
     user: str = ""
     grammar: str = ""
+    drops_tools: bool = False
     is_translated: bool = False
     _serialized: bytes | None = None
 
@@ -94,7 +96,12 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     max_completion_tokens = served.pop("max_completion_tokens", 0)
     if stream_options is not None and not stream:
         raise BadRequest("`stream_options` is for streams: set `stream`.", param="stream_options")
+    sends_tools = bool(served.get("tools"))
+    body_bytes = len(body)
     grammar = _check_chat(served) if kind == "chat" else _check_text(served)
+    if kind == "chat" and tool_texts.has_tool_messages(served["messages"]) and not base_model.has_tools():
+        served["messages"] = tool_texts.write_as_texts(served["messages"])
+        body_bytes = max(body_bytes, len(orjson.dumps(served["messages"])))
     output_tokens = max_completion_tokens or served.get("max_tokens", 0)
     if not output_tokens and kind == "text":
         output_tokens = DEFAULT_COMPLETION_TOKENS
@@ -109,10 +116,11 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
         output_tokens=output_tokens,
         choices=1,
         choices_per_prompt=served.get("n", 1),
-        body_bytes=len(body),
+        body_bytes=body_bytes,
         prompt_field="messages" if kind == "chat" else "prompt",
         user=user,
         grammar=grammar,
+        drops_tools=sends_tools and "tools" not in served,
     )
     # The engine runs one sequence for each prompt and each of its `n` answers.
     prompt_count = 1 if kind == "chat" else len(parsed.prompts())

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from inference.contract import base_model, grammars
 from inference.contract.place_errors import place_error, refuse_unknown_keys
@@ -26,12 +27,17 @@ FUNCTION_TYPES: dict[str, tuple[type, str]] = {
     "strict": (bool, "true or false"),
 }
 FUNCTION_KEYS = {"name", *FUNCTION_TYPES}
+NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
+# Of a schema that says itself what arguments there are.
+ARGUMENT_KEYWORDS = {"properties", "additionalProperties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"}
+REFUSE = "refuse"  # of API_AUTO_TOOL_CHOICE
 
 
 def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
     """Rebuild the tools of a request and their choice, within `fields`; return what becomes a grammar.
 
-    A tool that must be called is `strict` unless it says otherwise. Raises BadRequest.
+    A tool that must be called is `strict`, whatever it says of itself. Where the model chooses and its chat
+    template shows no tools, `fields` get none: the answer is a plain text. Raises BadRequest.
     """
     tools = fields.pop("tools", None)
     choice = fields.pop("tool_choice", None)
@@ -48,8 +54,12 @@ def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
         raise place_error("tools", "must have different names")
     if len(orjson.dumps(rebuilt)) > MAX_TOOLS_BYTES:
         raise place_error("tools", f"may take {MAX_TOOLS_BYTES // 1024} KiB")
+    checked_choice = _check_choice(choice, names)
+    if checked_choice == "auto" and not base_model.has_tools():
+        _refuse_auto()
+        return []
     fields["tools"] = rebuilt
-    fields["tool_choice"] = _check_choice(choice, names)
+    fields["tool_choice"] = checked_choice
     if parallel_tool_calls is not None:
         fields["parallel_tool_calls"] = parallel_tool_calls
     return _tool_constraint(fields)
@@ -62,22 +72,37 @@ def _tool_constraint(fields: dict[str, Any]) -> list[Any]:
     if choice == "none":
         return []
     if choice == "auto":
-        if not base_model.has_tools():
-            raise BadRequest(
-                "The base model was never taught tools: its chat template doesn't show them, so with "
-                "`tool_choice: auto` none would be called. Set `tool_choice` to required or to a function, "
-                "which always works; or to none.",
-                param="tool_choice",
-            )
         if not any(function.get("strict") for function in functions):
             return []
     else:
-        # vLLM follows a tool's schema by a grammar only where it is `strict`.
+        # vLLM follows a tool's schema by a grammar only where it is `strict`; without, a small model writes
+        # arguments until the limit.
         for function in functions:
-            function.setdefault("strict", True)
+            function["strict"] = True
+    for function in functions:
+        if function.get("strict"):
+            function["parameters"] = _as_object(function.get("parameters", {}))
     schemas = [function["parameters"] for function in functions if "parameters" in function]
     grammars.check_schemas(schemas, "tools")
     return [functions, choice, fields.get("parallel_tool_calls")]
+
+
+def _as_object(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema whose texts are objects, as arguments are; one that names none has no arguments."""
+    if parameters.keys().isdisjoint(ARGUMENT_KEYWORDS):
+        return NO_ARGUMENTS
+    return {"type": "object"} | parameters if "properties" in parameters else parameters
+
+
+def _refuse_auto() -> None:
+    """Raise BadRequest where the operator wants no `auto` that calls nothing."""
+    if settings.API_AUTO_TOOL_CHOICE == REFUSE:
+        raise BadRequest(
+            "The base model was never taught tools: its chat template doesn't show them, so with "
+            "`tool_choice: auto` none would be called. Set `tool_choice` to required or to a function, "
+            "which always works; or to none.",
+            param="tool_choice",
+        )
 
 
 def _rebuild_tool(tool: Any, place: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from enum import StrEnum
 
 from inference import metrics, telemetry, tracing
+from inference.contract.http_errors import Headers
 from inference.contract.requests import ParsedRequest
 from inference.contract.usage import Usage
 from inference.errors import (
@@ -20,7 +21,7 @@ from inference.errors import (
     Unavailable,
     UnservableInput,
 )
-from inference.proxy import diagnosis
+from inference.proxy import diagnosis, response_headers
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.answer import Answer, AnswerStream, Writer, frame_error, headers_of
 from inference.proxy.attempt import Attempt
@@ -118,7 +119,7 @@ class ProxyRequest:
     async def answer_whole(self) -> Answer:
         """Return the answer in one piece."""
         body = await self.next_part()
-        return Answer(self._request_id, headers_of(self._grant, has_begun=True), body=body)
+        return Answer(self._request_id, self._headers(has_begun=True), body=body)
 
     async def start_stream(self) -> Answer:
         """Return the stream once its first part is there, or once the client has waited long in silence."""
@@ -135,7 +136,7 @@ class ProxyRequest:
         if has_begun:
             first_part.result()  # raises: no status line was sent, so an error may have its own status
         stream = AnswerStream(self, first_part, silence=silence, keep=self._gateway.keep)
-        return Answer(self._request_id, headers_of(self._grant, has_begun=has_begun), stream=stream)
+        return Answer(self._request_id, self._headers(has_begun=has_begun), stream=stream)
 
     async def next_part(self) -> bytes:
         """Return the answer's next part: the last one only after the settlement, and b"" after that.
@@ -295,6 +296,10 @@ class ProxyRequest:
             await self.settle(outcome)
         finally:
             self._note_end(outcome)
+
+    def _headers(self, *, has_begun: bool) -> Headers:
+        said = response_headers.tool_choice(drops_tools=self._parsed.drops_tools)
+        return headers_of(self._grant, has_begun=has_begun) + said
 
     def _close_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None

@@ -29,6 +29,11 @@ def rate_headers(rates: Rates | None) -> Headers:
     ]
 
 
+def tool_choice(*, drops_tools: bool) -> Headers:
+    """Return the header that says that no tool could be called, though the request let the model choose."""
+    return [(b"x-polyscribe-tool-choice", b"none")] if drops_tools else []
+
+
 @lru_cache(maxsize=4096)
 def provenance(serialized: str, engine: str) -> Headers:
     """Return headers that say exactly what answered: style, version, adapter, base model, engine."""

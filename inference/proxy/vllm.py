@@ -182,6 +182,8 @@ class UnaryAnswer:
         """Return the answer. Raises RequestFailed when the body, which was complete, is no answer."""
         try:
             answer = orjson.loads(b"".join(self._parts))
+            for choice in answer["choices"]:
+                _mark_cut_call(choice)
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
@@ -191,6 +193,19 @@ class UnaryAnswer:
         if not self._parsed.is_translated:
             answer["choices"] = [_public_choice(choice) for choice in answer["choices"]]
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
+
+
+def _mark_cut_call(choice: dict[str, Any]) -> None:
+    """Say of a call that the limit cut that it is cut, as vLLM itself does in a stream.
+
+    vLLM ends any whole answer with calls that the model chose by `tool_calls`.
+    """
+    calls = (choice.get("message") or {}).get("tool_calls")
+    if calls and choice["finish_reason"] == "tool_calls" and choice.get("stop_reason") is None:
+        try:
+            orjson.loads(calls[-1]["function"]["arguments"])
+        except orjson.JSONDecodeError:
+            choice["finish_reason"] = "length"
 
 
 def _public_choice(choice: dict[str, Any]) -> dict[str, Any]:

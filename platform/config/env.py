@@ -76,6 +76,11 @@ VARIABLES: dict[str, Variable] = {
     "API_REFUSALS_PER_ADDRESS": Variable(
         "300", "The same for requests without a valid key from one client address (IPv6: one /64)."
     ),
+    "API_AUTO_TOOL_CHOICE": Variable(
+        "none",
+        "What `tool_choice: auto` means where the base model's chat template shows no tools. none: a plain "
+        "answer, and `x-polyscribe-tool-choice: none` says so. refuse: 400.",
+    ),
     "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process. Further ones get 503."),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
         "1024", "Of those, connections from one client address. Trusted proxies may have all."

@@ -383,6 +383,7 @@ API_KEY_PEPPER = env.read_int("API_KEY_PEPPER") if env.read("API_KEY_PEPPER") el
 API_ALLOWED_ORIGINS = env.read_origins("API_ALLOWED_ORIGINS")
 API_REFUSALS_PER_KEY = env.read_int("API_REFUSALS_PER_KEY")
 API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
+API_AUTO_TOOL_CHOICE = env.read_choice("API_AUTO_TOOL_CHOICE", ("none", "refuse"))
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 
 WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE

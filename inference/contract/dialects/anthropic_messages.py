@@ -25,6 +25,7 @@ from inference.contract.dialects.common import (
     translate_stream,
 )
 from inference.contract.field_checks import check_bool
+from inference.contract.partial_json import parse_begun
 from inference.contract.place_errors import refuse_unknown_keys
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
@@ -85,15 +86,20 @@ def parse_count_tokens(body: bytes) -> ParsedRequest:
 
 
 def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> bytes:
-    """Return a chat's whole answer as a message. Invalid arguments of a tool call become `{}`."""
+    """Return a chat's whole answer as a message. Invalid arguments of a tool call become `{}`.
+
+    Of a call that the limit cut, `input` has what is complete, as Anthropic's client reads it of a stream.
+    """
     chat = orjson.loads(answer)
     choice = chat["choices"][0]
     text = choice["message"].get("content")
     calls = choice["message"].get("tool_calls") or []
     content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
     for call in calls:
-        arguments = parse_arguments(call["function"].get("arguments") or "{}")
-        content.append(describe_tool_use(call) | {"input": arguments})
+        arguments = call["function"].get("arguments") or "{}"
+        is_cut = call is calls[-1] and choice.get("finish_reason") == "length"
+        read = parse_begun(arguments) if is_cut else parse_arguments(arguments)
+        content.append(describe_tool_use(call) | {"input": read if isinstance(read, dict) else {}})
     message = describe_message(chat, request_id)
     usage = count_usage(chat.get("usage") or {})
     end = describe_end(choice, has_called=bool(calls))

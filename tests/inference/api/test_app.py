@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from inference.contract import token_pool, tokenizer
+from inference.contract import base_model, token_pool, tokenizer
 from inference.contract.prompt_length import Size
 from inference.errors import EngineBusy, EngineUnavailable, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
@@ -437,3 +437,39 @@ async def test_a_stream_that_waited_in_vain_ends_with_its_error(client, engine, 
     assert body.startswith(b": waiting")
     [error] = [json.loads(line[6:])["error"] for line in body.decode().split("\n") if line.startswith("data")]
     assert error["code"] == "server_is_overloaded"
+
+
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
+WITH_TOOLS = {
+    "/v1/chat/completions": chat(
+        tools=[{"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}]
+    ),
+    "/v1/messages": chat(max_tokens=5, tools=[{"name": "weather", "input_schema": PARAMETERS}]),
+    "/v1/responses": {
+        "model": "poetry", "input": "Rain?",
+        "tools": [{"type": "function", "name": "weather", "parameters": PARAMETERS}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", WITH_TOOLS)
+async def test_a_choice_that_calls_nothing_is_said_in_a_header(client, engine, monkeypatch, path, stream):
+    monkeypatch.setattr(base_model, "has_tools", lambda: False)
+    status, head, _ = await client.ask(WITH_TOOLS[path] | {"stream": stream}, path=path)
+    assert (status, head["x-polyscribe-tool-choice"]) == (200, "none")
+    assert "tools" not in engine.received[0]
+    monkeypatch.setattr(base_model, "has_tools", lambda: True)
+    _, head, _ = await client.ask(WITH_TOOLS[path] | {"stream": stream}, path=path)
+    assert "x-polyscribe-tool-choice" not in head
+    assert engine.received[1]["tool_choice"] == "auto"
+
+
+async def test_an_answer_that_is_given_again_says_it_again(client, engine, monkeypatch):
+    monkeypatch.setattr(base_model, "has_tools", lambda: False)
+    for _ in range(2):
+        _, head, _ = await client.ask(
+            WITH_TOOLS["/v1/chat/completions"], headers={"idempotency-key": "agent"}
+        )
+        assert head["x-polyscribe-tool-choice"] == "none"
+    assert head["idempotent-replayed"] == "true"

@@ -65,12 +65,14 @@ CALLED = [
     chunk(called(0, "", name="weather")), chunk(called(0, '{"city": ')), chunk(called(0, '"Rome"}')),
     chunk(called(1, '{"city": "Oslo"}', name="weather")),
 ]  # fmt: skip
+CUT_CALL = [chunk(called(0, "", name="weather")), chunk(called(0, '{"city": "Rome", "day": "Mon'))]
 STREAMS = {
     "text": [*SPOKEN, chunk({"content": ""}, finish_reason="stop", stop_reason=None), chunk(), DONE],
     "cut": [*SPOKEN, chunk({"content": ""}, finish_reason="length", stop_reason=None), chunk(), DONE],
     "stopped": [*SPOKEN, chunk({}, finish_reason="stop", stop_reason="\n"), chunk(), DONE],
     "called": [*SPOKEN, *CALLED, chunk({}, finish_reason="tool_calls"), chunk(), DONE],
     "only called": [OPENING, *CALLED, chunk({"content": ""}, finish_reason="stop"), chunk(), DONE],
+    "call cut": [*SPOKEN, *CUT_CALL, chunk({}, finish_reason="length"), chunk(), DONE],
     "nothing": [OPENING, chunk({}, finish_reason="stop", stop_reason=2), chunk(), DONE],
     "waiting": [b": waiting\n\n", b": waiting\n\n", *SPOKEN, chunk({}, finish_reason="stop"), chunk(), DONE],
     "failed": [*SPOKEN, frame(FAILURE)],
@@ -386,6 +388,7 @@ def test_deep_nesting_is_a_bad_request():
         ("stopped", "stop_sequence", "\n", ["text"]),
         ("called", "tool_use", None, ["text", "tool_use", "tool_use"]),
         ("only called", "tool_use", None, ["tool_use", "tool_use"]),
+        ("call cut", "max_tokens", None, ["text", "tool_use"]),
         ("nothing", "end_turn", None, []),
     ],
 )
@@ -397,7 +400,7 @@ def test_a_whole_answer_becomes_a_message(name, reason, sequence, kinds):
     assert message.stop_sequence == sequence
     assert [block.type for block in message.content] == kinds
     assert [block.input for block in message.content if block.type == "tool_use"] == (
-        [{"city": "Rome"}, {"city": "Oslo"}] if "tool_use" in kinds else []
+        [{"city": "Rome"}, {"city": "Oslo"}][: kinds.count("tool_use")]
     )
     usage = message.usage
     assert (usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens) == (15, 16, 7)

@@ -218,7 +218,7 @@ def test_a_part_of_content_is_text_and_nothing_else(part):
     assert refusal(parse, messages=[{"role": "user", "content": [part]}]).facts["param"] == "messages"
 
 
-def test_messages_are_rebuilt():
+def test_messages_are_rebuilt(taught):
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
     sent = [
         {"role": "user", "content": [{"type": "text", "text": "A", "cache_control": {"type": "x"}},
@@ -240,7 +240,7 @@ def test_messages_are_rebuilt():
 
 
 @pytest.mark.parametrize("arguments", ['{"a":' * 33 + "1" + "}" * 33, '{"a":' + "[" * 33 + "]" * 33 + "}"])
-def test_deeply_nested_tool_arguments_are_refused(arguments):
+def test_deeply_nested_tool_arguments_are_refused(taught, arguments):
     def called(arguments):
         function = {"name": "weather", "arguments": arguments}
         return [{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function}]}]
@@ -265,12 +265,13 @@ def test_tools_and_arguments_that_a_tokenizer_would_read_for_long_are_refused():
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
-def test_a_tool_that_must_be_called_is_strict_unless_it_says_otherwise(choice):
+def test_a_tool_that_must_be_called_is_strict_whatever_it_says(choice):
     parsed = parse(tools=[WEATHER], tool_choice=choice)
-    assert parsed.fields["tools"][0]["function"]["strict"] is True
     assert parsed.grammar
     loose = WEATHER | {"function": WEATHER["function"] | {"strict": False}}
-    assert parse(tools=[loose], tool_choice=choice).fields["tools"] == [loose]
+    for tool in (WEATHER, loose):
+        [rebuilt] = parse(tools=[tool], tool_choice=choice).fields["tools"]
+        assert rebuilt["function"]["strict"] is True
 
 
 def test_tools_are_rebuilt():
@@ -285,19 +286,68 @@ def test_tools_are_rebuilt():
     assert refusal(parse, tool_choice="required").facts["param"] == "tool_choice"
 
 
-def test_tool_choice_auto_is_refused_where_the_template_shows_no_tools(settings, tmp_path):
+NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "followed"),
+    [
+        (None, NO_ARGUMENTS),
+        ({}, NO_ARGUMENTS),
+        ({"type": "object", "description": "none"}, NO_ARGUMENTS),
+        ({"properties": {"city": {}}}, {"type": "object", "properties": {"city": {}}}),
+        ({"type": "object", "additionalProperties": True}, {"type": "object", "additionalProperties": True}),
+    ],
+)
+def test_arguments_that_must_be_followed_are_an_object(parameters, followed):
+    tool = {"type": "function", "function": {"name": "now", "parameters": parameters}}
+    [rebuilt] = parse(tools=[tool], tool_choice="required").fields["tools"]
+    assert rebuilt["function"]["parameters"] == followed
+    [as_it_was] = parse(tools=[tool], tool_choice="none").fields["tools"]
+    assert as_it_was["function"].get("parameters") == parameters
+
+
+@pytest.fixture
+def untaught(settings, tmp_path):
+    """The base model's chat template shows no tools."""
     settings.BASE_MODEL_DIR = tmp_path
-    template = tmp_path / "chat_template.jinja"
-    template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m.role + m.content }}{% endfor %}"
+    )
+
+
+LOOSE = {"type": "function", "function": {"name": "find", "parameters": {"type": "object", "not": {}}}}
+
+
+@pytest.mark.parametrize("changes", [{"tool_choice": "auto"}, {}, {"parallel_tool_calls": True}])
+def test_auto_calls_nothing_where_the_template_shows_no_tools(untaught, changes):
+    parsed = parse(tools=[WEATHER, LOOSE], **changes)
+    assert parsed.drops_tools
+    assert parsed.grammar == ""
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & parsed.fields.keys()
+
+
+def test_what_must_be_called_or_must_not_is_as_ever_where_the_template_shows_no_tools(untaught):
+    for choice in ("required", "none"):
+        parsed = parse(tools=[WEATHER], tool_choice=choice)
+        assert (parsed.drops_tools, parsed.fields["tool_choice"]) == (False, choice)
+    assert not parse().drops_tools
+    assert refusal(parse, tools=[{"type": "web_search"}]).facts["param"] == "tools"
+
+
+def test_an_operator_may_have_auto_refused_where_the_template_shows_no_tools(untaught, settings):
+    settings.API_AUTO_TOOL_CHOICE = "refuse"
     for changes in ({"tool_choice": "auto"}, {}):
         assert refusal(parse, tools=[WEATHER], **changes).facts["param"] == "tool_choice"
     assert parse(tools=[WEATHER], tool_choice="required")
     assert parse(tools=[WEATHER], tool_choice="none")
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "chat_template.jinja").write_text("{% if tools %}{{ tools }}{% endif %}")
-    settings.BASE_MODEL_DIR = other
-    assert parse(tools=[WEATHER]).fields["tool_choice"] == "auto"
+
+
+def test_a_model_whose_template_shows_tools_may_choose(settings, tmp_path):
+    (tmp_path / "chat_template.jinja").write_text("{% if tools %}{{ tools }}{% endif %}")
+    settings.BASE_MODEL_DIR = tmp_path
+    parsed = parse(tools=[WEATHER])
+    assert (parsed.fields["tool_choice"], parsed.drops_tools) == ("auto", False)
 
 
 def test_equal_constraints_have_the_same_grammar():
@@ -328,7 +378,7 @@ class City(pydantic.BaseModel):
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # the client's own
-def test_what_the_client_parsed_can_be_sent_back():
+def test_what_the_client_parsed_can_be_sent_back(taught):
     """With the client's own keys beside those of the API: it writes them into the next request."""
     said = {"id": "c", "object": "chat.completion", "created": 1, "model": "poetry"}
     call = {"id": "1", "type": "function", "function": {"name": "City", "arguments": '{"city":"Rome"}'}}

@@ -132,6 +132,16 @@ def test_tools_are_translated(choice):
     assert loose[0]["function"]["strict"] is False
 
 
+def test_a_call_that_the_limit_cuts_is_incomplete():
+    whole = Response.model_validate_json(
+        openai_responses.translate_answer(answer("call cut"), request_body(), "req_1")
+    )
+    [text, call] = whole.output
+    assert (whole.status, whole.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    assert (text.status, call.status, call.name) == ("completed", "incomplete", "weather")
+    assert call.arguments == '{"city": "Rome", "day": "Mon'
+
+
 def test_a_text_format_becomes_a_response_format():
     schema = {"name": "poem", "schema": {"type": "object"}, "strict": True}
     for wanted, sent in [
