@@ -36,7 +36,13 @@ def vocabulary_size() -> int | None:
 def has_tools() -> bool:
     """Return whether the chat template shows tools to the model; True where the template is not known."""
     template = _find_template(settings.BASE_MODEL_DIR)
-    return template is None or _uses_tools(template)
+    return template is None or "tools" in _variables_of(template)
+
+
+def reads_variable(name: str) -> bool:
+    """Return whether the chat template reads a variable; False where the template is not known."""
+    template = _find_template(settings.BASE_MODEL_DIR)
+    return template is not None and name in _variables_of(template)
 
 
 def keeps_blanks() -> bool:
@@ -144,11 +150,11 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 
 @cache
-def _uses_tools(template: str) -> bool:
+def _variables_of(template: str) -> set[str]:
     from jinja2 import meta  # noqa: PLC0415
 
     syntax_tree = _template_environment().parse(template)
-    return "tools" in meta.find_undeclared_variables(syntax_tree)
+    return meta.find_undeclared_variables(syntax_tree)
 
 
 @cache

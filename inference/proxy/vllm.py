@@ -13,7 +13,7 @@ from django.conf import settings
 
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place, Route
-from inference.contract.usage import Usage
+from inference.contract.usage import Usage, describe_usage
 from inference.errors import (
     AdapterAbsent,
     BadRequest,
@@ -190,6 +190,7 @@ class UnaryAnswer:
         answer["system_fingerprint"] = system_fingerprint(self._route)
         if not self._parsed.is_translated:
             answer["choices"] = [_public_choice(choice) for choice in answer["choices"]]
+            answer["usage"] = describe_usage(answer.get("usage") or {})
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 

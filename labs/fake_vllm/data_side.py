@@ -10,6 +10,8 @@ from aiohttp.test_utils import TestServer
 
 from labs.fake_vllm import answers
 
+CACHED = {"cached_tokens": 4, "created_cache_tokens": 3, "multimodal_tokens": None}
+
 
 class FakeVllm:
     """Answers with `words`, a token each, `pace_s` apart, and reports usage in every chunk.
@@ -118,7 +120,7 @@ class FakeVllm:
             "created": 1,
             "model": body["model"],
             "choices": [{"index": 0, part: {"role": "assistant", "content": text}, "finish_reason": last}],
-            "usage": answers.usage(10, count) | {"prompt_tokens_details": {"cached_tokens": 4}},
+            "usage": answers.usage(10, count) | {"prompt_tokens_details": CACHED},
         }
 
     @staticmethod

@@ -27,6 +27,7 @@ from inference.errors import BadRequest
 SHARED_FIELDS = (
     "model", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
     "repetition_penalty", "seed", "stop", "parallel_tool_calls", "stream", "stream_options", "user",
+    "ignore_eos",
 )  # fmt: skip
 # The names of responses by those of a chat.
 NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_format": "text.format"}

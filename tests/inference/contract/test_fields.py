@@ -62,6 +62,19 @@ def complete(**changes):
     return requests.parse_request("text", json.dumps(TEXT | changes).encode())
 
 
+def message(**changes):
+    return anthropic_messages.parse_messages(json.dumps(CHAT | {"max_tokens": 5} | changes).encode())
+
+
+def count(**changes):
+    return anthropic_messages.parse_count_tokens(json.dumps(CHAT | changes).encode())
+
+
+def respond(**changes):
+    body = {"model": "poetry", "input": "Rain?"} | changes
+    return openai_responses.parse_response_request(json.dumps(body).encode())
+
+
 def refusal(parse, **changes) -> errors.BadRequest:
     with pytest.raises(errors.BadRequest) as raised:
         parse(**changes)
@@ -131,14 +144,16 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
         "parallel_tool_calls": {"tools": [WEATHER], "tool_choice": "required"},
     }
     for name, field in table.items():
-        for end in field.ends:
+        for end in field.ends if field.fate == "served" else ():
             parsed = requests.parse_request(
                 form, json.dumps(base | needs.get(name, {}) | {name: end}).encode()
             )
             if name not in requests.GATEWAY_FIELDS:
                 assert parsed.fields[name] == end
         if field.fate == "ignored":
-            assert name not in requests.parse_request(form, json.dumps(base | {name: "x"}).encode()).fields
+            for value in field.ends or ("x",):
+                parsed = requests.parse_request(form, json.dumps(base | {name: value}).encode())
+                assert name not in parsed.fields
 
 
 @pytest.mark.parametrize(
@@ -147,7 +162,6 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
         ({"stream": "true"}, "stream"),
         ({"stream": 1}, "stream"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
-        ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options"),
         ({"stream": True, "stream_options": {"more": True}}, "stream_options"),
         ({"model": "x" * 300}, "model"),
         ({"min_tokens": 9, "max_tokens": 8}, "min_tokens"),
@@ -155,6 +169,10 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
         ({"n": 129}, "n"),
         ({"ignore_eos": "yes"}, "ignore_eos"),
         ({"stop": "x" * 2000}, "stop"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"usage": {"include": "yes"}}, "usage"),
+        ({"usage": {"more": True}}, "usage"),
+        ({"usage": True}, "usage"),
         ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
         ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs"),
         ({"response_format": {"type": "json_object", "schema": SKY}}, "response_format"),
@@ -171,6 +189,77 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
 )  # fmt: skip
 def test_an_invalid_field_is_named(changes, param):
     assert refusal(parse, **changes).facts["param"] == param
+
+
+FORMS = {
+    "chat": parse,
+    "text": complete,
+    "messages": message,
+    "count": count,
+    "responses": respond,
+}
+WOULD_CHANGE_THE_ANSWER = [
+    ("thinking", {"type": "enabled", "budget_tokens": 1024}),
+    ("thinking", "enabled"),
+    ("context_management", {"edits": [{"type": "clear_tool_uses_20250919"}]}),
+    ("context_management", [{"type": "compaction", "compact_threshold": 1000}]),
+    ("context_management", "auto"),
+    ("chat_template_kwargs", {"enable_thinking": True}),
+    ("chat_template_kwargs", {"continue_final_message": True}),
+    ("chat_template_kwargs", {"tools": []}),
+    ("chat_template_kwargs", "x"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_takes_what_changes_no_answer_and_refuses_what_would(form):
+    parse_form = FORMS[form]
+    plain = parse_form().fields
+    for name, field in fields.HARMLESS.items():
+        for value in field.ends or (True, False, {"effort": "high"}):
+            assert parse_form(**{name: value}).fields == plain, (name, value)
+    for include in (True, False):
+        assert parse_form(usage={"include": include}).fields == plain
+    for name, value in WOULD_CHANGE_THE_ANSWER:
+        error = refusal(parse_form, **{name: value})
+        assert (error.facts["param"], f"`{name}" in error.message) == (name, True)
+
+
+def test_a_variable_that_the_template_reads_is_not_set_by_a_request(settings, tmp_path):
+    settings.BASE_MODEL_DIR = tmp_path
+    (tmp_path / "chat_template.jinja").write_text("{% if enable_thinking %}<think>{% endif %}{{ messages }}")
+    assert parse(chat_template_kwargs={"thinking": False})
+    for off in ({"enable_thinking": False}, {"thinking": False, "enable_thinking": False}):
+        error = refusal(parse, chat_template_kwargs=off)
+        assert "`chat_template_kwargs.enable_thinking`" in error.message
+
+
+@pytest.mark.parametrize("parse_form", [parse, complete])
+def test_a_stream_reports_usage_as_it_is_asked_to(parse_form):
+    def told(**more):
+        parsed = parse_form(stream=True, **more)
+        return parsed.include_usage, parsed.running_usage
+
+    guidellms = {"include_usage": True, "continuous_usage_stats": True}
+    assert told(stream_options=guidellms) == (True, True)
+    assert told(stream_options={"continuous_usage_stats": True}) == (False, True)
+    assert told(usage={"include": True}) == (True, False)  # OpenRouter's name
+    assert told(usage={"include": False}, stream_options={"include_usage": True}) == (True, False)
+    assert told() == (False, False)
+
+
+def test_a_response_has_no_running_usage():
+    assert respond(stream=True, stream_options={"continuous_usage_stats": False})
+    error = refusal(respond, stream=True, stream_options={"continuous_usage_stats": True})
+    assert "response.completed" in error.message
+
+
+def test_editors_may_send_16_stops():
+    stops = ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|im_end|>",
+             "/src/", "#- coding: utf-8", "```", "\nfunction", "\nclass"]  # fmt: skip
+    for form in ("chat", "text", "responses"):
+        assert FORMS[form](stop=stops).fields["stop"] == stops
+    assert message(stop_sequences=stops).fields["stop"] == stops
 
 
 def test_a_completion_without_a_length_has_16_tokens():
