@@ -52,10 +52,22 @@ class UnknownEncoding(Invalid):
 
 
 class UnknownPath(NotFound):
-    """There is no such endpoint. The endpoints are GET /v1/models, /v1/key and /v1/usage, and POST
-    /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages and /v1/messages/count_tokens."""
+    """There is no such endpoint. The endpoints are GET /v1/models, /v1/key, /v1/usage, /v1/tokenizer_info and
+    /version, and POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/responses/input_tokens,
+    /v1/messages, /v1/messages/count_tokens, /v1/tokenize and /v1/detokenize."""
 
     code = "unknown_url"
+
+
+class NoEmbeddings(UnknownPath):
+    """Styles write text and compute no vectors, so ask a service with an embedding model for them, and send
+    the texts that it finds as a message."""
+
+
+class NoTokenizer(NotFound):
+    """The base model's tokenizer is not on this server, so it can't split texts into tokens."""
+
+    code = "no_tokenizer"
 
 
 class WrongMethod(DomainError):

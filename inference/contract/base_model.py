@@ -19,12 +19,23 @@ if TYPE_CHECKING:
 
 SHORTENS = re.compile(r"trim|strip|split|replace")  # Jinja's filters and Python's methods in a template
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+# The others are paths, or arguments of Python classes.
+TOKENIZER_SETTINGS = ("tokenizer_class", "add_bos_token", "add_eos_token", "clean_up_tokenization_spaces")
 
 
 def tokenizer() -> "Tokenizer | None":
     """Return the base model's tokenizer, or None."""
     path = settings.BASE_MODEL_DIR / "tokenizer.json"
     return _load_tokenizer(path) if path.exists() else None
+
+
+def describe_tokenizer() -> dict[str, Any]:
+    """Return what clients read of the tokenizer's settings, and the chat template, None without one."""
+    config = _read_tokenizer_config(settings.BASE_MODEL_DIR)
+    described = {name: config[name] for name in TOKENIZER_SETTINGS if name in config}
+    template = _find_template(settings.BASE_MODEL_DIR)
+    special_tokens = dict.fromkeys(SPECIAL_TOKENS) | _read_special_tokens(settings.BASE_MODEL_DIR)
+    return described | special_tokens | {"chat_template": template}
 
 
 def vocabulary_size() -> int | None:

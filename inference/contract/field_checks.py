@@ -75,6 +75,11 @@ def check_token_ids(name: str, token_ids: list[Any]) -> None:
         raise BadRequest(f"`{name}` must have ids of the base model's tokens, 0 … {size - 1}.", param=name)
 
 
+def check_token_list(name: str, value: Any) -> None:
+    check_list(name, value)
+    check_token_ids(name, value)
+
+
 def check_stop_token_ids(name: str, value: Any) -> None:
     if not isinstance(value, list) or len(value) > MAX_STOP_TOKENS:
         raise BadRequest(f"`{name}` must be a list of at most {MAX_STOP_TOKENS} token ids.", param=name)

@@ -22,6 +22,7 @@ from inference.contract.field_checks import (
     check_template_variables,
     check_text,
     check_thinking,
+    check_token_list,
     check_usage,
     number,
 )
@@ -296,10 +297,45 @@ RESPONSES: Table = HARMLESS | {
     "access_programs": refused("there are none here"),
 }  # fmt: skip
 
+INPUT_TOKENS: Table = {
+    name: RESPONSES[name]
+    for name in (
+        *HARMLESS, "model", "input", "instructions", "parallel_tool_calls", "text", "tools", "tool_choice",
+        "truncation", "previous_response_id", "conversation",
+    )
+} | {"personality": refused("choose a style; its name is the `model`")}  # fmt: skip
+
+
+# vLLM's forms for the tokenizer.
+
+TOKENIZE: Table = HARMLESS | {
+    "model": served("a style's name, if you like: all styles share one tokenizer", check_model),
+    "prompt": served("a text", check_text),
+    "messages": served("instead of `prompt`: a chat, as the base model's template writes it"),
+    "tools": served("of the chat"),
+    "add_special_tokens": served(
+        "true or false; true is the default for a text, false for a chat", check_bool, False, True
+    ),
+    "return_token_strs": served("true: `token_strs` has the tokens' texts", check_bool, False, True),
+    "add_generation_prompt": CHAT["add_generation_prompt"],
+    "continue_final_message": CHAT["continue_final_message"],
+    "chat_template": CHAT["chat_template"],
+    "media_io_kwargs": COMMON["media_io_kwargs"],
+    "mm_processor_kwargs": COMMON["mm_processor_kwargs"],
+}
+
+DETOKENIZE: Table = {
+    "model": TOKENIZE["model"],
+    "tokens": served("token ids within the vocabulary", check_token_list),
+}
+
 FORMS: dict[str, Table] = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": TEXT,
     "/v1/messages": MESSAGES,
     "/v1/messages/count_tokens": COUNT,
     "/v1/responses": RESPONSES,
+    "/v1/responses/input_tokens": INPUT_TOKENS,
+    "/v1/tokenize": TOKENIZE,
+    "/v1/detokenize": DETOKENIZE,
 }

@@ -51,6 +51,11 @@ def parse_response_request(body: bytes) -> ParsedRequest:
     return parse_as_chat(body, _translate_request, table=fields.RESPONSES, names=NAMES)
 
 
+def parse_input_tokens(body: bytes) -> ParsedRequest:
+    """Return a request whose prompt is only to be counted. Raises BadRequest."""
+    return parse_as_chat(body, _translate_request, table=fields.INPUT_TOKENS, names=NAMES)
+
+
 def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> bytes:
     """Return a chat's whole answer as a response: that of a stream of one chunk."""
     stream = ResponseStream(request_id, orjson.loads(request_body))

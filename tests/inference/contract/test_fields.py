@@ -12,7 +12,7 @@ from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_create_params as beta_message_create_params
 from openai.types import completion_create_params
 from openai.types.chat import completion_create_params as chat_create_params
-from openai.types.responses import response_create_params
+from openai.types.responses import input_token_count_params, response_create_params
 
 from inference import errors
 from inference.contract import base_model, fields, requests
@@ -48,6 +48,11 @@ VLLMS_CHAT = VLLMS | {
     "chat_template_kwargs", "media_io_kwargs", "mm_processor_kwargs", "return_prompt_text",
 }  # fmt: skip
 VLLMS_TEXT = VLLMS | {"prompt_embeds"}
+VLLMS_TOKENIZE = {
+    "model", "prompt", "messages", "tools", "add_special_tokens", "return_token_strs",
+    "add_generation_prompt", "continue_final_message", "chat_template", "chat_template_kwargs",
+    "media_io_kwargs", "mm_processor_kwargs",
+}  # fmt: skip
 
 
 def names_of(*forms) -> set[str]:
@@ -87,6 +92,8 @@ def refusal(parse, **changes) -> errors.BadRequest:
         (fields.CHAT, names_of(chat_create_params.CompletionCreateParamsBase) | VLLMS_CHAT),
         (fields.TEXT, names_of(completion_create_params.CompletionCreateParamsBase) | VLLMS_TEXT),
         (fields.RESPONSES, names_of(response_create_params.ResponseCreateParamsBase)),
+        (fields.INPUT_TOKENS, names_of(input_token_count_params.InputTokenCountParams)),
+        (fields.TOKENIZE, VLLMS_TOKENIZE),
         (fields.COUNT, names_of(message_count_tokens_params.MessageCountTokensParams)),
         (
             fields.MESSAGES,
@@ -96,7 +103,7 @@ def refusal(parse, **changes) -> errors.BadRequest:
             ),
         ),
     ],
-    ids=["chat", "text", "responses", "count", "messages"],
+    ids=["chat", "text", "responses", "input tokens", "tokenize", "count", "messages"],
 )
 def test_every_field_of_the_clients_and_of_vllm_is_in_a_table(table, names):
     assert len(names) > 10
