@@ -59,6 +59,11 @@ class UnknownPath(NotFound):
     code = "unknown_url"
 
 
+class UnknownAddress(UnknownPath):
+    """There is nothing at this address. Programs write text at {site}/v1 and manage styles, keys and usage at
+    {site}/api/v1; {site}/docs/api/ lists all their addresses."""
+
+
 class NoEmbeddings(UnknownPath):
     """Styles write text and compute no vectors, so ask a service with an embedding model for them, and send
     the texts that it finds as a message."""
