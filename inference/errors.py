@@ -19,6 +19,16 @@ class ContextTooLong(Invalid):
     code = "context_length_exceeded"
 
 
+class EngineRefusal(BadRequest):
+    """The model server refuses this request: one of its fields, or several together, are not valid. The API's
+    documentation lists what each field takes."""
+
+
+class RefusedGrammar(BadRequest):
+    """The model server can't follow the schema, the pattern or the tools of this request. Simplify them; the
+    same request would be refused again."""
+
+
 class UnservableInput(BadRequest):
     """The model server can't work with this request: its schema, grammar, tools or tool calls are not
     supported, too large or nested too deeply. Simplify them; the same request would fail again."""

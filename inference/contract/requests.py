@@ -4,8 +4,8 @@
 where that is simple, by the name of its field: the engine's own messages tell its internals.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -37,7 +37,7 @@ class ParsedRequest:
     sent. `prompt_field` is the name of the prompt in the client's dialect. `grammar` is a digest of what the
     answer must look like, "" where it is free. With `running_usage` each chunk of a stream reports the usage
     until then. `is_translated` says that the answer is translated into another dialect, which needs facts of
-    the engine that OpenAI's form lacks.
+    the engine that OpenAI's form lacks; `names` are its names of a chat's fields, where they differ.
     """
 
     kind: Kind
@@ -54,6 +54,7 @@ class ParsedRequest:
     grammar: str = ""
     running_usage: bool = False
     is_translated: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
     _serialized: bytes | None = None
 
     def serialize(self) -> bytes:

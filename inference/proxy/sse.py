@@ -61,7 +61,6 @@ class EventStream:
     def __init__(self, parsed: ParsedRequest, route: Route, place: Place, usage: Usage) -> None:
         self._parsed = parsed
         self._route = route
-        self._place = place
         self._usage = usage
         self._internal_model = _model_field(place.model)
         self._public_model = _model_field(route.name)
@@ -182,7 +181,7 @@ class EventStream:
             status = int(orjson.loads(event)["error"]["code"])
         except (ValueError, KeyError, TypeError):
             status = 500
-        return refusal(status, event, self._parsed, self._route, self._place)
+        return refusal(status, event, self._parsed, self._route)
 
     def _count(self, events: bytes) -> None:
         if b'"finish_reason":"' in events:
